@@ -1,0 +1,277 @@
+//! What can be wrong: with bytes ([`WireError`]), and with a request, in the words of the wire
+//! ([`ErrorCode`]).
+
+use std::fmt;
+
+use super::message::{ErrorReply, Kind};
+
+/// The number in an errorReply. Codes below 32 end the connection: where the next frame begins is not
+/// known any more, or there is no place for one. From 32 on the error stands in the place of one reply
+/// and the connection goes on. Codes from 64 on are answers to peers and end the connection too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum ErrorCode {
+    /// The kind byte is none that this server takes.
+    UnknownKind = 1,
+    /// The length is none that a frame of this kind can have.
+    BadLength = 2,
+    /// The body does not decode, or bytes are left over.
+    BadBody = 3,
+    /// The frame was begun and not completed: the sender closed, or took too long.
+    Incomplete = 4,
+    /// The server has as many connections as it takes.
+    TooManyConnections = 5,
+
+    /// The count is 0 or over the server's limit.
+    BadCount = 32,
+    /// The advance that `after`, or a peer's sequence, asks for is over the limit or beyond the last sequence.
+    AdvanceTooLarge = 33,
+    /// The sequence is used up, or too little is left for this count.
+    Exhausted = 34,
+    /// The disk failed; the server is about to exit.
+    Storage = 35,
+    /// The server is stopping.
+    Stopping = 36,
+
+    /// The peer belongs to another cluster.
+    ForeignCluster = 64,
+    /// The peer speaks another version of the synchronization messages.
+    ForeignVersion = 65,
+    /// The peer has the same pid.
+    SamePid = 66,
+    /// The peer is the server itself.
+    Oneself = 67,
+}
+
+impl ErrorCode {
+    /// Every code there is.
+    pub const ALL: [ErrorCode; 14] = [
+        ErrorCode::UnknownKind,
+        ErrorCode::BadLength,
+        ErrorCode::BadBody,
+        ErrorCode::Incomplete,
+        ErrorCode::TooManyConnections,
+        ErrorCode::BadCount,
+        ErrorCode::AdvanceTooLarge,
+        ErrorCode::Exhausted,
+        ErrorCode::Storage,
+        ErrorCode::Stopping,
+        ErrorCode::ForeignCluster,
+        ErrorCode::ForeignVersion,
+        ErrorCode::SamePid,
+        ErrorCode::Oneself,
+    ];
+
+    /// The number on the wire.
+    pub const fn get(self) -> u16 {
+        self as u16
+    }
+
+    /// The code of that number, or `None` for one that this build does not know.
+    pub fn from_u16(code: u16) -> Option<ErrorCode> {
+        Self::ALL.into_iter().find(|known| known.get() == code)
+    }
+
+    /// The name in logs, JSON and docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ErrorCode::UnknownKind => "unknownKind",
+            ErrorCode::BadLength => "badLength",
+            ErrorCode::BadBody => "badBody",
+            ErrorCode::Incomplete => "incomplete",
+            ErrorCode::TooManyConnections => "tooManyConnections",
+            ErrorCode::BadCount => "badCount",
+            ErrorCode::AdvanceTooLarge => "advanceTooLarge",
+            ErrorCode::Exhausted => "exhausted",
+            ErrorCode::Storage => "storage",
+            ErrorCode::Stopping => "stopping",
+            ErrorCode::ForeignCluster => "foreignCluster",
+            ErrorCode::ForeignVersion => "foreignVersion",
+            ErrorCode::SamePid => "samePid",
+            ErrorCode::Oneself => "oneself",
+        }
+    }
+
+    /// Whether the server closes the connection after this error.
+    pub const fn closes(self) -> bool {
+        !matches!(
+            self,
+            ErrorCode::BadCount
+                | ErrorCode::AdvanceTooLarge
+                | ErrorCode::Exhausted
+                | ErrorCode::Storage
+                | ErrorCode::Stopping
+        )
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why bytes are no frame that this side takes. Each ends the connection: after it nobody knows where the
+/// next frame begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// Length 0: not even a kind.
+    EmptyFrame,
+    /// The length is over that of every frame that this side takes.
+    FrameTooLong {
+        /// The length that was read.
+        length: u16,
+        /// The longest that this side takes.
+        length_max: u16,
+    },
+    /// No message has this kind.
+    UnknownKind(u8),
+    /// A kind that exists, but not in this direction: a reply sent to a server, say.
+    UnexpectedKind(Kind),
+    /// The length is none that this kind can have.
+    BadLength {
+        /// The kind that was read.
+        kind: Kind,
+        /// The length that was read.
+        length: u16,
+    },
+    /// The body does not decode.
+    BadBody {
+        /// The kind that was read.
+        kind: Kind,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The body decodes and bytes are left over.
+    LeftOver {
+        /// The kind that was read.
+        kind: Kind,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// A synchronization message of another version.
+    ForeignVersion {
+        /// The kind that was read.
+        kind: Kind,
+        /// The version that was read.
+        version: u16,
+    },
+    /// The sender closed its side in the middle of a frame.
+    Incomplete {
+        /// Bytes that arrived, of the frame that was begun.
+        bytes: usize,
+    },
+    /// The frame was begun and not completed in time.
+    Stalled {
+        /// Bytes that arrived, of the frame that was begun.
+        bytes: usize,
+        /// The time that a frame has, in milliseconds.
+        timeout_ms: u64,
+    },
+}
+
+impl WireError {
+    /// The code of the errorReply that answers it.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            WireError::UnknownKind(_) | WireError::UnexpectedKind(_) => ErrorCode::UnknownKind,
+            WireError::EmptyFrame
+            | WireError::FrameTooLong { .. }
+            | WireError::BadLength { .. } => ErrorCode::BadLength,
+            WireError::BadBody { .. } | WireError::LeftOver { .. } => ErrorCode::BadBody,
+            WireError::ForeignVersion { .. } => ErrorCode::ForeignVersion,
+            WireError::Incomplete { .. } | WireError::Stalled { .. } => ErrorCode::Incomplete,
+        }
+    }
+
+    /// The errorReply that answers it.
+    pub fn reply(&self) -> ErrorReply {
+        ErrorReply::new(self.code(), self.to_string())
+    }
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WireError::EmptyFrame => {
+                f.write_str("frame length 0: a frame has at least its kind byte")
+            }
+            WireError::FrameTooLong { length, length_max } => {
+                write!(
+                    f,
+                    "frame length {length}: the longest frame taken here has {length_max}"
+                )
+            }
+            WireError::UnknownKind(kind) => write!(f, "unknown kind {kind}"),
+            WireError::UnexpectedKind(kind) => {
+                write!(
+                    f,
+                    "kind {} ({kind}) is not taken on this side of a connection",
+                    *kind as u8
+                )
+            }
+            WireError::BadLength { kind, length } => {
+                let (least, most) = super::frame::length_bounds(*kind);
+                match (kind, least == most) {
+                    (Kind::IdentityRequest, _) => {
+                        write!(
+                            f,
+                            "frame length {length}: that of {kind} is {least} or {most}"
+                        )
+                    }
+                    (_, true) => write!(f, "frame length {length}: that of {kind} is {least}"),
+                    (_, false) => write!(
+                        f,
+                        "frame length {length}: that of {kind} is {least} to {most}"
+                    ),
+                }
+            }
+            WireError::BadBody { kind, reason } => {
+                write!(f, "the body of {kind} does not decode: {reason}")
+            }
+            WireError::LeftOver { kind, bytes } => {
+                write!(
+                    f,
+                    "the body of {kind} has {bytes} bytes more than its fields"
+                )
+            }
+            WireError::ForeignVersion { kind, version } => {
+                write!(
+                    f,
+                    "{kind} of version {version}: this server speaks version {}",
+                    super::WIRE_VERSION
+                )
+            }
+            WireError::Incomplete { bytes } => {
+                write!(f, "the connection was closed {bytes} bytes into a frame")
+            }
+            WireError::Stalled { bytes, timeout_ms } => {
+                write!(
+                    f,
+                    "only {bytes} bytes of a frame arrived within {timeout_ms} ms"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_their_numbers_agree() {
+        for number in 0..=u16::MAX {
+            if let Some(code) = ErrorCode::from_u16(number) {
+                assert_eq!(code.get(), number);
+                assert_eq!(code.closes(), !(32..64).contains(&number), "{code}");
+            }
+        }
+        assert_eq!(
+            (0..=u16::MAX).filter_map(ErrorCode::from_u16).count(),
+            ErrorCode::ALL.len()
+        );
+    }
+}

@@ -1,0 +1,21 @@
+//! What crosses the network: messages, and the frames that carry them.
+//!
+//! ```text
+//! frame = length:u16  kind:u8  body        length = 1 + len(body), all integers big-endian
+//! ```
+//!
+//! No I/O: bytes in, messages out, and back. This is the one place that knows bincode. It may import
+//! `identity` and `limits`. docs/protocol.md describes every message byte by byte, and tests/golden.rs
+//! holds the same bytes.
+
+mod codec;
+mod error;
+mod frame;
+mod message;
+
+pub use error::{ErrorCode, WireError};
+pub use frame::{FrameDecoder, Receiver, encode};
+pub use message::{
+    ClusterName, Counters, ErrorReply, Kind, Message, PeerState, PeerStatus, Standing, Status,
+    StorageStatus, SyncMessage, WIRE_VERSION,
+};
