@@ -1,6 +1,17 @@
 //! Ipseity hands out monotonically increasing, unique 64-bit identities, and keeps its counter in step
 //! with its peers.
 
+pub mod actor;
+mod buffer;
+pub mod connection;
+pub mod edge;
 pub mod identity;
 pub mod limits;
+pub mod mailbox;
+pub mod peers;
+pub mod server;
+pub mod time;
+pub mod timer;
+pub mod trace;
+pub mod transport;
 pub mod wire;

@@ -1,5 +1,7 @@
 //! Every bound, in one place, each with its reason; `const` assertions tie those that depend on each
-//! other. This module imports nothing.
+//! other. This module imports nothing of ours.
+
+use std::time::Duration;
 
 /// The length and the kind of a frame.
 pub const FRAME_HEADER_BYTES: usize = 3;
@@ -26,3 +28,188 @@ const _: () = assert!(SYNC_LENGTH_MAX < 0x1600);
 
 /// The text of an errorReply: enough for two sentences with two addresses and a cluster name.
 pub const ERROR_TEXT_BYTES_MAX: usize = 512;
+
+// The actor.
+
+/// Bits of a connection id that name its slot: room for 1,048,576 connections.
+pub const CONNECTION_SLOT_BITS: u32 = 20;
+
+/// The most that `--max-count` may allow in one request: 24 bits less one value, which stands for
+/// everything above.
+pub const COUNT_LIMIT_MAX: u32 = (1 << 24) - 2;
+
+/// Identities in one request, unless `--max-count` says otherwise: a block that lasts a busy client a while
+/// and that a mistaken client can burn 2^37 times before the sequence ends.
+pub const COUNT_MAX_DEFAULT: u32 = 65_536;
+
+/// How far a peer or an `after` may raise the sequence at once, unless `--max-advance` says otherwise: 2^40
+/// is 12 days at a million a second, more than servers drift apart, and 8,192 of such jumps fit the
+/// sequence.
+pub const ADVANCE_MAX_DEFAULT: u64 = 1 << 40;
+
+/// The least by which the ceiling is raised: what a crash of an idle server skips at most.
+pub const STEP_MIN: u64 = 1 << 10;
+
+/// The most by which one raise lifts the ceiling above the sequence: two seconds at two thousand million a
+/// second, more than one thread hands out in the largest blocks.
+pub const STEP_MAX: u64 = 1 << 32;
+
+/// A busy server writes to the disk about once in this time.
+pub const STEP_SPAN: Duration = Duration::from_secs(1);
+
+/// The shortest time over which demand is measured, so that two requests that happen to come close together
+/// do not look like a flood.
+pub const STEP_DEMAND_FLOOR: Duration = Duration::from_millis(50);
+
+// The mailbox and the turn of the loop.
+
+/// An entry of the mailbox: two words. In prototypes boxed events cost 1.6 times the CPU of these.
+pub const ENTRY_BYTES_MAX: usize = 16;
+
+/// As many readiness events as one poll may bring.
+pub const POLL_EVENTS_MAX: usize = 1024;
+
+/// While so many entries wait, the loop handles them instead of polling for more.
+pub const MAILBOX_POLL_MAX: usize = 4096;
+
+/// Entries handled in one turn before replies are flushed: enough that replies of a batch share one write,
+/// few enough that the first of them does not wait for long.
+pub const TURN_ENTRIES_MAX: usize = 8192;
+
+/// Frames of all connections that are decoded and not answered yet. They stand in the mailbox or wait for
+/// the disk; beyond this number no frame is decoded, and TCP makes the clients wait.
+pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
+
+/// The same for one connection, so that a greedy one shares with the others: when it has so many in flight
+/// its next turn comes behind everybody else's.
+pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
+
+// One greedy connection must not close the gate for all.
+const _: () = assert!(FRAMES_PER_CONNECTION_MAX * 16 <= FRAMES_IN_FLIGHT_MAX);
+
+// Connections.
+
+/// As much as is read from one connection at a time: 5,461 of the smallest requests.
+pub const READ_BYTES_MAX: usize = 16 * 1024;
+
+const _: () = assert!(READ_BYTES_MAX + SYNC_LENGTH_MAX as usize + 2 <= READ_BUFFER_BYTES);
+
+/// Client connections, unless `--max-connections` says otherwise; Redis has the same default.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
+
+/// The most that `--max-connections` may ask for: ids have room for it, for the reserve, for the peers and
+/// for closed connections whose requests are still in flight.
+pub const CONNECTIONS_LIMIT_MAX: usize = 1_000_000;
+
+/// Connections beyond the limit that are kept open for a moment: a client is told that there are too many,
+/// a peer gets in. When one more comes, the oldest of them is told at once.
+pub const RESERVE_CONNECTIONS_MAX: usize = 64;
+
+/// How long a connection beyond the limit may take to show that it is a peer.
+pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The most peers that may be named: there are no more pids.
+pub const PEERS_MAX: usize = 1023;
+
+const _: () = assert!(
+    CONNECTIONS_LIMIT_MAX + RESERVE_CONNECTIONS_MAX + PEERS_MAX + FRAMES_IN_FLIGHT_MAX
+        <= 1 << CONNECTION_SLOT_BITS
+);
+
+/// Descriptors that are not connections: standard streams, listener, poll, waker, signals, state directory,
+/// trace, lookups, and some to spare.
+pub const DESCRIPTORS_OTHER: usize = 64;
+
+/// Bytes of replies that may wait for a client that does not read, unless `--max-pending-bytes` says
+/// otherwise: when so many wait, nothing more is read from it.
+pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
+
+/// What the kernel may hold of replies for one connection (`SO_SNDBUF`, which Linux doubles). By default it
+/// would be almost 4 MB for each client that never reads.
+pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Buffers kept for the next connection that needs some; those beyond it are freed.
+pub const BUFFER_POOL_MAX: usize = 64;
+
+/// A buffer that grew larger is freed instead of kept.
+pub const BUFFER_POOL_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a frame that was begun may take to be complete, however steadily its bytes trickle.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may leave replies unread, once the kernel takes no more, before it is cut off.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection that was told why it is closed may take to close its side. Closing at once would
+/// reset it and could destroy what it was told.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often connections are looked over for these deadlines: they are kept to this precision.
+pub const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How soon accepting is tried again after the process ran out of descriptors.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Connections accepted before other entries get their turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+
+/// The queue of connections that the kernel keeps for the listener.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// TCP keepalive: idle for so long before the first probe, so that the connections of clients that vanished
+/// do not stay for ever; Redis has the same default.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
+
+/// The time between two probes.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+
+// Peers.
+
+/// How often peers are asked, unless `--sync-interval` says otherwise.
+pub const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
+
+/// The shortest and the longest sync interval. Below a millisecond rounds would overlap on a local network.
+pub const SYNC_INTERVAL_MIN: Duration = Duration::from_millis(1);
+
+/// See [`SYNC_INTERVAL_MIN`]; beyond an hour synchronization has no point.
+pub const SYNC_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// How long a peer may take to answer, at least; with long intervals it is three of them.
+pub const PEER_SILENCE_MIN: Duration = Duration::from_secs(5);
+
+/// How long a connection to a peer may take to stand.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The wait before the first attempt to dial again; it doubles with each.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
+
+/// The longest wait between two attempts: a peer that comes back is found within it.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// The wait after a refusal, which only an operator can resolve.
+pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
+
+/// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. An attempt
+/// that finds all busy fails and is made again.
+pub const LOOKUPS_MAX: usize = 16;
+
+// Stopping.
+
+/// How long a stop may go on answering what had arrived before it.
+pub const STOP_DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a stop may take in all: what has not been written by then is lost.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a server whose disk failed goes on with what lies under the durable ceiling, and with telling
+/// its clients, before it exits.
+pub const STORAGE_EXIT: Duration = Duration::from_secs(1);
+
+// Status.
+
+/// What a peer takes in a statusReply beside its address, at most.
+pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 8 + 9;
+
+/// What all peers together may take in a statusReply: a frame, less room for the rest. The rest has fixed
+/// fields, a version, a cluster name and a count for each error code.
+pub const STATUS_PEERS_BYTES_MAX: usize = FRAME_BYTES_MAX - 2048;

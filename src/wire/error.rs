@@ -168,6 +168,11 @@ pub enum WireError {
         /// The time that a frame has, in milliseconds.
         timeout_ms: u64,
     },
+    /// A request of a client that there is no room for.
+    TooManyConnections {
+        /// As many connections as the server takes.
+        connections_max: usize,
+    },
 }
 
 impl WireError {
@@ -181,6 +186,7 @@ impl WireError {
             WireError::BadBody { .. } | WireError::LeftOver { .. } => ErrorCode::BadBody,
             WireError::ForeignVersion { .. } => ErrorCode::ForeignVersion,
             WireError::Incomplete { .. } | WireError::Stalled { .. } => ErrorCode::Incomplete,
+            WireError::TooManyConnections { .. } => ErrorCode::TooManyConnections,
         }
     }
 
@@ -251,6 +257,11 @@ impl fmt::Display for WireError {
                     "only {bytes} bytes of a frame arrived within {timeout_ms} ms"
                 )
             }
+            WireError::TooManyConnections { connections_max } => write!(
+                f,
+                "this server takes {connections_max} connections (--max-connections) and has them: try \
+                 again later or ask another server"
+            ),
         }
     }
 }

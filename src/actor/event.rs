@@ -1,0 +1,136 @@
+//! What can happen to the actor, as plain data that can be stored, printed and replayed.
+
+use std::fmt;
+
+use super::{ConnectionId, Count, Link, PeerId};
+use crate::wire::{ErrorReply, SyncMessage, WireError};
+
+/// What can happen to the actor. The model's kinds come first; each has one handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A frame that no handler takes, and why.
+    Unknown {
+        /// Who sent it.
+        from: ConnectionId,
+        /// What is wrong with it.
+        error: Box<WireError>,
+    },
+    /// A client asks for identities.
+    IdentityRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// How many.
+        count: Count,
+        /// They are to be greater than this identity; 0 is no demand.
+        after: u64,
+    },
+    /// The ticker expired: time to ask the peers.
+    SyncTimeout,
+    /// A peer says how far it is and asks the same.
+    SyncRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// What it says.
+        sync: Box<SyncMessage>,
+    },
+    /// A peer answers.
+    SyncReply {
+        /// Who answers.
+        from: PeerId,
+        /// What it says.
+        sync: Box<SyncMessage>,
+    },
+    /// A peer answers that it will not.
+    ErrorReply {
+        /// Who answers.
+        from: PeerId,
+        /// What it says.
+        error: Box<ErrorReply>,
+    },
+    /// Someone asks how the server does.
+    StatusRequest {
+        /// Who asks.
+        from: ConnectionId,
+    },
+    /// A connection to a peer stands.
+    PeerConnected(PeerId),
+    /// The connection of a peer is gone.
+    PeerDisconnected(Link),
+    /// The ceiling that was asked for is durable.
+    Persisted,
+    /// The ceiling that was asked for could not be made durable.
+    PersistFailed,
+    /// The server is stopping: hand out nothing more, and make the exact sequence durable.
+    Stop,
+}
+
+impl Event {
+    /// The name in logs, traces and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::Unknown { .. } => "unknown",
+            Event::IdentityRequest { .. } => "identityRequest",
+            Event::SyncTimeout => "syncTimeout",
+            Event::SyncRequest { .. } => "syncRequest",
+            Event::SyncReply { .. } => "syncReply",
+            Event::ErrorReply { .. } => "errorReply",
+            Event::StatusRequest { .. } => "statusRequest",
+            Event::PeerConnected(_) => "peerConnected",
+            Event::PeerDisconnected(_) => "peerDisconnected",
+            Event::Persisted => "persisted",
+            Event::PersistFailed => "persistFailed",
+            Event::Stop => "stop",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    /// The name and the fields, as they stand in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Event::Unknown { from, error } => {
+                write!(f, " connection={from} error={:?}", error.to_string())
+            }
+            Event::IdentityRequest { from, count, after } => {
+                write!(f, " connection={from} count={count:?} after={after}")
+            }
+            Event::SyncRequest { from, sync } => write!(f, " connection={from} {}", Fields(sync)),
+            Event::SyncReply { from, sync } => write!(f, " peer={from} {}", Fields(sync)),
+            Event::ErrorReply { from, error } => {
+                write!(
+                    f,
+                    " peer={from} code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Event::StatusRequest { from } => write!(f, " connection={from}"),
+            Event::PeerConnected(peer) => write!(f, " peer={peer}"),
+            Event::PeerDisconnected(link) => write!(f, " {link}"),
+            Event::SyncTimeout | Event::Persisted | Event::PersistFailed | Event::Stop => Ok(()),
+        }
+    }
+}
+
+/// A sync message as it stands in a trace.
+pub(super) struct Fields<'a>(pub(super) &'a SyncMessage);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SyncMessage {
+            version,
+            cluster,
+            pid,
+            incarnation,
+            boot,
+            session,
+            sequence,
+        } = self.0;
+        write!(
+            f,
+            "version={version} cluster={:?} pid={pid} incarnation={incarnation:032x} boot={boot} \
+             session={session:016x} sequence={sequence}",
+            cluster.as_str()
+        )
+    }
+}

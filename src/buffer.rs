@@ -1,0 +1,82 @@
+//! What a connection needs only while something is under way: its buffers, and the pool that they come
+//! from. An idle connection has none, which is what makes ten thousand of them cheap.
+
+use crate::limits::{BUFFER_POOL_BYTES_MAX, BUFFER_POOL_MAX};
+
+/// The bytes of one connection that are on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    /// Bytes that arrived and are decoded no further: a frame that was begun, or frames that wait for the
+    /// gate.
+    pub(crate) input: Vec<u8>,
+    /// Replies, of which the first `written` bytes have left.
+    pub(crate) output: Vec<u8>,
+    pub(crate) written: usize,
+}
+
+impl Buffers {
+    /// Whether nothing stands in them.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.input.is_empty() && self.output.is_empty()
+    }
+}
+
+/// Buffers that wait for the next connection that needs some.
+#[derive(Debug, Default)]
+pub(crate) struct BufferPool {
+    // Boxed, because a connection holds one pointer and not the buffers themselves.
+    #[allow(clippy::vec_box)]
+    free: Vec<Box<Buffers>>,
+}
+
+impl BufferPool {
+    /// Empty buffers.
+    pub(crate) fn take(&mut self) -> Box<Buffers> {
+        self.free.pop().unwrap_or_default()
+    }
+
+    /// Keeps buffers for the next one, unless there are enough or they have grown large.
+    pub(crate) fn put(&mut self, mut buffers: Box<Buffers>) {
+        let bytes = buffers.input.capacity().max(buffers.output.capacity());
+        if self.free.len() < BUFFER_POOL_MAX && bytes <= BUFFER_POOL_BYTES_MAX {
+            buffers.input.clear();
+            buffers.output.clear();
+            buffers.written = 0;
+            self.free.push(buffers);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_is_empty_and_what_grew_large_does_not_come_back() {
+        let mut pool = BufferPool::default();
+        let mut buffers = pool.take();
+        buffers.input.extend_from_slice(b"begun");
+        buffers.output.extend_from_slice(b"reply");
+        buffers.written = 2;
+        assert!(!buffers.is_empty());
+        pool.put(buffers);
+        let buffers = pool.take();
+        assert!(buffers.is_empty());
+        assert_eq!(buffers.written, 0);
+        assert!(buffers.output.capacity() >= 5);
+
+        let mut large = pool.take();
+        large.output.reserve(BUFFER_POOL_BYTES_MAX + 1);
+        pool.put(large);
+        assert_eq!(pool.take().output.capacity(), 0);
+    }
+
+    #[test]
+    fn the_pool_keeps_a_bounded_number() {
+        let mut pool = BufferPool::default();
+        for _ in 0..2 * BUFFER_POOL_MAX {
+            pool.put(Box::default());
+        }
+        assert_eq!(pool.free.len(), BUFFER_POOL_MAX);
+    }
+}

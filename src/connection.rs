@@ -1,0 +1,257 @@
+//! One connection: a socket, the frame that it has begun, the replies that wait to be written, and the
+//! state it is in. It decides nothing; [`transport`](crate::transport) moves it from state to state.
+
+use std::{fmt, io, time::Duration};
+
+use crate::{
+    actor::{ConnectionId, PeerId},
+    buffer::{BufferPool, Buffers},
+    edge::Socket,
+    limits::{
+        DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, RESERVE_TIMEOUT,
+        WRITE_TIMEOUT,
+    },
+    time::Instant,
+    wire::{Message, Receiver, encode},
+};
+
+/// Where a connection stands in its life. It goes down this list and never up, but for a connection in
+/// reserve that becomes open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Being dialed.
+    Connecting,
+    /// Accepted beyond the limit: only a peer may stay.
+    Reserve,
+    /// Frames are read and answered.
+    Open,
+    /// Nothing more is read; it closes when what was asked is answered and written.
+    Draining,
+    /// The sending side is shut; what still comes is thrown away until the other side closes too.
+    Lingering,
+    /// Done for. Its slot is given back as soon as nobody owes it an answer.
+    Closed,
+}
+
+/// Who began the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It connected to this server.
+    Accepted,
+    /// This server connected to it.
+    Dialed(PeerId),
+}
+
+/// Why a connection was closed.
+#[derive(Debug)]
+pub enum CloseReason {
+    /// The other side closed, and everything that it asked was answered.
+    Ended,
+    /// The other side was told what was wrong.
+    Told,
+    /// Reading or writing failed.
+    Io(io::Error),
+    /// The connection could not be made.
+    Dial(io::Error),
+    /// A frame of a peer could not be read.
+    Wire(crate::wire::WireError),
+    /// The actor gave a peer up.
+    HungUp(crate::actor::HangUp),
+    /// It left its replies unread for so long.
+    Unread(Duration),
+    /// It was idle for so long.
+    Idle(Duration),
+    /// The server is stopping.
+    Stopping,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Ended => f.write_str("the other side closed the connection"),
+            CloseReason::Told => f.write_str("closed after an error reply"),
+            CloseReason::Io(error) => write!(f, "connection lost: {error}"),
+            CloseReason::Dial(error) => write!(f, "cannot connect: {error}"),
+            CloseReason::Wire(error) => write!(f, "it sent what is no answer: {error}"),
+            CloseReason::HungUp(cause) => cause.fmt(f),
+            CloseReason::Unread(wait) => {
+                write!(f, "it left its replies unread for {} s", wait.as_secs())
+            }
+            CloseReason::Idle(wait) => write!(f, "idle for {} s", wait.as_secs()),
+            CloseReason::Stopping => f.write_str("this server is stopping"),
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection<S> {
+    pub(crate) id: ConnectionId,
+    /// Gone as soon as the connection is closed and reaped, while the slot may still be held.
+    pub(crate) socket: Option<S>,
+    pub(crate) origin: Origin,
+    pub(crate) state: ConnectionState,
+    /// The poll said that the other side has shut its sending side: read on until the end is met.
+    pub(crate) close_hint: bool,
+    /// The end was met.
+    pub(crate) read_closed: bool,
+    /// More can be read, or decoded, than was: to be taken up again when the gate opens.
+    pub(crate) paused: bool,
+    /// A request with a large reply is in flight: nothing more is decoded before it is answered.
+    pub(crate) heavy: bool,
+    /// Stands in the list of those to be flushed.
+    pub(crate) dirty: bool,
+    /// The actor knows it as a link to a peer.
+    pub(crate) is_link: bool,
+    /// It came in beyond the limit and spoke like a peer.
+    pub(crate) is_promoted: bool,
+    /// Frames decoded and not answered.
+    pub(crate) owed: u32,
+    /// When a frame was last completed or begun, or a reply last written.
+    pub(crate) progress_at: Instant,
+    pub(crate) buffers: Option<Box<Buffers>>,
+}
+
+impl<S: Socket> Connection<S> {
+    pub(crate) fn new(
+        id: ConnectionId,
+        socket: S,
+        origin: Origin,
+        state: ConnectionState,
+        now: Instant,
+    ) -> Connection<S> {
+        Connection {
+            id,
+            socket: Some(socket),
+            origin,
+            state,
+            close_hint: false,
+            read_closed: false,
+            paused: false,
+            heavy: false,
+            dirty: false,
+            is_link: false,
+            is_promoted: false,
+            owed: 0,
+            progress_at: now,
+            buffers: None,
+        }
+    }
+
+    /// Who reads here decides which frames are taken.
+    pub(crate) fn receiver(&self) -> Receiver {
+        match self.origin {
+            Origin::Accepted => Receiver::Server,
+            Origin::Dialed(_) => Receiver::Dialer,
+        }
+    }
+
+    /// The bytes that arrived and are decoded no further.
+    pub(crate) fn input(&self) -> &[u8] {
+        self.buffers.as_ref().map_or(&[], |buffers| &buffers.input)
+    }
+
+    /// Keeps `rest` for the next read.
+    pub(crate) fn keep_input(&mut self, rest: &[u8], pool: &mut BufferPool) {
+        if self.buffers.is_none() && rest.is_empty() {
+            return;
+        }
+        let buffers = self.buffers(pool);
+        buffers.input.clear();
+        buffers.input.extend_from_slice(rest);
+    }
+
+    /// How many bytes of replies wait to be written.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.buffers
+            .as_ref()
+            .map_or(0, |buffers| buffers.output.len() - buffers.written)
+    }
+
+    /// Whether another frame may be decoded: everything that a client could make the server hold for it is
+    /// bounded here.
+    pub(crate) fn has_room(&self, pending_bytes_max: usize) -> bool {
+        !self.heavy
+            && (self.owed as usize) < FRAMES_PER_CONNECTION_MAX
+            && self.pending_bytes() < pending_bytes_max
+    }
+
+    /// Appends a message to what waits to be written.
+    pub(crate) fn queue(&mut self, message: &Message, pool: &mut BufferPool) {
+        encode(message, &mut self.buffers(pool).output);
+    }
+
+    /// Writes what waits, until it is all gone or the kernel takes no more. Returns whether anything left.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
+            return Ok(false);
+        };
+        let before = buffers.written;
+        while buffers.written < buffers.output.len() {
+            match socket.write(&buffers.output[buffers.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => buffers.written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let progress = buffers.written > before;
+        if buffers.written == buffers.output.len() {
+            buffers.output.clear();
+            buffers.written = 0;
+        }
+        Ok(progress)
+    }
+
+    /// Gives the buffers back when nothing stands in them.
+    pub(crate) fn release_buffers(&mut self, pool: &mut BufferPool) {
+        if let Some(buffers) = self.buffers.take_if(|buffers| buffers.is_empty()) {
+            pool.put(buffers);
+        }
+    }
+
+    /// The deadline that the connection is under, if any: not one on idleness while something is under way,
+    /// but on progress.
+    pub(crate) fn deadline(&self, idle_timeout: Option<Duration>) -> Option<(Instant, Overdue)> {
+        let (wait, overdue) = match self.state {
+            ConnectionState::Connecting => (DIAL_TIMEOUT, Overdue::Dial),
+            ConnectionState::Lingering => (LINGER_TIMEOUT, Overdue::Linger),
+            ConnectionState::Closed => return None,
+            _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
+            ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
+            ConnectionState::Open if !self.paused && !self.input().is_empty() => {
+                (FRAME_TIMEOUT, Overdue::Frame)
+            }
+            ConnectionState::Open if self.owed == 0 && !self.is_link => {
+                (idle_timeout?, Overdue::Idle)
+            }
+            ConnectionState::Open | ConnectionState::Draining => return None,
+        };
+        Some((self.progress_at.after(wait), overdue))
+    }
+
+    fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {
+        self.buffers.get_or_insert_with(|| pool.take())
+    }
+}
+
+/// What a connection is late with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// With being connected.
+    Dial,
+    /// With showing that it is a peer.
+    Reserve,
+    /// With completing a frame.
+    Frame,
+    /// With reading its replies.
+    Unread,
+    /// With anything at all.
+    Idle,
+    /// With closing its side.
+    Linger,
+}

@@ -1,0 +1,304 @@
+//! The peers that were named with `--peer`, and the dialing of them: whom to dial when, at which address,
+//! and over which connection each is reached today.
+//!
+//! No I/O: it is told what happened and says what is due. Dialing never gives up. Between two attempts it
+//! waits with exponential backoff and "equal jitter" (M. Brooker, "Exponential Backoff And Jitter", AWS
+//! Architecture Blog, 2015), so that servers which lost the same peer do not come back all at once.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{
+    actor::{ConnectionId, PeerId},
+    limits::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED},
+    time::Instant,
+};
+
+/// How far the dialing of a peer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dial {
+    /// Waiting for the next attempt.
+    Waiting {
+        /// When that is due.
+        due: Instant,
+    },
+    /// Its name is being looked up.
+    Resolving,
+    /// A connection is being made.
+    Connecting(ConnectionId),
+    /// The connection stands.
+    Connected(ConnectionId),
+}
+
+/// One peer.
+#[derive(Debug)]
+struct Peer {
+    /// As it was given: `host:port`.
+    name: String,
+    dial: Dial,
+    /// Addresses of the last lookup that were not tried yet, the next one last.
+    addresses: Vec<SocketAddr>,
+    /// Attempts since the peer last answered.
+    failures: u32,
+    /// The last attempt ended in a refusal.
+    refused: bool,
+    /// What people were last told of it.
+    told: Option<String>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Peers {
+    peers: Vec<Peer>,
+}
+
+impl Peers {
+    /// Peers that are all due at once.
+    pub fn new(names: Vec<String>) -> Peers {
+        let peer = |name| Peer {
+            name,
+            dial: Dial::Waiting {
+                due: Instant::START,
+            },
+            addresses: Vec::new(),
+            failures: 0,
+            refused: false,
+            told: None,
+        };
+        Peers {
+            peers: names.into_iter().map(peer).collect(),
+        }
+    }
+
+    /// Every peer, in the order in which they were named.
+    pub fn ids(&self) -> impl Iterator<Item = PeerId> + use<> {
+        (0..self.peers.len()).map(|index| PeerId(index as u16))
+    }
+
+    /// The peer's name, `host:port`.
+    pub fn name(&self, peer: PeerId) -> &str {
+        &self.peer(peer).name
+    }
+
+    /// How far dialing it has come.
+    pub fn dial(&self, peer: PeerId) -> Dial {
+        self.peer(peer).dial
+    }
+
+    /// Whether the last attempt ended in a refusal.
+    pub fn is_refused(&self, peer: PeerId) -> bool {
+        self.peer(peer).refused
+    }
+
+    /// The connection to the peer, if one stands.
+    pub fn connection(&self, peer: PeerId) -> Option<ConnectionId> {
+        match self.dial(peer) {
+            Dial::Connected(connection) => Some(connection),
+            Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) => None,
+        }
+    }
+
+    /// When the next attempt is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.peers.iter().filter_map(Peer::due).min()
+    }
+
+    /// Takes a peer whose attempt is due; call it until there is none. The caller looks up its name.
+    pub fn take_due(&mut self, now: Instant) -> Option<PeerId> {
+        let index = self
+            .peers
+            .iter()
+            .position(|peer| peer.due().is_some_and(|due| due <= now))?;
+        self.peers[index].dial = Dial::Resolving;
+        Some(PeerId(index as u16))
+    }
+
+    /// Hears the outcome of a lookup: the addresses to try, in their order.
+    pub fn resolved(&mut self, peer: PeerId, mut addresses: Vec<SocketAddr>) {
+        addresses.reverse();
+        self.peer_mut(peer).addresses = addresses;
+    }
+
+    /// The next address to try, until there is none.
+    pub fn next_address(&mut self, peer: PeerId) -> Option<SocketAddr> {
+        self.peer_mut(peer).addresses.pop()
+    }
+
+    /// Hears that a connection is being made.
+    pub fn connecting(&mut self, peer: PeerId, connection: ConnectionId) {
+        self.peer_mut(peer).dial = Dial::Connecting(connection);
+    }
+
+    /// Hears that the connection stands.
+    pub fn connected(&mut self, peer: PeerId) {
+        let peer = self.peer_mut(peer);
+        if let Dial::Connecting(connection) = peer.dial {
+            peer.dial = Dial::Connected(connection);
+            peer.addresses.clear();
+        }
+    }
+
+    /// Hears that the peer answered: the next attempt, whenever that is, comes soon.
+    pub fn answered(&mut self, peer: PeerId) {
+        let peer = self.peer_mut(peer);
+        peer.failures = 0;
+        peer.refused = false;
+        peer.told = None;
+    }
+
+    /// Hears that the attempt failed or the connection is gone, and sets the next attempt. `random` is 64
+    /// random bits. Returns how long the wait is.
+    pub fn failed(&mut self, peer: PeerId, refused: bool, now: Instant, random: u64) -> Duration {
+        let peer = self.peer_mut(peer);
+        peer.refused = refused;
+        let wait = if refused {
+            BACKOFF_REFUSED
+        } else {
+            backoff(peer.failures, random)
+        };
+        peer.failures = peer.failures.saturating_add(1);
+        peer.dial = Dial::Waiting {
+            due: now.after(wait),
+        };
+        wait
+    }
+
+    /// Whether people have not been told this of the peer yet, or were told something else since.
+    pub fn is_news(&mut self, peer: PeerId, what: &str) -> bool {
+        let told = &mut self.peer_mut(peer).told;
+        let news = told.as_deref() != Some(what);
+        if news {
+            *told = Some(what.to_owned());
+        }
+        news
+    }
+
+    fn peer(&self, peer: PeerId) -> &Peer {
+        &self.peers[usize::from(peer.0)]
+    }
+
+    fn peer_mut(&mut self, peer: PeerId) -> &mut Peer {
+        &mut self.peers[usize::from(peer.0)]
+    }
+}
+
+impl Peer {
+    fn due(&self) -> Option<Instant> {
+        match self.dial {
+            Dial::Waiting { due } => Some(due),
+            Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => None,
+        }
+    }
+}
+
+/// Half of an exponentially growing wait is certain, the other half random.
+fn backoff(failures: u32, random: u64) -> Duration {
+    let doubled = BACKOFF_MIN
+        .saturating_mul(1 << failures.min(16))
+        .min(BACKOFF_MAX);
+    let half = doubled / 2;
+    let nanos = u64::try_from(half.as_nanos()).expect("the longest backoff is some seconds");
+    half + Duration::from_nanos(random % (nanos + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: PeerId = PeerId(0);
+
+    fn peers() -> Peers {
+        Peers::new(vec!["a:1".to_owned(), "b:2".to_owned()])
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_its_bound_and_half_of_it_is_random() {
+        assert_eq!(backoff(0, 0), BACKOFF_MIN / 2);
+        for failures in 0..80 {
+            let least = backoff(failures, 0);
+            for random in [1, u64::MAX / 3, u64::MAX] {
+                let wait = backoff(failures, random);
+                assert!(least <= wait && wait <= 2 * least && wait <= BACKOFF_MAX);
+            }
+        }
+        assert_eq!(backoff(1, 0), BACKOFF_MIN);
+        assert_eq!(backoff(79, 0), BACKOFF_MAX / 2);
+    }
+
+    #[test]
+    fn every_peer_is_due_at_once_and_taken_once() {
+        let mut peers = peers();
+        assert_eq!(peers.next_due(), Some(Instant::START));
+        assert_eq!(peers.take_due(Instant::START), Some(PeerId(0)));
+        assert_eq!(peers.take_due(Instant::START), Some(PeerId(1)));
+        assert_eq!(peers.take_due(Instant::START), None);
+        assert_eq!(peers.next_due(), None);
+        assert_eq!(peers.dial(PEER), Dial::Resolving);
+    }
+
+    #[test]
+    fn addresses_are_tried_in_their_order() {
+        let mut peers = peers();
+        let addresses: Vec<SocketAddr> =
+            vec!["[::1]:1".parse().unwrap(), "127.0.0.1:1".parse().unwrap()];
+        peers.resolved(PEER, addresses.clone());
+        assert_eq!(peers.next_address(PEER), Some(addresses[0]));
+        assert_eq!(peers.next_address(PEER), Some(addresses[1]));
+        assert_eq!(peers.next_address(PEER), None);
+    }
+
+    #[test]
+    fn only_a_connection_that_stands_is_sent_to() {
+        let mut peers = peers();
+        let connection = ConnectionId::new(1, 1);
+        peers.connected(PEER);
+        assert_eq!(
+            peers.connection(PEER),
+            None,
+            "a connection that is late is not taken for one"
+        );
+        peers.connecting(PEER, connection);
+        assert_eq!(peers.connection(PEER), None);
+        peers.connected(PEER);
+        assert_eq!(peers.connection(PEER), Some(connection));
+        let wait = peers.failed(PEER, false, Instant::START, 0);
+        assert_eq!(peers.connection(PEER), None);
+        assert_eq!(
+            peers.dial(PEER),
+            Dial::Waiting {
+                due: Instant::START.after(wait)
+            }
+        );
+    }
+
+    #[test]
+    fn an_answer_makes_the_next_wait_short_and_a_refusal_makes_it_long() {
+        let mut peers = peers();
+        for _ in 0..10 {
+            peers.failed(PEER, false, Instant::START, 0);
+        }
+        assert_eq!(
+            peers.failed(PEER, false, Instant::START, 0),
+            BACKOFF_MAX / 2
+        );
+        peers.answered(PEER);
+        assert_eq!(
+            peers.failed(PEER, false, Instant::START, 0),
+            BACKOFF_MIN / 2
+        );
+        assert_eq!(peers.failed(PEER, true, Instant::START, 0), BACKOFF_REFUSED);
+        assert!(peers.is_refused(PEER));
+        peers.answered(PEER);
+        assert!(!peers.is_refused(PEER));
+    }
+
+    #[test]
+    fn people_are_told_once_until_it_changes() {
+        let mut peers = peers();
+        assert!(peers.is_news(PEER, "connection refused"));
+        assert!(!peers.is_news(PEER, "connection refused"));
+        assert!(peers.is_news(PEER, "timed out"));
+        assert!(peers.is_news(PEER, "connection refused"));
+        peers.answered(PEER);
+        assert!(peers.is_news(PEER, "connection refused"));
+    }
+}

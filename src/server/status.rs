@@ -1,0 +1,110 @@
+//! What a statusReply says, put together from those who know.
+
+use super::Server;
+use crate::{
+    actor::{Link, LinkState},
+    edge::Edge,
+    limits::STATUS_PEER_BYTES_MAX,
+    limits::STATUS_PEERS_BYTES_MAX,
+    peers::Dial,
+    wire::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
+};
+
+impl<E: Edge> Server<E> {
+    /// The answer to a statusRequest.
+    pub(super) fn status(&self) -> Message {
+        let own = self.actor.config();
+        let tally = self.actor.tally();
+        let (peers, peers_total) = self.peer_statuses();
+        Message::StatusReply(Box::new(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster: own.cluster.clone(),
+            pid: own.pid,
+            incarnation: own.incarnation,
+            boot: own.boot,
+            session: own.session,
+            standing: self.actor.standing(),
+            sequence: self.actor.sequence().get(),
+            uptime_ms: self.now.since(self.started_at).as_millis() as u64,
+            connections: self.transport.accepted_open() as u32,
+            connections_max: self.transport.limits().connections_max as u32,
+            counters: Counters {
+                accepted: self.transport.accepted_total(),
+                identity_requests: tally.identity_requests,
+                identities: tally.identities,
+                waited: tally.waited,
+                sync_requests: tally.sync_requests,
+                sync_replies: tally.sync_replies,
+                absorbed: tally.absorbed,
+                errors: self
+                    .transport
+                    .errors()
+                    .iter()
+                    .map(|(code, count)| (*code, *count))
+                    .collect(),
+            },
+            storage: StorageStatus {
+                ceiling: self.actor.ceiling().get(),
+                skipped: self.skipped,
+                ..self.edge.storage()
+            },
+            peers_total,
+            peers,
+        }))
+    }
+
+    /// The peers, those that were named first; then those that connected and are not among them. As many as
+    /// fit, and how many there are.
+    fn peer_statuses(&self) -> (Vec<PeerStatus>, u32) {
+        let links = self.actor.links();
+        let named = self.peers.ids().map(|peer| {
+            let link = links.get(&Link::Dialed(peer));
+            let state = match self.peers.dial(peer) {
+                Dial::Waiting { .. } if self.peers.is_refused(peer) => PeerState::Refused,
+                Dial::Waiting { .. } => PeerState::Down,
+                Dial::Resolving | Dial::Connecting(_) => PeerState::Connecting,
+                Dial::Connected(_) if link.is_some_and(|link| link.pid.is_some()) => PeerState::Up,
+                Dial::Connected(_) => PeerState::Connected,
+            };
+            self.peer_status(self.peers.name(peer).to_owned(), state, link)
+        });
+        let is_named = |state: &LinkState| {
+            links
+                .iter()
+                .any(|(link, other)| matches!(link, Link::Dialed(_)) && other.pid == state.pid)
+        };
+        let accepted = links.iter().filter_map(|(link, state)| match link {
+            Link::Accepted(connection) if !is_named(state) => Some(self.peer_status(
+                self.transport.address(*connection),
+                PeerState::Up,
+                Some(state),
+            )),
+            Link::Accepted(_) | Link::Dialed(_) => None,
+        });
+        let all: Vec<PeerStatus> = named.chain(accepted).collect();
+        let total = all.len() as u32;
+        let mut bytes = 0;
+        let fitting = all.into_iter().take_while(|peer| {
+            bytes += STATUS_PEER_BYTES_MAX + peer.address.len();
+            bytes <= STATUS_PEERS_BYTES_MAX
+        });
+        (fitting.collect(), total)
+    }
+
+    fn peer_status(
+        &self,
+        address: String,
+        state: PeerState,
+        link: Option<&LinkState>,
+    ) -> PeerStatus {
+        PeerStatus {
+            address,
+            pid: link.and_then(|link| link.pid),
+            state,
+            sequence: link.map_or(0, |link| link.sequence),
+            last_heard_ms: link
+                .and_then(|link| link.heard_at)
+                .map(|heard_at| self.now.since(heard_at).as_millis() as u64),
+        }
+    }
+}

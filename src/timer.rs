@@ -1,0 +1,208 @@
+//! The ticker and the few other deadlines: a table with a slot for each kind, so that each stands in the
+//! mailbox at most once.
+//!
+//! No clock is read here: the present moment is an argument. The module may import `time`.
+
+use std::time::Duration;
+
+use crate::time::Instant;
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// The ticker: time to ask the peers.
+    Sync,
+    /// A peer is to be dialed.
+    Dial,
+    /// Connections are to be looked over for those that idle or stall.
+    Sweep,
+    /// Accepting is to be tried again, after there were no descriptors left.
+    Accept,
+    /// A stop has taken long enough.
+    Stop,
+}
+
+impl Timer {
+    /// Every kind there is, in the order in which they expire at one moment.
+    pub const ALL: [Timer; 5] = [
+        Timer::Sync,
+        Timer::Dial,
+        Timer::Sweep,
+        Timer::Accept,
+        Timer::Stop,
+    ];
+
+    /// The name in traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Timer::Sync => "syncTimeout",
+            Timer::Dial => "dialTimeout",
+            Timer::Sweep => "sweepTimeout",
+            Timer::Accept => "acceptTimeout",
+            Timer::Stop => "stopTimeout",
+        }
+    }
+}
+
+/// The deadlines that are set.
+#[derive(Debug, Default)]
+pub struct Timers {
+    deadlines: [Option<Instant>; Timer::ALL.len()],
+}
+
+impl Timers {
+    /// No deadline.
+    pub fn new() -> Timers {
+        Timers::default()
+    }
+
+    /// Sets the deadline of a timer, in place of the one that it had.
+    pub fn set(&mut self, timer: Timer, deadline: Instant) {
+        self.deadlines[timer as usize] = Some(deadline);
+    }
+
+    /// Takes the deadline of a timer away.
+    pub fn stop(&mut self, timer: Timer) {
+        self.deadlines[timer as usize] = None;
+    }
+
+    /// Whether a timer has a deadline.
+    pub fn is_set(&self, timer: Timer) -> bool {
+        self.deadlines[timer as usize].is_some()
+    }
+
+    /// The next deadline of all.
+    pub fn next(&self) -> Option<Instant> {
+        self.deadlines.iter().flatten().min().copied()
+    }
+
+    /// Takes a timer whose deadline has come; call it until there is none.
+    pub fn expire(&mut self, now: Instant) -> Option<Timer> {
+        let expired = |timer: &Timer| self.deadlines[*timer as usize].is_some_and(|at| at <= now);
+        let timer = Timer::ALL.into_iter().find(expired)?;
+        self.stop(timer);
+        Some(timer)
+    }
+}
+
+/// Expires once in an interval while it runs. The interval is counted from the expiry that was due, so
+/// that rounds keep their pace; those missed altogether are not made up.
+#[derive(Debug)]
+pub struct Ticker {
+    interval: Duration,
+    due: Option<Instant>,
+}
+
+impl Ticker {
+    /// A ticker that stands still.
+    pub fn new(interval: Duration) -> Ticker {
+        Ticker {
+            interval,
+            due: None,
+        }
+    }
+
+    /// Starts it: the first expiry is one interval away. Nothing happens when it runs already.
+    pub fn start(&mut self, now: Instant, timers: &mut Timers) {
+        if self.due.is_none() {
+            self.arm(now.after(self.interval), timers);
+        }
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self, timers: &mut Timers) {
+        self.due = None;
+        timers.stop(Timer::Sync);
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Sets the next deadline after an expiry. An expiry that was under way while the ticker was stopped
+    /// sets none.
+    pub fn expired(&mut self, now: Instant, timers: &mut Timers) {
+        if let Some(due) = self.due {
+            let next = due.after(self.interval);
+            self.arm(
+                if next > now {
+                    next
+                } else {
+                    now.after(self.interval)
+                },
+                timers,
+            );
+        }
+    }
+
+    fn arm(&mut self, due: Instant, timers: &mut Timers) {
+        self.due = Some(due);
+        timers.set(Timer::Sync, due);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn the_table_has_a_slot_for_each_kind() {
+        let mut timers = Timers::new();
+        for (index, timer) in Timer::ALL.into_iter().enumerate() {
+            assert_eq!(timer as usize, index);
+            timers.set(timer, at(index as u64));
+            assert!(timers.is_set(timer));
+        }
+        assert_eq!(timers.next(), Some(at(0)));
+        assert_eq!(timers.expire(at(1)), Some(Timer::Sync));
+        assert_eq!(timers.expire(at(1)), Some(Timer::Dial));
+        assert_eq!(timers.expire(at(1)), None);
+        assert_eq!(timers.next(), Some(at(2)));
+        timers.stop(Timer::Sweep);
+        assert!(!timers.is_set(Timer::Sweep));
+        assert_eq!(timers.next(), Some(at(3)));
+    }
+
+    #[test]
+    fn the_ticker_keeps_its_pace_and_makes_up_for_nothing() {
+        let mut timers = Timers::new();
+        let mut ticker = Ticker::new(SECOND);
+        ticker.start(at(10), &mut timers);
+        ticker.start(at(10).after(SECOND / 2), &mut timers);
+        assert_eq!(
+            timers.next(),
+            Some(at(11)),
+            "a second start changes nothing"
+        );
+        // Handled late by a quarter: the pace is kept.
+        let late = at(11).after(SECOND / 4);
+        assert_eq!(timers.expire(late), Some(Timer::Sync));
+        ticker.expired(late, &mut timers);
+        assert_eq!(timers.next(), Some(at(12)));
+        // Handled late by five: four rounds are gone.
+        assert_eq!(timers.expire(at(17)), Some(Timer::Sync));
+        ticker.expired(at(17), &mut timers);
+        assert_eq!(timers.next(), Some(at(18)));
+    }
+
+    #[test]
+    fn a_ticker_that_was_stopped_stays_so() {
+        let mut timers = Timers::new();
+        let mut ticker = Ticker::new(SECOND);
+        ticker.start(at(0), &mut timers);
+        assert_eq!(timers.expire(at(1)), Some(Timer::Sync));
+        ticker.stop(&mut timers);
+        ticker.expired(at(1), &mut timers);
+        assert!(!ticker.is_running());
+        assert_eq!(timers.next(), None);
+        ticker.start(at(5), &mut timers);
+        assert_eq!(timers.next(), Some(at(6)));
+    }
+}

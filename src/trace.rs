@@ -1,0 +1,133 @@
+//! The serial trace: a line for each entry taken out of the mailbox, and under it a line for each effect.
+//! It explains a run; docs/architecture.md says how to read it.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+use crate::{actor::Effect, mailbox::Entry, time::Instant};
+
+/// Where trace lines go.
+pub struct Trace {
+    out: Box<dyn Write>,
+    serial: u64,
+    now: Instant,
+    /// The entry that is being handled, printed once: it is consumed by its handler.
+    failed: Option<io::Error>,
+}
+
+impl Trace {
+    /// A trace that is written to `out`, which should be buffered: it is flushed once a turn.
+    pub fn new(out: Box<dyn Write>) -> Trace {
+        Trace {
+            out,
+            serial: 0,
+            now: Instant::START,
+            failed: None,
+        }
+    }
+
+    /// Writes the entry that is about to be handled.
+    pub fn entry(&mut self, now: Instant, entry: &Entry) {
+        self.serial += 1;
+        self.now = now;
+        self.line(format_args!("{entry}"));
+    }
+
+    /// Writes an effect of the entry that was written last.
+    pub fn effect(&mut self, effect: &Effect) {
+        self.line(format_args!("> {effect}"));
+    }
+
+    /// Hands everything on.
+    ///
+    /// # Errors
+    /// A line could not be written since the last call; the trace has a gap and should be given up.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => self.out.flush(),
+        }
+    }
+
+    fn line(&mut self, what: fmt::Arguments<'_>) {
+        if let Err(error) = writeln!(self.out, "{} {} {what}", self.serial, self.now) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+    use crate::{actor::ConnectionId, mailbox::Readiness};
+
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn effects_carry_the_serial_of_their_entry() {
+        let out = Shared::default();
+        let mut trace = Trace::new(Box::new(out.clone()));
+        let connection = ConnectionId::new(0, 1);
+        let entry = Entry::Ready {
+            connection,
+            readiness: Readiness::READABLE,
+        };
+        trace.entry(Instant::from_nanos(1_000_000_005), &entry);
+        trace.entry(Instant::from_nanos(1_000_000_005), &Entry::Signal);
+        trace.effect(&Effect::StopTicker);
+        trace.flush().unwrap();
+        let text = String::from_utf8(out.0.borrow().clone()).unwrap();
+        assert_eq!(
+            text,
+            "1 1.000000005 readable connection=0.1\n\
+             2 1.000000005 signal\n\
+             2 1.000000005 > stopTicker\n"
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_lost_is_told_of() {
+        let mut trace = Trace::new(Box::new(Full));
+        trace.entry(Instant::START, &Entry::Signal);
+        assert_eq!(
+            trace.flush().unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
+        trace.flush().unwrap();
+    }
+}
