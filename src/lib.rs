@@ -3,4 +3,5 @@
 
 pub mod identity;
 pub mod limits;
+pub mod store;
 pub mod wire;
