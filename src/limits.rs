@@ -50,10 +50,6 @@ pub const ADVANCE_MAX_DEFAULT: u64 = 1 << 40;
 /// The least by which the ceiling is raised: what a crash of an idle server skips at most.
 pub const STEP_MIN: u64 = 1 << 10;
 
-/// The most by which one raise lifts the ceiling above the sequence: two seconds at two thousand million a
-/// second, more than one thread hands out in the largest blocks.
-pub const STEP_MAX: u64 = 1 << 32;
-
 /// A busy server writes to the disk about once in this time.
 pub const STEP_SPAN: Duration = Duration::from_secs(1);
 
@@ -213,3 +209,30 @@ pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 8 + 9;
 /// What all peers together may take in a statusReply: a frame, less room for the rest. The rest has fixed
 /// fields, a version, a cluster name and a count for each error code.
 pub const STATUS_PEERS_BYTES_MAX: usize = FRAME_BYTES_MAX - 2048;
+
+// The state directory.
+
+/// A block of the state file: the unit that `O_DIRECT` takes on every disk in use, and that a disk with
+/// 4 KiB sectors writes whole.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// The blocks of the state file: two copies of the newest generation and two of the one before.
+pub const BLOCK_COUNT: u32 = 4;
+
+/// The most that one raise of the ceiling may add without announcing it on the disk first, and so the
+/// most that a start skips when both copies of a newer record may have been lost. A server that hands
+/// out ten million identities a second needs seven minutes for it, and two million such skips fit into
+/// the sequence space.
+pub const STEP_MAX: u64 = 1 << 32;
+
+const _: () = assert!(STEP_MAX <= (1 << 53) >> 20);
+
+/// How often a system call that a signal interrupted before it moved a byte is repeated. Signals do not
+/// come in hundreds; a call that is interrupted that often is not going to be let through.
+pub const INTERRUPTED_MAX: u32 = 100;
+
+/// How often a block is read again that came back short. Only the end of the file makes every one short.
+pub const SHORT_READS_MAX: u32 = 3;
+
+/// How many other servers are remembered: one per pid.
+pub const REMEMBERED_MAX: usize = 1 << 10;

@@ -1,0 +1,263 @@
+//! The edge to a real operating system: one `mio::Poll`, the listener, the sockets, the signals, the clock.
+//!
+//! Two things have no call that does not block: looking up a name, and writing to the disk so that it is
+//! durable. Each is made on a helper thread that owns nothing of the server and shares nothing with it: it
+//! takes a task from a channel, makes the call, and puts the outcome into a channel back. The outcome
+//! enters the mailbox like everything else.
+
+mod clock;
+mod descriptors;
+mod disk;
+mod listen;
+mod log;
+mod lookup;
+mod socket;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use self::{clock::Clock, disk::Disk, lookup::Lookups};
+pub use self::{
+    descriptors::{Descriptors, raise_limit},
+    log::init as init_log,
+    socket::TcpSocket,
+};
+use crate::{
+    actor::{ConnectionId, Event, PeerId},
+    edge::Edge,
+    identity::Sequence,
+    limits::POLL_EVENTS_MAX,
+    mailbox::{Entry, Mailbox, Readiness},
+    store::Store,
+    time::Instant,
+    wire::StorageStatus,
+};
+
+// Tokens of connections are their ids, which have 32 bits.
+const LISTENER: Token = Token(1 << 32);
+const SIGNALS: Token = Token((1 << 32) + 1);
+const WAKER: Token = Token((1 << 32) + 2);
+
+/// What a helper thread has done.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// The ceiling is durable, or is not.
+    Raised(bool),
+    /// The exact sequence of a clean stop is durable, or is not.
+    Stopped(bool),
+    /// A name was looked up.
+    Resolved(PeerId, io::Result<Vec<SocketAddr>>),
+}
+
+/// See the [module](self).
+pub struct Os {
+    poll: Poll,
+    events: Events,
+    listener: Option<TcpListener>,
+    signals: Signals,
+    clock: Clock,
+    disk: Disk,
+    lookups: Lookups,
+    done: mpsc::Receiver<Done>,
+    resolved: BTreeMap<PeerId, io::Result<Vec<SocketAddr>>>,
+}
+
+impl Os {
+    /// Binds the listener, takes over SIGTERM and SIGINT, and puts the disk onto its thread. Without a
+    /// `store` nothing is durable.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the system gives no poll, pipe or thread. The text names what.
+    pub fn new(listen: &str, store: Option<Store>) -> io::Result<Os> {
+        let poll = Poll::new()?;
+        let mut listener = listen::bind(listen)?;
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry()
+            .register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (outcomes, done) = mpsc::channel();
+        let reporter = Reporter { outcomes, waker };
+        Ok(Os {
+            poll,
+            events: Events::with_capacity(POLL_EVENTS_MAX),
+            listener: Some(listener),
+            signals,
+            clock: Clock::new(),
+            disk: match store {
+                Some(store) => Disk::durable(store, reporter.clone())?,
+                None => Disk::ephemeral(),
+            },
+            lookups: Lookups::new(reporter),
+            done,
+            resolved: BTreeMap::new(),
+        })
+    }
+
+    /// The address that was bound: the port is known even where 0 was asked for.
+    ///
+    /// # Errors
+    /// The listener is broken or closed.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener
+            .as_ref()
+            .ok_or(io::ErrorKind::NotConnected)?
+            .local_addr()
+    }
+
+    /// What the helper threads have done since the last look.
+    fn collect_done(&mut self, mailbox: &mut Mailbox) {
+        while let Ok(done) = self.done.try_recv() {
+            mailbox.dispatch(match done {
+                Done::Raised(durable) => {
+                    self.disk.finished(self.clock.now());
+                    Entry::Event(if durable {
+                        Event::Persisted
+                    } else {
+                        Event::PersistFailed
+                    })
+                }
+                Done::Stopped(durable) => {
+                    self.disk.finished(self.clock.now());
+                    Entry::StopPersisted { durable }
+                }
+                Done::Resolved(peer, outcome) => {
+                    self.lookups.finished();
+                    self.resolved.insert(peer, outcome);
+                    Entry::Resolved(peer)
+                }
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Os {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Os")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Edge for Os {
+    type Socket = TcpSocket;
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn poll(&mut self, deadline: Option<Instant>, mailbox: &mut Mailbox) -> io::Result<()> {
+        let timeout = deadline.map(|deadline| match deadline.since(self.clock.now()) {
+            // Rounded up: the poll counts whole milliseconds, and one that wakes early would only poll again.
+            wait if !wait.is_zero() => wait + Duration::from_micros(999),
+            _ => Duration::ZERO,
+        });
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        for event in &self.events {
+            match event.token() {
+                LISTENER => mailbox.dispatch(Entry::Acceptable),
+                SIGNALS => {
+                    for _ in self.signals.pending() {
+                        mailbox.dispatch(Entry::Signal);
+                    }
+                }
+                WAKER => {}
+                Token(id) => mailbox.dispatch(Entry::Ready {
+                    connection: ConnectionId::from_u32(id as u32),
+                    readiness: Readiness::new(
+                        event.is_readable() || event.is_error(),
+                        event.is_writable(),
+                        event.is_read_closed(),
+                    ),
+                }),
+            }
+        }
+        self.collect_done(mailbox);
+        Ok(())
+    }
+
+    fn accept(&mut self) -> io::Result<(TcpSocket, SocketAddr)> {
+        let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
+        let (stream, address) = listener.accept()?;
+        Ok((TcpSocket::accepted(stream), address))
+    }
+
+    fn stop_accepting(&mut self) {
+        if let Some(mut listener) = self.listener.take() {
+            // Closing it is what counts; an error here would change nothing.
+            let _ = self.poll.registry().deregister(&mut listener);
+        }
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<TcpSocket> {
+        TcpSocket::connect(address)
+    }
+
+    fn register(&mut self, socket: &mut TcpSocket, connection: ConnectionId) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(socket.stream(), Token(connection.get() as usize), interest)
+    }
+
+    fn resolve(&mut self, peer: PeerId, name: &str) {
+        self.lookups.begin(peer, name);
+    }
+
+    fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {
+        self.resolved
+            .remove(&peer)
+            .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+    }
+
+    fn persist(&mut self, sequence: Sequence, ceiling: Sequence) {
+        self.disk.raise(sequence, ceiling, self.clock.now());
+    }
+
+    fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox) {
+        if !self.disk.stop(sequence, self.clock.now()) {
+            // There is no disk to wait for.
+            mailbox.dispatch(Entry::StopPersisted { durable: true });
+        }
+    }
+
+    fn storage(&self) -> StorageStatus {
+        self.disk.status(self.clock.now())
+    }
+
+    fn random(&mut self) -> u64 {
+        // Only the jitter of a backoff depends on it: without it the wait is still right.
+        getrandom::u64().unwrap_or_default()
+    }
+}
+
+/// How a helper thread reports: the outcome goes into a channel, and the poll is woken.
+#[derive(Clone, Debug)]
+pub(crate) struct Reporter {
+    outcomes: mpsc::Sender<Done>,
+    waker: Arc<Waker>,
+}
+
+impl Reporter {
+    pub(crate) fn report(&self, done: Done) {
+        // The receiver is gone when the server has exited, and then nobody wants to know.
+        if self.outcomes.send(done).is_ok()
+            && let Err(error) = self.waker.wake()
+        {
+            ::log::error!("cannot wake the event loop: {error}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A TCP connection that never blocks.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr},
+};
+
+use mio::net::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::{
+    edge::Socket,
+    limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, SEND_BUFFER_BYTES},
+};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct TcpSocket(TcpStream);
+
+impl TcpSocket {
+    /// A connection that came in.
+    pub(super) fn accepted(stream: TcpStream) -> TcpSocket {
+        tune(&stream);
+        TcpSocket(stream)
+    }
+
+    /// A connection that is being made.
+    pub(super) fn connect(address: SocketAddr) -> io::Result<TcpSocket> {
+        let stream = TcpStream::connect(address)?;
+        tune(&stream);
+        // Never worse than the system's default, so an error changes nothing.
+        let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
+        Ok(TcpSocket(stream))
+    }
+
+    pub(super) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.0
+    }
+}
+
+/// Replies leave at once, and connections whose other side has vanished are found out. A connection that
+/// cannot be tuned is about to be found broken by its first read.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+impl Read for TcpSocket {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for TcpSocket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Socket for TcpSocket {
+    fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.0.take_error()? {
+            return Err(error);
+        }
+        match self.0.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+}

@@ -1,0 +1,310 @@
+//! The state directory: who may use it, and the order of a start.
+//!
+//! ```text
+//! lock      held while a server uses the directory; names its process
+//! state     four blocks, see `record` and `slots`
+//! members   what other servers said of themselves, see `members`
+//! ```
+//!
+//! A start takes the lock, makes durable whatever an earlier run may have left in the page cache, reads
+//! the medium, and writes a boot of its own before it returns. A directory that it refuses keeps every
+//! byte of its state.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::StoreError,
+    files::{create_directory, parent, sync_directory},
+    lock::{Lock, LockError},
+    slots::{self, Owner, Recovered, Slots},
+    state_file::{Access, StateFile},
+};
+use crate::{
+    identity::{Pid, Sequence},
+    wire::ClusterName,
+};
+
+/// The names in the directory.
+const LOCK: &str = "lock";
+const STATE: &str = "state";
+const STATE_TEMPORARY: &str = "state.new";
+pub(super) const MEMBERS: &str = "members";
+
+/// What a start needs to know.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The state directory. It is made, with those above it, when it is not there.
+    pub directory: PathBuf,
+    /// The cluster that it must belong to.
+    pub cluster: ClusterName,
+    /// The pid that it must belong to.
+    pub pid: Pid,
+    /// How many sequences above the start the first ceiling stands.
+    pub first_step: u64,
+    /// An operator's word that the start is no lower than this. It also allows a start in a used
+    /// directory the state file of which is gone.
+    pub recover_above: Option<Sequence>,
+}
+
+/// What a start found, and made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The random value made with the directory.
+    pub incarnation: u128,
+    /// Counts the starts of the directory, from 1. It always grows, mostly by one: by two after a start
+    /// to which the newest record may have been lost.
+    pub boot: u64,
+    /// Only what is greater may be handed out. Exactly the last sequence after a clean stop.
+    pub sequence: Sequence,
+    /// Up to this it may be handed out: made durable by this boot.
+    pub ceiling: Sequence,
+    /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
+    /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
+    /// run noted when it last raised its ceiling. What was handed out after that note is counted too.
+    pub skipped: u64,
+    /// No earlier start of this directory has come this far.
+    pub first_start: bool,
+    /// Warnings for the log, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A state directory in use. Dropping it gives up the lock.
+///
+/// After a write or a sync that failed, or after the directory was removed, every call is
+/// [`StoreError::Poisoned`] and nothing more is written; only a new start shows what the disk holds.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    slots: Slots<StateFile>,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Takes the directory, making it on the first start. When this returns, the boot and its ceiling are
+    /// durable.
+    ///
+    /// # Errors
+    ///
+    /// Every [`StoreError`] but `Poisoned`, `Stopped` and `Backwards`. A directory that is in use, belongs
+    /// to somebody else, is damaged or of a newer format keeps every byte of its state.
+    pub fn open(options: &StoreOptions) -> Result<(Store, Started), StoreError> {
+        Store::open_with(options, Access::Direct)
+    }
+
+    fn open_with(options: &StoreOptions, access: Access) -> Result<(Store, Started), StoreError> {
+        let directory = options.directory.clone();
+        let file = directory.join(STATE);
+        create_directory(&directory)
+            .map_err(StoreError::io("make the state directory", &directory))?;
+        let mut lock = take_lock(&directory)?;
+        if !exists(&file).map_err(StoreError::io("look for the state file", &file))? {
+            let used = lock.used() || exists(&directory.join(MEMBERS)).unwrap_or(true);
+            if used && options.recover_above.is_none() {
+                return Err(StoreError::Missing { file });
+            }
+            create_state(options, &file)?;
+        }
+
+        let recovered = recover(options, &file, access)?;
+        lock.sign()
+            .map_err(StoreError::io("write the lock file", directory.join(LOCK)))?;
+        let mut started = Started {
+            incarnation: recovered.newest().incarnation,
+            boot: 0,
+            sequence: Sequence::ZERO,
+            ceiling: Sequence::ZERO,
+            skipped: recovered.skipped(),
+            first_start: recovered.newest().boot == 0,
+            notes: notes(&recovered, &file),
+        };
+        let slots = recovered
+            .boot(options.recover_above, options.first_step)
+            .map_err(StoreError::slots(&file))?;
+        started.boot = slots.newest().boot;
+        started.sequence = slots.newest().sequence;
+        started.ceiling = slots.newest().ceiling;
+        if slots.device().access() == Access::Buffered {
+            started.notes.push(format!(
+                "the file system of {} does not allow O_DIRECT: it is written through the page cache, \
+                 with fdatasync",
+                file.display()
+            ));
+        }
+        let mut store = Store {
+            directory,
+            slots,
+            _lock: lock,
+        };
+        store.check_in_place()?;
+        Ok((store, started))
+    }
+
+    /// Makes `ceiling` durable: when this returns, identities up to it may be handed out. `sequence`, the
+    /// highest handed out or absorbed so far, is noted with it, so that a start after a crash can say
+    /// how much it skipped; one above the ceiling is noted as the ceiling.
+    ///
+    /// A ceiling that is durable already costs nothing. One more than [`STEP_MAX`] above the last costs
+    /// two records in place of one.
+    ///
+    /// # Errors
+    ///
+    /// `Write`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still counts, the new one does
+    /// not. An error never goes away by another call.
+    ///
+    /// [`STEP_MAX`]: crate::limits::STEP_MAX
+    pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), StoreError> {
+        self.slots
+            .raise(sequence, ceiling)
+            .map_err(StoreError::slots(self.file()))?;
+        self.check_in_place()
+    }
+
+    /// Notes a clean stop: the next start begins exactly after `sequence`, the highest handed out or
+    /// absorbed. Nothing may be handed out from this call on, even if it fails; then the next start
+    /// skips to the ceiling.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::raise`], and `Backwards` if `sequence` is lower than one noted before.
+    pub fn stop(&mut self, sequence: Sequence) -> Result<(), StoreError> {
+        self.slots
+            .stop(sequence)
+            .map_err(StoreError::slots(self.file()))?;
+        self.check_in_place()
+    }
+
+    /// The state directory.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join(STATE)
+    }
+
+    /// Comes after the writes: a directory that was removed before or between them makes them void, and
+    /// one that is removed later has kept its promise until then.
+    fn check_in_place(&mut self) -> Result<(), StoreError> {
+        let file = self.file();
+        let error = match self.slots.device().is_in_place() {
+            Ok(true) => return Ok(()),
+            Ok(false) => StoreError::Gone { file },
+            Err(error) => StoreError::io("find again", file)(error),
+        };
+        self.slots.poison(error.to_string());
+        Err(error)
+    }
+}
+
+fn take_lock(directory: &Path) -> Result<Lock, StoreError> {
+    let path = directory.join(LOCK);
+    Lock::take(&path).map_err(|error| match error {
+        LockError::Held(holder) => StoreError::Locked {
+            directory: directory.to_path_buf(),
+            holder,
+        },
+        LockError::Io(source) => StoreError::io("lock", path)(source),
+    })
+}
+
+/// Makes the state file: whole and durable under a temporary name first, so that under its own name it is
+/// never seen half made.
+fn create_state(options: &StoreOptions, file: &Path) -> Result<(), StoreError> {
+    let temporary = options.directory.join(STATE_TEMPORARY);
+    let owner = owner(options);
+    let mut incarnation = [0; 16];
+    getrandom::fill(&mut incarnation)
+        .map_err(io::Error::other)
+        .map_err(StoreError::io("draw a random incarnation for", file))?;
+    let mut device = StateFile::create(&temporary)
+        .map_err(StoreError::io("create the state file", &temporary))?;
+    slots::format(&mut device, &owner, u128::from_be_bytes(incarnation))
+        .and_then(|()| device.sync())
+        .map_err(StoreError::io("write the new state file", &temporary))?;
+    std::fs::rename(&temporary, file).map_err(StoreError::io("put in place", file))?;
+    sync_names(&options.directory)
+}
+
+/// Makes the name of the state file durable, and that of its directory: the start that made the directory
+/// may have been killed before it could.
+fn sync_names(directory: &Path) -> Result<(), StoreError> {
+    sync_directory(directory).map_err(StoreError::io("sync the directory", directory))?;
+    let above = parent(directory);
+    match sync_directory(&above) {
+        // Not ours to read, so that it was not made by an earlier start either.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done.map_err(StoreError::io("sync the directory", above)),
+    }
+}
+
+/// Reads what the medium holds. Nothing is written that was not already on its way there.
+fn recover(
+    options: &StoreOptions,
+    file: &Path,
+    access: Access,
+) -> Result<Recovered<StateFile>, StoreError> {
+    let device =
+        StateFile::open(file, access).map_err(StoreError::io("open the state file", file))?;
+    let locked = device.try_lock().map_err(StoreError::io("lock", file))?;
+    if !locked {
+        return Err(StoreError::Locked {
+            directory: options.directory.clone(),
+            holder: None,
+        });
+    }
+    device
+        .sync()
+        .map_err(StoreError::io("sync the state file", file))?;
+    sync_directory(&options.directory)
+        .map_err(StoreError::io("sync the directory", &options.directory))?;
+    slots::recover(device, &owner(options)).map_err(|error| {
+        StoreError::recover(
+            error,
+            options.directory.clone(),
+            file.to_path_buf(),
+            options.pid,
+            &options.cluster,
+        )
+    })
+}
+
+fn notes(recovered: &Recovered<StateFile>, file: &Path) -> Vec<String> {
+    let mut notes: Vec<String> = recovered
+        .faults()
+        .iter()
+        .map(|fault| {
+            format!(
+                "in the state file {}, {fault}; the other copies are used, and this one is written anew",
+                file.display()
+            )
+        })
+        .collect();
+    if recovered.hidden() {
+        notes.push(format!(
+            "the newest record of the state file {} may have been lost; skipping to sequence {}, which \
+             is above all that it can have allowed",
+            file.display(),
+            recovered.start()
+        ));
+    }
+    notes
+}
+
+fn owner(options: &StoreOptions) -> Owner {
+    Owner {
+        cluster: options.cluster.clone(),
+        pid: options.pid,
+    }
+}
+
+/// Unlike `Path::exists`, an error is not taken for an absence.
+fn exists(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}

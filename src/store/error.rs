@@ -1,0 +1,352 @@
+//! What can go wrong with the state directory, in words that name the place, what happened and what to
+//! do.
+
+use std::{fmt, io, path::PathBuf};
+
+use super::{
+    record::FORMAT,
+    slots::{BlockFault, RecoverError, SlotsError},
+};
+use crate::{
+    identity::{Pid, Sequence},
+    wire::ClusterName,
+};
+
+/// Why a state directory cannot be used, or no longer.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The operating system refused.
+    Io {
+        /// What was attempted, as in "cannot open".
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+    /// Another process uses the directory.
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+        /// That process's id, where it is known.
+        holder: Option<u32>,
+    },
+    /// The directory belongs to another pid. It was not touched.
+    ForeignPid {
+        /// The directory.
+        directory: PathBuf,
+        /// Whose it is.
+        found: Pid,
+        /// Who asked for it.
+        wanted: Pid,
+    },
+    /// The directory belongs to another cluster. It was not touched.
+    ForeignCluster {
+        /// The directory.
+        directory: PathBuf,
+        /// Whose it is.
+        found: ClusterName,
+        /// Who asked for it.
+        wanted: ClusterName,
+    },
+    /// The state file was written by a newer Ipseity. It was not touched.
+    NewerFormat {
+        /// The state file.
+        file: PathBuf,
+        /// Its format; this build knows up to [`FORMAT`].
+        found: u16,
+    },
+    /// No block of the state file is good. It was not touched.
+    Damaged {
+        /// The state file.
+        file: PathBuf,
+        /// What is wrong with each block.
+        faults: Vec<BlockFault>,
+    },
+    /// The blocks of the state file come from different directories. It was not touched.
+    Mixed {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// The directory has been used, and its state file is gone.
+    Missing {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// The path no longer leads to the open state file: the directory was removed, renamed or replaced.
+    /// What was written last will not be found by the next start. Nothing more is written.
+    Gone {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// A write or a sync failed. Nothing more is written.
+    Write {
+        /// The state file.
+        file: PathBuf,
+        /// The number of the block, 0 to 3.
+        block: u32,
+        /// The failure.
+        source: io::Error,
+    },
+    /// A write, a sync or the directory failed earlier, and nothing was written since.
+    Poisoned {
+        /// The state file.
+        file: PathBuf,
+        /// The earlier failure.
+        cause: String,
+    },
+    /// A call after the clean stop.
+    Stopped {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// A clean stop was to say less than what was noted before. It was not written.
+    Backwards {
+        /// The state file.
+        file: PathBuf,
+        /// The sequence that was to be the last.
+        sequence: Sequence,
+        /// The sequence that the newest record notes.
+        noted: Sequence,
+    },
+    /// The count of boots or of generations is used up.
+    Exhausted {
+        /// The state file.
+        file: PathBuf,
+        /// "boots" or "generations".
+        what: &'static str,
+    },
+}
+
+/// The way out when a server's own record of what it handed out is lost.
+const WAY_OUT: &str = "give this server an unused --pid and a new --data-dir (recommended), or move \
+    the directory aside and start with --recover-above SEQUENCE, at least as high as any sequence that \
+    this pid ever handed out (the other servers of the cluster know it)";
+
+impl StoreError {
+    /// For `map_err`: the refusal of the operating system at `path`.
+    pub(super) fn io(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> StoreError {
+        move |source| StoreError::Io {
+            doing,
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// Names the file that the slots stand in.
+    pub(super) fn slots(file: impl Into<PathBuf>) -> impl FnOnce(SlotsError) -> StoreError {
+        move |error| {
+            let file = file.into();
+            match error {
+                SlotsError::Write { block, source } => StoreError::Write {
+                    file,
+                    block,
+                    source,
+                },
+                SlotsError::Poisoned(cause) => StoreError::Poisoned { file, cause },
+                SlotsError::Stopped => StoreError::Stopped { file },
+                SlotsError::Backwards { sequence, noted } => StoreError::Backwards {
+                    file,
+                    sequence,
+                    noted,
+                },
+                SlotsError::GenerationsExhausted => StoreError::Exhausted {
+                    file,
+                    what: "generations",
+                },
+                SlotsError::BootsExhausted => StoreError::Exhausted {
+                    file,
+                    what: "boots",
+                },
+            }
+        }
+    }
+
+    /// Names the directory and the server that wanted it.
+    pub(super) fn recover(
+        error: RecoverError,
+        directory: PathBuf,
+        file: PathBuf,
+        pid: Pid,
+        cluster: &ClusterName,
+    ) -> StoreError {
+        match error {
+            RecoverError::NoneGood { faults } => StoreError::Damaged { file, faults },
+            RecoverError::Newer { found } => StoreError::NewerFormat { file, found },
+            RecoverError::Mixed => StoreError::Mixed { file },
+            RecoverError::ForeignPid { found } => StoreError::ForeignPid {
+                directory,
+                found,
+                wanted: pid,
+            },
+            RecoverError::ForeignCluster { found } => StoreError::ForeignCluster {
+                directory,
+                found,
+                wanted: cluster.clone(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io {
+                doing,
+                path,
+                source,
+            } => write!(
+                f,
+                "cannot {doing} {}: {source}; {}",
+                path.display(),
+                advice(source)
+            ),
+            Self::Locked { directory, holder } => {
+                let directory = directory.display();
+                match holder {
+                    Some(id) => write!(
+                        f,
+                        "the state directory {directory} is in use by process {id}; "
+                    ),
+                    None => write!(
+                        f,
+                        "the state directory {directory} is in use by another process; "
+                    ),
+                }?;
+                f.write_str("stop that server, or give this one its own --pid and --data-dir")
+            }
+            Self::ForeignPid {
+                directory,
+                found,
+                wanted,
+            } => write!(
+                f,
+                "the state directory {} belongs to pid {found}, and this server has pid {wanted}; start \
+                 it with --pid {found}, or give it a --data-dir of its own",
+                directory.display()
+            ),
+            Self::ForeignCluster {
+                directory,
+                found,
+                wanted,
+            } => write!(
+                f,
+                "the state directory {} belongs to the cluster {found:?}, and this server to {wanted:?}; \
+                 start it with --cluster {found:?}, or give it a --data-dir of its own",
+                directory.display(),
+                found = found.as_str(),
+                wanted = wanted.as_str(),
+            ),
+            Self::NewerFormat { file, found } => write!(
+                f,
+                "the state file {} has format {found}, and this version reads up to {FORMAT}; start the \
+                 version that wrote it, or a newer one",
+                file.display()
+            ),
+            Self::Damaged { file, faults } => {
+                write!(f, "no block of the state file {} is good", file.display())?;
+                for fault in faults {
+                    write!(f, ", {fault}")?;
+                }
+                write!(f, "; nothing was changed; {WAY_OUT}")
+            }
+            Self::Mixed { file } => write!(
+                f,
+                "the state file {} holds blocks of different directories, as after a careless copy; \
+                 nothing was changed; {WAY_OUT}",
+                file.display()
+            ),
+            Self::Missing { file } => write!(
+                f,
+                "the state file {} is gone from a directory that a server has used; put it back if it \
+                 was moved (never an older copy), or else {WAY_OUT}",
+                file.display()
+            ),
+            Self::Gone { file } => write!(
+                f,
+                "the state file {} is no longer in its place: its directory was removed, renamed or \
+                 replaced, and what is written now would be lost; put it back before the next start, or \
+                 else {WAY_OUT}",
+                file.display()
+            ),
+            Self::Write {
+                file,
+                block,
+                source,
+            } => write!(
+                f,
+                "writing block {block} of the state file {} failed: {source}; {}, then start the server \
+                 again: it reads what the disk really holds",
+                file.display(),
+                advice(source)
+            ),
+            Self::Poisoned { file, cause } => write!(
+                f,
+                "the state file {} failed before ({cause}) and is not written again; start the server \
+                 again: it reads what the disk really holds",
+                file.display()
+            ),
+            Self::Stopped { file } => write!(
+                f,
+                "the state file {} has been closed by a clean stop; start the server again",
+                file.display()
+            ),
+            Self::Backwards {
+                file,
+                sequence,
+                noted,
+            } => write!(
+                f,
+                "refused to note {sequence} as the last sequence in {}, which knows of {noted}; this is \
+                 an error in Ipseity, please report it; the next start skips instead",
+                file.display()
+            ),
+            Self::Exhausted { file, what } => write!(
+                f,
+                "the state file {} has counted as many {what} as there can be; give this server an \
+                 unused --pid and a new --data-dir",
+                file.display()
+            ),
+        }
+    }
+}
+
+/// What to do about an error of the operating system.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "let the server's user read and write there, or name another place with --data-dir"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "mount the file system for writing, or name another place with --data-dir"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
+            "name a directory with --data-dir"
+        }
+        _ => "check the disk and the kernel's log",
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } | Self::Write { source, .. } => Some(source),
+            Self::Locked { .. }
+            | Self::ForeignPid { .. }
+            | Self::ForeignCluster { .. }
+            | Self::NewerFormat { .. }
+            | Self::Damaged { .. }
+            | Self::Mixed { .. }
+            | Self::Missing { .. }
+            | Self::Gone { .. }
+            | Self::Poisoned { .. }
+            | Self::Stopped { .. }
+            | Self::Backwards { .. }
+            | Self::Exhausted { .. } => None,
+        }
+    }
+}

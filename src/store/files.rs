@@ -1,0 +1,76 @@
+//! What the files of the state directory have in common: names that are durable, and calls that a signal
+//! may interrupt.
+//!
+//! It may import `limits`; it knows nothing of what the files hold.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::limits::INTERRUPTED_MAX;
+
+/// Repeats a call that was interrupted before it moved a byte, a bounded number of times.
+///
+/// It is not for a sync: what an interrupted sync has done is not known, so that it counts as failed.
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..INTERRUPTED_MAX {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+    call()
+}
+
+/// Makes the names in a directory durable: what was created, renamed or removed in it.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        // A file system that has no such operation, as some network ones, keeps its names by itself.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    }
+}
+
+/// The directory that holds the name of `path`.
+pub(super) fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Makes `directory` and the missing ones above it, each with mode 0700 and a durable name.
+pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => sync_directory(&parent(directory)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = parent(directory);
+            if above == Path::new(".") {
+                return Err(error);
+            }
+            create_directory(&above)?;
+            create_directory(directory)
+        }
+        // Another server may have made it just now. A file of that name shows when it is used.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates a file that is to be written whole under a temporary name, and removes the one that a crash
+/// may have left there: a new file has no failed write behind it.
+pub(super) fn create_temporary(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}

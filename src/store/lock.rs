@@ -1,0 +1,73 @@
+//! The lock on a state directory: a file that one process at a time has locked, and that says which.
+//!
+//! The operating system gives the lock back when the process ends, however it ends. The text in the file
+//! is for people and may be stale; the lock is what counts.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::Path,
+    process,
+};
+
+use super::files::uninterrupted;
+
+/// A process id, a newline, and blanks to a fixed width, so that one write replaces another.
+const TEXT_BYTES: usize = 12;
+
+/// The lock, held while this lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    used: bool,
+}
+
+/// Why the lock is not held.
+#[derive(Debug)]
+pub(super) enum LockError {
+    /// Another process holds it; its id, where the file says it.
+    Held(Option<u32>),
+    /// The file cannot be opened or locked.
+    Io(io::Error),
+}
+
+impl Lock {
+    /// Takes the lock at `path`, or says who has it. It never waits.
+    pub(super) fn take(path: &Path) -> Result<Lock, LockError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(LockError::Io)?;
+        let held = match file.try_lock() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        };
+        let mut text = [0; TEXT_BYTES];
+        let length = uninterrupted(|| file.read_at(&mut text, 0)).map_err(LockError::Io)?;
+        if held {
+            let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+            return Err(LockError::Held(text.trim().parse().ok()));
+        }
+        let used = length > 0;
+        Ok(Lock { file, used })
+    }
+
+    /// Whether a server has begun with this directory before.
+    pub(super) fn used(&self) -> bool {
+        self.used
+    }
+
+    /// Writes this process's id into the file.
+    pub(super) fn sign(&mut self) -> io::Result<()> {
+        let text = format!("{:<1$}\n", process::id(), TEXT_BYTES - 1);
+        uninterrupted(|| self.file.write_at(text.as_bytes(), 0))?;
+        self.used = true;
+        Ok(())
+    }
+}

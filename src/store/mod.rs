@@ -1,0 +1,28 @@
+//! The state directory: what a server must still know after a crash, made durable before it acts on it.
+//!
+//! ```text
+//! directory   the lock, the file, the order of a start      Store
+//!     │   └─▶ state_file   one file: O_DIRECT, or buffered with fdatasync
+//!     ▼
+//!   slots      which block holds what, and which to believe; runs on anything that has four blocks
+//!     ▼
+//!   record     the bytes of a block
+//!
+//! members     what other servers have said of themselves    MembersFile
+//! ```
+//!
+//! The calls block until the disk has answered. Nothing here knows of sockets, time or the actor, writes
+//! to a log, or tries a failed write again. It may import `identity`, `limits` and the cluster's name.
+
+mod directory;
+mod error;
+mod files;
+mod lock;
+mod members;
+pub mod record;
+pub mod slots;
+mod state_file;
+
+pub use directory::{Started, Store, StoreOptions};
+pub use error::StoreError;
+pub use members::{MembersError, MembersFault, MembersFile, Remembered};

@@ -1,0 +1,361 @@
+//! The record: what one block of the state file says, and its bytes.
+//!
+//! ```text
+//! offset  bytes  field             all integers are big-endian
+//!      0      8  magic             "IPSEITY\0"
+//!      8      2  format            1
+//!     10      2  pid               0 to 1023
+//!     12      1  block             0 to 3: the place in the file that it was written for
+//!     13      1  flags             bit 0: the server stopped cleanly; the others are 0
+//!     14      1  cluster length    1 to 255
+//!     15      1  0
+//!     16     16  incarnation
+//!     32      8  boot
+//!     40      8  generation
+//!     48      8  sequence          noted when this was written
+//!     56      8  ceiling           sequence <= ceiling; equal after a clean stop
+//!     64      8  reach             ceiling <= reach; the next generation's ceiling is at most this
+//!     72    255  cluster           UTF-8, the rest 0
+//!    327   3765  0
+//!   4092      4  CRC-32C of the 4092 bytes before it
+//! ```
+//!
+//! Magic, format and checksum keep their places in every later format, so that "a newer format" is only
+//! ever said of a block that is whole.
+//!
+//! Pure: no I/O. It may import `identity`, `limits` and the cluster's name.
+
+use std::fmt;
+
+use byteorder::{BigEndian, ByteOrder};
+
+use crate::{
+    identity::{Pid, Sequence},
+    limits::{BLOCK_BYTES, BLOCK_COUNT, CLUSTER_NAME_BYTES_MAX},
+    wire::ClusterName,
+};
+
+/// The format that this build writes, and the newest that it reads.
+pub const FORMAT: u16 = 1;
+
+const MAGIC: &[u8; 8] = b"IPSEITY\0";
+const FLAG_CLEAN: u8 = 1;
+
+const AT_FORMAT: usize = 8;
+const AT_PID: usize = 10;
+const AT_BLOCK: usize = 12;
+const AT_FLAGS: usize = 13;
+const AT_CLUSTER_LENGTH: usize = 14;
+const AT_INCARNATION: usize = 16;
+const AT_BOOT: usize = 32;
+const AT_GENERATION: usize = 40;
+const AT_SEQUENCE: usize = 48;
+const AT_CEILING: usize = 56;
+const AT_REACH: usize = 64;
+const AT_CLUSTER: usize = 72;
+const AT_CHECKSUM: usize = BLOCK_BYTES - 4;
+
+const _: () = assert!(AT_CLUSTER + CLUSTER_NAME_BYTES_MAX <= AT_CHECKSUM);
+
+/// One block of the state file, aligned as `O_DIRECT` wants its memory.
+#[derive(Clone, PartialEq, Eq)]
+#[repr(align(4096))]
+pub struct Block(pub [u8; BLOCK_BYTES]);
+
+impl Block {
+    /// A block of zeros.
+    pub const ZERO: Block = Block([0; BLOCK_BYTES]);
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({:02x?}..)", &self.0[..AT_CLUSTER])
+    }
+}
+
+/// What a server has promised, as of one generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The cluster that the directory belongs to.
+    pub cluster: ClusterName,
+    /// The pid that the directory belongs to.
+    pub pid: Pid,
+    /// The random value made with the directory.
+    pub incarnation: u128,
+    /// How many times the directory has been started; 0 before the first.
+    pub boot: u64,
+    /// Counts the records ever written, from 0. It never wraps.
+    pub generation: u64,
+    /// The highest sequence handed out or absorbed when this was written. For people: it says how many
+    /// may have been skipped. It is never an allowance.
+    pub sequence: Sequence,
+    /// Nothing above this was handed out before the next generation was durable.
+    pub ceiling: Sequence,
+    /// The ceiling of the next generation is at most this.
+    pub reach: Sequence,
+    /// The server stopped with exactly `sequence`, which is then `ceiling` too.
+    pub clean: bool,
+}
+
+impl Record {
+    /// The bytes of this record for the block `block`, 0 to 3.
+    pub fn encode(&self, block: u32) -> Block {
+        let cluster = self.cluster.as_str().as_bytes();
+        let mut bytes = Block::ZERO;
+        let b = &mut bytes.0;
+        b[..MAGIC.len()].copy_from_slice(MAGIC);
+        BigEndian::write_u16(&mut b[AT_FORMAT..], FORMAT);
+        BigEndian::write_u16(&mut b[AT_PID..], self.pid.get());
+        // Both fit a byte: there are four blocks, and `ClusterName` holds at most 255 bytes.
+        b[AT_BLOCK] = block as u8;
+        b[AT_CLUSTER_LENGTH] = cluster.len() as u8;
+        b[AT_FLAGS] = if self.clean { FLAG_CLEAN } else { 0 };
+        BigEndian::write_u128(&mut b[AT_INCARNATION..], self.incarnation);
+        BigEndian::write_u64(&mut b[AT_BOOT..], self.boot);
+        BigEndian::write_u64(&mut b[AT_GENERATION..], self.generation);
+        BigEndian::write_u64(&mut b[AT_SEQUENCE..], self.sequence.get());
+        BigEndian::write_u64(&mut b[AT_CEILING..], self.ceiling.get());
+        BigEndian::write_u64(&mut b[AT_REACH..], self.reach.get());
+        b[AT_CLUSTER..][..cluster.len()].copy_from_slice(cluster);
+        seal(&mut bytes);
+        bytes
+    }
+
+    /// Reads the record that stands in the block `block`, 0 to 3. Everything is checked: bytes that this
+    /// build would not have written are an error.
+    pub fn decode(bytes: &Block, block: u32) -> Result<Record, RecordError> {
+        let b = &bytes.0;
+        if *bytes == Block::ZERO {
+            return Err(RecordError::Blank);
+        }
+        if !b.starts_with(MAGIC) {
+            return Err(RecordError::NoMagic);
+        }
+        let stored = BigEndian::read_u32(&b[AT_CHECKSUM..]);
+        let computed = crc32c::crc32c(&b[..AT_CHECKSUM]);
+        if stored != computed {
+            return Err(RecordError::Checksum { stored, computed });
+        }
+        match BigEndian::read_u16(&b[AT_FORMAT..]) {
+            FORMAT => {}
+            0 => return Err(RecordError::Field("format")),
+            newer => return Err(RecordError::NewerFormat(newer)),
+        }
+        if u32::from(b[AT_BLOCK]) != block {
+            return Err(RecordError::Misplaced(b[AT_BLOCK]));
+        }
+        let record = Record {
+            cluster: decode_cluster(b)?,
+            pid: Pid::new(BigEndian::read_u16(&b[AT_PID..])).ok_or(RecordError::Field("pid"))?,
+            incarnation: BigEndian::read_u128(&b[AT_INCARNATION..]),
+            boot: BigEndian::read_u64(&b[AT_BOOT..]),
+            generation: BigEndian::read_u64(&b[AT_GENERATION..]),
+            sequence: decode_sequence(b, AT_SEQUENCE, "sequence")?,
+            ceiling: decode_sequence(b, AT_CEILING, "ceiling")?,
+            reach: decode_sequence(b, AT_REACH, "reach")?,
+            clean: b[AT_FLAGS] & FLAG_CLEAN != 0,
+        };
+        record.check()?;
+        // What is not a field is zero, as `encode` leaves it.
+        if record.encode(block) != *bytes {
+            return Err(RecordError::Field("reserved bytes"));
+        }
+        Ok(record)
+    }
+
+    fn check(&self) -> Result<(), RecordError> {
+        if self.sequence > self.ceiling || (self.clean && self.sequence != self.ceiling) {
+            return Err(RecordError::Field("ceiling"));
+        }
+        if self.ceiling > self.reach {
+            return Err(RecordError::Field("reach"));
+        }
+        Ok(())
+    }
+}
+
+fn decode_cluster(b: &[u8; BLOCK_BYTES]) -> Result<ClusterName, RecordError> {
+    let length = usize::from(b[AT_CLUSTER_LENGTH]);
+    std::str::from_utf8(&b[AT_CLUSTER..][..length])
+        .ok()
+        .and_then(|name| name.parse().ok())
+        .ok_or(RecordError::Field("cluster"))
+}
+
+fn decode_sequence(
+    b: &[u8; BLOCK_BYTES],
+    at: usize,
+    name: &'static str,
+) -> Result<Sequence, RecordError> {
+    Sequence::new(BigEndian::read_u64(&b[at..])).ok_or(RecordError::Field(name))
+}
+
+fn seal(bytes: &mut Block) {
+    let checksum = crc32c::crc32c(&bytes.0[..AT_CHECKSUM]);
+    BigEndian::write_u32(&mut bytes.0[AT_CHECKSUM..], checksum);
+}
+
+const _: () = assert!(BLOCK_COUNT <= u8::MAX as u32);
+
+/// Why a block holds no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// Nothing but zeros.
+    Blank,
+    /// It does not begin like a record.
+    NoMagic,
+    /// The bytes are not those that were written: torn, rotten or edited.
+    Checksum {
+        /// The checksum in the block.
+        stored: u32,
+        /// The checksum of its bytes.
+        computed: u32,
+    },
+    /// Whole, and of this format, which is newer than this build knows.
+    NewerFormat(u16),
+    /// Written for the block of this number.
+    Misplaced(u8),
+    /// The checksum is right and the field of this name is not: no Ipseity wrote this.
+    Field(&'static str),
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blank => f.write_str("blank"),
+            Self::NoMagic => f.write_str("not a record of Ipseity"),
+            Self::Checksum { stored, computed } => write!(
+                f,
+                "damaged: the checksum is {stored:08x} and should be {computed:08x}"
+            ),
+            Self::NewerFormat(format) => {
+                write!(f, "of format {format}; this build reads up to {FORMAT}")
+            }
+            Self::Misplaced(block) => write!(f, "a copy of block {block} in the wrong place"),
+            Self::Field(name) => write!(f, "the field {name} holds what it cannot hold"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(value: u64) -> Sequence {
+        Sequence::new(value).unwrap()
+    }
+
+    fn record() -> Record {
+        Record {
+            cluster: "Grüße".parse().unwrap(),
+            pid: Pid::new(7).unwrap(),
+            incarnation: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
+            boot: 3,
+            generation: 41,
+            sequence: sequence(1000),
+            ceiling: sequence(2000),
+            reach: sequence(3000),
+            clean: false,
+        }
+    }
+
+    /// A block whose checksum is right although `edit` changed it.
+    fn forged(edit: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<Record, RecordError> {
+        let mut bytes = record().encode(1);
+        edit(&mut bytes.0);
+        seal(&mut bytes);
+        Record::decode(&bytes, 1)
+    }
+
+    #[test]
+    fn the_layout_is_the_one_in_the_docs() {
+        let bytes = record().encode(1).0;
+        assert_eq!(&bytes[..8], b"IPSEITY\0");
+        assert_eq!(bytes[8..16], [0, 1, 0, 7, 1, 0, 7, 0]);
+        assert_eq!(bytes[16..32], record().incarnation.to_be_bytes());
+        for (at, value) in [(32, 3u64), (40, 41), (48, 1000), (56, 2000), (64, 3000)] {
+            assert_eq!(bytes[at..at + 8], value.to_be_bytes(), "at {at}");
+        }
+        assert_eq!(&bytes[72..79], "Grüße".as_bytes());
+        assert!(bytes[79..4092].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[4092..], crc32c::crc32c(&bytes[..4092]).to_be_bytes());
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let clean = Record {
+            sequence: sequence(2000),
+            clean: true,
+            cluster: "x".repeat(255).parse().unwrap(),
+            ..record()
+        };
+        let last = Record {
+            boot: u64::MAX,
+            generation: u64::MAX,
+            ceiling: Sequence::MAX,
+            reach: Sequence::MAX,
+            ..record()
+        };
+        for record in [record(), clean, last] {
+            for block in 0..BLOCK_COUNT {
+                assert_eq!(
+                    Record::decode(&record.encode(block), block),
+                    Ok(record.clone())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let good = record().encode(2);
+        for at in 0..BLOCK_BYTES {
+            for bit in 0..8 {
+                let mut bytes = good.clone();
+                bytes.0[at] ^= 1 << bit;
+                assert!(Record::decode(&bytes, 2).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_cause_has_its_error() {
+        assert_eq!(Record::decode(&Block::ZERO, 0), Err(RecordError::Blank));
+        assert_eq!(
+            Record::decode(&Block([b'x'; BLOCK_BYTES]), 0),
+            Err(RecordError::NoMagic)
+        );
+        assert_eq!(
+            Record::decode(&record().encode(1), 3),
+            Err(RecordError::Misplaced(1))
+        );
+        assert_eq!(forged(|b| b[9] = 2), Err(RecordError::NewerFormat(2)));
+        assert_eq!(forged(|b| b[9] = 0), Err(RecordError::Field("format")));
+        assert_eq!(forged(|b| b[10] = 4), Err(RecordError::Field("pid")));
+        assert_eq!(
+            forged(|b| b[13] = 2),
+            Err(RecordError::Field("reserved bytes"))
+        );
+        assert_eq!(forged(|b| b[13] = 1), Err(RecordError::Field("ceiling")));
+        assert_eq!(forged(|b| b[14] = 0), Err(RecordError::Field("cluster")));
+        assert_eq!(forged(|b| b[74] = 0xff), Err(RecordError::Field("cluster")));
+        assert_eq!(
+            forged(|b| b[48] = 0xff),
+            Err(RecordError::Field("sequence"))
+        );
+        assert_eq!(forged(|b| b[50] = 1), Err(RecordError::Field("ceiling")));
+        assert_eq!(forged(|b| b[58] = 1), Err(RecordError::Field("reach")));
+        assert_eq!(
+            forged(|b| b[4000] = 1),
+            Err(RecordError::Field("reserved bytes"))
+        );
+        let mut bytes = record().encode(1);
+        bytes.0[9] = 2;
+        assert!(
+            matches!(Record::decode(&bytes, 1), Err(RecordError::Checksum { .. })),
+            "a newer format is believed only when the block is whole"
+        );
+    }
+}

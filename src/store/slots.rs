@@ -1,0 +1,414 @@
+//! The slots: which generation stands in which block, and which one a start believes.
+//!
+//! Generation g stands in the blocks g mod 2 and g mod 2 + 2, and is written to them in that order, each
+//! write durable before the next begins. So a write never touches the newest whole generation, and each
+//! has two copies. A caller is told that a generation is durable when both copies are.
+//!
+//! # Why a start never begins too low
+//!
+//! What is assumed of the disk: a block reads as something that was written to it, or it is noticed to be
+//! bad (torn, rotten, unreadable). A write under way at a crash may leave its block bad. What was durable
+//! does not turn back into something older.
+//!
+//! 1. *Nothing above `ceiling` of generation g is handed out before generation g + 1 is durable*, and
+//!    nothing above it had been handed out before. A raise only raises the ceiling; a boot begins at or
+//!    above all of that; a stop lowers the ceiling to the last sequence used, after which nothing more is
+//!    handed out.
+//! 2. *The ceiling of generation g + 1 is at most `reach` of generation g.* [`Slots`] checks this before
+//!    it writes. Every record gives a reach of [`STEP_MAX`] above its ceiling. A jump beyond it (an
+//!    absorbed sequence, an operator's word) is announced first: one generation with the old ceiling and
+//!    a reach that holds the new one, then the generation that allows it.
+//! 3. Let a start see g as the highest whole generation. Generation g + 2 was never durable: it would
+//!    stand in both blocks of g's pair, and then g would not be seen in one of them. If a block of the
+//!    *other* pair can be read, g + 1 was not durable either, since that block would hold it. So by (1)
+//!    nothing above `ceiling` was handed out. If *both* blocks of the other pair are bad, g + 1 may have
+//!    been durable. So by (2) nothing above `reach` was handed out, and the start begins there.
+//!
+//! One bad block, and that is all that a torn write leaves, therefore never costs a sequence: a clean
+//! stop stays exact. A generation that a start sees although only one copy was written is as good as any:
+//! (1) holds of it as soon as its write begins.
+//!
+//! After a start that skipped to `reach`, the number g + 1 is used a second time, over blocks that could
+//! not be read. Should the disk give the old one back in one of them, the higher ceiling wins: that of
+//! the new one is `reach`, and by (2) no old one is above that. The boot count is then raised by two,
+//! because the lost generation may have been that of a boot.
+//!
+//! No I/O but through [`BlockDevice`], no clock. It may import `record`, `identity` and `limits`.
+
+use std::{fmt, io};
+
+use super::record::{Block, Record, RecordError};
+use crate::{
+    identity::{Pid, Sequence},
+    limits::{BLOCK_BYTES, BLOCK_COUNT, STEP_MAX},
+    wire::ClusterName,
+};
+
+const _: () = assert!(
+    BLOCK_COUNT == 4,
+    "two pairs, for even and for odd generations"
+);
+
+/// Four blocks on something that keeps them.
+pub trait BlockDevice {
+    /// Reads the block `index`, 0 to 3, from the medium itself.
+    fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()>;
+
+    /// Writes the block `index`, 0 to 3. It is durable when this returns. After an error nothing is known
+    /// about the block, and the device is not used again.
+    fn write(&mut self, index: u32, block: &Block) -> io::Result<()>;
+}
+
+/// Whose blocks they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The pid in it.
+    pub pid: Pid,
+}
+
+/// The blocks the index of which stands in `generation`'s pair, in the order in which they are written.
+fn pair(generation: u64) -> [u32; 2] {
+    let first = (generation % 2) as u32;
+    [first, first + 2]
+}
+
+/// Writes all four blocks of a new file: generations 0 and 1 of a server that was never started.
+pub fn format(device: &mut impl BlockDevice, owner: &Owner, incarnation: u128) -> io::Result<()> {
+    for block in 0..BLOCK_COUNT {
+        let record = Record {
+            cluster: owner.cluster.clone(),
+            pid: owner.pid,
+            incarnation,
+            boot: 0,
+            generation: u64::from(block % 2),
+            sequence: Sequence::ZERO,
+            ceiling: Sequence::ZERO,
+            reach: Sequence::ZERO.saturating_add(STEP_MAX),
+            clean: true,
+        };
+        device.write(block, &record.encode(block))?;
+    }
+    Ok(())
+}
+
+/// What was found on the device. Nothing has been written yet; [`Recovered::boot`] goes on.
+#[derive(Debug)]
+pub struct Recovered<D> {
+    device: D,
+    newest: Record,
+    faults: Vec<BlockFault>,
+    start: Sequence,
+    hidden: bool,
+}
+
+/// Reads all four blocks and finds what the last server may have handed out. Writes nothing.
+pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered<D>, RecoverError> {
+    let mut records: Vec<Record> = Vec::new();
+    let mut faults: Vec<BlockFault> = Vec::new();
+    let mut bytes = Box::new(Block::ZERO);
+    for block in 0..BLOCK_COUNT {
+        let cause = match device.read(block, &mut bytes) {
+            Ok(()) => match Record::decode(&bytes, block) {
+                Ok(record) => {
+                    records.push(record);
+                    continue;
+                }
+                // One whole block of a newer format is enough: the others may be what it left behind.
+                Err(RecordError::NewerFormat(found)) => return Err(RecoverError::Newer { found }),
+                Err(error) => FaultCause::Record(error),
+            },
+            Err(error) => FaultCause::Read(error),
+        };
+        faults.push(BlockFault { block, cause });
+    }
+    if let Some(foreign) = records.iter().find(|record| record.pid != owner.pid) {
+        return Err(RecoverError::ForeignPid { found: foreign.pid });
+    }
+    if let Some(foreign) = records
+        .iter()
+        .find(|record| record.cluster != owner.cluster)
+    {
+        let found = foreign.cluster.clone();
+        return Err(RecoverError::ForeignCluster { found });
+    }
+    // Equal generations differ only after a start that skipped; see the proof above.
+    let Some(newest) = records
+        .iter()
+        .max_by_key(|record| (record.generation, record.ceiling, record.boot))
+        .cloned()
+    else {
+        return Err(RecoverError::NoneGood { faults });
+    };
+    if records
+        .iter()
+        .any(|record| record.incarnation != newest.incarnation)
+    {
+        return Err(RecoverError::Mixed);
+    }
+    let is_bad = |block: u32| faults.iter().any(|fault| fault.block == block);
+    let hidden = pair(newest.generation.wrapping_add(1))
+        .into_iter()
+        .all(is_bad);
+    let start = if hidden { newest.reach } else { newest.ceiling };
+    Ok(Recovered {
+        device,
+        newest,
+        faults,
+        start,
+        hidden,
+    })
+}
+
+impl<D: BlockDevice> Recovered<D> {
+    /// The newest record that could be read.
+    pub fn newest(&self) -> &Record {
+        &self.newest
+    }
+
+    /// The blocks that are bad, fewer than four.
+    pub fn faults(&self) -> &[BlockFault] {
+        &self.faults
+    }
+
+    /// Whether a newer record may have been lost, so that a start skips to the newest record's reach.
+    pub fn hidden(&self) -> bool {
+        self.hidden
+    }
+
+    /// Nothing above this was ever handed out.
+    pub fn start(&self) -> Sequence {
+        self.start
+    }
+
+    /// How many sequences are skipped at most: [`Recovered::start`] minus the sequence that the newest
+    /// record noted. 0 after a clean stop of which no later record can have been lost.
+    pub fn skipped(&self) -> u64 {
+        self.start.ahead_of(self.newest.sequence)
+    }
+
+    /// Begins a boot: counts it and makes a ceiling of `first_step` above the start durable. The start is
+    /// that of [`Recovered::start`], or `above` where that is higher. At the end of the sequence space
+    /// the step is what is left.
+    pub fn boot(self, above: Option<Sequence>, first_step: u64) -> Result<Slots<D>, SlotsError> {
+        let boots = if self.hidden { 2 } else { 1 };
+        let boot = self.newest.boot.checked_add(boots);
+        let start = above.map_or(self.start, |above| above.max(self.start));
+        let next = Record {
+            boot: boot.ok_or(SlotsError::BootsExhausted)?,
+            sequence: start,
+            ceiling: start.saturating_add(first_step),
+            clean: false,
+            ..self.newest.clone()
+        };
+        let mut slots = Slots {
+            device: self.device,
+            // (1) holds of the higher ceiling just as well, and an announcement has to begin there.
+            newest: Record {
+                ceiling: self.start,
+                clean: false,
+                ..self.newest
+            },
+            standing: Standing::Open,
+        };
+        slots.append(next)?;
+        Ok(slots)
+    }
+}
+
+/// The blocks in the hand of a running server.
+#[derive(Debug)]
+pub struct Slots<D> {
+    device: D,
+    /// The record that is durable.
+    newest: Record,
+    standing: Standing,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Open,
+    Stopped,
+    Poisoned(String),
+}
+
+impl<D: BlockDevice> Slots<D> {
+    /// The newest durable record.
+    pub fn newest(&self) -> &Record {
+        &self.newest
+    }
+
+    /// The device, for what it knows besides its blocks.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// Gives the device back, as a crash would.
+    pub fn into_device(self) -> D {
+        self.device
+    }
+
+    /// Makes the ceiling `ceiling` durable and notes `sequence`, the highest that was handed out or
+    /// absorbed. A ceiling that is durable already is not written again. A noted sequence never
+    /// decreases and is at most the ceiling: one that is not is brought there.
+    pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), SlotsError> {
+        self.check_open()?;
+        if ceiling <= self.newest.ceiling {
+            return Ok(());
+        }
+        self.append(Record {
+            sequence: sequence.max(self.newest.sequence).min(ceiling),
+            ceiling,
+            ..self.newest.clone()
+        })
+    }
+
+    /// Makes it durable that nothing above `sequence` was handed out. Afterwards nothing may be handed
+    /// out, and every call is an error.
+    pub fn stop(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+        self.check_open()?;
+        let noted = self.newest.sequence;
+        if sequence < noted {
+            return Err(SlotsError::Backwards { sequence, noted });
+        }
+        self.append(Record {
+            sequence,
+            ceiling: sequence,
+            clean: true,
+            ..self.newest.clone()
+        })?;
+        self.standing = Standing::Stopped;
+        Ok(())
+    }
+
+    /// Makes every later call an error, because of `cause`.
+    pub fn poison(&mut self, cause: String) {
+        self.standing = Standing::Poisoned(cause);
+    }
+
+    fn check_open(&self) -> Result<(), SlotsError> {
+        match &self.standing {
+            Standing::Open => Ok(()),
+            Standing::Stopped => Err(SlotsError::Stopped),
+            Standing::Poisoned(cause) => Err(SlotsError::Poisoned(cause.clone())),
+        }
+    }
+
+    /// Writes the next generation, and the announcement before it where `next` is out of reach.
+    fn append(&mut self, next: Record) -> Result<(), SlotsError> {
+        if next.ceiling > self.newest.reach {
+            self.write(Record {
+                sequence: self.newest.sequence,
+                ceiling: self.newest.ceiling,
+                reach: next.ceiling,
+                clean: false,
+                ..next.clone()
+            })?;
+        }
+        assert!(next.ceiling <= self.newest.reach, "announced above");
+        self.write(Record {
+            reach: next.ceiling.saturating_add(STEP_MAX),
+            ..next
+        })
+    }
+
+    fn write(&mut self, record: Record) -> Result<(), SlotsError> {
+        let generation = self.newest.generation.checked_add(1);
+        let record = Record {
+            generation: generation.ok_or(SlotsError::GenerationsExhausted)?,
+            ..record
+        };
+        for block in pair(record.generation) {
+            if let Err(source) = self.device.write(block, &record.encode(block)) {
+                self.poison(source.to_string());
+                return Err(SlotsError::Write { block, source });
+            }
+        }
+        self.newest = record;
+        Ok(())
+    }
+}
+
+/// A block that holds no record.
+#[derive(Debug)]
+pub struct BlockFault {
+    /// Its number, 0 to 3.
+    pub block: u32,
+    /// Why.
+    pub cause: FaultCause,
+}
+
+/// Why a block holds no record.
+#[derive(Debug)]
+pub enum FaultCause {
+    /// The device did not give it.
+    Read(io::Error),
+    /// It does not hold a record that belongs there.
+    Record(RecordError),
+}
+
+impl fmt::Display for BlockFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offset = u64::from(self.block) * BLOCK_BYTES as u64;
+        write!(f, "block {} at offset {offset} is ", self.block)?;
+        match &self.cause {
+            FaultCause::Read(error) => write!(f, "unreadable: {error}"),
+            FaultCause::Record(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Why the blocks cannot be used. Nothing was written.
+#[derive(Debug)]
+pub enum RecoverError {
+    /// No block holds a record.
+    NoneGood {
+        /// All four.
+        faults: Vec<BlockFault>,
+    },
+    /// A block is of a newer format than this build knows.
+    Newer {
+        /// That format.
+        found: u16,
+    },
+    /// The blocks belong to another pid.
+    ForeignPid {
+        /// That pid.
+        found: Pid,
+    },
+    /// The blocks belong to another cluster.
+    ForeignCluster {
+        /// That cluster.
+        found: ClusterName,
+    },
+    /// The blocks come from different directories.
+    Mixed,
+}
+
+/// Why a promise was not made durable.
+#[derive(Debug)]
+pub enum SlotsError {
+    /// The device failed. It is not written to again.
+    Write {
+        /// The number of the block.
+        block: u32,
+        /// What the device said.
+        source: io::Error,
+    },
+    /// The device failed before, for the reason given.
+    Poisoned(String),
+    /// The server has stopped.
+    Stopped,
+    /// A clean stop below what was noted before.
+    Backwards {
+        /// The sequence that was to be the last.
+        sequence: Sequence,
+        /// The sequence in the newest record.
+        noted: Sequence,
+    },
+    /// All 2^64 generations are used.
+    GenerationsExhausted,
+    /// All 2^64 boots are used.
+    BootsExhausted,
+}

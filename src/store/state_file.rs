@@ -1,0 +1,170 @@
+//! The state file: four blocks in a file, past the page cache where the file system allows it.
+//!
+//! With `O_DIRECT | O_DSYNC` a write goes to the medium and is durable when it returns, and a read shows
+//! what the medium holds. Where that is refused, a write goes through the page cache and an fdatasync
+//! follows, and the cache is dropped before the blocks are read.
+//!
+//! It never repeats a write or a sync that failed: the kernel may have marked the pages clean, and would
+//! then report success for data that is not there. It may import `slots`, `limits` and `files`.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    files::{create_temporary, uninterrupted},
+    record::Block,
+    slots::BlockDevice,
+};
+use crate::limits::{BLOCK_BYTES, SHORT_READS_MAX};
+
+/// How the bytes reach the medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// `O_DIRECT | O_DSYNC`.
+    Direct,
+    /// Through the page cache, with fdatasync.
+    Buffered,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    file: File,
+    path: PathBuf,
+    access: Access,
+}
+
+impl StateFile {
+    /// A new file under a temporary name, for the blocks to be written to.
+    pub(super) fn create(path: &Path) -> io::Result<StateFile> {
+        Ok(StateFile {
+            file: create_temporary(path)?,
+            path: path.to_path_buf(),
+            access: Access::Buffered,
+        })
+    }
+
+    /// Opens the file, past the page cache if that is asked for and not refused.
+    pub(super) fn open(path: &Path, access: Access) -> io::Result<StateFile> {
+        if access == Access::Direct {
+            match StateFile::open_direct(path) {
+                Err(error) if refuses_direct(&error) => {}
+                Ok(mut direct) => match direct.read(0, &mut Block::ZERO.clone()) {
+                    // Some file systems take the flag and refuse the first use of it. Any other error
+                    // is for the one who reads the blocks.
+                    Err(error) if refuses_direct(&error) => {}
+                    _ => return Ok(direct),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(StateFile {
+            file: OpenOptions::new().read(true).write(true).open(path)?,
+            path: path.to_path_buf(),
+            access: Access::Buffered,
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_direct(path: &Path) -> io::Result<StateFile> {
+        let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC;
+        Ok(StateFile {
+            file: OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(flags.bits() as i32)
+                .open(path)?,
+            path: path.to_path_buf(),
+            access: Access::Direct,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_direct(_path: &Path) -> io::Result<StateFile> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    /// How the bytes reach the medium.
+    pub(super) fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Locks the file itself, for the case that somebody removed the lock file of a running server.
+    /// False when another process has it.
+    pub(super) fn try_lock(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Makes everything durable that was ever written to the file, and then forgets what the page cache
+    /// says of it: the reads that follow show the medium.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()?;
+        #[cfg(target_os = "linux")]
+        if self.access == Access::Buffered {
+            rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the path still leads to this file: it does not after the directory was removed, renamed
+    /// or replaced, and then the next start would not find what is written here.
+    pub(super) fn is_in_place(&self) -> io::Result<bool> {
+        let open = self.file.metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn refuses_direct(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
+}
+
+impl BlockDevice for StateFile {
+    fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
+        let mut length = 0;
+        // What is missing cannot be read on its own: its offset would not be aligned.
+        for _ in 0..SHORT_READS_MAX {
+            length = uninterrupted(|| self.file.read_at(&mut block.0, offset(index)))?;
+            if length == BLOCK_BYTES {
+                return Ok(());
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("the file holds {length} of its {BLOCK_BYTES} bytes"),
+        ))
+    }
+
+    fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
+        let length = uninterrupted(|| self.file.write_at(&block.0, offset(index)))?;
+        // One aligned block of a preallocated file is taken whole by a disk that works.
+        if length != BLOCK_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::WriteZero,
+                format!("the disk took {length} of {BLOCK_BYTES} bytes"),
+            ));
+        }
+        match self.access {
+            Access::Direct => Ok(()),
+            Access::Buffered => self.file.sync_data(),
+        }
+    }
+}
+
+fn offset(index: u32) -> u64 {
+    u64::from(index) * BLOCK_BYTES as u64
+}
