@@ -232,7 +232,8 @@ impl fmt::Display for WireError {
             WireError::LeftOver { kind, bytes } => {
                 write!(
                     f,
-                    "the body of {kind} has {bytes} bytes more than its fields"
+                    "the body of {kind} has {} more than its fields",
+                    Bytes(*bytes)
                 )
             }
             WireError::ForeignVersion { kind, version } => {
@@ -243,12 +244,17 @@ impl fmt::Display for WireError {
                 )
             }
             WireError::Incomplete { bytes } => {
-                write!(f, "the connection was closed {bytes} bytes into a frame")
+                write!(
+                    f,
+                    "the connection was closed {} into a frame",
+                    Bytes(*bytes)
+                )
             }
             WireError::Stalled { bytes, timeout_ms } => {
                 write!(
                     f,
-                    "only {bytes} bytes of a frame arrived within {timeout_ms} ms"
+                    "only {} of a frame arrived within {timeout_ms} ms",
+                    Bytes(*bytes)
                 )
             }
         }
@@ -256,6 +262,18 @@ impl fmt::Display for WireError {
 }
 
 impl std::error::Error for WireError {}
+
+/// A number of bytes, in words.
+pub(super) struct Bytes(pub(super) usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 byte"),
+            bytes => write!(f, "{bytes} bytes"),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
