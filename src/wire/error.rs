@@ -32,6 +32,9 @@ pub enum ErrorCode {
     Storage = 35,
     /// The server is stopping.
     Stopping = 36,
+    /// Another live server has this server's pid, or its state directory was rolled back: it hands out
+    /// nothing.
+    PidConflict = 37,
 
     /// The peer belongs to another cluster.
     ForeignCluster = 64,
@@ -45,7 +48,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code there is.
-    pub const ALL: [ErrorCode; 14] = [
+    pub const ALL: [ErrorCode; 15] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
@@ -56,6 +59,7 @@ impl ErrorCode {
         ErrorCode::Exhausted,
         ErrorCode::Storage,
         ErrorCode::Stopping,
+        ErrorCode::PidConflict,
         ErrorCode::ForeignCluster,
         ErrorCode::ForeignVersion,
         ErrorCode::SamePid,
@@ -85,6 +89,7 @@ impl ErrorCode {
             ErrorCode::Exhausted => "exhausted",
             ErrorCode::Storage => "storage",
             ErrorCode::Stopping => "stopping",
+            ErrorCode::PidConflict => "pidConflict",
             ErrorCode::ForeignCluster => "foreignCluster",
             ErrorCode::ForeignVersion => "foreignVersion",
             ErrorCode::SamePid => "samePid",
@@ -101,6 +106,7 @@ impl ErrorCode {
                 | ErrorCode::Exhausted
                 | ErrorCode::Storage
                 | ErrorCode::Stopping
+                | ErrorCode::PidConflict
         )
     }
 }
