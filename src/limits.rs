@@ -15,15 +15,21 @@ pub const READ_BUFFER_BYTES: usize = 68 * 1024;
 
 const _: () = assert!(READ_BUFFER_BYTES > FRAME_BYTES_MAX);
 
+/// What bincode may read of one body, in bytes; without a limit it would take any length on the wire at its
+/// word. It is no less than the longest body, which the frame's own length bounds already.
+pub const BODY_BYTES_LIMIT: usize = 65536;
+
+const _: () = assert!(BODY_BYTES_LIMIT >= FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
+
 /// The name of a cluster; it stands in every sync message.
 pub const CLUSTER_NAME_BYTES_MAX: usize = 255;
 
-/// The length field of a sync message. One of this version has at most 54 + 255; the rest is room for a
+/// The length field of a sync message. One of this version has at most 53 + 255; the rest is room for a
 /// later version, which is to be refused for its version and not for its length. It stays below 0x1600,
 /// so that no frame that a server takes begins like TLS does.
 pub const SYNC_LENGTH_MAX: u16 = 1024;
 
-const _: () = assert!(SYNC_LENGTH_MAX as usize >= 54 + CLUSTER_NAME_BYTES_MAX);
+const _: () = assert!(SYNC_LENGTH_MAX as usize >= 53 + CLUSTER_NAME_BYTES_MAX);
 const _: () = assert!(SYNC_LENGTH_MAX < 0x1600);
 
 /// The text of an errorReply: enough for two sentences with two addresses and a cluster name.

@@ -32,6 +32,9 @@ pub enum ErrorCode {
     Storage = 35,
     /// The server is stopping.
     Stopping = 36,
+    /// Another live server has this server's pid, or its state directory was rolled back: it hands out
+    /// nothing.
+    PidConflict = 37,
 
     /// The peer belongs to another cluster.
     ForeignCluster = 64,
@@ -45,7 +48,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code there is.
-    pub const ALL: [ErrorCode; 14] = [
+    pub const ALL: [ErrorCode; 15] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
@@ -56,6 +59,7 @@ impl ErrorCode {
         ErrorCode::Exhausted,
         ErrorCode::Storage,
         ErrorCode::Stopping,
+        ErrorCode::PidConflict,
         ErrorCode::ForeignCluster,
         ErrorCode::ForeignVersion,
         ErrorCode::SamePid,
@@ -85,6 +89,7 @@ impl ErrorCode {
             ErrorCode::Exhausted => "exhausted",
             ErrorCode::Storage => "storage",
             ErrorCode::Stopping => "stopping",
+            ErrorCode::PidConflict => "pidConflict",
             ErrorCode::ForeignCluster => "foreignCluster",
             ErrorCode::ForeignVersion => "foreignVersion",
             ErrorCode::SamePid => "samePid",
@@ -101,6 +106,7 @@ impl ErrorCode {
                 | ErrorCode::Exhausted
                 | ErrorCode::Storage
                 | ErrorCode::Stopping
+                | ErrorCode::PidConflict
         )
     }
 }
@@ -238,7 +244,8 @@ impl fmt::Display for WireError {
             WireError::LeftOver { kind, bytes } => {
                 write!(
                     f,
-                    "the body of {kind} has {bytes} bytes more than its fields"
+                    "the body of {kind} has {} more than its fields",
+                    Bytes(*bytes)
                 )
             }
             WireError::ForeignVersion { kind, version } => {
@@ -249,12 +256,17 @@ impl fmt::Display for WireError {
                 )
             }
             WireError::Incomplete { bytes } => {
-                write!(f, "the connection was closed {bytes} bytes into a frame")
+                write!(
+                    f,
+                    "the connection was closed {} into a frame",
+                    Bytes(*bytes)
+                )
             }
             WireError::Stalled { bytes, timeout_ms } => {
                 write!(
                     f,
-                    "only {bytes} bytes of a frame arrived within {timeout_ms} ms"
+                    "only {} of a frame arrived within {timeout_ms} ms",
+                    Bytes(*bytes)
                 )
             }
             WireError::TooManyConnections { connections_max } => write!(
@@ -267,6 +279,18 @@ impl fmt::Display for WireError {
 }
 
 impl std::error::Error for WireError {}
+
+/// A number of bytes, in words.
+pub(super) struct Bytes(pub(super) usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 byte"),
+            bytes => write!(f, "{bytes} bytes"),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,14 @@
 //! Frames: a decoder that is fed bytes in any pieces and yields whole messages, and the encoder.
 
+use std::borrow::Cow;
+
 use byteorder::{BigEndian, ByteOrder};
+use serde::de::DeserializeOwned;
 
 use super::{
-    codec::{decode_body, encode_body},
+    codec::{body_bytes, decode_body, encode_body},
     error::WireError,
-    message::{Kind, Message, WIRE_VERSION},
+    message::{Kind, Message, Status, SyncMessage, WIRE_VERSION},
 };
 use crate::limits::{
     ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
@@ -13,6 +16,9 @@ use crate::limits::{
 
 /// The bytes of a frame's length field, which do not count themselves.
 const LENGTH_BYTES: usize = 2;
+
+/// The greatest length field there is.
+const LENGTH_MAX: u16 = (FRAME_BYTES_MAX - LENGTH_BYTES) as u16;
 
 /// Who reads: it decides which kinds are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,28 +48,28 @@ impl Receiver {
     }
 
     /// The longest length field of any frame that is taken.
-    fn length_max(self) -> u16 {
-        Kind::ALL
-            .into_iter()
-            .filter(|kind| self.takes(*kind))
-            .map(|kind| length_bounds(kind).1)
-            .max()
-            .expect("every receiver takes some kind")
+    const fn length_max(self) -> u16 {
+        match self {
+            Receiver::Server | Receiver::Dialer => SYNC_LENGTH_MAX,
+            Receiver::Client => LENGTH_MAX,
+        }
     }
 }
 
-/// The least and the greatest length field of a kind. An identityRequest has only these two, the kinds
+/// The least and the greatest length field of a kind. An identityRequest has only these two, the lengths
 /// between them are refused.
 pub(super) const fn length_bounds(kind: Kind) -> (u16, u16) {
     /// The kind and the version: the least that can be told to be of another version. A message of this
     /// version is longer, and one that is too short for its fields does not decode.
     const SYNC_LEAST: u16 = 1 + 2;
+    /// Every text and list empty but the cluster's name, which has a byte.
+    const STATUS_LEAST: u16 = 194;
     match kind {
         Kind::IdentityRequest => (1, 13),
         Kind::IdentityReply => (13, 13),
         Kind::SyncRequest | Kind::SyncReply => (SYNC_LEAST, SYNC_LENGTH_MAX),
         Kind::StatusRequest => (1, 1),
-        Kind::StatusReply => (1, (FRAME_BYTES_MAX - LENGTH_BYTES) as u16),
+        Kind::StatusReply => (STATUS_LEAST, LENGTH_MAX),
         Kind::ErrorReply => (11, 11 + ERROR_TEXT_BYTES_MAX as u16),
     }
 }
@@ -110,11 +116,11 @@ impl FrameDecoder {
     /// Forgets everything and begins with `bytes`, which arrived earlier.
     ///
     /// # Panics
-    /// When `bytes` leave no space to read into. What [`rest`](Self::rest) returned always does.
+    /// When `bytes` are more than the buffer holds. What [`rest`](Self::rest) returned never is.
     pub fn restore(&mut self, bytes: &[u8]) {
         assert!(
-            bytes.len() < self.buffer.len(),
-            "what is restored leaves space to read into"
+            bytes.len() <= self.buffer.len(),
+            "what is restored came from such a buffer"
         );
         self.buffer[..bytes.len()].copy_from_slice(bytes);
         self.consumed = 0;
@@ -122,13 +128,12 @@ impl FrameDecoder {
         self.invariants();
     }
 
-    /// Where the next bytes go. Never empty once every message has been taken.
+    /// Where the next bytes go. Never empty once [`next`](Self::next) has said that more are needed; before
+    /// that it may be, and to read into it would look like the end of the stream.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.consumed == self.buffered {
-            self.consumed = 0;
-            self.buffered = 0;
-        } else if self.buffered == self.buffer.len() {
-            // A frame has been begun and the buffer ends: only its own bytes move.
+        // What was consumed makes room. Usually nothing is left to move; if a frame has been begun, each
+        // of its bytes moves once, since it then stands at the front until it is whole.
+        if self.consumed > 0 {
             self.buffer.copy_within(self.consumed..self.buffered, 0);
             self.buffered -= self.consumed;
             self.consumed = 0;
@@ -211,15 +216,6 @@ fn split(bytes: &[u8], receiver: Receiver) -> Result<Option<(Kind, &[u8])>, Wire
 }
 
 fn decode(kind: Kind, body: &[u8]) -> Result<Message, WireError> {
-    fn whole<T: serde::de::DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
-        let (value, consumed) =
-            decode_body(body).map_err(|reason| WireError::BadBody { kind, reason })?;
-        // bincode does not check this by itself.
-        match body.len() - consumed {
-            0 => Ok(value),
-            bytes => Err(WireError::LeftOver { kind, bytes }),
-        }
-    }
     match kind {
         Kind::IdentityRequest if body.is_empty() => {
             Ok(Message::IdentityRequest { count: 1, after: 0 })
@@ -230,49 +226,161 @@ fn decode(kind: Kind, body: &[u8]) -> Result<Message, WireError> {
         Kind::IdentityReply => {
             whole(kind, body).map(|(first, count)| Message::IdentityReply { first, count })
         }
-        Kind::SyncRequest | Kind::SyncReply => {
-            // Only the version is read of a message of another version: the rest may have other fields.
-            let version = BigEndian::read_u16(body);
-            if version != WIRE_VERSION {
-                return Err(WireError::ForeignVersion { kind, version });
-            }
-            let sync = whole(kind, body)?;
-            Ok(match kind {
-                Kind::SyncRequest => Message::SyncRequest(sync),
-                _ => Message::SyncReply(sync),
-            })
-        }
+        Kind::SyncRequest => sync(kind, body).map(Message::SyncRequest),
+        Kind::SyncReply => sync(kind, body).map(Message::SyncReply),
         Kind::StatusRequest => Ok(Message::StatusRequest),
         Kind::StatusReply => whole(kind, body).map(Message::StatusReply),
         Kind::ErrorReply => whole(kind, body).map(Message::ErrorReply),
     }
 }
 
-/// Appends `message` to `out` as one frame.
-///
-/// # Panics
-/// When the message is longer than a frame. Every text and list in a message has a limit that keeps it
-/// shorter, so that would be a mistake of this program.
-#[inline]
-pub fn encode(message: &Message, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + FRAME_HEADER_BYTES + body_bytes_max(message), 0);
-    let body = &mut out[start + FRAME_HEADER_BYTES..];
-    let written = match message {
-        Message::IdentityRequest { count: 1, after: 0 } | Message::StatusRequest => Some(0),
-        Message::IdentityRequest { count, after } => encode_body((count, after), body),
-        Message::IdentityReply { first, count } => encode_body((first, count), body),
-        Message::SyncRequest(sync) | Message::SyncReply(sync) => encode_body(sync, body),
-        Message::StatusReply(status) => encode_body(status, body),
-        Message::ErrorReply(error) => encode_body(error, body),
+fn sync(kind: Kind, body: &[u8]) -> Result<Box<SyncMessage>, WireError> {
+    // Only the version is read of a message of another version: the rest may have other fields. The least
+    // length of the kind has seen to it that there is a version.
+    let version = BigEndian::read_u16(body);
+    match version {
+        WIRE_VERSION => whole(kind, body),
+        _ => Err(WireError::ForeignVersion { kind, version }),
     }
-    .expect("every text and list in a message has a limit that keeps it within a frame");
-    BigEndian::write_u16(&mut out[start..], 1 + written as u16);
-    out[start + LENGTH_BYTES] = message.kind() as u8;
-    out.truncate(start + FRAME_HEADER_BYTES + written);
 }
 
-/// As much space as the body may need.
-const fn body_bytes_max(message: &Message) -> usize {
-    length_bounds(message.kind()).1 as usize - 1
+fn whole<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
+    let (value, consumed) =
+        decode_body(body).map_err(|reason| WireError::BadBody { kind, reason })?;
+    // bincode does not check this by itself.
+    match body.len() - consumed {
+        0 => Ok(value),
+        bytes => Err(WireError::LeftOver { kind, bytes }),
+    }
+}
+
+/// Appends `message` to `out` as one frame, and takes no more room than that. Of a statusReply that is longer
+/// than a frame, the last peers are left out: they are counted in `peers_total`.
+///
+/// # Panics
+/// When a frame of the message's kind cannot be so long: an [`ErrorReply`](super::ErrorReply) whose text was
+/// not cut by [`ErrorReply::new`](super::ErrorReply::new), say. That would be a mistake of this program.
+#[inline]
+pub fn encode(message: &Message, out: &mut Vec<u8>) {
+    match message {
+        // A busy server sends this one nearly always and its clients the first two, so they are written at
+        // once. What bincode makes of them is the same.
+        Message::IdentityRequest { count: 1, after: 0 } => out.extend_from_slice(&[0, 1, 1]),
+        Message::IdentityRequest { count, after } => {
+            let mut frame = [0; LENGTH_BYTES + 13];
+            frame[..FRAME_HEADER_BYTES].copy_from_slice(&[0, 13, Kind::IdentityRequest as u8]);
+            BigEndian::write_u32(&mut frame[3..], *count);
+            BigEndian::write_u64(&mut frame[7..], *after);
+            out.extend_from_slice(&frame);
+        }
+        Message::IdentityReply { first, count } => {
+            let mut frame = [0; LENGTH_BYTES + 13];
+            frame[..FRAME_HEADER_BYTES].copy_from_slice(&[0, 13, Kind::IdentityReply as u8]);
+            BigEndian::write_u64(&mut frame[3..], *first);
+            BigEndian::write_u32(&mut frame[11..], *count);
+            out.extend_from_slice(&frame);
+        }
+        Message::SyncRequest(_)
+        | Message::SyncReply(_)
+        | Message::StatusRequest
+        | Message::StatusReply(_)
+        | Message::ErrorReply(_) => encode_other(message, out),
+    }
+}
+
+/// [`encode`] for what is sent seldom.
+fn encode_other(message: &Message, out: &mut Vec<u8>) {
+    let kind = message.kind();
+    let start = out.len();
+    // The length is put in when it is known.
+    out.extend_from_slice(&[0, 0, kind as u8]);
+    match message {
+        Message::IdentityRequest { count, after } => encode_body((count, after), out),
+        Message::IdentityReply { first, count } => encode_body((first, count), out),
+        Message::SyncRequest(sync) | Message::SyncReply(sync) => encode_body(sync, out),
+        Message::StatusRequest => {}
+        Message::StatusReply(status) => encode_body(fit(status), out),
+        Message::ErrorReply(error) => encode_body(error, out),
+    }
+    let length = u16::try_from(out.len() - start - LENGTH_BYTES)
+        .ok()
+        .filter(|length| length_fits(kind, *length))
+        .expect("every text in a message is short enough for a frame of its kind");
+    BigEndian::write_u16(&mut out[start..], length);
+}
+
+/// The status without the last peers, when it is longer than a frame with them.
+fn fit(status: &Status) -> Cow<'_, Status> {
+    let mut over = body_bytes(status).saturating_sub(FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
+    let mut status = Cow::Borrowed(status);
+    while over > 0
+        && let Some(peer) = status.to_mut().peers.pop()
+    {
+        over = over.saturating_sub(body_bytes(peer));
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        identity::Pid,
+        wire::{Counters, Standing, StorageStatus},
+    };
+
+    #[test]
+    fn every_receiver_takes_frames_up_to_the_longest_of_its_kinds() {
+        for receiver in [Receiver::Server, Receiver::Dialer, Receiver::Client] {
+            let longest = Kind::ALL
+                .into_iter()
+                .filter(|kind| receiver.takes(*kind))
+                .map(|kind| length_bounds(kind).1)
+                .max();
+            assert_eq!(Some(receiver.length_max()), longest, "{receiver:?}");
+        }
+    }
+
+    #[test]
+    fn the_shortest_status_has_the_least_length() {
+        let status = Status {
+            version: String::new(),
+            cluster: "c".parse().unwrap(),
+            pid: Pid::MIN,
+            incarnation: 0,
+            boot: 0,
+            session: 0,
+            standing: Standing::Serving,
+            sequence: 0,
+            uptime_ms: 0,
+            connections: 0,
+            connections_max: 0,
+            counters: Counters::default(),
+            storage: StorageStatus::default(),
+            peers_total: 0,
+            peers: Vec::new(),
+        };
+        let (least, _) = length_bounds(Kind::StatusReply);
+        assert_eq!(1 + body_bytes(&status), usize::from(least));
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_what_bincode_makes_of_it() {
+        for message in [
+            Message::IdentityRequest { count: 1, after: 1 },
+            Message::IdentityRequest {
+                count: 0x0102_0304,
+                after: 0x0506_0708_090a_0b0c,
+            },
+            Message::IdentityReply {
+                first: 0x0506_0708_090a_0b0c,
+                count: 0x0102_0304,
+            },
+        ] {
+            let (mut at_once, mut by_bincode) = (vec![7], vec![7]);
+            encode(&message, &mut at_once);
+            encode_other(&message, &mut by_bincode);
+            assert_eq!(at_once, by_bincode);
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
+use super::codec::{list, text};
 use crate::{
     identity::Pid,
     limits::{CLUSTER_NAME_BYTES_MAX, ERROR_TEXT_BYTES_MAX},
@@ -148,8 +149,8 @@ pub struct SyncMessage {
 
 /// The name of a cluster: 1 to 255 bytes of UTF-8 without control characters. Servers synchronize only
 /// with servers of the same name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct ClusterName(String);
 
 impl ClusterName {
@@ -169,6 +170,12 @@ impl Default for ClusterName {
 impl fmt::Display for ClusterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 
@@ -232,6 +239,7 @@ pub struct ErrorReply {
     /// An [`ErrorCode`](super::ErrorCode), as a raw integer: a client may meet one that it does not know.
     pub code: u16,
     /// What happened and what to do, in plain words, at most 512 bytes.
+    #[serde(deserialize_with = "text")]
     pub message: String,
 }
 
@@ -252,6 +260,7 @@ impl ErrorReply {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The version of the program, such as `0.1.0`.
+    #[serde(deserialize_with = "text")]
     pub version: String,
     /// The cluster's name.
     pub cluster: ClusterName,
@@ -279,7 +288,9 @@ pub struct Status {
     pub storage: StorageStatus,
     /// How many peers there are in all; the list below holds as many as fit into a frame.
     pub peers_total: u32,
-    /// The peers, those named with `--peer` first.
+    /// The peers, those named with `--peer` first. What is too long for a frame loses its last peers when it
+    /// is encoded.
+    #[serde(deserialize_with = "list")]
     pub peers: Vec<PeerStatus>,
 }
 
@@ -301,6 +312,7 @@ pub struct Counters {
     /// Times the sequence was raised by a peer or by `after`.
     pub absorbed: u64,
     /// Error replies sent, by code, in the order of the codes.
+    #[serde(deserialize_with = "list")]
     pub errors: Vec<(u16, u64)>,
 }
 
@@ -376,6 +388,7 @@ impl TryFrom<u8> for Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerStatus {
     /// As it was named with `--peer`, or the address that it connected from.
+    #[serde(deserialize_with = "text")]
     pub address: String,
     /// Its pid, once it has said so.
     pub pid: Option<Pid>,

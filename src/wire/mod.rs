@@ -4,9 +4,9 @@
 //! frame = length:u16  kind:u8  body        length = 1 + len(body), all integers big-endian
 //! ```
 //!
-//! No I/O: bytes in, messages out, and back. This is the one place that knows bincode. It may import
-//! `identity` and `limits`. docs/protocol.md describes every message byte by byte, and tests/golden.rs
-//! holds the same bytes.
+//! No I/O: bytes in, messages out, and back. Nothing is reserved for a length that the other side merely
+//! claims. This is the one place that knows bincode. It may import `identity` and `limits`.
+//! docs/protocol.md describes every message byte by byte, and tests/golden.rs holds it to the same bytes.
 
 mod codec;
 mod error;

@@ -1,0 +1,67 @@
+//! What the wire takes from memory: nothing for what is sent most, and never what a length on the wire
+//! merely claims.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+mod goldens;
+
+use allocation_counter::measure;
+use goldens::messages;
+use ipseity::wire::{FrameDecoder, Message, Receiver, WireError, encode};
+
+/// More than any golden message takes, and far less than the lengths that are claimed below.
+const MESSAGE_BYTES_MAX: u64 = 4096;
+
+#[test]
+fn an_identity_request_and_its_reply_take_no_memory() {
+    let mut decoder = FrameDecoder::new();
+    decoder.restore(&[0, 1, 1, 0, 13, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 4, 1]);
+    let mut out = Vec::with_capacity(4096);
+    let memory = measure(|| {
+        for expected in [1, 9] {
+            let request = decoder.next(Receiver::Server).unwrap();
+            let Some(Message::IdentityRequest { count, .. }) = request else {
+                panic!("{request:?}");
+            };
+            assert_eq!(count, expected);
+            encode(&Message::IdentityReply { first: 1025, count }, &mut out);
+        }
+    });
+    assert_eq!(memory.count_total, 0, "{memory:?}");
+    assert_eq!(out.len(), 30);
+}
+
+#[test]
+fn a_short_message_takes_no_more_room_than_its_bytes() {
+    for message in [
+        Message::IdentityReply { first: 1, count: 1 },
+        Message::StatusRequest,
+        Message::ErrorReply(Box::new(WireError::EmptyFrame.reply())),
+    ] {
+        let mut out = Vec::new();
+        encode(&message, &mut out);
+        assert!(out.capacity() < 256, "{message:?}: {}", out.capacity());
+    }
+}
+
+#[test]
+fn a_length_that_claims_more_than_its_body_has_takes_no_memory() {
+    let mut decoder = FrameDecoder::new();
+    // The claim is put over every eight bytes of every message, so that it meets every text and every list.
+    for golden in messages() {
+        for claimed in [301u64, 65_000, 65_536, 1 << 32, u64::MAX] {
+            for at in 3..golden.bytes.len().saturating_sub(7) {
+                let mut bytes = golden.bytes.clone();
+                bytes[at..at + 8].copy_from_slice(&claimed.to_be_bytes());
+                decoder.restore(&bytes);
+                let memory = measure(|| drop(decoder.next(golden.receiver)));
+                assert!(
+                    memory.bytes_max <= MESSAGE_BYTES_MAX,
+                    "{} with {claimed} at {at} takes {}",
+                    golden.name,
+                    memory.bytes_max
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,549 @@
+//! The rules of the house that a program can check. It reads src/ and looks at code only: comments and
+//! strings may say what they like, and what is under `#[cfg(test)]` may do what it likes, but for the arrows.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Which of our modules a module may name. A module may only name those that stand above it, so there is no
+/// circle. A new module gets a line here, below all that it uses.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("identity", &[]),
+    ("wire", &["identity", "limits"]),
+    // The core goes on: no socket, no clock, no file.
+    ("actor", &["identity", "limits", "wire"]),
+    ("mailbox", &["actor", "identity", "limits", "wire"]),
+    ("timer", &["limits"]),
+    // What stands beside the server.
+    ("options", &["identity", "limits", "wire"]),
+    ("client", &["identity", "limits", "wire"]),
+    ("trace", &["actor", "identity", "limits", "mailbox", "wire"]),
+    // The edges: they know how, and decide nothing about identities.
+    ("os", &["identity", "limits"]),
+    ("store", &["identity", "limits", "os"]),
+    (
+        "connection",
+        &["identity", "limits", "mailbox", "os", "wire"],
+    ),
+    (
+        "peers",
+        &[
+            "connection",
+            "identity",
+            "limits",
+            "mailbox",
+            "os",
+            "timer",
+            "wire",
+        ],
+    ),
+    (
+        "transport",
+        &[
+            "connection",
+            "identity",
+            "limits",
+            "mailbox",
+            "os",
+            "peers",
+            "timer",
+            "wire",
+        ],
+    ),
+    (
+        "edge",
+        &[
+            "actor",
+            "connection",
+            "identity",
+            "limits",
+            "mailbox",
+            "os",
+            "peers",
+            "store",
+            "timer",
+            "trace",
+            "transport",
+            "wire",
+        ],
+    ),
+    (
+        "server",
+        &[
+            "actor",
+            "connection",
+            "edge",
+            "identity",
+            "limits",
+            "mailbox",
+            "options",
+            "os",
+            "peers",
+            "store",
+            "timer",
+            "trace",
+            "transport",
+            "wire",
+        ],
+    ),
+    (
+        "bin/ipseity",
+        &[
+            "identity", "limits", "options", "os", "server", "store", "trace", "wire",
+        ],
+    ),
+    (
+        "bin/ipseity-cli",
+        &["client", "identity", "limits", "options", "wire"],
+    ),
+];
+
+/// The modules that must run unchanged under a simulated network, disk and time.
+const CORE: &[&str] = &["limits", "identity", "wire", "actor", "mailbox", "timer"];
+
+/// What the core must not know, as paths.
+const OUTSIDE: &[&[&str]] = &[
+    &["std", "net"],
+    &["std", "fs"],
+    &["std", "env"],
+    &["std", "process"],
+    &["std", "thread"],
+    &["std", "time", "Instant"],
+    &["std", "time", "SystemTime"],
+];
+
+/// What the core must not know, as crates.
+const OUTSIDE_CRATES: &[&str] = &[
+    "mio",
+    "getrandom",
+    "socket2",
+    "rustix",
+    "signal_hook",
+    "signal_hook_mio",
+];
+
+/// Who may read a clock, and all else takes `now` as an argument.
+const CLOCK_READERS: &[&str] = &["os", "client", "bin/ipseity", "bin/ipseity-cli"];
+
+const CLOCK_READINGS: &[&str] = &["Instant::now", "SystemTime::now", ".elapsed()"];
+
+const UNFINISHED: &[&str] = &[".unwrap()", "todo!", "unimplemented!", "dbg!"];
+
+/// A file that is longer says why, in a line that begins with [`LONG_BECAUSE`].
+const FILE_LINES_MAX: usize = 600;
+
+const LONG_BECAUSE: &str = "// Long because:";
+
+#[test]
+fn the_table_of_arrows_has_no_circle() {
+    for (place, (module, names)) in ARROWS.iter().enumerate() {
+        for name in *names {
+            assert!(
+                ARROWS[..place].iter().any(|(above, _)| above == name),
+                "{module} may name {name}, which does not stand above it"
+            );
+        }
+    }
+}
+
+#[test]
+fn imports_point_one_way() {
+    check(broken_arrows);
+}
+
+#[test]
+fn bincode_is_named_in_one_file() {
+    check(|source| match source.path.as_str() {
+        "wire/codec.rs" => Vec::new(),
+        _ => named(&source.code, &["bincode"]),
+    });
+}
+
+#[test]
+fn the_core_knows_no_socket_no_clock_and_no_file() {
+    check(|source| match CORE.contains(&source.module.as_str()) {
+        true => outside(&source.code),
+        false => Vec::new(),
+    });
+}
+
+#[test]
+fn clocks_are_read_at_the_edge() {
+    check(
+        |source| match CLOCK_READERS.contains(&source.module.as_str()) {
+            true => Vec::new(),
+            false => written(&source.code, CLOCK_READINGS),
+        },
+    );
+}
+
+#[test]
+fn nothing_is_unwrapped_or_left_to_do() {
+    check(|source| written(&source.code, UNFINISHED));
+}
+
+#[test]
+fn long_files_say_why() {
+    check(|source| {
+        let says_why = source
+            .text
+            .lines()
+            .any(|line| line.starts_with(LONG_BECAUSE));
+        match source.text.lines().count() {
+            lines if lines > FILE_LINES_MAX && !says_why => {
+                vec![format!("{lines} lines, and no line `{LONG_BECAUSE} ...`")]
+            }
+            _ => Vec::new(),
+        }
+    });
+}
+
+/// A file of src/.
+struct Source {
+    /// The path under src/.
+    path: String,
+    /// The module of the table that it belongs to.
+    module: String,
+    text: String,
+    /// The text without comments, without what stands in strings, and without what is only for tests.
+    code: String,
+    /// The same with what is only for tests.
+    code_and_tests: String,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Source {
+        let code_and_tests = code_of(text);
+        let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+        Source {
+            path: path.to_owned(),
+            module: match parts[..] {
+                ["bin", binary, ..] => format!("bin/{binary}"),
+                [module, ..] => module.to_owned(),
+                [] => unreachable!("a split has a first part"),
+            },
+            text: text.to_owned(),
+            code: without_tests(&code_and_tests),
+            code_and_tests,
+        }
+    }
+}
+
+/// Holds every file of src/ against a rule, and names all that break it at once.
+fn check(rule: impl Fn(&Source) -> Vec<String>) {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    collect(&src, &mut paths);
+    assert!(!paths.is_empty(), "no sources in {}", src.display());
+    let mut broken = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(&src).unwrap().to_str().unwrap();
+        let source = Source::new(path, &text);
+        broken.extend(
+            rule(&source)
+                .into_iter()
+                .map(|what| format!("src/{path}: {what}")),
+        );
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+}
+
+/// The modules that a file names and may not.
+fn broken_arrows(source: &Source) -> Vec<String> {
+    let module = source.module.as_str();
+    if module == "lib" {
+        return Vec::new();
+    }
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else {
+        return vec![format!(
+            "module `{module}` is new: give it a line in ARROWS of tests/tidy.rs"
+        )];
+    };
+    let mut paths = paths_from(&source.code_and_tests, "crate");
+    if module.starts_with("bin/") {
+        paths = paths_from(&source.code_and_tests, "ipseity");
+    } else if source.path == format!("{module}.rs") {
+        // Outside of a module of its own, `super` is the crate.
+        let supers = paths_from(&source.code, "super").into_iter();
+        paths.extend(supers.filter(|path| ARROWS.iter().any(|(name, _)| *name == path[1])));
+    }
+    let mut broken: Vec<String> = paths
+        .iter()
+        .filter(|path| path[1] != module && !allowed.contains(&path[1].as_str()))
+        .map(|path| format!("`{module}` may not name `{}`", path.join("::")))
+        .collect();
+    if source.code.contains("super::super::") {
+        broken.push("write `crate::`, not `super::super::`".to_owned());
+    }
+    broken
+}
+
+/// The things of the outside world that code names.
+fn outside(code: &str) -> Vec<String> {
+    let mut broken = named(code, OUTSIDE_CRATES);
+    for mut path in paths_from(code, "std") {
+        if path
+            .last()
+            .is_some_and(|last| last == "self" || last == "*")
+        {
+            path.pop();
+        }
+        // A part of the outside, or the whole of a module that has it.
+        let touches = |outside: &[&str]| path.iter().zip(outside).all(|(one, other)| one == other);
+        if OUTSIDE.iter().any(|outside| touches(outside)) {
+            broken.push(format!("the core may not name `{}`", path.join("::")));
+        }
+    }
+    broken
+}
+
+/// Which of these names stand in the code as whole words.
+fn named(code: &str, names: &[&str]) -> Vec<String> {
+    let words: Vec<&str> = code.split(|c| !is_word(c)).collect();
+    names
+        .iter()
+        .filter(|name| words.contains(*name))
+        .map(|name| format!("`{name}` has no place here"))
+        .collect()
+}
+
+/// Which of these pieces of code stand in the code, with their lines.
+fn written(code: &str, pieces: &[&str]) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (number, line) in code.lines().enumerate() {
+        for piece in pieces.iter().filter(|piece| line.contains(*piece)) {
+            broken.push(format!("`{piece}` in line {}", number + 1));
+        }
+    }
+    broken
+}
+
+/// Every path in `code` that begins with `root::`, each to its leaves: of `use crate::{a, b::{c, d}}` that
+/// is `crate::a`, `crate::b::c` and `crate::b::d`.
+fn paths_from(code: &str, root: &str) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices(root) {
+        let (before, behind) = (&code[..at], &code[at + root.len()..]);
+        let is_root = !before.ends_with(is_word) && !before.trim_end().ends_with("::");
+        if let (true, Some(tree)) = (is_root, behind.trim_start().strip_prefix("::")) {
+            read_tree(tree.trim_start(), &[root.to_owned()], &mut paths);
+        }
+    }
+    paths
+}
+
+/// Reads one tree of imports that stands at the front of `text`, and returns what is behind it.
+fn read_tree<'a>(text: &'a str, stem: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
+    if let Some(mut items) = text.strip_prefix('{') {
+        loop {
+            items = items.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+            if items.is_empty() {
+                return items;
+            }
+            if let Some(behind) = items.strip_prefix('}') {
+                return behind;
+            }
+            items = read_tree(items, stem, paths);
+            // A name given with `as`.
+            items = items.trim_start_matches(|c: char| c != ',' && c != '}');
+        }
+    }
+    let end = text.find(|c| !is_word(c) && c != '*').unwrap_or(text.len());
+    let (name, behind) = text.split_at(end);
+    let path = [stem, &[name.to_owned()]].concat();
+    match behind.trim_start().strip_prefix("::") {
+        // The turbofish ends a path.
+        Some(tree) if !tree.starts_with('<') => read_tree(tree.trim_start(), &path, paths),
+        _ => {
+            paths.push(path);
+            behind
+        }
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The text with a space in the place of each character of a comment, a string or a character literal.
+fn code_of(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut behind = text;
+    while let Some(first) = behind.chars().next() {
+        let skipped = literal_or_comment(behind, code.ends_with(is_word));
+        let bytes = skipped.max(first.len_utf8());
+        for c in behind[..bytes].chars() {
+            code.push(if skipped == 0 || c == '\n' { c } else { ' ' });
+        }
+        behind = &behind[bytes..];
+    }
+    code
+}
+
+/// How many bytes the comment or the literal takes that stands at the front of `text`; 0 if there is none.
+fn literal_or_comment(text: &str, behind_word: bool) -> usize {
+    let up_to = |end: &str, from: usize| {
+        text[from..]
+            .find(end)
+            .map_or(text.len(), |at| from + at + end.len())
+    };
+    if text.starts_with("//") {
+        return text.find('\n').unwrap_or(text.len());
+    }
+    if text.starts_with("/*") {
+        return up_to("*/", 2);
+    }
+    if let Some(raw) = text.strip_prefix("br").or_else(|| text.strip_prefix('r'))
+        && !behind_word
+    {
+        let quoted = raw.trim_start_matches('#');
+        if quoted.starts_with('"') {
+            let hashes = "#".repeat(raw.len() - quoted.len());
+            return up_to(&format!("\"{hashes}"), text.len() - quoted.len() + 1);
+        }
+    }
+    if let Some(string) = text.strip_prefix('"') {
+        let mut escaped = false;
+        let end = string.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        return end.map_or(text.len(), |at| 1 + at + 1);
+    }
+    // A character, and not a lifetime.
+    if let Some(inner) = text.strip_prefix('\'') {
+        if inner.starts_with('\\') {
+            return up_to("'", 3);
+        }
+        let first = inner.chars().next().map_or(0, char::len_utf8);
+        if inner[first..].starts_with('\'') {
+            return 1 + first + 1;
+        }
+    }
+    0
+}
+
+/// The code with a space in the place of each character of an item under `#[cfg(test)]`.
+fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let mut out = String::with_capacity(code.len());
+    let mut behind = code;
+    while let Some(at) = behind.find(MARK) {
+        let (before, item) = behind.split_at(at);
+        out.push_str(before);
+        let mut depth = 0;
+        let end = item.find(|c| {
+            depth += match c {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            depth == 0 && (c == '}' || c == ';')
+        });
+        let (item, rest) = item.split_at(end.map_or(item.len(), |end| end + 1));
+        out.extend(item.chars().map(|c| if c == '\n' { c } else { ' ' }));
+        behind = rest;
+    }
+    out + behind
+}
+
+#[test]
+fn a_tree_of_imports_is_read_to_its_leaves() {
+    let code = "use crate::{\n  identity::Pid as P, limits::{A, B},\n wire::{self, codec::*}, };
+        fn f(x: crate::actor::Event) { crate::timer::start::<u8>() } use xcrate::y; use std :: fs;";
+    let paths: Vec<String> = paths_from(code, "crate")
+        .iter()
+        .map(|path| path.join("::"))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "crate::identity::Pid",
+            "crate::limits::A",
+            "crate::limits::B",
+            "crate::wire::self",
+            "crate::wire::codec::*",
+            "crate::actor::Event",
+            "crate::timer::start",
+        ]
+    );
+    assert_eq!(paths_from(code, "std"), [["std", "fs"]]);
+}
+
+#[test]
+fn comments_strings_and_tests_are_no_code() {
+    let text = r##"
+        /// crate::server
+        fn a<'a>(x: &'a str) -> char { /* mio */ let q = '"'; let s = "mio \" mio"; f(q, s, '\'') }
+        const R: &str = r#"mio " mio"#; fn real() {}
+        #[cfg(test)]
+        mod tests { fn t() { mio(); } }
+        fn last() {}
+    "##;
+    let source = Source::new("identity.rs", text);
+    assert!(named(&source.code, &["mio"]).is_empty(), "{}", source.code);
+    assert_eq!(named(&source.code_and_tests, &["mio"]).len(), 1);
+    assert!(broken_arrows(&source).is_empty());
+    for kept in ["fn a<'a>(x: &'a str)", "fn real()", "fn last()"] {
+        assert!(source.code.contains(kept), "{kept} in {}", source.code);
+    }
+    assert_eq!(source.code.lines().count(), text.lines().count());
+}
+
+#[test]
+fn what_breaks_a_rule_is_found() {
+    for (path, text) in [
+        ("limits.rs", "use crate::identity::Pid;"),
+        ("identity.rs", "use super::limits;"),
+        ("wire/frame.rs", "use crate::{limits::A, actor::Event};"),
+        ("wire/frame.rs", "use super::super::actor::Event;"),
+        ("mailbox.rs", "fn f() { crate::server::turn() }"),
+        ("novelty.rs", ""),
+        ("bin/ipseity.rs", "use ipseity::client::Client;"),
+        (
+            "bin/ipseity-cli/view.rs",
+            "use ipseity::{client, server::Server};",
+        ),
+    ] {
+        assert_eq!(
+            broken_arrows(&Source::new(path, text)).len(),
+            1,
+            "{path}: {text}"
+        );
+    }
+    for code in [
+        "use std::{fmt, net::SocketAddr};",
+        "use std::time::Instant;",
+        "use std::time::{self, Duration};",
+        "use std::time::*;",
+        "fn f() { std::fs::read(p) }",
+        "use mio::Token;",
+        "getrandom::fill(&mut b)",
+    ] {
+        assert_eq!(outside(code).len(), 1, "{code}");
+    }
+    assert!(outside("use std::{fmt, time::Duration, collections::VecDeque};").is_empty());
+    assert_eq!(
+        written("let x = 1;\nlet now = Instant::now();", CLOCK_READINGS),
+        ["`Instant::now` in line 2"]
+    );
+    assert_eq!(written("f().unwrap()", UNFINISHED).len(), 1);
+    assert!(written("f().unwrap_or(1)", UNFINISHED).is_empty());
+}
