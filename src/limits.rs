@@ -26,3 +26,13 @@ const _: () = assert!(SYNC_LENGTH_MAX < 0x1600);
 
 /// The text of an errorReply: enough for two sentences with two addresses and a cluster name.
 pub const ERROR_TEXT_BYTES_MAX: usize = 512;
+
+/// As many identities as a client asks for in one request when it needs many. A reply has 15 bytes
+/// whatever its count, so a larger block would save next to nothing; this one stays well below what a
+/// server gives by default, and one that is lost with its connection skips little of the sequence.
+pub const CLIENT_BLOCK_COUNT: u32 = 10_000;
+
+/// As many requests as a client keeps in flight on one connection. Their replies together, 15 KiB, fit the
+/// smallest socket buffers in use, so a client that writes them all before it reads cannot be stuck with
+/// a server that waits for it to read.
+pub const CLIENT_IN_FLIGHT_MAX: usize = 1024;
