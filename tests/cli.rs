@@ -297,6 +297,55 @@ fn ping_writes_a_line_for_each_round_trip_and_a_summary() {
 }
 
 #[test]
+fn watch_appends_clean_lines_in_a_pipe() {
+    let (one, two, nobody) = (Fake::serving(1), Fake::serving(2), Nobody::new());
+    one.set_sequence(70);
+    two.set_sequence(100);
+    let list = [one.address(), two.address(), nobody.address()].join(",");
+    let out = run(&["watch", "-n", "2", "--interval", "10ms", "-s", &list]).good();
+    assert!(!out.contains('\u{1b}'), "{out}");
+    let lines: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines.len(), 1 + 2 * 3, "{out}");
+    for round in [&lines[1..4], &lines[4..]] {
+        assert_eq!(
+            round[0],
+            [&*one.address(), "1", "70", "serving", "1", "-", "0/0", "30"]
+        );
+        assert_eq!(round[1][7], "0");
+        assert_eq!(round[2][..4], [&*nobody.address(), "-", "-", "unreachable"]);
+    }
+    // Each server was asked on one connection.
+    assert_eq!(one.accepted(), 1);
+}
+
+#[test]
+fn watch_fails_when_nothing_was_seen() {
+    let nobody = Nobody::new();
+    let shown = run(&["watch", "-n", "1", "-s", &nobody.address()]);
+    assert!(shown.bad(1).contains("no server answered"), "{shown:?}");
+}
+
+#[test]
+fn watch_ends_when_its_reader_leaves() {
+    let server = Fake::serving(1);
+    let mut child = command(&["watch", "--interval", "10ms", "-s", &server.address()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("server"), "{line}");
+    drop(out);
+    let run: Run = child.wait_with_output().unwrap().into();
+    run.good();
+}
+
+#[test]
 fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
     for (line, part) in [
         ("", "no command"),
@@ -338,6 +387,11 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
         ("decode 9223372036854775808", "is beyond the last"),
         ("status --json --json", "--json is given more than once"),
         ("status 1", "\"1\" is one argument too many"),
+        (
+            "watch --interval 1ms",
+            "--interval takes a duration from 10ms to 1h",
+        ),
+        ("watch -n 0", "-n takes a number from 1 to 1000000000"),
         ("ping -n 0", "-n takes a number from 1 to 1000000000"),
     ] {
         let arguments: Vec<&str> = line.split_whitespace().collect();
@@ -361,7 +415,7 @@ fn an_argument_that_is_no_text_is_refused() {
 #[test]
 fn help_and_version_go_to_standard_output() {
     let overview = run(&["--help"]).good();
-    for name in ["next", "status", "decode", "ping"] {
+    for name in ["next", "status", "decode", "ping", "watch"] {
         assert!(overview.contains(&format!("\n    {name} ")), "{overview}");
         let help = run(&[name, "--help"]).good();
         assert!(help.contains(&format!("ipseity-cli {name} ")), "{help}");

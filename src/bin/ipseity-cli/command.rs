@@ -4,7 +4,7 @@ use std::{ffi::OsString, io::Write};
 
 use getopts::{Fail, Matches, Options};
 
-use crate::{decode, failure::Failure, next, ping, servers, status};
+use crate::{decode, failure::Failure, next, ping, servers, status, watch};
 
 /// One command. A new one is a new file and a line in [`COMMANDS`].
 pub struct Command {
@@ -23,11 +23,12 @@ pub struct Command {
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 
-const COMMANDS: [&Command; 4] = [
+const COMMANDS: [&Command; 5] = [
     &next::COMMAND,
     &status::COMMAND,
     &decode::COMMAND,
     &ping::COMMAND,
+    &watch::COMMAND,
 ];
 
 /// What a command line asks for.

@@ -13,6 +13,7 @@ mod ping;
 mod servers;
 mod status;
 mod values;
+mod watch;
 
 use std::{
     ffi::OsString,
