@@ -3,11 +3,13 @@
 
 pub mod actor;
 mod buffer;
+pub mod client;
 pub mod connection;
 pub mod edge;
 pub mod identity;
 pub mod limits;
 pub mod mailbox;
+pub mod options;
 pub mod os;
 pub mod peers;
 pub mod server;

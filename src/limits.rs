@@ -242,3 +242,27 @@ pub const SHORT_READS_MAX: u32 = 3;
 
 /// How many other servers are remembered: one per pid.
 pub const REMEMBERED_MAX: usize = 1 << 10;
+
+/// As many identities as a client asks for in one request when it needs many. A reply has 15 bytes
+/// whatever its count, so a larger block would save next to nothing; this one stays well below what a
+/// server gives by default, and one that is lost with its connection skips little of the sequence.
+pub const CLIENT_BLOCK_COUNT: u32 = 10_000;
+
+/// As many requests as a client keeps in flight on one connection. Their replies together, 15 KiB, fit the
+/// smallest socket buffers in use, so a client that writes them all before it reads cannot be stuck with
+/// a server that waits for it to read.
+pub const CLIENT_IN_FLIGHT_MAX: usize = 1024;
+
+// Options.
+
+/// The port of a server that is told no other: 3264.
+pub const PORT_DEFAULT: u16 = 3264;
+
+/// The least that `--max-pending-bytes` may be: room for the replies of one full read.
+pub const PENDING_BYTES_LIMIT_MIN: usize = 4 * 1024;
+
+/// The most that `--max-pending-bytes` may be: with more, a handful of clients would fill the memory.
+pub const PENDING_BYTES_LIMIT_MAX: usize = 1 << 30;
+
+/// The longest `--idle-timeout`.
+pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -12,78 +12,49 @@ use std::{
 /// circle. A new module gets a line here, below all that it uses.
 const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("time", &[]),
     ("identity", &[]),
     ("wire", &["identity", "limits"]),
     // The core goes on: no socket, no clock, no file.
-    ("actor", &["identity", "limits", "wire"]),
-    ("mailbox", &["actor", "identity", "limits", "wire"]),
-    ("timer", &["limits"]),
+    ("actor", &["identity", "limits", "time", "wire"]),
+    ("timer", &["time"]),
+    ("mailbox", &["actor", "limits", "timer"]),
     // What stands beside the server.
     ("options", &["identity", "limits", "wire"]),
     ("client", &["identity", "limits", "wire"]),
-    ("trace", &["actor", "identity", "limits", "mailbox", "wire"]),
+    ("store", &["identity", "limits", "wire"]),
+    ("trace", &["actor", "mailbox", "time"]),
     // The edges: they know how, and decide nothing about identities.
-    ("os", &["identity", "limits"]),
-    ("store", &["identity", "limits", "os"]),
+    ("edge", &["actor", "identity", "mailbox", "time", "wire"]),
+    ("buffer", &["limits"]),
     (
         "connection",
-        &["identity", "limits", "mailbox", "os", "wire"],
-    ),
-    (
-        "peers",
-        &[
-            "connection",
-            "identity",
-            "limits",
-            "mailbox",
-            "os",
-            "timer",
-            "wire",
-        ],
+        &["actor", "buffer", "edge", "limits", "time", "wire"],
     ),
     (
         "transport",
         &[
-            "connection",
-            "identity",
-            "limits",
-            "mailbox",
-            "os",
-            "peers",
-            "timer",
-            "wire",
-        ],
-    ),
-    (
-        "edge",
-        &[
             "actor",
+            "buffer",
             "connection",
-            "identity",
+            "edge",
             "limits",
             "mailbox",
-            "os",
-            "peers",
-            "store",
-            "timer",
-            "trace",
-            "transport",
+            "time",
             "wire",
         ],
     ),
+    ("peers", &["actor", "limits", "time"]),
     (
         "server",
         &[
             "actor",
             "connection",
             "edge",
-            "identity",
             "limits",
             "mailbox",
-            "options",
-            "os",
             "peers",
-            "store",
+            "time",
             "timer",
             "trace",
             "transport",
@@ -91,9 +62,24 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "os",
+        &[
+            "actor", "edge", "identity", "limits", "mailbox", "store", "time", "wire",
+        ],
+    ),
+    // The binaries.
+    (
         "bin/ipseity",
         &[
-            "identity", "limits", "options", "os", "server", "store", "trace", "wire",
+            "actor",
+            "identity",
+            "limits",
+            "options",
+            "os",
+            "server",
+            "store",
+            "trace",
+            "transport",
         ],
     ),
     (
@@ -103,7 +89,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The modules that must run unchanged under a simulated network, disk and time.
-const CORE: &[&str] = &["limits", "identity", "wire", "actor", "mailbox", "timer"];
+const CORE: &[&str] = &[
+    "limits", "time", "identity", "wire", "actor", "timer", "mailbox",
+];
 
 /// What the core must not know, as paths.
 const OUTSIDE: &[&[&str]] = &[

@@ -1,2 +1,183 @@
-//! placeholder
-fn main() {}
+//! `ipseity`: the server.
+//!
+//! It reads the command line, opens what the server needs, in the order in which it must be opened, and
+//! turns the end of the run into an exit code: 0 for a clean stop, 1 for a failure, 2 for a command line
+//! that is wrong.
+
+use std::{
+    fmt::Display,
+    fs::File,
+    io::{self, BufWriter},
+    path::Path,
+    process::ExitCode,
+};
+
+use ipseity::{
+    actor::ActorConfig,
+    identity::Sequence,
+    limits::{PEER_SILENCE_MIN, STEP_MIN},
+    options::{self, Command, Options, TraceTarget},
+    os::{self, Bound, Os},
+    server::{Exit, Server, ServerConfig},
+    store::{Started, Store, StoreOptions},
+    trace::Trace,
+    transport::TransportLimits,
+};
+use log::warn;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    match options::parse(&arguments) {
+        Ok(Command::Help) => print!("{}", options::help()),
+        Ok(Command::Version) => println!("ipseity {}", env!("CARGO_PKG_VERSION")),
+        Ok(Command::Serve(options)) => match serve(&options) {
+            Ok(Exit::Clean) => {}
+            Ok(Exit::Forced | Exit::StorageFailed) => return ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("ipseity: {error}");
+                return ExitCode::FAILURE;
+            }
+        },
+        Err(error) => {
+            eprintln!("ipseity: {error} (ipseity --help shows all flags)");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs a server until it is stopped. An error is one line for people.
+fn serve(options: &Options) -> Result<Exit, String> {
+    os::init_log(options.log_level);
+    let trace = options.trace.as_ref().map(open_trace).transpose()?;
+    // Bound first: a start that cannot have its address leaves no mark in the state directory.
+    let listen = &options.listen;
+    let cannot_listen = |error: io::Error| {
+        format!(
+            "cannot listen on {listen}: {error}; is another server running there? --listen takes another \
+             address"
+        )
+    };
+    let bound = Bound::new(listen).map_err(cannot_listen)?;
+    let address = bound.address().map_err(cannot_listen)?;
+    let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
+    let (store, started) = match &options.data_dir {
+        Some(directory) => open_store(options, directory)?,
+        None => (None, ephemeral()?),
+    };
+    let edge = Os::new(bound, store).map_err(cannot_listen)?;
+    let config = config(options, &started, session);
+    announce(options, &started, address);
+    Server::new(edge, config, trace)
+        .run()
+        .map_err(|error| failed("wait for events", error))
+}
+
+fn open_trace(target: &TraceTarget) -> Result<Trace, String> {
+    Ok(match target {
+        TraceTarget::StandardError => Trace::new(Box::new(BufWriter::new(io::stderr()))),
+        TraceTarget::File(path) => {
+            let file = File::create(path).map_err(|error| {
+                format!(
+                    "cannot write the trace file {}: {error}; --trace takes another",
+                    path.display()
+                )
+            })?;
+            Trace::new(Box::new(BufWriter::new(file)))
+        }
+    })
+}
+
+fn open_store(options: &Options, directory: &Path) -> Result<(Option<Store>, Started), String> {
+    let (store, started) = Store::open(&StoreOptions {
+        directory: directory.to_owned(),
+        cluster: options.cluster.clone(),
+        pid: options.pid,
+        first_step: STEP_MIN,
+        recover_above: None,
+    })
+    .map_err(|error| error.to_string())?;
+    for note in &started.notes {
+        warn!("{note}");
+    }
+    Ok((Some(store), started))
+}
+
+/// Where a server without a disk starts: at the beginning, with nothing to raise.
+fn ephemeral() -> Result<Started, String> {
+    let random = || getrandom::u64().map_err(|error| failed("draw random bits", error));
+    let incarnation = u128::from(random()?) << 64 | u128::from(random()?);
+    Ok(Started {
+        incarnation,
+        boot: 1,
+        sequence: Sequence::ZERO,
+        ceiling: Sequence::MAX,
+        skipped: 0,
+        first_start: true,
+        notes: Vec::new(),
+    })
+}
+
+fn config(options: &Options, started: &Started, session: u64) -> ServerConfig {
+    let descriptors = os::raise_limit(options.connections_max, options.peers.len());
+    if descriptors.connections_max < options.connections_max {
+        warn!(
+            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
+            descriptors.limit, descriptors.connections_max, options.connections_max
+        );
+    }
+    ServerConfig {
+        actor: ActorConfig {
+            cluster: options.cluster.clone(),
+            pid: options.pid,
+            incarnation: started.incarnation,
+            boot: started.boot,
+            session,
+            sequence: started.sequence,
+            ceiling: started.ceiling,
+            count_max: options.count_max,
+            advance_max: options.advance_max,
+            peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
+        },
+        limits: TransportLimits {
+            connections_max: descriptors.connections_max,
+            pending_bytes_max: options.pending_bytes_max,
+            idle_timeout: options.idle_timeout,
+        },
+        peers: options.peers.clone(),
+        sync_interval: options.sync_interval,
+        skipped: started.skipped,
+    }
+}
+
+/// One line says who this is.
+fn announce(options: &Options, started: &Started, address: impl Display) {
+    let peers = if options.peers.is_empty() {
+        "none".to_owned()
+    } else {
+        options.peers.join(" ")
+    };
+    let state = match &options.data_dir {
+        Some(directory) => format!(
+            "data directory {} (boot {}, sequence {})",
+            directory.display(),
+            started.boot,
+            started.sequence
+        ),
+        None => "EPHEMERAL: nothing is written, and after a restart the same identities come again"
+            .to_owned(),
+    };
+    os::announce(format_args!(
+        "ipseity {} listens on {address}: pid {} of cluster {:?}, peers {peers}, {state}",
+        env!("CARGO_PKG_VERSION"),
+        options.pid,
+        options.cluster.as_str(),
+    ));
+}
+
+fn failed(what: &str, error: impl Display) -> String {
+    format!("cannot {what}: {error}")
+}

@@ -10,20 +10,46 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::{LISTEN_BACKLOG, SEND_BUFFER_BYTES};
 
-/// Binds the first address of `listen` (`host:port`) that can be bound.
-pub(super) fn bind(listen: &str) -> io::Result<TcpListener> {
-    let mut failed = None;
-    for address in listen.to_socket_addrs()? {
-        match bind_address(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failed = Some(error),
+/// An address that is bound and takes no connections yet.
+#[derive(Debug)]
+pub struct Bound(Socket);
+
+impl Bound {
+    /// Binds the first address of `listen` (`host:port`) that can be bound.
+    ///
+    /// # Errors
+    /// None can be: the name has no address, or it is not one of this machine, or it is taken.
+    pub fn new(listen: &str) -> io::Result<Bound> {
+        let mut failed = None;
+        for address in listen.to_socket_addrs()? {
+            match bind(address) {
+                Ok(socket) => return Ok(Bound(socket)),
+                Err(error) => failed = Some(error),
+            }
         }
+        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        Err(failed.unwrap_or_else(none))
     }
-    Err(failed
-        .unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
+
+    /// The address that was bound: the port is known even where 0 was asked for.
+    ///
+    /// # Errors
+    /// The socket is broken.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes connections from now on.
+    pub(super) fn listen(self) -> io::Result<TcpListener> {
+        self.0.listen(LISTEN_BACKLOG)?;
+        Ok(TcpListener::from_std(self.0.into()))
+    }
 }
 
-fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -39,6 +65,5 @@ fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(LISTEN_BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(socket)
 }

@@ -1,8 +1,8 @@
 //! Log lines on standard error: `2026-01-31T12:00:00.000Z INFO peer 10.0.0.2:3264 is up: ...`.
 
-use std::{io::Write, time::SystemTime};
+use std::{fmt, io::Write, time::SystemTime};
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Writes every line at once: what was logged before a crash has left the process.
 struct StandardError;
@@ -12,15 +12,10 @@ impl Log for StandardError {
         metadata.level() <= log::max_level()
     }
 
-    #[allow(clippy::disallowed_methods)] // People want the time of day; nothing else looks at it.
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
+        if self.enabled(record.metadata()) {
+            write_line(record.level(), *record.args());
         }
-        let time = humantime::format_rfc3339_millis(SystemTime::now());
-        let line = format!("{time} {:<5} {}\n", record.level(), record.args());
-        // Where nobody can be told, nobody can be told that either.
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
@@ -32,4 +27,17 @@ pub fn init(level: LevelFilter) {
     if log::set_logger(&StandardError).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// Writes a line that no log level keeps back: who this server is, and where it listens.
+pub fn announce(what: fmt::Arguments<'_>) {
+    write_line(Level::Info, what);
+}
+
+#[allow(clippy::disallowed_methods)] // People want the time of day; nothing else looks at it.
+fn write_line(level: Level, what: fmt::Arguments<'_>) {
+    let time = humantime::format_rfc3339_millis(SystemTime::now());
+    let line = format!("{time} {level:<5} {what}\n");
+    // Where nobody can be told, nobody can be told that either.
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }

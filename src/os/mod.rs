@@ -28,7 +28,8 @@ use signal_hook_mio::v1_0::Signals;
 use self::{clock::Clock, disk::Disk, lookup::Lookups};
 pub use self::{
     descriptors::{Descriptors, raise_limit},
-    log::init as init_log,
+    listen::Bound,
+    log::{announce, init as init_log},
     socket::TcpSocket,
 };
 use crate::{
@@ -72,19 +73,20 @@ pub struct Os {
 }
 
 impl Os {
-    /// Binds the listener, takes over SIGTERM and SIGINT, and puts the disk onto its thread. Without a
-    /// `store` nothing is durable.
+    /// Takes over SIGTERM and SIGINT, and puts the disk onto its thread: without a `store` nothing is
+    /// durable. Then it listens on `bound`, and not before, because what the store has made durable at its
+    /// opening must be so when the first connection is accepted.
     ///
     /// # Errors
-    /// The address cannot be bound, or the system gives no poll, pipe or thread. The text names what.
-    pub fn new(listen: &str, store: Option<Store>) -> io::Result<Os> {
+    /// The address is taken, or the system gives no poll, pipe or thread.
+    pub fn new(bound: Bound, store: Option<Store>) -> io::Result<Os> {
         let poll = Poll::new()?;
-        let mut listener = listen::bind(listen)?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
-        poll.registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let mut listener = bound.listen()?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (outcomes, done) = mpsc::channel();
         let reporter = Reporter { outcomes, waker };
@@ -102,17 +104,6 @@ impl Os {
             done,
             resolved: BTreeMap::new(),
         })
-    }
-
-    /// The address that was bound: the port is known even where 0 was asked for.
-    ///
-    /// # Errors
-    /// The listener is broken or closed.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener
-            .as_ref()
-            .ok_or(io::ErrorKind::NotConnected)?
-            .local_addr()
     }
 
     /// What the helper threads have done since the last look.

@@ -13,26 +13,30 @@
 //! The server routes. The [`actor`](crate::actor) decides, the [`transport`](crate::transport) moves bytes,
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
+mod dialing;
+mod report;
 mod status;
+mod stopping;
 
 use std::{io, time::Duration};
 
-use log::{debug, error, info, warn};
+use log::{debug, error, warn};
+
+use self::stopping::Stopping;
 
 use crate::{
-    actor::{Actor, ActorConfig, Effect, Event, HangUp, Link, PeerId, Report},
-    connection::{CloseReason, Origin},
+    actor::{Actor, ActorConfig, Effect, Event, Link},
+    connection::CloseReason,
     edge::Edge,
     limits::{
-        ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, MAILBOX_POLL_MAX, STOP_DRAIN, STOP_TIMEOUT,
-        STORAGE_EXIT, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
+        ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, MAILBOX_POLL_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
     },
     mailbox::{Entry, Mailbox},
-    peers::{Dial, Peers},
+    peers::Peers,
     time::Instant,
     timer::{Ticker, Timer, Timers},
     trace::Trace,
-    transport::{Closure, Readied, Transport, TransportLimits},
+    transport::{Readied, Transport, TransportLimits},
 };
 
 /// What a server needs to know when it is made.
@@ -59,20 +63,6 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
-}
-
-/// How far a stop has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopping {
-    No,
-    /// What has arrived is still read and answered.
-    Draining,
-    /// The actor was told to stop; the exact sequence is being made durable.
-    Settling,
-    /// It is durable; what was answered is being written.
-    Flushing,
-    /// The disk failed: the clients are being told, then the server exits.
-    Failing,
 }
 
 /// One server in its world.
@@ -347,252 +337,6 @@ impl<E: Edge> Server<E> {
         if !self.timers.is_set(Timer::Sweep) {
             self.timers
                 .set(Timer::Sweep, self.now.after(SWEEP_INTERVAL));
-        }
-    }
-
-    // Peers.
-
-    /// Begins every attempt that is due.
-    fn dial_due(&mut self) {
-        if self.stopping != Stopping::No {
-            return;
-        }
-        while let Some(peer) = self.peers.take_due(self.now) {
-            let name = self.peers.name(peer);
-            match name.parse() {
-                Ok(address) => {
-                    self.peers.resolved(peer, vec![address]);
-                    self.dial_next(peer, None);
-                }
-                Err(_) => self.edge.resolve(peer, name),
-            }
-        }
-        self.arm_dial();
-    }
-
-    fn arm_dial(&mut self) {
-        match self.peers.next_due() {
-            Some(due) => self.timers.set(Timer::Dial, due),
-            None => self.timers.stop(Timer::Dial),
-        }
-    }
-
-    fn on_resolved(&mut self, peer: PeerId) {
-        match self.edge.resolved(peer) {
-            Ok(addresses) => {
-                self.peers.resolved(peer, addresses);
-                self.dial_next(peer, None);
-            }
-            Err(error) => self.dial_failed(peer, &format!("cannot look up its name: {error}")),
-        }
-    }
-
-    /// Connects to the next address of a peer; when there is none, the attempt has failed, for the reason
-    /// why the address before could not be reached.
-    fn dial_next(&mut self, peer: PeerId, mut reason: Option<String>) {
-        if self.stopping != Stopping::No {
-            return;
-        }
-        while let Some(address) = self.peers.next_address(peer) {
-            let dialed = self
-                .edge
-                .connect(address)
-                .and_then(|socket| self.transport.dial(&mut self.edge, socket, peer, self.now));
-            match dialed {
-                Ok(connection) => return self.peers.connecting(peer, connection),
-                Err(error) => reason = Some(CloseReason::Dial(error).to_string()),
-            }
-        }
-        let reason = reason.unwrap_or_else(|| "its name has no address".to_owned());
-        self.dial_failed(peer, &reason);
-    }
-
-    fn dial_failed(&mut self, peer: PeerId, reason: &str) {
-        let random = self.edge.random();
-        self.peers.failed(peer, false, self.now, random);
-        self.arm_dial();
-        if self.peers.is_news(peer, reason) {
-            warn!(
-                "peer {} is down: {reason}; trying again and again",
-                self.peers.name(peer)
-            );
-        }
-    }
-
-    fn on_connected(&mut self, peer: PeerId) {
-        self.peers.connected(peer);
-        self.mailbox
-            .dispatch(Entry::Event(Event::PeerConnected(peer)));
-    }
-
-    // Closed connections.
-
-    /// Tells the actor, the peers and people of the connections that were closed.
-    fn settle_closures(&mut self) {
-        while let Some(closure) = self.transport.take_closure() {
-            match closure.origin {
-                Origin::Dialed(peer) => self.on_dialed_closed(peer, &closure),
-                Origin::Accepted => self.on_accepted_closed(&closure),
-            }
-        }
-    }
-
-    fn on_accepted_closed(&mut self, closure: &Closure) {
-        let id = closure.connection;
-        debug!("connection {id} closed: {}", closure.reason);
-        if closure.is_link {
-            let link = Link::Accepted(id);
-            if let Some(pid) = self.actor.only_link(link) {
-                let address = self.transport.address(id);
-                info!("peer {address} (pid {pid}) is down: {}", closure.reason);
-            }
-            self.mailbox
-                .dispatch(Entry::Event(Event::PeerDisconnected(link)));
-        }
-    }
-
-    fn on_dialed_closed(&mut self, peer: PeerId, closure: &Closure) {
-        let reason = closure.reason.to_string();
-        match self.peers.dial(peer) {
-            Dial::Connecting(connection) if connection == closure.connection => {
-                self.dial_next(peer, Some(reason));
-            }
-            Dial::Connected(connection) if connection == closure.connection => {
-                let refused = matches!(
-                    closure.reason,
-                    CloseReason::HungUp(HangUp::Refused(_) | HangUp::RefusedBy(_))
-                );
-                let random = self.edge.random();
-                self.peers.failed(peer, refused, self.now, random);
-                self.arm_dial();
-                let link = Link::Dialed(peer);
-                let was_up = self
-                    .actor
-                    .links()
-                    .get(&link)
-                    .is_some_and(|state| state.pid.is_some());
-                if self.peers.is_news(peer, &reason) {
-                    let name = self.peers.name(peer);
-                    match (was_up, self.actor.only_link(link)) {
-                        (true, Some(pid)) => info!("peer {name} (pid {pid}) is down: {reason}"),
-                        (true, None) => debug!("the connection to peer {name} is gone: {reason}"),
-                        (false, _) => {
-                            warn!("peer {name} is down: {reason}; trying again and again")
-                        }
-                    }
-                }
-                self.mailbox
-                    .dispatch(Entry::Event(Event::PeerDisconnected(link)));
-            }
-            // Of an attempt that was given up.
-            Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => {}
-        }
-    }
-
-    // Stopping.
-
-    fn on_signal(&mut self) {
-        if self.stopping != Stopping::No {
-            warn!("asked to stop a second time: exiting at once");
-            self.exit = Some(Exit::Forced);
-            return;
-        }
-        info!("asked to stop: answering what has arrived");
-        self.stopping = Stopping::Draining;
-        self.edge.stop_accepting();
-        self.timers.stop(Timer::Dial);
-        self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));
-        self.transport.dispatch_all(&mut self.mailbox);
-    }
-
-    /// Takes a stop to its next step, at the end of a turn.
-    fn advance_stop(&mut self) {
-        match self.stopping {
-            Stopping::No | Stopping::Settling => {}
-            Stopping::Draining => {
-                if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
-                    self.settle();
-                }
-            }
-            Stopping::Flushing => {
-                if self.transport.is_flushed() {
-                    self.exit = Some(Exit::Clean);
-                }
-            }
-            Stopping::Failing => {}
-        }
-    }
-
-    fn settle(&mut self) {
-        self.stopping = Stopping::Settling;
-        self.timers.set(Timer::Stop, self.now.after(STOP_TIMEOUT));
-        self.mailbox.dispatch(Entry::Event(Event::Stop));
-    }
-
-    fn on_stop_persisted(&mut self, durable: bool) {
-        if durable {
-            self.stopping = Stopping::Flushing;
-        } else {
-            self.exit = Some(Exit::StorageFailed);
-        }
-    }
-
-    fn on_stop_timeout(&mut self) {
-        match self.stopping {
-            Stopping::No => {}
-            // Clients go on asking: what comes from now on is refused.
-            Stopping::Draining => self.settle(),
-            Stopping::Settling => {
-                error!(
-                    "the disk takes too long: exiting without a clean stop; the next start skips ahead"
-                );
-                self.exit = Some(Exit::StorageFailed);
-            }
-            Stopping::Flushing => {
-                warn!("some clients do not read their replies: exiting without them");
-                self.exit = Some(Exit::Clean);
-            }
-            Stopping::Failing => self.exit = Some(Exit::StorageFailed),
-        }
-    }
-
-    // People.
-
-    fn report(&mut self, report: &Report) {
-        match report {
-            Report::PeerUp {
-                link,
-                pid,
-                sequence,
-            } => {
-                info!(
-                    "peer {} is up: pid {pid}, sequence {sequence}",
-                    self.link_name(*link)
-                );
-            }
-            Report::Refused { from, error } => {
-                let address = self.transport.address(*from);
-                warn!("refused peer {address}: {}", error.message);
-            }
-            Report::RoundRefused { link, error } => {
-                let name = self.link_name(*link);
-                warn!("not synchronized with peer {name}: {}", error.message);
-            }
-            Report::StorageFailed => {
-                error!(
-                    "the state directory cannot be written: exiting; the next start reads what the disk \
-                     really holds, and nothing is handed out twice"
-                );
-                self.stopping = Stopping::Failing;
-                self.timers.set(Timer::Stop, self.now.after(STORAGE_EXIT));
-            }
-        }
-    }
-
-    fn link_name(&self, link: Link) -> String {
-        match link {
-            Link::Dialed(peer) => self.peers.name(peer).to_owned(),
-            Link::Accepted(connection) => self.transport.address(connection),
         }
     }
 

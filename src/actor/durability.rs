@@ -1,0 +1,132 @@
+//! Durable first, reply after: effects that wait for the disk, and what becomes of them.
+
+use super::{Actor, ConnectionId, Effect, Report, counter::storage_failed};
+use crate::{
+    identity::Sequence,
+    time::Instant,
+    wire::{Message, Standing},
+};
+
+/// An effect that must not leave before the disk has caught up.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The ceiling that it waits for.
+    pub(super) until: Sequence,
+    /// The sequence as it was before, should the disk fail.
+    pub(super) before: Sequence,
+    pub(super) effect: Effect,
+}
+
+impl Actor {
+    /// Lets the answer to an identity request leave as soon as the last sequence that was decided, which is
+    /// that of this answer, is durable. `before` is the sequence as it was before.
+    #[inline]
+    pub(super) fn reply_when_durable(
+        &mut self,
+        reply: Effect,
+        before: Sequence,
+        effects: &mut Vec<Effect>,
+    ) {
+        let until = self.sequence;
+        if until <= self.ceiling.durable() {
+            // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
+            effects.push(reply);
+        } else {
+            self.tally.waited += 1;
+            self.held.push_back(Held {
+                until,
+                before,
+                effect: reply,
+            });
+        }
+    }
+
+    /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
+    pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
+        if self.held.iter().any(|held| held.is_for(to)) {
+            // It leaves with the one before it.
+            let before = self.sequence;
+            self.held.push_back(Held {
+                until: Sequence::ZERO,
+                before,
+                effect,
+            });
+        } else {
+            effects.push(effect);
+        }
+    }
+
+    #[inline]
+    pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.ceiling.is_due(self.sequence) {
+            let ceiling = self.ceiling.raise(self.sequence, now);
+            effects.push(Effect::Persist {
+                sequence: self.sequence(),
+                ceiling,
+            });
+        }
+    }
+
+    /// The ceiling stands higher: what waited for it leaves.
+    pub(super) fn on_persisted(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let durable = self.ceiling.raised();
+        while let Some(held) = self.held.pop_front_if(|held| held.until <= durable) {
+            effects.push(held.effect);
+        }
+        if self.standing == Standing::Stopping && self.held.is_empty() {
+            self.stop_if_settled(effects);
+        } else {
+            self.raise_if_due(now, effects);
+        }
+    }
+
+    /// The disk failed: what waited for it is answered with an error, and the counter goes back to where it
+    /// can still serve what lies under the durable ceiling.
+    pub(super) fn on_persist_failed(&mut self, effects: &mut Vec<Effect>) {
+        self.ceiling.failed();
+        self.standing = Standing::StorageFailed;
+        if let Some(first) = self.held.front() {
+            self.sequence = first.before;
+        }
+        for held in std::mem::take(&mut self.held) {
+            effects.push(match held.effect {
+                Effect::Reply {
+                    to,
+                    message: Message::IdentityReply { .. },
+                } => {
+                    let message = Message::ErrorReply(Box::new(storage_failed()));
+                    Effect::Reply { to, message }
+                }
+                other => other,
+            });
+        }
+        effects.push(Effect::Report(Report::StorageFailed));
+    }
+
+    pub(super) fn on_stop(&mut self, effects: &mut Vec<Effect>) {
+        if self.standing == Standing::Serving {
+            self.standing = Standing::Stopping;
+            self.stop_if_settled(effects);
+        }
+    }
+
+    /// Makes the exact sequence durable once no write is under way and nothing waits for one.
+    fn stop_if_settled(&mut self, effects: &mut Vec<Effect>) {
+        if self.held.is_empty() && !self.ceiling.is_writing() {
+            effects.push(Effect::PersistStop {
+                sequence: self.sequence,
+            });
+        }
+    }
+}
+
+impl Held {
+    fn is_for(&self, connection: ConnectionId) -> bool {
+        match &self.effect {
+            Effect::Reply { to, .. } | Effect::ReplyStatus { to } | Effect::Close(to) => {
+                *to == connection
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Synchronization: asking the peers, answering them, taking the larger sequence.
+//!
+//! Late, duplicated and reordered messages do no harm: a message can only raise the counter.
+
+use super::{Actor, ConnectionId, Effect, HangUp, Link, LinkState, PeerId, Report};
+use crate::{
+    time::Instant,
+    wire::{ErrorCode, ErrorReply, Message, SyncMessage, WIRE_VERSION},
+};
+
+impl Actor {
+    /// Asks every peer that has answered what it was asked before, and hangs up on those that are silent.
+    pub(super) fn on_sync_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let message = self.sync_message();
+        for (link, state) in &mut self.links {
+            let Link::Dialed(peer) = *link else { continue };
+            match state.asked_at {
+                None => ask(peer, state, &message, now, effects),
+                // One question at a time: what is late is not asked again, and a peer that has stopped
+                // reading is not written to.
+                Some(asked_at) if now.since(asked_at) < self.config.peer_silence => {}
+                Some(asked_at) => {
+                    effects.push(Effect::HangUp {
+                        peer,
+                        cause: HangUp::Silent(now.since(asked_at)),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_peer_connected(
+        &mut self,
+        peer: PeerId,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.has_dialed() {
+            effects.push(Effect::StartTicker);
+        }
+        let message = self.sync_message();
+        let state = self.links.entry(Link::Dialed(peer)).or_default();
+        ask(peer, state, &message, now, effects);
+    }
+
+    pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
+        self.links.remove(&link);
+        if matches!(link, Link::Dialed(_)) && !self.has_dialed() {
+            effects.push(Effect::StopTicker);
+        }
+    }
+
+    fn has_dialed(&self) -> bool {
+        self.links
+            .keys()
+            .any(|link| matches!(link, Link::Dialed(_)))
+    }
+
+    /// Takes the larger sequence and answers with its own.
+    pub(super) fn on_sync_request(
+        &mut self,
+        from: ConnectionId,
+        sync: &SyncMessage,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Err(error) = self.judge_peer(sync) {
+            let error = Box::new(error);
+            effects.push(Effect::Report(Report::Refused {
+                from,
+                error: error.clone(),
+            }));
+            self.emit(
+                from,
+                Effect::Reply {
+                    to: from,
+                    message: Message::ErrorReply(error),
+                },
+                effects,
+            );
+            self.emit(from, Effect::Close(from), effects);
+            return;
+        }
+        let link = Link::Accepted(from);
+        self.hear(link, sync, now, effects);
+        match self.judge_advance(sync.sequence, "sequence of a peer") {
+            Ok(sequence) => {
+                self.round_agreed(link);
+                self.update(sequence, now, effects);
+                self.tally.sync_requests += 1;
+                let message = Message::SyncReply(Box::new(self.sync_message()));
+                self.emit(from, Effect::Reply { to: from, message }, effects);
+            }
+            Err(error) => {
+                self.round_refused(link, Box::new(error.clone()), effects);
+                self.reply_error(from, error, effects);
+            }
+        }
+    }
+
+    /// Takes the larger sequence.
+    pub(super) fn on_sync_reply(
+        &mut self,
+        from: PeerId,
+        sync: &SyncMessage,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let link = Link::Dialed(from);
+        // A reply that comes after its connection was given up is late, and does no harm.
+        if !self.links.contains_key(&link) {
+            return;
+        }
+        if let Err(error) = self.judge_peer(sync) {
+            effects.push(Effect::HangUp {
+                peer: from,
+                cause: HangUp::Refused(Box::new(error)),
+            });
+            return;
+        }
+        self.tally.sync_replies += 1;
+        self.hear(link, sync, now, effects);
+        match self.judge_advance(sync.sequence, "sequence of a peer") {
+            Ok(sequence) => {
+                self.round_agreed(link);
+                self.update(sequence, now, effects);
+            }
+            Err(error) => self.round_refused(link, Box::new(error), effects),
+        }
+    }
+
+    /// A peer answers a question with an error: whether the connection goes on, the code says.
+    pub(super) fn on_error_reply(
+        &mut self,
+        from: PeerId,
+        error: Box<ErrorReply>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let link = Link::Dialed(from);
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.asked_at = None;
+        state.heard_at = Some(now);
+        if ErrorCode::from_u16(error.code).is_some_and(|code| !code.closes()) {
+            self.round_refused(link, error, effects);
+        } else {
+            effects.push(Effect::HangUp {
+                peer: from,
+                cause: HangUp::RefusedBy(error),
+            });
+        }
+    }
+
+    fn round_agreed(&mut self, link: Link) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.refused = false;
+        }
+    }
+
+    fn round_refused(&mut self, link: Link, error: Box<ErrorReply>, effects: &mut Vec<Effect>) {
+        if let Some(state) = self.links.get_mut(&link)
+            && !state.refused
+        {
+            state.refused = true;
+            effects.push(Effect::Report(Report::RoundRefused { link, error }));
+        }
+    }
+
+    /// Whether a server that speaks so may be synchronized with.
+    fn judge_peer(&self, sync: &SyncMessage) -> Result<(), ErrorReply> {
+        let own = &self.config;
+        if sync.cluster != own.cluster {
+            return Err(ErrorReply::new(
+                ErrorCode::ForeignCluster,
+                format!(
+                    "this server belongs to cluster {:?}, not {:?}: check --cluster and --peer on both",
+                    own.cluster.as_str(),
+                    sync.cluster.as_str()
+                ),
+            ));
+        }
+        if sync.pid != own.pid {
+            return Ok(());
+        }
+        if sync.session == own.session {
+            return Err(ErrorReply::new(
+                ErrorCode::Oneself,
+                "this server was named as its own peer: remove that --peer",
+            ));
+        }
+        Err(ErrorReply::new(
+            ErrorCode::SamePid,
+            format!(
+                "pid {} is that of this server too: give every server its own --pid",
+                own.pid
+            ),
+        ))
+    }
+
+    /// Remembers what a peer says of itself.
+    fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant, effects: &mut Vec<Effect>) {
+        let known = self.links.values().any(|state| state.pid == Some(sync.pid));
+        let state = self.links.entry(link).or_default();
+        state.pid = Some(sync.pid);
+        // Messages of one link keep their order, so the last is the highest.
+        state.sequence = sync.sequence;
+        state.heard_at = Some(now);
+        state.asked_at = None;
+        if !known {
+            let report = Report::PeerUp {
+                link,
+                pid: sync.pid,
+                sequence: sync.sequence,
+            };
+            effects.push(Effect::Report(report));
+        }
+    }
+
+    fn sync_message(&self) -> SyncMessage {
+        SyncMessage {
+            version: WIRE_VERSION,
+            cluster: self.config.cluster.clone(),
+            pid: self.config.pid,
+            incarnation: self.config.incarnation,
+            boot: self.config.boot,
+            session: self.config.session,
+            sequence: self.sequence().get(),
+        }
+    }
+}
+
+fn ask(
+    peer: PeerId,
+    state: &mut LinkState,
+    message: &SyncMessage,
+    now: Instant,
+    effects: &mut Vec<Effect>,
+) {
+    state.asked_at = Some(now);
+    effects.push(Effect::Send {
+        to: peer,
+        message: Message::SyncRequest(Box::new(message.clone())),
+    });
+}

@@ -1,0 +1,242 @@
+//! The commands, and the way from a command line to one of them. It connects to nothing.
+
+use std::{ffi::OsString, io::Write};
+
+use getopts::{Fail, Matches, Options};
+
+use crate::{decode, failure::Failure, next, ping, servers, status, watch};
+
+/// One command. A new one is a new file and a line in [`COMMANDS`].
+pub struct Command {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What follows the name besides options, for the help.
+    pub arguments: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// What else is to be said in its help; whole lines.
+    pub details: &'static str,
+    /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
+    /// command can be found before its options are known.
+    pub options: fn(&mut Options),
+    /// Does it.
+    pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
+}
+
+const COMMANDS: [&Command; 5] = [
+    &next::COMMAND,
+    &status::COMMAND,
+    &decode::COMMAND,
+    &ping::COMMAND,
+    &watch::COMMAND,
+];
+
+/// What a command line asks for.
+pub enum Found {
+    /// To be shown a text.
+    Help(String),
+    /// The version.
+    Version,
+    /// This command, with these options.
+    Command(&'static Command, Matches),
+}
+
+/// Finds what `arguments`, without the program's name, ask for.
+pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
+    let matches = every_option()
+        .parse(arguments)
+        .map_err(|fail| unclear(&fail).with_help_of(None))?;
+    if matches.opt_present("version") {
+        return Ok(Found::Version);
+    }
+    let helps = matches.opt_present("help");
+    let Some(name) = matches.free.first() else {
+        return if helps {
+            Ok(Found::Help(overview()))
+        } else {
+            Err(no_command("no command"))
+        };
+    };
+    let Some(command) = COMMANDS.into_iter().find(|command| command.name == name) else {
+        return Err(no_command(&format!("{name:?} is no command")));
+    };
+    if helps {
+        return Ok(Found::Help(help(command)));
+    }
+    let mut matches = options_of(command)
+        .parse(arguments)
+        .map_err(|fail| unclear(&fail).with_help_of(Some(command.name)))?;
+    matches.free.remove(0);
+    Ok(Found::Command(command, matches))
+}
+
+fn no_command(reason: &str) -> Failure {
+    let names = COMMANDS.map(|command| command.name).join(", ");
+    Failure::Usage(format!("{reason}; it is one of {names}")).with_help_of(None)
+}
+
+/// Fails when arguments are left that are neither options nor wanted.
+pub fn no_more(arguments: &[String]) -> Result<(), Failure> {
+    match arguments.first() {
+        None => Ok(()),
+        Some(extra) => Err(Failure::Usage(format!(
+            "{extra:?} is one argument too many"
+        ))),
+    }
+}
+
+/// The name of a getopts option as it is written.
+fn dashed(name: &str) -> String {
+    match name.chars().count() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    }
+}
+
+fn unclear(fail: &Fail) -> Failure {
+    Failure::Usage(match fail {
+        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(name)),
+        Fail::UnrecognizedOption(name) => format!("there is no option {:?} here", dashed(name)),
+        Fail::OptionMissing(name) => format!("{} is missing", dashed(name)),
+        Fail::OptionDuplicated(name) => format!("{} is given more than once", dashed(name)),
+        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(name)),
+    })
+}
+
+fn global_options(options: &mut Options) {
+    servers::options(options);
+    options.optflag("h", "help", "show this help, or that of a command");
+    options.optflag("V", "version", "show the version");
+}
+
+fn options_of(command: &Command) -> Options {
+    let mut options = Options::new();
+    (command.options)(&mut options);
+    global_options(&mut options);
+    options
+}
+
+fn every_option() -> Options {
+    let mut options = Options::new();
+    for command in COMMANDS {
+        (command.options)(&mut options);
+    }
+    global_options(&mut options);
+    options
+}
+
+fn overview() -> String {
+    let mut options = Options::new();
+    global_options(&mut options);
+    let mut brief = String::from(
+        "Asks Ipseity servers for identities, and how they do.\n\n\
+         Usage: ipseity-cli [OPTION]... COMMAND [OPTION]...\n\nCommands:\n",
+    );
+    for command in COMMANDS {
+        brief += &format!("    {:<8} {}\n", command.name, command.summary);
+    }
+    brief += "\nExit code: 0 done, 1 it failed, 2 the command line is wrong.";
+    options.usage(&brief)
+}
+
+fn help(command: &Command) -> String {
+    let Command {
+        name,
+        arguments,
+        summary,
+        details,
+        ..
+    } = command;
+    let brief =
+        format!("{summary}\n\nUsage: ipseity-cli {name} [OPTION]...{arguments}\n\n{details}");
+    options_of(command).usage(brief.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(line: &str) -> Result<Found, Failure> {
+        let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        find(&arguments)
+    }
+
+    fn refused(line: &str) -> String {
+        match found(line) {
+            Err(Failure::Usage(text)) => text,
+            Err(other) => panic!("{line}: {other:?}"),
+            Ok(_) => panic!("{line} was taken"),
+        }
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in [
+            "--server a:1 next -n 3",
+            "next -n 3 --server a:1",
+            "next -s a:1 -n3",
+        ] {
+            match found(line) {
+                Ok(Found::Command(command, matches)) => {
+                    assert_eq!(command.name, "next");
+                    assert_eq!(matches.opt_str("n").as_deref(), Some("3"));
+                    assert_eq!(matches.opt_strs("server"), ["a:1"]);
+                    assert!(matches.free.is_empty());
+                }
+                _ => panic!("{line}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_the_command() {
+        match found("--server status ping") {
+            Ok(Found::Command(command, _)) => assert_eq!(command.name, "ping"),
+            _ => panic!("the command is ping"),
+        }
+    }
+
+    #[test]
+    fn command_lines_that_are_wrong_say_what_is() {
+        for (line, part) in [
+            ("", "no command; it is one of next, status"),
+            ("nxt", "\"nxt\" is no command"),
+            ("next --frobnicate", "there is no option \"--frobnicate\""),
+            ("next -x", "there is no option \"-x\""),
+            ("next -n", "-n needs a value"),
+            ("next -n 1 -n 2", "-n is given more than once"),
+            ("status --json --json", "--json is given more than once"),
+            ("status --json=yes", "--json takes no value"),
+            (
+                "next --json",
+                "there is no option \"--json\" here (see ipseity-cli next --help)",
+            ),
+        ] {
+            let text = refused(line);
+            assert!(text.contains(part), "{line}: {text}");
+            assert!(!text.contains('\n'), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn help_is_there_for_all_and_for_each() {
+        match found("--help") {
+            Ok(Found::Help(text)) => {
+                for command in COMMANDS {
+                    assert!(text.contains(command.summary), "{text}");
+                }
+            }
+            _ => panic!("no help"),
+        }
+        for command in COMMANDS {
+            match found(&format!("{} -h", command.name)) {
+                Ok(Found::Help(text)) => {
+                    assert!(text.contains(command.summary), "{text}");
+                    assert!(text.contains("--server"), "{text}");
+                }
+                _ => panic!("no help for {}", command.name),
+            }
+        }
+        assert!(matches!(found("next --version"), Ok(Found::Version)));
+    }
+}

@@ -1,0 +1,206 @@
+//! `status`: how each server does, for people or as JSON.
+
+mod json;
+mod text;
+
+use std::io::Write;
+
+use getopts::{Matches, Options};
+use ipseity::client::ClientOptions;
+
+use crate::{
+    command::{Command, no_more},
+    failure::{Failure, advice, complain},
+    servers,
+};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "status",
+    arguments: "",
+    summary: "Show how each server does, and how it sees its peers",
+    details: "A server that cannot be reached is named on standard error; the others are shown.",
+    options,
+    run,
+};
+
+fn options(options: &mut Options) {
+    options.optflag("", "json", "one JSON object a line for each server");
+}
+
+fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    no_more(&matches.free)?;
+    let as_json = matches.opt_present("json");
+    let (mut shown, mut failed) = (0, false);
+    for mut client in servers::clients(matches, ClientOptions::default())? {
+        match client.status() {
+            Ok(status) => {
+                let server = client.server().to_string();
+                if as_json {
+                    json::write(out, &server, &status)?;
+                } else {
+                    if shown > 0 {
+                        writeln!(out)?;
+                    }
+                    text::write(out, &server, &status)?;
+                }
+                // So that it stands before what is said of the next server on standard error.
+                out.flush()?;
+                shown += 1;
+            }
+            Err(error) => {
+                complain(&advice(&error));
+                failed = true;
+            }
+        }
+    }
+    if failed { Err(Failure::Said) } else { Ok(()) }
+}
+
+/// How far the peer is behind the server.
+fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
+    server_sequence.saturating_sub(peer_sequence)
+}
+
+/// The name of a code in `errors`, or its number if this build does not know it.
+fn code_name(code: u16) -> String {
+    ipseity::wire::ErrorCode::from_u16(code)
+        .map_or_else(|| code.to_string(), |code| code.name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use ipseity::{
+        identity::Pid,
+        wire::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus},
+    };
+
+    use super::{json, text};
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0\u{1b}[2J".to_owned(),
+            cluster: "blue".parse().unwrap(),
+            pid: Pid::new(1).unwrap(),
+            incarnation: 0xabc,
+            boot: 3,
+            session: u64::MAX,
+            standing: Standing::Serving,
+            sequence: 1000,
+            uptime_ms: 3_723_456,
+            connections: 2,
+            connections_max: 10_000,
+            counters: Counters {
+                accepted: 12,
+                identity_requests: 30,
+                identities: 900,
+                waited: 1,
+                sync_requests: 4,
+                sync_replies: 5,
+                absorbed: 6,
+                errors: vec![(1, 2), (32, 7), (40, 1)],
+            },
+            storage: StorageStatus {
+                durable: true,
+                ceiling: 5000,
+                skipped: 10,
+                writes: 8,
+                longest_write_us: 1500,
+                current_write_us: 0,
+            },
+            peers_total: 3,
+            peers: vec![
+                PeerStatus {
+                    address: "b:3264".to_owned(),
+                    pid: Pid::new(2),
+                    state: PeerState::Up,
+                    sequence: 990,
+                    last_heard_ms: Some(250),
+                },
+                PeerStatus {
+                    address: "c:3264".to_owned(),
+                    pid: None,
+                    state: PeerState::Connecting,
+                    sequence: 0,
+                    last_heard_ms: None,
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn people_are_shown_one_thing_a_line_and_a_table_of_peers() {
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\
+server       a:3264
+version      0.1.0\u{fffd}[2J
+pid          1
+cluster      blue
+standing     serving
+sequence     1000
+remaining    9007199254739991 (99.9999 %)
+uptime       1h 2m 3s, boot 3
+connections  2 of at most 10000, 12 accepted so far
+requests     30, of which 1 waited for the disk
+identities   900
+sync         4 requests answered, 5 replies received, 6 times raised
+errors       unknownKind 2, badCount 7, 40 1
+storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
+peers        3, the first 2 of them below
+
+address  pid  state       sequence   lag  last heard
+b:3264     2  up               990    10  250ms ago
+c:3264     -  connecting         0  1000  never
+"
+        );
+    }
+
+    #[test]
+    fn a_server_without_a_disk_or_trouble_says_so() {
+        let mut status = status();
+        status.storage = StorageStatus::default();
+        status.counters.errors.clear();
+        status.peers.clear();
+        status.peers_total = 0;
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("errors       none\n"), "{shown}");
+        assert!(shown.contains("storage      none (ephemeral)"), "{shown}");
+        assert!(shown.ends_with("peers        0\n"), "{shown}");
+        status.storage.durable = true;
+        status.storage.current_write_us = 2000;
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
+    }
+
+    #[test]
+    fn json_is_one_line_with_the_names_of_the_wire() {
+        let mut out = Vec::new();
+        json::write(&mut out, "a:3264", &status()).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        assert_eq!(
+            line,
+            concat!(
+                r#"{"server":"a:3264","version":"0.1.0\u001b[2J","cluster":"blue","pid":1,"#,
+                r#""incarnation":"0x00000000000000000000000000000abc","boot":3,"#,
+                r#""session":"0xffffffffffffffff","standing":"serving","sequence":1000,"#,
+                r#""remaining":9007199254739991,"uptime_ms":3723456,"connections":2,"#,
+                r#""connections_max":10000,"counters":{"accepted":12,"identity_requests":30,"#,
+                r#""identities":900,"waited":1,"sync_requests":4,"sync_replies":5,"absorbed":6},"#,
+                r#""errors":{"40":1,"badCount":7,"unknownKind":2},"#,
+                r#""storage":{"durable":true,"ceiling":5000,"skipped":10,"writes":8,"#,
+                r#""longest_write_us":1500,"current_write_us":0},"peers_total":3,"peers":["#,
+                r#"{"address":"b:3264","pid":2,"state":"up","sequence":990,"lag":10,"#,
+                r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
+                r#""sequence":0,"lag":1000,"last_heard_ms":null}]}"#,
+                "\n"
+            )
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! The client's clock. The one file of the client that reads it.
+
+use std::time::{Duration, Instant};
+
+/// How long something takes, on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins to measure.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the ban keeps the server's core replayable; a client waits for a network in real time"
+    )]
+    pub(super) fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    /// The time since the start.
+    pub(super) fn elapsed(self) -> Duration {
+        Stopwatch::start().0.saturating_duration_since(self.0)
+    }
+
+    /// What is left of `limit`, or `None` when it is used up.
+    pub(super) fn left_of(self, limit: Duration) -> Option<Duration> {
+        limit
+            .checked_sub(self.elapsed())
+            .filter(|left| !left.is_zero())
+    }
+}

@@ -1,0 +1,472 @@
+//! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
+
+mod duration;
+
+use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
+
+use getopts::{Fail, Matches};
+use log::LevelFilter;
+
+pub use self::duration::parse_duration;
+use crate::{
+    identity::Pid,
+    limits::{
+        ADVANCE_MAX_DEFAULT, CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, COUNT_LIMIT_MAX,
+        COUNT_MAX_DEFAULT, IDLE_TIMEOUT_MAX, PEERS_MAX, PENDING_BYTES_LIMIT_MAX,
+        PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PORT_DEFAULT, SYNC_INTERVAL_DEFAULT,
+        SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+    },
+    wire::ClusterName,
+};
+
+/// What a command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run a server.
+    Serve(Box<Options>),
+    /// Show how to use it.
+    Help,
+    /// Show the version.
+    Version,
+}
+
+/// How a server is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where to listen, `host:port`.
+    pub listen: String,
+    /// The peers to synchronize with, each `host:port`.
+    pub peers: Vec<String>,
+    /// The server's own number.
+    pub pid: Pid,
+    /// The cluster that it belongs to.
+    pub cluster: ClusterName,
+    /// How often peers are asked.
+    pub sync_interval: Duration,
+    /// The state directory; `None` to run without a disk.
+    pub data_dir: Option<PathBuf>,
+    /// Client connections, at most.
+    pub connections_max: usize,
+    /// Identities in one request, at most.
+    pub count_max: u32,
+    /// How far a peer or an `after` may raise the sequence at once.
+    pub advance_max: u64,
+    /// Bytes of replies that may wait for one connection.
+    pub pending_bytes_max: usize,
+    /// How long a client may be idle; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// Where the trace goes.
+    pub trace: Option<TraceTarget>,
+    /// Which log lines are written.
+    pub log_level: LevelFilter,
+}
+
+/// Where the trace goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceTarget {
+    /// Among the log lines.
+    StandardError,
+    /// Into this file, in place of what stood there.
+    File(PathBuf),
+}
+
+/// What is wrong with a command line; one line for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Reads the arguments, without the program's name.
+///
+/// # Errors
+/// A flag is unknown, given twice, or has a value that it cannot have; or flags contradict each other.
+pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
+    let matches = flags().parse(arguments).map_err(|fail| {
+        UsageError(match fail {
+            Fail::ArgumentMissing(flag) => format!("--{flag} needs a value"),
+            Fail::UnrecognizedOption(flag) => format!("there is no flag --{flag}"),
+            Fail::OptionMissing(flag) => format!("--{flag} is required"),
+            Fail::OptionDuplicated(flag) => format!("--{flag} is given more than once"),
+            Fail::UnexpectedArgument(flag) => format!("--{flag} takes no value"),
+        })
+    })?;
+    if matches.opt_present("help") {
+        return Ok(Command::Help);
+    }
+    if matches.opt_present("version") {
+        return Ok(Command::Version);
+    }
+    if let Some(stray) = matches.free.first() {
+        return Err(UsageError(format!(
+            "{stray:?} is not a flag: every argument begins with --"
+        )));
+    }
+    options(&matches).map(|options| Command::Serve(Box::new(options)))
+}
+
+/// The text of `--help`.
+pub fn help() -> String {
+    flags().usage(
+        "Usage: ipseity [FLAGS]\n\n\
+         Hands out monotonically increasing, unique 64-bit identities over TCP and keeps its counter in\n\
+         step with its peers. Ask it with ipseity-cli.",
+    )
+}
+
+fn flags() -> getopts::Options {
+    let mut flags = getopts::Options::new();
+    flags
+        .optopt("", "listen", "where to listen; port 0 takes a free one (default 127.0.0.1:3264)", "HOST:PORT")
+        .optmulti("", "peer", "a server to synchronize with; may be given many times", "HOST:PORT")
+        .optopt("", "pid", "this server's own number in the cluster, 0 to 1023; required with --peer (default 0)", "N")
+        .optopt("", "cluster", "the cluster's name; servers of another are refused (default ipseity)", "NAME")
+        .optopt("", "sync-interval", "how often peers are asked: 250ms, 2s; a bare number is milliseconds (default 1s)", "DURATION")
+        .optopt("", "data-dir", "the state directory; made on the first start (default ipseity-data/PID)", "DIR")
+        .optflag("", "ephemeral", "run without a disk: after a restart the same identities come again")
+        .optopt("", "max-connections", &format!("client connections (default {CONNECTIONS_MAX_DEFAULT})"), "N")
+        .optopt("", "max-count", &format!("identities in one request (default {COUNT_MAX_DEFAULT})"), "N")
+        .optopt("", "max-advance", &format!("how far a peer or a client's `after` may raise the sequence at once (default {ADVANCE_MAX_DEFAULT})"), "N")
+        .optopt("", "max-pending-bytes", &format!("bytes of replies that may wait for a client that does not read (default {PENDING_BYTES_MAX_DEFAULT})"), "N")
+        .optopt("", "idle-timeout", "close clients that are idle for so long; 0 for never (default 0)", "DURATION")
+        .optopt("", "trace", "write a line for every event and every effect; - for standard error", "FILE")
+        .optopt("", "log-level", "error, warn, info or debug (default info)", "LEVEL")
+        .optflag("h", "help", "show this text")
+        .optflag("V", "version", "show the version");
+    flags
+}
+
+fn options(matches: &Matches) -> Result<Options, UsageError> {
+    let peers = peers(matches)?;
+    let pid = match matches.opt_str("pid") {
+        Some(text) => text
+            .parse()
+            .map_err(|_| bad("pid", &text, "a number from 0 to 1023"))?,
+        None if peers.is_empty() => Pid::MIN,
+        None => {
+            return Err(UsageError(
+                "--peer needs --pid: give every server of a cluster a number of its own, 0 to 1023"
+                    .to_owned(),
+            ));
+        }
+    };
+    let cluster = match matches.opt_str("cluster") {
+        Some(text) => text
+            .parse()
+            .map_err(|error| UsageError(format!("--cluster: {error}")))?,
+        None => ClusterName::default(),
+    };
+    Ok(Options {
+        listen: match matches.opt_str("listen") {
+            Some(text) => host_port("listen", text)?,
+            None => format!("127.0.0.1:{PORT_DEFAULT}"),
+        },
+        peers,
+        pid,
+        cluster,
+        sync_interval: duration(
+            matches,
+            "sync-interval",
+            SYNC_INTERVAL_MIN,
+            SYNC_INTERVAL_MAX,
+        )?
+        .unwrap_or(SYNC_INTERVAL_DEFAULT),
+        data_dir: data_dir(matches, pid)?,
+        connections_max: number(matches, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
+            .map_or(CONNECTIONS_MAX_DEFAULT, |number| number as usize),
+        count_max: number(matches, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
+            .map_or(COUNT_MAX_DEFAULT, |number| number as u32),
+        advance_max: number(matches, "max-advance", 1, u64::MAX)?.unwrap_or(ADVANCE_MAX_DEFAULT),
+        pending_bytes_max: number(
+            matches,
+            "max-pending-bytes",
+            PENDING_BYTES_LIMIT_MIN as u64,
+            PENDING_BYTES_LIMIT_MAX as u64,
+        )?
+        .map_or(PENDING_BYTES_MAX_DEFAULT, |number| number as usize),
+        idle_timeout: duration(matches, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
+            .filter(|timeout| !timeout.is_zero()),
+        trace: matches
+            .opt_str("trace")
+            .map(|target| match target.as_str() {
+                "-" => TraceTarget::StandardError,
+                file => TraceTarget::File(PathBuf::from(file)),
+            }),
+        log_level: match matches.opt_str("log-level").as_deref() {
+            None | Some("info") => LevelFilter::Info,
+            Some("error") => LevelFilter::Error,
+            Some("warn") => LevelFilter::Warn,
+            Some("debug") => LevelFilter::Debug,
+            Some(text) => return Err(bad("log-level", text, "error, warn, info or debug")),
+        },
+    })
+}
+
+fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
+    let mut seen = BTreeSet::new();
+    let mut peers = Vec::new();
+    for text in matches.opt_strs("peer") {
+        let peer = host_port("peer", text)?;
+        if peer.ends_with(":0") {
+            return Err(bad(
+                "peer",
+                &peer,
+                "a port that a server listens on, 1 to 65535",
+            ));
+        }
+        if !seen.insert(peer.clone()) {
+            return Err(UsageError(format!("--peer {peer} is given more than once")));
+        }
+        peers.push(peer);
+    }
+    if peers.len() > PEERS_MAX {
+        return Err(UsageError(format!(
+            "--peer is given {} times: a cluster has no more than {PEERS_MAX} others",
+            peers.len()
+        )));
+    }
+    Ok(peers)
+}
+
+fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
+    match (matches.opt_str("data-dir"), matches.opt_present("ephemeral")) {
+        (Some(_), true) => Err(UsageError(
+            "--data-dir and --ephemeral contradict each other: with a directory nothing is lost, without a disk everything is".to_owned(),
+        )),
+        (Some(text), false) if text.is_empty() => Err(bad("data-dir", &text, "the path of a directory")),
+        (Some(text), false) => Ok(Some(PathBuf::from(text))),
+        (None, true) => Ok(None),
+        (None, false) => Ok(Some(PathBuf::from("ipseity-data").join(pid.to_string()))),
+    }
+}
+
+/// `host:port`, `1.2.3.4:port` or `[v6]:port`. Whether the host has an address is found out later, and
+/// again and again.
+fn host_port(flag: &str, text: String) -> Result<String, UsageError> {
+    let fits = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let host_fits = match host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+        {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains([':', '[', ']', ' ', '/']),
+        };
+        host_fits && port.parse::<u16>().is_ok() && !port.starts_with('+')
+    });
+    if fits {
+        Ok(text)
+    } else {
+        Err(bad(
+            flag,
+            &text,
+            "HOST:PORT, such as 127.0.0.1:3264, [::1]:3264 or id1.example:3264",
+        ))
+    }
+}
+
+fn number(matches: &Matches, flag: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
+    let Some(text) = matches.opt_str(flag) else {
+        return Ok(None);
+    };
+    match text.parse::<u64>() {
+        Ok(number) if (least..=most).contains(&number) && !text.starts_with('+') => {
+            Ok(Some(number))
+        }
+        _ => Err(bad(
+            flag,
+            &text,
+            &format!("a number from {least} to {most}"),
+        )),
+    }
+}
+
+fn duration(
+    matches: &Matches,
+    flag: &str,
+    least: Duration,
+    most: Duration,
+) -> Result<Option<Duration>, UsageError> {
+    let Some(text) = matches.opt_str(flag) else {
+        return Ok(None);
+    };
+    match parse_duration(&text) {
+        Some(duration) if (least..=most).contains(&duration) => Ok(Some(duration)),
+        _ => {
+            let (least, most) = (
+                humantime::format_duration(least),
+                humantime::format_duration(most),
+            );
+            Err(bad(
+                flag,
+                &text,
+                &format!("a duration from {least} to {most}, such as 250ms or 2s"),
+            ))
+        }
+    }
+}
+
+fn bad(flag: &str, text: &str, expected: &str) -> UsageError {
+    UsageError(format!("--{flag} {text:?}: expected {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_words(line: &str) -> Result<Command, UsageError> {
+        parse(
+            &line
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    fn served(line: &str) -> Options {
+        match parse_words(line) {
+            Ok(Command::Serve(options)) => *options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn refused(line: &str) -> String {
+        parse_words(line).expect_err(line).to_string()
+    }
+
+    #[test]
+    fn nothing_given_is_one_durable_server_on_the_default_port() {
+        let options = served("");
+        assert_eq!(options.listen, "127.0.0.1:3264");
+        assert_eq!(options.pid, Pid::MIN);
+        assert_eq!(options.cluster.as_str(), "ipseity");
+        assert_eq!(options.sync_interval, Duration::from_secs(1));
+        assert_eq!(options.data_dir, Some(PathBuf::from("ipseity-data/0")));
+        assert_eq!(options.count_max, 65_536);
+        assert_eq!(options.advance_max, 1 << 40);
+        assert_eq!(options.idle_timeout, None);
+        assert_eq!(options.trace, None);
+        assert_eq!(options.log_level, LevelFilter::Info);
+    }
+
+    #[test]
+    fn everything_given_is_taken() {
+        let options = served(
+            "--listen [::1]:0 --peer a:1 --peer 10.0.0.2:3264 --pid 7 --cluster blue --sync-interval 250ms \
+             --data-dir /var/lib/ipseity --max-connections 5 --max-count 6 --max-advance 7 \
+             --max-pending-bytes 65536 --idle-timeout 5m --trace - --log-level debug",
+        );
+        assert_eq!(options.listen, "[::1]:0");
+        assert_eq!(options.peers, ["a:1", "10.0.0.2:3264"]);
+        assert_eq!(options.pid.get(), 7);
+        assert_eq!(options.cluster.as_str(), "blue");
+        assert_eq!(options.sync_interval, Duration::from_millis(250));
+        assert_eq!(options.data_dir, Some(PathBuf::from("/var/lib/ipseity")));
+        assert_eq!(
+            (
+                options.connections_max,
+                options.count_max,
+                options.advance_max
+            ),
+            (5, 6, 7)
+        );
+        assert_eq!(options.pending_bytes_max, 65_536);
+        assert_eq!(options.idle_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(options.trace, Some(TraceTarget::StandardError));
+        assert_eq!(options.log_level, LevelFilter::Debug);
+        assert_eq!(served("--ephemeral").data_dir, None);
+        assert_eq!(
+            served("--pid 9").data_dir,
+            Some(PathBuf::from("ipseity-data/9"))
+        );
+        assert_eq!(
+            served("--sync-interval 20").sync_interval,
+            Duration::from_millis(20)
+        );
+        let file = TraceTarget::File(PathBuf::from("run.trace"));
+        assert_eq!(served("--trace run.trace").trace, Some(file));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line_that_names_the_flag() {
+        for (line, says) in [
+            ("--nonsense", "there is no flag --nonsense"),
+            ("stray", "\"stray\" is not a flag"),
+            ("--pid 1 --pid 2", "--pid is given more than once"),
+            ("--pid", "--pid needs a value"),
+            ("--ephemeral=1", "--ephemeral takes no value"),
+            (
+                "--pid 1024",
+                "--pid \"1024\": expected a number from 0 to 1023",
+            ),
+            ("--pid -1", "--pid"),
+            ("--peer a:1", "--peer needs --pid"),
+            (
+                "--peer a:1 --peer a:1 --pid 1",
+                "--peer a:1 is given more than once",
+            ),
+            ("--peer a --pid 1", "--peer \"a\": expected HOST:PORT"),
+            ("--peer a:0 --pid 1", "--peer \"a:0\": expected a port"),
+            (
+                "--peer ::1:5 --pid 1",
+                "--peer \"::1:5\": expected HOST:PORT",
+            ),
+            ("--listen 3264", "--listen \"3264\": expected HOST:PORT"),
+            ("--listen a:65536", "--listen"),
+            ("--listen a:+1", "--listen"),
+            ("--listen [::1:5", "--listen"),
+            ("--cluster=", "--cluster: a cluster name has 1 to 255 bytes"),
+            (
+                "--sync-interval 0",
+                "--sync-interval \"0\": expected a duration from 1ms to 1h",
+            ),
+            (
+                "--sync-interval soon",
+                "--sync-interval \"soon\": expected a duration",
+            ),
+            ("--data-dir=", "--data-dir \"\": expected the path"),
+            ("--data-dir x --ephemeral", "contradict each other"),
+            (
+                "--max-connections 0",
+                "--max-connections \"0\": expected a number from 1 to 1000000",
+            ),
+            (
+                "--max-count 16777215",
+                "--max-count \"16777215\": expected a number from 1 to 16777214",
+            ),
+            (
+                "--max-advance +1",
+                "--max-advance \"+1\": expected a number",
+            ),
+            ("--max-pending-bytes 1", "--max-pending-bytes"),
+            (
+                "--log-level loud",
+                "--log-level \"loud\": expected error, warn, info or debug",
+            ),
+        ] {
+            let said = refused(line);
+            assert!(said.contains(says), "{line}: {said}");
+            assert_eq!(said.lines().count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_come_before_everything_else() {
+        assert_eq!(parse_words("--help --pid 1"), Ok(Command::Help));
+        assert_eq!(parse_words("-V stray"), Ok(Command::Version));
+        for flag in [
+            "--listen",
+            "--peer",
+            "--pid",
+            "--max-advance",
+            "--trace",
+            "--ephemeral",
+        ] {
+            assert!(help().contains(flag), "{flag}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Dialing peers, and hearing of connections that were closed.
+
+use log::{debug, info, warn};
+
+use super::{Server, stopping::Stopping};
+use crate::{
+    actor::{Event, HangUp, Link, PeerId},
+    connection::{CloseReason, Origin},
+    edge::Edge,
+    mailbox::Entry,
+    peers::Dial,
+    timer::Timer,
+    transport::Closure,
+};
+
+impl<E: Edge> Server<E> {
+    /// Begins every attempt that is due.
+    pub(super) fn dial_due(&mut self) {
+        if self.stopping != Stopping::No {
+            return;
+        }
+        while let Some(peer) = self.peers.take_due(self.now) {
+            let name = self.peers.name(peer);
+            match name.parse() {
+                Ok(address) => {
+                    self.peers.resolved(peer, vec![address]);
+                    self.dial_next(peer, None);
+                }
+                Err(_) => self.edge.resolve(peer, name),
+            }
+        }
+        self.arm_dial();
+    }
+
+    fn arm_dial(&mut self) {
+        match self.peers.next_due() {
+            Some(due) => self.timers.set(Timer::Dial, due),
+            None => self.timers.stop(Timer::Dial),
+        }
+    }
+
+    pub(super) fn on_resolved(&mut self, peer: PeerId) {
+        match self.edge.resolved(peer) {
+            Ok(addresses) => {
+                self.peers.resolved(peer, addresses);
+                self.dial_next(peer, None);
+            }
+            Err(error) => self.dial_failed(peer, &format!("cannot look up its name: {error}")),
+        }
+    }
+
+    /// Connects to the next address of a peer; when there is none, the attempt has failed, for the reason
+    /// why the address before could not be reached.
+    fn dial_next(&mut self, peer: PeerId, mut reason: Option<String>) {
+        if self.stopping != Stopping::No {
+            return;
+        }
+        while let Some(address) = self.peers.next_address(peer) {
+            let dialed = self
+                .edge
+                .connect(address)
+                .and_then(|socket| self.transport.dial(&mut self.edge, socket, peer, self.now));
+            match dialed {
+                Ok(connection) => return self.peers.connecting(peer, connection),
+                Err(error) => reason = Some(CloseReason::Dial(error).to_string()),
+            }
+        }
+        let reason = reason.unwrap_or_else(|| "its name has no address".to_owned());
+        self.dial_failed(peer, &reason);
+    }
+
+    fn dial_failed(&mut self, peer: PeerId, reason: &str) {
+        let random = self.edge.random();
+        self.peers.failed(peer, false, self.now, random);
+        self.arm_dial();
+        if self.peers.is_news(peer, reason) {
+            warn!(
+                "peer {} is down: {reason}; trying again and again",
+                self.peers.name(peer)
+            );
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, peer: PeerId) {
+        self.peers.connected(peer);
+        self.mailbox
+            .dispatch(Entry::Event(Event::PeerConnected(peer)));
+    }
+
+    /// Tells the actor, the peers and people of the connections that were closed.
+    pub(super) fn settle_closures(&mut self) {
+        while let Some(closure) = self.transport.take_closure() {
+            match closure.origin {
+                Origin::Dialed(peer) => self.on_dialed_closed(peer, &closure),
+                Origin::Accepted => self.on_accepted_closed(&closure),
+            }
+        }
+    }
+
+    fn on_accepted_closed(&mut self, closure: &Closure) {
+        let id = closure.connection;
+        debug!("connection {id} closed: {}", closure.reason);
+        if closure.is_link {
+            let link = Link::Accepted(id);
+            if let Some(pid) = self.actor.only_link(link) {
+                let address = self.transport.address(id);
+                info!("peer {address} (pid {pid}) is down: {}", closure.reason);
+            }
+            self.mailbox
+                .dispatch(Entry::Event(Event::PeerDisconnected(link)));
+        }
+    }
+
+    fn on_dialed_closed(&mut self, peer: PeerId, closure: &Closure) {
+        let reason = closure.reason.to_string();
+        match self.peers.dial(peer) {
+            Dial::Connecting(connection) if connection == closure.connection => {
+                self.dial_next(peer, Some(reason));
+            }
+            Dial::Connected(connection) if connection == closure.connection => {
+                let refused = matches!(
+                    closure.reason,
+                    CloseReason::HungUp(HangUp::Refused(_) | HangUp::RefusedBy(_))
+                );
+                let random = self.edge.random();
+                self.peers.failed(peer, refused, self.now, random);
+                self.arm_dial();
+                let link = Link::Dialed(peer);
+                let was_up = self
+                    .actor
+                    .links()
+                    .get(&link)
+                    .is_some_and(|state| state.pid.is_some());
+                if self.peers.is_news(peer, &reason) {
+                    let name = self.peers.name(peer);
+                    match (was_up, self.actor.only_link(link)) {
+                        (true, Some(pid)) => info!("peer {name} (pid {pid}) is down: {reason}"),
+                        (true, None) => debug!("the connection to peer {name} is gone: {reason}"),
+                        (false, _) => {
+                            warn!("peer {name} is down: {reason}; trying again and again")
+                        }
+                    }
+                }
+                self.mailbox
+                    .dispatch(Entry::Event(Event::PeerDisconnected(link)));
+            }
+            // Of an attempt that was given up.
+            Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => {}
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Stopping: what has arrived is answered, the exact sequence is made durable, what was answered leaves, each
+//! within a bound.
+
+use log::{error, info, warn};
+
+use super::{Exit, Server};
+use crate::{
+    actor::Event,
+    edge::Edge,
+    limits::{STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT},
+    mailbox::Entry,
+    timer::Timer,
+};
+
+/// How far a stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopping {
+    No,
+    /// What has arrived is still read and answered.
+    Draining,
+    /// The actor was told to stop; the exact sequence is being made durable.
+    Settling,
+    /// It is durable; what was answered is being written.
+    Flushing,
+    /// The disk failed: the clients are being told, then the server exits.
+    Failing,
+}
+
+impl<E: Edge> Server<E> {
+    pub(super) fn on_signal(&mut self) {
+        if self.stopping != Stopping::No {
+            warn!("asked to stop a second time: exiting at once");
+            self.exit = Some(Exit::Forced);
+            return;
+        }
+        info!("asked to stop: answering what has arrived");
+        self.stopping = Stopping::Draining;
+        self.edge.stop_accepting();
+        self.timers.stop(Timer::Dial);
+        self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));
+        self.transport.dispatch_all(&mut self.mailbox);
+    }
+
+    /// Takes a stop to its next step, at the end of a turn.
+    pub(super) fn advance_stop(&mut self) {
+        match self.stopping {
+            Stopping::No | Stopping::Settling => {}
+            Stopping::Draining => {
+                if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
+                    self.settle();
+                }
+            }
+            Stopping::Flushing => {
+                if self.transport.is_flushed() {
+                    self.exit = Some(Exit::Clean);
+                }
+            }
+            Stopping::Failing => {}
+        }
+    }
+
+    fn settle(&mut self) {
+        self.stopping = Stopping::Settling;
+        self.timers.set(Timer::Stop, self.now.after(STOP_TIMEOUT));
+        self.mailbox.dispatch(Entry::Event(Event::Stop));
+    }
+
+    pub(super) fn on_stop_persisted(&mut self, durable: bool) {
+        if durable {
+            self.stopping = Stopping::Flushing;
+        } else {
+            self.exit = Some(Exit::StorageFailed);
+        }
+    }
+
+    pub(super) fn on_stop_timeout(&mut self) {
+        match self.stopping {
+            Stopping::No => {}
+            // Clients go on asking: what comes from now on is refused.
+            Stopping::Draining => self.settle(),
+            Stopping::Settling => {
+                error!(
+                    "the disk takes too long: exiting without a clean stop; the next start skips ahead"
+                );
+                self.exit = Some(Exit::StorageFailed);
+            }
+            Stopping::Flushing => {
+                warn!("some clients do not read their replies: exiting without them");
+                self.exit = Some(Exit::Clean);
+            }
+            Stopping::Failing => self.exit = Some(Exit::StorageFailed),
+        }
+    }
+
+    /// The disk failed: goes on for a moment with what it has, so that clients are told, and then exits.
+    pub(super) fn begin_failing(&mut self) {
+        self.stopping = Stopping::Failing;
+        self.timers.set(Timer::Stop, self.now.after(STORAGE_EXIT));
+    }
+}

@@ -1,0 +1,259 @@
+//! Reading and decoding: bytes come out of a socket, and every frame goes into the mailbox.
+
+use std::io;
+
+use super::{Transport, TransportLimits, get_mut, mark_dirty};
+use crate::{
+    actor::{ConnectionId, Count, Event},
+    connection::{CloseReason, Connection, ConnectionState, Origin},
+    edge::Socket,
+    limits::{
+        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX,
+    },
+    mailbox::{Entry, Mailbox, Readiness},
+    time::Instant,
+    wire::{FrameDecoder, Message, WireError},
+};
+
+/// How decoding ended.
+enum Decoded {
+    /// All that was there is decoded; more has to be read.
+    All,
+    /// The gate closed before that.
+    Gate,
+    /// The bytes are no frame.
+    Broken(WireError),
+}
+
+impl<S: Socket> Transport<S> {
+    /// Reads once, decodes what came, and puts every frame into the mailbox.
+    pub(super) fn read(&mut self, id: ConnectionId, now: Instant, mailbox: &mut Mailbox) {
+        let Self {
+            connections,
+            decoder,
+            pool,
+            in_flight,
+            promoted,
+            stalled,
+            limits,
+            ..
+        } = self;
+        let Some(c) = get_mut(connections, id) else {
+            return;
+        };
+        if !c.has_room(limits.pending_bytes_max) {
+            // Its replies are flushed later, and the flush takes it up again.
+            c.paused = true;
+            return;
+        }
+        let begun = !c.input().is_empty();
+        let before = c.owed;
+        decoder.restore(c.input());
+        let mut decoded = if begun {
+            decode(c, decoder, limits, in_flight, promoted, mailbox)
+        } else {
+            Decoded::All
+        };
+        let mut again = false;
+        let mut failed = None;
+        while matches!(decoded, Decoded::All) && !c.read_closed {
+            let space = decoder.space();
+            let wanted = space.len().min(READ_BYTES_MAX);
+            let Some(socket) = &mut c.socket else { return };
+            match socket.read(&mut space[..wanted]) {
+                Ok(0) => c.read_closed = true,
+                Ok(bytes) => {
+                    decoder.filled(bytes);
+                    decoded = decode(c, decoder, limits, in_flight, promoted, mailbox);
+                    if bytes == wanted {
+                        // There may be more, but others have their turn first.
+                        again = true;
+                        break;
+                    }
+                    // A short read has emptied the socket, and the poll will tell of more: asking again
+                    // would cost a system call for each request. Unless the other side has closed: no edge
+                    // comes any more, and only another read meets the end.
+                    if !c.close_hint {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let rest = decoder.rest();
+        if c.owed > before || (!begun && !rest.is_empty()) {
+            c.progress_at = now;
+        }
+        c.keep_input(rest, pool);
+        if !rest.is_empty() {
+            self.sweep_wanted = true;
+        }
+        if let Some(error) = failed {
+            self.close(id, CloseReason::Io(error));
+            return;
+        }
+        match decoded {
+            Decoded::Broken(error) => self.broken(id, error, mailbox),
+            Decoded::Gate => {
+                c.paused = true;
+                if *in_flight >= FRAMES_IN_FLIGHT_MAX {
+                    stalled.push(id);
+                } else {
+                    // The gate may have closed with nothing in flight, over replies that wait.
+                    mark_dirty(c, &mut self.dirty);
+                }
+            }
+            Decoded::All if c.read_closed => self.ended(id, mailbox),
+            Decoded::All if again => {
+                mailbox.dispatch(Entry::Ready {
+                    connection: id,
+                    readiness: Readiness::READABLE,
+                });
+            }
+            Decoded::All => {
+                c.release_buffers(pool);
+            }
+        }
+    }
+
+    /// The other side will send nothing more.
+    fn ended(&mut self, id: ConnectionId, mailbox: &mut Mailbox) {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return;
+        };
+        let bytes = c.input().len();
+        match c.origin {
+            Origin::Dialed(_) => self.close(id, CloseReason::Ended),
+            Origin::Accepted if bytes > 0 => {
+                self.broken(id, WireError::Incomplete { bytes }, mailbox);
+            }
+            Origin::Accepted => {
+                c.state = ConnectionState::Draining;
+                mark_dirty(c, &mut self.dirty);
+            }
+        }
+    }
+
+    /// Bytes that are no frame take their place in the line, so that what was asked before them is answered
+    /// before them. Nothing more is read.
+    pub(super) fn broken(&mut self, id: ConnectionId, error: WireError, mailbox: &mut Mailbox) {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return;
+        };
+        if matches!(c.origin, Origin::Dialed(_)) {
+            self.close(id, CloseReason::Wire(error));
+            return;
+        }
+        c.state = ConnectionState::Draining;
+        c.keep_input(&[], &mut self.pool);
+        c.owed += 1;
+        self.in_flight += 1;
+        mailbox.dispatch(Entry::Event(Event::Unknown {
+            from: id,
+            error: Box::new(error),
+        }));
+    }
+
+    /// Throws away what a connection still sends that was told why it is closed.
+    pub(super) fn discard(&mut self, id: ConnectionId, mailbox: &mut Mailbox) {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return;
+        };
+        let Some(socket) = &mut c.socket else { return };
+        self.decoder.restore(&[]);
+        loop {
+            let space = &mut self.decoder.space()[..READ_BYTES_MAX];
+            match socket.read(space) {
+                Ok(0) => return self.close(id, CloseReason::Told),
+                Ok(bytes) if bytes == READ_BYTES_MAX => {
+                    mailbox.dispatch(Entry::Ready {
+                        connection: id,
+                        readiness: Readiness::READABLE,
+                    });
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.close(id, CloseReason::Told),
+            }
+        }
+    }
+}
+
+/// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
+fn decode<S: Socket>(
+    c: &mut Connection<S>,
+    decoder: &mut FrameDecoder,
+    limits: &TransportLimits,
+    in_flight: &mut usize,
+    promoted: &mut usize,
+    mailbox: &mut Mailbox,
+) -> Decoded {
+    if !c.has_room(limits.pending_bytes_max) {
+        return Decoded::Gate;
+    }
+    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize)
+        .min(FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight));
+    let receiver = c.receiver();
+    let from = c.id;
+    for _ in 0..room {
+        let event = match decoder.next(receiver) {
+            Ok(None) => return Decoded::All,
+            Err(error) => return Decoded::Broken(error),
+            Ok(Some(message)) => match (message, c.origin) {
+                (Message::IdentityRequest { count, after }, Origin::Accepted)
+                    if c.state == ConnectionState::Open =>
+                {
+                    Event::IdentityRequest {
+                        from,
+                        count: Count::saturating(count),
+                        after,
+                    }
+                }
+                (Message::SyncRequest(sync), Origin::Accepted)
+                    if c.state == ConnectionState::Open || *promoted < RESERVE_CONNECTIONS_MAX =>
+                {
+                    if c.state == ConnectionState::Reserve {
+                        // The reserve is for peers.
+                        c.state = ConnectionState::Open;
+                        c.is_promoted = true;
+                        *promoted += 1;
+                    }
+                    Event::SyncRequest { from, sync }
+                }
+                (_, Origin::Accepted) if c.state == ConnectionState::Reserve => {
+                    let connections_max = limits.connections_max;
+                    return Decoded::Broken(WireError::TooManyConnections { connections_max });
+                }
+                (Message::StatusRequest, Origin::Accepted) => {
+                    c.heavy = true;
+                    c.owed += 1;
+                    *in_flight += 1;
+                    mailbox.dispatch(Entry::Event(Event::StatusRequest { from }));
+                    return Decoded::Gate;
+                }
+                (Message::SyncReply(sync), Origin::Dialed(from)) => {
+                    mailbox.dispatch(Entry::Event(Event::SyncReply { from, sync }));
+                    continue;
+                }
+                (Message::ErrorReply(error), Origin::Dialed(from)) => {
+                    mailbox.dispatch(Entry::Event(Event::ErrorReply { from, error }));
+                    continue;
+                }
+                (message, _) => {
+                    return Decoded::Broken(WireError::UnexpectedKind(message.kind()));
+                }
+            },
+        };
+        c.owed += 1;
+        *in_flight += 1;
+        mailbox.dispatch(Entry::Event(event));
+    }
+    Decoded::Gate
+}

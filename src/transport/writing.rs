@@ -1,0 +1,97 @@
+//! Writing: what has come together for a connection leaves in one write, at the end of the turn.
+
+use super::{Transport, TransportLimits, get_mut};
+use crate::{
+    actor::ConnectionId,
+    connection::{CloseReason, Connection, ConnectionState},
+    edge::Socket,
+    limits::FRAMES_IN_FLIGHT_MAX,
+    mailbox::{Entry, Mailbox, Readiness},
+    time::Instant,
+};
+
+impl<S: Socket> Transport<S> {
+    /// Writes what has come together for each connection, and takes up those that were paused.
+    pub fn flush(&mut self, now: Instant, mailbox: &mut Mailbox) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            self.flush_one(id, now, mailbox);
+        }
+        // The list keeps its space for the next turn. Flushing marks nothing dirty.
+        debug_assert!(self.dirty.is_empty());
+        self.dirty = dirty;
+        if !self.stalled.is_empty() && self.in_flight <= FRAMES_IN_FLIGHT_MAX / 2 {
+            for id in std::mem::take(&mut self.stalled) {
+                if let Some(c) = get_mut(&mut self.connections, id) {
+                    resume(c, &self.limits, mailbox);
+                }
+            }
+        }
+    }
+
+    fn flush_one(&mut self, id: ConnectionId, now: Instant, mailbox: &mut Mailbox) {
+        let Self {
+            connections,
+            pool,
+            limits,
+            ..
+        } = self;
+        let Some(c) = get_mut(connections, id) else {
+            return;
+        };
+        c.dirty = false;
+        if matches!(
+            c.state,
+            ConnectionState::Closed | ConnectionState::Connecting
+        ) {
+            return;
+        }
+        match c.flush() {
+            Ok(true) => c.progress_at = now,
+            Ok(false) => {}
+            Err(error) => return self.close(id, CloseReason::Io(error)),
+        }
+        if c.pending_bytes() > 0 {
+            self.sweep_wanted = true;
+        } else if c.state == ConnectionState::Draining && c.owed == 0 {
+            return self.finish(id, now);
+        }
+        resume(c, limits, mailbox);
+        c.release_buffers(pool);
+    }
+
+    /// Everything was answered and has left: closes the connection, gently.
+    fn finish(&mut self, id: ConnectionId, now: Instant) {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return;
+        };
+        if c.read_closed {
+            return self.close(id, CloseReason::Ended);
+        }
+        c.state = ConnectionState::Lingering;
+        c.progress_at = now;
+        self.sweep_wanted = true;
+        if let Some(Err(error)) = c.socket.as_ref().map(Socket::shutdown_write) {
+            return self.close(id, CloseReason::Io(error));
+        }
+        c.release_buffers(&mut self.pool);
+    }
+
+    /// Whether every reply has left.
+    pub fn is_flushed(&self) -> bool {
+        self.connections.iter().all(|(_, c)| {
+            c.state == ConnectionState::Closed || (c.owed == 0 && c.pending_bytes() == 0)
+        })
+    }
+}
+
+/// Takes a paused connection up again when there is room.
+fn resume<S: Socket>(c: &mut Connection<S>, limits: &TransportLimits, mailbox: &mut Mailbox) {
+    if c.paused && c.has_room(limits.pending_bytes_max) {
+        c.paused = false;
+        mailbox.dispatch(Entry::Ready {
+            connection: c.id,
+            readiness: Readiness::READABLE,
+        });
+    }
+}

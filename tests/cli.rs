@@ -1,0 +1,427 @@
+//! `ipseity-cli` as a person or a script uses it: the real binary, its output, errors and exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+mod support;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Output, Stdio},
+};
+
+use ipseity::wire::{ErrorCode, Message};
+use support::{Fake, Nobody, Step};
+
+/// The program with these arguments, an environment that names no server, and no input.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ipseity-cli"));
+    command
+        .args(arguments)
+        .env_remove("IPSEITY_SERVER")
+        .stdin(Stdio::null());
+    command
+}
+
+/// How a run ended.
+#[derive(Debug)]
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Run {
+        Run {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Run {
+    command(arguments).output().unwrap().into()
+}
+
+impl Run {
+    /// What was written, of a run that went well and had nothing to say.
+    fn good(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{self:?}");
+        self.out
+    }
+
+    /// The one line on standard error, of a run that ended with `code`.
+    fn bad(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let line = self.err.strip_suffix('\n').unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        line.strip_prefix("ipseity-cli: ").unwrap()
+    }
+}
+
+#[test]
+fn next_writes_one_identity_a_line() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    assert_eq!(run(&["--server", &address, "next"]).good(), "1025\n");
+    assert_eq!(
+        run(&["next", "-n", "3", "-s", &address]).good(),
+        "2049\n3073\n4097\n"
+    );
+}
+
+#[test]
+fn next_has_four_formats() {
+    let server = Fake::serving(1);
+    let next = |format| run(&["-s", &server.address(), "next", "--format", format]).good();
+    assert_eq!(next("decimal"), "1025\n");
+    assert_eq!(next("hex"), "0x0000000000000801\n");
+    assert_eq!(next("pair"), "3:1\n");
+    assert_eq!(
+        next("json"),
+        "{\"identity\":4097,\"sequence\":4,\"pid\":1}\n"
+    );
+}
+
+#[test]
+fn next_exceeds_the_identity_that_it_is_given() {
+    let server = Fake::serving(1);
+    for (after, next) in [("1000:5", "1001:1\n"), ("0xffc05", "1024:1\n")] {
+        let shown = run(&[
+            "-s",
+            &server.address(),
+            "next",
+            "--after",
+            after,
+            "--format",
+            "pair",
+        ]);
+        assert_eq!(shown.good(), next);
+    }
+}
+
+#[test]
+fn many_identities_come_in_blocks_and_each_is_there_once() {
+    let server = Fake::serving(1);
+    let out = run(&["-s", &server.address(), "next", "-n", "25001"]).good();
+    let identities: Vec<u64> = out.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(identities.len(), 25_001);
+    assert!(identities.windows(2).all(|pair| pair[1] == pair[0] + 1024));
+    let counts: Vec<u32> = server
+        .requests()
+        .iter()
+        .map(|request| match request {
+            Message::IdentityRequest { count, .. } => *count,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(counts, [10_000, 10_000, 5001]);
+}
+
+#[test]
+fn what_next_writes_increases_across_failover() {
+    let failing = Fake::scripted(7, [Step::Serve, Step::Last(vec![]), Step::Last(vec![])]);
+    failing.set_sequence(1_000_000);
+    let server = Fake::serving(1);
+    let list = format!("{},{}", failing.address(), server.address());
+    let out = run(&["--server", &list, "next", "-n", "30000"]).good();
+    let identities: Vec<u64> = out.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(identities.len(), 30_000);
+    assert!(identities.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(identities[9999] % 1024, 7);
+    assert_eq!(identities[10_000] % 1024, 1);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_program_without_a_word() {
+    let server = Fake::serving(1);
+    // Far more than fits into a pipe, so that writing meets its end.
+    let mut child = command(&["-s", &server.address(), "next", "-n", "1000000000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "1025\n");
+    drop(out);
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.good(), "");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    // Linux has a device that is always full.
+    let Ok(full) = std::fs::File::create("/dev/full") else {
+        return;
+    };
+    let output = command(&["decode", "1"]).stdout(full).output().unwrap();
+    let run = Run::from(output);
+    assert!(run.bad(1).starts_with("cannot write to standard output: "));
+}
+
+#[test]
+fn servers_that_do_not_answer_are_named_with_what_happened_there() {
+    let (nobody, full) = (
+        Nobody::new(),
+        Fake::scripted(1, [Step::error(ErrorCode::TooManyConnections, "full")]),
+    );
+    let list = [nobody.address(), full.address()].join(",");
+    let run = run(&["-s", &list, "next"]);
+    let error = run.bad(1);
+    assert!(
+        error.contains(&format!("{}: cannot connect", nobody.address())),
+        "{error}"
+    );
+    assert!(
+        error.contains(&format!("{}: refused: full", full.address())),
+        "{error}"
+    );
+    assert!(error.contains("--server"), "{error}");
+    assert_eq!(run.out, "");
+}
+
+#[test]
+fn what_came_before_a_failure_is_written() {
+    let script = [Step::Serve, Step::error(ErrorCode::Exhausted, "used up")];
+    let server = Fake::scripted(1, script);
+    let run = run(&["-s", &server.address(), "next", "-n", "20000"]);
+    let error = run.bad(1);
+    assert_eq!(run.out.lines().count(), 10_000);
+    assert_eq!(
+        error,
+        format!(
+            "after 10000 of 20000 identities: {} refused: used up (exhausted)",
+            server.address()
+        )
+    );
+}
+
+#[test]
+fn a_server_of_something_else_is_told_apart() {
+    let server = Fake::scripted(1, [Step::Last(b"SSH-2.0-x\r\n".to_vec())]);
+    let run = run(&["-s", &server.address(), "next"]);
+    assert!(run.bad(1).contains("breaks the protocol"), "{run:?}");
+}
+
+#[test]
+fn a_server_that_never_replies_costs_no_more_than_the_timeout() {
+    let server = Fake::scripted(1, [Step::Silence]);
+    let run = run(&["-s", &server.address(), "--timeout", "50ms", "next"]);
+    assert!(run.bad(1).contains("no reply within 50ms"), "{run:?}");
+}
+
+#[test]
+fn the_environment_names_servers_and_the_command_line_overrules_it() {
+    let (server, other, nobody) = (Fake::serving(1), Fake::serving(2), Nobody::new());
+    let list = format!("{}, {}", nobody.address(), server.address());
+    let next = |arguments: &[&str]| -> Run {
+        command(arguments)
+            .env("IPSEITY_SERVER", &list)
+            .output()
+            .unwrap()
+            .into()
+    };
+    assert_eq!(next(&["next"]).good(), "1025\n");
+    assert_eq!(next(&["next", "-s", &other.address()]).good(), "1026\n");
+    let wrong: Run = command(&["next"])
+        .env("IPSEITY_SERVER", "host:port")
+        .output()
+        .unwrap()
+        .into();
+    assert!(wrong.bad(2).starts_with("IPSEITY_SERVER: "), "{wrong:?}");
+}
+
+#[test]
+fn decode_shows_all_forms_and_asks_nobody() {
+    for text in ["1025", "0x401", "0x0000000000000401", "1:1"] {
+        assert_eq!(
+            run(&["decode", text]).good(),
+            "\
+decimal  1025
+hex      0x0000000000000401
+pair     1:1
+json     {\"identity\":1025,\"sequence\":1,\"pid\":1}
+sequence 1
+pid      1
+"
+        );
+    }
+}
+
+#[test]
+fn status_shows_each_server_and_names_those_that_cannot_be_reached() {
+    let (one, two, nobody) = (Fake::serving(1), Fake::serving(2), Nobody::new());
+    let list = [one.address(), nobody.address(), two.address()].join(",");
+    let shown = run(&["status", "-s", &list]);
+    assert!(shown.bad(1).contains(&nobody.address()), "{shown:?}");
+    assert!(shown.out.contains("\npid          1\n"), "{shown:?}");
+    assert!(
+        shown
+            .out
+            .contains(&format!("\n\nserver       {}\n", two.address())),
+        "{shown:?}"
+    );
+
+    let shown = run(&["status", "--json", "-s", &list]);
+    shown.bad(1);
+    let pids: Vec<u64> = shown
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|status| status["pid"].as_u64().unwrap())
+        .collect();
+    assert_eq!(pids, [1, 2]);
+}
+
+#[test]
+fn ping_writes_a_line_for_each_round_trip_and_a_summary() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    let out = run(&["ping", "-s", &address]).good();
+    assert!(out.starts_with(&format!("{address}: ")), "{out}");
+    assert!(out.ends_with(" ms\n"), "{out}");
+    assert_eq!(out.lines().count(), 1);
+    let out = run(&["ping", "-n", "3", "-s", &address]).good();
+    assert_eq!(out.lines().count(), 4);
+    assert!(out.contains(": 3 round trips, least "), "{out}");
+    assert_eq!(server.accepted(), 2);
+
+    let nobody = Nobody::new();
+    let list = [nobody.address(), address].join(",");
+    let shown = run(&["ping", "-s", &list]);
+    assert!(shown.bad(1).contains(&nobody.address()), "{shown:?}");
+    assert_eq!(shown.out.lines().count(), 1);
+}
+
+#[test]
+fn watch_appends_clean_lines_in_a_pipe() {
+    let (one, two, nobody) = (Fake::serving(1), Fake::serving(2), Nobody::new());
+    one.set_sequence(70);
+    two.set_sequence(100);
+    let list = [one.address(), two.address(), nobody.address()].join(",");
+    let out = run(&["watch", "-n", "2", "--interval", "10ms", "-s", &list]).good();
+    assert!(!out.contains('\u{1b}'), "{out}");
+    let lines: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines.len(), 1 + 2 * 3, "{out}");
+    for round in [&lines[1..4], &lines[4..]] {
+        assert_eq!(
+            round[0],
+            [&*one.address(), "1", "70", "serving", "1", "-", "0/0", "30"]
+        );
+        assert_eq!(round[1][7], "0");
+        assert_eq!(round[2][..4], [&*nobody.address(), "-", "-", "unreachable"]);
+    }
+    // Each server was asked on one connection.
+    assert_eq!(one.accepted(), 1);
+}
+
+#[test]
+fn watch_fails_when_nothing_was_seen() {
+    let nobody = Nobody::new();
+    let shown = run(&["watch", "-n", "1", "-s", &nobody.address()]);
+    assert!(shown.bad(1).contains("no server answered"), "{shown:?}");
+}
+
+#[test]
+fn watch_ends_when_its_reader_leaves() {
+    let server = Fake::serving(1);
+    let mut child = command(&["watch", "--interval", "10ms", "-s", &server.address()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("server"), "{line}");
+    drop(out);
+    let run: Run = child.wait_with_output().unwrap().into();
+    run.good();
+}
+
+#[test]
+fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
+    for (line, part) in [
+        ("", "no command"),
+        ("nxt", "\"nxt\" is no command"),
+        (
+            "next -n 0",
+            "-n takes a number from 1 to 9007199254740991, not \"0\"",
+        ),
+        ("next -n -1", "not \"-1\""),
+        ("next -n 9007199254740992", "not \"9007199254740992\""),
+        ("next -n 1e3", "not \"1e3\""),
+        ("next -n", "-n needs a value"),
+        ("next -n 1 -n 2", "-n is given more than once"),
+        ("next extra", "\"extra\" is one argument too many"),
+        (
+            "next --format xml",
+            "--format takes decimal, hex, pair or json",
+        ),
+        (
+            "next --after 1:1024",
+            "--after \"1:1024\": pid 1024 is beyond",
+        ),
+        ("next --after -1", "--after \"-1\": not a number"),
+        ("next --server :1", "--server: \":1\" is no server address"),
+        ("next --server a,,b", "--server: \"\" is no server address"),
+        (
+            "next --timeout 0",
+            "--timeout takes a duration from 1ms to 1h",
+        ),
+        ("next --timeout soon", "not \"soon\""),
+        ("next --json", "there is no option \"--json\" here"),
+        (
+            "next --frobnicate",
+            "there is no option \"--frobnicate\" here",
+        ),
+        ("decode", "no identity to decode"),
+        ("decode 1 2", "\"2\" is one argument too many"),
+        ("decode one", "ID \"one\": not a number"),
+        ("decode 9223372036854775808", "is beyond the last"),
+        ("status --json --json", "--json is given more than once"),
+        ("status 1", "\"1\" is one argument too many"),
+        (
+            "watch --interval 1ms",
+            "--interval takes a duration from 10ms to 1h",
+        ),
+        ("watch -n 0", "-n takes a number from 1 to 1000000000"),
+        ("ping -n 0", "-n takes a number from 1 to 1000000000"),
+    ] {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let run = run(&arguments);
+        let error = run.bad(2);
+        assert!(error.contains(part), "{line}: {error}");
+        assert!(error.contains("--help"), "{line}: {error}");
+        assert_eq!(run.out, "", "{line}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let garbage = std::ffi::OsStr::from_bytes(b"\xff");
+    let output = command(&["decode"]).arg(garbage).output().unwrap();
+    Run::from(output).bad(2);
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let overview = run(&["--help"]).good();
+    for name in ["next", "status", "decode", "ping", "watch"] {
+        assert!(overview.contains(&format!("\n    {name} ")), "{overview}");
+        let help = run(&[name, "--help"]).good();
+        assert!(help.contains(&format!("ipseity-cli {name} ")), "{help}");
+    }
+    assert_eq!(
+        run(&["--version"]).good(),
+        concat!("ipseity-cli ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
