@@ -13,7 +13,7 @@ use crate::{
     limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, SEND_BUFFER_BYTES},
 };
 
-/// See the [module](self).
+/// A TCP connection that never blocks.
 #[derive(Debug)]
 pub struct TcpSocket(TcpStream);
 

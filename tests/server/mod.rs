@@ -1,0 +1,345 @@
+//! A real `ipseity` process for a test: started on a free port of 127.0.0.1 with a state directory of its
+//! own, waited for, and gone when the test ends, whichever way it ends.
+//!
+//! `mod server;` in a test brings it in; its parts are used by some tests and not by others.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "each test binary uses its own part, a panic is the report, and waiting is bounded by the clock"
+)]
+
+use std::{
+    io::{BufRead as _, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ipseity::wire::{FrameDecoder, Message, Receiver, Status, encode};
+use tempfile::TempDir;
+
+/// How long a test waits for what must come. Generous: machines are shared, and no test is fast or slow by
+/// it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a process has written to standard error so far.
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<(Vec<String>, bool)>,
+    more: Condvar,
+}
+
+/// A running server. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Log>,
+    arguments: Vec<String>,
+    directory: Option<Arc<TempDir>>,
+}
+
+impl Server {
+    /// A server with a state directory of its own and these flags beside `--listen` and `--data-dir`.
+    pub fn start(flags: &[&str]) -> Server {
+        let directory = Arc::new(TempDir::new().unwrap());
+        let path = directory.path().join("state");
+        let mut all = vec!["--data-dir", path.to_str().unwrap()];
+        all.extend(flags);
+        let mut server = Server::start_with(&["--listen", "127.0.0.1:0"], &all);
+        server.directory = Some(directory);
+        server
+    }
+
+    /// A server with exactly these flags.
+    pub fn start_with(listen: &[&str], flags: &[&str]) -> Server {
+        Server::try_start(listen, flags).unwrap_or_else(|log| panic!("it did not start:\n{log}"))
+    }
+
+    /// The same, or what it wrote before it exited.
+    pub fn try_start(listen: &[&str], flags: &[&str]) -> Result<Server, String> {
+        let arguments: Vec<String> = listen
+            .iter()
+            .chain(flags)
+            .map(|&flag| flag.to_owned())
+            .collect();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Log::default());
+        follow(child.stderr.take().unwrap(), Arc::clone(&log));
+        match log.wait_for(|line| line.contains(" listens on ")) {
+            Some(line) => {
+                let word = line
+                    .split(" listens on ")
+                    .nth(1)
+                    .unwrap()
+                    .split(": ")
+                    .next()
+                    .unwrap();
+                let address = word.parse().unwrap();
+                Ok(Server {
+                    child,
+                    address,
+                    log,
+                    arguments: flags_without_listen(&arguments),
+                    directory: None,
+                })
+            }
+            None => {
+                let _ = child.kill();
+                child.wait().unwrap();
+                Err(log.text())
+            }
+        }
+    }
+
+    /// Starts it again after it has ended, on the same address and the same state.
+    pub fn restart(&mut self) {
+        let flags: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let listen = self.address.to_string();
+        let mut next = Server::start_with(&["--listen", &listen], &flags);
+        next.directory = self.directory.take();
+        *self = next;
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Where it listens.
+    pub fn socket_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The state directory, of a server that was made by [`Server::start`].
+    pub fn data_dir(&self) -> PathBuf {
+        let position = self
+            .arguments
+            .iter()
+            .position(|flag| flag == "--data-dir")
+            .unwrap();
+        PathBuf::from(&self.arguments[position + 1])
+    }
+
+    /// A directory for files of the test, beside the state directory.
+    pub fn scratch(&self) -> &Path {
+        self.directory.as_ref().unwrap().path()
+    }
+
+    /// Everything that it has written to standard error.
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// Waits for a log line that holds `what`, which may have come already, and returns it.
+    pub fn wait_for_log(&self, what: &str) -> String {
+        self.log
+            .wait_for(|line| line.contains(what))
+            .unwrap_or_else(|| panic!("no log line holds {what:?}:\n{}", self.log()))
+    }
+
+    /// Waits until its status fits.
+    pub fn wait_for_status(&self, what: &str, fits: impl Fn(&Status) -> bool) -> Status {
+        let mut last = None;
+        let found = eventually(|| {
+            let status = self.status();
+            let good = fits(&status);
+            last = Some(status);
+            good
+        });
+        let status = last.unwrap();
+        assert!(found, "{what} never came: {status:#?}\n{}", self.log());
+        status
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Connection {
+        Connection::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    /// Its status.
+    pub fn status(&self) -> Status {
+        let mut connection = self.connect();
+        connection.send(&Message::StatusRequest);
+        match connection.receive() {
+            Message::StatusReply(status) => *status,
+            other => panic!("asked for the status: {other:?}"),
+        }
+    }
+
+    /// `count` identities: the integer of the first.
+    pub fn ask(&self, count: u32, after: u64) -> Message {
+        let mut connection = self.connect();
+        connection.send(&Message::IdentityRequest { count, after });
+        connection.receive()
+    }
+
+    /// Sends a signal: `TERM`, `KILL`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for it to end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        let ended = eventually(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(ended, "it goes on and on:\n{}", self.log());
+        status.unwrap()
+    }
+
+    /// Stops it as an operator would, and returns the exit code.
+    pub fn stop(&mut self) -> i32 {
+        self.signal("TERM");
+        self.wait().code().unwrap()
+    }
+
+    /// Kills it as a power failure would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn flags_without_listen(arguments: &[String]) -> Vec<String> {
+    let mut rest = arguments.iter();
+    let mut flags = Vec::new();
+    while let Some(flag) = rest.next() {
+        if flag == "--listen" {
+            rest.next();
+        } else {
+            flags.push(flag.clone());
+        }
+    }
+    flags
+}
+
+/// Collects lines until the process closes its standard error.
+fn follow(out: impl Read + Send + 'static, log: Arc<Log>) {
+    thread::spawn(move || {
+        for line in BufReader::new(out).lines() {
+            let Ok(line) = line else { break };
+            log.lines.lock().unwrap().0.push(line);
+            log.more.notify_all();
+        }
+        log.lines.lock().unwrap().1 = true;
+        log.more.notify_all();
+    });
+}
+
+impl Log {
+    fn text(&self) -> String {
+        self.lines.lock().unwrap().0.join("\n")
+    }
+
+    /// The first line that fits; `None` when the process has ended without one, or patience has.
+    fn wait_for(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let end = Instant::now() + PATIENCE;
+        let mut lines = self.lines.lock().unwrap();
+        loop {
+            if let Some(line) = lines.0.iter().find(|line| fits(line)) {
+                return Some(line.clone());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if lines.1 || left.is_zero() {
+                return None;
+            }
+            lines = self.more.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+}
+
+/// Asks again and again, until it is true or patience has ended. Says whether it was.
+pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if is_true() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A connection that speaks messages.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    decoder: FrameDecoder,
+}
+
+impl Connection {
+    /// Speaks over `stream`.
+    pub fn new(stream: TcpStream) -> Connection {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Connection {
+            stream,
+            decoder: FrameDecoder::new(),
+        }
+    }
+
+    /// The socket itself.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Sends one message.
+    pub fn send(&mut self, message: &Message) {
+        let mut bytes = Vec::new();
+        encode(message, &mut bytes);
+        self.stream.write_all(&bytes).unwrap();
+    }
+
+    /// Receives one message. Panics when the connection ends before it.
+    pub fn receive(&mut self) -> Message {
+        self.try_receive()
+            .expect("the connection ended before the reply")
+    }
+
+    /// Receives one message, or `None` at the end of the connection.
+    pub fn try_receive(&mut self) -> Option<Message> {
+        loop {
+            if let Some(message) = self.decoder.next(Receiver::Client).unwrap() {
+                return Some(message);
+            }
+            match self.stream.read(self.decoder.space()) {
+                Ok(0) => return None,
+                Ok(bytes) => self.decoder.filled(bytes),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("reading: {error}"),
+            }
+        }
+    }
+}
