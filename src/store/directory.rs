@@ -63,7 +63,8 @@ pub struct Started {
     pub ceiling: Sequence,
     /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
     /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
-    /// run noted when it last raised its ceiling. What was handed out after that note is counted too.
+    /// run noted when it last raised its ceiling. What was handed out after that note is counted too. A
+    /// start that failed after it had begun to write counts as a run.
     pub skipped: u64,
     /// No earlier start of this directory has come this far.
     pub first_start: bool,
