@@ -234,6 +234,20 @@ fn a_start_leaves_no_bad_block_behind() {
 }
 
 #[test]
+fn boots_count_on_while_blocks_stay_unreadable() {
+    let mut device = crashed();
+    let newest = recovered(&device).newest().clone();
+    device.unreadable = pair(newest.generation + 1)
+        .iter()
+        .map(|block| 1 << block)
+        .sum();
+    // Without a first step nothing but the announcement makes the record move to the other pair.
+    let first = booted(&device, 0);
+    let second = booted(&first.device, 0);
+    assert!(second.newest().boot > first.newest().boot);
+}
+
+#[test]
 fn a_jump_is_announced_before_it_is_allowed() {
     let mut slots = booted(&Fake::new(), 0);
     let far = sequence(3 * STEP_MAX);
