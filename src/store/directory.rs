@@ -63,7 +63,8 @@ pub struct Started {
     pub ceiling: Sequence,
     /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
     /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
-    /// run noted when it last raised its ceiling. What was handed out after that note is counted too.
+    /// run noted when it last raised its ceiling. What was handed out after that note is counted too. A
+    /// start that failed after it had begun to write counts as a run.
     pub skipped: u64,
     /// No earlier start of this directory has come this far.
     pub first_start: bool,
@@ -224,12 +225,11 @@ fn create_state(options: &StoreOptions, file: &Path) -> Result<(), StoreError> {
     slots::format(&mut device, &owner, u128::from_be_bytes(incarnation))
         .and_then(|()| device.sync())
         .map_err(StoreError::io("write the new state file", &temporary))?;
-    std::fs::rename(&temporary, file).map_err(StoreError::io("put in place", file))?;
-    sync_names(&options.directory)
+    std::fs::rename(&temporary, file).map_err(StoreError::io("put in place", file))
 }
 
-/// Makes the name of the state file durable, and that of its directory: the start that made the directory
-/// may have been killed before it could.
+/// Makes the name of the state file durable, and that of its directory: the start that made them may have
+/// been killed, or have failed, before it could.
 fn sync_names(directory: &Path) -> Result<(), StoreError> {
     sync_directory(directory).map_err(StoreError::io("sync the directory", directory))?;
     let above = parent(directory);
@@ -258,8 +258,7 @@ fn recover(
     device
         .sync()
         .map_err(StoreError::io("sync the state file", file))?;
-    sync_directory(&options.directory)
-        .map_err(StoreError::io("sync the directory", &options.directory))?;
+    sync_names(&options.directory)?;
     slots::recover(device, &owner(options)).map_err(|error| {
         StoreError::recover(
             error,
@@ -306,5 +305,113 @@ fn exists(path: &Path) -> io::Result<bool> {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(value: u64) -> Sequence {
+        Sequence::new(value).unwrap()
+    }
+
+    /// The same promises where `O_DIRECT` is refused, on a disk and in memory, and files that pass from
+    /// one way of writing to the other.
+    #[test]
+    fn the_page_cache_is_as_good() {
+        let mut homes = vec![tempfile::tempdir().unwrap()];
+        match tempfile::tempdir_in("/dev/shm") {
+            Ok(home) => homes.push(home),
+            Err(error) => eprintln!("SKIPPED: a state directory on /dev/shm: {error}"),
+        }
+        for home in homes {
+            let options = StoreOptions {
+                directory: home.path().to_path_buf(),
+                cluster: ClusterName::default(),
+                pid: Pid::MIN,
+                first_step: 10,
+                recover_above: None,
+            };
+            let (mut store, started) = Store::open_with(&options, Access::Buffered).unwrap();
+            assert!(started.notes.iter().any(|note| note.contains("O_DIRECT")));
+            store.raise(sequence(5), sequence(1000)).unwrap();
+            drop(store);
+            let (mut store, started) = Store::open_with(&options, Access::Direct).unwrap();
+            assert_eq!((started.sequence, started.skipped), (sequence(1000), 995));
+            store.stop(sequence(1004)).unwrap();
+            drop(store);
+            let (mut store, started) = Store::open_with(&options, Access::Buffered).unwrap();
+            assert_eq!((started.sequence, started.skipped), (sequence(1004), 0));
+            std::fs::remove_file(home.path().join(STATE)).unwrap();
+            let error = store.raise(sequence(1005), sequence(2000)).unwrap_err();
+            assert!(matches!(error, StoreError::Gone { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_error_names_the_place_and_what_to_do() {
+        let file = PathBuf::from("/somewhere/state");
+        let directory = file.clone();
+        let errors = [
+            StoreError::io("open", &file)(io::ErrorKind::StorageFull.into()),
+            StoreError::Locked {
+                directory: directory.clone(),
+                holder: Some(77),
+            },
+            StoreError::Locked {
+                directory: directory.clone(),
+                holder: None,
+            },
+            StoreError::ForeignPid {
+                directory: directory.clone(),
+                found: Pid::MIN,
+                wanted: Pid::MAX,
+            },
+            StoreError::ForeignCluster {
+                directory,
+                found: ClusterName::default(),
+                wanted: ClusterName::default(),
+            },
+            StoreError::NewerFormat {
+                file: file.clone(),
+                found: 2,
+            },
+            StoreError::Damaged {
+                file: file.clone(),
+                faults: Vec::new(),
+            },
+            StoreError::Mixed { file: file.clone() },
+            StoreError::Missing { file: file.clone() },
+            StoreError::Gone { file: file.clone() },
+            StoreError::Write {
+                file: file.clone(),
+                block: 3,
+                source: io::ErrorKind::ReadOnlyFilesystem.into(),
+            },
+            StoreError::Poisoned {
+                file: file.clone(),
+                cause: "it failed".to_owned(),
+            },
+            StoreError::Stopped { file: file.clone() },
+            StoreError::Backwards {
+                file: file.clone(),
+                sequence: sequence(1),
+                noted: sequence(2),
+            },
+            StoreError::Exhausted {
+                file,
+                what: "boots",
+            },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains("/somewhere/state"), "{text}");
+            assert!(
+                text.contains("; "),
+                "what to do stands after a semicolon: {text}"
+            );
+            assert!(!text.contains("  ") && !text.contains('\n'), "{text}");
+        }
     }
 }

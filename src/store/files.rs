@@ -14,7 +14,7 @@ use crate::limits::INTERRUPTED_MAX;
 
 /// Repeats a call that was interrupted before it moved a byte, a bounded number of times.
 ///
-/// It is not for a sync: what an interrupted sync has done is not known, so that it counts as failed.
+/// It is not for a sync: see [`sync_all`].
 pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 1..INTERRUPTED_MAX {
         match call() {
@@ -25,9 +25,27 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
     call()
 }
 
+/// Makes a file durable, length and all. Unlike that of `std`, which repeats an interrupted sync: the
+/// kernel may report a failed write in the very call that it interrupts, and then not again.
+pub(super) fn sync_all(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::fs::fsync(file)?);
+    // Elsewhere `std` knows which call reaches the medium.
+    #[cfg(not(target_os = "linux"))]
+    return file.sync_all();
+}
+
+/// Makes the bytes of a file durable. See [`sync_all`].
+pub(super) fn sync_data(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::fs::fdatasync(file)?);
+    #[cfg(not(target_os = "linux"))]
+    return file.sync_data();
+}
+
 /// Makes the names in a directory durable: what was created, renamed or removed in it.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    match File::open(directory)?.sync_all() {
+    match sync_all(&File::open(directory)?) {
         // A file system that has no such operation, as some network ones, keeps its names by itself.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         done => done,

@@ -23,7 +23,7 @@ use byteorder::{BigEndian, ByteOrder};
 
 use super::{
     directory::MEMBERS,
-    files::{create_temporary, sync_directory},
+    files::{create_temporary, sync_all, sync_directory},
 };
 use crate::{
     identity::{Pid, Sequence},
@@ -109,7 +109,7 @@ impl MembersFile {
         let temporary = self.directory.join(format!("{MEMBERS}.new"));
         let mut file = create_temporary(&temporary).map_err(|error| self.io("create", error))?;
         file.write_all(&encode(&members))
-            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_all(&file))
             .map_err(|error| self.io("write", error))?;
         std::fs::rename(&temporary, self.path())
             .and_then(|()| sync_directory(&self.directory))
@@ -283,5 +283,130 @@ impl std::error::Error for MembersError {
             Self::Io { source, .. } => Some(source),
             Self::Damaged { .. } | Self::Twice(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(count: u16) -> Vec<Remembered> {
+        (0..count)
+            .map(|pid| Remembered {
+                pid: Pid::new(pid).unwrap(),
+                incarnation: u128::MAX - u128::from(pid),
+                boot: u64::MAX - u64::from(pid),
+                sequence: Sequence::new(u64::from(pid) << 40).unwrap(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_saved_is_what_is_loaded() {
+        let home = tempfile::tempdir().unwrap();
+        let mut file = MembersFile::new(home.path());
+        assert_eq!(file.load().unwrap(), []);
+        for count in [1024, 3, 0] {
+            let mut list = members(count);
+            list.reverse();
+            file.save(&list).unwrap();
+            list.reverse();
+            assert_eq!(MembersFile::new(home.path()).load().unwrap(), list);
+        }
+        let names: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
+        assert_eq!(names.len(), 1, "no temporary file is left: {names:?}");
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_is_no_hindrance() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("members.new"), "half").unwrap();
+        let mut file = MembersFile::new(home.path());
+        assert_eq!(file.load().unwrap(), []);
+        file.save(&members(2)).unwrap();
+        assert_eq!(file.load().unwrap(), members(2));
+    }
+
+    #[test]
+    fn one_pid_twice_is_refused_and_nothing_is_saved() {
+        let home = tempfile::tempdir().unwrap();
+        let mut file = MembersFile::new(home.path());
+        file.save(&members(2)).unwrap();
+        let mut list = members(3);
+        list[0].pid = list[2].pid;
+        let error = file.save(&list).unwrap_err();
+        assert!(matches!(error, MembersError::Twice(pid) if pid == list[2].pid));
+        assert_eq!(file.load().unwrap(), members(2));
+    }
+
+    #[test]
+    fn the_layout_is_the_one_in_the_docs() {
+        let bytes = encode(&members(2)[1..]);
+        assert_eq!(bytes.len(), 12 + 34 + 4);
+        assert_eq!(&bytes[..12], b"IPSEMEM\0\0\x01\0\x01");
+        assert_eq!(bytes[12..14], [0, 1]);
+        assert_eq!(bytes[14..30], (u128::MAX - 1).to_be_bytes());
+        assert_eq!(bytes[30..38], (u64::MAX - 1).to_be_bytes());
+        assert_eq!(bytes[38..46], (1u64 << 40).to_be_bytes());
+        assert_eq!(bytes[46..], crc32c::crc32c(&bytes[..46]).to_be_bytes());
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_truncation_is_noticed() {
+        let good = encode(&members(3));
+        for length in 0..good.len() {
+            assert!(decode(&good[..length]).is_err(), "{length} bytes");
+            for bit in 0..8 {
+                let mut bytes = good.clone();
+                bytes[length] ^= 1 << bit;
+                assert!(decode(&bytes).is_err(), "bit {bit} of byte {length}");
+            }
+        }
+        let mut longer = good;
+        longer.push(0);
+        assert!(decode(&longer).is_err());
+    }
+
+    #[test]
+    fn every_fault_has_its_name_and_a_way_out() {
+        let forged = |edit: fn(&mut Vec<u8>)| {
+            let mut bytes = encode(&members(3));
+            bytes.truncate(bytes.len() - CHECKSUM_BYTES);
+            edit(&mut bytes);
+            let checksum = crc32c::crc32c(&bytes);
+            bytes.extend(checksum.to_be_bytes());
+            decode(&bytes)
+        };
+        assert_eq!(forged(|_| {}), Ok(members(3)));
+        assert_eq!(forged(|b| b[9] = 2), Err(MembersFault::Format(2)));
+        assert_eq!(forged(|b| b[11] = 4), Err(MembersFault::Length(118)));
+        assert_eq!(forged(|b| b[0] = 0), Err(MembersFault::NoMagic));
+        assert_eq!(
+            forged(|b| b[12] = 4),
+            Err(MembersFault::Entry),
+            "no such pid"
+        );
+        assert_eq!(
+            forged(|b| b[13] = 1),
+            Err(MembersFault::Entry),
+            "pid 1 twice"
+        );
+        assert_eq!(
+            forged(|b| b[38] = 0xff),
+            Err(MembersFault::Entry),
+            "no such sequence"
+        );
+
+        let home = tempfile::tempdir().unwrap();
+        let file = MembersFile::new(home.path());
+        std::fs::write(file.path(), vec![b'x'; 1 << 20]).unwrap();
+        let error = file.load().unwrap_err();
+        let longest = FILE_BYTES_MAX + 1;
+        assert!(
+            matches!(error, MembersError::Damaged { fault: MembersFault::Length(l), .. } if l == longest)
+        );
+        let text = error.to_string();
+        assert!(text.contains(file.path().to_str().unwrap()), "{text}");
+        assert!(text.contains("move it aside"), "{text}");
     }
 }

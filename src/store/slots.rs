@@ -10,28 +10,32 @@
 //! bad (torn, rotten, unreadable). A write under way at a crash may leave its block bad. What was durable
 //! does not turn back into something older.
 //!
-//! 1. *Nothing above `ceiling` of generation g is handed out before generation g + 1 is durable*, and
+//! 1. *Generation g + 1 is begun when g is durable.* A start that finds only one copy of the newest
+//!    generation, because the write of the other was cut short or has rotted, completes the pair first.
+//! 2. *Nothing above `ceiling` of generation g is handed out before generation g + 1 is durable*, and
 //!    nothing above it had been handed out before. A raise only raises the ceiling; a boot begins at or
 //!    above all of that; a stop lowers the ceiling to the last sequence used, after which nothing more is
 //!    handed out.
-//! 2. *The ceiling of generation g + 1 is at most `reach` of generation g.* [`Slots`] checks this before
+//! 3. *The ceiling of generation g + 1 is at most `reach` of generation g.* [`Slots`] checks this before
 //!    it writes. Every record gives a reach of [`STEP_MAX`] above its ceiling. A jump beyond it (an
 //!    absorbed sequence, an operator's word) is announced first: one generation with the old ceiling and
 //!    a reach that holds the new one, then the generation that allows it.
-//! 3. Let a start see g as the highest whole generation. Generation g + 2 was never durable: it would
-//!    stand in both blocks of g's pair, and then g would not be seen in one of them. If a block of the
-//!    *other* pair can be read, g + 1 was not durable either, since that block would hold it. So by (1)
-//!    nothing above `ceiling` was handed out. If *both* blocks of the other pair are bad, g + 1 may have
-//!    been durable. So by (2) nothing above `reach` was handed out, and the start begins there.
+//! 4. Let a start see g as the highest whole generation. Generation g + 2 was never durable: it would
+//!    stand in both blocks of g's pair, and then g would not be seen in one of them; nor was a later
+//!    one, by (1). If a block of the *other* pair can be read, g + 1 was not durable either, since that
+//!    block would hold it. So by (2) nothing above `ceiling` was handed out. If *both* blocks of the
+//!    other pair are bad, g + 1 may have been durable. So by (3) nothing above `reach` was handed out,
+//!    and the start begins there.
 //!
 //! One bad block, and that is all that a torn write leaves, therefore never costs a sequence: a clean
 //! stop stays exact. A generation that a start sees although only one copy was written is as good as any:
-//! (1) holds of it as soon as its write begins.
+//! (2) holds of it as soon as its write begins.
 //!
 //! After a start that skipped to `reach`, the number g + 1 is used a second time, over blocks that could
 //! not be read. Should the disk give the old one back in one of them, the higher ceiling wins: that of
-//! the new one is `reach`, and by (2) no old one is above that. The boot count is then raised by two,
-//! because the lost generation may have been that of a boot.
+//! the new one is `reach`, and by (3) no old one is above that. The boot count is then raised by two,
+//! because the lost generation may have been that of a boot. And because the blocks may still be unreadable
+//! after they were written, such a boot is always announced: then its record stands in the other pair.
 //!
 //! No I/O but through [`BlockDevice`], no clock. It may import `record`, `identity` and `limits`.
 
@@ -98,6 +102,8 @@ pub fn format(device: &mut impl BlockDevice, owner: &Owner, incarnation: u128) -
 pub struct Recovered<D> {
     device: D,
     newest: Record,
+    /// The blocks of its pair that hold something else.
+    missing: Vec<u32>,
     faults: Vec<BlockFault>,
     start: Sequence,
     hidden: bool,
@@ -105,14 +111,14 @@ pub struct Recovered<D> {
 
 /// Reads all four blocks and finds what the last server may have handed out. Writes nothing.
 pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered<D>, RecoverError> {
-    let mut records: Vec<Record> = Vec::new();
+    let mut records: Vec<(u32, Record)> = Vec::new();
     let mut faults: Vec<BlockFault> = Vec::new();
     let mut bytes = Box::new(Block::ZERO);
     for block in 0..BLOCK_COUNT {
         let cause = match device.read(block, &mut bytes) {
             Ok(()) => match Record::decode(&bytes, block) {
                 Ok(record) => {
-                    records.push(record);
+                    records.push((block, record));
                     continue;
                 }
                 // One whole block of a newer format is enough: the others may be what it left behind.
@@ -123,19 +129,19 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
         };
         faults.push(BlockFault { block, cause });
     }
-    if let Some(foreign) = records.iter().find(|record| record.pid != owner.pid) {
-        return Err(RecoverError::ForeignPid { found: foreign.pid });
-    }
-    if let Some(foreign) = records
-        .iter()
-        .find(|record| record.cluster != owner.cluster)
-    {
-        let found = foreign.cluster.clone();
-        return Err(RecoverError::ForeignCluster { found });
+    for (_, record) in &records {
+        if record.pid != owner.pid {
+            return Err(RecoverError::ForeignPid { found: record.pid });
+        }
+        if record.cluster != owner.cluster {
+            let found = record.cluster.clone();
+            return Err(RecoverError::ForeignCluster { found });
+        }
     }
     // Equal generations differ only after a start that skipped; see the proof above.
     let Some(newest) = records
         .iter()
+        .map(|(_, record)| record)
         .max_by_key(|record| (record.generation, record.ceiling, record.boot))
         .cloned()
     else {
@@ -143,10 +149,15 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     };
     if records
         .iter()
-        .any(|record| record.incarnation != newest.incarnation)
+        .any(|(_, record)| record.incarnation != newest.incarnation)
     {
         return Err(RecoverError::Mixed);
     }
+    let holds_newest = |block: &u32| records.contains(&(*block, newest.clone()));
+    let missing = pair(newest.generation)
+        .into_iter()
+        .filter(|block| !holds_newest(block))
+        .collect();
     let is_bad = |block: u32| faults.iter().any(|fault| fault.block == block);
     let hidden = pair(newest.generation.wrapping_add(1))
         .into_iter()
@@ -155,6 +166,7 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     Ok(Recovered {
         device,
         newest,
+        missing,
         faults,
         start,
         hidden,
@@ -188,10 +200,14 @@ impl<D: BlockDevice> Recovered<D> {
         self.start.ahead_of(self.newest.sequence)
     }
 
-    /// Begins a boot: counts it and makes a ceiling of `first_step` above the start durable. The start is
+    /// Begins a boot: completes the newest record's pair, counts the boot, and makes a ceiling of `first_step` above the start durable. The start is
     /// that of [`Recovered::start`], or `above` where that is higher. At the end of the sequence space
     /// the step is what is left.
-    pub fn boot(self, above: Option<Sequence>, first_step: u64) -> Result<Slots<D>, SlotsError> {
+    pub fn boot(
+        mut self,
+        above: Option<Sequence>,
+        first_step: u64,
+    ) -> Result<Slots<D>, SlotsError> {
         let boots = if self.hidden { 2 } else { 1 };
         let boot = self.newest.boot.checked_add(boots);
         let start = above.map_or(self.start, |above| above.max(self.start));
@@ -202,9 +218,14 @@ impl<D: BlockDevice> Recovered<D> {
             clean: false,
             ..self.newest.clone()
         };
+        for block in self.missing {
+            self.device
+                .write(block, &self.newest.encode(block))
+                .map_err(|source| SlotsError::Write { block, source })?;
+        }
         let mut slots = Slots {
             device: self.device,
-            // (1) holds of the higher ceiling just as well, and an announcement has to begin there.
+            // (2) holds of the higher ceiling just as well, and an announcement has to begin there.
             newest: Record {
                 ceiling: self.start,
                 clean: false,
@@ -212,6 +233,9 @@ impl<D: BlockDevice> Recovered<D> {
             },
             standing: Standing::Open,
         };
+        if self.hidden {
+            slots.announce(&next)?;
+        }
         slots.append(next)?;
         Ok(slots)
     }
@@ -298,18 +322,23 @@ impl<D: BlockDevice> Slots<D> {
     /// Writes the next generation, and the announcement before it where `next` is out of reach.
     fn append(&mut self, next: Record) -> Result<(), SlotsError> {
         if next.ceiling > self.newest.reach {
-            self.write(Record {
-                sequence: self.newest.sequence,
-                ceiling: self.newest.ceiling,
-                reach: next.ceiling,
-                clean: false,
-                ..next.clone()
-            })?;
+            self.announce(&next)?;
         }
         assert!(next.ceiling <= self.newest.reach, "announced above");
         self.write(Record {
             reach: next.ceiling.saturating_add(STEP_MAX),
             ..next
+        })
+    }
+
+    /// Writes a generation that allows no more than the newest, and within the reach of which `next` is.
+    fn announce(&mut self, next: &Record) -> Result<(), SlotsError> {
+        self.write(Record {
+            sequence: self.newest.sequence,
+            ceiling: self.newest.ceiling,
+            reach: next.ceiling.max(self.newest.reach),
+            clean: false,
+            ..next.clone()
         })
     }
 
@@ -412,3 +441,6 @@ pub enum SlotsError {
     /// All 2^64 boots are used.
     BootsExhausted,
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,12 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use super::{
-    files::{create_temporary, uninterrupted},
+    files::{create_temporary, sync_all, sync_data, uninterrupted},
     record::Block,
     slots::BlockDevice,
 };
@@ -71,6 +71,8 @@ impl StateFile {
 
     #[cfg(target_os = "linux")]
     fn open_direct(path: &Path) -> io::Result<StateFile> {
+        use std::os::unix::fs::OpenOptionsExt;
+
         let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC;
         Ok(StateFile {
             file: OpenOptions::new()
@@ -106,7 +108,7 @@ impl StateFile {
     /// Makes everything durable that was ever written to the file, and then forgets what the page cache
     /// says of it: the reads that follow show the medium.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()?;
+        sync_all(&self.file)?;
         #[cfg(target_os = "linux")]
         if self.access == Access::Buffered {
             rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
@@ -160,7 +162,7 @@ impl BlockDevice for StateFile {
         }
         match self.access {
             Access::Direct => Ok(()),
-            Access::Buffered => self.file.sync_data(),
+            Access::Buffered => sync_data(&self.file),
         }
     }
 }

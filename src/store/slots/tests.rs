@@ -1,0 +1,555 @@
+//! The slots on four blocks of memory that tear, rot and refuse.
+
+use std::{cell::RefCell, rc::Rc};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECTOR_BYTES: usize = 512;
+const SECTORS: usize = BLOCK_BYTES / SECTOR_BYTES;
+
+/// Four blocks of memory with faults. A bit of a mask stands for a block, or for a sector of one.
+#[derive(Clone, Debug)]
+struct Fake {
+    blocks: [Block; BLOCK_COUNT as usize],
+    /// Blocks that cannot be read, for as long as the bit is set.
+    unreadable: u8,
+    /// After so many writes comes one of which only these sectors land, and then nothing works.
+    crash: Option<(u32, u8)>,
+    crashed: bool,
+    writes: u32,
+}
+
+impl Fake {
+    fn new() -> Fake {
+        let mut fake = Fake {
+            blocks: [const { Block::ZERO }; BLOCK_COUNT as usize],
+            unreadable: 0,
+            crash: None,
+            crashed: false,
+            writes: 0,
+        };
+        format(&mut fake, &owner(), 1).unwrap();
+        fake.writes = 0;
+        fake
+    }
+
+    /// The same blocks after the power is back.
+    fn restarted(mut self) -> Fake {
+        (self.crash, self.crashed, self.writes) = (None, false, 0);
+        self
+    }
+
+    /// How many blocks cannot be used.
+    fn bad(&self) -> usize {
+        let is_bad = |block: &u32| {
+            let bytes = &self.blocks[*block as usize];
+            self.unreadable & (1 << block) != 0 || Record::decode(bytes, *block).is_err()
+        };
+        (0..BLOCK_COUNT).filter(is_bad).count()
+    }
+
+    fn rot(&mut self, blocks: u8) {
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            if blocks & (1 << index) != 0 {
+                block.0[1000] ^= 0x10;
+            }
+        }
+    }
+}
+
+impl BlockDevice for Fake {
+    fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
+        if self.unreadable & (1 << index) != 0 {
+            return Err(io::ErrorKind::Other.into());
+        }
+        block.clone_from(&self.blocks[index as usize]);
+        Ok(())
+    }
+
+    fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
+        assert!(!self.crashed, "written to after a failure");
+        let mut sectors = u8::MAX;
+        if let Some((after, torn)) = self.crash
+            && self.writes == after
+        {
+            self.crashed = true;
+            sectors = torn;
+        }
+        self.writes += 1;
+        for sector in (0..SECTORS).filter(|sector| sectors & (1 << sector) != 0) {
+            let bytes = sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
+            self.blocks[index as usize].0[bytes.clone()].copy_from_slice(&block.0[bytes]);
+        }
+        match self.crashed {
+            true => Err(io::ErrorKind::Other.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+fn owner() -> Owner {
+    Owner {
+        cluster: ClusterName::default(),
+        pid: Pid::MAX,
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+fn recovered(device: &Fake) -> Recovered<Fake> {
+    recover(device.clone(), &owner()).unwrap()
+}
+
+fn booted(device: &Fake, first_step: u64) -> Slots<Fake> {
+    recovered(device).boot(None, first_step).unwrap()
+}
+
+/// A directory that was used a little and then stopped at 1234.
+fn stopped() -> Fake {
+    let mut slots = booted(&Fake::new(), 1000);
+    slots.raise(sequence(700), sequence(2000)).unwrap();
+    slots.stop(sequence(1234)).unwrap();
+    slots.into_device().restarted()
+}
+
+/// A directory the last server of which crashed under the ceiling 5000, with 900 noted.
+fn crashed() -> Fake {
+    let mut slots = booted(&stopped(), 1000);
+    slots.raise(sequence(1500), sequence(4000)).unwrap();
+    slots.raise(sequence(1900), sequence(5000)).unwrap();
+    slots.into_device().restarted()
+}
+
+#[test]
+fn a_new_file_begins_at_nothing() {
+    let found = recovered(&Fake::new());
+    assert_eq!((found.start(), found.skipped()), (Sequence::ZERO, 0));
+    assert_eq!(found.newest().boot, 0);
+    let slots = found.boot(None, 1000).unwrap();
+    assert_eq!(slots.newest().boot, 1);
+    assert_eq!(slots.newest().ceiling, sequence(1000));
+}
+
+#[test]
+fn a_clean_stop_is_exact_once() {
+    let found = recovered(&stopped());
+    assert_eq!((found.start(), found.skipped()), (sequence(1234), 0));
+    // The boot that follows supersedes it, however little it did.
+    let device = booted(&stopped(), 1000).into_device();
+    let found = recovered(&device);
+    assert_eq!((found.start(), found.skipped()), (sequence(2234), 1000));
+}
+
+#[test]
+fn a_crash_skips_from_the_last_note_to_the_ceiling() {
+    let found = recovered(&crashed());
+    assert_eq!((found.start(), found.skipped()), (sequence(5000), 3100));
+}
+
+#[test]
+fn every_flipped_byte_of_every_block_costs_a_warning_and_no_sequence() {
+    for (device, start) in [(stopped(), 1234), (crashed(), 5000)] {
+        for block in 0..BLOCK_COUNT {
+            for at in 0..BLOCK_BYTES {
+                let mut device = device.clone();
+                device.blocks[block as usize].0[at] ^= 1 << (at % 8);
+                let found = recover(device, &owner()).unwrap();
+                assert_eq!(found.start(), sequence(start), "byte {at} of block {block}");
+                let [fault] = found.faults() else {
+                    panic!("byte {at} of block {block}: {:?}", found.faults());
+                };
+                assert_eq!(fault.block, block);
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_blocks_never_let_a_start_begin_too_low() {
+    for (device, used) in [(stopped(), 1234), (crashed(), 5000)] {
+        for bad in 0..0b1111 {
+            let mut rotten = device.clone();
+            rotten.rot(bad);
+            let found = recovered(&rotten);
+            assert!(found.start() >= sequence(used), "{bad:04b}");
+            assert!(found.start() <= sequence(used + 2 * STEP_MAX), "{bad:04b}");
+            assert_eq!(found.faults().len(), bad.count_ones() as usize);
+            // A pair that is lost is the only reason to skip.
+            let hidden = bad & 0b0101 == 0b0101 || bad & 0b1010 == 0b1010;
+            assert!(hidden || found.start() == sequence(used), "{bad:04b}");
+        }
+        let mut rotten = device.clone();
+        rotten.rot(0b1111);
+        let error = recover(rotten, &owner()).unwrap_err();
+        assert!(matches!(error, RecoverError::NoneGood { faults } if faults.len() == 4));
+    }
+}
+
+#[test]
+fn a_start_that_skipped_raises_the_boot_by_two() {
+    let mut device = crashed();
+    let boot = recovered(&device).newest().boot;
+    let lost = recovered(&device).newest().generation;
+    device.rot(pair(lost).iter().map(|block| 1 << block).sum());
+    let found = recovered(&device);
+    assert!(found.hidden());
+    assert_eq!(found.start(), sequence(4000 + STEP_MAX));
+    let slots = found.boot(None, 10).unwrap();
+    assert_eq!(slots.newest().boot, boot + 2);
+    assert_eq!(slots.newest().ceiling, sequence(4000 + STEP_MAX + 10));
+}
+
+/// Found by the histories below: the write of generation 6 was cut short after one copy, generation 7
+/// stood on it, and when both blocks of 7 and that copy rotted, 4 did not bound what 7 had allowed.
+#[test]
+fn a_generation_with_one_copy_is_completed_before_the_next() {
+    let mut device = Fake::new();
+    let newest = recovered(&device).newest().clone();
+    let half = Record {
+        generation: newest.generation + 1,
+        ceiling: sequence(500),
+        ..newest
+    };
+    let half = Record {
+        sequence: half.ceiling,
+        ..half
+    };
+    let [first, second] = pair(half.generation);
+    device.write(first, &half.encode(first)).unwrap();
+    let device = booted(&device, 10).into_device();
+    assert_eq!(device.blocks[second as usize], half.encode(second));
+}
+
+#[test]
+fn a_start_leaves_no_bad_block_behind() {
+    for bad in 1..0b1111 {
+        let mut device = crashed();
+        device.rot(bad);
+        assert_eq!(booted(&device, 10).into_device().bad(), 0, "{bad:04b}");
+    }
+}
+
+#[test]
+fn boots_count_on_while_blocks_stay_unreadable() {
+    let mut device = crashed();
+    let newest = recovered(&device).newest().clone();
+    device.unreadable = pair(newest.generation + 1)
+        .iter()
+        .map(|block| 1 << block)
+        .sum();
+    // Without a first step nothing but the announcement makes the record move to the other pair.
+    let first = booted(&device, 0);
+    let second = booted(&first.device, 0);
+    assert!(second.newest().boot > first.newest().boot);
+}
+
+#[test]
+fn a_jump_is_announced_before_it_is_allowed() {
+    let mut slots = booted(&Fake::new(), 0);
+    let far = sequence(3 * STEP_MAX);
+    let near = Sequence::ZERO.checked_add(STEP_MAX).unwrap();
+    let writes = slots.device().writes;
+    slots.raise(sequence(1), near).unwrap();
+    assert_eq!(slots.device().writes, writes + 2);
+    slots.raise(sequence(1), far).unwrap();
+    assert_eq!(slots.device().writes, writes + 6);
+    // The record that allows it may be lost: the announcement is enough.
+    let mut device = slots.into_device();
+    let newest = recovered(&device).newest().generation;
+    device.rot(pair(newest).iter().map(|block| 1 << block).sum());
+    assert!(recovered(&device).start() >= far);
+}
+
+#[test]
+fn a_durable_ceiling_is_not_written_again() {
+    let mut slots = booted(&Fake::new(), 1000);
+    let writes = slots.device().writes;
+    slots.raise(sequence(1), sequence(1000)).unwrap();
+    slots.raise(sequence(1), sequence(10)).unwrap();
+    assert_eq!(slots.device().writes, writes);
+    assert_eq!(slots.newest().ceiling, sequence(1000));
+}
+
+#[test]
+fn notes_do_not_decrease_and_stay_under_the_ceiling() {
+    let mut slots = booted(&Fake::new(), 1000);
+    slots.raise(sequence(500), sequence(2000)).unwrap();
+    slots.raise(sequence(400), sequence(3000)).unwrap();
+    assert_eq!(slots.newest().sequence, sequence(500));
+    slots.raise(sequence(9000), sequence(4000)).unwrap();
+    assert_eq!(slots.newest().sequence, sequence(4000));
+    assert!(matches!(
+        slots.stop(sequence(3999)),
+        Err(SlotsError::Backwards { .. })
+    ));
+}
+
+#[test]
+fn nothing_follows_a_stop_or_a_failure() {
+    let mut slots = booted(&Fake::new(), 1000);
+    slots.stop(sequence(10)).unwrap();
+    for call in [
+        slots.raise(sequence(10), sequence(20)),
+        slots.stop(sequence(10)),
+    ] {
+        assert!(matches!(call, Err(SlotsError::Stopped)), "{call:?}");
+    }
+
+    let mut slots = booted(&Fake::new(), 1000);
+    slots.device.crash = Some((slots.device.writes + 1, u8::MAX));
+    let error = slots.raise(sequence(10), sequence(2000)).unwrap_err();
+    assert!(matches!(error, SlotsError::Write { .. }), "{error:?}");
+    // The fake panics if it is written to again.
+    for call in [
+        slots.raise(sequence(10), sequence(3000)),
+        slots.raise(sequence(10), sequence(20)),
+        slots.stop(sequence(10)),
+    ] {
+        assert!(matches!(call, Err(SlotsError::Poisoned(_))), "{call:?}");
+    }
+}
+
+/// A sector of a record is told apart by its place only at the record's head and at the checksum, so
+/// these tears show all that others do.
+fn tears() -> impl Iterator<Item = u8> {
+    let prefixes = (0..=SECTORS as u32).map(|count| 1u8.checked_shl(count).map_or(255, |m| m - 1));
+    prefixes
+        .flat_map(|prefix| [prefix, !prefix])
+        .chain([0b0101_0101, 0b0111_1110])
+}
+
+/// Two lives with raises, a jump and a stop, and a third: a crash at every write, torn in every way,
+/// with and without one block rotten, is followed by a start that is not too low.
+#[test]
+fn a_torn_write_anywhere_never_lets_a_start_begin_too_low() {
+    let mut crashes = 0;
+    for tear in tears() {
+        for after in 0.. {
+            let mut life = Life::new();
+            life.disk.borrow_mut().crash = Some((after, tear));
+            let script = [
+                Op::Boot {
+                    above: 0,
+                    first_step: 1000,
+                },
+                Op::Raise {
+                    by: 1000,
+                    note: 600,
+                },
+                Op::Raise {
+                    by: 2 * STEP_MAX,
+                    note: 10,
+                },
+                Op::Stop { ahead: 500 },
+                Op::Boot {
+                    above: 0,
+                    first_step: 1000,
+                },
+                Op::Raise {
+                    by: 10_000,
+                    note: 900,
+                },
+                Op::Stop {
+                    ahead: 3 * STEP_MAX,
+                },
+                Op::Boot {
+                    above: 20 * STEP_MAX,
+                    first_step: 1000,
+                },
+            ];
+            let reached = script.into_iter().all(|op| {
+                life.apply(op);
+                !life.disk.borrow().crashed
+            });
+            if reached {
+                break;
+            }
+            crashes += 1;
+            let device = life.disk.borrow().clone().restarted();
+            for rotten in [0, 1, 2, 4, 8] {
+                let mut device = device.clone();
+                device.rot(rotten);
+                let found = recovered(&device);
+                assert!(
+                    found.start() >= sequence(life.used),
+                    "tear {tear:08b} of write {after}, {rotten:04b} rotten: {} < {}",
+                    found.start(),
+                    life.used
+                );
+            }
+        }
+    }
+    assert!(crashes > 20 * 16, "{crashes} crashes");
+}
+
+/// What can happen to a directory.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// A start, with an operator's word of `above` unless that is 0.
+    Boot { above: u64, first_step: u64 },
+    /// The server hands out `note` more and raises the ceiling by `by`.
+    Raise { by: u64, note: u64 },
+    /// The server stops `ahead` above what it noted last.
+    Stop { ahead: u64 },
+    /// After so many writes from now the power fails, and so the next one is torn.
+    Crash { after: u32, sectors: u8 },
+    /// The server is killed between two writes.
+    Kill,
+    /// Blocks rot.
+    Rot { blocks: u8 },
+    /// From now on only these blocks cannot be read.
+    Unreadable { blocks: u8 },
+}
+
+/// A disk that outlives the servers on it.
+impl BlockDevice for Rc<RefCell<Fake>> {
+    fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
+        self.borrow_mut().read(index, block)
+    }
+
+    fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
+        self.borrow_mut().write(index, block)
+    }
+}
+
+/// A directory, its servers, and what they may have handed out.
+struct Life {
+    disk: Rc<RefCell<Fake>>,
+    server: Option<Slots<Rc<RefCell<Fake>>>>,
+    /// The highest sequence that was ever used, if each server that did not stop used up its ceiling.
+    used: u64,
+    /// What the running server has handed out so far, as it tells the store.
+    noted: u64,
+    /// The last stop was clean, with at most one bad block, and nothing was disturbed since.
+    exact: bool,
+    boot: u64,
+}
+
+impl Life {
+    fn new() -> Life {
+        Life {
+            disk: Rc::new(RefCell::new(Fake::new())),
+            server: None,
+            used: 0,
+            noted: 0,
+            exact: true,
+            boot: 0,
+        }
+    }
+
+    /// Does what is possible now, and checks what must hold then.
+    fn apply(&mut self, op: Op) {
+        match (op, self.server.take()) {
+            (Op::Boot { above, first_step }, None) => self.boot(above, first_step),
+            (Op::Raise { by, note }, Some(slots)) => self.raise(slots, by, note),
+            (Op::Stop { ahead }, Some(slots)) => self.stop(slots, ahead),
+            (Op::Kill, Some(_)) => {}
+            (_, server) => self.server = server,
+        }
+        let mut disk = self.disk.borrow_mut();
+        match op {
+            Op::Crash { after, sectors } => disk.crash = Some((disk.writes + after, sectors)),
+            Op::Rot { blocks } => disk.rot(blocks),
+            Op::Unreadable { blocks } => disk.unreadable = blocks,
+            Op::Boot { .. } | Op::Raise { .. } | Op::Stop { .. } | Op::Kill => return,
+        }
+        self.exact = false;
+    }
+
+    fn boot(&mut self, above: u64, first_step: u64) {
+        self.disk.borrow_mut().crashed = false;
+        let found = match recover(self.disk.clone(), &owner()) {
+            Ok(found) => found,
+            Err(RecoverError::NoneGood { .. }) => return,
+            Err(error) => panic!("{error:?}"),
+        };
+        let start = found.start().get();
+        assert!(start >= self.used, "{start} < {}", self.used);
+        if self.exact {
+            assert_eq!((start, found.skipped()), (self.used, 0));
+        }
+        self.exact = false;
+        match found.boot(Some(sequence(above)), first_step) {
+            Ok(slots) => {
+                assert!(slots.newest().boot > self.boot);
+                self.boot = slots.newest().boot;
+                self.noted = start.max(above);
+                assert_eq!(slots.newest().sequence, sequence(self.noted));
+                self.used = slots.newest().ceiling.get();
+                self.server = Some(slots);
+            }
+            // Nothing was handed out, and the operator was not told that the word is durable.
+            Err(SlotsError::Write { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn raise(&mut self, mut slots: Slots<Rc<RefCell<Fake>>>, by: u64, note: u64) {
+        let ceiling = slots.newest().ceiling;
+        self.noted = (self.noted + note).min(ceiling.get());
+        let higher = ceiling.saturating_add(by);
+        if slots.raise(sequence(self.noted), higher).is_ok() {
+            assert_eq!(slots.newest().ceiling, higher);
+            self.used = higher.get();
+            self.server = Some(slots);
+        }
+    }
+
+    fn stop(&mut self, mut slots: Slots<Rc<RefCell<Fake>>>, ahead: u64) {
+        // Above the ceiling it is not handed out, and can still have been absorbed.
+        let last = sequence(self.noted).saturating_add(ahead);
+        let absorbed = last > slots.newest().ceiling;
+        match slots.stop(last) {
+            Ok(()) => {
+                // One bad block must not cost a sequence. More may.
+                self.exact = self.disk.borrow().bad() <= 1;
+                self.used = last.get();
+            }
+            Err(_) if absorbed => {}
+            Err(_) => self.used = last.get(),
+        }
+    }
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let far = prop_oneof![
+        4 => 0..5000u64,
+        1 => STEP_MAX - 2..STEP_MAX + 2,
+        1 => 0..8 * STEP_MAX,
+    ];
+    let above = prop_oneof![4 => Just(0), 1 => 0..40 * STEP_MAX];
+    // Servers start more often than they fail, or else nothing would happen on most disks.
+    prop_oneof![
+        8 => (above, far.clone()).prop_map(|(above, first_step)| Op::Boot { above, first_step }),
+        6 => (far.clone(), 0..5000u64).prop_map(|(by, note)| Op::Raise { by, note }),
+        3 => far.prop_map(|ahead| Op::Stop { ahead }),
+        2 => Just(Op::Kill),
+        3 => (0..5u32, any::<u8>()).prop_map(|(after, sectors)| Op::Crash { after, sectors }),
+        1 => (0..BLOCK_COUNT).prop_map(|block| Op::Rot { blocks: 1 << block }),
+        1 => (0..0b1111u8).prop_map(|blocks| Op::Rot { blocks }),
+        1 => (0..=0b1111u8).prop_map(|blocks| Op::Unreadable { blocks }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Starts, stops, kills, power failures in the middle of a write, rot, and blocks that come and go:
+    /// `Life` checks each start against everything that was promised before.
+    #[test]
+    fn no_history_lets_a_start_begin_too_low(history in prop::collection::vec(ops(), 1..40)) {
+        let mut life = Life::new();
+        for op in history {
+            life.apply(op);
+        }
+        let mut disk = life.disk.borrow_mut();
+        (disk.crash, disk.unreadable) = (None, 0);
+        drop(disk);
+        life.server = None;
+        life.apply(Op::Boot { above: 0, first_step: 1 });
+    }
+}

@@ -1,0 +1,307 @@
+//! The state directory where the machine itself fails: system calls that return errors, a full and a
+//! read-only file system.
+//!
+//! The code under test runs in a process of its own: this test binary, started again with an
+//! environment variable, under strace or with mounts of its own. What the machine does not allow is
+//! skipped, and says so.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a panic here is the report")]
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use ipseity::{
+    identity::{Pid, Sequence},
+    limits::STEP_MAX,
+    store::{Store, StoreError, StoreOptions},
+};
+
+/// Names the directory to a process that is to play the server.
+const DIRECTORY: &str = "IPSEITY_TEST_DIRECTORY";
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+fn options(directory: &Path) -> StoreOptions {
+    StoreOptions {
+        directory: directory.to_path_buf(),
+        cluster: "here".parse().unwrap(),
+        pid: Pid::new(7).unwrap(),
+        first_step: 1000,
+        recover_above: None,
+    }
+}
+
+/// Not a test but the server of the others: it lives one life and prints what it was promised, so that
+/// nothing is known of it but what it said before it failed.
+#[test]
+fn server() {
+    if let Some(directory) = env::var_os(DIRECTORY)
+        && let Err(error) = live(Path::new(&directory))
+    {
+        // On a line of its own, whatever the test runner has begun to write.
+        println!("\nERROR {error}");
+    }
+}
+
+fn live(directory: &Path) -> Result<(), StoreError> {
+    let (mut store, started) = Store::open(&options(directory))?;
+    println!("\nBOOT {}", started.boot);
+    println!("CEILING {}", started.ceiling);
+    let mut last = started.sequence;
+    for step in [10, 500, 2 * STEP_MAX, 3000] {
+        let ceiling = last.saturating_add(step + 2000);
+        if let Err(error) = store.raise(last, ceiling) {
+            // Whatever it says now, no later call may succeed.
+            for again in [
+                store.raise(last, ceiling),
+                store.raise(last, started.ceiling),
+                store.stop(last),
+            ] {
+                assert!(
+                    matches!(again, Err(StoreError::Poisoned { .. })),
+                    "{again:?}"
+                );
+            }
+            return Err(error);
+        }
+        println!("CEILING {ceiling}");
+        last = ceiling;
+    }
+    println!("STOPPING {last}");
+    store.stop(last)?;
+    println!("STOPPED {last}");
+    Ok(())
+}
+
+/// What a server said, and how it ended.
+struct Told {
+    ceiling: Option<u64>,
+    stopped: Option<u64>,
+    error: Option<String>,
+}
+
+impl Told {
+    fn by(output: &Output) -> Told {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{text}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let last = |word: &str| {
+            let mut lines = text.lines().rev();
+            lines.find_map(|line| Some(line.strip_prefix(word)?.trim().to_owned()))
+        };
+        Told {
+            ceiling: last("CEILING").map(|number| number.parse().unwrap()),
+            stopped: last("STOPPED").map(|number| number.parse().unwrap()),
+            error: last("ERROR"),
+        }
+    }
+
+    /// The next start must begin at or above all that was promised, and exactly at a clean stop.
+    fn check(&self, directory: &Path) {
+        let (_, started) = Store::open(&options(directory)).unwrap();
+        let start = started.sequence.get();
+        assert!(
+            start >= self.ceiling.unwrap_or(0),
+            "{start} < {:?}",
+            self.ceiling
+        );
+        if let Some(stopped) = self.stopped {
+            assert_eq!(start, stopped);
+        }
+    }
+}
+
+/// This binary as a server on `directory`, run by `runner` (a program and its arguments).
+fn run_server(runner: &[String], directory: &Path) -> Output {
+    Command::new(&runner[0])
+        .args(&runner[1..])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", "server", "--nocapture", "--test-threads=1"])
+        .env(DIRECTORY, directory)
+        .output()
+        .unwrap()
+}
+
+/// The strace command that injects `faults` into the calls on the files of `directory`.
+fn strace(directory: &Path, faults: &[String]) -> Vec<String> {
+    let mut runner: Vec<String> = ["strace", "-f", "-qq", "-o", "/dev/null"]
+        .map(String::from)
+        .into();
+    for name in ["", "state", "state.new", "lock"] {
+        runner.extend(["-P".to_owned(), directory.join(name).display().to_string()]);
+    }
+    for fault in faults {
+        runner.extend(["-e".to_owned(), format!("inject={fault}")]);
+    }
+    runner
+}
+
+fn can_strace() -> bool {
+    let works = Command::new("strace")
+        .args([
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=getpid:error=EIO",
+            "true",
+        ])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !works {
+        eprintln!(
+            "SKIPPED: strace is missing or not allowed here; no system call was made to fail"
+        );
+    }
+    works
+}
+
+/// The call fails once per run, at its 1st time, its 2nd, and so on beyond the last; first on new
+/// directories, then on such that were used. Returns how many runs ended in an error.
+fn inject_at_every_call(call: &str, fault: &str, always: &[String]) -> usize {
+    let mut failed = 0;
+    for fresh in [true, false] {
+        for nth in 1..=CALLS_MAX {
+            let home = tempfile::tempdir().unwrap();
+            if !fresh {
+                let (mut store, _) = Store::open(&options(home.path())).unwrap();
+                store.raise(sequence(5), sequence(50_000)).unwrap();
+            }
+            let mut faults = always.to_vec();
+            faults.push(format!("{call}:{fault}:when={nth}"));
+            let told = Told::by(&run_server(&strace(home.path(), &faults), home.path()));
+            if let Some(text) = &told.error {
+                let place = home.path().display().to_string();
+                assert!(text.contains(&place), "{text:?} does not name {place}");
+                failed += 1;
+            }
+            told.check(home.path());
+        }
+    }
+    failed
+}
+
+/// More calls of one kind than one life makes on the files of the directory.
+const CALLS_MAX: u32 = 20;
+
+#[test]
+fn a_write_that_fails_breaks_no_promise() {
+    if can_strace() {
+        for fault in ["error=EIO", "retval=512"] {
+            assert!(inject_at_every_call("pwrite64", fault, &[]) > 10, "{fault}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_interrupted_is_repeated() {
+    if can_strace() {
+        assert_eq!(inject_at_every_call("pwrite64", "error=EINTR", &[]), 0);
+    }
+}
+
+#[test]
+#[ignore = "the long form, about a minute: every call with every error"]
+fn every_call_with_every_error_breaks_no_promise() {
+    if !can_strace() {
+        return;
+    }
+    let calls = [
+        "pwrite64",
+        "pread64",
+        "fsync",
+        "fdatasync",
+        "openat",
+        "rename",
+        "flock",
+        "fadvise64",
+        "mkdir",
+    ];
+    for call in calls {
+        for fault in [
+            "error=EIO",
+            "error=ENOSPC",
+            "error=EROFS",
+            "error=EINTR",
+            "retval=100",
+        ] {
+            // Only some calls move bytes; for the others a count is no answer.
+            if fault.starts_with("retval") && !call.starts_with('p') {
+                continue;
+            }
+            let failed = inject_at_every_call(call, fault, &[]);
+            eprintln!("{call} {fault}: {failed} runs ended in an error");
+        }
+    }
+}
+
+/// The first read of `O_DIRECT` is refused, so that each write is followed by an fdatasync; one fails.
+#[test]
+fn a_sync_that_fails_breaks_no_promise() {
+    if can_strace() {
+        let buffered = ["pread64:error=EINVAL:when=2".to_owned()];
+        assert!(inject_at_every_call("fdatasync", "error=ENOSPC", &buffered) > 10);
+    }
+}
+
+/// Runs `script` and then a server, as a user who may mount, in a mount namespace that ends with it.
+fn run_mounted(script: &str, directory: &Path) -> Option<Output> {
+    let unshare = ["unshare", "--mount", "--map-root-user"];
+    let allowed = Command::new(unshare[0])
+        .args(&unshare[1..])
+        .args(["mount", "-t", "tmpfs", "tmpfs"])
+        .arg(directory)
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !allowed {
+        eprintln!(
+            "SKIPPED: this user may not mount anything here; no read-only or full file system"
+        );
+        return None;
+    }
+    let mut runner = unshare.map(String::from).to_vec();
+    let script = format!("set -e; cd \"${DIRECTORY}\"; {script}; exec \"$@\"");
+    runner.extend(["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]);
+    Some(run_server(&runner, directory))
+}
+
+#[test]
+fn a_read_only_file_system_is_an_error_that_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("7");
+    drop(Store::open(&options(&directory)).unwrap());
+    let state = fs::read(directory.join("state")).unwrap();
+    let script = "mount --bind . . && mount -o remount,bind,ro \"$PWD\"";
+    if let Some(output) = run_mounted(script, &directory) {
+        let text = Told::by(&output).error.unwrap();
+        assert!(text.contains("mount the file system for writing"), "{text}");
+        assert!(text.contains(directory.to_str().unwrap()), "{text}");
+        assert_eq!(fs::read(directory.join("state")).unwrap(), state);
+    }
+}
+
+#[test]
+fn a_full_file_system_stops_a_first_start_and_no_later_raise() {
+    let home = tempfile::tempdir().unwrap();
+    let full = "mount -t tmpfs -o size=32k tmpfs \"$PWD\" && cd \"$PWD\"";
+    let fill = "dd if=/dev/zero of=fill bs=4096 2>/dev/null || true";
+    if let Some(output) = run_mounted(&format!("{full}; {fill}"), home.path()) {
+        let text = Told::by(&output).error.unwrap();
+        assert!(text.contains("make room"), "{text}");
+    }
+    // The directory is made while there is room, and used when there is none.
+    let first = "env \"$@\" >/dev/null";
+    if let Some(output) = run_mounted(&format!("{full}; {first}; {fill}"), home.path()) {
+        let told = Told::by(&output);
+        assert_eq!(told.error, None);
+        assert!(told.stopped.is_some());
+    }
+}
