@@ -57,8 +57,8 @@ fn serve(options: &Options) -> Result<Exit, String> {
     let listen = &options.listen;
     let cannot_listen = |error: io::Error| {
         format!(
-            "cannot listen on {listen}: {error}; is another server running there? --listen takes another \
-             address"
+            "cannot listen on {listen}: {error}; {}",
+            listen_advice(&error)
         )
     };
     let bound = Bound::new(listen).map_err(cannot_listen)?;
@@ -74,6 +74,18 @@ fn serve(options: &Options) -> Result<Exit, String> {
     Server::new(edge, config, trace)
         .run()
         .map_err(|error| failed("wait for events", error))
+}
+
+fn listen_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "is another server running there? --listen takes another address"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "a port below 1024 is for privileged users; --listen takes another"
+        }
+        _ => "--listen takes an address of this machine",
+    }
 }
 
 fn open_trace(target: &TraceTarget) -> Result<Trace, String> {

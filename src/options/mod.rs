@@ -89,11 +89,11 @@ impl std::error::Error for UsageError {}
 pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
     let matches = flags().parse(arguments).map_err(|fail| {
         UsageError(match fail {
-            Fail::ArgumentMissing(flag) => format!("--{flag} needs a value"),
-            Fail::UnrecognizedOption(flag) => format!("there is no flag --{flag}"),
-            Fail::OptionMissing(flag) => format!("--{flag} is required"),
-            Fail::OptionDuplicated(flag) => format!("--{flag} is given more than once"),
-            Fail::UnexpectedArgument(flag) => format!("--{flag} takes no value"),
+            Fail::ArgumentMissing(flag) => format!("{} needs a value", dashed(&flag)),
+            Fail::UnrecognizedOption(flag) => format!("there is no flag {}", dashed(&flag)),
+            Fail::OptionMissing(flag) => format!("{} is required", dashed(&flag)),
+            Fail::OptionDuplicated(flag) => format!("{} is given more than once", dashed(&flag)),
+            Fail::UnexpectedArgument(flag) => format!("{} takes no value", dashed(&flag)),
         })
     })?;
     if matches.opt_present("help") {
@@ -110,12 +110,21 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
     options(&matches).map(|options| Command::Serve(Box::new(options)))
 }
 
+/// The name of a flag as it is written.
+fn dashed(name: &str) -> String {
+    match name.chars().count() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    }
+}
+
 /// The text of `--help`.
 pub fn help() -> String {
     flags().usage(
         "Usage: ipseity [FLAGS]\n\n\
          Hands out monotonically increasing, unique 64-bit identities over TCP and keeps its counter in\n\
-         step with its peers. Ask it with ipseity-cli.",
+         step with its peers. Ask it with ipseity-cli; stop it with SIGTERM or Ctrl-C.\n\n\
+         Exit code: 0 stopped as asked, 1 it failed, 2 the command line is wrong.",
     )
 }
 
@@ -395,6 +404,7 @@ mod tests {
     fn what_is_wrong_is_said_in_one_line_that_names_the_flag() {
         for (line, says) in [
             ("--nonsense", "there is no flag --nonsense"),
+            ("-x", "there is no flag -x"),
             ("stray", "\"stray\" is not a flag"),
             ("--pid 1 --pid 2", "--pid is given more than once"),
             ("--pid", "--pid needs a value"),
