@@ -139,6 +139,26 @@ fn the_table_of_arrows_has_no_circle() {
 }
 
 #[test]
+fn the_architecture_page_shows_the_arrows() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut lines = page.lines().skip_while(|line| *line != "## Modules");
+    for (module, names) in ARROWS {
+        let names = match names {
+            [] => "nothing".to_owned(),
+            names => format!("`{}`", names.join("`, `")),
+        };
+        let begins = format!("- **`{module}`** ({names}): ");
+        assert!(
+            lines.any(|line| line.starts_with(&begins)),
+            "docs/architecture.md does not show, in the order of ARROWS, {begins:?}"
+        );
+        let next = lines.next().unwrap_or_default();
+        assert!(next.starts_with("  Invariant: "), "{module}: {next}");
+    }
+}
+
+#[test]
 fn imports_point_one_way() {
     check(broken_arrows);
 }
