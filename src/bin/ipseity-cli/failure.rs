@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use ipseity::client::ClientError;
+use ipseity::client::{ClientError, FailureCause};
 
 /// Why a command ended before its end.
 #[derive(Debug)]
@@ -55,10 +55,16 @@ impl From<ClientError> for Failure {
 /// The error and what can be done about it, in one line.
 pub fn advice(error: &ClientError) -> String {
     match error {
-        ClientError::Unavailable(_) => {
+        // One that refuses is running, and says itself what to do.
+        ClientError::Unavailable(failures)
+            if failures
+                .iter()
+                .any(|failure| !matches!(failure.cause, FailureCause::Refused(_))) =>
+        {
             format!("{error} (is ipseity running there? --server names another)")
         }
-        ClientError::Refused { .. }
+        ClientError::Unavailable(_)
+        | ClientError::Refused { .. }
         | ClientError::Violation { .. }
         | ClientError::NoServers
         | ClientError::Address(_) => error.to_string(),
@@ -83,5 +89,31 @@ pub fn report(failure: Failure) -> ExitCode {
             complain(&text);
             ExitCode::from(2)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipseity::{
+        client::ServerFailure,
+        wire::{ErrorCode, ErrorReply},
+    };
+
+    use super::*;
+
+    #[test]
+    fn nobody_asks_whether_a_server_runs_that_has_answered() {
+        let unavailable = |cause| {
+            let server = "127.0.0.1:3264".parse().unwrap();
+            advice(&ClientError::Unavailable(vec![ServerFailure {
+                server,
+                cause,
+            }]))
+        };
+        let silent = unavailable(FailureCause::NoAddress);
+        assert!(silent.contains("is ipseity running there?"), "{silent}");
+        let full = ErrorReply::new(ErrorCode::TooManyConnections, "it is full");
+        let full = unavailable(FailureCause::Refused(full));
+        assert!(!full.contains("is ipseity running there?"), "{full}");
     }
 }
