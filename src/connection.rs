@@ -97,7 +97,8 @@ pub struct Connection<S> {
     pub(crate) read_closed: bool,
     /// More can be read, or decoded, than was: to be taken up again when the gate opens.
     pub(crate) paused: bool,
-    /// A request with a large reply is in flight: nothing more is decoded before it is answered.
+    /// A request is in flight whose reply is large or may end the connection: nothing more is decoded before
+    /// it is answered.
     pub(crate) heavy: bool,
     /// Stands in the list of those to be flushed.
     pub(crate) dirty: bool,

@@ -225,6 +225,8 @@ fn decode<S: Socket>(
                         c.is_promoted = true;
                         *promoted += 1;
                     }
+                    // It may be refused, and then nothing behind it is to be looked at.
+                    c.heavy = true;
                     Event::SyncRequest { from, sync }
                 }
                 (_, Origin::Accepted) if c.state == ConnectionState::Reserve => {
@@ -232,11 +234,9 @@ fn decode<S: Socket>(
                     return Decoded::Broken(WireError::TooManyConnections { connections_max });
                 }
                 (Message::StatusRequest, Origin::Accepted) => {
+                    // Its reply may be large.
                     c.heavy = true;
-                    c.owed += 1;
-                    *in_flight += 1;
-                    mailbox.dispatch(Entry::Event(Event::StatusRequest { from }));
-                    return Decoded::Gate;
+                    Event::StatusRequest { from }
                 }
                 (Message::SyncReply(sync), Origin::Dialed(from)) => {
                     mailbox.dispatch(Entry::Event(Event::SyncReply { from, sync }));
@@ -254,6 +254,9 @@ fn decode<S: Socket>(
         c.owed += 1;
         *in_flight += 1;
         mailbox.dispatch(Entry::Event(event));
+        if c.heavy {
+            break;
+        }
     }
     Decoded::Gate
 }
