@@ -229,7 +229,10 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Open if !self.paused && !self.input().is_empty() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
-            ConnectionState::Open if self.owed == 0 && !self.is_link => {
+            // Peers have a silence of their own: they speak as often as the sync interval says.
+            ConnectionState::Open
+                if self.owed == 0 && self.origin == Origin::Accepted && !self.is_link =>
+            {
                 (idle_timeout?, Overdue::Idle)
             }
             ConnectionState::Open | ConnectionState::Draining => return None,
