@@ -278,7 +278,8 @@ impl<E: Edge> Server<E> {
             match self.edge.accept() {
                 Ok((socket, address)) => {
                     debug!("connection from {address}");
-                    self.transport.admit(&mut self.edge, socket, self.now);
+                    self.transport
+                        .admit(&mut self.edge, socket, self.now, &mut self.mailbox);
                     if self.transport.has_idle_timeout() {
                         self.set_sweep();
                     }
