@@ -170,14 +170,14 @@ impl<S: Socket> Transport<S> {
             let space = &mut self.decoder.space()[..READ_BYTES_MAX];
             match socket.read(space) {
                 Ok(0) => return self.close(id, CloseReason::Told),
-                Ok(bytes) if bytes == READ_BYTES_MAX => {
+                Ok(_) => {
+                    // There may be more, and always more; others have their turn first.
                     mailbox.dispatch(Entry::Ready {
                         connection: id,
                         readiness: Readiness::READABLE,
                     });
                     return;
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close(id, CloseReason::Told),
