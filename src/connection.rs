@@ -97,6 +97,8 @@ pub struct Connection<S> {
     pub(crate) read_closed: bool,
     /// More can be read, or decoded, than was: to be taken up again when the gate opens.
     pub(crate) paused: bool,
+    /// Paused because too many frames of all connections are in flight, and in line for when they are fewer.
+    pub(crate) stalled: bool,
     /// A request is in flight whose reply is large or may end the connection: nothing more is decoded before
     /// it is answered.
     pub(crate) heavy: bool,
@@ -129,6 +131,7 @@ impl<S: Socket> Connection<S> {
             close_hint: false,
             read_closed: false,
             paused: false,
+            stalled: false,
             heavy: false,
             dirty: false,
             is_link: false,

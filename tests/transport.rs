@@ -15,7 +15,7 @@ use ipseity::{
     actor::{ConnectionId, Event, PeerId},
     edge::{Edge, Socket},
     identity::Sequence,
-    limits::SWEEP_INTERVAL,
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, SWEEP_INTERVAL},
     mailbox::{Entry, Mailbox, Readiness},
     time::Instant,
     transport::{Transport, TransportLimits},
@@ -252,4 +252,52 @@ fn a_client_that_was_told_and_sends_on_does_not_keep_the_others_waiting() {
     assert!(scene.is_told_to_read());
     scene.on_ready();
     assert!(scene.is_open());
+}
+
+#[test]
+fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
+    const CROWD: usize = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
+    let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
+    let mut transport = Transport::new(TransportLimits {
+        connections_max: CROWD + 1,
+        pending_bytes_max: 1 << 20,
+        idle_timeout: None,
+    });
+    let (mut world, mut mailbox) = (World::default(), Mailbox::new());
+    let now = Instant::START;
+    for _ in 0..CROWD + 1 {
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        wire.borrow_mut().reads.push_back(Found::Bytes(many));
+        transport.admit(&mut world, Fake(wire), now, &mut mailbox);
+    }
+    // All but the last fill the server up, and each has as much again to ask.
+    for id in &world.registered {
+        transport.on_ready(*id, Readiness::READABLE, now, &mut mailbox);
+    }
+    let (first, last) = (world.registered[0], world.registered[CROWD]);
+    assert_eq!(transport.in_flight(), FRAMES_IN_FLIGHT_MAX);
+    // One after the other is answered. The first is the quickest to ask again.
+    let answer_one = |transport: &mut Transport<Fake>, mailbox: &mut Mailbox| {
+        for _ in 0..FRAMES_PER_CONNECTION_MAX {
+            let Some(Entry::Event(Event::IdentityRequest { from, .. })) = mailbox.take() else {
+                panic!("a request was in line");
+            };
+            transport.reply(from, &Message::IdentityReply { first: 1, count: 1 });
+        }
+        transport.flush(now, mailbox);
+    };
+    for answered in 1..CROWD / 2 {
+        answer_one(&mut transport, &mut mailbox);
+        transport.on_ready(first, Readiness::READABLE, now, &mut mailbox);
+        let left = FRAMES_IN_FLIGHT_MAX - answered * FRAMES_PER_CONNECTION_MAX;
+        assert_eq!(transport.in_flight(), left, "it has passed the last one");
+    }
+    answer_one(&mut transport, &mut mailbox);
+    let mut ready = std::iter::from_fn(|| mailbox.take()).filter_map(|entry| match entry {
+        Entry::Ready { connection, .. } => Some(connection),
+        _ => None,
+    });
+    let ahead = ready.position(|id| id == last);
+    let behind = ready.position(|id| id == first);
+    assert!(ahead.is_some() && behind.is_some(), "{ahead:?} {behind:?}");
 }

@@ -90,7 +90,8 @@ pub struct Transport<S> {
     /// Frames decoded and not answered, of all connections.
     in_flight: usize,
     dirty: Vec<ConnectionId>,
-    /// Paused because of `in_flight`.
+    /// Paused because of `in_flight`, in the order in which they came: while anybody stands here, whoever wants
+    /// to decode stands behind.
     stalled: Vec<ConnectionId>,
     reapable: Vec<ConnectionId>,
     closures: Vec<Closure>,

@@ -41,9 +41,17 @@ impl<S: Socket> Transport<S> {
         let Some(c) = get_mut(connections, id) else {
             return;
         };
+        if c.paused {
+            // The flush takes it up again.
+            return;
+        }
         if !c.has_room(limits.pending_bytes_max) {
             // Its replies are flushed later, and the flush takes it up again.
             c.paused = true;
+            return;
+        }
+        if !stalled.is_empty() || *in_flight >= FRAMES_IN_FLIGHT_MAX {
+            stall(c, stalled);
             return;
         }
         let begun = !c.input().is_empty();
@@ -100,10 +108,10 @@ impl<S: Socket> Transport<S> {
         match decoded {
             Decoded::Broken(error) => self.broken(id, error, mailbox),
             Decoded::Gate => {
-                c.paused = true;
                 if *in_flight >= FRAMES_IN_FLIGHT_MAX {
-                    stalled.push(id);
+                    stall(c, stalled);
                 } else {
+                    c.paused = true;
                     // The gate may have closed with nothing in flight, over replies that wait.
                     mark_dirty(c, &mut self.dirty);
                 }
@@ -184,6 +192,14 @@ impl<S: Socket> Transport<S> {
             }
         }
     }
+}
+
+/// Puts a connection into the line of those that wait until fewer frames are in flight. Nobody passes them:
+/// room that is free for a moment would else go to those that are quickest, again and again.
+fn stall<S: Socket>(c: &mut Connection<S>, stalled: &mut Vec<ConnectionId>) {
+    c.paused = true;
+    c.stalled = true;
+    stalled.push(c.id);
 }
 
 /// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.

@@ -23,6 +23,7 @@ impl<S: Socket> Transport<S> {
         if !self.stalled.is_empty() && self.in_flight <= FRAMES_IN_FLIGHT_MAX / 2 {
             for id in std::mem::take(&mut self.stalled) {
                 if let Some(c) = get_mut(&mut self.connections, id) {
+                    c.stalled = false;
                     resume(c, &self.limits, mailbox);
                 }
             }
@@ -92,7 +93,7 @@ impl<S: Socket> Transport<S> {
 
 /// Takes a paused connection up again when there is room.
 fn resume<S: Socket>(c: &mut Connection<S>, limits: &TransportLimits, mailbox: &mut Mailbox) {
-    if c.paused && c.has_room(limits.pending_bytes_max) {
+    if c.paused && !c.stalled && c.has_room(limits.pending_bytes_max) {
         c.paused = false;
         mailbox.dispatch(Entry::Ready {
             connection: c.id,
