@@ -302,6 +302,14 @@ impl<S: Socket> Transport<S> {
         }
     }
 
+    /// Reads nothing more from anybody.
+    pub fn drain_all(&mut self) {
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(_, c)| c.id).collect();
+        for id in ids {
+            self.drain(id);
+        }
+    }
+
     /// Notes that the actor knows this connection as a link to a peer, so that its closure will say so.
     /// Returns false when it is closed already, and the closure has been told of.
     pub fn set_link(&mut self, id: ConnectionId) -> bool {
