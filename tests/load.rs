@@ -461,6 +461,71 @@ fn a_greedy_connection_does_not_starve_another() {
 }
 
 #[test]
+fn many_greedy_connections_starve_neither_each_other_nor_a_modest_one() {
+    const GREEDY: usize = 50;
+    let mut server = start(&[]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut greedy = Vec::new();
+    for _ in 0..GREEDY {
+        let stream = connect(&server);
+        stream.set_nonblocking(true).unwrap();
+        greedy.push(stream);
+    }
+    let working = {
+        let stop = Arc::clone(&stop);
+        thread::spawn(move || {
+            let many = ONE.repeat(20_000);
+            let mut buffer = vec![0; 256 * 1024];
+            let mut sent = vec![0; GREEDY];
+            let mut replies = vec![0; GREEDY];
+            let mut joined = 0;
+            while !stop.load(Ordering::Relaxed) {
+                // One after the other joins in, so that their turns do not fall together.
+                joined = GREEDY.min(joined + 1);
+                for (place, stream) in greedy[..joined].iter_mut().enumerate() {
+                    // Where the last write was cut off, the next one goes on.
+                    while let Ok(count) = stream.write(&many[sent[place] % 3..]) {
+                        sent[place] += count;
+                    }
+                    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                        replies[place] += count / 15;
+                    }
+                }
+            }
+            replies
+        })
+    };
+    server.wait_for_status("the greedy ones are at it", |status| {
+        status.counters.identity_requests > 200_000
+    });
+    let mut modest = server.connect();
+    let mut firsts = Vec::new();
+    for _ in 0..30 {
+        modest.send(&Message::IdentityRequest { count: 1, after: 0 });
+        match modest.receive() {
+            Message::IdentityReply { first, .. } => firsts.push(first >> 10),
+            reply => panic!("{reply:?}"),
+        }
+    }
+    // And it hears that it is to stop.
+    assert_eq!(server.stop(), 0);
+    let log = server.log();
+    assert!(
+        !log.contains("do not read"),
+        "they read as fast as they can: {log}"
+    );
+    stop.store(true, Ordering::Relaxed);
+    let replies: Vec<usize> = working.join().unwrap();
+    let mut between: Vec<u64> = firsts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    between.sort_unstable();
+    println!("{replies:?}, {between:?}");
+    // Once round is 50 times 1024.
+    assert!(between[between.len() / 4] < 200_000, "{between:?}");
+    let (least, most) = (replies.iter().min().unwrap(), replies.iter().max().unwrap());
+    assert!(least * 20 > *most, "{replies:?}");
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_few_writes() {
     const TEST: &str = "pipelined_requests_are_answered_in_few_writes";
     let server = start(&[]);
