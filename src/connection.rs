@@ -97,7 +97,10 @@ pub struct Connection<S> {
     pub(crate) read_closed: bool,
     /// More can be read, or decoded, than was: to be taken up again when the gate opens.
     pub(crate) paused: bool,
-    /// A request with a large reply is in flight: nothing more is decoded before it is answered.
+    /// Paused because too many frames of all connections are in flight, and in line for when they are fewer.
+    pub(crate) stalled: bool,
+    /// A request is in flight whose reply is large or may end the connection: nothing more is decoded before
+    /// it is answered.
     pub(crate) heavy: bool,
     /// Stands in the list of those to be flushed.
     pub(crate) dirty: bool,
@@ -128,6 +131,7 @@ impl<S: Socket> Connection<S> {
             close_hint: false,
             read_closed: false,
             paused: false,
+            stalled: false,
             heavy: false,
             dirty: false,
             is_link: false,
@@ -200,8 +204,10 @@ impl<S: Socket> Connection<S> {
             }
         }
         let progress = buffers.written > before;
-        if buffers.written == buffers.output.len() {
-            buffers.output.clear();
+        // What has left makes room as soon as it is half of all: a client that is always behind with reading
+        // would else make the buffer grow for ever, and moving less than has left costs next to nothing.
+        if buffers.written >= buffers.output.len() / 2 {
+            buffers.output.drain(..buffers.written);
             buffers.written = 0;
         }
         Ok(progress)
@@ -226,7 +232,10 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Open if !self.paused && !self.input().is_empty() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
-            ConnectionState::Open if self.owed == 0 && !self.is_link => {
+            // Peers have a silence of their own: they speak as often as the sync interval says.
+            ConnectionState::Open
+                if self.owed == 0 && self.origin == Origin::Accepted && !self.is_link =>
+            {
                 (idle_timeout?, Overdue::Idle)
             }
             ConnectionState::Open | ConnectionState::Draining => return None,

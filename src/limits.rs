@@ -71,12 +71,12 @@ pub const ENTRY_BYTES_MAX: usize = 16;
 /// As many readiness events as one poll may bring.
 pub const POLL_EVENTS_MAX: usize = 1024;
 
-/// While so many entries wait, the loop handles them instead of polling for more.
-pub const MAILBOX_POLL_MAX: usize = 4096;
-
 /// Entries handled in one turn before replies are flushed: enough that replies of a batch share one write,
 /// few enough that the first of them does not wait for long.
 pub const TURN_ENTRIES_MAX: usize = 8192;
+
+// Every turn polls, however many entries wait: a turn takes out more than its poll may have brought.
+const _: () = assert!(POLL_EVENTS_MAX < TURN_ENTRIES_MAX);
 
 /// Frames of all connections that are decoded and not answered yet. They stand in the mailbox or wait for
 /// the disk; beyond this number no frame is decoded, and TCP makes the clients wait.

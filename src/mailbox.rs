@@ -127,9 +127,9 @@ impl Readiness {
 
 /// The one `VecDeque`.
 ///
-/// Its length is bounded by those who dispatch: the server polls only while fewer than
-/// [`MAILBOX_POLL_MAX`](crate::limits::MAILBOX_POLL_MAX) entries wait, one poll brings at most
-/// [`POLL_EVENTS_MAX`](crate::limits::POLL_EVENTS_MAX), and the transport decodes no frame while
+/// Its length is bounded by those who dispatch: one poll brings at most
+/// [`POLL_EVENTS_MAX`](crate::limits::POLL_EVENTS_MAX), a turn takes out up to
+/// [`TURN_ENTRIES_MAX`](crate::limits::TURN_ENTRIES_MAX), and the transport decodes no frame while
 /// [`FRAMES_IN_FLIGHT_MAX`](crate::limits::FRAMES_IN_FLIGHT_MAX) wait for their answer.
 #[derive(Debug, Default)]
 pub struct Mailbox {

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 mod goldens;
+mod page;
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use goldens::{error_reply, malformed, malformed_too, messages, unfinished};
 use ipseity::wire::{ErrorCode, ErrorReply, FrameDecoder, Kind, Message, Receiver, encode};
@@ -135,25 +136,20 @@ fn the_protocol_page_lists_every_kind_and_every_error_code() {
 }
 
 fn protocol_page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.md");
-    std::fs::read_to_string(path).expect("docs/protocol.md")
+    page::read("docs/protocol.md")
 }
 
 /// The fenced blocks whose info string is `frame NAME`: their names and their bytes. On each line stand
 /// bytes in hexadecimal, then `#` and what they mean.
 fn frames_shown(page: &str) -> Vec<(String, Vec<u8>)> {
-    let mut frames = Vec::new();
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        let Some(name) = line.strip_prefix("```frame ") else {
-            continue;
-        };
-        let digits: String = lines
-            .by_ref()
-            .take_while(|line| *line != "```")
+    let shown = |block: page::Block| {
+        let digits: String = block
+            .text
+            .lines()
             .map(|line| line.split('#').next().unwrap_or_default())
             .collect();
-        frames.push((name.to_owned(), goldens::hex(&digits)));
-    }
-    frames
+        let name = block.info.strip_prefix("frame ").unwrap().to_owned();
+        (name, goldens::hex(&digits))
+    };
+    page::blocks(page, "frame").into_iter().map(shown).collect()
 }

@@ -11,6 +11,7 @@ use crate::{
     peers::Dial,
     timer::Timer,
     transport::Closure,
+    wire::{ErrorCode, ErrorReply},
 };
 
 impl<E: Edge> Server<E> {
@@ -118,10 +119,11 @@ impl<E: Edge> Server<E> {
                 self.dial_next(peer, Some(reason));
             }
             Dial::Connected(connection) if connection == closure.connection => {
-                let refused = matches!(
-                    closure.reason,
-                    CloseReason::HungUp(HangUp::Refused(_) | HangUp::RefusedBy(_))
-                );
+                let refused = match &closure.reason {
+                    CloseReason::HungUp(HangUp::Refused(_)) => true,
+                    CloseReason::HungUp(HangUp::RefusedBy(error)) => !may_pass(error),
+                    _ => false,
+                };
                 let random = self.edge.random();
                 self.peers.failed(peer, refused, self.now, random);
                 self.arm_dial();
@@ -148,4 +150,12 @@ impl<E: Edge> Server<E> {
             Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => {}
         }
     }
+}
+
+/// Whether what a peer answered may pass without an operator.
+fn may_pass(error: &ErrorReply) -> bool {
+    matches!(
+        ErrorCode::from_u16(error.code),
+        Some(ErrorCode::TooManyConnections | ErrorCode::Incomplete)
+    )
 }

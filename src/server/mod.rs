@@ -28,9 +28,7 @@ use crate::{
     actor::{Actor, ActorConfig, Effect, Event, Link},
     connection::CloseReason,
     edge::Edge,
-    limits::{
-        ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, MAILBOX_POLL_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
-    },
+    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
     mailbox::{Entry, Mailbox},
     peers::Peers,
     time::Instant,
@@ -150,13 +148,15 @@ impl<E: Edge> Server<E> {
         Ok(self.exit)
     }
 
-    /// Waits for something to happen, unless something waits to be handled.
+    /// Waits for something to happen. While something waits to be handled it only looks, but it does look:
+    /// clients that pipeline without end keep the mailbox full, and others come in, and signals.
     fn poll(&mut self) -> io::Result<()> {
-        if self.mailbox.is_empty() {
-            self.edge.poll(self.timers.next(), &mut self.mailbox)?;
-        } else if self.mailbox.len() < MAILBOX_POLL_MAX {
-            self.edge.poll(Some(self.now), &mut self.mailbox)?;
-        }
+        let deadline = if self.mailbox.is_empty() {
+            self.timers.next()
+        } else {
+            Some(self.now)
+        };
+        self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
         Ok(())
     }
@@ -278,7 +278,8 @@ impl<E: Edge> Server<E> {
             match self.edge.accept() {
                 Ok((socket, address)) => {
                     debug!("connection from {address}");
-                    self.transport.admit(&mut self.edge, socket, self.now);
+                    self.transport
+                        .admit(&mut self.edge, socket, self.now, &mut self.mailbox);
                     if self.transport.has_idle_timeout() {
                         self.set_sweep();
                     }

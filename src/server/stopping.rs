@@ -68,6 +68,8 @@ impl<E: Edge> Server<E> {
     pub(super) fn on_stop_persisted(&mut self, durable: bool) {
         if durable {
             self.stopping = Stopping::Flushing;
+            // Clients that go on asking would else never be done.
+            self.transport.drain_all();
         } else {
             self.exit = Some(Exit::StorageFailed);
         }

@@ -3,9 +3,11 @@
 
 use super::{Transport, count_error, get_mut};
 use crate::{
+    actor::ConnectionId,
     connection::{CloseReason, ConnectionState, Origin},
     edge::{Edge, Socket},
     limits::RESERVE_CONNECTIONS_MAX,
+    mailbox::Mailbox,
     time::Instant,
     wire::{Message, WireError},
 };
@@ -13,12 +15,18 @@ use crate::{
 impl<S: Socket> Transport<S> {
     /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer
     /// may stay.
-    pub fn admit<E: Edge<Socket = S>>(&mut self, edge: &mut E, socket: S, now: Instant) {
+    pub fn admit<E: Edge<Socket = S>>(
+        &mut self,
+        edge: &mut E,
+        socket: S,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
         self.accepted_total += 1;
         let state = if self.accepted_open < self.limits.connections_max {
             ConnectionState::Open
         } else {
-            self.make_room();
+            self.make_room(now, mailbox);
             self.sweep_wanted = true;
             ConnectionState::Reserve
         };
@@ -32,39 +40,52 @@ impl<S: Socket> Transport<S> {
 
     /// Makes sure that the reserve has a place: the oldest in it is told that there are too many, at once,
     /// and closed.
-    fn make_room(&mut self) {
+    fn make_room(&mut self, now: Instant, mailbox: &mut Mailbox) {
         while self.reserve.len() >= RESERVE_CONNECTIONS_MAX {
             let Some(oldest) = self.reserve.pop_front() else {
                 return;
             };
-            let error = self.too_many().reply();
-            let Self {
-                connections,
-                pool,
-                errors,
-                decoder,
-                ..
-            } = self;
-            // Those that moved on need no room: peers stay, the others are gone.
-            let Some(c) = get_mut(connections, oldest) else {
-                continue;
-            };
-            if matches!(c.state, ConnectionState::Open | ConnectionState::Closed) {
-                continue;
+            // It may have spoken, and its readiness stands behind the flood: a peer gets in even so. And what
+            // a client has sent must be taken from the kernel, or closing would reset the connection and the
+            // reply might never be seen.
+            if self
+                .get(oldest)
+                .is_some_and(|c| c.state == ConnectionState::Reserve)
+            {
+                self.read(oldest, now, mailbox);
             }
-            if c.state == ConnectionState::Reserve {
-                count_error(errors, &error);
-                c.queue(&Message::ErrorReply(Box::new(error)), pool);
-                // What has been sent here is taken from the kernel, or closing would reset the connection
-                // and the reply might never be seen. Errors change nothing: it is closed in any case.
-                if let Some(socket) = &mut c.socket {
-                    decoder.restore(&[]);
-                    let _ = socket.read(decoder.space());
-                }
-                let _ = c.flush();
-            }
-            self.close(oldest, CloseReason::Told);
+            self.turn_away(oldest);
         }
+    }
+
+    /// Tells a connection of the reserve that there are too many, if it has not been told, and closes it.
+    fn turn_away(&mut self, id: ConnectionId) {
+        let error = self.too_many().reply();
+        let Self {
+            connections,
+            pool,
+            errors,
+            ..
+        } = self;
+        let Some(c) = get_mut(connections, id) else {
+            return;
+        };
+        // Peers stay: they are counted elsewhere.
+        if c.is_promoted || c.state == ConnectionState::Closed {
+            return;
+        }
+        if c.state == ConnectionState::Reserve || c.owed > 0 {
+            if c.owed == 0 {
+                // What it is owed is this very error, which stands in the mailbox and is counted there.
+                count_error(errors, &error);
+            }
+            c.queue(&Message::ErrorReply(Box::new(error)), pool);
+        }
+        // A failure changes nothing: it is closed in any case.
+        let _ = c.flush();
+        // Its descriptor is needed for the next one, and not only at the end of the turn.
+        c.socket = None;
+        self.close(id, CloseReason::Told);
     }
 
     pub(super) fn too_many(&self) -> WireError {

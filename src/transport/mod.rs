@@ -90,7 +90,8 @@ pub struct Transport<S> {
     /// Frames decoded and not answered, of all connections.
     in_flight: usize,
     dirty: Vec<ConnectionId>,
-    /// Paused because of `in_flight`.
+    /// Paused because of `in_flight`, in the order in which they came: while anybody stands here, whoever wants
+    /// to decode stands behind.
     stalled: Vec<ConnectionId>,
     reapable: Vec<ConnectionId>,
     closures: Vec<Closure>,
@@ -298,6 +299,14 @@ impl<S: Socket> Transport<S> {
             c.state = ConnectionState::Draining;
             c.keep_input(&[], &mut self.pool);
             mark_dirty(c, &mut self.dirty);
+        }
+    }
+
+    /// Reads nothing more from anybody.
+    pub fn drain_all(&mut self) {
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|(_, c)| c.id).collect();
+        for id in ids {
+            self.drain(id);
         }
     }
 

@@ -41,9 +41,17 @@ impl<S: Socket> Transport<S> {
         let Some(c) = get_mut(connections, id) else {
             return;
         };
+        if c.paused {
+            // The flush takes it up again.
+            return;
+        }
         if !c.has_room(limits.pending_bytes_max) {
             // Its replies are flushed later, and the flush takes it up again.
             c.paused = true;
+            return;
+        }
+        if !stalled.is_empty() || *in_flight >= FRAMES_IN_FLIGHT_MAX {
+            stall(c, stalled);
             return;
         }
         let begun = !c.input().is_empty();
@@ -100,10 +108,10 @@ impl<S: Socket> Transport<S> {
         match decoded {
             Decoded::Broken(error) => self.broken(id, error, mailbox),
             Decoded::Gate => {
-                c.paused = true;
                 if *in_flight >= FRAMES_IN_FLIGHT_MAX {
-                    stalled.push(id);
+                    stall(c, stalled);
                 } else {
+                    c.paused = true;
                     // The gate may have closed with nothing in flight, over replies that wait.
                     mark_dirty(c, &mut self.dirty);
                 }
@@ -170,20 +178,28 @@ impl<S: Socket> Transport<S> {
             let space = &mut self.decoder.space()[..READ_BYTES_MAX];
             match socket.read(space) {
                 Ok(0) => return self.close(id, CloseReason::Told),
-                Ok(bytes) if bytes == READ_BYTES_MAX => {
+                Ok(_) => {
+                    // There may be more, and always more; others have their turn first.
                     mailbox.dispatch(Entry::Ready {
                         connection: id,
                         readiness: Readiness::READABLE,
                     });
                     return;
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close(id, CloseReason::Told),
             }
         }
     }
+}
+
+/// Puts a connection into the line of those that wait until fewer frames are in flight. Nobody passes them:
+/// room that is free for a moment would else go to those that are quickest, again and again.
+fn stall<S: Socket>(c: &mut Connection<S>, stalled: &mut Vec<ConnectionId>) {
+    c.paused = true;
+    c.stalled = true;
+    stalled.push(c.id);
 }
 
 /// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
@@ -225,6 +241,8 @@ fn decode<S: Socket>(
                         c.is_promoted = true;
                         *promoted += 1;
                     }
+                    // It may be refused, and then nothing behind it is to be looked at.
+                    c.heavy = true;
                     Event::SyncRequest { from, sync }
                 }
                 (_, Origin::Accepted) if c.state == ConnectionState::Reserve => {
@@ -232,11 +250,9 @@ fn decode<S: Socket>(
                     return Decoded::Broken(WireError::TooManyConnections { connections_max });
                 }
                 (Message::StatusRequest, Origin::Accepted) => {
+                    // Its reply may be large.
                     c.heavy = true;
-                    c.owed += 1;
-                    *in_flight += 1;
-                    mailbox.dispatch(Entry::Event(Event::StatusRequest { from }));
-                    return Decoded::Gate;
+                    Event::StatusRequest { from }
                 }
                 (Message::SyncReply(sync), Origin::Dialed(from)) => {
                     mailbox.dispatch(Entry::Event(Event::SyncReply { from, sync }));
@@ -254,6 +270,9 @@ fn decode<S: Socket>(
         c.owed += 1;
         *in_flight += 1;
         mailbox.dispatch(Entry::Event(event));
+        if c.heavy {
+            break;
+        }
     }
     Decoded::Gate
 }

@@ -32,7 +32,8 @@ impl<S: Socket> Transport<S> {
             match c.deadline(self.limits.idle_timeout) {
                 Some((deadline, what)) if deadline <= now => overdue.push((c.id, what)),
                 Some(_) => waiting = true,
-                None => {}
+                // A client that is being served may be idle the next time.
+                None => waiting |= self.limits.idle_timeout.is_some(),
             }
         }
         for (id, what) in overdue {

@@ -23,6 +23,7 @@ impl<S: Socket> Transport<S> {
         if !self.stalled.is_empty() && self.in_flight <= FRAMES_IN_FLIGHT_MAX / 2 {
             for id in std::mem::take(&mut self.stalled) {
                 if let Some(c) = get_mut(&mut self.connections, id) {
+                    c.stalled = false;
                     resume(c, &self.limits, mailbox);
                 }
             }
@@ -54,14 +55,14 @@ impl<S: Socket> Transport<S> {
         if c.pending_bytes() > 0 {
             self.sweep_wanted = true;
         } else if c.state == ConnectionState::Draining && c.owed == 0 {
-            return self.finish(id, now);
+            return self.finish(id, now, mailbox);
         }
         resume(c, limits, mailbox);
         c.release_buffers(pool);
     }
 
     /// Everything was answered and has left: closes the connection, gently.
-    fn finish(&mut self, id: ConnectionId, now: Instant) {
+    fn finish(&mut self, id: ConnectionId, now: Instant, mailbox: &mut Mailbox) {
         let Some(c) = get_mut(&mut self.connections, id) else {
             return;
         };
@@ -75,6 +76,11 @@ impl<S: Socket> Transport<S> {
             return self.close(id, CloseReason::Io(error));
         }
         c.release_buffers(&mut self.pool);
+        // What came while nothing was read, the end perhaps, has been told of already.
+        mailbox.dispatch(Entry::Ready {
+            connection: id,
+            readiness: Readiness::READABLE,
+        });
     }
 
     /// Whether every reply has left.
@@ -87,7 +93,7 @@ impl<S: Socket> Transport<S> {
 
 /// Takes a paused connection up again when there is room.
 fn resume<S: Socket>(c: &mut Connection<S>, limits: &TransportLimits, mailbox: &mut Mailbox) {
-    if c.paused && c.has_room(limits.pending_bytes_max) {
+    if c.paused && !c.stalled && c.has_room(limits.pending_bytes_max) {
         c.paused = false;
         mailbox.dispatch(Entry::Ready {
             connection: c.id,

@@ -63,12 +63,26 @@ impl Server {
 
     /// The same, or what it wrote before it exited.
     pub fn try_start(listen: &[&str], flags: &[&str]) -> Result<Server, String> {
+        Server::launch(Command::new(env!("CARGO_BIN_EXE_ipseity")), listen, flags)
+    }
+
+    /// A server on a free port that may have no more than so many file descriptors.
+    pub fn start_with_descriptors(limit: usize, flags: &[&str]) -> Server {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_ipseity"));
+        Server::launch(command, &["--listen", "127.0.0.1:0"], flags)
+            .unwrap_or_else(|log| panic!("it did not start:\n{log}"))
+    }
+
+    fn launch(mut command: Command, listen: &[&str], flags: &[&str]) -> Result<Server, String> {
         let arguments: Vec<String> = listen
             .iter()
             .chain(flags)
             .map(|&flag| flag.to_owned())
             .collect();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+        let mut child = command
             .args(&arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -330,8 +344,13 @@ impl Connection {
 
     /// Receives one message, or `None` at the end of the connection.
     pub fn try_receive(&mut self) -> Option<Message> {
+        self.try_receive_as(Receiver::Client)
+    }
+
+    /// The same, as a peer or as a client.
+    pub fn try_receive_as(&mut self, receiver: Receiver) -> Option<Message> {
         loop {
-            if let Some(message) = self.decoder.next(Receiver::Client).unwrap() {
+            if let Some(message) = self.decoder.next(receiver).unwrap() {
                 return Some(message);
             }
             match self.stream.read(self.decoder.space()) {
