@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    actor::{ConnectionId, PeerId},
+    actor::{ConnectionId, PeerId, Remembered},
     identity::Sequence,
     mailbox::Mailbox,
     time::Instant,
@@ -92,6 +92,12 @@ pub trait Edge {
     /// Begins to make the exact sequence of a clean stop durable. `Entry::StopPersisted` is dispatched when
     /// it is done.
     fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox);
+
+    /// Begins to make what is remembered of the peers durable. Should it fail, the edge tells people.
+    fn persist_members(&mut self, members: Vec<Remembered>);
+
+    /// Begins to make it durable that a peer objected to this server. Should it fail, the edge tells people.
+    fn persist_objection(&mut self, sequence: Sequence);
 
     /// How the disk does. The ceiling in it is the caller's to fill.
     fn storage(&self) -> StorageStatus;

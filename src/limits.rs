@@ -197,6 +197,10 @@ pub const LOOKUPS_MAX: usize = 16;
 
 // Stopping.
 
+/// A second signal within this time is the same request told twice, as by `timeout` and some supervisors,
+/// which tell the process and then its group. A later one means that the server is to exit at once.
+pub const STOP_REPEAT: Duration = Duration::from_millis(200);
+
 /// How long a stop may go on answering what had arrived before it.
 pub const STOP_DRAIN: Duration = Duration::from_secs(2);
 
@@ -266,3 +270,37 @@ pub const PENDING_BYTES_LIMIT_MAX: usize = 1 << 30;
 
 /// The longest `--idle-timeout`.
 pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+// The guard of a cluster.
+
+/// Processes remembered of one pid: the one that runs, the one before it, and two more for those who should
+/// not be there. The one that was heard of longest ago makes room.
+pub const LIVES_PER_PID_MAX: usize = 4;
+
+/// How often the sequences of peers are written to the disk. Who they are is written at once.
+pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How much `after` may absorb at once, unless `--after-burst` says otherwise: 2^32 is 7 minutes at ten
+/// million a second, more than servers that synchronize are ever apart.
+pub const AFTER_BURST_DEFAULT: u64 = 1 << 32;
+
+/// How much peers may raise the sequence at once, unless `--peer-burst` says otherwise: as much as
+/// `--max-advance` allows, so that a new server can catch up.
+pub const PEER_BURST_DEFAULT: u64 = 1 << 40;
+
+/// How much fills in of both in each second, unless `--advance-rate` says otherwise. Ten million a second is
+/// more than a cluster hands out, and sustained abuse needs 28 years for the 2^53 sequences.
+pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
+
+/// How often people are told that clients' advances are refused.
+pub const ADVANCE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a first start waits for its peers, unless `--join-timeout` says otherwise: long enough for a
+/// lookup and a few attempts to dial.
+pub const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+
+/// The longest `--join-timeout`.
+pub const JOIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+/// Parts of the sequence, in percent, at which people are warned that it comes to its end.
+pub const EXHAUSTION_WARNINGS_PERCENT: [u64; 3] = [50, 75, 90];

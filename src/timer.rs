@@ -20,16 +20,19 @@ pub enum Timer {
     Accept,
     /// A stop has taken long enough.
     Stop,
+    /// The peers have been asked for long enough.
+    Join,
 }
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 5] = [
+    pub const ALL: [Timer; 6] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
         Timer::Accept,
         Timer::Stop,
+        Timer::Join,
     ];
 
     /// The name in traces.
@@ -40,6 +43,7 @@ impl Timer {
             Timer::Sweep => "sweepTimeout",
             Timer::Accept => "acceptTimeout",
             Timer::Stop => "stopTimeout",
+            Timer::Join => "joinTimeout",
         }
     }
 }

@@ -128,6 +128,10 @@ impl Edge for World {
     fn persist_stop(&mut self, _: Sequence, _: &mut Mailbox) {
         unreachable!()
     }
+
+    fn persist_members(&mut self, _: Vec<ipseity::actor::Remembered>) {}
+
+    fn persist_objection(&mut self, _: Sequence) {}
     fn storage(&self) -> StorageStatus {
         unreachable!()
     }
@@ -151,6 +155,7 @@ impl Scene {
             connections_max: 1,
             pending_bytes_max: 4096,
             idle_timeout,
+            trusted: Vec::new(),
         });
         let (mut world, mut mailbox) = (World::default(), Mailbox::new());
         let wire = Rc::new(RefCell::new(Wire::default()));
@@ -262,6 +267,7 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
         connections_max: CROWD + 1,
         pending_bytes_max: 1 << 20,
         idle_timeout: None,
+        trusted: Vec::new(),
     });
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;

@@ -15,6 +15,7 @@ impl Actor {
         &mut self,
         count: u32,
         after: u64,
+        now: Instant,
     ) -> Result<(Sequence, Identity), ErrorReply> {
         if count == 0 || count > self.config.count_max {
             return Err(self.bad_count());
@@ -31,6 +32,7 @@ impl Actor {
             return Err(self.exhausted(before));
         };
         if before > self.sequence {
+            self.pay(before, Source::After, now)?;
             self.tally.absorbed += 1;
         }
         self.tally.identity_requests += 1;
@@ -45,7 +47,7 @@ impl Actor {
     /// The sequence of `after`, if the counter may be raised so far.
     fn judge_after(&self, after: u64) -> Result<Sequence, ErrorReply> {
         match Identity::from_u64(after) {
-            Some(identity) => self.judge_advance(identity.sequence().get(), "after"),
+            Some(identity) => self.judge_advance(identity.sequence().get(), Source::After),
             None => Err(ErrorReply::new(
                 ErrorCode::AdvanceTooLarge,
                 format!(
@@ -57,7 +59,12 @@ impl Actor {
     }
 
     /// `sequence`, if the counter may be raised so far. Refusing costs order, never uniqueness.
-    pub(super) fn judge_advance(&self, sequence: u64, what: &str) -> Result<Sequence, ErrorReply> {
+    pub(super) fn judge_advance(
+        &self,
+        sequence: u64,
+        source: Source,
+    ) -> Result<Sequence, ErrorReply> {
+        let what = source.name();
         let Some(wanted) = Sequence::new(sequence) else {
             return Err(ErrorReply::new(
                 ErrorCode::AdvanceTooLarge,
@@ -79,6 +86,43 @@ impl Actor {
             ));
         }
         Ok(wanted)
+    }
+
+    /// Takes an advance to `sequence` out of the budget of its source. What is over budget is refused: it
+    /// is never absorbed in part, and never made durable.
+    fn pay(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<(), ErrorReply> {
+        let advance = sequence.ahead_of(self.sequence);
+        let budget = match source {
+            Source::After => &mut self.after_budget,
+            Source::Peer => &mut self.peer_budget,
+        };
+        budget.take(advance, now).map_err(|left| {
+            ErrorReply::new(
+                ErrorCode::OverBudget,
+                format!(
+                    "{}: sequence {sequence} is {advance} ahead of this server, and its budget for \
+                     advances allows {left} now: try again later, or have an operator run ipseity-cli \
+                     advance",
+                    source.name()
+                ),
+            )
+        })
+    }
+
+    /// What an operator may raise the counter to: anything that exists.
+    pub(super) fn judge_operator(&self, above: u64) -> Result<Sequence, ErrorReply> {
+        match self.standing {
+            Standing::StorageFailed => return Err(storage_failed()),
+            Standing::Stopping => return Err(stopping()),
+            Standing::Serving | Standing::Joining | Standing::Conflict | Standing::Stale => {}
+        }
+        Sequence::new(above).ok_or_else(|| {
+            let text = format!(
+                "sequence {above} is beyond the last there is, {}",
+                Sequence::MAX
+            );
+            ErrorReply::new(ErrorCode::AdvanceTooLarge, text)
+        })
     }
 
     fn bad_count(&self) -> ErrorReply {
@@ -111,21 +155,70 @@ impl Actor {
             Standing::Serving => Ok(()),
             Standing::StorageFailed if last <= self.ceiling.durable().get() => Ok(()),
             Standing::StorageFailed => Err(storage_failed()),
-            Standing::Stopping => Err(ErrorReply::new(
-                ErrorCode::Stopping,
-                "this server is stopping: ask another one",
+            Standing::Stopping => Err(stopping()),
+            Standing::Joining => Err(ErrorReply::new(
+                ErrorCode::Joining,
+                "this server has just started and asks its peers first: try again in a moment or ask \
+                 another one",
+            )),
+            Standing::Conflict => Err(ErrorReply::new(
+                ErrorCode::PidConflict,
+                "another live server has the pid of this one, so both have stopped: ask another one, and \
+                 have an operator look at its log",
+            )),
+            Standing::Stale => Err(ErrorReply::new(
+                ErrorCode::StaleState,
+                "the peers of this server remember a newer state of its pid, so it has stopped: ask \
+                 another one, and have an operator look at its log",
             )),
         }
     }
 
     /// `update` of the model: raises the counter when `sequence` is larger.
-    pub(super) fn update(&mut self, sequence: Sequence, now: Instant, effects: &mut Vec<Effect>) {
-        if sequence > self.sequence && self.standing == Standing::Serving {
+    ///
+    /// # Errors
+    /// The source's budget does not allow it; nothing has changed.
+    pub(super) fn update(
+        &mut self,
+        sequence: Sequence,
+        source: Source,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ErrorReply> {
+        let absorbs = matches!(self.standing, Standing::Serving | Standing::Joining);
+        if sequence > self.sequence && absorbs {
+            self.pay(sequence, source, now)?;
             self.sequence = sequence;
             self.tally.absorbed += 1;
             self.raise_if_due(now, effects);
         }
+        Ok(())
     }
+}
+
+/// Who asks for an advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A client, with `after`.
+    After,
+    /// A peer, with its sequence.
+    Peer,
+}
+
+impl Source {
+    const fn name(self) -> &'static str {
+        match self {
+            Source::After => "after",
+            Source::Peer => "sequence of a peer",
+        }
+    }
+}
+
+fn stopping() -> ErrorReply {
+    ErrorReply::new(
+        ErrorCode::Stopping,
+        "this server is stopping: ask another one",
+    )
 }
 
 pub(super) fn storage_failed() -> ErrorReply {

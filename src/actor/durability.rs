@@ -1,8 +1,9 @@
 //! Durable first, reply after: effects that wait for the disk, and what becomes of them.
 
-use super::{Actor, ConnectionId, Effect, Report, counter::storage_failed};
+use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed};
 use crate::{
     identity::Sequence,
+    limits::EXHAUSTION_WARNINGS_PERCENT,
     time::Instant,
     wire::{Message, Standing},
 };
@@ -18,8 +19,8 @@ pub(super) struct Held {
 }
 
 impl Actor {
-    /// Lets the answer to an identity request leave as soon as the last sequence that was decided, which is
-    /// that of this answer, is durable. `before` is the sequence as it was before.
+    /// Lets an answer leave as soon as the last sequence that was decided, which is that of this answer, is
+    /// durable. `before` is the sequence as it was before.
     #[inline]
     pub(super) fn reply_when_durable(
         &mut self,
@@ -32,7 +33,6 @@ impl Actor {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
-            self.tally.waited += 1;
             self.held.push_back(Held {
                 until,
                 before,
@@ -59,11 +59,25 @@ impl Actor {
     #[inline]
     pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.ceiling.is_due(self.sequence) {
-            let ceiling = self.ceiling.raise(self.sequence, now);
-            effects.push(Effect::Persist {
-                sequence: self.sequence(),
-                ceiling,
-            });
+            self.raise(now, effects);
+        }
+    }
+
+    #[cold]
+    fn raise(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let ceiling = self.ceiling.raise(self.sequence, now);
+        let sequence = self.sequence();
+        effects.push(Effect::Persist { sequence, ceiling });
+        // Warned here, where every sequence passes by sooner or later, and not at each request.
+        let used_percent = self.sequence.get() / (Sequence::MAX.get() / 100);
+        let reached = EXHAUSTION_WARNINGS_PERCENT
+            .into_iter()
+            .filter(|level| used_percent >= *level)
+            .max();
+        if let Some(percent) = reached.filter(|percent| *percent > self.warned_percent) {
+            self.warned_percent = percent;
+            let remaining = self.sequence.remaining();
+            effects.push(Effect::Report(Report::Exhaustion { percent, remaining }));
         }
     }
 
@@ -92,8 +106,8 @@ impl Actor {
             effects.push(match held.effect {
                 Effect::Reply {
                     to,
-                    message: Message::IdentityReply { .. },
-                } => {
+                    message: Message::IdentityReply { .. } | Message::DoneReply { .. },
+                } if held.until > Sequence::ZERO => {
                     let message = Message::ErrorReply(Box::new(storage_failed()));
                     Effect::Reply { to, message }
                 }
@@ -103,10 +117,14 @@ impl Actor {
         effects.push(Effect::Report(Report::StorageFailed));
     }
 
-    pub(super) fn on_stop(&mut self, effects: &mut Vec<Effect>) {
-        if self.standing == Standing::Serving {
-            self.standing = Standing::Stopping;
-            self.stop_if_settled(effects);
+    pub(super) fn on_stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        match self.standing {
+            Standing::Serving | Standing::Joining | Standing::Conflict | Standing::Stale => {
+                self.standing = Standing::Stopping;
+                self.save_members(now, true, effects);
+                self.stop_if_settled(effects);
+            }
+            Standing::Stopping | Standing::StorageFailed => {}
         }
     }
 
@@ -123,10 +141,21 @@ impl Actor {
 impl Held {
     fn is_for(&self, connection: ConnectionId) -> bool {
         match &self.effect {
-            Effect::Reply { to, .. } | Effect::ReplyStatus { to } | Effect::Close(to) => {
-                *to == connection
-            }
-            _ => false,
+            Effect::Reply { to, .. }
+            | Effect::ReplyStatus { to }
+            | Effect::ReplyMembers { to, .. }
+            | Effect::Close(to) => *to == connection,
+            Effect::Object { to, .. } => *to == Link::Accepted(connection),
+            Effect::Send { .. }
+            | Effect::Tell { .. }
+            | Effect::HangUp { .. }
+            | Effect::StartTicker
+            | Effect::StopTicker
+            | Effect::Persist { .. }
+            | Effect::PersistMembers(_)
+            | Effect::PersistObjection { .. }
+            | Effect::PersistStop { .. }
+            | Effect::Report(_) => false,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use super::{ConnectionId, Link, PeerId, event::Fields};
+use super::{
+    ConnectionId, Link, PeerId, Remembered,
+    event::{Fields, ObjectionFields, OverruleFields},
+};
 use crate::{
     identity::{Pid, Sequence},
-    wire::{ErrorReply, Message},
+    wire::{ErrorCode, ErrorReply, Message, Standing},
 };
 
 /// What the actor wants done. The server carries effects out in their order, all of one event before the
@@ -23,6 +26,40 @@ pub enum Effect {
     ReplyStatus {
         /// Who asked.
         to: ConnectionId,
+    },
+    /// Answer a membersRequest: the server knows the addresses that go into it.
+    ReplyMembers {
+        /// Who asked.
+        to: ConnectionId,
+        /// The lowest pid that was asked for.
+        first: Pid,
+    },
+    /// Tell a process why it must not hand out identities, and people, when that is new. The server adds
+    /// addresses.
+    Object {
+        /// On which link.
+        to: Link,
+        /// Whether it answers a request that came on that link.
+        answers: bool,
+        /// The pid of the process.
+        pid: Pid,
+        /// The session of the process.
+        session: u64,
+        /// Why.
+        code: ErrorCode,
+        /// The highest sequence that is known of the pid.
+        sequence: Sequence,
+        /// Where the other process is heard, when two use the pid.
+        rival: Option<Link>,
+        /// Whether people have not been told.
+        is_new: bool,
+    },
+    /// Send something on a link that answers nothing.
+    Tell {
+        /// On which link.
+        to: Link,
+        /// What.
+        message: Message,
     },
     /// Close the connection once what was answered has left.
     Close(ConnectionId),
@@ -51,6 +88,15 @@ pub enum Effect {
         /// The ceiling.
         ceiling: Sequence,
     },
+    /// Make what is remembered of the peers durable. No event follows: should it fail, people are told, and
+    /// the next one has it all again.
+    PersistMembers(Vec<Remembered>),
+    /// Make it durable that a peer objected, because identities up to this sequence may have been handed out by
+    /// another state of this pid. No event follows.
+    PersistObjection {
+        /// That sequence.
+        sequence: Sequence,
+    },
     /// Make the exact sequence of a clean stop durable. The last effect of an actor.
     PersistStop {
         /// Everything handed out or absorbed is at or below it.
@@ -68,6 +114,31 @@ impl fmt::Display for Effect {
                 write!(f, "reply connection={to} {}", MessageFields(message))
             }
             Effect::ReplyStatus { to } => write!(f, "reply connection={to} statusReply"),
+            Effect::ReplyMembers { to, first } => {
+                write!(f, "reply connection={to} membersReply first={first}")
+            }
+            Effect::Object {
+                to,
+                answers,
+                pid,
+                session,
+                code,
+                sequence,
+                rival,
+                is_new: _,
+            } => {
+                let verb = if *answers { "reply" } else { "tell" };
+                write!(
+                    f,
+                    "{verb} {to} objection pid={pid} session={session:016x} code={} sequence={sequence}",
+                    code.get()
+                )?;
+                match rival {
+                    Some(rival) => write!(f, " rival {rival}"),
+                    None => Ok(()),
+                }
+            }
+            Effect::Tell { to, message } => write!(f, "tell {to} {}", MessageFields(message)),
             Effect::Close(connection) => write!(f, "close connection={connection}"),
             Effect::Send { to, message } => write!(f, "send peer={to} {}", MessageFields(message)),
             Effect::HangUp { peer, cause } => {
@@ -78,8 +149,12 @@ impl fmt::Display for Effect {
             Effect::Persist { sequence, ceiling } => {
                 write!(f, "persist sequence={sequence} ceiling={ceiling}")
             }
+            Effect::PersistMembers(members) => write!(f, "persistMembers count={}", members.len()),
+            Effect::PersistObjection { sequence } => {
+                write!(f, "persistObjection sequence={sequence}")
+            }
             Effect::PersistStop { sequence } => write!(f, "persistStop sequence={sequence}"),
-            Effect::Report(report) => write!(f, "report {report:?}"),
+            Effect::Report(report) => write!(f, "report {report}"),
         }
     }
 }
@@ -103,7 +178,17 @@ impl fmt::Display for MessageFields<'_> {
             Message::ErrorReply(error) => {
                 write!(f, "{name} code={} message={:?}", error.code, error.message)
             }
-            Message::StatusRequest | Message::StatusReply(_) => f.write_str(name),
+            Message::Objection(objection) => write!(f, "{name} {}", ObjectionFields(objection)),
+            Message::Overrule(overrule) => write!(f, "{name} {}", OverruleFields(overrule)),
+            Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
+                write!(f, "{name} pid={pid}")
+            }
+            Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
+                write!(f, "{name} sequence={sequence}")
+            }
+            Message::StatusRequest | Message::StatusReply(_) | Message::MembersReply(_) => {
+                f.write_str(name)
+            }
         }
     }
 }
@@ -156,6 +241,93 @@ pub enum Report {
         /// What is wrong.
         error: Box<ErrorReply>,
     },
+    /// An advance that a client asked for was refused. Told now and then.
+    AdvanceRefused {
+        /// What the client was told.
+        error: Box<ErrorReply>,
+    },
+    /// A peer objects to this server, which hands out nothing from now on.
+    Objected {
+        /// What it is now.
+        standing: Standing,
+        /// What the peer said.
+        why: String,
+    },
+    /// An operator has answered for the state of a peer that was objected to.
+    Overruled {
+        /// On which link it is heard.
+        link: Link,
+        /// Its pid.
+        pid: Pid,
+        /// Above which sequence it began.
+        above: u64,
+    },
+    /// The peers were asked, and identities are handed out from now on.
+    Joined {
+        /// How many peers answered.
+        answered: usize,
+        /// How many were asked.
+        asked: usize,
+    },
+    /// No peer has answered in time, and one must.
+    JoinWaits,
+    /// So much of the sequence is used up.
+    Exhaustion {
+        /// In percent.
+        percent: u64,
+        /// How many sequences are left.
+        remaining: u64,
+    },
     /// The disk failed: the server must exit.
     StorageFailed,
+}
+
+impl fmt::Display for Report {
+    /// As it stands in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::PeerUp {
+                link,
+                pid,
+                sequence,
+            } => {
+                write!(f, "peerUp {link} pid={pid} sequence={sequence}")
+            }
+            Report::Refused { from, error } => {
+                write!(
+                    f,
+                    "refused connection={from} code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Report::RoundRefused { link, error } => {
+                write!(
+                    f,
+                    "roundRefused {link} code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Report::AdvanceRefused { error } => {
+                write!(
+                    f,
+                    "advanceRefused code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Report::Objected { standing, why } => {
+                write!(f, "objected standing={standing:?} why={why:?}")
+            }
+            Report::Overruled { link, pid, above } => {
+                write!(f, "overruled {link} pid={pid} above={above}")
+            }
+            Report::Joined { answered, asked } => {
+                write!(f, "joined answered={answered} asked={asked}")
+            }
+            Report::JoinWaits => f.write_str("joinWaits"),
+            Report::Exhaustion { percent, remaining } => {
+                write!(f, "exhaustion percent={percent} remaining={remaining}")
+            }
+            Report::StorageFailed => f.write_str("storageFailed"),
+        }
+    }
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{ConnectionId, Count, Link, PeerId};
-use crate::wire::{ErrorReply, SyncMessage, WireError};
+use crate::{
+    identity::Pid,
+    wire::{ErrorReply, Objection, Overrule, SyncMessage, WireError},
+};
 
 /// What can happen to the actor. The model's kinds come first; each has one handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,37 @@ pub enum Event {
     PeerConnected(PeerId),
     /// The connection of a peer is gone.
     PeerDisconnected(Link),
+    /// A peer says why this server, or one that was here before it, must not hand out identities.
+    Objection(Box<(Link, Objection)>),
+    /// A server that was objected to has its operator's word.
+    Overrule(Box<(Link, Overrule)>),
+    /// The time for asking the peers before handing anything out is over.
+    JoinTimeout,
+    /// Someone asks which servers this one knows.
+    MembersRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// The lowest pid that is asked for.
+        first: Pid,
+    },
+    /// An operator asks to forget a pid.
+    ForgetRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// The pid.
+        pid: Pid,
+        /// Whether it comes from an address where operators are.
+        trusted: bool,
+    },
+    /// An operator asks to go on above a sequence.
+    AdvanceRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// Whether it comes from an address where operators are.
+        trusted: bool,
+        /// The sequence.
+        above: u64,
+    },
     /// The ceiling that was asked for is durable.
     Persisted,
     /// The ceiling that was asked for could not be made durable.
@@ -77,6 +111,12 @@ impl Event {
             Event::StatusRequest { .. } => "statusRequest",
             Event::PeerConnected(_) => "peerConnected",
             Event::PeerDisconnected(_) => "peerDisconnected",
+            Event::Objection(_) => "objection",
+            Event::Overrule(_) => "overrule",
+            Event::JoinTimeout => "joinTimeout",
+            Event::MembersRequest { .. } => "membersRequest",
+            Event::ForgetRequest { .. } => "forgetRequest",
+            Event::AdvanceRequest { .. } => "advanceRequest",
             Event::Persisted => "persisted",
             Event::PersistFailed => "persistFailed",
             Event::Stop => "stop",
@@ -107,7 +147,27 @@ impl fmt::Display for Event {
             Event::StatusRequest { from } => write!(f, " connection={from}"),
             Event::PeerConnected(peer) => write!(f, " peer={peer}"),
             Event::PeerDisconnected(link) => write!(f, " {link}"),
-            Event::SyncTimeout | Event::Persisted | Event::PersistFailed | Event::Stop => Ok(()),
+            Event::Objection(heard) => {
+                let (link, objection) = &**heard;
+                write!(f, " {link} {}", ObjectionFields(objection))
+            }
+            Event::Overrule(heard) => write!(f, " {} {}", heard.0, OverruleFields(&heard.1)),
+            Event::MembersRequest { from, first } => write!(f, " connection={from} first={first}"),
+            Event::ForgetRequest { from, pid, trusted } => {
+                write!(f, " connection={from} pid={pid} trusted={trusted}")
+            }
+            Event::AdvanceRequest {
+                from,
+                above,
+                trusted,
+            } => {
+                write!(f, " connection={from} above={above} trusted={trusted}")
+            }
+            Event::SyncTimeout
+            | Event::JoinTimeout
+            | Event::Persisted
+            | Event::PersistFailed
+            | Event::Stop => Ok(()),
         }
     }
 }
@@ -131,6 +191,43 @@ impl fmt::Display for Fields<'_> {
             "version={version} cluster={:?} pid={pid} incarnation={incarnation:032x} boot={boot} \
              session={session:016x} sequence={sequence}",
             cluster.as_str()
+        )
+    }
+}
+
+/// An objection as it stands in a trace.
+pub(super) struct ObjectionFields<'a>(pub(super) &'a Objection);
+
+impl fmt::Display for ObjectionFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Objection {
+            pid,
+            session,
+            code,
+            sequence,
+            message,
+        } = self.0;
+        write!(
+            f,
+            "pid={pid} session={session:016x} code={code} sequence={sequence} message={message:?}"
+        )
+    }
+}
+
+/// An overrule as it stands in a trace.
+pub(super) struct OverruleFields<'a>(pub(super) &'a Overrule);
+
+impl fmt::Display for OverruleFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Overrule {
+            pid,
+            incarnation,
+            session,
+            above,
+        } = self.0;
+        write!(
+            f,
+            "pid={pid} incarnation={incarnation:032x} session={session:016x} above={above}"
         )
     }
 }

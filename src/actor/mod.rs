@@ -10,27 +10,32 @@
 //! (`durability.rs`).
 
 mod address;
+mod budget;
 mod ceiling;
 mod counter;
 mod durability;
 mod effect;
 mod event;
+mod guard;
+mod guarding;
 mod sync;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use self::{ceiling::Ceiling, durability::Held};
+use self::{budget::Budget, ceiling::Ceiling, durability::Held, guard::Guard};
 
 pub use self::{
     address::{ConnectionId, Count, Link, PeerId},
     effect::{Effect, HangUp, Report},
     event::Event,
+    guard::{Known, Remembered},
 };
 use crate::{
     identity::{Pid, Sequence},
+    limits::ADVANCE_REPORT_INTERVAL,
     time::Instant,
     wire::{ClusterName, ErrorCode, ErrorReply, Message, Standing, WireError},
 };
@@ -57,8 +62,34 @@ pub struct ActorConfig {
     pub count_max: u32,
     /// How far a peer or an `after` may raise the sequence at once.
     pub advance_max: u64,
+    /// How many sequences `after` may absorb at once, and a peer, and how many of both fill in each second.
+    pub budgets: Budgets,
+    /// An operator's word that the start is no lower than this; zero for none. Durable in the state
+    /// directory.
+    pub recovered: Sequence,
+    /// A peer objected to this state directory in an earlier run, and no operator's word is high enough.
+    pub objected: Option<Sequence>,
+    /// What is remembered of the peers.
+    pub remembered: Vec<Remembered>,
+    /// How many peers were named.
+    pub peers: usize,
+    /// Whether they are asked before anything is handed out.
+    pub joins: bool,
+    /// Whether one of them must answer: without, the server hands out when `joinTimeout` has come.
+    pub join_requires_peer: bool,
     /// How long a peer may take to answer before it is hung up on. Checked when the ticker expires.
     pub peer_silence: Duration,
+}
+
+/// See [`ActorConfig::budgets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// For `after`.
+    pub after_burst: u64,
+    /// For peers.
+    pub peer_burst: u64,
+    /// What fills in, of each.
+    pub rate_per_second: u64,
 }
 
 /// What the actor knows of the peer at the other end of a link.
@@ -72,6 +103,8 @@ pub struct LinkState {
     pub heard_at: Option<Instant>,
     /// When it was asked what it has not answered yet.
     asked_at: Option<Instant>,
+    /// What was last sent to it: once it is heard again, it has received that.
+    sent: Option<guard::Serial>,
     /// Whether the last round was refused, by either side: people are told once.
     refused: bool,
 }
@@ -104,7 +137,19 @@ pub struct Actor {
     /// server keeps in flight.
     held: VecDeque<Held>,
     links: BTreeMap<Link, LinkState>,
+    guard: Guard,
+    after_budget: Budget,
+    peer_budget: Budget,
+    /// The named peers that have judged this server and not objected.
+    answered: BTreeSet<PeerId>,
+    join_expired: bool,
     standing: Standing,
+    /// It was objected to: an operator has to look.
+    objected: bool,
+    /// The part of the sequence that people were last warned is used up, in percent.
+    warned_percent: u64,
+    /// When people were last told of a client's advance that was refused.
+    advance_reported_at: Option<Instant>,
     tally: Tally,
 }
 
@@ -115,14 +160,31 @@ impl Actor {
             config.sequence <= config.ceiling,
             "an actor starts at or below its ceiling"
         );
+        let Budgets {
+            after_burst,
+            peer_burst,
+            rate_per_second,
+        } = config.budgets;
         Actor {
             sequence: config.sequence,
             ceiling: Ceiling::new(config.sequence, config.ceiling),
-            config,
             held: VecDeque::new(),
             links: BTreeMap::new(),
-            standing: Standing::Serving,
+            guard: Guard::new(config.remembered.clone()),
+            after_budget: Budget::new(after_burst, rate_per_second),
+            peer_budget: Budget::new(peer_burst, rate_per_second),
+            answered: BTreeSet::new(),
+            join_expired: false,
+            standing: match config.objected {
+                Some(_) => Standing::Stale,
+                None if config.joins => Standing::Joining,
+                None => Standing::Serving,
+            },
+            objected: config.objected.is_some(),
+            warned_percent: 0,
+            advance_reported_at: None,
             tally: Tally::default(),
+            config,
         }
     }
 
@@ -145,7 +207,23 @@ impl Actor {
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
             Event::Persisted => self.on_persisted(now, effects),
             Event::PersistFailed => self.on_persist_failed(effects),
-            Event::Stop => self.on_stop(effects),
+            Event::Stop => self.on_stop(now, effects),
+            Event::Objection(heard) => self.on_objection(heard.0, &heard.1, effects),
+            Event::Overrule(heard) => self.on_overrule(heard.0, &heard.1, now, effects),
+            Event::JoinTimeout => self.on_join_timeout(effects),
+            Event::MembersRequest { from, first } => {
+                self.emit(from, Effect::ReplyMembers { to: from, first }, effects);
+            }
+            Event::ForgetRequest { from, pid, trusted } => {
+                self.on_forget_request(from, pid, trusted, now, effects);
+            }
+            Event::AdvanceRequest {
+                from,
+                above,
+                trusted,
+            } => {
+                self.on_advance_request(from, above, trusted, now, effects);
+            }
         }
     }
 
@@ -168,6 +246,16 @@ impl Actor {
     /// Whether identities are handed out.
     pub fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// Whether a peer has objected to this server, so that an operator has to look.
+    pub fn is_objected(&self) -> bool {
+        self.objected
+    }
+
+    /// What is known of other pids.
+    pub fn members(&self) -> &BTreeMap<Pid, Known> {
+        self.guard.members()
     }
 
     /// What has been done so far.
@@ -200,16 +288,23 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        match self.next(count, after) {
+        match self.next(count, after, now) {
             Ok((before, first)) => {
+                let last = self.sequence;
                 let message = Message::IdentityReply {
                     first: first.get(),
                     count,
                 };
+                if last > self.ceiling.durable() {
+                    self.tally.waited += 1;
+                }
                 self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
                 self.raise_if_due(now, effects);
             }
-            Err(error) => self.reply_error(from, error, effects),
+            Err(error) => {
+                self.report_over_budget(&error, now, effects);
+                self.reply_error(from, error, effects);
+            }
         }
     }
 
@@ -230,6 +325,20 @@ impl Actor {
             effects,
         );
         self.emit(from, Effect::Close(from), effects);
+    }
+
+    /// Tells people of a client's advance that was refused, now and then: clients come in crowds.
+    fn report_over_budget(&mut self, error: &ErrorReply, now: Instant, effects: &mut Vec<Effect>) {
+        let is_advance = error.code == ErrorCode::OverBudget.get()
+            || error.code == ErrorCode::AdvanceTooLarge.get();
+        let is_due = self
+            .advance_reported_at
+            .is_none_or(|at| now.since(at) >= ADVANCE_REPORT_INTERVAL);
+        if is_advance && is_due {
+            self.advance_reported_at = Some(now);
+            let error = Box::new(error.clone());
+            effects.push(Effect::Report(Report::AdvanceRefused { error }));
+        }
     }
 
     fn reply_error(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {

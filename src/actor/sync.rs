@@ -2,7 +2,10 @@
 //!
 //! Late, duplicated and reordered messages do no harm: a message can only raise the counter.
 
-use super::{Actor, ConnectionId, Effect, HangUp, Link, LinkState, PeerId, Report};
+use super::{
+    Actor, ConnectionId, Effect, HangUp, Link, LinkState, PeerId, Report, counter::Source,
+    guard::Serial,
+};
 use crate::{
     time::Instant,
     wire::{ErrorCode, ErrorReply, Message, SyncMessage, WIRE_VERSION},
@@ -12,10 +15,11 @@ impl Actor {
     /// Asks every peer that has answered what it was asked before, and hangs up on those that are silent.
     pub(super) fn on_sync_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let message = self.sync_message();
+        let serial = self.guard.next_serial();
         for (link, state) in &mut self.links {
             let Link::Dialed(peer) = *link else { continue };
             match state.asked_at {
-                None => ask(peer, state, &message, now, effects),
+                None => ask(peer, state, &message, serial, now, effects),
                 // One question at a time: what is late is not asked again, and a peer that has stopped
                 // reading is not written to.
                 Some(asked_at) if now.since(asked_at) < self.config.peer_silence => {}
@@ -39,8 +43,9 @@ impl Actor {
             effects.push(Effect::StartTicker);
         }
         let message = self.sync_message();
+        let serial = self.guard.next_serial();
         let state = self.links.entry(Link::Dialed(peer)).or_default();
-        ask(peer, state, &message, now, effects);
+        ask(peer, state, &message, serial, now, effects);
     }
 
     pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
@@ -65,6 +70,7 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         if let Err(error) = self.judge_peer(sync) {
+            self.notice_same_pid(&error, effects);
             let error = Box::new(error);
             effects.push(Effect::Report(Report::Refused {
                 from,
@@ -83,10 +89,22 @@ impl Actor {
         }
         let link = Link::Accepted(from);
         self.hear(link, sync, now, effects);
-        match self.judge_advance(sync.sequence, "sequence of a peer") {
-            Ok(sequence) => {
+        let judged = self.judge_advance(sync.sequence, Source::Peer);
+        let objected = match judged {
+            Ok(sequence) => self.guard_against(link, sync, sequence, now, effects),
+            Err(_) => false,
+        };
+        // From here on the peer is answered, and whatever it asks next it asks after it had the answer.
+        let serial = self.guard.next_serial();
+        if let Some(state) = self.links.get_mut(&link) {
+            state.sent = Some(serial);
+        }
+        if objected {
+            return;
+        }
+        match judged.and_then(|sequence| self.update(sequence, Source::Peer, now, effects)) {
+            Ok(()) => {
                 self.round_agreed(link);
-                self.update(sequence, now, effects);
                 self.tally.sync_requests += 1;
                 let message = Message::SyncReply(Box::new(self.sync_message()));
                 self.emit(from, Effect::Reply { to: from, message }, effects);
@@ -112,6 +130,7 @@ impl Actor {
             return;
         }
         if let Err(error) = self.judge_peer(sync) {
+            self.notice_same_pid(&error, effects);
             effects.push(Effect::HangUp {
                 peer: from,
                 cause: HangUp::Refused(Box::new(error)),
@@ -120,11 +139,15 @@ impl Actor {
         }
         self.tally.sync_replies += 1;
         self.hear(link, sync, now, effects);
-        match self.judge_advance(sync.sequence, "sequence of a peer") {
-            Ok(sequence) => {
-                self.round_agreed(link);
-                self.update(sequence, now, effects);
-            }
+        let judged = self.judge_advance(sync.sequence, Source::Peer);
+        if let Ok(sequence) = judged
+            && self.guard_against(link, sync, sequence, now, effects)
+        {
+            return;
+        }
+        self.peer_answered(from, effects);
+        match judged.and_then(|sequence| self.update(sequence, Source::Peer, now, effects)) {
+            Ok(()) => self.round_agreed(link),
             Err(error) => self.round_refused(link, Box::new(error), effects),
         }
     }
@@ -144,8 +167,10 @@ impl Actor {
         state.asked_at = None;
         state.heard_at = Some(now);
         if ErrorCode::from_u16(error.code).is_some_and(|code| !code.closes()) {
+            self.peer_answered(from, effects);
             self.round_refused(link, error, effects);
         } else {
+            self.notice_same_pid(&error, effects);
             effects.push(Effect::HangUp {
                 peer: from,
                 cause: HangUp::RefusedBy(error),
@@ -235,10 +260,12 @@ fn ask(
     peer: PeerId,
     state: &mut LinkState,
     message: &SyncMessage,
+    serial: Serial,
     now: Instant,
     effects: &mut Vec<Effect>,
 ) {
     state.asked_at = Some(now);
+    state.sent = Some(serial);
     effects.push(Effect::Send {
         to: peer,
         message: Message::SyncRequest(Box::new(message.clone())),

@@ -13,17 +13,17 @@ use std::{
 };
 
 use ipseity::{
-    actor::ActorConfig,
+    actor::{ActorConfig, Remembered},
     identity::Sequence,
     limits::{PEER_SILENCE_MIN, STEP_MIN},
-    options::{self, Command, Options, TraceTarget},
+    options::{self, Command, Join, Options, TraceTarget},
     os::{self, Bound, Os},
     server::{Exit, Server, ServerConfig},
-    store::{Started, Store, StoreOptions},
+    store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
     transport::TransportLimits,
 };
-use log::warn;
+use log::{error, warn};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os()
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => println!("ipseity {}", env!("CARGO_PKG_VERSION")),
         Ok(Command::Serve(options)) => match serve(&options) {
             Ok(Exit::Clean) => {}
-            Ok(Exit::Forced | Exit::StorageFailed) => return ExitCode::FAILURE,
+            Ok(Exit::Objected | Exit::Forced | Exit::StorageFailed) => return ExitCode::FAILURE,
             Err(error) => {
                 eprintln!("ipseity: {error}");
                 return ExitCode::FAILURE;
@@ -66,11 +66,24 @@ fn serve(options: &Options) -> Result<Exit, String> {
     let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
     let (store, started) = match &options.data_dir {
         Some(directory) => open_store(options, directory)?,
-        None => (None, ephemeral()?),
+        None => (None, ephemeral(options)?),
+    };
+    let remembered = match &store {
+        Some(store) => MembersFile::new(store.path())
+            .load()
+            .map_err(|error| error.to_string())?,
+        None => Vec::new(),
     };
     let edge = Os::new(bound, store).map_err(cannot_listen)?;
-    let config = config(options, &started, session);
+    let config = config(options, &started, session, remembered);
     announce(options, &started, address);
+    if let Some(sequence) = started.objected {
+        error!(
+            "NOT HANDING OUT IDENTITIES: a peer has objected to this state directory, and only \
+             --recover-above SEQUENCE, not lower than {sequence} and than all that any server with this pid \
+             may have handed out, says that it may go on; or take an unused --pid with a new directory"
+        );
+    }
     Server::new(edge, config, trace)
         .run()
         .map_err(|error| failed("wait for events", error))
@@ -109,7 +122,7 @@ fn open_store(options: &Options, directory: &Path) -> Result<(Option<Store>, Sta
         cluster: options.cluster.clone(),
         pid: options.pid,
         first_step: STEP_MIN,
-        recover_above: None,
+        recover_above: options.recover_above,
     })
     .map_err(|error| error.to_string())?;
     for note in &started.notes {
@@ -119,21 +132,28 @@ fn open_store(options: &Options, directory: &Path) -> Result<(Option<Store>, Sta
 }
 
 /// Where a server without a disk starts: at the beginning, with nothing to raise.
-fn ephemeral() -> Result<Started, String> {
+fn ephemeral(options: &Options) -> Result<Started, String> {
     let random = || getrandom::u64().map_err(|error| failed("draw random bits", error));
     let incarnation = u128::from(random()?) << 64 | u128::from(random()?);
     Ok(Started {
         incarnation,
         boot: 1,
-        sequence: Sequence::ZERO,
+        sequence: options.recover_above.unwrap_or_default(),
         ceiling: Sequence::MAX,
+        recovered: options.recover_above.unwrap_or_default(),
+        objected: None,
         skipped: 0,
         first_start: true,
         notes: Vec::new(),
     })
 }
 
-fn config(options: &Options, started: &Started, session: u64) -> ServerConfig {
+fn config(
+    options: &Options,
+    started: &Started,
+    session: u64,
+    remembered: Vec<Remembered>,
+) -> ServerConfig {
     let descriptors = os::raise_limit(options.connections_max, options.peers.len());
     if descriptors.connections_max < options.connections_max {
         warn!(
@@ -152,15 +172,25 @@ fn config(options: &Options, started: &Started, session: u64) -> ServerConfig {
             ceiling: started.ceiling,
             count_max: options.count_max,
             advance_max: options.advance_max,
+            budgets: options.budgets,
+            recovered: started.recovered,
+            objected: started.objected,
+            remembered,
+            peers: options.peers.len(),
+            joins: !options.peers.is_empty()
+                && (started.first_start || options.join == Join::Require),
+            join_requires_peer: options.join == Join::Require,
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
         },
         limits: TransportLimits {
             connections_max: descriptors.connections_max,
             pending_bytes_max: options.pending_bytes_max,
             idle_timeout: options.idle_timeout,
+            trusted: options.trusted.clone(),
         },
         peers: options.peers.clone(),
         sync_interval: options.sync_interval,
+        join_timeout: options.join_timeout,
         skipped: started.skipped,
     }
 }

@@ -351,10 +351,15 @@ fn refusal(reply: ErrorReply) -> Trouble {
             ErrorCode::TooManyConnections
             | ErrorCode::Storage
             | ErrorCode::Stopping
-            | ErrorCode::PidConflict,
+            | ErrorCode::PidConflict
+            | ErrorCode::StaleState
+            | ErrorCode::OverBudget
+            | ErrorCode::Joining,
         ) => Trouble::Failed(FailureCause::Refused(reply)),
         Some(
-            ErrorCode::UnknownKind
+            ErrorCode::NotTrusted
+            | ErrorCode::UnknownPid
+            | ErrorCode::UnknownKind
             | ErrorCode::BadLength
             | ErrorCode::BadBody
             | ErrorCode::Incomplete

@@ -2,19 +2,21 @@
 
 mod duration;
 
-use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use getopts::{Fail, Matches};
 use log::LevelFilter;
 
 pub use self::duration::parse_duration;
 use crate::{
-    identity::Pid,
+    actor::Budgets,
+    identity::{Pid, Sequence},
     limits::{
-        ADVANCE_MAX_DEFAULT, CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, COUNT_LIMIT_MAX,
-        COUNT_MAX_DEFAULT, IDLE_TIMEOUT_MAX, PEERS_MAX, PENDING_BYTES_LIMIT_MAX,
-        PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PORT_DEFAULT, SYNC_INTERVAL_DEFAULT,
-        SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+        ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, CONNECTIONS_LIMIT_MAX,
+        CONNECTIONS_MAX_DEFAULT, COUNT_LIMIT_MAX, COUNT_MAX_DEFAULT, IDLE_TIMEOUT_MAX,
+        JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PEER_BURST_DEFAULT, PEERS_MAX,
+        PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PORT_DEFAULT,
+        SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
     },
     wire::ClusterName,
 };
@@ -51,6 +53,16 @@ pub struct Options {
     pub count_max: u32,
     /// How far a peer or an `after` may raise the sequence at once.
     pub advance_max: u64,
+    /// How many sequences clients and peers may absorb.
+    pub budgets: Budgets,
+    /// Whether a start waits for its peers.
+    pub join: Join,
+    /// How long it waits.
+    pub join_timeout: Duration,
+    /// An operator's word that nothing at or below this may be handed out.
+    pub recover_above: Option<Sequence>,
+    /// Addresses, beside those of loopback, from which an operator may come.
+    pub trusted: Vec<IpAddr>,
     /// Bytes of replies that may wait for one connection.
     pub pending_bytes_max: usize,
     /// How long a client may be idle; `None` for ever.
@@ -59,6 +71,15 @@ pub struct Options {
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
     pub log_level: LevelFilter,
+}
+
+/// Whether a start waits for its peers before it hands out identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// A first start does, and then hands out in any case.
+    Prefer,
+    /// Every start does, and hands out only when one has answered.
+    Require,
 }
 
 /// Where the trace goes.
@@ -141,6 +162,13 @@ fn flags() -> getopts::Options {
         .optopt("", "max-connections", &format!("client connections (default {CONNECTIONS_MAX_DEFAULT})"), "N")
         .optopt("", "max-count", &format!("identities in one request (default {COUNT_MAX_DEFAULT})"), "N")
         .optopt("", "max-advance", &format!("how far a peer or a client's `after` may raise the sequence at once (default {ADVANCE_MAX_DEFAULT})"), "N")
+        .optopt("", "after-burst", &format!("how much clients' `after` may raise the sequence before --advance-rate counts (default {AFTER_BURST_DEFAULT})"), "N")
+        .optopt("", "peer-burst", &format!("the same for peers (default {PEER_BURST_DEFAULT})"), "N")
+        .optopt("", "advance-rate", &format!("how much of both bursts fills in again in each second (default {ADVANCE_RATE_DEFAULT})"), "N")
+        .optopt("", "join", "prefer: a first start asks its peers before it hands out identities; require: every start does, and one must answer (default prefer)", "prefer|require")
+        .optopt("", "join-timeout", "how long a start waits for its peers (default 3s)", "DURATION")
+        .optopt("", "recover-above", "an operator's word that a lost or rolled-back state handed out nothing above this sequence; the start is above it", "SEQUENCE")
+        .optmulti("", "trust", "an address, beside loopback, from which operators may run members --forget and advance; may be given many times", "IP")
         .optopt("", "max-pending-bytes", &format!("bytes of replies that may wait for a client that does not read (default {PENDING_BYTES_MAX_DEFAULT})"), "N")
         .optopt("", "idle-timeout", "close clients that are idle for so long; 0 for never (default 0)", "DURATION")
         .optopt("", "trace", "write a line for every event and every effect; - for standard error", "FILE")
@@ -191,6 +219,23 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         count_max: number(matches, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
             .map_or(COUNT_MAX_DEFAULT, |number| number as u32),
         advance_max: number(matches, "max-advance", 1, u64::MAX)?.unwrap_or(ADVANCE_MAX_DEFAULT),
+        budgets: Budgets {
+            after_burst: number(matches, "after-burst", 0, u64::MAX)?
+                .unwrap_or(AFTER_BURST_DEFAULT),
+            peer_burst: number(matches, "peer-burst", 0, u64::MAX)?.unwrap_or(PEER_BURST_DEFAULT),
+            rate_per_second: number(matches, "advance-rate", 0, u64::MAX)?
+                .unwrap_or(ADVANCE_RATE_DEFAULT),
+        },
+        join: match matches.opt_str("join").as_deref() {
+            None | Some("prefer") => Join::Prefer,
+            Some("require") => Join::Require,
+            Some(text) => return Err(bad("join", text, "prefer or require")),
+        },
+        join_timeout: duration(matches, "join-timeout", Duration::ZERO, JOIN_TIMEOUT_MAX)?
+            .unwrap_or(JOIN_TIMEOUT_DEFAULT),
+        recover_above: number(matches, "recover-above", 0, Sequence::MAX.get() - 1)?
+            .and_then(Sequence::new),
+        trusted: trusted(matches)?,
         pending_bytes_max: number(
             matches,
             "max-pending-bytes",
@@ -240,6 +285,18 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
         )));
     }
     Ok(peers)
+}
+
+fn trusted(matches: &Matches) -> Result<Vec<IpAddr>, UsageError> {
+    let address = |text: String| match text.parse::<IpAddr>() {
+        Ok(address) => Ok(address.to_canonical()),
+        Err(_) => Err(bad(
+            "trust",
+            &text,
+            "an IP address, such as 10.0.0.5 or fd00::5",
+        )),
+    };
+    matches.opt_strs("trust").into_iter().map(address).collect()
 }
 
 fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
@@ -383,6 +440,25 @@ mod tests {
             ),
             (5, 6, 7)
         );
+        let guarded = served(
+            "--join require --join-timeout 0 --recover-above 5 --trust 10.0.0.5 --trust ::ffff:10.0.0.6 \
+             --after-burst 1 --peer-burst 2 --advance-rate 3",
+        );
+        assert_eq!(
+            (guarded.join, guarded.join_timeout),
+            (Join::Require, Duration::ZERO)
+        );
+        assert_eq!(guarded.recover_above, Sequence::new(5));
+        assert_eq!(
+            guarded.trusted,
+            ["10.0.0.5", "10.0.0.6"].map(|ip| ip.parse::<IpAddr>().unwrap())
+        );
+        let budgets = Budgets {
+            after_burst: 1,
+            peer_burst: 2,
+            rate_per_second: 3,
+        };
+        assert_eq!(guarded.budgets, budgets);
         assert_eq!(options.pending_bytes_max, 65_536);
         assert_eq!(options.idle_timeout, Some(Duration::from_secs(300)));
         assert_eq!(options.trace, Some(TraceTarget::StandardError));

@@ -1,12 +1,18 @@
 //! The state directory on a thread of its own, so that a slow disk holds up only those who wait for it, and
 //! a disk that hangs can be seen in `status`.
 
-use std::{io, sync::mpsc, thread, time::Duration};
+use std::{collections::VecDeque, io, sync::mpsc, thread, time::Duration};
 
 use log::error;
 
 use super::{Done, Reporter};
-use crate::{identity::Sequence, store::Store, time::Instant, wire::StorageStatus};
+use crate::{
+    actor::Remembered,
+    identity::Sequence,
+    store::{MembersFile, Store},
+    time::Instant,
+    wire::StorageStatus,
+};
 
 /// What is to be made durable.
 #[derive(Debug)]
@@ -18,6 +24,12 @@ enum Task {
     Stop {
         sequence: Sequence,
     },
+    Object {
+        sequence: Sequence,
+    },
+    Save {
+        members: Vec<Remembered>,
+    },
 }
 
 /// The disk as the loop sees it: tasks go in, outcomes come back through the reporter.
@@ -25,7 +37,8 @@ enum Task {
 pub(super) struct Disk {
     /// `None` where nothing is durable.
     tasks: Option<mpsc::Sender<Task>>,
-    started_at: Option<Instant>,
+    /// When each of those under way was handed over, the oldest first.
+    under_way: VecDeque<Instant>,
     writes: u64,
     longest: Duration,
 }
@@ -35,7 +48,7 @@ impl Disk {
     pub(super) fn ephemeral() -> Disk {
         Disk {
             tasks: None,
-            started_at: None,
+            under_way: VecDeque::new(),
             writes: 0,
             longest: Duration::ZERO,
         }
@@ -62,20 +75,28 @@ impl Disk {
         self.begin(Task::Stop { sequence }, now)
     }
 
+    pub(super) fn save_members(&mut self, members: Vec<Remembered>, now: Instant) {
+        self.begin(Task::Save { members }, now);
+    }
+
+    pub(super) fn object(&mut self, sequence: Sequence, now: Instant) {
+        self.begin(Task::Object { sequence }, now);
+    }
+
     fn begin(&mut self, task: Task, now: Instant) -> bool {
         let Some(tasks) = &self.tasks else {
             return false;
         };
-        self.started_at = Some(now);
+        self.under_way.push_back(now);
         tasks
             .send(task)
             .expect("the disk's thread ends only when this sender is dropped");
         true
     }
 
-    /// Hears that the task that was under way is done.
+    /// Hears that the oldest of those under way is done.
     pub(super) fn finished(&mut self, now: Instant) {
-        if let Some(started_at) = self.started_at.take() {
+        if let Some(started_at) = self.under_way.pop_front() {
             self.writes += 1;
             self.longest = self.longest.max(now.since(started_at));
         }
@@ -87,7 +108,10 @@ impl Disk {
             durable: self.tasks.is_some(),
             writes: self.writes,
             longest_write_us: micros(self.longest),
-            current_write_us: self.started_at.map_or(0, |at| micros(now.since(at)).max(1)),
+            current_write_us: self
+                .under_way
+                .front()
+                .map_or(0, |at| micros(now.since(*at)).max(1)),
             ..StorageStatus::default()
         }
     }
@@ -95,12 +119,24 @@ impl Disk {
 
 /// The thread: one task after the other, until there is no server any more.
 fn write_all(mut store: Store, inbox: &mpsc::Receiver<Task>, reporter: &Reporter) {
+    let mut members_file = MembersFile::new(store.path());
     for task in inbox {
         let done = match task {
             Task::Raise { sequence, ceiling } => {
                 Done::Raised(succeeded(store.raise(sequence, ceiling)))
             }
             Task::Stop { sequence } => Done::Stopped(succeeded(store.stop(sequence))),
+            Task::Object { sequence } => {
+                // Should it fail, so will whatever is written next, and the server exits.
+                succeeded(store.object(sequence));
+                Done::Saved
+            }
+            Task::Save { members } => {
+                if let Err(error) = members_file.save(&members) {
+                    error!("cannot remember the peers: {error}");
+                }
+                Done::Saved
+            }
         };
         reporter.report(done);
     }

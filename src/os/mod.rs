@@ -33,7 +33,7 @@ pub use self::{
     socket::TcpSocket,
 };
 use crate::{
-    actor::{ConnectionId, Event, PeerId},
+    actor::{ConnectionId, Event, PeerId, Remembered},
     edge::Edge,
     identity::Sequence,
     limits::POLL_EVENTS_MAX,
@@ -55,6 +55,8 @@ pub(crate) enum Done {
     Raised(bool),
     /// The exact sequence of a clean stop is durable, or is not.
     Stopped(bool),
+    /// What nobody waits for was saved, or could not be.
+    Saved,
     /// A name was looked up.
     Resolved(PeerId, io::Result<Vec<SocketAddr>>),
 }
@@ -109,25 +111,28 @@ impl Os {
     /// What the helper threads have done since the last look.
     fn collect_done(&mut self, mailbox: &mut Mailbox) {
         while let Ok(done) = self.done.try_recv() {
-            mailbox.dispatch(match done {
+            match done {
                 Done::Raised(durable) => {
                     self.disk.finished(self.clock.now());
-                    Entry::Event(if durable {
+                    let event = if durable {
                         Event::Persisted
                     } else {
                         Event::PersistFailed
-                    })
+                    };
+                    mailbox.dispatch(Entry::Event(event));
                 }
                 Done::Stopped(durable) => {
                     self.disk.finished(self.clock.now());
-                    Entry::StopPersisted { durable }
+                    mailbox.dispatch(Entry::StopPersisted { durable });
                 }
+                // Nobody waits for it.
+                Done::Saved => self.disk.finished(self.clock.now()),
                 Done::Resolved(peer, outcome) => {
                     self.lookups.finished();
                     self.resolved.insert(peer, outcome);
-                    Entry::Resolved(peer)
+                    mailbox.dispatch(Entry::Resolved(peer));
                 }
-            });
+            }
         }
     }
 }
@@ -223,6 +228,14 @@ impl Edge for Os {
             // There is no disk to wait for.
             mailbox.dispatch(Entry::StopPersisted { durable: true });
         }
+    }
+
+    fn persist_members(&mut self, members: Vec<Remembered>) {
+        self.disk.save_members(members, self.clock.now());
+    }
+
+    fn persist_objection(&mut self, sequence: Sequence) {
+        self.disk.object(sequence, self.clock.now());
     }
 
     fn storage(&self) -> StorageStatus {

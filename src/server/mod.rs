@@ -14,11 +14,13 @@
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
 mod dialing;
+mod members;
+mod objecting;
 mod report;
 mod status;
 mod stopping;
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use log::{debug, error, warn};
 
@@ -28,6 +30,7 @@ use crate::{
     actor::{Actor, ActorConfig, Effect, Event, Link},
     connection::CloseReason,
     edge::Edge,
+    identity::Pid,
     limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
     mailbox::{Entry, Mailbox},
     peers::Peers,
@@ -35,6 +38,7 @@ use crate::{
     timer::{Ticker, Timer, Timers},
     trace::Trace,
     transport::{Readied, Transport, TransportLimits},
+    wire::Message,
 };
 
 /// What a server needs to know when it is made.
@@ -48,6 +52,8 @@ pub struct ServerConfig {
     pub peers: Vec<String>,
     /// How often they are asked.
     pub sync_interval: Duration,
+    /// How long they are asked before identities are handed out, where that is wanted.
+    pub join_timeout: Duration,
     /// Sequences that this start skipped, for `status`.
     pub skipped: u64,
 }
@@ -57,6 +63,8 @@ pub struct ServerConfig {
 pub enum Exit {
     /// It was asked to, and everything is durable.
     Clean,
+    /// It was asked to, and everything is durable; but a peer had objected to it, and an operator has to look.
+    Objected,
     /// It was asked to a second time, and did not wait.
     Forced,
     /// The disk failed.
@@ -75,6 +83,7 @@ pub struct Server<E: Edge> {
     peers: Peers,
     trace: Option<Trace>,
     stopping: Stopping,
+    stop_asked_at: Option<Instant>,
     exit: Option<Exit>,
     /// Read once a turn.
     now: Instant,
@@ -82,6 +91,8 @@ pub struct Server<E: Edge> {
     skipped: u64,
     /// Effects of the event that is being handled; empty between two entries.
     effects: Vec<Effect>,
+    /// Where each pid was last heard.
+    addresses: BTreeMap<Pid, (Link, String)>,
     /// Accepting has failed, and people were told.
     accept_failed: bool,
 }
@@ -95,6 +106,9 @@ impl<E: Edge> Server<E> {
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
         }
+        if config.actor.joins {
+            timers.set(Timer::Join, now.after(config.join_timeout));
+        }
         Server {
             edge,
             mailbox: Mailbox::new(),
@@ -105,11 +119,13 @@ impl<E: Edge> Server<E> {
             peers,
             trace,
             stopping: Stopping::No,
+            stop_asked_at: None,
             exit: None,
             now,
             started_at: now,
             skipped: config.skipped,
             effects: Vec::new(),
+            addresses: BTreeMap::new(),
             accept_failed: false,
         }
     }
@@ -169,6 +185,7 @@ impl<E: Edge> Server<E> {
                     self.ticker.expired(self.now, &mut self.timers);
                     Entry::Event(Event::SyncTimeout)
                 }
+                Timer::Join => Entry::Event(Event::JoinTimeout),
                 Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop => Entry::Expired(timer),
             });
             // The ticker has set itself anew, at a later moment than this one.
@@ -231,12 +248,31 @@ impl<E: Edge> Server<E> {
                     let status = self.status();
                     self.transport.reply(to, &status);
                 }
-                Effect::Close(connection) => self.transport.drain(connection),
-                Effect::Send { to, message } => {
-                    if let Some(connection) = self.peers.connection(to) {
-                        self.transport.send(connection, &message);
+                Effect::ReplyMembers { to, first } => {
+                    let members = self.member_list(first);
+                    self.transport.reply(to, &members);
+                }
+                Effect::Object {
+                    to,
+                    answers,
+                    pid,
+                    session,
+                    code,
+                    sequence,
+                    rival,
+                    is_new,
+                } => {
+                    let message = self.objection(to, pid, session, code, sequence, rival, is_new);
+                    match to {
+                        Link::Accepted(connection) if answers => {
+                            self.transport.reply(connection, &message);
+                        }
+                        Link::Accepted(_) | Link::Dialed(_) => self.tell(to, &message),
                     }
                 }
+                Effect::Tell { to, message } => self.tell(to, &message),
+                Effect::Close(connection) => self.transport.drain(connection),
+                Effect::Send { to, message } => self.tell(Link::Dialed(to), &message),
                 Effect::HangUp { peer, cause } => {
                     if let Some(connection) = self.peers.connection(peer) {
                         self.transport.close(connection, CloseReason::HungUp(cause));
@@ -245,6 +281,8 @@ impl<E: Edge> Server<E> {
                 Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
                 Effect::StopTicker => self.ticker.stop(&mut self.timers),
                 Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
+                Effect::PersistObjection { sequence } => self.edge.persist_objection(sequence),
+                Effect::PersistMembers(members) => self.edge.persist_members(members),
                 Effect::PersistStop { sequence } => {
                     self.edge.persist_stop(sequence, &mut self.mailbox);
                 }
@@ -256,11 +294,23 @@ impl<E: Edge> Server<E> {
         self.effects = effects;
     }
 
+    /// Sends a message on a link, unless it is gone.
+    fn tell(&mut self, to: Link, message: &Message) {
+        let connection = match to {
+            Link::Accepted(connection) => Some(connection),
+            Link::Dialed(peer) => self.peers.connection(peer),
+        };
+        if let Some(connection) = connection {
+            self.transport.send(connection, message);
+        }
+    }
+
     /// A peer was heard, unless the actor refused it.
     fn on_heard(&mut self, link: Link) {
         if !self.actor.links().contains_key(&link) {
             return;
         }
+        self.note_address(link);
         match link {
             Link::Dialed(peer) => self.peers.answered(peer),
             Link::Accepted(connection) => {
@@ -316,7 +366,9 @@ impl<E: Edge> Server<E> {
 
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync => unreachable!("the ticker's expiry is dispatched as syncTimeout"),
+            Timer::Sync | Timer::Join => {
+                unreachable!("those are dispatched as events of the actor")
+            }
             Timer::Dial => self.dial_due(),
             Timer::Sweep => {
                 if self.transport.sweep(self.now, &mut self.mailbox) {

@@ -29,6 +29,33 @@ impl<E: Edge> Server<E> {
                 let name = self.link_name(*link);
                 warn!("not synchronized with peer {name}: {}", error.message);
             }
+            Report::AdvanceRefused { error } => {
+                warn!(
+                    "refused an advance that a client asked for: {} (told once a minute)",
+                    error.message
+                );
+            }
+            Report::Objected { standing, why } => {
+                error!("NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}");
+            }
+            Report::Overruled { link, pid, above } => {
+                let name = self.link_name(*link);
+                warn!("pid {pid} at {name} goes on above sequence {above} by its operator's word");
+            }
+            Report::Joined { answered, asked } => {
+                info!("asked the peers, {answered} of {asked} answered: handing out identities");
+            }
+            Report::JoinWaits => {
+                warn!(
+                    "no peer has answered yet, and --join=require wants one: not handing out identities \
+                     until one does"
+                );
+            }
+            Report::Exhaustion { percent, remaining } => {
+                warn!(
+                    "{percent} % of the sequence is used up: {remaining} are left, and it never wraps"
+                );
+            }
             Report::StorageFailed => {
                 error!(
                     "the state directory cannot be written: exiting; the next start reads what the disk \

@@ -7,7 +7,7 @@ use super::{Exit, Server};
 use crate::{
     actor::Event,
     edge::Edge,
-    limits::{STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT},
+    limits::{STOP_DRAIN, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT},
     mailbox::Entry,
     timer::Timer,
 };
@@ -28,12 +28,18 @@ pub(super) enum Stopping {
 
 impl<E: Edge> Server<E> {
     pub(super) fn on_signal(&mut self) {
+        if let Some(asked_at) = self.stop_asked_at
+            && self.now.since(asked_at) < STOP_REPEAT
+        {
+            return;
+        }
         if self.stopping != Stopping::No {
             warn!("asked to stop a second time: exiting at once");
             self.exit = Some(Exit::Forced);
             return;
         }
         info!("asked to stop: answering what has arrived");
+        self.stop_asked_at = Some(self.now);
         self.stopping = Stopping::Draining;
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
@@ -52,7 +58,7 @@ impl<E: Edge> Server<E> {
             }
             Stopping::Flushing => {
                 if self.transport.is_flushed() {
-                    self.exit = Some(Exit::Clean);
+                    self.exit = Some(self.clean_exit());
                 }
             }
             Stopping::Failing => {}
@@ -88,9 +94,18 @@ impl<E: Edge> Server<E> {
             }
             Stopping::Flushing => {
                 warn!("some clients do not read their replies: exiting without them");
-                self.exit = Some(Exit::Clean);
+                self.exit = Some(self.clean_exit());
             }
             Stopping::Failing => self.exit = Some(Exit::StorageFailed),
+        }
+    }
+
+    fn clean_exit(&self) -> Exit {
+        info!("stopped at sequence {}", self.actor.sequence());
+        if self.actor.is_objected() {
+            Exit::Objected
+        } else {
+            Exit::Clean
         }
     }
 

@@ -61,6 +61,11 @@ pub struct Started {
     pub sequence: Sequence,
     /// Up to this it may be handed out: made durable by this boot.
     pub ceiling: Sequence,
+    /// The highest `recover_above` that this directory was ever started with; zero for none.
+    pub recovered: Sequence,
+    /// A peer objected to this directory in an earlier run, and `recover_above` was never at least this since:
+    /// nothing may be handed out.
+    pub objected: Option<Sequence>,
     /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
     /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
     /// run noted when it last raised its ceiling. What was handed out after that note is counted too. A
@@ -117,6 +122,8 @@ impl Store {
             boot: 0,
             sequence: Sequence::ZERO,
             ceiling: Sequence::ZERO,
+            recovered: Sequence::ZERO,
+            objected: None,
             skipped: recovered.skipped(),
             first_start: recovered.newest().boot == 0,
             notes: notes(&recovered, &file),
@@ -127,6 +134,8 @@ impl Store {
         started.boot = slots.newest().boot;
         started.sequence = slots.newest().sequence;
         started.ceiling = slots.newest().ceiling;
+        started.recovered = slots.newest().recovered;
+        started.objected = slots.newest().objected;
         if slots.device().access() == Access::Buffered {
             started.notes.push(format!(
                 "the file system of {} does not allow O_DIRECT: it is written through the page cache, \
@@ -159,6 +168,19 @@ impl Store {
     pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), StoreError> {
         self.slots
             .raise(sequence, ceiling)
+            .map_err(StoreError::slots(self.file()))?;
+        self.check_in_place()
+    }
+
+    /// Notes that a peer objected to this directory, because identities up to `sequence` may have been handed
+    /// out by another one: see [`Started::objected`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::raise`].
+    pub fn object(&mut self, sequence: Sequence) -> Result<(), StoreError> {
+        self.slots
+            .object(sequence)
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()
     }

@@ -6,11 +6,11 @@
 //!      0      8  magic             "IPSEMEM\0"
 //!      8      2  format            1
 //!     10      2  count             0 to 1024
-//!     12     34  for each: pid 2, incarnation 16, boot 8, sequence 8; pids ascend
+//!     12     42  for each: pid 2, incarnation 16, boot 8, session 8, sequence 8; pids ascend
 //!    end      4  CRC-32C of all before it
 //! ```
 //!
-//! The file is always replaced whole. It may import `files`, `identity` and `limits`.
+//! The file is always replaced whole. It may import `files`, `actor`, `identity` and `limits`.
 
 use std::{
     fmt,
@@ -26,6 +26,7 @@ use super::{
     files::{create_temporary, sync_all, sync_directory},
 };
 use crate::{
+    actor::Remembered,
     identity::{Pid, Sequence},
     limits::REMEMBERED_MAX,
 };
@@ -33,24 +34,11 @@ use crate::{
 const MAGIC: &[u8; 8] = b"IPSEMEM\0";
 const FORMAT: u16 = 1;
 const HEADER_BYTES: usize = 12;
-const ENTRY_BYTES: usize = 34;
+const ENTRY_BYTES: usize = 42;
 const CHECKSUM_BYTES: usize = 4;
 const FILE_BYTES_MAX: usize = HEADER_BYTES + REMEMBERED_MAX * ENTRY_BYTES + CHECKSUM_BYTES;
 
 const _: () = assert!(REMEMBERED_MAX == Pid::MAX.get() as usize + 1);
-
-/// What is known of one other server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remembered {
-    /// Its pid.
-    pub pid: Pid,
-    /// The random value of its state directory.
-    pub incarnation: u128,
-    /// The highest boot that it told.
-    pub boot: u64,
-    /// The highest sequence that it told.
-    pub sequence: Sequence,
-}
 
 /// The file `members` of a state directory. Only the server that holds the directory's lock uses it.
 #[derive(Debug)]
@@ -139,7 +127,8 @@ fn encode(members: &[Remembered]) -> Vec<u8> {
         BigEndian::write_u16(b, member.pid.get());
         BigEndian::write_u128(&mut b[2..], member.incarnation);
         BigEndian::write_u64(&mut b[18..], member.boot);
-        BigEndian::write_u64(&mut b[26..], member.sequence.get());
+        BigEndian::write_u64(&mut b[26..], member.session);
+        BigEndian::write_u64(&mut b[34..], member.sequence.get());
     }
     let checksum = crc32c::crc32c(&bytes);
     bytes.extend_from_slice(&checksum.to_be_bytes());
@@ -175,7 +164,8 @@ fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
                 pid: Pid::new(BigEndian::read_u16(b))?,
                 incarnation: BigEndian::read_u128(&b[2..]),
                 boot: BigEndian::read_u64(&b[18..]),
-                sequence: Sequence::new(BigEndian::read_u64(&b[26..]))?,
+                session: BigEndian::read_u64(&b[26..]),
+                sequence: Sequence::new(BigEndian::read_u64(&b[34..]))?,
             })
         })
         .collect::<Option<Vec<_>>>()
@@ -296,6 +286,7 @@ mod tests {
                 pid: Pid::new(pid).unwrap(),
                 incarnation: u128::MAX - u128::from(pid),
                 boot: u64::MAX - u64::from(pid),
+                session: u64::from(pid) << 50,
                 sequence: Sequence::new(u64::from(pid) << 40).unwrap(),
             })
             .collect()

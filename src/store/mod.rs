@@ -25,4 +25,4 @@ mod state_file;
 
 pub use directory::{Started, Store, StoreOptions};
 pub use error::StoreError;
-pub use members::{MembersError, MembersFault, MembersFile, Remembered};
+pub use members::{MembersError, MembersFault, MembersFile};

@@ -15,8 +15,11 @@
 //!     48      8  sequence          noted when this was written
 //!     56      8  ceiling           sequence <= ceiling; equal after a clean stop
 //!     64      8  reach             ceiling <= reach; the next generation's ceiling is at most this
-//!     72    255  cluster           UTF-8, the rest 0
-//!    327   3765  0
+//!     72      8  recovered         an operator's word: the start was no lower than this; 0 for none
+//!     80    255  cluster           UTF-8, the rest 0
+//!    335      1  0
+//!    336      8  objected          1 more than the sequence up to which a peer objected; 0 for none
+//!    344   3748  0
 //!   4092      4  CRC-32C of the 4092 bytes before it
 //! ```
 //!
@@ -52,10 +55,12 @@ const AT_GENERATION: usize = 40;
 const AT_SEQUENCE: usize = 48;
 const AT_CEILING: usize = 56;
 const AT_REACH: usize = 64;
-const AT_CLUSTER: usize = 72;
+const AT_RECOVERED: usize = 72;
+const AT_CLUSTER: usize = 80;
+const AT_OBJECTED: usize = 336;
 const AT_CHECKSUM: usize = BLOCK_BYTES - 4;
 
-const _: () = assert!(AT_CLUSTER + CLUSTER_NAME_BYTES_MAX <= AT_CHECKSUM);
+const _: () = assert!(AT_CLUSTER + CLUSTER_NAME_BYTES_MAX <= AT_OBJECTED);
 
 /// One block of the state file, aligned as `O_DIRECT` wants its memory.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,6 +98,13 @@ pub struct Record {
     pub ceiling: Sequence,
     /// The ceiling of the next generation is at most this.
     pub reach: Sequence,
+    /// The highest sequence above which an operator has told this directory to begin, because identities up
+    /// to it may have been handed out by a lost or rolled-back one. Zero when that never happened. Peers
+    /// are answered with it when they remember such a one.
+    pub recovered: Sequence,
+    /// A peer has objected to this directory: identities up to this sequence may have been handed out by
+    /// another one, and nothing is handed out before an operator's word is at least that.
+    pub objected: Option<Sequence>,
     /// The server stopped with exactly `sequence`, which is then `ceiling` too.
     pub clean: bool,
 }
@@ -116,6 +128,9 @@ impl Record {
         BigEndian::write_u64(&mut b[AT_SEQUENCE..], self.sequence.get());
         BigEndian::write_u64(&mut b[AT_CEILING..], self.ceiling.get());
         BigEndian::write_u64(&mut b[AT_REACH..], self.reach.get());
+        BigEndian::write_u64(&mut b[AT_RECOVERED..], self.recovered.get());
+        let objected = self.objected.map_or(0, |sequence| sequence.get() + 1);
+        BigEndian::write_u64(&mut b[AT_OBJECTED..], objected);
         b[AT_CLUSTER..][..cluster.len()].copy_from_slice(cluster);
         seal(&mut bytes);
         bytes
@@ -153,6 +168,13 @@ impl Record {
             sequence: decode_sequence(b, AT_SEQUENCE, "sequence")?,
             ceiling: decode_sequence(b, AT_CEILING, "ceiling")?,
             reach: decode_sequence(b, AT_REACH, "reach")?,
+            recovered: decode_sequence(b, AT_RECOVERED, "recovered")?,
+            objected: match BigEndian::read_u64(&b[AT_OBJECTED..]).checked_sub(1) {
+                None => None,
+                Some(sequence) => {
+                    Some(Sequence::new(sequence).ok_or(RecordError::Field("objected"))?)
+                }
+            },
             clean: b[AT_FLAGS] & FLAG_CLEAN != 0,
         };
         record.check()?;
@@ -257,6 +279,8 @@ mod tests {
             sequence: sequence(1000),
             ceiling: sequence(2000),
             reach: sequence(3000),
+            recovered: sequence(7),
+            objected: Some(sequence(8)),
             clean: false,
         }
     }
@@ -275,11 +299,18 @@ mod tests {
         assert_eq!(&bytes[..8], b"IPSEITY\0");
         assert_eq!(bytes[8..16], [0, 1, 0, 7, 1, 0, 7, 0]);
         assert_eq!(bytes[16..32], record().incarnation.to_be_bytes());
-        for (at, value) in [(32, 3u64), (40, 41), (48, 1000), (56, 2000), (64, 3000)] {
+        for (at, value) in [
+            (32, 3u64),
+            (40, 41),
+            (48, 1000),
+            (56, 2000),
+            (64, 3000),
+            (72, 7),
+        ] {
             assert_eq!(bytes[at..at + 8], value.to_be_bytes(), "at {at}");
         }
-        assert_eq!(&bytes[72..79], "Grüße".as_bytes());
-        assert!(bytes[79..4092].iter().all(|byte| *byte == 0));
+        assert_eq!(&bytes[80..87], "Grüße".as_bytes());
+        assert!(bytes[87..4092].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[4092..], crc32c::crc32c(&bytes[..4092]).to_be_bytes());
     }
 
@@ -296,6 +327,8 @@ mod tests {
             generation: u64::MAX,
             ceiling: Sequence::MAX,
             reach: Sequence::MAX,
+            recovered: Sequence::ZERO,
+            objected: None,
             ..record()
         };
         for record in [record(), clean, last] {

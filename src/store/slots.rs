@@ -90,6 +90,8 @@ pub fn format(device: &mut impl BlockDevice, owner: &Owner, incarnation: u128) -
             sequence: Sequence::ZERO,
             ceiling: Sequence::ZERO,
             reach: Sequence::ZERO.saturating_add(STEP_MAX),
+            recovered: Sequence::ZERO,
+            objected: None,
             clean: true,
         };
         device.write(block, &record.encode(block))?;
@@ -215,6 +217,12 @@ impl<D: BlockDevice> Recovered<D> {
             boot: boot.ok_or(SlotsError::BootsExhausted)?,
             sequence: start,
             ceiling: start.saturating_add(first_step),
+            // Once said, an operator's word stays.
+            recovered: self.newest.recovered.max(above.unwrap_or_default()),
+            objected: self
+                .newest
+                .objected
+                .filter(|objected| above.is_none_or(|above| above < *objected)),
             clean: false,
             ..self.newest.clone()
         };
@@ -284,6 +292,20 @@ impl<D: BlockDevice> Slots<D> {
         self.append(Record {
             sequence: sequence.max(self.newest.sequence).min(ceiling),
             ceiling,
+            ..self.newest.clone()
+        })
+    }
+
+    /// Makes it durable that a peer objected: no later start hands out anything before an operator's word is
+    /// at least `sequence`.
+    pub fn object(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+        self.check_open()?;
+        let objected = self.newest.objected.max(Some(sequence));
+        if objected == self.newest.objected {
+            return Ok(());
+        }
+        self.append(Record {
+            objected,
             ..self.newest.clone()
         })
     }

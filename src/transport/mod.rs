@@ -22,6 +22,7 @@ mod writing;
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
+    net::IpAddr,
     time::Duration,
 };
 
@@ -46,6 +47,8 @@ pub struct TransportLimits {
     pub pending_bytes_max: usize,
     /// How long a connection may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
+    /// Addresses, beside those of loopback, from which an operator may come.
+    pub trusted: Vec<IpAddr>,
 }
 
 /// A connection that was closed in this turn, for the server to tell of.
@@ -277,7 +280,7 @@ impl<S: Socket> Transport<S> {
         mark_dirty(c, dirty);
     }
 
-    /// Sends a message that answers nothing, to a peer that was dialed.
+    /// Sends a message that answers nothing.
     pub fn send(&mut self, to: ConnectionId, message: &Message) {
         let Self {
             connections,

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Transport, TransportLimits, get_mut, mark_dirty};
 use crate::{
-    actor::{ConnectionId, Count, Event},
+    actor::{ConnectionId, Count, Event, Link},
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::Socket,
     limits::{
@@ -254,6 +254,37 @@ fn decode<S: Socket>(
                     c.heavy = true;
                     Event::StatusRequest { from }
                 }
+                (Message::MembersRequest { from: first }, Origin::Accepted) => {
+                    c.heavy = true;
+                    c.owed += 1;
+                    *in_flight += 1;
+                    let event = Event::MembersRequest { from, first };
+                    mailbox.dispatch(Entry::Event(event));
+                    return Decoded::Gate;
+                }
+                (Message::ForgetRequest { pid }, Origin::Accepted) => {
+                    let trusted = is_trusted(c, limits);
+                    Event::ForgetRequest { from, pid, trusted }
+                }
+                (Message::AdvanceRequest { above }, Origin::Accepted) => {
+                    let trusted = is_trusted(c, limits);
+                    Event::AdvanceRequest {
+                        from,
+                        trusted,
+                        above,
+                    }
+                }
+                // What follows answers a question of this server, or nothing at all: no answer is owed.
+                (Message::Objection(objection), _) => {
+                    let heard = Box::new((link(c), *objection));
+                    mailbox.dispatch(Entry::Event(Event::Objection(heard)));
+                    continue;
+                }
+                (Message::Overrule(overrule), _) => {
+                    let heard = Box::new((link(c), *overrule));
+                    mailbox.dispatch(Entry::Event(Event::Overrule(heard)));
+                    continue;
+                }
                 (Message::SyncReply(sync), Origin::Dialed(from)) => {
                     mailbox.dispatch(Entry::Event(Event::SyncReply { from, sync }));
                     continue;
@@ -275,4 +306,25 @@ fn decode<S: Socket>(
         }
     }
     Decoded::Gate
+}
+
+/// The name under which the actor knows the other side, if it is a peer.
+fn link<S>(c: &Connection<S>) -> Link {
+    match c.origin {
+        Origin::Accepted => Link::Accepted(c.id),
+        Origin::Dialed(peer) => Link::Dialed(peer),
+    }
+}
+
+/// Whether an operator may come from where this connection comes from.
+fn is_trusted<S: Socket>(c: &Connection<S>, limits: &TransportLimits) -> bool {
+    let address = c
+        .socket
+        .as_ref()
+        .and_then(|socket| socket.peer_address().ok());
+    address.is_some_and(|address| {
+        // An IPv4 address that came in over an IPv6 socket is still itself.
+        let ip = address.ip().to_canonical();
+        ip.is_loopback() || limits.trusted.contains(&ip)
+    })
 }

@@ -35,6 +35,16 @@ pub enum ErrorCode {
     /// Another live server has this server's pid, or its state directory was rolled back: it hands out
     /// nothing.
     PidConflict = 37,
+    /// The server's state is older than what its peers remember of its pid.
+    StaleState = 38,
+    /// So much has been absorbed lately that the budget for it is used up.
+    OverBudget = 39,
+    /// The server has just started and asks its peers first.
+    Joining = 40,
+    /// Only an operator may ask for this: from a loopback address, or one that was named with `--trust`.
+    NotTrusted = 41,
+    /// Nothing is known of that pid.
+    UnknownPid = 42,
 
     /// The peer belongs to another cluster.
     ForeignCluster = 64,
@@ -48,7 +58,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code there is.
-    pub const ALL: [ErrorCode; 15] = [
+    pub const ALL: [ErrorCode; 20] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
@@ -60,6 +70,11 @@ impl ErrorCode {
         ErrorCode::Storage,
         ErrorCode::Stopping,
         ErrorCode::PidConflict,
+        ErrorCode::StaleState,
+        ErrorCode::OverBudget,
+        ErrorCode::Joining,
+        ErrorCode::NotTrusted,
+        ErrorCode::UnknownPid,
         ErrorCode::ForeignCluster,
         ErrorCode::ForeignVersion,
         ErrorCode::SamePid,
@@ -90,6 +105,11 @@ impl ErrorCode {
             ErrorCode::Storage => "storage",
             ErrorCode::Stopping => "stopping",
             ErrorCode::PidConflict => "pidConflict",
+            ErrorCode::StaleState => "staleState",
+            ErrorCode::OverBudget => "overBudget",
+            ErrorCode::Joining => "joining",
+            ErrorCode::NotTrusted => "notTrusted",
+            ErrorCode::UnknownPid => "unknownPid",
             ErrorCode::ForeignCluster => "foreignCluster",
             ErrorCode::ForeignVersion => "foreignVersion",
             ErrorCode::SamePid => "samePid",
@@ -107,6 +127,11 @@ impl ErrorCode {
                 | ErrorCode::Storage
                 | ErrorCode::Stopping
                 | ErrorCode::PidConflict
+                | ErrorCode::StaleState
+                | ErrorCode::OverBudget
+                | ErrorCode::Joining
+                | ErrorCode::NotTrusted
+                | ErrorCode::UnknownPid
         )
     }
 }

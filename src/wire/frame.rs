@@ -6,9 +6,11 @@ use byteorder::{BigEndian, ByteOrder};
 use serde::de::DeserializeOwned;
 
 use super::{
+    cluster::Members,
     codec::{body_bytes, decode_body, encode_body},
     error::WireError,
-    message::{Kind, Message, Status, SyncMessage, WIRE_VERSION},
+    message::{Kind, Message, SyncMessage, WIRE_VERSION},
+    status::Status,
 };
 use crate::limits::{
     ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
@@ -25,9 +27,9 @@ const LENGTH_MAX: u16 = (FRAME_BYTES_MAX - LENGTH_BYTES) as u16;
 pub enum Receiver {
     /// A server, of those who connected to it: requests.
     Server,
-    /// A server, of a peer that it connected to: syncReply and errorReply.
+    /// A server, of a peer that it connected to: answers.
     Dialer,
-    /// A client: identityReply, statusReply and errorReply.
+    /// A client: answers.
     Client,
 }
 
@@ -37,12 +39,26 @@ impl Receiver {
         match self {
             Receiver::Server => matches!(
                 kind,
-                Kind::IdentityRequest | Kind::SyncRequest | Kind::StatusRequest
+                Kind::IdentityRequest
+                    | Kind::SyncRequest
+                    | Kind::StatusRequest
+                    | Kind::Objection
+                    | Kind::Overrule
+                    | Kind::MembersRequest
+                    | Kind::ForgetRequest
+                    | Kind::AdvanceRequest
             ),
-            Receiver::Dialer => matches!(kind, Kind::SyncReply | Kind::ErrorReply),
+            Receiver::Dialer => matches!(
+                kind,
+                Kind::SyncReply | Kind::Objection | Kind::Overrule | Kind::ErrorReply
+            ),
             Receiver::Client => matches!(
                 kind,
-                Kind::IdentityReply | Kind::StatusReply | Kind::ErrorReply
+                Kind::IdentityReply
+                    | Kind::StatusReply
+                    | Kind::MembersReply
+                    | Kind::DoneReply
+                    | Kind::ErrorReply
             ),
         }
     }
@@ -70,6 +86,11 @@ pub(super) const fn length_bounds(kind: Kind) -> (u16, u16) {
         Kind::SyncRequest | Kind::SyncReply => (SYNC_LEAST, SYNC_LENGTH_MAX),
         Kind::StatusRequest => (1, 1),
         Kind::StatusReply => (STATUS_LEAST, LENGTH_MAX),
+        Kind::Objection => (29, 29 + ERROR_TEXT_BYTES_MAX as u16),
+        Kind::Overrule => (35, 35),
+        Kind::MembersRequest | Kind::ForgetRequest => (3, 3),
+        Kind::MembersReply => (13, LENGTH_MAX),
+        Kind::AdvanceRequest | Kind::DoneReply => (9, 9),
         Kind::ErrorReply => (11, 11 + ERROR_TEXT_BYTES_MAX as u16),
     }
 }
@@ -230,6 +251,13 @@ fn decode(kind: Kind, body: &[u8]) -> Result<Message, WireError> {
         Kind::SyncReply => sync(kind, body).map(Message::SyncReply),
         Kind::StatusRequest => Ok(Message::StatusRequest),
         Kind::StatusReply => whole(kind, body).map(Message::StatusReply),
+        Kind::Objection => whole(kind, body).map(Message::Objection),
+        Kind::Overrule => whole(kind, body).map(Message::Overrule),
+        Kind::MembersRequest => whole(kind, body).map(|from| Message::MembersRequest { from }),
+        Kind::MembersReply => whole(kind, body).map(Message::MembersReply),
+        Kind::ForgetRequest => whole(kind, body).map(|pid| Message::ForgetRequest { pid }),
+        Kind::AdvanceRequest => whole(kind, body).map(|above| Message::AdvanceRequest { above }),
+        Kind::DoneReply => whole(kind, body).map(|sequence| Message::DoneReply { sequence }),
         Kind::ErrorReply => whole(kind, body).map(Message::ErrorReply),
     }
 }
@@ -284,6 +312,13 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) {
         | Message::SyncReply(_)
         | Message::StatusRequest
         | Message::StatusReply(_)
+        | Message::Objection(_)
+        | Message::Overrule(_)
+        | Message::MembersRequest { .. }
+        | Message::MembersReply(_)
+        | Message::ForgetRequest { .. }
+        | Message::AdvanceRequest { .. }
+        | Message::DoneReply { .. }
         | Message::ErrorReply(_) => encode_other(message, out),
     }
 }
@@ -300,6 +335,15 @@ fn encode_other(message: &Message, out: &mut Vec<u8>) {
         Message::SyncRequest(sync) | Message::SyncReply(sync) => encode_body(sync, out),
         Message::StatusRequest => {}
         Message::StatusReply(status) => encode_body(fit(status), out),
+        Message::Objection(objection) => encode_body(objection, out),
+        Message::Overrule(overrule) => encode_body(overrule, out),
+        Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
+            encode_body(pid, out);
+        }
+        Message::MembersReply(members) => encode_body(fit_members(members), out),
+        Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
+            encode_body(sequence, out);
+        }
         Message::ErrorReply(error) => encode_body(error, out),
     }
     let length = u16::try_from(out.len() - start - LENGTH_BYTES)
@@ -307,6 +351,18 @@ fn encode_other(message: &Message, out: &mut Vec<u8>) {
         .filter(|length| length_fits(kind, *length))
         .expect("every text in a message is short enough for a frame of its kind");
     BigEndian::write_u16(&mut out[start..], length);
+}
+
+/// The members without the last of them, when they are longer than a frame with those.
+fn fit_members(members: &Members) -> Cow<'_, Members> {
+    let mut over = body_bytes(members).saturating_sub(FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
+    let mut members = Cow::Borrowed(members);
+    while over > 0
+        && let Some(member) = members.to_mut().members.pop()
+    {
+        over = over.saturating_sub(body_bytes(member));
+    }
+    members
 }
 
 /// The status without the last peers, when it is longer than a frame with them.

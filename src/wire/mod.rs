@@ -8,14 +8,17 @@
 //! claims. This is the one place that knows bincode. It may import `identity` and `limits`.
 //! docs/protocol.md describes every message byte by byte, and tests/golden.rs holds it to the same bytes.
 
+mod cluster;
 mod codec;
 mod error;
 mod frame;
 mod message;
+mod status;
 
+pub use cluster::{Member, Members, Objection, Overrule};
 pub use error::{ErrorCode, WireError};
 pub use frame::{FrameDecoder, Receiver, encode};
 pub use message::{
-    ClusterName, Counters, ErrorReply, Kind, Message, PeerState, PeerStatus, Standing, Status,
-    StorageStatus, SyncMessage, WIRE_VERSION,
+    ClusterName, ClusterNameError, ErrorReply, Kind, Message, SyncMessage, WIRE_VERSION,
 };
+pub use status::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};

@@ -1,0 +1,93 @@
+//! How much may be absorbed: a token bucket over the monotonic clock (see J. Turner, "New Directions in
+//! Communications", IEEE Communications Magazine 24(10), 1986; a token is one sequence).
+//!
+//! Whoever can reach a server can ask it to go on above a sequence, and sequences that are jumped over are
+//! gone. The bucket lets real differences between servers through, and makes burning the 2^53 of them a
+//! matter of decades.
+
+use crate::time::Instant;
+
+/// A bucket that starts full.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    burst: u64,
+    rate_per_second: u64,
+    tokens: u64,
+    filled_at: Instant,
+}
+
+impl Budget {
+    pub(super) fn new(burst: u64, rate_per_second: u64) -> Budget {
+        Budget {
+            burst,
+            rate_per_second,
+            tokens: burst,
+            filled_at: Instant::START,
+        }
+    }
+
+    /// Takes `tokens`, or says how many there are and takes none.
+    pub(super) fn take(&mut self, tokens: u64, now: Instant) -> Result<(), u64> {
+        self.fill(now);
+        match self.tokens.checked_sub(tokens) {
+            Some(left) => {
+                self.tokens = left;
+                Ok(())
+            }
+            None => Err(self.tokens),
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let elapsed = now.since(self.filled_at).as_nanos();
+        let filled = elapsed * u128::from(self.rate_per_second) / 1_000_000_000;
+        let Ok(filled) = u64::try_from(filled) else {
+            self.tokens = self.burst;
+            self.filled_at = now;
+            return;
+        };
+        // Time that has not yet made a whole token is not thrown away, or many small looks would fill nothing.
+        if filled > 0 {
+            self.tokens = self.tokens.saturating_add(filled).min(self.burst);
+            self.filled_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::START.after(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_full_bucket_gives_its_burst_and_then_what_time_fills_in() {
+        let mut budget = Budget::new(1000, 10);
+        assert_eq!(budget.take(1001, at(0)), Err(1000));
+        assert_eq!(budget.take(1000, at(0)), Ok(()));
+        assert_eq!(budget.take(1, at(0)), Err(0));
+        assert_eq!(budget.take(10, at(1000)), Ok(()));
+        assert_eq!(budget.take(1, at(1050)), Err(0));
+        // The fifty milliseconds were not lost.
+        assert_eq!(budget.take(1, at(1100)), Ok(()));
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_burst() {
+        let mut budget = Budget::new(5, u64::MAX);
+        assert_eq!(budget.take(5, at(0)), Ok(()));
+        assert_eq!(budget.take(6, Instant::from_nanos(u64::MAX)), Err(5));
+        assert_eq!(budget.take(0, at(0)), Ok(()));
+    }
+
+    #[test]
+    fn without_a_rate_nothing_is_filled_in() {
+        let mut budget = Budget::new(5, 0);
+        assert_eq!(budget.take(5, at(0)), Ok(()));
+        assert_eq!(budget.take(1, Instant::from_nanos(u64::MAX)), Err(0));
+    }
+}

@@ -1,0 +1,248 @@
+//! Objections: made to others, and heard from them; joining a cluster; and what an operator may ask.
+
+use super::{Actor, ConnectionId, Effect, Link, PeerId, Report, guard::Charge};
+use crate::{
+    identity::{Pid, Sequence},
+    time::Instant,
+    wire::{ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage},
+};
+
+impl Actor {
+    /// Remembers who a peer is, and objects when something speaks against it. Returns whether the message
+    /// that was heard has been answered with an objection.
+    pub(super) fn guard_against(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        sequence: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let received = self.links.get(&link).and_then(|state| state.sent);
+        let charges = self.guard.hear(link, received, sync, sequence, now);
+        let objected = charges
+            .first()
+            .is_some_and(|charge| charge.session == sync.session);
+        for (index, charge) in charges.into_iter().enumerate() {
+            self.object(sync.pid, charge, index == 0 && objected, effects);
+        }
+        self.save_members(now, false, effects);
+        objected
+    }
+
+    /// Tells a process why it must not hand out identities: in the place of an answer, where one is due.
+    fn object(&mut self, pid: Pid, charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
+        let Charge {
+            session,
+            link,
+            code,
+            sequence,
+            is_new,
+            rival,
+        } = charge;
+        let object = |answers| Effect::Object {
+            to: link,
+            answers,
+            pid,
+            session,
+            code,
+            sequence,
+            rival,
+            is_new,
+        };
+        match link {
+            Link::Accepted(connection) if is_sender => {
+                self.emit(connection, object(true), effects);
+            }
+            Link::Accepted(_) | Link::Dialed(_) => effects.push(object(false)),
+        }
+    }
+
+    /// A peer objects to this process.
+    pub(super) fn on_objection(
+        &mut self,
+        link: Link,
+        objection: &Objection,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.asked_at = None;
+        }
+        let own = &self.config;
+        if objection.pid != own.pid || objection.session != own.session {
+            // Meant for a process that was here before.
+            return;
+        }
+        let sequence = Sequence::new(objection.sequence).unwrap_or(Sequence::MAX);
+        if objection.code == ErrorCode::PidConflict.get() {
+            return self.object_to_oneself(
+                Standing::Conflict,
+                sequence,
+                &objection.message,
+                effects,
+            );
+        }
+        if own.recovered.get() >= objection.sequence && own.recovered > Sequence::ZERO {
+            let overrule = Overrule {
+                pid: own.pid,
+                incarnation: own.incarnation,
+                session: own.session,
+                above: own.recovered.get(),
+            };
+            let message = Message::Overrule(Box::new(overrule));
+            effects.push(Effect::Tell { to: link, message });
+            return;
+        }
+        self.object_to_oneself(Standing::Stale, sequence, &objection.message, effects);
+    }
+
+    /// This server must not hand out identities any more, up to `sequence` at least somebody else may have.
+    /// That is durable, or restarts would wash it off: only an operator's word changes it.
+    pub(super) fn object_to_oneself(
+        &mut self,
+        standing: Standing,
+        sequence: Sequence,
+        why: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let may_become = match self.standing {
+            Standing::Serving | Standing::Joining => true,
+            Standing::Stale => standing == Standing::Conflict,
+            Standing::Conflict | Standing::Stopping | Standing::StorageFailed => false,
+        };
+        if may_become {
+            self.standing = standing;
+            self.objected = true;
+            let sequence = sequence.max(self.sequence());
+            effects.push(Effect::PersistObjection { sequence });
+            effects.push(Effect::Report(Report::Objected {
+                standing,
+                why: why.to_owned(),
+            }));
+        }
+    }
+
+    /// Another server with this one's pid was met face to face. Both are alive: it has spoken to this
+    /// process, and this process hears it.
+    pub(super) fn notice_same_pid(&mut self, error: &ErrorReply, effects: &mut Vec<Effect>) {
+        if error.code == ErrorCode::SamePid.get() {
+            self.object_to_oneself(Standing::Conflict, Sequence::ZERO, &error.message, effects);
+        }
+    }
+
+    /// The process that was objected to has its operator's word.
+    pub(super) fn on_overrule(
+        &mut self,
+        link: Link,
+        overrule: &Overrule,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.guard.overrule(overrule) {
+            let (pid, above) = (overrule.pid, overrule.above);
+            effects.push(Effect::Report(Report::Overruled { link, pid, above }));
+            self.save_members(now, false, effects);
+        }
+    }
+
+    /// A named peer has judged this server and did not object.
+    pub(super) fn peer_answered(&mut self, peer: PeerId, effects: &mut Vec<Effect>) {
+        self.answered.insert(peer);
+        let is_enough = self.answered.len() >= self.config.peers
+            || (self.join_expired && !self.answered.is_empty());
+        if self.standing == Standing::Joining && is_enough {
+            self.join(effects);
+        }
+    }
+
+    /// The time for asking the peers is over.
+    pub(super) fn on_join_timeout(&mut self, effects: &mut Vec<Effect>) {
+        self.join_expired = true;
+        if self.standing != Standing::Joining {
+            return;
+        }
+        if self.config.join_requires_peer && self.answered.is_empty() {
+            effects.push(Effect::Report(Report::JoinWaits));
+        } else {
+            self.join(effects);
+        }
+    }
+
+    fn join(&mut self, effects: &mut Vec<Effect>) {
+        self.standing = Standing::Serving;
+        let (answered, asked) = (self.answered.len(), self.config.peers);
+        effects.push(Effect::Report(Report::Joined { answered, asked }));
+    }
+
+    /// Hands what is remembered of the peers to the disk, when it is time.
+    pub(super) fn save_members(&mut self, now: Instant, stopping: bool, effects: &mut Vec<Effect>) {
+        if let Some(members) = self.guard.take_unsaved(now, stopping) {
+            effects.push(Effect::PersistMembers(members));
+        }
+    }
+
+    /// An operator says that what is remembered of a pid counts no more.
+    pub(super) fn on_forget_request(
+        &mut self,
+        from: ConnectionId,
+        pid: Pid,
+        trusted: bool,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !trusted {
+            return self.reply_error(from, not_trusted(), effects);
+        }
+        match self.guard.forget(pid) {
+            Some(sequence) => {
+                self.save_members(now, false, effects);
+                let message = Message::DoneReply {
+                    sequence: sequence.get(),
+                };
+                self.emit(from, Effect::Reply { to: from, message }, effects);
+            }
+            None => {
+                let text = format!(
+                    "nothing is known here of pid {pid}: ipseity-cli members lists those known"
+                );
+                self.reply_error(from, ErrorReply::new(ErrorCode::UnknownPid, text), effects);
+            }
+        }
+    }
+
+    /// An operator says that the server is to go on above a sequence, whatever the budgets allow. Durable
+    /// before its answer.
+    pub(super) fn on_advance_request(
+        &mut self,
+        from: ConnectionId,
+        above: u64,
+        trusted: bool,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let judged = match trusted {
+            true => self.judge_operator(above),
+            false => Err(not_trusted()),
+        };
+        match judged {
+            Ok(above) => {
+                let before = self.sequence;
+                self.sequence = before.max(above);
+                let message = Message::DoneReply {
+                    sequence: self.sequence.get(),
+                };
+                self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
+                self.raise_if_due(now, effects);
+            }
+            Err(error) => self.reply_error(from, error, effects),
+        }
+    }
+}
+
+fn not_trusted() -> ErrorReply {
+    ErrorReply::new(
+        ErrorCode::NotTrusted,
+        "only an operator may ask for this: from a loopback address, or from one that the server was \
+         given with --trust",
+    )
+}

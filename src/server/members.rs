@@ -1,0 +1,50 @@
+//! What a membersReply says: the actor knows the pids, and here they get addresses.
+
+use super::Server;
+use crate::{
+    actor::Link,
+    edge::Edge,
+    identity::Pid,
+    wire::{Member, Members, Message},
+};
+
+impl<E: Edge> Server<E> {
+    /// The answer to a membersRequest for the pids from `first` on.
+    pub(super) fn member_list(&self, first: Pid) -> Message {
+        let known = self.actor.members().range(first..);
+        let members: Vec<Member> = known
+            .map(|(pid, known)| Member {
+                pid: *pid,
+                incarnation: known.remembered.incarnation,
+                boot: known.remembered.boot,
+                session: known.remembered.session,
+                sequence: known.remembered.sequence.get(),
+                address: self
+                    .addresses
+                    .get(pid)
+                    .map_or(String::new(), |(_, address)| address.clone()),
+                last_heard_ms: known
+                    .heard_at
+                    .map(|heard_at| self.now.since(heard_at).as_millis() as u64),
+                objection: known.objection().map_or(0, |code| code.get()),
+            })
+            .collect();
+        let total = members.len() as u32;
+        Message::MembersReply(Box::new(Members { total, members }))
+    }
+
+    /// Notes where the peer on `link` is heard.
+    pub(super) fn note_address(&mut self, link: Link) {
+        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
+            return;
+        };
+        if self
+            .addresses
+            .get(&pid)
+            .is_none_or(|(known, _)| *known != link)
+        {
+            let address = self.link_name(link);
+            self.addresses.insert(pid, (link, address));
+        }
+    }
+}

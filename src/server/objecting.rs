@@ -1,0 +1,53 @@
+//! The words of an objection: the actor says against whom and why, and here it gets addresses.
+
+use log::error;
+
+use super::Server;
+use crate::{
+    actor::Link,
+    edge::Edge,
+    identity::{Pid, Sequence},
+    wire::{ErrorCode, Message, Objection},
+};
+
+impl<E: Edge> Server<E> {
+    /// The objection that is sent on `to`. People hear of it too, when it is new.
+    #[allow(clippy::too_many_arguments, reason = "the fields of one effect")]
+    pub(super) fn objection(
+        &self,
+        to: Link,
+        pid: Pid,
+        session: u64,
+        code: ErrorCode,
+        sequence: Sequence,
+        rival: Option<Link>,
+        is_new: bool,
+    ) -> Message {
+        let address = self.link_name(to);
+        let text = match rival {
+            Some(rival) => format!(
+                "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
+                 Stop both; start the one that is to keep the pid with --recover-above SEQUENCE, not lower \
+                 than all that either may have handed out and not lower than {sequence}, and the other \
+                 with an unused --pid and a new state directory",
+                self.link_name(rival)
+            ),
+            None => format!(
+                "the state of pid {pid} at {address} is not the newest: another state directory of this pid, or a \
+                 later state of this one, had come to sequence {sequence}. Start it with an unused --pid \
+                 and a new state directory; or, if the other state is gone for ever, with --recover-above \
+                 SEQUENCE, not lower than all that it may have handed out and not lower than {sequence}"
+            ),
+        };
+        if is_new {
+            error!("{text}");
+        }
+        Message::Objection(Box::new(Objection::new(
+            pid,
+            session,
+            code,
+            sequence.get(),
+            &text,
+        )))
+    }
+}
