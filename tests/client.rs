@@ -130,11 +130,15 @@ fn a_late_reply_is_never_taken_for_the_reply_to_a_later_request() {
 }
 
 #[test]
-fn a_server_that_is_full_stopping_or_without_a_disk_is_left_for_the_next() {
+fn a_server_that_cannot_serve_now_is_left_for_the_next() {
     for code in [
         ErrorCode::TooManyConnections,
         ErrorCode::Storage,
         ErrorCode::Stopping,
+        ErrorCode::PidConflict,
+        ErrorCode::StaleState,
+        ErrorCode::OverBudget,
+        ErrorCode::Joining,
     ] {
         let poor = Fake::scripted(1, [Step::error(code, "not now")]);
         let server = Fake::serving(2);
@@ -169,7 +173,7 @@ fn an_answer_that_every_server_would_give_is_the_answer() {
 #[test]
 fn a_code_that_this_build_does_not_know_is_an_answer() {
     let reply = ErrorReply {
-        code: 40,
+        code: 63,
         message: "later\r\n\u{1b}[2Jforged".to_owned(),
     };
     let server = Fake::scripted(1, [Step::Reply(Message::ErrorReply(Box::new(reply)))]);
@@ -178,7 +182,7 @@ fn a_code_that_this_build_does_not_know_is_an_answer() {
     assert_eq!(error.code(), None);
     // What comes from the network steers no terminal and forges no line.
     assert!(!error.to_string().contains(char::is_control), "{error}");
-    assert!(error.to_string().ends_with("(code 40)"), "{error}");
+    assert!(error.to_string().ends_with("(code 63)"), "{error}");
     client.next().unwrap();
 }
 

@@ -5,13 +5,14 @@
 
 mod goldens;
 
-use goldens::{Golden, Malformed, malformed, malformed_too, messages, status, unfinished};
+use goldens::{Golden, Malformed, malformed, malformed_too, members, messages, status, unfinished};
 use ipseity::{
     identity::Pid,
     limits::{ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, READ_BUFFER_BYTES},
     wire::{
-        ClusterName, Counters, ErrorReply, FrameDecoder, Message, PeerState, PeerStatus, Receiver,
-        Standing, Status, StorageStatus, SyncMessage, WIRE_VERSION, WireError, encode,
+        ClusterName, Counters, ErrorReply, FrameDecoder, Member, Members, Message, Objection,
+        Overrule, PeerState, PeerStatus, Receiver, Standing, Status, StorageStatus, SyncMessage,
+        WIRE_VERSION, WireError, encode,
     },
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -293,6 +294,41 @@ fn a_status_with_too_many_peers_is_cut_to_a_frame() {
     }
 }
 
+#[test]
+fn members_too_many_for_a_frame_are_cut_and_the_rest_is_asked_for() {
+    for (address_bytes, count) in [(0, 1200), (21, 1024), (261, 1024)] {
+        let all: Vec<Member> = (0..count)
+            .map(|index| Member {
+                pid: Pid::new(index % 1024).unwrap(),
+                address: "x".repeat(address_bytes),
+                ..members().members[0].clone()
+            })
+            .collect();
+        let mut read_so_far = Vec::new();
+        while read_so_far.len() < all.len() {
+            let rest = &all[read_so_far.len()..];
+            let long = Members {
+                total: rest.len() as u32,
+                members: rest.to_vec(),
+            };
+            let frame = encoded([&Message::MembersReply(Box::new(long))]);
+            assert!(frame.len() <= FRAME_BYTES_MAX);
+
+            let outcome = read(&mut FrameDecoder::new(), Receiver::Client, [&frame[..]]);
+            let [Message::MembersReply(cut)] = &outcome.messages[..] else {
+                panic!("{outcome:?}");
+            };
+            assert_eq!(cut.total as usize, rest.len());
+            // All that fit are there.
+            let member_bytes = 53 + 8 + address_bytes;
+            let is_cut = cut.members.len() < rest.len();
+            assert_eq!(is_cut, frame.len() + member_bytes > FRAME_BYTES_MAX);
+            read_so_far.extend(cut.members.clone());
+        }
+        assert_eq!(read_so_far, all);
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_in_any_pieces_come_to_the_same(
@@ -363,7 +399,7 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
             frame
         });
     let any_body = (
-        prop_oneof![1..=6u8, Just(255), any::<u8>()],
+        prop_oneof![1..=13u8, Just(255), any::<u8>()],
         vec(any::<u8>(), 0..80),
     )
         .prop_map(|(kind, body)| [&[0, 1 + body.len() as u8, kind][..], &body].concat());
@@ -387,6 +423,14 @@ fn any_message() -> impl Strategy<Value = Message> {
         2 => any_sync().prop_map(|sync| Message::SyncReply(Box::new(sync))),
         1 => Just(Message::StatusRequest),
         1 => any_status().prop_map(|status| Message::StatusReply(Box::new(status))),
+        1 => any_objection().prop_map(|objection| Message::Objection(Box::new(objection))),
+        1 => any_overrule().prop_map(|overrule| Message::Overrule(Box::new(overrule))),
+        1 => any_pid().prop_map(|from| Message::MembersRequest { from }),
+        1 => (any::<u32>(), vec(any_member(), 0..5))
+            .prop_map(|(total, members)| Message::MembersReply(Box::new(Members { total, members }))),
+        1 => any_pid().prop_map(|pid| Message::ForgetRequest { pid }),
+        1 => any::<u64>().prop_map(|above| Message::AdvanceRequest { above }),
+        1 => any::<u64>().prop_map(|sequence| Message::DoneReply { sequence }),
         1 => (any::<u16>(), any_text(ERROR_TEXT_BYTES_MAX))
             .prop_map(|(code, message)| Message::ErrorReply(Box::new(ErrorReply { code, message }))),
     ]
@@ -429,11 +473,7 @@ fn any_sync() -> impl Strategy<Value = SyncMessage> {
 }
 
 fn any_status() -> impl Strategy<Value = Status> {
-    let standing = prop::sample::select(&[
-        Standing::Serving,
-        Standing::Stopping,
-        Standing::StorageFailed,
-    ]);
+    let standing = prop::sample::select(&Standing::ALL);
     let errors = vec(any::<(u16, u64)>(), 0..15);
     (
         any_text(20),
@@ -479,6 +519,50 @@ fn any_status() -> impl Strategy<Value = Status> {
                 peers_total,
                 peers,
             }
+        })
+}
+
+fn any_objection() -> impl Strategy<Value = Objection> {
+    let numbers = (any::<u64>(), any::<u16>(), any::<u64>());
+    (any_pid(), numbers, any_text(ERROR_TEXT_BYTES_MAX)).prop_map(|(pid, numbers, message)| {
+        let (session, code, sequence) = numbers;
+        Objection {
+            pid,
+            session,
+            code,
+            sequence,
+            message,
+        }
+    })
+}
+
+fn any_overrule() -> impl Strategy<Value = Overrule> {
+    (any_pid(), any::<u128>(), any::<[u64; 2]>()).prop_map(
+        |(pid, incarnation, [session, above])| Overrule {
+            pid,
+            incarnation,
+            session,
+            above,
+        },
+    )
+}
+
+fn any_member() -> impl Strategy<Value = Member> {
+    (
+        any_sync(),
+        any_text(261),
+        option::of(any::<u64>()),
+        any::<u16>(),
+    )
+        .prop_map(|(sync, address, last_heard_ms, objection)| Member {
+            pid: sync.pid,
+            incarnation: sync.incarnation,
+            boot: sync.boot,
+            session: sync.session,
+            sequence: sync.sequence,
+            address,
+            last_heard_ms,
+            objection,
         })
 }
 

@@ -36,6 +36,7 @@ fn a_short_message_takes_no_more_room_than_its_bytes() {
     for message in [
         Message::IdentityReply { first: 1, count: 1 },
         Message::StatusRequest,
+        Message::DoneReply { sequence: 1 },
         Message::ErrorReply(Box::new(WireError::EmptyFrame.reply())),
     ] {
         let mut out = Vec::new();

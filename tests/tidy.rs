@@ -20,9 +20,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("timer", &["time"]),
     ("mailbox", &["actor", "limits", "timer"]),
     // What stands beside the server.
-    ("options", &["identity", "limits", "wire"]),
+    ("options", &["actor", "identity", "limits", "wire"]),
     ("client", &["identity", "limits", "wire"]),
-    ("store", &["identity", "limits", "wire"]),
+    ("store", &["actor", "identity", "limits", "wire"]),
     ("trace", &["actor", "mailbox", "time"]),
     // The edges: they know how, and decide nothing about identities.
     ("edge", &["actor", "identity", "mailbox", "time", "wire"]),
@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "actor",
             "connection",
             "edge",
+            "identity",
             "limits",
             "mailbox",
             "peers",
@@ -226,6 +227,8 @@ struct Source {
 impl Source {
     fn new(path: &str, text: &str) -> Source {
         let code_and_tests = code_of(text);
+        // The file of a `#[cfg(test)] mod tests;`.
+        let is_for_tests = path.ends_with("/tests.rs");
         let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
         Source {
             path: path.to_owned(),
@@ -235,7 +238,10 @@ impl Source {
                 [] => unreachable!("a split has a first part"),
             },
             text: text.to_owned(),
-            code: without_tests(&code_and_tests),
+            code: match is_for_tests {
+                true => String::new(),
+                false => without_tests(&code_and_tests),
+            },
             code_and_tests,
         }
     }
@@ -527,6 +533,7 @@ fn comments_strings_and_tests_are_no_code() {
         assert!(source.code.contains(kept), "{kept} in {}", source.code);
     }
     assert_eq!(source.code.lines().count(), text.lines().count());
+    assert!(Source::new("wire/frame/tests.rs", text).code.is_empty());
 }
 
 #[test]

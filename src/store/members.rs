@@ -333,13 +333,14 @@ mod tests {
     #[test]
     fn the_layout_is_the_one_in_the_docs() {
         let bytes = encode(&members(2)[1..]);
-        assert_eq!(bytes.len(), 12 + 34 + 4);
+        assert_eq!(bytes.len(), 12 + 42 + 4);
         assert_eq!(&bytes[..12], b"IPSEMEM\0\0\x01\0\x01");
         assert_eq!(bytes[12..14], [0, 1]);
         assert_eq!(bytes[14..30], (u128::MAX - 1).to_be_bytes());
         assert_eq!(bytes[30..38], (u64::MAX - 1).to_be_bytes());
-        assert_eq!(bytes[38..46], (1u64 << 40).to_be_bytes());
-        assert_eq!(bytes[46..], crc32c::crc32c(&bytes[..46]).to_be_bytes());
+        assert_eq!(bytes[38..46], (1u64 << 50).to_be_bytes());
+        assert_eq!(bytes[46..54], (1u64 << 40).to_be_bytes());
+        assert_eq!(bytes[54..], crc32c::crc32c(&bytes[..54]).to_be_bytes());
     }
 
     #[test]
@@ -370,7 +371,7 @@ mod tests {
         };
         assert_eq!(forged(|_| {}), Ok(members(3)));
         assert_eq!(forged(|b| b[9] = 2), Err(MembersFault::Format(2)));
-        assert_eq!(forged(|b| b[11] = 4), Err(MembersFault::Length(118)));
+        assert_eq!(forged(|b| b[11] = 4), Err(MembersFault::Length(142)));
         assert_eq!(forged(|b| b[0] = 0), Err(MembersFault::NoMagic));
         assert_eq!(
             forged(|b| b[12] = 4),
@@ -383,7 +384,7 @@ mod tests {
             "pid 1 twice"
         );
         assert_eq!(
-            forged(|b| b[38] = 0xff),
+            forged(|b| b[46] = 0xff),
             Err(MembersFault::Entry),
             "no such sequence"
         );

@@ -373,10 +373,14 @@ mod tests {
         );
         assert_eq!(forged(|b| b[13] = 1), Err(RecordError::Field("ceiling")));
         assert_eq!(forged(|b| b[14] = 0), Err(RecordError::Field("cluster")));
-        assert_eq!(forged(|b| b[74] = 0xff), Err(RecordError::Field("cluster")));
+        assert_eq!(forged(|b| b[82] = 0xff), Err(RecordError::Field("cluster")));
         assert_eq!(
             forged(|b| b[48] = 0xff),
             Err(RecordError::Field("sequence"))
+        );
+        assert_eq!(
+            forged(|b| b[72] = 0xff),
+            Err(RecordError::Field("recovered"))
         );
         assert_eq!(forged(|b| b[50] = 1), Err(RecordError::Field("ceiling")));
         assert_eq!(forged(|b| b[58] = 1), Err(RecordError::Field("reach")));

@@ -202,9 +202,9 @@ impl<D: BlockDevice> Recovered<D> {
         self.start.ahead_of(self.newest.sequence)
     }
 
-    /// Begins a boot: completes the newest record's pair, counts the boot, and makes a ceiling of `first_step` above the start durable. The start is
-    /// that of [`Recovered::start`], or `above` where that is higher. At the end of the sequence space
-    /// the step is what is left.
+    /// Begins a boot: completes the newest record's pair, counts the boot, and makes a ceiling of
+    /// `first_step` above the start durable. The start is that of [`Recovered::start`], or `above` where
+    /// that is higher. At the end of the sequence space the step is what is left.
     pub fn boot(
         mut self,
         above: Option<Sequence>,

@@ -32,8 +32,7 @@ pub enum ErrorCode {
     Storage = 35,
     /// The server is stopping.
     Stopping = 36,
-    /// Another live server has this server's pid, or its state directory was rolled back: it hands out
-    /// nothing.
+    /// Another live server has this server's pid: both hand out nothing.
     PidConflict = 37,
     /// The server's state is older than what its peers remember of its pid.
     StaleState = 38,

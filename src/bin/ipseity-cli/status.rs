@@ -98,7 +98,7 @@ mod tests {
                 sync_requests: 4,
                 sync_replies: 5,
                 absorbed: 6,
-                errors: vec![(1, 2), (32, 7), (40, 1)],
+                errors: vec![(1, 2), (32, 7), (40, 3), (63, 1)],
             },
             storage: StorageStatus {
                 durable: true,
@@ -147,7 +147,7 @@ connections  2 of at most 10000, 12 accepted so far
 requests     30, of which 1 waited for the disk
 identities   900
 sync         4 requests answered, 5 replies received, 6 times raised
-errors       unknownKind 2, badCount 7, 40 1
+errors       unknownKind 2, badCount 7, joining 3, 63 1
 storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
 peers        3, the first 2 of them below
 
@@ -193,7 +193,7 @@ c:3264     -  connecting         0  1000  never
                 r#""remaining":9007199254739991,"uptime_ms":3723456,"connections":2,"#,
                 r#""connections_max":10000,"counters":{"accepted":12,"identity_requests":30,"#,
                 r#""identities":900,"waited":1,"sync_requests":4,"sync_replies":5,"absorbed":6},"#,
-                r#""errors":{"40":1,"badCount":7,"unknownKind":2},"#,
+                r#""errors":{"63":1,"badCount":7,"joining":3,"unknownKind":2},"#,
                 r#""storage":{"durable":true,"ceiling":5000,"skipped":10,"writes":8,"#,
                 r#""longest_write_us":1500,"current_write_us":0},"peers_total":3,"peers":["#,
                 r#"{"address":"b:3264","pid":2,"state":"up","sequence":990,"lag":10,"#,

@@ -190,6 +190,22 @@ fn bad_blocks_never_let_a_start_begin_too_low() {
 }
 
 #[test]
+fn an_operators_word_stays_and_never_becomes_lower() {
+    let mut device = stopped();
+    let said = |device: &Fake| recovered(device).newest().recovered;
+    assert_eq!(said(&device), Sequence::ZERO);
+    for (word, stays) in [(Some(9000), 9000), (None, 9000), (Some(5), 9000)] {
+        let mut slots = recovered(&device).boot(word.map(sequence), 1000).unwrap();
+        assert_eq!(slots.newest().recovered, sequence(stays));
+        let ceiling = slots.newest().ceiling;
+        slots.raise(ceiling, ceiling.saturating_add(10)).unwrap();
+        slots.stop(ceiling).unwrap();
+        device = slots.into_device().restarted();
+        assert_eq!(said(&device), sequence(stays));
+    }
+}
+
+#[test]
 fn a_start_that_skipped_raises_the_boot_by_two() {
     let mut device = crashed();
     let boot = recovered(&device).newest().boot;
