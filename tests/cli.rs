@@ -184,6 +184,23 @@ fn servers_that_do_not_answer_are_named_with_what_happened_there() {
 }
 
 #[test]
+fn a_server_that_says_no_is_not_asked_whether_it_runs() {
+    let joining = Fake::scripted(1, [Step::error(ErrorCode::Joining, "in a moment")]);
+    let full = Fake::scripted(2, [Step::error(ErrorCode::TooManyConnections, "full")]);
+    let list = [joining.address(), full.address()].join(",");
+    let run = run(&["-s", &list, "next"]);
+    assert_eq!(
+        run.bad(1),
+        format!(
+            "none of 2 servers answered: {}: refused: in a moment (joining); \
+             {}: refused: full (tooManyConnections)",
+            joining.address(),
+            full.address()
+        )
+    );
+}
+
+#[test]
 fn what_came_before_a_failure_is_written() {
     let script = [Step::Serve, Step::error(ErrorCode::Exhausted, "used up")];
     let server = Fake::scripted(1, script);

@@ -10,7 +10,7 @@ use std::{net::TcpListener, time::Duration};
 use ipseity::{
     client::{Client, ClientError, ClientOptions, FailureCause, Violation},
     identity::{Identity, Pid, Sequence},
-    wire::{ErrorCode, ErrorReply, Kind, Message, WireError},
+    wire::{ErrorCode, ErrorReply, Kind, Members, Message, WireError},
 };
 use support::{Fake, Nobody, Step};
 
@@ -362,6 +362,120 @@ fn bytes_that_nothing_asked_for_break_the_protocol() {
     assert_eq!(
         violation(client.next().unwrap_err()),
         Violation::Unasked { bytes: 1 }
+    );
+}
+
+#[test]
+fn a_list_of_members_is_followed_to_its_end_on_one_connection() {
+    let server = Fake::serving(1);
+    let mut client = client_of(&[&server]);
+    assert_eq!(client.members().unwrap(), []);
+    server.set_members([0, 2, 3, 700, 1023]);
+    let pids: Vec<u16> = client
+        .members()
+        .unwrap()
+        .iter()
+        .map(|member| member.pid.get())
+        .collect();
+    assert_eq!(pids, [0, 2, 3, 700, 1023]);
+    let from = |from| Message::MembersRequest {
+        from: Pid::new(from).unwrap(),
+    };
+    assert_eq!(server.requests()[1..], [from(0), from(3), from(701)]);
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+fn a_list_of_members_is_that_of_one_server_whatever_fails_in_the_middle_of_it() {
+    let failing = Fake::scripted(1, [Step::Serve, Step::Last(vec![0])]);
+    let server = Fake::serving(2);
+    failing.set_members([5, 6, 7]);
+    server.set_members([1, 2, 3]);
+    let mut client = client_of(&[&failing, &server]);
+    // A connection that was in use is made anew once; this one failed in its first call.
+    let pids = client.members().unwrap();
+    assert!(pids.iter().all(|member| member.pid.get() < 5), "{pids:?}");
+    assert_eq!((pids.len(), failing.requests().len()), (3, 2));
+}
+
+#[test]
+fn a_server_forgets_and_says_how_far_the_pid_had_come() {
+    let server = Fake::serving(1);
+    server.set_members([2, 3]);
+    let mut client = client_of(&[&server]);
+    let pid = Pid::new(3).unwrap();
+    assert_eq!(client.forget(pid).unwrap().get(), 1003);
+    assert_eq!(client.members().unwrap().len(), 1);
+    let error = client.forget(pid).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UnknownPid));
+}
+
+#[test]
+fn a_server_is_advanced_and_says_where_it_goes_on() {
+    let server = Fake::serving(1);
+    let mut client = client_of(&[&server]);
+    for (above, goes_on) in [(5000, 5000), (10, 5000)] {
+        let above = Sequence::new(above).unwrap();
+        assert_eq!(client.advance(above).unwrap().get(), goes_on);
+    }
+    assert_eq!(client.next().unwrap(), identity(5001, 1));
+}
+
+#[test]
+fn what_an_operator_may_not_ask_is_asked_of_no_other_server() {
+    let refusing = || Step::error(ErrorCode::NotTrusted, "not from here");
+    let server = Fake::scripted(1, [refusing(), refusing()]);
+    let other = Fake::serving(2);
+    let mut client = client_of(&[&server, &other]);
+    let pid = Pid::new(3).unwrap();
+    let error = client.forget(pid).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::NotTrusted));
+    let error = client.advance(Sequence::MAX).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::NotTrusted));
+    // The connection goes on.
+    client.next().unwrap();
+    assert_eq!((server.accepted(), other.accepted()), (1, 0));
+}
+
+#[test]
+fn what_an_operator_is_told_is_checked() {
+    let done = |sequence| Step::Reply(Message::DoneReply { sequence });
+    let above = Sequence::new(100).unwrap();
+    for received in [99, 0, 1 << 53] {
+        let server = Fake::scripted(1, [done(received)]);
+        let error = client_of(&[&server]).advance(above).unwrap_err();
+        let least = above;
+        let expected = Violation::WrongSequence { received, least };
+        assert_eq!(violation(error), expected);
+    }
+    let server = Fake::scripted(1, [done(u64::MAX), done(1)]);
+    let mut client = client_of(&[&server]);
+    assert_eq!(
+        violation(client.forget(Pid::MIN).unwrap_err()),
+        Violation::WrongSequence {
+            received: u64::MAX,
+            least: Sequence::ZERO
+        }
+    );
+    assert_eq!(
+        violation(client.members().unwrap_err()),
+        Violation::WrongKind {
+            expected: Kind::MembersReply,
+            received: Kind::DoneReply
+        }
+    );
+    // Members that are always more than come would be asked for without end.
+    let endless = Members {
+        total: 1,
+        members: Vec::new(),
+    };
+    let server = Fake::scripted(1, [Step::Reply(Message::MembersReply(Box::new(endless)))]);
+    assert_eq!(
+        violation(client_of(&[&server]).members().unwrap_err()),
+        Violation::MembersMiscounted {
+            total: 1,
+            received: 0
+        }
     );
 }
 

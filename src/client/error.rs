@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use super::address::{AddressError, ServerAddress};
 use crate::{
-    identity::{Identity, Pid},
+    identity::{Identity, Pid, Sequence},
     wire::{ErrorCode, ErrorReply, Kind, WireError},
 };
 
@@ -14,9 +14,10 @@ pub enum ClientError {
     /// No server answered. Each was tried once, in the order of the list; the list is never empty.
     /// Trying again later is safe.
     Unavailable(Vec<ServerFailure>),
-    /// A server answered that it cannot serve this request, and another would answer the same:
-    /// [`ErrorCode::BadCount`], [`ErrorCode::AdvanceTooLarge`] and [`ErrorCode::Exhausted`], or a code that
-    /// this build does not know. The client can be used further.
+    /// A server answered that it cannot serve this request, and that is the answer. Another would say the
+    /// same: [`ErrorCode::BadCount`], [`ErrorCode::AdvanceTooLarge`] and [`ErrorCode::Exhausted`]. Or
+    /// another was not meant: [`ErrorCode::NotTrusted`] and [`ErrorCode::UnknownPid`]. Or this build does
+    /// not know the code. The client can be used further.
     Refused {
         /// The server that answered.
         server: ServerAddress,
@@ -136,7 +137,9 @@ pub enum FailureCause {
     /// The connection failed in another way.
     Io(io::Error),
     /// The server answered with an error that another server need not have:
-    /// [`ErrorCode::TooManyConnections`], [`ErrorCode::Storage`] or [`ErrorCode::Stopping`].
+    /// [`ErrorCode::TooManyConnections`], [`ErrorCode::Storage`], [`ErrorCode::Stopping`],
+    /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`] or
+    /// [`ErrorCode::Joining`].
     Refused(ErrorReply),
 }
 
@@ -205,6 +208,25 @@ pub enum Violation {
         /// The pid of these.
         now: Pid,
     },
+    /// Members that do not ascend from the pid that was asked for.
+    MembersOutOfOrder {
+        /// The pid that was asked for.
+        from: Pid,
+    },
+    /// Not as many members as the reply counts, and no way to ask for the others; or more.
+    MembersMiscounted {
+        /// How many there are, it says.
+        total: u32,
+        /// How many came.
+        received: usize,
+    },
+    /// What is done is said with a sequence that there is none of, or that is too low.
+    WrongSequence {
+        /// The sequence, as it came.
+        received: u64,
+        /// What was asked for.
+        least: Sequence,
+    },
     /// Bytes arrived though every request had its reply.
     Unasked {
         /// How many.
@@ -237,6 +259,18 @@ impl fmt::Display for Violation {
                 write!(
                     f,
                     "identities of pid {now} after those of pid {before} on one connection"
+                )
+            }
+            Violation::MembersOutOfOrder { from } => {
+                write!(f, "members that do not ascend from pid {from}")
+            }
+            Violation::MembersMiscounted { total, received } => {
+                write!(f, "{received} members came, of {total} that there are")
+            }
+            Violation::WrongSequence { received, least } => {
+                write!(
+                    f,
+                    "sequence {received} came, which is beyond the last or below {least}"
                 )
             }
             Violation::Unasked { bytes } => {

@@ -37,9 +37,10 @@
 //! # Failover
 //!
 //! The client connects with its first call and keeps the connection. A server that cannot be reached, does
-//! not reply in time, closes the connection or answers that it is full, stopping or without a disk is left
-//! for the next in the list, and the client stays with the one that answered. An answer such as "the count
-//! is over the limit" is an answer: no other server is asked. A connection that had been in use and is
+//! not reply in time, closes the connection or answers that it cannot serve now (it is full, stopping,
+//! without a disk, asking its peers first, objected to by them, over its budget) is left for the next in
+//! the list, and the client stays with the one that answered. An answer such as "the count is over the
+//! limit" is an answer: no other server is asked. A connection that had been in use and is
 //! found closed, after an idle time, say, is made anew once before its server counts as failed. A server
 //! that breaks the protocol ends the call.
 //!
@@ -58,6 +59,7 @@ mod block;
 mod clock;
 mod connection;
 mod error;
+mod operator;
 mod pipeline;
 
 use std::time::Duration;

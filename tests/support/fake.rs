@@ -12,10 +12,13 @@ use std::{
 use ipseity::{
     identity::{IDENTITY_STRIDE, Pid, Sequence},
     wire::{
-        Counters, ErrorCode, ErrorReply, FrameDecoder, Message, Receiver, Standing, Status,
-        StorageStatus, encode,
+        Counters, ErrorCode, ErrorReply, FrameDecoder, Member, Members, Message, Receiver,
+        Standing, Status, StorageStatus, encode,
     },
 };
+
+/// So few members stand in one reply that a list of three has to be followed.
+const MEMBERS_PER_REPLY: usize = 2;
 
 /// What happens to one request.
 #[derive(Clone, Debug)]
@@ -59,6 +62,8 @@ struct Shared {
     pid: Pid,
     sequence: u64,
     count_max: u32,
+    standing: Standing,
+    members: Vec<Member>,
     script: VecDeque<Step>,
     requests: Vec<Message>,
     streams: Vec<TcpStream>,
@@ -79,6 +84,8 @@ impl Fake {
             pid: Pid::new(pid).unwrap(),
             sequence: 0,
             count_max: 65536,
+            standing: Standing::Serving,
+            members: Vec::new(),
             script: script.into_iter().collect(),
             requests: Vec::new(),
             streams: Vec::new(),
@@ -113,6 +120,33 @@ impl Fake {
     /// Sets the highest sequence handed out.
     pub fn set_sequence(&self, sequence: u64) {
         lock(&self.shared).sequence = sequence;
+    }
+
+    /// Sets what its status says. It goes on serving.
+    pub fn set_standing(&self, standing: Standing) {
+        lock(&self.shared).standing = standing;
+    }
+
+    /// Makes it know servers of these pids, which ascend. The first was heard and is objected to, the others
+    /// are only remembered.
+    pub fn set_members(&self, pids: impl IntoIterator<Item = u16>) {
+        let members = pids.into_iter().enumerate().map(|(index, pid)| Member {
+            pid: Pid::new(pid).unwrap(),
+            incarnation: 0xabc00 + u128::from(pid),
+            boot: 3,
+            session: u64::from(pid),
+            sequence: 1000 + u64::from(pid),
+            address: match index {
+                0 => "10.0.0.2:3264".to_owned(),
+                _ => String::new(),
+            },
+            last_heard_ms: (index == 0).then_some(250),
+            objection: match index {
+                0 => ErrorCode::StaleState.get(),
+                _ => 0,
+            },
+        });
+        lock(&self.shared).members = members.collect();
     }
 
     /// Adds steps for the requests to come.
@@ -209,6 +243,29 @@ impl Shared {
                     count,
                 }
             }
+            Message::MembersRequest { from } => {
+                let known = self.members.iter().filter(|member| member.pid >= from);
+                Message::MembersReply(Box::new(Members {
+                    total: known.clone().count() as u32,
+                    members: known.take(MEMBERS_PER_REPLY).cloned().collect(),
+                }))
+            }
+            Message::ForgetRequest { pid } => {
+                let known = self.members.iter().position(|member| member.pid == pid);
+                match known.map(|index| self.members.remove(index)) {
+                    Some(Member { sequence, .. }) => Message::DoneReply { sequence },
+                    None => {
+                        let text = format!("nothing is known here of pid {pid}");
+                        Message::ErrorReply(Box::new(ErrorReply::new(ErrorCode::UnknownPid, text)))
+                    }
+                }
+            }
+            Message::AdvanceRequest { above } => {
+                self.sequence = self.sequence.max(above);
+                Message::DoneReply {
+                    sequence: self.sequence,
+                }
+            }
             _ => Message::StatusReply(Box::new(self.status())),
         }
     }
@@ -222,7 +279,7 @@ impl Shared {
             incarnation: u128::MAX - 1,
             boot: 3,
             session: 0xfedc,
-            standing: Standing::Serving,
+            standing: self.standing,
             sequence: self.sequence,
             uptime_ms: 61_000,
             connections: self.streams.len() as u32,
