@@ -6,59 +6,17 @@ mod support;
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Command, Output, Stdio},
+    process::Stdio,
 };
 
-use ipseity::wire::{ErrorCode, Message};
-use support::{Fake, Nobody, Step};
-
-/// The program with these arguments, an environment that names no server, and no input.
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ipseity-cli"));
-    command
-        .args(arguments)
-        .env_remove("IPSEITY_SERVER")
-        .stdin(Stdio::null());
-    command
-}
-
-/// How a run ended.
-#[derive(Debug)]
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Run {
-        Run {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-fn run(arguments: &[&str]) -> Run {
-    command(arguments).output().unwrap().into()
-}
-
-impl Run {
-    /// What was written, of a run that went well and had nothing to say.
-    fn good(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{self:?}");
-        self.out
-    }
-
-    /// The one line on standard error, of a run that ended with `code`.
-    fn bad(&self, code: i32) -> &str {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        let line = self.err.strip_suffix('\n').unwrap();
-        assert!(!line.contains('\n'), "{line}");
-        line.strip_prefix("ipseity-cli: ").unwrap()
-    }
-}
+use ipseity::{
+    identity::Pid,
+    wire::{ErrorCode, Message, Standing},
+};
+use support::{
+    Fake, Nobody, Step,
+    program::{Run, command, run},
+};
 
 #[test]
 fn next_writes_one_identity_a_line() {
@@ -363,6 +321,168 @@ fn watch_ends_when_its_reader_leaves() {
 }
 
 #[test]
+fn watch_and_status_say_why_a_server_hands_out_nothing() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    for standing in Standing::ALL {
+        server.set_standing(standing);
+        let word = standing.name();
+        let shown = run(&["status", "-s", &address]).good();
+        assert!(
+            shown.contains(&format!("\nstanding     {word}\n")),
+            "{shown}"
+        );
+        let shown = run(&["status", "--json", "-s", &address]).good();
+        let status: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(status["standing"], word);
+        let shown = run(&["watch", "-n", "1", "-s", &address]).good();
+        assert!(shown.contains(&format!("  {word} ")), "{shown}");
+    }
+    let full = Fake::scripted(2, [Step::error(ErrorCode::TooManyConnections, "full")]);
+    let list = [address, full.address()].join(",");
+    let shown = run(&["watch", "-n", "1", "-s", &list]).good();
+    let words: Vec<&str> = shown.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(words[1..4], ["-", "-", "refused"], "{shown}");
+    assert_eq!(words.last(), Some(&"full"), "{shown}");
+}
+
+#[test]
+fn members_shows_a_table_and_with_several_servers_a_heading_for_each() {
+    let (one, two, nobody) = (Fake::serving(1), Fake::serving(2), Nobody::new());
+    one.set_members([2, 3, 1023]);
+    let shown = run(&["members", "-s", &one.address()]).good();
+    let lines: Vec<Vec<&str>> = shown
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0][..3], ["pid", "incarnation", "boot"]);
+    assert_eq!(
+        lines[1],
+        [
+            "2",
+            "0x000000000000000000000000000abc02",
+            "3",
+            "10.0.0.2:3264",
+            "1002",
+            "250ms",
+            "ago",
+            "staleState"
+        ]
+    );
+    assert_eq!(lines[3][0], "1023");
+    assert_eq!(lines[3][3..], ["-", "2023", "before", "its", "start", "-"]);
+    assert_eq!(lines.len(), 4);
+
+    let list = [one.address(), nobody.address(), two.address()].join(",");
+    let headed = run(&["members", "-s", &list]);
+    assert!(headed.bad(1).contains(&nobody.address()), "{headed:?}");
+    assert_eq!(
+        headed.out,
+        format!(
+            "{}\n{shown}\n{}\nno other server is known\n",
+            one.address(),
+            two.address()
+        )
+    );
+}
+
+#[test]
+fn members_as_json_name_the_server_that_knows_them() {
+    let (one, two) = (Fake::serving(1), Fake::serving(2));
+    one.set_members([2, 3, 4]);
+    two.set_members([1]);
+    let list = [one.address(), two.address()].join(",");
+    let shown = run(&["members", "--json", "-s", &list]).good();
+    let members: Vec<(String, u64)> = shown
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|member| {
+            let server = member["server"].as_str().unwrap().to_owned();
+            (server, member["pid"].as_u64().unwrap())
+        })
+        .collect();
+    let (one, two) = (one.address(), two.address());
+    assert_eq!(
+        members,
+        [(one.clone(), 2), (one.clone(), 3), (one, 4), (two, 1)]
+    );
+}
+
+#[test]
+fn each_server_forgets_and_one_that_does_not_is_named() {
+    let (one, two) = (Fake::serving(1), Fake::serving(2));
+    one.set_members([3]);
+    two.set_members([1, 3]);
+    let list = [one.address(), two.address()].join(",");
+    let shown = run(&["members", "--forget", "3", "-s", &list]).good();
+    let line = |server: &Fake| {
+        let server = server.address();
+        format!("{server} has forgotten pid 3, which had come to sequence 1003\n")
+    };
+    assert_eq!(shown, [line(&one), line(&two)].concat());
+    let pid = Pid::new(3).unwrap();
+    assert_eq!(one.requests(), [Message::ForgetRequest { pid }]);
+
+    let again = run(&["members", "--json", "--forget", "1", "-s", &list]);
+    assert_eq!(
+        again.bad(1),
+        format!(
+            "{} refused: nothing is known here of pid 1 (unknownPid)",
+            one.address()
+        )
+    );
+    assert_eq!(
+        again.out,
+        format!(
+            "{{\"server\":\"{}\",\"forgotten\":1,\"sequence\":1001}}\n",
+            two.address()
+        )
+    );
+}
+
+#[test]
+fn advance_shows_where_the_server_goes_on() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    let advance = |above| run(&["advance", "--above", above, "-s", &address]);
+    assert_eq!(advance("5000").good(), "5000\n");
+    assert_eq!(advance("7").good(), "5000\n");
+    server.script([Step::error(ErrorCode::NotTrusted, "not from here")]);
+    assert_eq!(
+        advance("6000").bad(1),
+        format!("{address} refused: not from here (notTrusted)")
+    );
+}
+
+#[test]
+fn advance_asks_exactly_one_server() {
+    let (one, two) = (Fake::serving(1), Fake::serving(2));
+    let list = [one.address(), two.address()].join(",");
+    for arguments in [
+        &["advance", "--above", "5", "-s", &list][..],
+        &[
+            "advance",
+            "--above",
+            "5",
+            "-s",
+            &one.address(),
+            "-s",
+            &two.address(),
+        ],
+    ] {
+        let refused = run(arguments);
+        assert!(refused.bad(2).contains("name one with --server"));
+    }
+    let refused: Run = command(&["advance", "--above", "5"])
+        .env("IPSEITY_SERVER", &list)
+        .output()
+        .unwrap()
+        .into();
+    assert!(refused.bad(2).contains("2 are named"), "{refused:?}");
+    assert_eq!((one.accepted(), two.accepted()), (0, 0));
+}
+
+#[test]
 fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
     for (line, part) in [
         ("", "no command"),
@@ -410,6 +530,23 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
         ),
         ("watch -n 0", "-n takes a number from 1 to 1000000000"),
         ("ping -n 0", "-n takes a number from 1 to 1000000000"),
+        ("members 1", "\"1\" is one argument too many"),
+        (
+            "members --forget 1024",
+            "--forget takes a number from 0 to 1023, not \"1024\"",
+        ),
+        ("members --forget", "--forget needs a value"),
+        ("members --above 1", "there is no option \"--above\" here"),
+        ("advance", "--above SEQUENCE is missing"),
+        ("advance 5", "\"5\" is one argument too many"),
+        (
+            "advance --above 9007199254740991",
+            "--above takes a number from 0 to 9007199254740990",
+        ),
+        (
+            "advance --above 5 -s a,b",
+            "2 are named: name one with --server",
+        ),
     ] {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let run = run(&arguments);
@@ -432,7 +569,9 @@ fn an_argument_that_is_no_text_is_refused() {
 #[test]
 fn help_and_version_go_to_standard_output() {
     let overview = run(&["--help"]).good();
-    for name in ["next", "status", "decode", "ping", "watch"] {
+    for name in [
+        "next", "status", "decode", "ping", "watch", "members", "advance",
+    ] {
         assert!(overview.contains(&format!("\n    {name} ")), "{overview}");
         let help = run(&[name, "--help"]).good();
         assert!(help.contains(&format!("ipseity-cli {name} ")), "{help}");

@@ -8,6 +8,13 @@
 )]
 mod fake;
 
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "not every test binary runs it, and a panic is the report"
+)]
+pub mod program;
+
 use socket2::{Domain, Socket, Type};
 
 pub use fake::{Fake, Step};

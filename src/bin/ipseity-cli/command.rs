@@ -4,7 +4,9 @@ use std::{ffi::OsString, io::Write};
 
 use getopts::{Fail, Matches, Options};
 
-use crate::{decode, failure::Failure, next, ping, servers, status, watch};
+use crate::{
+    advance, decode, failure::Failure, members, next, ping, servers, status, values::dashed, watch,
+};
 
 /// One command. A new one is a new file and a line in [`COMMANDS`].
 pub struct Command {
@@ -23,12 +25,14 @@ pub struct Command {
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 
-const COMMANDS: [&Command; 5] = [
+const COMMANDS: [&Command; 7] = [
     &next::COMMAND,
     &status::COMMAND,
     &decode::COMMAND,
     &ping::COMMAND,
     &watch::COMMAND,
+    &members::COMMAND,
+    &advance::COMMAND,
 ];
 
 /// What a command line asks for.
@@ -85,14 +89,6 @@ pub fn no_more(arguments: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// The name of a getopts option as it is written.
-fn dashed(name: &str) -> String {
-    match name.chars().count() {
-        1 => format!("-{name}"),
-        _ => format!("--{name}"),
-    }
-}
-
 fn unclear(fail: &Fail) -> Failure {
     Failure::Usage(match fail {
         Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(name)),
@@ -129,7 +125,7 @@ fn overview() -> String {
     let mut options = Options::new();
     global_options(&mut options);
     let mut brief = String::from(
-        "Asks Ipseity servers for identities, and how they do.\n\n\
+        "Asks Ipseity servers for identities, and how they do; tells them what an operator has to.\n\n\
          Usage: ipseity-cli [OPTION]... COMMAND [OPTION]...\n\nCommands:\n",
     );
     for command in COMMANDS {

@@ -2,7 +2,10 @@
 
 use std::{fmt, io, io::Write, str::FromStr, time::Duration};
 
-use ipseity::identity::{Identity, Sequence};
+use ipseity::{
+    identity::{Identity, Sequence},
+    wire::ErrorCode,
+};
 
 /// The form of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,11 @@ pub fn plain(text: &str) -> String {
             false => character,
         })
         .collect()
+}
+
+/// The name of a code of an error, or its number if this build does not know it.
+pub fn code_name(code: u16) -> String {
+    ErrorCode::from_u16(code).map_or_else(|| code.to_string(), |code| code.name().to_owned())
 }
 
 /// A duration for people, with no more digits than they want.

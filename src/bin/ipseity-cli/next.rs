@@ -46,7 +46,7 @@ fn options(options: &mut Options) {
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
-    let count = values::number(matches, "n", 1..=Sequence::MAX.get(), 1)?;
+    let count = values::number(matches, "n", 1..=Sequence::MAX.get())?.unwrap_or(1);
     let after = matches
         .opt_str("after")
         .map(|text| values::identity("--after", &text))

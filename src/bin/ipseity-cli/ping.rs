@@ -37,7 +37,7 @@ fn options(options: &mut Options) {
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
-    let count = values::number(matches, "n", 1..=COUNT_MAX, 1)?;
+    let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
     let mut failed = false;
     for mut client in servers::clients(matches, ClientOptions::default())? {
         let mut trips = Trips::default();

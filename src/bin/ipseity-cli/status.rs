@@ -62,12 +62,6 @@ fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
     server_sequence.saturating_sub(peer_sequence)
 }
 
-/// The name of a code in `errors`, or its number if this build does not know it.
-fn code_name(code: u16) -> String {
-    ipseity::wire::ErrorCode::from_u16(code)
-        .map_or_else(|| code.to_string(), |code| code.name().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use ipseity::{

@@ -7,25 +7,32 @@ use ipseity::{identity::Identity, options::parse_duration};
 
 use crate::failure::Failure;
 
-/// The number after `-NAME`, or `default`.
+/// The name of an option as it is written.
+pub fn dashed(name: &str) -> String {
+    match name.chars().count() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    }
+}
+
+/// The number after `-NAME` or `--NAME`, if it is given.
 pub fn number(
     matches: &Matches,
     name: &str,
     range: RangeInclusive<u64>,
-    default: u64,
-) -> Result<u64, Failure> {
+) -> Result<Option<u64>, Failure> {
     let Some(text) = matches.opt_str(name) else {
-        return Ok(default);
+        return Ok(None);
     };
     // `u64::from_str` would take a leading plus.
     let number = text
         .parse()
         .ok()
         .filter(|number| range.contains(number) && !text.starts_with('+'));
-    number.ok_or_else(|| {
-        let (least, most) = (range.start(), range.end());
+    number.map(Some).ok_or_else(|| {
+        let (name, least, most) = (dashed(name), range.start(), range.end());
         Failure::Usage(format!(
-            "-{name} takes a number from {least} to {most}, not {text:?}"
+            "{name} takes a number from {least} to {most}, not {text:?}"
         ))
     })
 }
@@ -62,21 +69,24 @@ mod tests {
     fn matches(arguments: &[&str]) -> Matches {
         let mut options = getopts::Options::new();
         options.optopt("n", "", "", "");
+        options.optopt("", "above", "", "");
         options.optopt("", "wait", "", "");
         options.parse(arguments).unwrap()
     }
 
     #[test]
     fn values_out_of_range_name_the_option_and_the_range() {
-        assert!(matches!(number(&matches(&[]), "n", 1..=9, 7), Ok(7)));
-        assert!(matches!(number(&matches(&["-n9"]), "n", 1..=9, 7), Ok(9)));
+        assert_eq!(number(&matches(&[]), "n", 1..=9).unwrap(), None);
+        assert_eq!(number(&matches(&["-n9"]), "n", 1..=9).unwrap(), Some(9));
         for text in ["0", "10", "+1", "-1", "1e3", "", "99999999999999999999"] {
-            match number(&matches(&["-n", text]), "n", 1..=9, 7) {
-                Err(Failure::Usage(error)) => assert_eq!(
-                    error,
-                    format!("-n takes a number from 1 to 9, not {text:?}")
-                ),
-                other => panic!("{text}: {other:?}"),
+            for (option, name) in [("-n", "n"), ("--above", "above")] {
+                match number(&matches(&[option, text]), name, 1..=9) {
+                    Err(Failure::Usage(error)) => assert_eq!(
+                        error,
+                        format!("{option} takes a number from 1 to 9, not {text:?}")
+                    ),
+                    other => panic!("{text}: {other:?}"),
+                }
             }
         }
         let range = Duration::from_millis(10)..=Duration::from_secs(60);

@@ -55,7 +55,7 @@ fn options(options: &mut Options) {
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
-    let rounds = values::number(matches, "n", 1..=ROUNDS_MAX, u64::MAX)?;
+    let rounds = values::number(matches, "n", 1..=ROUNDS_MAX)?.unwrap_or(u64::MAX);
     let interval = values::duration(matches, "interval", INTERVAL_MIN..=INTERVAL_MAX)?
         .unwrap_or(INTERVAL_DEFAULT);
     let ordinary = ClientOptions::default();

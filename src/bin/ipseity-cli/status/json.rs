@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, io, io::Write};
 use ipseity::wire::{PeerStatus, Status};
 use serde::Serialize;
 
-use super::{code_name, lag};
-use crate::format::remaining;
+use super::lag;
+use crate::format::{code_name, remaining};
 
 #[derive(Serialize)]
 struct Report<'a> {

@@ -4,8 +4,8 @@ use std::{io, io::Write, time::Duration};
 
 use ipseity::wire::{PeerStatus, Status, StorageStatus};
 
-use super::{code_name, lag};
-use crate::format::{age, milliseconds, plain, remaining, remaining_percent, table};
+use super::lag;
+use crate::format::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
 
 /// Writes it, one thing a line, and a table of the peers.
 pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {

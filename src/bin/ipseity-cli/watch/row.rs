@@ -2,7 +2,7 @@
 //! asks a server or reads a clock: a rate is by the server's own uptime.
 
 use ipseity::{
-    client::{Client, ClientError},
+    client::{Client, ClientError, FailureCause},
     wire::{PeerState, Status},
 };
 
@@ -29,13 +29,21 @@ pub struct Seen {
     /// The server.
     pub server: String,
     /// How it does, or why that is not known.
-    pub status: Result<Status, String>,
+    pub status: Result<Status, Unseen>,
+}
+
+/// Why it is not known how a server does.
+pub struct Unseen {
+    /// What stands in the place of its standing.
+    word: &'static str,
+    /// What happened, without the server's name, which stands in the row already.
+    reason: String,
 }
 
 impl Seen {
     /// Asks the server.
     pub fn now(client: &mut Client) -> Seen {
-        let status = client.status().map_err(|error| reason(&error));
+        let status = client.status().map_err(|error| Unseen::new(&error));
         Seen {
             server: client.server().to_string(),
             status,
@@ -64,9 +72,9 @@ fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
     let unknown = || "-".to_owned();
     let status = match &seen.status {
         Ok(status) => status,
-        Err(reason) => {
+        Err(Unseen { word, reason }) => {
             let mut row = vec![seen.server.clone(), unknown(), unknown()];
-            row.push("unreachable".to_owned());
+            row.push((*word).to_owned());
             row.extend([unknown(), unknown(), unknown(), unknown(), reason.clone()]);
             return row;
         }
@@ -101,18 +109,24 @@ fn rate(status: &Status, earlier: Option<&Status>) -> Option<u64> {
     u64::try_from(rate).ok()
 }
 
-/// Why a server could not be asked, without its name, which stands in the row already.
-fn reason(error: &ClientError) -> String {
-    plain(&match error {
-        ClientError::Unavailable(failures) => match failures.as_slice() {
-            [failure] => failure.cause.to_string(),
-            _ => error.to_string(),
-        },
-        ClientError::Violation { violation, .. } => violation.to_string(),
-        ClientError::Refused { .. } | ClientError::NoServers | ClientError::Address(_) => {
-            error.to_string()
-        }
-    })
+impl Unseen {
+    fn new(error: &ClientError) -> Unseen {
+        let (word, reason) = match error {
+            ClientError::Unavailable(failures) => match failures.as_slice() {
+                [failure] => match &failure.cause {
+                    // Who says no is there.
+                    FailureCause::Refused(reply) => ("refused", reply.message.clone()),
+                    cause => ("unreachable", cause.to_string()),
+                },
+                _ => ("unreachable", error.to_string()),
+            },
+            ClientError::Violation { violation, .. } => ("unclear", violation.to_string()),
+            ClientError::Refused { reply, .. } => ("refused", reply.message.clone()),
+            ClientError::NoServers | ClientError::Address(_) => ("unreachable", error.to_string()),
+        };
+        let reason = plain(&reason);
+        Unseen { word, reason }
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +174,10 @@ mod tests {
     fn unreachable() -> Seen {
         Seen {
             server: "a:1".to_owned(),
-            status: Err("gone".to_owned()),
+            status: Err(Unseen {
+                word: "unreachable",
+                reason: "gone".to_owned(),
+            }),
         }
     }
 
