@@ -1,6 +1,7 @@
 //! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
 
 mod duration;
+mod flags;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -8,6 +9,7 @@ use getopts::{Fail, Matches};
 use log::LevelFilter;
 
 pub use self::duration::parse_duration;
+use self::flags::flags;
 use crate::{
     actor::Budgets,
     identity::{Pid, Sequence},
@@ -20,6 +22,9 @@ use crate::{
     },
     wire::ClusterName,
 };
+
+/// The directory below the working directory in which each pid has its state directory.
+const DATA_DIR_DEFAULT: &str = "ipseity-data";
 
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,35 +154,6 @@ pub fn help() -> String {
     )
 }
 
-fn flags() -> getopts::Options {
-    let mut flags = getopts::Options::new();
-    flags
-        .optopt("", "listen", "where to listen; port 0 takes a free one (default 127.0.0.1:3264)", "HOST:PORT")
-        .optmulti("", "peer", "a server to synchronize with; may be given many times", "HOST:PORT")
-        .optopt("", "pid", "this server's own number in the cluster, 0 to 1023; required with --peer (default 0)", "N")
-        .optopt("", "cluster", "the cluster's name; servers of another are refused (default ipseity)", "NAME")
-        .optopt("", "sync-interval", "how often peers are asked: 250ms, 2s; a bare number is milliseconds (default 1s)", "DURATION")
-        .optopt("", "data-dir", "the state directory; made on the first start (default ipseity-data/PID)", "DIR")
-        .optflag("", "ephemeral", "run without a disk: after a restart the same identities come again")
-        .optopt("", "max-connections", &format!("client connections (default {CONNECTIONS_MAX_DEFAULT})"), "N")
-        .optopt("", "max-count", &format!("identities in one request (default {COUNT_MAX_DEFAULT})"), "N")
-        .optopt("", "max-advance", &format!("how far a peer or a client's `after` may raise the sequence at once (default {ADVANCE_MAX_DEFAULT})"), "N")
-        .optopt("", "after-burst", &format!("how much clients' `after` may raise the sequence before --advance-rate counts (default {AFTER_BURST_DEFAULT})"), "N")
-        .optopt("", "peer-burst", &format!("the same for peers (default {PEER_BURST_DEFAULT})"), "N")
-        .optopt("", "advance-rate", &format!("how much of both bursts fills in again in each second (default {ADVANCE_RATE_DEFAULT})"), "N")
-        .optopt("", "join", "prefer: a first start asks its peers before it hands out identities; require: every start does, and one must answer (default prefer)", "prefer|require")
-        .optopt("", "join-timeout", "how long a start waits for its peers (default 3s)", "DURATION")
-        .optopt("", "recover-above", "an operator's word that a lost or rolled-back state handed out nothing above this sequence; the start is above it", "SEQUENCE")
-        .optmulti("", "trust", "an address, beside loopback, from which operators may run members --forget and advance; may be given many times", "IP")
-        .optopt("", "max-pending-bytes", &format!("bytes of replies that may wait for a client that does not read (default {PENDING_BYTES_MAX_DEFAULT})"), "N")
-        .optopt("", "idle-timeout", "close clients that are idle for so long; 0 for never (default 0)", "DURATION")
-        .optopt("", "trace", "write a line for every event and every effect; - for standard error", "FILE")
-        .optopt("", "log-level", "error, warn, info or debug (default info)", "LEVEL")
-        .optflag("h", "help", "show this text")
-        .optflag("V", "version", "show the version");
-    flags
-}
-
 fn options(matches: &Matches) -> Result<Options, UsageError> {
     let peers = peers(matches)?;
     let pid = match matches.opt_str("pid") {
@@ -300,14 +276,21 @@ fn trusted(matches: &Matches) -> Result<Vec<IpAddr>, UsageError> {
 }
 
 fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
-    match (matches.opt_str("data-dir"), matches.opt_present("ephemeral")) {
+    match (
+        matches.opt_str("data-dir"),
+        matches.opt_present("ephemeral"),
+    ) {
         (Some(_), true) => Err(UsageError(
-            "--data-dir and --ephemeral contradict each other: with a directory nothing is lost, without a disk everything is".to_owned(),
+            "--data-dir and --ephemeral contradict each other: with a directory nothing is lost, \
+             without a disk everything is"
+                .to_owned(),
         )),
-        (Some(text), false) if text.is_empty() => Err(bad("data-dir", &text, "the path of a directory")),
+        (Some(text), false) if text.is_empty() => {
+            Err(bad("data-dir", &text, "the path of a directory"))
+        }
         (Some(text), false) => Ok(Some(PathBuf::from(text))),
         (None, true) => Ok(None),
-        (None, false) => Ok(Some(PathBuf::from("ipseity-data").join(pid.to_string()))),
+        (None, false) => Ok(Some(PathBuf::from(DATA_DIR_DEFAULT).join(pid.to_string()))),
     }
 }
 
@@ -553,6 +536,26 @@ mod tests {
             "--ephemeral",
         ] {
             assert!(help().contains(flag), "{flag}");
+        }
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal_and_shows_what_a_flag_is_when_it_is_not_given() {
+        let help = help();
+        let widest = help.lines().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|columns| columns <= 100), "{help}");
+        let text: Vec<&str> = help.split_whitespace().collect();
+        let text = text.join(" ");
+        for (flag, default) in [
+            ("--listen HOST:PORT", "127.0.0.1:3264"),
+            ("--sync-interval DURATION", "1s"),
+            ("--max-advance N", "1099511627776"),
+            ("--join prefer|require", "prefer"),
+            ("--join-timeout DURATION", "3s"),
+        ] {
+            let (_, behind) = text.split_once(flag).expect(flag);
+            let (_, behind) = behind.split_once("(default ").expect(flag);
+            assert!(behind.starts_with(&format!("{default})")), "{flag}: {help}");
         }
     }
 }
