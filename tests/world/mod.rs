@@ -1,0 +1,388 @@
+//! A small deterministic world for servers: virtual time, a virtual network, virtual disks.
+//!
+//! The servers in it are real, loop and all; only their edge is not. Nothing here reads a clock or draws a
+//! random number, so a test that passes once passes always.
+//!
+//! Three verbs move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
+//! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one thing that
+//! happens to the next.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "each test binary uses its own part, and a panic is the report"
+)]
+
+mod client;
+mod edge;
+mod net;
+mod node;
+mod stream;
+
+use std::{
+    cell::{RefCell, RefMut},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use ipseity::{
+    actor::ActorConfig,
+    identity::{Pid, Sequence},
+    limits::{PENDING_BYTES_MAX_DEFAULT, STEP_MIN, SYNC_INTERVAL_DEFAULT},
+    mailbox::Entry,
+    server::{Exit, Server, ServerConfig},
+    time::Instant,
+    trace::Trace,
+    transport::TransportLimits,
+    wire::{Message, Receiver, Status},
+};
+
+pub use self::{
+    client::Client,
+    net::Route,
+    node::{DiskMode, Write},
+};
+use self::{
+    edge::{Shared, SimEdge},
+    net::Net,
+    node::{Node, Wake},
+};
+use crate::config::actor_config;
+
+/// A world that is still busy after so many turns at one moment will never be idle.
+const TURNS_MAX: u64 = 20_000;
+
+/// How many lines of each server's trace are shown when a test fails.
+const TRACE_LINES: usize = 25;
+
+/// How a server is set up.
+#[derive(Clone)]
+pub struct Setup {
+    pub actor: ActorConfig,
+    pub limits: TransportLimits,
+    pub peers: Vec<String>,
+    pub sync_interval: Duration,
+    pub disk: DiskMode,
+}
+
+impl Setup {
+    /// A server without peers and without a disk.
+    pub fn new(pid: u16) -> Setup {
+        let mut actor = actor_config();
+        actor.pid = Pid::new(pid).unwrap();
+        actor.session = 100 + u64::from(pid);
+        actor.incarnation = 200 + u128::from(pid);
+        actor.ceiling = Sequence::MAX;
+        Setup {
+            actor,
+            limits: TransportLimits {
+                connections_max: 100,
+                pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
+                idle_timeout: None,
+            },
+            peers: Vec::new(),
+            sync_interval: SYNC_INTERVAL_DEFAULT,
+            disk: DiskMode::Ephemeral,
+        }
+    }
+
+    /// The same with a disk, on which `ceiling` is durable.
+    pub fn disk(mut self, disk: DiskMode, ceiling: u64) -> Setup {
+        self.disk = disk;
+        self.actor.ceiling = Sequence::new(ceiling).unwrap();
+        self
+    }
+
+    /// The same with these peers.
+    pub fn peers(mut self, peers: &[&str]) -> Setup {
+        self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
+        self
+    }
+}
+
+/// The address of a server, by its number: it is known before the server is started.
+pub fn address(server: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, server as u8 + 1], 3264))
+}
+
+/// One server, and what became of it.
+struct Seat {
+    setup: Setup,
+    server: Option<Server<SimEdge>>,
+    exit: Option<Exit>,
+    /// Turns in which it had something to do.
+    turns: u64,
+    trace: Lines,
+}
+
+/// See the [module](self).
+pub struct World {
+    net: Shared,
+    seats: Vec<Seat>,
+    clients: u16,
+}
+
+impl World {
+    pub fn new() -> World {
+        World {
+            net: Rc::new(RefCell::new(Net::new())),
+            seats: Vec::new(),
+            clients: 0,
+        }
+    }
+
+    /// A world with one server.
+    pub fn with(setup: Setup) -> World {
+        let mut world = World::new();
+        world.start(setup);
+        world
+    }
+
+    /// What a test may turn.
+    pub fn net(&self) -> RefMut<'_, Net> {
+        self.net.borrow_mut()
+    }
+
+    /// What a test may turn at one server.
+    pub fn node(&self, server: usize) -> RefMut<'_, Node> {
+        RefMut::map(self.net.borrow_mut(), |net| &mut net.nodes[server])
+    }
+
+    /// Starts another server. Returns its number.
+    pub fn start(&mut self, setup: Setup) -> usize {
+        let number = self.seats.len();
+        let node = Node::new(address(number), setup.disk, setup.actor.ceiling);
+        self.net().nodes.push(node);
+        self.seats.push(Seat {
+            setup,
+            server: None,
+            exit: None,
+            turns: 0,
+            trace: Lines::default(),
+        });
+        self.seat(number);
+        number
+    }
+
+    fn seat(&mut self, number: usize) {
+        self.net().listen(address(number), Some(number));
+        let seat = &mut self.seats[number];
+        let config = ServerConfig {
+            actor: seat.setup.actor.clone(),
+            limits: seat.setup.limits.clone(),
+            peers: seat.setup.peers.clone(),
+            sync_interval: seat.setup.sync_interval,
+            skipped: 0,
+        };
+        let trace = Trace::new(Box::new(seat.trace.clone()));
+        let edge = SimEdge::new(&self.net, number);
+        seat.server = Some(Server::new(edge, config, Some(trace)));
+        seat.exit = None;
+    }
+
+    /// The process dies: its connections are closed, its disk remains.
+    pub fn kill(&mut self, server: usize) {
+        self.seats[server].server = None;
+        self.net().stop_listening(address(server));
+        self.node(server).die();
+    }
+
+    /// Starts a server that was killed or has exited from what its disk holds.
+    pub fn restart(&mut self, server: usize) {
+        let mut node = self.node(server);
+        let sequence = node.disk.durable;
+        let ceiling = sequence.saturating_add(STEP_MIN);
+        node.disk.durable = ceiling;
+        drop(node);
+        let actor = &mut self.seats[server].setup.actor;
+        actor.sequence = sequence;
+        actor.ceiling = ceiling;
+        actor.boot += 1;
+        actor.session += 1000;
+        self.seat(server);
+    }
+
+    /// Connects a client to a server.
+    pub fn connect(&mut self, server: usize) -> Client {
+        self.clients += 1;
+        let own = SocketAddr::from(([192, 168, 0, 1], self.clients));
+        let end = self.net().connect(own, address(server)).unwrap();
+        Client::new(&self.net, end, Receiver::Client)
+    }
+
+    /// From now on the test takes connections to `address`.
+    pub fn listen(&mut self, address: SocketAddr) {
+        self.net().listen(address, None);
+    }
+
+    /// The next connection that a server has made to an address at which the test listens. Speaks as its peer.
+    pub fn accept(&mut self, address: SocketAddr) -> Option<Client> {
+        let end = self.net().accept(address)?;
+        Some(Client::new(&self.net, end, Receiver::Server))
+    }
+
+    /// Asks a server to stop.
+    pub fn signal(&mut self, server: usize) {
+        self.node(server).wake(Wake::Entry(Entry::Signal));
+    }
+
+    /// Ends the write that a disk waits with.
+    pub fn end_write(&mut self, server: usize, succeeds: bool) {
+        self.node(server).end_write(succeeds);
+    }
+
+    /// One turn of one server. Returns whether it had anything to do.
+    pub fn step(&mut self, server: usize) -> bool {
+        let seat = &mut self.seats[server];
+        let Some(running) = &mut seat.server else {
+            return false;
+        };
+        self.net.borrow_mut().nodes[server].polled = None;
+        seat.exit = running.turn().unwrap();
+        let net = self.net.borrow();
+        // A server that waits neither brings anything nor has anything in its mailbox, else it would not wait.
+        let waits = net.nodes[server].polled.is_some_and(|polled| {
+            polled.dispatched == 0 && polled.deadline.is_none_or(|deadline| deadline > net.now)
+        });
+        drop(net);
+        seat.turns += u64::from(!waits);
+        if seat.exit.is_some() {
+            self.kill(server);
+        }
+        !waits
+    }
+
+    /// Turns until nobody has anything to do at this moment.
+    pub fn drive(&mut self) {
+        for _ in 0..TURNS_MAX {
+            self.net().happen();
+            let mut busy = false;
+            for server in 0..self.seats.len() {
+                busy |= self.step(server);
+            }
+            let now = self.now();
+            if !busy && self.net().next_happening().is_none_or(|at| at > now) {
+                return;
+            }
+        }
+        panic!("the world is never idle");
+    }
+
+    /// Lets time pass, and lets happen what happens in it.
+    pub fn advance(&mut self, wait: Duration) {
+        let end = self.now().after(wait);
+        self.drive();
+        while let Some(next) = self.next_moment().filter(|next| *next <= end) {
+            assert!(next > self.now(), "time stands still");
+            self.net().now = next;
+            self.drive();
+        }
+        self.net().now = end;
+        self.drive();
+    }
+
+    /// Lets time pass until something is so. Returns how long it took.
+    pub fn advance_until(
+        &mut self,
+        wait_max: Duration,
+        mut is_so: impl FnMut(&mut World) -> bool,
+    ) -> Duration {
+        let start = self.now();
+        self.drive();
+        while !is_so(self) {
+            let next = self.next_moment();
+            let next = next.filter(|next| next.since(start) <= wait_max);
+            self.net().now = next.expect("it comes true in time");
+            self.drive();
+        }
+        self.now().since(start)
+    }
+
+    /// The next moment at which something happens or somebody wants to wake.
+    fn next_moment(&self) -> Option<Instant> {
+        let net = self.net.borrow();
+        let deadlines = net.nodes.iter().filter_map(|node| node.polled?.deadline);
+        deadlines.chain(net.next_happening()).min()
+    }
+
+    pub fn now(&self) -> Instant {
+        self.net.borrow().now
+    }
+
+    /// How a server ended, if it did.
+    pub fn exit(&self, server: usize) -> Option<Exit> {
+        self.seats[server].exit
+    }
+
+    /// Turns in which a server had something to do.
+    pub fn turns(&self, server: usize) -> u64 {
+        self.seats[server].turns
+    }
+
+    /// What a server says of itself, to a client of its own.
+    pub fn status(&mut self, server: usize) -> Status {
+        let mut client = self.connect(server);
+        client.send_message(&Message::StatusRequest);
+        let reply = self.reply_of(&mut client);
+        drop(client);
+        self.drive();
+        match reply {
+            Message::StatusReply(status) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The one reply that a client gets, however long the way is.
+    pub fn reply_of(&mut self, client: &mut Client) -> Message {
+        let mut replies = Vec::new();
+        self.advance_until(Duration::from_secs(60), |_| {
+            replies.extend(client.replies());
+            !replies.is_empty()
+        });
+        assert_eq!(replies.len(), 1, "{replies:?}");
+        replies.remove(0)
+    }
+
+    /// The lines of a server's trace that hold `what`, without their serial numbers and moments.
+    pub fn trace(&self, server: usize, what: &str) -> Vec<String> {
+        let text = self.seats[server].trace.0.borrow();
+        let text = String::from_utf8_lossy(&text);
+        let lines = text.lines().filter(|line| line.contains(what));
+        lines
+            .map(|line| line.splitn(3, ' ').last().unwrap_or_default().to_owned())
+            .collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (number, seat) in self.seats.iter().enumerate() {
+                let text = seat.trace.0.borrow();
+                let text = String::from_utf8_lossy(&text);
+                let lines: Vec<&str> = text.lines().collect();
+                eprintln!("the last of server {number}:");
+                for line in &lines[lines.len().saturating_sub(TRACE_LINES)..] {
+                    eprintln!("  {line}");
+                }
+            }
+        }
+    }
+}
+
+/// Where a server writes its trace.
+#[derive(Clone, Default)]
+struct Lines(Rc<RefCell<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
