@@ -89,6 +89,11 @@ impl Client {
         std::mem::forget(self);
     }
 
+    /// In how many pieces the server's bytes have arrived.
+    pub fn pieces(&self) -> u64 {
+        self.socket.net.borrow().ends[self.socket.end].pieces
+    }
+
     /// Whether the server has closed its side, and everything before that was taken.
     pub fn has_ended(&self) -> bool {
         self.socket.net.borrow().ends[self.socket.end].has_ended()

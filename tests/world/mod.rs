@@ -346,6 +346,19 @@ impl World {
         replies.remove(0)
     }
 
+    /// Everything that comes for a client which reads on and on at this moment: the sequences of identities.
+    pub fn collect(&mut self, client: &mut Client) -> Vec<u64> {
+        let mut sequences = Vec::new();
+        loop {
+            self.drive();
+            let more = client.sequences();
+            if more.is_empty() {
+                return sequences;
+            }
+            sequences.extend(more);
+        }
+    }
+
     /// The lines of a server's trace that hold `what`, without their serial numbers and moments.
     pub fn trace(&self, server: usize, what: &str) -> Vec<String> {
         let text = self.seats[server].trace.0.borrow();

@@ -34,6 +34,8 @@ pub struct End {
     pub(super) registered: Option<(usize, ConnectionId)>,
     pub(super) phase: Phase,
     arrived: VecDeque<u8>,
+    /// In how many pieces bytes have arrived.
+    pub(super) pieces: u64,
     on_the_way: usize,
     window_bytes: usize,
     unsent: VecDeque<u8>,
@@ -64,6 +66,7 @@ impl End {
             registered: None,
             phase,
             arrived: VecDeque::new(),
+            pieces: 0,
             on_the_way: 0,
             window_bytes,
             unsent: VecDeque::new(),
@@ -245,6 +248,7 @@ impl Net {
             // Nobody is there to read it.
             return self.reset(to);
         }
+        e.pieces += 1;
         e.arrived.extend(bytes);
         self.changed(to);
     }
