@@ -225,6 +225,33 @@ fn a_client_that_was_told_off_and_stays_is_closed_after_a_while() {
     assert_eq!(world.status(0).connections, 1);
 }
 
+#[test]
+fn a_client_that_closed_before_it_was_told_off_is_not_waited_for() {
+    let (mut world, mut client) = pair(Setup::new(1));
+    client.send(&[0, 1, 9, 1, 2, 3]);
+    client.finish();
+    world.drive();
+    assert_eq!(client.codes(), [ErrorCode::UnknownKind.get()]);
+    assert_eq!(world.status(0).connections, 1);
+    assert!(!client.is_reset());
+}
+
+#[test]
+fn what_was_sent_behind_a_malformed_frame_does_not_cut_off_the_reply() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
+    client.ask(1);
+    client.send(&[0, 1, 9]);
+    world.drive();
+    // Arrives while the reply waits for the disk, and nothing comes after it.
+    client.send(&[7; 1000]);
+    world.drive();
+    world.end_write(0, true);
+    world.advance(10 * SECOND);
+    assert_eq!(client.codes(), [0, ErrorCode::UnknownKind.get()]);
+    assert!(client.has_ended());
+    assert!(!client.is_reset());
+}
+
 // The reserve.
 
 #[test]

@@ -54,14 +54,14 @@ impl<S: Socket> Transport<S> {
         if c.pending_bytes() > 0 {
             self.sweep_wanted = true;
         } else if c.state == ConnectionState::Draining && c.owed == 0 {
-            return self.finish(id, now);
+            return self.finish(id, now, mailbox);
         }
         resume(c, limits, mailbox);
         c.release_buffers(pool);
     }
 
     /// Everything was answered and has left: closes the connection, gently.
-    fn finish(&mut self, id: ConnectionId, now: Instant) {
+    fn finish(&mut self, id: ConnectionId, now: Instant, mailbox: &mut Mailbox) {
         let Some(c) = get_mut(&mut self.connections, id) else {
             return;
         };
@@ -75,6 +75,11 @@ impl<S: Socket> Transport<S> {
             return self.close(id, CloseReason::Io(error));
         }
         c.release_buffers(&mut self.pool);
+        // What arrived while it drained was left where it is, the end perhaps too, and no edge comes for it.
+        mailbox.dispatch(Entry::Ready {
+            connection: id,
+            readiness: Readiness::READABLE,
+        });
     }
 
     /// Whether every reply has left.
