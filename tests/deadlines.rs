@@ -137,6 +137,18 @@ fn a_client_that_never_reads_is_cut_off() {
 }
 
 #[test]
+fn a_client_that_never_reads_and_goes_on_asking_is_cut_off_just_so() {
+    let (mut world, client) = deaf();
+    for _ in 0..59 {
+        world.advance(SECOND);
+        client.ask(1);
+    }
+    assert!(is_open(&mut world));
+    world.advance(2 * SECOND);
+    assert!(!is_open(&mut world));
+}
+
+#[test]
 fn a_client_that_reads_slowly_is_served() {
     let (mut world, mut client) = deaf();
     let mut replies = client.replies().len();

@@ -86,7 +86,9 @@ impl<S: Socket> Transport<S> {
             }
         }
         let rest = decoder.rest();
-        if c.owed > before || (!begun && !rest.is_empty()) {
+        // While replies wait, only a client that reads them makes progress.
+        let progress = c.owed > before || (!begun && !rest.is_empty());
+        if progress && c.pending_bytes() == 0 {
             c.progress_at = now;
         }
         c.keep_input(rest, pool);
