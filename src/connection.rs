@@ -226,12 +226,16 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Open if !self.paused && !self.input().is_empty() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
-            ConnectionState::Open if self.owed == 0 && !self.is_link => {
-                (idle_timeout?, Overdue::Idle)
-            }
+            ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
             ConnectionState::Open | ConnectionState::Draining => return None,
         };
         Some((self.progress_at.after(wait), overdue))
+    }
+
+    /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
+    /// while the server owes it an answer.
+    fn may_idle(&self) -> bool {
+        self.owed == 0 && !self.is_link && self.origin == Origin::Accepted
     }
 
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {

@@ -207,6 +207,21 @@ fn without_an_idle_timeout_nobody_looks_and_nobody_is_closed() {
     assert_eq!(client.sequences(), [1]);
 }
 
+#[test]
+fn a_peer_is_not_idle_between_two_rounds() {
+    let mut world = World::new();
+    let mut asker = idle(2 * SECOND).peers(&[&world::address(1).to_string()]);
+    asker.sync_interval = 10 * SECOND;
+    let mut asked = idle(2 * SECOND);
+    asked.actor = Setup::new(2).actor;
+    world.start(asker);
+    world.start(asked);
+    world.advance(100 * SECOND);
+    for server in [0, 1] {
+        assert_eq!(world.trace(server, "peerDisconnected"), [""; 0]);
+    }
+}
+
 // Endings.
 
 #[test]
