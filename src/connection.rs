@@ -233,9 +233,10 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
-    /// while the server owes it an answer.
+    /// while it waits for the server.
     fn may_idle(&self) -> bool {
-        self.owed == 0 && !self.is_link && self.origin == Origin::Accepted
+        let waits = self.owed > 0 || self.paused;
+        !waits && !self.is_link && self.origin == Origin::Accepted
     }
 
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {

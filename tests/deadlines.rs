@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ipseity::{
     limits::{
-        FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, RESERVE_TIMEOUT, SWEEP_INTERVAL,
-        WRITE_TIMEOUT,
+        FRAME_TIMEOUT, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT,
+        RESERVE_TIMEOUT, SWEEP_INTERVAL, WRITE_TIMEOUT,
     },
     wire::{ErrorCode, Message},
 };
@@ -193,6 +193,40 @@ fn an_idle_connection_is_closed_in_time_and_a_busy_one_is_not() {
     assert_eq!(world.collect(&mut busy).len(), 29);
     let (waited, _) = until_ended(&mut world, &mut busy, 60 * SECOND);
     assert!(waited > 28 * SECOND);
+}
+
+#[test]
+fn waiting_for_the_disk_is_not_idleness_and_after_it_idleness_counts_again() {
+    let setup = idle(3 * SECOND).disk(DiskMode::Waits, 0);
+    let (mut world, mut client) = pair(setup);
+    client.ask(1);
+    world.advance(60 * SECOND);
+    assert!(!client.has_ended());
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(client.sequences(), [1]);
+    let (waited, _) = until_ended(&mut world, &mut client, 10 * SECOND);
+    assert_about(waited, 3 * SECOND);
+}
+
+#[test]
+fn waiting_for_others_that_wait_for_the_disk_is_not_idleness() {
+    let mut world = World::with(idle(3 * SECOND).disk(DiskMode::Waits, 0));
+    let full = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
+    let greedy: Vec<Client> = (0..full).map(|_| world.connect(0)).collect();
+    for client in &greedy {
+        client.ask(FRAMES_PER_CONNECTION_MAX);
+    }
+    world.drive();
+    // No more frames are decoded, so this one is owed nothing yet.
+    let mut modest = world.connect(0);
+    modest.ask(1);
+    world.advance(60 * SECOND);
+    world.node(0).disk.mode = DiskMode::Takes(Duration::ZERO);
+    world.end_write(0, true);
+    assert_eq!(world.collect(&mut modest).len(), 1);
+    let (waited, _) = until_ended(&mut world, &mut modest, 10 * SECOND);
+    assert_about(waited, 3 * SECOND);
 }
 
 #[test]

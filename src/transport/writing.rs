@@ -23,7 +23,7 @@ impl<S: Socket> Transport<S> {
         if !self.stalled.is_empty() && self.in_flight <= FRAMES_IN_FLIGHT_MAX / 2 {
             for id in std::mem::take(&mut self.stalled) {
                 if let Some(c) = get_mut(&mut self.connections, id) {
-                    resume(c, &self.limits, mailbox);
+                    resume(c, &self.limits, now, mailbox);
                 }
             }
         }
@@ -56,7 +56,7 @@ impl<S: Socket> Transport<S> {
         } else if c.state == ConnectionState::Draining && c.owed == 0 {
             return self.finish(id, now, mailbox);
         }
-        resume(c, limits, mailbox);
+        resume(c, limits, now, mailbox);
         c.release_buffers(pool);
     }
 
@@ -91,9 +91,16 @@ impl<S: Socket> Transport<S> {
 }
 
 /// Takes a paused connection up again when there is room.
-fn resume<S: Socket>(c: &mut Connection<S>, limits: &TransportLimits, mailbox: &mut Mailbox) {
+fn resume<S: Socket>(
+    c: &mut Connection<S>,
+    limits: &TransportLimits,
+    now: Instant,
+    mailbox: &mut Mailbox,
+) {
     if c.paused && c.has_room(limits.pending_bytes_max) {
         c.paused = false;
+        // The time that it was made to wait is not held against it.
+        c.progress_at = now;
         mailbox.dispatch(Entry::Ready {
             connection: c.id,
             readiness: Readiness::READABLE,
