@@ -193,8 +193,13 @@ impl World {
     /// Starts a server that was killed or has exited from what its disk holds.
     pub fn restart(&mut self, server: usize) {
         let mut node = self.node(server);
-        let sequence = node.disk.durable;
-        let ceiling = sequence.saturating_add(STEP_MIN);
+        let (sequence, ceiling) = match node.disk.mode {
+            DiskMode::Ephemeral => (Sequence::ZERO, Sequence::MAX),
+            _ => {
+                let durable = node.disk.durable;
+                (durable, durable.saturating_add(STEP_MIN))
+            }
+        };
         node.disk.durable = ceiling;
         drop(node);
         let actor = &mut self.seats[server].setup.actor;

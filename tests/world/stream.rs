@@ -87,7 +87,7 @@ impl End {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.is_reset || (self.fin_arrived && self.arrived.is_empty())
+        (self.is_reset || self.fin_arrived) && self.arrived.is_empty()
     }
 
     pub fn is_reset(&self) -> bool {
@@ -117,13 +117,11 @@ impl Net {
 
     pub fn read(&mut self, end: EndId, buffer: &mut [u8]) -> io::Result<usize> {
         let e = &mut self.ends[end];
-        if e.is_reset {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
         if e.arrived.is_empty() {
-            return match e.fin_arrived {
-                true => Ok(0),
-                false => Err(io::ErrorKind::WouldBlock.into()),
+            return match (e.is_reset, e.fin_arrived) {
+                (true, _) => Err(io::ErrorKind::ConnectionReset.into()),
+                (false, true) => Ok(0),
+                (false, false) => Err(io::ErrorKind::WouldBlock.into()),
             };
         }
         let bytes = buffer.len().min(e.arrived.len());
@@ -154,6 +152,9 @@ impl Net {
 
     /// Whether a connection that was begun stands.
     pub fn is_connected(&self, end: EndId) -> io::Result<bool> {
+        if self.ends[end].is_reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
         match self.ends[end].phase {
             Phase::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
             Phase::Open => Ok(true),
@@ -260,8 +261,8 @@ impl Net {
 
     pub(super) fn on_reset(&mut self, to: EndId) {
         let e = &mut self.ends[to];
+        // What had arrived before can still be read.
         e.is_reset = true;
-        e.arrived.clear();
         e.unsent.clear();
         self.changed(to);
     }
