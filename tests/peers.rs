@@ -95,6 +95,18 @@ fn next_attempt(world: &mut World, stage: SocketAddr) -> (Duration, Client) {
     (waited, attempt.unwrap())
 }
 
+/// The next connection of the server to the stage, which the server has begun and not heard of since.
+fn next_dial(world: &mut World, stage: SocketAddr) -> Client {
+    loop {
+        world.net().now = world.now().after(Duration::from_millis(1));
+        world.step(0);
+        world.net().happen();
+        if let Some(peer) = world.accept(stage) {
+            return peer;
+        }
+    }
+}
+
 // Synchronizing.
 
 #[test]
@@ -357,6 +369,48 @@ fn a_silent_peer_is_hung_up_on_and_dialed_again() {
 }
 
 #[test]
+fn a_peer_of_another_cluster_is_left_alone_for_long_by_both() {
+    let mut world = World::new();
+    let mut foreign = Setup::new(1).peers(&[&address(1).to_string()]);
+    foreign.actor.cluster = "other".parse().unwrap();
+    world.start(foreign);
+    world.start(Setup::new(2));
+    world.advance(SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
+    assert_eq!(world.trace(1, "> report Refused").len(), 1);
+    world.advance(BACKOFF_REFUSED - 2 * SECOND);
+    assert_eq!(world.trace(0, "peerConnected").len(), 1);
+    world.advance(2 * SECOND);
+    assert_eq!(world.trace(0, "peerConnected").len(), 2);
+}
+
+#[test]
+fn a_refusal_and_the_end_may_come_together() {
+    // Before it was asked, after, and so that the connection is cut.
+    for (asked, cut) in [(false, false), (true, false), (true, true)] {
+        let (mut world, stage) = stage();
+        drop(world.accept(stage).unwrap());
+        world.drive();
+        let peer = next_dial(&mut world, stage);
+        if asked {
+            world.drive();
+        }
+        peer.send_message(&error(ErrorCode::TooManyConnections));
+        if cut {
+            peer.reset();
+        } else {
+            peer.finish();
+        }
+        world.drive();
+        assert_eq!(
+            peer_state(&mut world, 0),
+            PeerState::Refused,
+            "asked: {asked}, cut: {cut}"
+        );
+    }
+}
+
+#[test]
 fn a_peer_that_answers_wrongly_is_refused() {
     let mut foreign = hello(2, 5);
     foreign.cluster = "other".parse().unwrap();
@@ -408,6 +462,15 @@ fn a_round_that_is_refused_does_not_end_the_connection() {
     assert!(!peer.has_ended());
     assert_eq!(peer.replies().len(), 2, "the first round and the next");
     assert_eq!(world.trace(0, "> report RoundRefused").len(), 1);
+}
+
+#[test]
+fn a_server_that_names_itself_goes_on_alone() {
+    let mut world = cluster(&[&[0]]);
+    world.advance(10 * SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
+    hand_out(&mut world, 0, 3);
+    assert_eq!(sequence(&mut world, 0), 3);
 }
 
 #[test]

@@ -65,8 +65,9 @@ impl<S: Socket> Transport<S> {
                 Ok(bytes) => {
                     decoder.filled(bytes);
                     decoded = decode(c, decoder, limits, in_flight, promoted, mailbox);
-                    if bytes == wanted {
-                        // There may be more, but others have their turn first.
+                    // There may be more, but others have their turn first: so has what a peer said before it
+                    // closed, or a refusal would pass for a connection that was lost.
+                    if bytes == wanted || (c.close_hint && c.origin != Origin::Accepted) {
                         again = true;
                         break;
                     }
