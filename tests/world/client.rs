@@ -25,6 +25,9 @@ impl Client {
     }
 
     pub fn send(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         let sent = self.socket.net.borrow_mut().write(self.socket.end, bytes);
         assert_eq!(sent.unwrap(), bytes.len());
     }
