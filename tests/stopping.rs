@@ -170,6 +170,18 @@ fn a_second_signal_exits_at_once() {
 }
 
 #[test]
+fn a_disk_that_hangs_cannot_hold_a_stop_up() {
+    for requests in [0, 1] {
+        let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
+        client.ask(requests);
+        world.drive();
+        world.signal(0);
+        let (waited, exit) = exit(&mut world);
+        assert_eq!((waited, exit), (STOP_TIMEOUT, Exit::StorageFailed));
+    }
+}
+
+#[test]
 fn a_disk_that_fails_the_last_write_is_a_failure() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
     let (mut world, mut client) = pair(setup);

@@ -9,6 +9,7 @@ use crate::{
     edge::Edge,
     limits::{STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT},
     mailbox::Entry,
+    time::Instant,
     timer::Timer,
 };
 
@@ -16,8 +17,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {
     No,
-    /// What has arrived is still read and answered.
-    Draining,
+    /// What has arrived is still read and answered; the whole stop ends at the deadline.
+    Draining {
+        deadline: Instant,
+    },
     /// The actor was told to stop; the exact sequence is being made durable.
     Settling,
     /// It is durable; what was answered is being written.
@@ -34,7 +37,9 @@ impl<E: Edge> Server<E> {
             return;
         }
         info!("asked to stop: answering what has arrived");
-        self.stopping = Stopping::Draining;
+        self.stopping = Stopping::Draining {
+            deadline: self.now.after(STOP_TIMEOUT),
+        };
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
         self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));
@@ -45,9 +50,9 @@ impl<E: Edge> Server<E> {
     pub(super) fn advance_stop(&mut self) {
         match self.stopping {
             Stopping::No | Stopping::Settling => {}
-            Stopping::Draining => {
+            Stopping::Draining { deadline } => {
                 if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
-                    self.settle();
+                    self.settle(deadline);
                 }
             }
             Stopping::Flushing => {
@@ -59,9 +64,9 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, deadline: Instant) {
         self.stopping = Stopping::Settling;
-        self.timers.set(Timer::Stop, self.now.after(STOP_TIMEOUT));
+        self.timers.set(Timer::Stop, deadline);
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
@@ -77,7 +82,7 @@ impl<E: Edge> Server<E> {
         match self.stopping {
             Stopping::No => {}
             // Clients go on asking: what comes from now on is refused.
-            Stopping::Draining => self.settle(),
+            Stopping::Draining { deadline } => self.settle(deadline),
             Stopping::Settling => {
                 error!(
                     "the disk takes too long: exiting without a clean stop; the next start skips ahead"
