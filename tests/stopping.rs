@@ -260,3 +260,15 @@ fn after_a_failure_the_next_start_is_above_everything() {
     client.ask(1);
     assert_eq!(world.collect(&mut client), [1001]);
 }
+
+#[test]
+fn a_signal_while_the_server_exits_anyway_changes_nothing() {
+    let setup = Setup::new(1).disk(DiskMode::FailsAfter(Duration::ZERO), 0);
+    let (mut world, mut client) = pair(setup);
+    client.ask(1);
+    world.advance(STORAGE_EXIT / 2);
+    assert_eq!(client.codes(), [STORAGE]);
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (STORAGE_EXIT / 2, Exit::StorageFailed));
+}

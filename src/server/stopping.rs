@@ -31,11 +31,17 @@ pub(super) enum Stopping {
 
 impl<E: Edge> Server<E> {
     pub(super) fn on_signal(&mut self) {
-        if self.stopping != Stopping::No {
-            warn!("asked to stop a second time: exiting at once");
-            self.exit = Some(Exit::Forced);
-            return;
+        match self.stopping {
+            Stopping::No => self.begin_stop(),
+            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
+            Stopping::Draining { .. } | Stopping::Settling | Stopping::Flushing => {
+                warn!("asked to stop a second time: exiting at once");
+                self.exit = Some(Exit::Forced);
+            }
         }
+    }
+
+    fn begin_stop(&mut self) {
         info!("asked to stop: answering what has arrived");
         self.stopping = Stopping::Draining {
             deadline: self.now.after(STOP_TIMEOUT),
