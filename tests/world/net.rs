@@ -164,6 +164,9 @@ impl Net {
     }
 
     fn on_syn(&mut self, from: EndId) {
+        if self.ends[from].is_cut() {
+            return;
+        }
         let (own, remote) = (self.ends[from].own, self.ends[from].remote);
         let back = self.now.after(self.delay);
         if self.listeners.contains_key(&remote) {

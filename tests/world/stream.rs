@@ -90,6 +90,11 @@ impl End {
         (self.is_reset || self.fin_arrived) && self.arrived.is_empty()
     }
 
+    /// Whether whoever held it has cut the connection.
+    pub fn is_cut(&self) -> bool {
+        self.is_dropped && self.fin_sent
+    }
+
     pub fn is_reset(&self) -> bool {
         self.is_reset
     }
