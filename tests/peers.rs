@@ -454,6 +454,32 @@ fn a_peer_that_closes_at_once_is_not_dialed_in_a_hurry() {
 }
 
 #[test]
+fn a_peer_that_answers_and_closes_at_once_was_heard_and_is_gone() {
+    let (mut world, stage) = stage();
+    let peer = world.accept(stage).unwrap();
+    peer.send_message(&Message::SyncReply(hello(2, 70)));
+    peer.finish();
+    world.drive();
+    assert_eq!(peer_state(&mut world, 0), PeerState::Down);
+    assert_eq!(sequence(&mut world, 0), 70);
+}
+
+#[test]
+fn a_peer_that_answered_is_dialed_again_soon_however_long_it_took_to_reach_it() {
+    let mut world = cluster(&[&[1], &[]]);
+    world.advance(SECOND);
+    world.kill(1);
+    world.advance(60 * SECOND);
+    world.restart(1);
+    world.advance(BACKOFF_MAX + SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Up);
+    world.kill(1);
+    world.restart(1);
+    world.advance(DELAY + BACKOFF_MIN + 3 * ROUND_TRIP);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Up);
+}
+
+#[test]
 fn a_round_that_is_refused_does_not_end_the_connection() {
     let (mut world, stage) = stage();
     let mut peer = world.accept(stage).unwrap();

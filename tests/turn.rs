@@ -8,12 +8,13 @@ mod world;
 use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
+    identity::Pid,
     limits::{
         ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
         RESERVE_CONNECTIONS_MAX,
     },
     server::Exit,
-    wire::{ErrorCode, Message, encode},
+    wire::{ErrorCode, Message, SyncMessage, WIRE_VERSION, encode},
 };
 use world::{Client, DiskMode, Setup, World};
 
@@ -100,18 +101,28 @@ fn a_short_read_that_is_followed_by_more_loses_no_edge() {
 
 #[test]
 fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
-    for more in [0, 1, READ_BYTES_MAX / 15, 3 * READ_BYTES_MAX / 15 + 7] {
-        let (mut world, mut client) = pair(Setup::new(1));
-        // Long requests, so that a read ends in the middle of one and their number closes no gate.
-        let mut bytes = Vec::new();
-        let requests = READ_BYTES_MAX / 15 - 69 + more;
-        for _ in 0..requests {
-            let (count, after) = (1, 1);
-            encode(&Message::IdentityRequest { count, after }, &mut bytes);
-        }
-        client.send(&bytes);
+    // Long frames, so that a read is full before their number closes a gate.
+    let mut setup = Setup::new(1);
+    setup.actor.cluster = "c".repeat(255).parse().unwrap();
+    let question = Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::MAX,
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: 0,
+    }));
+    let mut bytes = Vec::new();
+    encode(&question, &mut bytes);
+    for requests in [
+        READ_BYTES_MAX / bytes.len() + 1,
+        3 * READ_BYTES_MAX / bytes.len(),
+    ] {
+        let (mut world, mut client) = pair(setup.clone());
+        client.send(&bytes.repeat(requests));
         world.drive();
-        assert_all(&world.collect(&mut client), 1..=requests as u64);
+        assert_eq!(client.peer_replies().len(), requests);
     }
 }
 
@@ -487,4 +498,21 @@ fn a_flood_beyond_the_limit_is_told_at_once() {
     let is_told = |codes: Vec<u16>| codes == [ErrorCode::TooManyConnections.get()];
     assert!(told.by_ref().take(10).all(is_told), "the oldest make room");
     assert!(told.all(|codes| codes.is_empty()));
+}
+
+#[test]
+fn those_who_left_the_reserve_make_room_before_anybody_is_told() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let (mut world, _regular) = pair(setup);
+    let gone: Vec<Client> = (0..10).map(|_| world.connect(0)).collect();
+    world.drive();
+    drop(gone);
+    world.drive();
+    // They get the slots of those who left, and are others all the same.
+    let mut flood: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    assert!(flood.iter_mut().all(|client| client.codes().is_empty()));
 }

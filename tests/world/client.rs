@@ -45,10 +45,19 @@ impl Client {
 
     /// Everything that has arrived since the last call, as messages.
     pub fn replies(&mut self) -> Vec<Message> {
+        self.messages(self.receiver)
+    }
+
+    /// The same for a client that has asked like a peer.
+    pub fn peer_replies(&mut self) -> Vec<Message> {
+        self.messages(Receiver::Dialer)
+    }
+
+    fn messages(&mut self, receiver: Receiver) -> Vec<Message> {
         let decoder = &mut *self.decoder.borrow_mut();
         let mut messages = Vec::new();
         loop {
-            while let Some(message) = decoder.next(self.receiver).unwrap() {
+            while let Some(message) = decoder.next(receiver).unwrap() {
                 messages.push(message);
             }
             match self.socket.read(decoder.space()) {
