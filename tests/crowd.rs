@@ -8,6 +8,7 @@ mod world;
 
 use std::time::Duration;
 
+use ipseity::wire::Message;
 use proptest::{collection::vec, prelude::*};
 use world::{Client, DiskMode, Setup, World};
 
@@ -61,10 +62,10 @@ impl Guest {
     fn read(&mut self) {
         for reply in self.client.replies() {
             match reply {
-                ipseity::wire::Message::IdentityReply { first, count: 1 } => {
+                Message::IdentityReply { first, count: 1 } => {
                     self.answers.push(first >> 10);
                 }
-                ipseity::wire::Message::StatusReply(_) => self.answers.push(0),
+                Message::StatusReply(_) => self.answers.push(0),
                 other => panic!("{other:?}"),
             }
         }

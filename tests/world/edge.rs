@@ -5,7 +5,6 @@ use std::{
     io::{self, Read, Write},
     net::SocketAddr,
     rc::Rc,
-    time::Duration,
 };
 
 use ipseity::{
@@ -216,7 +215,6 @@ impl Edge for SimEdge {
         StorageStatus {
             durable: disk.mode != DiskMode::Ephemeral,
             writes: disk.writes,
-            longest_write_us: Duration::ZERO.as_micros() as u64,
             ..StorageStatus::default()
         }
     }

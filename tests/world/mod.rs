@@ -16,27 +16,26 @@
 
 mod client;
 mod edge;
+mod lines;
 mod net;
 mod node;
+mod setup;
 mod stream;
 
 use std::{
     cell::{RefCell, RefMut},
-    io,
     net::SocketAddr,
     rc::Rc,
     time::Duration,
 };
 
 use ipseity::{
-    actor::ActorConfig,
-    identity::{Pid, Sequence},
-    limits::{PENDING_BYTES_MAX_DEFAULT, STEP_MIN, SYNC_INTERVAL_DEFAULT},
+    identity::Sequence,
+    limits::STEP_MIN,
     mailbox::Entry,
     server::{Exit, Server, ServerConfig},
     time::Instant,
     trace::Trace,
-    transport::TransportLimits,
     wire::{Message, Receiver, Status},
 };
 
@@ -44,69 +43,20 @@ pub use self::{
     client::Client,
     net::Route,
     node::{DiskMode, Write},
+    setup::{Setup, address},
 };
 use self::{
     edge::{Shared, SimEdge},
+    lines::Lines,
     net::Net,
     node::{Node, Wake},
 };
-use crate::config::actor_config;
 
 /// A world that is still busy after so many turns at one moment will never be idle.
 const TURNS_MAX: u64 = 20_000;
 
 /// How many lines of each server's trace are shown when a test fails.
 const TRACE_LINES: usize = 25;
-
-/// How a server is set up.
-#[derive(Clone)]
-pub struct Setup {
-    pub actor: ActorConfig,
-    pub limits: TransportLimits,
-    pub peers: Vec<String>,
-    pub sync_interval: Duration,
-    pub disk: DiskMode,
-}
-
-impl Setup {
-    /// A server without peers and without a disk.
-    pub fn new(pid: u16) -> Setup {
-        let mut actor = actor_config();
-        actor.pid = Pid::new(pid).unwrap();
-        actor.session = 100 + u64::from(pid);
-        actor.incarnation = 200 + u128::from(pid);
-        actor.ceiling = Sequence::MAX;
-        Setup {
-            actor,
-            limits: TransportLimits {
-                connections_max: 100,
-                pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
-                idle_timeout: None,
-            },
-            peers: Vec::new(),
-            sync_interval: SYNC_INTERVAL_DEFAULT,
-            disk: DiskMode::Ephemeral,
-        }
-    }
-
-    /// The same with a disk, on which `ceiling` is durable.
-    pub fn disk(mut self, disk: DiskMode, ceiling: u64) -> Setup {
-        self.disk = disk;
-        self.actor.ceiling = Sequence::new(ceiling).unwrap();
-        self
-    }
-
-    /// The same with these peers.
-    pub fn peers(mut self, peers: &[&str]) -> Setup {
-        self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
-        self
-    }
-}
-
-/// The address of a server, by its number: it is known before the server is started.
-pub fn address(server: usize) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, server as u8 + 1], 3264))
-}
 
 /// One server, and what became of it.
 struct Seat {
@@ -366,12 +316,7 @@ impl World {
 
     /// The lines of a server's trace that hold `what`, without their serial numbers and moments.
     pub fn trace(&self, server: usize, what: &str) -> Vec<String> {
-        let text = self.seats[server].trace.0.borrow();
-        let text = String::from_utf8_lossy(&text);
-        let lines = text.lines().filter(|line| line.contains(what));
-        lines
-            .map(|line| line.splitn(3, ' ').last().unwrap_or_default().to_owned())
-            .collect()
+        self.seats[server].trace.with(what)
     }
 }
 
@@ -379,28 +324,9 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for (number, seat) in self.seats.iter().enumerate() {
-                let text = seat.trace.0.borrow();
-                let text = String::from_utf8_lossy(&text);
-                let lines: Vec<&str> = text.lines().collect();
                 eprintln!("the last of server {number}:");
-                for line in &lines[lines.len().saturating_sub(TRACE_LINES)..] {
-                    eprintln!("  {line}");
-                }
+                seat.trace.show_last(TRACE_LINES);
             }
         }
-    }
-}
-
-/// Where a server writes its trace.
-#[derive(Clone, Default)]
-struct Lines(Rc<RefCell<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
