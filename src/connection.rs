@@ -232,15 +232,17 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Open if !self.paused && !self.input().is_empty() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
-            // Peers have a silence of their own: they speak as often as the sync interval says.
-            ConnectionState::Open
-                if self.owed == 0 && self.origin == Origin::Accepted && !self.is_link =>
-            {
-                (idle_timeout?, Overdue::Idle)
-            }
+            ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
             ConnectionState::Open | ConnectionState::Draining => return None,
         };
         Some((self.progress_at.after(wait), overdue))
+    }
+
+    /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
+    /// while it waits for the server.
+    fn may_idle(&self) -> bool {
+        let waits = self.owed > 0 || self.paused;
+        !waits && !self.is_link && self.origin == Origin::Accepted
     }
 
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {

@@ -207,6 +207,8 @@ pub const STOP_DRAIN: Duration = Duration::from_secs(2);
 /// How long a stop may take in all: what has not been written by then is lost.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+const _: () = assert!(STOP_DRAIN.as_nanos() < STOP_TIMEOUT.as_nanos());
+
 /// How long a server whose disk failed goes on with what lies under the durable ceiling, and with telling
 /// its clients, before it exits.
 pub const STORAGE_EXIT: Duration = Duration::from_secs(1);

@@ -9,6 +9,7 @@ use crate::{
     edge::Edge,
     limits::{STOP_DRAIN, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT},
     mailbox::Entry,
+    time::Instant,
     timer::Timer,
 };
 
@@ -16,8 +17,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {
     No,
-    /// What has arrived is still read and answered.
-    Draining,
+    /// What has arrived is still read and answered; the whole stop ends at the deadline.
+    Draining {
+        deadline: Instant,
+    },
     /// The actor was told to stop; the exact sequence is being made durable.
     Settling,
     /// It is durable; what was answered is being written.
@@ -33,14 +36,22 @@ impl<E: Edge> Server<E> {
         {
             return;
         }
-        if self.stopping != Stopping::No {
-            warn!("asked to stop a second time: exiting at once");
-            self.exit = Some(Exit::Forced);
-            return;
+        match self.stopping {
+            Stopping::No => self.begin_stop(),
+            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
+            Stopping::Draining { .. } | Stopping::Settling | Stopping::Flushing => {
+                warn!("asked to stop a second time: exiting at once");
+                self.exit = Some(Exit::Forced);
+            }
         }
+    }
+
+    fn begin_stop(&mut self) {
         info!("asked to stop: answering what has arrived");
         self.stop_asked_at = Some(self.now);
-        self.stopping = Stopping::Draining;
+        self.stopping = Stopping::Draining {
+            deadline: self.now.after(STOP_TIMEOUT),
+        };
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
         self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));
@@ -51,9 +62,9 @@ impl<E: Edge> Server<E> {
     pub(super) fn advance_stop(&mut self) {
         match self.stopping {
             Stopping::No | Stopping::Settling => {}
-            Stopping::Draining => {
+            Stopping::Draining { deadline } => {
                 if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
-                    self.settle();
+                    self.settle(deadline);
                 }
             }
             Stopping::Flushing => {
@@ -65,9 +76,9 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, deadline: Instant) {
         self.stopping = Stopping::Settling;
-        self.timers.set(Timer::Stop, self.now.after(STOP_TIMEOUT));
+        self.timers.set(Timer::Stop, deadline);
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
@@ -85,7 +96,7 @@ impl<E: Edge> Server<E> {
         match self.stopping {
             Stopping::No => {}
             // Clients go on asking: what comes from now on is refused.
-            Stopping::Draining => self.settle(),
+            Stopping::Draining { deadline } => self.settle(deadline),
             Stopping::Settling => {
                 error!(
                     "the disk takes too long: exiting without a clean stop; the next start skips ahead"

@@ -213,7 +213,7 @@ impl<S: Socket> Transport<S> {
         };
         c.close_hint |= readiness.is_read_closed();
         if c.state == ConnectionState::Connecting {
-            return self.on_dialed(id, now);
+            return self.on_dialed(id, readiness, now, mailbox);
         }
         if readiness.is_writable() && c.pending_bytes() > 0 {
             mark_dirty(c, &mut self.dirty);
@@ -230,7 +230,13 @@ impl<S: Socket> Transport<S> {
         Readied::Nothing
     }
 
-    fn on_dialed(&mut self, id: ConnectionId, now: Instant) -> Readied {
+    fn on_dialed(
+        &mut self,
+        id: ConnectionId,
+        readiness: Readiness,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) -> Readied {
         let Some(c) = get_mut(&mut self.connections, id) else {
             return Readied::Nothing;
         };
@@ -238,6 +244,13 @@ impl<S: Socket> Transport<S> {
             (Some(Ok(true)), Origin::Dialed(peer)) => {
                 c.state = ConnectionState::Open;
                 c.progress_at = now;
+                if readiness.is_readable() {
+                    // The peer spoke first, or closed. It is read in its turn, and no other edge comes for it.
+                    mailbox.dispatch(Entry::Ready {
+                        connection: id,
+                        readiness: Readiness::READABLE,
+                    });
+                }
                 Readied::Connected(peer)
             }
             (Some(Err(error)), _) => {

@@ -73,8 +73,9 @@ impl<S: Socket> Transport<S> {
                 Ok(bytes) => {
                     decoder.filled(bytes);
                     decoded = decode(c, decoder, limits, in_flight, promoted, mailbox);
-                    if bytes == wanted {
-                        // There may be more, but others have their turn first.
+                    // There may be more, but others have their turn first: so has what a peer said before it
+                    // closed, or a refusal would pass for a connection that was lost.
+                    if bytes == wanted || (c.close_hint && c.origin != Origin::Accepted) {
                         again = true;
                         break;
                     }
@@ -94,7 +95,9 @@ impl<S: Socket> Transport<S> {
             }
         }
         let rest = decoder.rest();
-        if c.owed > before || (!begun && !rest.is_empty()) {
+        // While replies wait, only a client that reads them makes progress.
+        let progress = c.owed > before || (!begun && !rest.is_empty());
+        if progress && c.pending_bytes() == 0 {
             c.progress_at = now;
         }
         c.keep_input(rest, pool);

@@ -5,7 +5,7 @@ use std::io;
 use super::Transport;
 use crate::{
     actor::ConnectionId,
-    connection::{CloseReason, Overdue},
+    connection::{CloseReason, ConnectionState, Overdue},
     edge::Socket,
     limits::FRAME_TIMEOUT,
     mailbox::Mailbox,
@@ -32,8 +32,8 @@ impl<S: Socket> Transport<S> {
             match c.deadline(self.limits.idle_timeout) {
                 Some((deadline, what)) if deadline <= now => overdue.push((c.id, what)),
                 Some(_) => waiting = true,
-                // A client that is being served may be idle the next time.
-                None => waiting |= self.limits.idle_timeout.is_some(),
+                // It comes under the deadline on idleness without a word when it is answered.
+                None => waiting |= self.has_idle_timeout() && c.state == ConnectionState::Open,
             }
         }
         for (id, what) in overdue {

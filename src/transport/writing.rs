@@ -24,7 +24,7 @@ impl<S: Socket> Transport<S> {
             for id in std::mem::take(&mut self.stalled) {
                 if let Some(c) = get_mut(&mut self.connections, id) {
                     c.stalled = false;
-                    resume(c, &self.limits, mailbox);
+                    resume(c, &self.limits, now, mailbox);
                 }
             }
         }
@@ -57,7 +57,7 @@ impl<S: Socket> Transport<S> {
         } else if c.state == ConnectionState::Draining && c.owed == 0 {
             return self.finish(id, now, mailbox);
         }
-        resume(c, limits, mailbox);
+        resume(c, limits, now, mailbox);
         c.release_buffers(pool);
     }
 
@@ -76,7 +76,7 @@ impl<S: Socket> Transport<S> {
             return self.close(id, CloseReason::Io(error));
         }
         c.release_buffers(&mut self.pool);
-        // What came while nothing was read, the end perhaps, has been told of already.
+        // What arrived while it drained was left where it is, the end perhaps too, and no edge comes for it.
         mailbox.dispatch(Entry::Ready {
             connection: id,
             readiness: Readiness::READABLE,
@@ -92,9 +92,16 @@ impl<S: Socket> Transport<S> {
 }
 
 /// Takes a paused connection up again when there is room.
-fn resume<S: Socket>(c: &mut Connection<S>, limits: &TransportLimits, mailbox: &mut Mailbox) {
+fn resume<S: Socket>(
+    c: &mut Connection<S>,
+    limits: &TransportLimits,
+    now: Instant,
+    mailbox: &mut Mailbox,
+) {
     if c.paused && !c.stalled && c.has_room(limits.pending_bytes_max) {
         c.paused = false;
+        // The time that it was made to wait is not held against it.
+        c.progress_at = now;
         mailbox.dispatch(Entry::Ready {
             connection: c.id,
             readiness: Readiness::READABLE,

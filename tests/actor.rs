@@ -1,0 +1,974 @@
+//! The actor's transitions, one scenario a function: given a state, an event happens, and these effects are
+//! expected, no more and no others.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+// Long because: it holds one short scenario for each handler and each error, and they share their words.
+
+mod config;
+
+use std::time::Duration;
+
+use config::actor_config;
+use ipseity::{
+    actor::{
+        Actor, ActorConfig, ConnectionId, Count, Effect, Event, HangUp, Link, PeerId, Report, Tally,
+    },
+    identity::{Identity, Pid, Sequence},
+    time::Instant,
+    wire::{ErrorCode, ErrorReply, Kind, Message, Standing, SyncMessage, WIRE_VERSION, WireError},
+};
+
+const ALICE: ConnectionId = ConnectionId::new(0, 1);
+const BOB: ConnectionId = ConnectionId::new(1, 2);
+const PEER: PeerId = PeerId(0);
+const OTHER_PEER: PeerId = PeerId(1);
+
+/// An actor with a moment: events happen to it one after the other.
+struct Scene {
+    actor: Actor,
+    now: Instant,
+}
+
+/// A fresh actor of pid 1 under a durable ceiling of 2000, long after its start.
+fn fresh() -> Scene {
+    given(|_| {})
+}
+
+fn given(change: impl FnOnce(&mut ActorConfig)) -> Scene {
+    let mut config = actor_config();
+    change(&mut config);
+    Scene {
+        actor: Actor::new(config),
+        now: Instant::from_nanos(1_000_000_000_000),
+    }
+}
+
+impl Scene {
+    fn on(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.actor.handle(event, self.now, &mut effects);
+        effects
+    }
+
+    fn ask(&mut self, from: ConnectionId, count: u32) -> Vec<Effect> {
+        self.on(identity_request(from, count, 0))
+    }
+
+    fn sequence(&self) -> u64 {
+        self.actor.sequence().get()
+    }
+
+    fn wait(&mut self, wait: Duration) {
+        self.now = self.now.after(wait);
+    }
+
+    /// A connection to the peer stands, and it has answered the first question.
+    fn meet(&mut self, peer: PeerId, pid: u16) {
+        self.on(Event::PeerConnected(peer));
+        self.on(sync_reply(peer, hello(pid, 0)));
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+/// The identity of pid 1 with this sequence.
+fn identity(value: u64) -> u64 {
+    Identity::new(sequence(value), Pid::new(1).unwrap()).get()
+}
+
+fn identity_request(from: ConnectionId, count: u32, after: u64) -> Event {
+    let count = Count::saturating(count);
+    Event::IdentityRequest { from, count, after }
+}
+
+fn unknown(from: ConnectionId) -> Event {
+    let error = Box::new(WireError::EmptyFrame);
+    Event::Unknown { from, error }
+}
+
+/// What a peer says of itself.
+fn hello(pid: u16, sequence: u64) -> SyncMessage {
+    SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: Pid::new(pid).unwrap(),
+        incarnation: 0x2222,
+        boot: 9,
+        session: 0x52,
+        sequence,
+    }
+}
+
+/// What this actor says of itself.
+fn own(sequence: u64) -> Box<SyncMessage> {
+    let config = actor_config();
+    Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: config.cluster,
+        pid: config.pid,
+        incarnation: config.incarnation,
+        boot: config.boot,
+        session: config.session,
+        sequence,
+    })
+}
+
+fn sync_request(from: ConnectionId, sync: SyncMessage) -> Event {
+    let sync = Box::new(sync);
+    Event::SyncRequest { from, sync }
+}
+
+fn sync_reply(from: PeerId, sync: SyncMessage) -> Event {
+    let sync = Box::new(sync);
+    Event::SyncReply { from, sync }
+}
+
+fn error_reply(from: PeerId, code: ErrorCode) -> Event {
+    let error = refusal(code);
+    Event::ErrorReply { from, error }
+}
+
+fn refusal(code: ErrorCode) -> Box<ErrorReply> {
+    Box::new(ErrorReply::new(code, "no"))
+}
+
+fn identities(to: ConnectionId, first: u64, count: u32) -> Effect {
+    let first = identity(first);
+    let message = Message::IdentityReply { first, count };
+    Effect::Reply { to, message }
+}
+
+fn error(to: ConnectionId, code: ErrorCode, text: &str) -> Effect {
+    let message = Message::ErrorReply(Box::new(ErrorReply::new(code, text)));
+    Effect::Reply { to, message }
+}
+
+fn synced(to: ConnectionId, sequence: u64) -> Effect {
+    let message = Message::SyncReply(own(sequence));
+    Effect::Reply { to, message }
+}
+
+fn asked(to: PeerId, sequence: u64) -> Effect {
+    let message = Message::SyncRequest(own(sequence));
+    Effect::Send { to, message }
+}
+
+fn persist(at: u64, ceiling: u64) -> Effect {
+    Effect::Persist {
+        sequence: sequence(at),
+        ceiling: sequence(ceiling),
+    }
+}
+
+fn peer_up(link: Link, pid: u16, sequence: u64) -> Effect {
+    let pid = Pid::new(pid).unwrap();
+    Effect::Report(Report::PeerUp {
+        link,
+        pid,
+        sequence,
+    })
+}
+
+fn storage_failed(to: ConnectionId) -> Effect {
+    error(
+        to,
+        ErrorCode::Storage,
+        "this server cannot write its state directory and is about to exit: ask another one",
+    )
+}
+
+fn stopping(to: ConnectionId) -> Effect {
+    error(
+        to,
+        ErrorCode::Stopping,
+        "this server is stopping: ask another one",
+    )
+}
+
+fn bad_count(to: ConnectionId) -> Effect {
+    error(
+        to,
+        ErrorCode::BadCount,
+        "count must be 1 to 500 (--max-count)",
+    )
+}
+
+const BEYOND_MAX_ADVANCE: &str = "sequence 1000001 is 1000001 ahead of this server, more than --max-advance 1000000 allows at once";
+
+// Identity requests.
+
+#[test]
+fn each_request_is_answered_with_the_next_identity() {
+    let mut scene = fresh();
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1, 1)]);
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 2, 1)]);
+    assert_eq!(scene.sequence(), 2);
+}
+
+#[test]
+fn a_block_is_contiguous_and_the_next_request_begins_behind_it() {
+    let mut scene = fresh();
+    assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1, 500)]);
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 501, 1)]);
+}
+
+#[test]
+fn a_count_of_zero_or_over_the_limit_is_refused_and_changes_nothing() {
+    let mut scene = fresh();
+    for count in [0, 501, u32::MAX] {
+        assert_eq!(scene.ask(ALICE, count), vec![bad_count(ALICE)]);
+    }
+    assert_eq!(scene.sequence(), 0);
+    assert_eq!(scene.actor.tally(), &Tally::default());
+}
+
+#[test]
+fn an_after_that_is_smaller_or_equal_changes_nothing() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 10);
+    let effects = scene.on(identity_request(ALICE, 1, identity(9)));
+    assert_eq!(effects, vec![identities(ALICE, 11, 1)]);
+    let effects = scene.on(identity_request(ALICE, 1, identity(11)));
+    assert_eq!(effects, vec![identities(ALICE, 12, 1)]);
+    assert_eq!(scene.actor.tally().absorbed, 0);
+}
+
+#[test]
+fn an_after_that_is_larger_is_absorbed() {
+    let mut scene = fresh();
+    // The pid in it does not matter: the sequence is what counts.
+    let after = Identity::new(sequence(700), Pid::MAX).get();
+    let effects = scene.on(identity_request(ALICE, 3, after));
+    assert_eq!(effects, vec![identities(ALICE, 701, 3)]);
+    assert_eq!(scene.sequence(), 703);
+    assert_eq!(scene.actor.tally().absorbed, 1);
+}
+
+#[test]
+fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
+    let mut scene = fresh();
+    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
+    assert_eq!(
+        effects,
+        vec![error(
+            ALICE,
+            ErrorCode::AdvanceTooLarge,
+            &format!("after: {BEYOND_MAX_ADVANCE}")
+        )]
+    );
+    assert_eq!(scene.sequence(), 0);
+    // One less is the furthest that is allowed; the disk has to be asked for it.
+    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
+    // 1,000,001 sequences in 1000 seconds are 1000 in the span, and the step is twice that.
+    assert_eq!(effects, vec![persist(2000, 1_000_001 + 2000)]);
+}
+
+#[test]
+fn an_after_beyond_every_identity_is_refused() {
+    let mut scene = fresh();
+    for after in [1 << 63, u64::MAX] {
+        assert_eq!(
+            scene.on(identity_request(ALICE, 1, after)),
+            vec![error(
+                ALICE,
+                ErrorCode::AdvanceTooLarge,
+                &format!("after {after} is beyond the last identity there is, 9223372036854775807")
+            )]
+        );
+    }
+    assert_eq!(scene.sequence(), 0);
+}
+
+#[test]
+fn a_block_that_crosses_the_end_is_refused_and_a_smaller_one_is_not() {
+    let last = Sequence::MAX.get();
+    let mut scene = given(|config| {
+        config.sequence = sequence(last - 10);
+        config.ceiling = Sequence::MAX;
+    });
+    assert_eq!(
+        scene.ask(ALICE, 11),
+        vec![error(
+            ALICE,
+            ErrorCode::Exhausted,
+            "only 10 sequences are left, and the count asks for more"
+        )]
+    );
+    assert_eq!(
+        scene.ask(ALICE, 10),
+        vec![identities(ALICE, last - 9, 10)],
+        "what was refused took nothing"
+    );
+    assert_eq!(
+        scene.ask(ALICE, 1),
+        vec![error(
+            ALICE,
+            ErrorCode::Exhausted,
+            "only 0 sequences are left, and the count asks for more"
+        )]
+    );
+    assert_eq!(scene.sequence(), last);
+}
+
+#[test]
+fn an_after_at_the_end_leaves_nothing_and_takes_nothing() {
+    let last = Sequence::MAX.get();
+    let mut scene = given(|config| {
+        config.sequence = sequence(last - 10);
+        config.ceiling = Sequence::MAX;
+    });
+    assert_eq!(
+        scene.on(identity_request(ALICE, 1, i64::MAX as u64)),
+        vec![error(
+            ALICE,
+            ErrorCode::Exhausted,
+            "only 0 sequences are left, and the count asks for more"
+        )]
+    );
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, last - 9, 1)]);
+}
+
+// The disk.
+
+#[test]
+fn the_ceiling_is_raised_once_when_half_is_left() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 500);
+    assert_eq!(scene.ask(ALICE, 499), vec![identities(ALICE, 501, 499)]);
+    assert_eq!(
+        scene.ask(ALICE, 1),
+        vec![identities(ALICE, 1000, 1), persist(1000, 2000 + 1024)]
+    );
+    assert_eq!(
+        scene.ask(ALICE, 500),
+        vec![identities(ALICE, 1001, 500)],
+        "one raise at a time"
+    );
+    assert_eq!(scene.on(Event::Persisted), vec![]);
+    assert_eq!(scene.actor.ceiling(), sequence(3024));
+}
+
+#[test]
+fn what_lies_above_the_ceiling_leaves_when_the_disk_has_caught_up() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(
+        scene.ask(ALICE, 8),
+        vec![identities(ALICE, 1, 8), persist(8, 10 + 1024)]
+    );
+    assert_eq!(scene.ask(ALICE, 3), vec![]);
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    assert_eq!(scene.sequence(), 10, "never what is not durable");
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![identities(ALICE, 9, 3), identities(BOB, 12, 1)]
+    );
+    assert_eq!(scene.sequence(), 12);
+    assert_eq!(scene.actor.tally().waited, 2);
+}
+
+#[test]
+fn a_raise_that_is_not_enough_is_followed_by_another() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(scene.ask(ALICE, 11), vec![persist(10, 11 + 1024)]);
+    // Two more requests, the second of which the write does not cover.
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, identity(1000))),
+        Vec::new()
+    );
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, identity(5000))),
+        Vec::new()
+    );
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![
+            identities(ALICE, 1, 11),
+            identities(BOB, 1001, 1),
+            // 4,990 in no time at all count as if it had taken 50 ms.
+            persist(1035, 5001 + 2 * 20 * 4990)
+        ]
+    );
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![identities(BOB, 5001, 1)],
+        "and no other raise is due"
+    );
+}
+
+#[test]
+fn replies_of_one_connection_keep_their_order_while_others_go_on() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(scene.ask(ALICE, 11), vec![persist(10, 11 + 1024)]);
+    // All of these come behind the reply that waits for the disk ...
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: ALICE }),
+        Vec::<Effect>::new()
+    );
+    assert_eq!(scene.ask(ALICE, 0), vec![]);
+    let link = Link::Accepted(ALICE);
+    assert_eq!(
+        scene.on(sync_request(ALICE, hello(2, 3))),
+        vec![peer_up(link, 2, 3)]
+    );
+    assert_eq!(scene.on(unknown(ALICE)), vec![]);
+    // ... and none of these, which belong to another connection.
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: BOB }),
+        vec![Effect::ReplyStatus { to: BOB }]
+    );
+    assert_eq!(scene.ask(BOB, 0), vec![bad_count(BOB)]);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(3, 4))),
+        vec![peer_up(Link::Accepted(BOB), 3, 4), synced(BOB, 10)]
+    );
+    assert_eq!(
+        scene.on(unknown(BOB)),
+        vec![
+            error(
+                BOB,
+                ErrorCode::BadLength,
+                "frame length 0: a frame has at least its kind byte"
+            ),
+            Effect::Close(BOB)
+        ]
+    );
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![
+            identities(ALICE, 1, 11),
+            Effect::ReplyStatus { to: ALICE },
+            bad_count(ALICE),
+            synced(ALICE, 10),
+            error(
+                ALICE,
+                ErrorCode::BadLength,
+                "frame length 0: a frame has at least its kind byte"
+            ),
+            Effect::Close(ALICE),
+        ]
+    );
+}
+
+#[test]
+fn when_the_disk_fails_those_who_wait_are_told_and_the_rest_is_still_served() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 6);
+    assert_eq!(scene.ask(ALICE, 5), vec![]);
+    assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), vec![]);
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    assert_eq!(
+        scene.on(Event::PersistFailed),
+        vec![
+            storage_failed(ALICE),
+            Effect::ReplyStatus { to: ALICE },
+            storage_failed(BOB),
+            Effect::Report(Report::StorageFailed),
+        ]
+    );
+    assert_eq!(scene.actor.standing(), Standing::StorageFailed);
+    assert_eq!(scene.sequence(), 6, "nobody has what was refused");
+    assert_eq!(scene.ask(ALICE, 5), vec![storage_failed(ALICE)]);
+    assert_eq!(scene.ask(ALICE, 4), vec![identities(ALICE, 7, 4)]);
+    assert_eq!(scene.ask(ALICE, 1), vec![storage_failed(ALICE)]);
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, u64::MAX)),
+        vec![storage_failed(BOB)]
+    );
+}
+
+#[test]
+fn after_a_failure_nothing_is_absorbed_and_the_disk_is_not_asked_again() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 500);
+    assert_eq!(
+        scene.ask(ALICE, 500),
+        vec![identities(ALICE, 501, 500), persist(1000, 3024)]
+    );
+    scene.on(Event::PersistFailed);
+    let link = Link::Accepted(BOB);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 1900))),
+        vec![peer_up(link, 2, 1900), synced(BOB, 1000)]
+    );
+    assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1001, 500)]);
+    assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1501, 500)]);
+    assert_eq!(scene.on(Event::Stop), vec![], "it is about to exit anyway");
+}
+
+// Stopping.
+
+#[test]
+fn a_stop_refuses_what_is_new_and_makes_the_exact_sequence_durable() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 7);
+    let stop = Effect::PersistStop {
+        sequence: sequence(7),
+    };
+    assert_eq!(scene.on(Event::Stop), vec![stop]);
+    assert_eq!(scene.ask(ALICE, 1), vec![stopping(ALICE)]);
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: ALICE }),
+        vec![Effect::ReplyStatus { to: ALICE }]
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 100))),
+        vec![peer_up(Link::Accepted(BOB), 2, 100), synced(BOB, 7)],
+        "what is on its way to the disk does not change any more"
+    );
+    assert_eq!(
+        scene.on(Event::Stop),
+        vec![],
+        "a second one changes nothing"
+    );
+}
+
+#[test]
+fn a_stop_waits_for_the_write_that_is_under_way() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 8);
+    assert_eq!(scene.ask(ALICE, 4), vec![]);
+    assert_eq!(scene.on(Event::Stop), vec![]);
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![
+            identities(ALICE, 9, 4),
+            Effect::PersistStop {
+                sequence: sequence(12)
+            }
+        ]
+    );
+}
+
+#[test]
+fn a_stop_waits_until_everything_that_was_decided_is_durable() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 11);
+    scene.on(identity_request(BOB, 1, identity(5000)));
+    assert_eq!(scene.on(Event::Stop), vec![]);
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![
+            identities(ALICE, 1, 11),
+            persist(1035, 5001 + 2 * 20 * 4990)
+        ],
+        "one write did not cover it"
+    );
+    assert_eq!(
+        scene.on(Event::Persisted),
+        vec![
+            identities(BOB, 5001, 1),
+            Effect::PersistStop {
+                sequence: sequence(5001)
+            }
+        ]
+    );
+}
+
+#[test]
+fn a_disk_that_fails_during_a_stop_ends_the_stop() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 11);
+    scene.on(Event::Stop);
+    assert_eq!(
+        scene.on(Event::PersistFailed),
+        vec![storage_failed(ALICE), Effect::Report(Report::StorageFailed)]
+    );
+    assert_eq!(scene.actor.standing(), Standing::StorageFailed);
+}
+
+// Asking peers.
+
+#[test]
+fn a_peer_is_asked_as_soon_as_it_is_connected_and_then_with_every_tick() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 3);
+    assert_eq!(
+        scene.on(Event::PeerConnected(PEER)),
+        vec![Effect::StartTicker, asked(PEER, 3)]
+    );
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 1))),
+        vec![peer_up(Link::Dialed(PEER), 2, 1)]
+    );
+    assert_eq!(scene.on(Event::SyncTimeout), vec![asked(PEER, 3)]);
+}
+
+#[test]
+fn the_ticker_runs_while_any_dialed_peer_is_connected() {
+    let mut scene = fresh();
+    let dialed = |peer| Event::PeerDisconnected(Link::Dialed(peer));
+    assert_eq!(
+        scene.on(Event::PeerConnected(PEER)),
+        vec![Effect::StartTicker, asked(PEER, 0)]
+    );
+    assert_eq!(
+        scene.on(Event::PeerConnected(OTHER_PEER)),
+        vec![asked(OTHER_PEER, 0)]
+    );
+    assert_eq!(scene.on(dialed(PEER)), vec![]);
+    assert_eq!(scene.on(dialed(OTHER_PEER)), vec![Effect::StopTicker]);
+}
+
+#[test]
+fn a_peer_that_only_connected_here_starts_and_stops_no_ticker() {
+    let mut scene = fresh();
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 0))),
+        vec![peer_up(Link::Accepted(BOB), 2, 0), synced(BOB, 0)]
+    );
+    assert_eq!(scene.on(Event::SyncTimeout), vec![]);
+    scene.on(Event::PeerConnected(PEER));
+    let accepted = Event::PeerDisconnected(Link::Accepted(BOB));
+    assert_eq!(scene.on(accepted), vec![]);
+    assert!(!scene.actor.links().contains_key(&Link::Accepted(BOB)));
+}
+
+#[test]
+fn a_peer_that_has_not_answered_is_not_asked_again_and_hung_up_on_in_the_end() {
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    scene.wait(Duration::from_millis(4999));
+    assert_eq!(scene.on(Event::SyncTimeout), vec![]);
+    scene.wait(Duration::from_millis(1));
+    assert_eq!(
+        scene.on(Event::SyncTimeout),
+        vec![Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::Silent(Duration::from_secs(5))
+        }]
+    );
+}
+
+#[test]
+fn a_reply_raises_the_sequence_and_a_smaller_one_does_not() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 900))), vec![]);
+    assert_eq!(scene.sequence(), 900);
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 800))), vec![]);
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 900))), vec![]);
+    assert_eq!(scene.sequence(), 900);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 901, 1)]);
+    assert_eq!(scene.actor.tally().absorbed, 1);
+    assert_eq!(scene.actor.tally().sync_replies, 4);
+}
+
+#[test]
+fn what_is_absorbed_raises_the_ceiling_like_what_is_handed_out() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 5000))),
+        // 5000 in 1000 seconds is less than the least step.
+        vec![persist(2000, 5000 + 1024)]
+    );
+    assert_eq!(scene.sequence(), 2000, "never what is not durable");
+    assert_eq!(scene.ask(ALICE, 1), vec![], "it waits for the disk");
+    assert_eq!(scene.on(Event::Persisted), vec![identities(ALICE, 5001, 1)]);
+}
+
+#[test]
+fn a_late_reply_of_a_peer_that_is_gone_does_nothing() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    scene.on(Event::PeerDisconnected(Link::Dialed(PEER)));
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 900))), vec![]);
+    assert_eq!(
+        scene.on(error_reply(PEER, ErrorCode::SamePid)),
+        Vec::<Effect>::new()
+    );
+    assert_eq!(scene.sequence(), 0);
+    assert!(scene.actor.links().is_empty());
+}
+
+#[test]
+fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
+    for (answer, code, text) in wrong_peers() {
+        let mut scene = fresh();
+        scene.on(Event::PeerConnected(PEER));
+        assert_eq!(
+            scene.on(sync_reply(PEER, answer)),
+            vec![Effect::HangUp {
+                peer: PEER,
+                cause: HangUp::Refused(Box::new(ErrorReply::new(code, text)))
+            }]
+        );
+        assert_eq!(scene.sequence(), 0);
+        assert_eq!(scene.actor.tally().sync_replies, 0);
+    }
+}
+
+/// Peers that no server takes: of another cluster, with the same pid, and the server itself.
+fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
+    let mut foreign = hello(2, 5);
+    foreign.cluster = "other".parse().unwrap();
+    let mut twin = hello(1, 5);
+    twin.session = 0x77;
+    let mut oneself = hello(1, 5);
+    oneself.session = actor_config().session;
+    [
+        (
+            foreign,
+            ErrorCode::ForeignCluster,
+            "this server belongs to cluster \"ipseity\", not \"other\": check --cluster and --peer on both",
+        ),
+        (
+            twin,
+            ErrorCode::SamePid,
+            "pid 1 is that of this server too: give every server its own --pid",
+        ),
+        (
+            oneself,
+            ErrorCode::Oneself,
+            "this server was named as its own peer: remove that --peer",
+        ),
+    ]
+}
+
+#[test]
+fn a_peer_that_refuses_this_server_is_hung_up_on() {
+    for code in [
+        ErrorCode::ForeignCluster,
+        ErrorCode::ForeignVersion,
+        ErrorCode::SamePid,
+        ErrorCode::Oneself,
+        ErrorCode::TooManyConnections,
+    ] {
+        let mut scene = fresh();
+        scene.on(Event::PeerConnected(PEER));
+        assert_eq!(
+            scene.on(error_reply(PEER, code)),
+            vec![Effect::HangUp {
+                peer: PEER,
+                cause: HangUp::RefusedBy(refusal(code))
+            }]
+        );
+    }
+}
+
+#[test]
+fn a_code_that_nobody_knows_is_taken_for_a_refusal() {
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    let error = Box::new(ErrorReply {
+        code: 999,
+        message: "no".to_owned(),
+    });
+    assert_eq!(
+        scene.on(Event::ErrorReply {
+            from: PEER,
+            error: error.clone()
+        }),
+        vec![Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::RefusedBy(error)
+        }]
+    );
+}
+
+#[test]
+fn a_round_that_the_peer_refuses_is_told_once_and_the_connection_goes_on() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    let code = ErrorCode::AdvanceTooLarge;
+    let link = Link::Dialed(PEER);
+    let told = Effect::Report(Report::RoundRefused {
+        link,
+        error: refusal(code),
+    });
+    scene.on(Event::SyncTimeout);
+    assert_eq!(scene.on(error_reply(PEER, code)), vec![told.clone()]);
+    assert_eq!(
+        scene.on(Event::SyncTimeout),
+        vec![asked(PEER, 0)],
+        "it has answered"
+    );
+    assert_eq!(scene.on(error_reply(PEER, code)), vec![]);
+    // A round that succeeds makes the next refusal news.
+    scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(scene.on(error_reply(PEER, code)), vec![told]);
+}
+
+#[test]
+fn a_reply_too_far_ahead_is_refused_and_told_once() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
+    let told = Effect::Report(Report::RoundRefused {
+        link: Link::Dialed(PEER),
+        error: Box::new(ErrorReply::new(ErrorCode::AdvanceTooLarge, text)),
+    });
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 1_000_001))),
+        vec![told.clone()]
+    );
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 1_000_001))), vec![]);
+    assert_eq!(scene.sequence(), 0);
+    assert_eq!(
+        scene.on(Event::SyncTimeout),
+        vec![asked(PEER, 0)],
+        "the connection goes on"
+    );
+    scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 1_000_001))),
+        vec![told],
+        "once more after a round that was agreed"
+    );
+}
+
+// Answering peers.
+
+#[test]
+fn a_request_raises_the_sequence_and_is_answered_with_the_larger() {
+    let mut scene = fresh();
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 40))),
+        vec![peer_up(Link::Accepted(BOB), 2, 40), synced(BOB, 40)]
+    );
+    scene.ask(ALICE, 10);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 45))),
+        vec![synced(BOB, 50)]
+    );
+    assert_eq!(scene.actor.tally().sync_requests, 2);
+}
+
+#[test]
+fn a_peer_that_is_heard_on_two_links_is_announced_once() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 0))),
+        vec![synced(BOB, 0)]
+    );
+    let (dialed, accepted) = (Link::Dialed(PEER), Link::Accepted(BOB));
+    assert_eq!(scene.actor.only_link(dialed), None);
+    scene.on(Event::PeerDisconnected(dialed));
+    assert_eq!(scene.actor.only_link(accepted), Pid::new(2));
+}
+
+#[test]
+fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is_durable() {
+    let mut scene = fresh();
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 2500))),
+        vec![
+            peer_up(Link::Accepted(BOB), 2, 2500),
+            persist(2000, 2500 + 1024),
+            synced(BOB, 2000)
+        ]
+    );
+    assert_eq!(scene.on(Event::Persisted), vec![]);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 2500))),
+        vec![synced(BOB, 2500)]
+    );
+}
+
+#[test]
+fn a_peer_of_the_wrong_kind_that_asks_is_told_why_and_closed() {
+    for (question, code, text) in wrong_peers() {
+        let mut scene = fresh();
+        assert_eq!(
+            scene.on(sync_request(BOB, question)),
+            vec![
+                Effect::Report(Report::Refused {
+                    from: BOB,
+                    error: Box::new(ErrorReply::new(code, text))
+                }),
+                error(BOB, code, text),
+                Effect::Close(BOB),
+            ]
+        );
+        assert_eq!(scene.sequence(), 0);
+        assert!(scene.actor.links().is_empty());
+    }
+}
+
+#[test]
+fn a_peer_of_another_version_is_told_why_and_people_hear_of_it() {
+    let mut scene = fresh();
+    let wrong = WireError::ForeignVersion {
+        kind: Kind::SyncRequest,
+        version: 7,
+    };
+    let text = "syncRequest of version 7: this server speaks version 1";
+    let code = ErrorCode::ForeignVersion;
+    assert_eq!(
+        scene.on(Event::Unknown {
+            from: BOB,
+            error: Box::new(wrong)
+        }),
+        vec![
+            Effect::Report(Report::Refused {
+                from: BOB,
+                error: Box::new(ErrorReply::new(code, text))
+            }),
+            error(BOB, code, text),
+            Effect::Close(BOB),
+        ]
+    );
+}
+
+#[test]
+fn a_peer_too_far_ahead_that_asks_is_told_and_the_connection_goes_on() {
+    let mut scene = fresh();
+    let link = Link::Accepted(BOB);
+    let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
+    let code = ErrorCode::AdvanceTooLarge;
+    let told = Effect::Report(Report::RoundRefused {
+        link,
+        error: Box::new(ErrorReply::new(code, text.clone())),
+    });
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 1_000_001))),
+        vec![
+            peer_up(link, 2, 1_000_001),
+            told.clone(),
+            error(BOB, code, &text)
+        ]
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 1_000_001))),
+        vec![error(BOB, code, &text)],
+        "people are told once"
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 5))),
+        vec![synced(BOB, 5)]
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, Sequence::MAX.get() + 1))),
+        vec![
+            Effect::Report(Report::RoundRefused {
+                link,
+                error: Box::new(ErrorReply::new(
+                    code,
+                    "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
+                )),
+            }),
+            error(
+                BOB,
+                code,
+                "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
+            )
+        ],
+        "and told again once it has been right"
+    );
+    assert_eq!(scene.sequence(), 5);
+}
+
+#[test]
+#[should_panic(expected = "only a raise that was asked for becomes durable")]
+fn a_raise_that_nobody_asked_for_is_a_mistake_of_this_program() {
+    fresh().on(Event::Persisted);
+}
+
+#[test]
+#[should_panic(expected = "an actor starts at or below its ceiling")]
+fn an_actor_does_not_start_above_its_ceiling() {
+    given(|config| config.sequence = sequence(2001));
+}

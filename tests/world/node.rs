@@ -1,0 +1,156 @@
+//! What a world knows of one server: what wakes it, its disk, its lookups, its turns.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use ipseity::{
+    actor::{Event, PeerId, Remembered},
+    identity::Sequence,
+    mailbox::Entry,
+    time::Instant,
+};
+
+use super::stream::EndId;
+
+/// What the next poll of a server brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Connections have come in.
+    Acceptable,
+    /// An end has changed.
+    Ready(EndId),
+    /// A signal, the disk, a lookup.
+    Entry(Entry),
+}
+
+/// How the disk of a server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskMode {
+    /// There is none: nothing is durable, and the ceiling is the end.
+    Ephemeral,
+    /// Each write takes this long.
+    Takes(Duration),
+    /// Each write fails after this long.
+    FailsAfter(Duration),
+    /// A write goes on until the test ends it.
+    Waits,
+}
+
+/// What is to be made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    Raise(Sequence),
+    Stop(Sequence),
+}
+
+/// What a server has on its disk, across its lives.
+pub struct Disk {
+    pub mode: DiskMode,
+    /// What a start finds: nothing above it was ever handed out.
+    pub durable: Sequence,
+    pub under_way: Option<Write>,
+    pub writes: u64,
+    /// What is remembered of the peers.
+    pub members: Vec<Remembered>,
+    /// What a peer objected to.
+    pub objected: Option<Sequence>,
+}
+
+/// How the last poll went.
+#[derive(Clone, Copy, Debug)]
+pub struct Polled {
+    pub deadline: Option<Instant>,
+    pub dispatched: usize,
+}
+
+/// See the [module](self).
+pub struct Node {
+    pub address: SocketAddr,
+    /// Which process it is: nothing that an earlier one began reaches a later one.
+    pub life: u64,
+    pub disk: Disk,
+    /// What accepting fails with, as a number of the operating system.
+    pub accept_error: Option<i32>,
+    /// Times that a connection was asked for.
+    pub accepts: u64,
+    /// The names that were looked up.
+    pub lookups: Vec<String>,
+    /// How long a lookup takes.
+    pub lookup_delay: Duration,
+    pub resolving: BTreeMap<PeerId, String>,
+    /// What stands for chance.
+    pub random: u64,
+    pub polled: Option<Polled>,
+    wakes: VecDeque<Wake>,
+}
+
+impl Node {
+    pub fn new(address: SocketAddr, disk: DiskMode, durable: Sequence) -> Node {
+        Node {
+            address,
+            life: 0,
+            disk: Disk {
+                mode: disk,
+                durable,
+                under_way: None,
+                writes: 0,
+                members: Vec::new(),
+                objected: None,
+            },
+            accept_error: None,
+            accepts: 0,
+            lookups: Vec::new(),
+            lookup_delay: Duration::ZERO,
+            resolving: BTreeMap::new(),
+            random: 0,
+            polled: None,
+            wakes: VecDeque::new(),
+        }
+    }
+
+    /// The process is gone; its disk remains.
+    pub fn die(&mut self) {
+        self.life += 1;
+        self.wakes.clear();
+        self.resolving.clear();
+        self.disk.under_way = None;
+        self.polled = None;
+    }
+
+    /// Queues what the next poll brings. An end that changes twice before it is told once.
+    pub fn wake(&mut self, wake: Wake) {
+        if matches!(wake, Wake::Entry(_)) || !self.wakes.contains(&wake) {
+            self.wakes.push_back(wake);
+        }
+    }
+
+    pub fn take_wake(&mut self) -> Option<Wake> {
+        self.wakes.pop_front()
+    }
+
+    /// Ends the write that is under way, as the mode says.
+    pub fn disk_done(&mut self) {
+        let succeeds = !matches!(self.disk.mode, DiskMode::FailsAfter(_));
+        self.end_write(succeeds);
+    }
+
+    /// Ends the write that is under way.
+    pub fn end_write(&mut self, succeeds: bool) {
+        let write = self.disk.under_way.take().expect("a write is under way");
+        self.disk.writes += 1;
+        if succeeds {
+            self.disk.durable = match write {
+                Write::Raise(ceiling) => ceiling,
+                Write::Stop(sequence) => sequence,
+            };
+        }
+        self.wake(Wake::Entry(match write {
+            Write::Raise(_) if succeeds => Entry::Event(Event::Persisted),
+            Write::Raise(_) => Entry::Event(Event::PersistFailed),
+            Write::Stop(_) => Entry::StopPersisted { durable: succeeds },
+        }));
+    }
+}

@@ -1,0 +1,292 @@
+//! The ends of connections, which behave like TCP sockets of Linux under edge-triggered epoll.
+//!
+//! A readiness is queued when something changes, once, and never again just because something is left; what
+//! it says is read off when the server polls. A read returns all that has arrived and fits. Bytes that do
+//! not fit the receive window wait in the sender's buffer, and a sender that was told `WouldBlock` hears of
+//! it when a third of that buffer is free again.
+
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+
+use ipseity::{actor::ConnectionId, mailbox::Readiness, time::Instant};
+
+use super::{
+    net::{Happening, Net},
+    node::Wake,
+};
+
+/// One end of a connection: its place in the list of ends, which only grows.
+pub type EndId = usize;
+
+/// How far an end is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Connecting,
+    Open,
+    Refused,
+}
+
+/// One end of a connection.
+pub struct End {
+    pub(super) own: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) other: Option<EndId>,
+    /// Whom to wake.
+    pub(super) registered: Option<(usize, ConnectionId)>,
+    pub(super) phase: Phase,
+    arrived: VecDeque<u8>,
+    /// In how many pieces bytes have arrived.
+    pub(super) pieces: u64,
+    on_the_way: usize,
+    window_bytes: usize,
+    unsent: VecDeque<u8>,
+    send_buffer_bytes: usize,
+    /// It was told `WouldBlock` and is to hear of space.
+    is_blocked: bool,
+    fin_wanted: bool,
+    fin_sent: bool,
+    fin_arrived: bool,
+    is_reset: bool,
+    pub(super) is_dropped: bool,
+    /// When the last of what was sent to it arrives: nothing overtakes on a connection.
+    last_arrival: Instant,
+}
+
+impl End {
+    pub fn new(
+        own: SocketAddr,
+        remote: SocketAddr,
+        phase: Phase,
+        window_bytes: usize,
+        send_buffer_bytes: usize,
+    ) -> End {
+        End {
+            own,
+            remote,
+            other: None,
+            registered: None,
+            phase,
+            arrived: VecDeque::new(),
+            pieces: 0,
+            on_the_way: 0,
+            window_bytes,
+            unsent: VecDeque::new(),
+            send_buffer_bytes,
+            is_blocked: false,
+            fin_wanted: false,
+            fin_sent: false,
+            fin_arrived: false,
+            is_reset: false,
+            is_dropped: false,
+            last_arrival: Instant::START,
+        }
+    }
+
+    /// Takes as much as comes, whatever the other side reads.
+    pub fn set_unbounded(&mut self) {
+        self.send_buffer_bytes = usize::MAX;
+    }
+
+    pub fn has_ended(&self) -> bool {
+        (self.is_reset || self.fin_arrived) && self.arrived.is_empty()
+    }
+
+    /// Whether whoever held it has cut the connection.
+    pub fn is_cut(&self) -> bool {
+        self.is_dropped && self.fin_sent
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.is_reset
+    }
+
+    /// What a poll says of it now, if anything.
+    pub fn readiness(&self) -> Option<Readiness> {
+        let broken = self.is_reset || self.phase == Phase::Refused;
+        let closed = broken || self.fin_arrived;
+        let readable = closed || !self.arrived.is_empty();
+        let writable = broken || (self.phase == Phase::Open && self.has_space());
+        (readable || writable).then(|| Readiness::new(readable, writable, closed))
+    }
+
+    fn has_space(&self) -> bool {
+        self.unsent.len() <= self.send_buffer_bytes / 3 * 2
+    }
+}
+
+impl Net {
+    /// From now on the server hears of the end, and at once of how it stands.
+    pub fn register(&mut self, end: EndId, node: usize, connection: ConnectionId) {
+        self.ends[end].registered = Some((node, connection));
+        self.changed(end);
+    }
+
+    pub fn read(&mut self, end: EndId, buffer: &mut [u8]) -> io::Result<usize> {
+        let e = &mut self.ends[end];
+        if e.arrived.is_empty() {
+            return match (e.is_reset, e.fin_arrived) {
+                (true, _) => Err(io::ErrorKind::ConnectionReset.into()),
+                (false, true) => Ok(0),
+                (false, false) => Err(io::ErrorKind::WouldBlock.into()),
+            };
+        }
+        let bytes = buffer.len().min(e.arrived.len());
+        for (place, byte) in buffer.iter_mut().zip(e.arrived.drain(..bytes)) {
+            *place = byte;
+        }
+        // The window is open again.
+        if let Some(other) = e.other {
+            self.transmit(other);
+        }
+        Ok(bytes)
+    }
+
+    pub fn write(&mut self, end: EndId, bytes: &[u8]) -> io::Result<usize> {
+        let e = &mut self.ends[end];
+        if e.is_reset || e.fin_wanted {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let taken = bytes.len().min(e.send_buffer_bytes - e.unsent.len());
+        if taken == 0 {
+            e.is_blocked = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        e.unsent.extend(&bytes[..taken]);
+        self.transmit(end);
+        Ok(taken)
+    }
+
+    /// Whether a connection that was begun stands.
+    pub fn is_connected(&self, end: EndId) -> io::Result<bool> {
+        if self.ends[end].is_reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        match self.ends[end].phase {
+            Phase::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
+            Phase::Open => Ok(true),
+            Phase::Connecting => Ok(false),
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub fn shutdown(&mut self, end: EndId) -> io::Result<()> {
+        if self.ends[end].is_reset {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        self.ends[end].fin_wanted = true;
+        self.transmit(end);
+        Ok(())
+    }
+
+    /// The end is closed. What was written is still sent; what had arrived and was not read cuts the
+    /// connection, as the kernel does.
+    pub fn drop_end(&mut self, end: EndId) {
+        let e = &mut self.ends[end];
+        e.is_dropped = true;
+        e.registered = None;
+        if e.arrived.is_empty() {
+            e.fin_wanted = true;
+            self.transmit(end);
+        } else {
+            self.reset(end);
+        }
+    }
+
+    /// Cuts the connection.
+    pub fn reset(&mut self, end: EndId) {
+        let e = &mut self.ends[end];
+        e.is_dropped = true;
+        e.registered = None;
+        e.unsent.clear();
+        e.fin_sent = true;
+        if let Some(to) = e.other {
+            self.send(to, Happening::Reset { to });
+        }
+    }
+
+    /// Sends what the window of the other end takes.
+    fn transmit(&mut self, from: EndId) {
+        if self.ends[from].phase != Phase::Open {
+            return;
+        }
+        let Some(to) = self.ends[from].other else {
+            return;
+        };
+        loop {
+            let room = self.ends[to].window_bytes
+                - (self.ends[to].arrived.len() + self.ends[to].on_the_way);
+            let e = &mut self.ends[from];
+            let bytes = room.min(e.unsent.len()).min(self.segment_bytes);
+            if bytes == 0 {
+                break;
+            }
+            let bytes: Vec<u8> = e.unsent.drain(..bytes).collect();
+            self.ends[to].on_the_way += bytes.len();
+            self.send(to, Happening::Segment { to, bytes });
+        }
+        let e = &mut self.ends[from];
+        if e.fin_wanted && !e.fin_sent && e.unsent.is_empty() {
+            e.fin_sent = true;
+            self.send(to, Happening::Fin { to });
+        }
+        let e = &mut self.ends[from];
+        if e.is_blocked && e.has_space() {
+            e.is_blocked = false;
+            self.changed(from);
+        }
+    }
+
+    /// Lets something arrive at an end, behind all that was sent to it before.
+    fn send(&mut self, to: EndId, happening: Happening) {
+        let e = &mut self.ends[to];
+        let soonest = match self.segment_bytes {
+            usize::MAX => e.last_arrival,
+            _ => e.last_arrival.after(Duration::from_nanos(1)),
+        };
+        e.last_arrival = self.now.after(self.delay).max(soonest);
+        let at = e.last_arrival;
+        self.later(at, happening);
+    }
+
+    pub(super) fn on_segment(&mut self, to: EndId, bytes: &[u8]) {
+        let e = &mut self.ends[to];
+        e.on_the_way -= bytes.len();
+        if e.is_dropped {
+            // Nobody is there to read it.
+            return self.reset(to);
+        }
+        e.pieces += 1;
+        e.arrived.extend(bytes);
+        self.changed(to);
+    }
+
+    pub(super) fn on_fin(&mut self, to: EndId) {
+        self.ends[to].fin_arrived = true;
+        self.changed(to);
+    }
+
+    pub(super) fn on_reset(&mut self, to: EndId) {
+        let e = &mut self.ends[to];
+        // What had arrived before can still be read.
+        e.is_reset = true;
+        e.unsent.clear();
+        self.changed(to);
+    }
+
+    pub(super) fn on_connected(&mut self, end: EndId) {
+        self.ends[end].phase = Phase::Open;
+        self.changed(end);
+        self.transmit(end);
+    }
+
+    pub(super) fn on_refused(&mut self, end: EndId) {
+        self.ends[end].phase = Phase::Refused;
+        self.changed(end);
+    }
+
+    /// The edge: something changed, and whoever is registered hears of it.
+    fn changed(&mut self, end: EndId) {
+        if let Some((node, _)) = self.ends[end].registered {
+            self.nodes[node].wake(Wake::Ready(end));
+        }
+    }
+}
