@@ -75,9 +75,9 @@ impl fmt::Display for CloseReason {
             CloseReason::Wire(error) => write!(f, "it sent what is no answer: {error}"),
             CloseReason::HungUp(cause) => cause.fmt(f),
             CloseReason::Unread(wait) => {
-                write!(f, "it left its replies unread for {} s", wait.as_secs())
+                write!(f, "it left its replies unread for {} ms", wait.as_millis())
             }
-            CloseReason::Idle(wait) => write!(f, "idle for {} s", wait.as_secs()),
+            CloseReason::Idle(wait) => write!(f, "idle for {} ms", wait.as_millis()),
             CloseReason::Stopping => f.write_str("this server is stopping"),
         }
     }
@@ -106,6 +106,8 @@ pub struct Connection<S> {
     pub(crate) dirty: bool,
     /// The actor knows it as a link to a peer.
     pub(crate) is_link: bool,
+    /// It came in beyond the limit.
+    pub(crate) is_beyond: bool,
     /// It came in beyond the limit and spoke like a peer.
     pub(crate) is_promoted: bool,
     /// Frames decoded and not answered.
@@ -135,6 +137,7 @@ impl<S: Socket> Connection<S> {
             heavy: false,
             dirty: false,
             is_link: false,
+            is_beyond: state == ConnectionState::Reserve,
             is_promoted: false,
             owed: 0,
             progress_at: now,

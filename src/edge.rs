@@ -33,6 +33,10 @@ pub trait Socket: Read + Write {
     /// The connection is broken.
     fn peer_address(&self) -> io::Result<SocketAddr>;
 
+    /// From now on finds out soon when the other side has vanished without a word: it is a peer that asks, so
+    /// nothing is ever written to it that would fail.
+    fn watch(&self) {}
+
     /// Tells the other side that nothing more will be sent.
     ///
     /// # Errors

@@ -162,6 +162,15 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// do not stay for ever; Redis has the same default.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
 
+/// The same for a peer that asks: it is gone half a minute after it vanished.
+pub const PEER_KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+
+/// The time between two probes of such a peer.
+pub const PEER_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Probes that such a peer may leave unanswered.
+pub const PEER_KEEPALIVE_RETRIES: u32 = 3;
+
 /// The time between two probes.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -191,8 +200,8 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// The wait after a refusal, which only an operator can resolve.
 pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
 
-/// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. An attempt
-/// that finds all busy fails and is made again.
+/// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. The others
+/// wait for their turn.
 pub const LOOKUPS_MAX: usize = 16;
 
 // Stopping.

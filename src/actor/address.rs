@@ -7,9 +7,9 @@ use crate::limits::{CONNECTION_SLOT_BITS, COUNT_LIMIT_MAX};
 /// The temporary actor that stands for one connection: its slot in the `Slab`, and a serial that tells it
 /// from those that had the slot before, so that nothing late reaches a successor.
 ///
-/// Both share 32 bits, because an id stands in nearly every entry of the mailbox. The serial wraps after
-/// 4,096 uses of one slot, which is sound since a slot is given back only when nobody owes its connection
-/// an answer.
+/// Both share 32 bits, because an id stands in nearly every entry of the mailbox. The serial counts all
+/// connections and wraps after 4,096 of them, which is sound since a slot is given back only when nobody owes
+/// its connection an answer: all that could come late then is a readiness, and that is a hint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u32);
 
@@ -69,6 +69,11 @@ pub enum Link {
     Dialed(PeerId),
     /// It connected to this server and asks.
     Accepted(ConnectionId),
+}
+
+impl Link {
+    /// Every dialed link is less than this one, and no accepted link is.
+    pub const FIRST_ACCEPTED: Link = Link::Accepted(ConnectionId(0));
 }
 
 impl fmt::Display for Link {

@@ -5,6 +5,8 @@
 //! gone. The bucket lets real differences between servers through, and makes burning the 2^53 of them a
 //! matter of decades.
 
+use std::time::Duration;
+
 use crate::time::Instant;
 
 /// A bucket that starts full.
@@ -49,15 +51,15 @@ impl Budget {
         // Time that has not yet made a whole token is not thrown away, or many small looks would fill nothing.
         if filled > 0 {
             self.tokens = self.tokens.saturating_add(filled).min(self.burst);
-            self.filled_at = now;
+            let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);
+            let spent = Duration::from_nanos(u64::try_from(spent).unwrap_or(u64::MAX));
+            self.filled_at = self.filled_at.after(spent);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(millis: u64) -> Instant {
@@ -72,8 +74,9 @@ mod tests {
         assert_eq!(budget.take(1, at(0)), Err(0));
         assert_eq!(budget.take(10, at(1000)), Ok(()));
         assert_eq!(budget.take(1, at(1050)), Err(0));
-        // The fifty milliseconds were not lost.
-        assert_eq!(budget.take(1, at(1100)), Ok(()));
+        // The fifty milliseconds were not lost, neither before a whole token nor behind one.
+        assert_eq!(budget.take(1, at(1150)), Ok(()));
+        assert_eq!(budget.take(1, at(1200)), Ok(()));
     }
 
     #[test]

@@ -189,6 +189,7 @@ impl Actor {
         if sequence > self.sequence && absorbs {
             self.pay(sequence, source, now)?;
             self.sequence = sequence;
+            self.absorbed = sequence;
             self.tally.absorbed += 1;
             self.raise_if_due(now, effects);
         }

@@ -100,7 +100,8 @@ impl Actor {
         self.ceiling.failed();
         self.standing = Standing::StorageFailed;
         if let Some(first) = self.held.front() {
-            self.sequence = first.before;
+            // What was absorbed stays so: nothing below it is handed out any more.
+            self.sequence = first.before.max(self.absorbed);
         }
         for held in std::mem::take(&mut self.held) {
             effects.push(match held.effect {

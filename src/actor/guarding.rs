@@ -65,22 +65,29 @@ impl Actor {
         objection: &Objection,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(state) = self.links.get_mut(&link) {
-            state.asked_at = None;
-        }
+        // Only a peer may object: one that was asked, or one that has asked.
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.asked_at = None;
         let own = &self.config;
         if objection.pid != own.pid || objection.session != own.session {
             // Meant for a process that was here before.
             return;
         }
         let sequence = Sequence::new(objection.sequence).unwrap_or(Sequence::MAX);
-        if objection.code == ErrorCode::PidConflict.get() {
+        let code = ErrorCode::from_u16(objection.code);
+        if code == Some(ErrorCode::PidConflict) {
             return self.object_to_oneself(
                 Standing::Conflict,
                 sequence,
                 &objection.message,
                 effects,
             );
+        }
+        if code != Some(ErrorCode::StaleState) {
+            // Of a later version: what it means is not known.
+            return;
         }
         if own.recovered.get() >= objection.sequence && own.recovered > Sequence::ZERO {
             let overrule = Overrule {
@@ -138,7 +145,7 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if self.guard.overrule(overrule) {
+        if self.links.contains_key(&link) && self.guard.overrule(overrule) {
             let (pid, above) = (overrule.pid, overrule.above);
             effects.push(Effect::Report(Report::Overruled { link, pid, above }));
             self.save_members(now, false, effects);
@@ -228,6 +235,7 @@ impl Actor {
             Ok(above) => {
                 let before = self.sequence;
                 self.sequence = before.max(above);
+                self.absorbed = self.absorbed.max(above);
                 let message = Message::DoneReply {
                     sequence: self.sequence.get(),
                 };

@@ -132,6 +132,8 @@ pub struct Actor {
     config: ActorConfig,
     /// The highest sequence handed out, promised to a held reply, or absorbed.
     sequence: Sequence,
+    /// The highest sequence that came from a peer or an operator.
+    absorbed: Sequence,
     ceiling: Ceiling,
     /// Effects that wait for the disk, in the order in which they will leave. Bounded by the frames that the
     /// server keeps in flight.
@@ -167,6 +169,7 @@ impl Actor {
         } = config.budgets;
         Actor {
             sequence: config.sequence,
+            absorbed: config.sequence,
             ceiling: Ceiling::new(config.sequence, config.ceiling),
             held: VecDeque::new(),
             links: BTreeMap::new(),

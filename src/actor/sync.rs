@@ -69,7 +69,8 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if let Err(error) = self.judge_peer(sync) {
+        let link = Link::Accepted(from);
+        if let Err(error) = self.judge_peer(link, sync) {
             self.notice_same_pid(&error, effects);
             let error = Box::new(error);
             effects.push(Effect::Report(Report::Refused {
@@ -87,7 +88,6 @@ impl Actor {
             self.emit(from, Effect::Close(from), effects);
             return;
         }
-        let link = Link::Accepted(from);
         self.hear(link, sync, now, effects);
         let judged = self.judge_advance(sync.sequence, Source::Peer);
         let objected = match judged {
@@ -129,7 +129,7 @@ impl Actor {
         if !self.links.contains_key(&link) {
             return;
         }
-        if let Err(error) = self.judge_peer(sync) {
+        if let Err(error) = self.judge_peer(link, sync) {
             self.notice_same_pid(&error, effects);
             effects.push(Effect::HangUp {
                 peer: from,
@@ -194,7 +194,7 @@ impl Actor {
     }
 
     /// Whether a server that speaks so may be synchronized with.
-    fn judge_peer(&self, sync: &SyncMessage) -> Result<(), ErrorReply> {
+    fn judge_peer(&self, link: Link, sync: &SyncMessage) -> Result<(), ErrorReply> {
         let own = &self.config;
         if sync.cluster != own.cluster {
             return Err(ErrorReply::new(
@@ -203,6 +203,17 @@ impl Actor {
                     "this server belongs to cluster {:?}, not {:?}: check --cluster and --peer on both",
                     own.cluster.as_str(),
                     sync.cluster.as_str()
+                ),
+            ));
+        }
+        if let Some(before) = self.links.get(&link).and_then(|state| state.pid)
+            && before != sync.pid
+        {
+            return Err(ErrorReply::new(
+                ErrorCode::BadBody,
+                format!(
+                    "pid {} on a connection that spoke for pid {before} before",
+                    sync.pid
                 ),
             ));
         }

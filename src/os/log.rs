@@ -37,7 +37,15 @@ pub fn announce(what: fmt::Arguments<'_>) {
 #[allow(clippy::disallowed_methods)] // People want the time of day; nothing else looks at it.
 fn write_line(level: Level, what: fmt::Arguments<'_>) {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    let line = format!("{time} {level:<5} {what}\n");
+    let mut line = format!("{time} {level:<5} ");
+    // Texts of peers stand in some lines: none of them may look like another line, or move the cursor.
+    for character in what.to_string().chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line.push('\n');
     // Where nobody can be told, nobody can be told that either.
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }

@@ -1,7 +1,7 @@
 //! Looking up names with the system's resolver, which blocks: each lookup has a thread of its own, and there
 //! are few at one time.
 
-use std::{io, net::ToSocketAddrs, thread};
+use std::{collections::VecDeque, net::ToSocketAddrs, thread};
 
 use super::{Done, Reporter};
 use crate::{actor::PeerId, limits::LOOKUPS_MAX};
@@ -11,6 +11,8 @@ use crate::{actor::PeerId, limits::LOOKUPS_MAX};
 pub(super) struct Lookups {
     reporter: Reporter,
     under_way: usize,
+    /// Those that wait for a thread, in their order; at most one for each peer.
+    waiting: VecDeque<(PeerId, String)>,
 }
 
 impl Lookups {
@@ -18,31 +20,37 @@ impl Lookups {
         Lookups {
             reporter,
             under_way: 0,
+            waiting: VecDeque::new(),
         }
     }
 
-    /// Begins a lookup. One that cannot begin is reported as failed, and will be tried again.
+    /// Begins a lookup, now or when there is a thread for it. One that cannot begin is reported as failed,
+    /// and will be tried again.
     pub(super) fn begin(&mut self, peer: PeerId, name: &str) {
-        self.under_way += 1;
-        if self.under_way > LOOKUPS_MAX {
-            let error = io::Error::other("too many lookups are under way");
-            return self.reporter.report(Done::Resolved(peer, Err(error)));
-        }
-        let (name, reporter) = (name.to_owned(), self.reporter.clone());
-        let lookup = move || {
-            let outcome = name.to_socket_addrs().map(Iterator::collect);
-            reporter.report(Done::Resolved(peer, outcome));
-        };
-        if let Err(error) = thread::Builder::new()
-            .name("ipseity-lookup".to_owned())
-            .spawn(lookup)
-        {
-            self.reporter.report(Done::Resolved(peer, Err(error)));
-        }
+        self.waiting.push_back((peer, name.to_owned()));
+        self.begin_waiting();
     }
 
     /// Hears that one is done.
     pub(super) fn finished(&mut self) {
         self.under_way -= 1;
+        self.begin_waiting();
+    }
+
+    fn begin_waiting(&mut self) {
+        while self.under_way < LOOKUPS_MAX
+            && let Some((peer, name)) = self.waiting.pop_front()
+        {
+            self.under_way += 1;
+            let reporter = self.reporter.clone();
+            let lookup = move || {
+                let outcome = name.to_socket_addrs().map(Iterator::collect);
+                reporter.report(Done::Resolved(peer, outcome));
+            };
+            let thread = thread::Builder::new().name("ipseity-lookup".to_owned());
+            if let Err(error) = thread.spawn(lookup) {
+                self.reporter.report(Done::Resolved(peer, Err(error)));
+            }
+        }
     }
 }

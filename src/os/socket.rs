@@ -10,7 +10,10 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::{
     edge::Socket,
-    limits::{KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, SEND_BUFFER_BYTES},
+    limits::{
+        KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, PEER_KEEPALIVE_IDLE, PEER_KEEPALIVE_INTERVAL,
+        PEER_KEEPALIVE_RETRIES, SEND_BUFFER_BYTES,
+    },
 };
 
 /// A TCP connection that never blocks.
@@ -72,6 +75,10 @@ impl Socket for TcpSocket {
             return Err(error);
         }
         match self.0.peer_addr() {
+            // A dial to a free port of this machine may be given that very port, and reach itself.
+            Ok(peer) if self.0.local_addr()? == peer => {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
@@ -80,6 +87,15 @@ impl Socket for TcpSocket {
 
     fn peer_address(&self) -> io::Result<SocketAddr> {
         self.0.peer_addr()
+    }
+
+    fn watch(&self) {
+        let keepalive = TcpKeepalive::new()
+            .with_time(PEER_KEEPALIVE_IDLE)
+            .with_interval(PEER_KEEPALIVE_INTERVAL)
+            .with_retries(PEER_KEEPALIVE_RETRIES);
+        // Without it a dead peer is noticed later.
+        let _ = SockRef::from(&self.0).set_tcp_keepalive(&keepalive);
     }
 
     fn shutdown_write(&self) -> io::Result<()> {

@@ -307,7 +307,12 @@ impl<E: Edge> Server<E> {
 
     /// A peer was heard, unless the actor refused it.
     fn on_heard(&mut self, link: Link) {
-        if !self.actor.links().contains_key(&link) {
+        if self
+            .actor
+            .links()
+            .get(&link)
+            .is_none_or(|state| state.pid.is_none())
+        {
             return;
         }
         self.note_address(link);
@@ -323,7 +328,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn on_acceptable(&mut self) {
+    pub(super) fn on_acceptable(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             match self.edge.accept() {
                 Ok((socket, address)) => {
@@ -333,9 +338,11 @@ impl<E: Edge> Server<E> {
                     if self.transport.has_idle_timeout() {
                         self.set_sweep();
                     }
-                    self.accept_failed = false;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.accept_failed = false;
+                    return;
+                }
                 // The one that came is gone again; the next may be there.
                 Err(error)
                     if matches!(

@@ -1,11 +1,13 @@
 //! What a statusReply says, put together from those who know.
 
+use std::collections::BTreeSet;
+
 use super::Server;
 use crate::{
     actor::{Link, LinkState},
     edge::Edge,
-    limits::STATUS_PEER_BYTES_MAX,
-    limits::STATUS_PEERS_BYTES_MAX,
+    identity::Pid,
+    limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX},
     peers::Dial,
     wire::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
 };
@@ -68,27 +70,31 @@ impl<E: Edge> Server<E> {
             };
             self.peer_status(self.peers.name(peer).to_owned(), state, link)
         });
-        let is_named = |state: &LinkState| {
-            links
-                .iter()
-                .any(|(link, other)| matches!(link, Link::Dialed(_)) && other.pid == state.pid)
-        };
-        let accepted = links.iter().filter_map(|(link, state)| match link {
-            Link::Accepted(connection) if !is_named(state) => Some(self.peer_status(
-                self.transport.address(*connection),
+        let named_pids: BTreeSet<Pid> = links
+            .range(..Link::FIRST_ACCEPTED)
+            .filter_map(|(_, state)| state.pid)
+            .collect();
+        let is_named = |state: &LinkState| state.pid.is_some_and(|pid| named_pids.contains(&pid));
+        let accepted = links
+            .range(Link::FIRST_ACCEPTED..)
+            .filter_map(|(link, state)| match link {
+                Link::Accepted(connection) if !is_named(state) => Some((*connection, state)),
+                Link::Accepted(_) | Link::Dialed(_) => None,
+            });
+        let total = self.peers.ids().count() + accepted.clone().count();
+        let accepted = accepted.map(|(connection, state)| {
+            self.peer_status(
+                self.transport.address(connection),
                 PeerState::Up,
                 Some(state),
-            )),
-            Link::Accepted(_) | Link::Dialed(_) => None,
+            )
         });
-        let all: Vec<PeerStatus> = named.chain(accepted).collect();
-        let total = all.len() as u32;
         let mut bytes = 0;
-        let fitting = all.into_iter().take_while(|peer| {
+        let fitting = named.chain(accepted).take_while(|peer| {
             bytes += STATUS_PEER_BYTES_MAX + peer.address.len();
             bytes <= STATUS_PEERS_BYTES_MAX
         });
-        (fitting.collect(), total)
+        (fitting.collect(), total as u32)
     }
 
     fn peer_status(

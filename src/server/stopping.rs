@@ -52,6 +52,8 @@ impl<E: Edge> Server<E> {
         self.stopping = Stopping::Draining {
             deadline: self.now.after(STOP_TIMEOUT),
         };
+        // Those who wait in the queue have arrived too.
+        self.on_acceptable();
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
         self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));

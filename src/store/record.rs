@@ -310,7 +310,9 @@ mod tests {
             assert_eq!(bytes[at..at + 8], value.to_be_bytes(), "at {at}");
         }
         assert_eq!(&bytes[80..87], "Grüße".as_bytes());
-        assert!(bytes[87..4092].iter().all(|byte| *byte == 0));
+        assert!(bytes[87..336].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[336..344], 9u64.to_be_bytes(), "one more than 8");
+        assert!(bytes[344..4092].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[4092..], crc32c::crc32c(&bytes[..4092]).to_be_bytes());
     }
 

@@ -23,16 +23,18 @@ impl<S: Socket> Transport<S> {
         mailbox: &mut Mailbox,
     ) {
         self.accepted_total += 1;
-        let state = if self.accepted_open < self.limits.connections_max {
+        let state = if self.accepted_open - self.beyond < self.limits.connections_max {
             ConnectionState::Open
         } else {
             self.make_room(now, mailbox);
             self.sweep_wanted = true;
             ConnectionState::Reserve
         };
+        // Where the poll takes no more, the connection is closed: there is no place to tell it from.
         if let Ok(id) = self.insert(edge, socket, Origin::Accepted, state, now) {
             self.accepted_open += 1;
             if state == ConnectionState::Reserve {
+                self.beyond += 1;
                 self.reserve.push_back(id);
             }
         }

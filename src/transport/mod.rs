@@ -87,6 +87,8 @@ pub struct Transport<S> {
     reserve: VecDeque<ConnectionId>,
     /// Connections of peers that came in beyond the limit.
     promoted: usize,
+    /// Open connections that came in beyond the limit, peers among them: they take no client's place.
+    beyond: usize,
     /// The one decoder; between two reads a connection keeps only what it has begun.
     decoder: FrameDecoder,
     pool: BufferPool,
@@ -114,6 +116,7 @@ impl<S: Socket> Transport<S> {
             accepted_total: 0,
             reserve: VecDeque::new(),
             promoted: 0,
+            beyond: 0,
             decoder: FrameDecoder::new(),
             pool: BufferPool::default(),
             in_flight: 0,
@@ -331,6 +334,11 @@ impl<S: Socket> Transport<S> {
     pub fn set_link(&mut self, id: ConnectionId) -> bool {
         match get_mut(&mut self.connections, id) {
             Some(c) if c.state != ConnectionState::Closed => {
+                if !c.is_link
+                    && let Some(socket) = &c.socket
+                {
+                    socket.watch();
+                }
                 c.is_link = true;
                 true
             }
@@ -349,6 +357,9 @@ impl<S: Socket> Transport<S> {
         c.state = ConnectionState::Closed;
         if c.origin == Origin::Accepted {
             self.accepted_open -= 1;
+        }
+        if c.is_beyond {
+            self.beyond -= 1;
         }
         if c.is_promoted {
             self.promoted -= 1;
