@@ -48,6 +48,7 @@ impl<S: Socket> Transport<S> {
         }
         let begun = !c.input().is_empty();
         let before = c.owed;
+        let waiting = mailbox.len();
         decoder.restore(c.input());
         let mut decoded = if begun {
             decode(c, decoder, limits, in_flight, promoted, mailbox)
@@ -92,6 +93,17 @@ impl<S: Socket> Transport<S> {
         c.keep_input(rest, pool);
         if !rest.is_empty() {
             self.sweep_wanted = true;
+        }
+        // A peer that refuses this server says so and closes: what it said is handled before its end is.
+        let said_last = matches!(c.origin, Origin::Dialed(_))
+            && (c.read_closed || failed.is_some())
+            && mailbox.len() > waiting;
+        if said_last && matches!(decoded, Decoded::All) {
+            mailbox.dispatch(Entry::Ready {
+                connection: id,
+                readiness: Readiness::READ_CLOSED,
+            });
+            return;
         }
         if let Some(error) = failed {
             self.close(id, CloseReason::Io(error));
