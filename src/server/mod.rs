@@ -14,19 +14,19 @@
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
 mod dialing;
+mod loss;
 mod report;
 mod status;
 mod stopping;
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use log::{debug, error, warn};
 
-use self::stopping::Stopping;
+use self::{loss::Loss, stopping::Stopping};
 
 use crate::{
     actor::{Actor, ActorConfig, Effect, Event, Link},
-    connection::CloseReason,
     edge::Edge,
     limits::{
         ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, MAILBOX_POLL_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
@@ -75,6 +75,8 @@ pub struct Server<E: Edge> {
     actor: Actor,
     transport: Transport<E::Socket>,
     peers: Peers,
+    /// Links whose connection was closed, while their `peerDisconnected` stands in the mailbox.
+    losses: BTreeMap<Link, Loss>,
     trace: Option<Trace>,
     stopping: Stopping,
     exit: Option<Exit>,
@@ -105,6 +107,7 @@ impl<E: Edge> Server<E> {
             actor: Actor::new(config.actor),
             transport: Transport::new(config.limits),
             peers,
+            losses: BTreeMap::new(),
             trace,
             stopping: Stopping::No,
             exit: None,
@@ -208,6 +211,10 @@ impl<E: Edge> Server<E> {
         let heard = match &event {
             Event::SyncRequest { from, .. } => Some(Link::Accepted(*from)),
             Event::SyncReply { from, .. } => Some(Link::Dialed(*from)),
+            Event::PeerDisconnected(link) => {
+                self.tell_of_loss(*link);
+                None
+            }
             _ => None,
         };
         self.actor.handle(event, self.now, &mut self.effects);
@@ -237,11 +244,7 @@ impl<E: Edge> Server<E> {
                         self.transport.send(connection, &message);
                     }
                 }
-                Effect::HangUp { peer, cause } => {
-                    if let Some(connection) = self.peers.connection(peer) {
-                        self.transport.close(connection, CloseReason::HungUp(cause));
-                    }
-                }
+                Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
                 Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
                 Effect::StopTicker => self.ticker.stop(&mut self.timers),
                 Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
@@ -258,11 +261,11 @@ impl<E: Edge> Server<E> {
 
     /// A peer was heard, unless the actor refused it.
     fn on_heard(&mut self, link: Link) {
-        if !self.actor.links().contains_key(&link) {
+        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
             return;
-        }
+        };
         match link {
-            Link::Dialed(peer) => self.peers.answered(peer),
+            Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {
                 if !self.transport.set_link(connection) {
                     // It was closed while its request stood in the mailbox.
@@ -278,7 +281,8 @@ impl<E: Edge> Server<E> {
             match self.edge.accept() {
                 Ok((socket, address)) => {
                     debug!("connection from {address}");
-                    self.transport.admit(&mut self.edge, socket, self.now);
+                    self.transport
+                        .admit(&mut self.edge, socket, address, self.now);
                     if self.transport.has_idle_timeout() {
                         self.set_sweep();
                     }

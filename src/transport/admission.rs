@@ -1,6 +1,8 @@
 //! Taking connections in: up to the limit, and beyond it into a reserve from which peers get in and clients
 //! get an answer.
 
+use std::net::SocketAddr;
+
 use super::{Transport, count_error, get_mut};
 use crate::{
     connection::{CloseReason, ConnectionState, Origin},
@@ -13,7 +15,13 @@ use crate::{
 impl<S: Socket> Transport<S> {
     /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer
     /// may stay.
-    pub fn admit<E: Edge<Socket = S>>(&mut self, edge: &mut E, socket: S, now: Instant) {
+    pub fn admit<E: Edge<Socket = S>>(
+        &mut self,
+        edge: &mut E,
+        socket: S,
+        address: SocketAddr,
+        now: Instant,
+    ) {
         self.accepted_total += 1;
         let state = if self.accepted_open < self.limits.connections_max {
             ConnectionState::Open
@@ -23,6 +31,9 @@ impl<S: Socket> Transport<S> {
             ConnectionState::Reserve
         };
         if let Ok(id) = self.insert(edge, socket, Origin::Accepted, state, now) {
+            if let Some(c) = get_mut(&mut self.connections, id) {
+                c.address = Some(address);
+            }
             self.accepted_open += 1;
             if state == ConnectionState::Reserve {
                 self.reserve.push_back(id);

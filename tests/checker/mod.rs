@@ -5,6 +5,10 @@
 //! there, so that "this one had ended before that one began" is a comparison of two integers.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(
+    clippy::result_large_err,
+    reason = "a fault is found once, and shows its answers whole"
+)]
 
 use std::{
     collections::BTreeMap,

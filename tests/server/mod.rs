@@ -364,16 +364,32 @@ pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
 pub struct Connection {
     stream: TcpStream,
     decoder: FrameDecoder,
+    receiver: Receiver,
 }
 
 impl Connection {
-    /// Speaks over `stream`.
+    /// Asks a server over `stream`.
     pub fn new(stream: TcpStream) -> Connection {
+        Connection::speaking(stream, Receiver::Client)
+    }
+
+    /// Asks a server over `stream` as a peer that dialed it.
+    pub fn dialing(stream: TcpStream) -> Connection {
+        Connection::speaking(stream, Receiver::Dialer)
+    }
+
+    /// Stands in for the server at the end of `stream`.
+    pub fn serving(stream: TcpStream) -> Connection {
+        Connection::speaking(stream, Receiver::Server)
+    }
+
+    fn speaking(stream: TcpStream, receiver: Receiver) -> Connection {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Connection {
             stream,
             decoder: FrameDecoder::new(),
+            receiver,
         }
     }
 
@@ -398,7 +414,7 @@ impl Connection {
     /// Receives one message, or `None` at the end of the connection.
     pub fn try_receive(&mut self) -> Option<Message> {
         loop {
-            if let Some(message) = self.decoder.next(Receiver::Client).unwrap() {
+            if let Some(message) = self.decoder.next(self.receiver).unwrap() {
                 return Some(message);
             }
             match self.stream.read(self.decoder.space()) {
