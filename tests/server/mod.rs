@@ -166,7 +166,22 @@ impl Server {
         *self = next;
     }
 
-    /// The same with another value for a flag that it has.
+    /// After it has ended: starts it and kills it so soon that it may still be starting.
+    pub fn start_in_vain(&self, lives_for: Duration) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+            .args(["--listen", &self.address()])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(lives_for);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again with another value for a flag that it has.
     pub fn restart_with(&mut self, flag: &str, value: &str) {
         let position = self.arguments.iter().position(|word| word == flag);
         self.arguments[position.unwrap() + 1] = value.to_owned();
