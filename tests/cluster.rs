@@ -180,8 +180,8 @@ fn one_that_died_is_missed_once_and_catches_up_at_once_when_it_is_back() {
     }
     for server in &servers[..2] {
         let log = server.log();
-        assert_eq!(server.count_log("is up: pid 3"), 2, "{log}");
-        assert_eq!(server.count_log("(pid 3) is down: "), 1, "{log}");
+        server.wait_for_logs("is up: pid 3", 2);
+        server.wait_for_logs("(pid 3) is down: ", 1);
         // And before it had been up for the first time, at most once that it was not there yet.
         let unreached = format!("peer {} is down: cannot connect", servers[2].address());
         assert!(server.count_log(&unreached) <= 1, "{log}");
@@ -208,9 +208,8 @@ fn one_that_stops_is_missed_once_and_welcomed_once() {
         });
     }
     wait_for_peers(&servers[0], 1);
-    let log = servers[0].log();
-    assert_eq!(servers[0].count_log("is up: pid 2"), 4, "{log}");
-    assert_eq!(servers[0].count_log("(pid 2) is down: "), 3, "{log}");
+    servers[0].wait_for_logs("is up: pid 2", 4);
+    servers[0].wait_for_logs("(pid 2) is down: ", 3);
 }
 
 #[test]
@@ -304,8 +303,8 @@ fn a_foreign_cluster_is_refused_by_name_and_clients_are_served_on() {
             count: 1
         }
     );
-    assert_eq!(blue.count_log("refused peer"), 1, "{}", blue.log());
-    assert_eq!(red.count_log("is down"), 1, "{}", red.log());
+    blue.wait_for_logs("refused peer", 1);
+    red.wait_for_logs("is down", 1);
     // The way out that both lines name.
     assert_eq!(red.stop(), 0);
     let port = Port::reserve();
@@ -433,7 +432,7 @@ fn an_advance_that_is_too_large_is_refused_and_logged_once_and_changes_nothing()
     assert_eq!(behind.status().sequence, 0);
     assert_eq!(behind.status().counters.absorbed, 0);
     assert_eq!(sequence_of(&behind.ask(1, 0)), 1);
-    assert_eq!(behind.count_log("not synchronized"), 1, "{}", behind.log());
+    behind.wait_for_logs("not synchronized", 1);
     // Refusing costs order, and the connection goes on: the one ahead is still told of.
     wait_for_peers(&behind, 1);
 
@@ -446,7 +445,7 @@ fn an_advance_that_is_too_large_is_refused_and_logged_once_and_changes_nothing()
         assert_eq!(code, Some(ErrorCode::AdvanceTooLarge));
         assert!(text.contains("--max-advance"), "{text}");
     }
-    assert_eq!(behind.count_log("not synchronized"), 2, "{}", behind.log());
+    behind.wait_for_logs("not synchronized", 2);
     // Within the bound it is taken, on the same connection.
     peer.send(&Message::SyncRequest(Box::new(sync_message(9, 900))));
     match peer.receive() {
@@ -478,20 +477,14 @@ fn a_peer_that_is_paused_is_hung_up_on_once_and_comes_back() {
     servers[0].wait_for_status("the end of it", |status| {
         status.peers[0].state != PeerState::Connected
     });
-    let log = servers[0].log();
-    assert_eq!(servers[0].count_log("(pid 2) is down"), 1, "{log}");
-    assert_eq!(servers[0].count_log("no answer"), 1, "{log}");
+    servers[0].wait_for_logs("(pid 2) is down", 1);
+    servers[0].wait_for_logs("no answer", 1);
     servers[1].signal("CONT");
     wait_until_they_agree(&servers, highest);
     for server in &servers {
         wait_for_peers(server, 1);
     }
-    assert_eq!(
-        servers[0].count_log("is up: pid 2"),
-        2,
-        "{}",
-        servers[0].log()
-    );
+    servers[0].wait_for_logs("is up: pid 2", 2);
 }
 
 #[test]

@@ -236,6 +236,17 @@ impl Server {
         lines.0.iter().filter(|line| line.contains(what)).count()
     }
 
+    /// Waits for so many log lines that hold `what`, and fails when there are more.
+    pub fn wait_for_logs(&self, what: &str, count: usize) {
+        eventually(|| self.count_log(what) >= count);
+        let log = self.log();
+        assert_eq!(
+            self.count_log(what),
+            count,
+            "lines that hold {what:?}:\n{log}"
+        );
+    }
+
     /// Waits until its status fits.
     pub fn wait_for_status(&self, what: &str, fits: impl Fn(&Status) -> bool) -> Status {
         let mut last = None;
@@ -288,6 +299,7 @@ impl Server {
             status.is_some()
         });
         assert!(ended, "it goes on and on:\n{}", self.log());
+        self.log.wait_for_end();
         status.unwrap()
     }
 
@@ -301,6 +313,7 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.log.wait_for_end();
     }
 }
 
@@ -341,6 +354,11 @@ fn follow(out: impl Read + Send + 'static, log: Arc<Log>) {
 impl Log {
     fn text(&self) -> String {
         self.lines.lock().unwrap().0.join("\n")
+    }
+
+    /// Waits until everything that an ended process wrote is here.
+    fn wait_for_end(&self) {
+        self.wait_for(|_| false);
     }
 
     /// The first line that fits; `None` when the process has ended without one, or patience has.
