@@ -1,7 +1,7 @@
 //! One connection: a socket, the frame that it has begun, the replies that wait to be written, and the
 //! state it is in. It decides nothing; [`transport`](crate::transport) moves it from state to state.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use crate::{
     actor::{ConnectionId, PeerId},
@@ -90,6 +90,9 @@ pub struct Connection<S> {
     /// Gone as soon as the connection is closed and reaped, while the slot may still be held.
     pub(crate) socket: Option<S>,
     pub(crate) origin: Origin,
+    /// Where a peer comes from. Kept, because a socket forgets it as soon as it is reset; boxed, because few
+    /// connections are peers.
+    pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
     /// The poll said that the other side has shut its sending side: read on until the end is met.
     pub(crate) close_hint: bool,
@@ -129,6 +132,7 @@ impl<S: Socket> Connection<S> {
             id,
             socket: Some(socket),
             origin,
+            address: None,
             state,
             close_hint: false,
             read_closed: false,

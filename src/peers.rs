@@ -9,6 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     actor::{ConnectionId, PeerId},
+    identity::Pid,
     limits::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED},
     time::Instant,
 };
@@ -41,8 +42,19 @@ struct Peer {
     failures: u32,
     /// The last attempt ended in a refusal.
     refused: bool,
-    /// What people were last told of it.
-    told: Option<String>,
+    /// Who answered there last.
+    pid: Option<Pid>,
+    /// What people were last told of it, unless that it is up.
+    told: Option<Told>,
+}
+
+/// Why people believe that a peer is down.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    /// It was up, and was lost: that it cannot be reached either is no news.
+    Lost,
+    /// It was not reached, for this reason.
+    Unreached(String),
 }
 
 /// See the [module](self).
@@ -62,6 +74,7 @@ impl Peers {
             addresses: Vec::new(),
             failures: 0,
             refused: false,
+            pid: None,
             told: None,
         };
         Peers {
@@ -87,6 +100,16 @@ impl Peers {
     /// Whether the last attempt ended in a refusal.
     pub fn is_refused(&self, peer: PeerId) -> bool {
         self.peer(peer).refused
+    }
+
+    /// The pid of the server that answered there last, since this process began.
+    pub fn pid(&self, peer: PeerId) -> Option<Pid> {
+        self.peer(peer).pid
+    }
+
+    /// The peer where the server of that pid answered last.
+    pub fn named(&self, pid: Pid) -> Option<PeerId> {
+        self.ids().find(|peer| self.pid(*peer) == Some(pid))
     }
 
     /// The connection to the peer, if one stands.
@@ -137,12 +160,18 @@ impl Peers {
         }
     }
 
-    /// Hears that the peer answered: the next attempt, whenever that is, comes soon.
-    pub fn answered(&mut self, peer: PeerId) {
+    /// Hears that the peer answered, and who it is: the next attempt, whenever that is, comes soon.
+    pub fn answered(&mut self, peer: PeerId, pid: Pid) {
         let peer = self.peer_mut(peer);
         peer.failures = 0;
         peer.refused = false;
+        peer.pid = Some(pid);
         peer.told = None;
+    }
+
+    /// Hears that people were told of the loss of the peer, which was up.
+    pub fn lost(&mut self, peer: PeerId) {
+        self.peer_mut(peer).told = Some(Told::Lost);
     }
 
     /// Hears that the attempt failed or the connection is gone, and sets the next attempt. `random` is 64
@@ -162,12 +191,18 @@ impl Peers {
         wait
     }
 
-    /// Whether people have not been told this of the peer yet, or were told something else since.
-    pub fn is_news(&mut self, peer: PeerId, what: &str) -> bool {
-        let told = &mut self.peer_mut(peer).told;
-        let news = told.as_deref() != Some(what);
+    /// Whether people should be told that an attempt failed, for `reason`: they have not been told so yet, or
+    /// were told another reason since.
+    pub fn is_news(&mut self, peer: PeerId, reason: &str) -> bool {
+        let peer = self.peer_mut(peer);
+        let news = match &peer.told {
+            None => true,
+            // Only an operator can resolve a refusal.
+            Some(Told::Lost) => peer.refused,
+            Some(Told::Unreached(told)) => told != reason,
+        };
         if news {
-            *told = Some(what.to_owned());
+            peer.told = Some(Told::Unreached(reason.to_owned()));
         }
         news
     }
@@ -280,14 +315,14 @@ mod tests {
             peers.failed(PEER, false, Instant::START, 0),
             BACKOFF_MAX / 2
         );
-        peers.answered(PEER);
+        peers.answered(PEER, Pid::MIN);
         assert_eq!(
             peers.failed(PEER, false, Instant::START, 0),
             BACKOFF_MIN / 2
         );
         assert_eq!(peers.failed(PEER, true, Instant::START, 0), BACKOFF_REFUSED);
         assert!(peers.is_refused(PEER));
-        peers.answered(PEER);
+        peers.answered(PEER, Pid::MIN);
         assert!(!peers.is_refused(PEER));
     }
 
@@ -298,7 +333,34 @@ mod tests {
         assert!(!peers.is_news(PEER, "connection refused"));
         assert!(peers.is_news(PEER, "timed out"));
         assert!(peers.is_news(PEER, "connection refused"));
-        peers.answered(PEER);
+        peers.answered(PEER, Pid::MIN);
         assert!(peers.is_news(PEER, "connection refused"));
+    }
+
+    #[test]
+    fn of_a_peer_that_was_lost_only_a_refusal_is_news() {
+        let mut peers = peers();
+        peers.lost(PEER);
+        peers.failed(PEER, false, Instant::START, 0);
+        assert!(!peers.is_news(PEER, "connection refused"));
+        assert!(!peers.is_news(PEER, "timed out"));
+        peers.failed(PEER, true, Instant::START, 0);
+        assert!(peers.is_news(PEER, "it refuses this server"));
+        assert!(!peers.is_news(PEER, "it refuses this server"));
+    }
+
+    #[test]
+    fn a_peer_is_known_by_the_pid_that_answered_last() {
+        let mut peers = peers();
+        let (one, two) = (Pid::new(1).unwrap(), Pid::new(2).unwrap());
+        assert_eq!(peers.named(one), None);
+        peers.answered(PeerId(1), one);
+        assert_eq!(peers.named(one), Some(PeerId(1)));
+        peers.answered(PeerId(1), two);
+        assert_eq!(
+            (peers.named(one), peers.named(two)),
+            (None, Some(PeerId(1)))
+        );
+        assert_eq!((peers.pid(PEER), peers.pid(PeerId(1))), (None, Some(two)));
     }
 }

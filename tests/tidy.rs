@@ -44,7 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("peers", &["actor", "limits", "time"]),
+    ("peers", &["actor", "identity", "limits", "time"]),
     (
         "server",
         &[

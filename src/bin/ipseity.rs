@@ -5,9 +5,10 @@
 //! that is wrong.
 
 use std::{
+    ffi::OsString,
     fmt::Display,
     fs::File,
-    io::{self, BufWriter},
+    io::{self, BufWriter, Write as _},
     path::Path,
     process::ExitCode,
 };
@@ -16,7 +17,7 @@ use ipseity::{
     actor::{ActorConfig, Remembered},
     identity::Sequence,
     limits::{PEER_SILENCE_MIN, STEP_MIN},
-    options::{self, Command, Join, Options, TraceTarget},
+    options::{self, Command, Join, Options, TraceTarget, UsageError},
     os::{self, Bound, Os},
     server::{Exit, Server, ServerConfig},
     store::{MembersFile, Started, Store, StoreOptions},
@@ -26,27 +27,45 @@ use ipseity::{
 use log::{error, warn};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    match options::parse(&arguments) {
-        Ok(Command::Help) => print!("{}", options::help()),
-        Ok(Command::Version) => println!("ipseity {}", env!("CARGO_PKG_VERSION")),
-        Ok(Command::Serve(options)) => match serve(&options) {
-            Ok(Exit::Clean) => {}
-            Ok(Exit::Objected | Exit::Forced | Exit::StorageFailed) => return ExitCode::FAILURE,
-            Err(error) => {
-                eprintln!("ipseity: {error}");
-                return ExitCode::FAILURE;
-            }
-        },
+    let outcome = match arguments().and_then(|arguments| options::parse(&arguments)) {
+        Ok(Command::Help) => show(&options::help()),
+        Ok(Command::Version) => show(concat!("ipseity ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Serve(options)) => serve(&options),
         Err(error) => {
             eprintln!("ipseity: {error} (ipseity --help shows all flags)");
             return ExitCode::from(2);
         }
+    };
+    match outcome {
+        Ok(Exit::Clean) => ExitCode::SUCCESS,
+        Ok(Exit::Objected | Exit::Forced | Exit::StorageFailed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ipseity: {error}");
+            ExitCode::FAILURE
+        }
     }
-    ExitCode::SUCCESS
+}
+
+/// What stands behind the program's name. Bytes that are no text are not guessed at: they could name another
+/// directory than was meant.
+fn arguments() -> Result<Vec<String>, UsageError> {
+    let word = |word: OsString| {
+        word.into_string().map_err(|word| {
+            UsageError::new(format!("{word:?} is not UTF-8, and every argument must be"))
+        })
+    };
+    std::env::args_os().skip(1).map(word).collect()
+}
+
+/// Writes to standard output. A reader that has left has seen enough.
+fn show(text: &str) -> Result<Exit, String> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(failed("write to standard output", error))
+        }
+        _ => Ok(Exit::Clean),
+    }
 }
 
 /// Runs a server until it is stopped. An error is one line for people.

@@ -100,6 +100,13 @@ pub enum TraceTarget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
+impl UsageError {
+    /// One that is found outside of this module.
+    pub fn new(what: impl Into<String>) -> UsageError {
+        UsageError(what.into())
+    }
+}
+
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,6 +1,6 @@
 //! Dialing peers, and hearing of connections that were closed.
 
-use log::{debug, info, warn};
+use log::debug;
 
 use super::{Server, stopping::Stopping};
 use crate::{
@@ -74,12 +74,7 @@ impl<E: Edge> Server<E> {
         let random = self.edge.random();
         self.peers.failed(peer, false, self.now, random);
         self.arm_dial();
-        if self.peers.is_news(peer, reason) {
-            warn!(
-                "peer {} is down: {reason}; trying again and again",
-                self.peers.name(peer)
-            );
-        }
+        self.tell_of_failure(peer, reason, reason);
     }
 
     pub(super) fn on_connected(&mut self, peer: PeerId) {
@@ -102,21 +97,14 @@ impl<E: Edge> Server<E> {
         let id = closure.connection;
         debug!("connection {id} closed: {}", closure.reason);
         if closure.is_link {
-            let link = Link::Accepted(id);
-            if let Some(pid) = self.actor.only_link(link) {
-                let address = self.transport.address(id);
-                info!("peer {address} (pid {pid}) is down: {}", closure.reason);
-            }
-            self.mailbox
-                .dispatch(Entry::Event(Event::PeerDisconnected(link)));
+            self.lose(Link::Accepted(id), &closure.reason);
         }
     }
 
     fn on_dialed_closed(&mut self, peer: PeerId, closure: &Closure) {
-        let reason = closure.reason.to_string();
         match self.peers.dial(peer) {
             Dial::Connecting(connection) if connection == closure.connection => {
-                self.dial_next(peer, Some(reason));
+                self.dial_next(peer, Some(closure.reason.to_string()));
             }
             Dial::Connected(connection) if connection == closure.connection => {
                 let refused = match &closure.reason {
@@ -127,24 +115,7 @@ impl<E: Edge> Server<E> {
                 let random = self.edge.random();
                 self.peers.failed(peer, refused, self.now, random);
                 self.arm_dial();
-                let link = Link::Dialed(peer);
-                let was_up = self
-                    .actor
-                    .links()
-                    .get(&link)
-                    .is_some_and(|state| state.pid.is_some());
-                if self.peers.is_news(peer, &reason) {
-                    let name = self.peers.name(peer);
-                    match (was_up, self.actor.only_link(link)) {
-                        (true, Some(pid)) => info!("peer {name} (pid {pid}) is down: {reason}"),
-                        (true, None) => debug!("the connection to peer {name} is gone: {reason}"),
-                        (false, _) => {
-                            warn!("peer {name} is down: {reason}; trying again and again")
-                        }
-                    }
-                }
-                self.mailbox
-                    .dispatch(Entry::Event(Event::PeerDisconnected(link)));
+                self.lose(Link::Dialed(peer), &closure.reason);
             }
             // Of an attempt that was given up.
             Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => {}

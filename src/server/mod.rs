@@ -14,6 +14,7 @@
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
 mod dialing;
+mod loss;
 mod members;
 mod objecting;
 mod report;
@@ -24,11 +25,10 @@ use std::{collections::BTreeMap, io, time::Duration};
 
 use log::{debug, error, warn};
 
-use self::stopping::Stopping;
+use self::{loss::Loss, stopping::Stopping};
 
 use crate::{
     actor::{Actor, ActorConfig, Effect, Event, Link},
-    connection::CloseReason,
     edge::Edge,
     identity::Pid,
     limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
@@ -81,6 +81,8 @@ pub struct Server<E: Edge> {
     actor: Actor,
     transport: Transport<E::Socket>,
     peers: Peers,
+    /// Links whose connection was closed, while their `peerDisconnected` stands in the mailbox.
+    losses: BTreeMap<Link, Loss>,
     trace: Option<Trace>,
     stopping: Stopping,
     stop_asked_at: Option<Instant>,
@@ -117,6 +119,7 @@ impl<E: Edge> Server<E> {
             actor: Actor::new(config.actor),
             transport: Transport::new(config.limits),
             peers,
+            losses: BTreeMap::new(),
             trace,
             stopping: Stopping::No,
             stop_asked_at: None,
@@ -225,6 +228,10 @@ impl<E: Edge> Server<E> {
         let heard = match &event {
             Event::SyncRequest { from, .. } => Some(Link::Accepted(*from)),
             Event::SyncReply { from, .. } => Some(Link::Dialed(*from)),
+            Event::PeerDisconnected(link) => {
+                self.tell_of_loss(*link);
+                None
+            }
             _ => None,
         };
         self.actor.handle(event, self.now, &mut self.effects);
@@ -273,11 +280,7 @@ impl<E: Edge> Server<E> {
                 Effect::Tell { to, message } => self.tell(to, &message),
                 Effect::Close(connection) => self.transport.drain(connection),
                 Effect::Send { to, message } => self.tell(Link::Dialed(to), &message),
-                Effect::HangUp { peer, cause } => {
-                    if let Some(connection) = self.peers.connection(peer) {
-                        self.transport.close(connection, CloseReason::HungUp(cause));
-                    }
-                }
+                Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
                 Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
                 Effect::StopTicker => self.ticker.stop(&mut self.timers),
                 Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
@@ -307,17 +310,12 @@ impl<E: Edge> Server<E> {
 
     /// A peer was heard, unless the actor refused it.
     fn on_heard(&mut self, link: Link) {
-        if self
-            .actor
-            .links()
-            .get(&link)
-            .is_none_or(|state| state.pid.is_none())
-        {
+        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
             return;
-        }
+        };
         self.note_address(link);
         match link {
-            Link::Dialed(peer) => self.peers.answered(peer),
+            Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {
                 if !self.transport.set_link(connection) {
                     // It was closed while its request stood in the mailbox.

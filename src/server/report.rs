@@ -69,7 +69,13 @@ impl<E: Edge> Server<E> {
     pub(super) fn link_name(&self, link: Link) -> String {
         match link {
             Link::Dialed(peer) => self.peers.name(peer).to_owned(),
-            Link::Accepted(connection) => self.transport.address(connection),
+            Link::Accepted(connection) => {
+                let pid = self.actor.links().get(&link).and_then(|state| state.pid);
+                match pid.and_then(|pid| self.peers.named(pid)) {
+                    Some(peer) => self.peers.name(peer).to_owned(),
+                    None => self.transport.address(connection),
+                }
+            }
         }
     }
 }

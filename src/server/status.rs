@@ -1,12 +1,9 @@
 //! What a statusReply says, put together from those who know.
 
-use std::collections::BTreeSet;
-
 use super::Server;
 use crate::{
     actor::{Link, LinkState},
     edge::Edge,
-    identity::Pid,
     limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX},
     peers::Dial,
     wire::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
@@ -55,26 +52,29 @@ impl<E: Edge> Server<E> {
         }))
     }
 
-    /// The peers, those that were named first; then those that connected and are not among them. As many as
-    /// fit, and how many there are.
+    /// The peers, those that were named first; then those that connected and are not among them. One that is
+    /// named and not connected to, and that has connected itself, is up. As many as fit, and how many there
+    /// are.
     fn peer_statuses(&self) -> (Vec<PeerStatus>, u32) {
         let links = self.actor.links();
         let named = self.peers.ids().map(|peer| {
             let link = links.get(&Link::Dialed(peer));
+            let has_spoken = |link: &&LinkState| link.pid.is_some();
+            let own_link = || links.values().find(|link| link.pid == self.peers.pid(peer));
+            if let Some(link) = link.filter(has_spoken).or_else(own_link).filter(has_spoken) {
+                let name = self.peers.name(peer).to_owned();
+                return self.peer_status(name, PeerState::Up, Some(link));
+            }
             let state = match self.peers.dial(peer) {
                 Dial::Waiting { .. } if self.peers.is_refused(peer) => PeerState::Refused,
                 Dial::Waiting { .. } => PeerState::Down,
                 Dial::Resolving | Dial::Connecting(_) => PeerState::Connecting,
-                Dial::Connected(_) if link.is_some_and(|link| link.pid.is_some()) => PeerState::Up,
                 Dial::Connected(_) => PeerState::Connected,
             };
             self.peer_status(self.peers.name(peer).to_owned(), state, link)
         });
-        let named_pids: BTreeSet<Pid> = links
-            .range(..Link::FIRST_ACCEPTED)
-            .filter_map(|(_, state)| state.pid)
-            .collect();
-        let is_named = |state: &LinkState| state.pid.is_some_and(|pid| named_pids.contains(&pid));
+        let is_named =
+            |state: &LinkState| state.pid.is_some_and(|pid| self.peers.named(pid).is_some());
         let accepted = links
             .range(Link::FIRST_ACCEPTED..)
             .filter_map(|(link, state)| match link {

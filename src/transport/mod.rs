@@ -154,14 +154,15 @@ impl<S: Socket> Transport<S> {
         self.in_flight
     }
 
-    /// The address at the other end, for people.
+    /// Where an accepted connection comes from, for people.
     pub fn address(&self, connection: ConnectionId) -> String {
-        self.get(connection)
-            .and_then(|c| c.socket.as_ref()?.peer_address().ok())
-            .map_or_else(
-                || "an address that is gone".to_owned(),
-                |address| address.to_string(),
-            )
+        let c = self.get(connection);
+        let kept = c.and_then(|c| c.address.as_deref().copied());
+        let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
+        kept.or_else(asked).map_or_else(
+            || "an address that is gone".to_owned(),
+            |address| address.to_string(),
+        )
     }
 
     /// Takes in a connection that is being dialed.

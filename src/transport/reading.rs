@@ -246,6 +246,13 @@ fn decode<S: Socket>(
                     }
                     // It may be refused, and then nothing behind it is to be looked at.
                     c.heavy = true;
+                    if c.address.is_none() {
+                        let address = c
+                            .socket
+                            .as_ref()
+                            .and_then(|socket| socket.peer_address().ok());
+                        c.address = address.map(Box::new);
+                    }
                     Event::SyncRequest { from, sync }
                 }
                 (_, Origin::Accepted) if c.state == ConnectionState::Reserve => {

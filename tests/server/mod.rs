@@ -21,6 +21,7 @@ use std::{
 };
 
 use ipseity::wire::{FrameDecoder, Message, Receiver, Status, encode};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 /// How long a test waits for what must come. Generous: machines are shared, and no test is fast or slow by
@@ -34,6 +35,28 @@ struct Log {
     more: Condvar,
 }
 
+/// A port of 127.0.0.1 that nobody else is given while this lives, whether or not a server listens on it:
+/// other tests would take it while a server is down. A socket holds it that is bound, as the server's will
+/// be, for being bound again, and that never listens.
+#[derive(Debug)]
+pub struct Port(Socket);
+
+impl Port {
+    /// A free one.
+    pub fn reserve() -> Port {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&any.into()).unwrap();
+        Port(socket)
+    }
+
+    /// Where a server on it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
 /// A running server. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Server {
@@ -42,18 +65,47 @@ pub struct Server {
     log: Arc<Log>,
     arguments: Vec<String>,
     directory: Option<Arc<TempDir>>,
+    port: Option<Port>,
 }
 
 impl Server {
     /// A server with a state directory of its own and these flags beside `--listen` and `--data-dir`.
     pub fn start(flags: &[&str]) -> Server {
+        Server::start_on(Port::reserve(), flags)
+    }
+
+    /// The same on a port that is known before.
+    pub fn start_on(port: Port, flags: &[&str]) -> Server {
         let directory = Arc::new(TempDir::new().unwrap());
         let path = directory.path().join("state");
         let mut all = vec!["--data-dir", path.to_str().unwrap()];
         all.extend(flags);
-        let mut server = Server::start_with(&["--listen", "127.0.0.1:0"], &all);
+        let listen = port.address().to_string();
+        let mut server = Server::start_with(&["--listen", &listen], &all);
         server.directory = Some(directory);
+        server.port = Some(port);
         server
+    }
+
+    /// `count` servers with the pids 1, 2, ... that name each other, and these flags beside.
+    pub fn cluster(count: u16, flags: &[&str]) -> Vec<Server> {
+        let ports: Vec<Port> = (0..count).map(|_| Port::reserve()).collect();
+        let names: Vec<String> = ports
+            .iter()
+            .map(|port| port.address().to_string())
+            .collect();
+        let start = |(index, port): (usize, Port)| {
+            let pid = (index + 1).to_string();
+            let mut all = vec!["--pid", &pid];
+            for (other, name) in names.iter().enumerate() {
+                if other != index {
+                    all.extend(["--peer", name]);
+                }
+            }
+            all.extend(flags);
+            Server::start_on(port, &all)
+        };
+        ports.into_iter().enumerate().map(start).collect()
     }
 
     /// A server with exactly these flags.
@@ -107,6 +159,7 @@ impl Server {
                     log,
                     arguments: flags_without_listen(&arguments),
                     directory: None,
+                    port: None,
                 })
             }
             None => {
@@ -123,7 +176,30 @@ impl Server {
         let listen = self.address.to_string();
         let mut next = Server::start_with(&["--listen", &listen], &flags);
         next.directory = self.directory.take();
+        next.port = self.port.take();
         *self = next;
+    }
+
+    /// After it has ended: starts it and kills it so soon that it may still be starting.
+    pub fn start_in_vain(&self, lives_for: Duration) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+            .args(["--listen", &self.address()])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(lives_for);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again with another value for a flag that it has.
+    pub fn restart_with(&mut self, flag: &str, value: &str) {
+        let position = self.arguments.iter().position(|word| word == flag);
+        self.arguments[position.unwrap() + 1] = value.to_owned();
+        self.restart();
     }
 
     /// `127.0.0.1:PORT`.
@@ -166,6 +242,23 @@ impl Server {
         self.log
             .wait_for(|line| line.contains(what))
             .unwrap_or_else(|| panic!("no log line holds {what:?}:\n{}", self.log()))
+    }
+
+    /// How many log lines hold `what` so far.
+    pub fn count_log(&self, what: &str) -> usize {
+        let lines = self.log.lines.lock().unwrap();
+        lines.0.iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// Waits for so many log lines that hold `what`, and fails when there are more.
+    pub fn wait_for_logs(&self, what: &str, count: usize) {
+        eventually(|| self.count_log(what) >= count);
+        let log = self.log();
+        assert_eq!(
+            self.count_log(what),
+            count,
+            "lines that hold {what:?}:\n{log}"
+        );
     }
 
     /// Waits until its status fits.
@@ -220,6 +313,7 @@ impl Server {
             status.is_some()
         });
         assert!(ended, "it goes on and on:\n{}", self.log());
+        self.log.wait_for_end();
         status.unwrap()
     }
 
@@ -233,6 +327,7 @@ impl Server {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.log.wait_for_end();
     }
 }
 
@@ -275,6 +370,11 @@ impl Log {
         self.lines.lock().unwrap().0.join("\n")
     }
 
+    /// Waits until everything that an ended process wrote is here.
+    fn wait_for_end(&self) {
+        self.wait_for(|_| false);
+    }
+
     /// The first line that fits; `None` when the process has ended without one, or patience has.
     fn wait_for(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
         let end = Instant::now() + PATIENCE;
@@ -311,16 +411,32 @@ pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
 pub struct Connection {
     stream: TcpStream,
     decoder: FrameDecoder,
+    receiver: Receiver,
 }
 
 impl Connection {
-    /// Speaks over `stream`.
+    /// Asks a server over `stream`.
     pub fn new(stream: TcpStream) -> Connection {
+        Connection::speaking(stream, Receiver::Client)
+    }
+
+    /// Asks a server over `stream` as a peer that dialed it.
+    pub fn dialing(stream: TcpStream) -> Connection {
+        Connection::speaking(stream, Receiver::Dialer)
+    }
+
+    /// Stands in for the server at the end of `stream`.
+    pub fn serving(stream: TcpStream) -> Connection {
+        Connection::speaking(stream, Receiver::Server)
+    }
+
+    fn speaking(stream: TcpStream, receiver: Receiver) -> Connection {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Connection {
             stream,
             decoder: FrameDecoder::new(),
+            receiver,
         }
     }
 
@@ -344,7 +460,7 @@ impl Connection {
 
     /// Receives one message, or `None` at the end of the connection.
     pub fn try_receive(&mut self) -> Option<Message> {
-        self.try_receive_as(Receiver::Client)
+        self.try_receive_as(self.receiver)
     }
 
     /// The same, as a peer or as a client.
