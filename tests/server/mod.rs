@@ -320,7 +320,10 @@ impl Server {
     /// Stops it as an operator would, and returns the exit code.
     pub fn stop(&mut self) -> i32 {
         self.signal("TERM");
-        self.wait().code().unwrap()
+        let code = self.wait().code().unwrap();
+        // Shown when the test fails.
+        println!("stopped with exit code {code}:\n{}", self.log());
+        code
     }
 
     /// Kills it as a power failure would.
