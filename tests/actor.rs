@@ -47,6 +47,8 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
+        // What is remembered of peers goes to the disk beside all else, and has tests of its own.
+        effects.retain(|effect| !matches!(effect, Effect::PersistMembers(_)));
         effects
     }
 
@@ -249,15 +251,12 @@ fn an_after_that_is_larger_is_absorbed() {
 #[test]
 fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
     let mut scene = fresh();
+    let text = format!("after: {BEYOND_MAX_ADVANCE}");
+    let refused = error(ALICE, ErrorCode::AdvanceTooLarge, &text);
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
-    assert_eq!(
-        effects,
-        vec![error(
-            ALICE,
-            ErrorCode::AdvanceTooLarge,
-            &format!("after: {BEYOND_MAX_ADVANCE}")
-        )]
-    );
+    assert_eq!(effects, vec![advance_refused(&text), refused.clone()]);
+    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
+    assert_eq!(effects, vec![refused], "people are told now and then");
     assert_eq!(scene.sequence(), 0);
     // One less is the furthest that is allowed; the disk has to be asked for it.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
@@ -267,18 +266,19 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
 
 #[test]
 fn an_after_beyond_every_identity_is_refused() {
-    let mut scene = fresh();
     for after in [1 << 63, u64::MAX] {
+        let mut scene = fresh();
+        let text =
+            format!("after {after} is beyond the last identity there is, 9223372036854775807");
         assert_eq!(
             scene.on(identity_request(ALICE, 1, after)),
-            vec![error(
-                ALICE,
-                ErrorCode::AdvanceTooLarge,
-                &format!("after {after} is beyond the last identity there is, 9223372036854775807")
-            )]
+            vec![
+                advance_refused(&text),
+                error(ALICE, ErrorCode::AdvanceTooLarge, &text)
+            ]
         );
+        assert_eq!(scene.sequence(), 0);
     }
-    assert_eq!(scene.sequence(), 0);
 }
 
 #[test]
@@ -688,16 +688,37 @@ fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
     for (answer, code, text) in wrong_peers() {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
-        assert_eq!(
-            scene.on(sync_reply(PEER, answer)),
-            vec![Effect::HangUp {
-                peer: PEER,
-                cause: HangUp::Refused(Box::new(ErrorReply::new(code, text)))
-            }]
-        );
+        let mut expected = conflict(code, text);
+        expected.push(Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::Refused(Box::new(ErrorReply::new(code, text))),
+        });
+        assert_eq!(scene.on(sync_reply(PEER, answer)), expected);
         assert_eq!(scene.sequence(), 0);
         assert_eq!(scene.actor.tally().sync_replies, 0);
     }
+}
+
+/// What a server does first that has met its own pid.
+fn conflict(code: ErrorCode, why: &str) -> Vec<Effect> {
+    if code != ErrorCode::SamePid {
+        return Vec::new();
+    }
+    let objected = Report::Objected {
+        standing: Standing::Conflict,
+        why: why.to_owned(),
+    };
+    vec![
+        Effect::PersistObjection {
+            sequence: Sequence::ZERO,
+        },
+        Effect::Report(objected),
+    ]
+}
+
+fn advance_refused(text: &str) -> Effect {
+    let error = Box::new(ErrorReply::new(ErrorCode::AdvanceTooLarge, text));
+    Effect::Report(Report::AdvanceRefused { error })
 }
 
 /// Peers that no server takes: of another cluster, with the same pid, and the server itself.
@@ -717,7 +738,7 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
         (
             twin,
             ErrorCode::SamePid,
-            "pid 1 is that of this server too: give every server its own --pid",
+            "pid 1 is that of this server too, so both stop handing out identities: start the one that is to keep it with --recover-above, and the other with an unused --pid",
         ),
         (
             oneself,
@@ -738,13 +759,12 @@ fn a_peer_that_refuses_this_server_is_hung_up_on() {
     ] {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
-        assert_eq!(
-            scene.on(error_reply(PEER, code)),
-            vec![Effect::HangUp {
-                peer: PEER,
-                cause: HangUp::RefusedBy(refusal(code))
-            }]
-        );
+        let mut expected = conflict(code, &refusal(code).message);
+        expected.push(Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::RefusedBy(refusal(code)),
+        });
+        assert_eq!(scene.on(error_reply(PEER, code)), expected);
     }
 }
 
@@ -872,17 +892,16 @@ fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is
 fn a_peer_of_the_wrong_kind_that_asks_is_told_why_and_closed() {
     for (question, code, text) in wrong_peers() {
         let mut scene = fresh();
-        assert_eq!(
-            scene.on(sync_request(BOB, question)),
-            vec![
-                Effect::Report(Report::Refused {
-                    from: BOB,
-                    error: Box::new(ErrorReply::new(code, text))
-                }),
-                error(BOB, code, text),
-                Effect::Close(BOB),
-            ]
-        );
+        let mut expected = conflict(code, text);
+        expected.extend([
+            Effect::Report(Report::Refused {
+                from: BOB,
+                error: Box::new(ErrorReply::new(code, text)),
+            }),
+            error(BOB, code, text),
+            Effect::Close(BOB),
+        ]);
+        assert_eq!(scene.on(sync_request(BOB, question)), expected);
         assert_eq!(scene.sequence(), 0);
         assert!(scene.actor.links().is_empty());
     }

@@ -272,7 +272,7 @@ fn a_half_closed_client_gets_its_answers_and_then_the_end() {
 #[test]
 fn a_client_that_was_told_off_and_stays_is_closed_after_a_while() {
     let (mut world, mut client) = pair(Setup::new(1));
-    client.send(&[0, 1, 9]);
+    client.send(&[0, 1, 99]);
     world.drive();
     assert_eq!(client.codes(), [ErrorCode::UnknownKind.get()]);
     assert!(client.has_ended(), "the server sends nothing more");
@@ -289,7 +289,7 @@ fn a_client_that_was_told_off_and_stays_is_closed_after_a_while() {
 #[test]
 fn a_client_that_closed_before_it_was_told_off_is_not_waited_for() {
     let (mut world, mut client) = pair(Setup::new(1));
-    client.send(&[0, 1, 9, 1, 2, 3]);
+    client.send(&[0, 1, 99, 1, 2, 3]);
     client.finish();
     world.drive();
     assert_eq!(client.codes(), [ErrorCode::UnknownKind.get()]);
@@ -301,7 +301,7 @@ fn a_client_that_closed_before_it_was_told_off_is_not_waited_for() {
 fn what_was_sent_behind_a_malformed_frame_does_not_cut_off_the_reply() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
     client.ask(1);
-    client.send(&[0, 1, 9]);
+    client.send(&[0, 1, 99]);
     world.drive();
     // Arrives while the reply waits for the disk, and nothing comes after it.
     client.send(&[7; 1000]);

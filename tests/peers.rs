@@ -377,7 +377,7 @@ fn a_peer_of_another_cluster_is_left_alone_for_long_by_both() {
     world.start(Setup::new(2));
     world.advance(SECOND);
     assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
-    assert_eq!(world.trace(1, "> report Refused").len(), 1);
+    assert_eq!(world.trace(1, "> report refused").len(), 1);
     world.advance(BACKOFF_REFUSED - 2 * SECOND);
     assert_eq!(world.trace(0, "peerConnected").len(), 1);
     world.advance(2 * SECOND);
@@ -395,7 +395,7 @@ fn a_refusal_and_the_end_may_come_together() {
         if asked {
             world.drive();
         }
-        peer.send_message(&error(ErrorCode::TooManyConnections));
+        peer.send_message(&error(ErrorCode::ForeignCluster));
         if cut {
             peer.reset();
         } else {
@@ -487,7 +487,7 @@ fn a_round_that_is_refused_does_not_end_the_connection() {
     world.advance(3 * SECOND);
     assert!(!peer.has_ended());
     assert_eq!(peer.replies().len(), 2, "the first round and the next");
-    assert_eq!(world.trace(0, "> report RoundRefused").len(), 1);
+    assert_eq!(world.trace(0, "> report roundRefused").len(), 1);
 }
 
 #[test]

@@ -400,7 +400,7 @@ fn a_client_may_vanish_at_any_moment() {
 fn a_malformed_frame_is_answered_behind_what_was_asked_before() {
     let (mut world, mut client) = pair(slow(1));
     client.ask(2);
-    client.send(&[0, 1, 9]);
+    client.send(&[0, 1, 99]);
     client.ask(5);
     world.drive();
     assert_eq!(client.codes(), []);

@@ -229,7 +229,8 @@ impl Actor {
         Err(ErrorReply::new(
             ErrorCode::SamePid,
             format!(
-                "pid {} is that of this server too: give every server its own --pid",
+                "pid {} is that of this server too, so both stop handing out identities: start the one \
+                 that is to keep it with --recover-above, and the other with an unused --pid",
                 own.pid
             ),
         ))
