@@ -425,6 +425,18 @@ fn a_path_that_is_no_directory_is_an_error_that_names_it() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_place_that_takes_no_directory_is_an_error_that_names_it() {
+    for place in ["/proc/ipseity", "/proc/ipseity/below/1"] {
+        let error = refused(&options(Path::new(place)));
+        assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("cannot make the state directory"), "{text}");
+        assert!(text.contains(place), "{text}");
+    }
+}
+
 /// The store lives on a thread of its own.
 #[test]
 fn a_store_can_be_sent_to_a_thread() {

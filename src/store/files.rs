@@ -62,16 +62,21 @@ pub(super) fn parent(path: &Path) -> PathBuf {
 
 /// Makes `directory` and the missing ones above it, each with mode 0700 and a durable name.
 pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => sync_directory(&parent(directory)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let above = parent(directory);
-            if above == Path::new(".") {
-                return Err(error);
-            }
+    let above = parent(directory);
+    match create_in(&above, directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != Path::new(".") => {
             create_directory(&above)?;
-            create_directory(directory)
+            // Tried once more and no further: some places, as `/proc`, are there and take no directory,
+            // and say of it that it is not found.
+            create_in(&above, directory)
         }
+        done => done,
+    }
+}
+
+fn create_in(above: &Path, directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => sync_directory(above),
         // Another server may have made it just now. A file of that name shows when it is used.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
