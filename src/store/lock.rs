@@ -66,7 +66,11 @@ impl Lock {
     /// Writes this process's id into the file.
     pub(super) fn sign(&mut self) -> io::Result<()> {
         let text = format!("{:<1$}\n", process::id(), TEXT_BYTES - 1);
-        uninterrupted(|| self.file.write_at(text.as_bytes(), 0))?;
+        let length = uninterrupted(|| self.file.write_at(text.as_bytes(), 0))?;
+        // Part of a number is another number, and somebody may act on it.
+        if length != text.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
         self.used = true;
         Ok(())
     }
