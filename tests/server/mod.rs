@@ -68,6 +68,15 @@ pub struct Server {
     port: Option<Port>,
 }
 
+/// How a server ended that never listened.
+#[derive(Debug)]
+pub struct Refusal {
+    /// All that it wrote to standard error.
+    pub log: String,
+    /// Its exit code, if it ended by itself.
+    pub code: Option<i32>,
+}
+
 impl Server {
     /// A server with a state directory of its own and these flags beside `--listen` and `--data-dir`.
     pub fn start(flags: &[&str]) -> Server {
@@ -115,26 +124,33 @@ impl Server {
 
     /// The same, or what it wrote before it exited.
     pub fn try_start(listen: &[&str], flags: &[&str]) -> Result<Server, String> {
-        Server::launch(Command::new(env!("CARGO_BIN_EXE_ipseity")), listen, flags)
+        Server::start_under(&[], listen, flags).map_err(|refusal| refusal.log)
     }
 
     /// A server on a free port that may have no more than so many file descriptors.
     pub fn start_with_descriptors(limit: usize, flags: &[&str]) -> Server {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")])
-            .arg(env!("CARGO_BIN_EXE_ipseity"));
-        Server::launch(command, &["--listen", "127.0.0.1:0"], flags)
-            .unwrap_or_else(|log| panic!("it did not start:\n{log}"))
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        let runner = ["sh".to_owned(), "-c".to_owned(), script];
+        Server::start_under(&runner, &["--listen", "127.0.0.1:0"], flags)
+            .unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
     }
 
-    fn launch(mut command: Command, listen: &[&str], flags: &[&str]) -> Result<Server, String> {
+    /// The same, by a `runner` that makes something of its process and then becomes the server: a program
+    /// and its arguments. A restart is without it.
+    pub fn start_under(
+        runner: &[String],
+        listen: &[&str],
+        flags: &[&str],
+    ) -> Result<Server, Refusal> {
         let arguments: Vec<String> = listen
             .iter()
             .chain(flags)
             .map(|&flag| flag.to_owned())
             .collect();
-        let mut child = command
+        let mut line = runner.to_vec();
+        line.push(env!("CARGO_BIN_EXE_ipseity").to_owned());
+        let mut child = Command::new(&line[0])
+            .args(&line[1..])
             .args(&arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -163,9 +179,13 @@ impl Server {
                 })
             }
             None => {
+                let ended = eventually(|| child.try_wait().unwrap().is_some());
                 let _ = child.kill();
-                child.wait().unwrap();
-                Err(log.text())
+                let status = child.wait().unwrap();
+                Err(Refusal {
+                    log: log.text(),
+                    code: ended.then(|| status.code()).flatten(),
+                })
             }
         }
     }

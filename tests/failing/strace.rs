@@ -1,0 +1,131 @@
+//! strace, which makes the system calls of a server fail: from its first moment, or from one of its life on.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::server::{Server, eventually};
+
+/// Whether strace may do here what these tests want of it; if not, it says so.
+pub fn is_allowed() -> bool {
+    let works = Command::new("strace")
+        .args(["-D", "-f", "-qq", "-o", "/dev/null"])
+        .args(["-e", "inject=getpid:error=EIO", "true"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !works {
+        eprintln!(
+            "SKIPPED: strace is missing or not allowed here; no system call was made to fail"
+        );
+    }
+    works
+}
+
+/// The part of the command line that all have in common: what to follow, and where to write it down.
+fn command_line(log: &Path, data_dir: &Path, injections: &[String]) -> Vec<String> {
+    let mut line: Vec<String> = ["strace", "-f", "-qq", "-o"].map(String::from).into();
+    line.push(log.display().to_string());
+    let above = data_dir.parent().unwrap();
+    let names = ["state", "state.new", "lock", "members"];
+    let inside = names.iter().map(|name| data_dir.join(name));
+    for path in [above.to_path_buf(), data_dir.to_path_buf()]
+        .into_iter()
+        .chain(inside)
+    {
+        line.extend(["-P".to_owned(), path.display().to_string()]);
+    }
+    for injection in injections {
+        line.extend(["-e".to_owned(), format!("inject={injection}")]);
+    }
+    line
+}
+
+/// What is to be put before a server's command line. The process is the server's: strace stands beside it, and
+/// ends with it.
+pub fn runner(log: &Path, data_dir: &Path, injections: &[String]) -> Vec<String> {
+    let mut line = command_line(log, data_dir, injections);
+    line.insert(1, "-D".to_owned());
+    line
+}
+
+/// strace attached to a server that runs. Dropping it lets go of the server.
+#[derive(Debug)]
+pub struct Attached {
+    strace: Child,
+}
+
+impl Attached {
+    /// Follows all threads of `server` from now on.
+    pub fn to(server: &Server, log: &Path, data_dir: &Path, injections: &[String]) -> Attached {
+        let line = command_line(log, data_dir, injections);
+        let strace = Command::new(&line[0])
+            .args(&line[1..])
+            .args(["-p", &server.pid().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let attached = Attached { strace };
+        let tracer = format!("TracerPid:\t{}\n", attached.strace.id());
+        let all_traced = || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+            tasks.map(|task| task.unwrap().path()).all(|task| {
+                fs::read_to_string(task.join("status")).is_ok_and(|text| text.contains(&tracer))
+            })
+        };
+        assert!(eventually(all_traced), "strace attaches to every thread");
+        attached
+    }
+
+    /// Waits for the server to end, and strace with it.
+    pub fn finish(mut self) {
+        let ended = eventually(|| self.strace.try_wait().unwrap().is_some());
+        assert!(ended, "strace ends with the server");
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // It has ended by itself if the server has.
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
+
+/// How often each system call was made on the files, by the thread that made it most often: that is how strace
+/// counts them.
+pub fn calls(log: &Path) -> BTreeMap<String, usize> {
+    let mut by_thread: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let mut words = line.split_whitespace();
+        let (Some(thread), Some(rest)) = (words.next(), words.next()) else {
+            continue;
+        };
+        if let Some((call, _)) = rest.split_once('(')
+            && call.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            *by_thread
+                .entry((thread.to_owned(), call.to_owned()))
+                .or_default() += 1;
+        }
+    }
+    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
+    for ((_, call), count) in by_thread {
+        let most = calls.entry(call).or_default();
+        *most = count.max(*most);
+    }
+    calls
+}
+
+/// How many system calls were really made to fail.
+pub fn injected(log: &Path) -> usize {
+    fs::read_to_string(log)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains("(INJECTED)"))
+        .count()
+}
