@@ -656,7 +656,7 @@ mod hanging {
             return;
         }
         let home = tempfile::tempdir().unwrap();
-        let (mut server, attached) = slow_server(home.path(), 3);
+        let (mut server, attached) = slow_server(home.path(), 5);
         let mut history = History::default();
         // Half of the first step is used: the raise begins. What is under the ceiling is answered meanwhile.
         for count in [600, 100, 100] {
@@ -697,7 +697,7 @@ mod hanging {
             return;
         }
         let home = tempfile::tempdir().unwrap();
-        let (mut server, attached) = slow_server(home.path(), 1);
+        let (mut server, attached) = slow_server(home.path(), 2);
         let mut history = History::default();
         let mut connection = server.connect();
         connection.send(&identity_request(5_000));
