@@ -18,7 +18,7 @@ use checker::{Answer, Clock, check};
 use ipseity::{
     client::{Client, ClientOptions},
     identity::Identity,
-    wire::{ErrorCode, Message, PeerState, Status, SyncMessage, WIRE_VERSION},
+    wire::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, WIRE_VERSION},
 };
 use server::{Connection, Port, Server, eventually};
 
@@ -314,14 +314,24 @@ fn a_foreign_cluster_is_refused_by_name_and_clients_are_served_on() {
 }
 
 #[test]
-fn one_of_the_same_pid_is_refused_by_name_and_clients_are_served_on() {
+fn one_of_the_same_pid_is_refused_by_name_and_neither_hands_out_any_more() {
     let first = Server::start(&["--pid", "1"]);
+    assert_eq!(sequence_of(&first.ask(1, 0)), 1);
     let second = Server::start(&["--pid", "1", "--peer", &first.address()]);
     let line = first.wait_for_log("refused peer 127.0.0.1:");
     assert!(line.contains("pid 1 is that of this server too"), "{line}");
     let line = second.wait_for_log(&format!("peer {} is down: ", first.address()));
     assert!(line.contains("--pid"), "{line}");
-    assert_eq!(sequence_of(&first.ask(1, 0)), 1);
+    for server in [&first, &second] {
+        server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict)");
+        let (code, _) = error_of(server.ask(1, 0));
+        assert_eq!(code, Some(ErrorCode::PidConflict));
+        assert_eq!(
+            server.status().standing,
+            Standing::Conflict,
+            "it goes on telling"
+        );
+    }
 }
 
 #[test]

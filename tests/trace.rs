@@ -140,7 +140,7 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
     for _ in 0..3 {
         connection.receive();
     }
-    connection.stream().write_all(&[0, 1, 7]).unwrap();
+    connection.stream().write_all(&[0, 1, 99]).unwrap();
     connection.receive();
     assert_eq!(connection.try_receive(), None);
     drop(connection);
@@ -182,6 +182,7 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
             reply connection=0.0 errorReply code=32 message="count must be 1 to 5000 (--max-count)"
         readableWritable connection=0.0
         identityRequest connection=0.0 count=1 after=1152921504606846976
+            report advanceRefused code=33 message="after: sequence 1125899906842624 is 1125899906840523 ahead of this server, more than --max-advance 1099511627776 allows at once"
             reply connection=0.0 errorReply code=33 message="after: sequence 1125899906842624 is 1125899906840523 ahead of this server, more than --max-advance 1099511627776 allows at once"
         readableWritable connection=0.0
         identityRequest connection=0.0 count=1 after=18446744073709551615
@@ -198,8 +199,8 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
         identityRequest connection=0.0 count=1 after=0
             reply connection=0.0 identityReply first=2154501 count=1
         readableWritable connection=0.0
-        unknown connection=0.0 error="unknown kind 7"
-            reply connection=0.0 errorReply code=1 message="unknown kind 7"
+        unknown connection=0.0 error="unknown kind 99"
+            reply connection=0.0 errorReply code=1 message="unknown kind 99"
             close connection=0.0
         readableWritable connection=0.0 readClosed
         signal
@@ -250,7 +251,9 @@ fn every_round_with_a_peer_from_dialing_to_its_end() {
             send peer=0 syncRequest version=1 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=0
         readableWritable connection=0.0
         syncReply peer=0 version=1 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=3
-            report PeerUp { link: Dialed(PeerId(0)), pid: Pid(6), sequence: 3 }
+            report peerUp peer=0 pid=6 sequence=3
+            persistMembers count=1
+            report joined answered=1 asked=1
         syncTimeout
             send peer=0 syncRequest version=1 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=3
         readableWritable connection=0.0

@@ -1,6 +1,6 @@
 //! Durable first, reply after: effects that wait for the disk, and what becomes of them.
 
-use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed};
+use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed, joining::Waiting};
 use crate::{
     identity::Sequence,
     limits::EXHAUSTION_WARNINGS_PERCENT,
@@ -43,7 +43,9 @@ impl Actor {
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
     pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
-        if self.held.iter().any(|held| held.is_for(to)) {
+        if self.waiting.iter().any(|waiting| waiting.is_for(to)) {
+            self.waiting.push_back(Waiting::Answer { to, effect });
+        } else if self.held.iter().any(|held| held.is_for(to)) {
             // It leaves with the one before it.
             let before = self.sequence;
             self.held.push_back(Held {
@@ -96,7 +98,7 @@ impl Actor {
 
     /// The disk failed: what waited for it is answered with an error, and the counter goes back to where it
     /// can still serve what lies under the durable ceiling.
-    pub(super) fn on_persist_failed(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn on_persist_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.ceiling.failed();
         self.standing = Standing::StorageFailed;
         if let Some(first) = self.held.front() {
@@ -115,6 +117,7 @@ impl Actor {
                 other => other,
             });
         }
+        self.settle_waiting(now, effects);
         effects.push(Effect::Report(Report::StorageFailed));
     }
 
@@ -123,6 +126,7 @@ impl Actor {
             Standing::Serving | Standing::Joining | Standing::Conflict | Standing::Stale => {
                 self.standing = Standing::Stopping;
                 self.save_members(now, true, effects);
+                self.settle_waiting(now, effects);
                 self.stop_if_settled(effects);
             }
             Standing::Stopping | Standing::StorageFailed => {}

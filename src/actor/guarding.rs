@@ -1,6 +1,6 @@
-//! Objections: made to others, and heard from them; joining a cluster; and what an operator may ask.
+//! Objections: made to others, and heard from them; and what an operator may ask.
 
-use super::{Actor, ConnectionId, Effect, Link, PeerId, Report, guard::Charge};
+use super::{Actor, ConnectionId, Effect, Link, Report, guard::Charge};
 use crate::{
     identity::{Pid, Sequence},
     time::Instant,
@@ -63,6 +63,7 @@ impl Actor {
         &mut self,
         link: Link,
         objection: &Objection,
+        now: Instant,
         effects: &mut Vec<Effect>,
     ) {
         // Only a peer may object: one that was asked, or one that has asked.
@@ -82,6 +83,7 @@ impl Actor {
                 Standing::Conflict,
                 sequence,
                 &objection.message,
+                now,
                 effects,
             );
         }
@@ -100,7 +102,7 @@ impl Actor {
             effects.push(Effect::Tell { to: link, message });
             return;
         }
-        self.object_to_oneself(Standing::Stale, sequence, &objection.message, effects);
+        self.object_to_oneself(Standing::Stale, sequence, &objection.message, now, effects);
     }
 
     /// This server must not hand out identities any more, up to `sequence` at least somebody else may have.
@@ -110,6 +112,7 @@ impl Actor {
         standing: Standing,
         sequence: Sequence,
         why: &str,
+        now: Instant,
         effects: &mut Vec<Effect>,
     ) {
         let may_become = match self.standing {
@@ -126,14 +129,26 @@ impl Actor {
                 standing,
                 why: why.to_owned(),
             }));
+            self.settle_waiting(now, effects);
         }
     }
 
     /// Another server with this one's pid was met face to face. Both are alive: it has spoken to this
     /// process, and this process hears it.
-    pub(super) fn notice_same_pid(&mut self, error: &ErrorReply, effects: &mut Vec<Effect>) {
+    pub(super) fn notice_same_pid(
+        &mut self,
+        error: &ErrorReply,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
         if error.code == ErrorCode::SamePid.get() {
-            self.object_to_oneself(Standing::Conflict, Sequence::ZERO, &error.message, effects);
+            self.object_to_oneself(
+                Standing::Conflict,
+                Sequence::ZERO,
+                &error.message,
+                now,
+                effects,
+            );
         }
     }
 
@@ -150,35 +165,6 @@ impl Actor {
             effects.push(Effect::Report(Report::Overruled { link, pid, above }));
             self.save_members(now, false, effects);
         }
-    }
-
-    /// A named peer has judged this server and did not object.
-    pub(super) fn peer_answered(&mut self, peer: PeerId, effects: &mut Vec<Effect>) {
-        self.answered.insert(peer);
-        let is_enough = self.answered.len() >= self.config.peers
-            || (self.join_expired && !self.answered.is_empty());
-        if self.standing == Standing::Joining && is_enough {
-            self.join(effects);
-        }
-    }
-
-    /// The time for asking the peers is over.
-    pub(super) fn on_join_timeout(&mut self, effects: &mut Vec<Effect>) {
-        self.join_expired = true;
-        if self.standing != Standing::Joining {
-            return;
-        }
-        if self.config.join_requires_peer && self.answered.is_empty() {
-            effects.push(Effect::Report(Report::JoinWaits));
-        } else {
-            self.join(effects);
-        }
-    }
-
-    fn join(&mut self, effects: &mut Vec<Effect>) {
-        self.standing = Standing::Serving;
-        let (answered, asked) = (self.answered.len(), self.config.peers);
-        effects.push(Effect::Report(Report::Joined { answered, asked }));
     }
 
     /// Hands what is remembered of the peers to the disk, when it is time.

@@ -18,6 +18,7 @@ mod effect;
 mod event;
 mod guard;
 mod guarding;
+mod joining;
 mod sync;
 
 use std::{
@@ -25,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use self::{budget::Budget, ceiling::Ceiling, durability::Held, guard::Guard};
+use self::{budget::Budget, ceiling::Ceiling, durability::Held, guard::Guard, joining::Waiting};
 
 pub use self::{
     address::{ConnectionId, Count, Link, PeerId},
@@ -138,6 +139,8 @@ pub struct Actor {
     /// Effects that wait for the disk, in the order in which they will leave. Bounded by the frames that the
     /// server keeps in flight.
     held: VecDeque<Held>,
+    /// Requests that wait for the peers; bounded like those.
+    waiting: VecDeque<Waiting>,
     links: BTreeMap<Link, LinkState>,
     guard: Guard,
     after_budget: Budget,
@@ -172,6 +175,7 @@ impl Actor {
             absorbed: config.sequence,
             ceiling: Ceiling::new(config.sequence, config.ceiling),
             held: VecDeque::new(),
+            waiting: VecDeque::new(),
             links: BTreeMap::new(),
             guard: Guard::new(config.remembered.clone()),
             after_budget: Budget::new(after_burst, rate_per_second),
@@ -209,11 +213,11 @@ impl Actor {
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
             Event::Persisted => self.on_persisted(now, effects),
-            Event::PersistFailed => self.on_persist_failed(effects),
+            Event::PersistFailed => self.on_persist_failed(now, effects),
             Event::Stop => self.on_stop(now, effects),
-            Event::Objection(heard) => self.on_objection(heard.0, &heard.1, effects),
+            Event::Objection(heard) => self.on_objection(heard.0, &heard.1, now, effects),
             Event::Overrule(heard) => self.on_overrule(heard.0, &heard.1, now, effects),
-            Event::JoinTimeout => self.on_join_timeout(effects),
+            Event::JoinTimeout => self.on_join_timeout(now, effects),
             Event::MembersRequest { from, first } => {
                 self.emit(from, Effect::ReplyMembers { to: from, first }, effects);
             }
@@ -303,6 +307,10 @@ impl Actor {
                 }
                 self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
                 self.raise_if_due(now, effects);
+            }
+            Err(_) if self.must_wait() => {
+                self.waiting
+                    .push_back(Waiting::Request { from, count, after });
             }
             Err(error) => {
                 self.report_over_budget(&error, now, effects);

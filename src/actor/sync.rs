@@ -71,7 +71,7 @@ impl Actor {
     ) {
         let link = Link::Accepted(from);
         if let Err(error) = self.judge_peer(link, sync) {
-            self.notice_same_pid(&error, effects);
+            self.notice_same_pid(&error, now, effects);
             let error = Box::new(error);
             effects.push(Effect::Report(Report::Refused {
                 from,
@@ -130,7 +130,7 @@ impl Actor {
             return;
         }
         if let Err(error) = self.judge_peer(link, sync) {
-            self.notice_same_pid(&error, effects);
+            self.notice_same_pid(&error, now, effects);
             effects.push(Effect::HangUp {
                 peer: from,
                 cause: HangUp::Refused(Box::new(error)),
@@ -145,7 +145,7 @@ impl Actor {
         {
             return;
         }
-        self.peer_answered(from, effects);
+        self.peer_answered(from, now, effects);
         match judged.and_then(|sequence| self.update(sequence, Source::Peer, now, effects)) {
             Ok(()) => self.round_agreed(link),
             Err(error) => self.round_refused(link, Box::new(error), effects),
@@ -167,10 +167,10 @@ impl Actor {
         state.asked_at = None;
         state.heard_at = Some(now);
         if ErrorCode::from_u16(error.code).is_some_and(|code| !code.closes()) {
-            self.peer_answered(from, effects);
+            self.peer_answered(from, now, effects);
             self.round_refused(link, error, effects);
         } else {
-            self.notice_same_pid(&error, effects);
+            self.notice_same_pid(&error, now, effects);
             effects.push(Effect::HangUp {
                 peer: from,
                 cause: HangUp::RefusedBy(error),

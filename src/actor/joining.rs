@@ -1,0 +1,80 @@
+//! Joining: a server that starts asks its peers whether they know of anything that speaks against it, and
+//! hands out nothing before. Who asks for identities meanwhile waits, and is answered in order when it is
+//! decided.
+
+use super::{Actor, ConnectionId, Effect, PeerId, Report};
+use crate::{time::Instant, wire::Standing};
+
+/// What waits until it is decided whether this server hands out identities.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A request for identities.
+    Request {
+        from: ConnectionId,
+        count: u32,
+        after: u64,
+    },
+    /// The answer to something that the same connection asked behind one.
+    Answer { to: ConnectionId, effect: Effect },
+}
+
+impl Waiting {
+    pub(super) fn is_for(&self, connection: ConnectionId) -> bool {
+        match self {
+            Waiting::Request { from: waiting, .. } | Waiting::Answer { to: waiting, .. } => {
+                *waiting == connection
+            }
+        }
+    }
+}
+
+impl Actor {
+    /// A named peer has judged this server and did not object.
+    pub(super) fn peer_answered(&mut self, peer: PeerId, now: Instant, effects: &mut Vec<Effect>) {
+        self.answered.insert(peer);
+        let is_enough = self.answered.len() >= self.config.peers
+            || (self.join_expired && !self.answered.is_empty());
+        if self.standing == Standing::Joining && is_enough {
+            self.join(now, effects);
+        }
+    }
+
+    /// The time for asking the peers is over.
+    pub(super) fn on_join_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.join_expired = true;
+        if self.standing != Standing::Joining {
+            return;
+        }
+        if self.config.join_requires_peer && self.answered.is_empty() {
+            effects.push(Effect::Report(Report::JoinWaits));
+            // Nobody knows how long that takes: from now on those who ask are told.
+            self.settle_waiting(now, effects);
+        } else {
+            self.join(now, effects);
+        }
+    }
+
+    fn join(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.standing = Standing::Serving;
+        let (answered, asked) = (self.answered.len(), self.config.peers);
+        effects.push(Effect::Report(Report::Joined { answered, asked }));
+        self.settle_waiting(now, effects);
+    }
+
+    /// Whether a request for identities has to wait for the peers.
+    pub(super) fn must_wait(&self) -> bool {
+        self.standing == Standing::Joining && !self.join_expired
+    }
+
+    /// It is decided: answers those who waited, in their order.
+    pub(super) fn settle_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Request { from, count, after } => {
+                    self.on_identity_request(from, count, after, now, effects);
+                }
+                Waiting::Answer { to, effect } => self.emit(to, effect, effects),
+            }
+        }
+    }
+}
