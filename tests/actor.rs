@@ -15,7 +15,10 @@ use ipseity::{
     },
     identity::{Identity, Pid, Sequence},
     time::Instant,
-    wire::{ErrorCode, ErrorReply, Kind, Message, Standing, SyncMessage, WIRE_VERSION, WireError},
+    wire::{
+        ErrorCode, ErrorReply, Kind, Message, Objection, Standing, SyncMessage, WIRE_VERSION,
+        WireError,
+    },
 };
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
@@ -990,4 +993,152 @@ fn a_raise_that_nobody_asked_for_is_a_mistake_of_this_program() {
 #[should_panic(expected = "an actor starts at or below its ceiling")]
 fn an_actor_does_not_start_above_its_ceiling() {
     given(|config| config.sequence = sequence(2001));
+}
+
+// Joining.
+
+/// An actor that asks one peer before it hands out.
+fn joining(require: bool) -> Scene {
+    given(|config| {
+        config.peers = 1;
+        config.joins = true;
+        config.join_requires_peer = require;
+    })
+}
+
+fn joined(answered: usize) -> Effect {
+    Effect::Report(Report::Joined { answered, asked: 1 })
+}
+
+#[test]
+fn who_asks_a_joining_server_waits_and_is_answered_in_order() {
+    let mut scene = joining(false);
+    scene.on(Event::PeerConnected(PEER));
+    assert_eq!(scene.ask(ALICE, 2), vec![]);
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: ALICE }),
+        vec![],
+        "behind what waits"
+    );
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: BOB }),
+        vec![Effect::ReplyStatus { to: BOB }]
+    );
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    let effects = scene.on(sync_reply(PEER, hello(2, 30)));
+    assert_eq!(
+        effects[1..],
+        [
+            joined(1),
+            identities(ALICE, 1, 2),
+            Effect::ReplyStatus { to: ALICE },
+            identities(BOB, 3, 1),
+        ]
+    );
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
+    let mut scene = joining(false);
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    assert_eq!(
+        scene.on(Event::JoinTimeout),
+        vec![joined(0), identities(ALICE, 1, 1)]
+    );
+    assert_eq!(scene.on(Event::JoinTimeout), vec![]);
+}
+
+#[test]
+fn where_a_peer_must_answer_those_who_ask_later_are_told() {
+    let mut scene = joining(true);
+    let text = "this server has just started and asks its peers first: try again in a moment or ask \
+                another one";
+    let told = error(ALICE, ErrorCode::Joining, text);
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    assert_eq!(
+        scene.on(Event::JoinTimeout),
+        vec![Effect::Report(Report::JoinWaits), told.clone()]
+    );
+    assert_eq!(scene.ask(ALICE, 1), vec![told]);
+    scene.on(Event::PeerConnected(PEER));
+    let effects = scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(effects[1..], [joined(1)]);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1, 1)]);
+}
+
+#[test]
+fn a_joining_server_that_is_objected_to_hands_out_nothing() {
+    let mut scene = joining(false);
+    scene.on(Event::PeerConnected(PEER));
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    let objection = |session, code: u16| {
+        let objection = Objection {
+            pid: Pid::new(1).unwrap(),
+            session,
+            code,
+            sequence: 77,
+            message: "no".to_owned(),
+        };
+        Event::Objection(Box::new((Link::Dialed(PEER), objection)))
+    };
+    let own = actor_config().session;
+    let stale = ErrorCode::StaleState.get();
+    assert_eq!(scene.on(objection(own + 1, stale)), vec![], "for another");
+    assert_eq!(scene.on(objection(own, 999)), vec![], "nobody knows why");
+    let effects = scene.on(objection(own, stale));
+    assert_eq!(
+        effects[..2],
+        [
+            Effect::PersistObjection {
+                sequence: sequence(77)
+            },
+            Effect::Report(Report::Objected {
+                standing: Standing::Stale,
+                why: "no".to_owned()
+            }),
+        ]
+    );
+    let Effect::Reply {
+        to: ALICE,
+        message: Message::ErrorReply(told),
+    } = &effects[2]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(told.code, stale);
+    assert_eq!(scene.on(Event::JoinTimeout), vec![], "it does not wear off");
+    assert_eq!(scene.actor.standing(), Standing::Stale);
+}
+
+#[test]
+fn strangers_cannot_object() {
+    let mut scene = fresh();
+    let objection = Objection {
+        pid: Pid::new(1).unwrap(),
+        session: actor_config().session,
+        code: ErrorCode::PidConflict.get(),
+        sequence: 0,
+        message: "no".to_owned(),
+    };
+    let heard = Box::new((Link::Accepted(BOB), objection));
+    assert_eq!(scene.on(Event::Objection(heard)), vec![]);
+    assert_eq!(scene.actor.standing(), Standing::Serving);
+}
+
+#[test]
+fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
+    let mut scene = given(|config| config.ceiling = sequence(1000));
+    scene.ask(ALICE, 490);
+    scene.ask(ALICE, 490);
+    // Held: 980 + 50 is above the ceiling.
+    assert_eq!(scene.ask(ALICE, 50), vec![]);
+    scene.on(sync_request(BOB, hello(2, 5000)));
+    scene.on(Event::PersistFailed);
+    // 981 to 1000 are durable, and below what was absorbed.
+    let effects = scene.ask(ALICE, 1);
+    assert!(
+        matches!(&effects[..], [Effect::Reply { message: Message::ErrorReply(error), .. }]
+            if error.code == ErrorCode::Storage.get()),
+        "{effects:?}"
+    );
 }

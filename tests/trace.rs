@@ -202,6 +202,7 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
         unknown connection=0.0 error="unknown kind 99"
             reply connection=0.0 errorReply code=1 message="unknown kind 99"
             close connection=0.0
+        readable connection=0.0
         readableWritable connection=0.0 readClosed
         signal
         stop
