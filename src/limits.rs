@@ -44,9 +44,10 @@ pub const CONNECTION_SLOT_BITS: u32 = 20;
 /// everything above.
 pub const COUNT_LIMIT_MAX: u32 = (1 << 24) - 2;
 
-/// Identities in one request, unless `--max-count` says otherwise: a block that lasts a busy client a while
-/// and that a mistaken client can burn 2^37 times before the sequence ends.
-pub const COUNT_MAX_DEFAULT: u32 = 65_536;
+/// Identities in one request, unless `--max-count` says otherwise. A client that does nothing but ask for
+/// the largest block burns the sequence in (2^53 / this / requests a second): at ten million requests a
+/// second in ten days of this, and in four hours of 65,536. So it stays small, and who needs more says so.
+pub const COUNT_MAX_DEFAULT: u32 = 1_000;
 
 /// How far a peer or an `after` may raise the sequence at once, unless `--max-advance` says otherwise: 2^40
 /// is 12 days at a million a second, more than servers drift apart, and 8,192 of such jumps fit the
@@ -258,10 +259,9 @@ pub const SHORT_READS_MAX: u32 = 3;
 /// How many other servers are remembered: one per pid.
 pub const REMEMBERED_MAX: usize = 1 << 10;
 
-/// As many identities as a client asks for in one request when it needs many. A reply has 15 bytes
-/// whatever its count, so a larger block would save next to nothing; this one stays well below what a
-/// server gives by default, and one that is lost with its connection skips little of the sequence.
-pub const CLIENT_BLOCK_COUNT: u32 = 10_000;
+/// As many identities as a client asks for in one request when it needs many: what a server gives by
+/// default. A reply has 15 bytes whatever its count, so a larger block would save next to nothing.
+pub const CLIENT_BLOCK_COUNT: u32 = COUNT_MAX_DEFAULT;
 
 /// As many requests as a client keeps in flight on one connection. Their replies together, 15 KiB, fit the
 /// smallest socket buffers in use, so a client that writes them all before it reads cannot be stuck with

@@ -1142,3 +1142,25 @@ fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
         "{effects:?}"
     );
 }
+
+#[test]
+fn people_are_warned_before_the_sequence_ends() {
+    let percent = Sequence::MAX.get() / 100;
+    for (at, level) in [(49, None), (50, Some(50)), (80, Some(75)), (99, Some(90))] {
+        let mut scene = given(|config| {
+            config.sequence = sequence(at * percent + 100);
+            config.ceiling = sequence(at * percent + 200);
+        });
+        let warned = |effects: &[Effect]| {
+            effects.iter().find_map(|effect| match effect {
+                Effect::Report(Report::Exhaustion { percent, .. }) => Some(*percent),
+                _ => None,
+            })
+        };
+        assert_eq!(warned(&scene.ask(ALICE, 60)), level, "{at}");
+        // Told once.
+        scene.on(Event::Persisted);
+        assert_eq!(warned(&scene.ask(ALICE, 500)), None);
+        assert_eq!(warned(&scene.ask(ALICE, 500)), None);
+    }
+}

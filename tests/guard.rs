@@ -246,7 +246,7 @@ fn a_directory_that_was_rolled_back_is_noticed() {
     ask(&server, 10);
     assert_eq!(server.stop(), 0);
     copy(&directory, &backup);
-    let mut server = one(&directory, &observer, &[]);
+    let mut server = one(&directory, &observer, &["--max-count", "50000"]);
     let last = ask(&server, 50_000).sequence().get() + 49_999;
     wait_until_heard(&observer, last);
     assert_eq!(server.stop(), 0);

@@ -229,7 +229,10 @@ fn an_ephemeral_server_says_so_and_writes_nothing() {
     assert!(line.contains("peers none"), "{line}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 
-    let mut server = Server::start_with(&["--listen", "127.0.0.1:0"], &["--ephemeral"]);
+    let mut server = Server::start_with(
+        &["--listen", "127.0.0.1:0"],
+        &["--ephemeral", "--max-count", "65536"],
+    );
     assert!(!server.status().storage.durable);
     // Far more than any step on the way to a disk.
     assert_eq!(sequences(&server.ask(65_536, 0)), (1, 65_536));
@@ -402,7 +405,7 @@ fn a_clean_restart_skips_nothing_and_a_kill_repeats_nothing() {
 
 #[test]
 fn kills_in_a_row_repeat_nothing_and_clean_stops_between_them_skip_nothing() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(&["--max-count", "3000"]);
     let mut newest = 0;
     for round in 0..8 {
         // More than a step now and then, so that the disk is written while it runs.

@@ -516,3 +516,34 @@ fn those_who_left_the_reserve_make_room_before_anybody_is_told() {
     world.drive();
     assert!(flood.iter_mut().all(|client| client.codes().is_empty()));
 }
+
+#[test]
+fn only_an_operator_may_forget_and_advance() {
+    let mut world = World::new();
+    let mut setup = Setup::new(1);
+    let server = world.start(setup.clone());
+    let request = Message::AdvanceRequest { above: 500 };
+    let mut stranger = world.connect(server);
+    stranger.send_message(&request);
+    let pid = Pid::new(2).unwrap();
+    stranger.send_message(&Message::ForgetRequest { pid });
+    world.drive();
+    let codes: Vec<u16> = stranger
+        .replies()
+        .into_iter()
+        .map(|reply| match reply {
+            Message::ErrorReply(error) => error.code,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let code = ErrorCode::NotTrusted.get();
+    assert_eq!(codes, [code, code]);
+
+    // Clients of this world come from 192.168.0.1, which is not loopback.
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let server = world.start(setup);
+    let mut operator = world.connect(server);
+    operator.send_message(&request);
+    world.drive();
+    assert_eq!(operator.replies(), [Message::DoneReply { sequence: 500 }]);
+}

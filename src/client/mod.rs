@@ -167,7 +167,7 @@ impl Client {
     }
 
     /// `count` identities with one request, all greater than those that this client has seen. A server has
-    /// a limit for `count`, 65536 unless its operator set another; 0 or more than that it refuses.
+    /// a limit for `count`, 1000 unless its operator set another; 0 or more than that it refuses.
     ///
     /// # Errors
     /// [`ClientError`] says what each of them means.

@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(options.cluster.as_str(), "ipseity");
         assert_eq!(options.sync_interval, Duration::from_secs(1));
         assert_eq!(options.data_dir, Some(PathBuf::from("ipseity-data/0")));
-        assert_eq!(options.count_max, 65_536);
+        assert_eq!(options.count_max, 1_000);
         assert_eq!(options.advance_max, 1 << 40);
         assert_eq!(options.idle_timeout, None);
         assert_eq!(options.trace, None);
