@@ -150,7 +150,7 @@ impl Held {
             | Effect::ReplyStatus { to }
             | Effect::ReplyMembers { to, .. }
             | Effect::Close(to) => *to == connection,
-            Effect::Object { to, .. } => *to == Link::Accepted(connection),
+            Effect::Object { charge, .. } => charge.link == Link::Accepted(connection),
             Effect::Send { .. }
             | Effect::Tell { .. }
             | Effect::HangUp { .. }

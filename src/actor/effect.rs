@@ -3,12 +3,12 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    ConnectionId, Link, PeerId, Remembered,
+    Charge, ConnectionId, Link, PeerId, Remembered,
     event::{Fields, ObjectionFields, OverruleFields},
 };
 use crate::{
     identity::{Pid, Sequence},
-    wire::{ErrorCode, ErrorReply, Message, Standing},
+    wire::{ErrorReply, Message, Standing},
 };
 
 /// What the actor wants done. The server carries effects out in their order, all of one event before the
@@ -37,22 +37,10 @@ pub enum Effect {
     /// Tell a process why it must not hand out identities, and people, when that is new. The server adds
     /// addresses.
     Object {
-        /// On which link.
-        to: Link,
+        /// Against whom, where, and why.
+        charge: Charge,
         /// Whether it answers a request that came on that link.
         answers: bool,
-        /// The pid of the process.
-        pid: Pid,
-        /// The session of the process.
-        session: u64,
-        /// Why.
-        code: ErrorCode,
-        /// The highest sequence that is known of the pid.
-        sequence: Sequence,
-        /// Where the other process is heard, when two use the pid.
-        rival: Option<Link>,
-        /// Whether people have not been told.
-        is_new: bool,
     },
     /// Send something on a link that answers nothing.
     Tell {
@@ -117,21 +105,22 @@ impl fmt::Display for Effect {
             Effect::ReplyMembers { to, first } => {
                 write!(f, "reply connection={to} membersReply first={first}")
             }
-            Effect::Object {
-                to,
-                answers,
-                pid,
-                session,
-                code,
-                sequence,
-                rival,
-                is_new: _,
-            } => {
+            Effect::Object { charge, answers } => {
+                let Charge {
+                    pid,
+                    session,
+                    link,
+                    code,
+                    sequence,
+                    rival,
+                    is_new: _,
+                } = charge;
                 let verb = if *answers { "reply" } else { "tell" };
+                let code = code.get();
                 write!(
                     f,
-                    "{verb} {to} objection pid={pid} session={session:016x} code={} sequence={sequence}",
-                    code.get()
+                    "{verb} {link} objection pid={pid} session={session:016x} code={code} \
+                     sequence={sequence}"
                 )?;
                 match rival {
                     Some(rival) => write!(f, " rival {rival}"),

@@ -82,18 +82,23 @@ impl Known {
     }
 }
 
-/// An objection to one process.
+/// What speaks against one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Charge {
-    pub(super) session: u64,
-    pub(super) link: Link,
-    pub(super) code: ErrorCode,
+pub struct Charge {
+    /// The pid that it uses.
+    pub pid: Pid,
+    /// Its session.
+    pub session: u64,
+    /// Where it was last heard.
+    pub link: Link,
+    /// Why it must not hand out identities.
+    pub code: ErrorCode,
     /// The highest sequence that is known of the pid.
-    pub(super) sequence: Sequence,
-    /// It was not objected to for this before.
-    pub(super) is_new: bool,
-    /// The link of the other process, where two use a pid.
-    pub(super) rival: Option<Link>,
+    pub sequence: Sequence,
+    /// Where the other process is heard, when two use the pid.
+    pub rival: Option<Link>,
+    /// Whether it was not charged with this before: then people should hear of it.
+    pub is_new: bool,
 }
 
 /// The memory of a cluster. See the [module](self).
@@ -185,6 +190,7 @@ impl Guard {
         if let Some(code) = life.objection {
             let is_new = before != Some(code);
             charges.push(Charge {
+                pid: sync.pid,
                 session: life.session,
                 link,
                 code,
@@ -198,6 +204,7 @@ impl Guard {
                 let rival = Some(link);
                 let is_new = false; // People are told once of the two.
                 charges.push(Charge {
+                    pid: sync.pid,
                     session,
                     link: other,
                     code,

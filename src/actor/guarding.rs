@@ -24,37 +24,28 @@ impl Actor {
             .first()
             .is_some_and(|charge| charge.session == sync.session);
         for (index, charge) in charges.into_iter().enumerate() {
-            self.object(sync.pid, charge, index == 0 && objected, effects);
+            self.object(charge, index == 0 && objected, effects);
         }
         self.save_members(now, false, effects);
         objected
     }
 
     /// Tells a process why it must not hand out identities: in the place of an answer, where one is due.
-    fn object(&mut self, pid: Pid, charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
-        let Charge {
-            session,
-            link,
-            code,
-            sequence,
-            is_new,
-            rival,
-        } = charge;
-        let object = |answers| Effect::Object {
-            to: link,
-            answers,
-            pid,
-            session,
-            code,
-            sequence,
-            rival,
-            is_new,
-        };
-        match link {
+    fn object(&mut self, charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
+        match charge.link {
             Link::Accepted(connection) if is_sender => {
-                self.emit(connection, object(true), effects);
+                let effect = Effect::Object {
+                    charge,
+                    answers: true,
+                };
+                self.emit(connection, effect, effects);
             }
-            Link::Accepted(_) | Link::Dialed(_) => effects.push(object(false)),
+            Link::Accepted(_) | Link::Dialed(_) => {
+                effects.push(Effect::Object {
+                    charge,
+                    answers: false,
+                });
+            }
         }
     }
 

@@ -32,7 +32,7 @@ pub use self::{
     address::{ConnectionId, Count, Link, PeerId},
     effect::{Effect, HangUp, Report},
     event::Event,
-    guard::{Known, Remembered},
+    guard::{Charge, Known, Remembered},
 };
 use crate::{
     identity::{Pid, Sequence},

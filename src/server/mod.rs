@@ -259,22 +259,13 @@ impl<E: Edge> Server<E> {
                     let members = self.member_list(first);
                     self.transport.reply(to, &members);
                 }
-                Effect::Object {
-                    to,
-                    answers,
-                    pid,
-                    session,
-                    code,
-                    sequence,
-                    rival,
-                    is_new,
-                } => {
-                    let message = self.objection(to, pid, session, code, sequence, rival, is_new);
-                    match to {
+                Effect::Object { charge, answers } => {
+                    let message = self.objection(&charge);
+                    match charge.link {
                         Link::Accepted(connection) if answers => {
                             self.transport.reply(connection, &message);
                         }
-                        Link::Accepted(_) | Link::Dialed(_) => self.tell(to, &message),
+                        link => self.tell(link, &message),
                     }
                 }
                 Effect::Tell { to, message } => self.tell(to, &message),

@@ -4,26 +4,24 @@ use log::error;
 
 use super::Server;
 use crate::{
-    actor::Link,
+    actor::Charge,
     edge::Edge,
-    identity::{Pid, Sequence},
-    wire::{ErrorCode, Message, Objection},
+    wire::{Message, Objection},
 };
 
 impl<E: Edge> Server<E> {
-    /// The objection that is sent on `to`. People hear of it too, when it is new.
-    #[allow(clippy::too_many_arguments, reason = "the fields of one effect")]
-    pub(super) fn objection(
-        &self,
-        to: Link,
-        pid: Pid,
-        session: u64,
-        code: ErrorCode,
-        sequence: Sequence,
-        rival: Option<Link>,
-        is_new: bool,
-    ) -> Message {
-        let address = self.link_name(to);
+    /// The objection that a process is sent. People hear of it too, when it is new.
+    pub(super) fn objection(&self, charge: &Charge) -> Message {
+        let Charge {
+            pid,
+            session,
+            link,
+            code,
+            sequence,
+            rival,
+            is_new,
+        } = *charge;
+        let address = self.link_name(link);
         let text = match rival {
             Some(rival) => format!(
                 "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
