@@ -260,6 +260,9 @@ fn the_lives_of_a_pid_are_bounded() {
 }
 
 proptest! {
+    // A failure prints the least input that fails; a file beside the sources would say no more.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// One server, restarted again and again, each process with one question under way at a time; the
     /// last words of the dead come at any time later.
     #[test]

@@ -552,7 +552,8 @@ fn ops() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    // A failure prints the least input that fails; a file beside the sources would say no more.
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Starts, stops, kills, power failures in the middle of a write, rot, and blocks that come and go:
     /// `Life` checks each start against everything that was promised before.
