@@ -21,7 +21,8 @@
 //! # Where to start reading
 //!
 //! At [`server`], whose one function `turn` is the paragraph above; then [`actor`], whose `handle` is the
-//! table of all that can happen. docs/architecture.md has the picture, the bounds and the traps.
+//! table of all that can happen. docs/architecture.md has the picture, the bounds and the traps;
+//! docs/guarantees.md has what is promised, and what happens under which fault.
 //!
 //! # The modules, each above those that may name it
 //!
@@ -34,7 +35,7 @@
 //! - [`mailbox`]: the one queue.
 //! - [`options`]: the server's command line.
 //! - [`client`]: the blocking client, from one server or the first of several that answers.
-//! - [`store`]: the state directory, which outlives every crash.
+//! - [`store`]: the state directory, which outlives every crash, and what is remembered of the peers.
 //! - [`trace`]: a line for each entry and each effect.
 //! - [`edge`]: what the server asks of the world, as two traits.
 //! - `buffer`: what connections borrow while something is under way.

@@ -1,8 +1,8 @@
 //! `ipseity`: the server.
 //!
 //! It reads the command line, opens what the server needs, in the order in which it must be opened, and
-//! turns the end of the run into an exit code: 0 for a clean stop, 1 for a failure, 2 for a command line
-//! that is wrong.
+//! turns the end of the run into an exit code: 0 for a clean stop, 1 for a failure or when a peer has
+//! objected to this server, 2 for a command line that is wrong.
 
 use std::{
     ffi::OsString,
