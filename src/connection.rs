@@ -245,6 +245,11 @@ impl<S: Socket> Connection<S> {
         Some((self.progress_at.after(wait), overdue))
     }
 
+    /// Whether the other side is a peer: it was dialed, or the actor has taken it for one.
+    pub(crate) fn is_peer(&self) -> bool {
+        self.is_link || matches!(self.origin, Origin::Dialed(_))
+    }
+
     /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
     /// while it waits for the server.
     fn may_idle(&self) -> bool {

@@ -17,7 +17,7 @@ use std::{
 };
 
 use goldens::{error_reply, hex, malformed, malformed_too, messages, unfinished};
-use ipseity::wire::{FrameDecoder, Message, Receiver, SyncMessage, encode};
+use ipseity::wire::{FrameDecoder, Message, Objection, Receiver, SyncMessage, encode};
 use server::{Server, eventually};
 
 /// How long nc waits, in seconds, while nothing comes and nothing goes. Only a test that fails waits so.
@@ -548,4 +548,26 @@ fn the_protocol_page_shows_no_command_that_is_not_run() {
     for line in page.lines().filter(|line| line.contains("| nc ")) {
         assert!(run.iter().any(|command| command == line), "{line}");
     }
+}
+
+#[test]
+fn nobody_but_a_peer_may_object() {
+    let server = fresh(&[]);
+    let status = server.status();
+    let objection = Objection {
+        pid: status.pid,
+        session: status.session,
+        code: 37,
+        sequence: 0,
+        message: "stop".to_owned(),
+    };
+    let mut bytes = Vec::new();
+    encode(&Message::Objection(Box::new(objection)), &mut bytes);
+    let text = "kind 7 (objection) is not taken on this side of a connection";
+    assert_bytes(&nc(&server, &bytes), &error_reply(1, text), text);
+    assert_bytes(
+        &nc(&server, &golden("identityRequest")),
+        &identity(1),
+        "it goes on",
+    );
 }

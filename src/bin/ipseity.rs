@@ -83,15 +83,16 @@ fn serve(options: &Options) -> Result<Exit, String> {
     let bound = Bound::new(listen).map_err(cannot_listen)?;
     let address = bound.address().map_err(cannot_listen)?;
     let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
-    let (store, started) = match &options.data_dir {
-        Some(directory) => open_store(options, directory)?,
-        None => (None, ephemeral(options)?),
-    };
-    let remembered = match &store {
-        Some(store) => MembersFile::new(store.path())
+    // Read before the store is opened: a start that cannot be uses up no boot.
+    let remembered = match &options.data_dir {
+        Some(directory) => MembersFile::new(directory)
             .load()
             .map_err(|error| error.to_string())?,
         None => Vec::new(),
+    };
+    let (store, started) = match &options.data_dir {
+        Some(directory) => open_store(options, directory)?,
+        None => (None, ephemeral(options)?),
     };
     let edge = Os::new(bound, store).map_err(cannot_listen)?;
     let config = config(options, &started, session, remembered);

@@ -157,7 +157,8 @@ pub fn help() -> String {
         "Usage: ipseity [FLAGS]\n\n\
          Hands out monotonically increasing, unique 64-bit identities over TCP and keeps its counter in\n\
          step with its peers. Ask it with ipseity-cli; stop it with SIGTERM or Ctrl-C.\n\n\
-         Exit code: 0 stopped as asked, 1 it failed, 2 the command line is wrong.",
+         Exit code: 0 stopped as asked, 1 it failed or a peer objects to it, 2 the command line\n\
+         is wrong.",
     )
 }
 

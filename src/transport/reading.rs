@@ -21,6 +21,9 @@ enum Decoded {
     All,
     /// The gate closed before that.
     Gate,
+    /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
+    /// until this one was handled.
+    Turn,
     /// The bytes are no frame.
     Broken(WireError),
 }
@@ -108,6 +111,7 @@ impl<S: Socket> Transport<S> {
             self.close(id, CloseReason::Io(error));
             return;
         }
+        again |= matches!(decoded, Decoded::Turn) && (!c.input().is_empty() || c.close_hint);
         match decoded {
             Decoded::Broken(error) => self.broken(id, error, mailbox),
             Decoded::Gate => {
@@ -120,13 +124,13 @@ impl<S: Socket> Transport<S> {
                 }
             }
             Decoded::All if c.read_closed => self.ended(id, mailbox),
-            Decoded::All if again => {
+            Decoded::All | Decoded::Turn if again => {
                 mailbox.dispatch(Entry::Ready {
                     connection: id,
                     readiness: Readiness::READABLE,
                 });
             }
-            Decoded::All => {
+            Decoded::All | Decoded::Turn => {
                 c.release_buffers(pool);
             }
         }
@@ -285,23 +289,23 @@ fn decode<S: Socket>(
                     }
                 }
                 // What follows answers a question of this server, or nothing at all: no answer is owed.
-                (Message::Objection(objection), _) => {
+                (Message::Objection(objection), _) if c.is_peer() => {
                     let heard = Box::new((link(c), *objection));
                     mailbox.dispatch(Entry::Event(Event::Objection(heard)));
-                    continue;
+                    return Decoded::Turn;
                 }
-                (Message::Overrule(overrule), _) => {
+                (Message::Overrule(overrule), _) if c.is_peer() => {
                     let heard = Box::new((link(c), *overrule));
                     mailbox.dispatch(Entry::Event(Event::Overrule(heard)));
-                    continue;
+                    return Decoded::Turn;
                 }
                 (Message::SyncReply(sync), Origin::Dialed(from)) => {
                     mailbox.dispatch(Entry::Event(Event::SyncReply { from, sync }));
-                    continue;
+                    return Decoded::Turn;
                 }
                 (Message::ErrorReply(error), Origin::Dialed(from)) => {
                     mailbox.dispatch(Entry::Event(Event::ErrorReply { from, error }));
-                    continue;
+                    return Decoded::Turn;
                 }
                 (message, _) => {
                     return Decoded::Broken(WireError::UnexpectedKind(message.kind()));
