@@ -15,6 +15,7 @@
 //! - A connection holds buffers only while something stands in them.
 
 mod admission;
+mod decoding;
 mod reading;
 mod sweeping;
 mod writing;

@@ -1,32 +1,21 @@
-//! Reading and decoding: bytes come out of a socket, and every frame goes into the mailbox.
+//! Reading: bytes come out of a socket, a limited number at a time, and go to the decoder.
 
 use std::io;
 
-use super::{Transport, TransportLimits, get_mut, mark_dirty};
+use super::{
+    Transport,
+    decoding::{Decoded, decode},
+    get_mut, mark_dirty,
+};
 use crate::{
-    actor::{ConnectionId, Count, Event, Link},
+    actor::{ConnectionId, Event},
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::Socket,
-    limits::{
-        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX,
-    },
+    limits::{FRAMES_IN_FLIGHT_MAX, READ_BYTES_MAX},
     mailbox::{Entry, Mailbox, Readiness},
     time::Instant,
-    wire::{FrameDecoder, Message, WireError},
+    wire::WireError,
 };
-
-/// How decoding ended.
-enum Decoded {
-    /// All that was there is decoded; more has to be read.
-    All,
-    /// The gate closed before that.
-    Gate,
-    /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
-    /// until this one was handled.
-    Turn,
-    /// The bytes are no frame.
-    Broken(WireError),
-}
 
 impl<S: Socket> Transport<S> {
     /// Reads once, decodes what came, and puts every frame into the mailbox.
@@ -207,138 +196,4 @@ fn stall<S: Socket>(c: &mut Connection<S>, stalled: &mut Vec<ConnectionId>) {
     c.paused = true;
     c.stalled = true;
     stalled.push(c.id);
-}
-
-/// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
-fn decode<S: Socket>(
-    c: &mut Connection<S>,
-    decoder: &mut FrameDecoder,
-    limits: &TransportLimits,
-    in_flight: &mut usize,
-    promoted: &mut usize,
-    mailbox: &mut Mailbox,
-) -> Decoded {
-    if !c.has_room(limits.pending_bytes_max) {
-        return Decoded::Gate;
-    }
-    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize)
-        .min(FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight));
-    let receiver = c.receiver();
-    let from = c.id;
-    for _ in 0..room {
-        let event = match decoder.next(receiver) {
-            Ok(None) => return Decoded::All,
-            Err(error) => return Decoded::Broken(error),
-            Ok(Some(message)) => match (message, c.origin) {
-                (Message::IdentityRequest { count, after }, Origin::Accepted)
-                    if c.state == ConnectionState::Open =>
-                {
-                    Event::IdentityRequest {
-                        from,
-                        count: Count::saturating(count),
-                        after,
-                    }
-                }
-                (Message::SyncRequest(sync), Origin::Accepted)
-                    if c.state == ConnectionState::Open || *promoted < RESERVE_CONNECTIONS_MAX =>
-                {
-                    if c.state == ConnectionState::Reserve {
-                        // The reserve is for peers.
-                        c.state = ConnectionState::Open;
-                        c.is_promoted = true;
-                        *promoted += 1;
-                    }
-                    // It may be refused, and then nothing behind it is to be looked at.
-                    c.heavy = true;
-                    if c.address.is_none() {
-                        let address = c
-                            .socket
-                            .as_ref()
-                            .and_then(|socket| socket.peer_address().ok());
-                        c.address = address.map(Box::new);
-                    }
-                    Event::SyncRequest { from, sync }
-                }
-                (_, Origin::Accepted) if c.state == ConnectionState::Reserve => {
-                    let connections_max = limits.connections_max;
-                    return Decoded::Broken(WireError::TooManyConnections { connections_max });
-                }
-                (Message::StatusRequest, Origin::Accepted) => {
-                    // Its reply may be large.
-                    c.heavy = true;
-                    Event::StatusRequest { from }
-                }
-                (Message::MembersRequest { from: first }, Origin::Accepted) => {
-                    c.heavy = true;
-                    c.owed += 1;
-                    *in_flight += 1;
-                    let event = Event::MembersRequest { from, first };
-                    mailbox.dispatch(Entry::Event(event));
-                    return Decoded::Gate;
-                }
-                (Message::ForgetRequest { pid }, Origin::Accepted) => {
-                    let trusted = is_trusted(c, limits);
-                    Event::ForgetRequest { from, pid, trusted }
-                }
-                (Message::AdvanceRequest { above }, Origin::Accepted) => {
-                    let trusted = is_trusted(c, limits);
-                    Event::AdvanceRequest {
-                        from,
-                        trusted,
-                        above,
-                    }
-                }
-                // What follows answers a question of this server, or nothing at all: no answer is owed.
-                (Message::Objection(objection), _) if c.is_peer() => {
-                    let heard = Box::new((link(c), *objection));
-                    mailbox.dispatch(Entry::Event(Event::Objection(heard)));
-                    return Decoded::Turn;
-                }
-                (Message::Overrule(overrule), _) if c.is_peer() => {
-                    let heard = Box::new((link(c), *overrule));
-                    mailbox.dispatch(Entry::Event(Event::Overrule(heard)));
-                    return Decoded::Turn;
-                }
-                (Message::SyncReply(sync), Origin::Dialed(from)) => {
-                    mailbox.dispatch(Entry::Event(Event::SyncReply { from, sync }));
-                    return Decoded::Turn;
-                }
-                (Message::ErrorReply(error), Origin::Dialed(from)) => {
-                    mailbox.dispatch(Entry::Event(Event::ErrorReply { from, error }));
-                    return Decoded::Turn;
-                }
-                (message, _) => {
-                    return Decoded::Broken(WireError::UnexpectedKind(message.kind()));
-                }
-            },
-        };
-        c.owed += 1;
-        *in_flight += 1;
-        mailbox.dispatch(Entry::Event(event));
-        if c.heavy {
-            break;
-        }
-    }
-    Decoded::Gate
-}
-
-/// The name under which the actor knows the other side, if it is a peer.
-fn link<S>(c: &Connection<S>) -> Link {
-    match c.origin {
-        Origin::Accepted => Link::Accepted(c.id),
-        Origin::Dialed(peer) => Link::Dialed(peer),
-    }
-}
-
-/// Whether an operator may come from where this connection comes from.
-fn is_trusted<S: Socket>(c: &Connection<S>, limits: &TransportLimits) -> bool {
-    let address = c
-        .socket
-        .as_ref()
-        .and_then(|socket| socket.peer_address().ok());
-    address.is_some_and(|address| {
-        // An IPv4 address that came in over an IPv6 socket is still itself.
-        let ip = address.ip().to_canonical();
-        ip.is_loopback() || limits.trusted.contains(&ip)
-    })
 }

@@ -1,0 +1,171 @@
+//! Decoding: what has been read becomes frames, and every frame becomes an entry of the mailbox.
+
+use super::TransportLimits;
+use crate::{
+    actor::{Count, Event, Link},
+    connection::{Connection, ConnectionState, Origin},
+    edge::Socket,
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
+    mailbox::{Entry, Mailbox},
+    wire::{FrameDecoder, Message, WireError},
+};
+
+/// How decoding ended.
+pub(super) enum Decoded {
+    /// All that was there is decoded; more has to be read.
+    All,
+    /// The gate closed before that.
+    Gate,
+    /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
+    /// until this one was handled.
+    Turn,
+    /// The bytes are no frame.
+    Broken(WireError),
+}
+
+/// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
+pub(super) fn decode<S: Socket>(
+    c: &mut Connection<S>,
+    decoder: &mut FrameDecoder,
+    limits: &TransportLimits,
+    in_flight: &mut usize,
+    promoted: &mut usize,
+    mailbox: &mut Mailbox,
+) -> Decoded {
+    if !c.has_room(limits.pending_bytes_max) {
+        return Decoded::Gate;
+    }
+    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize)
+        .min(FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight));
+    let receiver = c.receiver();
+    for _ in 0..room {
+        let message = match decoder.next(receiver) {
+            Ok(Some(message)) => message,
+            Ok(None) => return Decoded::All,
+            Err(error) => return Decoded::Broken(error),
+        };
+        match take(c, message, limits, promoted) {
+            Taken::Request(event) => {
+                c.owed += 1;
+                *in_flight += 1;
+                mailbox.dispatch(Entry::Event(event));
+                if c.heavy {
+                    break;
+                }
+            }
+            Taken::Word(event) => {
+                mailbox.dispatch(Entry::Event(event));
+                return Decoded::Turn;
+            }
+            Taken::Refused(error) => return Decoded::Broken(error),
+        }
+    }
+    Decoded::Gate
+}
+
+/// What a message is to the server.
+enum Taken {
+    /// An answer is owed.
+    Request(Event),
+    /// It answers a question of this server, or nothing at all: no answer is owed.
+    Word(Event),
+    /// It is not taken on this connection.
+    Refused(WireError),
+}
+
+/// Turns a message into the actor's event.
+#[inline]
+fn take<S: Socket>(
+    c: &mut Connection<S>,
+    message: Message,
+    limits: &TransportLimits,
+    promoted: &mut usize,
+) -> Taken {
+    let from = c.id;
+    let is_reserve = c.state == ConnectionState::Reserve;
+    match (message, c.origin) {
+        (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
+            let count = Count::saturating(count);
+            Taken::Request(Event::IdentityRequest { from, count, after })
+        }
+        (Message::SyncRequest(sync), Origin::Accepted)
+            if !is_reserve || *promoted < RESERVE_CONNECTIONS_MAX =>
+        {
+            if is_reserve {
+                // The reserve is for peers.
+                c.state = ConnectionState::Open;
+                c.is_promoted = true;
+                *promoted += 1;
+            }
+            // It may be refused, and then nothing behind it is to be looked at.
+            c.heavy = true;
+            if c.address.is_none() {
+                let address = c
+                    .socket
+                    .as_ref()
+                    .and_then(|socket| socket.peer_address().ok());
+                c.address = address.map(Box::new);
+            }
+            Taken::Request(Event::SyncRequest { from, sync })
+        }
+        (_, Origin::Accepted) if is_reserve => {
+            let connections_max = limits.connections_max;
+            Taken::Refused(WireError::TooManyConnections { connections_max })
+        }
+        (Message::StatusRequest, Origin::Accepted) => {
+            // Its reply may be large, and so may that of the next one.
+            c.heavy = true;
+            Taken::Request(Event::StatusRequest { from })
+        }
+        (Message::MembersRequest { from: first }, Origin::Accepted) => {
+            c.heavy = true;
+            Taken::Request(Event::MembersRequest { from, first })
+        }
+        (Message::ForgetRequest { pid }, Origin::Accepted) => {
+            let trusted = is_trusted(c, limits);
+            Taken::Request(Event::ForgetRequest { from, pid, trusted })
+        }
+        (Message::AdvanceRequest { above }, Origin::Accepted) => {
+            let trusted = is_trusted(c, limits);
+            Taken::Request(Event::AdvanceRequest {
+                from,
+                trusted,
+                above,
+            })
+        }
+        (Message::SyncReply(sync), Origin::Dialed(from)) => {
+            Taken::Word(Event::SyncReply { from, sync })
+        }
+        (Message::ErrorReply(error), Origin::Dialed(from)) => {
+            Taken::Word(Event::ErrorReply { from, error })
+        }
+        (Message::Objection(objection), _) if c.is_peer() => {
+            Taken::Word(Event::Objection(Box::new((link(c), *objection))))
+        }
+        (Message::Overrule(overrule), _) if c.is_peer() => {
+            Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
+        }
+        (message, _) => Taken::Refused(WireError::UnexpectedKind(message.kind())),
+    }
+}
+
+/// The name under which the actor knows the other side, if it is a peer.
+fn link<S>(c: &Connection<S>) -> Link {
+    match c.origin {
+        Origin::Accepted => Link::Accepted(c.id),
+        Origin::Dialed(peer) => Link::Dialed(peer),
+    }
+}
+
+/// Whether an operator may come from where this connection comes from.
+fn is_trusted<S: Socket>(c: &Connection<S>, limits: &TransportLimits) -> bool {
+    let address = c
+        .socket
+        .as_ref()
+        .and_then(|socket| socket.peer_address().ok());
+    address.is_some_and(|address| {
+        // An IPv4 address that came in over an IPv6 socket is still itself.
+        let ip = address.ip().to_canonical();
+        ip.is_loopback() || limits.trusted.contains(&ip)
+    })
+}
