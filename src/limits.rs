@@ -288,6 +288,13 @@ pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// not be there. The one that was heard of longest ago makes room.
 pub const LIVES_PER_PID_MAX: usize = 4;
 
+/// What should be written at once is written at most so often: a peer that restarts in a loop, or a stranger
+/// who makes believe, must not keep the disk busy.
+pub const URGENT_SAVE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often people are told of older states under one pid.
+pub const OBJECTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often the sequences of peers are written to the disk. Who they are is written at once.
 pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 

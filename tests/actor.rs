@@ -691,7 +691,7 @@ fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
     for (answer, code, text) in wrong_peers() {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
-        let mut expected = conflict(code, text);
+        let mut expected = conflict(code, text, 5);
         expected.push(Effect::HangUp {
             peer: PEER,
             cause: HangUp::Refused(Box::new(ErrorReply::new(code, text))),
@@ -702,8 +702,8 @@ fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
     }
 }
 
-/// What a server does first that has met its own pid.
-fn conflict(code: ErrorCode, why: &str) -> Vec<Effect> {
+/// What a server does first that has met its own pid, at the sequence `heard`.
+fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
     if code != ErrorCode::SamePid {
         return Vec::new();
     }
@@ -713,7 +713,7 @@ fn conflict(code: ErrorCode, why: &str) -> Vec<Effect> {
     };
     vec![
         Effect::PersistObjection {
-            sequence: Sequence::ZERO,
+            sequence: sequence(heard),
         },
         Effect::Report(objected),
     ]
@@ -762,7 +762,7 @@ fn a_peer_that_refuses_this_server_is_hung_up_on() {
     ] {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
-        let mut expected = conflict(code, &refusal(code).message);
+        let mut expected = conflict(code, &refusal(code).message, 0);
         expected.push(Effect::HangUp {
             peer: PEER,
             cause: HangUp::RefusedBy(refusal(code)),
@@ -895,7 +895,7 @@ fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is
 fn a_peer_of_the_wrong_kind_that_asks_is_told_why_and_closed() {
     for (question, code, text) in wrong_peers() {
         let mut scene = fresh();
-        let mut expected = conflict(code, text);
+        let mut expected = conflict(code, text, 5);
         expected.extend([
             Effect::Report(Report::Refused {
                 from: BOB,
@@ -1162,5 +1162,139 @@ fn people_are_warned_before_the_sequence_ends() {
         scene.on(Event::Persisted);
         assert_eq!(warned(&scene.ask(ALICE, 500)), None);
         assert_eq!(warned(&scene.ask(ALICE, 500)), None);
+    }
+}
+
+/// An objection to this actor, from a peer that is known.
+fn objection(link: Link, code: ErrorCode, sequence: u64) -> Event {
+    let objection = Objection {
+        pid: Pid::new(1).unwrap(),
+        session: actor_config().session,
+        code: code.get(),
+        sequence,
+        message: "no".to_owned(),
+    };
+    Event::Objection(Box::new((link, objection)))
+}
+
+/// The code with which the only effect refuses.
+fn refused_with(effects: &[Effect]) -> u16 {
+    match effects {
+        [
+            Effect::Reply {
+                message: Message::ErrorReply(error),
+                ..
+            },
+        ] => error.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_disk_that_fails_turns_no_server_on_that_was_off() {
+    // One that met its own pid while a raise was under way.
+    let mut scene = fresh();
+    scene.ask(ALICE, 500);
+    scene.ask(ALICE, 500);
+    let mut twin = hello(1, 50);
+    twin.session = 0x77;
+    scene.on(sync_request(BOB, twin));
+    let conflict = ErrorCode::PidConflict.get();
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), conflict);
+    scene.on(Event::PersistFailed);
+    let storage = ErrorCode::Storage.get();
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
+
+    // One that had not joined yet.
+    let mut scene = joining(true);
+    scene.ask(ALICE, 1);
+    scene.on(sync_request(BOB, hello(3, 1500)));
+    let effects = scene.on(Event::PersistFailed);
+    assert_eq!(refused_with(&effects[..1]), storage);
+
+    // And one that is objected to afterwards stops at once.
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    scene.ask(ALICE, 500);
+    scene.ask(ALICE, 500);
+    scene.on(Event::PersistFailed);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1001, 1)]);
+    scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 0));
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
+}
+
+#[test]
+fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
+    let persisted = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::PersistObjection { sequence } => Some(sequence.get()),
+            _ => None,
+        })
+    };
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    let stale = |sequence| objection(Link::Dialed(PEER), ErrorCode::StaleState, sequence);
+    assert_eq!(persisted(scene.on(stale(1000))), Some(1000));
+    assert_eq!(persisted(scene.on(stale(5000))), None, "not that soon");
+    scene.now = scene.now.after(Duration::from_secs(1));
+    assert_eq!(persisted(scene.on(stale(5000))), Some(5000));
+    scene.now = scene.now.after(Duration::from_secs(1));
+    assert_eq!(persisted(scene.on(stale(4000))), None);
+    // Nobody can burn the sequence by an objection: --max-advance counts here too.
+    assert_eq!(persisted(scene.on(stale(u64::MAX))), Some(1_000_000));
+}
+
+#[test]
+fn an_operators_word_waits_behind_what_its_connection_asked_before() {
+    let mut scene = joining(false);
+    assert_eq!(scene.ask(ALICE, 10), vec![]);
+    let advance = Event::AdvanceRequest {
+        from: ALICE,
+        trusted: true,
+        above: 100,
+    };
+    assert_eq!(scene.on(advance), vec![]);
+    let done = Effect::Reply {
+        to: ALICE,
+        message: Message::DoneReply { sequence: 100 },
+    };
+    assert_eq!(
+        scene.on(Event::JoinTimeout),
+        vec![joined(0), identities(ALICE, 1, 10), done]
+    );
+}
+
+#[test]
+fn two_live_servers_of_one_pid_are_found_out_however_far_ahead_they_are() {
+    let mut scene = fresh();
+    let mut charged = Vec::new();
+    for round in 0..6 {
+        let (from, session) = [(ALICE, 7), (BOB, 8)][round % 2];
+        let mut sync = hello(5, 5_000_000);
+        // A copied directory: a boot further.
+        (sync.session, sync.boot) = (session, session);
+        for effect in scene.on(sync_request(from, sync)) {
+            if let Effect::Object { charge, .. } = effect {
+                assert_eq!(charge.code, ErrorCode::PidConflict);
+                charged.push(charge.session);
+            }
+        }
+    }
+    assert!(charged.contains(&7) && charged.contains(&8), "{charged:?}");
+}
+
+#[test]
+fn a_named_peer_that_is_none_is_not_waited_for() {
+    for code in [ErrorCode::Oneself, ErrorCode::ForeignCluster] {
+        let mut scene = joining(false);
+        scene.on(Event::PeerConnected(PEER));
+        let effects = scene.on(error_reply(PEER, code));
+        assert_eq!(effects[0], joined(0), "{code}");
+        // But where one must answer, it has to be one.
+        let mut scene = joining(true);
+        scene.on(Event::PeerConnected(PEER));
+        let effects = scene.on(error_reply(PEER, code));
+        assert_eq!(effects.len(), 1, "{code}: {effects:?}");
+        assert_eq!(scene.actor.standing(), Standing::Joining);
     }
 }

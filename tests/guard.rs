@@ -380,3 +380,27 @@ fn the_end_of_the_sequence_is_an_error_for_ever_and_never_wraps() {
     server.restart();
     assert_eq!(refusal(&server).0, ErrorCode::Exhausted.get());
 }
+
+#[test]
+fn a_first_start_that_was_cut_short_asks_again() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let mut observer = observer();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Serving);
+    ask(&server, 900);
+    wait_until_heard(&observer, 900);
+    server.kill();
+    fs::remove_dir_all(&directory).unwrap();
+
+    // The one who remembers is away: the first start on a new directory waits, and is killed.
+    assert_eq!(observer.stop(), 0);
+    let mut server = one(&directory, &observer, &["--join-timeout", "1h"]);
+    wait_until(&server, Standing::Joining);
+    server.kill();
+    let server = one(&directory, &observer, &["--join-timeout", "1h"]);
+    wait_until(&server, Standing::Joining);
+    observer.restart();
+    wait_until(&server, Standing::Stale);
+    assert_eq!(server.status().counters.identities, 0);
+}

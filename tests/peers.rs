@@ -11,9 +11,12 @@ use config::actor_config;
 use ipseity::{
     identity::Pid,
     limits::{
-        BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, PEER_SILENCE_MIN, SWEEP_INTERVAL,
+        BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
+        FRAMES_PER_CONNECTION_MAX, PEER_SILENCE_MIN, SWEEP_INTERVAL,
     },
-    wire::{ErrorCode, ErrorReply, Message, PeerState, SyncMessage, WIRE_VERSION},
+    wire::{
+        ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION,
+    },
 };
 use world::{Client, DiskMode, Route, Setup, World, address};
 
@@ -525,4 +528,46 @@ fn a_peer_that_is_gone_before_its_question_is_handled_leaves_no_link_behind() {
     let status = world.status(0);
     assert_eq!(status.peers, []);
     assert_eq!(status.sequence, 7, "what it said is true all the same");
+}
+
+#[test]
+fn a_crowd_of_waiting_clients_does_not_drown_an_objection() {
+    let stage = SocketAddr::from(STAGE);
+    let mut world = World::new();
+    world.listen(stage);
+    let mut setup = Setup::new(1).peers(&[&stage.to_string()]);
+    setup.actor.joins = true;
+    let session = setup.actor.session;
+    let server = world.start(setup);
+    world.drive();
+    let peer = world.accept(stage).unwrap();
+    // More than the gate lets in flight, and all of them wait for the peer.
+    let clients = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX + 4;
+    let mut crowd: Vec<_> = (0..clients)
+        .map(|_| {
+            let client = world.connect(server);
+            client.ask(FRAMES_PER_CONNECTION_MAX);
+            client
+        })
+        .collect();
+    world.drive();
+    assert!(crowd.iter_mut().all(|client| client.replies().is_empty()));
+    let objection = Objection {
+        pid: Pid::new(1).unwrap(),
+        session,
+        code: ErrorCode::StaleState.get(),
+        sequence: 9,
+        message: "no".to_owned(),
+    };
+    peer.send_message(&Message::Objection(Box::new(objection)));
+    world.drive();
+    for client in &mut crowd {
+        let replies = client.replies();
+        assert!(
+            replies
+                .iter()
+                .all(|reply| matches!(reply, Message::ErrorReply(_)))
+        );
+    }
+    assert_eq!(world.status(server).standing, Standing::Stale);
 }

@@ -125,6 +125,12 @@ impl Actor {
         })
     }
 
+    /// As far as a peer is believed that speaks of a sequence: what is beyond it is never made durable.
+    pub(super) fn believable(&self, sequence: u64) -> Sequence {
+        let most = self.sequence.saturating_add(self.config.advance_max);
+        Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
+    }
+
     fn bad_count(&self) -> ErrorReply {
         ErrorReply::new(
             ErrorCode::BadCount,
@@ -153,7 +159,9 @@ impl Actor {
             .saturating_add(u64::from(count));
         match self.standing {
             Standing::Serving => Ok(()),
-            Standing::StorageFailed if last <= self.ceiling.durable().get() => Ok(()),
+            Standing::StorageFailed if self.may_finish && last <= self.ceiling.durable().get() => {
+                Ok(())
+            }
             Standing::StorageFailed => Err(storage_failed()),
             Standing::Stopping => Err(stopping()),
             Standing::Joining => Err(ErrorReply::new(

@@ -100,6 +100,9 @@ impl Actor {
     /// can still serve what lies under the durable ceiling.
     pub(super) fn on_persist_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.ceiling.failed();
+        // One that did not hand out does not begin to now.
+        self.may_finish = self.standing == Standing::Serving
+            || (self.standing == Standing::StorageFailed && self.may_finish);
         self.standing = Standing::StorageFailed;
         if let Some(first) = self.held.front() {
             // What was absorbed stays so: nothing below it is handed out any more.

@@ -27,7 +27,9 @@ use std::collections::BTreeMap;
 use super::Link;
 use crate::{
     identity::{Pid, Sequence},
-    limits::{LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL},
+    limits::{
+        LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, OBJECTION_REPORT_INTERVAL, URGENT_SAVE_INTERVAL,
+    },
     time::Instant,
     wire::{ErrorCode, Overrule, SyncMessage},
 };
@@ -71,6 +73,8 @@ pub struct Known {
     pub remembered: Remembered,
     /// When it was last heard; `None` when that was before this server started.
     pub heard_at: Option<Instant>,
+    /// When people were last told of an older state under this pid.
+    told_at: Option<Instant>,
     /// Since this server started, the one heard last at the end.
     lives: Vec<Life>,
 }
@@ -108,7 +112,7 @@ pub(super) struct Guard {
     serial: Serial,
     /// Something changed since it was last saved; `Some(true)` when that should not wait.
     unsaved: Option<bool>,
-    saved_at: Instant,
+    saved_at: Option<Instant>,
 }
 
 impl Guard {
@@ -120,6 +124,7 @@ impl Guard {
                 Known {
                     remembered,
                     heard_at: None,
+                    told_at: None,
                     lives: Vec::new(),
                 },
             )
@@ -128,7 +133,7 @@ impl Guard {
             members: remembered.into_iter().map(known).collect(),
             serial: 0,
             unsaved: None,
-            saved_at: Instant::START,
+            saved_at: None,
         }
     }
 
@@ -166,6 +171,7 @@ impl Guard {
             Known {
                 remembered: claimed,
                 heard_at: None,
+                told_at: None,
                 lives: Vec::new(),
             }
         });
@@ -182,13 +188,22 @@ impl Guard {
         let rival_link = rival.as_ref().map(|rival| rival.link);
         let mut rival_charge = None;
         if let Some(rival) = rival {
+            // What either has handed out is gone for both.
+            known.remembered.sequence = known.remembered.sequence.max(sequence);
             life.objection = Some(ErrorCode::PidConflict);
             let is_new = rival.objection.replace(ErrorCode::PidConflict) != life.objection;
             rival_charge = Some((rival.session, rival.link, is_new));
         }
         let sequence = known.remembered.sequence;
         if let Some(code) = life.objection {
-            let is_new = before != Some(code);
+            let mut is_new = before != Some(code);
+            if is_new && code == ErrorCode::StaleState {
+                // A crowd of sessions under one pid is one piece of news.
+                is_new = known
+                    .told_at
+                    .is_none_or(|told_at| now.since(told_at) >= OBJECTION_REPORT_INTERVAL);
+                known.told_at = Some(now);
+            }
             charges.push(Charge {
                 pid: sync.pid,
                 session: life.session,
@@ -223,12 +238,10 @@ impl Guard {
         charges
     }
 
-    /// An operator has answered for a state that was objected to. Returns whether that settles it.
-    pub(super) fn overrule(&mut self, overrule: &Overrule) -> bool {
+    /// An operator has answered for a state that was objected to: nothing above `above` was handed out.
+    /// Returns whether that settles it.
+    pub(super) fn overrule(&mut self, overrule: &Overrule, above: Sequence) -> bool {
         let Some(known) = self.members.get_mut(&overrule.pid) else {
-            return false;
-        };
-        let Some(above) = Sequence::new(overrule.above) else {
             return false;
         };
         let remembered = known.remembered;
@@ -260,15 +273,22 @@ impl Guard {
         Some(known.remembered.sequence)
     }
 
-    /// What is to be saved now, if anything. Who a peer is, is saved at once; how far it has come, now and
+    /// What is to be saved now, if anything. Who a peer is, is saved as soon as may be; how far it has come, now and
     /// then: the boot notices a rolled-back directory too.
     pub(super) fn take_unsaved(&mut self, now: Instant, stopping: bool) -> Option<Vec<Remembered>> {
-        let urgent = self.unsaved?;
-        if !urgent && !stopping && now.since(self.saved_at) < MEMBERS_SAVE_INTERVAL {
+        let wait = if self.unsaved? {
+            URGENT_SAVE_INTERVAL
+        } else {
+            MEMBERS_SAVE_INTERVAL
+        };
+        let is_soon = self
+            .saved_at
+            .is_some_and(|saved_at| now.since(saved_at) < wait);
+        if is_soon && !stopping {
             return None;
         }
         self.unsaved = None;
-        self.saved_at = now;
+        self.saved_at = Some(now);
         Some(
             self.members
                 .values()
@@ -319,7 +339,9 @@ impl Remembered {
     fn learn(&mut self, claimed: &Remembered) -> Option<bool> {
         let before = *self;
         self.sequence = self.sequence.max(claimed.sequence);
-        if claimed.boot > self.boot {
+        // The last words of a lost directory do not bring it back.
+        let is_same = claimed.incarnation == self.incarnation;
+        if is_same && claimed.boot > self.boot {
             *self = Remembered {
                 sequence: self.sequence,
                 ..*claimed

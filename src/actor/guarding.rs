@@ -1,8 +1,9 @@
 //! Objections: made to others, and heard from them; and what an operator may ask.
 
-use super::{Actor, ConnectionId, Effect, Link, Report, guard::Charge};
+use super::{Actor, ConnectionId, Effect, Link, Report, guard::Charge, joining::Waiting};
 use crate::{
     identity::{Pid, Sequence},
+    limits::URGENT_SAVE_INTERVAL,
     time::Instant,
     wire::{ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage},
 };
@@ -14,10 +15,10 @@ impl Actor {
         &mut self,
         link: Link,
         sync: &SyncMessage,
-        sequence: Sequence,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> bool {
+        let sequence = self.believable(sync.sequence);
         let received = self.links.get(&link).and_then(|state| state.sent);
         let charges = self.guard.hear(link, received, sync, sequence, now);
         let objected = charges
@@ -67,7 +68,8 @@ impl Actor {
             // Meant for a process that was here before.
             return;
         }
-        let sequence = Sequence::new(objection.sequence).unwrap_or(Sequence::MAX);
+        let sequence = self.believable(objection.sequence);
+        let own = &self.config;
         let code = ErrorCode::from_u16(objection.code);
         if code == Some(ErrorCode::PidConflict) {
             return self.object_to_oneself(
@@ -106,6 +108,10 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
+        self.objected = true;
+        self.may_finish = false;
+        let sequence = sequence.max(self.sequence());
+        self.remember_objection(sequence, now, effects);
         let may_become = match self.standing {
             Standing::Serving | Standing::Joining => true,
             Standing::Stale => standing == Standing::Conflict,
@@ -113,9 +119,6 @@ impl Actor {
         };
         if may_become {
             self.standing = standing;
-            self.objected = true;
-            let sequence = sequence.max(self.sequence());
-            effects.push(Effect::PersistObjection { sequence });
             effects.push(Effect::Report(Report::Objected {
                 standing,
                 why: why.to_owned(),
@@ -124,22 +127,32 @@ impl Actor {
         }
     }
 
+    /// Makes an objection durable that says more than the one before. Peers say it again with each round, so
+    /// one that comes too soon is not lost.
+    fn remember_objection(&mut self, sequence: Sequence, now: Instant, effects: &mut Vec<Effect>) {
+        let says_more = match self.objected_at {
+            None => true,
+            Some((before, at)) => sequence > before && now.since(at) >= URGENT_SAVE_INTERVAL,
+        };
+        let can_write = !matches!(self.standing, Standing::Stopping | Standing::StorageFailed);
+        if says_more && can_write {
+            self.objected_at = Some((sequence, now));
+            effects.push(Effect::PersistObjection { sequence });
+        }
+    }
+
     /// Another server with this one's pid was met face to face. Both are alive: it has spoken to this
     /// process, and this process hears it.
     pub(super) fn notice_same_pid(
         &mut self,
         error: &ErrorReply,
+        sequence: u64,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
         if error.code == ErrorCode::SamePid.get() {
-            self.object_to_oneself(
-                Standing::Conflict,
-                Sequence::ZERO,
-                &error.message,
-                now,
-                effects,
-            );
+            let sequence = self.believable(sequence);
+            self.object_to_oneself(Standing::Conflict, sequence, &error.message, now, effects);
         }
     }
 
@@ -151,8 +164,13 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if self.links.contains_key(&link) && self.guard.overrule(overrule) {
-            let (pid, above) = (overrule.pid, overrule.above);
+        let speaks_for_itself = self
+            .links
+            .get(&link)
+            .is_some_and(|state| state.pid == Some(overrule.pid));
+        let above = self.believable(overrule.above);
+        if speaks_for_itself && self.guard.overrule(overrule, above) {
+            let (pid, above) = (overrule.pid, above.get());
             effects.push(Effect::Report(Report::Overruled { link, pid, above }));
             self.save_members(now, false, effects);
         }
@@ -209,18 +227,28 @@ impl Actor {
             false => Err(not_trusted()),
         };
         match judged {
-            Ok(above) => {
-                let before = self.sequence;
-                self.sequence = before.max(above);
-                self.absorbed = self.absorbed.max(above);
-                let message = Message::DoneReply {
-                    sequence: self.sequence.get(),
-                };
-                self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
-                self.raise_if_due(now, effects);
+            Ok(above) if self.waiting.iter().any(|waiting| waiting.is_for(from)) => {
+                self.waiting.push_back(Waiting::Advance { from, above });
             }
+            Ok(above) => self.advance(from, above, now, effects),
             Err(error) => self.reply_error(from, error, effects),
         }
+    }
+
+    fn advance(
+        &mut self,
+        from: ConnectionId,
+        above: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = self.sequence;
+        self.sequence = before.max(above);
+        self.absorbed = self.absorbed.max(above);
+        let sequence = self.sequence.get();
+        let message = Message::DoneReply { sequence };
+        self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
+        self.raise_if_due(now, effects);
     }
 }
 

@@ -3,7 +3,11 @@
 //! decided.
 
 use super::{Actor, ConnectionId, Effect, PeerId, Report};
-use crate::{time::Instant, wire::Standing};
+use crate::{
+    identity::Sequence,
+    time::Instant,
+    wire::{ErrorCode, ErrorReply, Standing},
+};
 
 /// What waits until it is decided whether this server hands out identities.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(super) enum Waiting {
         count: u32,
         after: u64,
     },
+    /// An operator's word.
+    Advance { from: ConnectionId, above: Sequence },
     /// The answer to something that the same connection asked behind one.
     Answer { to: ConnectionId, effect: Effect },
 }
@@ -21,9 +27,9 @@ pub(super) enum Waiting {
 impl Waiting {
     pub(super) fn is_for(&self, connection: ConnectionId) -> bool {
         match self {
-            Waiting::Request { from: waiting, .. } | Waiting::Answer { to: waiting, .. } => {
-                *waiting == connection
-            }
+            Waiting::Request { from: waiting, .. }
+            | Waiting::Advance { from: waiting, .. }
+            | Waiting::Answer { to: waiting, .. } => *waiting == connection,
         }
     }
 }
@@ -32,8 +38,29 @@ impl Actor {
     /// A named peer has judged this server and did not object.
     pub(super) fn peer_answered(&mut self, peer: PeerId, now: Instant, effects: &mut Vec<Effect>) {
         self.answered.insert(peer);
-        let is_enough = self.answered.len() >= self.config.peers
-            || (self.join_expired && !self.answered.is_empty());
+        self.decide(peer, now, effects);
+    }
+
+    /// A named peer is no peer, and will not become one: it is not waited for.
+    pub(super) fn peer_is_none(
+        &mut self,
+        peer: PeerId,
+        error: &ErrorReply,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let code = ErrorCode::from_u16(error.code);
+        if matches!(code, Some(ErrorCode::Oneself | ErrorCode::ForeignCluster)) {
+            self.decide(peer, now, effects);
+        }
+    }
+
+    fn decide(&mut self, peer: PeerId, now: Instant, effects: &mut Vec<Effect>) {
+        self.decided.insert(peer);
+        let may_do_without = !self.config.join_requires_peer;
+        let is_heard = !self.answered.is_empty();
+        let is_complete = self.decided.len() >= self.config.peers && (is_heard || may_do_without);
+        let is_enough = is_complete || (self.join_expired && is_heard);
         if self.standing == Standing::Joining && is_enough {
             self.join(now, effects);
         }
@@ -72,6 +99,9 @@ impl Actor {
             match waiting {
                 Waiting::Request { from, count, after } => {
                     self.on_identity_request(from, count, after, now, effects);
+                }
+                Waiting::Advance { from, above } => {
+                    self.on_advance_request(from, above.get(), true, now, effects);
                 }
                 Waiting::Answer { to, effect } => self.emit(to, effect, effects),
             }

@@ -147,10 +147,16 @@ pub struct Actor {
     peer_budget: Budget,
     /// The named peers that have judged this server and not objected.
     answered: BTreeSet<PeerId>,
+    /// Those, and the named peers that turned out to be no peers.
+    decided: BTreeSet<PeerId>,
     join_expired: bool,
     standing: Standing,
     /// It was objected to: an operator has to look.
     objected: bool,
+    /// Up to which sequence that is durable or on its way to the disk, and since when.
+    objected_at: Option<(Sequence, Instant)>,
+    /// The disk failed while the server handed out, and what lies under the ceiling may still be.
+    may_finish: bool,
     /// The part of the sequence that people were last warned is used up, in percent.
     warned_percent: u64,
     /// When people were last told of a client's advance that was refused.
@@ -181,6 +187,7 @@ impl Actor {
             after_budget: Budget::new(after_burst, rate_per_second),
             peer_budget: Budget::new(peer_burst, rate_per_second),
             answered: BTreeSet::new(),
+            decided: BTreeSet::new(),
             join_expired: false,
             standing: match config.objected {
                 Some(_) => Standing::Stale,
@@ -188,6 +195,8 @@ impl Actor {
                 None => Standing::Serving,
             },
             objected: config.objected.is_some(),
+            objected_at: config.objected.map(|sequence| (sequence, Instant::START)),
+            may_finish: false,
             warned_percent: 0,
             advance_reported_at: None,
             tally: Tally::default(),

@@ -71,7 +71,7 @@ impl Actor {
     ) {
         let link = Link::Accepted(from);
         if let Err(error) = self.judge_peer(link, sync) {
-            self.notice_same_pid(&error, now, effects);
+            self.notice_same_pid(&error, sync.sequence, now, effects);
             let error = Box::new(error);
             effects.push(Effect::Report(Report::Refused {
                 from,
@@ -89,11 +89,8 @@ impl Actor {
             return;
         }
         self.hear(link, sync, now, effects);
+        let objected = self.guard_against(link, sync, now, effects);
         let judged = self.judge_advance(sync.sequence, Source::Peer);
-        let objected = match judged {
-            Ok(sequence) => self.guard_against(link, sync, sequence, now, effects),
-            Err(_) => false,
-        };
         // From here on the peer is answered, and whatever it asks next it asks after it had the answer.
         let serial = self.guard.next_serial();
         if let Some(state) = self.links.get_mut(&link) {
@@ -130,7 +127,8 @@ impl Actor {
             return;
         }
         if let Err(error) = self.judge_peer(link, sync) {
-            self.notice_same_pid(&error, now, effects);
+            self.notice_same_pid(&error, sync.sequence, now, effects);
+            self.peer_is_none(from, &error, now, effects);
             effects.push(Effect::HangUp {
                 peer: from,
                 cause: HangUp::Refused(Box::new(error)),
@@ -139,12 +137,10 @@ impl Actor {
         }
         self.tally.sync_replies += 1;
         self.hear(link, sync, now, effects);
-        let judged = self.judge_advance(sync.sequence, Source::Peer);
-        if let Ok(sequence) = judged
-            && self.guard_against(link, sync, sequence, now, effects)
-        {
+        if self.guard_against(link, sync, now, effects) {
             return;
         }
+        let judged = self.judge_advance(sync.sequence, Source::Peer);
         self.peer_answered(from, now, effects);
         match judged.and_then(|sequence| self.update(sequence, Source::Peer, now, effects)) {
             Ok(()) => self.round_agreed(link),
@@ -170,7 +166,8 @@ impl Actor {
             self.peer_answered(from, now, effects);
             self.round_refused(link, error, effects);
         } else {
-            self.notice_same_pid(&error, now, effects);
+            self.notice_same_pid(&error, 0, now, effects);
+            self.peer_is_none(from, &error, now, effects);
             effects.push(Effect::HangUp {
                 peer: from,
                 cause: HangUp::RefusedBy(error),

@@ -195,10 +195,11 @@ fn config(
             budgets: options.budgets,
             recovered: started.recovered,
             objected: started.objected,
-            remembered,
             peers: options.peers.len(),
+            // A first start that was cut short has heard of nobody, and the next one asks again.
             joins: !options.peers.is_empty()
-                && (started.first_start || options.join == Join::Require),
+                && (started.first_start || remembered.is_empty() || options.join == Join::Require),
+            remembered,
             join_requires_peer: options.join == Join::Require,
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
         },

@@ -217,7 +217,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         },
         join_timeout: duration(matches, "join-timeout", Duration::ZERO, JOIN_TIMEOUT_MAX)?
             .unwrap_or(JOIN_TIMEOUT_DEFAULT),
-        recover_above: number(matches, "recover-above", 0, Sequence::MAX.get() - 1)?
+        recover_above: number(matches, "recover-above", 1, Sequence::MAX.get() - 1)?
             .and_then(Sequence::new),
         trusted: trusted(matches)?,
         pending_bytes_max: number(

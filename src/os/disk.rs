@@ -39,6 +39,10 @@ pub(super) struct Disk {
     tasks: Option<mpsc::Sender<Task>>,
     /// When each of those under way was handed over, the oldest first.
     under_way: VecDeque<Instant>,
+    /// What is remembered of the peers is being saved, or waits for that.
+    saving: bool,
+    /// What is to be saved when that is done: only the newest counts, and raises come between.
+    save_next: Option<Vec<Remembered>>,
     writes: u64,
     longest: Duration,
 }
@@ -49,6 +53,8 @@ impl Disk {
         Disk {
             tasks: None,
             under_way: VecDeque::new(),
+            saving: false,
+            save_next: None,
             writes: 0,
             longest: Duration::ZERO,
         }
@@ -72,11 +78,27 @@ impl Disk {
 
     /// Returns false where nothing is durable, and no outcome will come.
     pub(super) fn stop(&mut self, sequence: Sequence, now: Instant) -> bool {
+        if let Some(members) = self.save_next.take() {
+            self.begin(Task::Save { members }, now);
+        }
         self.begin(Task::Stop { sequence }, now)
     }
 
     pub(super) fn save_members(&mut self, members: Vec<Remembered>, now: Instant) {
-        self.begin(Task::Save { members }, now);
+        if self.saving {
+            self.save_next = Some(members);
+        } else {
+            self.saving = self.begin(Task::Save { members }, now);
+        }
+    }
+
+    /// Hears that the oldest of those under way is done, and that it was a save.
+    pub(super) fn saved(&mut self, now: Instant) {
+        self.finished(now);
+        self.saving = false;
+        if let Some(members) = self.save_next.take() {
+            self.save_members(members, now);
+        }
     }
 
     pub(super) fn object(&mut self, sequence: Sequence, now: Instant) {
@@ -126,11 +148,7 @@ fn write_all(mut store: Store, inbox: &mpsc::Receiver<Task>, reporter: &Reporter
                 Done::Raised(succeeded(store.raise(sequence, ceiling)))
             }
             Task::Stop { sequence } => Done::Stopped(succeeded(store.stop(sequence))),
-            Task::Object { sequence } => {
-                // Should it fail, so will whatever is written next, and the server exits.
-                succeeded(store.object(sequence));
-                Done::Saved
-            }
+            Task::Object { sequence } => Done::Objected(succeeded(store.object(sequence))),
             Task::Save { members } => {
                 if let Err(error) = members_file.save(&members) {
                     error!("cannot remember the peers: {error}");

@@ -55,7 +55,9 @@ pub(crate) enum Done {
     Raised(bool),
     /// The exact sequence of a clean stop is durable, or is not.
     Stopped(bool),
-    /// What nobody waits for was saved, or could not be.
+    /// It is durable that a peer objected, or is not.
+    Objected(bool),
+    /// What is remembered of the peers was saved, or could not be.
     Saved,
     /// A name was looked up.
     Resolved(PeerId, io::Result<Vec<SocketAddr>>),
@@ -125,8 +127,14 @@ impl Os {
                     self.disk.finished(self.clock.now());
                     mailbox.dispatch(Entry::StopPersisted { durable });
                 }
+                Done::Objected(durable) => {
+                    self.disk.finished(self.clock.now());
+                    if !durable {
+                        mailbox.dispatch(Entry::Event(Event::PersistFailed));
+                    }
+                }
                 // Nobody waits for it.
-                Done::Saved => self.disk.finished(self.clock.now()),
+                Done::Saved => self.disk.saved(self.clock.now()),
                 Done::Resolved(peer, outcome) => {
                     self.lookups.finished();
                     self.resolved.insert(peer, outcome);

@@ -43,7 +43,7 @@ impl<E: Edge> Server<E> {
             .get(&pid)
             .is_none_or(|(known, _)| *known != link)
         {
-            let address = self.link_name(link);
+            let address = self.link_address(link);
             self.addresses.insert(pid, (link, address));
         }
     }

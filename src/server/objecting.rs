@@ -21,14 +21,14 @@ impl<E: Edge> Server<E> {
             rival,
             is_new,
         } = *charge;
-        let address = self.link_name(link);
+        let address = self.link_address(link);
         let text = match rival {
             Some(rival) => format!(
                 "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
                  Stop both; start the one that is to keep the pid with --recover-above SEQUENCE, not lower \
                  than all that either may have handed out and not lower than {sequence}, and the other \
                  with an unused --pid and a new state directory",
-                self.link_name(rival)
+                self.link_address(rival)
             ),
             None => format!(
                 "the state of pid {pid} at {address} is not the newest: another state directory of this pid, or a \

@@ -66,6 +66,14 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.
+    pub(super) fn link_address(&self, link: Link) -> String {
+        match link {
+            Link::Dialed(peer) => self.peers.name(peer).to_owned(),
+            Link::Accepted(connection) => self.transport.address(connection),
+        }
+    }
+
     pub(super) fn link_name(&self, link: Link) -> String {
         match link {
             Link::Dialed(peer) => self.peers.name(peer).to_owned(),

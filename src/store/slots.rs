@@ -359,6 +359,9 @@ impl<D: BlockDevice> Slots<D> {
             sequence: self.newest.sequence,
             ceiling: self.newest.ceiling,
             reach: next.ceiling.max(self.newest.reach),
+            // An operator's word counts with the ceiling that belongs to it, and not before.
+            recovered: self.newest.recovered,
+            objected: self.newest.objected,
             clean: false,
             ..next.clone()
         })

@@ -35,8 +35,12 @@ pub(super) fn decode<S: Socket>(
     if !c.has_room(limits.pending_bytes_max) {
         return Decoded::Gate;
     }
-    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize)
-        .min(FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight));
+    let of_all = match c.origin {
+        Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight),
+        // Nothing that such a peer says is in flight.
+        Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
+    };
+    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
     let receiver = c.receiver();
     for _ in 0..room {
         let message = match decoder.next(receiver) {

@@ -42,7 +42,10 @@ impl<S: Socket> Transport<S> {
             c.paused = true;
             return;
         }
-        if !stalled.is_empty() || *in_flight >= FRAMES_IN_FLIGHT_MAX {
+        // Peers that were dialed are read even so: what they say is owed no answer, and what they object must
+        // be heard in time.
+        let is_accepted = c.origin == Origin::Accepted;
+        if is_accepted && (!stalled.is_empty() || *in_flight >= FRAMES_IN_FLIGHT_MAX) {
             stall(c, stalled);
             return;
         }

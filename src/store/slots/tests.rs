@@ -570,3 +570,42 @@ proptest! {
         life.apply(Op::Boot { above: 0, first_step: 1 });
     }
 }
+
+#[test]
+fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
+    /// A device that can be looked at after a start on it has failed.
+    struct Shared(Rc<RefCell<Fake>>);
+
+    impl BlockDevice for Shared {
+        fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
+            self.0.borrow_mut().read(index, block)
+        }
+
+        fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
+            self.0.borrow_mut().write(index, block)
+        }
+    }
+
+    // So far away that it has to be announced first.
+    let word = sequence(1 << 40);
+    for writes in 0..5 {
+        let mut slots = recover(crashed(), &owner())
+            .unwrap()
+            .boot(None, 1000)
+            .unwrap();
+        slots.object(word).unwrap();
+        let mut device = slots.into_device().restarted();
+        device.crash = Some((writes, 0));
+        let shared = Rc::new(RefCell::new(device));
+        let start = recover(Shared(Rc::clone(&shared)), &owner()).unwrap();
+        let went_well = start.boot(Some(word), 1000).is_ok();
+        let device = shared.borrow().clone().restarted();
+        let next = recover(device, &owner()).unwrap().boot(None, 1000).unwrap();
+        let next = next.newest();
+        let said = next.recovered == word && next.objected.is_none() && next.sequence > word;
+        let unsaid =
+            next.recovered == Sequence::ZERO && next.objected == Some(word) && next.sequence < word;
+        assert!(said || unsaid, "crash at write {writes}: {next:?}");
+        assert!(said || !went_well, "crash at write {writes}: {next:?}");
+    }
+}
