@@ -1,5 +1,7 @@
 //! The slots on four blocks of memory that tear, rot and refuse.
 
+// Long because: one disk that fails in every way serves all of these tests.
+
 use std::{cell::RefCell, rc::Rc};
 
 use proptest::prelude::*;
