@@ -496,6 +496,8 @@ impl Connection {
                 Ok(0) => return None,
                 Ok(bytes) => self.decoder.filled(bytes),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                // A debugger that lets go of a process nearby may do that.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("reading: {error}"),
             }
         }
