@@ -340,8 +340,10 @@ impl<E: Edge> Server<E> {
                             | io::ErrorKind::ConnectionReset
                             | io::ErrorKind::Interrupted
                     ) => {}
+                // Mostly no descriptors. Those who are only there to be told make room for the next.
+                Err(_) if self.transport.free_descriptor(self.now, &mut self.mailbox) => {}
                 Err(error) => {
-                    // Mostly no descriptors or no memory. The connection stays in the kernel's queue, and no
+                    // Nothing is left to give. The connection stays in the kernel's queue, and no
                     // new edge is promised for it: a timer brings the loop back here.
                     if !self.accept_failed {
                         warn!(

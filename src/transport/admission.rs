@@ -44,24 +44,41 @@ impl<S: Socket> Transport<S> {
     /// and closed.
     fn make_room(&mut self, now: Instant, mailbox: &mut Mailbox) {
         while self.reserve.len() >= RESERVE_CONNECTIONS_MAX {
-            let Some(oldest) = self.reserve.pop_front() else {
-                return;
-            };
-            // It may have spoken, and its readiness stands behind the flood: a peer gets in even so. And what
-            // a client has sent must be taken from the kernel, or closing would reset the connection and the
-            // reply might never be seen.
-            if self
-                .get(oldest)
-                .is_some_and(|c| c.state == ConnectionState::Reserve)
-            {
-                self.read(oldest, now, mailbox);
-            }
-            self.turn_away(oldest);
+            self.turn_oldest_away(now, mailbox);
         }
     }
 
+    /// Frees a descriptor when there are none left to accept with: the oldest of the reserve is turned away
+    /// before its time. Returns false when there is nobody in it.
+    pub fn free_descriptor(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
+        while !self.reserve.is_empty() {
+            if self.turn_oldest_away(now, mailbox) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Turns away the oldest of the reserve, unless it has moved on. Returns whether it was closed.
+    fn turn_oldest_away(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
+        let Some(oldest) = self.reserve.pop_front() else {
+            return false;
+        };
+        // It may have spoken, and its readiness stands behind the flood: a peer gets in even so. And what a
+        // client has sent must be taken from the kernel, or closing would reset the connection and the reply
+        // might never be seen.
+        if self
+            .get(oldest)
+            .is_some_and(|c| c.state == ConnectionState::Reserve)
+        {
+            self.read(oldest, now, mailbox);
+        }
+        self.turn_away(oldest)
+    }
+
     /// Tells a connection of the reserve that there are too many, if it has not been told, and closes it.
-    fn turn_away(&mut self, id: ConnectionId) {
+    /// Returns whether it did.
+    fn turn_away(&mut self, id: ConnectionId) -> bool {
         let error = self.too_many().reply();
         let Self {
             connections,
@@ -70,11 +87,11 @@ impl<S: Socket> Transport<S> {
             ..
         } = self;
         let Some(c) = get_mut(connections, id) else {
-            return;
+            return false;
         };
         // Peers stay: they are counted elsewhere.
         if c.is_promoted || c.state == ConnectionState::Closed {
-            return;
+            return false;
         }
         if c.state == ConnectionState::Reserve || c.owed > 0 {
             if c.owed == 0 {
@@ -88,6 +105,7 @@ impl<S: Socket> Transport<S> {
         // Its descriptor is needed for the next one, and not only at the end of the turn.
         c.socket = None;
         self.close(id, CloseReason::Told);
+        true
     }
 
     pub(super) fn too_many(&self) -> WireError {
