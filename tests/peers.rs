@@ -569,3 +569,19 @@ fn a_crowd_of_waiting_clients_does_not_drown_an_objection() {
     }
     assert_eq!(world.status(server).standing, Standing::Stale);
 }
+
+#[test]
+fn a_peer_that_is_down_is_shown_with_what_it_said_last() {
+    let mut world = World::new();
+    world.start(Setup::new(1).peers(&[&address(1).to_string()]));
+    let other = world.start(Setup::new(2));
+    world.advance(SECOND);
+    hand_out(&mut world, other, 7);
+    world.advance(2 * SECOND);
+    world.kill(other);
+    world.advance(SECOND);
+    let peer = &world.status(0).peers[0];
+    assert_eq!((peer.state, peer.pid), (PeerState::Down, Pid::new(2)));
+    assert_eq!(peer.sequence, 7);
+    assert!(peer.last_heard_ms.is_some_and(|ms| ms >= 1000));
+}

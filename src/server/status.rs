@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::{
-    actor::{Link, LinkState},
+    actor::{Link, LinkState, PeerId},
     edge::Edge,
     limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX},
     peers::Dial,
@@ -71,7 +71,7 @@ impl<E: Edge> Server<E> {
                 Dial::Resolving | Dial::Connecting(_) => PeerState::Connecting,
                 Dial::Connected(_) => PeerState::Connected,
             };
-            self.peer_status(self.peers.name(peer).to_owned(), state, link)
+            self.absent_peer(peer, state)
         });
         let is_named =
             |state: &LinkState| state.pid.is_some_and(|pid| self.peers.named(pid).is_some());
@@ -95,6 +95,21 @@ impl<E: Edge> Server<E> {
             bytes <= STATUS_PEERS_BYTES_MAX
         });
         (fitting.collect(), total as u32)
+    }
+
+    /// A named peer that is not heard now: who it was and how far it had come, if it ever answered.
+    fn absent_peer(&self, peer: PeerId, state: PeerState) -> PeerStatus {
+        let pid = self.peers.pid(peer);
+        let known = pid.and_then(|pid| self.actor.members().get(&pid));
+        PeerStatus {
+            address: self.peers.name(peer).to_owned(),
+            pid,
+            state,
+            sequence: known.map_or(0, |known| known.remembered.sequence.get()),
+            last_heard_ms: known
+                .and_then(|known| known.heard_at)
+                .map(|heard_at| self.now.since(heard_at).as_millis() as u64),
+        }
     }
 
     fn peer_status(
