@@ -148,6 +148,15 @@ impl Mailbox {
         self.entries.push_back(entry);
     }
 
+    /// Brings a connection back to be read: whoever stops before the end has to, since no new edge comes for
+    /// what is left.
+    pub fn dispatch_readable(&mut self, connection: ConnectionId) {
+        self.dispatch(Entry::Ready {
+            connection,
+            readiness: Readiness::READABLE,
+        });
+    }
+
     /// Takes the entry at the head of the line.
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {

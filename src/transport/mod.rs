@@ -34,7 +34,7 @@ use crate::{
     buffer::BufferPool,
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::{Edge, Socket},
-    mailbox::{Entry, Mailbox, Readiness},
+    mailbox::{Mailbox, Readiness},
     time::Instant,
     wire::{ErrorReply, FrameDecoder, Message},
 };
@@ -251,10 +251,7 @@ impl<S: Socket> Transport<S> {
                 c.progress_at = now;
                 if readiness.is_readable() {
                     // The peer spoke first, or closed. It is read in its turn, and no other edge comes for it.
-                    mailbox.dispatch(Entry::Ready {
-                        connection: id,
-                        readiness: Readiness::READABLE,
-                    });
+                    mailbox.dispatch_readable(id);
                 }
                 Readied::Connected(peer)
             }
@@ -402,11 +399,7 @@ impl<S: Socket> Transport<S> {
     pub fn dispatch_all(&self, mailbox: &mut Mailbox) {
         for (_, c) in &self.connections {
             if c.state == ConnectionState::Open && c.origin == Origin::Accepted {
-                let (connection, readiness) = (c.id, Readiness::READABLE);
-                mailbox.dispatch(Entry::Ready {
-                    connection,
-                    readiness,
-                });
+                mailbox.dispatch_readable(c.id);
             }
         }
     }

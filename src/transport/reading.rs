@@ -12,7 +12,7 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, READ_BYTES_MAX},
-    mailbox::{Entry, Mailbox, Readiness},
+    mailbox::{Entry, Mailbox},
     time::Instant,
     wire::WireError,
 };
@@ -117,10 +117,7 @@ impl<S: Socket> Transport<S> {
             }
             Decoded::All if c.read_closed => self.ended(id, mailbox),
             Decoded::All | Decoded::Turn if again => {
-                mailbox.dispatch(Entry::Ready {
-                    connection: id,
-                    readiness: Readiness::READABLE,
-                });
+                mailbox.dispatch_readable(id);
             }
             Decoded::All | Decoded::Turn => {
                 c.release_buffers(pool);
@@ -179,10 +176,7 @@ impl<S: Socket> Transport<S> {
                 Ok(0) => return self.close(id, CloseReason::Told),
                 Ok(_) => {
                     // There may be more, and always more; others have their turn first.
-                    mailbox.dispatch(Entry::Ready {
-                        connection: id,
-                        readiness: Readiness::READABLE,
-                    });
+                    mailbox.dispatch_readable(id);
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

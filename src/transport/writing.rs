@@ -6,7 +6,7 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState},
     edge::Socket,
     limits::FRAMES_IN_FLIGHT_MAX,
-    mailbox::{Entry, Mailbox, Readiness},
+    mailbox::Mailbox,
     time::Instant,
 };
 
@@ -77,10 +77,7 @@ impl<S: Socket> Transport<S> {
         }
         c.release_buffers(&mut self.pool);
         // What arrived while it drained was left where it is, the end perhaps too, and no edge comes for it.
-        mailbox.dispatch(Entry::Ready {
-            connection: id,
-            readiness: Readiness::READABLE,
-        });
+        mailbox.dispatch_readable(id);
     }
 
     /// Whether every reply has left.
@@ -102,9 +99,6 @@ fn resume<S: Socket>(
         c.paused = false;
         // The time that it was made to wait is not held against it.
         c.progress_at = now;
-        mailbox.dispatch(Entry::Ready {
-            connection: c.id,
-            readiness: Readiness::READABLE,
-        });
+        mailbox.dispatch_readable(c.id);
     }
 }
