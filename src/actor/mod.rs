@@ -329,22 +329,24 @@ impl Actor {
     }
 
     fn on_unknown(&mut self, from: ConnectionId, error: &WireError, effects: &mut Vec<Effect>) {
-        let reply = Box::new(error.reply());
-        if reply.code == ErrorCode::ForeignVersion.get() {
-            effects.push(Effect::Report(Report::Refused {
-                from,
-                error: reply.clone(),
-            }));
+        match error.code() {
+            ErrorCode::ForeignVersion => self.refuse_peer(from, error.reply(), effects),
+            _ => self.reply_and_close(from, error.reply(), effects),
         }
-        self.emit(
+    }
+
+    /// Tells a peer why it is refused, and people too.
+    fn refuse_peer(&mut self, from: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Report(Report::Refused {
             from,
-            Effect::Reply {
-                to: from,
-                message: Message::ErrorReply(reply),
-            },
-            effects,
-        );
-        self.emit(from, Effect::Close(from), effects);
+            error: Box::new(error.clone()),
+        }));
+        self.reply_and_close(from, error, effects);
+    }
+
+    fn reply_and_close(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+        self.reply_error(to, error, effects);
+        self.emit(to, Effect::Close(to), effects);
     }
 
     /// Tells people of a client's advance that was refused, now and then: clients come in crowds.

@@ -72,21 +72,7 @@ impl Actor {
         let link = Link::Accepted(from);
         if let Err(error) = self.judge_peer(link, sync) {
             self.notice_same_pid(&error, sync.sequence, now, effects);
-            let error = Box::new(error);
-            effects.push(Effect::Report(Report::Refused {
-                from,
-                error: error.clone(),
-            }));
-            self.emit(
-                from,
-                Effect::Reply {
-                    to: from,
-                    message: Message::ErrorReply(error),
-                },
-                effects,
-            );
-            self.emit(from, Effect::Close(from), effects);
-            return;
+            return self.refuse_peer(from, error, effects);
         }
         self.hear(link, sync, now, effects);
         let objected = self.guard_against(link, sync, now, effects);
