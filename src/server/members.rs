@@ -23,9 +23,7 @@ impl<E: Edge> Server<E> {
                     .addresses
                     .get(pid)
                     .map_or(String::new(), |(_, address)| address.clone()),
-                last_heard_ms: known
-                    .heard_at
-                    .map(|heard_at| self.now.since(heard_at).as_millis() as u64),
+                last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),
                 objection: known.objection().map_or(0, |code| code.get()),
             })
             .collect();
@@ -33,11 +31,8 @@ impl<E: Edge> Server<E> {
         Message::MembersReply(Box::new(Members { total, members }))
     }
 
-    /// Notes where the peer on `link` is heard.
-    pub(super) fn note_address(&mut self, link: Link) {
-        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
-            return;
-        };
+    /// Notes that `pid` is heard on `link`.
+    pub(super) fn note_address(&mut self, pid: Pid, link: Link) {
         if self
             .addresses
             .get(&pid)

@@ -304,7 +304,7 @@ impl<E: Edge> Server<E> {
         let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
             return;
         };
-        self.note_address(link);
+        self.note_address(pid, link);
         match link {
             Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {

@@ -74,16 +74,12 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// The name of the peer at the other end of a link, as it was given, or else where it is.
     pub(super) fn link_name(&self, link: Link) -> String {
-        match link {
-            Link::Dialed(peer) => self.peers.name(peer).to_owned(),
-            Link::Accepted(connection) => {
-                let pid = self.actor.links().get(&link).and_then(|state| state.pid);
-                match pid.and_then(|pid| self.peers.named(pid)) {
-                    Some(peer) => self.peers.name(peer).to_owned(),
-                    None => self.transport.address(connection),
-                }
-            }
+        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
+        match (link, pid.and_then(|pid| self.peers.named(pid))) {
+            (Link::Accepted(_), Some(peer)) => self.peers.name(peer).to_owned(),
+            _ => self.link_address(link),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     edge::Edge,
     limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX},
     peers::Dial,
+    time::Instant,
     wire::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
 };
 
@@ -24,7 +25,7 @@ impl<E: Edge> Server<E> {
             session: own.session,
             standing: self.actor.standing(),
             sequence: self.actor.sequence().get(),
-            uptime_ms: self.now.since(self.started_at).as_millis() as u64,
+            uptime_ms: self.ms_since(self.started_at),
             connections: self.transport.accepted_open() as u32,
             connections_max: self.transport.limits().connections_max as u32,
             counters: Counters {
@@ -63,7 +64,7 @@ impl<E: Edge> Server<E> {
             let own_link = || links.values().find(|link| link.pid == self.peers.pid(peer));
             if let Some(link) = link.filter(has_spoken).or_else(own_link).filter(has_spoken) {
                 let name = self.peers.name(peer).to_owned();
-                return self.peer_status(name, PeerState::Up, Some(link));
+                return self.present_peer(name, link);
             }
             let state = match self.peers.dial(peer) {
                 Dial::Waiting { .. } if self.peers.is_refused(peer) => PeerState::Refused,
@@ -83,11 +84,7 @@ impl<E: Edge> Server<E> {
             });
         let total = self.peers.ids().count() + accepted.clone().count();
         let accepted = accepted.map(|(connection, state)| {
-            self.peer_status(
-                self.transport.address(connection),
-                PeerState::Up,
-                Some(state),
-            )
+            self.present_peer(self.transport.address(connection), state)
         });
         let mut bytes = 0;
         let fitting = named.chain(accepted).take_while(|peer| {
@@ -108,24 +105,22 @@ impl<E: Edge> Server<E> {
             sequence: known.map_or(0, |known| known.remembered.sequence.get()),
             last_heard_ms: known
                 .and_then(|known| known.heard_at)
-                .map(|heard_at| self.now.since(heard_at).as_millis() as u64),
+                .map(|heard_at| self.ms_since(heard_at)),
         }
     }
 
-    fn peer_status(
-        &self,
-        address: String,
-        state: PeerState,
-        link: Option<&LinkState>,
-    ) -> PeerStatus {
+    fn present_peer(&self, address: String, link: &LinkState) -> PeerStatus {
         PeerStatus {
             address,
-            pid: link.and_then(|link| link.pid),
-            state,
-            sequence: link.map_or(0, |link| link.sequence),
-            last_heard_ms: link
-                .and_then(|link| link.heard_at)
-                .map(|heard_at| self.now.since(heard_at).as_millis() as u64),
+            pid: link.pid,
+            state: PeerState::Up,
+            sequence: link.sequence,
+            last_heard_ms: link.heard_at.map(|heard_at| self.ms_since(heard_at)),
         }
+    }
+
+    /// How long `earlier` lies back, as it is told to people.
+    pub(super) fn ms_since(&self, earlier: Instant) -> u64 {
+        self.now.since(earlier).as_millis() as u64
     }
 }
