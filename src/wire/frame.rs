@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 
 use byteorder::{BigEndian, ByteOrder};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    cluster::Members,
     codec::{body_bytes, decode_body, encode_body},
     error::WireError,
     message::{Kind, Message, SyncMessage, WIRE_VERSION},
-    status::Status,
 };
 use crate::limits::{
     ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
@@ -334,13 +332,17 @@ fn encode_other(message: &Message, out: &mut Vec<u8>) {
         Message::IdentityReply { first, count } => encode_body((first, count), out),
         Message::SyncRequest(sync) | Message::SyncReply(sync) => encode_body(sync, out),
         Message::StatusRequest => {}
-        Message::StatusReply(status) => encode_body(fit(status), out),
+        Message::StatusReply(status) => {
+            encode_body(fit(&**status, |status| &mut status.peers), out)
+        }
         Message::Objection(objection) => encode_body(objection, out),
         Message::Overrule(overrule) => encode_body(overrule, out),
         Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
             encode_body(pid, out);
         }
-        Message::MembersReply(members) => encode_body(fit_members(members), out),
+        Message::MembersReply(members) => {
+            encode_body(fit(&**members, |members| &mut members.members), out)
+        }
         Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
             encode_body(sequence, out);
         }
@@ -353,28 +355,19 @@ fn encode_other(message: &Message, out: &mut Vec<u8>) {
     BigEndian::write_u16(&mut out[start..], length);
 }
 
-/// The members without the last of them, when they are longer than a frame with those.
-fn fit_members(members: &Members) -> Cow<'_, Members> {
-    let mut over = body_bytes(members).saturating_sub(FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
-    let mut members = Cow::Borrowed(members);
+/// The message without the last items of its list, when it is longer than a frame with them.
+fn fit<T: Clone + Serialize, I: Serialize>(
+    message: &T,
+    list: impl Fn(&mut T) -> &mut Vec<I>,
+) -> Cow<'_, T> {
+    let mut over = body_bytes(message).saturating_sub(FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
+    let mut message = Cow::Borrowed(message);
     while over > 0
-        && let Some(member) = members.to_mut().members.pop()
+        && let Some(item) = list(message.to_mut()).pop()
     {
-        over = over.saturating_sub(body_bytes(member));
+        over = over.saturating_sub(body_bytes(item));
     }
-    members
-}
-
-/// The status without the last peers, when it is longer than a frame with them.
-fn fit(status: &Status) -> Cow<'_, Status> {
-    let mut over = body_bytes(status).saturating_sub(FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
-    let mut status = Cow::Borrowed(status);
-    while over > 0
-        && let Some(peer) = status.to_mut().peers.pop()
-    {
-        over = over.saturating_sub(body_bytes(peer));
-    }
-    status
+    message
 }
 
 #[cfg(test)]
@@ -382,7 +375,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::Pid,
-        wire::{Counters, Standing, StorageStatus},
+        wire::{Counters, Standing, Status, StorageStatus},
     };
 
     #[test]
