@@ -61,8 +61,6 @@ pub enum CloseReason {
     Unread(Duration),
     /// It was idle for so long.
     Idle(Duration),
-    /// The server is stopping.
-    Stopping,
 }
 
 impl fmt::Display for CloseReason {
@@ -78,7 +76,6 @@ impl fmt::Display for CloseReason {
                 write!(f, "it left its replies unread for {} ms", wait.as_millis())
             }
             CloseReason::Idle(wait) => write!(f, "idle for {} ms", wait.as_millis()),
-            CloseReason::Stopping => f.write_str("this server is stopping"),
         }
     }
 }

@@ -13,7 +13,7 @@ pub struct Trace {
     out: Box<dyn Write>,
     serial: u64,
     now: Instant,
-    /// The entry that is being handled, printed once: it is consumed by its handler.
+    /// Why a line was lost, of those since the last flush.
     failed: Option<io::Error>,
 }
 
