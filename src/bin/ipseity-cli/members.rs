@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use getopts::{Matches, Options};
 use ipseity::{
-    client::{Client, ClientError, ClientOptions},
+    client::{Client, ClientError},
     identity::{Pid, Sequence},
     wire::Member,
 };
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     command::{Command, no_more},
-    failure::{Failure, advice, complain},
+    failure::Failure,
     format::{age, code_name, plain, table},
     servers, values,
 };
@@ -54,32 +54,17 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let forgotten = values::number(matches, "forget", 0..=Pid::MAX.get().into())?
         .and_then(|pid| u16::try_from(pid).ok())
         .and_then(Pid::new);
-    let mut clients = servers::clients(matches, ClientOptions::default())?;
-    let headed = clients.len() > 1;
-    let (mut shown, mut failed) = (0, false);
-    for client in &mut clients {
-        match ask(client, forgotten) {
-            Ok(answer) => {
-                let server = client.server().to_string();
-                if as_json {
-                    answer.write_json(out, &server)?;
-                } else {
-                    if shown > 0 && forgotten.is_none() {
-                        writeln!(out)?;
-                    }
-                    answer.write_text(out, &server, headed)?;
-                }
-                // So that it stands before what is said of the next server on standard error.
-                out.flush()?;
-                shown += 1;
-            }
-            Err(error) => {
-                complain(&advice(&error));
-                failed = true;
-            }
+    let headed = servers::addresses(matches)?.len() > 1;
+    let show = |out: &mut dyn Write, server: &str, answer: Answer, shown: usize| {
+        if as_json {
+            return answer.write_json(out, server);
         }
-    }
-    if failed { Err(Failure::Said) } else { Ok(()) }
+        if shown > 0 && forgotten.is_none() {
+            writeln!(out)?;
+        }
+        answer.write_text(out, server, headed)
+    };
+    servers::show_each(matches, out, |client| ask(client, forgotten), show)
 }
 
 /// What a server answered.

@@ -1,12 +1,19 @@
 //! Which servers are asked, and how long: the options and the environment variable that all commands have
 //! in common.
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    io::{self, Write},
+    time::Duration,
+};
 
 use getopts::{Matches, Options};
-use ipseity::client::{Client, ClientOptions, ServerAddress};
+use ipseity::client::{Client, ClientError, ClientOptions, ServerAddress};
 
-use crate::{failure::Failure, values};
+use crate::{
+    failure::{Failure, advice, complain},
+    values,
+};
 
 const SERVER_DEFAULT: &str = "127.0.0.1:3264";
 
@@ -77,6 +84,32 @@ pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>,
         .iter()
         .map(|address| Ok(Client::with_options([address.to_string()], options)?))
         .collect()
+}
+
+/// Asks each server, and shows what it answers. `show` is told how many were shown before. One that does not
+/// answer is named on standard error, and the others are shown.
+pub fn show_each<T>(
+    matches: &Matches,
+    out: &mut dyn Write,
+    mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
+    mut show: impl FnMut(&mut dyn Write, &str, T, usize) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let (mut shown, mut failed) = (0, false);
+    for mut client in clients(matches, ClientOptions::default())? {
+        match ask(&mut client) {
+            Ok(answer) => {
+                show(out, &client.server().to_string(), answer, shown)?;
+                // So that it stands before what is said of the next server on standard error.
+                out.flush()?;
+                shown += 1;
+            }
+            Err(error) => {
+                complain(&advice(&error));
+                failed = true;
+            }
+        }
+    }
+    if failed { Err(Failure::Said) } else { Ok(()) }
 }
 
 fn parse_list(source: &str, list: &str) -> Result<Vec<ServerAddress>, Failure> {

@@ -6,11 +6,11 @@ mod text;
 use std::io::Write;
 
 use getopts::{Matches, Options};
-use ipseity::client::ClientOptions;
+use ipseity::{client::Client, wire::Status};
 
 use crate::{
     command::{Command, no_more},
-    failure::{Failure, advice, complain},
+    failure::Failure,
     servers,
 };
 
@@ -31,30 +31,16 @@ fn options(options: &mut Options) {
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let as_json = matches.opt_present("json");
-    let (mut shown, mut failed) = (0, false);
-    for mut client in servers::clients(matches, ClientOptions::default())? {
-        match client.status() {
-            Ok(status) => {
-                let server = client.server().to_string();
-                if as_json {
-                    json::write(out, &server, &status)?;
-                } else {
-                    if shown > 0 {
-                        writeln!(out)?;
-                    }
-                    text::write(out, &server, &status)?;
-                }
-                // So that it stands before what is said of the next server on standard error.
-                out.flush()?;
-                shown += 1;
-            }
-            Err(error) => {
-                complain(&advice(&error));
-                failed = true;
-            }
+    let show = |out: &mut dyn Write, server: &str, status: Status, shown: usize| {
+        if as_json {
+            return json::write(out, server, &status);
         }
-    }
-    if failed { Err(Failure::Said) } else { Ok(()) }
+        if shown > 0 {
+            writeln!(out)?;
+        }
+        text::write(out, server, &status)
+    };
+    servers::show_each(matches, out, Client::status, show)
 }
 
 /// How far the peer is behind the server.
