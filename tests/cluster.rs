@@ -97,17 +97,25 @@ fn three_that_name_each_other_come_to_agree() {
     }
 }
 
-#[test]
-fn one_that_is_named_by_the_other_alone_agrees_too() {
+/// Two servers, of which the second names the first and asks it this often.
+fn named_and_naming(sync_interval: &str) -> (Server, Server) {
     let named = Server::start(&["--pid", "1"]);
-    let naming = Server::start(&[
+    let address = named.address();
+    let flags = [
         "--pid",
         "2",
         "--peer",
-        &named.address(),
+        &address,
         "--sync-interval",
-        "20ms",
-    ]);
+        sync_interval,
+    ];
+    let naming = Server::start(&flags);
+    (named, naming)
+}
+
+#[test]
+fn one_that_is_named_by_the_other_alone_agrees_too() {
+    let (named, naming) = named_and_naming("20ms");
     naming.ask(50, 0);
     wait_until_they_agree([&named, &naming], 50);
     named.ask(50, 0);
@@ -125,15 +133,7 @@ fn one_that_is_named_by_the_other_alone_agrees_too() {
 fn two_rounds_suffice() {
     // The promise in words that need no clock: one interval later a round has begun, and one round trip later
     // it is over. The first reply that is seen may be of a round that was under way already.
-    let named = Server::start(&["--pid", "1"]);
-    let naming = Server::start(&[
-        "--pid",
-        "2",
-        "--peer",
-        &named.address(),
-        "--sync-interval",
-        "200ms",
-    ]);
+    let (named, naming) = named_and_naming("200ms");
     wait_for_peers(&naming, 1);
     for round in 1..=3 {
         let highest = sequence_of(&named.ask(1, 0)).max(sequence_of(&naming.ask(20, 0)) + 19);

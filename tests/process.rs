@@ -211,12 +211,11 @@ fn the_first_line_says_who_it_is() {
     assert_eq!(sequences(&server.ask(1, 0)), (1, 1));
 }
 
-#[test]
-fn an_ephemeral_server_says_so_and_writes_nothing() {
-    let directory = TempDir::new().unwrap();
+/// The first line of a server that is started in `directory`, and then killed.
+fn first_line(directory: &Path, flags: &[&str]) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
-        .args(["--listen", "127.0.0.1:0", "--ephemeral", "--pid", "3"])
-        .current_dir(directory.path())
+        .args(flags)
+        .current_dir(directory)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -225,6 +224,16 @@ fn an_ephemeral_server_says_so_and_writes_nothing() {
     std::io::BufRead::read_line(&mut error, &mut line).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
+    line
+}
+
+#[test]
+fn an_ephemeral_server_says_so_and_writes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let line = first_line(
+        directory.path(),
+        &["--listen", "127.0.0.1:0", "--ephemeral", "--pid", "3"],
+    );
     assert!(line.contains("EPHEMERAL"), "{line}");
     assert!(line.contains("peers none"), "{line}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -242,17 +251,10 @@ fn an_ephemeral_server_says_so_and_writes_nothing() {
 #[test]
 fn the_state_directory_is_made_below_the_working_directory_unless_told() {
     let directory = TempDir::new().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
-        .args(["--listen", "127.0.0.1:0", "--pid", "12"])
-        .current_dir(directory.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut error = std::io::BufReader::new(child.stderr.take().unwrap());
-    std::io::BufRead::read_line(&mut error, &mut line).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let line = first_line(
+        directory.path(),
+        &["--listen", "127.0.0.1:0", "--pid", "12"],
+    );
     assert!(line.contains("data directory ipseity-data/12 "), "{line}");
     assert!(directory.path().join("ipseity-data/12").is_dir());
 }
