@@ -251,7 +251,7 @@ fn main() -> ExitCode {
     if !traces {
         eprintln!("SKIPPED: strace is not allowed here; no system calls were counted");
     }
-    program::pin_to(&program::first_cpu());
+    program::pin_to(&program::cpus()[0]);
     println!("| work of the server | instructions | system calls |");
     println!("| --- | ---: | ---: |");
     let mut code = ExitCode::SUCCESS;

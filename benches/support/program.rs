@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, ChildStderr, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -20,7 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Program {
     child: Child,
     address: SocketAddr,
-    log: BufReader<ChildStderr>,
+    /// Of one that is read.
+    log: Option<BufReader<ChildStderr>>,
 }
 
 impl Program {
@@ -48,12 +49,38 @@ impl Program {
             Some(address) => Program {
                 child,
                 address,
-                log,
+                log: Some(log),
             },
             None => {
                 let status = child.wait().unwrap();
                 panic!("{} ended with {status}:\n{seen}", line.join(" "));
             }
+        }
+    }
+
+    /// Starts a program that is told to listen there, and waits until it does; what it writes is lost.
+    pub fn start_on(address: SocketAddr, line: &[String]) -> Program {
+        let mut child = Command::new(&line[0])
+            .args(&line[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", line.join(" ")));
+        let mut ended = None;
+        let listens = eventually(|| {
+            ended = child.try_wait().unwrap();
+            ended.is_some() || TcpStream::connect(address).is_ok()
+        });
+        assert!(
+            listens && ended.is_none(),
+            "{} does not listen on {address}: {ended:?}",
+            line.join(" ")
+        );
+        Program {
+            child,
+            address,
+            log: None,
         }
     }
 
@@ -71,7 +98,9 @@ impl Program {
     pub fn stop(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let mut log = String::new();
-        self.log.read_to_string(&mut log).unwrap();
+        if let Some(mut rest) = self.log.take() {
+            rest.read_to_string(&mut log).unwrap();
+        }
         self.child.wait().unwrap();
         log
     }
@@ -92,20 +121,31 @@ fn listens_on(line: &str) -> Option<SocketAddr> {
     word.trim_end_matches(':').parse().ok()
 }
 
+/// An address of this machine at which nobody listens.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
 /// Words as the command line that [`Program::start`] takes.
 pub fn line(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// The first CPU on which this process may run.
-pub fn first_cpu() -> String {
+/// The CPUs on which this process may run.
+pub fn cpus() -> Vec<String> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let list = status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
         .expect("the kernel lists the CPUs of a process");
-    let first = list.trim().split([',', '-']).next().unwrap();
-    first.to_owned()
+    let span = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.parse().unwrap(), last.parse().unwrap());
+        first..=last
+    };
+    let numbers = list.trim().split(',').flat_map(span);
+    numbers.map(|number| number.to_string()).collect()
 }
 
 /// Binds this process, and so all that it starts from now on, to one CPU.
