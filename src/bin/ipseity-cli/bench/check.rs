@@ -37,8 +37,8 @@ pub struct Checks {
 #[derive(Debug)]
 struct Counter {
     key: CounterKey,
-    /// How far one identity is from the next.
-    stride: u64,
+    /// One identity is 2 to this from the next.
+    stride_bits: u32,
     /// The greatest that was received.
     newest: u64,
     seen: Intervals,
@@ -48,7 +48,7 @@ struct Counter {
     ranges_before_look: usize,
 }
 
-/// Identities that came in one run, on one connection: `first`, `first + stride`, ... to `last`.
+/// Identities that came in one run, on one connection: from `first` to `last`.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// The first.
@@ -62,13 +62,14 @@ pub struct Run {
 pub struct Breach(pub String);
 
 impl Checks {
-    /// The counter of this key, made when it is met for the first time.
-    pub fn counter(&mut self, key: CounterKey, stride: u64) -> CounterId {
+    /// The counter of this key, made when it is met for the first time. Its identities are 2 to
+    /// `stride_bits` from one to the next.
+    pub fn counter(&mut self, key: CounterKey, stride_bits: u32) -> CounterId {
         let known = self.counters.iter().position(|counter| counter.key == key);
         CounterId(known.unwrap_or_else(|| {
             self.counters.push(Counter {
                 key,
-                stride,
+                stride_bits,
                 newest: 0,
                 seen: Intervals::default(),
                 closed_to: 0,
@@ -107,8 +108,8 @@ impl Checks {
     ) -> Result<(), Breach> {
         let counter = &mut self.counters[id.0];
         let range = Range {
-            first: run.first / counter.stride,
-            last: run.last / counter.stride,
+            first: run.first >> counter.stride_bits,
+            last: run.last >> counter.stride_bits,
         };
         self.identities += range.last - range.first + 1;
         if run.first <= counter.closed_to {
@@ -132,8 +133,8 @@ impl Checks {
 impl Counter {
     fn repeated(&self, new: Range, with: Range) -> Breach {
         // All that a counter hands out is alike below the stride: the pid, or nothing.
-        let low = self.newest % self.stride;
-        let identity = |number: u64| number * self.stride + low;
+        let low = self.newest % (1 << self.stride_bits);
+        let identity = |number: u64| (number << self.stride_bits) + low;
         let twice = identity(new.first.max(with.first));
         Breach(format!(
             "identity {twice} came twice: with those from {} to {}, after those from {} to {}",
@@ -148,7 +149,7 @@ impl Counter {
     /// returns how many identities were in that half.
     fn forget(&mut self, open_from: u64) -> u64 {
         self.closed_to = self.closed_to.max(open_from);
-        self.seen.forget_to(self.closed_to / self.stride);
+        self.seen.forget_to(self.closed_to >> self.stride_bits);
         let forgotten = match self.seen.len() {
             RANGES_MAX.. => self.seen.forget_half(),
             _ => 0,
@@ -162,10 +163,10 @@ impl Counter {
 mod tests {
     use super::*;
 
-    const STRIDE: u64 = 1024;
+    const STRIDE_BITS: u32 = 10;
 
     fn identity(sequence: u64) -> u64 {
-        sequence * STRIDE + 7
+        (sequence << STRIDE_BITS) + 7
     }
 
     fn run(first: u64, last: u64) -> Run {
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn a_repetition_names_the_identity_and_both_runs() {
         let mut checks = Checks::default();
-        let id = checks.counter(CounterKey(7), STRIDE);
+        let id = checks.counter(CounterKey(7), STRIDE_BITS);
         checks.take(id, run(1, 10), || 0).unwrap();
         checks.take(id, run(21, 30), || 0).unwrap();
         let breach = checks.take(id, run(5, 5), || 0).unwrap_err();
@@ -186,9 +187,9 @@ mod tests {
             breach.0,
             "identity 5127 came twice: with those from 5127 to 5127, after those from 1031 to 10247"
         );
-        let other = checks.counter(CounterKey(8), STRIDE);
+        let other = checks.counter(CounterKey(8), STRIDE_BITS);
         assert_ne!(id, other);
-        assert_eq!(checks.counter(CounterKey(7), STRIDE), id);
+        assert_eq!(checks.counter(CounterKey(7), STRIDE_BITS), id);
         checks.take(other, run(5, 5), || 0).unwrap();
         assert_eq!(checks.newest(id), identity(30));
         assert_eq!((checks.identities(), checks.forgotten()), (22, 0));
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn what_nothing_can_repeat_is_forgotten_and_then_closed() {
         let mut checks = Checks::default();
-        let id = checks.counter(CounterKey(7), STRIDE);
+        let id = checks.counter(CounterKey(7), STRIDE_BITS);
         // Every other number, as when somebody else takes those between.
         for number in 0..10 * RANGES_FEW as u64 {
             let sequence = 2 * number + 1;
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn ranges_are_bounded_even_where_everything_may_still_come() {
         let mut checks = Checks::default();
-        let id = checks.counter(CounterKey(7), STRIDE);
+        let id = checks.counter(CounterKey(7), STRIDE_BITS);
         for number in 0..3 * RANGES_MAX as u64 {
             let sequence = 2 * number + 1;
             checks.take(id, run(sequence, sequence), || 0).unwrap();

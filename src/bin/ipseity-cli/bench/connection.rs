@@ -48,6 +48,8 @@ pub struct Connection {
     pub sent: u64,
     pub answered: u64,
     unsent_bytes: usize,
+    /// How much has gone of a request whose rest has not.
+    sent_of_request: usize,
 }
 
 impl Connection {
@@ -68,6 +70,7 @@ impl Connection {
             sent: 0,
             answered: 0,
             unsent_bytes: 0,
+            sent_of_request: 0,
         })
     }
 
@@ -100,14 +103,17 @@ impl Connection {
     /// Sends what has not gone, as far as the kernel takes it.
     pub fn write(&mut self, requests: &Requests) -> io::Result<()> {
         while self.unsent_bytes > 0 {
-            // Where in a request the rest begins.
-            let begin = match self.unsent_bytes % requests.each {
-                0 => 0,
-                behind => requests.each - behind,
-            };
+            let begin = self.sent_of_request;
             let end = requests.bytes.len().min(begin + self.unsent_bytes);
             match self.socket.write(&requests.bytes[begin..end]) {
-                Ok(written) => self.unsent_bytes -= written,
+                Ok(written) if written == self.unsent_bytes => {
+                    self.unsent_bytes = 0;
+                    self.sent_of_request = 0;
+                }
+                Ok(written) => {
+                    self.unsent_bytes -= written;
+                    self.sent_of_request = (begin + written) % requests.each;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

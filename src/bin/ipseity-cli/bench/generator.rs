@@ -76,8 +76,8 @@ pub struct Round {
     pub errors: Vec<ErrorCount>,
     /// Requests of an open loop that were due and were not sent.
     pub unsent: u64,
-    /// The processor time of this program.
-    pub own_cpu: Duration,
+    /// The processor time of this program, if the system tells it.
+    pub own_cpu: Option<Duration>,
     /// That of the processes that were named, of each.
     pub cpu: Vec<Duration>,
     /// How it came to its end.
@@ -238,7 +238,7 @@ impl Run<'_> {
 
 /// Processor times at the beginning.
 struct Meter {
-    own: Duration,
+    own: Option<Duration>,
     others: Vec<Duration>,
 }
 
@@ -252,13 +252,14 @@ impl Meter {
     }
 
     /// What has been used since. A process that has ended has used nothing.
-    fn used(&self, settings: &Settings) -> (Duration, Vec<Duration>) {
+    fn used(&self, settings: &Settings) -> (Option<Duration>, Vec<Duration>) {
         let others = settings.processes.iter().zip(&self.others);
         let used = |(process, before): (&u32, &Duration)| {
             cpu_of(*process).map_or(Duration::ZERO, |now| now.saturating_sub(*before))
         };
+        let own = own_cpu().zip(self.own);
         (
-            own_cpu().saturating_sub(self.own),
+            own.map(|(now, before)| now.saturating_sub(before)),
             others.map(used).collect(),
         )
     }
@@ -555,6 +556,10 @@ impl<P: Protocol> Turns<'_, P> {
     }
 
     fn lost(&self, place: usize, error: &io::Error) -> String {
+        // Whether the end is met by a read or by a write is chance.
+        if let ErrorKind::BrokenPipe | ErrorKind::ConnectionReset = error.kind() {
+            return self.closed(place);
+        }
         format!("{}: the connection failed: {error}", self.server(place))
     }
 }

@@ -17,7 +17,7 @@ const LINE_BYTES_MAX: usize = 1024;
 
 /// How replies are read.
 pub trait Protocol {
-    /// How far one identity is from the next of the same counter.
+    /// How far one identity is from the next of the same counter: a power of two.
     const STRIDE: u64;
 
     /// Whether there are identities in replies.

@@ -105,13 +105,15 @@ fn take_of<P: Protocol>(
     while left > 0 {
         if let Some((first, length)) = protocol.quickly(&bytes[at..]) {
             if P::CHECKED && first != run_next {
-                finish(
-                    protocol,
-                    connections,
-                    place,
-                    run_first..run_next,
-                    ledger.checks,
-                )?;
+                if run_first != NO_RUN {
+                    finish(
+                        protocol,
+                        connections,
+                        place,
+                        run_first..run_next,
+                        ledger.checks,
+                    )?;
+                }
                 begin(protocol, connections, place, first, batch, ledger.checks)?;
                 run_first = first;
             }
@@ -137,7 +139,7 @@ fn take_of<P: Protocol>(
             }
         }
     }
-    if P::CHECKED {
+    if P::CHECKED && run_first != NO_RUN {
         finish(
             protocol,
             connections,
@@ -206,7 +208,7 @@ fn begin<P: Protocol>(
                 key.0, known.0
             ));
         }
-        None => connection.counter = Some((key, checks.counter(key, P::STRIDE))),
+        None => connection.counter = Some((key, checks.counter(key, P::STRIDE.trailing_zeros()))),
     }
     if first <= connection.newest {
         return Err(format!(
@@ -224,7 +226,7 @@ fn begin<P: Protocol>(
 }
 
 /// Hands a run over to the checks. `run` ends where the next identity would have stood.
-#[inline(always)]
+#[inline]
 fn finish<P: Protocol>(
     protocol: &P,
     connections: &mut [Connection],
@@ -235,9 +237,6 @@ fn finish<P: Protocol>(
     let Some((_, counter)) = connections[place].counter else {
         return Ok(());
     };
-    if run.start == NO_RUN {
-        return Ok(());
-    }
     let (first, last) = (run.start, run.end.wrapping_sub(P::STRIDE));
     if last < first || !protocol.exists(last) {
         return Err(format!(
@@ -266,4 +265,164 @@ fn least_floor(connections: &[Connection], of: CounterId) -> u64 {
         })
         .min()
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        time::Duration,
+    };
+
+    use ipseity::wire::{Message, encode};
+
+    use super::*;
+    use crate::bench::{pace::Amount, protocol::Ipseity};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn ms(count: u32) -> Moment {
+        Moment(0).after(MS * count)
+    }
+
+    /// Replies with these sequences of pid 1.
+    fn replies(sequences: &[u64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for sequence in sequences {
+            let first = sequence * 1024 + 1;
+            encode(&Message::IdentityReply { first, count: 1 }, &mut bytes);
+        }
+        bytes
+    }
+
+    /// Connections at which nothing is sent or read: a test says what is in flight, and what came.
+    struct Bench {
+        protocol: Ipseity,
+        connections: Vec<Connection>,
+        checks: Checks,
+        tally: Tally,
+        open: Option<Open>,
+    }
+
+    impl Bench {
+        fn new(connections: usize) -> Bench {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let connect = |place| {
+                let stream = TcpStream::connect(address).unwrap();
+                Connection::new(stream, place, 0).unwrap()
+            };
+            Bench {
+                protocol: Ipseity::new(1),
+                connections: (0..connections).map(connect).collect(),
+                checks: Checks::default(),
+                tally: Tally::new(),
+                open: None,
+            }
+        }
+
+        fn sends(&mut self, place: usize, count: u32, now: Moment) {
+            let connection = &mut self.connections[place];
+            let floor = connection
+                .counter
+                .map_or(0, |(_, counter)| self.checks.newest(counter));
+            connection.batches.push_back(Batch {
+                sent: now,
+                floor,
+                left: count,
+            });
+            connection.in_flight += count;
+        }
+
+        fn receives(&mut self, place: usize, bytes: &[u8], now: Moment) -> Result<Taken, String> {
+            let mut ledger = Ledger {
+                tally: &mut self.tally,
+                checks: &mut self.checks,
+                measured_from: ms(10),
+                open: self.open.as_ref(),
+            };
+            let connections = &mut self.connections;
+            take(
+                &mut self.protocol,
+                connections,
+                place,
+                bytes,
+                now,
+                &mut ledger,
+            )
+        }
+    }
+
+    #[test]
+    fn replies_may_be_cut_anywhere_and_batches_have_their_own_times() {
+        let mut bench = Bench::new(1);
+        bench.sends(0, 2, ms(10));
+        bench.sends(0, 3, ms(20));
+        let bytes = replies(&[1, 2, 3, 4, 5]);
+        let mut begin = 0;
+        for end in [14, 31, 44, 75] {
+            let taken = bench.receives(0, &bytes[begin..end], ms(30)).unwrap();
+            begin += taken.bytes;
+            assert_eq!(begin, end / 15 * 15);
+        }
+        assert_eq!(bench.tally.requests, 5);
+        assert_eq!(bench.connections[0].in_flight, 0);
+        assert!(bench.connections[0].batches.is_empty());
+        let latency = bench.tally.latency();
+        let near = |is: Duration, should: Duration| is >= should && is < should.mul_f64(1.002);
+        assert!(
+            near(latency.p50, MS * 10) && near(latency.max, MS * 20),
+            "{latency:?}"
+        );
+        let unasked = bench.receives(0, &replies(&[6]), ms(30));
+        assert_eq!(
+            unasked.unwrap_err(),
+            "15 bytes came that nothing had asked for"
+        );
+    }
+
+    #[test]
+    fn what_was_sent_before_measuring_began_is_checked_and_not_counted() {
+        let mut bench = Bench::new(1);
+        bench.sends(0, 2, ms(9));
+        bench.sends(0, 1, ms(10));
+        bench.receives(0, &replies(&[1, 2, 3]), ms(20)).unwrap();
+        assert_eq!((bench.tally.requests, bench.checks.identities()), (1, 3));
+    }
+
+    #[test]
+    fn an_identity_exceeds_all_that_came_anywhere_before_it_was_asked_for() {
+        let mut bench = Bench::new(2);
+        bench.sends(0, 1, ms(10));
+        bench.sends(1, 1, ms(10));
+        bench.receives(0, &replies(&[5]), ms(11)).unwrap();
+        // This one was in flight together with that, so it may be smaller.
+        bench.receives(1, &replies(&[3]), ms(12)).unwrap();
+        bench.sends(1, 1, ms(13));
+        let error = bench.receives(1, &replies(&[4]), ms(14)).unwrap_err();
+        assert_eq!(
+            error,
+            "identity 4097 came after 5121, which was received before it was asked for"
+        );
+    }
+
+    #[test]
+    fn in_an_open_loop_latency_is_from_when_a_request_should_have_left() {
+        let mut bench = Bench::new(1);
+        bench.open = Some(Open::new(ms(0), ms(10), Amount::Requests(10), 1000, 1));
+        // The server stood still: all left late, together, and were answered at once.
+        bench.sends(0, 20, ms(109));
+        let sequences: Vec<u64> = (1..=20).collect();
+        bench.receives(0, &replies(&sequences), ms(110)).unwrap();
+        assert_eq!(bench.tally.requests, 10);
+        let latency = bench.tally.latency();
+        assert!(
+            latency.max >= MS * 100 && latency.max < MS * 101,
+            "{latency:?}"
+        );
+        assert!(
+            latency.p50 >= MS * 95 && latency.p50 < MS * 97,
+            "{latency:?}"
+        );
+    }
 }

@@ -74,6 +74,12 @@ impl Round {
         }
     }
 
+    /// The same of this program's processor time, as text.
+    fn own_us(&self) -> String {
+        let own = self.own_cpu.map(|time| self.us_a_request(time));
+        own.map_or_else(|| "-".to_owned(), |us| format!("{us:.3}"))
+    }
+
     fn server_cpu(&self) -> Duration {
         self.cpu.iter().sum()
     }
@@ -149,8 +155,8 @@ fn write_round(out: &mut dyn Write, settings: &Settings, round: &Round) -> io::R
     )?;
     write!(
         out,
-        "cpu          this program {:.3} us a request",
-        round.us_a_request(round.own_cpu)
+        "cpu          this program {} us a request",
+        round.own_us()
     )?;
     for (process, time) in settings.processes.iter().zip(&round.cpu) {
         write!(
@@ -193,7 +199,7 @@ fn write_points(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> i
             format!("{:.3}", point.median(|round| ms(round.latency.p99))),
             format!(
                 "{:.3}",
-                point.median(|round| round.us_a_request(round.own_cpu))
+                point.median(|round| round.us_a_request(round.own_cpu.unwrap_or_default()))
             ),
         ];
         if !settings.processes.is_empty() {
@@ -313,7 +319,7 @@ fn round_to_json(settings: &Settings, round: &Round) -> Value {
             "p99_9": us(round.latency.p99_9),
             "max": us(round.latency.max),
         },
-        "own_cpu_us_per_request": rounded(round.us_a_request(round.own_cpu)),
+        "own_cpu_us_per_request": round.own_cpu.map(|time| rounded(round.us_a_request(time))),
         "processes": processes,
         "errors": errors,
         "unsent": round.unsent,
@@ -354,7 +360,7 @@ fn write_csv(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> io::
                 format!("{:.3}", microseconds(latency.p99)),
                 format!("{:.3}", microseconds(latency.p99_9)),
                 format!("{:.3}", microseconds(latency.max)),
-                format!("{:.3}", round.us_a_request(round.own_cpu)),
+                round.own_us(),
                 server_cpu,
                 round.error_count().to_string(),
                 round.unsent.to_string(),
