@@ -10,7 +10,7 @@ use crate::{
 impl Actor {
     /// `next` of the model: takes `count` sequences above both the counter and `after`. Returns what the
     /// counter was raised to before, and the first identity.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(
         &mut self,
         count: u32,
@@ -131,6 +131,7 @@ impl Actor {
         Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
     }
 
+    #[cold]
     fn bad_count(&self) -> ErrorReply {
         ErrorReply::new(
             ErrorCode::BadCount,
@@ -138,6 +139,7 @@ impl Actor {
         )
     }
 
+    #[cold]
     fn exhausted(&self, before: Sequence) -> ErrorReply {
         ErrorReply::new(
             ErrorCode::Exhausted,

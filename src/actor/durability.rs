@@ -21,24 +21,28 @@ pub(super) struct Held {
 impl Actor {
     /// Lets an answer leave as soon as the last sequence that was decided, which is that of this answer, is
     /// durable. `before` is the sequence as it was before.
-    #[inline]
     pub(super) fn reply_when_durable(
         &mut self,
         reply: Effect,
         before: Sequence,
         effects: &mut Vec<Effect>,
     ) {
-        let until = self.sequence;
-        if until <= self.ceiling.durable() {
+        if self.sequence <= self.ceiling.durable() {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
-            self.held.push_back(Held {
-                until,
-                before,
-                effect: reply,
-            });
+            self.hold(reply, before);
         }
+    }
+
+    /// Holds an answer back until the last sequence that was decided is durable.
+    #[cold]
+    pub(super) fn hold(&mut self, reply: Effect, before: Sequence) {
+        self.held.push_back(Held {
+            until: self.sequence,
+            before,
+            effect: reply,
+        });
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
@@ -110,9 +114,10 @@ impl Actor {
         }
         for held in std::mem::take(&mut self.held) {
             effects.push(match held.effect {
-                Effect::Reply {
+                Effect::ReplyIdentities { to, .. }
+                | Effect::Reply {
                     to,
-                    message: Message::IdentityReply { .. } | Message::DoneReply { .. },
+                    message: Message::DoneReply { .. },
                 } if held.until > Sequence::ZERO => {
                     let message = Message::ErrorReply(Box::new(storage_failed()));
                     Effect::Reply { to, message }
@@ -149,7 +154,8 @@ impl Actor {
 impl Held {
     fn is_for(&self, connection: ConnectionId) -> bool {
         match &self.effect {
-            Effect::Reply { to, .. }
+            Effect::ReplyIdentities { to, .. }
+            | Effect::Reply { to, .. }
             | Effect::ReplyStatus { to }
             | Effect::ReplyMembers { to, .. }
             | Effect::Close(to) => *to == connection,

@@ -105,7 +105,7 @@ impl<S: Socket> Transport<S> {
         }
         again |= matches!(decoded, Decoded::Turn) && (!c.input().is_empty() || c.close_hint);
         match decoded {
-            Decoded::Broken(error) => self.broken(id, error, mailbox),
+            Decoded::Broken(error) => self.broken(id, *error, mailbox),
             Decoded::Gate => {
                 if *in_flight >= FRAMES_IN_FLIGHT_MAX {
                     stall(c, stalled);
