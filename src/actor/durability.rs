@@ -4,6 +4,7 @@ use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed, 
 use crate::{
     identity::Sequence,
     limits::EXHAUSTION_WARNINGS_PERCENT,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{Message, Standing},
 };
@@ -29,7 +30,10 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         let until = self.sequence;
-        if until <= self.ceiling.durable() {
+        let leaves_early = sabotage::is(Sabotage::ReplyBeforeDurable)
+            || (sabotage::is(Sabotage::AbsorptionBypassesCeiling)
+                && self.absorbed > self.ceiling.durable());
+        if until <= self.ceiling.durable() || leaves_early {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
@@ -45,7 +49,9 @@ impl Actor {
     pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
         if self.waiting.iter().any(|waiting| waiting.is_for(to)) {
             self.waiting.push_back(Waiting::Answer { to, effect });
-        } else if self.held.iter().any(|held| held.is_for(to)) {
+        } else if self.held.iter().any(|held| held.is_for(to))
+            && !sabotage::is(Sabotage::ReplyOvertakes)
+        {
             // It leaves with the one before it.
             let before = self.sequence;
             self.held.push_back(Held {

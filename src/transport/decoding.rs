@@ -7,6 +7,7 @@ use crate::{
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
     mailbox::{Entry, Mailbox},
+    sabotage::{self, Sabotage},
     wire::{FrameDecoder, Message, WireError},
 };
 
@@ -63,6 +64,9 @@ pub(super) fn decode<S: Socket>(
             }
             Taken::Refused(error) => return Decoded::Broken(error),
         }
+    }
+    if sabotage::is(Sabotage::RequestLostAtGate) {
+        let _ = decoder.next(receiver);
     }
     Decoded::Gate
 }

@@ -35,6 +35,7 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::{Edge, Socket},
     mailbox::{Mailbox, Readiness},
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorReply, FrameDecoder, Message},
 };
@@ -389,7 +390,7 @@ impl<S: Socket> Transport<S> {
             if let Some(buffers) = c.buffers.take() {
                 self.pool.put(buffers);
             }
-            if c.owed == 0 {
+            if c.owed == 0 || sabotage::is(Sabotage::StaleToken) {
                 self.connections.remove(id.slot());
             }
         }
@@ -415,7 +416,9 @@ fn get_mut<S>(
     connections: &mut Slab<Connection<S>>,
     id: ConnectionId,
 ) -> Option<&mut Connection<S>> {
-    connections.get_mut(id.slot()).filter(|c| c.id == id)
+    connections
+        .get_mut(id.slot())
+        .filter(|c| c.id == id || sabotage::is(Sabotage::StaleToken))
 }
 
 fn mark_dirty<S>(c: &mut Connection<S>, dirty: &mut Vec<ConnectionId>) {
