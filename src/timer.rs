@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use crate::time::Instant;
+use crate::{
+    sabotage::{self, Sabotage},
+    time::Instant,
+};
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +130,9 @@ impl Ticker {
 
     /// Stops it.
     pub fn stop(&mut self, timers: &mut Timers) {
-        self.due = None;
+        if !sabotage::is(Sabotage::TickerNotRestarted) {
+            self.due = None;
+        }
         timers.stop(Timer::Sync);
     }
 

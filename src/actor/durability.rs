@@ -4,6 +4,7 @@ use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed, 
 use crate::{
     identity::Sequence,
     limits::EXHAUSTION_WARNINGS_PERCENT,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{Message, Standing},
 };
@@ -27,12 +28,21 @@ impl Actor {
         before: Sequence,
         effects: &mut Vec<Effect>,
     ) {
-        if self.sequence <= self.ceiling.durable() {
+        if self.may_leave() {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
             self.hold(reply, before);
         }
+    }
+
+    /// Whether the last sequence that was decided is durable.
+    #[inline]
+    pub(super) fn may_leave(&self) -> bool {
+        let durable = self.ceiling.durable();
+        self.sequence <= durable
+            || sabotage::is(Sabotage::ReplyBeforeDurable)
+            || (sabotage::is(Sabotage::AbsorptionBypassesCeiling) && self.absorbed > durable)
     }
 
     /// Holds an answer back until the last sequence that was decided is durable.
@@ -49,7 +59,9 @@ impl Actor {
     pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
         if self.waiting.iter().any(|waiting| waiting.is_for(to)) {
             self.waiting.push_back(Waiting::Answer { to, effect });
-        } else if self.held.iter().any(|held| held.is_for(to)) {
+        } else if self.held.iter().any(|held| held.is_for(to))
+            && !sabotage::is(Sabotage::ReplyOvertakes)
+        {
             // It leaves with the one before it.
             let before = self.sequence;
             self.held.push_back(Held {

@@ -37,6 +37,7 @@ pub use self::{
 use crate::{
     identity::{Pid, Sequence},
     limits::ADVANCE_REPORT_INTERVAL,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ClusterName, ErrorCode, ErrorReply, Message, Standing, WireError},
 };
@@ -191,7 +192,7 @@ impl Actor {
             join_expired: false,
             standing: match config.objected {
                 Some(_) => Standing::Stale,
-                None if config.joins => Standing::Joining,
+                None if config.joins && !sabotage::is(Sabotage::JoinIgnored) => Standing::Joining,
                 None => Standing::Serving,
             },
             objected: config.objected.is_some(),
@@ -316,7 +317,7 @@ impl Actor {
     ) {
         match self.next(count, after, now) {
             Ok((before, first)) => {
-                if self.sequence <= self.ceiling.durable() {
+                if self.may_leave() {
                     // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
                     effects.reply_identities(from, first, count);
                 } else {
@@ -349,6 +350,9 @@ impl Actor {
                 .push_back(Waiting::Request { from, count, after });
         } else {
             self.report_over_budget(&error, now, effects);
+            if sabotage::is(Sabotage::ErrorCloses) {
+                return self.reply_and_close(from, error, effects);
+            }
             self.reply_error(from, error, effects);
         }
     }

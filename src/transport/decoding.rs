@@ -7,6 +7,7 @@ use crate::{
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
     mailbox::{Entry, Mailbox},
+    sabotage::{self, Sabotage},
     wire::{FrameDecoder, Message, WireError},
 };
 
@@ -56,6 +57,9 @@ pub(super) fn decode<S: Socket>(
             return Decoded::All;
         }
         if taken == room {
+            if sabotage::is(Sabotage::RequestLostAtGate) {
+                let _ = decoder.next(receiver);
+            }
             return Decoded::Gate;
         }
         let message = match decoder.next(receiver) {
@@ -70,6 +74,9 @@ pub(super) fn decode<S: Socket>(
                 *in_flight += 1;
                 mailbox.dispatch(Entry::Event(event));
                 if c.heavy {
+                    if sabotage::is(Sabotage::RequestLostAtGate) {
+                        let _ = decoder.next(receiver);
+                    }
                     return Decoded::Gate;
                 }
             }

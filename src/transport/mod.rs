@@ -36,6 +36,7 @@ use crate::{
     edge::{Edge, Socket},
     identity::Identity,
     mailbox::{Mailbox, Readiness},
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorReply, FrameDecoder, Message, encode, encode_identities},
 };
@@ -409,7 +410,7 @@ impl<S: Socket> Transport<S> {
             if let Some(buffers) = c.buffers.take() {
                 self.pool.put(buffers);
             }
-            if c.owed == 0 {
+            if c.owed == 0 || sabotage::is(Sabotage::StaleToken) {
                 self.connections.remove(id.slot());
             }
         }
@@ -435,7 +436,9 @@ fn get_mut<S>(
     connections: &mut Slab<Connection<S>>,
     id: ConnectionId,
 ) -> Option<&mut Connection<S>> {
-    connections.get_mut(id.slot()).filter(|c| c.id == id)
+    connections
+        .get_mut(id.slot())
+        .filter(|c| c.id == id || sabotage::is(Sabotage::StaleToken))
 }
 
 #[inline]
