@@ -227,7 +227,8 @@ pub fn measure(
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "{} ended with {}:\n{text}{}",
+        "measuring {}: {} ended with {}:\n{text}{}",
+        server.name(),
         line.join(" "),
         output.status,
         String::from_utf8_lossy(&output.stderr)

@@ -135,6 +135,11 @@ impl Subject {
 }
 
 impl Running {
+    /// The name in tables.
+    pub fn name(&self) -> &'static str {
+        self.subject.name()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.program.address()
