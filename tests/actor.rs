@@ -140,9 +140,8 @@ fn refusal(code: ErrorCode) -> Box<ErrorReply> {
 }
 
 fn identities(to: ConnectionId, first: u64, count: u32) -> Effect {
-    let first = identity(first);
-    let message = Message::IdentityReply { first, count };
-    Effect::Reply { to, message }
+    let first = Identity::new(sequence(first), Pid::new(1).unwrap());
+    Effect::ReplyIdentities { to, first, count }
 }
 
 fn error(to: ConnectionId, code: ErrorCode, text: &str) -> Effect {
