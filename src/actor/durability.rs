@@ -83,7 +83,9 @@ impl Actor {
 
     #[cold]
     fn raise(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let ceiling = self.ceiling.raise(self.sequence, now);
+        let ceiling = self
+            .ceiling
+            .raise(self.sequence, self.tally.identities, now);
         let sequence = self.sequence();
         effects.push(Effect::Persist { sequence, ceiling });
         // Warned here, where every sequence passes by sooner or later, and not at each request.

@@ -180,7 +180,7 @@ impl Actor {
         Actor {
             sequence: config.sequence,
             absorbed: config.sequence,
-            ceiling: Ceiling::new(config.sequence, config.ceiling),
+            ceiling: Ceiling::new(config.sequence, config.ceiling, rate_per_second),
             held: VecDeque::new(),
             waiting: VecDeque::new(),
             links: BTreeMap::new(),

@@ -16,14 +16,16 @@ const CAGED: &str = "IPSEITY_TEST_CAGED";
 const THE_END: &str = "the cage is left";
 
 /// Ends the command when the thread that started it ends, in whichever way. It becomes the first process of its
-/// namespaces, so that nothing in them outlives it.
-const CAGE: [&str; 9] = [
+/// namespaces, so that nothing in them outlives it. Its mounts are slaves: what another test unmounts must not
+/// stay mounted in here.
+const CAGE: [&str; 10] = [
     "setpriv",
     "--pdeathsig",
     "KILL",
     "unshare",
     "--net",
     "--mount",
+    "--propagation=slave",
     "--pid",
     "--fork",
     "--kill-child",

@@ -154,19 +154,21 @@ pub fn connect(
     addresses: &[SocketAddr],
     timeout: Duration,
 ) -> Result<TcpStream, String> {
+    const NOBODY: &str = "nobody listens there (is it running?)";
     let mut failure = "the name has no address".to_owned();
     for address in addresses {
         match TcpStream::connect_timeout(address, timeout) {
             // A dial to a free port of this machine may be given that very port, and reach itself.
             Ok(stream) if stream.local_addr().is_ok_and(|own| own == *address) => {
-                failure = "nobody listens there".to_owned();
+                failure = NOBODY.to_owned();
                 let _ = stream.shutdown(Shutdown::Both);
             }
             Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                failure = NOBODY.to_owned();
+            }
             Err(error) => failure = error.to_string(),
         }
     }
-    Err(format!(
-        "{server}: cannot connect: {failure} (is it running there?)"
-    ))
+    Err(format!("{server}: cannot connect: {failure}"))
 }
