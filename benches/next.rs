@@ -34,7 +34,6 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ipseity::{
     actor::{Actor, ConnectionId, Count, Effect, Event},
     mailbox::{Entry, Mailbox},
-    wire::Message,
 };
 
 /// How many threads call at a time.
@@ -75,10 +74,7 @@ impl Owner {
         self.actor.handle(event, NOW, &mut self.effects);
         let reply = self.effects.pop();
         match reply {
-            Some(Effect::Reply {
-                message: Message::IdentityReply { first, .. },
-                ..
-            }) => first,
+            Some(Effect::ReplyIdentities { first, .. }) => first.get(),
             other => panic!("no identity but {other:?}"),
         }
     }

@@ -7,12 +7,11 @@ use std::{
 };
 
 use ipseity::{
-    actor::{ConnectionId, Count, Effect, Event},
+    actor::{ConnectionId, Count, Event},
     time::Instant,
-    wire::{Message, encode},
 };
 
-use super::{Request, actor, threads::Service};
+use super::{Reply, Request, actor, threads::Service};
 
 /// As many events as the channel of the essay holds.
 const CHANNEL_EVENTS_MAX: usize = 1024;
@@ -20,7 +19,7 @@ const CHANNEL_EVENTS_MAX: usize = 1024;
 /// What the channel carries.
 enum Entry {
     /// A connection, and where its replies go.
-    Came(ConnectionId, Sender<Message>),
+    Came(ConnectionId, Sender<Reply>),
     /// It has gone, and nothing more comes from it.
     Went(ConnectionId),
     /// An event of the actor.
@@ -61,12 +60,10 @@ fn handle(mailbox: &Receiver<Entry>) {
             }
             Entry::Event(event) => actor.handle(event, Instant::START, &mut effects),
         }
-        for effect in effects.drain(..) {
-            if let Effect::Reply { to, message } = effect
-                && let Some(replies) = connections.get(&to)
-            {
+        for (to, reply) in effects.drain(..).filter_map(Reply::of) {
+            if let Some(replies) = connections.get(&to) {
                 // A connection that waits for no reply is about to say that it went.
-                let _ = replies.send(message);
+                let _ = replies.send(reply);
             }
         }
     }
@@ -78,7 +75,7 @@ pub struct Session {
     connection: ConnectionId,
     /// It needs no bound of its own: what is owed to a connection is no more than one read has brought. With
     /// one, the actor could wait for a thread that waits for the actor.
-    replies: Receiver<Message>,
+    replies: Receiver<Reply>,
     owed: usize,
 }
 
@@ -107,7 +104,7 @@ impl Service for Dispatcher {
 
     fn finish(&self, session: &mut Session, out: &mut Vec<u8>) {
         for reply in session.replies.iter().take(session.owed) {
-            encode(&reply, out);
+            reply.encode(out);
         }
         session.owed = 0;
     }

@@ -3,12 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use ipseity::{
-    actor::{Actor, ConnectionId, Count, Effect, Event},
+    actor::{Actor, ConnectionId, Count, Effect, Event, Outbox},
+    identity::Identity,
     time::Instant,
-    wire::encode,
+    wire::encode_identities,
 };
 
-use super::{Request, actor, threads::Service};
+use super::{Reply, Request, actor, threads::Service};
 
 /// The actor, and the buffer for its effects.
 #[derive(Debug)]
@@ -37,11 +38,25 @@ impl Service for Locker {
         let mut guarded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (actor, effects) = &mut *guarded;
         // Time fills the budget for `after`, which no measurement here draws on.
-        actor.handle(event, Instant::START, effects);
-        for effect in effects.drain(..) {
-            if let Effect::Reply { message, .. } = effect {
-                encode(&message, out);
-            }
+        actor.handle(event, Instant::START, &mut Direct { out, effects });
+        for (_, reply) in effects.drain(..).filter_map(Reply::of) {
+            reply.encode(out);
         }
+    }
+}
+
+/// Writes what is nearly always wanted at once, as the real server does.
+struct Direct<'a> {
+    out: &'a mut Vec<u8>,
+    effects: &'a mut Vec<Effect>,
+}
+
+impl Outbox for Direct<'_> {
+    fn reply_identities(&mut self, _to: ConnectionId, first: Identity, count: u32) {
+        encode_identities(first, count, self.out);
+    }
+
+    fn list(&mut self) -> &mut Vec<Effect> {
+        self.effects
     }
 }

@@ -16,13 +16,13 @@ mod threads;
 use std::{io, net::TcpListener};
 
 use ipseity::{
-    actor::{Actor, ActorConfig, Budgets},
+    actor::{Actor, ActorConfig, Budgets, ConnectionId, Effect},
     identity::{Identity, Pid, Sequence},
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_MAX_DEFAULT,
         PEER_BURST_DEFAULT, PEER_SILENCE_MIN,
     },
-    wire::{ErrorCode, ErrorReply, Message},
+    wire::{ErrorCode, ErrorReply, Message, encode, encode_identities},
 };
 
 /// Which of them.
@@ -87,33 +87,61 @@ pub struct Request {
     after: u64,
 }
 
+/// What a request is answered with.
+#[derive(Debug)]
+enum Reply {
+    /// So many identities from this one on.
+    Identities(Identity, u32),
+    /// It cannot be served.
+    Error(Box<ErrorReply>),
+}
+
+impl Reply {
+    /// So many identities after `sequence`, of pid 0.
+    fn after(sequence: u64, count: u32) -> Reply {
+        match Sequence::new(sequence + 1) {
+            Some(first) => Reply::Identities(Identity::new(first, Pid::MIN), count),
+            None => Reply::error(ErrorCode::Exhausted, "the sequence is used up"),
+        }
+    }
+
+    fn error(code: ErrorCode, text: &str) -> Reply {
+        Reply::Error(Box::new(ErrorReply::new(code, text)))
+    }
+
+    /// What an effect of the actor says to a client; `None` for what it says to people.
+    fn of(effect: Effect) -> Option<(ConnectionId, Reply)> {
+        match effect {
+            Effect::ReplyIdentities { to, first, count } => {
+                Some((to, Reply::Identities(first, count)))
+            }
+            Effect::Reply {
+                to,
+                message: Message::ErrorReply(error),
+            } => Some((to, Reply::Error(error))),
+            Effect::Report(_) => None,
+            other => unreachable!("without disk and peers the actor wants nothing else: {other}"),
+        }
+    }
+
+    /// Appends its frame to `out`.
+    fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Reply::Identities(first, count) => encode_identities(first, count, out),
+            Reply::Error(error) => encode(&Message::ErrorReply(error), out),
+        }
+    }
+}
+
 /// The sequence after which the identities begin, when `request` raises one that has come to `sequence`; and
 /// the reply when it cannot be served.
-fn raised(sequence: u64, request: Request) -> Result<u64, Message> {
+fn raised(sequence: u64, request: Request) -> Result<u64, Reply> {
     if request.count == 0 || request.count > COUNT_MAX_DEFAULT {
-        return Err(error(
-            ErrorCode::BadCount,
-            "a request is for 1 to 1000 identities",
-        ));
+        let text = "a request is for 1 to 1000 identities";
+        return Err(Reply::error(ErrorCode::BadCount, text));
     }
     let after = Identity::from_u64(request.after).map_or(0, |identity| identity.sequence().get());
     Ok(sequence.max(after))
-}
-
-/// The reply with `count` identities after `sequence`, of pid 0.
-fn identities(sequence: u64, count: u32) -> Message {
-    let first = Sequence::new(sequence + 1).map(|first| Identity::new(first, Pid::MIN));
-    match first {
-        Some(first) => Message::IdentityReply {
-            first: first.get(),
-            count,
-        },
-        None => error(ErrorCode::Exhausted, "the sequence is used up"),
-    }
-}
-
-fn error(code: ErrorCode, text: &str) -> Message {
-    Message::ErrorReply(Box::new(ErrorReply::new(code, text)))
 }
 
 /// The real actor, without a disk and without peers.

@@ -2,9 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ipseity::wire::encode;
-
-use super::{Request, identities, raised, threads::Service};
+use super::{Reply, Request, raised, threads::Service};
 
 /// The counter of the model: it is updated with what others have reached, and gives what comes next.
 #[derive(Debug, Default)]
@@ -41,10 +39,10 @@ impl Service for Sequenced {
                 if after > 0 {
                     self.0.update(after);
                 }
-                identities(self.0.next(request.count), request.count)
+                Reply::after(self.0.next(request.count), request.count)
             }
             Err(error) => error,
         };
-        encode(&reply, out);
+        reply.encode(out);
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ipseity::wire::encode;
-
-use super::{Request, identities, raised, threads::Service};
+use super::{Reply, Request, raised, threads::Service};
 
 /// The highest sequence handed out.
 #[derive(Debug, Default)]
@@ -20,11 +18,11 @@ impl Service for Simple {
         let reply = match raised(*sequence, request) {
             Ok(before) => {
                 *sequence = before + u64::from(request.count);
-                identities(before, request.count)
+                Reply::after(before, request.count)
             }
             Err(error) => error,
         };
         drop(sequence);
-        encode(&reply, out);
+        reply.encode(out);
     }
 }

@@ -73,15 +73,14 @@ fn converse<S: Service>(
             0 => return Ok(()),
             bytes => decoder.filled(bytes),
         }
-        let end = loop {
-            match decoder.next(Receiver::Server) {
-                Ok(Some(Message::IdentityRequest { count, after })) => {
-                    service.take(session, Request { count, after }, &mut out);
-                }
-                Ok(None) => break None,
-                Ok(Some(other)) => break Some(WireError::UnexpectedKind(other.kind())),
-                Err(error) => break Some(error),
-            }
+        while let Some((count, after)) = decoder.next_identity_request() {
+            service.take(session, Request { count, after }, &mut out);
+        }
+        // What stands there now is no whole identityRequest.
+        let end = match decoder.next(Receiver::Server) {
+            Ok(None) => None,
+            Ok(Some(other)) => Some(WireError::UnexpectedKind(other.kind())),
+            Err(error) => Some(error),
         };
         service.finish(session, &mut out);
         if let Some(error) = &end {
