@@ -83,6 +83,66 @@ impl Load {
     }
 }
 
+/// The same for a server that answers each request with a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// Its command line, to which a port is added.
+    pub server: &'static [&'static str],
+    /// What it is sent first, which a line answers, too.
+    pub preparation: &'static str,
+    /// How many connections.
+    pub connections: usize,
+    /// How many requests are in flight on each.
+    pub in_flight: usize,
+    /// A request.
+    pub request: &'static str,
+}
+
+impl Lines {
+    /// Requests in one round.
+    pub fn requests_per_round(&self) -> u64 {
+        (self.connections * self.in_flight) as u64
+    }
+
+    /// Runs so many rounds against the server there.
+    pub fn run(&self, server: SocketAddr, rounds: u64) {
+        let mut buffer = vec![0; LINES_BYTES];
+        let mut stream = connect(server);
+        stream.write_all(self.preparation.as_bytes()).unwrap();
+        take_lines(&mut stream, &mut buffer, 1);
+        let batch = self.request.repeat(self.in_flight);
+        let mut connections: Vec<TcpStream> =
+            (0..self.connections).map(|_| connect(server)).collect();
+        for _ in 0..rounds {
+            for stream in &mut connections {
+                stream.write_all(batch.as_bytes()).unwrap();
+            }
+            for stream in &mut connections {
+                take_lines(stream, &mut buffer, self.in_flight);
+            }
+        }
+    }
+}
+
+/// As much as is read of lines at a time.
+const LINES_BYTES: usize = 64 * 1024;
+
+fn take_lines(stream: &mut TcpStream, buffer: &mut [u8], count: usize) {
+    let mut lines = 0;
+    while lines < count {
+        let bytes = stream.read(buffer).unwrap();
+        assert!(
+            bytes > 0,
+            "the server closed the connection before its reply"
+        );
+        lines += buffer[..bytes]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+    }
+    assert_eq!(lines, count, "more came than was asked for");
+}
+
 /// So many connections, one after the other, each with one request for an identity.
 pub fn come_and_go(server: SocketAddr, connections: u64) {
     let load = Load {
