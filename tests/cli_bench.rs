@@ -7,9 +7,15 @@ mod server;
 mod stand_in;
 mod support;
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
-use ipseity::wire::{ErrorCode, Message};
+use ipseity::wire::{ErrorCode, Message, encode};
 use serde_json::Value;
 use server::{Server, eventually};
 use stand_in::{Manner, StandIn};
@@ -393,6 +399,47 @@ fn silence_has_an_end() {
         server.address()
     );
     assert_eq!(run.bad(1), says);
+}
+
+#[test]
+fn a_time_in_which_nothing_was_answered_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let late = thread::spawn(move || {
+        // One that only looks whether somebody is there, and one that asks.
+        let _looks = listener.accept().unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 3]).unwrap();
+        thread::sleep(Duration::from_millis(1500));
+        let mut reply = Vec::new();
+        encode(
+            &Message::IdentityReply {
+                first: 1024,
+                count: 1,
+            },
+            &mut reply,
+        );
+        stream.write_all(&reply).unwrap();
+        // Until it has gone.
+        let _ = stream.read(&mut [0; 3]);
+    });
+    let flags = [
+        "-c",
+        "1",
+        "--warmup",
+        "1s",
+        "--duration",
+        "1ms",
+        "--format",
+        "json",
+    ];
+    let run = bench(&address, &flags);
+    assert_eq!(only_round(&json(&run.out))["requests"], 0);
+    assert_eq!(
+        run.bad(1),
+        "no request was both sent and answered while it was measured: --duration gives it more time"
+    );
+    late.join().unwrap();
 }
 
 #[test]

@@ -209,6 +209,9 @@ pub fn alternate(subjects: &[Subject], load: Load, place: Place, plan: &Plan) ->
     samples
 }
 
+/// A sample in which the machine gave server and clients no time at all is taken again so often.
+const TRIES: usize = 3;
+
 /// One sample.
 pub fn measure(
     server: &Running,
@@ -219,27 +222,37 @@ pub fn measure(
 ) -> Sample {
     let mut line = place.of_clients();
     line.extend(server.client(load, time, warmup));
-    let output = Command::new(&line[0])
-        .args(&line[1..])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", line.join(" ")));
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "measuring {}: {} ended with {}:\n{text}{}",
-        server.name(),
-        line.join(" "),
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let report: Value = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{}: {error}:\n{text}", line.join(" ")));
-    let round = &report["points"][0]["rounds"][0];
+    let line = line;
+    for _ in 0..TRIES {
+        let output = Command::new(&line[0])
+            .args(&line[1..])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", line.join(" ")));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let report: Value = serde_json::from_str(&text).unwrap_or_default();
+        let round = &report["points"][0]["rounds"][0];
+        if output.status.success() {
+            return sample(round);
+        }
+        let is_empty = round["ended"] == "done" && round["requests"] == 0;
+        assert!(
+            is_empty,
+            "measuring {}: {} ended with {}:\n{text}{}",
+            server.name(),
+            line.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    panic!("{} answered nothing in {TRIES} samples", server.name());
+}
+
+fn sample(round: &Value) -> Sample {
     let number = |value: &Value| {
         value
             .as_f64()
-            .unwrap_or_else(|| panic!("a number is missing in\n{text}"))
+            .unwrap_or_else(|| panic!("a number is missing in {round}"))
     };
     Sample {
         requests: number(&round["requests_per_second"]),

@@ -67,7 +67,8 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let mut checks = Checks::default();
     let (points, outcome) = measure(&settings, &mut generator, &mut checks);
     let has_answers = |point: &Point| point.rounds.iter().any(|round| round.requests > 0);
-    if points.iter().any(has_answers) {
+    // A failure that came before the first answer says all there is to say.
+    if outcome.is_ok() || points.iter().any(has_answers) {
         report::write(out, &settings, &points, &checks)?;
         // So that it stands before what is said on standard error.
         out.flush()?;
@@ -75,7 +76,15 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             plot::draw(path, &settings, &points).map_err(Failure::Failed)?;
         }
     }
-    outcome.and_then(|()| refused(&points))
+    outcome?;
+    refused(&points)?;
+    match points.iter().all(has_answers) {
+        true => Ok(()),
+        false => Err(Failure::Failed(
+            "no request was both sent and answered while it was measured: --duration gives it more time"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Runs all rounds. They take turns: the first of each point, then the second of each, so that what else
