@@ -88,7 +88,7 @@ fn json_has_all_numbers_of_every_round() {
     let server = Server::start(&[]);
     let pid = server.pid().to_string();
     let flags = ["-n", "30", "-c", "2", "--count", "100", "--rounds", "2"];
-    let more = ["--format", "json", "--pid", &pid, "--warmup", "20ms"];
+    let more = ["--format", "json", "--process", &pid, "--warmup", "20ms"];
     let out = bench(&server.address(), &[&flags[..], &more].concat()).good();
     let report = json(&out);
     assert_eq!(report["target"], "ipseity");
@@ -114,7 +114,7 @@ fn json_has_all_numbers_of_every_round() {
             (&0.into(), &"done".into())
         );
         assert_eq!(
-            round["processes"][0]["pid"].as_u64(),
+            round["processes"][0]["process"].as_u64(),
             Some(server.pid().into())
         );
         assert!(round["errors"].as_array().unwrap().is_empty());
@@ -518,7 +518,7 @@ fn command_lines_that_are_wrong_say_what_is() {
             "--format xml",
             "--format takes text, json or csv, not \"xml\"",
         ),
-        ("--pid me", "--pid takes the id of a process"),
+        ("--process me", "--process takes the id of a process"),
         ("--target http://a", "\"http://a\" is no target"),
         (
             "--target redis://a --server b",
@@ -542,9 +542,9 @@ fn command_lines_that_are_wrong_say_what_is() {
             .starts_with("--plot: cannot write /nowhere/x.svg: "),
         "{run:?}"
     );
-    let run = bench(&server.address(), &["-n", "1", "--pid", "4294967295"]);
+    let run = bench(&server.address(), &["-n", "1", "--process", "4294967295"]);
     assert!(
-        run.bad(1).starts_with("--pid 4294967295: cannot read "),
+        run.bad(1).starts_with("--process 4294967295: cannot read "),
         "{run:?}"
     );
     assert!(server.requests().is_empty());

@@ -168,7 +168,7 @@ impl Running {
         all.extend(line(&["--count", &load.count.to_string()]));
         all.extend(line(&["--duration", &milliseconds(time)]));
         all.extend(line(&["--warmup", &milliseconds(warmup)]));
-        all.extend(line(&["--pid", &self.pid().to_string()]));
+        all.extend(line(&["--process", &self.pid().to_string()]));
         all.extend(line(&["--format", "json"]));
         all
     }

@@ -49,7 +49,7 @@ not ends the bench with exit code 1.
 
 Latency is from the moment before a request is written to the moment after its reply is read. The
 clock is read once for the replies of one read, so a reply is timed with the last of those that came
-with it. Quantiles are right to three digits. The processor time of a --pid is that of all its
+with it. Quantiles are right to three digits. The processor time of a --process is that of all its
 threads, to a few milliseconds in a round.
 
 To give server and bench a processor each, or the same: taskset -c 1 ipseity-cli bench ...",

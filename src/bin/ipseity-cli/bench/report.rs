@@ -299,7 +299,7 @@ fn round_to_json(settings: &Settings, round: &Round) -> Value {
         .zip(&round.cpu)
         .map(|(process, time)| {
             // Not rounded: with many in flight it is a few hundredths.
-            json!({"pid": process, "us_per_request": round.us_a_request(*time)})
+            json!({"process": process, "us_per_request": round.us_a_request(*time)})
         })
         .collect();
     let ended = match &round.ended {
