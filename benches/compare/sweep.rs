@@ -15,6 +15,9 @@ const SHOWN: [usize; 8] = [1, 2, 3, 4, 8, 16, 32, 42];
 
 const SIZE: (u32, u32) = (900, 540);
 
+/// How far the picture goes beyond the highest value, so that the names have a place of their own.
+const ROOM: f64 = 1.35;
+
 /// A colour for each server of [`ESSAY`].
 const COLOURS: [RGBColor; ESSAY.len()] = [
     RGBColor(0x1f, 0x4e, 0x8c),
@@ -94,7 +97,7 @@ fn draw(path: &Path, lines: &[Line]) -> Result<(), Box<dyn std::error::Error>> {
             .margin(16)
             .x_label_area_size(44)
             .y_label_area_size(84)
-            .build_cartesian_2d(0.0..clients * 1.02, 0.0..highest * 1.05)?;
+            .build_cartesian_2d(0.0..clients * 1.02, 0.0..highest * ROOM)?;
         chart
             .configure_mesh()
             .light_line_style(TRANSPARENT)
@@ -116,7 +119,7 @@ fn draw(path: &Path, lines: &[Line]) -> Result<(), Box<dyn std::error::Error>> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::LowerRight)
+            .position(SeriesLabelPosition::UpperRight)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK)
             .draw()?;
