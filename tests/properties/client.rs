@@ -15,7 +15,7 @@ use ipseity::{
     wire::{Message, Status, encode},
 };
 
-use super::input::Input;
+use super::{input::Input, is_a_line};
 
 /// A server with this answer to everything is not waited for: it closes behind it.
 const OPTIONS: ClientOptions = ClientOptions {
@@ -36,8 +36,7 @@ pub fn check(input: &[u8]) {
         let error = ask(&mut client, asked, u32::from(count), newest, answer).err();
         drop(client);
         if let Some(error) = error {
-            let text = error.to_string();
-            assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
+            is_a_line(&error.to_string());
         }
     });
 }

@@ -11,6 +11,8 @@ use ipseity::{
     wire::ClusterName,
 };
 
+use super::is_a_line;
+
 /// No text makes a parser panic; what it takes is within its bounds and, shown, is read as the same; and what it
 /// refuses it names on one line that a terminal can be trusted with.
 pub fn check(input: &[u8]) {
@@ -76,10 +78,4 @@ fn address(text: &str) {
         }
         Err(error) => is_a_line(&error.to_string()),
     }
-}
-
-/// One line, in which nothing moves the cursor.
-fn is_a_line(text: &str) {
-    assert!(!text.is_empty());
-    assert!(!text.chars().any(char::is_control), "{text:?}");
 }

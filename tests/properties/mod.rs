@@ -17,3 +17,9 @@ mod seeds;
 pub mod slots;
 
 pub use seeds::{Seeds, seeds};
+
+/// One line, in which nothing moves the cursor of a terminal.
+fn is_a_line(text: &str) {
+    assert!(!text.is_empty());
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
