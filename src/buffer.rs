@@ -31,11 +31,13 @@ pub(crate) struct BufferPool {
 
 impl BufferPool {
     /// Empty buffers.
+    #[inline]
     pub(crate) fn take(&mut self) -> Box<Buffers> {
         self.free.pop().unwrap_or_default()
     }
 
     /// Keeps buffers for the next one, unless there are enough or they have grown large.
+    #[inline]
     pub(crate) fn put(&mut self, mut buffers: Box<Buffers>) {
         let bytes = buffers.input.capacity().max(buffers.output.capacity());
         if self.free.len() < BUFFER_POOL_MAX && bytes <= BUFFER_POOL_BYTES_MAX {

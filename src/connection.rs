@@ -12,7 +12,7 @@ use crate::{
         WRITE_TIMEOUT,
     },
     time::Instant,
-    wire::{Message, Receiver, encode},
+    wire::Receiver,
 };
 
 /// Where a connection stands in its life. It goes down this list and never up, but for a connection in
@@ -184,15 +184,17 @@ impl<S: Socket> Connection<S> {
             && self.pending_bytes() < pending_bytes_max
     }
 
-    /// Appends a message to what waits to be written.
-    pub(crate) fn queue(&mut self, message: &Message, pool: &mut BufferPool) {
-        encode(message, &mut self.buffers(pool).output);
+    /// What waits to be written, for a frame to be appended.
+    #[inline]
+    pub(crate) fn output(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
+        &mut self.buffers(pool).output
     }
 
     /// Writes what waits, until it is all gone or the kernel takes no more. Returns whether anything left.
     ///
     /// # Errors
     /// The connection is broken.
+    #[inline(always)]
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
             return Ok(false);
@@ -218,6 +220,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Gives the buffers back when nothing stands in them.
+    #[inline]
     pub(crate) fn release_buffers(&mut self, pool: &mut BufferPool) {
         if let Some(buffers) = self.buffers.take_if(|buffers| buffers.is_empty()) {
             pool.put(buffers);

@@ -9,6 +9,7 @@ use std::{collections::VecDeque, fmt};
 use crate::{
     actor::{ConnectionId, Event, PeerId},
     limits::ENTRY_BYTES_MAX,
+    sabotage::{self, Sabotage},
     timer::Timer,
 };
 
@@ -145,6 +146,11 @@ impl Mailbox {
     /// Puts an entry at the end of the line.
     #[inline]
     pub fn dispatch(&mut self, entry: Entry) {
+        if sabotage::is(Sabotage::MailboxLifo)
+            && matches!(entry, Entry::Event(Event::IdentityRequest { .. }))
+        {
+            return self.entries.push_front(entry);
+        }
         self.entries.push_back(entry);
     }
 

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use crate::time::Instant;
+use crate::{
+    sabotage::{self, Sabotage},
+    time::Instant,
+};
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ impl Timer {
 #[derive(Debug, Default)]
 pub struct Timers {
     deadlines: [Option<Instant>; Timer::ALL.len()],
+    /// The least of them: each turn of a loop asks for it, and few turns change it.
+    next: Option<Instant>,
 }
 
 impl Timers {
@@ -62,12 +67,12 @@ impl Timers {
 
     /// Sets the deadline of a timer, in place of the one that it had.
     pub fn set(&mut self, timer: Timer, deadline: Instant) {
-        self.deadlines[timer as usize] = Some(deadline);
+        self.change(timer, Some(deadline));
     }
 
     /// Takes the deadline of a timer away.
     pub fn stop(&mut self, timer: Timer) {
-        self.deadlines[timer as usize] = None;
+        self.change(timer, None);
     }
 
     /// Whether a timer has a deadline.
@@ -76,16 +81,26 @@ impl Timers {
     }
 
     /// The next deadline of all.
+    #[inline]
     pub fn next(&self) -> Option<Instant> {
-        self.deadlines.iter().flatten().min().copied()
+        self.next
     }
 
     /// Takes a timer whose deadline has come; call it until there is none.
+    #[inline]
     pub fn expire(&mut self, now: Instant) -> Option<Timer> {
+        if self.next.is_none_or(|next| next > now) {
+            return None;
+        }
         let expired = |timer: &Timer| self.deadlines[*timer as usize].is_some_and(|at| at <= now);
         let timer = Timer::ALL.into_iter().find(expired)?;
         self.stop(timer);
         Some(timer)
+    }
+
+    fn change(&mut self, timer: Timer, deadline: Option<Instant>) {
+        self.deadlines[timer as usize] = deadline;
+        self.next = self.deadlines.iter().flatten().min().copied();
     }
 }
 
@@ -115,7 +130,9 @@ impl Ticker {
 
     /// Stops it.
     pub fn stop(&mut self, timers: &mut Timers) {
-        self.due = None;
+        if !sabotage::is(Sabotage::TickerNotRestarted) {
+            self.due = None;
+        }
         timers.stop(Timer::Sync);
     }
 

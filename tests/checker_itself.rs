@@ -5,7 +5,10 @@
 
 mod checker;
 
-use checker::{Answer, Clock, Fault, check};
+use checker::{
+    Answer, Clock, Fault, check,
+    report::{Report, Tally},
+};
 
 /// An answer of server 1 to client 1: `count` identities from `sequence` on.
 fn answer(sequence: u64, count: u32, begun: u64, ended: u64) -> Answer {
@@ -190,6 +193,75 @@ fn every_fault_shows_the_answers_that_prove_it() {
     let said = check(&[a, b]).unwrap_err().to_string();
     assert!(said.starts_with("handed out twice:"), "{said}");
     assert_eq!(said.matches("first: 5121").count(), 2, "{said}");
+}
+
+#[test]
+fn a_report_counts_what_check_only_finds() {
+    // Sequences 5 to 14 twice, 8 and 9 of them three times; and two answers that touch nothing.
+    let history = [
+        answer(5, 10, 0, 1),
+        answer(1, 14, 2, 3),
+        answer(8, 2, 4, 5),
+        answer(15, 1, 6, 7),
+        of(2, 2, answer(5, 10, 8, 9)),
+    ];
+    let tally = Tally {
+        attempted: 9,
+        acknowledged: 5,
+        refused: 1,
+        unanswered: 3,
+    };
+    let report = Report::on(&history, tally);
+    assert!(!report.is_valid());
+    assert_eq!((report.identities, report.duplicated), (37, 10));
+    let of_each: Vec<usize> = report.duplicates.values().copied().collect();
+    assert_eq!(of_each, [2, 2, 2, 3, 3, 2, 2, 2, 2, 2]);
+    assert_eq!(report.duplicates.first_key_value(), Some((&5121, &2)));
+    assert_eq!(report.range, Some((1025, 15 << 10 | 1)));
+    let said = report.to_string();
+    for line in [
+        "valid?              false\n",
+        "attempted-count     9 requests (1 refused, 3 without an answer)\n",
+        "acknowledged-count  5 requests, 37 identities\n",
+        "duplicated-count    10\n",
+        "range               [1025 15361]\n",
+        "fault               handed out twice:\n",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+}
+
+#[test]
+fn a_report_on_a_good_history_says_so() {
+    let after = Answer {
+        after: 5 << 10 | 1,
+        ..answer(6, 2, 2, 3)
+    };
+    let tally = Tally {
+        attempted: 2,
+        acknowledged: 2,
+        ..Tally::default()
+    };
+    let report = Report::on(&[after, answer(5, 1, 0, 1)], tally);
+    assert!(report.is_valid());
+    assert_eq!((report.duplicated, report.answers_after), (0, 1));
+    let said = report.to_string();
+    assert!(said.starts_with("valid?              true\n"), "{said}");
+    assert!(said.contains("\ncausality           kept by 1 "), "{said}");
+    let nothing = Report::on(&[], Tally::default()).to_string();
+    assert!(nothing.contains("nothing was handed out"), "{nothing}");
+}
+
+#[test]
+#[should_panic(expected = "requests were lost from the count")]
+fn a_request_that_nobody_counted_is_noticed() {
+    let tally = Tally {
+        attempted: 3,
+        acknowledged: 1,
+        refused: 0,
+        unanswered: 1,
+    };
+    Report::on(&[answer(5, 1, 0, 1)], tally);
 }
 
 #[test]

@@ -18,32 +18,21 @@
 )]
 
 mod checker;
+mod clients;
 mod server;
 
-use std::{
-    collections::BTreeMap,
-    env,
-    io::Write as _,
-    net::{SocketAddr, TcpStream},
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{env, net::SocketAddr, thread, time::Duration};
 
-use checker::{Answer, Clock, check};
+use checker::report::Report;
+use clients::{Between, EndOfLoad, Load, agree, meet, pause, stay_with_one, take_whoever_answers};
 use fastrand::Rng;
-use ipseity::{
-    client::{Client, ClientError, ClientOptions},
-    identity::Identity,
-    wire::{Message, encode},
-};
-use server::{Connection, Server, eventually};
+use server::Server;
 
 /// Answers that must have come for each kill: fewer, and the run has shown nothing.
 const ANSWERS_PER_KILL_MIN: usize = 50;
+
+/// What one kill may cost, in sequences: a step of what these servers hand out, and of what peers may move them by.
+const SKIPPED_PER_KILL_MAX: u64 = 1 << 25;
 
 #[test]
 fn twenty_kills_under_load_repeat_nothing() {
@@ -60,29 +49,6 @@ fn number(variable: &str) -> Option<u64> {
     Some(env::var(variable).ok()?.parse().unwrap())
 }
 
-/// What all threads of a run share.
-#[derive(Default)]
-struct Run {
-    clock: Clock,
-    history: Mutex<Vec<Answer>>,
-    is_over: AtomicBool,
-}
-
-impl Run {
-    fn goes_on(&self) -> bool {
-        !self.is_over.load(Ordering::Relaxed)
-    }
-}
-
-/// Ends the load, also when the chaos panics: the threads are waited for.
-struct EndOfLoad<'a>(&'a Run);
-
-impl Drop for EndOfLoad<'_> {
-    fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Relaxed);
-    }
-}
-
 fn run(kills: usize) {
     let seed = number("IPSEITY_SEED").unwrap_or_else(|| fastrand::u64(..));
     // Shown when the test fails.
@@ -90,9 +56,10 @@ fn run(kills: usize) {
     let mut rng = Rng::with_seed(seed);
     let mut servers = Server::cluster(3, &["--sync-interval", "10ms"]);
     let addresses: Vec<SocketAddr> = servers.iter().map(Server::socket_address).collect();
-    let run = Run::default();
+    let load = Load::over(Between::SoundNetwork);
     let deaths = thread::scope(|scope| {
-        let end = EndOfLoad(&run);
+        let end = EndOfLoad(&load);
+        let (load, addresses) = (&load, &addresses);
         let mut clients = 0;
         let mut rng_of_client = || {
             clients += 1;
@@ -101,35 +68,24 @@ fn run(kills: usize) {
         for (index, address) in addresses.iter().enumerate() {
             for _ in 0..2 {
                 let (client, rng) = rng_of_client();
-                let run = &run;
-                scope.spawn(move || stay_with_one(run, client, index as u16 + 1, *address, rng));
+                scope.spawn(move || stay_with_one(load, client, index as u16 + 1, *address, rng));
             }
         }
         for _ in 0..3 {
             let (client, rng) = rng_of_client();
-            let (run, addresses) = (&run, &addresses);
-            scope.spawn(move || take_whoever_answers(run, client, addresses, rng));
+            scope.spawn(move || take_whoever_answers(load, client, addresses, rng));
         }
         let deaths = rain(&mut servers, kills, rng);
         agree(&servers);
         drop(end);
         deaths
     });
-    let mut sequences = Vec::new();
-    let agreed = eventually(|| {
-        sequences = servers
-            .iter()
-            .map(|server| server.status().sequence)
-            .collect();
-        sequences.iter().all(|sequence| *sequence == sequences[0])
-    });
-    assert!(
-        agreed,
-        "nobody asks any more, and they do not agree: {sequences:?}"
-    );
-    let history = run.history.into_inner().unwrap();
-    let summary = check(&history).unwrap_or_else(|fault| panic!("{fault}"));
-    println!("{deaths:?}\n{summary:?}");
+    let met_at = meet(&servers);
+    let (history, tally) = load.results();
+    let report = Report::on(&history, tally);
+    println!("{deaths:?}\n{report}");
+    assert!(report.is_valid());
+    let summary = report.verdict.unwrap();
     assert!(
         summary.answers >= kills * ANSWERS_PER_KILL_MIN,
         "too few: {summary:?}"
@@ -139,8 +95,13 @@ fn run(kills: usize) {
         "too few lives answered: {summary:?}"
     );
     assert_eq!(summary.servers.len(), 3, "{summary:?}");
-    let highest = history.iter().map(|answer| answer.first >> 10).max();
-    assert!(highest <= Some(sequences[0]), "{highest:?} {sequences:?}");
+    let highest = report.range.unwrap().1 >> 10;
+    assert!(highest <= met_at, "{highest} {met_at}");
+    let skipped = met_at.saturating_sub(report.identities);
+    assert!(
+        skipped <= kills as u64 * SKIPPED_PER_KILL_MAX,
+        "{skipped} sequences were skipped"
+    );
 }
 
 /// What was done to the servers.
@@ -205,130 +166,4 @@ fn rain(servers: &mut [Server], kills: usize, mut rng: Rng) -> Deaths {
         }
     }
     done
-}
-
-/// Lets the load go on for some milliseconds: how long is chance, nothing is waited for.
-fn pause(rng: &mut Rng, most_ms: u64) {
-    thread::sleep(Duration::from_millis(rng.u64(1..=most_ms)));
-}
-
-/// Under load counters meet only for moments. The promise is one interval and a round trip: what was the
-/// highest is passed by all.
-fn agree(servers: &[Server]) {
-    for _ in 0..3 {
-        let sequences = servers.iter().map(|server| server.status().sequence);
-        let highest = sequences.max().unwrap();
-        for server in servers {
-            server.wait_for_status("what the others have", |status| status.sequence >= highest);
-        }
-    }
-}
-
-/// A client that knows one server, notices each life of it, and pipelines.
-fn stay_with_one(run: &Run, client: u32, server: u16, address: SocketAddr, mut rng: Rng) {
-    let mut answers = Vec::new();
-    let mut newest = 0;
-    while run.goes_on() {
-        // Refused while it is down, and reset when it dies.
-        if let Ok(stream) = TcpStream::connect(address) {
-            let mut connection = Connection::new(stream);
-            let life = match exchange(&mut connection, &[Message::StatusRequest]).pop() {
-                Some(Message::StatusReply(status)) => status.boot,
-                _ => continue,
-            };
-            while run.goes_on() {
-                let after = if rng.bool() { newest } else { 0 };
-                let requests: Vec<Message> = (0..rng.usize(1..5))
-                    .map(|_| {
-                        let count = rng.u32(1..200);
-                        Message::IdentityRequest { count, after }
-                    })
-                    .collect();
-                let begun = run.clock.tick();
-                let replies = exchange(&mut connection, &requests);
-                let ended = run.clock.tick();
-                for reply in &replies {
-                    let &Message::IdentityReply { first, count } = reply else {
-                        // It is stopping.
-                        continue;
-                    };
-                    answers.push(Answer {
-                        server,
-                        life: Some(life),
-                        client,
-                        begun,
-                        ended,
-                        after,
-                        first,
-                        count,
-                    });
-                    let last = first + 1024 * u64::from(count - 1);
-                    assert!(last > newest, "replies come in the order of their requests");
-                    newest = last;
-                }
-                if replies.len() < requests.len() {
-                    break;
-                }
-                pause(&mut rng, 2);
-            }
-        }
-        pause(&mut rng, 5);
-    }
-    run.history.lock().unwrap().extend(answers);
-}
-
-/// The replies that came before the connection ended.
-fn exchange(connection: &mut Connection, requests: &[Message]) -> Vec<Message> {
-    let mut bytes = Vec::new();
-    for request in requests {
-        encode(request, &mut bytes);
-    }
-    // A server that is gone is noticed below, after what it had answered.
-    let _ = connection.stream().write_all(&bytes);
-    let mut replies = Vec::new();
-    while replies.len() < requests.len()
-        && let Some(reply) = connection.try_receive()
-    {
-        replies.push(reply);
-    }
-    replies
-}
-
-/// A client that fails over and carries its newest identity as `after`.
-fn take_whoever_answers(run: &Run, client: u32, addresses: &[SocketAddr], mut rng: Rng) {
-    let pids: BTreeMap<String, u16> = addresses
-        .iter()
-        .map(SocketAddr::to_string)
-        .zip(1..)
-        .collect();
-    let mut order: Vec<String> = pids.keys().cloned().collect();
-    rng.shuffle(&mut order);
-    let options = ClientOptions {
-        connect_timeout: Duration::from_secs(1),
-        // A server that is paused is left for the next.
-        reply_timeout: Duration::from_millis(30),
-    };
-    let mut session = Client::with_options(&order, options).unwrap();
-    let mut answers = Vec::new();
-    while run.goes_on() {
-        let after = session.newest().map_or(0, Identity::get);
-        let begun = run.clock.tick();
-        match session.block(rng.u32(1..200)) {
-            Ok(block) => answers.push(Answer {
-                server: pids[&session.server().to_string()],
-                life: None,
-                client,
-                begun,
-                ended: run.clock.tick(),
-                after,
-                first: block.first().get(),
-                count: block.count(),
-            }),
-            // All of them are down or paused at once.
-            Err(ClientError::Unavailable(_)) => {}
-            Err(error) => panic!("{error}"),
-        }
-        pause(&mut rng, 2);
-    }
-    run.history.lock().unwrap().extend(answers);
 }

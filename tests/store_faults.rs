@@ -254,7 +254,13 @@ fn a_sync_that_fails_breaks_no_promise() {
 
 /// Runs `script` and then a server, as a user who may mount, in a mount namespace that ends with it.
 fn run_mounted(script: &str, directory: &Path) -> Option<Output> {
-    let unshare = ["unshare", "--mount", "--map-root-user"];
+    // Slaves: a file system that another test unmounts must not stay mounted in this namespace.
+    let unshare = [
+        "unshare",
+        "--mount",
+        "--propagation=slave",
+        "--map-root-user",
+    ];
     let allowed = Command::new(unshare[0])
         .args(&unshare[1..])
         .args(["mount", "-t", "tmpfs", "tmpfs"])

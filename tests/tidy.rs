@@ -12,17 +12,21 @@ use std::{
 /// circle. A new module gets a line here, below all that it uses.
 const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("sabotage", &[]),
     ("time", &[]),
     ("identity", &[]),
     ("wire", &["identity", "limits"]),
     // The core goes on: no socket, no clock, no file.
-    ("actor", &["identity", "limits", "time", "wire"]),
-    ("timer", &["time"]),
-    ("mailbox", &["actor", "limits", "timer"]),
+    ("actor", &["identity", "limits", "sabotage", "time", "wire"]),
+    ("timer", &["sabotage", "time"]),
+    ("mailbox", &["actor", "limits", "sabotage", "timer"]),
     // What stands beside the server.
     ("options", &["actor", "identity", "limits", "wire"]),
     ("client", &["identity", "limits", "wire"]),
-    ("store", &["actor", "identity", "limits", "wire"]),
+    (
+        "store",
+        &["actor", "identity", "limits", "sabotage", "wire"],
+    ),
     ("trace", &["actor", "mailbox", "time"]),
     // The edges: they know how, and decide nothing about identities.
     ("edge", &["actor", "identity", "mailbox", "time", "wire"]),
@@ -38,8 +42,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "buffer",
             "connection",
             "edge",
+            "identity",
             "limits",
             "mailbox",
+            "sabotage",
             "time",
             "wire",
         ],

@@ -5,6 +5,8 @@
 //! busy server writes about once a second, an idle one asks for little. This is the high-low allocation of
 //! databases with a step that adapts.
 
+use std::time::Duration;
+
 use crate::{
     identity::Sequence,
     limits::{STEP_DEMAND_FLOOR, STEP_MAX, STEP_MIN, STEP_SPAN},
@@ -19,14 +21,21 @@ pub(super) struct Ceiling {
     raise_at: Option<Sequence>,
     writing: Option<Sequence>,
     step: u64,
-    /// When the last raise was asked for, and how far the sequence had come by then.
+    /// When the last raise was asked for, how far the sequence had come by then, and how many identities had been
+    /// handed out.
     asked_at: Instant,
     asked_sequence: Sequence,
+    asked_identities: u64,
+    /// How far peers and `after` moved the sequence in a span, as it was measured then.
+    absorbed_demand: u64,
+    /// How far they can move it in a span for long.
+    absorbed_demand_max: u64,
 }
 
 impl Ceiling {
     /// Starts below a ceiling that this boot has made durable, `sequence` being where it starts.
-    pub(super) fn new(sequence: Sequence, durable: Sequence) -> Ceiling {
+    /// `absorbed_per_second` is what peers and `after` may move it by for long.
+    pub(super) fn new(sequence: Sequence, durable: Sequence, absorbed_per_second: u64) -> Ceiling {
         let step = durable.ahead_of(sequence);
         let mut ceiling = Ceiling {
             durable,
@@ -35,6 +44,9 @@ impl Ceiling {
             step,
             asked_at: Instant::START,
             asked_sequence: sequence,
+            asked_identities: 0,
+            absorbed_demand: 0,
+            absorbed_demand_max: per_span(absorbed_per_second, Duration::from_secs(1)),
         };
         ceiling.arm();
         ceiling
@@ -56,18 +68,28 @@ impl Ceiling {
         self.raise_at.is_some_and(|raise_at| sequence >= raise_at)
     }
 
-    /// The ceiling to ask the disk for, now that the actor has come to `sequence`.
+    /// The ceiling to ask the disk for, now that the actor has come to `sequence` and has handed out so many
+    /// `identities`.
     ///
-    /// The step is as far as the sequence moved in the last span, times two, because the next raise is due
-    /// when half is left. What was absorbed counts like what was handed out: a server that follows busy
-    /// peers needs the disk no more often than they do.
-    pub(super) fn raise(&mut self, sequence: Sequence, now: Instant) -> Sequence {
+    /// The step is the demand of a span, times two, because the next raise is due when half is left. What was
+    /// absorbed is demand too, or a server that follows busy peers would make its clients wait for the disk in
+    /// each round. But only what goes on counts, the smaller one of the last two measurements, and no more than
+    /// the budgets let in for long: a server that crashes skips its step, its peers absorb that jump, and if
+    /// they took it for demand, their steps, and so what they skip in a crash, would be larger than it, and so on.
+    pub(super) fn raise(&mut self, sequence: Sequence, identities: u64, now: Instant) -> Sequence {
         let elapsed = now.since(self.asked_at).max(STEP_DEMAND_FLOOR);
-        let moved = u128::from(sequence.ahead_of(self.asked_sequence));
-        let demand = moved * STEP_SPAN.as_nanos() / elapsed.as_nanos();
-        self.step = u64::try_from(2 * demand)
-            .unwrap_or(STEP_MAX)
+        let moved = sequence.ahead_of(self.asked_sequence);
+        let handed_out = identities - self.asked_identities;
+        let absorbed_demand = per_span(moved.saturating_sub(handed_out), elapsed);
+        let lasting = absorbed_demand
+            .min(self.absorbed_demand)
+            .min(self.absorbed_demand_max);
+        self.step = per_span(handed_out, elapsed)
+            .saturating_add(lasting)
+            .saturating_mul(2)
             .clamp(STEP_MIN, STEP_MAX);
+        self.asked_identities = identities;
+        self.absorbed_demand = absorbed_demand;
         self.asked_at = now;
         self.asked_sequence = sequence;
         self.raise_at = None;
@@ -105,11 +127,18 @@ impl Ceiling {
     }
 }
 
+/// What so much in `elapsed` is in a span.
+fn per_span(amount: u64, elapsed: Duration) -> u64 {
+    let amount = u128::from(amount) * STEP_SPAN.as_nanos() / elapsed.as_nanos();
+    u64::try_from(amount).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    /// What peers may move a server by in a second, for long.
+    const FLOW: u64 = 1_000_000;
 
     fn sequence(value: u64) -> Sequence {
         Sequence::new(value).unwrap()
@@ -117,18 +146,18 @@ mod tests {
 
     #[test]
     fn a_raise_is_due_when_half_of_the_step_is_left() {
-        let ceiling = Ceiling::new(sequence(1000), sequence(2000));
+        let ceiling = Ceiling::new(sequence(1000), sequence(2000), FLOW);
         assert!(!ceiling.is_due(sequence(1499)));
         assert!(ceiling.is_due(sequence(1500)));
     }
 
     #[test]
     fn the_step_follows_demand_between_its_bounds() {
-        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN));
+        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
         // 50,000 in a quarter of a second is 200,000 a second, and the step is twice that.
         let now = Instant::START.after(STEP_SPAN / 4);
         assert_eq!(
-            ceiling.raise(sequence(50_000), now),
+            ceiling.raise(sequence(50_000), 50_000, now),
             sequence(50_000 + 400_000)
         );
         assert!(ceiling.is_writing());
@@ -139,15 +168,59 @@ mod tests {
         // An hour of nothing brings it back to the least.
         let later = now.after(Duration::from_secs(3600));
         assert_eq!(
-            ceiling.raise(sequence(250_000), later),
+            ceiling.raise(sequence(250_000), 250_000, later),
             sequence(450_000 + STEP_MIN)
         );
         ceiling.raised();
-        // And no jump brings it over the most.
+        // And nothing brings it over the most.
         assert_eq!(
-            ceiling.raise(sequence(1 << 50), later),
+            ceiling.raise(sequence(1 << 50), 1 << 50, later),
             sequence((1 << 50) + STEP_MAX)
         );
+    }
+
+    #[test]
+    fn what_peers_hand_out_is_demand_when_it_goes_on() {
+        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        let mut at = 0;
+        let mut steps = Vec::new();
+        for second in 1..=3 {
+            at += 100_000;
+            let now = Instant::START.after(Duration::from_secs(second));
+            let target = ceiling.raise(sequence(at), 0, now);
+            steps.push(target.get() - at.max(ceiling.durable().get()));
+            ceiling.raised();
+        }
+        assert_eq!(steps, [STEP_MIN, 200_000, 200_000]);
+        // Faster than the budgets allow for long is not taken for more than that.
+        for second in 4..=5 {
+            at += 100 * FLOW;
+            let now = Instant::START.after(Duration::from_secs(second));
+            ceiling.raise(sequence(at), 0, now);
+            ceiling.raised();
+        }
+        assert_eq!(ceiling.durable(), sequence(at + 2 * FLOW));
+    }
+
+    #[test]
+    fn skips_of_crashed_peers_do_not_make_one_another_larger() {
+        let mut ceilings = [0, 0].map(|start| {
+            let start = sequence(start);
+            Ceiling::new(start, sequence(STEP_MIN), FLOW)
+        });
+        let mut at = sequence(1 << 30);
+        for second in 1..=100 {
+            // One crashes: its next start is where it had the ceiling. The other one absorbs that.
+            let now = Instant::START.after(Duration::from_secs(second));
+            let [crashed, other] = &mut ceilings;
+            let target = other.raise(at, 0, now);
+            other.raised();
+            *crashed = Ceiling::new(target, target.saturating_add(STEP_MIN), FLOW);
+            at = target;
+            ceilings.swap(0, 1);
+        }
+        let skipped = at.get() - (1 << 30);
+        assert!(skipped <= 100 * (2 * FLOW + STEP_MIN), "{skipped}");
     }
 
     #[test]
@@ -155,8 +228,9 @@ mod tests {
         let mut ceiling = Ceiling::new(
             sequence(Sequence::MAX.get() - 10),
             sequence(Sequence::MAX.get() - 2),
+            FLOW,
         );
-        let target = ceiling.raise(sequence(Sequence::MAX.get() - 3), Instant::START);
+        let target = ceiling.raise(sequence(Sequence::MAX.get() - 3), 7, Instant::START);
         assert_eq!(target, Sequence::MAX);
         ceiling.raised();
         assert!(!ceiling.is_due(Sequence::MAX));
@@ -164,8 +238,8 @@ mod tests {
 
     #[test]
     fn after_a_failure_nothing_is_asked_for() {
-        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN));
-        ceiling.raise(sequence(600), Instant::START);
+        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        ceiling.raise(sequence(600), 600, Instant::START);
         ceiling.failed();
         assert!(!ceiling.is_writing());
         assert!(!ceiling.is_due(Sequence::MAX));

@@ -2,7 +2,8 @@
 
 use super::{Actor, Effect};
 use crate::{
-    identity::{Identity, Sequence},
+    identity::{Identity, Pid, Sequence},
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorCode, ErrorReply, Standing},
 };
@@ -10,24 +11,27 @@ use crate::{
 impl Actor {
     /// `next` of the model: takes `count` sequences above both the counter and `after`. Returns what the
     /// counter was raised to before, and the first identity.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(
         &mut self,
         count: u32,
         after: u64,
         now: Instant,
     ) -> Result<(Sequence, Identity), ErrorReply> {
-        if count == 0 || count > self.config.count_max {
+        let is_many = count > self.config.count_max && !sabotage::is(Sabotage::CountUnchecked);
+        if count == 0 || is_many {
             return Err(self.bad_count());
         }
         if self.standing != Standing::Serving {
             self.may_serve(count, after)?;
         }
-        let before = if after == 0 {
+        let before = if after == 0 || sabotage::is(Sabotage::AfterIgnored) {
             self.sequence
         } else {
             self.sequence.max(self.judge_after(after)?)
         };
+        let wraps = before.remaining() < u64::from(count) && sabotage::is(Sabotage::EndWraps);
+        let before = if wraps { Sequence::ZERO } else { before };
         let Some(last) = before.checked_add(u64::from(count)) else {
             return Err(self.exhausted(before));
         };
@@ -41,7 +45,12 @@ impl Actor {
         let first = before
             .checked_add(1)
             .expect("the last sequence of the block exists, so does its first");
-        Ok((before, Identity::new(first, self.config.pid)))
+        if sabotage::is(Sabotage::BlockOverlaps) {
+            self.sequence = first;
+        }
+        let is_bare = sabotage::is(Sabotage::PidLeftOut);
+        let pid = if is_bare { Pid::MIN } else { self.config.pid };
+        Ok((before, Identity::new(first, pid)))
     }
 
     /// The sequence of `after`, if the counter may be raised so far.
@@ -91,6 +100,9 @@ impl Actor {
     /// Takes an advance to `sequence` out of the budget of its source. What is over budget is refused: it
     /// is never absorbed in part, and never made durable.
     fn pay(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<(), ErrorReply> {
+        if sabotage::is(Sabotage::BudgetIgnored) {
+            return Ok(());
+        }
         let advance = sequence.ahead_of(self.sequence);
         let budget = match source {
             Source::After => &mut self.after_budget,
@@ -131,6 +143,7 @@ impl Actor {
         Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
     }
 
+    #[cold]
     fn bad_count(&self) -> ErrorReply {
         ErrorReply::new(
             ErrorCode::BadCount,
@@ -138,6 +151,7 @@ impl Actor {
         )
     }
 
+    #[cold]
     fn exhausted(&self, before: Sequence) -> ErrorReply {
         ErrorReply::new(
             ErrorCode::Exhausted,
@@ -163,6 +177,7 @@ impl Actor {
                 Ok(())
             }
             Standing::StorageFailed => Err(storage_failed()),
+            Standing::Stopping if sabotage::is(Sabotage::ServesWhileStopping) => Ok(()),
             Standing::Stopping => Err(stopping()),
             Standing::Joining => Err(ErrorReply::new(
                 ErrorCode::Joining,
@@ -194,7 +209,11 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) -> Result<(), ErrorReply> {
         let absorbs = matches!(self.standing, Standing::Serving | Standing::Joining);
-        if sequence > self.sequence && absorbs {
+        let mut raises = sequence > self.sequence || sabotage::is(Sabotage::SyncAssigns);
+        if sabotage::is(Sabotage::SyncTakesSmaller) {
+            raises = sequence < self.sequence;
+        }
+        if raises && absorbs {
             self.pay(sequence, source, now)?;
             self.sequence = sequence;
             self.absorbed = sequence;

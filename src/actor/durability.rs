@@ -4,6 +4,7 @@ use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed, 
 use crate::{
     identity::Sequence,
     limits::EXHAUSTION_WARNINGS_PERCENT,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{Message, Standing},
 };
@@ -21,31 +22,46 @@ pub(super) struct Held {
 impl Actor {
     /// Lets an answer leave as soon as the last sequence that was decided, which is that of this answer, is
     /// durable. `before` is the sequence as it was before.
-    #[inline]
     pub(super) fn reply_when_durable(
         &mut self,
         reply: Effect,
         before: Sequence,
         effects: &mut Vec<Effect>,
     ) {
-        let until = self.sequence;
-        if until <= self.ceiling.durable() {
+        if self.may_leave() {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
-            self.held.push_back(Held {
-                until,
-                before,
-                effect: reply,
-            });
+            self.hold(reply, before);
         }
+    }
+
+    /// Whether the last sequence that was decided is durable.
+    #[inline]
+    pub(super) fn may_leave(&self) -> bool {
+        let durable = self.ceiling.durable();
+        self.sequence <= durable
+            || sabotage::is(Sabotage::ReplyBeforeDurable)
+            || (sabotage::is(Sabotage::AbsorptionBypassesCeiling) && self.absorbed > durable)
+    }
+
+    /// Holds an answer back until the last sequence that was decided is durable.
+    #[cold]
+    pub(super) fn hold(&mut self, reply: Effect, before: Sequence) {
+        self.held.push_back(Held {
+            until: self.sequence,
+            before,
+            effect: reply,
+        });
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
     pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
         if self.waiting.iter().any(|waiting| waiting.is_for(to)) {
             self.waiting.push_back(Waiting::Answer { to, effect });
-        } else if self.held.iter().any(|held| held.is_for(to)) {
+        } else if self.held.iter().any(|held| held.is_for(to))
+            && !sabotage::is(Sabotage::ReplyOvertakes)
+        {
             // It leaves with the one before it.
             let before = self.sequence;
             self.held.push_back(Held {
@@ -67,7 +83,9 @@ impl Actor {
 
     #[cold]
     fn raise(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let ceiling = self.ceiling.raise(self.sequence, now);
+        let ceiling = self
+            .ceiling
+            .raise(self.sequence, self.tally.identities, now);
         let sequence = self.sequence();
         effects.push(Effect::Persist { sequence, ceiling });
         // Warned here, where every sequence passes by sooner or later, and not at each request.
@@ -110,9 +128,10 @@ impl Actor {
         }
         for held in std::mem::take(&mut self.held) {
             effects.push(match held.effect {
-                Effect::Reply {
+                Effect::ReplyIdentities { to, .. }
+                | Effect::Reply {
                     to,
-                    message: Message::IdentityReply { .. } | Message::DoneReply { .. },
+                    message: Message::DoneReply { .. },
                 } if held.until > Sequence::ZERO => {
                     let message = Message::ErrorReply(Box::new(storage_failed()));
                     Effect::Reply { to, message }
@@ -149,7 +168,8 @@ impl Actor {
 impl Held {
     fn is_for(&self, connection: ConnectionId) -> bool {
         match &self.effect {
-            Effect::Reply { to, .. }
+            Effect::ReplyIdentities { to, .. }
+            | Effect::Reply { to, .. }
             | Effect::ReplyStatus { to }
             | Effect::ReplyMembers { to, .. }
             | Effect::Close(to) => *to == connection,

@@ -7,7 +7,7 @@ use super::{
     event::{Fields, ObjectionFields, OverruleFields},
 };
 use crate::{
-    identity::{Pid, Sequence},
+    identity::{Identity, Pid, Sequence},
     wire::{ErrorReply, Message, Standing},
 };
 
@@ -15,6 +15,16 @@ use crate::{
 /// next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Answer an identityRequest with identities. Nearly every effect is this one, so it needs no memory of
+    /// its own and nothing to be freed.
+    ReplyIdentities {
+        /// Who asked.
+        to: ConnectionId,
+        /// The first identity.
+        first: Identity,
+        /// How many.
+        count: u32,
+    },
     /// Answer a request; each request is answered exactly once, in the order of the requests.
     Reply {
         /// Who asked.
@@ -94,10 +104,38 @@ pub enum Effect {
     Report(Report),
 }
 
+/// Where the actor puts what it wants done.
+///
+/// A list is one, and takes everything. A server may carry the commonest effect out at once instead, as long
+/// as the list is empty: then nothing is overtaken, and nothing had to be put away and taken out again.
+pub trait Outbox {
+    /// Takes an [`Effect::ReplyIdentities`].
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32);
+
+    /// Takes all others, in order.
+    fn list(&mut self) -> &mut Vec<Effect>;
+}
+
+impl Outbox for Vec<Effect> {
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        self.push(Effect::ReplyIdentities { to, first, count });
+    }
+
+    fn list(&mut self) -> &mut Vec<Effect> {
+        self
+    }
+}
+
 impl fmt::Display for Effect {
     /// As it stands in a trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Effect::ReplyIdentities { to, first, count } => {
+                write!(
+                    f,
+                    "reply connection={to} identityReply first={first} count={count}"
+                )
+            }
             Effect::Reply { to, message } => {
                 write!(f, "reply connection={to} {}", MessageFields(message))
             }

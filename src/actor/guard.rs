@@ -30,6 +30,7 @@ use crate::{
     limits::{
         LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, OBJECTION_REPORT_INTERVAL, URGENT_SAVE_INTERVAL,
     },
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorCode, Overrule, SyncMessage},
 };
@@ -322,7 +323,9 @@ impl Known {
 
 impl Life {
     fn overlaps(&self, other: &Life) -> bool {
-        self.alive_at >= other.first_heard && other.alive_at >= self.first_heard
+        let both = self.alive_at >= other.first_heard && other.alive_at >= self.first_heard;
+        (both || sabotage::is(Sabotage::RestartTakenForConflict))
+            && !sabotage::is(Sabotage::ConflictUnseen)
     }
 }
 
@@ -330,6 +333,7 @@ impl Remembered {
     /// Whether a process that is heard for the first time claims less than this.
     fn is_newer_than(&self, claimed: &Remembered) -> bool {
         claimed.session != self.session
+            && !sabotage::is(Sabotage::RollbackUnseen)
             && (claimed.incarnation != self.incarnation
                 || claimed.boot <= self.boot
                 || claimed.sequence < self.sequence)

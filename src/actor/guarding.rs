@@ -4,6 +4,7 @@ use super::{Actor, ConnectionId, Effect, Link, Report, guard::Charge, joining::W
 use crate::{
     identity::{Pid, Sequence},
     limits::URGENT_SAVE_INTERVAL,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage},
 };
@@ -135,7 +136,7 @@ impl Actor {
             Some((before, at)) => sequence > before && now.since(at) >= URGENT_SAVE_INTERVAL,
         };
         let can_write = !matches!(self.standing, Standing::Stopping | Standing::StorageFailed);
-        if says_more && can_write {
+        if says_more && can_write && !sabotage::is(Sabotage::ObjectionNotDurable) {
             self.objected_at = Some((sequence, now));
             effects.push(Effect::PersistObjection { sequence });
         }

@@ -30,13 +30,14 @@ use self::{budget::Budget, ceiling::Ceiling, durability::Held, guard::Guard, joi
 
 pub use self::{
     address::{ConnectionId, Count, Link, PeerId},
-    effect::{Effect, HangUp, Report},
+    effect::{Effect, HangUp, Outbox, Report},
     event::Event,
     guard::{Charge, Known, Remembered},
 };
 use crate::{
     identity::{Pid, Sequence},
     limits::ADVANCE_REPORT_INTERVAL,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ClusterName, ErrorCode, ErrorReply, Message, Standing, WireError},
 };
@@ -179,7 +180,7 @@ impl Actor {
         Actor {
             sequence: config.sequence,
             absorbed: config.sequence,
-            ceiling: Ceiling::new(config.sequence, config.ceiling),
+            ceiling: Ceiling::new(config.sequence, config.ceiling, rate_per_second),
             held: VecDeque::new(),
             waiting: VecDeque::new(),
             links: BTreeMap::new(),
@@ -191,7 +192,7 @@ impl Actor {
             join_expired: false,
             standing: match config.objected {
                 Some(_) => Standing::Stale,
-                None if config.joins => Standing::Joining,
+                None if config.joins && !sabotage::is(Sabotage::JoinIgnored) => Standing::Joining,
                 None => Standing::Serving,
             },
             objected: config.objected.is_some(),
@@ -204,9 +205,19 @@ impl Actor {
         }
     }
 
-    /// Handles one event: the jump table.
+    /// Handles one event.
     #[inline]
-    pub fn handle(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, event: Event, now: Instant, effects: &mut impl Outbox) {
+        // Nearly every event is this one, so it is asked for before the jump table.
+        if let Event::IdentityRequest { from, count, after } = event {
+            self.on_identity_request(from, count.get(), after, now, effects);
+        } else {
+            self.handle_other(event, now, effects.list());
+        }
+    }
+
+    /// The jump table.
+    fn handle_other(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::IdentityRequest { from, count, after } => {
                 self.on_identity_request(from, count.get(), after, now, effects);
@@ -295,36 +306,54 @@ impl Actor {
     }
 
     /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.
-    #[inline]
+    #[inline(always)]
     fn on_identity_request(
         &mut self,
         from: ConnectionId,
         count: u32,
         after: u64,
         now: Instant,
-        effects: &mut Vec<Effect>,
+        effects: &mut impl Outbox,
     ) {
         match self.next(count, after, now) {
             Ok((before, first)) => {
-                let last = self.sequence;
-                let message = Message::IdentityReply {
-                    first: first.get(),
-                    count,
-                };
-                if last > self.ceiling.durable() {
+                if self.may_leave() {
+                    // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
+                    effects.reply_identities(from, first, count);
+                } else {
                     self.tally.waited += 1;
+                    let reply = Effect::ReplyIdentities {
+                        to: from,
+                        first,
+                        count,
+                    };
+                    self.hold(reply, before);
                 }
-                self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
-                self.raise_if_due(now, effects);
+                self.raise_if_due(now, effects.list());
             }
-            Err(_) if self.must_wait() => {
-                self.waiting
-                    .push_back(Waiting::Request { from, count, after });
+            Err(error) => self.refuse_or_wait(from, count, after, error, now, effects.list()),
+        }
+    }
+
+    #[cold]
+    fn refuse_or_wait(
+        &mut self,
+        from: ConnectionId,
+        count: u32,
+        after: u64,
+        error: ErrorReply,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.must_wait() {
+            self.waiting
+                .push_back(Waiting::Request { from, count, after });
+        } else {
+            self.report_over_budget(&error, now, effects);
+            if sabotage::is(Sabotage::ErrorCloses) {
+                return self.reply_and_close(from, error, effects);
             }
-            Err(error) => {
-                self.report_over_budget(&error, now, effects);
-                self.reply_error(from, error, effects);
-            }
+            self.reply_error(from, error, effects);
         }
     }
 

@@ -7,6 +7,8 @@ use super::{
     guard::Serial,
 };
 use crate::{
+    identity::Sequence,
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorCode, ErrorReply, Message, SyncMessage, WIRE_VERSION},
 };
@@ -89,6 +91,9 @@ impl Actor {
             Ok(()) => {
                 self.round_agreed(link);
                 self.tally.sync_requests += 1;
+                if sabotage::is(Sabotage::SyncNeverAnswers) {
+                    return;
+                }
                 let message = Message::SyncReply(Box::new(self.sync_message()));
                 self.emit(from, Effect::Reply { to: from, message }, effects);
             }
@@ -246,8 +251,18 @@ impl Actor {
             incarnation: self.config.incarnation,
             boot: self.config.boot,
             session: self.config.session,
-            sequence: self.sequence().get(),
+            sequence: self.told_sequence().get(),
         }
+    }
+
+    fn told_sequence(&self) -> Sequence {
+        if sabotage::is(Sabotage::CeilingGossiped) {
+            return self.ceiling();
+        }
+        if sabotage::is(Sabotage::ToldBeforeDurable) {
+            return self.sequence;
+        }
+        self.sequence()
     }
 }
 

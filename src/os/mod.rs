@@ -170,6 +170,7 @@ impl Edge for Os {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
+        let mut woken = false;
         for event in &self.events {
             match event.token() {
                 LISTENER => mailbox.dispatch(Entry::Acceptable),
@@ -178,7 +179,7 @@ impl Edge for Os {
                         mailbox.dispatch(Entry::Signal);
                     }
                 }
-                WAKER => {}
+                WAKER => woken = true,
                 Token(id) => mailbox.dispatch(Entry::Ready {
                     connection: ConnectionId::from_u32(id as u32),
                     readiness: Readiness::new(
@@ -189,7 +190,9 @@ impl Edge for Os {
                 }),
             }
         }
-        self.collect_done(mailbox);
+        if woken {
+            self.collect_done(mailbox);
+        }
         Ok(())
     }
 

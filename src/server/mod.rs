@@ -28,9 +28,9 @@ use log::{debug, error, warn};
 use self::{loss::Loss, stopping::Stopping};
 
 use crate::{
-    actor::{Actor, ActorConfig, Effect, Event, Link},
-    edge::Edge,
-    identity::Pid,
+    actor::{Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, Outbox},
+    edge::{Edge, Socket},
+    identity::{Identity, Pid},
     limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
     mailbox::{Entry, Mailbox},
     peers::Peers,
@@ -159,7 +159,9 @@ impl<E: Edge> Server<E> {
             self.handle(entry);
         }
         self.transport.flush(self.now, &mut self.mailbox);
-        self.settle_closures();
+        if self.transport.has_closures() {
+            self.settle_closures();
+        }
         self.transport.reap();
         self.arm_sweep();
         self.flush_trace();
@@ -196,7 +198,39 @@ impl<E: Edge> Server<E> {
     }
 
     /// Handles one entry to its end.
+    #[inline]
     fn handle(&mut self, entry: Entry) {
+        match entry {
+            // Nearly every entry is this one.
+            Entry::Event(Event::IdentityRequest { from, count, after }) => {
+                self.on_identity_request(from, count, after);
+            }
+            entry => self.handle_other(entry),
+        }
+        if self.transport.has_closures() {
+            self.settle_closures();
+        }
+    }
+
+    #[inline]
+    fn on_identity_request(&mut self, from: ConnectionId, count: Count, after: u64) {
+        let event = Event::IdentityRequest { from, count, after };
+        if let Some(trace) = &mut self.trace {
+            trace.entry(self.now, &Entry::Event(event.clone()));
+        }
+        let mut outlet = Outlet {
+            transport: &mut self.transport,
+            trace: &mut self.trace,
+            effects: &mut self.effects,
+        };
+        self.actor.handle(event, self.now, &mut outlet);
+        if !self.effects.is_empty() {
+            self.carry_out_effects();
+        }
+    }
+
+    #[inline(never)]
+    fn handle_other(&mut self, entry: Entry) {
         if let Some(trace) = &mut self.trace {
             trace.entry(self.now, &entry);
         }
@@ -220,10 +254,9 @@ impl<E: Edge> Server<E> {
             Entry::Signal => self.on_signal(),
             Entry::StopPersisted { durable } => self.on_stop_persisted(durable),
         }
-        self.settle_closures();
     }
 
-    #[inline]
+    #[inline(never)]
     fn on_event(&mut self, event: Event) {
         let heard = match &event {
             Event::SyncRequest { from, .. } => Some(Link::Accepted(*from)),
@@ -235,57 +268,64 @@ impl<E: Edge> Server<E> {
             _ => None,
         };
         self.actor.handle(event, self.now, &mut self.effects);
-        self.apply_effects();
+        self.carry_out_effects();
         if let Some(link) = heard {
             self.on_heard(link);
         }
     }
 
-    /// Carries out what the actor wants done.
-    #[inline]
-    fn apply_effects(&mut self) {
+    /// Carries out what the actor wants done, in order.
+    #[inline(never)]
+    fn carry_out_effects(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             if let Some(trace) = &mut self.trace {
                 trace.effect(&effect);
             }
-            match effect {
-                Effect::Reply { to, message } => self.transport.reply(to, &message),
-                Effect::ReplyStatus { to } => {
-                    let status = self.status();
-                    self.transport.reply(to, &status);
-                }
-                Effect::ReplyMembers { to, first } => {
-                    let members = self.member_list(first);
-                    self.transport.reply(to, &members);
-                }
-                Effect::Object { charge, answers } => {
-                    let message = self.objection(&charge);
-                    match charge.link {
-                        Link::Accepted(connection) if answers => {
-                            self.transport.reply(connection, &message);
-                        }
-                        link => self.tell(link, &message),
-                    }
-                }
-                Effect::Tell { to, message } => self.tell(to, &message),
-                Effect::Close(connection) => self.transport.drain(connection),
-                Effect::Send { to, message } => self.tell(Link::Dialed(to), &message),
-                Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
-                Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
-                Effect::StopTicker => self.ticker.stop(&mut self.timers),
-                Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
-                Effect::PersistObjection { sequence } => self.edge.persist_objection(sequence),
-                Effect::PersistMembers(members) => self.edge.persist_members(members),
-                Effect::PersistStop { sequence } => {
-                    self.edge.persist_stop(sequence, &mut self.mailbox);
-                }
-                Effect::Report(report) => self.report(&report),
-            }
+            self.carry_out(effect);
         }
         // The list keeps its space for the next event. Carrying effects out makes no new ones.
         debug_assert!(self.effects.is_empty());
         self.effects = effects;
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::ReplyIdentities { to, first, count } => {
+                self.transport.reply_identities(to, first, count);
+            }
+            Effect::Reply { to, message } => self.transport.reply(to, &message),
+            Effect::ReplyStatus { to } => {
+                let status = self.status();
+                self.transport.reply(to, &status);
+            }
+            Effect::ReplyMembers { to, first } => {
+                let members = self.member_list(first);
+                self.transport.reply(to, &members);
+            }
+            Effect::Object { charge, answers } => {
+                let message = self.objection(&charge);
+                match charge.link {
+                    Link::Accepted(connection) if answers => {
+                        self.transport.reply(connection, &message);
+                    }
+                    link => self.tell(link, &message),
+                }
+            }
+            Effect::Tell { to, message } => self.tell(to, &message),
+            Effect::Close(connection) => self.transport.drain(connection),
+            Effect::Send { to, message } => self.tell(Link::Dialed(to), &message),
+            Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
+            Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
+            Effect::StopTicker => self.ticker.stop(&mut self.timers),
+            Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
+            Effect::PersistObjection { sequence } => self.edge.persist_objection(sequence),
+            Effect::PersistMembers(members) => self.edge.persist_members(members),
+            Effect::PersistStop { sequence } => {
+                self.edge.persist_stop(sequence, &mut self.mailbox);
+            }
+            Effect::Report(report) => self.report(&report),
+        }
     }
 
     /// Sends a message on a link, unless it is gone.
@@ -398,5 +438,31 @@ impl<E: Edge> Server<E> {
             error!("cannot write the trace: {error}; going on without it");
             self.trace = None;
         }
+    }
+}
+
+/// Where the actor puts what it wants done: the answer to an identityRequest goes to its connection at once,
+/// unless something stands before it.
+struct Outlet<'a, S> {
+    transport: &'a mut Transport<S>,
+    trace: &'a mut Option<Trace>,
+    effects: &'a mut Vec<Effect>,
+}
+
+impl<S: Socket> Outbox for Outlet<'_, S> {
+    #[inline(always)]
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        if !self.effects.is_empty() {
+            return self.effects.reply_identities(to, first, count);
+        }
+        if let Some(trace) = self.trace {
+            trace.effect(&Effect::ReplyIdentities { to, first, count });
+        }
+        self.transport.reply_identities(to, first, count);
+    }
+
+    #[inline(always)]
+    fn list(&mut self) -> &mut Vec<Effect> {
+        self.effects
     }
 }

@@ -45,6 +45,7 @@ use super::record::{Block, Record, RecordError};
 use crate::{
     identity::{Pid, Sequence},
     limits::{BLOCK_BYTES, BLOCK_COUNT, STEP_MAX},
+    sabotage::{self, Sabotage},
     wire::ClusterName,
 };
 
@@ -74,6 +75,9 @@ pub struct Owner {
 
 /// The blocks the index of which stands in `generation`'s pair, in the order in which they are written.
 fn pair(generation: u64) -> [u32; 2] {
+    if sabotage::is(Sabotage::SingleSlot) {
+        return [0, 0];
+    }
     let first = (generation % 2) as u32;
     [first, first + 2]
 }
@@ -140,11 +144,10 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
             return Err(RecoverError::ForeignCluster { found });
         }
     }
-    // Equal generations differ only after a start that skipped; see the proof above.
     let Some(newest) = records
         .iter()
         .map(|(_, record)| record)
-        .max_by_key(|record| (record.generation, record.ceiling, record.boot))
+        .max_by_key(|record| rank(record))
         .cloned()
     else {
         return Err(RecoverError::NoneGood { faults });
@@ -163,8 +166,15 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     let is_bad = |block: u32| faults.iter().any(|fault| fault.block == block);
     let hidden = pair(newest.generation.wrapping_add(1))
         .into_iter()
-        .all(is_bad);
-    let start = if hidden { newest.reach } else { newest.ceiling };
+        .all(is_bad)
+        && !sabotage::is(Sabotage::LostPairNotSkipped)
+        && !sabotage::is(Sabotage::SingleSlot);
+    let mut start = if hidden { newest.reach } else { newest.ceiling };
+    if sabotage::is(Sabotage::ResumeBelowCeiling)
+        || (sabotage::is(Sabotage::CleanFlagKept) && newest.clean)
+    {
+        start = newest.sequence;
+    }
     Ok(Recovered {
         device,
         newest,
@@ -173,6 +183,19 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
         start,
         hidden,
     })
+}
+
+/// The newest record has the highest. Equal generations differ only after a start that skipped; see the proof
+/// above.
+fn rank(record: &Record) -> (u64, Sequence, u64) {
+    let mut generation = record.generation;
+    if sabotage::is(Sabotage::CleanStopTrusted) && record.clean {
+        generation = u64::MAX;
+    }
+    if sabotage::is(Sabotage::GenerationWraps) {
+        generation &= 0xf;
+    }
+    (generation, record.ceiling, record.boot)
 }
 
 impl<D: BlockDevice> Recovered<D> {
@@ -210,7 +233,17 @@ impl<D: BlockDevice> Recovered<D> {
         above: Option<Sequence>,
         first_step: u64,
     ) -> Result<Slots<D>, SlotsError> {
-        let boots = if self.hidden { 2 } else { 1 };
+        if sabotage::is(Sabotage::ServeEarlierBoot) {
+            return Ok(Slots {
+                device: self.device,
+                newest: self.newest,
+                standing: Standing::Open,
+            });
+        }
+        let mut boots = if self.hidden { 2 } else { 1 };
+        if sabotage::is(Sabotage::BootNotRaised) {
+            boots = 0;
+        }
         let boot = self.newest.boot.checked_add(boots);
         let start = above.map_or(self.start, |above| above.max(self.start));
         let next = Record {
@@ -223,7 +256,7 @@ impl<D: BlockDevice> Recovered<D> {
                 .newest
                 .objected
                 .filter(|objected| above.is_none_or(|above| above < *objected)),
-            clean: false,
+            clean: sabotage::is(Sabotage::CleanFlagKept) && self.newest.clean,
             ..self.newest.clone()
         };
         for block in self.missing {
@@ -373,8 +406,11 @@ impl<D: BlockDevice> Slots<D> {
             generation: generation.ok_or(SlotsError::GenerationsExhausted)?,
             ..record
         };
-        for block in pair(record.generation) {
-            if let Err(source) = self.device.write(block, &record.encode(block)) {
+        let copies = 2 - usize::from(sabotage::is(Sabotage::OneCopy));
+        for block in pair(record.generation).into_iter().take(copies) {
+            if let Err(source) = self.device.write(block, &record.encode(block))
+                && !sabotage::is(Sabotage::FailedSyncIgnored)
+            {
                 self.poison(source.to_string());
                 return Err(SlotsError::Write { block, source });
             }

@@ -19,7 +19,10 @@ use super::{
     record::Block,
     slots::BlockDevice,
 };
-use crate::limits::{BLOCK_BYTES, SHORT_READS_MAX};
+use crate::{
+    limits::{BLOCK_BYTES, SHORT_READS_MAX},
+    sabotage::{self, Sabotage},
+};
 
 /// How the bytes reach the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl StateFile {
 
     /// Opens the file, past the page cache if that is asked for and not refused.
     pub(super) fn open(path: &Path, access: Access) -> io::Result<StateFile> {
-        if access == Access::Direct {
+        if access == Access::Direct && !sabotage::is(Sabotage::StartReadsCache) {
             match StateFile::open_direct(path) {
                 Err(error) if refuses_direct(&error) => {}
                 Ok(mut direct) => match direct.read(0, &mut Block::ZERO.clone()) {
@@ -110,7 +113,7 @@ impl StateFile {
     pub(super) fn sync(&self) -> io::Result<()> {
         sync_all(&self.file)?;
         #[cfg(target_os = "linux")]
-        if self.access == Access::Buffered {
+        if self.access == Access::Buffered && !sabotage::is(Sabotage::StartReadsCache) {
             rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
     limits::RESERVE_CONNECTIONS_MAX,
     mailbox::Mailbox,
     time::Instant,
-    wire::{Message, WireError},
+    wire::{Message, WireError, encode},
 };
 
 impl<S: Socket> Transport<S> {
@@ -98,7 +98,7 @@ impl<S: Socket> Transport<S> {
                 // What it is owed is this very error, which stands in the mailbox and is counted there.
                 count_error(errors, &error);
             }
-            c.queue(&Message::ErrorReply(Box::new(error)), pool);
+            encode(&Message::ErrorReply(Box::new(error)), c.output(pool));
         }
         // A failure changes nothing: it is closed in any case.
         let _ = c.flush();

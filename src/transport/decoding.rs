@@ -2,11 +2,12 @@
 
 use super::TransportLimits;
 use crate::{
-    actor::{Count, Event, Link},
+    actor::{ConnectionId, Count, Event, Link},
     connection::{Connection, ConnectionState, Origin},
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
     mailbox::{Entry, Mailbox},
+    sabotage::{self, Sabotage},
     wire::{FrameDecoder, Message, WireError},
 };
 
@@ -19,11 +20,12 @@ pub(super) enum Decoded {
     /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
     /// until this one was handled.
     Turn,
-    /// The bytes are no frame.
-    Broken(WireError),
+    /// The bytes are no frame. Boxed, so that all the others fit into registers.
+    Broken(Box<WireError>),
 }
 
 /// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
+#[inline(always)]
 pub(super) fn decode<S: Socket>(
     c: &mut Connection<S>,
     decoder: &mut FrameDecoder,
@@ -42,29 +44,69 @@ pub(super) fn decode<S: Socket>(
     };
     let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
     let receiver = c.receiver();
-    for _ in 0..room {
+    let serves = c.origin == Origin::Accepted && c.state == ConnectionState::Open;
+    let mut taken = 0;
+    loop {
+        if serves {
+            let asked = take_identity_requests(c.id, decoder, room - taken, mailbox);
+            c.owed += asked as u32;
+            *in_flight += asked;
+            taken += asked;
+        }
+        if decoder.is_empty() {
+            return Decoded::All;
+        }
+        if taken == room {
+            if sabotage::is(Sabotage::RequestLostAtGate) {
+                let _ = decoder.next(receiver);
+            }
+            return Decoded::Gate;
+        }
         let message = match decoder.next(receiver) {
             Ok(Some(message)) => message,
             Ok(None) => return Decoded::All,
-            Err(error) => return Decoded::Broken(error),
+            Err(error) => return Decoded::Broken(Box::new(error)),
         };
+        taken += 1;
         match take(c, message, limits, promoted) {
             Taken::Request(event) => {
                 c.owed += 1;
                 *in_flight += 1;
                 mailbox.dispatch(Entry::Event(event));
                 if c.heavy {
-                    break;
+                    if sabotage::is(Sabotage::RequestLostAtGate) {
+                        let _ = decoder.next(receiver);
+                    }
+                    return Decoded::Gate;
                 }
             }
             Taken::Word(event) => {
                 mailbox.dispatch(Entry::Event(event));
                 return Decoded::Turn;
             }
-            Taken::Refused(error) => return Decoded::Broken(error),
+            Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
         }
     }
-    Decoded::Gate
+}
+
+/// Takes identityRequests, one after the other, as long as nothing else stands between them: nearly always
+/// that is all there is. Returns how many.
+#[inline]
+fn take_identity_requests(
+    from: ConnectionId,
+    decoder: &mut FrameDecoder,
+    room: usize,
+    mailbox: &mut Mailbox,
+) -> usize {
+    let mut taken = 0;
+    while taken < room
+        && let Some((count, after)) = decoder.next_identity_request()
+    {
+        let count = Count::saturating(count);
+        mailbox.dispatch(Entry::Event(Event::IdentityRequest { from, count, after }));
+        taken += 1;
+    }
+    taken
 }
 
 /// What a message is to the server.
@@ -78,7 +120,7 @@ enum Taken {
 }
 
 /// Turns a message into the actor's event.
-#[inline]
+#[inline(never)]
 fn take<S: Socket>(
     c: &mut Connection<S>,
     message: Message,

@@ -34,9 +34,11 @@ use crate::{
     buffer::BufferPool,
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::{Edge, Socket},
+    identity::Identity,
     mailbox::{Mailbox, Readiness},
+    sabotage::{self, Sabotage},
     time::Instant,
-    wire::{ErrorReply, FrameDecoder, Message},
+    wire::{ErrorReply, FrameDecoder, Message, encode, encode_identities},
 };
 
 /// What an operator may set.
@@ -264,14 +266,27 @@ impl<S: Socket> Transport<S> {
     }
 
     /// Answers one frame that was decoded from `to`.
-    #[inline]
     pub fn reply(&mut self, to: ConnectionId, message: &Message) {
+        if let Message::ErrorReply(error) = message {
+            count_error(&mut self.errors, error);
+        }
+        self.answer(to, |output| encode(message, output));
+    }
+
+    /// The same for an identityReply.
+    #[inline(always)]
+    pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        self.answer(to, |output| encode_identities(first, count, output));
+    }
+
+    /// Puts an answer that `encode` appends behind those that wait to be written.
+    #[inline(always)]
+    fn answer(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
         let Self {
             connections,
             pool,
             in_flight,
             dirty,
-            errors,
             reapable,
             ..
         } = self;
@@ -284,14 +299,11 @@ impl<S: Socket> Transport<S> {
         if c.owed == 0 {
             c.heavy = false;
         }
-        if let Message::ErrorReply(error) = message {
-            count_error(errors, error);
-        }
         if c.state == ConnectionState::Closed {
             reapable.push(to);
             return;
         }
-        c.queue(message, pool);
+        encode(c.output(pool));
         mark_dirty(c, dirty);
     }
 
@@ -304,7 +316,7 @@ impl<S: Socket> Transport<S> {
             ..
         } = self;
         if let Some(c) = get_mut(connections, to).filter(|c| c.state == ConnectionState::Open) {
-            c.queue(message, pool);
+            encode(message, c.output(pool));
             mark_dirty(c, dirty);
         }
     }
@@ -373,6 +385,12 @@ impl<S: Socket> Transport<S> {
         });
     }
 
+    /// Whether a connection was closed and not told of yet.
+    #[inline]
+    pub fn has_closures(&self) -> bool {
+        !self.closures.is_empty()
+    }
+
     /// The next connection that was closed and not told of yet.
     pub fn take_closure(&mut self) -> Option<Closure> {
         self.closures.pop()
@@ -381,6 +399,9 @@ impl<S: Socket> Transport<S> {
     /// Frees the sockets of closed connections, and the slots of those that are owed nothing. The last step of
     /// a turn.
     pub fn reap(&mut self) {
+        if self.reapable.is_empty() {
+            return;
+        }
         for id in std::mem::take(&mut self.reapable) {
             let Some(c) = get_mut(&mut self.connections, id) else {
                 continue;
@@ -389,7 +410,7 @@ impl<S: Socket> Transport<S> {
             if let Some(buffers) = c.buffers.take() {
                 self.pool.put(buffers);
             }
-            if c.owed == 0 {
+            if c.owed == 0 || sabotage::is(Sabotage::StaleToken) {
                 self.connections.remove(id.slot());
             }
         }
@@ -415,9 +436,12 @@ fn get_mut<S>(
     connections: &mut Slab<Connection<S>>,
     id: ConnectionId,
 ) -> Option<&mut Connection<S>> {
-    connections.get_mut(id.slot()).filter(|c| c.id == id)
+    connections
+        .get_mut(id.slot())
+        .filter(|c| c.id == id || sabotage::is(Sabotage::StaleToken))
 }
 
+#[inline]
 fn mark_dirty<S>(c: &mut Connection<S>, dirty: &mut Vec<ConnectionId>) {
     if !c.dirty {
         c.dirty = true;

@@ -13,6 +13,7 @@ use crate::{
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, READ_BYTES_MAX},
     mailbox::{Entry, Mailbox},
+    sabotage::{self, Sabotage},
     time::Instant,
     wire::WireError,
 };
@@ -77,7 +78,7 @@ impl<S: Socket> Transport<S> {
                     // A short read has emptied the socket, and the poll will tell of more: asking again
                     // would cost a system call for each request. Unless the other side has closed: no edge
                     // comes any more, and only another read meets the end.
-                    if !c.close_hint {
+                    if !c.close_hint || sabotage::is(Sabotage::EdgeLost) {
                         break;
                     }
                 }
@@ -105,7 +106,7 @@ impl<S: Socket> Transport<S> {
         }
         again |= matches!(decoded, Decoded::Turn) && (!c.input().is_empty() || c.close_hint);
         match decoded {
-            Decoded::Broken(error) => self.broken(id, error, mailbox),
+            Decoded::Broken(error) => self.broken(id, *error, mailbox),
             Decoded::Gate => {
                 if *in_flight >= FRAMES_IN_FLIGHT_MAX {
                     stall(c, stalled);

@@ -10,8 +10,12 @@ use super::{
     error::WireError,
     message::{Kind, Message, SyncMessage, WIRE_VERSION},
 };
-use crate::limits::{
-    ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
+use crate::{
+    identity::Identity,
+    limits::{
+        ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES,
+        SYNC_LENGTH_MAX,
+    },
 };
 
 /// The bytes of a frame's length field, which do not count themselves.
@@ -172,8 +176,15 @@ impl FrameDecoder {
     }
 
     /// The bytes that have arrived and belong to no message yet.
+    #[inline]
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.consumed..self.buffered]
+    }
+
+    /// Whether every byte that has arrived belongs to a message that was taken.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.consumed == self.buffered
     }
 
     /// The next whole message, or `None` when more bytes are needed.
@@ -181,17 +192,10 @@ impl FrameDecoder {
     /// # Errors
     /// The bytes are no frame that `receiver` takes. Kind and length are judged as soon as they have
     /// arrived. Nothing can be read after an error: the caller closes.
-    #[inline]
+    // Kept out of the loop that calls it, whose registers are for what is met nearly always.
+    #[inline(never)]
     pub fn next(&mut self, receiver: Receiver) -> Result<Option<Message>, WireError> {
-        let rest = &self.buffer[self.consumed..self.buffered];
-        // Nearly every frame that a server meets is this one, so it is told apart before all others.
-        if let [0, 1, 1, ..] = rest
-            && receiver == Receiver::Server
-        {
-            self.consumed += FRAME_HEADER_BYTES;
-            return Ok(Some(Message::IdentityRequest { count: 1, after: 0 }));
-        }
-        match split(rest, receiver)? {
+        match split(self.rest(), receiver)? {
             None => Ok(None),
             Some((kind, body)) => {
                 let message = decode(kind, body)?;
@@ -200,6 +204,24 @@ impl FrameDecoder {
                 Ok(Some(message))
             }
         }
+    }
+
+    /// The count and the `after` of the next message, if that is a whole identityRequest: [`next`](Self::next)
+    /// for what a server meets nearly always. What bincode makes of it is the same.
+    #[inline]
+    pub fn next_identity_request(&mut self) -> Option<(u32, u64)> {
+        const KIND: u8 = Kind::IdentityRequest as u8;
+        let (bytes, fields) = match self.rest() {
+            [0, 1, KIND, ..] => (FRAME_HEADER_BYTES, (1, 0)),
+            [0, 13, KIND, body @ ..] => {
+                let (count, after) = body.get(..12)?.split_at(4);
+                let fields = (BigEndian::read_u32(count), BigEndian::read_u64(after));
+                (LENGTH_BYTES + 13, fields)
+            }
+            _ => return None,
+        };
+        self.consumed += bytes;
+        Some(fields)
     }
 
     fn invariants(&self) {
@@ -289,8 +311,8 @@ fn whole<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
 #[inline]
 pub fn encode(message: &Message, out: &mut Vec<u8>) {
     match message {
-        // A busy server sends this one nearly always and its clients the first two, so they are written at
-        // once. What bincode makes of them is the same.
+        // Clients send these nearly always, so they are written at once. What bincode makes of them is the
+        // same.
         Message::IdentityRequest { count: 1, after: 0 } => out.extend_from_slice(&[0, 1, 1]),
         Message::IdentityRequest { count, after } => {
             let mut frame = [0; LENGTH_BYTES + 13];
@@ -299,14 +321,8 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) {
             BigEndian::write_u64(&mut frame[7..], *after);
             out.extend_from_slice(&frame);
         }
-        Message::IdentityReply { first, count } => {
-            let mut frame = [0; LENGTH_BYTES + 13];
-            frame[..FRAME_HEADER_BYTES].copy_from_slice(&[0, 13, Kind::IdentityReply as u8]);
-            BigEndian::write_u64(&mut frame[3..], *first);
-            BigEndian::write_u32(&mut frame[11..], *count);
-            out.extend_from_slice(&frame);
-        }
-        Message::SyncRequest(_)
+        Message::IdentityReply { .. }
+        | Message::SyncRequest(_)
         | Message::SyncReply(_)
         | Message::StatusRequest
         | Message::StatusReply(_)
@@ -319,6 +335,17 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) {
         | Message::DoneReply { .. }
         | Message::ErrorReply(_) => encode_other(message, out),
     }
+}
+
+/// Appends an identityReply to `out`: [`encode`] for what a busy server sends nearly always. What bincode makes
+/// of it is the same.
+#[inline]
+pub fn encode_identities(first: Identity, count: u32, out: &mut Vec<u8>) {
+    let mut frame = [0; LENGTH_BYTES + 13];
+    frame[..FRAME_HEADER_BYTES].copy_from_slice(&[0, 13, Kind::IdentityReply as u8]);
+    BigEndian::write_u64(&mut frame[3..], first.get());
+    BigEndian::write_u32(&mut frame[11..], count);
+    out.extend_from_slice(&frame);
 }
 
 /// [`encode`] for what is sent seldom.
@@ -421,15 +448,47 @@ mod tests {
                 count: 0x0102_0304,
                 after: 0x0506_0708_090a_0b0c,
             },
-            Message::IdentityReply {
-                first: 0x0506_0708_090a_0b0c,
-                count: 0x0102_0304,
-            },
         ] {
             let (mut at_once, mut by_bincode) = (vec![7], vec![7]);
             encode(&message, &mut at_once);
             encode_other(&message, &mut by_bincode);
             assert_eq!(at_once, by_bincode);
+        }
+        let first = Identity::from_u64(0x0506_0708_090a_0b0c).unwrap();
+        let (mut at_once, mut by_bincode) = (vec![7], vec![7]);
+        encode_identities(first, 0x0102_0304, &mut at_once);
+        let (first, count) = (first.get(), 0x0102_0304);
+        encode_other(&Message::IdentityReply { first, count }, &mut by_bincode);
+        assert_eq!(at_once, by_bincode);
+    }
+
+    #[test]
+    fn an_identity_request_that_is_read_at_once_is_what_bincode_makes_of_it() {
+        for frame in [
+            &[0, 1, 1][..],
+            &[0, 13, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            &[0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        ] {
+            let mut decoder = FrameDecoder::new();
+            decoder.restore(frame);
+            let (count, after) = decoder.next_identity_request().unwrap();
+            assert_eq!(decoder.rest(), []);
+            decoder.restore(frame);
+            assert_eq!(
+                decoder.next(Receiver::Server),
+                Ok(Some(Message::IdentityRequest { count, after }))
+            );
+            assert_eq!(decoder.rest(), []);
+            // One that is not whole is left to wait.
+            decoder.restore(&frame[..frame.len() - 1]);
+            assert_eq!(decoder.next_identity_request(), None);
+            assert_eq!(decoder.rest(), &frame[..frame.len() - 1]);
+        }
+        for other in [&[0, 2, 1, 0][..], &[1, 1, 1], &[0, 1, 5], &[0, 13, 2]] {
+            let mut decoder = FrameDecoder::new();
+            decoder.restore(other);
+            assert_eq!(decoder.next_identity_request(), None);
+            assert_eq!(decoder.rest(), other);
         }
     }
 }

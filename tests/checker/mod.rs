@@ -10,6 +10,8 @@
     reason = "a fault is found once, and shows its answers whole"
 )]
 
+pub mod report;
+
 use std::{
     collections::BTreeMap,
     fmt,

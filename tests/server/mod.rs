@@ -11,7 +11,7 @@
 )]
 
 use std::{
-    io::{BufRead as _, BufReader, Read, Write},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -147,8 +147,7 @@ impl Server {
             .chain(flags)
             .map(|&flag| flag.to_owned())
             .collect();
-        let mut line = runner.to_vec();
-        line.push(env!("CARGO_BIN_EXE_ipseity").to_owned());
+        let line = command_line(runner);
         let mut child = Command::new(&line[0])
             .args(&line[1..])
             .args(&arguments)
@@ -192,9 +191,15 @@ impl Server {
 
     /// Starts it again after it has ended, on the same address and the same state.
     pub fn restart(&mut self) {
+        self.restart_under(&[]);
+    }
+
+    /// The same, by a `runner`.
+    pub fn restart_under(&mut self, runner: &[String]) {
         let flags: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let listen = self.address.to_string();
-        let mut next = Server::start_with(&["--listen", &listen], &flags);
+        let mut next = Server::start_under(runner, &["--listen", &listen], &flags)
+            .unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log));
         next.directory = self.directory.take();
         next.port = self.port.take();
         *self = next;
@@ -202,7 +207,14 @@ impl Server {
 
     /// After it has ended: starts it and kills it so soon that it may still be starting.
     pub fn start_in_vain(&self, lives_for: Duration) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+        self.start_in_vain_under(&[], lives_for);
+    }
+
+    /// The same, by a `runner`.
+    pub fn start_in_vain_under(&self, runner: &[String], lives_for: Duration) {
+        let line = command_line(runner);
+        let mut child = Command::new(&line[0])
+            .args(&line[1..])
             .args(["--listen", &self.address()])
             .args(&self.arguments)
             .stdin(Stdio::null())
@@ -362,6 +374,13 @@ impl Drop for Server {
     }
 }
 
+/// The server without its flags, and what comes before it.
+fn command_line(runner: &[String]) -> Vec<String> {
+    let mut line = runner.to_vec();
+    line.push(env!("CARGO_BIN_EXE_ipseity").to_owned());
+    line
+}
+
 fn flags_without_listen(arguments: &[String]) -> Vec<String> {
     let mut rest = arguments.iter();
     let mut flags = Vec::new();
@@ -488,17 +507,30 @@ impl Connection {
 
     /// The same, as a peer or as a client.
     pub fn try_receive_as(&mut self, receiver: Receiver) -> Option<Message> {
+        self.read_message(receiver)
+            .unwrap_or_else(|error| match error.kind() {
+                io::ErrorKind::ConnectionReset => None,
+                _ => panic!("reading: {error}"),
+            })
+    }
+
+    /// Receives one message, or `None` when the connection ends, breaks, or brings nothing for as long as its
+    /// read timeout.
+    pub fn receive_or_give_up(&mut self) -> Option<Message> {
+        self.read_message(self.receiver).ok().flatten()
+    }
+
+    fn read_message(&mut self, receiver: Receiver) -> io::Result<Option<Message>> {
         loop {
             if let Some(message) = self.decoder.next(receiver).unwrap() {
-                return Some(message);
+                return Ok(Some(message));
             }
             match self.stream.read(self.decoder.space()) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(bytes) => self.decoder.filled(bytes),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
                 // A debugger that lets go of a process nearby may do that.
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => panic!("reading: {error}"),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }
