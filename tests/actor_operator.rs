@@ -1,0 +1,415 @@
+//! The actor and those who answer for it: what an operator asks, what peers object and overrule, and what is
+//! refused to those who may not ask. One scenario a function, as in tests/actor.rs.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+mod config;
+
+use std::time::Duration;
+
+use config::actor_config;
+use ipseity::{
+    actor::{
+        Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, PeerId, Remembered, Report,
+    },
+    identity::{Pid, Sequence},
+    time::Instant,
+    wire::{
+        ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage, WIRE_VERSION,
+    },
+};
+
+const ALICE: ConnectionId = ConnectionId::new(0, 1);
+const PEER: PeerId = PeerId(0);
+const DIALED: Link = Link::Dialed(PEER);
+
+struct Scene {
+    actor: Actor,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut ActorConfig)) -> Scene {
+        let mut config = actor_config();
+        change(&mut config);
+        Scene {
+            actor: Actor::new(config),
+            now: Instant::from_nanos(1_000_000_000_000),
+        }
+    }
+
+    /// A scene with a connection to a peer, which has said this.
+    fn with_peer(said: SyncMessage, change: impl FnOnce(&mut ActorConfig)) -> (Scene, Vec<Effect>) {
+        let mut scene = Scene::new(change);
+        scene.on(Event::PeerConnected(PEER));
+        let effects = scene.hear(said);
+        (scene, effects)
+    }
+
+    fn on(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.actor.handle(event, self.now, &mut effects);
+        effects
+    }
+
+    fn hear(&mut self, said: SyncMessage) -> Vec<Effect> {
+        self.on(Event::SyncReply {
+            from: PEER,
+            sync: Box::new(said),
+        })
+    }
+
+    fn forget(&mut self, pid: Pid, trusted: bool) -> Vec<Effect> {
+        let from = ALICE;
+        self.on(Event::ForgetRequest { from, pid, trusted })
+    }
+
+    fn advance(&mut self, above: u64, trusted: bool) -> Vec<Effect> {
+        let from = ALICE;
+        self.on(Event::AdvanceRequest {
+            from,
+            above,
+            trusted,
+        })
+    }
+
+    fn ask(&mut self) -> Vec<Effect> {
+        self.on(Event::IdentityRequest {
+            from: ALICE,
+            count: Count::saturating(1),
+            after: 0,
+        })
+    }
+
+    fn overrule(&mut self, link: Link, overrule: Overrule) -> Vec<Effect> {
+        self.on(Event::Overrule(Box::new((link, overrule))))
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+fn seven() -> Pid {
+    Pid::new(7).unwrap()
+}
+
+/// What pid 7 says of itself after its directory was lost.
+fn lost() -> SyncMessage {
+    SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: seven(),
+        incarnation: 0xbb,
+        boot: 1,
+        session: 0x99,
+        sequence: 10,
+    }
+}
+
+/// What is remembered of pid 7: another directory, which had come to 500.
+fn remembered() -> Remembered {
+    Remembered {
+        pid: seven(),
+        incarnation: 0xaa,
+        boot: 4,
+        session: 0x88,
+        sequence: sequence(500),
+    }
+}
+
+/// The word of the operator of pid 7.
+fn word(above: u64) -> Overrule {
+    Overrule {
+        pid: seven(),
+        incarnation: 0xbb,
+        session: 0x99,
+        above,
+    }
+}
+
+fn done(sequence: u64) -> Effect {
+    let message = Message::DoneReply { sequence };
+    Effect::Reply { to: ALICE, message }
+}
+
+fn refused(code: ErrorCode, text: &str) -> Vec<Effect> {
+    let message = Message::ErrorReply(Box::new(ErrorReply::new(code, text)));
+    vec![Effect::Reply { to: ALICE, message }]
+}
+
+/// The code and the text of the one refusal among these effects.
+fn refusal(effects: &[Effect]) -> (u16, &str) {
+    let errors: Vec<&ErrorReply> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Reply {
+                message: Message::ErrorReply(error),
+                ..
+            } => Some(&**error),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(errors.len(), 1, "{effects:?}");
+    (errors[0].code, &errors[0].message)
+}
+
+fn is_objection(effect: &Effect) -> bool {
+    matches!(effect, Effect::Object { .. })
+}
+
+const NOT_TRUSTED: &str = "only an operator may ask for this: from a loopback address, or from one that the \
+    server was given with --trust";
+
+#[test]
+fn who_is_not_trusted_changes_nothing() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    for effects in [scene.forget(seven(), false), scene.advance(90, false)] {
+        assert_eq!(effects, refused(ErrorCode::NotTrusted, NOT_TRUSTED));
+    }
+    assert_eq!(scene.actor.sequence(), sequence(10));
+    let effects = scene.forget(seven(), true);
+    assert_eq!(effects.last(), Some(&done(10)), "it is known still");
+}
+
+#[test]
+fn a_pid_is_forgotten_once_and_durably() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    assert_eq!(
+        scene.forget(seven(), true),
+        [Effect::PersistMembers(Vec::new()), done(500)]
+    );
+    assert_eq!(
+        scene.forget(seven(), true),
+        refused(
+            ErrorCode::UnknownPid,
+            "nothing is known here of pid 7: ipseity-cli members lists those known"
+        )
+    );
+}
+
+#[test]
+fn who_is_asked_for_the_members_leaves_them_to_the_server() {
+    let mut scene = Scene::new(|_| {});
+    let (from, first) = (ALICE, seven());
+    assert_eq!(
+        scene.on(Event::MembersRequest { from, first }),
+        [Effect::ReplyMembers { to: ALICE, first }]
+    );
+}
+
+#[test]
+fn an_operator_may_advance_to_all_that_exists_and_no_further() {
+    let mut scene = Scene::new(|config| config.ceiling = Sequence::MAX);
+    let most = Sequence::MAX.get();
+    assert_eq!(
+        scene.advance(most + 1, true),
+        refused(
+            ErrorCode::AdvanceTooLarge,
+            "sequence 9007199254740992 is beyond the last there is, 9007199254740991"
+        )
+    );
+    assert_eq!(scene.advance(800, true), [done(800)]);
+    // To do it twice is to do it once, and nothing goes back.
+    assert_eq!(scene.advance(800, true), [done(800)]);
+    assert_eq!(scene.advance(5, true), [done(800)]);
+    assert_eq!(scene.advance(most, true)[0], done(most));
+}
+
+#[test]
+fn a_server_that_stops_or_has_no_disk_is_not_advanced() {
+    for (event, code) in [
+        (Event::PersistFailed, ErrorCode::Storage),
+        (Event::Stop, ErrorCode::Stopping),
+    ] {
+        let mut scene = Scene::new(|_| {});
+        scene.on(event);
+        assert_eq!(refusal(&scene.advance(90, true)).0, code.get());
+        assert_eq!(scene.actor.sequence(), Sequence::ZERO);
+    }
+}
+
+#[test]
+fn advances_of_clients_and_of_peers_have_budgets_of_their_own() {
+    let (mut scene, _) = Scene::with_peer(lost(), |config| {
+        config.budgets.after_burst = 100;
+        config.budgets.peer_burst = 50;
+        config.budgets.rate_per_second = 1;
+    });
+    let after = |sequence: u64| Event::IdentityRequest {
+        from: ALICE,
+        count: Count::saturating(1),
+        after: sequence << 10,
+    };
+    // The peer has raised it to 10.
+    assert!(matches!(
+        scene.on(after(110))[0],
+        Effect::ReplyIdentities { .. }
+    ));
+    let effects = scene.on(after(116));
+    assert_eq!(
+        refusal(&effects),
+        (
+            ErrorCode::OverBudget.get(),
+            "after: sequence 116 is 5 ahead of this server, and its budget for advances allows 0 now: try \
+             again later, or have an operator run ipseity-cli advance"
+        )
+    );
+    let told = |effect: &Effect| matches!(effect, Effect::Report(Report::AdvanceRefused { .. }));
+    assert!(effects.iter().any(told));
+    // People hear of it now and then, clients each time.
+    assert_eq!(scene.on(after(117)).len(), 1);
+    scene.wait(4);
+    assert_eq!(
+        refusal(&scene.on(after(116))).0,
+        ErrorCode::OverBudget.get()
+    );
+    scene.wait(1);
+    assert!(matches!(
+        scene.on(after(116))[0],
+        Effect::ReplyIdentities { .. }
+    ));
+    // Ten of the peers' fifty are spent, and five have filled in.
+    let said = |sequence| SyncMessage { sequence, ..lost() };
+    scene.hear(said(117 + 46));
+    assert_eq!(scene.actor.sequence(), sequence(117));
+    scene.hear(said(117 + 45));
+    assert_eq!(scene.actor.sequence(), sequence(162));
+}
+
+#[test]
+fn a_connection_speaks_for_one_pid() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    let mut other = lost();
+    other.pid = Pid::new(8).unwrap();
+    other.sequence = 90;
+    let effects = scene.hear(other);
+    let hangs_up = effects.iter().any(|effect| match effect {
+        Effect::HangUp { peer, cause } => {
+            *peer == PEER
+                && cause.to_string() == "refused: pid 8 on a connection that spoke for pid 7 before"
+        }
+        _ => false,
+    });
+    assert!(hangs_up, "{effects:?}");
+    assert_eq!(scene.actor.sequence(), sequence(10), "it is not believed");
+}
+
+#[test]
+fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
+    let scene = || {
+        let (scene, effects) =
+            Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
+        assert_eq!(effects.iter().filter(|e| is_objection(e)).count(), 1);
+        scene
+    };
+    let settled = |above| {
+        let new = Remembered {
+            incarnation: 0xbb,
+            boot: 0,
+            session: 0x99,
+            sequence: sequence(above),
+            ..remembered()
+        };
+        vec![
+            Effect::Report(Report::Overruled {
+                link: DIALED,
+                pid: seven(),
+                above,
+            }),
+            Effect::PersistMembers(vec![new]),
+        ]
+    };
+    for above in [500, 501] {
+        let mut scene = scene();
+        scene.wait(60);
+        assert_eq!(scene.overrule(DIALED, word(above)), settled(above));
+        // It is heard like any other from now on.
+        scene.on(Event::SyncTimeout);
+        assert!(!scene.hear(lost()).iter().any(is_objection));
+    }
+    let other_session = Overrule {
+        session: 0x98,
+        ..word(500)
+    };
+    let other_pid = Overrule {
+        pid: Pid::MAX,
+        ..word(500)
+    };
+    let accepted = Link::Accepted(ALICE);
+    for (link, overrule) in [
+        (DIALED, word(499)),
+        (DIALED, other_session),
+        (DIALED, other_pid),
+        (accepted, word(500)),
+    ] {
+        let mut scene = scene();
+        assert_eq!(scene.overrule(link, overrule), []);
+        scene.on(Event::SyncTimeout);
+        assert!(scene.hear(lost()).iter().any(is_objection));
+    }
+}
+
+#[test]
+fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
+    let stale = |sequence| {
+        let config = actor_config();
+        let code = ErrorCode::StaleState;
+        let objection = Objection::new(config.pid, config.session, code, sequence, "older");
+        Event::Objection(Box::new((DIALED, objection)))
+    };
+    for (recovered, objected, goes_on) in [(0, 0, false), (600, 601, false), (600, 600, true)] {
+        let (mut scene, _) =
+            Scene::with_peer(lost(), |config| config.recovered = sequence(recovered));
+        let effects = scene.on(stale(objected));
+        if goes_on {
+            let overrule = Overrule {
+                pid: actor_config().pid,
+                incarnation: actor_config().incarnation,
+                session: actor_config().session,
+                above: 600,
+            };
+            let message = Message::Overrule(Box::new(overrule));
+            assert_eq!(
+                effects,
+                [Effect::Tell {
+                    to: DIALED,
+                    message
+                }]
+            );
+            assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+        } else {
+            let objected = |effect: &Effect| {
+                let standing = Standing::Stale;
+                let why = "older".to_owned();
+                *effect == Effect::Report(Report::Objected { standing, why })
+            };
+            assert!(effects.iter().any(objected), "{effects:?}");
+            assert_eq!(refusal(&scene.ask()).0, ErrorCode::StaleState.get());
+        }
+    }
+}
+
+#[test]
+fn an_objection_to_another_process_or_of_another_kind_is_none() {
+    let own = actor_config();
+    let stale = ErrorCode::StaleState;
+    let mut unknown = Objection::new(own.pid, own.session, stale, 900, "");
+    unknown.code = ErrorCode::BadCount.get();
+    for objection in [
+        Objection::new(seven(), own.session, stale, 900, ""),
+        Objection::new(own.pid, own.session + 1, stale, 900, ""),
+        unknown,
+    ] {
+        let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+        assert_eq!(
+            scene.on(Event::Objection(Box::new((DIALED, objection)))),
+            []
+        );
+        assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+    }
+}
