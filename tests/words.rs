@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipseity::{
     actor::{Charge, ConnectionId, Count, Effect, Event, HangUp, Link, PeerId, Report},
     identity::{Identity, Pid, Sequence},
+    mailbox::{Entry, Readiness},
     timer::Timer,
     wire::{
         ErrorCode, ErrorReply, Members, Message, Objection, Overrule, Standing, SyncMessage,
@@ -157,6 +158,40 @@ fn every_event_has_its_line() {
     ] {
         assert_eq!(event.to_string(), line);
         assert!(line.starts_with(event.name()));
+    }
+}
+
+#[test]
+fn every_entry_of_the_mailbox_has_its_line() {
+    let ready = |readable, writable, closed| Entry::Ready {
+        connection: ALICE,
+        readiness: Readiness::new(readable, writable, closed),
+    };
+    for (entry, name, fields) in [
+        (Entry::Acceptable, "acceptable", ""),
+        (ready(true, false, false), "readable", " connection=3.1"),
+        (ready(false, true, false), "writable", " connection=3.1"),
+        (
+            ready(true, false, true),
+            "readable",
+            " connection=3.1 readClosed",
+        ),
+        (Entry::Expired(Timer::Dial), "dialTimeout", ""),
+        (Entry::Resolved(PEER), "resolved", " peer=2"),
+        (Entry::Signal, "signal", ""),
+        (
+            Entry::StopPersisted { durable: false },
+            "stopPersisted",
+            " durable=false",
+        ),
+        (
+            Entry::Event(Event::StatusRequest { from: ALICE }),
+            "statusRequest",
+            " connection=3.1",
+        ),
+    ] {
+        assert_eq!(entry.name(), name);
+        assert_eq!(entry.to_string(), format!("{name}{fields}"));
     }
 }
 
