@@ -5,7 +5,8 @@ use std::{ffi::OsString, io::Write};
 use getopts::{Fail, Matches, Options};
 
 use crate::{
-    advance, decode, failure::Failure, members, next, ping, servers, status, values::dashed, watch,
+    advance, bench, decode, failure::Failure, members, next, ping, servers, status, values::dashed,
+    watch,
 };
 
 /// One command. A new one is a new file and a line in [`COMMANDS`].
@@ -25,7 +26,7 @@ pub struct Command {
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 
-const COMMANDS: [&Command; 7] = [
+const COMMANDS: [&Command; 8] = [
     &next::COMMAND,
     &status::COMMAND,
     &decode::COMMAND,
@@ -33,6 +34,7 @@ const COMMANDS: [&Command; 7] = [
     &watch::COMMAND,
     &members::COMMAND,
     &advance::COMMAND,
+    &bench::COMMAND,
 ];
 
 /// What a command line asks for.

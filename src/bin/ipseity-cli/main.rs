@@ -5,6 +5,7 @@
 //! and writes nothing but help.
 
 mod advance;
+mod bench;
 mod command;
 mod decode;
 mod failure;

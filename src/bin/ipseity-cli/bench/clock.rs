@@ -1,0 +1,45 @@
+//! The clocks of the bench, and the one file of it that reads them.
+
+use std::time::{Duration, Instant};
+
+/// A moment, in nanoseconds since the clock was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// A moment that does not come.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
+    /// This much later.
+    pub fn after(self, duration: Duration) -> Moment {
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Moment(self.0.saturating_add(ns))
+    }
+
+    /// The time since `earlier`, or none if that is later.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// Counts from now on.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the ban keeps the server's core replayable; this measures real time"
+    )]
+    pub fn start() -> Clock {
+        Clock(Instant::now())
+    }
+
+    /// The present moment.
+    #[inline]
+    pub fn now(self) -> Moment {
+        // As nanoseconds fit 64 bits for 584 years.
+        Moment(self.0.elapsed().as_nanos() as u64)
+    }
+}
