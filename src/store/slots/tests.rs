@@ -367,6 +367,25 @@ fn nothing_follows_a_stop_or_a_failure() {
     }
 }
 
+#[test]
+fn a_bad_block_is_named_with_its_place_and_its_fault() {
+    let mut device = stopped();
+    device.blocks[2] = Block::ZERO;
+    device.unreadable = 0b1000;
+    let texts: Vec<String> = recovered(&device)
+        .faults()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "block 2 at offset 8192 is blank",
+            "block 3 at offset 12288 is unreadable: other error"
+        ]
+    );
+}
+
 /// A sector of a record is told apart by its place only at the record's head and at the checksum, so
 /// these tears show all that others do.
 fn tears() -> impl Iterator<Item = u8> {
