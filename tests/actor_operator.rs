@@ -20,6 +20,7 @@ use ipseity::{
 };
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
+const BOB: ConnectionId = ConnectionId::new(1, 2);
 const PEER: PeerId = PeerId(0);
 const DIALED: Link = Link::Dialed(PEER);
 
@@ -412,4 +413,85 @@ fn an_objection_to_another_process_or_of_another_kind_is_none() {
         );
         assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
     }
+}
+
+#[test]
+fn a_word_about_a_pid_that_was_forgotten_means_nothing() {
+    let (mut scene, _) = Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
+    scene.forget(seven(), true);
+    scene.wait(60);
+    assert_eq!(scene.overrule(DIALED, word(500)), []);
+}
+
+#[test]
+fn whatever_a_connection_asks_waits_behind_what_waits_for_the_disk_and_nobody_else_does() {
+    let mut scene = Scene::new(|config| {
+        config.ceiling = sequence(5);
+        config.remembered = vec![remembered()];
+    });
+    let ask = |from| Event::IdentityRequest {
+        from,
+        count: Count::saturating(10),
+        after: 0,
+    };
+    let members = |from| Event::MembersRequest {
+        from,
+        first: Pid::MIN,
+    };
+    let objected = |from| Event::SyncRequest {
+        from,
+        sync: Box::new(lost()),
+    };
+    assert!(matches!(scene.on(ask(ALICE))[..], [Effect::Persist { .. }]));
+    assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), []);
+    assert_eq!(scene.on(members(ALICE)), []);
+    assert_eq!(scene.advance(3, true), []);
+    let speaks = |effect: &Effect| matches!(effect, Effect::Object { .. } | Effect::Reply { .. });
+    assert!(!scene.on(objected(ALICE)).iter().any(speaks));
+    for event in [
+        Event::StatusRequest { from: BOB },
+        members(BOB),
+        objected(BOB),
+    ] {
+        let effects = scene.on(event.clone());
+        let answers = |effect: &Effect| {
+            speaks(effect)
+                || matches!(
+                    effect,
+                    Effect::ReplyStatus { .. } | Effect::ReplyMembers { .. }
+                )
+        };
+        assert!(effects.iter().any(answers), "{event}: {effects:?}");
+    }
+    let effects = scene.on(Event::Persisted);
+    assert!(
+        matches!(
+            effects[..],
+            [
+                Effect::ReplyIdentities { to: ALICE, .. },
+                Effect::ReplyStatus { to: ALICE },
+                Effect::ReplyMembers { to: ALICE, .. },
+                Effect::Reply { to: ALICE, .. },
+                Effect::Object { answers: true, .. },
+                ..
+            ]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn an_operators_word_that_waits_keeps_nobody_else_waiting() {
+    let mut scene = Scene::new(|config| {
+        config.joins = true;
+        config.peers = 1;
+    });
+    assert_eq!(scene.ask(), []);
+    assert_eq!(scene.advance(100, true), []);
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: BOB }),
+        [Effect::ReplyStatus { to: BOB }]
+    );
+    let effects = scene.on(Event::JoinTimeout);
+    assert_eq!(effects.last(), Some(&done(100)));
 }
