@@ -11,6 +11,7 @@ use config::actor_config;
 use ipseity::{
     actor::{
         Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, PeerId, Remembered, Report,
+        Tally,
     },
     identity::{Pid, Sequence},
     time::Instant,
@@ -383,7 +384,11 @@ fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
                 }]
             );
             assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+            assert!(!scene.actor.is_objected());
+            assert_eq!(scene.actor.standing(), Standing::Serving);
         } else {
+            assert!(scene.actor.is_objected());
+            assert_eq!(scene.actor.standing(), Standing::Stale);
             let objected = |effect: &Effect| {
                 let standing = Standing::Stale;
                 let why = "older".to_owned();
@@ -413,6 +418,36 @@ fn an_objection_to_another_process_or_of_another_kind_is_none() {
         );
         assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
     }
+}
+
+#[test]
+fn what_is_known_of_peers_is_there_to_be_shown() {
+    let (mut scene, _) = Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
+    let link = &scene.actor.links()[&DIALED];
+    assert_eq!((link.pid, link.sequence), (Some(seven()), 10));
+    assert_eq!(link.heard_at, Some(scene.now));
+    let known = &scene.actor.members()[&seven()];
+    assert_eq!(
+        known.remembered,
+        remembered(),
+        "what is objected to is not believed"
+    );
+    assert_eq!(known.heard_at, Some(scene.now));
+    assert_eq!(known.objection(), Some(ErrorCode::StaleState));
+    assert_eq!(scene.actor.tally().sync_replies, 1);
+    // A second link to it, and one to nobody.
+    assert_eq!(scene.actor.only_link(DIALED), Some(seven()));
+    let (from, sync) = (ALICE, Box::new(lost()));
+    scene.on(Event::SyncRequest { from, sync });
+    scene.on(Event::PeerConnected(PeerId(1)));
+    assert_eq!(scene.actor.only_link(DIALED), None);
+    assert_eq!(scene.actor.only_link(Link::Dialed(PeerId(1))), None);
+    scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
+    assert_eq!(scene.actor.only_link(DIALED), Some(seven()));
+    scene.on(Event::PeerDisconnected(Link::Dialed(PeerId(1))));
+    scene.on(Event::PeerDisconnected(DIALED));
+    assert!(scene.actor.links().is_empty());
+    assert_eq!(scene.actor.members().len(), 1);
 }
 
 #[test]
@@ -494,4 +529,49 @@ fn an_operators_word_that_waits_keeps_nobody_else_waiting() {
     );
     let effects = scene.on(Event::JoinTimeout);
     assert_eq!(effects.last(), Some(&done(100)));
+}
+
+#[test]
+fn what_is_done_is_counted() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    let ask = |count, after: u64| Event::IdentityRequest {
+        from: BOB,
+        count: Count::saturating(count),
+        after: after << 10,
+    };
+    let asks = |sequence| Event::SyncRequest {
+        from: ALICE,
+        sync: Box::new(SyncMessage { sequence, ..lost() }),
+    };
+    // The peer has answered with 10. What raises nothing is not absorbed.
+    for event in [
+        ask(3, 0),
+        ask(2, 20),
+        ask(0, 0),
+        ask(1, 1),
+        asks(40),
+        asks(50),
+        asks(50),
+    ] {
+        scene.on(event);
+    }
+    scene.hear(SyncMessage {
+        sequence: 60,
+        ..lost()
+    });
+    // Above the ceiling of 2000.
+    for _ in 0..5 {
+        scene.on(ask(500, 0));
+    }
+    assert_eq!(
+        scene.actor.tally(),
+        &Tally {
+            identity_requests: 8,
+            identities: 2506,
+            waited: 2,
+            sync_requests: 3,
+            sync_replies: 2,
+            absorbed: 5,
+        }
+    );
 }
