@@ -2,6 +2,7 @@
 //! refused to those who may not ask. One scenario a function, as in tests/actor.rs.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
+// Long because: it holds one short scenario for each thing that may be said, and they share their words.
 
 mod config;
 
@@ -573,5 +574,135 @@ fn what_is_done_is_counted() {
             sync_replies: 2,
             absorbed: 5,
         }
+    );
+}
+
+/// An objection to this process.
+fn objection(code: ErrorCode, sequence: u64) -> Event {
+    let config = actor_config();
+    let objection = Objection::new(config.pid, config.session, code, sequence, "no");
+    Event::Objection(Box::new((DIALED, objection)))
+}
+
+fn persists(effects: &[Effect]) -> bool {
+    let persists = |effect: &Effect| matches!(effect, Effect::PersistObjection { .. });
+    effects.iter().any(persists)
+}
+
+#[test]
+fn an_objection_that_says_no_more_is_not_written_again() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    for (sequence, is_written) in [(900, true), (900, false), (899, false), (901, true)] {
+        let effects = scene.on(objection(ErrorCode::StaleState, sequence));
+        assert_eq!(persists(&effects), is_written, "{sequence}");
+        scene.wait(60);
+    }
+}
+
+#[test]
+fn a_stale_server_can_still_be_in_conflict_and_not_the_other_way_round() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    let mut hear = |code| {
+        let effects = scene.on(objection(code, 900));
+        let told = |effect: &Effect| matches!(effect, Effect::Report(Report::Objected { .. }));
+        (effects.iter().any(told), scene.actor.standing())
+    };
+    assert_eq!(hear(ErrorCode::StaleState), (true, Standing::Stale));
+    assert_eq!(hear(ErrorCode::StaleState), (false, Standing::Stale));
+    assert_eq!(hear(ErrorCode::PidConflict), (true, Standing::Conflict));
+    assert_eq!(hear(ErrorCode::PidConflict), (false, Standing::Conflict));
+    assert_eq!(hear(ErrorCode::StaleState), (false, Standing::Conflict));
+}
+
+#[test]
+fn of_two_live_servers_the_one_that_asks_is_answered_and_the_other_is_told() {
+    let mut scene = Scene::new(|_| {});
+    let mut asks = |from, session| {
+        // A copied directory: a boot further.
+        let boot = session;
+        let sync = Box::new(SyncMessage {
+            session,
+            boot,
+            ..lost()
+        });
+        let effects = scene.on(Event::SyncRequest { from, sync });
+        let objected = |effect: &Effect| match effect {
+            Effect::Object { charge, answers } => {
+                assert_eq!(charge.code, ErrorCode::PidConflict);
+                Some((charge.link, charge.session, *answers))
+            }
+            _ => None,
+        };
+        effects.iter().filter_map(objected).collect::<Vec<_>>()
+    };
+    let (alice, bob) = (Link::Accepted(ALICE), Link::Accepted(BOB));
+    assert_eq!(asks(ALICE, 1), []);
+    for (from, session) in [(BOB, 2), (ALICE, 1), (BOB, 2)] {
+        assert_eq!(asks(from, session), []);
+    }
+    // It asks behind an answer that was sent when the other had been heard, so it lives still.
+    assert_eq!(asks(ALICE, 1), [(alice, 1, true), (bob, 2, false)]);
+    assert_eq!(asks(BOB, 2)[0], (bob, 2, true));
+}
+
+#[test]
+fn a_disk_that_fails_twice_leaves_everything_as_after_the_first_time() {
+    let mut scene = Scene::new(|_| {});
+    let stale = |scene: &mut Scene| scene.on(objection(ErrorCode::StaleState, 0));
+    scene.on(Event::PersistFailed);
+    scene.on(Event::PersistFailed);
+    assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    stale(&mut scene);
+    scene.on(Event::PersistFailed);
+    scene.on(Event::PersistFailed);
+    assert_eq!(refusal(&scene.ask()).0, ErrorCode::Storage.get());
+}
+
+#[test]
+fn what_did_not_wait_for_the_disk_itself_is_answered_when_the_disk_fails() {
+    let mut scene = Scene::new(|config| {
+        config.ceiling = sequence(5);
+        config.remembered = vec![remembered()];
+    });
+    scene.on(Event::IdentityRequest {
+        from: ALICE,
+        count: Count::saturating(10),
+        after: 0,
+    });
+    let effects = scene.forget(seven(), true);
+    assert_eq!(effects, [Effect::PersistMembers(Vec::new())]);
+    assert_eq!(scene.advance(50, true), []);
+    let effects = scene.on(Event::PersistFailed);
+    let codes: Vec<_> = effects[..3]
+        .iter()
+        .map(|effect| match effect {
+            Effect::Reply {
+                message: Message::ErrorReply(error),
+                ..
+            } => Err(error.code),
+            Effect::Reply {
+                message: Message::DoneReply { sequence },
+                ..
+            } => Ok(*sequence),
+            other => panic!("{other}"),
+        })
+        .collect();
+    let storage = Err(ErrorCode::Storage.get());
+    assert_eq!(codes, [storage, Ok(500), storage]);
+}
+
+#[test]
+fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
+    let mut scene = Scene::new(|_| {});
+    for _ in 0..1000 {
+        scene.ask();
+    }
+    assert_eq!(scene.on(Event::Stop), []);
+    let sequence = sequence(1000);
+    assert_eq!(
+        scene.on(Event::Persisted),
+        [Effect::PersistStop { sequence }]
     );
 }
