@@ -577,6 +577,29 @@ fn what_is_done_is_counted() {
     );
 }
 
+#[test]
+fn a_joining_server_waits_for_every_peer_that_may_answer() {
+    let (mut scene, effects) = Scene::with_peer(lost(), |config| {
+        config.joins = true;
+        config.peers = 2;
+    });
+    let joined = |effect: &Effect| matches!(effect, Effect::Report(Report::Joined { .. }));
+    assert!(!effects.iter().any(joined));
+    assert_eq!(scene.ask(), []);
+    scene.on(Event::PeerConnected(PeerId(1)));
+    let sync = Box::new(SyncMessage {
+        pid: Pid::MAX,
+        ..lost()
+    });
+    let from = PeerId(1);
+    let effects = scene.on(Event::SyncReply { from, sync });
+    let joined = Report::Joined {
+        answered: 2,
+        asked: 2,
+    };
+    assert!(effects.contains(&Effect::Report(joined)), "{effects:?}");
+}
+
 /// An objection to this process.
 fn objection(code: ErrorCode, sequence: u64) -> Event {
     let config = actor_config();
