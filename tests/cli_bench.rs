@@ -7,9 +7,15 @@ mod server;
 mod stand_in;
 mod support;
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
-use ipseity::wire::{ErrorCode, Message};
+use ipseity::wire::{ErrorCode, Message, encode};
 use serde_json::Value;
 use server::{Server, eventually};
 use stand_in::{Manner, StandIn};
@@ -82,7 +88,7 @@ fn json_has_all_numbers_of_every_round() {
     let server = Server::start(&[]);
     let pid = server.pid().to_string();
     let flags = ["-n", "30", "-c", "2", "--count", "100", "--rounds", "2"];
-    let more = ["--format", "json", "--pid", &pid, "--warmup", "20ms"];
+    let more = ["--format", "json", "--process", &pid, "--warmup", "20ms"];
     let out = bench(&server.address(), &[&flags[..], &more].concat()).good();
     let report = json(&out);
     assert_eq!(report["target"], "ipseity");
@@ -108,7 +114,7 @@ fn json_has_all_numbers_of_every_round() {
             (&0.into(), &"done".into())
         );
         assert_eq!(
-            round["processes"][0]["pid"].as_u64(),
+            round["processes"][0]["process"].as_u64(),
             Some(server.pid().into())
         );
         assert!(round["errors"].as_array().unwrap().is_empty());
@@ -396,6 +402,47 @@ fn silence_has_an_end() {
 }
 
 #[test]
+fn a_time_in_which_nothing_was_answered_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let late = thread::spawn(move || {
+        // One that only looks whether somebody is there, and one that asks.
+        let _looks = listener.accept().unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 3]).unwrap();
+        thread::sleep(Duration::from_millis(1500));
+        let mut reply = Vec::new();
+        encode(
+            &Message::IdentityReply {
+                first: 1024,
+                count: 1,
+            },
+            &mut reply,
+        );
+        stream.write_all(&reply).unwrap();
+        // Until it has gone.
+        let _ = stream.read(&mut [0; 3]);
+    });
+    let flags = [
+        "-c",
+        "1",
+        "--warmup",
+        "1s",
+        "--duration",
+        "1ms",
+        "--format",
+        "json",
+    ];
+    let run = bench(&address, &flags);
+    assert_eq!(only_round(&json(&run.out))["requests"], 0);
+    assert_eq!(
+        run.bad(1),
+        "no request was both sent and answered while it was measured: --duration gives it more time"
+    );
+    late.join().unwrap();
+}
+
+#[test]
 fn nobody_there_and_strangers_are_named() {
     let nobody = Nobody::new();
     let run = bench(&nobody.address(), &["-n", "1"]);
@@ -471,7 +518,7 @@ fn command_lines_that_are_wrong_say_what_is() {
             "--format xml",
             "--format takes text, json or csv, not \"xml\"",
         ),
-        ("--pid me", "--pid takes the id of a process"),
+        ("--process me", "--process takes the id of a process"),
         ("--target http://a", "\"http://a\" is no target"),
         (
             "--target redis://a --server b",
@@ -495,9 +542,9 @@ fn command_lines_that_are_wrong_say_what_is() {
             .starts_with("--plot: cannot write /nowhere/x.svg: "),
         "{run:?}"
     );
-    let run = bench(&server.address(), &["-n", "1", "--pid", "4294967295"]);
+    let run = bench(&server.address(), &["-n", "1", "--process", "4294967295"]);
     assert!(
-        run.bad(1).starts_with("--pid 4294967295: cannot read "),
+        run.bad(1).starts_with("--process 4294967295: cannot read "),
         "{run:?}"
     );
     assert!(server.requests().is_empty());

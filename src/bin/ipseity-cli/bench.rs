@@ -49,7 +49,7 @@ not ends the bench with exit code 1.
 
 Latency is from the moment before a request is written to the moment after its reply is read. The
 clock is read once for the replies of one read, so a reply is timed with the last of those that came
-with it. Quantiles are right to three digits. The processor time of a --pid is that of all its
+with it. Quantiles are right to three digits. The processor time of a --process is that of all its
 threads, to a few milliseconds in a round.
 
 To give server and bench a processor each, or the same: taskset -c 1 ipseity-cli bench ...",
@@ -67,7 +67,8 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let mut checks = Checks::default();
     let (points, outcome) = measure(&settings, &mut generator, &mut checks);
     let has_answers = |point: &Point| point.rounds.iter().any(|round| round.requests > 0);
-    if points.iter().any(has_answers) {
+    // A failure that came before the first answer says all there is to say.
+    if outcome.is_ok() || points.iter().any(has_answers) {
         report::write(out, &settings, &points, &checks)?;
         // So that it stands before what is said on standard error.
         out.flush()?;
@@ -75,7 +76,15 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             plot::draw(path, &settings, &points).map_err(Failure::Failed)?;
         }
     }
-    outcome.and_then(|()| refused(&points))
+    outcome?;
+    refused(&points)?;
+    match points.iter().all(has_answers) {
+        true => Ok(()),
+        false => Err(Failure::Failed(
+            "no request was both sent and answered while it was measured: --duration gives it more time"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Runs all rounds. They take turns: the first of each point, then the second of each, so that what else

@@ -13,7 +13,7 @@ pub fn own_cpu() -> Option<Duration> {
 /// The processor time of the process with this id, of all its threads.
 pub fn cpu_of(process: u32) -> Result<Duration, String> {
     used(&process.to_string())
-        .map_err(|error| format!("--pid {process}: cannot read its processor time: {error}"))
+        .map_err(|error| format!("--process {process}: cannot read its processor time: {error}"))
 }
 
 /// What the threads that run now have used, in nanoseconds. A kernel without that counts in ticks.
@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(nanoseconds("17 2 3\n").ok(), Some(17));
         assert!(nanoseconds("").is_err());
         let error = cpu_of(u32::MAX).unwrap_err();
-        assert!(error.starts_with("--pid 4294967295: cannot read "));
+        assert!(error.starts_with("--process 4294967295: cannot read "));
     }
 }

@@ -115,10 +115,10 @@ pub fn options(options: &mut Options) {
     );
     options.optmulti(
         "",
-        "pid",
+        "process",
         "a process id of the server, if it runs on this machine; its processor time is measured. May \
          be repeated",
-        "PROCESS",
+        "ID",
     );
 }
 
@@ -253,10 +253,10 @@ fn points(text: &str) -> Result<Vec<usize>, Failure> {
 fn processes(matches: &Matches) -> Result<Vec<u32>, Failure> {
     let wrong = |text: &String| {
         Failure::Usage(format!(
-            "--pid takes the id of a process, as ps shows it, not {text:?}"
+            "--process takes the id of a process, as ps shows it, not {text:?}"
         ))
     };
-    let texts = matches.opt_strs("pid");
+    let texts = matches.opt_strs("process");
     let parse = |text: &String| text.parse().map_err(|_| wrong(text));
     texts.iter().map(parse).collect()
 }

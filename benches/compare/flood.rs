@@ -1,0 +1,91 @@
+//! How the others fare while one client floods.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    thread::{self, JoinHandle},
+};
+
+use ipseity::wire::encode;
+
+use crate::{
+    sample::{Load, Place, Plan, Sample, Samples, measure, ratio},
+    subject::Subject,
+    support::lockstep::identity_request,
+};
+
+/// Requests that the flooding client hands to the kernel at a time.
+const FLOOD_BATCH: usize = 8192;
+
+/// The bytes of replies that it takes at a time.
+const FLOOD_READ_BYTES: usize = 1 << 20;
+
+/// The slowest but one in a hundred of fifty clients, alone and beside one that floods.
+pub fn flood(plan: &Plan) {
+    println!("### While one client floods\n");
+    println!(
+        "50 x 1, the server on one CPU and all clients on another; {} rounds, in each first without and then with \
+         one more client that writes requests as fast as they are taken and throws the replies away.\n",
+        plan.rounds
+    );
+    println!("| | quiet | beside the flood | ratio | goal |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
+    let load = Load::new(50, 1);
+    let server = Subject::Ipseity.start(Place::TwoCpus);
+    let (mut quiet, mut flooded) = (Samples::default(), Samples::default());
+    let sample = || measure(&server, load, Place::TwoCpus, plan.sample, plan.warmup);
+    for _ in 0..plan.rounds {
+        quiet.0.push(sample());
+        let flood = Flood::start(server.address());
+        flooded.0.push(sample());
+        flood.stop();
+    }
+    let p99 = |sample: &Sample| sample.p99_us;
+    println!(
+        "| p99, µs | {} | {} | {:.2} | 2 |",
+        quiet.show(p99, 0),
+        flooded.show(p99, 0),
+        ratio(&flooded, &quiet, p99)
+    );
+    let requests = |sample: &Sample| sample.requests;
+    println!(
+        "| requests/s of the fifty | {} | {} | {:.2} | |",
+        quiet.show(requests, 0),
+        flooded.show(requests, 0),
+        ratio(&flooded, &quiet, requests)
+    );
+    println!();
+}
+
+/// A client that asks without end. It looks at no reply, so that it costs the machine little beside the server.
+struct Flood {
+    stream: TcpStream,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Flood {
+    fn start(server: SocketAddr) -> Flood {
+        let stream = TcpStream::connect(server).unwrap();
+        let mut one = Vec::new();
+        encode(&identity_request(), &mut one);
+        let batch = one.repeat(FLOOD_BATCH);
+        let (mut writing, mut reading) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
+        // Both end when the connection is shut down.
+        let writer = thread::spawn(move || while writing.write_all(&batch).is_ok() {});
+        let reader = thread::spawn(move || {
+            let mut buffer = vec![0; FLOOD_READ_BYTES];
+            while reading.read(&mut buffer).is_ok_and(|bytes| bytes > 0) {}
+        });
+        Flood {
+            stream,
+            threads: [writer, reader],
+        }
+    }
+
+    fn stop(self) {
+        self.stream.shutdown(Shutdown::Both).unwrap();
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+    }
+}

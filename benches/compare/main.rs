@@ -1,0 +1,135 @@
+//! Ipseity against a floor, against what one would use instead, and against the servers of the model's essay:
+//! every table of docs/benchmarks.md, in Markdown on standard output.
+//!
+//! ```text
+//! cargo bench --bench compare                           everything, in about a quarter of an hour
+//! cargo bench --bench compare -- floor essay            only these sections
+//! cargo bench --bench compare -- --plot docs/sweep.svg  draw the sweep, too
+//! cargo bench --bench compare -- --quick                everything so short that it only shows that it works
+//! cargo bench --bench compare -- serve locker           one of the other servers, until it is killed
+//! ```
+//!
+//! Each sample is one run of `ipseity-cli bench`. Those that are compared alternate, round by round, so that what
+//! else the machine does meets all of them. What is not installed here is left out, and says so.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a panic is the report, and measuring is what the clock is for"
+)]
+
+mod build;
+mod flood;
+mod grpc;
+mod memory;
+mod sample;
+mod speed;
+mod subject;
+mod sweep;
+
+#[path = "../servers/mod.rs"]
+mod servers;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{net::TcpListener, path::PathBuf, process::ExitCode, time::Duration};
+
+use sample::Plan;
+
+/// A section of the output: its name on the command line, and what prints it.
+type Section = (&'static str, fn(&Plan));
+
+const SECTIONS: &[Section] = &[
+    ("machine", build::machine),
+    ("floor", speed::floor),
+    ("others", speed::others),
+    ("disk", speed::disk),
+    ("grpc", speed::grpc),
+    ("durable", speed::durable),
+    ("blocks", speed::blocks),
+    ("essay", speed::essay),
+    ("sweep", sweep::sweep),
+    ("flood", flood::flood),
+    ("memory", memory::memory),
+    ("build", build::build),
+];
+
+fn main() -> ExitCode {
+    // cargo adds a flag of its own.
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    let outcome = match words.first().map(String::as_str) {
+        Some("serve") => serve(&words[1..]),
+        _ => compare(&words),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Becomes one of the other servers.
+fn serve(words: &[String]) -> Result<(), String> {
+    let names: Vec<&str> = servers::Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let (name, listen) = match words {
+        [name] => (name, "127.0.0.1:3264"),
+        [name, flag, listen] if flag == "--listen" => (name, listen.as_str()),
+        _ => {
+            return Err(format!(
+                "serve wants one of {} [--listen HOST:PORT]",
+                names.join(", ")
+            ));
+        }
+    };
+    let kind = servers::Kind::from_name(name)
+        .ok_or_else(|| format!("{name:?} is none of {}", names.join(", ")))?;
+    let cannot = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
+    let listener = TcpListener::bind(listen).map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    eprintln!("{name} listens on {address}");
+    Err(format!("{name} cannot go on: {}", kind.serve(listener)))
+}
+
+/// Prints the sections that were asked for.
+fn compare(words: &[String]) -> Result<(), String> {
+    let mut plan = Plan::full();
+    let mut chosen = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "--quick" => plan = Plan::quick(plan.plot),
+            "--plot" => {
+                let path = rest.next().ok_or("--plot wants a file")?;
+                plan.plot = Some(PathBuf::from(path));
+            }
+            name => match SECTIONS.iter().find(|(section, _)| *section == name) {
+                Some((_, print)) => chosen.push(print),
+                None => {
+                    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+                    return Err(format!(
+                        "{name:?} is no section; there are {}, and the flags --quick and --plot FILE.svg",
+                        names.join(", ")
+                    ));
+                }
+            },
+        }
+    }
+    // For the ten thousand connections.
+    let descriptors = ipseity::os::raise_limit(plan.idle_connections, 0);
+    plan.idle_connections = descriptors.connections_max;
+    if chosen.is_empty() {
+        chosen.extend(SECTIONS.iter().map(|(_, print)| print));
+    }
+    for print in chosen {
+        print(&plan);
+    }
+    Ok(())
+}
+
+/// So long and so often is measured where a section has no reason for more or less.
+const SAMPLE: Duration = Duration::from_secs(1);

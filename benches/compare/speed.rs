@@ -1,0 +1,275 @@
+//! The tables of throughput and of processor time.
+
+use ipseity::client::Client;
+
+use crate::{
+    grpc,
+    sample::{self, Load, Place, Plan, Sample, Samples, alternate, grouped, ratio},
+    servers::Kind,
+    subject::{Disk, Subject},
+};
+
+/// How many clients the comparisons have, where they do not say.
+const CLIENTS: usize = 50;
+
+fn requests(sample: &Sample) -> f64 {
+    sample.requests
+}
+
+fn cpu(sample: &Sample) -> f64 {
+    sample.cpu_us
+}
+
+/// Against the raw loop: what can be had at all.
+pub fn floor(plan: &Plan) {
+    println!("### Against a poll loop that reads nothing of what arrives\n");
+    println!(
+        "Both ends on one CPU; median (least to most) of {} alternating rounds. Requests a second are to be at \
+         least, CPU time a request at most so many times the floor's.\n",
+        plan.rounds
+    );
+    println!(
+        "| connections x in flight | Ipseity, requests/s | floor, requests/s | ratio | goal | Ipseity, \
+         CPU µs | floor, CPU µs | ratio | goal |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (load, goal, cpu_goal) in [
+        (Load::new(1, 1), "0.97", "1.03"),
+        (Load::new(50, 1), "0.97", "1.03"),
+        (Load::new(1000, 1), "0.97", "1.03"),
+        (Load::new(50, 16), "0.95", ""),
+        (Load::new(50, 64), "0.95", ""),
+        (Load::new(50, 256), "0.85", ""),
+    ] {
+        let subjects = [Subject::Ipseity, Subject::Essay(Kind::Raw)];
+        let [ours, raw] = &alternate(&subjects, load, Place::OneCpu, plan)[..] else {
+            unreachable!("there are samples for each subject");
+        };
+        println!(
+            "| {load} | {} | {} | {:.3} | {goal} | {} | {} | {:.3} | {cpu_goal} |",
+            ours.show(requests, 0),
+            raw.show(requests, 0),
+            ratio(ours, raw, requests),
+            ours.show(cpu, 3),
+            raw.show(cpu, 3),
+            ratio(ours, raw, cpu),
+        );
+    }
+    println!();
+}
+
+/// Against the counters of Redis and memcached, in memory, while ours is durable.
+pub fn others(plan: &Plan) {
+    println!("### Against Redis INCR and memcached incr, both without a disk\n");
+    println!(
+        "Ipseity is durable. Both ends on one CPU; {} alternating rounds. Ratios: how many times the requests \
+         Ipseity answers, and how many times less CPU time a request costs it.\n",
+        plan.rounds
+    );
+    let goals: [(Subject, [(&str, &str); 4]); 2] = [
+        (
+            Subject::Redis(Disk::None),
+            [("1.15", "1.2"), ("1.7", "2.2"), ("3.4", "5.4"), ("8", "14")],
+        ),
+        (
+            Subject::Memcached,
+            [("1.05", ""), ("1.8", ""), ("2.7", ""), ("5.5", "")],
+        ),
+    ];
+    let loads = [1, 16, 64, 256].map(|in_flight| Load::new(CLIENTS, in_flight));
+    against(&goals, &loads, plan);
+}
+
+/// Against Redis with a disk.
+pub fn disk(plan: &Plan) {
+    println!("### Against Redis with a disk\n");
+    println!("As above, and Redis appends to a file.\n");
+    let goals = [
+        (Subject::Redis(Disk::EverySecond), [("2.4", "")]),
+        (Subject::Redis(Disk::Always), [("4.4", "")]),
+    ];
+    against(&goals, &[Load::new(CLIENTS, 16)], plan);
+}
+
+fn against<const N: usize>(
+    others: &[(Subject, [(&str, &str); N])],
+    loads: &[Load; N],
+    plan: &Plan,
+) {
+    let others: Vec<_> = others
+        .iter()
+        .filter(|(subject, _)| subject.is_here())
+        .collect();
+    println!(
+        "| against | connections x in flight | Ipseity, requests/s | the other, requests/s | ratio | \
+         goal | Ipseity, CPU µs | the other, CPU µs | ratio | goal |"
+    );
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (place, load) in loads.iter().enumerate() {
+        let mut subjects = vec![Subject::Ipseity];
+        subjects.extend(others.iter().map(|(subject, _)| *subject));
+        let samples = alternate(&subjects, *load, Place::OneCpu, plan);
+        let (ours, theirs) = samples.split_first().unwrap();
+        for ((subject, goals), other) in others.iter().zip(theirs) {
+            let (goal, cpu_goal) = goals[place];
+            println!(
+                "| {} | {load} | {} | {} | {:.2} | {goal} | {} | {} | {:.2} | {cpu_goal} |",
+                subject.name(),
+                ours.show(requests, 0),
+                other.show(requests, 0),
+                ratio(ours, other, requests),
+                ours.show(cpu, 3),
+                other.show(cpu, 3),
+                ratio(other, ours, cpu),
+            );
+        }
+    }
+    println!();
+}
+
+/// What the disk costs.
+pub fn durable(plan: &Plan) {
+    println!("### Durable against `--ephemeral`\n");
+    println!(
+        "Both ends on one CPU; {} alternating rounds.\n",
+        plan.rounds
+    );
+    println!(
+        "| connections x in flight | durable, requests/s | ephemeral, requests/s | ratio | goal | waited for \
+         the disk | goal |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for load in [1, 16, 64].map(|in_flight| Load::new(CLIENTS, in_flight)) {
+        let (durable, ephemeral) = (
+            Subject::Ipseity.start(Place::OneCpu),
+            Subject::Ephemeral.start(Place::OneCpu),
+        );
+        let mut samples = [Samples::default(), Samples::default()];
+        for _ in 0..plan.rounds {
+            for (server, samples) in [&durable, &ephemeral].into_iter().zip(&mut samples) {
+                let sample = sample::measure(server, load, Place::OneCpu, plan.sample, plan.warmup);
+                samples.0.push(sample);
+            }
+        }
+        let mut client = Client::new([durable.address().to_string()]).unwrap();
+        let counters = client.status().unwrap().counters;
+        let waited = counters.waited as f64 / counters.identity_requests as f64;
+        println!(
+            "| {load} | {} | {} | {:.3} | 0.95 | {:.4} % ({} of {}) | 0.1 % |",
+            samples[0].show(requests, 0),
+            samples[1].show(requests, 0),
+            ratio(&samples[0], &samples[1], requests),
+            100.0 * waited,
+            grouped(counters.waited as f64, 0),
+            grouped(counters.identity_requests as f64, 0),
+        );
+    }
+    println!();
+}
+
+/// What a block costs.
+pub fn blocks(plan: &Plan) {
+    println!("### Blocks\n");
+    println!(
+        "{CLIENTS} x 16, durable, both ends on one CPU; {} rounds.\n",
+        plan.rounds
+    );
+    println!("| identities in a request | requests/s | identities/s | goal |");
+    println!("| ---: | ---: | ---: | ---: |");
+    for (count, goal) in [(1, ""), (10, ""), (100, ""), (1000, "900,000,000")] {
+        let load = Load {
+            count,
+            ..Load::new(CLIENTS, 16)
+        };
+        let samples = &alternate(&[Subject::Ipseity], load, Place::OneCpu, plan)[0];
+        println!(
+            "| {count} | {} | {} | {goal} |",
+            samples.show(requests, 0),
+            grouped(samples.median(requests) * f64::from(count), 0)
+        );
+    }
+    println!();
+}
+
+/// A Go server with gRPC, in the place of that of the essay's author, which is not public in this form.
+pub fn grpc(plan: &Plan) {
+    println!("### Against an actor in Go behind gRPC\n");
+    let Some(program) = grpc::build() else {
+        return;
+    };
+    println!(
+        "`benches/grpc/main.go`: one goroutine owns the counter, behind a channel of 1,024. Its own client, in Go, \
+         asks by a unary call, or over one stream a client; Ipseity, durable, is asked by `ipseity-cli bench`. Both \
+         ends on one CPU; {} alternating rounds.\n",
+        plan.rounds
+    );
+    println!(
+        "| gRPC | connections x in flight | Ipseity, requests/s | Go, requests/s | ratio | goal |"
+    );
+    println!("| --- | --- | ---: | ---: | ---: | ---: |");
+    for (mode, in_flight, goal) in [("unary", 1, "5"), ("stream", 1, ""), ("stream", 64, "25")] {
+        let load = Load::new(CLIENTS, in_flight);
+        let ours = Subject::Ipseity.start(Place::OneCpu);
+        let theirs = grpc::Server::start(&program, Place::OneCpu);
+        let (mut our_samples, mut their_samples) = (Samples::default(), Samples::default());
+        for _ in 0..plan.rounds {
+            our_samples.0.push(sample::measure(
+                &ours,
+                load,
+                Place::OneCpu,
+                plan.sample,
+                plan.warmup,
+            ));
+            their_samples
+                .0
+                .push(theirs.measure(mode, load, Place::OneCpu, plan.sample));
+        }
+        println!(
+            "| {mode} | {load} | {} | {} | {:.1} | {goal} |",
+            our_samples.show(requests, 0),
+            their_samples.show(requests, 0),
+            ratio(&our_samples, &their_samples, requests),
+        );
+    }
+    println!();
+}
+
+/// The servers of the essay, and the real one among them.
+pub fn essay(plan: &Plan) {
+    println!("### The servers of the essay\n");
+    println!(
+        "{CLIENTS} clients; {} alternating rounds. On one CPU server and clients share it; on all, nothing is \
+         pinned, and servers with threads can use more than one.\n",
+        plan.rounds
+    );
+    println!(
+        "| server | in flight | one CPU, requests/s | CPU µs | all CPUs, requests/s | CPU µs | p99 µs |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for in_flight in [1, 16] {
+        let load = Load::new(CLIENTS, in_flight);
+        let pinned = alternate(&ESSAY, load, Place::OneCpu, plan);
+        let free = alternate(&ESSAY, load, Place::Free, plan);
+        for ((subject, pinned), free) in ESSAY.iter().zip(&pinned).zip(&free) {
+            println!(
+                "| {} | {in_flight} | {} | {} | {} | {} | {} |",
+                subject.name(),
+                pinned.show(requests, 0),
+                pinned.show(cpu, 3),
+                free.show(requests, 0),
+                free.show(cpu, 3),
+                free.show(|sample| sample.p99_us, 0),
+            );
+        }
+    }
+    println!();
+}
+
+/// What the essay compares. The real server has no disk here, like the others.
+pub const ESSAY: [Subject; 5] = [
+    Subject::Ephemeral,
+    Subject::Essay(Kind::Simple),
+    Subject::Essay(Kind::Sequence),
+    Subject::Essay(Kind::Locker),
+    Subject::Essay(Kind::Channel),
+];

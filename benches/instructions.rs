@@ -1,0 +1,344 @@
+//! How many instructions and system calls the real server spends on a request, counted and not timed: under
+//! `valgrind --tool=callgrind` and `strace -c`, with the load of [`support::lockstep`], as the difference of a
+//! short run and a long one, so that start and stop count for nothing.
+//!
+//! ```text
+//! cargo bench --bench instructions                  all cases, as a Markdown table
+//! cargo bench --bench instructions -- 50x64 sync    only the cases whose name holds one of these
+//! cargo bench --bench instructions -- --others      Redis and memcached, for comparison
+//! cargo bench --bench instructions -- --check       exit code 1 when a count is above its ceiling
+//! ```
+//!
+//! Client and server share one CPU, and the server is scheduled as a batch process, which does not preempt
+//! the client: so it finds each round whole, and two runs differ by less than one percent.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+mod support;
+
+use std::{fs, net::TcpListener, process::ExitCode};
+
+use ipseity::{identity::Pid, wire::Message};
+use support::{
+    lockstep::{self, Lines, Load},
+    program::{self, Program, eventually},
+};
+
+/// A ceiling is this much above what was counted: a compiler or a library that changes a little passes, work
+/// that is done twice does not.
+const HEADROOM_PERCENT: f64 = 20.0;
+
+/// What was counted when a line was last changed: the work, instructions, system calls.
+const NOTED: &[(&str, f64, f64)] = &[
+    ("identityRequest 1x1", 929.0, 3.0),
+    ("identityRequest 50x1", 752.0, 2.02),
+    ("identityRequest 50x16", 209.0, 0.13),
+    ("identityRequest 50x64", 182.0, 0.03),
+    ("identityRequest 50x256", 175.0, 0.01),
+    ("identityRequest 1x1, count 1000", 933.0, 3.0),
+    ("identityRequest 1x1, after", 980.0, 3.0),
+    ("syncRequest 1x1", 3669.0, 3.0),
+    ("statusRequest 1x1", 2950.0, 3.0),
+    ("membersRequest 1x1", 1982.0, 3.0),
+    ("syncTimeout, one peer", 4321.0, 4.0),
+    ("accept, identityRequest, close", 2399.0, 13.0),
+];
+
+/// What the server does again and again while it is counted.
+#[derive(Debug)]
+enum Work {
+    /// It answers.
+    Answers(Load),
+    /// It takes a connection, answers one request on it, and is left.
+    ComeAndGo,
+    /// It asks its one peer, which answers.
+    Asks,
+    /// Another server counts.
+    Other(Lines),
+}
+
+/// One line of the table.
+#[derive(Debug)]
+struct Case {
+    name: String,
+    work: Work,
+    /// Rounds of the short run, which makes buffers grow to their size, and of the long one.
+    rounds: [u64; 2],
+}
+
+fn cases() -> Vec<Case> {
+    let identities = |connections, in_flight| {
+        Work::Answers(Load {
+            connections,
+            in_flight,
+            request: lockstep::identity_request(),
+        })
+    };
+    let one = |request| {
+        Work::Answers(Load {
+            connections: 1,
+            in_flight: 1,
+            request,
+        })
+    };
+    let block = Message::IdentityRequest {
+        count: 1000,
+        after: 0,
+    };
+    let after = Message::IdentityRequest {
+        count: 1,
+        after: 1024,
+    };
+    let sync = Message::SyncRequest(Box::new(lockstep::peer()));
+    let members = Message::MembersRequest { from: Pid::MIN };
+    vec![
+        Case::new("identityRequest 1x1", identities(1, 1), [200, 2200]),
+        Case::new("identityRequest 50x1", identities(50, 1), [20, 120]),
+        Case::new("identityRequest 50x16", identities(50, 16), [10, 50]),
+        Case::new("identityRequest 50x64", identities(50, 64), [5, 25]),
+        Case::new("identityRequest 50x256", identities(50, 256), [3, 13]),
+        Case::new("identityRequest 1x1, count 1000", one(block), [200, 2200]),
+        Case::new("identityRequest 1x1, after", one(after), [200, 2200]),
+        Case::new("syncRequest 1x1", one(sync), [200, 1200]),
+        Case::new(
+            "statusRequest 1x1",
+            one(Message::StatusRequest),
+            [200, 1200],
+        ),
+        Case::new("membersRequest 1x1", one(members), [200, 1200]),
+        Case::new("syncTimeout, one peer", Work::Asks, [100, 600]),
+        Case::new(
+            "accept, identityRequest, close",
+            Work::ComeAndGo,
+            [100, 600],
+        ),
+    ]
+}
+
+/// What one would use instead, under the loads that it is compared with.
+fn others() -> Vec<Case> {
+    let redis = Lines {
+        server: &["redis-server", "--save", "", "--port"],
+        preparation: "DEL n\r\n",
+        request: "*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n",
+        connections: 0,
+        in_flight: 0,
+    };
+    let memcached = Lines {
+        // One thread.
+        server: &[
+            "memcached",
+            "-U",
+            "0",
+            "-u",
+            "root",
+            "-t",
+            "1",
+            "-c",
+            "2000",
+            "-p",
+        ],
+        preparation: "set n 0 0 1\r\n0\r\n",
+        request: "incr n 1\r\n",
+        ..redis
+    };
+    let mut cases = Vec::new();
+    for lines in [redis, memcached] {
+        let name = lines.server[0];
+        if !program::succeeds(&[name, "--version"]) {
+            eprintln!("SKIPPED: {name} is not installed");
+            continue;
+        }
+        for (connections, in_flight, rounds) in [
+            (1, 1, [200, 2200]),
+            (50, 1, [20, 120]),
+            (50, 16, [10, 50]),
+            (50, 64, [5, 25]),
+        ] {
+            let lines = Lines {
+                connections,
+                in_flight,
+                ..lines
+            };
+            let name = format!("{name} {connections}x{in_flight}");
+            cases.push(Case::new(name, Work::Other(lines), rounds));
+        }
+    }
+    cases
+}
+
+impl Case {
+    fn new(name: impl Into<String>, work: Work, rounds: [u64; 2]) -> Case {
+        Case {
+            name: name.into(),
+            work,
+            rounds,
+        }
+    }
+
+    fn is_chosen(&self, words: &[String]) -> bool {
+        words.is_empty() || words.iter().any(|word| self.name.contains(word.as_str()))
+    }
+
+    /// How often the work is done in so many rounds.
+    fn times(&self, rounds: u64) -> u64 {
+        match &self.work {
+            Work::Answers(load) => rounds * load.requests_per_round(),
+            Work::ComeAndGo | Work::Asks => rounds,
+            Work::Other(lines) => rounds * lines.requests_per_round(),
+        }
+    }
+
+    /// What one time costs, by a count of what a whole run cost.
+    fn cost(&self, count: impl Fn(&Case, u64) -> u64) -> f64 {
+        let [short, long] = self.rounds;
+        let more = count(self, long).saturating_sub(count(self, short));
+        more as f64 / (self.times(long) - self.times(short)) as f64
+    }
+
+    /// Whether a count is below its ceiling; if not, it says so.
+    fn holds(&self, what: &str, now: f64, then: f64) -> bool {
+        let ceiling = then * (1.0 + HEADROOM_PERCENT / 100.0);
+        let within = now <= ceiling;
+        if !within {
+            eprintln!(
+                "{}: {now:.2} {what}, and {then:.2} when last noted: find out what the server does that it did not \
+                 do before, or change its line in benches/instructions.rs and say why",
+                self.name
+            );
+        }
+        within
+    }
+
+    /// A server under `runner`, from its start to its stop, that does its work for so many rounds.
+    fn run(&self, runner: &[&str], rounds: u64) {
+        let mut line = program::line(&["chrt", "--batch", "0"]);
+        if let Work::Other(_) = self.work {
+            // memcached asks for exactly as many descriptors as connections, 2000, and under valgrind that works
+            // only where these are all: it keeps twelve more for itself.
+            line.extend(program::line(&["prlimit", "--nofile=2012:2012"]));
+        }
+        line.extend(program::line(runner));
+        if let Work::Other(lines) = &self.work {
+            let address = program::free_address();
+            line.extend(program::line(lines.server));
+            line.push(address.port().to_string());
+            let server = Program::start_on(address, &line);
+            lines.run(address, rounds);
+            server.stop();
+            return;
+        }
+        line.extend(program::line(&[env!("CARGO_BIN_EXE_ipseity")]));
+        line.extend(program::line(&["--ephemeral", "--listen", "127.0.0.1:0"]));
+        // The peer of a server that asks.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = listener.local_addr().unwrap().to_string();
+        if let Work::Asks = self.work {
+            line.extend(program::line(&["--pid", "1", "--peer", &peer]));
+            line.extend(program::line(&["--sync-interval", "1ms"]));
+        }
+        let server = Program::start(&line);
+        match &self.work {
+            Work::Answers(load) => load.run(server.address(), rounds),
+            Work::ComeAndGo => lockstep::come_and_go(server.address(), rounds),
+            Work::Asks => lockstep::answer_rounds(&listener, rounds),
+            Work::Other(_) => unreachable!("it has been done"),
+        }
+        server.stop();
+    }
+}
+
+/// The user-mode instructions of a whole run.
+fn instructions(case: &Case, rounds: u64) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let to_log = format!("--log-file={}", log.display());
+    case.run(
+        &[
+            "valgrind",
+            "--tool=callgrind",
+            "--callgrind-out-file=/dev/null",
+            &to_log,
+        ],
+        rounds,
+    );
+    let log = fs::read_to_string(log).unwrap();
+    log.lines()
+        .find_map(|line| line.split_once("Collected : "))
+        .and_then(|(_, count)| count.trim().parse().ok())
+        .unwrap_or_else(|| panic!("valgrind gave no count:\n{log}"))
+}
+
+/// The system calls of a whole run.
+fn system_calls(case: &Case, rounds: u64) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("calls");
+    case.run(
+        &["strace", "-D", "-f", "-c", "-o", table.to_str().unwrap()],
+        rounds,
+    );
+    // strace stands beside the server and writes its table when the server has ended.
+    let mut total = None;
+    eventually(|| {
+        let text = fs::read_to_string(&table).unwrap_or_default();
+        total = text.lines().find_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                [_, _, _, calls, .., "total"] => calls.parse().ok(),
+                _ => None,
+            }
+        });
+        total.is_some()
+    });
+    total.expect("strace writes its table when the server has ended")
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let checks = words.iter().any(|word| word == "--check");
+    let is_of_others = words.iter().any(|word| word == "--others");
+    // cargo adds a flag of its own.
+    let chosen: Vec<String> = words
+        .into_iter()
+        .filter(|word| !word.starts_with("--"))
+        .collect();
+    let tools = [
+        ("valgrind", "valgrind"),
+        ("strace", "strace"),
+        ("chrt", "util-linux"),
+        ("taskset", "util-linux"),
+    ];
+    for (tool, package) in tools {
+        if !program::succeeds(&[tool, "--version"]) {
+            eprintln!("instructions: {tool} is missing: install the package {package}");
+            return ExitCode::FAILURE;
+        }
+    }
+    let traces = program::succeeds(&["strace", "-D", "-qq", "-o", "/dev/null", "true"]);
+    if !traces {
+        eprintln!("SKIPPED: strace is not allowed here; no system calls were counted");
+    }
+    program::pin_to(&program::cpus()[0]);
+    println!("| work of the server | instructions | system calls |");
+    println!("| --- | ---: | ---: |");
+    let mut code = ExitCode::SUCCESS;
+    let cases = if is_of_others { others() } else { cases() };
+    for case in cases.iter().filter(|case| case.is_chosen(&chosen)) {
+        let instructions = case.cost(instructions);
+        let calls = traces.then(|| case.cost(system_calls));
+        let shown = calls.map_or("-".to_owned(), |calls| format!("{calls:.2}"));
+        println!("| {} | {instructions:.0} | {shown} |", case.name);
+        if !is_of_others {
+            let (_, instructions_then, calls_then) = NOTED
+                .iter()
+                .find(|(name, ..)| *name == case.name)
+                .expect("every case has a line in NOTED");
+            let within = case.holds("instructions", instructions, *instructions_then)
+                & case.holds("system calls", calls.unwrap_or_default(), *calls_then);
+            if checks && !within {
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
