@@ -331,9 +331,16 @@ fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
         let mut scene = scene();
         scene.wait(60);
         assert_eq!(scene.overrule(DIALED, word(above)), settled(above));
-        // It is heard like any other from now on.
+        // It is heard like any other from now on, and its boot is soon on the disk.
         scene.on(Event::SyncTimeout);
-        assert!(!scene.hear(lost()).iter().any(is_objection));
+        scene.wait(2);
+        let effects = scene.hear(lost());
+        assert!(!effects.iter().any(is_objection));
+        let boots = effects.iter().find_map(|effect| match effect {
+            Effect::PersistMembers(members) => Some(members[0].boot),
+            _ => None,
+        });
+        assert_eq!(boots, Some(1));
     }
     let other_session = Overrule {
         session: 0x98,
@@ -666,6 +673,56 @@ fn of_two_live_servers_the_one_that_asks_is_answered_and_the_other_is_told() {
     // It asks behind an answer that was sent when the other had been heard, so it lives still.
     assert_eq!(asks(ALICE, 1), [(alice, 1, true), (bob, 2, false)]);
     assert_eq!(asks(BOB, 2)[0], (bob, 2, true));
+}
+
+#[test]
+fn a_third_server_of_a_pid_is_news_and_so_is_the_second_to_it() {
+    const CAROL: ConnectionId = ConnectionId::new(2, 3);
+    let mut scene = Scene::new(|_| {});
+    let mut asks = |from, session| {
+        let sync = Box::new(SyncMessage {
+            session,
+            boot: session,
+            ..lost()
+        });
+        let effects = scene.on(Event::SyncRequest { from, sync });
+        let charged = |effect: &Effect| match effect {
+            Effect::Object { charge, .. } => Some((charge.session, charge.is_new)),
+            _ => None,
+        };
+        effects.iter().filter_map(charged).collect::<Vec<_>>()
+    };
+    for (from, session) in [(ALICE, 1), (BOB, 2), (ALICE, 1), (BOB, 2)] {
+        assert_eq!(asks(from, session), []);
+    }
+    // People are told once of the two.
+    assert_eq!(asks(ALICE, 1), [(1, true), (2, false)]);
+    assert_eq!(asks(ALICE, 1), [(1, false)], "nobody is told again");
+    assert_eq!(asks(CAROL, 3), []);
+    asks(ALICE, 1);
+    asks(ALICE, 1);
+    assert_eq!(asks(CAROL, 3), [(3, true), (1, false)]);
+}
+
+#[test]
+fn a_crowd_of_lost_directories_is_one_piece_of_news_in_a_while() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    let mut is_news = |session, seconds| {
+        scene.wait(seconds);
+        let sync = Box::new(SyncMessage { session, ..lost() });
+        let effects = scene.on(Event::SyncRequest { from: ALICE, sync });
+        let news = |effect: &Effect| match effect {
+            Effect::Object { charge, .. } => Some(charge.is_new),
+            _ => None,
+        };
+        effects.iter().find_map(news)
+    };
+    assert_eq!(is_news(1, 0), Some(true));
+    assert_eq!(is_news(1, 0), Some(false));
+    assert_eq!(is_news(2, 59), Some(false));
+    // The first of them asks on and on, and is no news however long.
+    assert_eq!(is_news(2, 120), Some(false));
+    assert_eq!(is_news(3, 0), Some(true));
 }
 
 #[test]
