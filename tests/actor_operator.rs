@@ -705,6 +705,30 @@ fn a_third_server_of_a_pid_is_news_and_so_is_the_second_to_it() {
 }
 
 #[test]
+fn late_words_of_a_process_that_is_gone_change_nothing_but_the_sequence() {
+    let mut scene = Scene::new(|_| {});
+    let mut hear = |from, boot, sequence| {
+        let sync = Box::new(SyncMessage {
+            session: boot,
+            boot,
+            sequence,
+            ..lost()
+        });
+        scene.on(Event::SyncRequest { from, sync });
+        let remembered = scene.actor.members()[&seven()].remembered;
+        (
+            remembered.boot,
+            remembered.session,
+            remembered.sequence.get(),
+        )
+    };
+    assert_eq!(hear(ALICE, 5, 100), (5, 5, 100));
+    assert_eq!(hear(BOB, 6, 200), (6, 6, 200));
+    assert_eq!(hear(ALICE, 5, 150), (6, 6, 200));
+    assert_eq!(hear(ALICE, 5, 300), (6, 6, 300));
+}
+
+#[test]
 fn a_crowd_of_lost_directories_is_one_piece_of_news_in_a_while() {
     let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
     let mut is_news = |session, seconds| {
