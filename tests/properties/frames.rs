@@ -15,7 +15,8 @@ pub struct Outcome {
     pub consumed: usize,
 }
 
-/// However it is cut, a stream comes to the same; no message says more than its bytes, and all of them say the
+/// However it is cut, and whether or not what is met nearly always is asked for first, a stream comes to the
+/// same; no message says more than its bytes, and all of them say the
 /// message again.
 pub fn check(input: &[u8]) {
     let mut input = Input::new(input);
@@ -23,7 +24,13 @@ pub fn check(input: &[u8]) {
     let cut = input.byte();
     let stream = input.rest();
     let outcome = read(receiver, &[stream]);
-    assert_eq!(read(receiver, &pieces(stream, cut)), outcome, "cut {cut}");
+    let pieces = pieces(stream, cut);
+    assert_eq!(read(receiver, &pieces), outcome, "cut {cut}");
+    if receiver == Receiver::Server {
+        for pieces in [&pieces[..], &[stream]] {
+            assert_eq!(read_by(next_quickly, pieces), outcome, "cut {cut}");
+        }
+    }
 
     let mut again = Vec::new();
     for message in &outcome.messages {
@@ -37,9 +44,25 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// Reads a stream that arrives in these pieces, as a server does: one decoder for all, and between two pieces
-/// a connection keeps only what belongs to no message yet.
+/// What a stream that arrives in these pieces comes to.
 pub fn read(receiver: Receiver, pieces: &[&[u8]]) -> Outcome {
+    read_by(|decoder| decoder.next(receiver), pieces)
+}
+
+/// The next message as a server takes it.
+fn next_quickly(decoder: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
+    match decoder.next_identity_request() {
+        Some((count, after)) => Ok(Some(Message::IdentityRequest { count, after })),
+        None => decoder.next(Receiver::Server),
+    }
+}
+
+/// Reads as a server does: one decoder for all, and between two pieces a connection keeps only what belongs to
+/// no message yet.
+fn read_by(
+    mut next: impl FnMut(&mut FrameDecoder) -> Result<Option<Message>, WireError>,
+    pieces: &[&[u8]],
+) -> Outcome {
     let mut decoder = FrameDecoder::new();
     let mut outcome = Outcome::default();
     let (mut arrived, mut rest) = (0, Vec::new());
@@ -54,17 +77,18 @@ pub fn read(receiver: Receiver, pieces: &[&[u8]]) -> Outcome {
             arrived += now.len();
             piece = later;
             loop {
-                match decoder.next(receiver) {
+                match next(&mut decoder) {
                     Ok(Some(message)) => outcome.messages.push(message),
                     Ok(None) => break,
                     Err(error) => {
-                        assert_eq!(decoder.next(receiver), Err(error.clone()));
+                        assert_eq!(next(&mut decoder), Err(error.clone()));
                         outcome.error = Some(error);
                         break;
                     }
                 }
             }
             outcome.consumed = arrived - decoder.rest().len();
+            assert_eq!(decoder.is_empty(), outcome.consumed == arrived);
         }
         rest = decoder.rest().to_vec();
         // Another connection's bytes come between.
