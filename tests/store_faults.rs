@@ -298,20 +298,31 @@ fn past_the_page_cache_or_with_a_sync_for_each_write() {
         let reads = |calls: &[String]| calls.iter().filter(|c| c.starts_with("pread64")).count();
         assert_eq!(reads(&direct[opened..synced]), 1, "{direct:#?}");
         assert_eq!(reads(&direct[synced..]), 4, "{direct:#?}");
+
+        // Opening it so is refused.
+        let opens = direct[..=opened].iter().filter(|c| c.starts_with("openat"));
+        let refusal = format!("openat:error=EINVAL:when={}", opens.count());
+        syncs_each_write(&calls(&[refusal]));
+        // A block that cannot be read is no refusal.
+        let faulty = calls(&["pread64:error=EIO:when=2".to_owned()]);
+        assert_eq!(place(&faulty, "fdatasync"), None, "{faulty:#?}");
     } else {
         eprintln!("SKIPPED: the file system takes no O_DIRECT");
     }
 
     // The first read of O_DIRECT is refused.
-    let buffered = calls(&["pread64:error=EINVAL:when=2".to_owned()]);
-    let forgotten = place(&buffered, "POSIX_FADV_DONTNEED").expect("it forgets what is cached");
-    assert!(place(&buffered, "fsync").unwrap() < forgotten);
-    assert!(forgotten < place(&buffered, "pwrite64").unwrap());
-    for (at, call) in buffered.iter().enumerate() {
-        let next = buffered.get(at + 1).map_or("", String::as_str);
+    syncs_each_write(&calls(&["pread64:error=EINVAL:when=2".to_owned()]));
+}
+
+fn syncs_each_write(calls: &[String]) {
+    let forgotten = place(calls, "POSIX_FADV_DONTNEED").expect("it forgets what is cached");
+    assert!(place(calls, "fsync").unwrap() < forgotten);
+    assert!(forgotten < place(calls, "pwrite64").unwrap());
+    for (at, call) in calls.iter().enumerate() {
+        let next = calls.get(at + 1).map_or("", String::as_str);
         // The lock file gets a line for people, which need not outlive anything.
         let is_block = call.starts_with("pwrite64") && call.contains("IPSEITY");
-        assert!(!is_block || next.starts_with("fdatasync"), "{buffered:#?}");
+        assert!(!is_block || next.starts_with("fdatasync"), "{calls:#?}");
     }
 }
 
