@@ -298,6 +298,8 @@ mod tests {
 
     #[test]
     fn the_ends_are_refused_and_never_wrap() {
+        assert_eq!(Sequence::ZERO.remaining(), Sequence::MAX.get());
+        assert_eq!(Sequence::MAX.remaining(), 0);
         assert_eq!(Pid::new(1024), None);
         assert_eq!(Sequence::new(1 << 53), None);
         assert_eq!(Sequence::MAX.checked_add(1), None);

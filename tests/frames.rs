@@ -2,6 +2,7 @@
 //! earliest byte that allows it; and no bytes whatever do anything else.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
+// Long because: it makes up every message there is, beside what it does with them.
 
 mod goldens;
 
@@ -291,6 +292,23 @@ fn a_status_with_too_many_peers_is_cut_to_a_frame() {
         assert!(frame.len() + peer_bytes > FRAME_BYTES_MAX);
         long.peers.truncate(cut.peers.len());
         assert_eq!(**cut, long);
+    }
+}
+
+#[test]
+fn a_status_that_just_fits_keeps_its_last_peer_and_one_byte_more_costs_it() {
+    let mut long = status();
+    long.peers.truncate(1);
+    long.peers[0].address.clear();
+    let room = FRAME_BYTES_MAX - encoded([&Message::StatusReply(Box::new(long.clone()))]).len();
+    for (bytes, peers) in [(room - 1, 1), (room, 1), (room + 1, 0), (room + 7, 0)] {
+        long.peers[0].address = "x".repeat(bytes);
+        let frame = encoded([&Message::StatusReply(Box::new(long.clone()))]);
+        let outcome = read(&mut FrameDecoder::new(), Receiver::Client, [&frame[..]]);
+        let [Message::StatusReply(cut)] = &outcome.messages[..] else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(cut.peers.len(), peers, "{bytes} of {room} bytes");
     }
 }
 

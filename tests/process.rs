@@ -55,7 +55,7 @@ fn sequences(reply: &Message) -> (u64, u64) {
 #[test]
 fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
     for (line, part) in [
-        ("--nonsense", "there is no flag --nonsense"),
+        ("--nonsense", "there is no flag \"--nonsense\""),
         ("-x", "-x"),
         ("serve", "\"serve\" is not a flag"),
         ("--pid", "--pid needs a value"),

@@ -252,6 +252,80 @@ fn a_sync_that_fails_breaks_no_promise() {
     }
 }
 
+/// What one life on a directory that was used asks of the kernel about the state file, a call a line: each
+/// beginning with its name.
+fn calls(faults: &[String]) -> Vec<String> {
+    let home = tempfile::tempdir().unwrap();
+    Store::open(&options(home.path())).unwrap();
+    let log = home.path().join("calls");
+    let mut runner = strace(home.path(), faults);
+    for argument in runner.iter_mut().filter(|a| *a == "/dev/null") {
+        *argument = log.display().to_string();
+    }
+    Told::by(&run_server(&runner, home.path())).check(home.path());
+    let text = std::fs::read_to_string(log).unwrap();
+    let call = |line: &str| {
+        line.split_once(char::is_whitespace)
+            .map(|(_, call)| call.trim().to_owned())
+    };
+    text.lines().filter_map(call).collect()
+}
+
+fn place(calls: &[String], part: &str) -> Option<usize> {
+    calls.iter().position(|call| call.contains(part))
+}
+
+fn takes_direct() -> bool {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let flags = rustix::fs::OFlags::DIRECT;
+    rustix::fs::open(file.path(), flags, rustix::fs::Mode::empty()).is_ok()
+}
+
+/// A start reads the medium and not what the page cache says of it, and no write counts before it is there.
+#[test]
+fn past_the_page_cache_or_with_a_sync_for_each_write() {
+    if !can_strace() {
+        return;
+    }
+    if takes_direct() {
+        let direct = calls(&[]);
+        let opened = place(&direct, "O_DIRECT").expect("it is asked for first");
+        assert!(direct[opened].contains("SYNC"), "{}", direct[opened]);
+        assert_eq!(place(&direct, "fdatasync"), None, "{direct:#?}");
+        assert_eq!(place(&direct, "fadvise64"), None, "{direct:#?}");
+        let synced = place(&direct, "fsync").unwrap();
+        // One read finds out whether the file system means it; the four that count come behind the sync.
+        let reads = |calls: &[String]| calls.iter().filter(|c| c.starts_with("pread64")).count();
+        assert_eq!(reads(&direct[opened..synced]), 1, "{direct:#?}");
+        assert_eq!(reads(&direct[synced..]), 4, "{direct:#?}");
+
+        // Opening it so is refused.
+        let opens = direct[..=opened].iter().filter(|c| c.starts_with("openat"));
+        let refusal = format!("openat:error=EINVAL:when={}", opens.count());
+        syncs_each_write(&calls(&[refusal]));
+        // A block that cannot be read is no refusal.
+        let faulty = calls(&["pread64:error=EIO:when=2".to_owned()]);
+        assert_eq!(place(&faulty, "fdatasync"), None, "{faulty:#?}");
+    } else {
+        eprintln!("SKIPPED: the file system takes no O_DIRECT");
+    }
+
+    // The first read of O_DIRECT is refused.
+    syncs_each_write(&calls(&["pread64:error=EINVAL:when=2".to_owned()]));
+}
+
+fn syncs_each_write(calls: &[String]) {
+    let forgotten = place(calls, "POSIX_FADV_DONTNEED").expect("it forgets what is cached");
+    assert!(place(calls, "fsync").unwrap() < forgotten);
+    assert!(forgotten < place(calls, "pwrite64").unwrap());
+    for (at, call) in calls.iter().enumerate() {
+        let next = calls.get(at + 1).map_or("", String::as_str);
+        // The lock file gets a line for people, which need not outlive anything.
+        let is_block = call.starts_with("pwrite64") && call.contains("IPSEITY");
+        assert!(!is_block || next.starts_with("fdatasync"), "{calls:#?}");
+    }
+}
+
 /// Runs `script` and then a server, as a user who may mount, in a mount namespace that ends with it.
 fn run_mounted(script: &str, directory: &Path) -> Option<Output> {
     // Slaves: a file system that another test unmounts must not stay mounted in this namespace.

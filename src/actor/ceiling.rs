@@ -180,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn steady_demand_gives_steady_steps() {
+        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        for second in 1..=4 {
+            let now = Instant::START.after(Duration::from_secs(second));
+            let at = sequence(10_000 * second);
+            let from = at.max(ceiling.durable());
+            assert_eq!(ceiling.raise(at, at.get(), now).ahead_of(from), 20_000);
+            ceiling.raised();
+        }
+    }
+
+    #[test]
     fn what_peers_hand_out_is_demand_when_it_goes_on() {
         let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
         let mut at = 0;

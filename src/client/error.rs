@@ -300,3 +300,162 @@ impl fmt::Display for Plain<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    fn server() -> ServerAddress {
+        "a:1".parse().unwrap()
+    }
+
+    fn pid(pid: u16) -> Pid {
+        Pid::new(pid).unwrap()
+    }
+
+    #[test]
+    fn every_violation_says_what_came_and_what_was_due() {
+        let identity = |value| Identity::from_u64(value).unwrap();
+        for (violation, text) in [
+            (
+                Violation::Undecodable(WireError::EmptyFrame),
+                format!("{} (is it an Ipseity server?)", WireError::EmptyFrame),
+            ),
+            (
+                Violation::WrongKind {
+                    expected: Kind::IdentityReply,
+                    received: Kind::StatusReply,
+                },
+                "statusReply came in the place of identityReply".to_owned(),
+            ),
+            (
+                Violation::WrongCount {
+                    asked: 3,
+                    received: 2,
+                },
+                "asked for 3 identities, 2 came".to_owned(),
+            ),
+            (
+                Violation::NoIdentities { first: 5, count: 2 },
+                "2 identities from 5 on do not exist".to_owned(),
+            ),
+            (
+                Violation::NotGreater {
+                    first: identity(1025),
+                    after: identity(2049),
+                },
+                "identity 1025 is not greater than 2049, which is known already".to_owned(),
+            ),
+            (
+                Violation::PidChanged {
+                    before: pid(1),
+                    now: pid(2),
+                },
+                "identities of pid 2 after those of pid 1 on one connection".to_owned(),
+            ),
+            (
+                Violation::MembersOutOfOrder { from: pid(3) },
+                "members that do not ascend from pid 3".to_owned(),
+            ),
+            (
+                Violation::MembersMiscounted {
+                    total: 5,
+                    received: 4,
+                },
+                "4 members came, of 5 that there are".to_owned(),
+            ),
+            (
+                Violation::WrongSequence {
+                    received: 4,
+                    least: Sequence::new(5).unwrap(),
+                },
+                "sequence 4 came, which is beyond the last or below 5".to_owned(),
+            ),
+            (
+                Violation::Unasked { bytes: 6 },
+                "6 bytes came that nothing had asked for".to_owned(),
+            ),
+        ] {
+            assert_eq!(violation.to_string(), text);
+            let undecodable = matches!(violation, Violation::Undecodable(_));
+            let error = ClientError::Violation {
+                server: server(),
+                violation,
+            };
+            assert_eq!(
+                error.to_string(),
+                format!("a:1 breaks the protocol: {text}")
+            );
+            assert_eq!(error.source().is_some(), undecodable);
+            assert_eq!(error.code(), None);
+        }
+    }
+
+    #[test]
+    fn every_failure_of_a_server_says_what_happened_there() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        for (cause, text) in [
+            (
+                FailureCause::Lookup(refused()),
+                "cannot look up the name: connection refused",
+            ),
+            (FailureCause::NoAddress, "the name has no address"),
+            (
+                FailureCause::Connect {
+                    address: ([127, 0, 0, 1], 1).into(),
+                    error: refused(),
+                },
+                "cannot connect to 127.0.0.1:1: connection refused",
+            ),
+            (
+                FailureCause::Timeout(Duration::from_millis(250)),
+                "no reply within 250ms",
+            ),
+            (
+                FailureCause::Closed { bytes: 0 },
+                "the server closed the connection without a reply",
+            ),
+            (
+                FailureCause::Closed { bytes: 7 },
+                "the server closed the connection 7 bytes into a reply",
+            ),
+            (
+                FailureCause::Io(refused()),
+                "the connection failed: connection refused",
+            ),
+            (
+                FailureCause::Refused(ErrorReply {
+                    code: 999,
+                    message: "no\n".to_owned(),
+                }),
+                "refused: no\u{fffd} (code 999)",
+            ),
+        ] {
+            let server = server();
+            let failure = ServerFailure { server, cause };
+            assert_eq!(failure.to_string(), format!("a:1: {text}"));
+        }
+    }
+
+    #[test]
+    fn a_call_that_asked_nobody_says_why() {
+        assert_eq!(
+            ClientError::NoServers.to_string(),
+            "the list of servers is empty"
+        );
+        let address = "a:b".parse::<ServerAddress>().unwrap_err();
+        let error = ClientError::Address(address.clone());
+        assert_eq!(error.to_string(), address.to_string());
+        assert!(error.source().is_none());
+        let reply = ErrorReply::new(ErrorCode::BadCount, "count must be 1 to 9");
+        let server = server();
+        let error = ClientError::Refused { server, reply };
+        assert_eq!(error.code(), Some(ErrorCode::BadCount));
+        assert_eq!(
+            error.to_string(),
+            "a:1 refused: count must be 1 to 9 (badCount)"
+        );
+    }
+}

@@ -123,7 +123,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
     let matches = flags().parse(arguments).map_err(|fail| {
         UsageError(match fail {
             Fail::ArgumentMissing(flag) => format!("{} needs a value", dashed(&flag)),
-            Fail::UnrecognizedOption(flag) => format!("there is no flag {}", dashed(&flag)),
+            Fail::UnrecognizedOption(flag) => format!("there is no flag {:?}", dashed(&flag)),
             Fail::OptionMissing(flag) => format!("{} is required", dashed(&flag)),
             Fail::OptionDuplicated(flag) => format!("{} is given more than once", dashed(&flag)),
             Fail::UnexpectedArgument(flag) => format!("{} takes no value", dashed(&flag)),
@@ -311,7 +311,10 @@ fn host_port(flag: &str, text: String) -> Result<String, UsageError> {
             .and_then(|host| host.strip_suffix(']'))
         {
             Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && !host.contains([':', '[', ']', ' ', '/']),
+            None => {
+                let is_odd = |c: char| ":[]/".contains(c) || c.is_whitespace() || c.is_control();
+                !host.is_empty() && !host.contains(is_odd)
+            }
         };
         host_fits && port.parse::<u16>().is_ok() && !port.starts_with('+')
     });
@@ -470,8 +473,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_one_line_that_names_the_flag() {
         for (line, says) in [
-            ("--nonsense", "there is no flag --nonsense"),
-            ("-x", "there is no flag -x"),
+            ("--nonsense", "there is no flag \"--nonsense\""),
+            ("-x", "there is no flag \"-x\""),
+            ("--a\u{1b}[2J", "there is no flag \"--a\\u{1b}[2J\""),
             ("stray", "\"stray\" is not a flag"),
             ("--pid 1 --pid 2", "--pid is given more than once"),
             ("--pid", "--pid needs a value"),
@@ -495,6 +499,10 @@ mod tests {
             ("--listen 3264", "--listen \"3264\": expected HOST:PORT"),
             ("--listen a:65536", "--listen"),
             ("--listen a:+1", "--listen"),
+            (
+                "--listen a\u{1b}b:1",
+                "--listen \"a\\u{1b}b:1\": expected HOST:PORT",
+            ),
             ("--listen [::1:5", "--listen"),
             ("--cluster=", "--cluster: a cluster name has 1 to 255 bytes"),
             (

@@ -401,4 +401,63 @@ mod tests {
         assert!(text.contains(file.path().to_str().unwrap()), "{text}");
         assert!(text.contains("move it aside"), "{text}");
     }
+
+    #[test]
+    fn every_error_names_the_file_and_a_way_out() {
+        use std::error::Error;
+
+        let file = || PathBuf::from("/x/members");
+        for (fault, what, way_out) in [
+            (
+                MembersFault::Length(7),
+                "7 bytes is not its length",
+                "move it aside",
+            ),
+            (
+                MembersFault::NoMagic,
+                "it is no list of members of Ipseity",
+                "move it aside",
+            ),
+            (
+                MembersFault::Checksum,
+                "its checksum is wrong",
+                "move it aside",
+            ),
+            (
+                MembersFault::Format(2),
+                "it has format 2, and this version knows 1",
+                "start the version that wrote it",
+            ),
+            (
+                MembersFault::Entry,
+                "an entry holds what it cannot hold",
+                "move it aside",
+            ),
+        ] {
+            let error = MembersError::Damaged {
+                file: file(),
+                fault,
+            };
+            let begins =
+                format!("the list of members /x/members cannot be used: {what}; {way_out}");
+            assert!(error.to_string().starts_with(&begins), "{error}");
+            assert!(error.source().is_none());
+        }
+        let error = MembersError::Io {
+            doing: "open",
+            file: file(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        assert!(error.source().is_some());
+        assert_eq!(
+            error.to_string(),
+            "cannot open the list of members /x/members: permission denied; check the disk and who may write \
+             there"
+        );
+        let twice = MembersError::Twice(Pid::MAX).to_string();
+        assert!(
+            twice.starts_with("pid 1023 was to be remembered twice"),
+            "{twice}"
+        );
+    }
 }

@@ -399,4 +399,37 @@ mod tests {
             "a newer format is believed only when the block is whole"
         );
     }
+
+    #[test]
+    fn every_error_says_what_the_block_is() {
+        for (error, text) in [
+            (RecordError::Blank, "blank"),
+            (RecordError::NoMagic, "not a record of Ipseity"),
+            (
+                RecordError::Checksum {
+                    stored: 0xa,
+                    computed: 0xb,
+                },
+                "damaged: the checksum is 0000000a and should be 0000000b",
+            ),
+            (
+                RecordError::NewerFormat(2),
+                "of format 2; this build reads up to 1",
+            ),
+            (
+                RecordError::Misplaced(3),
+                "a copy of block 3 in the wrong place",
+            ),
+            (
+                RecordError::Field("pid"),
+                "the field pid holds what it cannot hold",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+        // Where a test fails its head is enough.
+        let shown = format!("{:?}", record().encode(1));
+        assert!(shown.starts_with("Block([49, 50, 53, 45"), "{shown}");
+        assert!(shown.len() < 400, "{shown}");
+    }
 }

@@ -269,7 +269,6 @@ impl<D: BlockDevice> Recovered<D> {
             // (2) holds of the higher ceiling just as well, and an announcement has to begin there.
             newest: Record {
                 ceiling: self.start,
-                clean: false,
                 ..self.newest
             },
             standing: Standing::Open,

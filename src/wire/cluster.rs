@@ -83,3 +83,26 @@ pub struct Member {
     /// What this server objects to: the number of an [`ErrorCode`], or 0 for nothing.
     pub objection: u16,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objection_is_cut_to_what_a_frame_may_carry() {
+        let say = |message: &str| Objection::new(Pid::MAX, 1, ErrorCode::StaleState, 2, message);
+        assert_eq!(
+            say("older"),
+            Objection {
+                pid: Pid::MAX,
+                session: 1,
+                code: ErrorCode::StaleState.get(),
+                sequence: 2,
+                message: "older".to_owned(),
+            }
+        );
+        // At a character: this one has two bytes, and the limit is even.
+        let long = format!("x{}", "é".repeat(ERROR_TEXT_BYTES_MAX));
+        assert_eq!(say(&long).message.len(), ERROR_TEXT_BYTES_MAX - 1);
+    }
+}

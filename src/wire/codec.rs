@@ -117,3 +117,29 @@ impl Writer for Appender<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error, U8Deserializer};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_and_no_list_is_said_to_be_none() {
+        let number = U8Deserializer::<Error>::new(7);
+        assert_eq!(
+            text(number).unwrap_err().to_string(),
+            "invalid type: integer `7`, expected a text"
+        );
+        assert_eq!(
+            list::<_, u8>(number).unwrap_err().to_string(),
+            "invalid type: integer `7`, expected a list"
+        );
+    }
+
+    #[test]
+    fn an_error_of_another_kind_says_what_bincode_says() {
+        let error = decode_body::<char>(&[0xff]).unwrap_err();
+        assert!(error.contains("InvalidCharEncoding"), "{error}");
+    }
+}

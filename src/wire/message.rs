@@ -253,12 +253,6 @@ impl<'de> Deserialize<'de> for ClusterName {
     }
 }
 
-impl From<ClusterName> for String {
-    fn from(name: ClusterName) -> String {
-        name.0
-    }
-}
-
 impl TryFrom<String> for ClusterName {
     type Error = ClusterNameError;
 

@@ -244,6 +244,16 @@ mod tests {
                 assert!(!state.to_string().is_empty());
             }
         }
+        let words = Standing::ALL.map(Standing::name).join(", ");
+        assert_eq!(
+            words,
+            "serving, stopping, storage failed, joining, pid conflict, stale state"
+        );
+        let states = (0..5).map(|byte| PeerState::try_from(byte).unwrap().name());
+        assert_eq!(
+            states.collect::<Vec<_>>().join(", "),
+            "down, connecting, connected, up, refused"
+        );
         assert!(Standing::try_from(200).is_err());
         assert!(PeerState::try_from(5).is_err());
     }

@@ -67,6 +67,14 @@ impl Client {
         }
     }
 
+    /// Everything that has arrived since the last call, as bytes.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // What comes behind the last byte, the end or a reset, is asked for by itself.
+        let _ = self.socket.read_to_end(&mut bytes);
+        bytes
+    }
+
     /// Everything that has arrived, each an identityReply for one identity: their sequences.
     pub fn sequences(&mut self) -> Vec<u64> {
         let sequence = |message| match message {
@@ -97,8 +105,6 @@ impl Client {
     /// Cuts the connection.
     pub fn reset(self) {
         self.socket.net.borrow_mut().reset(self.socket.end);
-        // Nothing is left to close.
-        std::mem::forget(self);
     }
 
     /// In how many pieces the server's bytes have arrived.

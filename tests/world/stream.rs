@@ -181,6 +181,10 @@ impl Net {
     /// connection, as the kernel does.
     pub fn drop_end(&mut self, end: EndId) {
         let e = &mut self.ends[end];
+        if e.is_dropped {
+            // Cut already.
+            return;
+        }
         e.is_dropped = true;
         e.registered = None;
         if e.arrived.is_empty() {

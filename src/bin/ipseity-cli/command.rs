@@ -152,6 +152,8 @@ fn help(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::ProptestConfig;
+
     use super::*;
 
     fn found(line: &str) -> Result<Found, Failure> {
@@ -236,5 +238,57 @@ mod tests {
             }
         }
         assert!(matches!(found("next --version"), Ok(Found::Version)));
+    }
+
+    proptest::proptest! {
+        // A failure prints the least input that fails; a file beside the sources would say no more.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_arguments_are_met_with_a_panic_or_more_than_a_line(
+            arguments in proptest::collection::vec(any_argument(), 0..6),
+        ) {
+            let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+            match find(&arguments) {
+                Ok(Found::Command(command, matches)) => {
+                    // What it takes as values is judged by the command, which for this one asks no server.
+                    if command.name == "decode" {
+                        let _ = (command.run)(&matches, &mut std::io::sink());
+                    }
+                }
+                Ok(Found::Help(_) | Found::Version) => {}
+                Err(Failure::Usage(text)) => assert!(!text.contains(char::is_control), "{text:?}"),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn any_argument() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let known = [
+            "next",
+            "status",
+            "decode",
+            "members",
+            "advance",
+            "--server",
+            "-n",
+            "-n3",
+            "--json",
+            "--timeout",
+            "--help",
+            "-V",
+            "--",
+            "-",
+            "--json=1",
+            "1:1",
+            "0x401",
+            "a:1",
+        ];
+        prop_oneof![
+            4 => prop::sample::select(known.to_vec()).prop_map(str::to_owned),
+            1 => any::<String>(),
+            1 => any::<String>().prop_map(|text| format!("--{text}")),
+        ]
     }
 }

@@ -54,6 +54,7 @@ mod tests {
         identity::Pid,
         wire::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus},
     };
+    use proptest::prelude::ProptestConfig;
 
     use super::{json, text};
 
@@ -182,5 +183,63 @@ c:3264     -  connecting         0  1000  never
                 "\n"
             )
         );
+    }
+
+    proptest::proptest! {
+        // A failure prints the least input that fails; a file beside the sources would say no more.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_a_server_says_of_itself_is_shown(
+            texts in proptest::array::uniform3(".{0,40}"),
+            numbers in proptest::array::uniform22(any_number()),
+            pids in proptest::array::uniform2(proptest::option::of(0..=Pid::MAX.get())),
+        ) {
+            let status = status_of(&texts, &numbers, pids.map(|pid| pid.and_then(Pid::new)));
+            let mut out = Vec::new();
+            text::write(&mut out, "a:3264", &status).unwrap();
+            let shown = String::from_utf8(out).unwrap();
+            assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+            assert_eq!(shown.lines().count(), 17 + status.peers.len());
+
+            let mut out = Vec::new();
+            json::write(&mut out, "a:3264", &status).unwrap();
+            assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(value["version"], status.version);
+            assert_eq!(value["sequence"], status.sequence);
+            assert_eq!(value["peers"].as_array().unwrap().len(), status.peers.len());
+            assert_eq!(value["peers"][0]["address"], status.peers[0].address);
+        }
+    }
+
+    fn any_number() -> impl proptest::strategy::Strategy<Value = u64> {
+        use proptest::prelude::*;
+        prop_oneof![Just(0), Just(u64::MAX), 0..1000u64, any::<u64>()]
+    }
+
+    fn status_of(texts: &[String; 3], numbers: &[u64; 22], pids: [Option<Pid>; 2]) -> Status {
+        let mut numbers = numbers.iter().copied();
+        let mut number = || numbers.next().unwrap();
+        let mut status = status();
+        texts[0].clone_into(&mut status.version);
+        (status.boot, status.session, status.sequence) = (number(), number(), number());
+        (status.uptime_ms, status.incarnation) = (number(), u128::from(number()) << 64);
+        (status.connections, status.connections_max) = (number() as u32, number() as u32);
+        (status.counters.accepted, status.counters.identities) = (number(), number());
+        (status.counters.waited, status.counters.absorbed) = (number(), number());
+        status.counters.errors = vec![(number() as u16, number())];
+        (status.storage.ceiling, status.storage.skipped) = (number(), number());
+        (
+            status.storage.longest_write_us,
+            status.storage.current_write_us,
+        ) = (number(), number());
+        status.peers_total = number() as u32;
+        for ((peer, text), pid) in status.peers.iter_mut().zip(&texts[1..]).zip(pids) {
+            text.clone_into(&mut peer.address);
+            (peer.pid, peer.sequence) = (pid, number());
+            peer.last_heard_ms = pid.map(|_| number());
+        }
+        status
     }
 }

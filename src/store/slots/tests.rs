@@ -131,7 +131,14 @@ fn a_new_file_begins_at_nothing() {
     let found = recovered(&Fake::new());
     assert_eq!((found.start(), found.skipped()), (Sequence::ZERO, 0));
     assert_eq!(found.newest().boot, 0);
+    assert!(!found.hidden());
+    // Both copies of both generations stand where they belong, so a start has nothing to complete.
+    for (block, generation) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
+        let record = Record::decode(&found.device.blocks[block as usize], block).unwrap();
+        assert_eq!(record.generation, generation);
+    }
     let slots = found.boot(None, 1000).unwrap();
+    assert_eq!(slots.device().writes, 2);
     assert_eq!(slots.newest().boot, 1);
     assert_eq!(slots.newest().ceiling, sequence(1000));
 }
@@ -140,9 +147,11 @@ fn a_new_file_begins_at_nothing() {
 fn a_clean_stop_is_exact_once() {
     let found = recovered(&stopped());
     assert_eq!((found.start(), found.skipped()), (sequence(1234), 0));
+    assert!(found.newest().clean);
     // The boot that follows supersedes it, however little it did.
     let device = booted(&stopped(), 1000).into_device();
     let found = recovered(&device);
+    assert!(!found.newest().clean);
     assert_eq!((found.start(), found.skipped()), (sequence(2234), 1000));
 }
 
@@ -150,6 +159,7 @@ fn a_clean_stop_is_exact_once() {
 fn a_crash_skips_from_the_last_note_to_the_ceiling() {
     let found = recovered(&crashed());
     assert_eq!((found.start(), found.skipped()), (sequence(5000), 3100));
+    assert!(!found.hidden());
 }
 
 #[test]
@@ -204,6 +214,32 @@ fn an_operators_word_stays_and_never_becomes_lower() {
         slots.stop(ceiling).unwrap();
         device = slots.into_device().restarted();
         assert_eq!(said(&device), sequence(stays));
+    }
+}
+
+#[test]
+fn an_objection_stays_until_an_operators_word_is_not_lower() {
+    let mut slots = booted(&Fake::new(), 1000);
+    slots.object(sequence(500)).unwrap();
+    // The highest counts, and what is known already is not written again.
+    let writes = slots.device().writes;
+    slots.object(sequence(500)).unwrap();
+    slots.object(sequence(400)).unwrap();
+    assert_eq!(slots.device().writes, writes);
+    assert_eq!(slots.newest().objected, Some(sequence(500)));
+    let device = slots.into_device();
+    for (word, stays) in [
+        (None, true),
+        (Some(499), true),
+        (Some(500), false),
+        (Some(501), false),
+    ] {
+        let slots = recovered(&device).boot(word.map(sequence), 10).unwrap();
+        assert_eq!(
+            slots.newest().objected,
+            stays.then(|| sequence(500)),
+            "{word:?}"
+        );
     }
 }
 
@@ -329,6 +365,25 @@ fn nothing_follows_a_stop_or_a_failure() {
     ] {
         assert!(matches!(call, Err(SlotsError::Poisoned(_))), "{call:?}");
     }
+}
+
+#[test]
+fn a_bad_block_is_named_with_its_place_and_its_fault() {
+    let mut device = stopped();
+    device.blocks[2] = Block::ZERO;
+    device.unreadable = 0b1000;
+    let texts: Vec<String> = recovered(&device)
+        .faults()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "block 2 at offset 8192 is blank",
+            "block 3 at offset 12288 is unreadable: other error"
+        ]
+    );
 }
 
 /// A sector of a record is told apart by its place only at the record's head and at the checksum, so

@@ -1,0 +1,19 @@
+//! Writes where the fuzzer begins, a file for each seed: `corpus/TARGET/NAME`.
+
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+use std::{fs, path::Path};
+
+use ipseity_fuzz::properties::seeds;
+
+fn main() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (target, seeds) in seeds() {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder).unwrap();
+        for (number, bytes) in seeds.iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number:03}")), bytes).unwrap();
+        }
+        println!("{}: {} seeds", folder.display(), seeds.len());
+    }
+}
