@@ -87,6 +87,10 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 /// its next turn comes behind everybody else's.
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
 
+/// The room that a list keeps once it is empty, in items. Where requests wait for the disk, all frames in
+/// flight can stand in one, perhaps once in a second; in between their memory is given back.
+pub const EMPTY_LIST_ROOM_MAX: usize = 1024;
+
 // One greedy connection must not close the gate for all.
 const _: () = assert!(FRAMES_PER_CONNECTION_MAX * 16 <= FRAMES_IN_FLIGHT_MAX);
 

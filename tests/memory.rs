@@ -1,13 +1,20 @@
 //! What the wire takes from memory: nothing for what is sent most, and never what a length on the wire
-//! merely claims.
+//! merely claims. And what the actor gives back.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
+mod config;
 mod goldens;
 
 use allocation_counter::measure;
+use config::actor_config;
 use goldens::messages;
-use ipseity::wire::{FrameDecoder, Message, Receiver, WireError, encode};
+use ipseity::{
+    actor::{Actor, ConnectionId, Count, Effect, Event},
+    limits::{EMPTY_LIST_ROOM_MAX, FRAMES_IN_FLIGHT_MAX},
+    time::Instant,
+    wire::{FrameDecoder, Message, Receiver, WireError, encode},
+};
 
 /// More than any golden message takes, and far less than the lengths that are claimed below.
 const MESSAGE_BYTES_MAX: u64 = 4096;
@@ -65,4 +72,35 @@ fn a_length_that_claims_more_than_its_body_has_takes_no_memory() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_burst_that_waited_for_the_disk_took_is_given_back() {
+    let mut actor = Actor::new(actor_config());
+    let request = Event::IdentityRequest {
+        from: ConnectionId::new(1, 1),
+        count: Count::saturating(1),
+        after: 0,
+    };
+    let memory = measure(|| {
+        let mut effects: Vec<Effect> = Vec::new();
+        for _ in 0..FRAMES_IN_FLIGHT_MAX {
+            actor.handle(request.clone(), Instant::START, &mut effects);
+        }
+        assert!(actor.tally().waited > 20_000, "{:?}", actor.tally());
+        let raises = |effects: &[Effect]| {
+            let raises = effects
+                .iter()
+                .filter(|effect| matches!(effect, Effect::Persist { .. }));
+            raises.count()
+        };
+        let mut durable = 0;
+        while durable < raises(&effects) {
+            actor.handle(Event::Persisted, Instant::START, &mut effects);
+            durable += 1;
+        }
+        assert_eq!(actor.sequence().get(), FRAMES_IN_FLIGHT_MAX as u64);
+    });
+    let kept = memory.bytes_current as usize;
+    assert!(kept <= EMPTY_LIST_ROOM_MAX * 100, "{memory:?}");
 }

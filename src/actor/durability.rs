@@ -3,7 +3,7 @@
 use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed, joining::Waiting};
 use crate::{
     identity::Sequence,
-    limits::EXHAUSTION_WARNINGS_PERCENT,
+    limits::{EMPTY_LIST_ROOM_MAX, EXHAUSTION_WARNINGS_PERCENT},
     sabotage::{self, Sabotage},
     time::Instant,
     wire::{Message, Standing},
@@ -106,6 +106,9 @@ impl Actor {
         let durable = self.ceiling.raised();
         while let Some(held) = self.held.pop_front_if(|held| held.until <= durable) {
             effects.push(held.effect);
+        }
+        if self.held.is_empty() {
+            self.held.shrink_to(EMPTY_LIST_ROOM_MAX);
         }
         if self.standing == Standing::Stopping && self.held.is_empty() {
             self.stop_if_settled(effects);

@@ -31,7 +31,9 @@ use crate::{
     actor::{Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, Outbox},
     edge::{Edge, Socket},
     identity::{Identity, Pid},
-    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
+    limits::{
+        ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, EMPTY_LIST_ROOM_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
+    },
     mailbox::{Entry, Mailbox},
     peers::Peers,
     time::Instant,
@@ -284,8 +286,9 @@ impl<E: Edge> Server<E> {
             }
             self.carry_out(effect);
         }
-        // The list keeps its space for the next event. Carrying effects out makes no new ones.
+        // The list keeps some room for the next event. Carrying effects out makes no new ones.
         debug_assert!(self.effects.is_empty());
+        effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
     }
 
