@@ -16,6 +16,7 @@ mod counter;
 mod durability;
 mod effect;
 mod event;
+mod fanout;
 mod guard;
 mod guarding;
 mod joining;
@@ -26,7 +27,10 @@ use std::{
     time::Duration,
 };
 
-use self::{budget::Budget, ceiling::Ceiling, durability::Held, guard::Guard, joining::Waiting};
+use self::{
+    budget::Budget, ceiling::Ceiling, durability::Held, fanout::Lots, guard::Guard,
+    joining::Waiting,
+};
 
 pub use self::{
     address::{ConnectionId, Count, Link, PeerId},
@@ -52,7 +56,7 @@ pub struct ActorConfig {
     pub incarnation: u128,
     /// How many times that directory has been started.
     pub boot: u64,
-    /// The random value of this process.
+    /// The random value of this process. It also decides how the lots of the rounds fall.
     pub session: u64,
     /// Identities are handed out above this sequence.
     pub sequence: Sequence,
@@ -78,6 +82,8 @@ pub struct ActorConfig {
     pub joins: bool,
     /// Whether one of them must answer: without, the server hands out when `joinTimeout` has come.
     pub join_requires_peer: bool,
+    /// How many of the connected peers are asked in a round, at most.
+    pub fanout: usize,
     /// How long a peer may take to answer before it is hung up on. Checked when the ticker expires.
     pub peer_silence: Duration,
 }
@@ -104,6 +110,8 @@ pub struct LinkState {
     pub heard_at: Option<Instant>,
     /// When it was asked what it has not answered yet.
     asked_at: Option<Instant>,
+    /// The pass of lots in which it was last asked; 0 before the first.
+    pass: u64,
     /// What was last sent to it: once it is heard again, it has received that.
     sent: Option<guard::Serial>,
     /// Whether the last round was refused, by either side: people are told once.
@@ -142,6 +150,7 @@ pub struct Actor {
     /// Requests that wait for the peers; bounded like those.
     waiting: VecDeque<Waiting>,
     links: BTreeMap<Link, LinkState>,
+    lots: Lots,
     guard: Guard,
     after_budget: Budget,
     peer_budget: Budget,
@@ -183,6 +192,7 @@ impl Actor {
             held: VecDeque::new(),
             waiting: VecDeque::new(),
             links: BTreeMap::new(),
+            lots: Lots::new(config.session),
             guard: Guard::new(config.remembered.clone()),
             after_budget: Budget::new(after_burst, rate_per_second),
             peer_budget: Budget::new(peer_burst, rate_per_second),

@@ -7,19 +7,30 @@ use super::{
     guard::Serial,
 };
 use crate::{
+    limits::PEERS_MAX,
     time::Instant,
-    wire::{ErrorCode, ErrorReply, Message, SyncMessage, WIRE_VERSION},
+    wire::{ErrorCode, ErrorReply, Message, Standing, SyncMessage, WIRE_VERSION},
 };
 
 impl Actor {
-    /// Asks every peer that has answered what it was asked before, and hangs up on those that are silent.
+    /// Asks the peers, or some of them, that have answered what they were asked before, and hangs up on those
+    /// that are silent.
     pub(super) fn on_sync_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let fanout = if self.standing == Standing::Joining {
+            // Clients wait for it, and any peer may be the one that remembers.
+            PEERS_MAX
+        } else {
+            self.config.fanout
+        };
+        let drawn = self.lots.draw(fanout, &mut self.links);
         let message = self.sync_message();
         let serial = self.guard.next_serial();
         for (link, state) in &mut self.links {
             let Link::Dialed(peer) = *link else { continue };
             match state.asked_at {
-                None => ask(peer, state, &message, serial, now, effects),
+                None if drawn.contains(&peer) => ask(peer, state, &message, serial, now, effects),
+                // Its turn comes in a later round.
+                None => {}
                 // One question at a time: what is late is not asked again, and a peer that has stopped
                 // reading is not written to.
                 Some(asked_at) if now.since(asked_at) < self.config.peer_silence => {}
@@ -45,6 +56,7 @@ impl Actor {
         let message = self.sync_message();
         let serial = self.guard.next_serial();
         let state = self.links.entry(Link::Dialed(peer)).or_default();
+        state.pass = self.lots.pass();
         ask(peer, state, &message, serial, now, effects);
     }
 
@@ -221,7 +233,10 @@ impl Actor {
 
     /// Remembers what a peer says of itself.
     fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant, effects: &mut Vec<Effect>) {
-        let known = self.links.values().any(|state| state.pid == Some(sync.pid));
+        let is_heard_on = |state: &LinkState| state.pid == Some(sync.pid);
+        // Mostly on this link, so that the others need no look.
+        let known =
+            self.links.get(&link).is_some_and(is_heard_on) || self.links.values().any(is_heard_on);
         let state = self.links.entry(link).or_default();
         state.pid = Some(sync.pid);
         // Messages of one link keep their order, so the last is the highest.
