@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 mod config;
+mod server;
 mod world;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -12,8 +13,9 @@ use ipseity::{
     actor::{Actor, ActorConfig, Effect, Event, HangUp, Link, PeerId},
     identity::Pid,
     time::Instant,
-    wire::{ErrorCode, Objection, Standing, SyncMessage, WIRE_VERSION},
+    wire::{ErrorCode, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION},
 };
+use server::Server;
 use world::{Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -286,5 +288,25 @@ fn two_servers_of_one_pid_are_found_out_with_a_fanout_of_one() {
     }
     for witness in 0..usize::from(WITNESSES) {
         assert_eq!(world.status(witness).standing, Standing::Serving);
+    }
+}
+
+// The program.
+
+#[test]
+fn a_server_says_at_its_start_when_it_asks_only_some() {
+    let one = Server::start(&["--pid", "1"]);
+    let two = Server::start(&["--pid", "2"]);
+    let (one, two) = (one.address(), two.address());
+    for (pid, fanout, says) in [("3", "1", true), ("4", "2", false), ("5", "all", false)] {
+        let flags = [
+            "--pid", pid, "--peer", &one, "--peer", &two, "--fanout", fanout,
+        ];
+        let asking = Server::start(&flags);
+        let line = asking.wait_for_log("listens on");
+        assert_eq!(line.contains("(1 by lot in each round)"), says, "{line}");
+        asking.wait_for_status("both peers", |status| {
+            status.peers.iter().all(|peer| peer.state == PeerState::Up)
+        });
     }
 }

@@ -150,6 +150,8 @@ pub struct Actor {
     /// Requests that wait for the peers; bounded like those.
     waiting: VecDeque<Waiting>,
     links: BTreeMap<Link, LinkState>,
+    /// On how many links each pid is heard. With a thousand peers there are too many links to look through.
+    links_of: BTreeMap<Pid, usize>,
     lots: Lots,
     guard: Guard,
     after_budget: Budget,
@@ -192,6 +194,7 @@ impl Actor {
             held: VecDeque::new(),
             waiting: VecDeque::new(),
             links: BTreeMap::new(),
+            links_of: BTreeMap::new(),
             lots: Lots::new(config.session),
             guard: Guard::new(config.remembered.clone()),
             after_budget: Budget::new(after_burst, rate_per_second),
@@ -297,11 +300,7 @@ impl Actor {
     /// The pid of the peer on `link`, if no other link leads to that peer too.
     pub fn only_link(&self, link: Link) -> Option<Pid> {
         let pid = self.links.get(&link)?.pid?;
-        let others = self
-            .links
-            .iter()
-            .any(|(other, state)| *other != link && state.pid == Some(pid));
-        (!others).then_some(pid)
+        (self.links_of.get(&pid) == Some(&1)).then_some(pid)
     }
 
     /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.

@@ -61,7 +61,14 @@ impl Actor {
     }
 
     pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
-        self.links.remove(&link);
+        if let Some(pid) = self.links.remove(&link).and_then(|state| state.pid)
+            && let Some(links) = self.links_of.get_mut(&pid)
+        {
+            *links -= 1;
+            if *links == 0 {
+                self.links_of.remove(&pid);
+            }
+        }
         if matches!(link, Link::Dialed(_)) && !self.has_dialed() {
             effects.push(Effect::StopTicker);
         }
@@ -233,17 +240,19 @@ impl Actor {
 
     /// Remembers what a peer says of itself.
     fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant, effects: &mut Vec<Effect>) {
-        let is_heard_on = |state: &LinkState| state.pid == Some(sync.pid);
-        // Mostly on this link, so that the others need no look.
-        let known =
-            self.links.get(&link).is_some_and(is_heard_on) || self.links.values().any(is_heard_on);
         let state = self.links.entry(link).or_default();
-        state.pid = Some(sync.pid);
+        let mut is_up = false;
+        if state.pid.is_none() {
+            state.pid = Some(sync.pid);
+            let links = self.links_of.entry(sync.pid).or_default();
+            *links += 1;
+            is_up = *links == 1;
+        }
         // Messages of one link keep their order, so the last is the highest.
         state.sequence = sync.sequence;
         state.heard_at = Some(now);
         state.asked_at = None;
-        if !known {
+        if is_up {
             let report = Report::PeerUp {
                 link,
                 pid: sync.pid,
