@@ -188,7 +188,7 @@ pub const SYNC_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 /// As many of its peers as a server asks in a round, unless `--fanout` says otherwise. Up to so many it asks
 /// all, and is at most one interval and one round trip behind any of them. Beyond it the cost of asking all
-/// grows with the square of the servers, and 32 by lot have told 1,000 servers within three rounds
+/// grows with the square of the servers, and by theory 32 by lot tell 1,000 servers in two or three rounds
 /// (docs/scale.md).
 pub const FANOUT_DEFAULT: usize = 32;
 
