@@ -190,6 +190,12 @@ pub const SYNC_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// See [`SYNC_INTERVAL_MIN`]; beyond an hour synchronization has no point.
 pub const SYNC_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
+/// As many of its peers as a server asks in a round, unless `--fanout` says otherwise. Up to so many it asks
+/// all, and is at most one interval and one round trip behind any of them. Beyond it the cost of asking all
+/// grows with the square of the servers, and 32 by lot have told 1,000 servers within three rounds
+/// (docs/scale.md).
+pub const FANOUT_DEFAULT: usize = 32;
+
 /// How long a peer may take to answer, at least; with long intervals it is three of them.
 pub const PEER_SILENCE_MIN: Duration = Duration::from_secs(5);
 

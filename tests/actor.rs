@@ -1241,6 +1241,31 @@ fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
 }
 
 #[test]
+fn an_objection_in_a_stop_counts_as_long_as_it_can_still_be_made_durable() {
+    let objected = |scene: &mut Scene| {
+        let effects = scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 7));
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::PersistObjection { .. }))
+    };
+    // A write is under way, and the stop waits for it: there is time.
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.on(Event::PeerConnected(PEER));
+    scene.ask(ALICE, 11);
+    assert_eq!(scene.on(Event::Stop), vec![]);
+    assert!(objected(&mut scene));
+    assert!(scene.actor.is_objected());
+
+    // The stop is on its way to the disk, and nothing is written behind it: a server that says at its end that
+    // it was objected to would be believed, and the next start knows nothing of it.
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    scene.on(Event::Stop);
+    assert!(!objected(&mut scene));
+    assert!(!scene.actor.is_objected());
+}
+
+#[test]
 fn an_operators_word_waits_behind_what_its_connection_asked_before() {
     let mut scene = joining(false);
     assert_eq!(scene.ask(ALICE, 10), vec![]);

@@ -20,7 +20,7 @@ use ipseity::{
     identity::{Identity, Pid, Sequence},
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_MAX_DEFAULT,
-        PEER_BURST_DEFAULT, PEER_SILENCE_MIN,
+        PEER_BURST_DEFAULT, PEER_SILENCE_MIN, PEERS_MAX,
     },
     wire::{ErrorCode, ErrorReply, Message, encode, encode_identities},
 };
@@ -165,6 +165,7 @@ pub fn actor() -> Actor {
         objected: None,
         remembered: Vec::new(),
         peers: 0,
+        fanout: PEERS_MAX,
         joins: false,
         join_requires_peer: false,
         peer_silence: PEER_SILENCE_MIN,

@@ -161,6 +161,7 @@ impl Actor {
     /// Makes the exact sequence durable once no write is under way and nothing waits for one.
     fn stop_if_settled(&mut self, effects: &mut Vec<Effect>) {
         if self.held.is_empty() && !self.ceiling.is_writing() {
+            self.stop_written = true;
             effects.push(Effect::PersistStop {
                 sequence: self.sequence,
             });

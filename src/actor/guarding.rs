@@ -109,6 +109,11 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
+        if self.stop_written {
+            // It comes too late to be made durable, and counts as though it came after the end: who says at
+            // his end that he was objected to has to know it at the next start.
+            return;
+        }
         self.objected = true;
         self.may_finish = false;
         let sequence = sequence.max(self.sequence());
@@ -135,7 +140,7 @@ impl Actor {
             None => true,
             Some((before, at)) => sequence > before && now.since(at) >= URGENT_SAVE_INTERVAL,
         };
-        let can_write = !matches!(self.standing, Standing::Stopping | Standing::StorageFailed);
+        let can_write = self.standing != Standing::StorageFailed;
         if says_more && can_write && !sabotage::is(Sabotage::ObjectionNotDurable) {
             self.objected_at = Some((sequence, now));
             effects.push(Effect::PersistObjection { sequence });

@@ -16,6 +16,7 @@ mod counter;
 mod durability;
 mod effect;
 mod event;
+mod fanout;
 mod guard;
 mod guarding;
 mod joining;
@@ -26,7 +27,10 @@ use std::{
     time::Duration,
 };
 
-use self::{budget::Budget, ceiling::Ceiling, durability::Held, guard::Guard, joining::Waiting};
+use self::{
+    budget::Budget, ceiling::Ceiling, durability::Held, fanout::Lots, guard::Guard,
+    joining::Waiting,
+};
 
 pub use self::{
     address::{ConnectionId, Count, Link, PeerId},
@@ -53,7 +57,7 @@ pub struct ActorConfig {
     pub incarnation: u128,
     /// How many times that directory has been started.
     pub boot: u64,
-    /// The random value of this process.
+    /// The random value of this process. It also decides how the lots of the rounds fall.
     pub session: u64,
     /// Identities are handed out above this sequence.
     pub sequence: Sequence,
@@ -79,6 +83,8 @@ pub struct ActorConfig {
     pub joins: bool,
     /// Whether one of them must answer: without, the server hands out when `joinTimeout` has come.
     pub join_requires_peer: bool,
+    /// How many of the connected peers are asked in a round, at most.
+    pub fanout: usize,
     /// How long a peer may take to answer before it is hung up on. Checked when the ticker expires.
     pub peer_silence: Duration,
 }
@@ -105,6 +111,8 @@ pub struct LinkState {
     pub heard_at: Option<Instant>,
     /// When it was asked what it has not answered yet.
     asked_at: Option<Instant>,
+    /// The pass of lots in which it was last asked; 0 before the first.
+    pass: u64,
     /// What was last sent to it: once it is heard again, it has received that.
     sent: Option<guard::Serial>,
     /// Whether the last round was refused, by either side: people are told once.
@@ -143,6 +151,9 @@ pub struct Actor {
     /// Requests that wait for the peers; bounded like those.
     waiting: VecDeque<Waiting>,
     links: BTreeMap<Link, LinkState>,
+    /// On how many links each pid is heard. With a thousand peers there are too many links to look through.
+    links_of: BTreeMap<Pid, usize>,
+    lots: Lots,
     guard: Guard,
     after_budget: Budget,
     peer_budget: Budget,
@@ -158,6 +169,8 @@ pub struct Actor {
     objected_at: Option<(Sequence, Instant)>,
     /// The disk failed while the server handed out, and what lies under the ceiling may still be.
     may_finish: bool,
+    /// The exact sequence of a clean stop was handed to the disk, and nothing is written behind it.
+    stop_written: bool,
     /// The part of the sequence that people were last warned is used up, in percent.
     warned_percent: u64,
     /// When people were last told of a client's advance that was refused.
@@ -184,6 +197,8 @@ impl Actor {
             held: VecDeque::new(),
             waiting: VecDeque::new(),
             links: BTreeMap::new(),
+            links_of: BTreeMap::new(),
+            lots: Lots::new(config.session),
             guard: Guard::new(config.remembered.clone()),
             after_budget: Budget::new(after_burst, rate_per_second),
             peer_budget: Budget::new(peer_burst, rate_per_second),
@@ -198,6 +213,7 @@ impl Actor {
             objected: config.objected.is_some(),
             objected_at: config.objected.map(|sequence| (sequence, Instant::START)),
             may_finish: false,
+            stop_written: false,
             warned_percent: 0,
             advance_reported_at: None,
             tally: Tally::default(),
@@ -298,11 +314,7 @@ impl Actor {
     /// The pid of the peer on `link`, if no other link leads to that peer too.
     pub fn only_link(&self, link: Link) -> Option<Pid> {
         let pid = self.links.get(&link)?.pid?;
-        let others = self
-            .links
-            .iter()
-            .any(|(other, state)| *other != link && state.pid == Some(pid));
-        (!others).then_some(pid)
+        (self.links_of.get(&pid) == Some(&1)).then_some(pid)
     }
 
     /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.

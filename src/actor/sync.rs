@@ -7,21 +7,32 @@ use super::{
     guard::Serial,
 };
 use crate::{
-    identity::Sequence,
+    identity::{Pid, Sequence},
+    limits::PEERS_MAX,
     sabotage::{self, Sabotage},
     time::Instant,
-    wire::{ErrorCode, ErrorReply, Message, SyncMessage, WIRE_VERSION},
+    wire::{ErrorCode, ErrorReply, Message, Standing, SyncMessage, WIRE_VERSION},
 };
 
 impl Actor {
-    /// Asks every peer that has answered what it was asked before, and hangs up on those that are silent.
+    /// Asks the peers, or some of them, that have answered what they were asked before, and hangs up on those
+    /// that are silent.
     pub(super) fn on_sync_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let fanout = if self.standing == Standing::Joining {
+            // Clients wait for it, and any peer may be the one that remembers.
+            PEERS_MAX
+        } else {
+            self.config.fanout
+        };
+        let drawn = self.lots.draw(fanout, &mut self.links);
         let message = self.sync_message();
         let serial = self.guard.next_serial();
         for (link, state) in &mut self.links {
             let Link::Dialed(peer) = *link else { continue };
             match state.asked_at {
-                None => ask(peer, state, &message, serial, now, effects),
+                None if drawn.contains(&peer) => ask(peer, state, &message, serial, now, effects),
+                // Its turn comes in a later round.
+                None => {}
                 // One question at a time: what is late is not asked again, and a peer that has stopped
                 // reading is not written to.
                 Some(asked_at) if now.since(asked_at) < self.config.peer_silence => {}
@@ -47,13 +58,26 @@ impl Actor {
         let message = self.sync_message();
         let serial = self.guard.next_serial();
         let state = self.links.entry(Link::Dialed(peer)).or_default();
+        state.pass = self.lots.pass();
         ask(peer, state, &message, serial, now, effects);
     }
 
     pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
-        self.links.remove(&link);
+        if let Some(pid) = self.links.remove(&link).and_then(|state| state.pid) {
+            self.uncount_link(pid);
+        }
         if matches!(link, Link::Dialed(_)) && !self.has_dialed() {
             effects.push(Effect::StopTicker);
+        }
+    }
+
+    /// A peer is heard on one link less.
+    fn uncount_link(&mut self, pid: Pid) {
+        if let Some(links) = self.links_of.get_mut(&pid) {
+            *links -= 1;
+            if *links == 0 {
+                self.links_of.remove(&pid);
+            }
         }
     }
 
@@ -226,14 +250,22 @@ impl Actor {
 
     /// Remembers what a peer says of itself.
     fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant, effects: &mut Vec<Effect>) {
-        let known = self.links.values().any(|state| state.pid == Some(sync.pid));
         let state = self.links.entry(link).or_default();
-        state.pid = Some(sync.pid);
+        let before = state.pid.replace(sync.pid);
         // Messages of one link keep their order, so the last is the highest.
         state.sequence = sync.sequence;
         state.heard_at = Some(now);
         state.asked_at = None;
-        if !known {
+        if before == Some(sync.pid) {
+            return;
+        }
+        // Nothing keeps the other side of a link from giving another pid later.
+        if let Some(before) = before {
+            self.uncount_link(before);
+        }
+        let links = self.links_of.entry(sync.pid).or_default();
+        *links += 1;
+        if *links == 1 {
             let report = Report::PeerUp {
                 link,
                 pid: sync.pid,

@@ -196,11 +196,11 @@ fn config(
             recovered: started.recovered,
             objected: started.objected,
             peers: options.peers.len(),
-            // A first start that was cut short has heard of nobody, and the next one asks again.
             joins: !options.peers.is_empty()
-                && (started.first_start || remembered.is_empty() || options.join == Join::Require),
+                && started.asks_first(&remembered, options.join == Join::Require),
             remembered,
             join_requires_peer: options.join == Join::Require,
+            fanout: options.fanout,
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
         },
         limits: TransportLimits {
@@ -223,6 +223,10 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
     } else {
         options.peers.join(" ")
     };
+    let round = match options.peers.len() > options.fanout {
+        true => format!(" ({} by lot in each round)", options.fanout),
+        false => String::new(),
+    };
     let state = match &options.data_dir {
         Some(directory) => format!(
             "data directory {} (boot {}, sequence {})",
@@ -234,7 +238,7 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
             .to_owned(),
     };
     os::announce(format_args!(
-        "ipseity {} listens on {address}: pid {} of cluster {:?}, peers {peers}, {state}",
+        "ipseity {} listens on {address}: pid {} of cluster {:?}, peers {peers}{round}, {state}",
         env!("CARGO_PKG_VERSION"),
         options.pid,
         options.cluster.as_str(),

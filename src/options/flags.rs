@@ -8,8 +8,8 @@ use crate::{
     identity::Pid,
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, CONNECTIONS_MAX_DEFAULT,
-        COUNT_MAX_DEFAULT, JOIN_TIMEOUT_DEFAULT, PEER_BURST_DEFAULT, PENDING_BYTES_MAX_DEFAULT,
-        PORT_DEFAULT, SYNC_INTERVAL_DEFAULT,
+        COUNT_MAX_DEFAULT, FANOUT_DEFAULT, JOIN_TIMEOUT_DEFAULT, PEER_BURST_DEFAULT,
+        PENDING_BYTES_MAX_DEFAULT, PORT_DEFAULT, SYNC_INTERVAL_DEFAULT,
     },
     wire::ClusterName,
 };
@@ -87,6 +87,12 @@ fn table() -> Vec<Flag> {
             takes: Value("DURATION"),
             help: "how often peers are asked: 250ms, 2s; a bare number is milliseconds",
             default: time(SYNC_INTERVAL_DEFAULT),
+        },
+        Flag {
+            name: "fanout",
+            takes: Value("N|all"),
+            help: "how many peers, drawn by lot, are asked each time",
+            default: shown(FANOUT_DEFAULT),
         },
         Flag {
             name: "data-dir",

@@ -1,5 +1,6 @@
 //! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
 
+mod address;
 mod duration;
 mod flags;
 
@@ -9,14 +10,14 @@ use getopts::{Fail, Matches};
 use log::LevelFilter;
 
 pub use self::duration::parse_duration;
-use self::flags::flags;
+use self::{address::host_port, flags::flags};
 use crate::{
     actor::Budgets,
     identity::{Pid, Sequence},
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, CONNECTIONS_LIMIT_MAX,
-        CONNECTIONS_MAX_DEFAULT, COUNT_LIMIT_MAX, COUNT_MAX_DEFAULT, IDLE_TIMEOUT_MAX,
-        JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PEER_BURST_DEFAULT, PEERS_MAX,
+        CONNECTIONS_MAX_DEFAULT, COUNT_LIMIT_MAX, COUNT_MAX_DEFAULT, FANOUT_DEFAULT,
+        IDLE_TIMEOUT_MAX, JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PEER_BURST_DEFAULT, PEERS_MAX,
         PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PORT_DEFAULT,
         SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
     },
@@ -50,6 +51,8 @@ pub struct Options {
     pub cluster: ClusterName,
     /// How often peers are asked.
     pub sync_interval: Duration,
+    /// How many of them are asked in a round, at most.
+    pub fanout: usize,
     /// The state directory; `None` to run without a disk.
     pub data_dir: Option<PathBuf>,
     /// Client connections, at most.
@@ -197,6 +200,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             SYNC_INTERVAL_MAX,
         )?
         .unwrap_or(SYNC_INTERVAL_DEFAULT),
+        fanout: fanout(matches)?,
         data_dir: data_dir(matches, pid)?,
         connections_max: number(matches, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
             .map_or(CONNECTIONS_MAX_DEFAULT, |number| number as usize),
@@ -271,6 +275,21 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
     Ok(peers)
 }
 
+fn fanout(matches: &Matches) -> Result<usize, UsageError> {
+    match matches.opt_str("fanout") {
+        None => Ok(FANOUT_DEFAULT),
+        Some(text) if text == "all" => Ok(PEERS_MAX),
+        Some(text) => match text.parse() {
+            Ok(fanout) if (1..=PEERS_MAX).contains(&fanout) && !text.starts_with('+') => Ok(fanout),
+            _ => Err(bad(
+                "fanout",
+                &text,
+                &format!("a number from 1 to {PEERS_MAX}, or all"),
+            )),
+        },
+    }
+}
+
 fn trusted(matches: &Matches) -> Result<Vec<IpAddr>, UsageError> {
     let address = |text: String| match text.parse::<IpAddr>() {
         Ok(address) => Ok(address.to_canonical()),
@@ -299,33 +318,6 @@ fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> 
         (Some(text), false) => Ok(Some(PathBuf::from(text))),
         (None, true) => Ok(None),
         (None, false) => Ok(Some(PathBuf::from(DATA_DIR_DEFAULT).join(pid.to_string()))),
-    }
-}
-
-/// `host:port`, `1.2.3.4:port` or `[v6]:port`. Whether the host has an address is found out later, and
-/// again and again.
-fn host_port(flag: &str, text: String) -> Result<String, UsageError> {
-    let fits = text.rsplit_once(':').is_some_and(|(host, port)| {
-        let host_fits = match host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-        {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => {
-                let is_odd = |c: char| ":[]/".contains(c) || c.is_whitespace() || c.is_control();
-                !host.is_empty() && !host.contains(is_odd)
-            }
-        };
-        host_fits && port.parse::<u16>().is_ok() && !port.starts_with('+')
-    });
-    if fits {
-        Ok(text)
-    } else {
-        Err(bad(
-            flag,
-            &text,
-            "HOST:PORT, such as 127.0.0.1:3264, [::1]:3264 or id1.example:3264",
-        ))
     }
 }
 
@@ -405,6 +397,7 @@ mod tests {
         assert_eq!(options.pid, Pid::MIN);
         assert_eq!(options.cluster.as_str(), "ipseity");
         assert_eq!(options.sync_interval, Duration::from_secs(1));
+        assert_eq!(options.fanout, 32);
         assert_eq!(options.data_dir, Some(PathBuf::from("ipseity-data/0")));
         assert_eq!(options.count_max, 1_000);
         assert_eq!(options.advance_max, 1 << 40);
@@ -418,7 +411,7 @@ mod tests {
         let options = served(
             "--listen [::1]:0 --peer a:1 --peer 10.0.0.2:3264 --pid 7 --cluster blue --sync-interval 250ms \
              --data-dir /var/lib/ipseity --max-connections 5 --max-count 6 --max-advance 7 \
-             --max-pending-bytes 65536 --idle-timeout 5m --trace - --log-level debug",
+             --max-pending-bytes 65536 --idle-timeout 5m --trace - --log-level debug --fanout 3",
         );
         assert_eq!(options.listen, "[::1]:0");
         assert_eq!(options.peers, ["a:1", "10.0.0.2:3264"]);
@@ -457,6 +450,8 @@ mod tests {
         assert_eq!(options.idle_timeout, Some(Duration::from_secs(300)));
         assert_eq!(options.trace, Some(TraceTarget::StandardError));
         assert_eq!(options.log_level, LevelFilter::Debug);
+        assert_eq!(options.fanout, 3);
+        assert_eq!(served("--fanout all").fanout, 1023);
         assert_eq!(served("--ephemeral").data_dir, None);
         assert_eq!(
             served("--pid 9").data_dir,
@@ -513,6 +508,12 @@ mod tests {
                 "--sync-interval soon",
                 "--sync-interval \"soon\": expected a duration",
             ),
+            (
+                "--fanout 0",
+                "--fanout \"0\": expected a number from 1 to 1023, or all",
+            ),
+            ("--fanout 1024", "--fanout"),
+            ("--fanout +1", "--fanout"),
             ("--data-dir=", "--data-dir \"\": expected the path"),
             ("--data-dir x --ephemeral", "contradict each other"),
             (

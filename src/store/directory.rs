@@ -19,7 +19,8 @@ use super::{
     error::StoreError,
     files::{create_directory, parent, sync_directory},
     lock::{Lock, LockError},
-    slots::{self, Owner, Recovered, Slots},
+    slots::{self, BlockDevice, Owner, Recovered, Slots},
+    starting::{Started, begin},
     state_file::{Access, StateFile},
 };
 use crate::{
@@ -47,34 +48,6 @@ pub struct StoreOptions {
     /// An operator's word that the start is no lower than this. It also allows a start in a used
     /// directory the state file of which is gone.
     pub recover_above: Option<Sequence>,
-}
-
-/// What a start found, and made durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// The random value made with the directory.
-    pub incarnation: u128,
-    /// Counts the starts of the directory, from 1. It always grows, mostly by one: by two after a start
-    /// to which the newest record may have been lost.
-    pub boot: u64,
-    /// Only what is greater may be handed out. Exactly the last sequence after a clean stop.
-    pub sequence: Sequence,
-    /// Up to this it may be handed out: made durable by this boot.
-    pub ceiling: Sequence,
-    /// The highest `recover_above` that this directory was ever started with; zero for none.
-    pub recovered: Sequence,
-    /// A peer objected to this directory in an earlier run, and `recover_above` was never at least this since:
-    /// nothing may be handed out.
-    pub objected: Option<Sequence>,
-    /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
-    /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
-    /// run noted when it last raised its ceiling. What was handed out after that note is counted too. A
-    /// start that failed after it had begun to write counts as a run.
-    pub skipped: u64,
-    /// No earlier start of this directory has come this far.
-    pub first_start: bool,
-    /// Warnings for the log, a sentence each.
-    pub notes: Vec<String>,
 }
 
 /// A state directory in use. Dropping it gives up the lock.
@@ -117,25 +90,10 @@ impl Store {
         let recovered = recover(options, &file, access)?;
         lock.sign()
             .map_err(StoreError::io("write the lock file", directory.join(LOCK)))?;
-        let mut started = Started {
-            incarnation: recovered.newest().incarnation,
-            boot: 0,
-            sequence: Sequence::ZERO,
-            ceiling: Sequence::ZERO,
-            recovered: Sequence::ZERO,
-            objected: None,
-            skipped: recovered.skipped(),
-            first_start: recovered.newest().boot == 0,
-            notes: notes(&recovered, &file),
-        };
-        let slots = recovered
-            .boot(options.recover_above, options.first_step)
+        let notes = notes(&recovered, &file);
+        let (slots, mut started) = begin(recovered, options.recover_above, options.first_step)
             .map_err(StoreError::slots(&file))?;
-        started.boot = slots.newest().boot;
-        started.sequence = slots.newest().sequence;
-        started.ceiling = slots.newest().ceiling;
-        started.recovered = slots.newest().recovered;
-        started.objected = slots.newest().objected;
+        started.notes = notes;
         if slots.device().access() == Access::Buffered {
             started.notes.push(format!(
                 "the file system of {} does not allow O_DIRECT: it is written through the page cache, \
@@ -245,7 +203,7 @@ fn create_state(options: &StoreOptions, file: &Path) -> Result<(), StoreError> {
     let mut device = StateFile::create(&temporary)
         .map_err(StoreError::io("create the state file", &temporary))?;
     slots::format(&mut device, &owner, u128::from_be_bytes(incarnation))
-        .and_then(|()| device.sync())
+        .and_then(|()| device.settle())
         .map_err(StoreError::io("write the new state file", &temporary))?;
     std::fs::rename(&temporary, file).map_err(StoreError::io("put in place", file))
 }
@@ -277,9 +235,6 @@ fn recover(
             holder: None,
         });
     }
-    device
-        .sync()
-        .map_err(StoreError::io("sync the state file", file))?;
     sync_names(&options.directory)?;
     slots::recover(device, &owner(options)).map_err(|error| {
         StoreError::recover(

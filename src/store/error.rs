@@ -174,6 +174,7 @@ impl StoreError {
         cluster: &ClusterName,
     ) -> StoreError {
         match error {
+            RecoverError::Settle(source) => StoreError::io("sync the state file", file)(source),
             RecoverError::NoneGood { faults } => StoreError::Damaged { file, faults },
             RecoverError::Newer { found } => StoreError::NewerFormat { file, found },
             RecoverError::Mixed => StoreError::Mixed { file },

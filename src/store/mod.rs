@@ -4,6 +4,8 @@
 //! directory   the lock, the file, the order of a start      Store
 //!     │   └─▶ state_file   one file: O_DIRECT, or buffered with fdatasync
 //!     ▼
+//!  starting    what a start makes of the blocks
+//!     ▼
 //!   slots      which block holds what, and which to believe; runs on anything that has four blocks
 //!     ▼
 //!   record     the bytes of a block
@@ -21,8 +23,10 @@ mod lock;
 mod members;
 pub mod record;
 pub mod slots;
+mod starting;
 mod state_file;
 
-pub use directory::{Started, Store, StoreOptions};
+pub use directory::{Store, StoreOptions};
 pub use error::StoreError;
 pub use members::{MembersError, MembersFault, MembersFile};
+pub use starting::{Started, begin};

@@ -56,6 +56,10 @@ const _: () = assert!(
 
 /// Four blocks on something that keeps them.
 pub trait BlockDevice {
+    /// Makes everything durable that was ever written, and forgets what is known of it otherwise: the reads
+    /// that follow show the medium.
+    fn settle(&mut self) -> io::Result<()>;
+
     /// Reads the block `index`, 0 to 3, from the medium itself.
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()>;
 
@@ -115,8 +119,10 @@ pub struct Recovered<D> {
     hidden: bool,
 }
 
-/// Reads all four blocks and finds what the last server may have handed out. Writes nothing.
+/// Reads all four blocks and finds what the last server may have handed out. Writes nothing but what was on
+/// its way already.
 pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered<D>, RecoverError> {
+    device.settle().map_err(RecoverError::Settle)?;
     let mut records: Vec<(u32, Record)> = Vec::new();
     let mut faults: Vec<BlockFault> = Vec::new();
     let mut bytes = Box::new(Block::ZERO);
@@ -451,6 +457,8 @@ impl fmt::Display for BlockFault {
 /// Why the blocks cannot be used. Nothing was written.
 #[derive(Debug)]
 pub enum RecoverError {
+    /// What was written earlier could not be made durable.
+    Settle(io::Error),
     /// No block holds a record.
     NoneGood {
         /// All four.

@@ -108,17 +108,6 @@ impl StateFile {
         }
     }
 
-    /// Makes everything durable that was ever written to the file, and then forgets what the page cache
-    /// says of it: the reads that follow show the medium.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        sync_all(&self.file)?;
-        #[cfg(target_os = "linux")]
-        if self.access == Access::Buffered && !sabotage::is(Sabotage::StartReadsCache) {
-            rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
-        }
-        Ok(())
-    }
-
     /// Whether the path still leads to this file: it does not after the directory was removed, renamed
     /// or replaced, and then the next start would not find what is written here.
     pub(super) fn is_in_place(&self) -> io::Result<bool> {
@@ -139,6 +128,15 @@ fn refuses_direct(error: &io::Error) -> bool {
 }
 
 impl BlockDevice for StateFile {
+    fn settle(&mut self) -> io::Result<()> {
+        sync_all(&self.file)?;
+        #[cfg(target_os = "linux")]
+        if self.access == Access::Buffered && !sabotage::is(Sabotage::StartReadsCache) {
+            rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+        Ok(())
+    }
+
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         let mut length = 0;
         // What is missing cannot be read on its own: its offset would not be aligned.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ipseity::{
     actor::{ActorConfig, Budgets},
     identity::{Pid, Sequence},
+    limits::PEERS_MAX,
     wire::ClusterName,
 };
 
@@ -41,6 +42,7 @@ pub fn actor_config() -> ActorConfig {
         peers: 0,
         joins: false,
         join_requires_peer: false,
+        fanout: PEERS_MAX,
         peer_silence: Duration::from_secs(5),
     }
 }

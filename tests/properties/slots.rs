@@ -165,6 +165,11 @@ impl Shared {
 }
 
 impl BlockDevice for Shared {
+    fn settle(&mut self) -> io::Result<()> {
+        // What was written is on the medium at once.
+        Ok(())
+    }
+
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         let disk = self.borrow();
         if disk.unreadable & (1 << index) != 0 {
@@ -353,6 +358,7 @@ impl Life {
 /// A start is refused only for what stands in the blocks.
 fn refused(error: &RecoverError, whole: &[Record], disk: &Disk) {
     match error {
+        RecoverError::Settle(error) => panic!("this device settles always: {error}"),
         RecoverError::NoneGood { faults } => {
             assert!(whole.is_empty());
             assert_eq!(faults.len(), BLOCK_COUNT as usize);

@@ -20,6 +20,7 @@ use ipseity::{
 use super::{
     net::{Happening, Net},
     node::{self, DiskMode, Polled, Wake},
+    storage::Task,
     stream::EndId,
 };
 
@@ -38,6 +39,11 @@ impl SimSocket {
             net: Rc::clone(net),
             end,
         }
+    }
+
+    /// Which end it is.
+    pub fn end(&self) -> EndId {
+        self.end
     }
 }
 
@@ -75,6 +81,10 @@ impl Socket for SimSocket {
         Ok(self.net.borrow().ends[self.end].remote)
     }
 
+    fn watch(&self) {
+        self.net.borrow_mut().keep_alive(self.end);
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.net.borrow_mut().shutdown(self.end)
     }
@@ -94,6 +104,19 @@ impl SimEdge {
         }
     }
 
+    /// Hands a task to the disk, where it is one with the real logic.
+    fn store(&mut self, task: Task) -> Result<(), Task> {
+        let net = &mut *self.net.borrow_mut();
+        let (node, life) = (self.node, net.nodes[self.node].life);
+        let Some(storage) = &mut net.nodes[node].storage else {
+            return Err(task);
+        };
+        if let Some(done_at) = storage.hand_over(task, net.now) {
+            net.later(done_at, Happening::Disk { node, life });
+        }
+        Ok(())
+    }
+
     fn begin(&mut self, write: node::Write) {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
@@ -110,7 +133,8 @@ impl Edge for SimEdge {
     type Socket = SimSocket;
 
     fn now(&self) -> Instant {
-        self.net.borrow().now
+        let net = self.net.borrow();
+        net.nodes[self.node].clock.shows(net.now)
     }
 
     /// Never waits: the world decides whose turn it is, and when.
@@ -198,11 +222,16 @@ impl Edge for SimEdge {
         addresses.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn persist(&mut self, _sequence: Sequence, ceiling: Sequence) {
-        self.begin(node::Write::Raise(ceiling));
+    fn persist(&mut self, sequence: Sequence, ceiling: Sequence) {
+        if self.store(Task::Raise { sequence, ceiling }).is_err() {
+            self.begin(node::Write::Raise(ceiling));
+        }
     }
 
     fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox) {
+        if self.store(Task::Stop { sequence }).is_ok() {
+            return;
+        }
         if self.net.borrow().nodes[self.node].disk.mode == DiskMode::Ephemeral {
             mailbox.dispatch(Entry::StopPersisted { durable: true });
         } else {
@@ -211,16 +240,25 @@ impl Edge for SimEdge {
     }
 
     fn persist_members(&mut self, members: Vec<Remembered>) {
-        self.net.borrow_mut().nodes[self.node].disk.members = members;
+        if let Err(Task::Save { members }) = self.store(Task::Save { members }) {
+            self.net.borrow_mut().nodes[self.node].disk.members = members;
+        }
     }
 
     fn persist_objection(&mut self, sequence: Sequence) {
+        if self.store(Task::Object { sequence }).is_ok() {
+            return;
+        }
         let disk = &mut self.net.borrow_mut().nodes[self.node].disk;
         disk.objected = disk.objected.max(Some(sequence));
     }
 
     fn storage(&self) -> StorageStatus {
-        let disk = &self.net.borrow().nodes[self.node].disk;
+        let net = self.net.borrow();
+        if let Some(storage) = &net.nodes[self.node].storage {
+            return storage.status(net.now);
+        }
+        let disk = &net.nodes[self.node].disk;
         StorageStatus {
             durable: disk.mode != DiskMode::Ephemeral,
             writes: disk.writes,
@@ -229,6 +267,10 @@ impl Edge for SimEdge {
     }
 
     fn random(&mut self) -> u64 {
-        self.net.borrow().nodes[self.node].random
+        let node = &mut self.net.borrow_mut().nodes[self.node];
+        match &mut node.chance {
+            Some(chance) => chance.u64(..),
+            None => node.random,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A small deterministic world for servers: virtual time, a virtual network, virtual disks.
 //!
-//! The servers in it are real, loop and all; only their edge is not. Nothing here reads a clock or draws a
-//! random number, so a test that passes once passes always.
+//! The servers in it are real, loop and all; only their edge is not. Nothing here reads a clock, and there is no
+//! chance but where a test brings a seed for it, so a test that passes once passes always.
 //!
 //! Three verbs move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
 //! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one thing that
@@ -17,9 +17,11 @@
 mod client;
 mod edge;
 mod lines;
+mod medium;
 mod net;
 mod node;
 mod setup;
+mod storage;
 mod stream;
 
 use std::{
@@ -41,15 +43,14 @@ use ipseity::{
 
 pub use self::{
     client::Client,
-    net::Route,
-    node::{DiskMode, Write},
-    setup::{Setup, address},
-};
-use self::{
-    edge::{Shared, SimEdge},
+    edge::{Shared, SimEdge, SimSocket},
     lines::Lines,
-    net::Net,
-    node::{Node, Wake},
+    medium::{Effect, Medium},
+    net::{Fate, Happening, Net, Route, Sent, Spoken, Weather},
+    node::{Clock, DiskMode, Node, Polled, Wake, Write},
+    setup::{Setup, address},
+    storage::{DiskFault, StartFault, Storage, Task},
+    stream::EndId,
 };
 
 /// A world that is still busy after so many turns at one moment will never be idle.

@@ -3,13 +3,18 @@
 //! Connections are made of two ends; what an end does is in `stream.rs`.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use ipseity::{mailbox::Entry, time::Instant};
+use ipseity::{
+    limits::{PEER_KEEPALIVE_IDLE, PEER_KEEPALIVE_INTERVAL, PEER_KEEPALIVE_RETRIES},
+    mailbox::Entry,
+    time::Instant,
+};
 
 use super::{
     node::{Node, Wake},
@@ -28,6 +33,8 @@ pub enum Happening {
     Syn { from: EndId },
     /// The attempt has succeeded.
     Connected { end: EndId },
+    /// The one who takes it hears that it has.
+    Established { end: EndId },
     /// The attempt was turned down.
     Refused { end: EndId },
     /// The disk of a server is done.
@@ -38,6 +45,83 @@ pub enum Happening {
         life: u64,
         entry: Entry,
     },
+    /// TCP looks whether the other side is still there.
+    KeepAlive { end: EndId },
+    /// Whoever drives the world wanted to be called.
+    Call(u64),
+}
+
+/// What will happen at a moment, in the order in which it was put there. The next one is the greatest.
+struct Due {
+    at: Instant,
+    serial: u64,
+    happening: Happening,
+}
+
+impl Due {
+    fn order(&self) -> Reverse<(Instant, u64)> {
+        Reverse((self.at, self.serial))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+/// What is sent, for a [`Weather`] to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// So many bytes.
+    Bytes(usize),
+    /// The end of the stream.
+    Fin,
+    /// The connection is cut. Unlike all else it is not sent again when it is lost.
+    Reset,
+    /// An attempt to connect, or its outcome.
+    Handshake,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives, at this moment or behind what was sent before it.
+    Arrives(Instant),
+    /// Nothing arrives any more in this direction of the connection, and nobody is told.
+    Silence,
+    /// So many bytes of it arrive, and then both sides find the connection cut.
+    Cut(Instant, usize),
+}
+
+/// How all that is sent fares, where one delay is not enough.
+pub trait Weather {
+    /// Judges what is sent at this moment.
+    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate;
+
+    /// The receive windows and send buffers of a connection between the two, and its longest segment.
+    fn sizes(&mut self, from: SocketAddr, to: SocketAddr) -> [usize; 3];
+}
+
+/// What servers have written, for somebody who listens in: who, on which end, and how many of the bytes.
+#[derive(Default)]
+pub struct Spoken {
+    pub bytes: Vec<u8>,
+    pub parts: Vec<(usize, EndId, usize)>,
 }
 
 /// Where an address leads, other than to whoever listens there.
@@ -49,11 +133,16 @@ pub enum Route {
     Unreachable,
 }
 
+/// How soon what was sent to a machine without power is sent again.
+const RETRANSMISSION: Duration = Duration::from_secs(1);
+
 /// Whoever takes connections at an address, and those that it has not taken yet.
 struct Listener {
     /// The server to wake; a test looks by itself.
     node: Option<usize>,
     queue: VecDeque<EndId>,
+    /// Whoever listened at the address before had another one.
+    serial: u64,
 }
 
 /// See the [module](self).
@@ -71,9 +160,19 @@ pub struct Net {
     pub routes: BTreeMap<SocketAddr, Route>,
     /// What names are looked up to; others fail.
     pub names: BTreeMap<String, Vec<SocketAddr>>,
+    /// Judges all that is sent, in the place of `delay` and the sizes above.
+    pub weather: Option<Box<dyn Weather>>,
+    /// Machines without power: what arrives there is lost, or sent again later.
+    pub down: BTreeSet<IpAddr>,
+    /// Calls that are due.
+    pub calls: VecDeque<u64>,
+    /// Clients whose end has changed.
+    pub stirred: VecDeque<usize>,
+    /// What was written since somebody last looked, where somebody looks.
+    pub spoken: Option<Spoken>,
     pub(super) ends: Vec<End>,
     listeners: BTreeMap<SocketAddr, Listener>,
-    happenings: BTreeMap<(Instant, u64), Happening>,
+    happenings: BinaryHeap<Due>,
     serial: u64,
 }
 
@@ -88,39 +187,59 @@ impl Net {
             send_buffer_bytes: 128 * 1024,
             routes: BTreeMap::new(),
             names: BTreeMap::new(),
+            weather: None,
+            down: BTreeSet::new(),
+            calls: VecDeque::new(),
+            stirred: VecDeque::new(),
+            spoken: None,
             ends: Vec::new(),
             listeners: BTreeMap::new(),
-            happenings: BTreeMap::new(),
+            happenings: BinaryHeap::new(),
             serial: 0,
         }
     }
 
     /// When something happens next.
     pub fn next_happening(&self) -> Option<Instant> {
-        self.happenings.keys().next().map(|(at, _)| *at)
+        self.happenings.peek().map(|due| due.at)
     }
 
     /// Lets something happen, behind all that happens at the same moment.
     pub fn later(&mut self, at: Instant, happening: Happening) {
         self.serial += 1;
-        self.happenings.insert((at, self.serial), happening);
+        self.happenings.push(Due {
+            at,
+            serial: self.serial,
+            happening,
+        });
     }
 
     /// Lets everything happen that is due.
     pub fn happen(&mut self) {
-        while let Some(next) = self.happenings.first_entry() {
-            if next.key().0 > self.now {
+        while self.next_happening().is_some_and(|at| at <= self.now) {
+            let Some(Due { happening, .. }) = self.happenings.pop() else {
                 return;
+            };
+            if !self.down.is_empty() && self.meets_no_power(&happening) {
+                if matches!(happening, Happening::Segment { .. } | Happening::Fin { .. }) {
+                    self.later(self.now.after(RETRANSMISSION), happening);
+                }
+                continue;
             }
-            match next.remove() {
+            match happening {
                 Happening::Segment { to, bytes } => self.on_segment(to, &bytes),
                 Happening::Fin { to } => self.on_fin(to),
                 Happening::Reset { to } => self.on_reset(to),
                 Happening::Syn { from } => self.on_syn(from),
+                Happening::KeepAlive { end } => self.keep_alive(end),
+                Happening::Call(token) => self.calls.push_back(token),
                 Happening::Connected { end } => self.on_connected(end),
+                Happening::Established { end } => self.on_established(end),
                 Happening::Refused { end } => self.on_refused(end),
                 Happening::Disk { node, life } if self.nodes[node].life == life => {
-                    self.nodes[node].disk_done();
+                    if let Some(done_at) = self.nodes[node].disk_done(self.now) {
+                        self.later(done_at, Happening::Disk { node, life });
+                    }
                 }
                 Happening::Lookup { node, life, entry } if self.nodes[node].life == life => {
                     self.nodes[node].wake(Wake::Entry(entry));
@@ -131,10 +250,83 @@ impl Net {
         }
     }
 
+    /// Whether it comes to a machine without power.
+    fn meets_no_power(&self, happening: &Happening) -> bool {
+        let address = match happening {
+            Happening::Segment { to, .. } | Happening::Fin { to } | Happening::Reset { to } => {
+                self.ends[*to].own
+            }
+            Happening::Connected { end }
+            | Happening::Refused { end }
+            | Happening::Established { end } => self.ends[*end].own,
+            Happening::Syn { from } => self.ends[*from].remote,
+            Happening::Disk { .. }
+            | Happening::Lookup { .. }
+            | Happening::KeepAlive { .. }
+            | Happening::Call(_) => return false,
+        };
+        self.down.contains(&address.ip())
+    }
+
+    /// The machine has lost its power: its connections are gone without a word, and its listener.
+    pub fn lose_power(&mut self, address: SocketAddr) {
+        self.down.insert(address.ip());
+        self.listeners.remove(&address);
+        for end in &mut self.ends {
+            if end.own.ip() == address.ip() {
+                end.vanish();
+            }
+        }
+    }
+
+    /// TCP looks after a connection: should the other side vanish without a word, this one finds out. Only
+    /// weather makes sides vanish.
+    pub fn keep_alive(&mut self, end: EndId) {
+        if self.weather.is_none() || self.ends[end].is_over() {
+            return;
+        }
+        match self.is_dead(end) {
+            true => self.on_reset(end),
+            false => {
+                let wait = PEER_KEEPALIVE_IDLE + PEER_KEEPALIVE_INTERVAL * PEER_KEEPALIVE_RETRIES;
+                self.later(self.now.after(wait), Happening::KeepAlive { end });
+            }
+        }
+    }
+
+    /// So much time passes for TCP that servers find out which of their connections lead nowhere.
+    pub fn cut_dead(&mut self, is_one: impl Fn(SocketAddr) -> bool) {
+        for end in 0..self.ends.len() {
+            if !self.ends[end].is_over() && is_one(self.ends[end].remote) && self.is_dead(end) {
+                self.on_reset(end);
+            }
+        }
+    }
+
+    /// Both sides of a connection find it cut.
+    pub fn cut(&mut self, end: EndId) {
+        for end in [Some(end), self.ends[end].other].into_iter().flatten() {
+            self.on_reset(end);
+        }
+    }
+
+    /// When what is sent now from one address to another arrives, or `None` when it does not.
+    pub(super) fn way(&mut self, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
+        match &mut self.weather {
+            Some(weather) => weather.judge(self.now, from, to, what),
+            None => Fate::Arrives(self.now.after(self.delay)),
+        }
+    }
+
     /// From now on connections to `address` are taken: by a server, or by the test.
     pub fn listen(&mut self, address: SocketAddr, node: Option<usize>) {
-        let queue = VecDeque::new();
-        self.listeners.insert(address, Listener { node, queue });
+        self.serial += 1;
+        let listener = Listener {
+            node,
+            queue: VecDeque::new(),
+            serial: self.serial,
+        };
+        self.listeners.insert(address, listener);
     }
 
     /// Closes the listener, and resets those that nobody has taken.
@@ -157,8 +349,10 @@ impl Net {
             return Err(io::ErrorKind::NetworkUnreachable.into());
         }
         let end = self.add_end(own, remote, Phase::Connecting);
-        if route.is_none() {
-            self.later(self.now.after(self.delay), Happening::Syn { from: end });
+        if route.is_none()
+            && let Fate::Arrives(at) = self.way(own, remote, Sent::Handshake)
+        {
+            self.later(at, Happening::Syn { from: end });
         }
         Ok(end)
     }
@@ -168,26 +362,71 @@ impl Net {
             return;
         }
         let (own, remote) = (self.ends[from].own, self.ends[from].remote);
-        let back = self.now.after(self.delay);
-        if self.listeners.contains_key(&remote) {
+        let back = match self.way(remote, own, Sent::Handshake) {
+            Fate::Arrives(at) => Some(at),
+            Fate::Silence | Fate::Cut(..) => None,
+        };
+        if let Some(serial) = self.listeners.get(&remote).map(|listener| listener.serial) {
             let end = self.add_end(remote, own, Phase::Open);
+            self.ends[end].listener = serial;
             self.ends[end].other = Some(from);
             self.ends[from].other = Some(end);
-            self.later(back, Happening::Connected { end: from });
-            let listener = self.listeners.get_mut(&remote).unwrap();
-            listener.queue.push_back(end);
-            if let Some(node) = listener.node {
-                self.nodes[node].wake(Wake::Acceptable);
+            if let Some(back) = back {
+                // What the other side says at once arrives behind it.
+                self.ends[from].last_arrival = back;
+                self.later(back, Happening::Connected { end: from });
             }
-        } else {
+            if self.weather.is_none() {
+                self.on_established(end);
+            }
+        } else if let Some(back) = back {
             self.later(back, Happening::Refused { end: from });
         }
     }
 
+    /// The other side has acknowledged: whoever listens may take the connection.
+    fn on_established(&mut self, end: EndId) {
+        let (own, serial) = (self.ends[end].own, self.ends[end].listener);
+        match self.listeners.get_mut(&own) {
+            // What was half open goes with the listener that it came to.
+            Some(listener) if listener.serial == serial => {
+                listener.queue.push_back(end);
+                if let Some(node) = listener.node {
+                    self.nodes[node].wake(Wake::Acceptable);
+                }
+            }
+            _ => self.reset(end),
+        }
+    }
+
+    /// The one who began a connection acknowledges that it stands. Without weather it is taken at once.
+    pub(super) fn acknowledge(&mut self, from: EndId) {
+        let end = &self.ends[from];
+        if let (true, Some(to)) = (self.weather.is_some(), end.other) {
+            let (own, remote) = (end.own, end.remote);
+            match self.way(own, remote, Sent::Handshake) {
+                Fate::Arrives(at) => {
+                    // What it says at once arrives behind it.
+                    self.ends[to].last_arrival = at;
+                    self.later(at, Happening::Established { end: to });
+                }
+                Fate::Silence | Fate::Cut(..) => self.ends[to].silence(),
+            }
+        }
+    }
+
     fn add_end(&mut self, own: SocketAddr, remote: SocketAddr, phase: Phase) -> EndId {
-        let (window, send_buffer) = (self.window_bytes, self.send_buffer_bytes);
-        self.ends
-            .push(End::new(own, remote, phase, window, send_buffer));
+        let [window, send_buffer, segment] = match &mut self.weather {
+            Some(weather) => weather.sizes(own, remote),
+            None => [
+                self.window_bytes,
+                self.send_buffer_bytes,
+                self.segment_bytes,
+            ],
+        };
+        let mut end = End::new(own, remote, phase, window, send_buffer);
+        end.segment_bytes = segment;
+        self.ends.push(end);
         self.ends.len() - 1
     }
 }

@@ -13,7 +13,7 @@ use ipseity::{
     time::Instant,
 };
 
-use super::stream::EndId;
+use super::{storage::Storage, stream::EndId};
 
 /// What the next poll of a server brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,41 @@ pub struct Disk {
     pub objected: Option<Sequence>,
 }
 
+/// The monotonic clock of one process: it begins when the process does, and may go fast or slow.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The moment of the world at which it stood at zero.
+    pub zero: Instant,
+    /// A million is the speed of the world.
+    pub speed_ppm: u64,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock {
+            zero: Instant::START,
+            speed_ppm: 1_000_000,
+        }
+    }
+}
+
+impl Clock {
+    /// What it shows at a moment of the world.
+    pub fn shows(self, now: Instant) -> Instant {
+        let nanos = now.since(self.zero).as_nanos() * u128::from(self.speed_ppm) / 1_000_000;
+        Instant::from_nanos(nanos as u64)
+    }
+
+    /// The first moment of the world at which it shows at least `local`.
+    pub fn when(self, local: Instant) -> Instant {
+        let nanos = u128::from(local.as_nanos()) * 1_000_000;
+        let nanos = nanos.div_ceil(u128::from(self.speed_ppm));
+        self.zero.after(Duration::from_nanos(
+            u64::try_from(nanos).unwrap_or(u64::MAX),
+        ))
+    }
+}
+
 /// How the last poll went.
 #[derive(Clone, Copy, Debug)]
 pub struct Polled {
@@ -83,6 +118,11 @@ pub struct Node {
     pub resolving: BTreeMap<PeerId, String>,
     /// What stands for chance.
     pub random: u64,
+    /// Chance itself, where a seed stands behind it.
+    pub chance: Option<fastrand::Rng>,
+    pub clock: Clock,
+    /// The disk with the real logic of the slots on it, in the place of `disk`.
+    pub storage: Option<Storage>,
     pub polled: Option<Polled>,
     wakes: VecDeque<Wake>,
 }
@@ -106,6 +146,9 @@ impl Node {
             lookup_delay: Duration::ZERO,
             resolving: BTreeMap::new(),
             random: 0,
+            chance: None,
+            clock: Clock::default(),
+            storage: None,
             polled: None,
             wakes: VecDeque::new(),
         }
@@ -127,14 +170,27 @@ impl Node {
         }
     }
 
+    /// Whether the next poll brings something.
+    pub fn is_awake(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
     pub fn take_wake(&mut self) -> Option<Wake> {
         self.wakes.pop_front()
     }
 
-    /// Ends the write that is under way, as the mode says.
-    pub fn disk_done(&mut self) {
+    /// Ends the write that is under way, as the mode says. Returns when the next one is done, if one waits.
+    pub fn disk_done(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(storage) = &mut self.storage {
+            let (entry, next) = storage.done(now);
+            if let Some(entry) = entry {
+                self.wake(Wake::Entry(entry));
+            }
+            return next;
+        }
         let succeeds = !matches!(self.disk.mode, DiskMode::FailsAfter(_));
         self.end_write(succeeds);
+        None
     }
 
     /// Ends the write that is under way.

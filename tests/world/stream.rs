@@ -5,12 +5,17 @@
 //! not fit the receive window wait in the sender's buffer, and a sender that was told `WouldBlock` hears of
 //! it when a third of that buffer is free again.
 
-use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use ipseity::{actor::ConnectionId, mailbox::Readiness, time::Instant};
 
 use super::{
-    net::{Happening, Net},
+    net::{Fate, Happening, Net, Sent},
     node::Wake,
 };
 
@@ -32,6 +37,8 @@ pub struct End {
     pub(super) other: Option<EndId>,
     /// Whom to wake.
     pub(super) registered: Option<(usize, ConnectionId)>,
+    /// The client that is to hear when something changes.
+    pub(super) client: Option<usize>,
     pub(super) phase: Phase,
     arrived: VecDeque<u8>,
     /// In how many pieces bytes have arrived.
@@ -48,7 +55,13 @@ pub struct End {
     is_reset: bool,
     pub(super) is_dropped: bool,
     /// When the last of what was sent to it arrives: nothing overtakes on a connection.
-    last_arrival: Instant,
+    pub(super) last_arrival: Instant,
+    /// As many bytes as are sent at one moment.
+    pub(super) segment_bytes: usize,
+    /// Nothing arrives here any more.
+    is_silenced: bool,
+    /// The listener that it came to.
+    pub(super) listener: u64,
 }
 
 impl End {
@@ -64,6 +77,7 @@ impl End {
             remote,
             other: None,
             registered: None,
+            client: None,
             phase,
             arrived: VecDeque::new(),
             pieces: 0,
@@ -78,6 +92,9 @@ impl End {
             is_reset: false,
             is_dropped: false,
             last_arrival: Instant::START,
+            segment_bytes: usize::MAX,
+            is_silenced: false,
+            listener: 0,
         }
     }
 
@@ -99,6 +116,26 @@ impl End {
         self.is_reset
     }
 
+    /// Nothing arrives there any more.
+    pub fn silence(&mut self) {
+        self.is_silenced = true;
+    }
+
+    /// Nothing more happens to it.
+    pub fn is_over(&self) -> bool {
+        self.is_reset || self.is_dropped
+    }
+
+    /// The machine that held it is off: nobody is told, and nothing more is sent.
+    pub fn vanish(&mut self) {
+        self.is_dropped = true;
+        self.registered = None;
+        self.arrived.clear();
+        self.unsent.clear();
+        self.fin_wanted = true;
+        self.fin_sent = true;
+    }
+
     /// What a poll says of it now, if anything.
     pub fn readiness(&self) -> Option<Readiness> {
         let broken = self.is_reset || self.phase == Phase::Refused;
@@ -114,6 +151,37 @@ impl End {
 }
 
 impl Net {
+    /// The end takes as much as comes, whatever the other side reads.
+    pub fn set_unbounded(&mut self, end: EndId) {
+        self.ends[end].set_unbounded();
+    }
+
+    /// From now on no connection is slow because of its windows.
+    pub fn widen(&mut self, window_bytes: usize, segment_bytes: usize) {
+        for end in &mut self.ends {
+            end.window_bytes = end.window_bytes.max(window_bytes);
+            end.segment_bytes = end.segment_bytes.max(segment_bytes);
+        }
+    }
+
+    /// From now on the client hears of the end.
+    pub fn watch(&mut self, end: EndId, client: usize) {
+        self.ends[end].client = Some(client);
+    }
+
+    /// Whether nothing comes through on the connection any more, in one direction or both, or the other side is
+    /// not there.
+    pub fn is_dead(&self, end: EndId) -> bool {
+        let other = self.ends[end].other.map(|other| &self.ends[other]);
+        self.ends[end].is_silenced || other.is_none_or(|end| end.is_silenced || end.is_dropped)
+    }
+
+    /// The other end of a connection, and its address.
+    pub fn other_side(&self, end: EndId) -> Option<(EndId, SocketAddr)> {
+        let other = self.ends[end].other?;
+        Some((other, self.ends[other].own))
+    }
+
     /// From now on the server hears of the end, and at once of how it stands.
     pub fn register(&mut self, end: EndId, node: usize, connection: ConnectionId) {
         self.ends[end].registered = Some((node, connection));
@@ -130,9 +198,7 @@ impl Net {
             };
         }
         let bytes = buffer.len().min(e.arrived.len());
-        for (place, byte) in buffer.iter_mut().zip(e.arrived.drain(..bytes)) {
-            *place = byte;
-        }
+        e.arrived.read_exact(&mut buffer[..bytes]).unwrap();
         // The window is open again.
         if let Some(other) = e.other {
             self.transmit(other);
@@ -151,6 +217,10 @@ impl Net {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         e.unsent.extend(&bytes[..taken]);
+        if let (Some(spoken), Some((node, _))) = (&mut self.spoken, e.registered) {
+            spoken.bytes.extend(&bytes[..taken]);
+            spoken.parts.push((node, end, taken));
+        }
         self.transmit(end);
         Ok(taken)
     }
@@ -187,6 +257,7 @@ impl Net {
         }
         e.is_dropped = true;
         e.registered = None;
+        e.client = None;
         if e.arrived.is_empty() {
             e.fin_wanted = true;
             self.transmit(end);
@@ -200,6 +271,7 @@ impl Net {
         let e = &mut self.ends[end];
         e.is_dropped = true;
         e.registered = None;
+        e.client = None;
         e.unsent.clear();
         e.fin_sent = true;
         if let Some(to) = e.other {
@@ -219,11 +291,14 @@ impl Net {
             let room = self.ends[to].window_bytes
                 - (self.ends[to].arrived.len() + self.ends[to].on_the_way);
             let e = &mut self.ends[from];
-            let bytes = room.min(e.unsent.len()).min(self.segment_bytes);
+            let bytes = room.min(e.unsent.len()).min(e.segment_bytes);
             if bytes == 0 {
                 break;
             }
-            let bytes: Vec<u8> = e.unsent.drain(..bytes).collect();
+            let mut segment = vec![0; bytes];
+            // Whole slices at a time: a segment may be long, and there are many.
+            e.unsent.read_exact(&mut segment).unwrap();
+            let bytes = segment;
             self.ends[to].on_the_way += bytes.len();
             self.send(to, Happening::Segment { to, bytes });
         }
@@ -240,15 +315,48 @@ impl Net {
     }
 
     /// Lets something arrive at an end, behind all that was sent to it before.
-    fn send(&mut self, to: EndId, happening: Happening) {
+    fn send(&mut self, to: EndId, mut happening: Happening) {
+        let e = &self.ends[to];
+        if e.is_silenced {
+            return;
+        }
+        let what = match &happening {
+            Happening::Segment { bytes, .. } => Sent::Bytes(bytes.len()),
+            Happening::Fin { .. } => Sent::Fin,
+            _ => Sent::Reset,
+        };
+        let (own, remote) = (e.own, e.remote);
+        match self.way(remote, own, what) {
+            Fate::Arrives(at) => {
+                let at = self.behind_all(to, at);
+                self.later(at, happening);
+            }
+            Fate::Silence => self.ends[to].is_silenced = true,
+            Fate::Cut(at, length) => {
+                let at = self.behind_all(to, at);
+                if let Happening::Segment { bytes, .. } = &mut happening {
+                    self.ends[to].on_the_way -= bytes.len() - length;
+                    bytes.truncate(length);
+                    self.later(at, happening);
+                }
+                self.later(at, Happening::Reset { to });
+                self.ends[to].is_silenced = true;
+                if let Some(from) = self.ends[to].other {
+                    self.later(at, Happening::Reset { to: from });
+                }
+            }
+        }
+    }
+
+    /// The moment at which something arrives that could do so at `at`.
+    fn behind_all(&mut self, to: EndId, at: Instant) -> Instant {
         let e = &mut self.ends[to];
-        let soonest = match self.segment_bytes {
+        let soonest = match e.segment_bytes {
             usize::MAX => e.last_arrival,
             _ => e.last_arrival.after(Duration::from_nanos(1)),
         };
-        e.last_arrival = self.now.after(self.delay).max(soonest);
-        let at = e.last_arrival;
-        self.later(at, happening);
+        e.last_arrival = at.max(soonest);
+        e.last_arrival
     }
 
     pub(super) fn on_segment(&mut self, to: EndId, bytes: &[u8]) {
@@ -277,6 +385,11 @@ impl Net {
     }
 
     pub(super) fn on_connected(&mut self, end: EndId) {
+        if self.ends[end].is_dropped && self.weather.is_some() {
+            // Nobody waits for it any more, and the other side never heard that somebody did.
+            return;
+        }
+        self.acknowledge(end);
         self.ends[end].phase = Phase::Open;
         self.changed(end);
         self.transmit(end);
@@ -289,8 +402,11 @@ impl Net {
 
     /// The edge: something changed, and whoever is registered hears of it.
     fn changed(&mut self, end: EndId) {
-        if let Some((node, _)) = self.ends[end].registered {
+        let e = &self.ends[end];
+        if let Some((node, _)) = e.registered {
             self.nodes[node].wake(Wake::Ready(end));
+        } else if let Some(client) = e.client {
+            self.stirred.push_back(client);
         }
     }
 }

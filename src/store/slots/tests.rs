@@ -62,6 +62,10 @@ impl Fake {
 }
 
 impl BlockDevice for Fake {
+    fn settle(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         if self.unreadable & (1 << index) != 0 {
             return Err(io::ErrorKind::Other.into());
@@ -480,6 +484,10 @@ enum Op {
 
 /// A disk that outlives the servers on it.
 impl BlockDevice for Rc<RefCell<Fake>> {
+    fn settle(&mut self) -> io::Result<()> {
+        self.borrow_mut().settle()
+    }
+
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         self.borrow_mut().read(index, block)
     }
@@ -634,6 +642,10 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
     struct Shared(Rc<RefCell<Fake>>);
 
     impl BlockDevice for Shared {
+        fn settle(&mut self) -> io::Result<()> {
+            self.0.borrow_mut().settle()
+        }
+
         fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
             self.0.borrow_mut().read(index, block)
         }

@@ -1,0 +1,192 @@
+//! Whom to ask in a round: all peers that are connected, or, where there are more than `--fanout`, so many
+//! drawn by lot.
+//!
+//! With a few random partners in each round what one server knows reaches all in a number of rounds that
+//! grows with the logarithm of their number (A. Demers et al., "Epidemic Algorithms for Replicated Database
+//! Maintenance", PODC 1987; a round tells in both directions, so R. Karp, C. Schindelhauer, S. Shenker and
+//! B. Vöcking, "Randomized Rumor Spreading", FOCS 2000).
+//!
+//! Lots are drawn in passes, like cards from a deck: nobody is drawn again before all others were. That
+//! spreads as fast, and it bounds for certain what chance alone would only make likely: each peer is asked
+//! within two passes, so a dead one is noticed, and whoever has to be objected to is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Link, LinkState, PeerId};
+
+/// Draws the peers of a round.
+#[derive(Debug)]
+pub(super) struct Lots {
+    random: SplitMix64,
+    /// The pass that is under way.
+    pass: u64,
+}
+
+impl Lots {
+    /// Lots that fall as the seed says.
+    pub(super) fn new(seed: u64) -> Lots {
+        Lots {
+            random: SplitMix64(seed),
+            // Above that of a link on which nobody was asked yet.
+            pass: 1,
+        }
+    }
+
+    /// The pass that is under way.
+    pub(super) fn pass(&self) -> u64 {
+        self.pass
+    }
+
+    /// Draws `count` of the dialed peers that owe no answer, or all of them if they are no more.
+    pub(super) fn draw(
+        &mut self,
+        count: usize,
+        links: &mut BTreeMap<Link, LinkState>,
+    ) -> BTreeSet<PeerId> {
+        let mut left = Vec::new();
+        let mut asked = Vec::new();
+        for (link, state) in &*links {
+            match *link {
+                Link::Dialed(peer) if state.asked_at.is_none() => {
+                    let pile = if state.pass < self.pass {
+                        &mut left
+                    } else {
+                        &mut asked
+                    };
+                    pile.push(peer);
+                }
+                Link::Dialed(_) | Link::Accepted(_) => {}
+            }
+        }
+        let mut drawn = BTreeSet::new();
+        self.take(count, left, links, &mut drawn);
+        if drawn.len() < count {
+            // Those were the last of this pass.
+            self.pass += 1;
+            self.take(count - drawn.len(), asked, links, &mut drawn);
+        }
+        drawn
+    }
+
+    /// Takes `count` of the pile, or all of it.
+    fn take(
+        &mut self,
+        count: usize,
+        mut pile: Vec<PeerId>,
+        links: &mut BTreeMap<Link, LinkState>,
+        drawn: &mut BTreeSet<PeerId>,
+    ) {
+        for _ in 0..count.min(pile.len()) {
+            let peer = pile.swap_remove(self.random.below(pile.len()));
+            if let Some(state) = links.get_mut(&Link::Dialed(peer)) {
+                state.pass = self.pass;
+            }
+            drawn.insert(peer);
+        }
+    }
+}
+
+/// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014):
+/// a few lines, and any seed will do. It balances load and guards nothing, so that it can be foretold does
+/// no harm.
+#[derive(Debug)]
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is small: that some numbers come more often, by one part in 2^64 /
+    /// `bound`, is of no account.
+    fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Links to so many peers, none of which owes an answer.
+    fn links(count: u16) -> BTreeMap<Link, LinkState> {
+        let link = |peer| (Link::Dialed(PeerId(peer)), LinkState::default());
+        (0..count).map(link).collect()
+    }
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        // As the authors' own program prints it.
+        let mut random = SplitMix64(1_234_567);
+        assert_eq!(
+            [random.next(), random.next(), random.next()],
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
+    }
+
+    #[test]
+    fn as_many_are_drawn_as_there_are_and_as_are_wanted() {
+        for seed in 0..20 {
+            let mut lots = Lots::new(seed);
+            let mut links = links(5);
+            for (count, drawn) in [(0, 0), (1, 1), (4, 4), (5, 5), (6, 5), (3, 3)] {
+                assert_eq!(lots.draw(count, &mut links).len(), drawn);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_drawn_again_before_all_others_were() {
+        for (peers, count) in [(6u16, 2usize), (7, 2), (10, 3), (100, 7)] {
+            let mut lots = Lots::new(u64::from(peers));
+            let mut links = links(peers);
+            let mut rounds_since = vec![0; usize::from(peers)];
+            for _ in 0..1000 {
+                let drawn = lots.draw(count, &mut links);
+                for (peer, since) in rounds_since.iter_mut().enumerate() {
+                    *since += 1;
+                    // First in one pass and last in the next.
+                    assert!(*since * count < 2 * usize::from(peers) + count, "{since}");
+                    if drawn.contains(&PeerId(peer as u16)) {
+                        *since = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_peer_has_the_same_chance() {
+        let mut drawn = [0u32; 9];
+        for seed in 0..3000 {
+            for peer in Lots::new(seed).draw(3, &mut links(9)) {
+                drawn[usize::from(peer.0)] += 1;
+            }
+        }
+        assert!(
+            drawn.iter().all(|times| (900..1100).contains(times)),
+            "{drawn:?}"
+        );
+    }
+
+    #[test]
+    fn who_owes_an_answer_takes_nobodys_place() {
+        let mut lots = Lots::new(1);
+        let mut links = links(4);
+        for state in links.values_mut().take(2) {
+            state.asked_at = Some(crate::time::Instant::START);
+        }
+        for _ in 0..10 {
+            let drawn = lots.draw(2, &mut links);
+            assert_eq!(drawn, BTreeSet::from([PeerId(2), PeerId(3)]));
+        }
+    }
+}

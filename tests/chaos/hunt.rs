@@ -1,0 +1,217 @@
+//! Hunting: many seeds on all cores, and for one that fails the smallest form that still does.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how long a hunt has taken is told to people, and no run knows of it"
+)]
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{Options, Outcome, cover::Coverage, plan::BEGIN, run};
+
+/// How many lines of each server's trace a report shows.
+const TRACE_LINES: usize = 25;
+
+/// A seed that fails is run again so often at most, to find a smaller form of it.
+const SHRINKS_MAX: usize = 120;
+
+/// Progress is told so often.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// What to hunt through.
+pub struct Hunt {
+    pub first: u64,
+    pub seeds: u64,
+    /// No seed is begun after this.
+    pub duration: Option<Duration>,
+    pub options: Options,
+    /// So many of the first seeds write traces, from which the entries that were handled are counted.
+    pub traced: u64,
+    pub threads: usize,
+    pub shows_progress: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Bag {
+    pub seeds: u64,
+    pub simulated: Duration,
+    /// The time that servers have lived in it.
+    pub lived: Duration,
+    pub took: Duration,
+    pub cover: Coverage,
+    /// Seeds that broke a promise, the lowest first, and how.
+    pub failures: Vec<(u64, String)>,
+}
+
+impl Hunt {
+    /// Runs the seeds, on as many threads as are wanted. One failure ends it, once the seeds before it are
+    /// through.
+    pub fn run(&self) -> Bag {
+        let next = AtomicU64::new(self.first);
+        let has_failed = AtomicBool::new(false);
+        let bag = Mutex::new(Bag::default());
+        let began = Instant::now();
+        let end = self.first.saturating_add(self.seeds);
+        thread::scope(|scope| {
+            for _ in 0..self.threads {
+                scope.spawn(|| {
+                    while !has_failed.load(Ordering::Relaxed)
+                        && self
+                            .duration
+                            .is_none_or(|duration| began.elapsed() < duration)
+                    {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= end {
+                            break;
+                        }
+                        let options = Options {
+                            trace: seed - self.first < self.traced,
+                            ..self.options.clone()
+                        };
+                        let outcome = run(seed, &options);
+                        let mut bag = bag.lock().unwrap();
+                        if outcome.violation.is_some() {
+                            has_failed.store(true, Ordering::Relaxed);
+                        }
+                        let told = bag.took.as_secs() / PROGRESS.as_secs();
+                        bag.add(outcome, began.elapsed());
+                        if self.shows_progress && bag.took.as_secs() / PROGRESS.as_secs() > told {
+                            println!("{}", bag.progress());
+                        }
+                    }
+                });
+            }
+        });
+        let mut bag = bag.into_inner().unwrap();
+        bag.took = began.elapsed();
+        bag.failures.sort();
+        bag
+    }
+}
+
+impl Bag {
+    fn add(&mut self, outcome: Outcome, took: Duration) {
+        self.seeds += 1;
+        self.simulated += outcome.simulated;
+        self.lived += outcome.simulated * outcome.servers as u32;
+        self.took = took;
+        self.cover.add(&outcome.cover);
+        self.failures
+            .extend(outcome.violation.map(|violation| (outcome.seed, violation)));
+    }
+
+    /// How far it has come, in a line.
+    pub fn progress(&self) -> String {
+        let took = self.took.as_secs_f64();
+        let year = 365.25 * 24.0 * 3600.0;
+        format!(
+            "{} seeds, {:.0} a second; {:.1} hours simulated, {:.0} times as fast as time; {:.4} \
+             cluster-years, {:.4} server-years; {} failed",
+            self.seeds,
+            self.seeds as f64 / took,
+            self.simulated.as_secs_f64() / 3600.0,
+            self.simulated.as_secs_f64() / took,
+            self.simulated.as_secs_f64() / year,
+            self.lived.as_secs_f64() / year,
+            self.failures.len(),
+        )
+    }
+}
+
+/// Finds a smaller form of a seed that fails: fewer faults, and an earlier end of them. Returns the options and
+/// the outcome.
+pub fn shrink(seed: u64, options: &Options) -> (Options, Outcome) {
+    let mut best = options.clone();
+    let mut outcome = run(seed, &best);
+    let mut runs = 0;
+    let mut is_better = true;
+    while std::mem::take(&mut is_better) && runs < SHRINKS_MAX {
+        for fault in outcome.faults.iter() {
+            let fewer = Options {
+                faults: best.faults.and(outcome.faults).without(fault),
+                ..best.clone()
+            };
+            let tried = run(seed, &fewer);
+            runs += 1;
+            if tried.violation.is_some() {
+                (best, outcome, is_better) = (fewer, tried, true);
+            }
+        }
+        let faulty = outcome.end.min(outcome.faults_end).since(BEGIN);
+        for tenths in [2, 5, 8, 9] {
+            let earlier = Options {
+                end: Some(BEGIN.after(faulty * tenths / 10)),
+                ..best.clone()
+            };
+            let tried = run(seed, &earlier);
+            runs += 1;
+            if tried.violation.is_some() {
+                (best, outcome, is_better) = (earlier, tried, true);
+                break;
+            }
+        }
+    }
+    (best, outcome)
+}
+
+/// All that is to be said of a seed that fails. `IPSEITY_TRACES` names a directory for the traces of its
+/// smallest form.
+pub fn report(seed: u64, violation: &str, options: &Options) -> String {
+    let (smallest, shrunk) = shrink(seed, options);
+    let traced = Options {
+        trace: true,
+        ..smallest.clone()
+    };
+    let outcome = run(seed, &traced);
+    let mut text = String::new();
+    let faults: Vec<String> = shrunk
+        .faults
+        .iter()
+        .map(|fault| format!("{fault:?}"))
+        .collect();
+    let end = smallest.end.map_or(String::new(), |end| {
+        format!("IPSEITY_END_MS={} ", end.since(BEGIN).as_millis())
+    });
+    let shorter = shrunk
+        .violation
+        .as_deref()
+        .unwrap_or("it does not fail a second time");
+    writeln!(text, "seed {seed} breaks a promise: {violation}").unwrap();
+    writeln!(
+        text,
+        "repeat it: IPSEITY_SEED={seed} cargo test --release --test simulation"
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "the smallest form found, at {}: {shorter}\n  {end}IPSEITY_FAULTS={} IPSEITY_SEED={seed} cargo test \
+         --release --test simulation",
+        shrunk.end,
+        if faults.is_empty() { "none".to_owned() } else { faults.join(",") },
+    )
+    .unwrap();
+    if let Ok(directory) = std::env::var("IPSEITY_TRACES") {
+        for (number, trace) in outcome.traces.iter().enumerate() {
+            let file = format!("{directory}/seed-{seed}-server-{number}.trace");
+            std::fs::write(&file, trace).unwrap();
+            writeln!(text, "the whole trace of server {number}: {file}").unwrap();
+        }
+    }
+    for (number, trace) in outcome.traces.iter().enumerate() {
+        writeln!(text, "the last of server {number}:").unwrap();
+        let lines: Vec<&str> = trace.lines().collect();
+        for line in &lines[lines.len().saturating_sub(TRACE_LINES)..] {
+            writeln!(text, "  {line}").unwrap();
+        }
+    }
+    text
+}

@@ -1,0 +1,213 @@
+//! A cluster that is simulated, with every fault that we can think of, over many seeds: see docs/testing.md.
+
+mod chaos;
+mod config;
+mod world;
+
+use std::time::Duration;
+
+use chaos::{
+    Options,
+    fault::{Fault, Faults},
+    hunt::{Bag, Hunt, report, shrink},
+    run,
+};
+use ipseity::{timer::Timer, wire::ErrorCode};
+
+/// Seeds of the ordinary run: what fits into it without being felt.
+const SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 600 };
+
+/// Of these the entries that the servers handled are counted.
+const TRACED: u64 = 60;
+
+/// What stands in the mailbox, by name, beside the timers.
+const ENTRIES: [&str; 25] = [
+    "acceptable",
+    "readable",
+    "writable",
+    "readableWritable",
+    "resolved",
+    "signal",
+    "stopPersisted",
+    "unknown",
+    "identityRequest",
+    "syncRequest",
+    "syncReply",
+    "errorReply",
+    "statusRequest",
+    "peerConnected",
+    "peerDisconnected",
+    "objection",
+    "overrule",
+    "joinTimeout",
+    "membersRequest",
+    "forgetRequest",
+    "advanceRequest",
+    "persisted",
+    "persistFailed",
+    "stop",
+    "syncTimeout",
+];
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
+    )
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn expect_no_failure(bag: &Bag, options: &Options) {
+    if let Some((seed, violation)) = bag.failures.first() {
+        panic!("\n{}", report(*seed, violation, options));
+    }
+}
+
+/// Every promise holds in every seed, and together they meet every fault, every error code and every handler.
+#[test]
+fn no_seed_breaks_a_promise_and_all_is_exercised() {
+    let options = Options::from_environment();
+    let one = number("IPSEITY_SEED");
+    let bag = Hunt {
+        first: one.unwrap_or(1),
+        seeds: if one.is_some() { 1 } else { SEEDS },
+        duration: None,
+        options: options.clone(),
+        traced: TRACED,
+        threads: threads(),
+        shows_progress: false,
+    }
+    .run();
+    println!("{}", bag.progress());
+    expect_no_failure(&bag, &options);
+    if one.is_none() {
+        let never = never(&bag);
+        assert!(never.is_empty(), "never exercised: {}", never.join(", "));
+    }
+}
+
+/// What was never exercised.
+fn never(bag: &Bag) -> Vec<String> {
+    let cover = &bag.cover;
+    let faults = Fault::ALL.iter().zip(&cover.faults);
+    let codes = ErrorCode::ALL.iter().zip(&cover.codes);
+    let timers = Timer::ALL.iter().map(|timer| timer.name());
+    let entries = ENTRIES.into_iter().chain(timers);
+    let mut never: Vec<String> = Vec::new();
+    never.extend(
+        faults
+            .filter(|(_, count)| **count == 0)
+            .map(|(fault, _)| format!("{fault:?}")),
+    );
+    never.extend(
+        codes
+            .filter(|(_, count)| **count == 0)
+            .map(|(code, _)| code.name().to_owned()),
+    );
+    never.extend(
+        entries
+            .filter(|name| !cover.entries.contains_key(*name))
+            .map(str::to_owned),
+    );
+    never
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_byte_for_byte() {
+    let options = Options {
+        trace: true,
+        ..Options::default()
+    };
+    for seed in 1..=5 {
+        let (one, other) = (run(seed, &options), run(seed, &options));
+        assert!(one.traces == other.traces, "seed {seed}");
+        assert_eq!(one.digest, other.digest, "seed {seed}");
+        // A trace changes nothing.
+        assert_eq!(
+            one.digest,
+            run(seed, &Options::default()).digest,
+            "seed {seed}"
+        );
+    }
+    assert_ne!(run(1, &options).digest, run(2, &options).digest);
+}
+
+/// The judge can say no: on disks that forget what they have acknowledged, uniqueness cannot hold.
+#[test]
+fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
+    let options = Options {
+        disks_lie: true,
+        ..Options::default()
+    };
+    let bag = Hunt {
+        first: 1,
+        seeds: 200,
+        duration: None,
+        options: options.clone(),
+        traced: 0,
+        threads: 1,
+        shows_progress: false,
+    }
+    .run();
+    let (seed, violation) = bag.failures.first().expect("a promise is broken");
+    let (smallest, outcome) = shrink(*seed, &options);
+    assert!(outcome.violation.is_some());
+    // A power loss is all that it takes, with or without something else that happens to be there.
+    assert!(outcome.faults.iter().count() <= 3, "{:?}", outcome.faults);
+    assert!(smallest.faults != Faults::ALL);
+    let text = report(*seed, violation, &options);
+    assert!(text.contains(&format!("IPSEITY_SEED={seed}")), "{text}");
+    assert!(text.contains("the last of server 0:"), "{text}");
+}
+
+/// As many seeds as `IPSEITY_SEEDS` says, or for as long as `IPSEITY_DURATION` does (`10min`), from
+/// `IPSEITY_SEED` on.
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn long() {
+    let options = Options::from_environment();
+    let duration = std::env::var("IPSEITY_DURATION").ok().map(|text| {
+        let wrong = |error| panic!("IPSEITY_DURATION is a duration as 10min, not {text}: {error}");
+        humantime::parse_duration(&text).unwrap_or_else(wrong)
+    });
+    let seeds =
+        number("IPSEITY_SEEDS").unwrap_or(if duration.is_some() { u64::MAX } else { 20_000 });
+    let bag = Hunt {
+        first: number("IPSEITY_SEED").unwrap_or(1),
+        seeds,
+        duration,
+        options: options.clone(),
+        traced: 0,
+        threads: threads(),
+        shows_progress: true,
+    }
+    .run();
+    println!("{}", bag.progress());
+    println!("{:#?}", Table(&bag));
+    expect_no_failure(&bag, &options);
+    assert!(bag.simulated > Duration::ZERO);
+}
+
+/// What was exercised, for people.
+struct Table<'a>(&'a Bag);
+
+impl std::fmt::Debug for Table<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cover = &self.0.cover;
+        let faults = Fault::ALL.iter().map(|fault| format!("{fault:?}"));
+        let codes = ErrorCode::ALL.iter().map(|code| code.name().to_owned());
+        f.debug_map()
+            .entries(faults.zip(&cover.faults))
+            .entries(codes.zip(&cover.codes))
+            .entry(&"lives", &cover.lives)
+            .entry(&"replies", &cover.replies)
+            .entry(&"turns", &cover.turns)
+            .entry(&"breaches noticed", &cover.noticed)
+            .entry(&"breaches unnoticed", &cover.unnoticed)
+            .finish()
+    }
+}
