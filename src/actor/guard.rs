@@ -252,6 +252,12 @@ impl Guard {
         match known.lives.iter_mut().find(stale) {
             Some(life) if above >= remembered.sequence => {
                 life.objection = None;
+                for other in &mut known.lives {
+                    // Their state was given up, and what they still say, however late it comes, is not learned.
+                    if other.session != overrule.session {
+                        other.objection.get_or_insert(ErrorCode::StaleState);
+                    }
+                }
                 // Its boot is learned from its next message, and may be lower than that of the lost one.
                 known.remembered = Remembered {
                     incarnation: overrule.incarnation,

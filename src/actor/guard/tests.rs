@@ -218,6 +218,31 @@ fn an_operators_word_settles_a_stale_state_when_it_goes_far_enough() {
 }
 
 #[test]
+fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
+    let mut guard = empty();
+    let before = speaker(1, 5, 1, 1000);
+    guard.hears(before, None);
+    // Rolled back to the start before, and an operator has answered for it.
+    let recovered = speaker(1, 5, 2, 1000);
+    assert_eq!(guard.codes(recovered), [ErrorCode::StaleState]);
+    let overrule = Overrule {
+        pid: Pid::new(PID).unwrap(),
+        incarnation: 1,
+        session: 2,
+        above: 1000,
+    };
+    assert!(guard.overrule(&overrule, sequence(1000)));
+    // A packet of the dead process was lost, and comes again only now.
+    assert_eq!(guard.codes(before), [ErrorCode::StaleState]);
+    assert_eq!(guard.codes(speaker(1, 5, 2, 2000)), []);
+    let remembered = guard.remembered();
+    assert_eq!((remembered.session, remembered.boot), (2, 5));
+    // This server is restarted, and hears the one that has gone on, above the word that was given for it.
+    let saved = guard.take_unsaved(Instant::START, false).unwrap();
+    assert_eq!(Guard::new(saved).codes(speaker(1, 5, 2, 3000)), []);
+}
+
+#[test]
 fn a_pid_that_is_forgotten_may_be_anybody() {
     let mut guard = empty();
     guard.hears(speaker(1, 5, 1, 1000), None);
