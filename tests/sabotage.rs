@@ -4,6 +4,7 @@
 //! `RUSTFLAGS="--cfg sabotage" cargo test --release --test sabotage -- --nocapture`
 
 #![cfg(sabotage)]
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 mod chaos;
 mod config;
