@@ -143,6 +143,13 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
     connection.stream().write_all(&[0, 1, 99]).unwrap();
     connection.receive();
     assert_eq!(connection.try_receive(), None);
+    // The server looks once for what came behind; if it met the end there, no readiness would tell of it.
+    let looked = || {
+        let text = traced.text();
+        let (_, behind) = text.split_once("close connection=0.0").unwrap_or_default();
+        behind.contains(" readable connection=0.0\n")
+    };
+    assert!(eventually(looked), "{}", traced.text());
     drop(connection);
     traced.wait_for("readClosed");
     assert_eq!(traced.server.stop(), 0);
