@@ -57,10 +57,7 @@ pub(super) fn decode<S: Socket>(
             return Decoded::All;
         }
         if taken == room {
-            if sabotage::is(Sabotage::RequestLostAtGate) {
-                let _ = decoder.next(receiver);
-            }
-            return Decoded::Gate;
+            break;
         }
         let message = match decoder.next(receiver) {
             Ok(Some(message)) => message,
@@ -74,10 +71,7 @@ pub(super) fn decode<S: Socket>(
                 *in_flight += 1;
                 mailbox.dispatch(Entry::Event(event));
                 if c.heavy {
-                    if sabotage::is(Sabotage::RequestLostAtGate) {
-                        let _ = decoder.next(receiver);
-                    }
-                    return Decoded::Gate;
+                    break;
                 }
             }
             Taken::Word(event) => {
@@ -87,6 +81,10 @@ pub(super) fn decode<S: Socket>(
             Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
         }
     }
+    if sabotage::is(Sabotage::RequestLostAtGate) {
+        let _ = decoder.next(receiver);
+    }
+    Decoded::Gate
 }
 
 /// Takes identityRequests, one after the other, as long as nothing else stands between them: nearly always
