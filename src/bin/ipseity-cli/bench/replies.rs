@@ -105,15 +105,8 @@ fn take_of<P: Protocol>(
     while left > 0 {
         if let Some((first, length)) = protocol.quickly(&bytes[at..]) {
             if P::CHECKED && first != run_next {
-                if run_first != NO_RUN {
-                    finish(
-                        protocol,
-                        connections,
-                        place,
-                        run_first..run_next,
-                        ledger.checks,
-                    )?;
-                }
+                let run = run_first..run_next;
+                finish(protocol, connections, place, run, ledger.checks)?;
                 begin(protocol, connections, place, first, batch, ledger.checks)?;
                 run_first = first;
             }
@@ -139,14 +132,9 @@ fn take_of<P: Protocol>(
             }
         }
     }
-    if P::CHECKED && run_first != NO_RUN {
-        finish(
-            protocol,
-            connections,
-            place,
-            run_first..run_next,
-            ledger.checks,
-        )?;
+    if P::CHECKED {
+        let run = run_first..run_next;
+        finish(protocol, connections, place, run, ledger.checks)?;
     }
     let served = batch.left - left - refused;
     ledger.tally.has_served |= served > 0;
@@ -225,7 +213,7 @@ fn begin<P: Protocol>(
     Ok(())
 }
 
-/// Hands a run over to the checks. `run` ends where the next identity would have stood.
+/// Hands a run over to the checks, if there is one. `run` ends where the next identity would have stood.
 #[inline]
 fn finish<P: Protocol>(
     protocol: &P,
@@ -234,6 +222,9 @@ fn finish<P: Protocol>(
     run: std::ops::Range<u64>,
     checks: &mut Checks,
 ) -> Result<(), String> {
+    if run.start == NO_RUN {
+        return Ok(());
+    }
     let Some((_, counter)) = connections[place].counter else {
         return Ok(());
     };
