@@ -11,6 +11,7 @@
     reason = "a panic is the report, and the parts of a test explain themselves"
 )]
 
+mod command;
 mod failing;
 mod server;
 

@@ -26,6 +26,7 @@
 
 mod checker;
 mod clients;
+mod command;
 mod hosts;
 mod nemesis;
 mod server;

@@ -10,6 +10,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::command::run;
+
 /// An ext4 with a journal.
 #[derive(Debug)]
 pub struct Volume {
@@ -185,17 +187,4 @@ fn check(image: &Path) {
         "{}",
         String::from_utf8_lossy(&output.stdout)
     );
-}
-
-fn run(command: &mut Command) -> Result<String, String> {
-    match command.output() {
-        Ok(output) if output.status.success() => {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        }
-        Ok(output) => Err(format!(
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
 }

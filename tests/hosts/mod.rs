@@ -19,6 +19,8 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::command::run;
+
 /// Where `ip netns` keeps the names. The cage has this directory for itself.
 const NAMES: &str = "/run/netns";
 
@@ -242,17 +244,4 @@ fn feed(command: &mut Command, input: &str) -> Result<(), String> {
         Err(error) => error.to_string(),
     };
     Err(format!("{command:?}: {why}, for\n{input}"))
-}
-
-fn run(command: &mut Command) -> Result<String, String> {
-    match command.stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        }
-        Ok(output) => Err(format!(
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
 }

@@ -1,0 +1,17 @@
+//! The commands of the machine that a test calls.
+
+use std::process::{Command, Stdio};
+
+/// Runs a command to its end and returns what it has said; an error names the command and says why.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(output) => Err(format!(
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
+}
