@@ -160,13 +160,15 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Keeps `rest` for the next read.
+    #[inline]
     pub(crate) fn keep_input(&mut self, rest: &[u8], pool: &mut BufferPool) {
-        if self.buffers.is_none() && rest.is_empty() {
-            return;
+        if !rest.is_empty() {
+            let buffers = self.buffers(pool);
+            buffers.input.clear();
+            buffers.input.extend_from_slice(rest);
+        } else if let Some(buffers) = &mut self.buffers {
+            buffers.input.clear();
         }
-        let buffers = self.buffers(pool);
-        buffers.input.clear();
-        buffers.input.extend_from_slice(rest);
     }
 
     /// How many bytes of replies wait to be written.
@@ -174,6 +176,21 @@ impl<S: Socket> Connection<S> {
         self.buffers
             .as_ref()
             .map_or(0, |buffers| buffers.output.len() - buffers.written)
+    }
+
+    /// Whether nothing is under way on it and nothing stands against it: an open connection of a client that has been
+    /// answered. Nearly every readiness is that of one.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let is_at_rest = self.state == ConnectionState::Open
+            && self.origin == Origin::Accepted
+            && self.buffers.is_none()
+            && self.owed == 0
+            && !self.paused
+            && !self.close_hint
+            && !self.read_closed;
+        debug_assert!(!is_at_rest || !(self.heavy || self.stalled));
+        is_at_rest
     }
 
     /// Whether another frame may be decoded: everything that a client could make the server hold for it is
@@ -190,37 +207,49 @@ impl<S: Socket> Connection<S> {
         &mut self.buffers(pool).output
     }
 
-    /// Writes what waits, until it is all gone or the kernel takes no more. Returns whether anything left.
+    /// Writes what waits, until it is all gone or the kernel takes no more.
     ///
     /// # Errors
     /// The connection is broken.
     #[inline(always)]
-    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self) -> io::Result<Flushed> {
         let (Some(buffers), Some(socket)) = (&mut self.buffers, &mut self.socket) else {
-            return Ok(false);
+            return Ok(Flushed::Nothing);
         };
-        let before = buffers.written;
-        while buffers.written < buffers.output.len() {
-            match socket.write(&buffers.output[buffers.written..]) {
+        let Buffers {
+            output, written, ..
+        } = &mut **buffers;
+        if output.is_empty() {
+            return Ok(Flushed::Nothing);
+        }
+        let before = *written;
+        loop {
+            match socket.write(&output[*written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => buffers.written += bytes,
+                Ok(bytes) => *written += bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            // Nearly always the kernel takes all at once.
+            if *written == output.len() {
+                output.clear();
+                *written = 0;
+                return Ok(Flushed::All);
+            }
         }
-        let progress = buffers.written > before;
+        let progress = *written > before;
         // What has left makes room as soon as it is half of all: a client that is always behind with reading
         // would else make the buffer grow for ever, and moving less than has left costs next to nothing.
-        if buffers.written >= buffers.output.len() / 2 {
-            buffers.output.drain(..buffers.written);
-            buffers.written = 0;
+        if *written >= output.len() / 2 {
+            output.drain(..*written);
+            *written = 0;
         }
-        Ok(progress)
+        Ok(Flushed::Part { progress })
     }
 
     /// Gives the buffers back when nothing stands in them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release_buffers(&mut self, pool: &mut BufferPool) {
         if let Some(buffers) = self.buffers.take_if(|buffers| buffers.is_empty()) {
             pool.put(buffers);
@@ -260,6 +289,20 @@ impl<S: Socket> Connection<S> {
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {
         self.buffers.get_or_insert_with(|| pool.take())
     }
+}
+
+/// What a flush came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing waited.
+    Nothing,
+    /// Everything has left.
+    All,
+    /// The kernel takes no more for now.
+    Part {
+        /// Whether anything has left.
+        progress: bool,
+    },
 }
 
 /// What a connection is late with.

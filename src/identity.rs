@@ -108,9 +108,14 @@ impl Sequence {
 
     /// The sequence `steps` further on, or `None` beyond the last.
     pub const fn checked_add(self, steps: u64) -> Option<Sequence> {
+        self.checked_add_up_to(steps, Self::MAX)
+    }
+
+    /// The sequence `steps` further on, or `None` beyond `limit`.
+    pub const fn checked_add_up_to(self, steps: u64, limit: Sequence) -> Option<Sequence> {
         match self.0.checked_add(steps) {
-            Some(value) => Sequence::new(value),
-            None => None,
+            Some(value) if value <= limit.0 => Some(Sequence(value)),
+            _ => None,
         }
     }
 
@@ -305,6 +310,10 @@ mod tests {
         assert_eq!(Sequence::MAX.checked_add(1), None);
         assert_eq!(Sequence::ZERO.checked_add(u64::MAX), None);
         assert_eq!(Sequence::MAX.checked_add(u64::MAX), None);
+        let five = Sequence::new(5).unwrap();
+        assert_eq!(Sequence::ZERO.checked_add_up_to(5, five), Some(five));
+        assert_eq!(Sequence::ZERO.checked_add_up_to(6, five), None);
+        assert_eq!(five.checked_add_up_to(u64::MAX, five), None);
         assert_eq!(
             Sequence::new(5).unwrap().saturating_add(u64::MAX),
             Sequence::MAX

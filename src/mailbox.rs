@@ -4,10 +4,10 @@
 //! An entry is plain data: it can be compared, printed and replayed. The module may import `actor`,
 //! `timer` and `limits`; it does no I/O and decides nothing.
 
-use std::{collections::VecDeque, fmt};
+use std::{collections::VecDeque, fmt, mem, ops::ControlFlow};
 
 use crate::{
-    actor::{ConnectionId, Event, PeerId},
+    actor::{ConnectionId, Count, Event, PeerId},
     limits::ENTRY_BYTES_MAX,
     sabotage::{self, Sabotage},
     timer::Timer,
@@ -154,6 +154,23 @@ impl Mailbox {
         self.entries.push_back(entry);
     }
 
+    /// Puts so many identityRequests of one connection at the end of the line, each without a body.
+    #[inline(always)]
+    pub fn dispatch_bare_requests(&mut self, from: ConnectionId, requests: usize) {
+        let request = |_| {
+            let (count, after) = (Count::ONE, 0);
+            Entry::Event(Event::IdentityRequest { from, count, after })
+        };
+        if requests > 1 && !sabotage::is(Sabotage::MailboxLifo) {
+            // This takes some preparation, and then a fifth of what it costs to put each there alone.
+            self.entries.extend((0..requests).map(request));
+        } else {
+            (0..requests)
+                .map(request)
+                .for_each(|entry| self.dispatch(entry));
+        }
+    }
+
     /// Brings a connection back to be read: whoever stops before the end has to, since no new edge comes for
     /// what is left.
     pub fn dispatch_readable(&mut self, connection: ConnectionId) {
@@ -167,6 +184,45 @@ impl Mailbox {
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
         self.entries.pop_front()
+    }
+
+    /// Takes identityRequests of one connection from the head of the line, one after the other, as long as `handle`
+    /// goes on and nothing else stands between them: at most `most`, and perhaps fewer than there are. Returns how
+    /// many.
+    ///
+    /// They are handled where they stand and leave together, which costs half of what it does to take each out.
+    #[inline(always)]
+    pub fn take_identity_requests(
+        &mut self,
+        of: ConnectionId,
+        most: usize,
+        mut handle: impl FnMut(Count, u64) -> ControlFlow<()>,
+    ) -> usize {
+        let asked = |entry: &Entry| match *entry {
+            Entry::Event(Event::IdentityRequest { from, count, after }) if from == of => {
+                Some((count, after))
+            }
+            _ => None,
+        };
+        if self.entries.front().and_then(asked).is_none() {
+            // Nothing to prepare for: so it is where each client waits for its reply before it asks again.
+            return 0;
+        }
+        // Behind the end of this slice the line goes on at the beginning of the other.
+        let (line, _) = self.entries.as_slices();
+        let mut taken = 0;
+        for entry in &line[..most.min(line.len())] {
+            let Some((count, after)) = asked(entry) else {
+                break;
+            };
+            taken += 1;
+            if handle(count, after).is_break() {
+                break;
+            }
+        }
+        // They own nothing, so nothing has to be freed, nor looked at for it.
+        self.entries.drain(..taken).for_each(mem::forget);
+        taken
     }
 
     /// How many wait.
@@ -196,6 +252,69 @@ mod tests {
         assert_eq!(mailbox.take(), Some(Entry::Signal));
         assert_eq!(mailbox.take(), Some(Entry::Event(Event::SyncTimeout)));
         assert_eq!(mailbox.take(), None);
+    }
+
+    fn request(from: ConnectionId, after: u64) -> Entry {
+        let count = Count::ONE;
+        Entry::Event(Event::IdentityRequest { from, count, after })
+    }
+
+    #[test]
+    fn requests_of_one_connection_are_taken_in_order_and_no_others() {
+        let (one, other) = (ConnectionId::new(1, 1), ConnectionId::new(2, 1));
+        let go_on = |_, _| ControlFlow::Continue(());
+        let mut mailbox = Mailbox::new();
+        // The line goes over the end of its memory in one of these rounds, whatever that is.
+        for round in 0..40 {
+            assert_eq!(mailbox.take_identity_requests(one, 9, go_on), 0);
+            for after in 1..=4 {
+                mailbox.dispatch(request(one, after));
+            }
+            mailbox.dispatch(request(other, 5));
+            mailbox.dispatch(Entry::Signal);
+            assert_eq!(mailbox.take_identity_requests(other, 9, go_on), 0);
+            let mut seen = Vec::new();
+            // As many as may be, one at least where there is one.
+            while seen.len() < 3 {
+                let most = 3 - seen.len();
+                let taken = mailbox.take_identity_requests(one, most, |count, after| {
+                    assert_eq!(count, Count::ONE);
+                    seen.push(after);
+                    ControlFlow::Continue(())
+                });
+                assert!(
+                    (1..=most).contains(&taken),
+                    "{taken} of {most} in round {round}"
+                );
+            }
+            assert_eq!(seen, [1, 2, 3]);
+            mailbox.dispatch(request(one, 6));
+            // Who does not go on has had the one that it stopped at.
+            let stop = |_, after| {
+                assert_eq!(after, 4);
+                ControlFlow::Break(())
+            };
+            assert_eq!(mailbox.take_identity_requests(one, 9, stop), 1);
+            assert_eq!(mailbox.take_identity_requests(one, 9, go_on), 0);
+            assert_eq!(mailbox.take(), Some(request(other, 5)));
+            assert_eq!(mailbox.take_identity_requests(one, 9, go_on), 0);
+            assert_eq!(mailbox.take(), Some(Entry::Signal));
+            assert_eq!(mailbox.take(), Some(request(one, 6)));
+            assert!(mailbox.is_empty());
+        }
+    }
+
+    #[test]
+    fn bare_requests_are_as_many_entries() {
+        let from = ConnectionId::new(1, 1);
+        for requests in [0, 1, 2, 100] {
+            let mut mailbox = Mailbox::new();
+            mailbox.dispatch_bare_requests(from, requests);
+            assert_eq!(mailbox.len(), requests);
+            for _ in 0..requests {
+                assert_eq!(mailbox.take(), Some(request(from, 0)));
+            }
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn converse<S: Service>(
             0 => return Ok(()),
             bytes => decoder.filled(bytes),
         }
-        while let Some((count, after)) = decoder.next_identity_request() {
+        for (count, after) in decoder.identity_requests() {
             service.take(session, Request { count, after }, &mut out);
         }
         // What stands there now is no whole identityRequest.

@@ -91,6 +91,9 @@ impl fmt::Display for Link {
 pub struct Count([u8; 3]);
 
 impl Count {
+    /// What a request without a count asks for.
+    pub const ONE: Count = Count::saturating(1);
+
     /// The count, or the largest there is.
     pub const fn saturating(count: u32) -> Count {
         let count = if count > COUNT_LIMIT_MAX {

@@ -62,8 +62,16 @@ impl Ceiling {
         self.writing.is_some()
     }
 
+    /// The highest sequence that is durable and at which no raise is due.
+    pub(super) fn clear(&self) -> Sequence {
+        match self.raise_at {
+            Some(raise_at) => Sequence::new(raise_at.get().saturating_sub(1))
+                .map_or(Sequence::ZERO, |below| below.min(self.durable)),
+            None => self.durable,
+        }
+    }
+
     /// Whether `sequence` has come so far that a raise is due.
-    #[inline]
     pub(super) fn is_due(&self, sequence: Sequence) -> bool {
         self.raise_at.is_some_and(|raise_at| sequence >= raise_at)
     }
@@ -149,6 +157,26 @@ mod tests {
         let ceiling = Ceiling::new(sequence(1000), sequence(2000), FLOW);
         assert!(!ceiling.is_due(sequence(1499)));
         assert!(ceiling.is_due(sequence(1500)));
+    }
+
+    #[test]
+    fn it_is_clear_where_all_is_durable_and_no_raise_is_due() {
+        let mut ceiling = Ceiling::new(sequence(1000), sequence(2000), FLOW);
+        assert_eq!(ceiling.clear(), sequence(1499));
+        assert!(!ceiling.is_due(ceiling.clear()));
+        // While a raise is under way no other is due, and when it has failed none ever is.
+        ceiling.raise(sequence(1500), 500, Instant::START);
+        assert_eq!(ceiling.clear(), sequence(2000));
+        let mut failed = ceiling.clone();
+        failed.failed();
+        assert_eq!(failed.clear(), sequence(2000));
+        let durable = ceiling.raised();
+        assert!(ceiling.clear() < durable && ceiling.clear() > sequence(2000));
+        assert!(!ceiling.is_due(ceiling.clear()));
+        assert!(ceiling.is_due(ceiling.clear().saturating_add(1)));
+        // A step of nothing leaves nothing clear.
+        let nothing = Ceiling::new(Sequence::ZERO, Sequence::ZERO, FLOW);
+        assert_eq!(nothing.clear(), Sequence::ZERO);
     }
 
     #[test]

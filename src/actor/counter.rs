@@ -2,7 +2,7 @@
 
 use super::{Actor, Effect};
 use crate::{
-    identity::{Identity, Pid, Sequence},
+    identity::{Identity, PID_BITS, Pid, Sequence},
     sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorCode, ErrorReply, Standing},
@@ -11,7 +11,6 @@ use crate::{
 impl Actor {
     /// `next` of the model: takes `count` sequences above both the counter and `after`. Returns what the
     /// counter was raised to before, and the first identity.
-    #[inline(always)]
     pub(super) fn next(
         &mut self,
         count: u32,
@@ -39,18 +38,53 @@ impl Actor {
             self.pay(before, Source::After, now)?;
             self.tally.absorbed += 1;
         }
-        self.tally.identity_requests += 1;
-        self.tally.identities += u64::from(count);
-        self.sequence = last;
         let first = before
             .checked_add(1)
             .expect("the last sequence of the block exists, so does its first");
-        if sabotage::is(Sabotage::BlockOverlaps) {
-            self.sequence = first;
+        Ok((before, self.take(first, last, count)))
+    }
+
+    /// `next` for nearly every request: one that raises the counter no further than is clear, and by nothing but
+    /// its count. `None` for all others, which are to be looked at more closely.
+    #[inline(always)]
+    pub(super) fn next_in_the_clear(&mut self, count: u32, after: u64) -> Option<Identity> {
+        debug_assert_eq!(self.clear, self.clear_up_to());
+        let before = self.sequence;
+        let last = before.checked_add_up_to(u64::from(count), self.clear)?;
+        // There is none where the count is zero.
+        let first = before.checked_add_up_to(1, last)?;
+        // An `after` that is no identity is ahead, too.
+        let is_ahead = after >> PID_BITS > before.get();
+        (count <= self.config.count_max && !is_ahead).then(|| self.take(first, last, count))
+    }
+
+    /// How far the counter may go without a look at anything else: up to there the server serves, all is durable,
+    /// and no raise is due.
+    ///
+    /// It changes only with the standing and the ceiling, so with no request that is in the clear. And where an
+    /// answer is held back for the disk, the counter stands above the ceiling, so nothing is in the clear that
+    /// could overtake it.
+    pub(super) fn clear_up_to(&self) -> Sequence {
+        match self.standing {
+            Standing::Serving => self.ceiling.clear(),
+            Standing::Joining
+            | Standing::Conflict
+            | Standing::Stale
+            | Standing::StorageFailed
+            | Standing::Stopping => Sequence::ZERO,
         }
+    }
+
+    /// Raises the counter to `last`, which is the last of `count` sequences, and returns the first identity.
+    #[inline(always)]
+    fn take(&mut self, first: Sequence, last: Sequence, count: u32) -> Identity {
+        self.tally.identity_requests += 1;
+        self.tally.identities += u64::from(count);
+        let overlaps = sabotage::is(Sabotage::BlockOverlaps);
+        self.sequence = if overlaps { first } else { last };
         let is_bare = sabotage::is(Sabotage::PidLeftOut);
         let pid = if is_bare { Pid::MIN } else { self.config.pid };
-        Ok((before, Identity::new(first, pid)))
+        Identity::new(first, pid)
     }
 
     /// The sequence of `after`, if the counter may be raised so far.

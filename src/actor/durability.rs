@@ -32,27 +32,20 @@ impl Actor {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
-            self.hold(reply, before);
+            self.held.push_back(Held {
+                until: self.sequence,
+                before,
+                effect: reply,
+            });
         }
     }
 
     /// Whether the last sequence that was decided is durable.
-    #[inline]
     pub(super) fn may_leave(&self) -> bool {
         let durable = self.ceiling.durable();
         self.sequence <= durable
             || sabotage::is(Sabotage::ReplyBeforeDurable)
             || (sabotage::is(Sabotage::AbsorptionBypassesCeiling) && self.absorbed > durable)
-    }
-
-    /// Holds an answer back until the last sequence that was decided is durable.
-    #[cold]
-    pub(super) fn hold(&mut self, reply: Effect, before: Sequence) {
-        self.held.push_back(Held {
-            until: self.sequence,
-            before,
-            effect: reply,
-        });
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
@@ -74,14 +67,12 @@ impl Actor {
         }
     }
 
-    #[inline]
     pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.ceiling.is_due(self.sequence) {
             self.raise(now, effects);
         }
     }
 
-    #[cold]
     fn raise(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let ceiling = self
             .ceiling

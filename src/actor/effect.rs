@@ -106,13 +106,14 @@ pub enum Effect {
 
 /// Where the actor puts what it wants done.
 ///
-/// A list is one, and takes everything. A server may carry the commonest effect out at once instead, as long
-/// as the list is empty: then nothing is overtaken, and nothing had to be put away and taken out again.
+/// A list is one, and takes everything. A server may carry the commonest effect out at once instead: an event has
+/// that one alone, or effects that all go into the list, so as long as the list is empty when an event is handled
+/// nothing is overtaken.
 pub trait Outbox {
-    /// Takes an [`Effect::ReplyIdentities`].
+    /// Takes the [`Effect::ReplyIdentities`] of an event that has no other effect.
     fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32);
 
-    /// Takes all others, in order.
+    /// Takes all effects of any other event, in order.
     fn list(&mut self) -> &mut Vec<Effect>;
 }
 

@@ -124,10 +124,10 @@ pub struct LinkState {
 pub struct Tally {
     /// Identity requests answered with identities, or about to be.
     pub identity_requests: u64,
-    /// Identities decided.
-    pub identities: u64,
     /// Identity requests that had to wait for the disk.
     pub waited: u64,
+    /// Identities decided.
+    pub identities: u64,
     /// Sync requests answered.
     pub sync_requests: u64,
     /// Sync replies received.
@@ -142,6 +142,8 @@ pub struct Actor {
     config: ActorConfig,
     /// The highest sequence handed out, promised to a held reply, or absorbed.
     sequence: Sequence,
+    /// Up to here a request needs a look at nothing else: see [`Actor::clear_up_to`].
+    clear: Sequence,
     /// The highest sequence that came from a peer or an operator.
     absorbed: Sequence,
     ceiling: Ceiling,
@@ -190,8 +192,9 @@ impl Actor {
             peer_burst,
             rate_per_second,
         } = config.budgets;
-        Actor {
+        let mut actor = Actor {
             sequence: config.sequence,
+            clear: Sequence::ZERO,
             absorbed: config.sequence,
             ceiling: Ceiling::new(config.sequence, config.ceiling, rate_per_second),
             held: VecDeque::new(),
@@ -218,22 +221,29 @@ impl Actor {
             advance_reported_at: None,
             tally: Tally::default(),
             config,
-        }
+        };
+        actor.clear = actor.clear_up_to();
+        actor
     }
 
     /// Handles one event.
-    #[inline]
+    #[inline(always)]
     pub fn handle(&mut self, event: Event, now: Instant, effects: &mut impl Outbox) {
-        // Nearly every event is this one, so it is asked for before the jump table.
-        if let Event::IdentityRequest { from, count, after } = event {
-            self.on_identity_request(from, count.get(), after, now, effects);
+        // Nearly every event is a request that needs no look at anything else, so it is asked for before the
+        // jump table.
+        if let Event::IdentityRequest { from, count, after } = event
+            && let Some(first) = self.next_in_the_clear(count.get(), after)
+        {
+            effects.reply_identities(from, first, count.get());
         } else {
-            self.handle_other(event, now, effects.list());
+            self.look_up(event, now, effects.list());
+            self.clear = self.clear_up_to();
         }
     }
 
     /// The jump table.
-    fn handle_other(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
+    #[inline(never)]
+    fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::IdentityRequest { from, count, after } => {
                 self.on_identity_request(from, count.get(), after, now, effects);
@@ -318,36 +328,28 @@ impl Actor {
     }
 
     /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.
-    #[inline(always)]
     fn on_identity_request(
         &mut self,
         from: ConnectionId,
         count: u32,
         after: u64,
         now: Instant,
-        effects: &mut impl Outbox,
+        effects: &mut Vec<Effect>,
     ) {
         match self.next(count, after, now) {
             Ok((before, first)) => {
-                if self.may_leave() {
-                    // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
-                    effects.reply_identities(from, first, count);
-                } else {
+                if !self.may_leave() {
                     self.tally.waited += 1;
-                    let reply = Effect::ReplyIdentities {
-                        to: from,
-                        first,
-                        count,
-                    };
-                    self.hold(reply, before);
                 }
-                self.raise_if_due(now, effects.list());
+                let to = from;
+                let reply = Effect::ReplyIdentities { to, first, count };
+                self.reply_when_durable(reply, before, effects);
+                self.raise_if_due(now, effects);
             }
-            Err(error) => self.refuse_or_wait(from, count, after, error, now, effects.list()),
+            Err(error) => self.refuse_or_wait(from, count, after, error, now, effects),
         }
     }
 
-    #[cold]
     fn refuse_or_wait(
         &mut self,
         from: ConnectionId,

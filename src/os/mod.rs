@@ -172,7 +172,19 @@ impl Edge for Os {
         }
         let mut woken = false;
         for event in &self.events {
-            match event.token() {
+            let token = event.token();
+            if let Ok(id) = u32::try_from(token.0) {
+                mailbox.dispatch(Entry::Ready {
+                    connection: ConnectionId::from_u32(id),
+                    readiness: Readiness::new(
+                        event.is_readable() || event.is_error(),
+                        event.is_writable(),
+                        event.is_read_closed(),
+                    ),
+                });
+                continue;
+            }
+            match token {
                 LISTENER => mailbox.dispatch(Entry::Acceptable),
                 SIGNALS => {
                     for _ in self.signals.pending() {
@@ -180,14 +192,7 @@ impl Edge for Os {
                     }
                 }
                 WAKER => woken = true,
-                Token(id) => mailbox.dispatch(Entry::Ready {
-                    connection: ConnectionId::from_u32(id as u32),
-                    readiness: Readiness::new(
-                        event.is_readable() || event.is_error(),
-                        event.is_writable(),
-                        event.is_read_closed(),
-                    ),
-                }),
+                Token(other) => unreachable!("nothing is registered as {other}"),
             }
         }
         if woken {

@@ -21,7 +21,7 @@ mod report;
 mod status;
 mod stopping;
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{collections::BTreeMap, io, mem, ops::ControlFlow, time::Duration};
 
 use log::{debug, error, warn};
 
@@ -29,18 +29,18 @@ use self::{loss::Loss, stopping::Stopping};
 
 use crate::{
     actor::{Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, Outbox},
-    edge::{Edge, Socket},
+    edge::Edge,
     identity::{Identity, Pid},
     limits::{
         ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, EMPTY_LIST_ROOM_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
     },
-    mailbox::{Entry, Mailbox},
+    mailbox::{Entry, Mailbox, Readiness},
     peers::Peers,
     time::Instant,
     timer::{Ticker, Timer, Timers},
     trace::Trace,
     transport::{Readied, Transport, TransportLimits},
-    wire::Message,
+    wire::{Message, encode_identities},
 };
 
 /// What a server needs to know when it is made.
@@ -154,11 +154,31 @@ impl<E: Edge> Server<E> {
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.poll()?;
         self.expire_timers();
-        for _ in 0..TURN_ENTRIES_MAX {
-            let Some(entry) = self.mailbox.take() else {
-                break;
-            };
-            self.handle(entry);
+        let mut left = TURN_ENTRIES_MAX;
+        while left > 0
+            && let Some(entry) = self.mailbox.take()
+        {
+            left -= 1;
+            // Nearly every entry is one of these two. With a trace, each has lines of its own.
+            if self.trace.is_some() {
+                self.handle(entry);
+            } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
+                // It owns nothing that would have to be freed.
+                mem::forget(entry);
+                left -= self.on_identity_requests(from, count, after, left);
+            } else if let Entry::Ready {
+                connection,
+                readiness,
+            } = entry
+            {
+                mem::forget(entry);
+                self.on_ready(connection, readiness);
+            } else {
+                self.handle(entry);
+            }
+            if self.transport.has_closures() {
+                self.settle_closures();
+            }
         }
         self.transport.flush(self.now, &mut self.mailbox);
         if self.transport.has_closures() {
@@ -204,40 +224,60 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Handles one entry to its end.
+    /// Handles an identityRequest, and those of the same connection that stand behind it, `most` at most: each for
+    /// itself and to its end, but the connection is looked up once for all. Returns how many stood behind it.
     #[inline]
-    fn handle(&mut self, entry: Entry) {
-        match entry {
-            // Nearly every entry is this one.
-            Entry::Event(Event::IdentityRequest { from, count, after }) => {
-                self.on_identity_request(from, count, after);
+    fn on_identity_requests(
+        &mut self,
+        from: ConnectionId,
+        count: Count,
+        after: u64,
+        most: usize,
+    ) -> usize {
+        let Self {
+            actor,
+            transport,
+            mailbox,
+            effects,
+            now,
+            ..
+        } = self;
+        let mut behind = 0;
+        transport.answer_many(from, |output| {
+            let mut outlet = Outlet {
+                output,
+                replies: 0,
+                effects,
+            };
+            let first = Event::IdentityRequest { from, count, after };
+            if outlet.put(actor, first, *now).is_continue() {
+                behind = mailbox.take_identity_requests(from, most, |count, after| {
+                    let next = Event::IdentityRequest { from, count, after };
+                    outlet.put(actor, next, *now)
+                });
             }
-            entry => self.handle_other(entry),
-        }
-        if self.transport.has_closures() {
-            self.settle_closures();
-        }
-    }
-
-    #[inline]
-    fn on_identity_request(&mut self, from: ConnectionId, count: Count, after: u64) {
-        let event = Event::IdentityRequest { from, count, after };
-        if let Some(trace) = &mut self.trace {
-            trace.entry(self.now, &Entry::Event(event.clone()));
-        }
-        let mut outlet = Outlet {
-            transport: &mut self.transport,
-            trace: &mut self.trace,
-            effects: &mut self.effects,
-        };
-        self.actor.handle(event, self.now, &mut outlet);
+            outlet.replies
+        });
         if !self.effects.is_empty() {
             self.carry_out_effects();
         }
+        behind
     }
 
+    #[inline(always)]
+    fn on_ready(&mut self, connection: ConnectionId, readiness: Readiness) {
+        let readied = self
+            .transport
+            .on_ready(connection, readiness, self.now, &mut self.mailbox);
+        match readied {
+            Readied::Nothing => {}
+            Readied::Connected(peer) => self.on_connected(peer),
+        }
+    }
+
+    /// Handles one entry to its end.
     #[inline(never)]
-    fn handle_other(&mut self, entry: Entry) {
+    fn handle(&mut self, entry: Entry) {
         if let Some(trace) = &mut self.trace {
             trace.entry(self.now, &entry);
         }
@@ -246,15 +286,7 @@ impl<E: Edge> Server<E> {
             Entry::Ready {
                 connection,
                 readiness,
-            } => {
-                match self
-                    .transport
-                    .on_ready(connection, readiness, self.now, &mut self.mailbox)
-                {
-                    Readied::Nothing => {}
-                    Readied::Connected(peer) => self.on_connected(peer),
-                }
-            }
+            } => self.on_ready(connection, readiness),
             Entry::Acceptable => self.on_acceptable(),
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(peer) => self.on_resolved(peer),
@@ -450,23 +482,34 @@ impl<E: Edge> Server<E> {
 }
 
 /// Where the actor puts what it wants done: the answer to an identityRequest goes to its connection at once,
-/// unless something stands before it.
-struct Outlet<'a, S> {
-    transport: &'a mut Transport<S>,
-    trace: &'a mut Option<Trace>,
+/// everything else into the list.
+struct Outlet<'a> {
+    /// What waits to be written on the connection from which all requests come.
+    output: &'a mut Vec<u8>,
+    /// Replies that were appended to it.
+    replies: u32,
     effects: &'a mut Vec<Effect>,
 }
 
-impl<S: Socket> Outbox for Outlet<'_, S> {
+impl Outlet<'_> {
+    /// Has the actor handle an event. Few have an effect besides a reply, and that is to be carried out before the
+    /// next one is handled.
     #[inline(always)]
-    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
-        if !self.effects.is_empty() {
-            return self.effects.reply_identities(to, first, count);
+    fn put(&mut self, actor: &mut Actor, event: Event, now: Instant) -> ControlFlow<()> {
+        actor.handle(event, now, self);
+        if self.effects.is_empty() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
-        if let Some(trace) = self.trace {
-            trace.effect(&Effect::ReplyIdentities { to, first, count });
-        }
-        self.transport.reply_identities(to, first, count);
+    }
+}
+
+impl Outbox for Outlet<'_> {
+    #[inline(always)]
+    fn reply_identities(&mut self, _to: ConnectionId, first: Identity, count: u32) {
+        encode_identities(first, count, self.output);
+        self.replies += 1;
     }
 
     #[inline(always)]

@@ -208,7 +208,24 @@ impl<S: Socket> Transport<S> {
     }
 
     /// Reads and decodes, or finishes a dial, or notes that replies can be written.
+    #[inline(always)]
     pub fn on_ready(
+        &mut self,
+        id: ConnectionId,
+        readiness: Readiness,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) -> Readied {
+        // Nearly every readiness is that of a client that waits for nothing and asks.
+        if self.read_at_rest(id, readiness, now, mailbox) {
+            Readied::Nothing
+        } else {
+            self.on_ready_with_care(id, readiness, now, mailbox)
+        }
+    }
+
+    #[inline(never)]
+    fn on_ready_with_care(
         &mut self,
         id: ConnectionId,
         readiness: Readiness,
@@ -274,37 +291,41 @@ impl<S: Socket> Transport<S> {
     }
 
     /// The same for an identityReply.
-    #[inline(always)]
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
         self.answer(to, |output| encode_identities(first, count, output));
     }
 
-    /// Puts an answer that `encode` appends behind those that wait to be written.
-    #[inline(always)]
+    /// Answers one frame that was decoded from `to` with what `encode` appends.
     fn answer(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
-        let Self {
-            connections,
-            pool,
-            in_flight,
-            dirty,
-            reapable,
-            ..
-        } = self;
-        let Some(c) = get_mut(connections, to) else {
+        self.answer_many(to, |output| {
+            encode(output);
+            1
+        });
+    }
+
+    /// Answers frames that were decoded from `to` with what `encode` appends to the replies that wait to be
+    /// written. It says how many frames those are.
+    #[inline(always)]
+    pub fn answer_many(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+        let Some(c) = get_mut(&mut self.connections, to) else {
             debug_assert!(false, "a slot is held until its connection is owed nothing");
             return;
         };
-        c.owed -= 1;
-        *in_flight -= 1;
+        let is_closed = c.state == ConnectionState::Closed;
+        let output = c.output(&mut self.pool);
+        let answers = encode(output);
+        if is_closed {
+            // Nobody is there any more to be answered.
+            output.clear();
+            self.reapable.push(to);
+        } else {
+            mark_dirty(c, &mut self.dirty);
+        }
+        c.owed -= answers;
+        self.in_flight -= answers as usize;
         if c.owed == 0 {
             c.heavy = false;
         }
-        if c.state == ConnectionState::Closed {
-            reapable.push(to);
-            return;
-        }
-        encode(c.output(pool));
-        mark_dirty(c, dirty);
     }
 
     /// Sends a message that answers nothing.

@@ -4,23 +4,106 @@ use std::io;
 
 use super::{
     Transport,
-    decoding::{Decoded, decode},
+    decoding::{Decoded, decode, take_identity_requests},
     get_mut, mark_dirty,
 };
 use crate::{
     actor::{ConnectionId, Event},
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, READ_BYTES_MAX},
-    mailbox::{Entry, Mailbox},
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX},
+    mailbox::{Entry, Mailbox, Readiness},
     sabotage::{self, Sabotage},
     time::Instant,
-    wire::WireError,
+    wire::{FrameDecoder, WireError},
 };
 
 impl<S: Socket> Transport<S> {
+    /// [`read`](Self::read) for a connection on which nothing is under way and nothing else has happened. Returns false,
+    /// and has done nothing, for any other.
+    #[inline(always)]
+    pub(super) fn read_at_rest(
+        &mut self,
+        id: ConnectionId,
+        readiness: Readiness,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) -> bool {
+        let Self {
+            connections,
+            decoder,
+            in_flight,
+            stalled,
+            ..
+        } = self;
+        let room = FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight);
+        let Some(c) = get_mut(connections, id) else {
+            return false;
+        };
+        let is_plain = readiness.is_readable() && !readiness.is_read_closed();
+        if !is_plain || !c.is_at_rest() || room == 0 || !stalled.is_empty() {
+            return false;
+        }
+        decoder.restore(&[]);
+        let pulled = pull(c, decoder);
+        if let Pulled::Short = pulled {
+            let room = room.min(FRAMES_PER_CONNECTION_MAX);
+            let asked = take_identity_requests(id, decoder, room, mailbox);
+            c.owed = asked as u32;
+            *in_flight += asked;
+            if decoder.is_empty() {
+                c.progress_at = now;
+                return true;
+            }
+        }
+        let before = Before {
+            owed: 0,
+            begun: false,
+        };
+        self.read_on(id, before, pulled, now, mailbox);
+        true
+    }
+
     /// Reads once, decodes what came, and puts every frame into the mailbox.
     pub(super) fn read(&mut self, id: ConnectionId, now: Instant, mailbox: &mut Mailbox) {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return;
+        };
+        if c.paused {
+            // The flush takes it up again.
+            return;
+        }
+        if !c.has_room(self.limits.pending_bytes_max) {
+            // Its replies are flushed later, and the flush takes it up again.
+            c.paused = true;
+            return;
+        }
+        // Peers that were dialed are read even so: what they say is owed no answer, and what they object must
+        // be heard in time.
+        let is_accepted = c.origin == Origin::Accepted;
+        if is_accepted && (!self.stalled.is_empty() || self.in_flight >= FRAMES_IN_FLIGHT_MAX) {
+            stall(c, &mut self.stalled);
+            return;
+        }
+        let before = Before {
+            owed: c.owed,
+            begun: !c.input().is_empty(),
+        };
+        self.decoder.restore(c.input());
+        self.read_on(id, before, Pulled::Nothing, now, mailbox);
+    }
+
+    /// Decodes what is in the decoder, reads more where that is due, and leaves the connection as it has to be
+    /// then.
+    #[inline(never)]
+    fn read_on(
+        &mut self,
+        id: ConnectionId,
+        before: Before,
+        mut pulled: Pulled,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
         let Self {
             connections,
             decoder,
@@ -34,65 +117,42 @@ impl<S: Socket> Transport<S> {
         let Some(c) = get_mut(connections, id) else {
             return;
         };
-        if c.paused {
-            // The flush takes it up again.
-            return;
-        }
-        if !c.has_room(limits.pending_bytes_max) {
-            // Its replies are flushed later, and the flush takes it up again.
-            c.paused = true;
-            return;
-        }
-        // Peers that were dialed are read even so: what they say is owed no answer, and what they object must
-        // be heard in time.
-        let is_accepted = c.origin == Origin::Accepted;
-        if is_accepted && (!stalled.is_empty() || *in_flight >= FRAMES_IN_FLIGHT_MAX) {
-            stall(c, stalled);
-            return;
-        }
-        let begun = !c.input().is_empty();
-        let before = c.owed;
-        decoder.restore(c.input());
-        let mut decoded = if begun {
-            decode(c, decoder, limits, in_flight, promoted, mailbox)
-        } else {
-            Decoded::All
-        };
         let mut again = false;
-        let mut failed = None;
-        while matches!(decoded, Decoded::All) && !c.read_closed {
-            let space = decoder.space();
-            let wanted = space.len().min(READ_BYTES_MAX);
-            let Some(socket) = &mut c.socket else { return };
-            match socket.read(&mut space[..wanted]) {
-                Ok(0) => c.read_closed = true,
-                Ok(bytes) => {
-                    decoder.filled(bytes);
-                    decoded = decode(c, decoder, limits, in_flight, promoted, mailbox);
-                    // There may be more, but others have their turn first: so has what a peer said before it
-                    // closed, or a refusal would pass for a connection that was lost.
-                    if bytes == wanted || (c.close_hint && c.origin != Origin::Accepted) {
+        let decoded = loop {
+            let decoded = if decoder.is_empty() {
+                Decoded::All
+            } else {
+                decode(c, decoder, limits, in_flight, promoted, mailbox)
+            };
+            if !matches!(decoded, Decoded::All) || c.read_closed {
+                break decoded;
+            }
+            match pulled {
+                Pulled::Nothing => {}
+                // A short read has emptied the socket, and the poll will tell of more: asking again would
+                // cost a system call for each request. Unless the other side has closed: no edge comes any more,
+                // and only another read meets the end. But what a peer said before it closed has its turn first, or
+                // a refusal would pass for a connection that was lost.
+                Pulled::Short if c.close_hint && !sabotage::is(Sabotage::EdgeLost) => {
+                    if c.origin != Origin::Accepted {
                         again = true;
-                        break;
-                    }
-                    // A short read has emptied the socket, and the poll will tell of more: asking again
-                    // would cost a system call for each request. Unless the other side has closed: no edge
-                    // comes any more, and only another read meets the end.
-                    if !c.close_hint || sabotage::is(Sabotage::EdgeLost) {
-                        break;
+                        break decoded;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    failed = Some(error);
-                    break;
+                // There may be more, but others have their turn first.
+                Pulled::Full => {
+                    again = true;
+                    break decoded;
+                }
+                Pulled::Short | Pulled::Emptied | Pulled::Ended | Pulled::Failed(_) => {
+                    break decoded;
                 }
             }
-        }
+            pulled = pull(c, decoder);
+        };
         let rest = decoder.rest();
         // While replies wait, only a client that reads them makes progress.
-        let progress = c.owed > before || (!begun && !rest.is_empty());
+        let progress = c.owed > before.owed || (!before.begun && !rest.is_empty());
         if progress && c.pending_bytes() == 0 {
             c.progress_at = now;
         }
@@ -100,7 +160,7 @@ impl<S: Socket> Transport<S> {
         if !rest.is_empty() {
             self.sweep_wanted = true;
         }
-        if let Some(error) = failed {
+        if let Pulled::Failed(error) = pulled {
             self.close(id, CloseReason::Io(error));
             return;
         }
@@ -184,6 +244,58 @@ impl<S: Socket> Transport<S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close(id, CloseReason::Told),
             }
+        }
+    }
+}
+
+/// How a connection stood before it was read.
+struct Before {
+    owed: u32,
+    /// A frame had been begun.
+    begun: bool,
+}
+
+/// What the last read came to.
+enum Pulled {
+    /// None was made.
+    Nothing,
+    /// Fewer bytes than there was space for.
+    Short,
+    /// As many as there was space for.
+    Full,
+    /// There was nothing.
+    Emptied,
+    /// There never will be anything.
+    Ended,
+    /// The connection is broken.
+    Failed(io::Error),
+}
+
+/// Reads once into the decoder.
+#[inline(always)]
+fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder) -> Pulled {
+    let Some(socket) = &mut c.socket else {
+        return Pulled::Emptied;
+    };
+    loop {
+        let space = decoder.space();
+        let wanted = space.len().min(READ_BYTES_MAX);
+        match socket.read(&mut space[..wanted]) {
+            Ok(0) => {
+                c.read_closed = true;
+                return Pulled::Ended;
+            }
+            Ok(bytes) => {
+                decoder.filled(bytes);
+                return if bytes < wanted {
+                    Pulled::Short
+                } else {
+                    Pulled::Full
+                };
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Pulled::Emptied,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Pulled::Failed(error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Transport, TransportLimits, get_mut};
 use crate::{
     actor::ConnectionId,
-    connection::{CloseReason, Connection, ConnectionState},
+    connection::{CloseReason, Connection, ConnectionState, Flushed},
     edge::Socket,
     limits::FRAMES_IN_FLIGHT_MAX,
     mailbox::Mailbox,
@@ -48,13 +48,17 @@ impl<S: Socket> Transport<S> {
             return;
         }
         match c.flush() {
-            Ok(true) => c.progress_at = now,
-            Ok(false) => {}
+            Ok(Flushed::All) => c.progress_at = now,
+            Ok(Flushed::Part { progress }) => {
+                if progress {
+                    c.progress_at = now;
+                }
+                self.sweep_wanted = true;
+            }
+            Ok(Flushed::Nothing) => {}
             Err(error) => return self.close(id, CloseReason::Io(error)),
         }
-        if c.pending_bytes() > 0 {
-            self.sweep_wanted = true;
-        } else if c.state == ConnectionState::Draining && c.owed == 0 {
+        if c.state == ConnectionState::Draining && c.owed == 0 && c.pending_bytes() == 0 {
             return self.finish(id, now, mailbox);
         }
         resume(c, limits, now, mailbox);
@@ -89,6 +93,7 @@ impl<S: Socket> Transport<S> {
 }
 
 /// Takes a paused connection up again when there is room.
+#[inline]
 fn resume<S: Socket>(
     c: &mut Connection<S>,
     limits: &TransportLimits,

@@ -140,6 +140,7 @@ impl FrameDecoder {
     ///
     /// # Panics
     /// When `bytes` are more than the buffer holds. What [`rest`](Self::rest) returned never is.
+    #[inline(always)]
     pub fn restore(&mut self, bytes: &[u8]) {
         assert!(
             bytes.len() <= self.buffer.len(),
@@ -153,6 +154,7 @@ impl FrameDecoder {
 
     /// Where the next bytes go. Never empty once [`next`](Self::next) has said that more are needed; before
     /// that it may be, and to read into it would look like the end of the stream.
+    #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {
         // What was consumed makes room. Usually nothing is left to move; if a frame has been begun, each
         // of its bytes moves once, since it then stands at the front until it is whole.
@@ -166,6 +168,7 @@ impl FrameDecoder {
     }
 
     /// Says that `bytes` bytes have been put at the front of [`space`](Self::space).
+    #[inline(always)]
     pub fn filled(&mut self, bytes: usize) {
         assert!(
             bytes <= self.buffer.len() - self.buffered,
@@ -176,7 +179,7 @@ impl FrameDecoder {
     }
 
     /// The bytes that have arrived and belong to no message yet.
-    #[inline]
+    #[inline(always)]
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.consumed..self.buffered]
     }
@@ -206,27 +209,73 @@ impl FrameDecoder {
         }
     }
 
-    /// The count and the `after` of the next message, if that is a whole identityRequest: [`next`](Self::next)
-    /// for what a server meets nearly always. What bincode makes of it is the same.
-    #[inline]
-    pub fn next_identity_request(&mut self) -> Option<(u32, u64)> {
-        const KIND: u8 = Kind::IdentityRequest as u8;
-        let (bytes, fields) = match self.rest() {
-            [0, 1, KIND, ..] => (FRAME_HEADER_BYTES, (1, 0)),
-            [0, 13, KIND, body @ ..] => {
-                let (count, after) = body.get(..12)?.split_at(4);
-                let fields = (BigEndian::read_u32(count), BigEndian::read_u64(after));
-                (LENGTH_BYTES + 13, fields)
-            }
-            _ => return None,
-        };
-        self.consumed += bytes;
-        Some(fields)
+    /// Takes identityRequests without a body from the front, as many as stand there one after the other, and
+    /// `most` at most. Returns how many.
+    #[inline(always)]
+    pub fn take_bare_identity_requests(&mut self, most: usize) -> usize {
+        let mut rest = self.rest();
+        let mut taken = 0;
+        while taken < most
+            && let Some(behind) = rest.strip_prefix(&[0, 1, Kind::IdentityRequest as u8])
+        {
+            rest = behind;
+            taken += 1;
+        }
+        self.consumed = self.buffered - rest.len();
+        taken
+    }
+
+    /// The count and the `after` of the messages at the front, as long as they are whole identityRequests:
+    /// [`next`](Self::next) for what a server meets nearly always. What bincode makes of them is the same.
+    #[inline(always)]
+    pub fn identity_requests(&mut self) -> IdentityRequests<'_> {
+        IdentityRequests {
+            rest: &self.buffer[self.consumed..self.buffered],
+            buffered: self.buffered,
+            consumed: &mut self.consumed,
+        }
     }
 
     fn invariants(&self) {
         debug_assert!(self.consumed <= self.buffered);
         debug_assert!(self.buffered <= self.buffer.len());
+    }
+}
+
+/// See [`FrameDecoder::identity_requests`]. What it has yielded is consumed.
+#[derive(Debug)]
+pub struct IdentityRequests<'a> {
+    rest: &'a [u8],
+    buffered: usize,
+    consumed: &'a mut usize,
+}
+
+impl Iterator for IdentityRequests<'_> {
+    type Item = (u32, u64);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(u32, u64)> {
+        const KIND: u8 = Kind::IdentityRequest as u8;
+        let (header, body) = self.rest.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+        if *header == [0, 1, KIND] {
+            self.rest = body;
+            return Some((1, 0));
+        }
+        if *header != [0, 13, KIND] {
+            return None;
+        }
+        let (fields, rest) = body.split_first_chunk::<12>()?;
+        self.rest = rest;
+        let (count, after) = fields.split_at(4);
+        Some((BigEndian::read_u32(count), BigEndian::read_u64(after)))
+    }
+}
+
+impl Drop for IdentityRequests<'_> {
+    // Told once, at the end: while it runs, the cursor is a register.
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.consumed = self.buffered - self.rest.len();
     }
 }
 
@@ -471,7 +520,7 @@ mod tests {
         ] {
             let mut decoder = FrameDecoder::new();
             decoder.restore(frame);
-            let (count, after) = decoder.next_identity_request().unwrap();
+            let (count, after) = decoder.identity_requests().next().unwrap();
             assert_eq!(decoder.rest(), []);
             decoder.restore(frame);
             assert_eq!(
@@ -479,15 +528,22 @@ mod tests {
                 Ok(Some(Message::IdentityRequest { count, after }))
             );
             assert_eq!(decoder.rest(), []);
+            decoder.restore(frame);
+            let bare = decoder.take_bare_identity_requests(2);
+            assert_eq!(
+                bare,
+                usize::from((count, after) == (1, 0) && frame.len() == 3)
+            );
+            assert_eq!(decoder.rest(), &frame[3 * bare..]);
             // One that is not whole is left to wait.
             decoder.restore(&frame[..frame.len() - 1]);
-            assert_eq!(decoder.next_identity_request(), None);
+            assert_eq!(decoder.identity_requests().next(), None);
             assert_eq!(decoder.rest(), &frame[..frame.len() - 1]);
         }
         for other in [&[0, 2, 1, 0][..], &[1, 1, 1], &[0, 1, 5], &[0, 13, 2]] {
             let mut decoder = FrameDecoder::new();
             decoder.restore(other);
-            assert_eq!(decoder.next_identity_request(), None);
+            assert_eq!(decoder.identity_requests().next(), None);
             assert_eq!(decoder.rest(), other);
         }
     }

@@ -17,7 +17,7 @@ mod status;
 
 pub use cluster::{Member, Members, Objection, Overrule};
 pub use error::{ErrorCode, WireError};
-pub use frame::{FrameDecoder, Receiver, encode, encode_identities};
+pub use frame::{FrameDecoder, IdentityRequests, Receiver, encode, encode_identities};
 pub use message::{
     ClusterName, ClusterNameError, ErrorReply, Kind, Message, SyncMessage, WIRE_VERSION,
 };

@@ -51,7 +51,11 @@ pub fn read(receiver: Receiver, pieces: &[&[u8]]) -> Outcome {
 
 /// The next message as a server takes it.
 fn next_quickly(decoder: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
-    match decoder.next_identity_request() {
+    if decoder.take_bare_identity_requests(1) == 1 {
+        return Ok(Some(Message::IdentityRequest { count: 1, after: 0 }));
+    }
+    let first = decoder.identity_requests().next();
+    match first {
         Some((count, after)) => Ok(Some(Message::IdentityRequest { count, after })),
         None => decoder.next(Receiver::Server),
     }
