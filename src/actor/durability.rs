@@ -1,9 +1,9 @@
 //! Durable first, reply after: effects that wait for the disk, and what becomes of them.
 
-use super::{Actor, ConnectionId, Effect, Link, Report, counter::storage_failed, joining::Waiting};
+use super::{Actor, ConnectionId, Effect, Report, counter::storage_failed, joining::Waiting};
 use crate::{
     identity::Sequence,
-    limits::{EMPTY_LIST_ROOM_MAX, EXHAUSTION_WARNINGS_PERCENT},
+    limits::EXHAUSTION_WARNINGS_PERCENT,
     sabotage::{self, Sabotage},
     time::Instant,
     wire::{Message, Standing},
@@ -24,6 +24,7 @@ impl Actor {
     /// durable. `before` is the sequence as it was before.
     pub(super) fn reply_when_durable(
         &mut self,
+        to: ConnectionId,
         reply: Effect,
         before: Sequence,
         effects: &mut Vec<Effect>,
@@ -32,11 +33,12 @@ impl Actor {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
         } else {
-            self.held.push_back(Held {
+            let held = Held {
                 until: self.sequence,
                 before,
                 effect: reply,
-            });
+            };
+            self.held.push(to, held);
         }
     }
 
@@ -50,18 +52,16 @@ impl Actor {
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
     pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
-        if self.waiting.iter().any(|waiting| waiting.is_for(to)) {
-            self.waiting.push_back(Waiting::Answer { to, effect });
-        } else if self.held.iter().any(|held| held.is_for(to))
-            && !sabotage::is(Sabotage::ReplyOvertakes)
-        {
+        if self.waiting.has(to) {
+            self.waiting.push(to, Waiting::Answer(effect));
+        } else if self.held.has(to) && !sabotage::is(Sabotage::ReplyOvertakes) {
             // It leaves with the one before it.
-            let before = self.sequence;
-            self.held.push_back(Held {
+            let held = Held {
                 until: Sequence::ZERO,
-                before,
+                before: self.sequence,
                 effect,
-            });
+            };
+            self.held.push(to, held);
         } else {
             effects.push(effect);
         }
@@ -95,11 +95,8 @@ impl Actor {
     /// The ceiling stands higher: what waited for it leaves.
     pub(super) fn on_persisted(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let durable = self.ceiling.raised();
-        while let Some(held) = self.held.pop_front_if(|held| held.until <= durable) {
+        while let Some(held) = self.held.pop_if(|held| held.until <= durable) {
             effects.push(held.effect);
-        }
-        if self.held.is_empty() {
-            self.held.shrink_to(EMPTY_LIST_ROOM_MAX);
         }
         if self.standing == Standing::Stopping && self.held.is_empty() {
             self.stop_if_settled(effects);
@@ -116,11 +113,11 @@ impl Actor {
         self.may_finish = self.standing == Standing::Serving
             || (self.standing == Standing::StorageFailed && self.may_finish);
         self.standing = Standing::StorageFailed;
-        if let Some(first) = self.held.front() {
+        if let Some(first) = self.held.first() {
             // What was absorbed stays so: nothing below it is handed out any more.
             self.sequence = first.before.max(self.absorbed);
         }
-        for held in std::mem::take(&mut self.held) {
+        for (_, held) in self.held.take_all() {
             effects.push(match held.effect {
                 Effect::ReplyIdentities { to, .. }
                 | Effect::Reply {
@@ -156,29 +153,6 @@ impl Actor {
             effects.push(Effect::PersistStop {
                 sequence: self.sequence,
             });
-        }
-    }
-}
-
-impl Held {
-    fn is_for(&self, connection: ConnectionId) -> bool {
-        match &self.effect {
-            Effect::ReplyIdentities { to, .. }
-            | Effect::Reply { to, .. }
-            | Effect::ReplyStatus { to }
-            | Effect::ReplyMembers { to, .. }
-            | Effect::Close(to) => *to == connection,
-            Effect::Object { charge, .. } => charge.link == Link::Accepted(connection),
-            Effect::Send { .. }
-            | Effect::Tell { .. }
-            | Effect::HangUp { .. }
-            | Effect::StartTicker
-            | Effect::StopTicker
-            | Effect::Persist { .. }
-            | Effect::PersistMembers(_)
-            | Effect::PersistObjection { .. }
-            | Effect::PersistStop { .. }
-            | Effect::Report(_) => false,
         }
     }
 }

@@ -233,8 +233,8 @@ impl Actor {
             false => Err(not_trusted()),
         };
         match judged {
-            Ok(above) if self.waiting.iter().any(|waiting| waiting.is_for(from)) => {
-                self.waiting.push_back(Waiting::Advance { from, above });
+            Ok(above) if self.waiting.has(from) => {
+                self.waiting.push(from, Waiting::Advance { above });
             }
             Ok(above) => self.advance(from, above, now, effects),
             Err(error) => self.reply_error(from, error, effects),
@@ -253,7 +253,7 @@ impl Actor {
         self.absorbed = self.absorbed.max(above);
         let sequence = self.sequence.get();
         let message = Message::DoneReply { sequence };
-        self.reply_when_durable(Effect::Reply { to: from, message }, before, effects);
+        self.reply_when_durable(from, Effect::Reply { to: from, message }, before, effects);
         self.raise_if_due(now, effects);
     }
 }

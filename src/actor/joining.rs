@@ -2,7 +2,7 @@
 //! hands out nothing before. Who asks for identities meanwhile waits, and is answered in order when it is
 //! decided.
 
-use super::{Actor, ConnectionId, Effect, PeerId, Report};
+use super::{Actor, Effect, PeerId, Report};
 use crate::{
     identity::Sequence,
     time::Instant,
@@ -13,25 +13,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Waiting {
     /// A request for identities.
-    Request {
-        from: ConnectionId,
-        count: u32,
-        after: u64,
-    },
+    Request { count: u32, after: u64 },
     /// An operator's word.
-    Advance { from: ConnectionId, above: Sequence },
+    Advance { above: Sequence },
     /// The answer to something that the same connection asked behind one.
-    Answer { to: ConnectionId, effect: Effect },
-}
-
-impl Waiting {
-    pub(super) fn is_for(&self, connection: ConnectionId) -> bool {
-        match self {
-            Waiting::Request { from: waiting, .. }
-            | Waiting::Advance { from: waiting, .. }
-            | Waiting::Answer { to: waiting, .. } => *waiting == connection,
-        }
-    }
+    Answer(Effect),
 }
 
 impl Actor {
@@ -95,15 +81,15 @@ impl Actor {
 
     /// It is decided: answers those who waited, in their order.
     pub(super) fn settle_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        for waiting in std::mem::take(&mut self.waiting) {
+        for (to, waiting) in self.waiting.take_all() {
             match waiting {
-                Waiting::Request { from, count, after } => {
-                    self.on_identity_request(from, count, after, now, effects);
+                Waiting::Request { count, after } => {
+                    self.on_identity_request(to, count, after, now, effects);
                 }
-                Waiting::Advance { from, above } => {
-                    self.on_advance_request(from, above.get(), true, now, effects);
+                Waiting::Advance { above } => {
+                    self.on_advance_request(to, above.get(), true, now, effects);
                 }
-                Waiting::Answer { to, effect } => self.emit(to, effect, effects),
+                Waiting::Answer(effect) => self.emit(to, effect, effects),
             }
         }
     }

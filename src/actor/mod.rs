@@ -20,16 +20,17 @@ mod fanout;
 mod guard;
 mod guarding;
 mod joining;
+mod line;
 mod sync;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use self::{
     budget::Budget, ceiling::Ceiling, durability::Held, fanout::Lots, guard::Guard,
-    joining::Waiting,
+    joining::Waiting, line::Line,
 };
 
 pub use self::{
@@ -147,11 +148,10 @@ pub struct Actor {
     /// The highest sequence that came from a peer or an operator.
     absorbed: Sequence,
     ceiling: Ceiling,
-    /// Effects that wait for the disk, in the order in which they will leave. Bounded by the frames that the
-    /// server keeps in flight.
-    held: VecDeque<Held>,
+    /// Effects that wait for the disk. Bounded by the frames that the server keeps in flight.
+    held: Line<Held>,
     /// Requests that wait for the peers; bounded like those.
-    waiting: VecDeque<Waiting>,
+    waiting: Line<Waiting>,
     links: BTreeMap<Link, LinkState>,
     /// On how many links each pid is heard. With a thousand peers there are too many links to look through.
     links_of: BTreeMap<Pid, usize>,
@@ -197,8 +197,8 @@ impl Actor {
             clear: Sequence::ZERO,
             absorbed: config.sequence,
             ceiling: Ceiling::new(config.sequence, config.ceiling, rate_per_second),
-            held: VecDeque::new(),
-            waiting: VecDeque::new(),
+            held: Line::new(),
+            waiting: Line::new(),
             links: BTreeMap::new(),
             links_of: BTreeMap::new(),
             lots: Lots::new(config.session),
@@ -343,7 +343,7 @@ impl Actor {
                 }
                 let to = from;
                 let reply = Effect::ReplyIdentities { to, first, count };
-                self.reply_when_durable(reply, before, effects);
+                self.reply_when_durable(to, reply, before, effects);
                 self.raise_if_due(now, effects);
             }
             Err(error) => self.refuse_or_wait(from, count, after, error, now, effects),
@@ -360,8 +360,7 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         if self.must_wait() {
-            self.waiting
-                .push_back(Waiting::Request { from, count, after });
+            self.waiting.push(from, Waiting::Request { count, after });
         } else {
             self.report_over_budget(&error, now, effects);
             if sabotage::is(Sabotage::ErrorCloses) {

@@ -1,0 +1,104 @@
+//! What waits to leave, in the order in which it came.
+//!
+//! Whoever is answered at once must not be answered before something that its connection waits for. So the line
+//! knows of every connection whether anything in it is for it, without being looked through: while a disk hangs it is
+//! as long as the server has frames in flight, and every answer asks.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ConnectionId;
+use crate::limits::EMPTY_LIST_ROOM_MAX;
+
+#[derive(Debug)]
+pub(super) struct Line<T> {
+    items: VecDeque<(ConnectionId, T)>,
+    /// How many of them are for each connection; those without any are not here.
+    counts: BTreeMap<ConnectionId, usize>,
+}
+
+impl<T> Line<T> {
+    pub(super) fn new() -> Line<T> {
+        Line {
+            items: VecDeque::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether anything in it is for that connection.
+    pub(super) fn has(&self, connection: ConnectionId) -> bool {
+        self.counts.contains_key(&connection)
+    }
+
+    /// What leaves next.
+    pub(super) fn first(&self) -> Option<&T> {
+        self.items.front().map(|(_, item)| item)
+    }
+
+    pub(super) fn push(&mut self, to: ConnectionId, item: T) {
+        self.items.push_back((to, item));
+        *self.counts.entry(to).or_default() += 1;
+    }
+
+    /// Takes out what leaves next, if `may_leave` says so.
+    pub(super) fn pop_if(&mut self, may_leave: impl FnOnce(&T) -> bool) -> Option<T> {
+        let (to, item) = self.items.pop_front_if(|(_, item)| may_leave(item))?;
+        if let Some(count) = self.counts.get_mut(&to) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&to);
+            }
+        }
+        if self.items.is_empty() {
+            self.items.shrink_to(EMPTY_LIST_ROOM_MAX);
+        }
+        Some(item)
+    }
+
+    /// Takes everything out, in order.
+    pub(super) fn take_all(&mut self) -> VecDeque<(ConnectionId, T)> {
+        self.counts.clear();
+        std::mem::take(&mut self.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_leave_in_their_order_and_it_is_known_for_whom_they_are() {
+        let (one, other) = (ConnectionId::new(1, 1), ConnectionId::new(2, 1));
+        let mut line = Line::new();
+        assert!(line.is_empty());
+        assert_eq!(line.first(), None);
+        for (to, item) in [(one, 1), (other, 2), (one, 3)] {
+            assert!(!line.has(other) || item == 3);
+            line.push(to, item);
+        }
+        assert_eq!(line.first(), Some(&1));
+        assert_eq!(line.pop_if(|item| *item == 2), None);
+        assert_eq!(line.pop_if(|item| *item == 1), Some(1));
+        assert!(line.has(one) && line.has(other));
+        assert_eq!(line.pop_if(|_| true), Some(2));
+        assert!(line.has(one) && !line.has(other));
+        line.push(other, 4);
+        assert_eq!(line.take_all(), [(one, 3), (other, 4)]);
+        assert!(line.is_empty() && !line.has(one) && !line.has(other));
+        assert_eq!(line.pop_if(|_| true), None);
+    }
+
+    #[test]
+    fn a_line_that_was_long_gives_its_memory_back() {
+        let mut line = Line::new();
+        for item in 0..=4 * EMPTY_LIST_ROOM_MAX {
+            line.push(ConnectionId::new(1, 1), item);
+        }
+        while line.pop_if(|_| true).is_some() {}
+        assert!(line.items.capacity() < 2 * EMPTY_LIST_ROOM_MAX);
+        assert!(line.counts.is_empty());
+    }
+}
