@@ -180,6 +180,19 @@ impl Mailbox {
         });
     }
 
+    /// The entry at the head of the line, where it stays.
+    #[inline(always)]
+    pub fn first(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
+    /// Takes out the entry at the head of the line, which has been looked at and owns nothing: a request or a
+    /// readiness. So nothing is moved, and nothing freed.
+    #[inline(always)]
+    pub fn remove_plain(&mut self) {
+        mem::forget(self.entries.pop_front());
+    }
+
     /// Takes the entry at the head of the line.
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
@@ -220,7 +233,7 @@ impl Mailbox {
                 break;
             }
         }
-        // They own nothing, so nothing has to be freed, nor looked at for it.
+        // They own nothing, so nothing has to be freed.
         self.entries.drain(..taken).for_each(mem::forget);
         taken
     }

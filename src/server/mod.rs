@@ -21,7 +21,7 @@ mod report;
 mod status;
 mod stopping;
 
-use std::{collections::BTreeMap, io, mem, ops::ControlFlow, time::Duration};
+use std::{collections::BTreeMap, io, ops::ControlFlow, time::Duration};
 
 use log::{debug, error, warn};
 
@@ -156,25 +156,29 @@ impl<E: Edge> Server<E> {
         self.expire_timers();
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
-            && let Some(entry) = self.mailbox.take()
+            && let Some(entry) = self.mailbox.first()
         {
             left -= 1;
             // Nearly every entry is one of these two. With a trace, each has lines of its own.
-            if self.trace.is_some() {
-                self.handle(entry);
-            } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
-                // It owns nothing that would have to be freed.
-                mem::forget(entry);
-                left -= self.on_identity_requests(from, count, after, left);
-            } else if let Entry::Ready {
-                connection,
-                readiness,
-            } = entry
-            {
-                mem::forget(entry);
-                self.on_ready(connection, readiness);
-            } else {
-                self.handle(entry);
+            match *entry {
+                Entry::Event(Event::IdentityRequest { from, count, after })
+                    if self.trace.is_none() =>
+                {
+                    self.mailbox.remove_plain();
+                    left -= self.on_identity_requests(from, count, after, left);
+                }
+                Entry::Ready {
+                    connection,
+                    readiness,
+                } if self.trace.is_none() => {
+                    self.mailbox.remove_plain();
+                    self.on_ready(connection, readiness);
+                }
+                _ => {
+                    if let Some(entry) = self.mailbox.take() {
+                        self.handle(entry);
+                    }
+                }
             }
             if self.transport.has_closures() {
                 self.settle_closures();
