@@ -242,7 +242,7 @@ impl Actor {
     }
 
     /// The jump table.
-    #[inline(never)]
+    #[cold]
     fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::IdentityRequest { from, count, after } => {

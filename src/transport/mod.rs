@@ -224,7 +224,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn on_ready_with_care(
         &mut self,
         id: ConnectionId,

@@ -95,7 +95,7 @@ impl<S: Socket> Transport<S> {
 
     /// Decodes what is in the decoder, reads more where that is due, and leaves the connection as it has to be
     /// then.
-    #[inline(never)]
+    #[cold]
     fn read_on(
         &mut self,
         id: ConnectionId,
