@@ -1,12 +1,17 @@
 //! `ipseity-cli` as a person or a script uses it: the real binary, its output, errors and exit codes.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a panic is the report, and one test sees that the program waits"
+)]
 
 mod support;
 
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use ipseity::{
@@ -294,6 +299,43 @@ fn watch_appends_clean_lines_in_a_pipe() {
     }
     // Each server was asked on one connection.
     assert_eq!(one.accepted(), 1);
+}
+
+/// As when somebody stops the program with Ctrl-Z and lets it go on.
+#[test]
+fn a_call_that_is_interrupted_is_made_again_on_the_same_connection() {
+    let server = Fake::serving(1);
+    let strace = || {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null"]);
+        for call in ["sendto", "recvfrom"] {
+            strace.args(["-e", &format!("inject={call}:error=EINTR:when=1")]);
+        }
+        strace
+    };
+    let works = strace().arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace is missing or not allowed here; no call was interrupted");
+        return;
+    }
+    let program = command(&["next", "-n", "2", "-s", &server.address()]);
+    let interrupted = strace()
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env_remove("IPSEITY_SERVER")
+        .output();
+    assert_eq!(Run::from(interrupted.unwrap()).good(), "1025\n2049\n");
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+fn watch_lets_servers_alone_between_two_rounds() {
+    let server = Fake::serving(1);
+    let began = Instant::now();
+    let watch = ["watch", "-n", "3", "--interval", "60ms"];
+    run(&[&watch[..], &["-s", &server.address()]].concat()).good();
+    // Later is no matter: a machine may be slow.
+    assert!(began.elapsed() >= Duration::from_millis(120));
 }
 
 #[test]
