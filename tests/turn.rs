@@ -309,6 +309,32 @@ fn requests_with_long_replies_are_taken_one_by_one() {
 // Fairness.
 
 #[test]
+fn an_objection_is_the_answer_that_the_next_request_waits_for() {
+    let setup = Setup::new(1);
+    let cluster = setup.actor.cluster.clone();
+    let (mut world, mut peer) = pair(setup);
+    let question = |boot| {
+        Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: cluster.clone(),
+            pid: Pid::MAX,
+            incarnation: 1,
+            boot,
+            session: boot,
+            sequence: 0,
+        }))
+    };
+    peer.send_message(&question(5));
+    // The state of another start has come back.
+    peer.send_message(&question(4));
+    peer.send_message(&question(5));
+    world.drive();
+    let replies = peer.peer_replies();
+    assert!(replies.len() > 2, "what came behind it: {replies:?}");
+    assert!(matches!(replies[1], Message::Objection(_)), "{replies:?}");
+}
+
+#[test]
 fn a_modest_client_does_not_wait_for_a_greedy_one() {
     let (mut world, mut greedy) = pair(Setup::new(1));
     let mut modest = world.connect(0);
