@@ -485,6 +485,10 @@ fn a_crowd_is_accepted_in_turns() {
     world.drive();
     let answered = crowd.iter_mut().map(|client| client.sequences().len());
     assert_eq!(answered.sum::<usize>(), 1000);
+    drop(crowd);
+    world.drive();
+    // And the one that asks.
+    assert_eq!(world.status(0).counters.accepted, 1001);
 }
 
 #[test]
