@@ -294,6 +294,16 @@ fn a_write_that_is_interrupted_or_finds_no_room_loses_nothing() {
 }
 
 #[test]
+fn what_waits_already_counts_in_the_bound_of_a_connection() {
+    let most: &'static [u8] = [0, 1, 1].repeat(FRAMES_PER_CONNECTION_MAX - 1).leak();
+    let mut scene = Scene::new(None);
+    for _ in 0..2 {
+        scene.ready(&[Found::Bytes(most)]);
+    }
+    assert_eq!(scene.transport.in_flight(), FRAMES_PER_CONNECTION_MAX);
+}
+
+#[test]
 fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     const CROWD: usize = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
     let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
