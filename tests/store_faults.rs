@@ -382,6 +382,24 @@ fn what_may_not_be_opened_is_named_with_a_way_out() {
     }
 }
 
+/// Whoever cannot know that he is alone does not begin: first the lock file, then the state file itself.
+#[test]
+fn a_lock_that_cannot_be_taken_ends_the_start() {
+    if can_strace() {
+        for (nth, file) in [(1, "lock"), (2, "state")] {
+            let home = tempfile::tempdir().unwrap();
+            drop(Store::open(&options(home.path())).unwrap());
+            let faults = [format!("flock:error=ENOLCK:when={nth}")];
+            let told = Told::by(&run_server(&strace(home.path(), &faults), home.path()));
+            let text = told.error.unwrap();
+            let path = home.path().join(file);
+            let says = format!("cannot lock {}", path.display());
+            assert!(text.contains(&says), "{text}");
+            assert_eq!(told.ceiling, None);
+        }
+    }
+}
+
 #[test]
 fn a_directory_may_stand_in_one_that_cannot_be_read() {
     if can_strace() {
