@@ -514,6 +514,38 @@ fn beyond_the_limit_a_client_is_told_and_a_peer_gets_in() {
 }
 
 #[test]
+fn only_so_many_peers_get_in_by_the_reserve() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let cluster = setup.actor.cluster.clone();
+    let mut world = World::with(setup);
+    let _regular = world.connect(0);
+    world.drive();
+    let mut codes = (2..).take(RESERVE_CONNECTIONS_MAX + 1).map(|pid| {
+        let mut peer = world.connect(0);
+        peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: cluster.clone(),
+            pid: Pid::new(pid).unwrap(),
+            incarnation: u128::from(pid),
+            boot: 1,
+            session: u64::from(pid),
+            sequence: 0,
+        })));
+        world.drive();
+        match &peer.peer_replies()[..] {
+            [Message::SyncReply(_)] => (peer, 0),
+            [Message::ErrorReply(error)] => (peer, error.code),
+            other => panic!("{other:?}"),
+        }
+    });
+    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_CONNECTIONS_MAX).collect();
+    assert!(within.iter().all(|(_, code)| *code == 0));
+    let (_, beyond) = codes.next().unwrap();
+    assert_eq!(beyond, ErrorCode::TooManyConnections.get());
+}
+
+#[test]
 fn a_flood_beyond_the_limit_is_told_at_once() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
