@@ -11,7 +11,7 @@ use ipseity::{
     identity::Pid,
     limits::{
         ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
-        RESERVE_CONNECTIONS_MAX,
+        RESERVE_CONNECTIONS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
     },
     server::Exit,
     wire::{ErrorCode, Message, SyncMessage, WIRE_VERSION, encode},
@@ -608,4 +608,22 @@ fn only_an_operator_may_forget_and_advance() {
     operator.send_message(&request);
     world.drive();
     assert_eq!(operator.replies(), [Message::DoneReply { sequence: 500 }]);
+}
+
+#[test]
+fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
+    let names: Vec<String> = (0..400).map(|peer| format!("{peer:0>250}:1")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::with(slow(1).peers(&names));
+    let status = world.status(0);
+    let each = STATUS_PEER_BYTES_MAX + names[0].len();
+    assert_eq!(status.peers_total, 400);
+    assert_eq!(status.peers.len(), STATUS_PEERS_BYTES_MAX / each);
+    assert_eq!(status.peers[1].address, names[1]);
+}
+
+#[test]
+fn a_status_tells_the_ceiling() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    assert_eq!(world.status(0).storage.ceiling, 2000);
 }
