@@ -255,6 +255,8 @@ mod tests {
                 assert!(least <= wait && wait <= 2 * least && wait <= BACKOFF_MAX);
             }
         }
+        let half = BACKOFF_MIN.as_nanos() as u64 / 2;
+        assert_eq!(backoff(0, half), BACKOFF_MIN, "the longest is possible too");
         assert_eq!(backoff(1, 0), BACKOFF_MIN);
         assert_eq!(backoff(79, 0), BACKOFF_MAX / 2);
     }

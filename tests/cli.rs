@@ -1,12 +1,17 @@
 //! `ipseity-cli` as a person or a script uses it: the real binary, its output, errors and exit codes.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a panic is the report, and one test sees that the program waits"
+)]
 
 mod support;
 
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use ipseity::{
@@ -294,6 +299,66 @@ fn watch_appends_clean_lines_in_a_pipe() {
     }
     // Each server was asked on one connection.
     assert_eq!(one.accepted(), 1);
+}
+
+/// The program under strace, which makes calls fail; nothing where that is not allowed.
+fn run_with_faults(faults: &[&str], arguments: &[&str]) -> Option<Run> {
+    let strace = || {
+        let mut strace = std::process::Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null"]);
+        for fault in faults {
+            strace.args(["-e", &format!("inject={fault}")]);
+        }
+        strace
+    };
+    let works = strace().arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: strace is missing or not allowed here; no call was made to fail");
+        return None;
+    }
+    let program = command(arguments);
+    let output = strace()
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env_remove("IPSEITY_SERVER")
+        .output();
+    Some(output.unwrap().into())
+}
+
+/// As when somebody stops the program with Ctrl-Z and lets it go on.
+#[test]
+fn a_call_that_is_interrupted_is_made_again_on_the_same_connection() {
+    let server = Fake::serving(1);
+    let interruptions = ["sendto:error=EINTR:when=1", "recvfrom:error=EINTR:when=1"];
+    let address = server.address();
+    if let Some(run) = run_with_faults(&interruptions, &["next", "-n", "2", "-s", &address]) {
+        assert_eq!(run.good(), "1025\n2049\n");
+        assert_eq!(server.accepted(), 1);
+    }
+}
+
+#[test]
+fn the_bench_goes_on_after_an_interruption_and_ends_when_its_poll_fails() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    let bench = ["bench", "-c", "1", "-n", "10", "-s", &address];
+    let Some(run) = run_with_faults(&["epoll_wait:error=EINTR:when=1"], &bench) else {
+        return;
+    };
+    assert!(run.good().contains("10 in "));
+    let failed = run_with_faults(&["epoll_wait:error=EBADF:when=1"], &bench).unwrap();
+    assert!(failed.err.contains("the loop failed"), "{failed:?}");
+    assert_eq!(failed.code, Some(1));
+}
+
+#[test]
+fn watch_lets_servers_alone_between_two_rounds() {
+    let server = Fake::serving(1);
+    let began = Instant::now();
+    let watch = ["watch", "-n", "3", "--interval", "60ms"];
+    run(&[&watch[..], &["-s", &server.address()]].concat()).good();
+    // Later is no matter: a machine may be slow.
+    assert!(began.elapsed() >= Duration::from_millis(120));
 }
 
 #[test]

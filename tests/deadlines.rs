@@ -92,6 +92,17 @@ fn frames_that_trickle_and_become_whole_are_served_for_ever() {
 }
 
 #[test]
+fn a_frame_has_its_time_from_when_it_was_begun_however_long_nothing_came_before() {
+    let (mut world, mut client) = pair(Setup::new(1));
+    world.advance(60 * SECOND);
+    client.send(&[0, 1]);
+    world.advance(5 * SECOND);
+    client.send(&[1]);
+    world.drive();
+    assert_eq!(client.sequences(), [1]);
+}
+
+#[test]
 fn the_server_being_slow_is_not_held_against_the_client() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
     // The gate closes, and the frame behind it has been begun and ended long before it opens.

@@ -23,8 +23,11 @@ use std::{
 };
 
 use goldens::error_reply;
-use ipseity::wire::{Message, Receiver, SyncMessage, encode};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use ipseity::{
+    limits::ACCEPT_RETRY,
+    wire::{Message, Receiver, SyncMessage, encode},
+};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use server::{Connection, PATIENCE, Server, eventually};
 use socket2::{Domain, Socket, Type};
 
@@ -294,6 +297,26 @@ fn a_server_without_descriptors_tells_who_waits_longest_and_goes_on() {
         client.send(&Message::IdentityRequest { count: 1, after: 0 });
         matches!(client.try_receive(), Some(Message::IdentityReply { .. }))
     }));
+}
+
+#[test]
+fn a_server_that_cannot_accept_says_so_once_and_tries_again() {
+    let server = start(&[]);
+    let pid = Pid::from_raw(server.pid() as i32);
+    let allow = |limit| prlimit(pid, Resource::Nofile, limit).unwrap();
+    // Fewer than it has open.
+    let before = allow(Rlimit {
+        current: Some(3),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    });
+    let mut client = server.connect();
+    client.send(&Message::IdentityRequest { count: 1, after: 0 });
+    server.wait_for_log("cannot accept a connection");
+    // It tries again meanwhile, in vain.
+    thread::sleep(3 * ACCEPT_RETRY);
+    allow(before);
+    assert!(matches!(client.receive(), Message::IdentityReply { .. }));
+    assert_eq!(server.count_log("cannot accept a connection"), 1);
 }
 
 #[test]

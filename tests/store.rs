@@ -13,6 +13,7 @@ use std::{
 };
 
 use ipseity::{
+    actor::Remembered,
     identity::{Pid, Sequence},
     limits::{BLOCK_BYTES, STEP_MAX},
     store::{
@@ -306,6 +307,38 @@ fn a_crash_in_the_first_start_leaves_nothing_behind() {
     let (_store, started) = open(home.path());
     assert!(started.first_start);
     assert!(!home.path().join("state.new").exists());
+}
+
+#[test]
+fn a_leftover_that_cannot_be_removed_is_told_as_what_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("state.new")).unwrap();
+    let error = refused(&options(home.path()));
+    let cause = error.source().unwrap().to_string();
+    // The words of the system for a directory that is not removed like a file; they differ between systems.
+    assert!(!cause.contains("exists"), "{cause}");
+}
+
+#[test]
+fn only_a_start_that_has_heard_of_nobody_asks_its_peers_first() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, first) = open(home.path());
+    drop(store);
+    let (_store, second) = open(home.path());
+    let heard = [Remembered {
+        pid: Pid::new(3).unwrap(),
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: sequence(1),
+    }];
+    assert!(
+        first.asks_first(&heard, false),
+        "it may be a lost directory"
+    );
+    assert!(second.asks_first(&[], false));
+    assert!(second.asks_first(&heard, true), "an operator wants it");
+    assert!(!second.asks_first(&heard, false));
 }
 
 #[test]

@@ -326,6 +326,90 @@ fn syncs_each_write(calls: &[String]) {
     }
 }
 
+/// Whatever the machine does behind a first start, the next one finds the file under its name and the directory
+/// under its own.
+#[test]
+fn a_first_start_makes_its_names_durable() {
+    if !can_strace() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("7");
+    let log = home.path().join("calls");
+    let mut runner = strace(&directory, &[]);
+    for argument in runner.iter_mut().filter(|a| *a == "/dev/null") {
+        *argument = log.display().to_string();
+    }
+    // As the kernel names it.
+    let above = fs::canonicalize(home.path()).unwrap();
+    let [within, above] = [above.join("7"), above].map(|path| path.display().to_string());
+    // With the path of each descriptor.
+    runner.extend(["-y", "-P", &above, "-P", &within].map(str::to_owned));
+    Told::by(&run_server(&runner, &directory)).check(&directory);
+    let text = fs::read_to_string(log).unwrap();
+    let calls: Vec<String> = text.lines().map(str::to_owned).collect();
+    let synced = |path: &str| {
+        let call = format!("<{path}>");
+        calls
+            .iter()
+            .rposition(|c| c.contains("fsync(") && c.contains(&call))
+    };
+    let made = place(&calls, "mkdir").expect("the directory is made");
+    let named = place(&calls, "rename").expect("the file gets its name");
+    assert!(synced(&above) > Some(made), "{calls:#?}");
+    assert!(synced(&within) > Some(named), "{calls:#?}");
+}
+
+/// Runs a server on a directory that was used, where the kernel answers that this user may not open `path`.
+fn run_forbidden(directory: &Path, path: &Path) -> Told {
+    drop(Store::open(&options(directory)).unwrap());
+    let mut runner = ["strace", "-f", "-qq", "-o", "/dev/null", "-P"]
+        .map(String::from)
+        .to_vec();
+    runner.push(path.display().to_string());
+    runner.extend(["-e", "inject=openat:error=EACCES"].map(String::from));
+    Told::by(&run_server(&runner, directory))
+}
+
+#[test]
+fn what_may_not_be_opened_is_named_with_a_way_out() {
+    if can_strace() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("state");
+        let text = run_forbidden(home.path(), &file).error.unwrap();
+        assert!(text.contains(file.to_str().unwrap()), "{text}");
+        assert!(text.contains("let the server's user read"), "{text}");
+    }
+}
+
+/// Whoever cannot know that he is alone does not begin: first the lock file, then the state file itself.
+#[test]
+fn a_lock_that_cannot_be_taken_ends_the_start() {
+    if can_strace() {
+        for (nth, file) in [(1, "lock"), (2, "state")] {
+            let home = tempfile::tempdir().unwrap();
+            drop(Store::open(&options(home.path())).unwrap());
+            let faults = [format!("flock:error=ENOLCK:when={nth}")];
+            let told = Told::by(&run_server(&strace(home.path(), &faults), home.path()));
+            let text = told.error.unwrap();
+            let path = home.path().join(file);
+            let says = format!("cannot lock {}", path.display());
+            assert!(text.contains(&says), "{text}");
+            assert_eq!(told.ceiling, None);
+        }
+    }
+}
+
+#[test]
+fn a_directory_may_stand_in_one_that_cannot_be_read() {
+    if can_strace() {
+        let home = tempfile::tempdir().unwrap();
+        let told = run_forbidden(&home.path().join("7"), home.path());
+        assert_eq!(told.error, None);
+        assert!(told.stopped.is_some());
+    }
+}
+
 /// Runs `script` and then a server, as a user who may mount, in a mount namespace that ends with it.
 fn run_mounted(script: &str, directory: &Path) -> Option<Output> {
     // Slaves: a file system that another test unmounts must not stay mounted in this namespace.

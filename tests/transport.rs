@@ -27,6 +27,8 @@ use ipseity::{
 struct Wire {
     /// What the next reads find; then nothing, for now.
     reads: VecDeque<Found>,
+    /// What the next writes fail with.
+    refusals: VecDeque<ErrorKind>,
     written: Vec<u8>,
     shut: bool,
     reads_made: usize,
@@ -63,7 +65,11 @@ impl Read for Fake {
 
 impl Write for Fake {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().written.extend_from_slice(bytes);
+        let mut wire = self.0.borrow_mut();
+        if let Some(refusal) = wire.refusals.pop_front() {
+            return Err(refusal.into());
+        }
+        wire.written.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -257,6 +263,44 @@ fn a_client_that_was_told_and_sends_on_does_not_keep_the_others_waiting() {
     assert!(scene.is_told_to_read());
     scene.on_ready();
     assert!(scene.is_open());
+}
+
+#[test]
+fn a_connection_that_cannot_be_written_is_closed() {
+    let mut scene = Scene::new(None);
+    scene.wire.borrow_mut().refusals = [ErrorKind::BrokenPipe].into();
+    scene.ready(&[Found::Bytes(&[0, 1, 1])]);
+    scene.answer();
+    assert!(!scene.is_open());
+}
+
+#[test]
+fn a_write_that_is_interrupted_or_finds_no_room_loses_nothing() {
+    let mut scene = Scene::new(None);
+    scene.wire.borrow_mut().refusals = [ErrorKind::Interrupted, ErrorKind::WouldBlock].into();
+    scene.ready(&[Found::Bytes(&[0, 1, 1])]);
+    scene.answer();
+    assert!(scene.is_open());
+    assert_eq!(scene.wire.borrow().written, []);
+    let room = Readiness::WRITABLE;
+    let Scene { id, now, .. } = scene;
+    let mailbox = &mut scene.mailbox;
+    scene.transport.on_ready(id, room, now, mailbox);
+    scene.transport.flush(now, mailbox);
+    assert_eq!(
+        scene.wire.borrow().written,
+        [0, 13, 2, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 1]
+    );
+}
+
+#[test]
+fn what_waits_already_counts_in_the_bound_of_a_connection() {
+    let most: &'static [u8] = [0, 1, 1].repeat(FRAMES_PER_CONNECTION_MAX - 1).leak();
+    let mut scene = Scene::new(None);
+    for _ in 0..2 {
+        scene.ready(&[Found::Bytes(most)]);
+    }
+    assert_eq!(scene.transport.in_flight(), FRAMES_PER_CONNECTION_MAX);
 }
 
 #[test]

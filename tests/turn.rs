@@ -11,7 +11,7 @@ use ipseity::{
     identity::Pid,
     limits::{
         ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
-        RESERVE_CONNECTIONS_MAX,
+        RESERVE_CONNECTIONS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
     },
     server::Exit,
     wire::{ErrorCode, Message, SyncMessage, WIRE_VERSION, encode},
@@ -309,6 +309,32 @@ fn requests_with_long_replies_are_taken_one_by_one() {
 // Fairness.
 
 #[test]
+fn an_objection_is_the_answer_that_the_next_request_waits_for() {
+    let setup = Setup::new(1);
+    let cluster = setup.actor.cluster.clone();
+    let (mut world, mut peer) = pair(setup);
+    let question = |boot| {
+        Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: cluster.clone(),
+            pid: Pid::MAX,
+            incarnation: 1,
+            boot,
+            session: boot,
+            sequence: 0,
+        }))
+    };
+    peer.send_message(&question(5));
+    // The state of another start has come back.
+    peer.send_message(&question(4));
+    peer.send_message(&question(5));
+    world.drive();
+    let replies = peer.peer_replies();
+    assert!(replies.len() > 2, "what came behind it: {replies:?}");
+    assert!(matches!(replies[1], Message::Objection(_)), "{replies:?}");
+}
+
+#[test]
 fn a_modest_client_does_not_wait_for_a_greedy_one() {
     let (mut world, mut greedy) = pair(Setup::new(1));
     let mut modest = world.connect(0);
@@ -459,6 +485,10 @@ fn a_crowd_is_accepted_in_turns() {
     world.drive();
     let answered = crowd.iter_mut().map(|client| client.sequences().len());
     assert_eq!(answered.sum::<usize>(), 1000);
+    drop(crowd);
+    world.drive();
+    // And the one that asks.
+    assert_eq!(world.status(0).counters.accepted, 1001);
 }
 
 #[test]
@@ -481,6 +511,38 @@ fn beyond_the_limit_a_client_is_told_and_a_peer_gets_in() {
     world.advance(Duration::from_secs(2));
     assert_eq!(regulars[0].sequences().len(), 7);
     assert_eq!(world.status(peer).sequence, 7);
+}
+
+#[test]
+fn only_so_many_peers_get_in_by_the_reserve() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let cluster = setup.actor.cluster.clone();
+    let mut world = World::with(setup);
+    let _regular = world.connect(0);
+    world.drive();
+    let mut codes = (2..).take(RESERVE_CONNECTIONS_MAX + 1).map(|pid| {
+        let mut peer = world.connect(0);
+        peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: cluster.clone(),
+            pid: Pid::new(pid).unwrap(),
+            incarnation: u128::from(pid),
+            boot: 1,
+            session: u64::from(pid),
+            sequence: 0,
+        })));
+        world.drive();
+        match &peer.peer_replies()[..] {
+            [Message::SyncReply(_)] => (peer, 0),
+            [Message::ErrorReply(error)] => (peer, error.code),
+            other => panic!("{other:?}"),
+        }
+    });
+    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_CONNECTIONS_MAX).collect();
+    assert!(within.iter().all(|(_, code)| *code == 0));
+    let (_, beyond) = codes.next().unwrap();
+    assert_eq!(beyond, ErrorCode::TooManyConnections.get());
 }
 
 #[test]
@@ -546,4 +608,22 @@ fn only_an_operator_may_forget_and_advance() {
     operator.send_message(&request);
     world.drive();
     assert_eq!(operator.replies(), [Message::DoneReply { sequence: 500 }]);
+}
+
+#[test]
+fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
+    let names: Vec<String> = (0..400).map(|peer| format!("{peer:0>250}:1")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::with(slow(1).peers(&names));
+    let status = world.status(0);
+    let each = STATUS_PEER_BYTES_MAX + names[0].len();
+    assert_eq!(status.peers_total, 400);
+    assert_eq!(status.peers.len(), STATUS_PEERS_BYTES_MAX / each);
+    assert_eq!(status.peers[1].address, names[1]);
+}
+
+#[test]
+fn a_status_tells_the_ceiling() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    assert_eq!(world.status(0).storage.ceiling, 2000);
 }

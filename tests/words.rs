@@ -1,12 +1,13 @@
-//! Every event, effect, message and report as it stands in a trace: the words that docs/architecture.md and the
-//! logs use, in full.
+//! Every event, effect, message and report as it stands in a trace, and every reason for which a connection was
+//! closed: the words that docs/architecture.md and the logs use, in full.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use ipseity::{
     actor::{Charge, ConnectionId, Count, Effect, Event, HangUp, Link, PeerId, Report},
+    connection::CloseReason,
     identity::{Identity, Pid, Sequence},
     mailbox::{Entry, Readiness},
     timer::Timer,
@@ -436,4 +437,36 @@ fn every_timer_and_every_way_to_a_peer_has_its_name() {
     assert_eq!(format!("{ALICE} {ALICE:?}"), "3.1 3.1");
     assert_eq!(format!("{PEER} {LINK}"), "2 peer=2");
     assert_eq!(format!("{:?}", Count::saturating(7)), "7");
+}
+
+#[test]
+fn every_reason_to_close_a_connection_has_its_words() {
+    let silence = Duration::from_millis(1500);
+    for (reason, words) in [
+        (CloseReason::Ended, "the other side closed the connection"),
+        (CloseReason::Told, "closed after an error reply"),
+        (
+            CloseReason::Io(io::Error::other("no cable")),
+            "connection lost: no cable",
+        ),
+        (
+            CloseReason::Dial(io::Error::other("no route")),
+            "cannot connect: no route",
+        ),
+        (
+            CloseReason::Wire(WireError::UnknownKind(99)),
+            "it sent what is no answer: unknown kind 99",
+        ),
+        (
+            CloseReason::HungUp(HangUp::Silent(silence)),
+            &HangUp::Silent(silence).to_string(),
+        ),
+        (
+            CloseReason::Unread(silence),
+            "it left its replies unread for 1500 ms",
+        ),
+        (CloseReason::Idle(silence), "idle for 1500 ms"),
+    ] {
+        assert_eq!(reason.to_string(), words);
+    }
 }

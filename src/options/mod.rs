@@ -541,6 +541,25 @@ mod tests {
     }
 
     #[test]
+    fn the_bounds_are_taken_and_what_lies_beyond_is_refused() {
+        for (flag, least, most) in [
+            ("pid", 0_u64, 1023),
+            ("fanout", 1, 1023),
+            ("max-connections", 1, 1_000_000),
+            ("max-count", 1, 16_777_214),
+            ("max-advance", 1, u64::MAX),
+            ("recover-above", 1, Sequence::MAX.get() - 1),
+        ] {
+            served(&format!("--{flag} {least}"));
+            served(&format!("--{flag} {most}"));
+            let beyond = [least.checked_sub(1), most.checked_add(1)];
+            for number in beyond.into_iter().flatten() {
+                refused(&format!("--{flag} {number}"));
+            }
+        }
+    }
+
+    #[test]
     fn help_and_version_come_before_everything_else() {
         assert_eq!(parse_words("--help --pid 1"), Ok(Command::Help));
         assert_eq!(parse_words("-V stray"), Ok(Command::Version));

@@ -172,3 +172,36 @@ pub fn connect(
     }
     Err(format!("{server}: cannot connect: {failure}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net::TcpListener, thread};
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_take_at_once_leaves_later_to_the_last_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let mut connection = Connection::new(stream, 0, 0).unwrap();
+        // More than the kernel keeps for both sides, in requests of a length that no buffer is a multiple of.
+        let request: Vec<u8> = (0..251).collect();
+        let count = 200_000;
+        let requests = Requests::new(&request, count);
+        connection.send(count, Moment(0), 0, &requests).unwrap();
+        assert!(connection.unsent_bytes > 0);
+
+        let reader = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            server.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        while connection.unsent_bytes > 0 {
+            connection.write(&requests).unwrap();
+            thread::yield_now();
+        }
+        drop(connection);
+        assert!(reader.join().unwrap() == requests.bytes);
+    }
+}

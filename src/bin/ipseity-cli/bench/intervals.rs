@@ -104,11 +104,16 @@ mod tests {
 
     #[test]
     fn what_comes_without_gaps_in_any_order_is_one_range_in_the_end() {
-        let mut set = Intervals::default();
-        for (first, last) in [(1, 3), (10, 12), (4, 5), (13, 20), (8, 9), (6, 7)] {
-            assert_eq!(set.insert(range(first, last)), Ok(()));
+        for order in [
+            &[(1, 3), (10, 12), (4, 5), (13, 20), (8, 9), (6, 7)][..],
+            &[(1, 3), (10, 20), (4, 5), (6, 9)],
+        ] {
+            let mut set = Intervals::default();
+            for (first, last) in order {
+                assert_eq!(set.insert(range(*first, *last)), Ok(()));
+            }
+            assert_eq!(set.ranges, [range(1, 20)]);
         }
-        assert_eq!(set.ranges, [range(1, 20)]);
     }
 
     #[test]

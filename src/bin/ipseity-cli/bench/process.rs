@@ -92,7 +92,9 @@ mod tests {
 
     #[test]
     fn one_that_is_not_there_is_named() {
-        assert!(own_cpu().is_some());
+        let used = own_cpu().unwrap();
+        // Where the system counts in ticks, it may be less than one.
+        assert!(!used.is_zero() || !fs::exists("/proc/self/schedstat").unwrap());
         assert!(cpu_of(std::process::id()).is_ok());
         assert!(used_in_ticks("self").is_ok());
         assert_eq!(nanoseconds("17 2 3\n").ok(), Some(17));

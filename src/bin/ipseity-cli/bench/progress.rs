@@ -47,3 +47,25 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_round_has_an_equal_part_of_the_bar() {
+        let mut progress = Progress::new(2);
+        let at = |progress: &Progress| (progress.bar.position(), progress.bar.length());
+        progress.begin("one".to_owned());
+        progress.show(0.5);
+        assert_eq!(at(&progress), (500, Some(2000)));
+        // What a round promises in time, it may exceed.
+        progress.show(7.0);
+        assert_eq!(at(&progress), (1000, Some(2000)));
+        progress.end();
+        progress.begin("two".to_owned());
+        assert_eq!(at(&progress), (1000, Some(2000)));
+        progress.show(0.25);
+        assert_eq!(at(&progress), (1250, Some(2000)));
+    }
+}

@@ -373,6 +373,38 @@ mod tests {
     }
 
     #[test]
+    fn what_nothing_had_asked_for_is_counted_without_the_replies_before_it() {
+        let mut bench = Bench::new(1);
+        bench.sends(0, 1, ms(10));
+        let error = bench.receives(0, &replies(&[1, 2, 3]), ms(30)).unwrap_err();
+        assert_eq!(error, "30 bytes came that nothing had asked for");
+    }
+
+    #[test]
+    fn what_is_still_to_come_exceeds_the_least_that_was_known_when_it_was_asked_for() {
+        let mut bench = Bench::new(3);
+        bench.sends(0, 1, ms(10));
+        bench.receives(0, &replies(&[5]), ms(11)).unwrap();
+        let (_, counter) = bench.connections[0].counter.unwrap();
+        assert_eq!(
+            least_floor(&bench.connections, counter),
+            0,
+            "nothing is to come"
+        );
+        bench.sends(0, 1, ms(12));
+        assert_eq!(least_floor(&bench.connections, counter), 5 * 1024 + 1);
+        bench.sends(1, 1, ms(13));
+        assert_eq!(
+            least_floor(&bench.connections, counter),
+            0,
+            "whose answers come to the second is not known yet"
+        );
+        bench.receives(1, &replies(&[6]), ms(14)).unwrap();
+        bench.sends(1, 1, ms(15));
+        assert_eq!(least_floor(&bench.connections, counter), 5 * 1024 + 1);
+    }
+
+    #[test]
     fn what_was_sent_before_measuring_began_is_checked_and_not_counted() {
         let mut bench = Bench::new(1);
         bench.sends(0, 2, ms(9));

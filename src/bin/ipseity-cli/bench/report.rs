@@ -374,7 +374,10 @@ fn write_csv(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> io::
 
 #[cfg(test)]
 mod tests {
+    use ipseity::client::ClientOptions;
+
     use super::*;
+    use crate::bench::{pace::Amount, tally::Latency, target::Kind};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
@@ -387,6 +390,161 @@ mod tests {
         assert_eq!(spread(&[9.0, 1.0, 2.0]), Some(expected));
         assert_eq!(spread(&[4.0, 1.0]).map(|spread| spread.median), Some(2.5));
         assert_eq!(spread(&[]), None);
+    }
+
+    /// Two identities a request, and two processes that are looked at.
+    fn settings(format: Format, rounds: usize) -> Settings {
+        Settings {
+            kind: Kind::Ipseity,
+            servers: vec!["10.0.0.1:3264".parse().unwrap()],
+            points: vec![3],
+            is_sweep: false,
+            in_flight: 4,
+            count: 2,
+            amount: Amount::Requests(1000),
+            rate: Some(500),
+            warmup: Duration::from_millis(1500),
+            rounds,
+            processes: vec![70, 71],
+            timeouts: ClientOptions::default(),
+            format,
+            plot: None,
+        }
+    }
+
+    /// A round of a thousand requests in so many seconds.
+    fn round(seconds: u64) -> Round {
+        let us = |us: u64| Duration::from_nanos(us * 1000 + 400);
+        Round {
+            requests: 1000,
+            elapsed: Duration::from_secs(seconds),
+            latency: Latency {
+                p50: us(50),
+                p90: us(90),
+                p99: us(99),
+                p99_9: us(999),
+                max: us(5000),
+            },
+            errors: vec![ErrorCount {
+                code: "exhausted".to_owned(),
+                text: "no more".to_owned(),
+                count: 3,
+            }],
+            unsent: 7,
+            own_cpu: Some(Duration::from_millis(2)),
+            cpu: vec![Duration::from_millis(8), Duration::from_micros(16)],
+            ended: Ended::Done,
+        }
+    }
+
+    fn written(format: Format, seconds: &[u64]) -> String {
+        let point = Point {
+            connections: 3,
+            rounds: seconds.iter().copied().map(round).collect(),
+        };
+        let settings = settings(format, seconds.len());
+        let mut out = Vec::new();
+        write(&mut out, &settings, &[point], &Checks::default()).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn one_round_is_told_in_full() {
+        let text = written(Format::Text, &[4]);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "requests     1000 in 4.000 s",
+                "throughput   250 requests/s, 500 identities/s",
+                "latency      p50 0.050 ms, p90 0.090 ms, p99 0.099 ms, p99.9 0.999 ms, max 5.000 ms",
+                "cpu          this program 2.000 us a request, process 70 8.000 us, process 71 0.016 us",
+                "errors       3 times exhausted: no more",
+                "not sent     7 requests that were due: the server, or this program, does not keep up with \
+                 --rate, or -P is too small for it",
+                "checked      0 identities: each greater than all that had been received when it was asked \
+                 for, none came twice",
+            ]
+        );
+    }
+
+    #[test]
+    fn of_several_rounds_the_medians_are_told() {
+        let text = written(Format::Text, &[4, 5, 10]);
+        let lines: Vec<&str> = text.lines().skip(1).take(3).collect();
+        assert_eq!(
+            lines[..2],
+            [
+                "connections  requests/s       least        most    p50 ms    p99 ms   own us  server us",
+                "          3         200         100         250     0.050     0.099    2.000      8.016",
+            ]
+        );
+        assert_eq!(
+            lines[2],
+            "(medians of 3 rounds; us is processor time a request)"
+        );
+        assert!(text.contains("errors       3 times exhausted: no more"));
+        assert!(text.contains("not sent     21 requests"));
+    }
+
+    #[test]
+    fn csv_has_a_line_for_each_round() {
+        let text = written(Format::Csv, &[4, 5]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                CSV_HEADER,
+                "ipseity,3,4,2,500,1,1000,2000,4.000000,250.000,500.000,50.400,90.400,99.400,999.400,\
+                 5000.400,2.000,8.016,3,7",
+                "ipseity,3,4,2,500,2,1000,2000,5.000000,200.000,400.000,50.400,90.400,99.400,999.400,\
+                 5000.400,2.000,8.016,3,7",
+            ]
+        );
+    }
+
+    #[test]
+    fn json_has_every_number() {
+        let read: Value = serde_json::from_str(&written(Format::Json, &[4, 5])).unwrap();
+        let point = &read["points"][0];
+        assert_eq!(
+            point["requests_per_second"],
+            json!({"median": 225.0, "least": 200.0, "most": 250.0})
+        );
+        let errors = json!([{"code": "exhausted", "text": "no more", "count": 3}]);
+        assert_eq!(
+            point["rounds"][0],
+            json!({
+                "requests": 1000,
+                "identities": 2000,
+                "seconds": 4.0,
+                "requests_per_second": 250.0,
+                "identities_per_second": 500.0,
+                "latency_us": {"p50": 50.4, "p90": 90.4, "p99": 99.4, "p99_9": 999.4, "max": 5000.4},
+                "own_cpu_us_per_request": 2.0,
+                "processes": [
+                    {"process": 70, "us_per_request": 8.0},
+                    {"process": 71, "us_per_request": 0.016},
+                ],
+                "errors": errors,
+                "unsent": 7,
+                "ended": "done",
+            })
+        );
+        assert_eq!(
+            (&read["servers"], &read["count"], &read["warmup_s"]),
+            (&json!(["10.0.0.1:3264"]), &json!(2), &json!(1.5))
+        );
+    }
+
+    #[test]
+    fn nothing_is_divided_by_nothing() {
+        let mut nothing = round(0);
+        nothing.requests = 0;
+        assert_eq!(nothing.throughput(), 0.0);
+        assert_eq!(nothing.us_a_request(Duration::from_secs(1)), 0.0);
+        assert_eq!(round(1).us_a_request(Duration::from_millis(3)), 3.0);
+        assert_eq!(rounded(1.23456), 1.235);
     }
 
     #[test]
