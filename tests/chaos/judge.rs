@@ -199,13 +199,12 @@ impl Judge {
         let life = &self.seats[seat];
         if self.pids[&life.pid].is_breached {
             0
-        } else if life.disk_failed {
-            // What was told goes back with what could not be made durable.
-            floor.left
-        } else if floor.began == began {
-            floor.left.max(floor.told).max(floor.absorbed)
         } else {
-            floor.left.max(floor.told)
+            // What was told goes back with what could not be made durable.
+            let told = if life.disk_failed { 0 } else { floor.told };
+            let is_same = floor.began == began;
+            let absorbed = if is_same { floor.absorbed } else { 0 };
+            floor.left.max(told).max(absorbed)
         }
     }
 
@@ -430,8 +429,8 @@ impl Judge {
 
     /// A server has taken in what a peer told.
     fn absorbs(&mut self, seat: usize, sequence: u64) {
-        if self.is_generous {
-            let life = &mut self.seats[seat];
+        let life = &mut self.seats[seat];
+        if self.is_generous && !life.disk_failed {
             life.absorbed = life.absorbed.max(sequence);
         }
     }
