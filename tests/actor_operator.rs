@@ -810,3 +810,55 @@ fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
         [Effect::PersistStop { sequence }]
     );
 }
+
+/// What docs/guarantees.md says of a server that refuses: its error does not say who it is.
+#[test]
+fn who_refuses_a_round_is_not_known_before_it_speaks_for_itself() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    scene.on(Event::PeerConnected(PEER));
+    for code in [ErrorCode::AdvanceTooLarge, ErrorCode::OverBudget] {
+        let error = Box::new(ErrorReply::new(code, "no"));
+        let effects = scene.on(Event::ErrorReply { from: PEER, error });
+        assert!(!effects.iter().any(is_objection), "{effects:?}");
+        assert_eq!(scene.actor.links()[&DIALED].pid, None);
+    }
+    assert!(scene.hear(lost()).iter().any(is_objection));
+}
+
+/// What docs/guarantees.md says of a copy of the newest boot: only its sequence tells, until another peer has brought
+/// that up.
+#[test]
+fn a_rolled_back_server_that_absorbs_first_is_not_noticed() {
+    for (absorbs, is_noticed) in [(None, true), (Some(499), true), (Some(500), false)] {
+        let mut rolled_back = Scene::new(|config| {
+            config.pid = seven();
+            config.incarnation = remembered().incarnation;
+            config.boot = remembered().boot + 1;
+            config.sequence = sequence(300);
+        });
+        if let Some(absorbs) = absorbs {
+            let (pid, sequence) = (Pid::new(8).unwrap(), absorbs);
+            let sync = Box::new(SyncMessage {
+                pid,
+                sequence,
+                ..lost()
+            });
+            rolled_back.on(Event::SyncRequest { from: ALICE, sync });
+        }
+        let first_words = rolled_back.on(Event::PeerConnected(PEER));
+        let said = first_words.into_iter().find_map(|effect| match effect {
+            Effect::Send {
+                message: Message::SyncRequest(sync),
+                ..
+            } => Some(*sync),
+            _ => None,
+        });
+        let knows = |config: &mut ActorConfig| config.remembered = vec![remembered()];
+        let (_, effects) = Scene::with_peer(said.unwrap(), knows);
+        assert_eq!(
+            effects.iter().any(is_objection),
+            is_noticed,
+            "{absorbs:?}: {effects:?}"
+        );
+    }
+}
