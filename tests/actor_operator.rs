@@ -364,6 +364,41 @@ fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
     }
 }
 
+/// It remembers of a life before its restart what is now further ahead than it would believe anybody.
+#[test]
+fn who_is_too_far_ahead_to_be_believed_is_not_taken_for_one_that_is_behind() {
+    let observer = |said: SyncMessage| {
+        Scene::with_peer(said, |config| {
+            config.advance_max = 100;
+            config.remembered = vec![remembered()];
+        })
+    };
+    let next = |ahead| SyncMessage {
+        incarnation: remembered().incarnation,
+        boot: remembered().boot + 1,
+        sequence: ahead,
+        ..lost()
+    };
+    for (ahead, is_behind) in [(499, true), (500, false), (9000, false), (u64::MAX, false)] {
+        let (scene, effects) = observer(next(ahead));
+        assert_eq!(effects.iter().any(is_objection), is_behind, "{ahead}");
+        let known = scene.actor.members()[&seven()].remembered;
+        assert_eq!(
+            known.sequence,
+            sequence(500),
+            "and nothing of it is learned"
+        );
+    }
+    // Nor is an operator's word too low because it is not believed so far.
+    for (above, is_enough) in [(499, false), (500, true), (9000, true)] {
+        let (mut scene, _) = observer(lost());
+        let effects = scene.overrule(DIALED, word(above));
+        assert_eq!(!effects.is_empty(), is_enough, "{above}");
+        let known = scene.actor.members()[&seven()].remembered;
+        assert_eq!(known.sequence, sequence(500));
+    }
+}
+
 #[test]
 fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
     let stale = |sequence| {
