@@ -1140,6 +1140,59 @@ fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
 }
 
 #[test]
+fn what_a_peer_has_come_to_stays_absorbed_when_what_was_decided_is_taken_back() {
+    let speaks = |event: fn(SyncMessage) -> Event| {
+        let mut scene = given(|config| config.ceiling = sequence(10));
+        scene.meet(PEER, 2);
+        scene.ask(ALICE, 6);
+        // Held: 7 to 11 end above the ceiling. The peer is not ahead of that, and raises nothing.
+        assert_eq!(scene.ask(ALICE, 5), vec![]);
+        scene.on(event(hello(2, 8)));
+        scene.on(Event::PersistFailed);
+        assert_eq!(
+            scene.sequence(),
+            8,
+            "7 and 8 would be below what was absorbed"
+        );
+        assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 9, 1)]);
+    };
+    speaks(|sync| sync_request(BOB, sync));
+    speaks(|sync| sync_reply(PEER, sync));
+}
+
+#[test]
+fn what_is_told_goes_back_with_what_the_disk_did_not_take_and_nobody_objects() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 6);
+    scene.ask(ALICE, 5);
+    let told = scene.on(sync_request(BOB, hello(2, 0)));
+    assert_eq!(told.last(), Some(&synced(BOB, 10)));
+    scene.on(Event::PersistFailed);
+    let told = scene.on(sync_request(BOB, hello(2, 0)));
+    assert_eq!(told, vec![synced(BOB, 6)]);
+    // Its peer has heard both, and then its next life, which begins above the ceiling.
+    let mut peer = given(|config| config.pid = Pid::new(2).unwrap());
+    let next = SyncMessage {
+        boot: 10,
+        session: 0x53,
+        ..hello(1, 10)
+    };
+    for sync in [hello(1, 10), hello(1, 6), next] {
+        let effects = peer.on(sync_request(BOB, sync));
+        assert!(
+            effects.contains(&Effect::Reply {
+                to: BOB,
+                message: Message::SyncReply(Box::new(SyncMessage {
+                    pid: Pid::new(2).unwrap(),
+                    ..*own(10)
+                })),
+            }),
+            "{effects:?}"
+        );
+    }
+}
+
+#[test]
 fn people_are_warned_before_the_sequence_ends() {
     let percent = Sequence::MAX.get() / 100;
     for (at, level) in [(49, None), (50, Some(50)), (80, Some(75)), (99, Some(90))] {

@@ -364,6 +364,41 @@ fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
     }
 }
 
+/// It remembers of a life before its restart what is now further ahead than it would believe anybody.
+#[test]
+fn who_is_too_far_ahead_to_be_believed_is_not_taken_for_one_that_is_behind() {
+    let observer = |said: SyncMessage| {
+        Scene::with_peer(said, |config| {
+            config.advance_max = 100;
+            config.remembered = vec![remembered()];
+        })
+    };
+    let next = |ahead| SyncMessage {
+        incarnation: remembered().incarnation,
+        boot: remembered().boot + 1,
+        sequence: ahead,
+        ..lost()
+    };
+    for (ahead, is_behind) in [(499, true), (500, false), (9000, false), (u64::MAX, false)] {
+        let (scene, effects) = observer(next(ahead));
+        assert_eq!(effects.iter().any(is_objection), is_behind, "{ahead}");
+        let known = scene.actor.members()[&seven()].remembered;
+        assert_eq!(
+            known.sequence,
+            sequence(500),
+            "and nothing of it is learned"
+        );
+    }
+    // Nor is an operator's word too low because it is not believed so far.
+    for (above, is_enough) in [(499, false), (500, true), (9000, true)] {
+        let (mut scene, _) = observer(lost());
+        let effects = scene.overrule(DIALED, word(above));
+        assert_eq!(!effects.is_empty(), is_enough, "{above}");
+        let known = scene.actor.members()[&seven()].remembered;
+        assert_eq!(known.sequence, sequence(500));
+    }
+}
+
 #[test]
 fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
     let stale = |sequence| {
@@ -809,4 +844,56 @@ fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
         scene.on(Event::Persisted),
         [Effect::PersistStop { sequence }]
     );
+}
+
+/// What docs/guarantees.md says of a server that refuses: its error does not say who it is.
+#[test]
+fn who_refuses_a_round_is_not_known_before_it_speaks_for_itself() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    scene.on(Event::PeerConnected(PEER));
+    for code in [ErrorCode::AdvanceTooLarge, ErrorCode::OverBudget] {
+        let error = Box::new(ErrorReply::new(code, "no"));
+        let effects = scene.on(Event::ErrorReply { from: PEER, error });
+        assert!(!effects.iter().any(is_objection), "{effects:?}");
+        assert_eq!(scene.actor.links()[&DIALED].pid, None);
+    }
+    assert!(scene.hear(lost()).iter().any(is_objection));
+}
+
+/// What docs/guarantees.md says of a copy of the newest boot: only its sequence tells, until another peer has brought
+/// that up.
+#[test]
+fn a_rolled_back_server_that_absorbs_first_is_not_noticed() {
+    for (absorbs, is_noticed) in [(None, true), (Some(499), true), (Some(500), false)] {
+        let mut rolled_back = Scene::new(|config| {
+            config.pid = seven();
+            config.incarnation = remembered().incarnation;
+            config.boot = remembered().boot + 1;
+            config.sequence = sequence(300);
+        });
+        if let Some(absorbs) = absorbs {
+            let (pid, sequence) = (Pid::new(8).unwrap(), absorbs);
+            let sync = Box::new(SyncMessage {
+                pid,
+                sequence,
+                ..lost()
+            });
+            rolled_back.on(Event::SyncRequest { from: ALICE, sync });
+        }
+        let first_words = rolled_back.on(Event::PeerConnected(PEER));
+        let said = first_words.into_iter().find_map(|effect| match effect {
+            Effect::Send {
+                message: Message::SyncRequest(sync),
+                ..
+            } => Some(*sync),
+            _ => None,
+        });
+        let knows = |config: &mut ActorConfig| config.remembered = vec![remembered()];
+        let (_, effects) = Scene::with_peer(said.unwrap(), knows);
+        assert_eq!(
+            effects.iter().any(is_objection),
+            is_noticed,
+            "{absorbs:?}: {effects:?}"
+        );
+    }
 }

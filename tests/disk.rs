@@ -30,7 +30,7 @@ use failing::{
     volume::{self, Volume},
 };
 use ipseity::{
-    limits::{BLOCK_BYTES, BLOCK_COUNT, STEP_MAX},
+    limits::{BLOCK_BYTES, BLOCK_COUNT, STEP_MAX, STOP_TIMEOUT},
     store::record::{Block, Record},
     wire::{ErrorCode, Message},
 };
@@ -736,6 +736,8 @@ mod hanging {
         // The process cannot end before strace lets go of the thread that it holds.
         drop(attached);
         assert_eq!(server.wait().code(), Some(1), "{}", server.log());
+        let slowest = server.slowest_write_of_stop().unwrap();
+        assert!(slowest >= STOP_TIMEOUT, "{}", server.log());
         let next = start(&home.path().join("1"));
         assert!(next.status().storage.skipped > 0);
         drop(next);

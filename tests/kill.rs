@@ -111,6 +111,8 @@ struct Deaths {
     /// Of those, kills of a server that may not have been ready yet.
     in_vain: usize,
     stops: usize,
+    /// Of those, stops for which the disk was too slow.
+    slow_stops: usize,
     pauses: usize,
 }
 
@@ -142,8 +144,10 @@ fn rain(servers: &mut [Server], kills: usize, mut rng: Rng) -> Deaths {
                 is_down[victim] = true;
             }
             6..8 => {
-                assert_eq!(server.stop(), 0, "{}", server.log());
+                // Whoever else uses the machine may keep the disk busy for longer than a stop waits for it.
+                let is_clean = server.stop_unless_disk_is_slow();
                 done.stops += 1;
+                done.slow_stops += usize::from(!is_clean);
                 is_down[victim] = true;
             }
             _ => {

@@ -148,9 +148,9 @@ impl Guard {
         self.serial
     }
 
-    /// Hears a message of a peer. `received` is the serial of what it is known to have received before it
-    /// sent this. Returns the charges: against the sender first, and against another process that shares
-    /// its pid.
+    /// Hears a message of a peer, the sequence of which is believed as far as `sequence`. `received` is the
+    /// serial of what it is known to have received before it sent this. Returns the charges: against the sender
+    /// first, and against another process that shares its pid.
     pub(super) fn hear(
         &mut self,
         link: Link,
@@ -181,7 +181,7 @@ impl Guard {
         life.link = link;
         life.alive_at = life.alive_at.max(received.unwrap_or_default());
         let before = life.objection;
-        if is_first && known.remembered.is_newer_than(&claimed) {
+        if is_first && known.remembered.is_newer_than(sync) {
             life.objection = Some(ErrorCode::StaleState);
         }
         let mut charges = Vec::new();
@@ -239,9 +239,9 @@ impl Guard {
         charges
     }
 
-    /// An operator has answered for a state that was objected to: nothing above `above` was handed out.
-    /// Returns whether that settles it.
-    pub(super) fn overrule(&mut self, overrule: &Overrule, above: Sequence) -> bool {
+    /// An operator has answered for a state that was objected to: nothing above their word was handed out, which
+    /// counts as far as it is `believed`. Returns whether that settles it.
+    pub(super) fn overrule(&mut self, overrule: &Overrule, believed: Sequence) -> bool {
         let Some(known) = self.members.get_mut(&overrule.pid) else {
             return false;
         };
@@ -250,7 +250,7 @@ impl Guard {
             life.session == overrule.session && life.objection == Some(ErrorCode::StaleState)
         };
         match known.lives.iter_mut().find(stale) {
-            Some(life) if above >= remembered.sequence => {
+            Some(life) if overrule.above >= remembered.sequence.get() => {
                 life.objection = None;
                 for other in &mut known.lives {
                     // Their state was given up, and what they still say, however late it comes, is not learned.
@@ -263,7 +263,7 @@ impl Guard {
                     incarnation: overrule.incarnation,
                     session: overrule.session,
                     boot: 0,
-                    sequence: above,
+                    sequence: believed.max(remembered.sequence),
                     ..remembered
                 };
                 self.unsaved = Some(true);
@@ -336,13 +336,14 @@ impl Life {
 }
 
 impl Remembered {
-    /// Whether a process that is heard for the first time claims less than this.
-    fn is_newer_than(&self, claimed: &Remembered) -> bool {
+    /// Whether a process that is heard for the first time claims less than this. What it claims counts, and not as
+    /// far as it is believed: who is far ahead is not behind.
+    fn is_newer_than(&self, claimed: &SyncMessage) -> bool {
         claimed.session != self.session
             && !sabotage::is(Sabotage::RollbackUnseen)
             && (claimed.incarnation != self.incarnation
                 || claimed.boot <= self.boot
-                || claimed.sequence < self.sequence)
+                || claimed.sequence < self.sequence.get())
     }
 
     /// Takes over what is higher. Returns whether that should be saved at once, or `None` when nothing was.

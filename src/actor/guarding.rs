@@ -174,9 +174,9 @@ impl Actor {
             .links
             .get(&link)
             .is_some_and(|state| state.pid == Some(overrule.pid));
-        let above = self.believable(overrule.above);
-        if speaks_for_itself && self.guard.overrule(overrule, above) {
-            let (pid, above) = (overrule.pid, above.get());
+        let believed = self.believable(overrule.above);
+        if speaks_for_itself && self.guard.overrule(overrule, believed) {
+            let (pid, above) = (overrule.pid, overrule.above);
             effects.push(Effect::Report(Report::Overruled { link, pid, above }));
             self.save_members(now, false, effects);
         }

@@ -106,7 +106,7 @@ pub struct Budgets {
 pub struct LinkState {
     /// Its pid, once it has spoken.
     pub pid: Option<Pid>,
-    /// The highest sequence that it has told.
+    /// The sequence that it told last.
     pub sequence: u64,
     /// When it last spoke.
     pub heard_at: Option<Instant>,
@@ -287,6 +287,10 @@ impl Actor {
 
     /// The highest sequence handed out or absorbed that is durable: what peers and people are told. Never a
     /// reserved ceiling: where the ceiling is the smaller one, everything below it is spoken for.
+    ///
+    /// It goes back in one case, when the disk fails and what was decided and is not durable is taken back. That
+    /// does no harm: not below what was absorbed or has left, what was told can only have raised others, peers
+    /// judge no later word of a process by its sequence, and the next life begins above the ceiling.
     pub fn sequence(&self) -> Sequence {
         self.sequence.min(self.ceiling.durable())
     }

@@ -111,7 +111,7 @@ impl Actor {
         if objected {
             return;
         }
-        match judged.and_then(|sequence| self.update(sequence, Source::Peer, now, effects)) {
+        match judged.and_then(|sequence| self.absorb(sequence, now, effects)) {
             Ok(()) => {
                 self.round_agreed(link);
                 self.tally.sync_requests += 1;
@@ -157,7 +157,7 @@ impl Actor {
         }
         let judged = self.judge_advance(sync.sequence, Source::Peer);
         self.peer_answered(from, now, effects);
-        match judged.and_then(|sequence| self.update(sequence, Source::Peer, now, effects)) {
+        match judged.and_then(|sequence| self.absorb(sequence, now, effects)) {
             Ok(()) => self.round_agreed(link),
             Err(error) => self.round_refused(link, Box::new(error), effects),
         }
@@ -188,6 +188,21 @@ impl Actor {
                 cause: HangUp::RefusedBy(error),
             });
         }
+    }
+
+    /// Raises the counter to where a peer is. Where it is that far already, what it stands at may not be durable
+    /// and may be taken back: not below the peer.
+    fn absorb(
+        &mut self,
+        sequence: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), ErrorReply> {
+        self.update(sequence, Source::Peer, now, effects)?;
+        if sequence <= self.sequence {
+            self.absorbed = self.absorbed.max(sequence);
+        }
+        Ok(())
     }
 
     fn round_agreed(&mut self, link: Link) {
@@ -252,7 +267,7 @@ impl Actor {
     fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant, effects: &mut Vec<Effect>) {
         let state = self.links.entry(link).or_default();
         let before = state.pid.replace(sync.pid);
-        // Messages of one link keep their order, so the last is the highest.
+        // Messages of one link keep their order, so the last is the newest.
         state.sequence = sync.sequence;
         state.heard_at = Some(now);
         state.asked_at = None;

@@ -100,8 +100,12 @@ impl<E: Edge> Server<E> {
             // Clients go on asking: what comes from now on is refused.
             Stopping::Draining { deadline } => self.settle(deadline),
             Stopping::Settling => {
+                let storage = self.edge.storage();
                 error!(
-                    "the disk takes too long: exiting without a clean stop; the next start skips ahead"
+                    "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
+                     write has been under way for {} ms, and the longest before it took {} ms)",
+                    storage.current_write_us / 1000,
+                    storage.longest_write_us / 1000
                 );
                 self.exit = Some(Exit::StorageFailed);
             }

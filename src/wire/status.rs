@@ -163,7 +163,7 @@ pub struct PeerStatus {
     pub pid: Option<Pid>,
     /// How the connection to it stands.
     pub state: PeerState,
-    /// The highest sequence that it has told; 0 before it has spoken.
+    /// The sequence that it told last; 0 before it has spoken.
     pub sequence: u64,
     /// Milliseconds since it last spoke, if it ever did.
     pub last_heard_ms: Option<u64>,

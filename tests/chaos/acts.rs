@@ -377,15 +377,19 @@ impl Cluster {
         if !self.judge.is_breached(pid) {
             return;
         }
+        // An operator's word stays in the directory, and overrules all who remember no more than that.
+        let word = self.seats[number].word.get();
+        let is_overruled = |sequence: u64| word > 0 && sequence <= word;
+        let mut witnesses = Vec::new();
         for (who, seat) in self.seats.iter().enumerate() {
             if let Some(heard) = self.judge.knows.get(&(who, pid))
                 // A lower sequence tells too, unless somebody else brings it up first.
                 && (heard.incarnation != life.incarnation || life.boot <= heard.boot)
+                && !is_overruled(heard.sequence)
             {
-                let witness = (who, seat.began);
-                self.seats[number].witnesses.push(witness);
-                return;
+                witnesses.push((who, seat.began));
             }
         }
+        self.seats[number].witnesses = witnesses;
     }
 }

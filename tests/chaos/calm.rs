@@ -86,7 +86,9 @@ impl Cluster {
             return self.connect(number, seat);
         };
         let is_first = self.clients.iter().find_map(|client| client.probes) == Some(seat);
-        match self.net.borrow().is_connected(link.socket.end()) {
+        // Let go of the network first: a connection that is given up below tells it.
+        let is_connected = self.net.borrow().is_connected(link.socket.end());
+        match is_connected {
             Ok(true) if link.asked.is_empty() || now < link.patience_until => {}
             Ok(false) if now < link.patience_until => return,
             // The machine was off, or the server was restarted.

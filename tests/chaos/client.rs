@@ -23,7 +23,7 @@ pub struct Floor {
     pub left: u64,
     /// And what anybody had been told: not while its disk fails.
     pub told: u64,
-    /// And what it had absorbed: as long as that process lives, and its disk works.
+    /// And what it had absorbed: as long as that process lives.
     pub absorbed: u64,
     /// Which began then.
     pub began: Instant,

@@ -276,7 +276,10 @@ impl Cluster {
         let storage = storage(node);
         let life = &mut self.judge.seats[number];
         life.disk_failed = storage.faults_met > seat.faults_before;
-        seat.has_failed |= life.disk_failed;
+        if life.disk_failed {
+            seat.has_failed = true;
+            self.judge.failed.insert((number, seat.began));
+        }
         if !spoken.parts.is_empty() {
             life.allowed = match storage.allowance(now) {
                 Some((boot, ceiling)) if boot == life.boot => ceiling.get(),

@@ -2,7 +2,7 @@
 //! the disks. Whatever is promised and can be seen from outside is held against that, at the moment when it is
 //! said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use byteorder::{BigEndian, ByteOrder};
 use ipseity::{
@@ -93,6 +93,8 @@ pub struct Judge {
     pub now: Instant,
     /// What servers have said, for somebody to repeat.
     pub remembered: Vec<Vec<u8>>,
+    /// Seats, and when the process began there whose disk has failed.
+    pub failed: BTreeSet<(usize, Instant)>,
     /// The process in `.0` has answered one of pid `.1`, which was this at that time.
     pub knows: BTreeMap<(usize, u16), Heard>,
 }
@@ -115,6 +117,7 @@ impl Judge {
             digest: 0xcbf2_9ce4_8422_2325,
             now: Instant::START,
             remembered: Vec::new(),
+            failed: BTreeSet::new(),
             knows: BTreeMap::new(),
         }
     }
@@ -194,18 +197,19 @@ impl Judge {
         }
     }
 
-    /// What a floor comes to when the answer leaves the process that began at `began`.
+    /// What a floor comes to when the answer arrives, and the process in that seat began at `began`.
     pub fn least(&self, seat: usize, floor: &Floor, began: Instant) -> u64 {
         let life = &self.seats[seat];
         if self.pids[&life.pid].is_breached {
             0
-        } else if life.disk_failed {
-            // What was told goes back with what could not be made durable.
-            floor.left
-        } else if floor.began == began {
-            floor.left.max(floor.told).max(floor.absorbed)
         } else {
-            floor.left.max(floor.told)
+            // What was told goes back with what could not be made durable. The answer may still have been on its way
+            // when the process was gone; what the next one hands out is held to where that one began.
+            let has_failed = life.disk_failed || self.failed.contains(&(seat, floor.began));
+            let told = if has_failed { 0 } else { floor.told };
+            let is_same = floor.began == began;
+            let absorbed = if is_same { floor.absorbed } else { 0 };
+            floor.left.max(told).max(absorbed)
         }
     }
 
@@ -430,8 +434,8 @@ impl Judge {
 
     /// A server has taken in what a peer told.
     fn absorbs(&mut self, seat: usize, sequence: u64) {
-        if self.is_generous {
-            let life = &mut self.seats[seat];
+        let life = &mut self.seats[seat];
+        if self.is_generous && !life.disk_failed {
             life.absorbed = life.absorbed.max(sequence);
         }
     }

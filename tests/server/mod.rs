@@ -28,6 +28,9 @@ use tempfile::TempDir;
 /// it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A stop has two or three writes to make in as many seconds: where it cannot, one of them took this long.
+const SLOW_WRITE: Duration = Duration::from_millis(500);
+
 /// What a process has written to standard error so far.
 #[derive(Debug, Default)]
 struct Log {
@@ -356,6 +359,30 @@ impl Server {
         // Shown when the test fails.
         println!("stopped with exit code {code}:\n{}", self.log());
         code
+    }
+
+    /// The same where others may keep the disk busy: says whether the stop was clean. One that was not has to
+    /// blame the disk, with writes so slow that a handful of them takes longer than a stop may.
+    pub fn stop_unless_disk_is_slow(&mut self) -> bool {
+        let code = self.stop();
+        match self.slowest_write_of_stop() {
+            Some(slowest) => assert!(code == 1 && slowest >= SLOW_WRITE, "{}", self.log()),
+            None => assert_eq!(code, 0, "{}", self.log()),
+        }
+        code == 0
+    }
+
+    /// What a server that did not wait for its disk any longer has said of it: how long its slowest write took,
+    /// done or not.
+    pub fn slowest_write_of_stop(&self) -> Option<Duration> {
+        let log = self.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("the disk takes too long"))?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let waits = words.windows(2).filter(|pair| pair[1].starts_with("ms"));
+        let slowest = waits.map(|pair| pair[0].parse().unwrap()).max();
+        Some(Duration::from_millis(slowest.unwrap()))
     }
 
     /// Kills it as a power failure would.

@@ -247,6 +247,44 @@ fn an_objection_stays_until_an_operators_word_is_not_lower() {
     }
 }
 
+/// What docs/guarantees.md says of rot: the newest word is lost with both of its blocks, but not what it meant for
+/// the start, and a raise later it stands in all four.
+#[test]
+fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_and_the_start_is_above_it_even_so() {
+    // The second and the last word are beyond the reach of the record before them.
+    for (word, objected) in [
+        (9000, None),
+        (1 << 50, None),
+        (0, Some(7)),
+        (1 << 50, Some(1 << 51)),
+    ] {
+        let start = |device: &Fake| {
+            let above = Some(sequence(word)).filter(|word| *word > Sequence::ZERO);
+            let mut slots = recovered(device).boot(above, 1000).unwrap();
+            if let Some(objected) = objected {
+                slots.object(sequence(objected)).unwrap();
+            }
+            slots
+        };
+        let rot = |slots: Slots<Fake>| {
+            let newest = slots.newest().clone();
+            let mut device = slots.into_device().restarted();
+            let blocks = pair(newest.generation);
+            device.rot(blocks.iter().map(|block| 1 << block).sum());
+            (newest, recovered(&device))
+        };
+        let (newest, found) = rot(start(&stopped()));
+        let said = (newest.recovered, newest.objected);
+        assert_ne!((found.newest().recovered, found.newest().objected), said);
+        assert!(found.start() >= sequence(word), "{word}");
+        let mut slots = start(&stopped());
+        let ceiling = slots.newest().ceiling;
+        slots.raise(ceiling, ceiling.saturating_add(10)).unwrap();
+        let (_, found) = rot(slots);
+        assert_eq!((found.newest().recovered, found.newest().objected), said);
+    }
+}
+
 #[test]
 fn a_start_that_skipped_raises_the_boot_by_two() {
     let mut device = crashed();
