@@ -1,5 +1,5 @@
 //! What the wire takes from memory: nothing for what is sent most, and never what a length on the wire
-//! merely claims. And what the actor gives back.
+//! merely claims. And what the actor and the mailbox give back.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
@@ -12,6 +12,7 @@ use goldens::messages;
 use ipseity::{
     actor::{Actor, ConnectionId, Count, Effect, Event},
     limits::{EMPTY_LIST_ROOM_MAX, FRAMES_IN_FLIGHT_MAX},
+    mailbox::{Entry, Mailbox},
     time::Instant,
     wire::{FrameDecoder, Message, Receiver, WireError, encode},
 };
@@ -103,4 +104,18 @@ fn what_a_burst_that_waited_for_the_disk_took_is_given_back() {
     });
     let kept = memory.bytes_current as usize;
     assert!(kept <= EMPTY_LIST_ROOM_MAX * 100, "{memory:?}");
+}
+
+#[test]
+fn what_is_left_in_a_mailbox_is_freed_with_it() {
+    let memory = measure(|| {
+        let mut mailbox = Mailbox::new();
+        for _ in 0..3 {
+            let (from, error) = (ConnectionId::new(1, 1), Box::new(WireError::EmptyFrame));
+            mailbox.dispatch(Entry::Event(Event::Unknown { from, error }));
+        }
+        drop(mailbox.take());
+    });
+    assert!(memory.count_total >= 4, "{memory:?}");
+    assert_eq!(memory.bytes_current, 0, "{memory:?}");
 }
