@@ -512,6 +512,9 @@ fn nothing_new_is_accepted_while_it_stops() {
     server.wait_for_log("asked to stop");
     let refused = server::eventually(|| TcpStream::connect(server.socket_address()).is_err());
     assert!(refused, "it still accepts");
+    // And not because it is gone: it waits for the one that does not read, and says so before it goes.
+    let log = server.log();
+    assert!(!log.contains("exiting"), "{log}");
 }
 
 #[test]
