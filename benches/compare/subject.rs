@@ -15,6 +15,8 @@ use crate::{
 pub enum Subject {
     /// The real server with a state directory, as it is meant to run.
     Ipseity,
+    /// The same, and the client looks at no identity, as it looks at none of the floor's replies.
+    Unchecked,
     /// The real server without a disk.
     Ephemeral,
     /// One of the essay's servers, or the floor.
@@ -49,7 +51,7 @@ impl Subject {
     /// The name in tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Subject::Ipseity => "Ipseity",
+            Subject::Ipseity | Subject::Unchecked => "Ipseity",
             Subject::Ephemeral => "Ipseity, ephemeral",
             Subject::Essay(kind) => kind.name(),
             Subject::Redis(Disk::None) => "Redis, no disk",
@@ -62,7 +64,7 @@ impl Subject {
     /// What has to be installed for it: the program, and its package.
     const fn needs(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Subject::Ipseity | Subject::Ephemeral | Subject::Essay(_) => None,
+            Subject::Ipseity | Subject::Unchecked | Subject::Ephemeral | Subject::Essay(_) => None,
             Subject::Redis(_) => Some(("redis-server", "redis-server")),
             Subject::Memcached => Some(("memcached", "memcached")),
         }
@@ -89,7 +91,7 @@ impl Subject {
         let path = directory.path().to_str().unwrap();
         let mut all = place.of_server();
         let program = match self {
-            Subject::Ipseity => {
+            Subject::Ipseity | Subject::Unchecked => {
                 all.extend(line(&[env!("CARGO_BIN_EXE_ipseity"), "--data-dir", path]));
                 all.extend(line(&["--listen", "127.0.0.1:0"]));
                 Program::start(&all)
@@ -157,7 +159,9 @@ impl Running {
         all.extend(match self.subject {
             Subject::Redis(_) => line(&["--target", &format!("redis://{address}")]),
             Subject::Memcached => line(&["--target", &format!("memcached://{address}")]),
-            Subject::Essay(servers::Kind::Raw) => line(&["--target", &format!("raw://{address}")]),
+            Subject::Unchecked | Subject::Essay(servers::Kind::Raw) => {
+                line(&["--target", &format!("raw://{address}")])
+            }
             Subject::Ipseity | Subject::Ephemeral | Subject::Essay(_) => {
                 line(&["--server", &address.to_string()])
             }
