@@ -217,10 +217,9 @@ impl Cluster {
                 return Some(format!("server {number} does not answer any more"));
             }
             let is_breached = self.judge.is_breached(seat.plan.pid);
-            let is_witnessed = seat
-                .witnesses
-                .iter()
-                .any(|(who, began)| self.seats[*who].began == *began);
+            let is_witnessed = seat.witnesses.iter().any(|(who, began)| {
+                self.seats[*who].began == *began && self.is_heard(*who, number)
+            });
             let has_rival = seat
                 .rival
                 .is_some_and(|rival| self.are_told_apart(number, rival));
@@ -281,6 +280,12 @@ impl Cluster {
                         && meet(who, one)
                         && meet(who, other)
                 }))
+    }
+
+    /// Whether a server hears who another one is: it is told when the other one asks. When it asks itself it may be
+    /// objected to in place of an answer, and an objection does not say whose it is.
+    fn is_heard(&self, by: usize, other: usize) -> bool {
+        self.names(other, by) || !self.judge.pids[&self.seats[by].plan.pid].was_breached
     }
 
     fn names_serving(&self, one: usize) -> bool {
