@@ -294,10 +294,13 @@ impl Net {
         }
     }
 
-    /// So much time passes for TCP that servers find out which of their connections lead nowhere.
-    pub fn cut_dead(&mut self, is_one: impl Fn(SocketAddr) -> bool) {
+    /// So much time passes for TCP that servers find out which connections of clients lead nowhere. Who came in and
+    /// never said a word counts as one, whoever it was meant to be: no server could know.
+    pub fn cut_dead(&mut self, is_client: impl Fn(SocketAddr) -> bool) {
         for end in 0..self.ends.len() {
-            if !self.ends[end].is_over() && is_one(self.ends[end].remote) && self.is_dead(end) {
+            let e = &self.ends[end];
+            let is_unknown = e.listener > 0 && e.pieces == 0;
+            if !e.is_over() && (is_client(e.remote) || is_unknown) && self.is_dead(end) {
                 self.on_reset(end);
             }
         }
