@@ -18,7 +18,7 @@ mod support;
 
 use std::{fs, net::TcpListener, process::ExitCode};
 
-use ipseity::{identity::Pid, wire::Message};
+use ipseity_core::{identity::Pid, words::Message};
 use support::{
     lockstep::{self, Lines, Load},
     program::{self, Program, eventually},

@@ -15,10 +15,6 @@
     reason = "a panic is the report, and measuring is what the clock is for"
 )]
 
-#[path = "servers/mod.rs"]
-#[allow(dead_code, reason = "only the actor is used here")]
-mod servers;
-
 use std::{
     hint::black_box,
     sync::{
@@ -31,10 +27,11 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ipseity::{
-    actor::{Actor, ConnectionId, Count, Effect, Event, Outbox},
+use ipseity::mailbox::{Entry, Mailbox};
+use ipseity_core::{
+    actor::{Actor, Effect, Event, Outbox},
     identity::Identity,
-    mailbox::{Entry, Mailbox},
+    ids::{ConnectionId, Count},
 };
 
 /// How many threads call at a time.
@@ -56,7 +53,7 @@ fn request() -> Event {
 }
 
 /// The moment at which all events of this page are handled.
-const NOW: ipseity::time::Instant = ipseity::time::Instant::START;
+const NOW: ipseity_core::time::Instant = ipseity_core::time::Instant::START;
 
 /// An actor, and what becomes of its effects.
 struct Owner {
@@ -85,7 +82,7 @@ impl Outbox for Answers {
 impl Owner {
     fn new() -> Owner {
         Owner {
-            actor: servers::actor(),
+            actor: ipseity_baselines::actor(),
             answers: Answers::default(),
         }
     }

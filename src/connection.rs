@@ -3,16 +3,19 @@
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
+use ipseity_core::{
+    ids::{ConnectionId, PeerId},
+    time::Instant,
+};
+use ipseity_frames::Receiver;
+
 use crate::{
-    actor::{ConnectionId, PeerId},
     buffer::{BufferPool, Buffers},
     edge::Socket,
     limits::{
         DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, RESERVE_TIMEOUT,
         WRITE_TIMEOUT,
     },
-    time::Instant,
-    wire::Receiver,
 };
 
 /// Where a connection stands in its life. It goes down this list and never up, but for a connection in
@@ -54,9 +57,9 @@ pub enum CloseReason {
     /// The connection could not be made.
     Dial(io::Error),
     /// A frame of a peer could not be read.
-    Wire(crate::wire::WireError),
+    Wire(ipseity_frames::WireError),
     /// The actor gave a peer up.
-    HungUp(crate::actor::HangUp),
+    HungUp(ipseity_core::actor::HangUp),
     /// It left its replies unread for so long.
     Unread(Duration),
     /// It was idle for so long.

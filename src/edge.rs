@@ -8,13 +8,15 @@ use std::{
     net::SocketAddr,
 };
 
-use crate::{
-    actor::{ConnectionId, PeerId, Remembered},
+use ipseity_core::{
+    actor::Remembered,
     identity::Sequence,
-    mailbox::Mailbox,
+    ids::{ConnectionId, PeerId},
     time::Instant,
-    wire::StorageStatus,
+    words::StorageStatus,
 };
+
+use crate::mailbox::Mailbox;
 
 /// A stream that never blocks: what cannot be done now fails with [`io::ErrorKind::WouldBlock`].
 ///

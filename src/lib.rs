@@ -46,25 +46,15 @@
 //! - [`server`]: the turn of the loop.
 //! - [`os`]: the edge to a real operating system, by way of `mio`.
 
-pub mod actor;
 mod buffer;
-pub mod client;
 pub mod connection;
 pub mod edge;
-pub mod identity;
 pub mod limits;
 pub mod mailbox;
 pub mod options;
 pub mod os;
 pub mod peers;
-#[cfg(not(sabotage))]
-mod sabotage;
-#[cfg(sabotage)]
-pub mod sabotage;
 pub mod server;
 pub mod store;
-pub mod time;
-pub mod timer;
 pub mod trace;
 pub mod transport;
-pub mod wire;

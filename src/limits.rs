@@ -1,68 +1,11 @@
-//! Every bound, in one place, each with its reason; `const` assertions tie those that depend on each
-//! other. This module imports nothing of ours.
+//! The bounds of the server, each with its reason; `const` assertions tie those that depend on each other.
+//! Those of the core and of a frame stand in their own crates, `ipseity_core::limits` and
+//! `ipseity_frames::limits`.
 
 use std::time::Duration;
 
-/// The length and the kind of a frame.
-pub const FRAME_HEADER_BYTES: usize = 3;
-
-/// A whole frame: a length field of 16 bits and as much as it can count.
-pub const FRAME_BYTES_MAX: usize = 2 + u16::MAX as usize;
-
-/// The buffer that a frame decoder reads into. It holds the longest frame and one byte more, so that
-/// there is always space to read into, rounded up to whole pages. One server has one of them.
-pub const READ_BUFFER_BYTES: usize = 68 * 1024;
-
-const _: () = assert!(READ_BUFFER_BYTES > FRAME_BYTES_MAX);
-
-/// What bincode may read of one body, in bytes; without a limit it would take any length on the wire at its
-/// word. It is no less than the longest body, which the frame's own length bounds already.
-pub const BODY_BYTES_LIMIT: usize = 65536;
-
-const _: () = assert!(BODY_BYTES_LIMIT >= FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
-
-/// The name of a cluster; it stands in every sync message.
-pub const CLUSTER_NAME_BYTES_MAX: usize = 255;
-
-/// The length field of a sync message. One of this version has at most 53 + 255; the rest is room for a
-/// later version, which is to be refused for its version and not for its length. It stays below 0x1600,
-/// so that no frame that a server takes begins like TLS does.
-pub const SYNC_LENGTH_MAX: u16 = 1024;
-
-const _: () = assert!(SYNC_LENGTH_MAX as usize >= 53 + CLUSTER_NAME_BYTES_MAX);
-const _: () = assert!(SYNC_LENGTH_MAX < 0x1600);
-
-/// The text of an errorReply: enough for two sentences with two addresses and a cluster name.
-pub const ERROR_TEXT_BYTES_MAX: usize = 512;
-
-// The actor.
-
-/// Bits of a connection id that name its slot: room for 1,048,576 connections.
-pub const CONNECTION_SLOT_BITS: u32 = 20;
-
-/// The most that `--max-count` may allow in one request: 24 bits less one value, which stands for
-/// everything above.
-pub const COUNT_LIMIT_MAX: u32 = (1 << 24) - 2;
-
-/// Identities in one request, unless `--max-count` says otherwise. A client that does nothing but ask for
-/// the largest block burns the sequence in (2^53 / this / requests a second): at ten million requests a
-/// second in ten days of this, and in four hours of 65,536. So it stays small, and who needs more says so.
-pub const COUNT_MAX_DEFAULT: u32 = 1_000;
-
-/// How far a peer or an `after` may raise the sequence at once, unless `--max-advance` says otherwise: 2^40
-/// is 12 days at a million a second, more than servers drift apart, and 8,192 of such jumps fit the
-/// sequence.
-pub const ADVANCE_MAX_DEFAULT: u64 = 1 << 40;
-
-/// The least by which the ceiling is raised: what a crash of an idle server skips at most.
-pub const STEP_MIN: u64 = 1 << 10;
-
-/// A busy server writes to the disk about once in this time.
-pub const STEP_SPAN: Duration = Duration::from_secs(1);
-
-/// The shortest time over which demand is measured, so that two requests that happen to come close together
-/// do not look like a flood.
-pub const STEP_DEMAND_FLOOR: Duration = Duration::from_millis(50);
+use ipseity_core::limits::{CONNECTION_SLOT_BITS, PEERS_MAX};
+use ipseity_frames::limits::{FRAME_BYTES_MAX, READ_BUFFER_BYTES, SYNC_LENGTH_MAX};
 
 // The mailbox and the turn of the loop.
 
@@ -87,10 +30,6 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 /// its next turn comes behind everybody else's.
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
 
-/// The room that a list keeps once it is empty, in items. Where requests wait for the disk, all frames in
-/// flight can stand in one, perhaps once in a second; in between their memory is given back.
-pub const EMPTY_LIST_ROOM_MAX: usize = 1024;
-
 // One greedy connection must not close the gate for all.
 const _: () = assert!(FRAMES_PER_CONNECTION_MAX * 16 <= FRAMES_IN_FLIGHT_MAX);
 
@@ -114,9 +53,6 @@ pub const RESERVE_CONNECTIONS_MAX: usize = 64;
 
 /// How long a connection beyond the limit may take to show that it is a peer.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The most peers that may be named: there are no more pids.
-pub const PEERS_MAX: usize = 1023;
 
 const _: () = assert!(
     CONNECTIONS_LIMIT_MAX + RESERVE_CONNECTIONS_MAX + PEERS_MAX + FRAMES_IN_FLIGHT_MAX
@@ -251,14 +187,6 @@ pub const BLOCK_BYTES: usize = 4096;
 /// The blocks of the state file: two copies of the newest generation and two of the one before.
 pub const BLOCK_COUNT: u32 = 4;
 
-/// The most that one raise of the ceiling may add without announcing it on the disk first, and so the
-/// most that a start skips when both copies of a newer record may have been lost. A server that hands
-/// out ten million identities a second needs seven minutes for it, and two million such skips fit into
-/// the sequence space.
-pub const STEP_MAX: u64 = 1 << 32;
-
-const _: () = assert!(STEP_MAX <= (1 << 53) >> 20);
-
 /// How often a system call that a signal interrupted before it moved a byte is repeated. Signals do not
 /// come in hundreds; a call that is interrupted that often is not going to be let through.
 pub const INTERRUPTED_MAX: u32 = 100;
@@ -266,22 +194,7 @@ pub const INTERRUPTED_MAX: u32 = 100;
 /// How often a block is read again that came back short. Only the end of the file makes every one short.
 pub const SHORT_READS_MAX: u32 = 3;
 
-/// How many other servers are remembered: one per pid.
-pub const REMEMBERED_MAX: usize = 1 << 10;
-
-/// As many identities as a client asks for in one request when it needs many: what a server gives by
-/// default. A reply has 15 bytes whatever its count, so a larger block would save next to nothing.
-pub const CLIENT_BLOCK_COUNT: u32 = COUNT_MAX_DEFAULT;
-
-/// As many requests as a client keeps in flight on one connection. Their replies together, 15 KiB, fit the
-/// smallest socket buffers in use, so a client that writes them all before it reads cannot be stuck with
-/// a server that waits for it to read.
-pub const CLIENT_IN_FLIGHT_MAX: usize = 1024;
-
 // Options.
-
-/// The port of a server that is told no other: 3264.
-pub const PORT_DEFAULT: u16 = 3264;
 
 /// The least that `--max-pending-bytes` may be: room for the replies of one full read.
 pub const PENDING_BYTES_LIMIT_MIN: usize = 4 * 1024;
@@ -294,41 +207,9 @@ pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // The guard of a cluster.
 
-/// Processes remembered of one pid: the one that runs, the one before it, and two more for those who should
-/// not be there. The one that was heard of longest ago makes room.
-pub const LIVES_PER_PID_MAX: usize = 4;
-
-/// What should be written at once is written at most so often: a peer that restarts in a loop, or a stranger
-/// who makes believe, must not keep the disk busy.
-pub const URGENT_SAVE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often people are told of older states under one pid.
-pub const OBJECTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How often the sequences of peers are written to the disk. Who they are is written at once.
-pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How much `after` may absorb at once, unless `--after-burst` says otherwise: 2^32 is 7 minutes at ten
-/// million a second, more than servers that synchronize are ever apart.
-pub const AFTER_BURST_DEFAULT: u64 = 1 << 32;
-
-/// How much peers may raise the sequence at once, unless `--peer-burst` says otherwise: as much as
-/// `--max-advance` allows, so that a new server can catch up.
-pub const PEER_BURST_DEFAULT: u64 = 1 << 40;
-
-/// How much fills in of both in each second, unless `--advance-rate` says otherwise. Ten million a second is
-/// more than a cluster hands out, and sustained abuse needs 28 years for the 2^53 sequences.
-pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
-
-/// How often people are told that clients' advances are refused.
-pub const ADVANCE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
-
 /// How long a first start waits for its peers, unless `--join-timeout` says otherwise: long enough for a
 /// lookup and a few attempts to dial.
 pub const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
 
 /// The longest `--join-timeout`.
 pub const JOIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
-
-/// Parts of the sequence, in percent, at which people are warned that it comes to its end.
-pub const EXHAUSTION_WARNINGS_PERCENT: [u64; 3] = [50, 75, 90];

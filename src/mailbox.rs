@@ -6,12 +6,14 @@
 
 use std::{collections::VecDeque, fmt, mem::ManuallyDrop, ops::ControlFlow};
 
-use crate::{
-    actor::{ConnectionId, Count, Event, PeerId},
-    limits::ENTRY_BYTES_MAX,
+use ipseity_core::{
+    actor::Event,
+    ids::{ConnectionId, Count, PeerId},
     sabotage::{self, Sabotage},
     timer::Timer,
 };
+
+use crate::limits::ENTRY_BYTES_MAX;
 
 /// What stands in the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]

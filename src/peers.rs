@@ -7,12 +7,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::{
-    actor::{ConnectionId, PeerId},
+use ipseity_core::{
     identity::Pid,
-    limits::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED},
+    ids::{ConnectionId, PeerId},
     time::Instant,
 };
+
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED};
 
 /// How far the dialing of a peer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use std::{
     io::{self, Write},
 };
 
-use crate::{actor::Effect, mailbox::Entry, time::Instant};
+use ipseity_core::{actor::Effect, time::Instant};
+
+use crate::mailbox::Entry;
 
 /// Where trace lines go.
 pub struct Trace {
@@ -71,7 +73,9 @@ mod tests {
     use std::{cell::RefCell, rc::Rc};
 
     use super::*;
-    use crate::{actor::ConnectionId, mailbox::Readiness};
+    use ipseity_core::ids::ConnectionId;
+
+    use crate::mailbox::Readiness;
 
     #[derive(Clone, Default)]
     struct Shared(Rc<RefCell<Vec<u8>>>);

@@ -4,22 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 // Long because: it holds one short scenario for each handler and each error, and they share their words.
 
-mod config;
-
 use std::time::Duration;
 
-use config::actor_config;
-use ipseity::{
-    actor::{
-        Actor, ActorConfig, ConnectionId, Count, Effect, Event, HangUp, Link, PeerId, Report, Tally,
-    },
+use ipseity_core::{
+    actor::{Actor, ActorConfig, Effect, Event, HangUp, Report, Tally},
     identity::{Identity, Pid, Sequence},
+    ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
-    wire::{
-        ErrorCode, ErrorReply, Kind, Message, Objection, Standing, SyncMessage, WIRE_VERSION,
-        WireError,
-    },
+    words::{ErrorCode, ErrorReply, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
 };
+use ipseity_frames::{Kind, WireError};
+use ipseity_sim::config::actor_config;
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);
@@ -89,7 +84,7 @@ fn identity_request(from: ConnectionId, count: u32, after: u64) -> Event {
 }
 
 fn unknown(from: ConnectionId) -> Event {
-    let error = Box::new(WireError::EmptyFrame);
+    let error = Box::new(WireError::EmptyFrame.reply());
     Event::Unknown { from, error }
 }
 
@@ -918,7 +913,7 @@ fn a_peer_of_another_version_is_told_why_and_people_hear_of_it() {
     assert_eq!(
         scene.on(Event::Unknown {
             from: BOB,
-            error: Box::new(wrong)
+            error: Box::new(wrong.reply())
         }),
         vec![
             Effect::Report(Report::Refused {

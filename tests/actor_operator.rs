@@ -4,22 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 // Long because: it holds one short scenario for each thing that may be said, and they share their words.
 
-mod config;
-
 use std::time::Duration;
 
-use config::actor_config;
-use ipseity::{
-    actor::{
-        Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, PeerId, Remembered, Report,
-        Tally,
-    },
+use ipseity_core::{
+    actor::{Actor, ActorConfig, Effect, Event, Remembered, Report, Tally},
     identity::{Pid, Sequence},
+    ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
-    wire::{
+    words::{
         ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage, WIRE_VERSION,
     },
 };
+use ipseity_sim::config::actor_config;
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);

@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod checker;
-
-use checker::{
+use ipseity_sim::checker::{
     Answer, Clock, Fault, check,
     report::{Report, Tally},
 };

@@ -6,20 +6,19 @@
     reason = "a panic is the report, and one test sees that the program waits"
 )]
 
-mod support;
-
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use ipseity::{
+use ipseity_core::{
     identity::Pid,
-    wire::{ErrorCode, Message, Standing},
+    words::{ErrorCode, Message, Standing},
 };
-use support::{
-    Fake, Nobody, Step,
+use ipseity_harness::{
+    fake::{Fake, Step},
+    nobody::Nobody,
     program::{Run, command, run},
 };
 

@@ -3,10 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod server;
-mod stand_in;
-mod support;
-
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
@@ -15,14 +11,16 @@ use std::{
     time::Duration,
 };
 
-use ipseity::wire::{ErrorCode, Message, encode};
-use serde_json::Value;
-use server::{Server, eventually};
-use stand_in::{Manner, StandIn};
-use support::{
-    Fake, Nobody, Step,
+use ipseity_core::words::{ErrorCode, Message};
+use ipseity_frames::encode;
+use ipseity_harness::server::{Server, eventually};
+use ipseity_harness::stand_in::{Manner, StandIn};
+use ipseity_harness::{
+    fake::{Fake, Step},
+    nobody::Nobody,
     program::{Run, command, run},
 };
+use serde_json::Value;
 
 /// A bench of these servers.
 fn bench(servers: &str, arguments: &[&str]) -> Run {
@@ -581,7 +579,7 @@ fn progress_is_shown_on_a_terminal_and_taken_away() {
     let server = Server::start(&[]);
     let line = format!(
         "{} bench -s {} -n 100 --sweep 1,2",
-        env!("CARGO_BIN_EXE_ipseity-cli"),
+        ipseity_harness::programs::ipseity_cli().display(),
         server.address()
     );
     // `script` gives a program a terminal.

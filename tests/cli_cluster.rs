@@ -3,19 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod server;
-
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, Command, Stdio},
 };
 
-use ipseity::wire::PeerState;
-use server::{Server, eventually};
+use ipseity_core::words::PeerState;
+use ipseity_harness::server::{Server, eventually};
 
 fn command(servers: &[Server], arguments: &[&str]) -> Command {
     let list: Vec<String> = servers.iter().map(Server::address).collect();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ipseity-cli"));
+    let mut command = Command::new(ipseity_harness::programs::ipseity_cli());
     command
         .args(arguments)
         .env("IPSEITY_SERVER", list.join(","))
@@ -250,7 +248,8 @@ fn watch_in_a_pipe_is_clean_lines() {
 #[test]
 fn watch_on_a_terminal_redraws_in_place() {
     let servers = two();
-    let cli = env!("CARGO_BIN_EXE_ipseity-cli");
+    let cli = ipseity_harness::programs::ipseity_cli();
+    let cli = cli.display();
     let list: Vec<String> = servers.iter().map(Server::address).collect();
     // `script` of util-linux gives a program a terminal.
     let spawned = Command::new("script")

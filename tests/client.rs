@@ -3,16 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod support;
-
 use std::{net::TcpListener, time::Duration};
 
-use ipseity::{
-    client::{Client, ClientError, ClientOptions, FailureCause, Violation},
+use ipseity_client::{Client, ClientError, ClientOptions, FailureCause, Violation};
+use ipseity_core::{
     identity::{Identity, Pid, Sequence},
-    wire::{ErrorCode, ErrorReply, Kind, Members, Message, WireError},
+    words::{ErrorCode, ErrorReply, Members, Message},
 };
-use support::{Fake, Nobody, Step};
+use ipseity_frames::{Kind, WireError};
+use ipseity_harness::{fake::Fake, fake::Step, nobody::Nobody};
 
 /// Short enough that a test of a timeout is quick, long enough for a reply on a busy machine. Only tests in
 /// which a server stays silent use it.
@@ -579,7 +578,7 @@ fn an_error_that_the_server_said_before_it_closed_is_what_is_reported() {
         let (mut stream, _) = listener.accept().unwrap();
         let mut bytes = Vec::new();
         let full = ErrorReply::new(ErrorCode::TooManyConnections, "full");
-        ipseity::wire::encode(&Message::ErrorReply(Box::new(full)), &mut bytes);
+        ipseity_frames::encode(&Message::ErrorReply(Box::new(full)), &mut bytes);
         stream.write_all(&bytes).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let _ = stream.read_to_end(&mut bytes);

@@ -3,9 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod checker;
-mod server;
-
 use std::{
     collections::BTreeMap,
     net::{TcpListener, TcpStream},
@@ -14,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use checker::{Answer, Clock, check};
-use ipseity::{
-    client::{Client, ClientOptions},
+use ipseity_client::{Client, ClientOptions};
+use ipseity_core::{
     identity::Identity,
-    wire::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, WIRE_VERSION},
 };
-use server::{Connection, Port, Server, eventually};
+use ipseity_harness::server::{Connection, Port, Server, eventually};
+use ipseity_sim::checker::{Answer, Clock, check};
 
 /// Waits until all of them tell the same sequence, and not one below `least`.
 fn wait_until_they_agree<'a>(

@@ -3,14 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod world;
-
 use std::time::Duration;
 
-use ipseity::wire::Message;
+use ipseity_core::words::Message;
+use ipseity_sim::world::{Client, DiskMode, Setup, World};
 use proptest::{collection::vec, prelude::*};
-use world::{Client, DiskMode, Setup, World};
 
 /// What may happen next. A client is named by a number that is taken modulo those that there are.
 #[derive(Clone, Debug)]

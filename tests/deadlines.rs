@@ -2,19 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod world;
-
 use std::time::Duration;
 
-use ipseity::{
-    limits::{
-        FRAME_TIMEOUT, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT,
-        RESERVE_TIMEOUT, SWEEP_INTERVAL, WRITE_TIMEOUT,
-    },
-    wire::{ErrorCode, Message},
+use ipseity::limits::{
+    FRAME_TIMEOUT, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT,
+    RESERVE_TIMEOUT, SWEEP_INTERVAL, WRITE_TIMEOUT,
 };
-use world::{Client, DiskMode, Setup, World};
+use ipseity_core::words::{ErrorCode, Message};
+use ipseity_sim::world::{Client, DiskMode, Setup, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -255,7 +250,7 @@ fn without_an_idle_timeout_nobody_looks_and_nobody_is_closed() {
 #[test]
 fn a_peer_is_not_idle_between_two_rounds() {
     let mut world = World::new();
-    let mut asker = idle(2 * SECOND).peers(&[&world::address(1).to_string()]);
+    let mut asker = idle(2 * SECOND).peers(&[&ipseity_sim::world::address(1).to_string()]);
     asker.sync_interval = 10 * SECOND;
     let mut asked = idle(2 * SECOND);
     asked.actor = Setup::new(2).actor;

@@ -11,10 +11,6 @@
     reason = "a panic is the report, and the parts of a test explain themselves"
 )]
 
-mod command;
-mod failing;
-mod server;
-
 use std::{
     fs,
     path::Path,
@@ -24,17 +20,20 @@ use std::{
     time::Duration,
 };
 
-use failing::{
+use ipseity::{
+    limits::{BLOCK_BYTES, BLOCK_COUNT, STOP_TIMEOUT},
+    store::record::{Block, Record},
+};
+use ipseity_core::{
+    limits::STEP_MAX,
+    words::{ErrorCode, Message},
+};
+use ipseity_harness::failing::{
     client::{Answer, Client, GENEROUS, History, LOAD_RAISES, far_above, run_load},
     strace::{self, Attached},
     volume::{self, Volume},
 };
-use ipseity::{
-    limits::{BLOCK_BYTES, BLOCK_COUNT, STEP_MAX, STOP_TIMEOUT},
-    store::record::{Block, Record},
-    wire::{ErrorCode, Message},
-};
-use server::{Connection, Refusal, Server, eventually};
+use ipseity_harness::server::{Connection, Refusal, Server, eventually};
 
 /// A server on `data_dir`, started by `runner`, that can be made to write often.
 fn start_under(runner: &[String], data_dir: &Path) -> Result<Server, Refusal> {

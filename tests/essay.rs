@@ -16,11 +16,9 @@ use std::{
     time::Duration,
 };
 
-use ipseity::wire::{ErrorCode, FrameDecoder, Message, Receiver, encode};
-use servers::Kind;
-
-#[path = "../benches/servers/mod.rs"]
-mod servers;
+use ipseity_baselines::Kind;
+use ipseity_core::words::{ErrorCode, Message};
+use ipseity_frames::{FrameDecoder, Receiver, encode};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -2,21 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod server;
-mod world;
-
 use std::{collections::BTreeSet, time::Duration};
 
-use config::actor_config;
-use ipseity::{
-    actor::{Actor, ActorConfig, Effect, Event, HangUp, Link, PeerId},
+use ipseity_core::{
+    actor::{Actor, ActorConfig, Effect, Event, HangUp},
     identity::Pid,
+    ids::{Link, PeerId},
     time::Instant,
-    wire::{ErrorCode, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION},
 };
-use server::Server;
-use world::{Setup, World, address};
+use ipseity_harness::server::Server;
+use ipseity_sim::config::actor_config;
+use ipseity_sim::world::{Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -4,17 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 // Long because: it makes up every message there is, beside what it does with them.
 
-mod goldens;
-
-use goldens::{Golden, Malformed, malformed, malformed_too, members, messages, status, unfinished};
-use ipseity::{
+use ipseity_core::{
     identity::Pid,
-    limits::{ERROR_TEXT_BYTES_MAX, FRAME_BYTES_MAX, READ_BUFFER_BYTES},
-    wire::{
-        ClusterName, Counters, ErrorReply, FrameDecoder, Member, Members, Message, Objection,
-        Overrule, PeerState, PeerStatus, Receiver, Standing, Status, StorageStatus, SyncMessage,
-        WIRE_VERSION, WireError, encode,
+    limits::ERROR_TEXT_BYTES_MAX,
+    words::{
+        ClusterName, Counters, ErrorReply, Member, Members, Message, Objection, Overrule,
+        PeerState, PeerStatus, Standing, Status, StorageStatus, SyncMessage, WIRE_VERSION,
     },
+};
+use ipseity_frames::{
+    FrameDecoder, Kind, Receiver, WireError, encode,
+    limits::{FRAME_BYTES_MAX, READ_BUFFER_BYTES},
+};
+use ipseity_sim::goldens::{
+    Golden, Malformed, malformed, malformed_too, members, messages, status, unfinished,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -82,7 +85,7 @@ fn encoded<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Vec<u8> {
 fn pipelined(receiver: Receiver) -> (Vec<u8>, Vec<Message>) {
     messages()
         .into_iter()
-        .filter(|golden| receiver.takes(golden.message.kind()))
+        .filter(|golden| receiver.takes(Kind::from(&golden.message)))
         .map(|golden| (golden.bytes, golden.message))
         .fold(Default::default(), |(mut bytes, mut messages), golden| {
             bytes.extend(golden.0);
@@ -211,7 +214,7 @@ fn a_frame_that_is_not_completed_is_told_by_what_arrived_of_it() {
 fn a_body_that_is_cut_short_or_too_long_is_never_a_message() {
     let mut decoder = FrameDecoder::new();
     for golden in messages() {
-        let kind = golden.message.kind();
+        let kind = Kind::from(&golden.message);
         let body = &golden.bytes[3..];
         let longer = [body, &[0; 20]].concat();
         for bytes in 0..longer.len() {
@@ -382,7 +385,7 @@ proptest! {
         let outcome = read(&mut FrameDecoder::new(), receiver, [&stream[..]]);
         let taken = &stream[..stream.len() - outcome.rest.len()];
         // The only message with two forms is made short, as it is encoded.
-        let long = goldens::hex("000d 01 00000001 0000000000000000");
+        let long = ipseity_sim::goldens::hex("000d 01 00000001 0000000000000000");
         let mut expected = Vec::new();
         let mut behind = taken;
         while let [high, low, ..] = behind {
@@ -399,7 +402,7 @@ proptest! {
         for message in messages {
             let receiver = RECEIVERS
                 .into_iter()
-                .find(|receiver| receiver.takes(message.kind()))
+                .find(|receiver| receiver.takes(Kind::from(&message)))
                 .expect("every kind is taken by someone");
             let frame = encoded([&message]);
             let outcome = read(&mut decoder, receiver, [&frame[..]]);

@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod goldens;
-mod page;
-
 use std::collections::BTreeMap;
 
-use goldens::{error_reply, malformed, malformed_too, messages, unfinished};
-use ipseity::wire::{ErrorCode, ErrorReply, FrameDecoder, Kind, Message, Receiver, encode};
+use ipseity_core::words::{ErrorCode, ErrorReply, Message};
+use ipseity_frames::{FrameDecoder, Kind, Receiver, encode};
+use ipseity_sim::goldens::{error_reply, malformed, malformed_too, messages, unfinished};
 
 #[test]
 fn every_kind_has_a_golden_frame() {
@@ -17,7 +15,7 @@ fn every_kind_has_a_golden_frame() {
         assert!(
             messages()
                 .iter()
-                .any(|golden| golden.message.kind() == kind),
+                .any(|golden| Kind::from(&golden.message) == kind),
             "{kind}"
         );
     }
@@ -52,7 +50,9 @@ fn golden_bytes_are_decoded_to_their_message() {
 #[test]
 fn a_request_for_one_identity_may_also_be_written_out() {
     let mut decoder = FrameDecoder::new();
-    decoder.restore(&goldens::hex("000d 01 00000001 0000000000000000"));
+    decoder.restore(&ipseity_sim::goldens::hex(
+        "000d 01 00000001 0000000000000000",
+    ));
     assert_eq!(
         decoder.next(Receiver::Server),
         Ok(Some(Message::IdentityRequest { count: 1, after: 0 }))
@@ -136,20 +136,23 @@ fn the_protocol_page_lists_every_kind_and_every_error_code() {
 }
 
 fn protocol_page() -> String {
-    page::read("docs/protocol.md")
+    ipseity_harness::page::read("docs/protocol.md")
 }
 
 /// The fenced blocks whose info string is `frame NAME`: their names and their bytes. On each line stand
 /// bytes in hexadecimal, then `#` and what they mean.
 fn frames_shown(page: &str) -> Vec<(String, Vec<u8>)> {
-    let shown = |block: page::Block| {
+    let shown = |block: ipseity_harness::page::Block| {
         let digits: String = block
             .text
             .lines()
             .map(|line| line.split('#').next().unwrap_or_default())
             .collect();
         let name = block.info.strip_prefix("frame ").unwrap().to_owned();
-        (name, goldens::hex(&digits))
+        (name, ipseity_sim::goldens::hex(&digits))
     };
-    page::blocks(page, "frame").into_iter().map(shown).collect()
+    ipseity_harness::page::blocks(page, "frame")
+        .into_iter()
+        .map(shown)
+        .collect()
 }

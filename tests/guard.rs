@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod server;
-
 use std::{fs, path::Path, process::Command};
 
-use ipseity::{
+use ipseity_core::{
     identity::{Identity, Pid},
-    wire::{ErrorCode, Message, Standing},
+    words::{ErrorCode, Message, Standing},
 };
-use server::Server;
+use ipseity_harness::server::Server;
 
 /// A server that the others name as their peer: the one who hears them all.
 fn observer() -> Server {

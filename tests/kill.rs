@@ -17,16 +17,14 @@
     reason = "a panic is the report, and how long a faulty run may take is bounded by the clock"
 )]
 
-mod checker;
-mod clients;
-mod server;
-
 use std::{env, net::SocketAddr, thread, time::Duration};
 
-use checker::report::Report;
-use clients::{Between, EndOfLoad, Load, agree, meet, pause, stay_with_one, take_whoever_answers};
 use fastrand::Rng;
-use server::Server;
+use ipseity_harness::clients::{
+    Between, EndOfLoad, Load, agree, meet, pause, stay_with_one, take_whoever_answers,
+};
+use ipseity_harness::server::Server;
+use ipseity_sim::checker::report::Report;
 
 /// Answers that must have come for each kill: fewer, and the run has shown nothing.
 const ANSWERS_PER_KILL_MIN: usize = 50;

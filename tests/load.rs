@@ -6,9 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod goldens;
-mod server;
-
 use std::{
     fs,
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
@@ -22,13 +19,12 @@ use std::{
     time::Duration,
 };
 
-use goldens::error_reply;
-use ipseity::{
-    limits::ACCEPT_RETRY,
-    wire::{Message, Receiver, SyncMessage, encode},
-};
+use ipseity::limits::ACCEPT_RETRY;
+use ipseity_core::words::{Message, SyncMessage};
+use ipseity_frames::{Receiver, encode};
+use ipseity_harness::server::{Connection, PATIENCE, Server, eventually};
+use ipseity_sim::goldens::error_reply;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
-use server::{Connection, PATIENCE, Server, eventually};
 use socket2::{Domain, Socket, Type};
 
 /// The smallest request.
@@ -156,7 +152,7 @@ fn sync_request() -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
         pid: "2".parse().unwrap(),
         session: 2,
-        ..goldens::sync_message()
+        ..ipseity_sim::goldens::sync_message()
     }))
 }
 
@@ -398,7 +394,7 @@ fn a_client_that_is_always_behind_with_reading_does_not_make_the_server_grow() {
 #[test]
 fn a_begun_frame_that_stalls_or_trickles_is_told_so() {
     let server = start(&[]);
-    let stalled = goldens::unfinished().pop().unwrap();
+    let stalled = ipseity_sim::goldens::unfinished().pop().unwrap();
     assert_eq!(stalled.name, "stalled");
     let mut at_once = connect(&server);
     at_once.write_all(&stalled.bytes).unwrap();

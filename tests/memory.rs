@@ -3,19 +3,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod goldens;
-
 use allocation_counter::measure;
-use config::actor_config;
-use goldens::messages;
 use ipseity::{
-    actor::{Actor, ConnectionId, Count, Effect, Event},
-    limits::{EMPTY_LIST_ROOM_MAX, FRAMES_IN_FLIGHT_MAX},
+    limits::FRAMES_IN_FLIGHT_MAX,
     mailbox::{Entry, Mailbox},
-    time::Instant,
-    wire::{FrameDecoder, Message, Receiver, WireError, encode},
 };
+use ipseity_core::{
+    actor::{Actor, Effect, Event},
+    ids::{ConnectionId, Count},
+    limits::EMPTY_LIST_ROOM_MAX,
+    time::Instant,
+    words::Message,
+};
+use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
+use ipseity_sim::config::actor_config;
+use ipseity_sim::goldens::messages;
 
 /// More than any golden message takes, and far less than the lengths that are claimed below.
 const MESSAGE_BYTES_MAX: u64 = 4096;
@@ -111,7 +113,10 @@ fn what_is_left_in_a_mailbox_is_freed_with_it() {
     let memory = measure(|| {
         let mut mailbox = Mailbox::new();
         for _ in 0..3 {
-            let (from, error) = (ConnectionId::new(1, 1), Box::new(WireError::EmptyFrame));
+            let (from, error) = (
+                ConnectionId::new(1, 1),
+                Box::new(WireError::EmptyFrame.reply()),
+            );
             mailbox.dispatch(Entry::Event(Event::Unknown { from, error }));
         }
         drop(mailbox.take());

@@ -24,24 +24,17 @@
     reason = "a panic is the report, and the parts of a test explain themselves"
 )]
 
-mod checker;
-mod clients;
-mod command;
-mod hosts;
-mod nemesis;
-mod server;
-
 use std::{env, net::SocketAddr, thread};
 
-use checker::report::Report;
-use clients::{
+use fastrand::Rng;
+use ipseity_core::words::{Message, Standing};
+use ipseity_harness::clients::{
     Between, EndOfLoad, Load, agree, carry_between, meet, stay_with_one, take_whoever_answers,
 };
-use fastrand::Rng;
-use hosts::{Network, cage};
-use ipseity::wire::{Message, Standing};
-use nemesis::{Journal, Kind, Nemesis};
-use server::Server;
+use ipseity_harness::hosts::{Network, cage};
+use ipseity_harness::nemesis::{Journal, Kind, Nemesis};
+use ipseity_harness::server::Server;
+use ipseity_sim::checker::report::Report;
 use tempfile::TempDir;
 
 /// Hosts with clients. With two of them a partition can put clients on either side.
@@ -109,7 +102,7 @@ fn run(rounds: usize) {
                 client += 1;
                 let (client, rng) = (client, rng.fork());
                 scope.spawn(move || {
-                    hosts::enter(host);
+                    ipseity_harness::hosts::enter(host);
                     what(load, client, addresses, rng);
                 });
             };
@@ -119,7 +112,7 @@ fn run(rounds: usize) {
                 client += 1;
                 let (client, rng) = (client, rng.fork());
                 scope.spawn(move || {
-                    hosts::enter(host);
+                    ipseity_harness::hosts::enter(host);
                     stay_with_one(load, client, index as u16 + 1, *address, rng);
                 });
             }
@@ -174,12 +167,16 @@ fn start(host: usize, servers: usize, directory: &TempDir) -> Server {
     let data_dir = directory.path().join(&pid);
     let peers: Vec<String> = (0..servers)
         .filter(|other| *other != host)
-        .map(|other| hosts::socket_address(other).to_string())
+        .map(|other| ipseity_harness::hosts::socket_address(other).to_string())
         .collect();
     let mut flags = vec!["--pid", &pid, "--data-dir", data_dir.to_str().unwrap()];
     flags.extend(["--sync-interval", "50ms"]);
     flags.extend(peers.iter().flat_map(|peer| ["--peer", peer]));
-    let listen = hosts::socket_address(host).to_string();
-    Server::start_under(&hosts::runner(host), &["--listen", &listen], &flags)
-        .unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
+    let listen = ipseity_harness::hosts::socket_address(host).to_string();
+    Server::start_under(
+        &ipseity_harness::hosts::runner(host),
+        &["--listen", &listen],
+        &flags,
+    )
+    .unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
 }

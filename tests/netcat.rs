@@ -3,10 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod goldens;
-mod page;
-mod server;
-
 use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},
@@ -16,9 +12,10 @@ use std::{
     time::Duration,
 };
 
-use goldens::{error_reply, hex, malformed, malformed_too, messages, unfinished};
-use ipseity::wire::{FrameDecoder, Message, Objection, Receiver, SyncMessage, encode};
-use server::{Server, eventually};
+use ipseity_core::words::{Message, Objection, SyncMessage};
+use ipseity_frames::{FrameDecoder, Receiver, encode};
+use ipseity_harness::server::{Server, eventually};
+use ipseity_sim::goldens::{error_reply, hex, malformed, malformed_too, messages, unfinished};
 
 /// How long nc waits, in seconds, while nothing comes and nothing goes. Only a test that fails waits so.
 const PATIENCE_S: &str = "20";
@@ -260,7 +257,7 @@ fn malformed_input_does_not_stop_what_was_asked_before_it_and_stops_what_comes_a
 }
 
 /// What a server judges by itself; a frame that is closed or stalled in its middle has tests of its own.
-fn as_a_server_meets_them() -> Vec<goldens::Malformed> {
+fn as_a_server_meets_them() -> Vec<ipseity_sim::goldens::Malformed> {
     let all = malformed().into_iter().chain(malformed_too());
     all.filter(|malformed| malformed.receiver == Receiver::Server)
         .collect()
@@ -390,7 +387,7 @@ fn sync_request(change: impl FnOnce(&mut SyncMessage)) -> Vec<u8> {
     let mut message = SyncMessage {
         pid: "2".parse().unwrap(),
         session: 2,
-        ..goldens::sync_message()
+        ..ipseity_sim::goldens::sync_message()
     };
     change(&mut message);
     let mut bytes = Vec::new();
@@ -503,11 +500,11 @@ fn a_client_that_is_cut_off_in_the_middle_harms_nobody() {
 #[test]
 fn every_command_of_the_protocol_page_does_what_the_page_shows() {
     check_that_nc_is_here();
-    let page = page::read("docs/protocol.md");
-    let request = &page::blocks(&page, "frame")[0];
-    let python = page::blocks(&page, "python");
+    let page = ipseity_harness::page::read("docs/protocol.md");
+    let request = &ipseity_harness::page::blocks(&page, "frame")[0];
+    let python = ipseity_harness::page::blocks(&page, "python");
     assert_eq!(python.len(), 1, "client.py is the one block of Python");
-    let consoles = page::blocks(&page, "console");
+    let consoles = ipseity_harness::page::blocks(&page, "console");
     for console in &consoles {
         let server = Server::start(&["--pid", "1"]);
         let port = server.socket_address().port().to_string();
@@ -518,7 +515,7 @@ fn every_command_of_the_protocol_page_does_what_the_page_shows() {
             python[0].text.replace("3264", &port),
         )
         .unwrap();
-        for example in page::examples(console) {
+        for example in ipseity_harness::page::examples(console) {
             let output = Command::new("sh")
                 .args(["-c", &example.command.replace("3264", &port)])
                 .current_dir(here)
@@ -539,10 +536,10 @@ fn every_command_of_the_protocol_page_does_what_the_page_shows() {
 
 #[test]
 fn the_protocol_page_shows_no_command_that_is_not_run() {
-    let page = page::read("docs/protocol.md");
-    let run: Vec<String> = page::blocks(&page, "console")
+    let page = ipseity_harness::page::read("docs/protocol.md");
+    let run: Vec<String> = ipseity_harness::page::blocks(&page, "console")
         .iter()
-        .flat_map(page::examples)
+        .flat_map(ipseity_harness::page::examples)
         .map(|example| format!("$ {}", example.command))
         .collect();
     for line in page.lines().filter(|line| line.contains("| nc ")) {

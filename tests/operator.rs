@@ -3,13 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-#[path = "support/program.rs"]
-mod program;
-mod server;
-
-use ipseity::wire::Standing;
-use program::{Run, run};
-use server::Server;
+use ipseity_core::words::Standing;
+use ipseity_harness::program::{Run, run};
+use ipseity_harness::server::Server;
 
 /// Two servers, of which the second has named the first as its peer, and each knows the other.
 fn pair() -> (Server, Server) {

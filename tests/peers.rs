@@ -2,23 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod world;
-
 use std::{net::SocketAddr, time::Duration};
 
-use config::actor_config;
-use ipseity::{
+use ipseity::limits::{
+    BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
+    FRAMES_PER_CONNECTION_MAX, PEER_SILENCE_MIN, SWEEP_INTERVAL,
+};
+use ipseity_core::{
     identity::Pid,
-    limits::{
-        BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
-        FRAMES_PER_CONNECTION_MAX, PEER_SILENCE_MIN, SWEEP_INTERVAL,
-    },
-    wire::{
+    words::{
         ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION,
     },
 };
-use world::{Client, DiskMode, Route, Setup, World, address};
+use ipseity_sim::config::actor_config;
+use ipseity_sim::world::{Client, DiskMode, Route, Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DELAY: Duration = Duration::from_millis(20);

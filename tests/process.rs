@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod server;
-
 use std::{
     fs,
     io::Write as _,
@@ -13,8 +11,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use ipseity::wire::{Message, Standing, encode};
-use server::{Connection, Port, Server};
+use ipseity_core::words::{Message, Standing};
+use ipseity_frames::encode;
+use ipseity_harness::server::{Connection, Port, Server};
 use tempfile::TempDir;
 
 /// Runs it to its end, in a directory of its own.
@@ -24,7 +23,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn run_in(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ipseity"))
+    Command::new(ipseity_harness::programs::ipseity())
         .args(arguments)
         .current_dir(directory)
         .stdin(Stdio::null())
@@ -116,7 +115,7 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
 fn an_argument_that_is_no_text_is_refused() {
     use std::os::unix::ffi::OsStrExt as _;
     let directory = TempDir::new().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+    let output = Command::new(ipseity_harness::programs::ipseity())
         .args(["--listen", "127.0.0.1:0", "--data-dir"])
         .arg(std::ffi::OsStr::from_bytes(b"state\xff"))
         .current_dir(directory.path())
@@ -156,7 +155,7 @@ fn help_and_version_go_to_standard_output() {
 #[test]
 fn a_reader_of_the_help_that_leaves_is_no_failure_and_a_full_disk_is_one() {
     for flag in ["--help", "--version"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+        let mut child = Command::new(ipseity_harness::programs::ipseity())
             .arg(flag)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -169,7 +168,7 @@ fn a_reader_of_the_help_that_leaves_is_no_failure_and_a_full_disk_is_one() {
             eprintln!("SKIPPED: this machine has no /dev/full");
             return;
         };
-        let output = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+        let output = Command::new(ipseity_harness::programs::ipseity())
             .arg(flag)
             .stdout(full)
             .output()
@@ -213,7 +212,7 @@ fn the_first_line_says_who_it_is() {
 
 /// The first line of a server that is started in `directory`, and then killed.
 fn first_line(directory: &Path, flags: &[&str]) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ipseity"))
+    let mut child = Command::new(ipseity_harness::programs::ipseity())
         .args(flags)
         .current_dir(directory)
         .stderr(Stdio::piped())
@@ -510,7 +509,9 @@ fn nothing_new_is_accepted_while_it_stops() {
     let _held = unread(&server);
     server.signal("TERM");
     server.wait_for_log("asked to stop");
-    let refused = server::eventually(|| TcpStream::connect(server.socket_address()).is_err());
+    let refused = ipseity_harness::server::eventually(|| {
+        TcpStream::connect(server.socket_address()).is_err()
+    });
     assert!(refused, "it still accepts");
     // And not because it is gone: it waits for the one that does not read, and says so before it goes.
     let log = server.log();
@@ -545,12 +546,14 @@ fn unread(server: &Server) -> Connection {
     }
     let mut written = 0;
     // Until the server has stopped reading, because its replies are not read.
-    let full = server::eventually(|| match stream.write(&bytes[written % bytes.len()..]) {
-        Ok(some) => {
-            written += some;
-            false
+    let full = ipseity_harness::server::eventually(|| {
+        match stream.write(&bytes[written % bytes.len()..]) {
+            Ok(some) => {
+                written += some;
+                false
+            }
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
         }
-        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
     });
     assert!(full, "the server reads without end: {written} bytes");
     connection

@@ -226,7 +226,8 @@ struct Shell {
 impl Shell {
     fn new() -> Shell {
         let ports = free_ports(PORTS.len());
-        let programs = Path::new(env!("CARGO_BIN_EXE_ipseity")).parent().unwrap();
+        let server = ipseity_harness::programs::ipseity();
+        let programs = server.parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
         let server = format!("127.0.0.1:{}", ports[0]);
         Shell {

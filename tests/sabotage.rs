@@ -6,17 +6,13 @@
 #![cfg(sabotage)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod chaos;
-mod config;
-mod world;
-
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
-use chaos::{Options, run};
-use ipseity::sabotage::{Sabotage, choose};
+use ipseity_core::sabotage::{Sabotage, choose};
+use ipseity_sim::chaos::{Options, run};
 
 /// A bug that is not found in so many seeds has got away.
 const SEEDS_MAX: u64 = 20_000;

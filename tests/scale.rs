@@ -5,21 +5,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod study;
-mod world;
-
 use std::{
     fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use ipseity::wire::Message;
-use study::{
+use ipseity_core::words::Message;
+use ipseity_sim::study::{
     INTERVAL, Plan, all_plans, measure_all, measure_intervals, plot, tables, theory, with_tables,
 };
-use world::{Setup, World, address};
+use ipseity_sim::world::{Setup, World, address};
 
 /// The largest cluster of the page.
 const SERVERS_MAX: usize = 1000;

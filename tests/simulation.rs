@@ -1,18 +1,14 @@
 //! A cluster that is simulated, with every fault that we can think of, over many seeds: see docs/testing.md.
 
-mod chaos;
-mod config;
-mod world;
-
 use std::time::Duration;
 
-use chaos::{
+use ipseity_core::{timer::Timer, words::ErrorCode};
+use ipseity_sim::chaos::{
     Options,
     fault::{Fault, Faults},
     hunt::{Bag, Hunt, report, shrink},
     run,
 };
-use ipseity::{timer::Timer, wire::ErrorCode};
 
 /// Seeds of the ordinary run: what fits into it without being felt.
 const SEEDS: u64 = if cfg!(debug_assertions) { 90 } else { 600 };

@@ -2,18 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod world;
-
 use std::time::Duration;
 
 use ipseity::{
-    identity::Sequence,
     limits::{FRAMES_PER_CONNECTION_MAX, STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT},
     server::Exit,
-    wire::{ErrorCode, Message},
 };
-use world::{Client, DiskMode, Setup, World, Write, address};
+use ipseity_core::{
+    identity::Sequence,
+    words::{ErrorCode, Message},
+};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, Write, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 const AT_ONCE: DiskMode = DiskMode::Takes(Duration::ZERO);

@@ -13,13 +13,16 @@ use std::{
 };
 
 use ipseity::{
-    actor::Remembered,
-    identity::{Pid, Sequence},
-    limits::{BLOCK_BYTES, STEP_MAX},
+    limits::BLOCK_BYTES,
     store::{
         Started, Store, StoreError, StoreOptions,
         record::{Block, Record},
     },
+};
+use ipseity_core::{
+    actor::Remembered,
+    identity::{Pid, Sequence},
+    limits::STEP_MAX,
 };
 
 const FIRST_STEP: u64 = 1000;

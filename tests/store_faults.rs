@@ -13,10 +13,10 @@ use std::{
     process::{Command, Output},
 };
 
-use ipseity::{
+use ipseity::store::{Store, StoreError, StoreOptions};
+use ipseity_core::{
     identity::{Pid, Sequence},
     limits::STEP_MAX,
-    store::{Store, StoreError, StoreOptions},
 };
 
 /// Names the directory to a process that is to play the server.

@@ -3,16 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod goldens;
-mod properties;
-mod world;
-
 use std::sync::LazyLock;
 
 use allocation_counter::measure;
-use ipseity::{limits::FRAME_BYTES_MAX, wire::FrameDecoder};
-use properties::{Seeds, client, command_line, connection, frames, seeds, slots};
+use ipseity_frames::{FrameDecoder, limits::FRAME_BYTES_MAX};
+use ipseity_sim::properties::{Seeds, client, command_line, connection, frames, seeds, slots};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 /// The targets of the fuzzer, with what it begins with.

@@ -1,5 +1,5 @@
-//! The rules of the house that a program can check. It reads src/ and looks at code only: comments and
-//! strings may say what they like, and what is under `#[cfg(test)]` may do what it likes, but for the arrows.
+//! The rules of the house that a program can check. It reads the crates and looks at code only: comments and
+//! strings may say what they like. What is under `#[cfg(test)]` is held to the arrows and to nothing else.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
@@ -8,78 +8,183 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Which of our modules a module may name. A module may only name those that stand above it, so there is no
-/// circle. A new module gets a line here, below all that it uses.
+/// Which of our rooms a room may name. A room is a module of the core or of the server, or a crate that is read
+/// as one. It may only name those that stand above it, so there is no circle. A new room gets a line here, below
+/// all that it uses.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("limits", &[]),
-    ("sabotage", &[]),
-    ("time", &[]),
-    ("identity", &[]),
-    ("wire", &["identity", "limits"]),
-    // The core goes on: no socket, no clock, no file.
-    ("actor", &["identity", "limits", "sabotage", "time", "wire"]),
-    ("timer", &["sabotage", "time"]),
-    ("mailbox", &["actor", "limits", "sabotage", "timer"]),
-    // What stands beside the server.
-    ("options", &["actor", "identity", "limits", "wire"]),
-    ("client", &["identity", "limits", "wire"]),
+    // The core: no socket, no clock, no file, no bytes.
+    ("core::limits", &[]),
+    ("core::sabotage", &[]),
+    ("core::time", &[]),
+    ("core::identity", &[]),
+    ("core::ids", &["core::limits"]),
+    ("core::words", &["core::identity", "core::limits"]),
+    (
+        "core::actor",
+        &[
+            "core::identity",
+            "core::ids",
+            "core::limits",
+            "core::sabotage",
+            "core::time",
+            "core::words",
+        ],
+    ),
+    ("core::timer", &["core::sabotage", "core::time"]),
+    // What stands on it.
+    ("frames", &["core::identity", "core::limits", "core::words"]),
+    ("console", &["core::identity", "core::words"]),
+    (
+        "client",
+        &["core::identity", "core::limits", "core::words", "frames"],
+    ),
+    // The server.
+    ("limits", &["core::limits", "frames"]),
+    (
+        "mailbox",
+        &[
+            "core::actor",
+            "core::ids",
+            "core::sabotage",
+            "core::timer",
+            "limits",
+        ],
+    ),
+    (
+        "options",
+        &[
+            "console",
+            "core::actor",
+            "core::identity",
+            "core::limits",
+            "core::words",
+            "limits",
+        ],
+    ),
     (
         "store",
-        &["actor", "identity", "limits", "sabotage", "wire"],
+        &[
+            "core::actor",
+            "core::identity",
+            "core::limits",
+            "core::sabotage",
+            "core::words",
+            "limits",
+        ],
     ),
-    ("trace", &["actor", "mailbox", "time"]),
+    (
+        "trace",
+        &["core::actor", "core::ids", "core::time", "mailbox"],
+    ),
     // The edges: they know how, and decide nothing about identities.
-    ("edge", &["actor", "identity", "mailbox", "time", "wire"]),
+    (
+        "edge",
+        &[
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::time",
+            "core::words",
+            "mailbox",
+        ],
+    ),
     ("buffer", &["limits"]),
     (
         "connection",
-        &["actor", "buffer", "edge", "limits", "time", "wire"],
+        &[
+            "buffer",
+            "core::actor",
+            "core::ids",
+            "core::time",
+            "edge",
+            "frames",
+            "limits",
+        ],
     ),
     (
         "transport",
         &[
-            "actor",
             "buffer",
             "connection",
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::sabotage",
+            "core::time",
+            "core::words",
             "edge",
-            "identity",
+            "frames",
             "limits",
             "mailbox",
-            "sabotage",
-            "time",
-            "wire",
         ],
     ),
-    ("peers", &["actor", "identity", "limits", "time"]),
+    (
+        "peers",
+        &["core::identity", "core::ids", "core::time", "limits"],
+    ),
     (
         "server",
         &[
-            "actor",
             "connection",
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::limits",
+            "core::time",
+            "core::timer",
+            "core::words",
             "edge",
-            "identity",
+            "frames",
             "limits",
             "mailbox",
             "peers",
-            "time",
-            "timer",
             "trace",
             "transport",
-            "wire",
         ],
     ),
     (
         "os",
         &[
-            "actor", "edge", "identity", "limits", "mailbox", "store", "time", "wire",
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::time",
+            "core::words",
+            "edge",
+            "limits",
+            "mailbox",
+            "store",
         ],
     ),
-    // The binaries.
+    // The programs.
+    (
+        "bench",
+        &[
+            "client",
+            "console",
+            "core::identity",
+            "core::limits",
+            "core::words",
+            "frames",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "bench",
+            "client",
+            "console",
+            "core::identity",
+            "core::limits",
+            "core::words",
+        ],
+    ),
     (
         "bin/ipseity",
         &[
-            "actor",
-            "identity",
+            "core::actor",
+            "core::identity",
+            "core::limits",
             "limits",
             "options",
             "os",
@@ -89,16 +194,25 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    (
-        "bin/ipseity-cli",
-        &["client", "identity", "limits", "options", "wire"],
-    ),
+    ("bin/ipseity-cli", &["cli"]),
 ];
 
-/// The modules that must run unchanged under a simulated network, disk and time.
-const CORE: &[&str] = &[
-    "limits", "time", "identity", "wire", "actor", "timer", "mailbox",
+/// The crates that are read, each with its folder, its name in code, and whether its modules are rooms of
+/// their own. The crates that only tests use have no rooms.
+const CRATES: &[(&str, &str, &str)] = &[
+    ("src", "ipseity", ""),
+    ("crates/core/src", "ipseity_core", "core::"),
+    ("crates/frames/src", "ipseity_frames", "frames"),
+    ("crates/console/src", "ipseity_console", "console"),
+    ("crates/client/src", "ipseity_client", "client"),
+    ("crates/bench/src", "ipseity_bench", "bench"),
+    ("crates/cli/src", "ipseity_cli", "cli"),
 ];
+
+/// The rooms that must run unchanged under a simulated network, disk and time.
+fn is_core(room: &str) -> bool {
+    room.starts_with("core::") || ["frames", "mailbox", "limits"].contains(&room)
+}
 
 /// What the core must not know, as paths.
 const OUTSIDE: &[&[&str]] = &[
@@ -122,7 +236,7 @@ const OUTSIDE_CRATES: &[&str] = &[
 ];
 
 /// Who may read a clock, and all else takes `now` as an argument.
-const CLOCK_READERS: &[&str] = &["os", "client", "bin/ipseity", "bin/ipseity-cli"];
+const CLOCK_READERS: &[&str] = &["os", "client", "bench", "cli"];
 
 const CLOCK_READINGS: &[&str] = &["Instant::now", "SystemTime::now", ".elapsed()"];
 
@@ -135,11 +249,11 @@ const LONG_BECAUSE: &str = "// Long because:";
 
 #[test]
 fn the_table_of_arrows_has_no_circle() {
-    for (place, (module, names)) in ARROWS.iter().enumerate() {
+    for (place, (room, names)) in ARROWS.iter().enumerate() {
         for name in *names {
             assert!(
                 ARROWS[..place].iter().any(|(above, _)| above == name),
-                "{module} may name {name}, which does not stand above it"
+                "{room} may name {name}, which does not stand above it"
             );
         }
     }
@@ -150,18 +264,18 @@ fn the_architecture_page_shows_the_arrows() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
     let page = fs::read_to_string(page).unwrap();
     let mut lines = page.lines().skip_while(|line| *line != "## Modules");
-    for (module, names) in ARROWS {
+    for (room, names) in ARROWS {
         let names = match names {
             [] => "nothing".to_owned(),
             names => format!("`{}`", names.join("`, `")),
         };
-        let begins = format!("- **`{module}`** ({names}): ");
+        let begins = format!("- **`{room}`** ({names}): ");
         assert!(
             lines.any(|line| line.starts_with(&begins)),
             "docs/architecture.md does not show, in the order of ARROWS, {begins:?}"
         );
         let next = lines.next().unwrap_or_default();
-        assert!(next.starts_with("  Invariant: "), "{module}: {next}");
+        assert!(next.starts_with("  Invariant: "), "{room}: {next}");
     }
 }
 
@@ -173,14 +287,14 @@ fn imports_point_one_way() {
 #[test]
 fn bincode_is_named_in_one_file() {
     check(|source| match source.path.as_str() {
-        "wire/codec.rs" => Vec::new(),
+        "crates/frames/src/body.rs" => Vec::new(),
         _ => named(&source.code, &["bincode"]),
     });
 }
 
 #[test]
 fn the_core_knows_no_socket_no_clock_and_no_file() {
-    check(|source| match CORE.contains(&source.module.as_str()) {
+    check(|source| match is_core(&source.room) {
         true => outside(&source.code),
         false => Vec::new(),
     });
@@ -189,7 +303,7 @@ fn the_core_knows_no_socket_no_clock_and_no_file() {
 #[test]
 fn clocks_are_read_at_the_edge() {
     check(
-        |source| match CLOCK_READERS.contains(&source.module.as_str()) {
+        |source| match CLOCK_READERS.contains(&source.room.as_str()) {
             true => Vec::new(),
             false => written(&source.code, CLOCK_READINGS),
         },
@@ -217,12 +331,12 @@ fn long_files_say_why() {
     });
 }
 
-/// A file of src/.
+/// A file of a crate that is read.
 struct Source {
-    /// The path under src/.
+    /// The path in the repository.
     path: String,
-    /// The module of the table that it belongs to.
-    module: String,
+    /// The room of the table that it belongs to; empty for the head of a crate that has rooms.
+    room: String,
     text: String,
     /// The text without comments, without what stands in strings, and without what is only for tests.
     code: String,
@@ -235,14 +349,9 @@ impl Source {
         let code_and_tests = code_of(text);
         // The file of a `#[cfg(test)] mod tests;`.
         let is_for_tests = path.ends_with("/tests.rs");
-        let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
         Source {
             path: path.to_owned(),
-            module: match parts[..] {
-                ["bin", binary, ..] => format!("bin/{binary}"),
-                [module, ..] => module.to_owned(),
-                [] => unreachable!("a split has a first part"),
-            },
+            room: room_of_path(path),
             text: text.to_owned(),
             code: match is_for_tests {
                 true => String::new(),
@@ -253,37 +362,68 @@ impl Source {
     }
 }
 
-/// Holds every file of src/ against a rule, and names all that break it at once.
+/// The room that a file belongs to.
+fn room_of_path(path: &str) -> String {
+    let is_in = |(folder, ..): &&(&str, &str, &str)| path.starts_with(&format!("{folder}/"));
+    let (folder, _, prefix) = CRATES.iter().find(is_in).expect("the path of a crate");
+    let inside = &path[folder.len() + 1..];
+    let parts: Vec<&str> = inside.trim_end_matches(".rs").split('/').collect();
+    match parts[..] {
+        ["bin", program, ..] => format!("bin/{program}"),
+        _ if !prefix.is_empty() && !prefix.ends_with("::") => (*prefix).to_owned(),
+        ["lib"] => String::new(),
+        [module, ..] => format!("{prefix}{module}"),
+        [] => unreachable!("a split has a first part"),
+    }
+}
+
+/// The room that a path in code leads to: `crate::a::b`, or `ipseity_core::a::b`. `None` for one that leads to no
+/// crate of ours, or no further than to the head of a crate that has rooms.
+fn room_of_use(path: &[String], home: &str) -> Option<String> {
+    let is_named = |(folder, name, _): &&(&str, &str, &str)| match path[0].as_str() {
+        "crate" => *folder == home,
+        first => first == *name,
+    };
+    let (_, _, prefix) = CRATES.iter().find(is_named)?;
+    if !prefix.is_empty() && !prefix.ends_with("::") {
+        return Some((*prefix).to_owned());
+    }
+    Some(format!("{prefix}{}", path.get(1)?))
+}
+
+/// Holds every file of the crates against a rule, and names all that break it at once.
 fn check(rule: impl Fn(&Source) -> Vec<String>) {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    collect(&src, &mut paths);
-    assert!(!paths.is_empty(), "no sources in {}", src.display());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut broken = Vec::new();
-    for path in paths {
-        let text = fs::read_to_string(&path).unwrap();
-        let path = path.strip_prefix(&src).unwrap().to_str().unwrap();
-        let mut source = Source::new(path, &text);
-        if is_for_tests(&src, path) {
-            source.code.clear();
+    for (folder, ..) in CRATES {
+        let mut paths = Vec::new();
+        collect(&root.join(folder), &mut paths);
+        assert!(!paths.is_empty(), "no sources in {folder}");
+        for path in paths {
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root).unwrap().to_str().unwrap();
+            let mut source = Source::new(path, &text);
+            if is_for_tests(root, path) {
+                source.code.clear();
+            }
+            broken.extend(
+                rule(&source)
+                    .into_iter()
+                    .map(|what| format!("{path}: {what}")),
+            );
         }
-        broken.extend(
-            rule(&source)
-                .into_iter()
-                .map(|what| format!("src/{path}: {what}")),
-        );
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
 /// Whether a file is the `mod tests;` of the module beside it, which is as good as tests inside of it.
-fn is_for_tests(src: &Path, path: &str) -> bool {
+fn is_for_tests(root: &Path, path: &str) -> bool {
     let Some(module) = path.strip_suffix("/tests.rs") else {
         return false;
     };
     [format!("{module}.rs"), format!("{module}/mod.rs")]
         .iter()
-        .filter_map(|file| fs::read_to_string(src.join(file)).ok())
+        .filter_map(|file| fs::read_to_string(root.join(file)).ok())
         .any(|text| text.contains("#[cfg(test)]\nmod tests;"))
 }
 
@@ -298,29 +438,38 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules that a file names and may not.
+/// The rooms that a file names and may not.
 fn broken_arrows(source: &Source) -> Vec<String> {
-    let module = source.module.as_str();
-    if module == "lib" {
+    let room = source.room.as_str();
+    if room.is_empty() {
         return Vec::new();
     }
-    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else {
+    let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
         return vec![format!(
-            "module `{module}` is new: give it a line in ARROWS of tests/tidy.rs"
+            "room `{room}` is new: give it a line in ARROWS of tests/tidy.rs"
         )];
     };
+    let is_in = |(folder, ..): &&(&str, &str, &str)| source.path.starts_with(&format!("{folder}/"));
+    let (home, _, prefix) = CRATES.iter().find(is_in).expect("the path of a crate");
     let mut paths = paths_from(&source.code_and_tests, "crate");
-    if module.starts_with("bin/") {
-        paths = paths_from(&source.code_and_tests, "ipseity");
-    } else if source.path == format!("{module}.rs") {
+    for (_, name, _) in CRATES {
+        paths.extend(paths_from(&source.code_and_tests, name));
+    }
+    if source.path == format!("{home}/{}.rs", room.trim_start_matches(prefix)) {
         // Outside of a module of its own, `super` is the crate.
         let supers = paths_from(&source.code, "super").into_iter();
-        paths.extend(supers.filter(|path| ARROWS.iter().any(|(name, _)| *name == path[1])));
+        paths.extend(supers.map(|mut path| {
+            path[0] = "crate".to_owned();
+            path
+        }));
+        paths.retain(|path| path[0] != "crate" || path.get(1).is_some_and(|name| name != "*"));
     }
     let mut broken: Vec<String> = paths
         .iter()
-        .filter(|path| path[1] != module && !allowed.contains(&path[1].as_str()))
-        .map(|path| format!("`{module}` may not name `{}`", path.join("::")))
+        .filter_map(|path| Some((path, room_of_use(path, home)?)))
+        .filter(|(_, named)| ARROWS.iter().any(|(name, _)| name == named))
+        .filter(|(_, named)| named != room && !allowed.contains(&named.as_str()))
+        .map(|(path, _)| format!("`{room}` may not name `{}`", path.join("::")))
         .collect();
     if source.code.contains("super::super::") {
         broken.push("write `crate::`, not `super::super::`".to_owned());
@@ -531,7 +680,7 @@ fn comments_strings_and_tests_are_no_code() {
         mod tests { fn t() { mio(); } }
         fn last() {}
     "##;
-    let source = Source::new("identity.rs", text);
+    let source = Source::new("crates/core/src/identity.rs", text);
     assert!(named(&source.code, &["mio"]).is_empty(), "{}", source.code);
     assert_eq!(named(&source.code_and_tests, &["mio"]).len(), 1);
     assert!(broken_arrows(&source).is_empty());
@@ -539,23 +688,34 @@ fn comments_strings_and_tests_are_no_code() {
         assert!(source.code.contains(kept), "{kept} in {}", source.code);
     }
     assert_eq!(source.code.lines().count(), text.lines().count());
-    assert!(Source::new("wire/frame/tests.rs", text).code.is_empty());
+    assert!(
+        Source::new("crates/frames/src/frame/tests.rs", text)
+            .code
+            .is_empty()
+    );
 }
 
 #[test]
 fn what_breaks_a_rule_is_found() {
     for (path, text) in [
-        ("limits.rs", "use crate::identity::Pid;"),
-        ("identity.rs", "use super::limits;"),
-        ("wire/frame.rs", "use crate::{limits::A, actor::Event};"),
-        ("wire/frame.rs", "use super::super::actor::Event;"),
-        ("mailbox.rs", "fn f() { crate::server::turn() }"),
-        ("novelty.rs", ""),
-        ("bin/ipseity.rs", "use ipseity::client::Client;"),
+        ("crates/core/src/limits.rs", "use crate::identity::Pid;"),
+        ("crates/core/src/identity.rs", "use super::limits;"),
         (
-            "bin/ipseity-cli/view.rs",
-            "use ipseity::{client, server::Server};",
+            "crates/core/src/words/message.rs",
+            "use crate::{limits::A, actor::Event};",
         ),
+        (
+            "crates/frames/src/frame.rs",
+            "use ipseity_core::{limits::A, actor::Event};",
+        ),
+        (
+            "crates/core/src/words/message.rs",
+            "use super::super::actor::Event;",
+        ),
+        ("src/mailbox.rs", "fn f() { crate::server::turn() }"),
+        ("src/novelty.rs", ""),
+        ("src/bin/ipseity.rs", "use ipseity_client::Client;"),
+        ("crates/cli/src/view.rs", "use ipseity::server::Server;"),
     ] {
         assert_eq!(
             broken_arrows(&Source::new(path, text)).len(),

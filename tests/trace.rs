@@ -5,8 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod server;
-
 use std::{
     fs,
     io::Write as _,
@@ -14,8 +12,8 @@ use std::{
     path::PathBuf,
 };
 
-use ipseity::wire::{Message, SyncMessage, WIRE_VERSION};
-use server::{Connection, Server, eventually};
+use ipseity_core::words::{Message, SyncMessage, WIRE_VERSION};
+use ipseity_harness::server::{Connection, Server, eventually};
 use tempfile::TempDir;
 
 /// A server that writes its trace into a file.

@@ -12,14 +12,17 @@ use std::{
 };
 
 use ipseity::{
-    actor::{ConnectionId, Event, PeerId},
     edge::{Edge, Socket},
-    identity::Sequence,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, SWEEP_INTERVAL},
     mailbox::{Entry, Mailbox, Readiness},
-    time::Instant,
     transport::{Transport, TransportLimits},
-    wire::{Message, StorageStatus},
+};
+use ipseity_core::{
+    actor::Event,
+    identity::Sequence,
+    ids::{ConnectionId, PeerId},
+    time::Instant,
+    words::{Message, StorageStatus},
 };
 
 /// The other end of a socket, in the hands of the test.
@@ -135,7 +138,7 @@ impl Edge for World {
         unreachable!()
     }
 
-    fn persist_members(&mut self, _: Vec<ipseity::actor::Remembered>) {}
+    fn persist_members(&mut self, _: Vec<ipseity_core::actor::Remembered>) {}
 
     fn persist_objection(&mut self, _: Sequence) {}
     fn storage(&self) -> StorageStatus {
@@ -200,7 +203,7 @@ impl Scene {
                 self.transport.reply(from, &reply);
             }
             Some(Entry::Event(Event::Unknown { from, error })) => {
-                let reply = Message::ErrorReply(Box::new(error.reply()));
+                let reply = Message::ErrorReply(error);
                 self.transport.reply(from, &reply);
                 self.transport.drain(from);
             }

@@ -2,21 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod config;
-mod world;
-
 use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
-    identity::Pid,
     limits::{
         ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
         RESERVE_CONNECTIONS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
     },
     server::Exit,
-    wire::{ErrorCode, Message, SyncMessage, WIRE_VERSION, encode},
 };
-use world::{Client, DiskMode, Setup, World};
+use ipseity_core::{
+    identity::Pid,
+    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+};
+use ipseity_frames::encode;
+use ipseity_sim::world::{Client, DiskMode, Setup, World};
 
 /// `EMFILE`: the process has no descriptors left.
 const EMFILE: i32 = 24;
@@ -506,7 +506,7 @@ fn beyond_the_limit_a_client_is_told_and_a_peer_gets_in() {
     // The client sees the end and closes its side, too.
     drop(client);
     world.drive();
-    let peer = world.start(Setup::new(2).peers(&[&world::address(0).to_string()]));
+    let peer = world.start(Setup::new(2).peers(&[&ipseity_sim::world::address(0).to_string()]));
     regulars[0].ask(7);
     world.advance(Duration::from_secs(2));
     assert_eq!(regulars[0].sequences().len(), 7);

@@ -6,16 +6,20 @@
 use std::{io, time::Duration};
 
 use ipseity::{
-    actor::{Charge, ConnectionId, Count, Effect, Event, HangUp, Link, PeerId, Report},
     connection::CloseReason,
-    identity::{Identity, Pid, Sequence},
     mailbox::{Entry, Readiness},
+};
+use ipseity_core::{
+    actor::{Charge, Effect, Event, HangUp, Report},
+    identity::{Identity, Pid, Sequence},
+    ids::{ConnectionId, Count, Link, PeerId},
     timer::Timer,
-    wire::{
+    words::{
         ErrorCode, ErrorReply, Members, Message, Objection, Overrule, Standing, SyncMessage,
-        WIRE_VERSION, WireError,
+        WIRE_VERSION,
     },
 };
+use ipseity_frames::WireError;
 
 const ALICE: ConnectionId = ConnectionId::new(3, 1);
 const PEER: PeerId = PeerId(2);
@@ -75,7 +79,7 @@ fn every_event_has_its_line() {
         (
             Event::Unknown {
                 from,
-                error: Box::new(WireError::EmptyFrame),
+                error: Box::new(WireError::EmptyFrame.reply()),
             },
             format!(
                 "unknown connection=3.1 error={:?}",

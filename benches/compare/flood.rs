@@ -6,7 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use ipseity::wire::encode;
+use ipseity_frames::encode;
 
 use crate::{
     sample::{Load, Place, Plan, Sample, Samples, measure, ratio},

@@ -27,8 +27,6 @@ mod speed;
 mod subject;
 mod sweep;
 
-#[path = "../servers/mod.rs"]
-mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -75,7 +73,10 @@ fn main() -> ExitCode {
 
 /// Becomes one of the other servers.
 fn serve(words: &[String]) -> Result<(), String> {
-    let names: Vec<&str> = servers::Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let names: Vec<&str> = ipseity_baselines::Kind::ALL
+        .iter()
+        .map(|kind| kind.name())
+        .collect();
     let (name, listen) = match words {
         [name] => (name, "127.0.0.1:3264"),
         [name, flag, listen] if flag == "--listen" => (name, listen.as_str()),
@@ -86,7 +87,7 @@ fn serve(words: &[String]) -> Result<(), String> {
             ));
         }
     };
-    let kind = servers::Kind::from_name(name)
+    let kind = ipseity_baselines::Kind::from_name(name)
         .ok_or_else(|| format!("{name:?} is none of {}", names.join(", ")))?;
     let cannot = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
     let listener = TcpListener::bind(listen).map_err(cannot)?;

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use ipseity::wire::encode;
+use ipseity_frames::encode;
 
 use crate::{
     sample::{Load, Place, Plan, grouped, measure},

@@ -1,11 +1,12 @@
 //! The tables of throughput and of processor time.
 
-use ipseity::client::Client;
+use ipseity_client::Client;
+
+use ipseity_baselines::Kind;
 
 use crate::{
     grpc,
     sample::{self, Load, Place, Plan, Sample, Samples, alternate, grouped, ratio},
-    servers::Kind,
     subject::{Disk, Subject},
 };
 

@@ -10,10 +10,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
 };
 
-use ipseity::{
+use ipseity_core::{
     identity::Pid,
-    wire::{FrameDecoder, Message, Receiver, SyncMessage, WIRE_VERSION, encode},
+    words::{Message, SyncMessage, WIRE_VERSION},
 };
+use ipseity_frames::{FrameDecoder, Receiver, encode};
 
 use super::program::PATIENCE;
 

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use ipseity_fuzz::properties::seeds;
+use ipseity_sim::properties::seeds;
 
 fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");

@@ -1,7 +1,7 @@
-//! See `tests/properties/command_line.rs`.
+//! See `crates/sim/src/properties/command_line.rs`.
 
 #![no_main]
 
-use ipseity_fuzz::properties::command_line;
+use ipseity_sim::properties::command_line;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| command_line::check(input));

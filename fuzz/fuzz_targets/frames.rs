@@ -1,7 +1,7 @@
-//! See `tests/properties/frames.rs`.
+//! See `crates/sim/src/properties/frames.rs`.
 
 #![no_main]
 
-use ipseity_fuzz::properties::frames;
+use ipseity_sim::properties::frames;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| frames::check(input));

@@ -1,7 +1,7 @@
-//! See `tests/properties/slots.rs`.
+//! See `crates/sim/src/properties/slots.rs`.
 
 #![no_main]
 
-use ipseity_fuzz::properties::slots;
+use ipseity_sim::properties::slots;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| slots::check(input));

@@ -13,10 +13,14 @@ use std::{
     process::ExitCode,
 };
 
-use ipseity::{
+use ipseity_core::{
     actor::{ActorConfig, Remembered},
     identity::Sequence,
-    limits::{PEER_SILENCE_MIN, STEP_MIN},
+    limits::STEP_MIN,
+};
+
+use ipseity::{
+    limits::PEER_SILENCE_MIN,
     options::{self, Command, Join, Options, TraceTarget, UsageError},
     os::{self, Bound, Os},
     server::{Exit, Server, ServerConfig},

@@ -1,7 +1,6 @@
 //! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
 
 mod address;
-mod duration;
 mod flags;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration};
@@ -9,19 +8,22 @@ use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration
 use getopts::{Fail, Matches};
 use log::LevelFilter;
 
-pub use self::duration::parse_duration;
 use self::{address::host_port, flags::flags};
-use crate::{
+use ipseity_console::parse_duration;
+use ipseity_core::{
     actor::Budgets,
     identity::{Pid, Sequence},
     limits::{
-        ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, CONNECTIONS_LIMIT_MAX,
-        CONNECTIONS_MAX_DEFAULT, COUNT_LIMIT_MAX, COUNT_MAX_DEFAULT, FANOUT_DEFAULT,
-        IDLE_TIMEOUT_MAX, JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PEER_BURST_DEFAULT, PEERS_MAX,
-        PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PORT_DEFAULT,
-        SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+        ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_LIMIT_MAX,
+        COUNT_MAX_DEFAULT, PEER_BURST_DEFAULT, PEERS_MAX, PORT_DEFAULT,
     },
-    wire::ClusterName,
+    words::ClusterName,
+};
+
+use crate::limits::{
+    CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
+    JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN,
+    PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
 };
 
 /// The directory below the working directory in which each pid has its state directory.

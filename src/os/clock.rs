@@ -1,6 +1,6 @@
 //! The monotonic clock, read here and nowhere else in the server.
 
-use crate::time::Instant;
+use ipseity_core::time::Instant;
 
 /// Counts from the moment when it was made.
 #[derive(Clone, Copy, Debug)]

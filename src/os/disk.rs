@@ -6,13 +6,9 @@ use std::{collections::VecDeque, io, sync::mpsc, thread, time::Duration};
 use log::error;
 
 use super::{Done, Reporter};
-use crate::{
-    actor::Remembered,
-    identity::Sequence,
-    store::{MembersFile, Store},
-    time::Instant,
-    wire::StorageStatus,
-};
+use ipseity_core::{actor::Remembered, identity::Sequence, time::Instant, words::StorageStatus};
+
+use crate::store::{MembersFile, Store};
 
 /// What is to be made durable.
 #[derive(Debug)]

@@ -4,7 +4,9 @@
 use std::{collections::VecDeque, net::ToSocketAddrs, thread};
 
 use super::{Done, Reporter};
-use crate::{actor::PeerId, limits::LOOKUPS_MAX};
+use ipseity_core::ids::PeerId;
+
+use crate::limits::LOOKUPS_MAX;
 
 /// The lookups under way.
 #[derive(Debug)]

@@ -32,15 +32,19 @@ pub use self::{
     log::{announce, init as init_log},
     socket::TcpSocket,
 };
-use crate::{
-    actor::{ConnectionId, Event, PeerId, Remembered},
-    edge::Edge,
+use ipseity_core::{
+    actor::{Event, Remembered},
     identity::Sequence,
+    ids::{ConnectionId, PeerId},
+    time::Instant,
+    words::StorageStatus,
+};
+
+use crate::{
+    edge::Edge,
     limits::POLL_EVENTS_MAX,
     mailbox::{Entry, Mailbox, Readiness},
     store::Store,
-    time::Instant,
-    wire::StorageStatus,
 };
 
 // Tokens of connections are their ids, which have 32 bits.

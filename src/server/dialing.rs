@@ -3,15 +3,19 @@
 use log::debug;
 
 use super::{Server, stopping::Stopping};
+use ipseity_core::{
+    actor::{Event, HangUp},
+    ids::{Link, PeerId},
+    timer::Timer,
+    words::{ErrorCode, ErrorReply},
+};
+
 use crate::{
-    actor::{Event, HangUp, Link, PeerId},
     connection::{CloseReason, Origin},
     edge::Edge,
     mailbox::Entry,
     peers::Dial,
-    timer::Timer,
     transport::Closure,
-    wire::{ErrorCode, ErrorReply},
 };
 
 impl<E: Edge> Server<E> {

@@ -7,12 +7,12 @@
 use log::{debug, warn};
 
 use super::Server;
-use crate::{
-    actor::{Event, HangUp, Link, PeerId},
-    connection::CloseReason,
-    edge::Edge,
-    mailbox::Entry,
+use ipseity_core::{
+    actor::{Event, HangUp},
+    ids::{Link, PeerId},
 };
+
+use crate::{connection::CloseReason, edge::Edge, mailbox::Entry};
 
 /// A link whose connection was closed.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! What a membersReply says: the actor knows the pids, and here they get addresses.
 
 use super::Server;
-use crate::{
-    actor::Link,
-    edge::Edge,
+use ipseity_core::{
     identity::Pid,
-    wire::{Member, Members, Message},
+    ids::Link,
+    words::{Member, Members, Message},
 };
+
+use crate::edge::Edge;
 
 impl<E: Edge> Server<E> {
     /// The answer to a membersRequest for the pids from `first` on.

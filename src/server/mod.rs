@@ -10,7 +10,7 @@
 //! the timers that expired behind it; take entries out one at a time, in order, and handle each to its
 //! end; write what has come together for each connection; free what was closed.
 //!
-//! The server routes. The [`actor`](crate::actor) decides, the [`transport`](crate::transport) moves bytes,
+//! The server routes. The [`actor`](ipseity_core::actor) decides, the [`transport`](crate::transport) moves bytes,
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
 mod dialing;
@@ -27,20 +27,24 @@ use log::{debug, error, warn};
 
 use self::{loss::Loss, stopping::Stopping};
 
-use crate::{
-    actor::{Actor, ActorConfig, ConnectionId, Count, Effect, Event, Link, Outbox},
-    edge::Edge,
+use ipseity_core::{
+    actor::{Actor, ActorConfig, Effect, Event, Outbox},
     identity::{Identity, Pid},
-    limits::{
-        ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, EMPTY_LIST_ROOM_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX,
-    },
-    mailbox::{Entry, Mailbox, Readiness},
-    peers::Peers,
+    ids::{ConnectionId, Count, Link},
+    limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
+    words::Message,
+};
+use ipseity_frames::encode_identities;
+
+use crate::{
+    edge::Edge,
+    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
+    mailbox::{Entry, Mailbox, Readiness},
+    peers::Peers,
     trace::Trace,
     transport::{Readied, Transport, TransportLimits},
-    wire::{Message, encode_identities},
 };
 
 /// What a server needs to know when it is made.

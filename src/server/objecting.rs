@@ -3,11 +3,12 @@
 use log::error;
 
 use super::Server;
-use crate::{
+use ipseity_core::{
     actor::Charge,
-    edge::Edge,
-    wire::{Message, Objection},
+    words::{Message, Objection},
 };
+
+use crate::edge::Edge;
 
 impl<E: Edge> Server<E> {
     /// The objection that a process is sent. People hear of it too, when it is new.

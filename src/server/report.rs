@@ -3,10 +3,9 @@
 use log::{error, info, warn};
 
 use super::Server;
-use crate::{
-    actor::{Link, Report},
-    edge::Edge,
-};
+use ipseity_core::{actor::Report, ids::Link};
+
+use crate::edge::Edge;
 
 impl<E: Edge> Server<E> {
     pub(super) fn report(&mut self, report: &Report) {

@@ -1,13 +1,17 @@
 //! What a statusReply says, put together from those who know.
 
 use super::Server;
+use ipseity_core::{
+    actor::LinkState,
+    ids::{Link, PeerId},
+    time::Instant,
+    words::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
+};
+
 use crate::{
-    actor::{Link, LinkState, PeerId},
     edge::Edge,
     limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX},
     peers::Dial,
-    time::Instant,
-    wire::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
 };
 
 impl<E: Edge> Server<E> {

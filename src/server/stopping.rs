@@ -4,13 +4,12 @@
 use log::{error, info, warn};
 
 use super::{Exit, Server};
+use ipseity_core::{actor::Event, time::Instant, timer::Timer};
+
 use crate::{
-    actor::Event,
     edge::Edge,
     limits::{STOP_DRAIN, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT},
     mailbox::Entry,
-    time::Instant,
-    timer::Timer,
 };
 
 /// How far a stop has come.

@@ -23,9 +23,9 @@ use super::{
     starting::{Started, begin},
     state_file::{Access, StateFile},
 };
-use crate::{
+use ipseity_core::{
     identity::{Pid, Sequence},
-    wire::ClusterName,
+    words::ClusterName,
 };
 
 /// The names in the directory.
@@ -122,7 +122,7 @@ impl Store {
     /// `Write`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still counts, the new one does
     /// not. An error never goes away by another call.
     ///
-    /// [`STEP_MAX`]: crate::limits::STEP_MAX
+    /// [`STEP_MAX`]: ipseity_core::limits::STEP_MAX
     pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), StoreError> {
         self.slots
             .raise(sequence, ceiling)

@@ -7,9 +7,9 @@ use super::{
     record::FORMAT,
     slots::{BlockFault, RecoverError, SlotsError},
 };
-use crate::{
+use ipseity_core::{
     identity::{Pid, Sequence},
-    wire::ClusterName,
+    words::ClusterName,
 };
 
 /// Why a state directory cannot be used, or no longer.

@@ -25,7 +25,7 @@ use super::{
     directory::MEMBERS,
     files::{create_temporary, sync_all, sync_directory},
 };
-use crate::{
+use ipseity_core::{
     actor::Remembered,
     identity::{Pid, Sequence},
     limits::REMEMBERED_MAX,

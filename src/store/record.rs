@@ -31,13 +31,14 @@
 use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
-
-use crate::{
+use ipseity_core::{
     identity::{Pid, Sequence},
-    limits::{BLOCK_BYTES, BLOCK_COUNT, CLUSTER_NAME_BYTES_MAX},
+    limits::CLUSTER_NAME_BYTES_MAX,
     sabotage::{self, Sabotage},
-    wire::ClusterName,
+    words::ClusterName,
 };
+
+use crate::limits::{BLOCK_BYTES, BLOCK_COUNT};
 
 /// The format that this build writes, and the newest that it reads.
 pub const FORMAT: u16 = 1;

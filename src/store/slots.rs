@@ -42,12 +42,14 @@
 use std::{fmt, io};
 
 use super::record::{Block, Record, RecordError};
-use crate::{
+use ipseity_core::{
     identity::{Pid, Sequence},
-    limits::{BLOCK_BYTES, BLOCK_COUNT, STEP_MAX},
+    limits::STEP_MAX,
     sabotage::{self, Sabotage},
-    wire::ClusterName,
+    words::ClusterName,
 };
+
+use crate::limits::{BLOCK_BYTES, BLOCK_COUNT};
 
 const _: () = assert!(
     BLOCK_COUNT == 4,

@@ -3,7 +3,7 @@
 //! It may import `slots`, `actor` and `identity`.
 
 use super::slots::{BlockDevice, Recovered, Slots, SlotsError};
-use crate::{actor::Remembered, identity::Sequence};
+use ipseity_core::{actor::Remembered, identity::Sequence};
 
 /// What a start found, and made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,10 +19,9 @@ use super::{
     record::Block,
     slots::BlockDevice,
 };
-use crate::{
-    limits::{BLOCK_BYTES, SHORT_READS_MAX},
-    sabotage::{self, Sabotage},
-};
+use ipseity_core::sabotage::{self, Sabotage};
+
+use crate::limits::{BLOCK_BYTES, SHORT_READS_MAX};
 
 /// How the bytes reach the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

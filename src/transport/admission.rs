@@ -2,14 +2,14 @@
 //! get an answer.
 
 use super::{Transport, count_error, get_mut};
+use ipseity_core::{ids::ConnectionId, time::Instant, words::Message};
+use ipseity_frames::{WireError, encode};
+
 use crate::{
-    actor::ConnectionId,
     connection::{CloseReason, ConnectionState, Origin},
     edge::{Edge, Socket},
     limits::RESERVE_CONNECTIONS_MAX,
     mailbox::Mailbox,
-    time::Instant,
-    wire::{Message, WireError, encode},
 };
 
 impl<S: Socket> Transport<S> {

@@ -1,14 +1,19 @@
 //! Decoding: what has been read becomes frames, and every frame becomes an entry of the mailbox.
 
 use super::TransportLimits;
+use ipseity_core::{
+    actor::Event,
+    ids::{ConnectionId, Count, Link},
+    sabotage::{self, Sabotage},
+    words::Message,
+};
+use ipseity_frames::{FrameDecoder, Kind, WireError};
+
 use crate::{
-    actor::{ConnectionId, Count, Event, Link},
     connection::{Connection, ConnectionState, Origin},
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
     mailbox::{Entry, Mailbox},
-    sabotage::{self, Sabotage},
-    wire::{FrameDecoder, Message, WireError},
 };
 
 /// How decoding ended.
@@ -195,7 +200,7 @@ fn take<S: Socket>(
         (Message::Overrule(overrule), _) if c.is_peer() => {
             Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
         }
-        (message, _) => Taken::Refused(WireError::UnexpectedKind(message.kind())),
+        (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
     }
 }
 

@@ -27,18 +27,21 @@ use std::{
     time::Duration,
 };
 
+use ipseity_core::{
+    identity::Identity,
+    ids::{ConnectionId, PeerId},
+    sabotage::{self, Sabotage},
+    time::Instant,
+    words::{ErrorReply, Message},
+};
+use ipseity_frames::{FrameDecoder, encode, encode_identities};
 use slab::Slab;
 
 use crate::{
-    actor::{ConnectionId, PeerId},
     buffer::BufferPool,
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::{Edge, Socket},
-    identity::Identity,
     mailbox::{Mailbox, Readiness},
-    sabotage::{self, Sabotage},
-    time::Instant,
-    wire::{ErrorReply, FrameDecoder, Message, encode, encode_identities},
 };
 
 /// What an operator may set.

@@ -7,15 +7,19 @@ use super::{
     decoding::{Decoded, decode, take_identity_requests},
     get_mut, mark_dirty,
 };
+use ipseity_core::{
+    actor::Event,
+    ids::ConnectionId,
+    sabotage::{self, Sabotage},
+    time::Instant,
+};
+use ipseity_frames::{FrameDecoder, WireError};
+
 use crate::{
-    actor::{ConnectionId, Event},
     connection::{CloseReason, Connection, ConnectionState, Origin},
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX},
     mailbox::{Entry, Mailbox, Readiness},
-    sabotage::{self, Sabotage},
-    time::Instant,
-    wire::{FrameDecoder, WireError},
 };
 
 impl<S: Socket> Transport<S> {
@@ -220,7 +224,7 @@ impl<S: Socket> Transport<S> {
         self.in_flight += 1;
         mailbox.dispatch(Entry::Event(Event::Unknown {
             from: id,
-            error: Box::new(error),
+            error: Box::new(error.reply()),
         }));
     }
 

@@ -3,14 +3,14 @@
 use std::io;
 
 use super::Transport;
+use ipseity_core::{ids::ConnectionId, time::Instant};
+use ipseity_frames::WireError;
+
 use crate::{
-    actor::ConnectionId,
     connection::{CloseReason, ConnectionState, Overdue},
     edge::Socket,
     limits::FRAME_TIMEOUT,
     mailbox::Mailbox,
-    time::Instant,
-    wire::WireError,
 };
 
 impl<S: Socket> Transport<S> {

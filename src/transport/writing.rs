@@ -1,13 +1,13 @@
 //! Writing: what has come together for a connection leaves in one write, at the end of the turn.
 
 use super::{Transport, TransportLimits, get_mut};
+use ipseity_core::{ids::ConnectionId, time::Instant};
+
 use crate::{
-    actor::ConnectionId,
     connection::{CloseReason, Connection, ConnectionState, Flushed},
     edge::Socket,
     limits::FRAMES_IN_FLIGHT_MAX,
     mailbox::Mailbox,
-    time::Instant,
 };
 
 impl<S: Socket> Transport<S> {

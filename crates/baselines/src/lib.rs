@@ -1,0 +1,176 @@
+//! The other servers that the model's essay compares, behind the same wire, and the floor below all of them.
+//!
+//! Each takes the smallest request and that with a count and an `after`, reads in batches and answers a batch
+//! in one write, as the real server does, with the same decoder and the same encoder. So they differ in one
+//! thing: how many clients share one counter.
+//!
+//! None of them has a disk, a peer or a bound on what it holds, so none is of use beyond a measurement.
+
+mod channel;
+mod locker;
+mod raw;
+mod sequence;
+mod simple;
+mod threads;
+
+use std::{io, net::TcpListener};
+
+use ipseity::limits::PEER_SILENCE_MIN;
+use ipseity_core::{
+    actor::{Actor, ActorConfig, Budgets, Effect},
+    identity::{Identity, Pid, Sequence},
+    ids::ConnectionId,
+    limits::{
+        ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_MAX_DEFAULT,
+        PEER_BURST_DEFAULT, PEERS_MAX,
+    },
+    words::{ErrorCode, ErrorReply, Message},
+};
+use ipseity_frames::{encode, encode_identities};
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A thread for each connection; the counter is a number under a mutex.
+    Simple,
+    /// The same; the counter is an object whose methods lock it, one for each step of a request.
+    Sequence,
+    /// The same; the mutex holds the real actor, which handles an event under it.
+    Locker,
+    /// The threads dispatch events into a bounded channel, and one more thread has the real actor and sends
+    /// the replies back.
+    Channel,
+    /// One thread and one poll, and nothing is read of what arrives: each three bytes are answered with the
+    /// same fifteen. Nothing that answers from one thread is faster.
+    Raw,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 5] = [
+        Kind::Simple,
+        Kind::Sequence,
+        Kind::Locker,
+        Kind::Channel,
+        Kind::Raw,
+    ];
+
+    /// The name on the command line and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Simple => "simple",
+            Kind::Sequence => "sequence",
+            Kind::Locker => "locker",
+            Kind::Channel => "channel",
+            Kind::Raw => "raw",
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Serves those who connect, for as long as the process lives.
+    pub fn serve(self, listener: TcpListener) -> io::Error {
+        match self {
+            Kind::Simple => threads::serve(&listener, simple::Simple::default()),
+            Kind::Sequence => threads::serve(&listener, sequence::Sequenced::default()),
+            Kind::Locker => threads::serve(&listener, locker::Locker::new()),
+            Kind::Channel => threads::serve(&listener, channel::Dispatcher::start()),
+            Kind::Raw => raw::serve(listener),
+        }
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    count: u32,
+    after: u64,
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+enum Reply {
+    /// So many identities from this one on.
+    Identities(Identity, u32),
+    /// It cannot be served.
+    Error(Box<ErrorReply>),
+}
+
+impl Reply {
+    /// So many identities after `sequence`, of pid 0.
+    fn after(sequence: u64, count: u32) -> Reply {
+        match Sequence::new(sequence + 1) {
+            Some(first) => Reply::Identities(Identity::new(first, Pid::MIN), count),
+            None => Reply::error(ErrorCode::Exhausted, "the sequence is used up"),
+        }
+    }
+
+    fn error(code: ErrorCode, text: &str) -> Reply {
+        Reply::Error(Box::new(ErrorReply::new(code, text)))
+    }
+
+    /// What an effect of the actor says to a client; `None` for what it says to people.
+    fn of(effect: Effect) -> Option<(ConnectionId, Reply)> {
+        match effect {
+            Effect::ReplyIdentities { to, first, count } => {
+                Some((to, Reply::Identities(first, count)))
+            }
+            Effect::Reply {
+                to,
+                message: Message::ErrorReply(error),
+            } => Some((to, Reply::Error(error))),
+            Effect::Report(_) => None,
+            other => unreachable!("without disk and peers the actor wants nothing else: {other}"),
+        }
+    }
+
+    /// Appends its frame to `out`.
+    fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Reply::Identities(first, count) => encode_identities(first, count, out),
+            Reply::Error(error) => encode(&Message::ErrorReply(error), out),
+        }
+    }
+}
+
+/// The sequence after which the identities begin, when `request` raises one that has come to `sequence`; and
+/// the reply when it cannot be served.
+fn raised(sequence: u64, request: Request) -> Result<u64, Reply> {
+    if request.count == 0 || request.count > COUNT_MAX_DEFAULT {
+        let text = "a request is for 1 to 1000 identities";
+        return Err(Reply::error(ErrorCode::BadCount, text));
+    }
+    let after = Identity::from_u64(request.after).map_or(0, |identity| identity.sequence().get());
+    Ok(sequence.max(after))
+}
+
+/// The real actor, without a disk and without peers.
+pub fn actor() -> Actor {
+    Actor::new(ActorConfig {
+        cluster: Default::default(),
+        pid: Pid::MIN,
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: Sequence::ZERO,
+        ceiling: Sequence::MAX,
+        count_max: COUNT_MAX_DEFAULT,
+        advance_max: ADVANCE_MAX_DEFAULT,
+        budgets: Budgets {
+            after_burst: AFTER_BURST_DEFAULT,
+            peer_burst: PEER_BURST_DEFAULT,
+            rate_per_second: ADVANCE_RATE_DEFAULT,
+        },
+        recovered: Sequence::ZERO,
+        objected: None,
+        remembered: Vec::new(),
+        peers: 0,
+        fanout: PEERS_MAX,
+        joins: false,
+        join_requires_peer: false,
+        peer_silence: PEER_SILENCE_MIN,
+    })
+}

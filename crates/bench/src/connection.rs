@@ -1,0 +1,207 @@
+//! One connection of the bench: what is in flight on it, and the bytes that have not gone yet. All requests
+//! are alike, so those bytes are a number.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _},
+    time::Duration,
+};
+
+use ipseity_client::ServerAddress;
+
+use crate::{
+    check::{CounterId, CounterKey},
+    clock::Moment,
+};
+
+/// Requests that left together.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// When they left.
+    pub sent: Moment,
+    /// What their answers must exceed: the newest of the counter that had been received by then.
+    pub floor: u64,
+    /// How many of them have no answer yet.
+    pub left: u32,
+}
+
+/// See the [module](self).
+pub struct Connection {
+    pub socket: mio::net::TcpStream,
+    /// Its place among the connections.
+    pub place: usize,
+    /// The place of its server in the list of servers.
+    pub server: usize,
+    /// Whose identities come here; not known before the first.
+    pub counter: Option<(CounterKey, CounterId)>,
+    /// The newest that came here.
+    pub newest: u64,
+    /// What is in flight, in order.
+    pub batches: VecDeque<Batch>,
+    /// How many requests that is.
+    pub in_flight: u32,
+    /// The beginning of a reply.
+    pub rest: Vec<u8>,
+    /// In an open loop: how many requests should have left, how many have, and how many are answered.
+    pub due: u64,
+    pub sent: u64,
+    pub answered: u64,
+    unsent_bytes: usize,
+    /// How much has gone of a request whose rest has not.
+    sent_of_request: usize,
+}
+
+impl Connection {
+    /// One that stands.
+    pub fn new(stream: TcpStream, place: usize, server: usize) -> io::Result<Connection> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Connection {
+            socket: mio::net::TcpStream::from_std(stream),
+            place,
+            server,
+            counter: None,
+            newest: 0,
+            batches: VecDeque::new(),
+            in_flight: 0,
+            rest: Vec::new(),
+            due: 0,
+            sent: 0,
+            answered: 0,
+            unsent_bytes: 0,
+            sent_of_request: 0,
+        })
+    }
+
+    /// Sends `count` requests, or what the kernel takes of them; the rest leaves with
+    /// [`write`](Self::write). `requests` holds as many requests as may be in flight.
+    #[inline]
+    pub fn send(
+        &mut self,
+        count: u32,
+        now: Moment,
+        floor: u64,
+        requests: &Requests,
+    ) -> io::Result<()> {
+        self.batches.push_back(Batch {
+            sent: now,
+            floor,
+            left: count,
+        });
+        self.in_flight += count;
+        self.sent += u64::from(count);
+        let waits = self.unsent_bytes > 0;
+        self.unsent_bytes += count as usize * requests.each;
+        match waits {
+            // The kernel has said that it will tell when there is room.
+            true => Ok(()),
+            false => self.write(requests),
+        }
+    }
+
+    /// Sends what has not gone, as far as the kernel takes it.
+    pub fn write(&mut self, requests: &Requests) -> io::Result<()> {
+        while self.unsent_bytes > 0 {
+            let begin = self.sent_of_request;
+            let end = requests.bytes.len().min(begin + self.unsent_bytes);
+            match self.socket.write(&requests.bytes[begin..end]) {
+                Ok(written) if written == self.unsent_bytes => {
+                    self.unsent_bytes = 0;
+                    self.sent_of_request = 0;
+                }
+                Ok(written) => {
+                    self.unsent_bytes -= written;
+                    self.sent_of_request = (begin + written) % requests.each;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As many requests as one connection may have in flight, one behind the other.
+pub struct Requests {
+    bytes: Vec<u8>,
+    /// The length of one.
+    each: usize,
+}
+
+impl Requests {
+    /// `count` times this request.
+    pub fn new(request: &[u8], count: u32) -> Requests {
+        Requests {
+            bytes: request.repeat(count as usize),
+            each: request.len(),
+        }
+    }
+}
+
+/// Looks a server up.
+pub fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, String> {
+    let addresses = (server.host(), server.port())
+        .to_socket_addrs()
+        .map_err(|error| format!("{server}: cannot look up the name: {error}"))?;
+    Ok(addresses.collect())
+}
+
+/// Connects to the first of a server's addresses that answers.
+pub fn connect(
+    server: &ServerAddress,
+    addresses: &[SocketAddr],
+    timeout: Duration,
+) -> Result<TcpStream, String> {
+    const NOBODY: &str = "nobody listens there (is it running?)";
+    let mut failure = "the name has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(address, timeout) {
+            // A dial to a free port of this machine may be given that very port, and reach itself.
+            Ok(stream) if stream.local_addr().is_ok_and(|own| own == *address) => {
+                failure = NOBODY.to_owned();
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                failure = NOBODY.to_owned();
+            }
+            Err(error) => failure = error.to_string(),
+        }
+    }
+    Err(format!("{server}: cannot connect: {failure}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net::TcpListener, thread};
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_take_at_once_leaves_later_to_the_last_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let mut connection = Connection::new(stream, 0, 0).unwrap();
+        // More than the kernel keeps for both sides, in requests of a length that no buffer is a multiple of.
+        let request: Vec<u8> = (0..251).collect();
+        let count = 200_000;
+        let requests = Requests::new(&request, count);
+        connection.send(count, Moment(0), 0, &requests).unwrap();
+        assert!(connection.unsent_bytes > 0);
+
+        let reader = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            server.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        while connection.unsent_bytes > 0 {
+            connection.write(&requests).unwrap();
+            thread::yield_now();
+        }
+        drop(connection);
+        assert!(reader.join().unwrap() == requests.bytes);
+    }
+}

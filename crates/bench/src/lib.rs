@@ -1,0 +1,140 @@
+//! The load generator: how many identities a server hands out, and how fast, with every one of them checked.
+//!
+//! [`generator`] is the loop that keeps the server busy, [`replies`] takes what it answers, and [`check`]
+//! holds that to what is promised. This file runs the rounds and shows what came of them.
+
+mod alarm;
+mod check;
+mod clock;
+mod connection;
+mod generator;
+mod intervals;
+mod pace;
+mod plot;
+mod process;
+mod progress;
+mod protocol;
+mod replies;
+mod report;
+mod settings;
+mod tally;
+mod target;
+
+use std::io::{self, Write};
+
+use check::Checks;
+use generator::{Ended, Generator};
+use progress::Progress;
+use report::Point;
+
+pub use pace::Amount;
+pub use settings::{Format, Settings};
+pub use target::{Kind, parse_url};
+
+/// Why a bench ended before its end.
+#[derive(Debug)]
+pub enum BenchError {
+    /// What came of it could not be written.
+    Output(io::Error),
+    /// Something was not measured: one line that says what happened, where, and what to do.
+    Failed(String),
+}
+
+impl From<io::Error> for BenchError {
+    fn from(error: io::Error) -> BenchError {
+        BenchError::Output(error)
+    }
+}
+
+/// Measures what `settings` say, and writes what came of it to `out`.
+///
+/// # Errors
+/// Something could not be measured in full, or what came of it not be written. What was measured before is
+/// written all the same.
+pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), BenchError> {
+    if let Some(path) = &settings.plot {
+        plot::prepare(path).map_err(BenchError::Failed)?;
+    }
+    let mut generator = Generator::new(settings).map_err(BenchError::Failed)?;
+    let mut checks = Checks::default();
+    let (points, outcome) = measure(settings, &mut generator, &mut checks);
+    let has_answers = |point: &Point| point.rounds.iter().any(|round| round.requests > 0);
+    // A failure that came before the first answer says all there is to say.
+    if outcome.is_ok() || points.iter().any(has_answers) {
+        report::write(out, settings, &points, &checks)?;
+        // So that it stands before what is said on standard error.
+        out.flush()?;
+        if let Some(path) = &settings.plot {
+            plot::draw(path, settings, &points).map_err(BenchError::Failed)?;
+        }
+    }
+    outcome?;
+    refused(&points)?;
+    match points.iter().all(has_answers) {
+        true => Ok(()),
+        false => Err(BenchError::Failed(
+            "no request was both sent and answered while it was measured: --duration gives it more time"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Runs all rounds. They take turns: the first of each point, then the second of each, so that what else
+/// the machine does meanwhile hits all points alike. What was measured before a failure is returned with it.
+fn measure(
+    settings: &Settings,
+    generator: &mut Generator,
+    checks: &mut Checks,
+) -> (Vec<Point>, Result<(), BenchError>) {
+    let mut points: Vec<Point> = settings
+        .points
+        .iter()
+        .map(|connections| Point {
+            connections: *connections,
+            rounds: Vec::new(),
+        })
+        .collect();
+    let mut progress = Progress::new(points.len() * settings.rounds);
+    let mut outcome = Ok(());
+    'rounds: for round in 1..=settings.rounds {
+        for point in &mut points {
+            progress.begin(format!(
+                "{} connections, round {round} of {}",
+                point.connections, settings.rounds
+            ));
+            let measured = generator.round(settings, point.connections, checks, &mut |part| {
+                progress.show(part);
+            });
+            progress.end();
+            outcome = match measured {
+                Err(error) => Err(BenchError::Failed(error)),
+                Ok(round) => {
+                    let outcome = match &round.ended {
+                        Ended::Done => Ok(()),
+                        Ended::Interrupted => Err(BenchError::Failed("interrupted".to_owned())),
+                        Ended::Failed(error) => Err(BenchError::Failed(error.clone())),
+                    };
+                    point.rounds.push(round);
+                    outcome
+                }
+            };
+            if outcome.is_err() {
+                break 'rounds;
+            }
+        }
+    }
+    progress.clear();
+    (points, outcome)
+}
+
+/// A bench of which a part was refused did not measure what it was asked to.
+fn refused(points: &[Point]) -> Result<(), BenchError> {
+    let rounds = points.iter().flat_map(|point| &point.rounds);
+    let errors = rounds.flat_map(|round| &round.errors);
+    match errors.map(|error| error.count).sum() {
+        0 => Ok(()),
+        count => Err(BenchError::Failed(format!(
+            "{count} requests were answered with errors"
+        ))),
+    }
+}

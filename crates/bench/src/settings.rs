@@ -1,0 +1,84 @@
+//! What is to be measured.
+
+use std::{path::PathBuf, time::Duration};
+
+use ipseity_client::{ClientOptions, ServerAddress};
+
+use crate::{pace::Amount, target::Kind};
+
+/// What is to be measured, and how it is shown.
+#[derive(Debug)]
+pub struct Settings {
+    /// The kind of the servers.
+    pub kind: Kind,
+    /// The servers, over which the connections are spread.
+    pub servers: Vec<ServerAddress>,
+    /// The numbers of connections, each of which is measured.
+    pub points: Vec<usize>,
+    /// Whether the points are a sweep.
+    pub is_sweep: bool,
+    /// Requests in flight on each connection.
+    pub in_flight: u32,
+    /// Identities in a request.
+    pub count: u32,
+    /// How much is sent in a round.
+    pub amount: Amount,
+    /// Requests a second over all connections; `None` for as fast as they are answered.
+    pub rate: Option<u64>,
+    /// How long is sent before measuring begins.
+    pub warmup: Duration,
+    /// How often each point is measured.
+    pub rounds: usize,
+    /// Processes whose processor time is measured.
+    pub processes: Vec<u32>,
+    /// How long a connection and a reply may take.
+    pub timeouts: ClientOptions,
+    /// How the outcome is written.
+    pub format: Format,
+    /// The file that a sweep is drawn into.
+    pub plot: Option<PathBuf>,
+}
+
+/// How the outcome is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// One object.
+    Json,
+    /// A row for each round.
+    Csv,
+}
+
+impl Settings {
+    /// What is measured, in a line.
+    pub fn summary(&self) -> String {
+        let plural = |count: u64, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        let servers: Vec<String> = self.servers.iter().map(ToString::to_string).collect();
+        let connections = match self.points[..] {
+            [count] if !self.is_sweep => plural(count as u64, "connection"),
+            _ => "a sweep of connections".to_owned(),
+        };
+        let amount = match self.amount {
+            Amount::Requests(count) => plural(count, "request"),
+            Amount::For(duration) => humantime::format_duration(duration).to_string(),
+        };
+        let rate = match self.rate {
+            Some(rate) => format!(", {} a second", plural(rate, "request")),
+            None => String::new(),
+        };
+        let count = match self.count {
+            1 => String::new(),
+            count => format!(", {count} identities a request"),
+        };
+        format!(
+            "{} {}: {connections}, {} in flight on each{count}{rate}, {amount}",
+            self.kind,
+            servers.join(","),
+            plural(u64::from(self.in_flight), "request"),
+        )
+    }
+}

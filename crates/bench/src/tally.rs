@@ -1,0 +1,152 @@
+//! What was counted and timed in a round.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::clock::Moment;
+
+/// Latencies are kept apart up to this, and beyond it counted as this.
+const LATENCY_MAX: Duration = Duration::from_secs(3600);
+
+/// Latencies are right to so many digits.
+const DIGITS: u8 = 3;
+
+/// Errors are counted by their codes, of which a server has a few; what comes beyond so many is counted as
+/// one.
+const ERROR_CODES_MAX: usize = 32;
+
+/// The counters of a round that is under way.
+pub struct Tally {
+    latencies: Histogram<u64>,
+    /// Requests that were answered with what was asked for.
+    pub requests: u64,
+    /// When the last of these answers came.
+    pub last: Option<Moment>,
+    /// Those that were not.
+    pub errors: Vec<ErrorCount>,
+    /// Whether any request was answered, measured or not.
+    pub has_served: bool,
+}
+
+/// An error that a server answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorCount {
+    /// Its code.
+    pub code: String,
+    /// Its text, the first time.
+    pub text: String,
+    /// How often it came.
+    pub count: u64,
+}
+
+/// How long replies took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Latency {
+    /// Half of them were no slower.
+    pub p50: Duration,
+    /// Nine of ten.
+    pub p90: Duration,
+    /// 99 of 100.
+    pub p99: Duration,
+    /// 999 of 1,000.
+    pub p99_9: Duration,
+    /// The slowest.
+    pub max: Duration,
+}
+
+impl Tally {
+    /// Nothing so far.
+    pub fn new() -> Tally {
+        let latencies = Histogram::new_with_bounds(1, LATENCY_MAX.as_nanos() as u64, DIGITS)
+            .expect("the bounds and the digits are such as it takes");
+        Tally {
+            latencies,
+            requests: 0,
+            last: None,
+            errors: Vec::new(),
+            has_served: false,
+        }
+    }
+
+    /// `count` replies took so long.
+    #[inline]
+    pub fn record(&mut self, latency: Duration, count: u64) {
+        let ns = latency.as_nanos() as u64;
+        self.latencies.saturating_record_n(ns, count);
+    }
+
+    /// An error came.
+    pub fn error(&mut self, code: String, text: String) {
+        let kinds = self.errors.len();
+        let same = self.errors.iter_mut().find(|error| error.code == code);
+        match same {
+            Some(error) => error.count += 1,
+            None if kinds < ERROR_CODES_MAX => self.errors.push(ErrorCount {
+                code,
+                text,
+                count: 1,
+            }),
+            None => {
+                if let Some(last) = self.errors.last_mut() {
+                    last.code = "others".to_owned();
+                    last.count += 1;
+                }
+            }
+        }
+    }
+
+    /// How long replies took.
+    pub fn latency(&self) -> Latency {
+        let at = |quantile| Duration::from_nanos(self.latencies.value_at_quantile(quantile));
+        Latency {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: Duration::from_nanos(self.latencies.max()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_all_that_was_recorded() {
+        let mut tally = Tally::new();
+        tally.record(Duration::from_micros(100), 900);
+        tally.record(Duration::from_millis(1), 99);
+        tally.record(Duration::from_secs(7200), 1);
+        let latency = tally.latency();
+        let near = |is: Duration, should: Duration| {
+            assert!(
+                is >= should && is < should.mul_f64(1.002),
+                "{is:?} {should:?}"
+            );
+        };
+        near(latency.p50, Duration::from_micros(100));
+        near(latency.p90, Duration::from_micros(100));
+        near(latency.p99, Duration::from_millis(1));
+        near(latency.max, LATENCY_MAX);
+    }
+
+    #[test]
+    fn errors_are_counted_by_their_codes_of_which_a_server_cannot_make_up_any_number() {
+        let mut tally = Tally::new();
+        for number in 0..2 * ERROR_CODES_MAX {
+            tally.error(format!("code{number}"), "text".to_owned());
+            tally.error("code0".to_owned(), "another text".to_owned());
+        }
+        assert_eq!(tally.errors.len(), ERROR_CODES_MAX);
+        let first = ErrorCount {
+            code: "code0".to_owned(),
+            text: "text".to_owned(),
+            count: 2 * ERROR_CODES_MAX as u64 + 1,
+        };
+        assert_eq!(tally.errors[0], first);
+        let total: u64 = tally.errors.iter().map(|error| error.count).sum();
+        assert_eq!(total, 4 * ERROR_CODES_MAX as u64);
+    }
+}

@@ -1,0 +1,259 @@
+//! `bench`: how many identities a server hands out, and how fast, with every one of them checked. This file
+//! reads the command line; the load generator is a crate of its own.
+
+use std::{io::Write, path::PathBuf, time::Duration};
+
+use getopts::{Matches, Options};
+use ipseity_bench::{Amount, BenchError, Format, Kind, Settings, parse_url};
+use ipseity_client::{ClientOptions, ServerAddress};
+use ipseity_core::limits::COUNT_LIMIT_MAX;
+
+use crate::{
+    command::{Command, no_more},
+    failure::Failure,
+    servers, values,
+};
+
+const CONNECTIONS_DEFAULT: usize = 50;
+
+/// As many as there are ports at this end, for one address of a server.
+const CONNECTIONS_MAX: usize = 64_000;
+
+/// With this many in flight no network in use is short of work, and the requests take a megabyte.
+const IN_FLIGHT_MAX: u64 = 65_536;
+
+const REQUESTS_MAX: u64 = 1_000_000_000_000;
+const DURATION_DEFAULT: Duration = Duration::from_secs(5);
+const DURATION_SWEEP_DEFAULT: Duration = Duration::from_secs(1);
+const DURATION_MIN: Duration = Duration::from_millis(1);
+const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A request each ten nanoseconds, which no generator comes near.
+const RATE_MAX: u64 = 100_000_000;
+
+const ROUNDS_MAX: u64 = 1000;
+
+/// As many points as a plot has room for.
+const POINTS_MAX: usize = 1000;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "bench",
+    arguments: "",
+    summary: "Measure how much a server can do, and check all that it hands out",
+    details: "\
+Each connection keeps so many requests in flight, and sends the next when one is answered. With
+--rate requests leave at moments of their own. Connections are spread over all servers.
+
+Every identity is held to two promises, in memory that does not grow: it is greater than all that
+had been received, over any connection, when it was asked for; and it comes once. One that is
+not ends the bench with exit code 1.
+
+Latency is from the moment before a request is written to the moment after its reply is read. The
+clock is read once for the replies of one read, so a reply is timed with the last of those that came
+with it. Quantiles are right to three digits. The processor time of a --process is that of all its
+threads, to a few milliseconds in a round.
+
+To give server and bench a processor each, or the same: taskset -c 1 ipseity-cli bench ...",
+    options: options,
+    run,
+};
+
+fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    no_more(&matches.free)?;
+    ipseity_bench::run(&settings(matches)?, out).map_err(|error| match error {
+        BenchError::Output(error) => error.into(),
+        BenchError::Failed(text) => Failure::Failed(text),
+    })
+}
+
+/// Declares the options.
+pub fn options(options: &mut Options) {
+    options.optopt("c", "", "connections (default: 50)", "COUNT");
+    options.optopt(
+        "P",
+        "",
+        "requests in flight on each connection (default: 1)",
+        "COUNT",
+    );
+    options.optopt("n", "", "requests in all, instead of a duration", "COUNT");
+    options.optopt(
+        "",
+        "duration",
+        "how long to send: 250ms, 2s, a bare number is milliseconds (default: 5s, in a sweep 1s)",
+        "DURATION",
+    );
+    options.optopt("", "count", "identities in a request (default: 1)", "COUNT");
+    options.optopt(
+        "",
+        "rate",
+        "send so many requests a second, over all connections, whether or not they are answered: an \
+         open loop. Latency is measured from when a request should have been sent",
+        "RATE",
+    );
+    options.optopt(
+        "",
+        "warmup",
+        "send so long before measuring begins (default: 0)",
+        "DURATION",
+    );
+    options.optopt("", "rounds", "measure so many times (default: 1)", "COUNT");
+    options.optopt(
+        "",
+        "sweep",
+        "measure at each of these numbers of connections: 1..42, or 1,10,100..105",
+        "LIST",
+    );
+    options.optopt("", "plot", "draw the sweep into a file", "FILE.svg");
+    options.optopt("", "format", "text, json or csv (default: text)", "FORMAT");
+    options.optopt(
+        "",
+        "target",
+        "another server instead of Ipseity: redis://HOST[:PORT] (INCR), memcached://HOST[:PORT] \
+         (incr), or raw://HOST[:PORT], which answers each request with any 15 bytes",
+        "URL",
+    );
+    options.optmulti(
+        "",
+        "process",
+        "a process id of the server, if it runs on this machine; its processor time is measured. May \
+         be repeated",
+        "ID",
+    );
+}
+
+/// Reads the options.
+fn settings(matches: &Matches) -> Result<Settings, Failure> {
+    let (kind, servers) = target(matches)?;
+    let number = |name, range| values::number(matches, name, range);
+    let sweep = matches.opt_str("sweep").map(|text| points(&text));
+    let sweep = sweep.transpose()?;
+    let connections = number("c", 1..=CONNECTIONS_MAX as u64)?;
+    refuse_both(matches, "c", "sweep")?;
+    refuse_both(matches, "n", "duration")?;
+    let is_sweep = sweep.is_some();
+    let plot = matches.opt_str("plot").map(PathBuf::from);
+    if plot.is_some() && !is_sweep {
+        return Err(Failure::Usage("--plot draws a --sweep".to_owned()));
+    }
+    let time = values::duration(matches, "duration", DURATION_MIN..=DURATION_MAX)?;
+    let amount = match (number("n", 1..=REQUESTS_MAX)?, time) {
+        (Some(requests), _) => Amount::Requests(requests),
+        (None, Some(time)) => Amount::For(time),
+        (None, None) if is_sweep => Amount::For(DURATION_SWEEP_DEFAULT),
+        (None, None) => Amount::For(DURATION_DEFAULT),
+    };
+    Ok(Settings {
+        kind,
+        servers,
+        points: sweep.unwrap_or_else(|| {
+            vec![connections.map_or(CONNECTIONS_DEFAULT, |count| count as usize)]
+        }),
+        is_sweep,
+        in_flight: number("P", 1..=IN_FLIGHT_MAX)?.unwrap_or(1) as u32,
+        count: number("count", 1..=u64::from(COUNT_LIMIT_MAX))?.unwrap_or(1) as u32,
+        amount,
+        rate: number("rate", 1..=RATE_MAX)?,
+        warmup: values::duration(matches, "warmup", Duration::ZERO..=DURATION_MAX)?
+            .unwrap_or_default(),
+        rounds: number("rounds", 1..=ROUNDS_MAX)?.unwrap_or(1) as usize,
+        processes: processes(matches)?,
+        timeouts: servers::client_options(matches, ClientOptions::default())?,
+        format: format(matches)?,
+        plot,
+    })
+}
+
+fn target(matches: &Matches) -> Result<(Kind, Vec<ServerAddress>), Failure> {
+    refuse_both(matches, "target", "server")?;
+    match matches.opt_str("target") {
+        None => Ok((Kind::Ipseity, servers::addresses(matches)?)),
+        Some(url) => {
+            let (kind, server) =
+                parse_url(&url).map_err(|error| Failure::Usage(format!("--target: {error}")))?;
+            Ok((kind, vec![server]))
+        }
+    }
+}
+
+fn refuse_both(matches: &Matches, one: &str, other: &str) -> Result<(), Failure> {
+    if matches.opt_present(one) && matches.opt_present(other) {
+        let (one, other) = (values::dashed(one), values::dashed(other));
+        return Err(Failure::Usage(format!(
+            "{one} and {other} exclude each other"
+        )));
+    }
+    Ok(())
+}
+
+/// Reads `1..42` and `1,10,100..105`.
+fn points(text: &str) -> Result<Vec<usize>, Failure> {
+    let wrong = || {
+        Failure::Usage(format!(
+            "--sweep takes up to {POINTS_MAX} numbers from 1 to {CONNECTIONS_MAX} that ascend, such as \
+             1..42 or 1,10,100, not {text:?}"
+        ))
+    };
+    let number = |text: &str| -> Result<usize, Failure> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| digits);
+        number
+            .filter(|number| (1..=CONNECTIONS_MAX).contains(number))
+            .ok_or_else(wrong)
+    };
+    let mut points = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once("..").unwrap_or((part, part));
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last || last - first >= POINTS_MAX {
+            return Err(wrong());
+        }
+        points.extend(first..=last);
+    }
+    let ascends = points.is_sorted_by(|one, next| one < next);
+    match points.len() <= POINTS_MAX && ascends {
+        true => Ok(points),
+        false => Err(wrong()),
+    }
+}
+
+fn processes(matches: &Matches) -> Result<Vec<u32>, Failure> {
+    let wrong = |text: &String| {
+        Failure::Usage(format!(
+            "--process takes the id of a process, as ps shows it, not {text:?}"
+        ))
+    };
+    let texts = matches.opt_strs("process");
+    let parse = |text: &String| text.parse().map_err(|_| wrong(text));
+    texts.iter().map(parse).collect()
+}
+
+fn format(matches: &Matches) -> Result<Format, Failure> {
+    match matches.opt_str("format").as_deref() {
+        None | Some("text") => Ok(Format::Text),
+        Some("json") => Ok(Format::Json),
+        Some("csv") => Ok(Format::Csv),
+        Some(other) => Err(Failure::Usage(format!(
+            "--format takes text, json or csv, not {other:?}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_is_a_list_of_numbers_and_ranges() {
+        let good = |text| points(text).unwrap();
+        assert_eq!(good("1..42"), (1..=42).collect::<Vec<_>>());
+        assert_eq!(good("1,10,100..102"), [1, 10, 100, 101, 102]);
+        assert_eq!(good("7"), [7]);
+        for text in [
+            "", "0", "0..3", "3..1", "1...3", "1..", "..3", "1,1", "2,1", "a", "+1", "1, 2",
+            "1..1001", "64001",
+        ] {
+            assert!(points(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How a run of the program ends when it does not end well.
+
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
+
+use ipseity_client::{ClientError, FailureCause};
+
+/// Why a command ended before its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line is wrong: one line that names the argument. Exit code 2.
+    Usage(String),
+    /// It did not work: one line that says what happened, where, and what to do. Exit code 1.
+    Failed(String),
+    /// It did not work and everything has been said. Exit code 1.
+    Said,
+    /// Nobody reads the output any more, as in `... | head -1`. That is how such a pipe ends: exit code
+    /// 0, and not a word.
+    NobodyReads,
+}
+
+impl Failure {
+    /// Adds to a usage error which help shows the right usage: that of a command, or of all.
+    pub fn with_help_of(self, command: Option<&str>) -> Failure {
+        match (self, command) {
+            (Failure::Usage(text), Some(name)) => {
+                Failure::Usage(format!("{text} (see ipseity-cli {name} --help)"))
+            }
+            (Failure::Usage(text), None) => {
+                Failure::Usage(format!("{text} (see ipseity-cli --help)"))
+            }
+            (other, _) => other,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// An error of standard output, the only thing that the program writes to.
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Failure::NobodyReads,
+            _ => Failure::Failed(format!("cannot write to standard output: {error}")),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::Failed(advice(&error))
+    }
+}
+
+/// The error and what can be done about it, in one line.
+pub fn advice(error: &ClientError) -> String {
+    match error {
+        // One that refuses is running, and says itself what to do.
+        ClientError::Unavailable(failures)
+            if failures
+                .iter()
+                .any(|failure| !matches!(failure.cause, FailureCause::Refused(_))) =>
+        {
+            format!("{error} (is ipseity running there? --server names another)")
+        }
+        ClientError::Unavailable(_)
+        | ClientError::Refused { .. }
+        | ClientError::Violation { .. }
+        | ClientError::NoServers
+        | ClientError::Address(_) => error.to_string(),
+    }
+}
+
+/// Writes one line to standard error. One that is closed is no reason to fail twice.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "ipseity-cli: {text}");
+}
+
+/// Says what is to be said, and gives the exit code.
+pub fn report(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::NobodyReads => ExitCode::SUCCESS,
+        Failure::Said => ExitCode::from(1),
+        Failure::Failed(text) => {
+            complain(&text);
+            ExitCode::from(1)
+        }
+        Failure::Usage(text) => {
+            complain(&text);
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipseity_client::ServerFailure;
+    use ipseity_core::words::{ErrorCode, ErrorReply};
+
+    use super::*;
+
+    #[test]
+    fn nobody_asks_whether_a_server_runs_that_has_answered() {
+        let unavailable = |cause| {
+            let server = "127.0.0.1:3264".parse().unwrap();
+            advice(&ClientError::Unavailable(vec![ServerFailure {
+                server,
+                cause,
+            }]))
+        };
+        let silent = unavailable(FailureCause::NoAddress);
+        assert!(silent.contains("is ipseity running there?"), "{silent}");
+        let full = ErrorReply::new(ErrorCode::TooManyConnections, "it is full");
+        let full = unavailable(FailureCause::Refused(full));
+        assert!(!full.contains("is ipseity running there?"), "{full}");
+    }
+}

@@ -1,0 +1,53 @@
+//! `ipseity-cli`: identities, how the servers do, and what an operator tells them, from a shell.
+//!
+//! Each command is a file with one [`command::Command`] in it. This file finds the command, and turns what
+//! came of it into an exit code: 0 done, 1 it failed, 2 the command line is wrong. It opens no connection
+//! and writes nothing but help.
+
+mod advance;
+mod bench;
+mod command;
+mod decode;
+mod failure;
+mod members;
+mod next;
+mod ping;
+mod servers;
+mod status;
+mod values;
+mod watch;
+
+use std::{
+    ffi::OsString,
+    io::{self, BufWriter, Write},
+    process::ExitCode,
+};
+
+use failure::Failure;
+
+/// Large enough that thousands of identities leave with one system call.
+const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
+    let result = run(&arguments, &mut out);
+    // What was written before a failure is still good: identities that were handed out, say.
+    let flushed = out.flush().map_err(Failure::from);
+    // Whatever is still in it could not be written; dropping it would try again.
+    let _ = out.into_parts();
+    result
+        .and(flushed)
+        .map_or_else(failure::report, |()| ExitCode::SUCCESS)
+}
+
+fn run(arguments: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
+    match command::find(arguments)? {
+        command::Found::Help(text) => Ok(out.write_all(text.as_bytes())?),
+        command::Found::Version => Ok(writeln!(out, "ipseity-cli {}", env!("CARGO_PKG_VERSION"))?),
+        command::Found::Command(command, matches) => {
+            (command.run)(&matches, out).map_err(|failure| failure.with_help_of(Some(command.name)))
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! `members`: which other servers each server knows, for people or as JSON; and to have one forgotten.
+
+use std::io::{self, Write};
+
+use getopts::{Matches, Options};
+use ipseity_client::{Client, ClientError};
+use ipseity_core::{
+    identity::{Pid, Sequence},
+    words::Member,
+};
+use serde::Serialize;
+
+use ipseity_console::{age, code_name, plain, table};
+
+use crate::{
+    command::{Command, no_more},
+    failure::Failure,
+    servers, values,
+};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "members",
+    arguments: "",
+    summary: "Show the other servers that each server knows; have one forgotten",
+    details: "\
+A member is known from the first time that it is heard, across restarts, until it is forgotten. The
+objection is what the server has against it: staleState (its state directory was lost or rolled
+back) or pidConflict (two live servers have its pid).
+To retire a pid for good, stop its server and have every other server forget it; one that is still
+there is known again as soon as it is heard. Forgetting is taken only on the server's own machine,
+or from an address that it was given with --trust.
+A server that cannot be reached is named on standard error; the others are shown.",
+    options,
+    run,
+};
+
+fn options(options: &mut Options) {
+    options.optflag(
+        "",
+        "json",
+        "one JSON object a line for each member, with the server that knows it",
+    );
+    options.optopt(
+        "",
+        "forget",
+        "have each server forget this pid, and show how far it had come",
+        "PID",
+    );
+}
+
+fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    no_more(&matches.free)?;
+    let as_json = matches.opt_present("json");
+    let forgotten = values::number(matches, "forget", 0..=Pid::MAX.get().into())?
+        .and_then(|pid| u16::try_from(pid).ok())
+        .and_then(Pid::new);
+    let headed = servers::addresses(matches)?.len() > 1;
+    let show = |out: &mut dyn Write, server: &str, answer: Answer, shown: usize| {
+        if as_json {
+            return answer.write_json(out, server);
+        }
+        if shown > 0 && forgotten.is_none() {
+            writeln!(out)?;
+        }
+        answer.write_text(out, server, headed)
+    };
+    servers::show_each(matches, out, |client| ask(client, forgotten), show)
+}
+
+/// What a server answered.
+enum Answer {
+    /// These are the others that it knows.
+    Known(Vec<Member>),
+    /// It has forgotten one, which had come so far.
+    Forgotten(Pid, Sequence),
+}
+
+fn ask(client: &mut Client, forgotten: Option<Pid>) -> Result<Answer, ClientError> {
+    match forgotten {
+        Some(pid) => client
+            .forget(pid)
+            .map(|sequence| Answer::Forgotten(pid, sequence)),
+        None => client.members().map(Answer::Known),
+    }
+}
+
+impl Answer {
+    /// For people. Where several servers are asked, each has its heading.
+    fn write_text(&self, out: &mut dyn Write, server: &str, headed: bool) -> io::Result<()> {
+        match self {
+            Answer::Known(members) => {
+                if headed {
+                    writeln!(out, "{server}")?;
+                }
+                if members.is_empty() {
+                    return writeln!(out, "no other server is known");
+                }
+                for line in rows(members) {
+                    writeln!(out, "{line}")?;
+                }
+                Ok(())
+            }
+            Answer::Forgotten(pid, sequence) => writeln!(
+                out,
+                "{server} has forgotten pid {pid}, which had come to sequence {sequence}"
+            ),
+        }
+    }
+
+    /// One object a line. Whatever can exceed 2^53 is a string, since many readers of JSON have no larger
+    /// integers.
+    fn write_json(&self, out: &mut dyn Write, server: &str) -> io::Result<()> {
+        match self {
+            Answer::Known(members) => {
+                for member in members {
+                    serde_json::to_writer(&mut *out, &MemberReport::of(server, member))?;
+                    writeln!(out)?;
+                }
+                Ok(())
+            }
+            Answer::Forgotten(pid, sequence) => {
+                let report = ForgottenReport {
+                    server,
+                    forgotten: pid.get(),
+                    sequence: sequence.get(),
+                };
+                serde_json::to_writer(&mut *out, &report)?;
+                writeln!(out)
+            }
+        }
+    }
+}
+
+fn rows(members: &[Member]) -> Vec<String> {
+    let header = [
+        "pid",
+        "incarnation",
+        "boot",
+        "address",
+        "sequence",
+        "last heard",
+        "objection",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for member in members {
+        rows.push(vec![
+            member.pid.to_string(),
+            incarnation(member),
+            member.boot.to_string(),
+            address(member).unwrap_or_else(|| "-".to_owned()),
+            member.sequence.to_string(),
+            member.last_heard_ms.map_or_else(
+                || "before its start".to_owned(),
+                |ms| format!("{} ago", age(ms)),
+            ),
+            objection(member).unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    table(&rows, &[-3, 0, -4, 0, -8, 0, 0])
+}
+
+fn incarnation(member: &Member) -> String {
+    format!("{:#034x}", member.incarnation)
+}
+
+/// Where it was last heard, if that was since the server was started.
+fn address(member: &Member) -> Option<String> {
+    (!member.address.is_empty()).then(|| plain(&member.address))
+}
+
+fn objection(member: &Member) -> Option<String> {
+    (member.objection != 0).then(|| code_name(member.objection))
+}
+
+#[derive(Serialize)]
+struct MemberReport<'a> {
+    server: &'a str,
+    pid: u16,
+    incarnation: String,
+    boot: u64,
+    session: String,
+    address: Option<&'a str>,
+    sequence: u64,
+    last_heard_ms: Option<u64>,
+    objection: Option<String>,
+}
+
+impl<'a> MemberReport<'a> {
+    fn of(server: &'a str, member: &'a Member) -> MemberReport<'a> {
+        MemberReport {
+            server,
+            pid: member.pid.get(),
+            incarnation: incarnation(member),
+            boot: member.boot,
+            session: format!("{:#018x}", member.session),
+            address: Some(member.address.as_str()).filter(|address| !address.is_empty()),
+            sequence: member.sequence,
+            last_heard_ms: member.last_heard_ms,
+            objection: objection(member),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ForgottenReport<'a> {
+    server: &'a str,
+    forgotten: u16,
+    sequence: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members() -> Vec<Member> {
+        let member = Member {
+            pid: Pid::new(2).unwrap(),
+            incarnation: 0xabc,
+            boot: 7,
+            session: u64::MAX,
+            sequence: 990,
+            address: "b:3264\u{1b}[2J".to_owned(),
+            last_heard_ms: Some(250),
+            objection: 38,
+        };
+        let remembered = Member {
+            pid: Pid::MAX,
+            incarnation: u128::MAX,
+            address: String::new(),
+            last_heard_ms: None,
+            objection: 0,
+            ..member.clone()
+        };
+        let unknown = Member {
+            pid: Pid::new(3).unwrap(),
+            objection: 63,
+            ..remembered.clone()
+        };
+        vec![member, unknown, remembered]
+    }
+
+    fn text(answer: &Answer, headed: bool) -> String {
+        let mut out = Vec::new();
+        answer.write_text(&mut out, "a:3264", headed).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn people_are_shown_a_table() {
+        assert_eq!(
+            text(&Answer::Known(members()), true),
+            "\
+a:3264
+ pid  incarnation                         boot  address     sequence  last heard        objection
+   2  0x00000000000000000000000000000abc     7  b:3264\u{fffd}[2J       990  250ms ago         staleState
+   3  0xffffffffffffffffffffffffffffffff     7  -                990  before its start  63
+1023  0xffffffffffffffffffffffffffffffff     7  -                990  before its start  -
+"
+        );
+        assert_eq!(
+            text(&Answer::Known(Vec::new()), false),
+            "no other server is known\n"
+        );
+        let forgotten = Answer::Forgotten(Pid::MAX, Sequence::ZERO);
+        assert_eq!(
+            text(&forgotten, true),
+            "a:3264 has forgotten pid 1023, which had come to sequence 0\n"
+        );
+    }
+
+    #[test]
+    fn json_is_an_object_a_line_with_the_server_that_was_asked() {
+        let mut out = Vec::new();
+        let answer = Answer::Known(members());
+        answer.write_json(&mut out, "a:3264").unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(
+            lines[0],
+            concat!(
+                r#"{"server":"a:3264","pid":2,"incarnation":"0x00000000000000000000000000000abc","#,
+                r#""boot":7,"session":"0xffffffffffffffff","address":"b:3264\u001b[2J","#,
+                r#""sequence":990,"last_heard_ms":250,"objection":"staleState"}"#,
+            )
+        );
+        assert!(lines[1].ends_with(r#""last_heard_ms":null,"objection":"63"}"#));
+        assert!(lines[2].contains(r#""address":null,"#), "{}", lines[2]);
+        assert_eq!(lines.len(), 3);
+    }
+}

@@ -1,0 +1,110 @@
+//! `ping`: how long a round trip to each server takes.
+
+use std::{io::Write, time::Duration};
+
+use getopts::{Matches, Options};
+use ipseity_client::ClientOptions;
+
+use ipseity_console::milliseconds;
+
+use crate::{
+    command::{Command, no_more},
+    failure::{Failure, advice, complain},
+    servers, values,
+};
+
+const COUNT_MAX: u64 = 1_000_000_000;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "ping",
+    arguments: "",
+    summary: "Measure round trips to each server",
+    details: "\
+A round trip is a status request and its reply on a connection that stands. One that fails ends
+the pings of its server.",
+    options,
+    run,
+};
+
+fn options(options: &mut Options) {
+    options.optopt(
+        "n",
+        "",
+        "how many, one after the other (default: 1)",
+        "COUNT",
+    );
+}
+
+fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    no_more(&matches.free)?;
+    let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
+    let mut failed = false;
+    for mut client in servers::clients(matches, ClientOptions::default())? {
+        let mut trips = Trips::default();
+        let server = client.server().clone();
+        while trips.count < count {
+            match client.ping() {
+                Ok(trip) => {
+                    trips.add(trip);
+                    writeln!(out, "{server}: {}", milliseconds(trip))?;
+                    out.flush()?;
+                }
+                Err(error) => {
+                    complain(&advice(&error));
+                    failed = true;
+                    break;
+                }
+            }
+        }
+        if trips.count > 1 {
+            writeln!(out, "{server}: {}", trips.summary())?;
+        }
+    }
+    if failed { Err(Failure::Said) } else { Ok(()) }
+}
+
+#[derive(Default)]
+struct Trips {
+    count: u64,
+    sum: Duration,
+    least: Option<Duration>,
+    most: Duration,
+}
+
+impl Trips {
+    fn add(&mut self, trip: Duration) {
+        self.count += 1;
+        self.sum += trip;
+        self.least = Some(self.least.map_or(trip, |least| least.min(trip)));
+        self.most = self.most.max(trip);
+    }
+
+    fn summary(&self) -> String {
+        let mean = self.sum.div_f64(self.count as f64);
+        format!(
+            "{} round trips, least {}, mean {}, most {}",
+            self.count,
+            milliseconds(self.least.unwrap_or_default()),
+            milliseconds(mean),
+            milliseconds(self.most)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_has_the_least_the_mean_and_the_most() {
+        let mut trips = Trips::default();
+        for us in [200, 100, 600] {
+            trips.add(Duration::from_micros(us));
+        }
+        assert_eq!(
+            trips.summary(),
+            "3 round trips, least 0.100 ms, mean 0.300 ms, most 0.600 ms"
+        );
+    }
+}

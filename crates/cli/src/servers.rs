@@ -1,0 +1,147 @@
+//! Which servers are asked, and how long: the options and the environment variable that all commands have
+//! in common.
+
+use std::{
+    env,
+    io::{self, Write},
+    time::Duration,
+};
+
+use getopts::{Matches, Options};
+use ipseity_client::{Client, ClientError, ClientOptions, ServerAddress};
+
+use crate::{
+    failure::{Failure, advice, complain},
+    values,
+};
+
+const SERVER_DEFAULT: &str = "127.0.0.1:3264";
+
+/// Names the servers when no `--server` does.
+const ENVIRONMENT: &str = "IPSEITY_SERVER";
+
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+/// Declares the options.
+pub fn options(options: &mut Options) {
+    options.optmulti(
+        "s",
+        "server",
+        "a server, HOST[:PORT]; may be repeated, or hold several with commas between them \
+         (default: $IPSEITY_SERVER, else 127.0.0.1:3264)",
+        "ADDR",
+    );
+    options.optopt(
+        "",
+        "timeout",
+        "how long to wait for a connection, and for each reply: 250ms, 2s, a bare number is \
+         milliseconds (default: 2s and 5s)",
+        "DURATION",
+    );
+}
+
+/// The servers that the command line, or else the environment, names.
+pub fn addresses(matches: &Matches) -> Result<Vec<ServerAddress>, Failure> {
+    let given = matches.opt_strs("server");
+    if !given.is_empty() {
+        return given
+            .iter()
+            .map(|list| parse_list("--server", list))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|lists| lists.concat());
+    }
+    match env::var(ENVIRONMENT) {
+        Ok(list) if !list.is_empty() => parse_list(ENVIRONMENT, &list),
+        Ok(_) | Err(env::VarError::NotPresent) => parse_list("--server", SERVER_DEFAULT),
+        Err(env::VarError::NotUnicode(_)) => {
+            Err(Failure::Usage(format!("{ENVIRONMENT} is not UTF-8")))
+        }
+    }
+}
+
+/// How long to wait: what `--timeout` says, or else `default`.
+pub fn client_options(matches: &Matches, default: ClientOptions) -> Result<ClientOptions, Failure> {
+    let timeout = values::duration(matches, "timeout", TIMEOUT_MIN..=TIMEOUT_MAX)?;
+    Ok(timeout.map_or(default, |timeout| ClientOptions {
+        connect_timeout: timeout,
+        reply_timeout: timeout,
+    }))
+}
+
+/// One client that tries each server until one answers.
+pub fn client(matches: &Matches) -> Result<Client, Failure> {
+    let addresses = addresses(matches)?;
+    let options = client_options(matches, ClientOptions::default())?;
+    let addresses = addresses.iter().map(ToString::to_string);
+    Ok(Client::with_options(addresses, options)?)
+}
+
+/// A client for each server, for the commands that show each.
+pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>, Failure> {
+    let options = client_options(matches, default)?;
+    addresses(matches)?
+        .iter()
+        .map(|address| Ok(Client::with_options([address.to_string()], options)?))
+        .collect()
+}
+
+/// Asks each server, and shows what it answers. `show` is told how many were shown before. One that does not
+/// answer is named on standard error, and the others are shown.
+pub fn show_each<T>(
+    matches: &Matches,
+    out: &mut dyn Write,
+    mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
+    mut show: impl FnMut(&mut dyn Write, &str, T, usize) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let (mut shown, mut failed) = (0, false);
+    for mut client in clients(matches, ClientOptions::default())? {
+        match ask(&mut client) {
+            Ok(answer) => {
+                show(out, &client.server().to_string(), answer, shown)?;
+                // So that it stands before what is said of the next server on standard error.
+                out.flush()?;
+                shown += 1;
+            }
+            Err(error) => {
+                complain(&advice(&error));
+                failed = true;
+            }
+        }
+    }
+    if failed { Err(Failure::Said) } else { Ok(()) }
+}
+
+fn parse_list(source: &str, list: &str) -> Result<Vec<ServerAddress>, Failure> {
+    list.split(',')
+        .map(|text| {
+            text.trim()
+                .parse()
+                .map_err(|error| Failure::Usage(format!("{source}: {error}")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_have_commas_and_may_have_spaces() {
+        let list = parse_list("--server", "a:1, b,[::1]:2").unwrap();
+        let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["a:1", "b:3264", "[::1]:2"]);
+    }
+
+    #[test]
+    fn a_hole_in_a_list_is_an_error_that_names_its_source() {
+        for list in ["a,", ",a", "a,,b", ""] {
+            match parse_list("IPSEITY_SERVER", list) {
+                Err(Failure::Usage(text)) => {
+                    assert!(text.starts_with("IPSEITY_SERVER: "), "{text}");
+                }
+                other => panic!("{list:?}: {other:?}"),
+            }
+        }
+    }
+}

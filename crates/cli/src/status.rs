@@ -1,0 +1,246 @@
+//! `status`: how each server does, for people or as JSON.
+
+mod json;
+mod text;
+
+use std::io::Write;
+
+use getopts::{Matches, Options};
+use ipseity_client::Client;
+use ipseity_core::words::Status;
+
+use crate::{
+    command::{Command, no_more},
+    failure::Failure,
+    servers,
+};
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "status",
+    arguments: "",
+    summary: "Show how each server does, and how it sees its peers",
+    details: "A server that cannot be reached is named on standard error; the others are shown.",
+    options,
+    run,
+};
+
+fn options(options: &mut Options) {
+    options.optflag("", "json", "one JSON object a line for each server");
+}
+
+fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    no_more(&matches.free)?;
+    let as_json = matches.opt_present("json");
+    let show = |out: &mut dyn Write, server: &str, status: Status, shown: usize| {
+        if as_json {
+            return json::write(out, server, &status);
+        }
+        if shown > 0 {
+            writeln!(out)?;
+        }
+        text::write(out, server, &status)
+    };
+    servers::show_each(matches, out, Client::status, show)
+}
+
+/// How far the peer is behind the server.
+fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
+    server_sequence.saturating_sub(peer_sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use ipseity_core::{
+        identity::Pid,
+        words::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus},
+    };
+    use proptest::prelude::ProptestConfig;
+
+    use super::{json, text};
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0\u{1b}[2J".to_owned(),
+            cluster: "blue".parse().unwrap(),
+            pid: Pid::new(1).unwrap(),
+            incarnation: 0xabc,
+            boot: 3,
+            session: u64::MAX,
+            standing: Standing::Serving,
+            sequence: 1000,
+            uptime_ms: 3_723_456,
+            connections: 2,
+            connections_max: 10_000,
+            counters: Counters {
+                accepted: 12,
+                identity_requests: 30,
+                identities: 900,
+                waited: 1,
+                sync_requests: 4,
+                sync_replies: 5,
+                absorbed: 6,
+                errors: vec![(1, 2), (32, 7), (40, 3), (63, 1)],
+            },
+            storage: StorageStatus {
+                durable: true,
+                ceiling: 5000,
+                skipped: 10,
+                writes: 8,
+                longest_write_us: 1500,
+                current_write_us: 0,
+            },
+            peers_total: 3,
+            peers: vec![
+                PeerStatus {
+                    address: "b:3264".to_owned(),
+                    pid: Pid::new(2),
+                    state: PeerState::Up,
+                    sequence: 990,
+                    last_heard_ms: Some(250),
+                },
+                PeerStatus {
+                    address: "c:3264".to_owned(),
+                    pid: None,
+                    state: PeerState::Connecting,
+                    sequence: 0,
+                    last_heard_ms: None,
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn people_are_shown_one_thing_a_line_and_a_table_of_peers() {
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\
+server       a:3264
+version      0.1.0\u{fffd}[2J
+pid          1
+cluster      blue
+standing     serving
+sequence     1000
+remaining    9007199254739991 (99.9999 %)
+uptime       1h 2m 3s, boot 3
+connections  2 of at most 10000, 12 accepted so far
+requests     30, of which 1 waited for the disk
+identities   900
+sync         4 requests answered, 5 replies received, 6 times raised
+errors       unknownKind 2, badCount 7, joining 3, 63 1
+storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
+peers        3, the first 2 of them below
+
+address  pid  state       sequence   lag  last heard
+b:3264     2  up               990    10  250ms ago
+c:3264     -  connecting         0  1000  never
+"
+        );
+    }
+
+    #[test]
+    fn a_server_without_a_disk_or_trouble_says_so() {
+        let mut status = status();
+        status.storage = StorageStatus::default();
+        status.counters.errors.clear();
+        status.peers.clear();
+        status.peers_total = 0;
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("errors       none\n"), "{shown}");
+        assert!(shown.contains("storage      none (ephemeral)"), "{shown}");
+        assert!(shown.ends_with("peers        0\n"), "{shown}");
+        status.storage.durable = true;
+        status.storage.current_write_us = 2000;
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
+    }
+
+    #[test]
+    fn json_is_one_line_with_the_names_of_the_wire() {
+        let mut out = Vec::new();
+        json::write(&mut out, "a:3264", &status()).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        assert_eq!(
+            line,
+            concat!(
+                r#"{"server":"a:3264","version":"0.1.0\u001b[2J","cluster":"blue","pid":1,"#,
+                r#""incarnation":"0x00000000000000000000000000000abc","boot":3,"#,
+                r#""session":"0xffffffffffffffff","standing":"serving","sequence":1000,"#,
+                r#""remaining":9007199254739991,"uptime_ms":3723456,"connections":2,"#,
+                r#""connections_max":10000,"counters":{"accepted":12,"identity_requests":30,"#,
+                r#""identities":900,"waited":1,"sync_requests":4,"sync_replies":5,"absorbed":6},"#,
+                r#""errors":{"63":1,"badCount":7,"joining":3,"unknownKind":2},"#,
+                r#""storage":{"durable":true,"ceiling":5000,"skipped":10,"writes":8,"#,
+                r#""longest_write_us":1500,"current_write_us":0},"peers_total":3,"peers":["#,
+                r#"{"address":"b:3264","pid":2,"state":"up","sequence":990,"lag":10,"#,
+                r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
+                r#""sequence":0,"lag":1000,"last_heard_ms":null}]}"#,
+                "\n"
+            )
+        );
+    }
+
+    proptest::proptest! {
+        // A failure prints the least input that fails; a file beside the sources would say no more.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_a_server_says_of_itself_is_shown(
+            texts in proptest::array::uniform3(".{0,40}"),
+            numbers in proptest::array::uniform22(any_number()),
+            pids in proptest::array::uniform2(proptest::option::of(0..=Pid::MAX.get())),
+        ) {
+            let status = status_of(&texts, &numbers, pids.map(|pid| pid.and_then(Pid::new)));
+            let mut out = Vec::new();
+            text::write(&mut out, "a:3264", &status).unwrap();
+            let shown = String::from_utf8(out).unwrap();
+            assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+            assert_eq!(shown.lines().count(), 17 + status.peers.len());
+
+            let mut out = Vec::new();
+            json::write(&mut out, "a:3264", &status).unwrap();
+            assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(value["version"], status.version);
+            assert_eq!(value["sequence"], status.sequence);
+            assert_eq!(value["peers"].as_array().unwrap().len(), status.peers.len());
+            assert_eq!(value["peers"][0]["address"], status.peers[0].address);
+        }
+    }
+
+    fn any_number() -> impl proptest::strategy::Strategy<Value = u64> {
+        use proptest::prelude::*;
+        prop_oneof![Just(0), Just(u64::MAX), 0..1000u64, any::<u64>()]
+    }
+
+    fn status_of(texts: &[String; 3], numbers: &[u64; 22], pids: [Option<Pid>; 2]) -> Status {
+        let mut numbers = numbers.iter().copied();
+        let mut number = || numbers.next().unwrap();
+        let mut status = status();
+        texts[0].clone_into(&mut status.version);
+        (status.boot, status.session, status.sequence) = (number(), number(), number());
+        (status.uptime_ms, status.incarnation) = (number(), u128::from(number()) << 64);
+        (status.connections, status.connections_max) = (number() as u32, number() as u32);
+        (status.counters.accepted, status.counters.identities) = (number(), number());
+        (status.counters.waited, status.counters.absorbed) = (number(), number());
+        status.counters.errors = vec![(number() as u16, number())];
+        (status.storage.ceiling, status.storage.skipped) = (number(), number());
+        (
+            status.storage.longest_write_us,
+            status.storage.current_write_us,
+        ) = (number(), number());
+        status.peers_total = number() as u32;
+        for ((peer, text), pid) in status.peers.iter_mut().zip(&texts[1..]).zip(pids) {
+            text.clone_into(&mut peer.address);
+            (peer.pid, peer.sequence) = (pid, number());
+            peer.last_heard_ms = pid.map(|_| number());
+        }
+        status
+    }
+}

@@ -1,0 +1,130 @@
+//! A status for people.
+
+use std::{io, io::Write, time::Duration};
+
+use ipseity_core::words::{PeerStatus, Status, StorageStatus};
+
+use super::lag;
+use ipseity_console::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
+
+/// Writes it, one thing a line, and a table of the peers.
+pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
+    let Status {
+        pid,
+        sequence,
+        counters,
+        ..
+    } = status;
+    let lines = [
+        ("server", server.to_owned()),
+        ("version", plain(&status.version)),
+        ("pid", pid.to_string()),
+        ("cluster", plain(status.cluster.as_str())),
+        ("standing", status.standing.to_string()),
+        ("sequence", sequence.to_string()),
+        (
+            "remaining",
+            format!(
+                "{} ({})",
+                remaining(*sequence),
+                remaining_percent(*sequence)
+            ),
+        ),
+        (
+            "uptime",
+            format!("{}, boot {}", age(status.uptime_ms), status.boot),
+        ),
+        (
+            "connections",
+            format!(
+                "{} of at most {}, {} accepted so far",
+                status.connections, status.connections_max, counters.accepted
+            ),
+        ),
+        (
+            "requests",
+            format!(
+                "{}, of which {} waited for the disk",
+                counters.identity_requests, counters.waited
+            ),
+        ),
+        ("identities", counters.identities.to_string()),
+        (
+            "sync",
+            format!(
+                "{} requests answered, {} replies received, {} times raised",
+                counters.sync_requests, counters.sync_replies, counters.absorbed
+            ),
+        ),
+        ("errors", errors(&counters.errors)),
+        ("storage", storage(&status.storage)),
+        ("peers", peers_count(status)),
+    ];
+    for (name, value) in lines {
+        writeln!(out, "{name:<12} {value}")?;
+    }
+    if !status.peers.is_empty() {
+        writeln!(out)?;
+        for line in peers(&status.peers, *sequence) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn errors(errors: &[(u16, u64)]) -> String {
+    if errors.is_empty() {
+        return "none".to_owned();
+    }
+    let texts: Vec<String> = errors
+        .iter()
+        .map(|(code, count)| format!("{} {count}", code_name(*code)))
+        .collect();
+    texts.join(", ")
+}
+
+fn storage(storage: &StorageStatus) -> String {
+    if !storage.durable {
+        return "none (ephemeral): a restart begins anew".to_owned();
+    }
+    let current = match storage.current_write_us {
+        0 => "none under way".to_owned(),
+        us => format!(
+            "one under way for {}",
+            milliseconds(Duration::from_micros(us))
+        ),
+    };
+    format!(
+        "ceiling {}, {} skipped at start, {} writes, longest {}, {current}",
+        storage.ceiling,
+        storage.skipped,
+        storage.writes,
+        milliseconds(Duration::from_micros(storage.longest_write_us)),
+    )
+}
+
+fn peers_count(status: &Status) -> String {
+    let listed = status.peers.len();
+    match status.peers_total as usize {
+        total if total > listed => format!("{total}, the first {listed} of them below"),
+        total => total.to_string(),
+    }
+}
+
+fn peers(peers: &[PeerStatus], sequence: u64) -> Vec<String> {
+    let header = ["address", "pid", "state", "sequence", "lag", "last heard"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for peer in peers {
+        rows.push(vec![
+            plain(&peer.address),
+            peer.pid
+                .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            peer.state.to_string(),
+            peer.sequence.to_string(),
+            lag(sequence, peer.sequence).to_string(),
+            peer.last_heard_ms
+                .map_or_else(|| "never".to_owned(), |ms| format!("{} ago", age(ms))),
+        ]);
+    }
+    table(&rows, &[0, -3, 0, -8, -3, 0])
+}

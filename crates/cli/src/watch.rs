@@ -1,0 +1,185 @@
+//! `watch`: how several servers do, seen again and again. Each server is asked by a thread of its own, so
+//! that one that hangs costs a round no more than its timeout. On a terminal the rows are redrawn in their
+//! place; into a pipe they are appended as clean lines.
+
+mod row;
+
+use std::{
+    io::{self, IsTerminal as _, Write},
+    panic, thread,
+    time::Duration,
+};
+
+use getopts::{Matches, Options};
+use ipseity_client::{Client, ClientOptions};
+
+use crate::{
+    command::{Command, no_more},
+    failure::Failure,
+    servers, values,
+};
+use row::{HEADER, Seen, WIDTHS, rows};
+
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// However short the interval, a server has this time to answer, and however long, no more than a client
+/// gives it otherwise.
+const TIMEOUT_MIN: Duration = Duration::from_millis(250);
+
+const ROUNDS_MAX: u64 = 1_000_000_000;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "watch",
+    arguments: "",
+    summary: "Watch servers side by side until Ctrl-C",
+    details: "\
+One row a server: pid, sequence, standing, connections, identities a second since the last round,
+peers that are up of all that it has, and how many sequences it lags behind the highest of all
+rows. Redrawn in place on a terminal, appended line by line in a pipe.",
+    options,
+    run,
+};
+
+fn options(options: &mut Options) {
+    options.optopt("n", "", "end after so many rounds", "ROUNDS");
+    options.optopt(
+        "",
+        "interval",
+        "the time between two rounds: 250ms, 2s, a bare number is milliseconds (default: 1s)",
+        "DURATION",
+    );
+}
+
+fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    no_more(&matches.free)?;
+    let rounds = values::number(matches, "n", 1..=ROUNDS_MAX)?.unwrap_or(u64::MAX);
+    let interval = values::duration(matches, "interval", INTERVAL_MIN..=INTERVAL_MAX)?
+        .unwrap_or(INTERVAL_DEFAULT);
+    let ordinary = ClientOptions::default();
+    let patience = interval.max(TIMEOUT_MIN);
+    let mut clients = servers::clients(
+        matches,
+        ClientOptions {
+            connect_timeout: patience.min(ordinary.connect_timeout),
+            reply_timeout: patience.min(ordinary.reply_timeout),
+        },
+    )?;
+    let mut screen = Screen::new();
+    let mut before: Vec<Seen> = Vec::new();
+    for round in 1..=rounds {
+        let seen = ask(&mut clients);
+        screen.show(out, &rows(&seen, &before))?;
+        before = seen;
+        if round < rounds {
+            thread::sleep(interval);
+        }
+    }
+    // A cluster with some servers down is a fine thing to watch; one of which nothing was seen is not.
+    if before.iter().all(|seen| seen.status.is_err()) {
+        return Err(Failure::Failed(
+            "no server answered in the last round".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Asks all servers at once.
+fn ask(clients: &mut [Client]) -> Vec<Seen> {
+    thread::scope(|scope| {
+        let asked: Vec<_> = clients
+            .iter_mut()
+            .map(|client| scope.spawn(|| Seen::now(client)))
+            .collect();
+        asked
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| panic::resume_unwind(panic))
+            })
+            .collect()
+    })
+}
+
+/// Where the rows go.
+struct Screen {
+    /// Whether rows are redrawn in place.
+    redraws: bool,
+    /// How many lines were written, of which the cursor stands below the last.
+    lines: usize,
+}
+
+impl Screen {
+    fn new() -> Screen {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Screen {
+            redraws: io::stdout().is_terminal() && !dumb,
+            lines: 0,
+        }
+    }
+
+    fn show(&mut self, out: &mut dyn Write, rows: &[Vec<String>]) -> Result<(), Failure> {
+        let header = HEADER.map(str::to_owned).to_vec();
+        let table = ipseity_console::table(&[&[header], rows].concat(), &WIDTHS);
+        // Into a pipe the header goes once.
+        let skipped = usize::from(!self.redraws && self.lines > 0);
+        let text = match self.redraws {
+            true => redrawn(&table, self.lines),
+            false => table[skipped..]
+                .iter()
+                .map(|line| format!("{line}\n"))
+                .collect(),
+        };
+        self.lines = table.len();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+}
+
+/// The lines, over those that were written before. While they are written a long line is cut at the
+/// terminal's edge: wrapped, it would take two rows, and the next redraw would miss by one.
+fn redrawn(table: &[String], lines_before: usize) -> String {
+    let mut text = String::new();
+    if lines_before > 0 {
+        text += &format!("\x1b[{lines_before}A");
+    }
+    text += "\x1b[?7l";
+    for line in table {
+        // Each clears what an earlier, longer line leaves behind it.
+        text += &format!("\r{line}\x1b[K\n");
+    }
+    text + "\x1b[?7h"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redraw_begins_where_the_last_one_did() {
+        let table = ["one".to_owned(), "two".to_owned()];
+        let drawn = "\x1b[?7l\rone\x1b[K\n\rtwo\x1b[K\n\x1b[?7h";
+        assert_eq!(redrawn(&table, 0), drawn);
+        assert_eq!(redrawn(&table, 2), format!("\x1b[2A{drawn}"));
+    }
+
+    #[test]
+    fn a_pipe_gets_the_header_once() {
+        let mut screen = Screen {
+            redraws: false,
+            lines: 0,
+        };
+        let rows = [vec!["a:1".to_owned()]];
+        let mut out = Vec::new();
+        screen.show(&mut out, &rows).unwrap();
+        screen.show(&mut out, &rows).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("server"), "{shown}");
+        assert_eq!(lines[1..], ["a:1", "a:1"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! One connection to one server: requests out, replies in, each within its time. It may import `wire`,
+//! `limits` and `std::net`; it decides nothing about identities and never tries another server.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::Duration,
+};
+
+use super::{
+    ClientOptions,
+    address::ServerAddress,
+    clock::Stopwatch,
+    error::{FailureCause, Violation},
+};
+use ipseity_core::{
+    identity::Pid,
+    words::{ErrorReply, Message},
+};
+use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
+
+/// The shortest time that the operating system takes; it means "for ever" by zero.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// Why an attempt at one server brought no reply to hand on.
+pub(super) enum Trouble {
+    /// The server failed; another may do better.
+    Failed(FailureCause),
+    /// The server answered with an error, which is the answer.
+    Answered(ErrorReply),
+    /// The server broke the protocol.
+    Violated(Violation),
+}
+
+impl From<FailureCause> for Trouble {
+    fn from(cause: FailureCause) -> Trouble {
+        Trouble::Failed(cause)
+    }
+}
+
+impl From<Violation> for Trouble {
+    fn from(violation: Violation) -> Trouble {
+        Trouble::Violated(violation)
+    }
+}
+
+impl From<WireError> for Trouble {
+    fn from(error: WireError) -> Trouble {
+        Trouble::Violated(Violation::Undecodable(error))
+    }
+}
+
+/// A connection and what is under way on it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    decoder: FrameDecoder,
+    /// Requests that are not written yet.
+    outgoing: Vec<u8>,
+    /// Requests that have no reply yet, written or not.
+    awaited: usize,
+    /// The time that a reply has.
+    reply_timeout: Duration,
+    /// What the socket's read timeout is set to.
+    read_timeout: Duration,
+    /// The pid of the identities that came so far.
+    pub(super) pid: Option<Pid>,
+}
+
+impl Connection {
+    /// Looks up the name and connects to the first of its addresses that accepts.
+    pub(super) fn open(
+        server: &ServerAddress,
+        options: &ClientOptions,
+    ) -> Result<Connection, FailureCause> {
+        let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
+        let stream = dial(server, options.connect_timeout)?;
+        stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_read_timeout(Some(reply_timeout)))
+            .and_then(|()| stream.set_write_timeout(Some(reply_timeout)))
+            .map_err(FailureCause::Io)?;
+        Ok(Connection {
+            stream,
+            decoder: FrameDecoder::new(),
+            outgoing: Vec::new(),
+            awaited: 0,
+            reply_timeout,
+            read_timeout: reply_timeout,
+            pid: None,
+        })
+    }
+
+    /// How many requests have no reply yet.
+    pub(super) fn awaited(&self) -> usize {
+        self.awaited
+    }
+
+    /// Puts a request into the line. It is written when the next reply must be waited for, together with
+    /// all others, so that many requests take one system call.
+    pub(super) fn queue(&mut self, request: &Message) -> Result<(), Trouble> {
+        match self.decoder.rest().len() {
+            bytes if bytes > 0 && self.awaited == 0 => Err(Violation::Unasked { bytes }.into()),
+            _ => {
+                encode(request, &mut self.outgoing);
+                self.awaited += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// The next reply, in the order of the requests. An errorReply is returned as the message that it is.
+    pub(super) fn receive(&mut self) -> Result<Message, Trouble> {
+        let stopwatch = Stopwatch::start();
+        let mut left = self.reply_timeout;
+        loop {
+            if let Some(message) = self.decoder.next(Receiver::Client)? {
+                // Not below zero: a server may send an errorReply before anything was asked of it, and
+                // close.
+                self.awaited = self.awaited.saturating_sub(1);
+                return Ok(message);
+            }
+            self.flush(stopwatch)?;
+            self.read(left)?;
+            left = stopwatch.left_of(self.reply_timeout).unwrap_or_default();
+        }
+    }
+
+    /// Writes what waits, within the time of the reply.
+    fn flush(&mut self, stopwatch: Stopwatch) -> Result<(), FailureCause> {
+        let mut written = 0;
+        while written < self.outgoing.len() {
+            match self.stream.write(&self.outgoing[written..]) {
+                Ok(bytes) => written += bytes,
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(self.timeout()),
+                    // The server closed. What it said before may still be there to read: an errorReply
+                    // that gives the reason is worth more than "broken pipe".
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => break,
+                    _ => return Err(FailureCause::Io(error)),
+                },
+            }
+            if stopwatch.left_of(self.reply_timeout).is_none() {
+                return Err(self.timeout());
+            }
+        }
+        self.outgoing.clear();
+        Ok(())
+    }
+
+    /// Reads once, for at most `left`.
+    fn read(&mut self, left: Duration) -> Result<(), FailureCause> {
+        if left.is_zero() {
+            return Err(self.timeout());
+        }
+        // Nearly every reply comes in one read, with the whole time left: then nothing is set.
+        let timeout = left.max(TIMEOUT_MIN);
+        if timeout != self.read_timeout {
+            self.stream
+                .set_read_timeout(Some(timeout))
+                .map_err(FailureCause::Io)?;
+            self.read_timeout = timeout;
+        }
+        match self.stream.read(self.decoder.space()) {
+            Ok(0) => Err(self.closed()),
+            Ok(bytes) => {
+                self.decoder.filled(bytes);
+                Ok(())
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => Ok(()),
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(self.timeout()),
+                ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Err(self.closed()),
+                _ => Err(FailureCause::Io(error)),
+            },
+        }
+    }
+
+    fn timeout(&self) -> FailureCause {
+        FailureCause::Timeout(self.reply_timeout)
+    }
+
+    fn closed(&self) -> FailureCause {
+        FailureCause::Closed {
+            bytes: self.decoder.rest().len(),
+        }
+    }
+}
+
+/// Connects to the first address of `server` that accepts. The addresses share the time: each gets an
+/// equal part of what is left, so that one that swallows packets does not starve the next.
+fn dial(server: &ServerAddress, timeout: Duration) -> Result<TcpStream, FailureCause> {
+    let addresses: Vec<_> = (server.host(), server.port())
+        .to_socket_addrs()
+        .map_err(FailureCause::Lookup)?
+        .collect();
+    let stopwatch = Stopwatch::start();
+    let mut cause = FailureCause::NoAddress;
+    for (index, address) in addresses.iter().enumerate() {
+        let parts = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let part = stopwatch.left_of(timeout).unwrap_or_default() / parts;
+        let attempt =
+            TcpStream::connect_timeout(address, part.max(TIMEOUT_MIN)).and_then(|stream| {
+                // The kernel may pick the very port that is dialed for our end, where nobody listens:
+                // the connection is then one to ourselves.
+                if stream.local_addr()? == stream.peer_addr()? {
+                    Err(ErrorKind::ConnectionRefused.into())
+                } else {
+                    Ok(stream)
+                }
+            });
+        match attempt {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                cause = FailureCause::Connect {
+                    address: *address,
+                    error,
+                }
+            }
+        }
+    }
+    Err(cause)
+}

@@ -1,0 +1,462 @@
+//! Why a call of the client failed, as types; `Display` says it in plain words and names the server.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use super::address::{AddressError, ServerAddress};
+use ipseity_core::{
+    identity::{Identity, Pid, Sequence},
+    words::{ErrorCode, ErrorReply},
+};
+use ipseity_frames::{Kind, WireError};
+
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub enum ClientError {
+    /// No server answered. Each was tried once, in the order of the list; the list is never empty.
+    /// Trying again later is safe.
+    Unavailable(Vec<ServerFailure>),
+    /// A server answered that it cannot serve this request, and that is the answer. Another would say the
+    /// same: [`ErrorCode::BadCount`], [`ErrorCode::AdvanceTooLarge`] and [`ErrorCode::Exhausted`]. Or
+    /// another was not meant: [`ErrorCode::NotTrusted`] and [`ErrorCode::UnknownPid`]. Or this build does
+    /// not know the code. The client can be used further.
+    Refused {
+        /// The server that answered.
+        server: ServerAddress,
+        /// Its answer.
+        reply: ErrorReply,
+    },
+    /// What a server sent breaks the protocol, so nothing of it is handed on. It may be no Ipseity
+    /// server, or one whose counter went back; going on with another server would hide that. The
+    /// connection is closed; the next call makes a new one.
+    Violation {
+        /// The server that sent it.
+        server: ServerAddress,
+        /// What is wrong with it.
+        violation: Violation,
+    },
+    /// The list of servers is empty.
+    NoServers,
+    /// A text in the list of servers is no address.
+    Address(AddressError),
+}
+
+impl ClientError {
+    /// The code of the errorReply that this error comes from, if it is [`Refused`](Self::Refused) with a
+    /// code that this build knows.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            ClientError::Refused { reply, .. } => ErrorCode::from_u16(reply.code),
+            ClientError::Unavailable(_)
+            | ClientError::Violation { .. }
+            | ClientError::NoServers
+            | ClientError::Address(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::Unavailable(failures) => {
+                if failures.len() > 1 {
+                    write!(f, "none of {} servers answered: ", failures.len())?;
+                }
+                for (index, failure) in failures.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{failure}")?;
+                }
+                Ok(())
+            }
+            ClientError::Refused { server, reply } => {
+                write!(f, "{server} refused: {}", Plain(reply))
+            }
+            ClientError::Violation { server, violation } => {
+                write!(f, "{server} breaks the protocol: {violation}")
+            }
+            ClientError::NoServers => f.write_str("the list of servers is empty"),
+            ClientError::Address(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ClientError::Violation {
+                violation: Violation::Undecodable(error),
+                ..
+            } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A server that was tried, and what happened there.
+#[derive(Debug)]
+pub struct ServerFailure {
+    /// The server.
+    pub server: ServerAddress,
+    /// What happened.
+    pub cause: FailureCause,
+}
+
+impl fmt::Display for ServerFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            // Once is enough to name it.
+            FailureCause::Connect { address, error }
+                if address.to_string() == self.server.to_string() =>
+            {
+                write!(f, "{}: cannot connect: {error}", self.server)
+            }
+            cause => write!(f, "{}: {cause}", self.server),
+        }
+    }
+}
+
+/// What happened at a server that gave no answer; the next server is tried.
+#[derive(Debug)]
+pub enum FailureCause {
+    /// The name could not be looked up.
+    Lookup(io::Error),
+    /// The name exists and has no address.
+    NoAddress,
+    /// No connection to any of its addresses; the last address that was tried, and why it failed.
+    Connect {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The reply was not complete in time; the time that it had.
+    Timeout(Duration),
+    /// The server closed the connection before the reply was complete; how many bytes of it had arrived.
+    Closed {
+        /// Bytes that arrived, of the frame that was begun.
+        bytes: usize,
+    },
+    /// The connection failed in another way.
+    Io(io::Error),
+    /// The server answered with an error that another server need not have:
+    /// [`ErrorCode::TooManyConnections`], [`ErrorCode::Storage`], [`ErrorCode::Stopping`],
+    /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`] or
+    /// [`ErrorCode::Joining`].
+    Refused(ErrorReply),
+}
+
+impl fmt::Display for FailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailureCause::Lookup(error) => write!(f, "cannot look up the name: {error}"),
+            FailureCause::NoAddress => f.write_str("the name has no address"),
+            FailureCause::Connect { address, error } => {
+                write!(f, "cannot connect to {address}: {error}")
+            }
+            FailureCause::Timeout(limit) => write!(f, "no reply within {limit:?}"),
+            FailureCause::Closed { bytes: 0 } => {
+                f.write_str("the server closed the connection without a reply")
+            }
+            FailureCause::Closed { bytes } => {
+                write!(
+                    f,
+                    "the server closed the connection {bytes} bytes into a reply"
+                )
+            }
+            FailureCause::Io(error) => write!(f, "the connection failed: {error}"),
+            FailureCause::Refused(reply) => write!(f, "refused: {}", Plain(reply)),
+        }
+    }
+}
+
+/// How a reply breaks the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// The bytes are no frame that a client takes.
+    Undecodable(WireError),
+    /// A reply of another kind than the request has.
+    WrongKind {
+        /// The kind that answers the request.
+        expected: Kind,
+        /// The kind that came.
+        received: Kind,
+    },
+    /// Another number of identities than was asked for.
+    WrongCount {
+        /// How many were asked for.
+        asked: u32,
+        /// How many came.
+        received: u32,
+    },
+    /// The numbers are no identities: before sequence 1 or beyond the last.
+    NoIdentities {
+        /// The first, as it came.
+        first: u64,
+        /// How many.
+        count: u32,
+    },
+    /// The identities are not greater than the newest that this client has seen.
+    NotGreater {
+        /// The first that came.
+        first: Identity,
+        /// The newest that the client had seen, and sent as `after`.
+        after: Identity,
+    },
+    /// The identities carry another pid than earlier ones on the same connection, which has one server
+    /// at its other end.
+    PidChanged {
+        /// The pid of the earlier ones.
+        before: Pid,
+        /// The pid of these.
+        now: Pid,
+    },
+    /// Members that do not ascend from the pid that was asked for.
+    MembersOutOfOrder {
+        /// The pid that was asked for.
+        from: Pid,
+    },
+    /// Not as many members as the reply counts, and no way to ask for the others; or more.
+    MembersMiscounted {
+        /// How many there are, it says.
+        total: u32,
+        /// How many came.
+        received: usize,
+    },
+    /// What is done is said with a sequence that there is none of, or that is too low.
+    WrongSequence {
+        /// The sequence, as it came.
+        received: u64,
+        /// What was asked for.
+        least: Sequence,
+    },
+    /// Bytes arrived though every request had its reply.
+    Unasked {
+        /// How many.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::Undecodable(error) => {
+                write!(f, "{error} (is it an Ipseity server?)")
+            }
+            Violation::WrongKind { expected, received } => {
+                write!(f, "{received} came in the place of {expected}")
+            }
+            Violation::WrongCount { asked, received } => {
+                write!(f, "asked for {asked} identities, {received} came")
+            }
+            Violation::NoIdentities { first, count } => {
+                write!(f, "{count} identities from {first} on do not exist")
+            }
+            Violation::NotGreater { first, after } => {
+                write!(
+                    f,
+                    "identity {first} is not greater than {after}, which is known already"
+                )
+            }
+            Violation::PidChanged { before, now } => {
+                write!(
+                    f,
+                    "identities of pid {now} after those of pid {before} on one connection"
+                )
+            }
+            Violation::MembersOutOfOrder { from } => {
+                write!(f, "members that do not ascend from pid {from}")
+            }
+            Violation::MembersMiscounted { total, received } => {
+                write!(f, "{received} members came, of {total} that there are")
+            }
+            Violation::WrongSequence { received, least } => {
+                write!(
+                    f,
+                    "sequence {received} came, which is beyond the last or below {least}"
+                )
+            }
+            Violation::Unasked { bytes } => {
+                write!(f, "{bytes} bytes came that nothing had asked for")
+            }
+        }
+    }
+}
+
+/// An errorReply in one clean line: its text comes from the network and could hold line ends or codes
+/// that steer a terminal.
+struct Plain<'a>(&'a ErrorReply);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.message.chars() {
+            let shown = if character.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            };
+            write!(f, "{shown}")?;
+        }
+        match ErrorCode::from_u16(self.0.code) {
+            Some(code) => write!(f, " ({code})"),
+            None => write!(f, " (code {})", self.0.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    fn server() -> ServerAddress {
+        "a:1".parse().unwrap()
+    }
+
+    fn pid(pid: u16) -> Pid {
+        Pid::new(pid).unwrap()
+    }
+
+    #[test]
+    fn every_violation_says_what_came_and_what_was_due() {
+        let identity = |value| Identity::from_u64(value).unwrap();
+        for (violation, text) in [
+            (
+                Violation::Undecodable(WireError::EmptyFrame),
+                format!("{} (is it an Ipseity server?)", WireError::EmptyFrame),
+            ),
+            (
+                Violation::WrongKind {
+                    expected: Kind::IdentityReply,
+                    received: Kind::StatusReply,
+                },
+                "statusReply came in the place of identityReply".to_owned(),
+            ),
+            (
+                Violation::WrongCount {
+                    asked: 3,
+                    received: 2,
+                },
+                "asked for 3 identities, 2 came".to_owned(),
+            ),
+            (
+                Violation::NoIdentities { first: 5, count: 2 },
+                "2 identities from 5 on do not exist".to_owned(),
+            ),
+            (
+                Violation::NotGreater {
+                    first: identity(1025),
+                    after: identity(2049),
+                },
+                "identity 1025 is not greater than 2049, which is known already".to_owned(),
+            ),
+            (
+                Violation::PidChanged {
+                    before: pid(1),
+                    now: pid(2),
+                },
+                "identities of pid 2 after those of pid 1 on one connection".to_owned(),
+            ),
+            (
+                Violation::MembersOutOfOrder { from: pid(3) },
+                "members that do not ascend from pid 3".to_owned(),
+            ),
+            (
+                Violation::MembersMiscounted {
+                    total: 5,
+                    received: 4,
+                },
+                "4 members came, of 5 that there are".to_owned(),
+            ),
+            (
+                Violation::WrongSequence {
+                    received: 4,
+                    least: Sequence::new(5).unwrap(),
+                },
+                "sequence 4 came, which is beyond the last or below 5".to_owned(),
+            ),
+            (
+                Violation::Unasked { bytes: 6 },
+                "6 bytes came that nothing had asked for".to_owned(),
+            ),
+        ] {
+            assert_eq!(violation.to_string(), text);
+            let undecodable = matches!(violation, Violation::Undecodable(_));
+            let error = ClientError::Violation {
+                server: server(),
+                violation,
+            };
+            assert_eq!(
+                error.to_string(),
+                format!("a:1 breaks the protocol: {text}")
+            );
+            assert_eq!(error.source().is_some(), undecodable);
+            assert_eq!(error.code(), None);
+        }
+    }
+
+    #[test]
+    fn every_failure_of_a_server_says_what_happened_there() {
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        for (cause, text) in [
+            (
+                FailureCause::Lookup(refused()),
+                "cannot look up the name: connection refused",
+            ),
+            (FailureCause::NoAddress, "the name has no address"),
+            (
+                FailureCause::Connect {
+                    address: ([127, 0, 0, 1], 1).into(),
+                    error: refused(),
+                },
+                "cannot connect to 127.0.0.1:1: connection refused",
+            ),
+            (
+                FailureCause::Timeout(Duration::from_millis(250)),
+                "no reply within 250ms",
+            ),
+            (
+                FailureCause::Closed { bytes: 0 },
+                "the server closed the connection without a reply",
+            ),
+            (
+                FailureCause::Closed { bytes: 7 },
+                "the server closed the connection 7 bytes into a reply",
+            ),
+            (
+                FailureCause::Io(refused()),
+                "the connection failed: connection refused",
+            ),
+            (
+                FailureCause::Refused(ErrorReply {
+                    code: 999,
+                    message: "no\n".to_owned(),
+                }),
+                "refused: no\u{fffd} (code 999)",
+            ),
+        ] {
+            let server = server();
+            let failure = ServerFailure { server, cause };
+            assert_eq!(failure.to_string(), format!("a:1: {text}"));
+        }
+    }
+
+    #[test]
+    fn a_call_that_asked_nobody_says_why() {
+        assert_eq!(
+            ClientError::NoServers.to_string(),
+            "the list of servers is empty"
+        );
+        let address = "a:b".parse::<ServerAddress>().unwrap_err();
+        let error = ClientError::Address(address.clone());
+        assert_eq!(error.to_string(), address.to_string());
+        assert!(error.source().is_none());
+        let reply = ErrorReply::new(ErrorCode::BadCount, "count must be 1 to 9");
+        let server = server();
+        let error = ClientError::Refused { server, reply };
+        assert_eq!(error.code(), Some(ErrorCode::BadCount));
+        assert_eq!(
+            error.to_string(),
+            "a:1 refused: count must be 1 to 9 (badCount)"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! How things look: identities in their forms, tables, durations, and text that came from the network.
+
+use std::{fmt, io, io::Write, str::FromStr, time::Duration};
+
+use ipseity_core::{
+    identity::{Identity, Sequence},
+    words::ErrorCode,
+};
+
+/// The form of an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `1025`
+    Decimal,
+    /// `0x0000000000000401`: always 16 digits, so that the order of texts is the order of identities.
+    Hex,
+    /// `1:1`, the sequence and the pid
+    Pair,
+    /// `{"identity":1025,"sequence":1,"pid":1}`
+    Json,
+}
+
+impl Form {
+    /// Each form and its name.
+    pub const ALL: [(Form, &'static str); 4] = [
+        (Form::Decimal, "decimal"),
+        (Form::Hex, "hex"),
+        (Form::Pair, "pair"),
+        (Form::Json, "json"),
+    ];
+
+    /// Writes `identity` without a line end.
+    pub fn write(self, out: &mut dyn Write, identity: Identity) -> io::Result<()> {
+        let (sequence, pid) = (identity.sequence(), identity.pid());
+        match self {
+            Form::Decimal => write!(out, "{identity}"),
+            Form::Hex => write!(out, "{:#018x}", identity.get()),
+            Form::Pair => write!(out, "{sequence}:{pid}"),
+            Form::Json => write!(
+                out,
+                r#"{{"identity":{identity},"sequence":{sequence},"pid":{pid}}}"#
+            ),
+        }
+    }
+}
+
+impl FromStr for Form {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Form, ()> {
+        Form::ALL
+            .into_iter()
+            .find(|(_, name)| *name == text)
+            .map(|(form, _)| form)
+            .ok_or(())
+    }
+}
+
+/// Text from the network in one clean line: nothing in it steers a terminal or forges a line.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|character| match character.is_control() {
+            true => char::REPLACEMENT_CHARACTER,
+            false => character,
+        })
+        .collect()
+}
+
+/// The name of a code of an error, or its number if this build does not know it.
+pub fn code_name(code: u16) -> String {
+    ErrorCode::from_u16(code).map_or_else(|| code.to_string(), |code| code.name().to_owned())
+}
+
+/// A duration for people, with no more digits than they want.
+pub fn age(ms: u64) -> impl fmt::Display {
+    let coarse = if ms < 1000 { ms } else { ms - ms % 1000 };
+    humantime::format_duration(Duration::from_millis(coarse))
+}
+
+/// Milliseconds, to the microsecond.
+pub fn milliseconds(duration: Duration) -> String {
+    format!("{:.3} ms", duration.as_secs_f64() * 1000.0)
+}
+
+/// How many sequences remain after this one.
+pub fn remaining(sequence: u64) -> u64 {
+    Sequence::new(sequence).map_or(0, Sequence::remaining)
+}
+
+/// The part of all sequences that remains, rounded down: 100 % is never said of less.
+pub fn remaining_percent(sequence: u64) -> String {
+    let part = u128::from(remaining(sequence)) * 1_000_000 / u128::from(Sequence::MAX.get());
+    format!("{}.{:04} %", part / 10_000, part % 10_000)
+}
+
+/// Rows as lines, their columns aligned. A column has at least its width in `widths`, is as wide as its
+/// longest cell, and stands to the right when its width is negative. The last is never padded.
+pub fn table(rows: &[Vec<String>], widths: &[i8]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let least = usize::from(widths[column].unsigned_abs());
+        cells
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(least)
+    };
+    let columns: Vec<usize> = (0..widths.len()).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let mut line = String::new();
+            for ((cell, width), least) in row.iter().zip(&columns).zip(widths) {
+                line += &match least {
+                    ..0 => format!("{cell:>width$}  "),
+                    0.. => format!("{cell:<width$}  "),
+                };
+            }
+            line.truncate(line.trim_end().len());
+            line
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(form: Form, identity: u64) -> String {
+        let mut out = Vec::new();
+        form.write(&mut out, Identity::from_u64(identity).unwrap())
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn forms() {
+        assert_eq!(shown(Form::Decimal, 1025), "1025");
+        assert_eq!(shown(Form::Hex, 1025), "0x0000000000000401");
+        assert_eq!(shown(Form::Hex, i64::MAX as u64), "0x7fffffffffffffff");
+        assert_eq!(shown(Form::Pair, 1025), "1:1");
+        assert_eq!(
+            shown(Form::Json, 1025),
+            r#"{"identity":1025,"sequence":1,"pid":1}"#
+        );
+        for (form, name) in Form::ALL {
+            assert_eq!(name.parse(), Ok(form));
+            let value: serde_json::Value = serde_json::from_str(&shown(Form::Json, 5)).unwrap();
+            assert_eq!(value["pid"], 5);
+        }
+        assert_eq!("Hex".parse::<Form>(), Err(()));
+    }
+
+    #[test]
+    fn what_remains_is_rounded_down() {
+        assert_eq!(remaining_percent(0), "100.0000 %");
+        assert_eq!(remaining_percent(1), "99.9999 %");
+        assert_eq!(remaining_percent(1 << 52), "49.9999 %");
+        assert_eq!(remaining_percent(Sequence::MAX.get()), "0.0000 %");
+        assert_eq!(remaining_percent(u64::MAX), "0.0000 %");
+    }
+
+    #[test]
+    fn ages_have_no_milliseconds_beyond_the_first_second() {
+        assert_eq!(age(7).to_string(), "7ms");
+        assert_eq!(age(61_999).to_string(), "1m 1s");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            vec!["a".into(), "1".into(), "x".into()],
+            vec!["bcd".into(), "22".into()],
+        ];
+        assert_eq!(table(&rows, &[0, -4, 0]), ["a       1  x", "bcd    22"]);
+    }
+}

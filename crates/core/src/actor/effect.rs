@@ -1,0 +1,361 @@
+//! What the actor wants done, as plain data.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    Charge, ConnectionId, Link, PeerId, Remembered,
+    event::{Fields, ObjectionFields, OverruleFields},
+};
+use crate::{
+    identity::{Identity, Pid, Sequence},
+    words::{ErrorReply, Message, Standing},
+};
+
+/// What the actor wants done. The server carries effects out in their order, all of one event before the
+/// next event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer an identityRequest with identities. Nearly every effect is this one, so it needs no memory of
+    /// its own and nothing to be freed.
+    ReplyIdentities {
+        /// Who asked.
+        to: ConnectionId,
+        /// The first identity.
+        first: Identity,
+        /// How many.
+        count: u32,
+    },
+    /// Answer a request; each request is answered exactly once, in the order of the requests.
+    Reply {
+        /// Who asked.
+        to: ConnectionId,
+        /// The answer.
+        message: Message,
+    },
+    /// Answer a statusRequest: the server knows the rest of what goes into it.
+    ReplyStatus {
+        /// Who asked.
+        to: ConnectionId,
+    },
+    /// Answer a membersRequest: the server knows the addresses that go into it.
+    ReplyMembers {
+        /// Who asked.
+        to: ConnectionId,
+        /// The lowest pid that was asked for.
+        first: Pid,
+    },
+    /// Tell a process why it must not hand out identities, and people, when that is new. The server adds
+    /// addresses.
+    Object {
+        /// Against whom, where, and why.
+        charge: Charge,
+        /// Whether it answers a request that came on that link.
+        answers: bool,
+    },
+    /// Send something on a link that answers nothing.
+    Tell {
+        /// On which link.
+        to: Link,
+        /// What.
+        message: Message,
+    },
+    /// Close the connection once what was answered has left.
+    Close(ConnectionId),
+    /// Send to a peer; dropped when it is not connected, the next round repairs that.
+    Send {
+        /// To whom.
+        to: PeerId,
+        /// What.
+        message: Message,
+    },
+    /// Give up the connection to a peer; it is dialed again later.
+    HangUp {
+        /// On whom.
+        peer: PeerId,
+        /// Why.
+        cause: HangUp,
+    },
+    /// Start the ticker.
+    StartTicker,
+    /// Stop the ticker: there is nobody to ask.
+    StopTicker,
+    /// Make a ceiling durable and dispatch `persisted` or `persistFailed`. At most one is under way.
+    Persist {
+        /// The highest sequence handed out or absorbed by now.
+        sequence: Sequence,
+        /// The ceiling.
+        ceiling: Sequence,
+    },
+    /// Make what is remembered of the peers durable. No event follows: should it fail, people are told, and
+    /// the next one has it all again.
+    PersistMembers(Vec<Remembered>),
+    /// Make it durable that a peer objected, because identities up to this sequence may have been handed out by
+    /// another state of this pid. No event follows.
+    PersistObjection {
+        /// That sequence.
+        sequence: Sequence,
+    },
+    /// Make the exact sequence of a clean stop durable. The last effect of an actor.
+    PersistStop {
+        /// Everything handed out or absorbed is at or below it.
+        sequence: Sequence,
+    },
+    /// Tell people.
+    Report(Report),
+}
+
+/// Where the actor puts what it wants done.
+///
+/// A list is one, and takes everything. A server may carry the commonest effect out at once instead: an event has
+/// that one alone, or effects that all go into the list, so as long as the list is empty when an event is handled
+/// nothing is overtaken.
+pub trait Outbox {
+    /// Takes the [`Effect::ReplyIdentities`] of an event that has no other effect.
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32);
+
+    /// Takes all effects of any other event, in order.
+    fn list(&mut self) -> &mut Vec<Effect>;
+}
+
+impl Outbox for Vec<Effect> {
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        self.push(Effect::ReplyIdentities { to, first, count });
+    }
+
+    fn list(&mut self) -> &mut Vec<Effect> {
+        self
+    }
+}
+
+impl fmt::Display for Effect {
+    /// As it stands in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Effect::ReplyIdentities { to, first, count } => {
+                write!(
+                    f,
+                    "reply connection={to} identityReply first={first} count={count}"
+                )
+            }
+            Effect::Reply { to, message } => {
+                write!(f, "reply connection={to} {}", MessageFields(message))
+            }
+            Effect::ReplyStatus { to } => write!(f, "reply connection={to} statusReply"),
+            Effect::ReplyMembers { to, first } => {
+                write!(f, "reply connection={to} membersReply first={first}")
+            }
+            Effect::Object { charge, answers } => {
+                let Charge {
+                    pid,
+                    session,
+                    link,
+                    code,
+                    sequence,
+                    rival,
+                    is_new: _,
+                } = charge;
+                let verb = if *answers { "reply" } else { "tell" };
+                let code = code.get();
+                write!(
+                    f,
+                    "{verb} {link} objection pid={pid} session={session:016x} code={code} \
+                     sequence={sequence}"
+                )?;
+                match rival {
+                    Some(rival) => write!(f, " rival {rival}"),
+                    None => Ok(()),
+                }
+            }
+            Effect::Tell { to, message } => write!(f, "tell {to} {}", MessageFields(message)),
+            Effect::Close(connection) => write!(f, "close connection={connection}"),
+            Effect::Send { to, message } => write!(f, "send peer={to} {}", MessageFields(message)),
+            Effect::HangUp { peer, cause } => {
+                write!(f, "hangUp peer={peer} cause={:?}", cause.to_string())
+            }
+            Effect::StartTicker => f.write_str("startTicker"),
+            Effect::StopTicker => f.write_str("stopTicker"),
+            Effect::Persist { sequence, ceiling } => {
+                write!(f, "persist sequence={sequence} ceiling={ceiling}")
+            }
+            Effect::PersistMembers(members) => write!(f, "persistMembers count={}", members.len()),
+            Effect::PersistObjection { sequence } => {
+                write!(f, "persistObjection sequence={sequence}")
+            }
+            Effect::PersistStop { sequence } => write!(f, "persistStop sequence={sequence}"),
+            Effect::Report(report) => write!(f, "report {report}"),
+        }
+    }
+}
+
+/// A message as it stands in a trace.
+struct MessageFields<'a>(&'a Message);
+
+impl fmt::Display for MessageFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.name();
+        match self.0 {
+            Message::IdentityRequest { count, after } => {
+                write!(f, "{name} count={count} after={after}")
+            }
+            Message::IdentityReply { first, count } => {
+                write!(f, "{name} first={first} count={count}")
+            }
+            Message::SyncRequest(sync) | Message::SyncReply(sync) => {
+                write!(f, "{name} {}", Fields(sync))
+            }
+            Message::ErrorReply(error) => {
+                write!(f, "{name} code={} message={:?}", error.code, error.message)
+            }
+            Message::Objection(objection) => write!(f, "{name} {}", ObjectionFields(objection)),
+            Message::Overrule(overrule) => write!(f, "{name} {}", OverruleFields(overrule)),
+            Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
+                write!(f, "{name} pid={pid}")
+            }
+            Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
+                write!(f, "{name} sequence={sequence}")
+            }
+            Message::StatusRequest | Message::StatusReply(_) | Message::MembersReply(_) => {
+                f.write_str(name)
+            }
+        }
+    }
+}
+
+/// Why the actor gives up the connection to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// It has not answered for so long.
+    Silent(Duration),
+    /// This server refuses it.
+    Refused(Box<ErrorReply>),
+    /// It refuses this server.
+    RefusedBy(Box<ErrorReply>),
+}
+
+impl fmt::Display for HangUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HangUp::Silent(silence) => write!(f, "no answer for {} ms", silence.as_millis()),
+            HangUp::Refused(error) => write!(f, "refused: {}", error.message),
+            HangUp::RefusedBy(error) => write!(f, "it refuses this server: {}", error.message),
+        }
+    }
+}
+
+/// What people should hear of. The server adds addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// A peer is heard for the first time on any link.
+    PeerUp {
+        /// On which link.
+        link: Link,
+        /// The peer's pid.
+        pid: Pid,
+        /// How far it is.
+        sequence: u64,
+    },
+    /// A peer was refused and its connection is about to be closed.
+    Refused {
+        /// Who it was.
+        from: ConnectionId,
+        /// What it was told.
+        error: Box<ErrorReply>,
+    },
+    /// A round was refused, by this server or by the peer, and the one before it was not. The connection
+    /// goes on.
+    RoundRefused {
+        /// On which link.
+        link: Link,
+        /// What is wrong.
+        error: Box<ErrorReply>,
+    },
+    /// An advance that a client asked for was refused. Told now and then.
+    AdvanceRefused {
+        /// What the client was told.
+        error: Box<ErrorReply>,
+    },
+    /// A peer objects to this server, which hands out nothing from now on.
+    Objected {
+        /// What it is now.
+        standing: Standing,
+        /// What the peer said.
+        why: String,
+    },
+    /// An operator has answered for the state of a peer that was objected to.
+    Overruled {
+        /// On which link it is heard.
+        link: Link,
+        /// Its pid.
+        pid: Pid,
+        /// Above which sequence it began.
+        above: u64,
+    },
+    /// The peers were asked, and identities are handed out from now on.
+    Joined {
+        /// How many peers answered.
+        answered: usize,
+        /// How many were asked.
+        asked: usize,
+    },
+    /// No peer has answered in time, and one must.
+    JoinWaits,
+    /// So much of the sequence is used up.
+    Exhaustion {
+        /// In percent.
+        percent: u64,
+        /// How many sequences are left.
+        remaining: u64,
+    },
+    /// The disk failed: the server must exit.
+    StorageFailed,
+}
+
+impl fmt::Display for Report {
+    /// As it stands in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::PeerUp {
+                link,
+                pid,
+                sequence,
+            } => {
+                write!(f, "peerUp {link} pid={pid} sequence={sequence}")
+            }
+            Report::Refused { from, error } => {
+                write!(
+                    f,
+                    "refused connection={from} code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Report::RoundRefused { link, error } => {
+                write!(
+                    f,
+                    "roundRefused {link} code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Report::AdvanceRefused { error } => {
+                write!(
+                    f,
+                    "advanceRefused code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Report::Objected { standing, why } => {
+                write!(f, "objected standing={standing:?} why={why:?}")
+            }
+            Report::Overruled { link, pid, above } => {
+                write!(f, "overruled {link} pid={pid} above={above}")
+            }
+            Report::Joined { answered, asked } => {
+                write!(f, "joined answered={answered} asked={asked}")
+            }
+            Report::JoinWaits => f.write_str("joinWaits"),
+            Report::Exhaustion { percent, remaining } => {
+                write!(f, "exhaustion percent={percent} remaining={remaining}")
+            }
+            Report::StorageFailed => f.write_str("storageFailed"),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What can happen to the actor, as plain data that can be stored, printed and replayed.
+
+use std::fmt;
+
+use super::{ConnectionId, Count, Link, PeerId};
+use crate::{
+    identity::Pid,
+    words::{ErrorReply, Objection, Overrule, SyncMessage},
+};
+
+/// What can happen to the actor. The model's kinds come first; each has one handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A frame that no handler takes, and why.
+    Unknown {
+        /// Who sent it.
+        from: ConnectionId,
+        /// What is wrong with it.
+        error: Box<ErrorReply>,
+    },
+    /// A client asks for identities.
+    IdentityRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// How many.
+        count: Count,
+        /// They are to be greater than this identity; 0 is no demand.
+        after: u64,
+    },
+    /// The ticker expired: time to ask the peers.
+    SyncTimeout,
+    /// A peer says how far it is and asks the same.
+    SyncRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// What it says.
+        sync: Box<SyncMessage>,
+    },
+    /// A peer answers.
+    SyncReply {
+        /// Who answers.
+        from: PeerId,
+        /// What it says.
+        sync: Box<SyncMessage>,
+    },
+    /// A peer answers that it will not.
+    ErrorReply {
+        /// Who answers.
+        from: PeerId,
+        /// What it says.
+        error: Box<ErrorReply>,
+    },
+    /// Someone asks how the server does.
+    StatusRequest {
+        /// Who asks.
+        from: ConnectionId,
+    },
+    /// A connection to a peer stands.
+    PeerConnected(PeerId),
+    /// The connection of a peer is gone.
+    PeerDisconnected(Link),
+    /// A peer says why this server, or one that was here before it, must not hand out identities.
+    Objection(Box<(Link, Objection)>),
+    /// A server that was objected to has its operator's word.
+    Overrule(Box<(Link, Overrule)>),
+    /// The time for asking the peers before handing anything out is over.
+    JoinTimeout,
+    /// Someone asks which servers this one knows.
+    MembersRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// The lowest pid that is asked for.
+        first: Pid,
+    },
+    /// An operator asks to forget a pid.
+    ForgetRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// The pid.
+        pid: Pid,
+        /// Whether it comes from an address where operators are.
+        trusted: bool,
+    },
+    /// An operator asks to go on above a sequence.
+    AdvanceRequest {
+        /// Who asks.
+        from: ConnectionId,
+        /// Whether it comes from an address where operators are.
+        trusted: bool,
+        /// The sequence.
+        above: u64,
+    },
+    /// The ceiling that was asked for is durable.
+    Persisted,
+    /// The ceiling that was asked for could not be made durable.
+    PersistFailed,
+    /// The server is stopping: hand out nothing more, and make the exact sequence durable.
+    Stop,
+}
+
+impl Event {
+    /// The name in logs, traces and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Event::Unknown { .. } => "unknown",
+            Event::IdentityRequest { .. } => "identityRequest",
+            Event::SyncTimeout => "syncTimeout",
+            Event::SyncRequest { .. } => "syncRequest",
+            Event::SyncReply { .. } => "syncReply",
+            Event::ErrorReply { .. } => "errorReply",
+            Event::StatusRequest { .. } => "statusRequest",
+            Event::PeerConnected(_) => "peerConnected",
+            Event::PeerDisconnected(_) => "peerDisconnected",
+            Event::Objection(_) => "objection",
+            Event::Overrule(_) => "overrule",
+            Event::JoinTimeout => "joinTimeout",
+            Event::MembersRequest { .. } => "membersRequest",
+            Event::ForgetRequest { .. } => "forgetRequest",
+            Event::AdvanceRequest { .. } => "advanceRequest",
+            Event::Persisted => "persisted",
+            Event::PersistFailed => "persistFailed",
+            Event::Stop => "stop",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    /// The name and the fields, as they stand in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Event::Unknown { from, error } => {
+                write!(f, " connection={from} error={:?}", error.message)
+            }
+            Event::IdentityRequest { from, count, after } => {
+                write!(f, " connection={from} count={count:?} after={after}")
+            }
+            Event::SyncRequest { from, sync } => write!(f, " connection={from} {}", Fields(sync)),
+            Event::SyncReply { from, sync } => write!(f, " peer={from} {}", Fields(sync)),
+            Event::ErrorReply { from, error } => {
+                write!(
+                    f,
+                    " peer={from} code={} message={:?}",
+                    error.code, error.message
+                )
+            }
+            Event::StatusRequest { from } => write!(f, " connection={from}"),
+            Event::PeerConnected(peer) => write!(f, " peer={peer}"),
+            Event::PeerDisconnected(link) => write!(f, " {link}"),
+            Event::Objection(heard) => {
+                let (link, objection) = &**heard;
+                write!(f, " {link} {}", ObjectionFields(objection))
+            }
+            Event::Overrule(heard) => write!(f, " {} {}", heard.0, OverruleFields(&heard.1)),
+            Event::MembersRequest { from, first } => write!(f, " connection={from} first={first}"),
+            Event::ForgetRequest { from, pid, trusted } => {
+                write!(f, " connection={from} pid={pid} trusted={trusted}")
+            }
+            Event::AdvanceRequest {
+                from,
+                above,
+                trusted,
+            } => {
+                write!(f, " connection={from} above={above} trusted={trusted}")
+            }
+            Event::SyncTimeout
+            | Event::JoinTimeout
+            | Event::Persisted
+            | Event::PersistFailed
+            | Event::Stop => Ok(()),
+        }
+    }
+}
+
+/// A sync message as it stands in a trace.
+pub(super) struct Fields<'a>(pub(super) &'a SyncMessage);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SyncMessage {
+            version,
+            cluster,
+            pid,
+            incarnation,
+            boot,
+            session,
+            sequence,
+        } = self.0;
+        write!(
+            f,
+            "version={version} cluster={:?} pid={pid} incarnation={incarnation:032x} boot={boot} \
+             session={session:016x} sequence={sequence}",
+            cluster.as_str()
+        )
+    }
+}
+
+/// An objection as it stands in a trace.
+pub(super) struct ObjectionFields<'a>(pub(super) &'a Objection);
+
+impl fmt::Display for ObjectionFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Objection {
+            pid,
+            session,
+            code,
+            sequence,
+            message,
+        } = self.0;
+        write!(
+            f,
+            "pid={pid} session={session:016x} code={code} sequence={sequence} message={message:?}"
+        )
+    }
+}
+
+/// An overrule as it stands in a trace.
+pub(super) struct OverruleFields<'a>(pub(super) &'a Overrule);
+
+impl fmt::Display for OverruleFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Overrule {
+            pid,
+            incarnation,
+            session,
+            above,
+        } = self.0;
+        write!(
+            f,
+            "pid={pid} incarnation={incarnation:032x} session={session:016x} above={above}"
+        )
+    }
+}

@@ -1,0 +1,350 @@
+//! The guard hears servers that restart, that were copied, that lost their state.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{ids::PeerId, words::WIRE_VERSION};
+
+const PID: u16 = 7;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server as it speaks of itself.
+#[derive(Clone, Copy)]
+struct Speaker {
+    incarnation: u128,
+    boot: u64,
+    session: u64,
+    sequence: u64,
+    link: Link,
+}
+
+fn speaker(incarnation: u128, boot: u64, session: u64, sequence: u64) -> Speaker {
+    let link = Link::Dialed(PeerId(session as u16));
+    Speaker {
+        incarnation,
+        boot,
+        session,
+        sequence,
+        link,
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+fn empty() -> Guard {
+    Guard::new(Vec::new())
+}
+
+impl Guard {
+    /// Hears the speaker, who is known to have received what was sent at `received`.
+    fn hears(&mut self, speaker: Speaker, received: Option<Serial>) -> Vec<Charge> {
+        let sync = SyncMessage {
+            version: WIRE_VERSION,
+            cluster: "test".parse().unwrap(),
+            pid: Pid::new(PID).unwrap(),
+            incarnation: speaker.incarnation,
+            boot: speaker.boot,
+            session: speaker.session,
+            sequence: speaker.sequence,
+        };
+        self.hear(
+            speaker.link,
+            received,
+            &sync,
+            sequence(speaker.sequence),
+            Instant::START,
+        )
+    }
+
+    /// Hears the speaker ask, and answers: the serial of the answer.
+    fn asked_by(&mut self, speaker: Speaker, received: Option<Serial>) -> (Vec<Charge>, Serial) {
+        (self.hears(speaker, received), self.next_serial())
+    }
+
+    fn remembered(&self) -> Remembered {
+        self.members[&Pid::new(PID).unwrap()].remembered
+    }
+
+    fn codes(&mut self, speaker: Speaker) -> Vec<ErrorCode> {
+        self.hears(speaker, None)
+            .iter()
+            .map(|charge| charge.code)
+            .collect()
+    }
+}
+
+#[test]
+fn whoever_comes_first_is_remembered() {
+    let mut guard = empty();
+    assert_eq!(guard.codes(speaker(1, 1, 1, 100)), []);
+    assert_eq!(guard.codes(speaker(1, 1, 1, 200)), []);
+    let remembered = guard.remembered();
+    assert_eq!((remembered.boot, remembered.session), (1, 1));
+    assert_eq!(remembered.sequence, sequence(200));
+}
+
+#[test]
+fn a_restart_is_no_conflict_however_late_the_last_words_come() {
+    let mut guard = empty();
+    let (old, new) = (speaker(1, 1, 1, 100), speaker(1, 2, 2, 1000));
+    let (_, answer) = guard.asked_by(old, None);
+    let (charges, answer_to_new) = guard.asked_by(new, None);
+    assert_eq!(charges, []);
+    // What the dead process had sent behind its last answer is handled only now.
+    assert_eq!(guard.hears(old, Some(answer)), []);
+    let (charges, answer_to_new) = guard.asked_by(new, Some(answer_to_new));
+    assert_eq!(charges, []);
+    assert_eq!(guard.hears(new, Some(answer_to_new)), []);
+    assert_eq!(
+        guard.remembered().boot,
+        2,
+        "the late one does not undo what is newer"
+    );
+}
+
+#[test]
+fn two_who_were_alive_at_one_time_are_both_charged() {
+    let mut guard = empty();
+    // A copied directory: the same incarnation, a boot further.
+    let (one, two) = (speaker(1, 5, 1, 100), speaker(1, 6, 2, 100));
+    let (_, to_one) = guard.asked_by(one, None);
+    let (_, to_two) = guard.asked_by(two, None);
+    // The first may have been dead by then: this could be its last words.
+    let (charges, to_one) = guard.asked_by(one, Some(to_one));
+    assert_eq!(charges, []);
+    let (charges, _) = guard.asked_by(two, Some(to_two));
+    assert_eq!(charges, []);
+    // It asks behind an answer that was given after the second was heard.
+    let charges = guard.hears(one, Some(to_one));
+    assert_eq!(charges.len(), 2, "{charges:?}");
+    assert_eq!((charges[0].session, charges[0].rival), (1, Some(two.link)));
+    assert_eq!((charges[1].session, charges[1].rival), (2, Some(one.link)));
+    assert!(
+        charges
+            .iter()
+            .all(|charge| charge.code == ErrorCode::PidConflict)
+    );
+    assert!(
+        charges[0].is_new && !charges[1].is_new,
+        "people are told once"
+    );
+    // Told again at every message, and people are not.
+    let again = guard.hears(two, None);
+    assert_eq!((again.len(), again[0].is_new), (1, false));
+}
+
+#[test]
+fn another_directory_an_older_boot_and_a_lower_sequence_are_stale() {
+    let known = speaker(1, 5, 1, 1000);
+    for (claimed, why) in [
+        (speaker(2, 1, 2, 0), "a new directory"),
+        (
+            speaker(2, 9, 2, 5000),
+            "a new directory that has come further",
+        ),
+        (speaker(1, 4, 2, 5000), "a boot that was there before"),
+        (speaker(1, 5, 2, 5000), "the same boot once more"),
+        (speaker(1, 6, 2, 999), "less than it told"),
+    ] {
+        let mut guard = empty();
+        guard.hears(known, None);
+        let charges = guard.hears(claimed, None);
+        assert_eq!(charges.len(), 1, "{why}");
+        let charge = charges[0];
+        assert_eq!(
+            (charge.code, charge.session),
+            (ErrorCode::StaleState, 2),
+            "{why}"
+        );
+        assert_eq!(
+            (charge.sequence, charge.is_new),
+            (sequence(1000), true),
+            "{why}"
+        );
+        assert_eq!(
+            guard.hears(claimed, None).len(),
+            1,
+            "{why}: it is told again"
+        );
+        assert_eq!(
+            guard.remembered().session,
+            1,
+            "{why}: what is objected to is not remembered"
+        );
+    }
+}
+
+#[test]
+fn what_was_remembered_before_a_restart_of_this_server_counts() {
+    let mut guard = empty();
+    guard.hears(speaker(1, 5, 1, 1000), None);
+    let saved = guard.take_unsaved(Instant::START, false).unwrap();
+    let mut guard = Guard::new(saved);
+    assert_eq!(
+        guard.codes(speaker(1, 5, 1, 1000)),
+        [],
+        "the process that was there before"
+    );
+    assert_eq!(guard.codes(speaker(2, 1, 2, 0)), [ErrorCode::StaleState]);
+}
+
+#[test]
+fn an_operators_word_settles_a_stale_state_when_it_goes_far_enough() {
+    let mut guard = empty();
+    guard.hears(speaker(1, 5, 1, 1000), None);
+    let fresh = speaker(2, 1, 2, 1000);
+    assert_eq!(guard.codes(fresh), [ErrorCode::StaleState]);
+    let overrule = |session, above| Overrule {
+        pid: Pid::new(PID).unwrap(),
+        incarnation: 2,
+        session,
+        above,
+    };
+    assert!(!guard.overrule(&overrule(2, 999), sequence(999)), "too low");
+    assert!(
+        !guard.overrule(&overrule(3, 1000), sequence(1000)),
+        "another process"
+    );
+    assert!(guard.overrule(&overrule(2, 1000), sequence(1000)));
+    assert_eq!(guard.codes(fresh), []);
+    let remembered = guard.remembered();
+    assert_eq!((remembered.incarnation, remembered.boot), (2, 1));
+    // The lost directory turns up again.
+    assert_eq!(guard.codes(speaker(1, 6, 4, 5000)), [ErrorCode::StaleState]);
+}
+
+#[test]
+fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
+    let mut guard = empty();
+    let before = speaker(1, 5, 1, 1000);
+    guard.hears(before, None);
+    // Rolled back to the start before, and an operator has answered for it.
+    let recovered = speaker(1, 5, 2, 1000);
+    assert_eq!(guard.codes(recovered), [ErrorCode::StaleState]);
+    let overrule = Overrule {
+        pid: Pid::new(PID).unwrap(),
+        incarnation: 1,
+        session: 2,
+        above: 1000,
+    };
+    assert!(guard.overrule(&overrule, sequence(1000)));
+    // A packet of the dead process was lost, and comes again only now.
+    assert_eq!(guard.codes(before), [ErrorCode::StaleState]);
+    assert_eq!(guard.codes(speaker(1, 5, 2, 2000)), []);
+    let remembered = guard.remembered();
+    assert_eq!((remembered.session, remembered.boot), (2, 5));
+    // This server is restarted, and hears the one that has gone on, above the word that was given for it.
+    let saved = guard.take_unsaved(Instant::START, false).unwrap();
+    assert_eq!(Guard::new(saved).codes(speaker(1, 5, 2, 3000)), []);
+}
+
+#[test]
+fn a_pid_that_is_forgotten_may_be_anybody() {
+    let mut guard = empty();
+    guard.hears(speaker(1, 5, 1, 1000), None);
+    assert_eq!(guard.forget(Pid::new(PID).unwrap()), Some(sequence(1000)));
+    assert_eq!(guard.forget(Pid::new(PID).unwrap()), None);
+    assert_eq!(guard.codes(speaker(2, 1, 2, 0)), []);
+}
+
+#[test]
+fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
+    let mut guard = empty();
+    assert_eq!(guard.take_unsaved(Instant::START, true), None);
+    guard.hears(speaker(1, 1, 1, 100), None);
+    assert_eq!(guard.take_unsaved(Instant::START, false).unwrap().len(), 1);
+    guard.hears(speaker(1, 1, 1, 200), None);
+    let soon = Instant::START.after(SECOND);
+    assert_eq!(guard.take_unsaved(soon, false), None);
+    let later = Instant::START.after(MEMBERS_SAVE_INTERVAL);
+    assert_eq!(
+        guard.take_unsaved(later, false).unwrap()[0].sequence,
+        sequence(200)
+    );
+    guard.hears(speaker(1, 1, 1, 300), None);
+    assert_eq!(
+        guard.take_unsaved(later, true).unwrap()[0].sequence,
+        sequence(300)
+    );
+    // A peer that restarts in a loop does not keep the disk busy.
+    guard.hears(speaker(1, 2, 2, 300), None);
+    assert_eq!(guard.take_unsaved(later, false), None);
+    let soon = later.after(URGENT_SAVE_INTERVAL);
+    assert_eq!(guard.take_unsaved(soon, false).unwrap()[0].boot, 2);
+}
+
+#[test]
+fn the_lives_of_a_pid_are_bounded() {
+    let mut guard = empty();
+    for session in 1..100 {
+        guard.hears(speaker(1, session, session, session), None);
+    }
+    assert_eq!(
+        guard.members[&Pid::new(PID).unwrap()].lives.len(),
+        LIVES_PER_PID_MAX
+    );
+}
+
+proptest! {
+    // A failure prints the least input that fails; a file beside the sources would say no more.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One server, restarted again and again, each process with one question under way at a time; the
+    /// last words of the dead come at any time later.
+    #[test]
+    fn restarts_are_never_taken_for_a_conflict(
+        lives in prop::collection::vec((0..5usize, 0..12usize), 1..12),
+    ) {
+        let mut guard = empty();
+        let mut last_words: Vec<(usize, Speaker, Option<Serial>)> = Vec::new();
+        for (index, (rounds, delay)) in lives.into_iter().enumerate() {
+            let number = index as u64 + 1;
+            let process = speaker(1, number, number, number * 100);
+            let mut received = None;
+            for _ in 0..rounds {
+                let (charges, answer) = guard.asked_by(process, received);
+                prop_assert_eq!(charges, []);
+                received = Some(answer);
+                for words in &mut last_words {
+                    words.0 = words.0.saturating_sub(1);
+                }
+                let (due, rest) = last_words.into_iter().partition(|words| words.0 == 0);
+                last_words = rest;
+                for (_, dead, received) in due {
+                    let charges = guard.hears(dead, received);
+                    // A dead process that is not known, or not any more, may look stale. It is charged
+                    // alone, and hears nothing of it.
+                    let harmless = |charge: &Charge| {
+                        charge.code == ErrorCode::StaleState && charge.session == dead.session
+                    };
+                    prop_assert!(charges.iter().all(harmless));
+                    guard.next_serial();
+                }
+            }
+            last_words.push((delay, process, received));
+        }
+    }
+
+    /// Two live servers are found out by whoever hears both, in whatever order they come.
+    #[test]
+    fn two_live_servers_are_always_found_out(order in prop::collection::vec(any::<bool>(), 0..20)) {
+        let mut guard = empty();
+        let speakers = [speaker(1, 5, 1, 100), speaker(1, 6, 2, 100)];
+        let mut received = [None, None];
+        let mut charged = [false, false];
+        // Whatever the order was, each comes a few times more in the end.
+        let rounds = order.into_iter().map(usize::from).chain([0, 1, 0, 1, 0, 1, 0, 1]);
+        for which in rounds {
+            let (charges, answer) = guard.asked_by(speakers[which], received[which]);
+            received[which] = Some(answer);
+            for charge in charges {
+                charged[charge.session as usize - 1] = true;
+            }
+        }
+        prop_assert_eq!(charged, [true, true]);
+    }
+}

@@ -1,0 +1,90 @@
+//! The bounds of the core, each with its reason; `const` assertions tie those that depend on each other.
+//! This module imports nothing of ours.
+
+use std::time::Duration;
+
+/// The name of a cluster; it stands in every sync message.
+pub const CLUSTER_NAME_BYTES_MAX: usize = 255;
+
+/// The text of an errorReply: enough for two sentences with two addresses and a cluster name.
+pub const ERROR_TEXT_BYTES_MAX: usize = 512;
+
+/// Bits of a connection id that name its slot: room for 1,048,576 connections.
+pub const CONNECTION_SLOT_BITS: u32 = 20;
+
+/// The most that `--max-count` may allow in one request: 24 bits less one value, which stands for
+/// everything above.
+pub const COUNT_LIMIT_MAX: u32 = (1 << 24) - 2;
+
+/// Identities in one request, unless `--max-count` says otherwise. A client that does nothing but ask for
+/// the largest block burns the sequence in (2^53 / this / requests a second): at ten million requests a
+/// second in ten days of this, and in four hours of 65,536. So it stays small, and who needs more says so.
+pub const COUNT_MAX_DEFAULT: u32 = 1_000;
+
+/// How far a peer or an `after` may raise the sequence at once, unless `--max-advance` says otherwise: 2^40
+/// is 12 days at a million a second, more than servers drift apart, and 8,192 of such jumps fit the
+/// sequence.
+pub const ADVANCE_MAX_DEFAULT: u64 = 1 << 40;
+
+/// The least by which the ceiling is raised: what a crash of an idle server skips at most.
+pub const STEP_MIN: u64 = 1 << 10;
+
+/// A busy server writes to the disk about once in this time.
+pub const STEP_SPAN: Duration = Duration::from_secs(1);
+
+/// The shortest time over which demand is measured, so that two requests that happen to come close together
+/// do not look like a flood.
+pub const STEP_DEMAND_FLOOR: Duration = Duration::from_millis(50);
+
+/// The room that a list keeps once it is empty, in items. Where requests wait for the disk, all frames in
+/// flight can stand in one, perhaps once in a second; in between their memory is given back.
+pub const EMPTY_LIST_ROOM_MAX: usize = 1024;
+
+/// The most peers that may be named: there are no more pids.
+pub const PEERS_MAX: usize = 1023;
+
+/// The most that one raise of the ceiling may add without announcing it on the disk first, and so the
+/// most that a start skips when both copies of a newer record may have been lost. A server that hands
+/// out ten million identities a second needs seven minutes for it, and two million such skips fit into
+/// the sequence space.
+pub const STEP_MAX: u64 = 1 << 32;
+
+const _: () = assert!(STEP_MAX <= (1 << 53) >> 20);
+
+/// How many other servers are remembered: one per pid.
+pub const REMEMBERED_MAX: usize = 1 << 10;
+
+/// The port of a server that is told no other: 3264.
+pub const PORT_DEFAULT: u16 = 3264;
+
+/// Processes remembered of one pid: the one that runs, the one before it, and two more for those who should
+/// not be there. The one that was heard of longest ago makes room.
+pub const LIVES_PER_PID_MAX: usize = 4;
+
+/// What should be written at once is written at most so often: a peer that restarts in a loop, or a stranger
+/// who makes believe, must not keep the disk busy.
+pub const URGENT_SAVE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often people are told of older states under one pid.
+pub const OBJECTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the sequences of peers are written to the disk. Who they are is written at once.
+pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How much `after` may absorb at once, unless `--after-burst` says otherwise: 2^32 is 7 minutes at ten
+/// million a second, more than servers that synchronize are ever apart.
+pub const AFTER_BURST_DEFAULT: u64 = 1 << 32;
+
+/// How much peers may raise the sequence at once, unless `--peer-burst` says otherwise: as much as
+/// `--max-advance` allows, so that a new server can catch up.
+pub const PEER_BURST_DEFAULT: u64 = 1 << 40;
+
+/// How much fills in of both in each second, unless `--advance-rate` says otherwise. Ten million a second is
+/// more than a cluster hands out, and sustained abuse needs 28 years for the 2^53 sequences.
+pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
+
+/// How often people are told that clients' advances are refused.
+pub const ADVANCE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Parts of the sequence, in percent, at which people are warned that it comes to its end.
+pub const EXHAUSTION_WARNINGS_PERCENT: [u64; 3] = [50, 75, 90];

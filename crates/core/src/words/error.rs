@@ -1,0 +1,158 @@
+//! What can be wrong with a request, as a number for programs.
+
+use std::fmt;
+
+/// The number in an errorReply. Codes below 32 end the connection: where the next frame begins is not
+/// known any more, or there is no place for one. From 32 on the error stands in the place of one reply
+/// and the connection goes on. Codes from 64 on are answers to peers and end the connection too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum ErrorCode {
+    /// The kind byte is none that this server takes.
+    UnknownKind = 1,
+    /// The length is none that a frame of this kind can have.
+    BadLength = 2,
+    /// The body does not decode, or bytes are left over.
+    BadBody = 3,
+    /// The frame was begun and not completed: the sender closed, or took too long.
+    Incomplete = 4,
+    /// The server has as many connections as it takes.
+    TooManyConnections = 5,
+
+    /// The count is 0 or over the server's limit.
+    BadCount = 32,
+    /// The advance that `after`, or a peer's sequence, asks for is over the limit or beyond the last sequence.
+    AdvanceTooLarge = 33,
+    /// The sequence is used up, or too little is left for this count.
+    Exhausted = 34,
+    /// The disk failed; the server is about to exit.
+    Storage = 35,
+    /// The server is stopping.
+    Stopping = 36,
+    /// Another live server has this server's pid: both hand out nothing.
+    PidConflict = 37,
+    /// The server's state is older than what its peers remember of its pid.
+    StaleState = 38,
+    /// So much has been absorbed lately that the budget for it is used up.
+    OverBudget = 39,
+    /// The server has just started and asks its peers first.
+    Joining = 40,
+    /// Only an operator may ask for this: from a loopback address, or one that was named with `--trust`.
+    NotTrusted = 41,
+    /// Nothing is known of that pid.
+    UnknownPid = 42,
+
+    /// The peer belongs to another cluster.
+    ForeignCluster = 64,
+    /// The peer speaks another version of the synchronization messages.
+    ForeignVersion = 65,
+    /// The peer has the same pid.
+    SamePid = 66,
+    /// The peer is the server itself.
+    Oneself = 67,
+}
+
+impl ErrorCode {
+    /// Every code there is.
+    pub const ALL: [ErrorCode; 20] = [
+        ErrorCode::UnknownKind,
+        ErrorCode::BadLength,
+        ErrorCode::BadBody,
+        ErrorCode::Incomplete,
+        ErrorCode::TooManyConnections,
+        ErrorCode::BadCount,
+        ErrorCode::AdvanceTooLarge,
+        ErrorCode::Exhausted,
+        ErrorCode::Storage,
+        ErrorCode::Stopping,
+        ErrorCode::PidConflict,
+        ErrorCode::StaleState,
+        ErrorCode::OverBudget,
+        ErrorCode::Joining,
+        ErrorCode::NotTrusted,
+        ErrorCode::UnknownPid,
+        ErrorCode::ForeignCluster,
+        ErrorCode::ForeignVersion,
+        ErrorCode::SamePid,
+        ErrorCode::Oneself,
+    ];
+
+    /// The number on the wire.
+    pub const fn get(self) -> u16 {
+        self as u16
+    }
+
+    /// The code of that number, or `None` for one that this build does not know.
+    pub fn from_u16(code: u16) -> Option<ErrorCode> {
+        Self::ALL.into_iter().find(|known| known.get() == code)
+    }
+
+    /// The name in logs, JSON and docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ErrorCode::UnknownKind => "unknownKind",
+            ErrorCode::BadLength => "badLength",
+            ErrorCode::BadBody => "badBody",
+            ErrorCode::Incomplete => "incomplete",
+            ErrorCode::TooManyConnections => "tooManyConnections",
+            ErrorCode::BadCount => "badCount",
+            ErrorCode::AdvanceTooLarge => "advanceTooLarge",
+            ErrorCode::Exhausted => "exhausted",
+            ErrorCode::Storage => "storage",
+            ErrorCode::Stopping => "stopping",
+            ErrorCode::PidConflict => "pidConflict",
+            ErrorCode::StaleState => "staleState",
+            ErrorCode::OverBudget => "overBudget",
+            ErrorCode::Joining => "joining",
+            ErrorCode::NotTrusted => "notTrusted",
+            ErrorCode::UnknownPid => "unknownPid",
+            ErrorCode::ForeignCluster => "foreignCluster",
+            ErrorCode::ForeignVersion => "foreignVersion",
+            ErrorCode::SamePid => "samePid",
+            ErrorCode::Oneself => "oneself",
+        }
+    }
+
+    /// Whether the server closes the connection after this error.
+    pub const fn closes(self) -> bool {
+        !matches!(
+            self,
+            ErrorCode::BadCount
+                | ErrorCode::AdvanceTooLarge
+                | ErrorCode::Exhausted
+                | ErrorCode::Storage
+                | ErrorCode::Stopping
+                | ErrorCode::PidConflict
+                | ErrorCode::StaleState
+                | ErrorCode::OverBudget
+                | ErrorCode::Joining
+                | ErrorCode::NotTrusted
+                | ErrorCode::UnknownPid
+        )
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_their_numbers_agree() {
+        for number in 0..=u16::MAX {
+            if let Some(code) = ErrorCode::from_u16(number) {
+                assert_eq!(code.get(), number);
+                assert_eq!(code.closes(), !(32..64).contains(&number), "{code}");
+            }
+        }
+        assert_eq!(
+            (0..=u16::MAX).filter_map(ErrorCode::from_u16).count(),
+            ErrorCode::ALL.len()
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! The messages and their fields, in the order in which they cross.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use super::{
+    cluster::{Members, Objection, Overrule},
+    fields::text,
+    status::Status,
+};
+use crate::{
+    identity::Pid,
+    limits::{CLUSTER_NAME_BYTES_MAX, ERROR_TEXT_BYTES_MAX},
+};
+
+/// The version of the synchronization messages that this build speaks.
+pub const WIRE_VERSION: u16 = 1;
+
+/// What a client, a peer or a server says to another.
+///
+/// Large bodies are boxed: a message that a client sends a million times a second should not be moved
+/// about in the size of a status reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Asks for `count` identities, all greater than the identity `after` (0: no demand). On the wire an
+    /// empty body means count 1 and after 0.
+    IdentityRequest {
+        /// How many; 1 or more.
+        count: u32,
+        /// An identity, or 0.
+        after: u64,
+    },
+    /// The identities `first`, `first + 1024`, ..., `count` of them.
+    IdentityReply {
+        /// The first identity.
+        first: u64,
+        /// How many.
+        count: u32,
+    },
+    /// See [`SyncMessage`].
+    SyncRequest(Box<SyncMessage>),
+    /// See [`SyncMessage`].
+    SyncReply(Box<SyncMessage>),
+    /// Asks for [`Status`].
+    StatusRequest,
+    /// See [`Status`].
+    StatusReply(Box<Status>),
+    /// See [`Objection`].
+    Objection(Box<Objection>),
+    /// See [`Overrule`].
+    Overrule(Box<Overrule>),
+    /// Asks for the servers that this one knows, from pid `from` on.
+    MembersRequest {
+        /// The lowest pid that is asked for.
+        from: Pid,
+    },
+    /// See [`Members`].
+    MembersReply(Box<Members>),
+    /// Tells the server to forget what it remembers of a pid.
+    ForgetRequest {
+        /// That pid.
+        pid: Pid,
+    },
+    /// Tells the server to go on above a sequence, past every budget. A raw integer, see
+    /// [`SyncMessage::sequence`].
+    AdvanceRequest {
+        /// That sequence.
+        above: u64,
+    },
+    /// It is done, and durable where that matters.
+    DoneReply {
+        /// After a forgetRequest, the highest sequence that was known of the pid; after an advanceRequest, the
+        /// sequence that the server goes on above.
+        sequence: u64,
+    },
+    /// See [`ErrorReply`].
+    ErrorReply(Box<ErrorReply>),
+}
+
+impl Message {
+    /// The name in logs, traces and docs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Message::IdentityRequest { .. } => "identityRequest",
+            Message::IdentityReply { .. } => "identityReply",
+            Message::SyncRequest(_) => "syncRequest",
+            Message::SyncReply(_) => "syncReply",
+            Message::StatusRequest => "statusRequest",
+            Message::StatusReply(_) => "statusReply",
+            Message::Objection(_) => "objection",
+            Message::Overrule(_) => "overrule",
+            Message::MembersRequest { .. } => "membersRequest",
+            Message::MembersReply(_) => "membersReply",
+            Message::ForgetRequest { .. } => "forgetRequest",
+            Message::AdvanceRequest { .. } => "advanceRequest",
+            Message::DoneReply { .. } => "doneReply",
+            Message::ErrorReply(_) => "errorReply",
+        }
+    }
+}
+
+/// Who a server is and how far it has come. The same fields in both directions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncMessage {
+    /// [`WIRE_VERSION`] of the sender. A frame of another version is refused before the rest is read.
+    pub version: u16,
+    /// The cluster that the sender belongs to.
+    pub cluster: ClusterName,
+    /// The sender's pid.
+    pub pid: Pid,
+    /// The random value made with the sender's state directory.
+    pub incarnation: u128,
+    /// How many times that directory has been started.
+    pub boot: u64,
+    /// The random value of the sender's process.
+    pub session: u64,
+    /// The highest sequence that the sender has handed out or absorbed. A raw integer: one beyond the last
+    /// sequence is well formed and refused by the actor.
+    pub sequence: u64,
+}
+
+/// The name of a cluster: 1 to 255 bytes of UTF-8 without control characters. Servers synchronize only
+/// with servers of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ClusterName(String);
+
+impl ClusterName {
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for ClusterName {
+    /// The name of a cluster that was given none: `ipseity`.
+    fn default() -> Self {
+        ClusterName("ipseity".to_owned())
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text(deserializer)?.try_into().map_err(D::Error::custom)
+    }
+}
+
+impl TryFrom<String> for ClusterName {
+    type Error = ClusterNameError;
+
+    fn try_from(name: String) -> Result<Self, ClusterNameError> {
+        if name.is_empty() || name.len() > CLUSTER_NAME_BYTES_MAX {
+            return Err(ClusterNameError::Length(name.len()));
+        }
+        // The name stands in log lines and error texts, where a control character could forge a line.
+        if name.chars().any(char::is_control) {
+            return Err(ClusterNameError::Control);
+        }
+        Ok(ClusterName(name))
+    }
+}
+
+impl FromStr for ClusterName {
+    type Err = ClusterNameError;
+
+    fn from_str(name: &str) -> Result<Self, ClusterNameError> {
+        ClusterName::try_from(name.to_owned())
+    }
+}
+
+/// Why a text is no cluster name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterNameError {
+    /// Empty, or longer than 255 bytes; the length in bytes.
+    Length(usize),
+    /// It holds a control character.
+    Control,
+}
+
+impl fmt::Display for ClusterNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length(length) => {
+                write!(
+                    f,
+                    "a cluster name has 1 to {CLUSTER_NAME_BYTES_MAX} bytes, this one has {length}"
+                )
+            }
+            Self::Control => f.write_str("a cluster name holds no control characters"),
+        }
+    }
+}
+
+impl std::error::Error for ClusterNameError {}
+
+/// A request that could not be read or served: a code for programs and a text for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReply {
+    /// An [`ErrorCode`](super::ErrorCode), as a raw integer: a client may meet one that it does not know.
+    pub code: u16,
+    /// What happened and what to do, in plain words, at most 512 bytes.
+    #[serde(deserialize_with = "text")]
+    pub message: String,
+}
+
+impl ErrorReply {
+    /// An error reply with a text cut to what a frame may carry.
+    pub fn new(code: super::ErrorCode, message: impl Into<String>) -> ErrorReply {
+        let mut message = message.into();
+        // `floor_char_boundary` keeps the text valid UTF-8.
+        message.truncate(message.floor_char_boundary(ERROR_TEXT_BYTES_MAX));
+        ErrorReply {
+            code: code.get(),
+            message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::ErrorCode;
+
+    #[test]
+    fn cluster_names_have_1_to_255_bytes_and_no_control_characters() {
+        assert_eq!("".parse::<ClusterName>(), Err(ClusterNameError::Length(0)));
+        assert_eq!(
+            "x".repeat(256).parse::<ClusterName>(),
+            Err(ClusterNameError::Length(256))
+        );
+        assert_eq!(
+            "a\nb".parse::<ClusterName>(),
+            Err(ClusterNameError::Control)
+        );
+        assert_eq!(
+            "x".repeat(255)
+                .parse::<ClusterName>()
+                .unwrap()
+                .as_str()
+                .len(),
+            255
+        );
+        assert_eq!("Grüße".parse::<ClusterName>().unwrap().to_string(), "Grüße");
+    }
+
+    #[test]
+    fn error_texts_are_cut_at_a_character() {
+        let reply = ErrorReply::new(ErrorCode::Storage, "é".repeat(ERROR_TEXT_BYTES_MAX));
+        assert!(reply.message.len() <= ERROR_TEXT_BYTES_MAX);
+        assert!(reply.message.len() >= ERROR_TEXT_BYTES_MAX - 3);
+    }
+}

@@ -1,0 +1,15 @@
+//! The words: what clients, peers and servers say to each other, and what a server says of itself. No bytes: a
+//! codec turns bytes into words, and words into bytes.
+//!
+//! It may import `identity` and `limits`.
+
+mod cluster;
+mod error;
+mod fields;
+mod message;
+mod status;
+
+pub use cluster::{Member, Members, Objection, Overrule};
+pub use error::ErrorCode;
+pub use message::{ClusterName, ClusterNameError, ErrorReply, Message, SyncMessage, WIRE_VERSION};
+pub use status::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};

@@ -1,0 +1,260 @@
+//! How a server does: the fields of a statusReply.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    fields::{list, text},
+    message::ClusterName,
+};
+use crate::identity::Pid;
+
+/// How a server does, for `ipseity-cli status` and for monitors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the program, such as `0.1.0`.
+    #[serde(deserialize_with = "text")]
+    pub version: String,
+    /// The cluster's name.
+    pub cluster: ClusterName,
+    /// The server's pid.
+    pub pid: Pid,
+    /// The random value made with its state directory.
+    pub incarnation: u128,
+    /// How many times that directory has been started.
+    pub boot: u64,
+    /// The random value of this process.
+    pub session: u64,
+    /// Whether identities are handed out, and if not, why.
+    pub standing: Standing,
+    /// The highest sequence handed out or absorbed.
+    pub sequence: u64,
+    /// Milliseconds since the process began to serve.
+    pub uptime_ms: u64,
+    /// Connections that are open now, the asking one included.
+    pub connections: u32,
+    /// As many connections as this server takes.
+    pub connections_max: u32,
+    /// What has been done since the start.
+    pub counters: Counters,
+    /// How the disk does.
+    pub storage: StorageStatus,
+    /// How many peers there are in all; the list below holds as many as fit into a frame.
+    pub peers_total: u32,
+    /// The peers, those named with `--peer` first. What is too long for a frame loses its last peers when it
+    /// is encoded.
+    #[serde(deserialize_with = "list")]
+    pub peers: Vec<PeerStatus>,
+}
+
+/// What a server has done since it started. Each only grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Identity requests answered with identities.
+    pub identity_requests: u64,
+    /// Identities handed out.
+    pub identities: u64,
+    /// Identity requests that had to wait for the disk.
+    pub waited: u64,
+    /// Sync requests answered.
+    pub sync_requests: u64,
+    /// Sync replies received.
+    pub sync_replies: u64,
+    /// Times the sequence was raised by a peer or by `after`.
+    pub absorbed: u64,
+    /// Error replies sent, by code, in the order of the codes.
+    #[serde(deserialize_with = "list")]
+    pub errors: Vec<(u16, u64)>,
+}
+
+/// How the state directory does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageStatus {
+    /// False under `--ephemeral`, where nothing is written and the rest is zero.
+    pub durable: bool,
+    /// The highest sequence that may be handed out before the disk must be written again.
+    pub ceiling: u64,
+    /// Sequences that this start skipped, because the last run did not stop cleanly.
+    pub skipped: u64,
+    /// Writes that are done.
+    pub writes: u64,
+    /// Microseconds that the longest write took.
+    pub longest_write_us: u64,
+    /// Microseconds since the write that is under way began; 0 when none is.
+    pub current_write_us: u64,
+}
+
+/// Whether a server hands out identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[repr(u8)]
+pub enum Standing {
+    /// It does.
+    Serving = 0,
+    /// It is stopping: what had arrived is still answered.
+    Stopping = 1,
+    /// The disk failed: what lies under the durable ceiling is still handed out.
+    StorageFailed = 2,
+    /// It asks its peers whether they know of anything that speaks against it.
+    Joining = 3,
+    /// Another live server has the same pid.
+    Conflict = 4,
+    /// Its state is older than what its peers remember of its pid.
+    Stale = 5,
+}
+
+impl Standing {
+    /// Every standing there is.
+    pub const ALL: [Standing; 6] = [
+        Standing::Serving,
+        Standing::Stopping,
+        Standing::StorageFailed,
+        Standing::Joining,
+        Standing::Conflict,
+        Standing::Stale,
+    ];
+
+    /// The word in `status`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Standing::Serving => "serving",
+            Standing::Stopping => "stopping",
+            Standing::StorageFailed => "storage failed",
+            Standing::Joining => "joining",
+            Standing::Conflict => "pid conflict",
+            Standing::Stale => "stale state",
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<Standing> for u8 {
+    fn from(standing: Standing) -> u8 {
+        standing as u8
+    }
+}
+
+impl TryFrom<u8> for Standing {
+    type Error = String;
+
+    fn try_from(byte: u8) -> Result<Self, String> {
+        Standing::ALL
+            .into_iter()
+            .find(|standing| *standing as u8 == byte)
+            .ok_or_else(|| format!("{byte} is no standing"))
+    }
+}
+
+/// One peer, as a server sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// As it was named with `--peer`, or the address that it connected from.
+    #[serde(deserialize_with = "text")]
+    pub address: String,
+    /// Its pid, once it has said so.
+    pub pid: Option<Pid>,
+    /// How the connection to it stands.
+    pub state: PeerState,
+    /// The sequence that it told last; 0 before it has spoken.
+    pub sequence: u64,
+    /// Milliseconds since it last spoke, if it ever did.
+    pub last_heard_ms: Option<u64>,
+}
+
+/// How the connection to a peer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[repr(u8)]
+pub enum PeerState {
+    /// Not connected: waiting to try again.
+    Down = 0,
+    /// Looking up its name, or connecting.
+    Connecting = 1,
+    /// Connected, and it has not answered yet.
+    Connected = 2,
+    /// It has answered: the two synchronize.
+    Up = 3,
+    /// It refused us, or we refused it; the log says why.
+    Refused = 4,
+}
+
+impl PeerState {
+    /// The word in `status`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PeerState::Down => "down",
+            PeerState::Connecting => "connecting",
+            PeerState::Connected => "connected",
+            PeerState::Up => "up",
+            PeerState::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for PeerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<PeerState> for u8 {
+    fn from(state: PeerState) -> u8 {
+        state as u8
+    }
+}
+
+impl TryFrom<u8> for PeerState {
+    type Error = String;
+
+    fn try_from(byte: u8) -> Result<Self, String> {
+        [
+            PeerState::Down,
+            PeerState::Connecting,
+            PeerState::Connected,
+            PeerState::Up,
+            PeerState::Refused,
+        ]
+        .into_iter()
+        .find(|state| *state as u8 == byte)
+        .ok_or_else(|| format!("{byte} is no state of a peer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_bytes_of_states_agree() {
+        for byte in 0..=255u8 {
+            if let Ok(standing) = Standing::try_from(byte) {
+                assert_eq!(u8::from(standing), byte);
+                assert!(!standing.to_string().is_empty());
+            }
+            if let Ok(state) = PeerState::try_from(byte) {
+                assert_eq!(u8::from(state), byte);
+                assert!(!state.to_string().is_empty());
+            }
+        }
+        let words = Standing::ALL.map(Standing::name).join(", ");
+        assert_eq!(
+            words,
+            "serving, stopping, storage failed, joining, pid conflict, stale state"
+        );
+        let states = (0..5).map(|byte| PeerState::try_from(byte).unwrap().name());
+        assert_eq!(
+            states.collect::<Vec<_>>().join(", "),
+            "down, connecting, connected, up, refused"
+        );
+        assert!(Standing::try_from(200).is_err());
+        assert!(PeerState::try_from(5).is_err());
+    }
+}

@@ -1,0 +1,182 @@
+//! What can be wrong with bytes: [`WireError`].
+
+use std::fmt;
+
+use ipseity_core::words::{ErrorCode, ErrorReply, WIRE_VERSION};
+
+use crate::kind::Kind;
+
+/// Why bytes are no frame that this side takes. Each ends the connection: after it nobody knows where the
+/// next frame begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// Length 0: not even a kind.
+    EmptyFrame,
+    /// The length is over that of every frame that this side takes.
+    FrameTooLong {
+        /// The length that was read.
+        length: u16,
+        /// The longest that this side takes.
+        length_max: u16,
+    },
+    /// No message has this kind.
+    UnknownKind(u8),
+    /// A kind that exists, but not in this direction: a reply sent to a server, say.
+    UnexpectedKind(Kind),
+    /// The length is none that this kind can have.
+    BadLength {
+        /// The kind that was read.
+        kind: Kind,
+        /// The length that was read.
+        length: u16,
+    },
+    /// The body does not decode.
+    BadBody {
+        /// The kind that was read.
+        kind: Kind,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The body decodes and bytes are left over.
+    LeftOver {
+        /// The kind that was read.
+        kind: Kind,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// A synchronization message of another version.
+    ForeignVersion {
+        /// The kind that was read.
+        kind: Kind,
+        /// The version that was read.
+        version: u16,
+    },
+    /// The sender closed its side in the middle of a frame.
+    Incomplete {
+        /// Bytes that arrived, of the frame that was begun.
+        bytes: usize,
+    },
+    /// The frame was begun and not completed in time.
+    Stalled {
+        /// Bytes that arrived, of the frame that was begun.
+        bytes: usize,
+        /// The time that a frame has, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// A request of a client that there is no room for.
+    TooManyConnections {
+        /// As many connections as the server takes.
+        connections_max: usize,
+    },
+}
+
+impl WireError {
+    /// The code of the errorReply that answers it.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            WireError::UnknownKind(_) | WireError::UnexpectedKind(_) => ErrorCode::UnknownKind,
+            WireError::EmptyFrame
+            | WireError::FrameTooLong { .. }
+            | WireError::BadLength { .. } => ErrorCode::BadLength,
+            WireError::BadBody { .. } | WireError::LeftOver { .. } => ErrorCode::BadBody,
+            WireError::ForeignVersion { .. } => ErrorCode::ForeignVersion,
+            WireError::Incomplete { .. } | WireError::Stalled { .. } => ErrorCode::Incomplete,
+            WireError::TooManyConnections { .. } => ErrorCode::TooManyConnections,
+        }
+    }
+
+    /// The errorReply that answers it.
+    pub fn reply(&self) -> ErrorReply {
+        ErrorReply::new(self.code(), self.to_string())
+    }
+}
+
+impl fmt::Display for WireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WireError::EmptyFrame => {
+                f.write_str("frame length 0: a frame has at least its kind byte")
+            }
+            WireError::FrameTooLong { length, length_max } => {
+                write!(
+                    f,
+                    "frame length {length}: the longest frame taken here has {length_max}"
+                )
+            }
+            WireError::UnknownKind(kind) => write!(f, "unknown kind {kind}"),
+            WireError::UnexpectedKind(kind) => {
+                write!(
+                    f,
+                    "kind {} ({kind}) is not taken on this side of a connection",
+                    *kind as u8
+                )
+            }
+            WireError::BadLength { kind, length } => {
+                let (least, most) = crate::frame::length_bounds(*kind);
+                match (kind, least == most) {
+                    (Kind::IdentityRequest, _) => {
+                        write!(
+                            f,
+                            "frame length {length}: that of {kind} is {least} or {most}"
+                        )
+                    }
+                    (_, true) => write!(f, "frame length {length}: that of {kind} is {least}"),
+                    (_, false) => write!(
+                        f,
+                        "frame length {length}: that of {kind} is {least} to {most}"
+                    ),
+                }
+            }
+            WireError::BadBody { kind, reason } => {
+                write!(f, "the body of {kind} does not decode: {reason}")
+            }
+            WireError::LeftOver { kind, bytes } => {
+                write!(
+                    f,
+                    "the body of {kind} has {} more than its fields",
+                    Bytes(*bytes)
+                )
+            }
+            WireError::ForeignVersion { kind, version } => {
+                write!(
+                    f,
+                    "{kind} of version {version}: this server speaks version {}",
+                    WIRE_VERSION
+                )
+            }
+            WireError::Incomplete { bytes } => {
+                write!(
+                    f,
+                    "the connection was closed {} into a frame",
+                    Bytes(*bytes)
+                )
+            }
+            WireError::Stalled { bytes, timeout_ms } => {
+                write!(
+                    f,
+                    "only {} of a frame arrived within {timeout_ms} ms",
+                    Bytes(*bytes)
+                )
+            }
+            WireError::TooManyConnections { connections_max } => write!(
+                f,
+                "this server takes {connections_max} connections (--max-connections) and has them: try \
+                 again later or ask another server"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for WireError {}
+
+/// A number of bytes, in words.
+pub(crate) struct Bytes(pub(crate) usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 byte"),
+            bytes => write!(f, "{bytes} bytes"),
+        }
+    }
+}

@@ -1,0 +1,549 @@
+//! Frames: a decoder that is fed bytes in any pieces and yields whole messages, and the encoder.
+
+use std::borrow::Cow;
+
+use byteorder::{BigEndian, ByteOrder};
+use ipseity_core::{
+    identity::Identity,
+    limits::ERROR_TEXT_BYTES_MAX,
+    words::{Message, SyncMessage, WIRE_VERSION},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    body::{body_bytes, decode_body, encode_body},
+    error::WireError,
+    kind::Kind,
+    limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX},
+};
+
+/// The bytes of a frame's length field, which do not count themselves.
+const LENGTH_BYTES: usize = 2;
+
+/// The greatest length field there is.
+const LENGTH_MAX: u16 = (FRAME_BYTES_MAX - LENGTH_BYTES) as u16;
+
+/// Who reads: it decides which kinds are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// A server, of those who connected to it: requests.
+    Server,
+    /// A server, of a peer that it connected to: answers.
+    Dialer,
+    /// A client: answers.
+    Client,
+}
+
+impl Receiver {
+    /// Whether a frame of this kind may come from the other side.
+    pub const fn takes(self, kind: Kind) -> bool {
+        match self {
+            Receiver::Server => matches!(
+                kind,
+                Kind::IdentityRequest
+                    | Kind::SyncRequest
+                    | Kind::StatusRequest
+                    | Kind::Objection
+                    | Kind::Overrule
+                    | Kind::MembersRequest
+                    | Kind::ForgetRequest
+                    | Kind::AdvanceRequest
+            ),
+            Receiver::Dialer => matches!(
+                kind,
+                Kind::SyncReply | Kind::Objection | Kind::Overrule | Kind::ErrorReply
+            ),
+            Receiver::Client => matches!(
+                kind,
+                Kind::IdentityReply
+                    | Kind::StatusReply
+                    | Kind::MembersReply
+                    | Kind::DoneReply
+                    | Kind::ErrorReply
+            ),
+        }
+    }
+
+    /// The longest length field of any frame that is taken.
+    const fn length_max(self) -> u16 {
+        match self {
+            Receiver::Server | Receiver::Dialer => SYNC_LENGTH_MAX,
+            Receiver::Client => LENGTH_MAX,
+        }
+    }
+}
+
+/// The least and the greatest length field of a kind. An identityRequest has only these two, the lengths
+/// between them are refused.
+pub(crate) const fn length_bounds(kind: Kind) -> (u16, u16) {
+    /// The kind and the version: the least that can be told to be of another version. A message of this
+    /// version is longer, and one that is too short for its fields does not decode.
+    const SYNC_LEAST: u16 = 1 + 2;
+    /// Every text and list empty but the cluster's name, which has a byte.
+    const STATUS_LEAST: u16 = 194;
+    match kind {
+        Kind::IdentityRequest => (1, 13),
+        Kind::IdentityReply => (13, 13),
+        Kind::SyncRequest | Kind::SyncReply => (SYNC_LEAST, SYNC_LENGTH_MAX),
+        Kind::StatusRequest => (1, 1),
+        Kind::StatusReply => (STATUS_LEAST, LENGTH_MAX),
+        Kind::Objection => (29, 29 + ERROR_TEXT_BYTES_MAX as u16),
+        Kind::Overrule => (35, 35),
+        Kind::MembersRequest | Kind::ForgetRequest => (3, 3),
+        Kind::MembersReply => (13, LENGTH_MAX),
+        Kind::AdvanceRequest | Kind::DoneReply => (9, 9),
+        Kind::ErrorReply => (11, 11 + ERROR_TEXT_BYTES_MAX as u16),
+    }
+}
+
+const fn length_fits(kind: Kind, length: u16) -> bool {
+    let (least, most) = length_bounds(kind);
+    match kind {
+        Kind::IdentityRequest => length == least || length == most,
+        _ => least <= length && length <= most,
+    }
+}
+
+/// Bytes in, messages out. It knows nothing of sockets: the caller fills [`space`](Self::space), says how
+/// much arrived with [`filled`](Self::filled), and takes messages with [`next`](Self::next) until there is
+/// none.
+///
+/// A server keeps one decoder for all its connections. Between two reads a connection keeps only the
+/// bytes of the frame that it has begun, [`rest`](Self::rest), and gives them back with
+/// [`restore`](Self::restore); an idle connection keeps nothing.
+#[derive(Debug)]
+pub struct FrameDecoder {
+    buffer: Box<[u8]>,
+    // consumed <= buffered <= buffer.len()
+    consumed: usize,
+    buffered: usize,
+}
+
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FrameDecoder {
+    /// An empty decoder.
+    pub fn new() -> FrameDecoder {
+        FrameDecoder {
+            buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            consumed: 0,
+            buffered: 0,
+        }
+    }
+
+    /// Forgets everything and begins with `bytes`, which arrived earlier.
+    ///
+    /// # Panics
+    /// When `bytes` are more than the buffer holds. What [`rest`](Self::rest) returned never is.
+    #[inline(always)]
+    pub fn restore(&mut self, bytes: &[u8]) {
+        assert!(
+            bytes.len() <= self.buffer.len(),
+            "what is restored came from such a buffer"
+        );
+        self.buffer[..bytes.len()].copy_from_slice(bytes);
+        self.consumed = 0;
+        self.buffered = bytes.len();
+        self.invariants();
+    }
+
+    /// Where the next bytes go. Never empty once [`next`](Self::next) has said that more are needed; before
+    /// that it may be, and to read into it would look like the end of the stream.
+    #[inline(always)]
+    pub fn space(&mut self) -> &mut [u8] {
+        // What was consumed makes room. Usually nothing is left to move; if a frame has been begun, each
+        // of its bytes moves once, since it then stands at the front until it is whole.
+        if self.consumed > 0 {
+            self.buffer.copy_within(self.consumed..self.buffered, 0);
+            self.buffered -= self.consumed;
+            self.consumed = 0;
+        }
+        self.invariants();
+        &mut self.buffer[self.buffered..]
+    }
+
+    /// Says that `bytes` bytes have been put at the front of [`space`](Self::space).
+    #[inline(always)]
+    pub fn filled(&mut self, bytes: usize) {
+        assert!(
+            bytes <= self.buffer.len() - self.buffered,
+            "no more arrived than there was space"
+        );
+        self.buffered += bytes;
+        self.invariants();
+    }
+
+    /// The bytes that have arrived and belong to no message yet.
+    #[inline(always)]
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.consumed..self.buffered]
+    }
+
+    /// Whether every byte that has arrived belongs to a message that was taken.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.consumed == self.buffered
+    }
+
+    /// The next whole message, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// The bytes are no frame that `receiver` takes. Kind and length are judged as soon as they have
+    /// arrived. Nothing can be read after an error: the caller closes.
+    // Kept out of the loop that calls it, whose registers are for what is met nearly always.
+    #[inline(never)]
+    pub fn next(&mut self, receiver: Receiver) -> Result<Option<Message>, WireError> {
+        match split(self.rest(), receiver)? {
+            None => Ok(None),
+            Some((kind, body)) => {
+                let message = decode(kind, body)?;
+                self.consumed += FRAME_HEADER_BYTES + body.len();
+                self.invariants();
+                Ok(Some(message))
+            }
+        }
+    }
+
+    /// Takes identityRequests without a body from the front, as many as stand there one after the other, and
+    /// `most` at most. Returns how many.
+    #[inline(always)]
+    pub fn take_bare_identity_requests(&mut self, most: usize) -> usize {
+        let mut rest = self.rest();
+        let mut taken = 0;
+        while taken < most
+            && let Some(behind) = rest.strip_prefix(&[0, 1, Kind::IdentityRequest as u8])
+        {
+            rest = behind;
+            taken += 1;
+        }
+        self.consumed = self.buffered - rest.len();
+        taken
+    }
+
+    /// The count and the `after` of the messages at the front, as long as they are whole identityRequests:
+    /// [`next`](Self::next) for what a server meets nearly always. What bincode makes of them is the same.
+    #[inline(always)]
+    pub fn identity_requests(&mut self) -> IdentityRequests<'_> {
+        IdentityRequests {
+            rest: &self.buffer[self.consumed..self.buffered],
+            buffered: self.buffered,
+            consumed: &mut self.consumed,
+        }
+    }
+
+    fn invariants(&self) {
+        debug_assert!(self.consumed <= self.buffered);
+        debug_assert!(self.buffered <= self.buffer.len());
+    }
+}
+
+/// See [`FrameDecoder::identity_requests`]. What it has yielded is consumed.
+#[derive(Debug)]
+pub struct IdentityRequests<'a> {
+    rest: &'a [u8],
+    buffered: usize,
+    consumed: &'a mut usize,
+}
+
+impl Iterator for IdentityRequests<'_> {
+    type Item = (u32, u64);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(u32, u64)> {
+        const KIND: u8 = Kind::IdentityRequest as u8;
+        let (header, body) = self.rest.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+        if *header == [0, 1, KIND] {
+            self.rest = body;
+            return Some((1, 0));
+        }
+        if *header != [0, 13, KIND] {
+            return None;
+        }
+        let (fields, rest) = body.split_first_chunk::<12>()?;
+        self.rest = rest;
+        let (count, after) = fields.split_at(4);
+        Some((BigEndian::read_u32(count), BigEndian::read_u64(after)))
+    }
+}
+
+impl Drop for IdentityRequests<'_> {
+    // Told once, at the end: while it runs, the cursor is a register.
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.consumed = self.buffered - self.rest.len();
+    }
+}
+
+/// Cuts the first frame off `bytes`, or says that more are needed.
+fn split(bytes: &[u8], receiver: Receiver) -> Result<Option<(Kind, &[u8])>, WireError> {
+    let Some((length_bytes, behind)) = bytes.split_at_checked(LENGTH_BYTES) else {
+        return Ok(None);
+    };
+    let length = BigEndian::read_u16(length_bytes);
+    if length == 0 {
+        return Err(WireError::EmptyFrame);
+    }
+    let length_max = receiver.length_max();
+    if length > length_max {
+        return Err(WireError::FrameTooLong { length, length_max });
+    }
+    let Some((kind, body)) = behind.split_first() else {
+        return Ok(None);
+    };
+    let kind = Kind::from_u8(*kind).ok_or(WireError::UnknownKind(*kind))?;
+    if !receiver.takes(kind) {
+        return Err(WireError::UnexpectedKind(kind));
+    }
+    if !length_fits(kind, length) {
+        return Err(WireError::BadLength { kind, length });
+    }
+    Ok(body.get(..usize::from(length) - 1).map(|body| (kind, body)))
+}
+
+fn decode(kind: Kind, body: &[u8]) -> Result<Message, WireError> {
+    match kind {
+        Kind::IdentityRequest if body.is_empty() => {
+            Ok(Message::IdentityRequest { count: 1, after: 0 })
+        }
+        Kind::IdentityRequest => {
+            whole(kind, body).map(|(count, after)| Message::IdentityRequest { count, after })
+        }
+        Kind::IdentityReply => {
+            whole(kind, body).map(|(first, count)| Message::IdentityReply { first, count })
+        }
+        Kind::SyncRequest => sync(kind, body).map(Message::SyncRequest),
+        Kind::SyncReply => sync(kind, body).map(Message::SyncReply),
+        Kind::StatusRequest => Ok(Message::StatusRequest),
+        Kind::StatusReply => whole(kind, body).map(Message::StatusReply),
+        Kind::Objection => whole(kind, body).map(Message::Objection),
+        Kind::Overrule => whole(kind, body).map(Message::Overrule),
+        Kind::MembersRequest => whole(kind, body).map(|from| Message::MembersRequest { from }),
+        Kind::MembersReply => whole(kind, body).map(Message::MembersReply),
+        Kind::ForgetRequest => whole(kind, body).map(|pid| Message::ForgetRequest { pid }),
+        Kind::AdvanceRequest => whole(kind, body).map(|above| Message::AdvanceRequest { above }),
+        Kind::DoneReply => whole(kind, body).map(|sequence| Message::DoneReply { sequence }),
+        Kind::ErrorReply => whole(kind, body).map(Message::ErrorReply),
+    }
+}
+
+fn sync(kind: Kind, body: &[u8]) -> Result<Box<SyncMessage>, WireError> {
+    // Only the version is read of a message of another version: the rest may have other fields. The least
+    // length of the kind has seen to it that there is a version.
+    let version = BigEndian::read_u16(body);
+    match version {
+        WIRE_VERSION => whole(kind, body),
+        _ => Err(WireError::ForeignVersion { kind, version }),
+    }
+}
+
+fn whole<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
+    let (value, consumed) =
+        decode_body(body).map_err(|reason| WireError::BadBody { kind, reason })?;
+    // bincode does not check this by itself.
+    match body.len() - consumed {
+        0 => Ok(value),
+        bytes => Err(WireError::LeftOver { kind, bytes }),
+    }
+}
+
+/// Appends `message` to `out` as one frame, and takes no more room than that. Of a statusReply that is longer
+/// than a frame, the last peers are left out: they are counted in `peers_total`.
+///
+/// # Panics
+/// When a frame of the message's kind cannot be so long: an [`ErrorReply`](ipseity_core::words::ErrorReply) whose text was
+/// not cut by its `new`, say. That would be a mistake of this program.
+#[inline]
+pub fn encode(message: &Message, out: &mut Vec<u8>) {
+    match message {
+        // Clients send these nearly always, so they are written at once. What bincode makes of them is the
+        // same.
+        Message::IdentityRequest { count: 1, after: 0 } => out.extend_from_slice(&[0, 1, 1]),
+        Message::IdentityRequest { count, after } => {
+            let mut frame = [0; LENGTH_BYTES + 13];
+            frame[..FRAME_HEADER_BYTES].copy_from_slice(&[0, 13, Kind::IdentityRequest as u8]);
+            BigEndian::write_u32(&mut frame[3..], *count);
+            BigEndian::write_u64(&mut frame[7..], *after);
+            out.extend_from_slice(&frame);
+        }
+        Message::IdentityReply { .. }
+        | Message::SyncRequest(_)
+        | Message::SyncReply(_)
+        | Message::StatusRequest
+        | Message::StatusReply(_)
+        | Message::Objection(_)
+        | Message::Overrule(_)
+        | Message::MembersRequest { .. }
+        | Message::MembersReply(_)
+        | Message::ForgetRequest { .. }
+        | Message::AdvanceRequest { .. }
+        | Message::DoneReply { .. }
+        | Message::ErrorReply(_) => encode_other(message, out),
+    }
+}
+
+/// Appends an identityReply to `out`: [`encode`] for what a busy server sends nearly always. What bincode makes
+/// of it is the same.
+#[inline]
+pub fn encode_identities(first: Identity, count: u32, out: &mut Vec<u8>) {
+    let mut frame = [0; LENGTH_BYTES + 13];
+    frame[..FRAME_HEADER_BYTES].copy_from_slice(&[0, 13, Kind::IdentityReply as u8]);
+    BigEndian::write_u64(&mut frame[3..], first.get());
+    BigEndian::write_u32(&mut frame[11..], count);
+    out.extend_from_slice(&frame);
+}
+
+/// [`encode`] for what is sent seldom.
+fn encode_other(message: &Message, out: &mut Vec<u8>) {
+    let kind = Kind::from(message);
+    let start = out.len();
+    // The length is put in when it is known.
+    out.extend_from_slice(&[0, 0, kind as u8]);
+    match message {
+        Message::IdentityRequest { count, after } => encode_body((count, after), out),
+        Message::IdentityReply { first, count } => encode_body((first, count), out),
+        Message::SyncRequest(sync) | Message::SyncReply(sync) => encode_body(sync, out),
+        Message::StatusRequest => {}
+        Message::StatusReply(status) => {
+            encode_body(fit(&**status, |status| &mut status.peers), out)
+        }
+        Message::Objection(objection) => encode_body(objection, out),
+        Message::Overrule(overrule) => encode_body(overrule, out),
+        Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
+            encode_body(pid, out);
+        }
+        Message::MembersReply(members) => {
+            encode_body(fit(&**members, |members| &mut members.members), out)
+        }
+        Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
+            encode_body(sequence, out);
+        }
+        Message::ErrorReply(error) => encode_body(error, out),
+    }
+    let length = u16::try_from(out.len() - start - LENGTH_BYTES)
+        .ok()
+        .filter(|length| length_fits(kind, *length))
+        .expect("every text in a message is short enough for a frame of its kind");
+    BigEndian::write_u16(&mut out[start..], length);
+}
+
+/// The message without the last items of its list, when it is longer than a frame with them.
+fn fit<T: Clone + Serialize, I: Serialize>(
+    message: &T,
+    list: impl Fn(&mut T) -> &mut Vec<I>,
+) -> Cow<'_, T> {
+    let mut over = body_bytes(message).saturating_sub(FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
+    let mut message = Cow::Borrowed(message);
+    while over > 0
+        && let Some(item) = list(message.to_mut()).pop()
+    {
+        over = over.saturating_sub(body_bytes(item));
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipseity_core::{
+        identity::Pid,
+        words::{Counters, Standing, Status, StorageStatus},
+    };
+
+    #[test]
+    fn every_receiver_takes_frames_up_to_the_longest_of_its_kinds() {
+        for receiver in [Receiver::Server, Receiver::Dialer, Receiver::Client] {
+            let longest = Kind::ALL
+                .into_iter()
+                .filter(|kind| receiver.takes(*kind))
+                .map(|kind| length_bounds(kind).1)
+                .max();
+            assert_eq!(Some(receiver.length_max()), longest, "{receiver:?}");
+        }
+    }
+
+    #[test]
+    fn the_shortest_status_has_the_least_length() {
+        let status = Status {
+            version: String::new(),
+            cluster: "c".parse().unwrap(),
+            pid: Pid::MIN,
+            incarnation: 0,
+            boot: 0,
+            session: 0,
+            standing: Standing::Serving,
+            sequence: 0,
+            uptime_ms: 0,
+            connections: 0,
+            connections_max: 0,
+            counters: Counters::default(),
+            storage: StorageStatus::default(),
+            peers_total: 0,
+            peers: Vec::new(),
+        };
+        let (least, _) = length_bounds(Kind::StatusReply);
+        assert_eq!(1 + body_bytes(&status), usize::from(least));
+    }
+
+    #[test]
+    fn what_is_written_at_once_is_what_bincode_makes_of_it() {
+        for message in [
+            Message::IdentityRequest { count: 1, after: 1 },
+            Message::IdentityRequest {
+                count: 0x0102_0304,
+                after: 0x0506_0708_090a_0b0c,
+            },
+        ] {
+            let (mut at_once, mut by_bincode) = (vec![7], vec![7]);
+            encode(&message, &mut at_once);
+            encode_other(&message, &mut by_bincode);
+            assert_eq!(at_once, by_bincode);
+        }
+        let first = Identity::from_u64(0x0506_0708_090a_0b0c).unwrap();
+        let (mut at_once, mut by_bincode) = (vec![7], vec![7]);
+        encode_identities(first, 0x0102_0304, &mut at_once);
+        let (first, count) = (first.get(), 0x0102_0304);
+        encode_other(&Message::IdentityReply { first, count }, &mut by_bincode);
+        assert_eq!(at_once, by_bincode);
+    }
+
+    #[test]
+    fn an_identity_request_that_is_read_at_once_is_what_bincode_makes_of_it() {
+        for frame in [
+            &[0, 1, 1][..],
+            &[0, 13, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            &[0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        ] {
+            let mut decoder = FrameDecoder::new();
+            decoder.restore(frame);
+            let (count, after) = decoder.identity_requests().next().unwrap();
+            assert_eq!(decoder.rest(), []);
+            decoder.restore(frame);
+            assert_eq!(
+                decoder.next(Receiver::Server),
+                Ok(Some(Message::IdentityRequest { count, after }))
+            );
+            assert_eq!(decoder.rest(), []);
+            decoder.restore(frame);
+            let bare = decoder.take_bare_identity_requests(2);
+            assert_eq!(
+                bare,
+                usize::from((count, after) == (1, 0) && frame.len() == 3)
+            );
+            assert_eq!(decoder.rest(), &frame[3 * bare..]);
+            // One that is not whole is left to wait.
+            decoder.restore(&frame[..frame.len() - 1]);
+            assert_eq!(decoder.identity_requests().next(), None);
+            assert_eq!(decoder.rest(), &frame[..frame.len() - 1]);
+        }
+        for other in [&[0, 2, 1, 0][..], &[1, 1, 1], &[0, 1, 5], &[0, 13, 2]] {
+            let mut decoder = FrameDecoder::new();
+            decoder.restore(other);
+            assert_eq!(decoder.identity_requests().next(), None);
+            assert_eq!(decoder.rest(), other);
+        }
+    }
+}

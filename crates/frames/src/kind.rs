@@ -1,0 +1,143 @@
+//! The kind of a frame: its third byte.
+
+use std::fmt;
+
+use ipseity_core::words::Message;
+
+/// The third byte of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// A client asks for identities.
+    IdentityRequest = 1,
+    /// The identities.
+    IdentityReply = 2,
+    /// A peer says how far it is and asks the same.
+    SyncRequest = 3,
+    /// The answer of the peer that was asked.
+    SyncReply = 4,
+    /// Anyone asks how the server does.
+    StatusRequest = 5,
+    /// How the server does.
+    StatusReply = 6,
+    /// A peer says why the addressed server must not hand out identities.
+    Objection = 7,
+    /// The addressed server answers that its operator has answered for that.
+    Overrule = 8,
+    /// Anyone asks which servers this one knows.
+    MembersRequest = 9,
+    /// Those servers.
+    MembersReply = 10,
+    /// An operator tells the server to forget a pid.
+    ForgetRequest = 11,
+    /// An operator tells the server to go on above a sequence.
+    AdvanceRequest = 12,
+    /// What an operator asked for is done.
+    DoneReply = 13,
+    /// The request could not be read or served.
+    ErrorReply = 255,
+}
+
+impl Kind {
+    /// Every kind there is.
+    pub const ALL: [Kind; 14] = [
+        Kind::IdentityRequest,
+        Kind::IdentityReply,
+        Kind::SyncRequest,
+        Kind::SyncReply,
+        Kind::StatusRequest,
+        Kind::StatusReply,
+        Kind::Objection,
+        Kind::Overrule,
+        Kind::MembersRequest,
+        Kind::MembersReply,
+        Kind::ForgetRequest,
+        Kind::AdvanceRequest,
+        Kind::DoneReply,
+        Kind::ErrorReply,
+    ];
+
+    /// The kind that `byte` stands for.
+    pub const fn from_u8(byte: u8) -> Option<Kind> {
+        Some(match byte {
+            1 => Kind::IdentityRequest,
+            2 => Kind::IdentityReply,
+            3 => Kind::SyncRequest,
+            4 => Kind::SyncReply,
+            5 => Kind::StatusRequest,
+            6 => Kind::StatusReply,
+            7 => Kind::Objection,
+            8 => Kind::Overrule,
+            9 => Kind::MembersRequest,
+            10 => Kind::MembersReply,
+            11 => Kind::ForgetRequest,
+            12 => Kind::AdvanceRequest,
+            13 => Kind::DoneReply,
+            255 => Kind::ErrorReply,
+            _ => return None,
+        })
+    }
+
+    /// The name in logs, traces and docs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::IdentityRequest => "identityRequest",
+            Kind::IdentityReply => "identityReply",
+            Kind::SyncRequest => "syncRequest",
+            Kind::SyncReply => "syncReply",
+            Kind::StatusRequest => "statusRequest",
+            Kind::StatusReply => "statusReply",
+            Kind::Objection => "objection",
+            Kind::Overrule => "overrule",
+            Kind::MembersRequest => "membersRequest",
+            Kind::MembersReply => "membersReply",
+            Kind::ForgetRequest => "forgetRequest",
+            Kind::AdvanceRequest => "advanceRequest",
+            Kind::DoneReply => "doneReply",
+            Kind::ErrorReply => "errorReply",
+        }
+    }
+}
+
+impl From<&Message> for Kind {
+    fn from(message: &Message) -> Kind {
+        match message {
+            Message::IdentityRequest { .. } => Kind::IdentityRequest,
+            Message::IdentityReply { .. } => Kind::IdentityReply,
+            Message::SyncRequest(_) => Kind::SyncRequest,
+            Message::SyncReply(_) => Kind::SyncReply,
+            Message::StatusRequest => Kind::StatusRequest,
+            Message::StatusReply(_) => Kind::StatusReply,
+            Message::Objection(_) => Kind::Objection,
+            Message::Overrule(_) => Kind::Overrule,
+            Message::MembersRequest { .. } => Kind::MembersRequest,
+            Message::MembersReply(_) => Kind::MembersReply,
+            Message::ForgetRequest { .. } => Kind::ForgetRequest,
+            Message::AdvanceRequest { .. } => Kind::AdvanceRequest,
+            Message::DoneReply { .. } => Kind::DoneReply,
+            Message::ErrorReply(_) => Kind::ErrorReply,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_their_bytes_agree() {
+        for byte in 0..=255 {
+            if let Some(kind) = Kind::from_u8(byte) {
+                assert_eq!(kind as u8, byte);
+                assert!(Kind::ALL.contains(&kind));
+            }
+        }
+        assert_eq!((0..=255).filter_map(Kind::from_u8).count(), Kind::ALL.len());
+    }
+}

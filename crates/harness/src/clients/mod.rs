@@ -1,0 +1,359 @@
+//! Clients of real servers that go on while something is done to the servers, or to the network, and note
+//! everything that they were given: for [`check`](ipseity_sim::checker::check).
+//!
+//! Each is a thread of its own. A test makes a [`Load`], spawns clients on it, and ends it with [`EndOfLoad`].
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use ipseity_client::{Client, ClientError, ClientOptions};
+use ipseity_core::{
+    identity::Identity,
+    words::{ErrorCode, Message},
+};
+use ipseity_frames::encode;
+
+use ipseity_sim::checker::{Answer, Clock, report::Tally};
+
+use crate::server::{Connection, Server};
+
+/// On a network that loses what it is given, a client that waits longer than this for a server turns away
+/// from it: long enough for a retransmission, short enough to try again within one fault.
+const FAULTY_NETWORK_PATIENCE: Duration = Duration::from_millis(400);
+
+/// What lies between the clients and the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// A network that delivers: a connection ends because the server has ended it, and for nothing else.
+    SoundNetwork,
+    /// One that may do anything.
+    FaultyNetwork,
+}
+
+/// What all threads of a run share.
+#[derive(Debug)]
+pub struct Load {
+    clock: Clock,
+    between: Between,
+    /// The newest identity that any client which passes its identities on was given.
+    passed_on: AtomicU64,
+    notes: Mutex<Notes>,
+    is_over: AtomicBool,
+}
+
+impl Load {
+    /// Clients over this kind of network.
+    pub fn over(between: Between) -> Load {
+        Load {
+            clock: Clock::default(),
+            between,
+            passed_on: AtomicU64::new(0),
+            notes: Mutex::new(Notes::default()),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    /// All that clients were given, and what became of their requests, once they have ended.
+    pub fn results(self) -> (Vec<Answer>, Tally) {
+        let notes = self.notes.into_inner().unwrap();
+        (notes.answers, notes.tally)
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn connect(&self, address: SocketAddr) -> Option<Connection> {
+        match self.between {
+            // Refused while it is down.
+            Between::SoundNetwork => TcpStream::connect(address).ok().map(Connection::new),
+            Between::FaultyNetwork => {
+                let stream = TcpStream::connect_timeout(&address, FAULTY_NETWORK_PATIENCE).ok()?;
+                let mut connection = Connection::new(stream);
+                let stream = connection.stream();
+                stream
+                    .set_read_timeout(Some(FAULTY_NETWORK_PATIENCE))
+                    .unwrap();
+                Some(connection)
+            }
+        }
+    }
+
+    /// The replies that came before the connection ended.
+    fn exchange(&self, connection: &mut Connection, requests: &[Message]) -> Vec<Message> {
+        let mut bytes = Vec::new();
+        for request in requests {
+            encode(request, &mut bytes);
+        }
+        // A server that is gone is noticed below, after what it had answered.
+        let _ = connection.stream().write_all(&bytes);
+        let mut replies = Vec::new();
+        while replies.len() < requests.len()
+            && let Some(reply) = match self.between {
+                Between::SoundNetwork => connection.try_receive(),
+                Between::FaultyNetwork => connection.receive_or_give_up(),
+            }
+        {
+            replies.push(reply);
+        }
+        replies
+    }
+
+    fn file(&self, notes: Notes) {
+        let mut all = self.notes.lock().unwrap();
+        all.answers.extend(notes.answers);
+        all.tally.add(notes.tally);
+    }
+}
+
+/// Ends the load, also when the chaos panics: the threads are waited for.
+#[derive(Debug)]
+pub struct EndOfLoad<'a>(pub &'a Load);
+
+impl Drop for EndOfLoad<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What one client has noted, and then all.
+#[derive(Debug, Default)]
+struct Notes {
+    answers: Vec<Answer>,
+    tally: Tally,
+}
+
+/// One exchange of requests for identities with one server.
+struct Asked<'a> {
+    server: u16,
+    life: Option<u64>,
+    client: u32,
+    begun: u64,
+    ended: u64,
+    after: u64,
+    requests: usize,
+    replies: &'a [Message],
+}
+
+impl Notes {
+    /// Returns the last identity of the exchange, `newest` if there is none.
+    fn take(&mut self, asked: &Asked<'_>, mut newest: u64) -> u64 {
+        self.tally.attempted += asked.requests as u64;
+        self.tally.unanswered += (asked.requests - asked.replies.len()) as u64;
+        for reply in asked.replies {
+            let &Message::IdentityReply { first, count } = reply else {
+                assert_only_stopping(reply);
+                self.tally.refused += 1;
+                continue;
+            };
+            self.tally.acknowledged += 1;
+            self.answers.push(Answer {
+                server: asked.server,
+                life: asked.life,
+                client: asked.client,
+                begun: asked.begun,
+                ended: asked.ended,
+                after: asked.after,
+                first,
+                count,
+            });
+            let last = first + 1024 * u64::from(count - 1);
+            assert!(
+                asked.after == 0 || last > newest,
+                "replies come in the order of their requests"
+            );
+            newest = newest.max(last);
+        }
+        newest
+    }
+}
+
+/// A server that is stopping may say so. Nothing else keeps one of these from handing out: above all no
+/// objection to one that did nothing but die and come back.
+fn assert_only_stopping(reply: &Message) {
+    let code = match reply {
+        Message::ErrorReply(error) => ErrorCode::from_u16(error.code),
+        _ => None,
+    };
+    assert_eq!(code, Some(ErrorCode::Stopping), "{reply:?}");
+}
+
+/// Lets the load go on for some milliseconds: how long is chance, nothing is waited for.
+pub fn pause(rng: &mut Rng, most_ms: u64) {
+    thread::sleep(Duration::from_millis(rng.u64(1..=most_ms)));
+}
+
+/// A client that knows one server, notices each life of it, and pipelines.
+pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr, mut rng: Rng) {
+    let mut notes = Notes::default();
+    let mut newest = 0;
+    while load.goes_on() {
+        if let Some(mut connection) = load.connect(address) {
+            let status = load.exchange(&mut connection, &[Message::StatusRequest]);
+            let life = match status.first() {
+                Some(Message::StatusReply(status)) => Some(status.boot),
+                _ => continue,
+            };
+            while load.goes_on() {
+                let after = if rng.bool() { newest } else { 0 };
+                let requests: Vec<Message> = (0..rng.usize(1..5))
+                    .map(|_| {
+                        let count = rng.u32(1..200);
+                        Message::IdentityRequest { count, after }
+                    })
+                    .collect();
+                let begun = load.clock.tick();
+                let replies = load.exchange(&mut connection, &requests);
+                let asked = Asked {
+                    server,
+                    life,
+                    client,
+                    begun,
+                    ended: load.clock.tick(),
+                    after,
+                    requests: requests.len(),
+                    replies: &replies,
+                };
+                newest = notes.take(&asked, newest);
+                if replies.len() < requests.len() {
+                    break;
+                }
+                pause(&mut rng, 2);
+            }
+        }
+        pause(&mut rng, 5);
+    }
+    load.file(notes);
+}
+
+/// A client that asks one server after another for what is greater than anything that it, or another of its
+/// kind, was given by any of them.
+pub fn carry_between(load: &Load, client: u32, addresses: &[SocketAddr], mut rng: Rng) {
+    let mut notes = Notes::default();
+    let mut connections: Vec<Option<Connection>> = addresses.iter().map(|_| None).collect();
+    let mut last = 0;
+    while load.goes_on() {
+        // Any but the one that was asked last.
+        let index = (last + rng.usize(1..addresses.len())) % addresses.len();
+        last = index;
+        let mut connection = connections[index]
+            .take()
+            .or_else(|| load.connect(addresses[index]));
+        if let Some(connection) = &mut connection {
+            let after = load.passed_on.load(Ordering::SeqCst);
+            let request = Message::IdentityRequest {
+                count: rng.u32(1..200),
+                after,
+            };
+            let begun = load.clock.tick();
+            let replies = load.exchange(connection, &[request]);
+            let asked = Asked {
+                server: index as u16 + 1,
+                life: None,
+                client,
+                begun,
+                ended: load.clock.tick(),
+                after,
+                requests: 1,
+                replies: &replies,
+            };
+            let newest = notes.take(&asked, after);
+            load.passed_on.fetch_max(newest, Ordering::SeqCst);
+            if replies.is_empty() {
+                pause(&mut rng, 5);
+                continue;
+            }
+        }
+        connections[index] = connection;
+        pause(&mut rng, 2);
+    }
+    load.file(notes);
+}
+
+/// A client that fails over and carries its newest identity as `after`.
+pub fn take_whoever_answers(load: &Load, client: u32, addresses: &[SocketAddr], mut rng: Rng) {
+    let pids: BTreeMap<String, u16> = addresses
+        .iter()
+        .map(SocketAddr::to_string)
+        .zip(1..)
+        .collect();
+    let mut order: Vec<String> = pids.keys().cloned().collect();
+    rng.shuffle(&mut order);
+    let options = match load.between {
+        Between::SoundNetwork => ClientOptions {
+            connect_timeout: Duration::from_secs(1),
+            // A server that is paused is left for the next.
+            reply_timeout: Duration::from_millis(30),
+        },
+        Between::FaultyNetwork => ClientOptions {
+            connect_timeout: FAULTY_NETWORK_PATIENCE,
+            reply_timeout: FAULTY_NETWORK_PATIENCE,
+        },
+    };
+    let mut session = Client::with_options(&order, options).unwrap();
+    let mut notes = Notes::default();
+    while load.goes_on() {
+        let after = session.newest().map_or(0, Identity::get);
+        let begun = load.clock.tick();
+        notes.tally.attempted += 1;
+        match session.block(rng.u32(1..200)) {
+            Ok(block) => {
+                notes.tally.acknowledged += 1;
+                notes.answers.push(Answer {
+                    server: pids[&session.server().to_string()],
+                    life: None,
+                    client,
+                    begun,
+                    ended: load.clock.tick(),
+                    after,
+                    first: block.first().get(),
+                    count: block.count(),
+                });
+            }
+            // All of them are out of reach at once.
+            Err(ClientError::Unavailable(_)) => notes.tally.unanswered += 1,
+            Err(error) => panic!("{error}"),
+        }
+        pause(&mut rng, 2);
+    }
+    load.file(notes);
+}
+
+/// Under load counters meet only for moments. The promise is one interval and a round trip: what was the
+/// highest is passed by all.
+pub fn agree(servers: &[Server]) {
+    for _ in 0..3 {
+        let sequences = servers.iter().map(|server| server.status().sequence);
+        let highest = sequences.max().unwrap();
+        for server in servers {
+            server.wait_for_status("what the others have", |status| status.sequence >= highest);
+        }
+    }
+}
+
+/// Without load they meet: the sequence that all of them have.
+pub fn meet(servers: &[Server]) -> u64 {
+    let mut sequences = Vec::new();
+    let met = crate::server::eventually(|| {
+        sequences = servers
+            .iter()
+            .map(|server| server.status().sequence)
+            .collect();
+        sequences.iter().all(|sequence| *sequence == sequences[0])
+    });
+    assert!(
+        met,
+        "nobody asks any more, and they do not agree: {sequences:?}"
+    );
+    sequences[0]
+}

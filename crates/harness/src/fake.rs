@@ -1,0 +1,301 @@
+//! A server made of threads: it answers as Ipseity does, or as a script says.
+
+use std::{
+    collections::VecDeque,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+    thread::JoinHandle,
+};
+
+use ipseity_core::{
+    identity::{IDENTITY_STRIDE, Pid, Sequence},
+    words::{
+        Counters, ErrorCode, ErrorReply, Member, Members, Message, Standing, Status, StorageStatus,
+    },
+};
+use ipseity_frames::{FrameDecoder, Receiver, encode};
+
+/// So few members stand in one reply that a list of three has to be followed.
+const MEMBERS_PER_REPLY: usize = 2;
+
+/// What happens to one request.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// It is answered as a server would.
+    Serve,
+    /// It is answered with this message.
+    Reply(Message),
+    /// It is answered with these bytes.
+    Bytes(Vec<u8>),
+    /// It is answered with these bytes, and the connection is closed.
+    Last(Vec<u8>),
+    /// It gets no answer, and the connection stays open.
+    Silence,
+    /// It is answered, and the connection is closed.
+    ServeAndClose,
+}
+
+impl Step {
+    /// An errorReply, and then what its code means for the connection.
+    pub fn error(code: ErrorCode, text: &str) -> Step {
+        let reply = Message::ErrorReply(Box::new(ErrorReply::new(code, text)));
+        let mut bytes = Vec::new();
+        encode(&reply, &mut bytes);
+        if code.closes() {
+            Step::Last(bytes)
+        } else {
+            Step::Bytes(bytes)
+        }
+    }
+}
+
+/// A server on a port of its own of 127.0.0.1. It ends when it is dropped.
+pub struct Fake {
+    shared: Arc<Mutex<Shared>>,
+    port: u16,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    pid: Pid,
+    sequence: u64,
+    count_max: u32,
+    standing: Standing,
+    members: Vec<Member>,
+    script: VecDeque<Step>,
+    requests: Vec<Message>,
+    streams: Vec<TcpStream>,
+    stopping: bool,
+}
+
+impl Fake {
+    /// One that answers every request as a server with this pid would.
+    pub fn serving(pid: u16) -> Fake {
+        Fake::scripted(pid, [])
+    }
+
+    /// One that does a step of `script` for each request, over all connections, and then serves.
+    pub fn scripted(pid: u16, script: impl IntoIterator<Item = Step>) -> Fake {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Mutex::new(Shared {
+            pid: Pid::new(pid).unwrap(),
+            sequence: 0,
+            count_max: 65536,
+            standing: Standing::Serving,
+            members: Vec::new(),
+            script: script.into_iter().collect(),
+            requests: Vec::new(),
+            streams: Vec::new(),
+            stopping: false,
+        }));
+        let acceptor = std::thread::spawn({
+            let shared = shared.clone();
+            move || accept(&listener, &shared)
+        });
+        Fake {
+            shared,
+            port,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Every request that arrived so far, in order.
+    pub fn requests(&self) -> Vec<Message> {
+        lock(&self.shared).requests.clone()
+    }
+
+    /// How many connections were accepted so far.
+    pub fn accepted(&self) -> usize {
+        lock(&self.shared).streams.len()
+    }
+
+    /// Sets the highest sequence handed out.
+    pub fn set_sequence(&self, sequence: u64) {
+        lock(&self.shared).sequence = sequence;
+    }
+
+    /// Sets what its status says. It goes on serving.
+    pub fn set_standing(&self, standing: Standing) {
+        lock(&self.shared).standing = standing;
+    }
+
+    /// Makes it know servers of these pids, which ascend. The first was heard and is objected to, the others
+    /// are only remembered.
+    pub fn set_members(&self, pids: impl IntoIterator<Item = u16>) {
+        let members = pids.into_iter().enumerate().map(|(index, pid)| Member {
+            pid: Pid::new(pid).unwrap(),
+            incarnation: 0xabc00 + u128::from(pid),
+            boot: 3,
+            session: u64::from(pid),
+            sequence: 1000 + u64::from(pid),
+            address: match index {
+                0 => "10.0.0.2:3264".to_owned(),
+                _ => String::new(),
+            },
+            last_heard_ms: (index == 0).then_some(250),
+            objection: match index {
+                0 => ErrorCode::StaleState.get(),
+                _ => 0,
+            },
+        });
+        lock(&self.shared).members = members.collect();
+    }
+
+    /// Adds steps for the requests to come.
+    pub fn script(&self, steps: impl IntoIterator<Item = Step>) {
+        lock(&self.shared).script.extend(steps);
+    }
+
+    /// Closes every connection there is now.
+    pub fn hang_up(&self) {
+        for stream in &lock(&self.shared).streams {
+            // It may be closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        lock(&self.shared).stopping = true;
+        self.hang_up();
+        // Wakes the acceptor, which then sees that it is to stop.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
+    for stream in listener.incoming() {
+        let mut state = lock(shared);
+        if state.stopping {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        state.streams.push(stream.try_clone().unwrap());
+        let shared = shared.clone();
+        std::thread::spawn(move || converse(stream, &shared));
+    }
+}
+
+fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
+    let mut decoder = FrameDecoder::new();
+    loop {
+        while let Ok(Some(request)) = decoder.next(Receiver::Server) {
+            let (answer, close) = lock(shared).step(request);
+            if stream.write_all(&answer).is_err() || close {
+                let _ = stream.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+        match stream.read(decoder.space()) {
+            Ok(0) | Err(_) => return,
+            Ok(bytes) => decoder.filled(bytes),
+        }
+    }
+}
+
+impl Shared {
+    /// The bytes that answer `request`, and whether the connection is closed then.
+    fn step(&mut self, request: Message) -> (Vec<u8>, bool) {
+        let step = self.script.pop_front().unwrap_or(Step::Serve);
+        let served = matches!(step, Step::Serve | Step::ServeAndClose)
+            .then(|| encoded(&self.serve(&request)))
+            .unwrap_or_default();
+        self.requests.push(request);
+        match step {
+            Step::Serve => (served, false),
+            Step::ServeAndClose => (served, true),
+            Step::Reply(message) => (encoded(&message), false),
+            Step::Bytes(bytes) => (bytes, false),
+            Step::Last(bytes) => (bytes, true),
+            Step::Silence => (Vec::new(), false),
+        }
+    }
+
+    fn serve(&mut self, request: &Message) -> Message {
+        match *request {
+            Message::IdentityRequest { count, .. } if count == 0 || count > self.count_max => {
+                let text = format!("count {count} is not 1 to {}", self.count_max);
+                Message::ErrorReply(Box::new(ErrorReply::new(ErrorCode::BadCount, text)))
+            }
+            Message::IdentityRequest { count, after } => {
+                let first = self.sequence.max(after / IDENTITY_STRIDE) + 1;
+                self.sequence = first + u64::from(count) - 1;
+                Message::IdentityReply {
+                    first: first * IDENTITY_STRIDE + u64::from(self.pid.get()),
+                    count,
+                }
+            }
+            Message::MembersRequest { from } => {
+                let known = self.members.iter().filter(|member| member.pid >= from);
+                Message::MembersReply(Box::new(Members {
+                    total: known.clone().count() as u32,
+                    members: known.take(MEMBERS_PER_REPLY).cloned().collect(),
+                }))
+            }
+            Message::ForgetRequest { pid } => {
+                let known = self.members.iter().position(|member| member.pid == pid);
+                match known.map(|index| self.members.remove(index)) {
+                    Some(Member { sequence, .. }) => Message::DoneReply { sequence },
+                    None => {
+                        let text = format!("nothing is known here of pid {pid}");
+                        Message::ErrorReply(Box::new(ErrorReply::new(ErrorCode::UnknownPid, text)))
+                    }
+                }
+            }
+            Message::AdvanceRequest { above } => {
+                self.sequence = self.sequence.max(above);
+                Message::DoneReply {
+                    sequence: self.sequence,
+                }
+            }
+            _ => Message::StatusReply(Box::new(self.status())),
+        }
+    }
+
+    fn status(&self) -> Status {
+        assert!(Sequence::new(self.sequence).is_some());
+        Status {
+            version: "0.1.0".to_owned(),
+            cluster: Default::default(),
+            pid: self.pid,
+            incarnation: u128::MAX - 1,
+            boot: 3,
+            session: 0xfedc,
+            standing: self.standing,
+            sequence: self.sequence,
+            uptime_ms: 61_000,
+            connections: self.streams.len() as u32,
+            connections_max: 1000,
+            counters: Counters {
+                identities: self.sequence,
+                ..Counters::default()
+            },
+            storage: StorageStatus::default(),
+            peers_total: 0,
+            peers: Vec::new(),
+        }
+    }
+}
+
+fn encoded(message: &Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(message, &mut bytes);
+    bytes
+}

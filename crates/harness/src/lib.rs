@@ -1,0 +1,33 @@
+//! Real processes under test: servers and clients that are started, killed, frozen and cut off, disks that fail,
+//! and servers that misbehave.
+//!
+//! - [`programs`]: where the programs under test are, and where the repository is.
+//! - [`server`]: `ipseity` as a process.
+//! - [`program`]: `ipseity-cli` as a process, and how it ended.
+//! - [`command`]: the commands of the machine that a test calls.
+//! - [`page`]: the fenced blocks of a page of docs/.
+//! - [`fake`]: a server made of threads, which answers as Ipseity does, or as a script says.
+//! - [`stand_in`]: servers of other kinds, made of threads.
+//! - [`nobody`]: an address where nobody listens.
+//! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
+//!   black-box runs.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "this crate is part of the tests: a panic is the report, and only tests read it"
+)]
+
+pub mod clients;
+pub mod command;
+pub mod failing;
+pub mod fake;
+pub mod hosts;
+pub mod nemesis;
+pub mod nobody;
+pub mod page;
+pub mod program;
+pub mod programs;
+pub mod server;
+pub mod stand_in;

@@ -1,0 +1,401 @@
+//! The nemesis of a cluster: draws faults of processes and of the network from a seed, lays several upon each
+//! other, ends each after its time, and knows of each kind that it has met something.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Range,
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use ipseity::limits::PEER_SILENCE_MIN;
+
+use crate::{
+    hosts::{self, Fault, Network, Treatment},
+    server::{PATIENCE, Server},
+};
+
+/// How many faults are in force at once. With one more there would hardly be a moment in which anything is
+/// served.
+const AT_ONCE_MAX: usize = 3;
+
+/// How long most faults last. A retransmission of TCP comes after 200 ms at the soonest.
+const LASTS_MS: Range<u64> = 150..800;
+
+/// One of so many faults of a long run lasts as long as a silence.
+const LONG_ONE_IN: u32 = 20;
+
+/// How long the nemesis waits between two faults.
+const GAP_MS: Range<u64> = 10..200;
+
+/// How much longer a fault lasts that has met nothing yet.
+const PROLONGATION: Duration = Duration::from_millis(50);
+
+/// Bits a second of a slow cable. A request has 600 with all its headers; so this is 25 to 400 packets.
+const SLOW_BITS_PER_SECOND: Range<u32> = 16_000..256_000;
+
+/// How many lines of the journal a failed run shows.
+const JOURNAL_LINES_SHOWN: usize = 60;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Packets from one host to another are lost, and those back are not.
+    OneWayDrop,
+    /// The same between two servers, for so long that they hang up.
+    Silence,
+    /// Two halves, each with a server, lose all packets between them.
+    Partition,
+    /// Some packets from and to a server are lost.
+    Loss,
+    /// Two hosts are told that their connections are broken.
+    Reset,
+    /// Packets to a server wait for each other.
+    SlowCable,
+    /// A server holds still.
+    Pause,
+    /// A server is killed, and perhaps again while it starts.
+    Kill,
+    /// A server is stopped as an operator does.
+    Stop,
+}
+
+/// What each round consists of.
+const ROUND: [Kind; 17] = [
+    Kind::OneWayDrop,
+    Kind::OneWayDrop,
+    Kind::Partition,
+    Kind::Partition,
+    Kind::Loss,
+    Kind::Loss,
+    Kind::Reset,
+    Kind::Reset,
+    Kind::SlowCable,
+    Kind::SlowCable,
+    Kind::Pause,
+    Kind::Pause,
+    Kind::Kill,
+    Kind::Kill,
+    Kind::Stop,
+    Kind::Stop,
+    Kind::Silence,
+];
+
+/// How often a kind of fault was in force, and how many packets or processes it has met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Times.
+    pub times: u64,
+    /// Packets dropped, answered with a reset or made to wait; processes held or ended.
+    pub met: u64,
+}
+
+/// What was done to a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Deeds(pub BTreeMap<Kind, Applied>);
+
+impl Deeds {
+    /// How often all of these kinds were in force.
+    pub fn times(&self, kinds: &[Kind]) -> u64 {
+        kinds.iter().map(|kind| self.0[kind].times).sum()
+    }
+}
+
+impl fmt::Display for Deeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, applied) in &self.0 {
+            let Applied { times, met } = applied;
+            let kind = format!("{kind:?}");
+            writeln!(f, "{kind:<18}  {times} times, met {met}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What the nemesis did, shown when the test fails.
+#[derive(Debug)]
+pub struct Journal {
+    begun: Instant,
+    lines: Mutex<Vec<String>>,
+}
+
+impl Journal {
+    /// An empty one.
+    pub fn begin() -> Journal {
+        Journal {
+            begun: Instant::now(),
+            lines: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn note(&self, what: &str) {
+        let at = self.begun.elapsed().as_secs_f64();
+        self.lines.lock().unwrap().push(format!("{at:8.3} {what}"));
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let lines = self.lines.lock().unwrap();
+            let shown = &lines[lines.len().saturating_sub(JOURNAL_LINES_SHOWN)..];
+            println!("what the nemesis did, at last:\n{}", shown.join("\n"));
+        }
+    }
+}
+
+/// A fault that is in force.
+#[derive(Debug)]
+struct Active {
+    kind: Kind,
+    ends: Instant,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    OfNetwork(Fault),
+    SlowCable(usize),
+    Held(usize),
+    Down(usize),
+}
+
+/// The servers are on the first hosts, one on each; on the others are clients.
+#[derive(Debug)]
+pub struct Nemesis<'a> {
+    network: Network,
+    servers: &'a mut [Server],
+    hosts: usize,
+    rng: Rng,
+    journal: &'a Journal,
+    active: Vec<Active>,
+    deeds: Deeds,
+}
+
+impl<'a> Nemesis<'a> {
+    /// One that has done nothing yet.
+    pub fn new(
+        network: Network,
+        servers: &'a mut [Server],
+        hosts: usize,
+        rng: Rng,
+        journal: &'a Journal,
+    ) -> Nemesis<'a> {
+        Nemesis {
+            network,
+            servers,
+            hosts,
+            rng,
+            journal,
+            active: Vec::new(),
+            deeds: Deeds(
+                ROUND
+                    .iter()
+                    .map(|kind| (*kind, Applied::default()))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// So many rounds, each with every kind of fault. Then everything is healed, and every server runs.
+    pub fn rage(mut self, rounds: usize) -> Deeds {
+        for round in 1..=rounds {
+            let mut kinds = ROUND;
+            self.rng.shuffle(&mut kinds);
+            if rounds == 1 {
+                // It lasts as long as all others together.
+                let silence = kinds.iter().position(|kind| *kind == Kind::Silence);
+                kinds.swap(0, silence.unwrap());
+            }
+            for kind in kinds {
+                self.make_room(kind);
+                let lasts = self.duration(kind, rounds > 1);
+                self.begin(kind, lasts);
+                let gap = Duration::from_millis(self.rng.u64(GAP_MS));
+                self.pass(gap);
+            }
+            if rounds > 1 {
+                println!("round {round} of {rounds}");
+            }
+        }
+        while !self.active.is_empty() {
+            self.pass(PROLONGATION);
+        }
+        self.journal.note("healed");
+        self.deeds
+    }
+
+    fn duration(&mut self, kind: Kind, may_be_long: bool) -> Duration {
+        let long = may_be_long && self.rng.u32(..LONG_ONE_IN) == 0;
+        let at_least = match long || kind == Kind::Silence {
+            true => PEER_SILENCE_MIN,
+            false => Duration::ZERO,
+        };
+        at_least + Duration::from_millis(self.rng.u64(LASTS_MS))
+    }
+
+    /// Waits until one more fault may be, and of this kind.
+    fn make_room(&mut self, kind: Kind) {
+        let is_of_server = matches!(kind, Kind::Pause | Kind::Kill | Kind::Stop);
+        let slow_already = |active: &Active| matches!(active.what, What::SlowCable(_));
+        loop {
+            let is_full = self.active.len() >= AT_ONCE_MAX
+                || is_of_server && self.running().is_empty()
+                || kind == Kind::SlowCable && self.active.iter().any(slow_already);
+            if !is_full {
+                return;
+            }
+            self.pass(PROLONGATION);
+        }
+    }
+
+    /// Lets time go by, and ends what has lasted long enough.
+    fn pass(&mut self, time: Duration) {
+        thread::sleep(time);
+        let now = Instant::now();
+        for index in (0..self.active.len()).rev() {
+            let active = &self.active[index];
+            if now < active.ends {
+                continue;
+            }
+            let met = match &active.what {
+                What::OfNetwork(fault) => self.network.hits(fault),
+                What::SlowCable(host) => hosts::waits(*host),
+                What::Held(_) | What::Down(_) => 1,
+            };
+            if met > 0 {
+                let active = self.active.swap_remove(index);
+                self.end(active, met);
+            } else {
+                assert!(
+                    now < active.ends + PATIENCE,
+                    "a fault meets nothing: {active:?}"
+                );
+            }
+        }
+    }
+
+    fn begin(&mut self, kind: Kind, lasts: Duration) {
+        let servers = self.servers.len();
+        let what = match kind {
+            Kind::OneWayDrop => {
+                let (from, to) = self.two_hosts();
+                self.treat(&[(from, to)], Treatment::Drop)
+            }
+            Kind::Silence => {
+                let from = self.rng.usize(..servers);
+                let to = (from + self.rng.usize(1..servers)) % servers;
+                self.treat(&[(from, to)], Treatment::Drop)
+            }
+            Kind::Partition => {
+                let mut side: Vec<bool> = (0..self.hosts).map(|_| self.rng.bool()).collect();
+                // A server on each.
+                let one = self.rng.usize(..servers);
+                side[one] = true;
+                side[(one + self.rng.usize(1..servers)) % servers] = false;
+                let ways: Vec<(usize, usize)> = (0..self.hosts)
+                    .flat_map(|from| (0..self.hosts).map(move |to| (from, to)))
+                    .filter(|(from, to)| side[*from] != side[*to])
+                    .collect();
+                self.treat(&ways, Treatment::Drop)
+            }
+            Kind::Loss => {
+                let server = self.rng.usize(..servers);
+                let ways: Vec<(usize, usize)> = (0..self.hosts)
+                    .filter(|host| *host != server)
+                    .flat_map(|host| [(host, server), (server, host)])
+                    .collect();
+                let percent = self.rng.u32(10..60);
+                self.treat(&ways, Treatment::Lose(percent))
+            }
+            Kind::Reset => {
+                let (one, other) = self.two_hosts();
+                self.treat(&[(one, other), (other, one)], Treatment::Reset)
+            }
+            Kind::SlowCable => {
+                let server = self.rng.usize(..servers);
+                hosts::slow(server, self.rng.u32(SLOW_BITS_PER_SECOND));
+                What::SlowCable(server)
+            }
+            Kind::Pause => {
+                let server = self.a_running_one();
+                self.servers[server].signal("STOP");
+                What::Held(server)
+            }
+            Kind::Kill => {
+                let server = self.a_running_one();
+                self.servers[server].kill();
+                if self.rng.bool() {
+                    let lives_for = Duration::from_micros(self.rng.u64(..20_000));
+                    self.servers[server].start_in_vain_under(&hosts::runner(server), lives_for);
+                }
+                What::Down(server)
+            }
+            Kind::Stop => {
+                let server = self.a_running_one();
+                self.servers[server].signal("TERM");
+                let code = self.servers[server].wait().code();
+                assert_eq!(code, Some(0), "{}", self.servers[server].log());
+                What::Down(server)
+            }
+        };
+        self.journal
+            .note(&format!("{kind:?} begins for {lasts:?}: {what:?}"));
+        self.active.push(Active {
+            kind,
+            ends: Instant::now() + lasts,
+            what,
+        });
+    }
+
+    fn treat(&mut self, ways: &[(usize, usize)], treatment: Treatment) -> What {
+        let fault = self.network.treat(ways, treatment);
+        self.journal
+            .note(&format!("{treatment:?} on {ways:?}: {fault:?}"));
+        What::OfNetwork(fault)
+    }
+
+    fn end(&mut self, active: Active, met: u64) {
+        match &active.what {
+            What::OfNetwork(fault) => self.network.lift(fault),
+            What::SlowCable(host) => hosts::quicken(*host),
+            What::Held(server) => self.servers[*server].signal("CONT"),
+            What::Down(server) => self.servers[*server].restart_under(&hosts::runner(*server)),
+        }
+        let applied = self.deeds.0.entry(active.kind).or_default();
+        applied.times += 1;
+        applied.met += met;
+        self.journal.note(&format!(
+            "{:?} ends, met {met}: {:?}",
+            active.kind, active.what
+        ));
+    }
+
+    /// The servers that are neither held nor down.
+    fn running(&self) -> Vec<usize> {
+        let is_running = |server: &usize| {
+            !self.active.iter().any(|active| {
+                matches!(active.what, What::Held(other) | What::Down(other) if other == *server)
+            })
+        };
+        (0..self.servers.len()).filter(is_running).collect()
+    }
+
+    fn a_running_one(&mut self) -> usize {
+        let running = self.running();
+        running[self.rng.usize(..running.len())]
+    }
+
+    /// Two different ones, of which one is that of a server: clients do not speak with each other.
+    fn two_hosts(&mut self) -> (usize, usize) {
+        let server = self.rng.usize(..self.servers.len());
+        let other = (server + self.rng.usize(1..self.hosts)) % self.hosts;
+        match self.rng.bool() {
+            true => (server, other),
+            false => (other, server),
+        }
+    }
+}

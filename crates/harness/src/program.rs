@@ -1,0 +1,53 @@
+//! `ipseity-cli` as a process, and how it ended.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::programs;
+
+/// The program with these arguments, an environment that names no server, and no input.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(programs::ipseity_cli());
+    command
+        .args(arguments)
+        .env_remove("IPSEITY_SERVER")
+        .stdin(Stdio::null());
+    command
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Run {
+        Run {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+pub fn run(arguments: &[&str]) -> Run {
+    command(arguments).output().unwrap().into()
+}
+
+impl Run {
+    /// What was written, of a run that went well and had nothing to say.
+    pub fn good(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{self:?}");
+        self.out
+    }
+
+    /// The one line on standard error, of a run that ended with `code`.
+    pub fn bad(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let line = self.err.strip_suffix('\n').unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        line.strip_prefix("ipseity-cli: ").unwrap()
+    }
+}

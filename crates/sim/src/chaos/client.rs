@@ -1,0 +1,339 @@
+//! The clients of a cluster: good ones, careless ones, and those that are none.
+
+use std::{collections::VecDeque, io::Read, io::Write, net::SocketAddr, time::Duration};
+
+use fastrand::Rng;
+use ipseity_core::{
+    actor::ActorConfig,
+    identity::{Identity, Pid, Sequence},
+    time::Instant,
+    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+};
+use ipseity_frames::encode;
+
+use super::{
+    fault::{Fault, chance, stream},
+    plan::ClientPlan,
+};
+use crate::world::SimSocket;
+
+/// What everything must be greater than that a server hands out from a moment on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Floor {
+    /// What had left by then, of its pid.
+    pub left: u64,
+    /// And what anybody had been told: not while its disk fails.
+    pub told: u64,
+    /// And what it had absorbed: as long as that process lives.
+    pub absorbed: u64,
+    /// Which began then.
+    pub began: Instant,
+}
+
+/// What a client has asked and not been answered.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    Identities {
+        count: u32,
+        after: u64,
+        /// What comes must be greater.
+        floor: Floor,
+    },
+    Status {
+        floor: Floor,
+    },
+    Members {
+        from: Pid,
+    },
+    Forget,
+    Advance {
+        above: u64,
+    },
+    /// What is no frame: an error comes, and the end.
+    Nonsense,
+}
+
+/// A connection of a client.
+pub struct Link {
+    pub socket: SimSocket,
+    pub seat: usize,
+    /// When it was begun.
+    pub began: Instant,
+    /// Bytes that have arrived and are no whole frame.
+    pub partial: Vec<u8>,
+    pub asked: VecDeque<Asked>,
+    /// Nothing more is sent.
+    pub is_shut: bool,
+    /// Nothing is read before this.
+    pub unread_until: Option<Instant>,
+    /// An error came that ends the connection.
+    pub is_told: bool,
+    /// When it was last heard.
+    pub patience_until: Instant,
+}
+
+/// See the [module](self).
+pub struct Client {
+    pub home: SocketAddr,
+    pub plan: ClientPlan,
+    pub rng: Rng,
+    pub link: Option<Link>,
+    /// Connections that it keeps for no reason.
+    pub kept: Vec<SimSocket>,
+    /// The newest identity that it was given.
+    pub newest: u64,
+    /// When it acts next.
+    pub due: Instant,
+    /// The seat that it looks after, if that is what it is there for.
+    pub probes: Option<usize>,
+    /// When it last asked how a server does.
+    pub asked_at: Instant,
+    /// What was asked on a connection that is gone.
+    pub lost: Vec<(u32, u64)>,
+}
+
+/// What a batch consists of.
+pub struct Batch {
+    pub bytes: Vec<u8>,
+    pub asked: Vec<Asked>,
+    pub faults: Vec<Fault>,
+    pub ending: Ending,
+}
+
+/// What a client does behind a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Waits,
+    /// Shuts its side.
+    Shuts,
+    /// Is gone, at once or in a moment.
+    Leaves,
+    /// Does not read for so long.
+    Unread(Duration),
+}
+
+impl Client {
+    pub fn new(seed: u64, number: usize, plan: ClientPlan, now: Instant) -> Client {
+        let trusted = if plan.is_trusted { 200 } else { 0 };
+        let mut rng = stream(seed, 500 + number as u64);
+        let due = now.after(Duration::from_millis(rng.u64(..500)));
+        Client {
+            home: SocketAddr::from(([192, 168, trusted, number as u8 + 1], 1024)),
+            plan,
+            rng,
+            link: None,
+            kept: Vec::new(),
+            newest: 0,
+            due,
+            probes: None,
+            asked_at: now,
+            lost: Vec::new(),
+        }
+    }
+
+    /// How long it thinks.
+    pub fn think(&mut self) -> Duration {
+        let mean = self.plan.think.as_nanos() as u64;
+        Duration::from_nanos(self.rng.u64(..2 * mean) + 1)
+    }
+
+    /// Draws what it asks next. `floor` is what everything must be greater than that this server hands out from
+    /// now on, and `known` the highest sequence that anybody has seen.
+    pub fn draw(&mut self, floor: Floor, known: u64, own: &ActorConfig) -> Batch {
+        let mut batch = Batch {
+            bytes: Vec::new(),
+            asked: Vec::new(),
+            faults: Vec::new(),
+            ending: Ending::Waits,
+        };
+        let requests = self.rng.usize(1..=self.plan.batch_max);
+        for _ in 0..requests {
+            self.draw_one(floor, known, own, &mut batch);
+            if matches!(batch.asked.last(), Some(Asked::Nonsense)) {
+                return batch;
+            }
+        }
+        for (count, after) in std::mem::take(&mut self.lost) {
+            batch.faults.push(Fault::Repeat);
+            batch.identities(count, after, floor);
+        }
+        let plan = &self.plan;
+        if chance(&mut self.rng, plan.half_close) {
+            batch.faults.push(Fault::HalfClose);
+            batch.ending = Ending::Shuts;
+        } else if chance(&mut self.rng, plan.leave) {
+            batch.faults.push(Fault::Leave);
+            batch.ending = Ending::Leaves;
+        } else if chance(&mut self.rng, plan.unread) {
+            batch.faults.push(Fault::Unread);
+            // Enough to fill what lies between.
+            for _ in 0..self.rng.usize(..3000) {
+                batch.identities(1, 0, floor);
+            }
+            batch.ending = Ending::Unread(Duration::from_millis(self.rng.u64(..6000)));
+        }
+        batch
+    }
+
+    fn draw_one(&mut self, floor: Floor, known: u64, own: &ActorConfig, batch: &mut Batch) {
+        let (rng, plan) = (&mut self.rng, &self.plan);
+        if chance(rng, plan.statuses) {
+            if rng.bool() {
+                batch.add(&Message::StatusRequest, Asked::Status { floor });
+            } else {
+                let from = Pid::new(rng.u16(..1024)).unwrap();
+                batch.add(&Message::MembersRequest { from }, Asked::Members { from });
+            }
+        } else if chance(rng, plan.garbage) {
+            batch.faults.push(Fault::Garbage);
+            let nonsense = nonsense(rng);
+            batch.bytes.extend_from_slice(&nonsense);
+            batch.asked.push(Asked::Nonsense);
+        } else if chance(rng, plan.unfinished) {
+            batch.faults.push(Fault::Unfinished);
+            let whole = [0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+            batch
+                .bytes
+                .extend_from_slice(&whole[..rng.usize(1..whole.len())]);
+            batch.asked.push(Asked::Nonsense);
+            if rng.bool() {
+                batch.ending = Ending::Shuts;
+            }
+        } else if chance(rng, plan.stranger) {
+            batch.faults.push(Fault::Stranger);
+            let is_foreign = rng.bool();
+            let sync = SyncMessage {
+                version: if is_foreign { WIRE_VERSION } else { 2 },
+                cluster: "elsewhere".parse().unwrap(),
+                pid: Pid::new(rng.u16(..1024)).unwrap(),
+                incarnation: rng.u128(..),
+                boot: rng.u64(..5),
+                session: rng.u64(..),
+                sequence: rng.u64(..1 << 53),
+            };
+            batch.add(&Message::SyncRequest(Box::new(sync)), Asked::Nonsense);
+        } else if chance(rng, plan.operator) {
+            batch.faults.push(Fault::Operator);
+            match rng.u32(..3) {
+                0 => {
+                    // A pid that nobody has, so that nothing is forgotten that is needed.
+                    let pid = Pid::new(rng.u16(600..700)).unwrap();
+                    batch.add(&Message::ForgetRequest { pid }, Asked::Forget);
+                }
+                _ => {
+                    let above = known + rng.u64(..5000);
+                    let above = if rng.u32(..20) == 0 {
+                        u64::MAX - above
+                    } else {
+                        above
+                    };
+                    batch.add(&Message::AdvanceRequest { above }, Asked::Advance { above });
+                }
+            }
+        } else {
+            let count = match rng.u32(..100) {
+                0 => 0,
+                1 => own.count_max + 1,
+                2 => u32::MAX,
+                _ => rng.u32(1..=plan.count_max),
+            };
+            let mut after = if plan.carries { self.newest } else { 0 };
+            if chance(rng, plan.after) {
+                batch.faults.push(Fault::After);
+                let far = match rng.u32(..6) {
+                    0 => rng.u64(..1000),
+                    1 => rng.u64(..1 << 22),
+                    2 => rng.u64(..1 << 33),
+                    3 => own.advance_max,
+                    4 => own.advance_max + rng.u64(1..1000),
+                    _ => u64::MAX,
+                };
+                let sequence = known.checked_add(far).and_then(Sequence::new);
+                after = sequence.map_or(rng.u64(1 << 63..), |sequence| {
+                    Identity::new(sequence, Pid::MAX).get()
+                });
+            }
+            batch.identities(count, after, floor);
+        }
+    }
+
+    /// Tries to read, once.
+    pub fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match &mut self.link {
+            Some(link) => link.socket.read(buffer),
+            None => Err(std::io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
+        let link = self.link.as_mut();
+        link.is_some_and(|link| {
+            link.socket
+                .write(bytes)
+                .is_ok_and(|sent| sent == bytes.len())
+        })
+    }
+}
+
+impl Batch {
+    fn add(&mut self, message: &Message, asked: Asked) {
+        encode(message, &mut self.bytes);
+        self.asked.push(asked);
+    }
+
+    pub fn identities(&mut self, count: u32, after: u64, floor: Floor) {
+        self.add(
+            &Message::IdentityRequest { count, after },
+            Asked::Identities {
+                count,
+                after,
+                floor,
+            },
+        );
+    }
+}
+
+/// Bytes that are no frame, of every kind.
+fn nonsense(rng: &mut Rng) -> Vec<u8> {
+    match rng.u32(..6) {
+        0 => vec![0, 1, rng.u8(14..255)],
+        1 => vec![0, 0],
+        2 => vec![0, rng.u8(2..13), 1],
+        3 => vec![255, rng.u8(..), 1],
+        // A body that does not decode: a pid that there is not.
+        4 => vec![0, 3, 9, 255, 255],
+        _ => vec![0, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0],
+    }
+}
+
+/// Whether an error may answer what was asked, whatever else is the case.
+pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, is_trusted: bool) -> bool {
+    let asks = matches!(asked, Asked::Identities { .. });
+    match code {
+        ErrorCode::UnknownKind
+        | ErrorCode::BadLength
+        | ErrorCode::BadBody
+        | ErrorCode::Incomplete => matches!(asked, Asked::Nonsense),
+        ErrorCode::ForeignCluster | ErrorCode::ForeignVersion => matches!(asked, Asked::Nonsense),
+        ErrorCode::TooManyConnections => true,
+        ErrorCode::BadCount => {
+            matches!(asked, Asked::Identities { count, .. } if *count == 0 || *count > own.count_max)
+        }
+        ErrorCode::AdvanceTooLarge => match asked {
+            Asked::Identities { after, .. } => *after > 0,
+            Asked::Advance { above } => *above > Sequence::MAX.get(),
+            _ => false,
+        },
+        ErrorCode::OverBudget => matches!(asked, Asked::Identities { after, .. } if *after > 0),
+        ErrorCode::NotTrusted => {
+            matches!(asked, Asked::Forget | Asked::Advance { .. }) && !is_trusted
+        }
+        ErrorCode::UnknownPid => matches!(asked, Asked::Forget),
+        ErrorCode::Exhausted
+        | ErrorCode::PidConflict
+        | ErrorCode::StaleState
+        | ErrorCode::Joining => asks,
+        ErrorCode::Storage | ErrorCode::Stopping => asks || matches!(asked, Asked::Advance { .. }),
+        ErrorCode::SamePid | ErrorCode::Oneself => false,
+    }
+}

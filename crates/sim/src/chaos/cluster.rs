@@ -1,0 +1,476 @@
+//! A cluster under faults: it lets things happen in their order, gives every server its turns, and ends when the
+//! faults have ended and everybody is well again, or a promise was broken.
+
+use std::{
+    cell::RefCell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use ipseity::{
+    limits::{
+        FRAMES_IN_FLIGHT_MAX, JOIN_TIMEOUT_DEFAULT, POLL_EVENTS_MAX, READ_BYTES_MAX,
+        TURN_ENTRIES_MAX,
+    },
+    server::Exit,
+};
+use ipseity_core::{actor::ActorConfig, identity::Sequence, time::Instant};
+use ipseity_frames::FrameDecoder;
+
+use super::{
+    Options,
+    client::Client,
+    cover::Coverage,
+    fault::{Fault, stream},
+    judge::{Judge, SeatState},
+    plan::{BEGIN, Plan, names},
+    seat::{Seat, actor_template, storage},
+    weather::{SimWeather, Sky},
+};
+use crate::world::{
+    Clock, DiskMode, Effect, Happening, Net, Node, Shared, SimSocket, Spoken, Storage,
+};
+
+/// How long the well may take after the faults have ended: the longest of all waits is that after a refusal,
+/// and the slowest clock takes it twice.
+pub const LIVENESS: Duration = Duration::from_secs(100);
+
+/// The bound of the mailbox, which has none of its own: what a poll brings, what a turn leaves behind, and what
+/// may be in flight. Frames that are owed no answer come one from each connection that is read.
+const MAILBOX_MAX: usize =
+    POLL_EVENTS_MAX + TURN_ENTRIES_MAX + FRAMES_IN_FLIGHT_MAX + READ_BYTES_MAX;
+
+/// The seat of a server, by its address.
+fn seat_at(address: SocketAddr) -> Option<usize> {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 0] => Some(usize::from(ip.octets()[3]) - 1),
+        _ => None,
+    }
+}
+
+/// Who is called.
+#[derive(Clone, Copy, Debug)]
+pub enum Call {
+    Client(usize),
+    Act(usize),
+    Undo(usize),
+    Restart(usize),
+    Signal(usize),
+    Calm,
+}
+
+impl Call {
+    fn token(self) -> u64 {
+        let (kind, index) = match self {
+            Call::Client(index) => (0, index),
+            Call::Act(index) => (1, index),
+            Call::Undo(index) => (2, index),
+            Call::Restart(index) => (3, index),
+            Call::Signal(index) => (4, index),
+            Call::Calm => (5, 0),
+        };
+        kind << 32 | index as u64
+    }
+
+    fn from_token(token: u64) -> Call {
+        let index = token as u32 as usize;
+        match token >> 32 {
+            0 => Call::Client(index),
+            1 => Call::Act(index),
+            2 => Call::Undo(index),
+            3 => Call::Restart(index),
+            4 => Call::Signal(index),
+            _ => Call::Calm,
+        }
+    }
+}
+
+/// See the [module](self).
+pub struct Cluster {
+    pub plan: Plan,
+    pub net: Shared,
+    pub sky: Rc<RefCell<Sky>>,
+    pub seats: Vec<Seat>,
+    pub clients: Vec<Client>,
+    pub judge: Judge,
+    pub undos: Vec<super::acts::Undo>,
+    /// Connections of nobody.
+    pub ghosts: Vec<SimSocket>,
+    pub rng: Rng,
+    pub template: ActorConfig,
+    pub decoder: FrameDecoder,
+    pub is_calm: bool,
+    pub is_done: bool,
+    /// Those that had been stopped by an objection were started once more.
+    pub has_restarted: bool,
+    with_trace: bool,
+    disks_lie: bool,
+}
+
+impl Cluster {
+    pub fn new(plan: Plan, options: &Options) -> Cluster {
+        let mut net = Net::new();
+        net.now = BEGIN;
+        net.spoken = Some(Spoken::default());
+        net.names = names(plan.servers.len())
+            .map(|(name, at)| (name, vec![at]))
+            .collect();
+        let sky = Rc::new(RefCell::new(Sky::new(plan.seed, plan.faults)));
+        net.weather = Some(Box::new(SimWeather(Rc::clone(&sky))));
+        let mut cluster = Cluster {
+            judge: Judge::new(&plan),
+            net: Rc::new(RefCell::new(net)),
+            sky,
+            seats: Vec::new(),
+            clients: Vec::new(),
+            undos: Vec::new(),
+            ghosts: Vec::new(),
+            rng: stream(plan.seed, 1),
+            template: actor_template(&plan),
+            decoder: FrameDecoder::new(),
+            is_calm: false,
+            is_done: false,
+            has_restarted: false,
+            with_trace: options.trace,
+            disks_lie: options.disks_lie,
+            plan,
+        };
+        for server in cluster.plan.servers.clone() {
+            let seat = cluster.add_seat(server);
+            let incarnation = cluster.rng.u128(..);
+            let storage = Storage::new(cluster.seats[seat].owner(), incarnation);
+            cluster.furnish(seat, storage);
+            cluster.start(seat);
+        }
+        for fault in cluster.plan.standing_faults() {
+            cluster.fault(fault);
+        }
+        for (number, plan) in cluster.plan.clients.clone().into_iter().enumerate() {
+            let client = Client::new(cluster.plan.seed, number, plan, BEGIN);
+            cluster.call(client.due, Call::Client(number));
+            cluster.clients.push(client);
+        }
+        for index in 0..cluster.plan.acts.len() {
+            cluster.call(cluster.plan.acts[index].0, Call::Act(index));
+        }
+        cluster.call(cluster.plan.end, Call::Calm);
+        cluster
+    }
+
+    pub fn now(&self) -> Instant {
+        self.net.borrow().now
+    }
+
+    pub fn call(&mut self, at: Instant, call: Call) {
+        self.net
+            .borrow_mut()
+            .later(at, Happening::Call(call.token()));
+    }
+
+    pub fn fault(&mut self, fault: Fault) {
+        self.judge.cover.fault(fault);
+    }
+
+    /// Runs until everybody is well again, or a promise was broken.
+    pub fn run(&mut self) {
+        let end = self.plan.end.after(LIVENESS);
+        while self.judge.violation.is_none() && !self.is_done {
+            if self.step() {
+                continue;
+            }
+            let next = self.next_moment();
+            if next.is_none_or(|next| next > end) {
+                let left = self.what_is_left();
+                self.judge.object(|| left);
+                return;
+            }
+            self.net.borrow_mut().now = next.expect("it was looked at");
+        }
+    }
+
+    /// Lets everything happen that is due. Returns whether there was anything.
+    fn step(&mut self) -> bool {
+        self.net.borrow_mut().happen();
+        let mut busy = false;
+        loop {
+            let call = self.net.borrow_mut().calls.pop_front();
+            let Some(token) = call else { break };
+            busy = true;
+            match Call::from_token(token) {
+                Call::Client(client) => self.on_client_due(client),
+                Call::Act(act) => self.on_act(act),
+                Call::Undo(undo) => self.on_undo(undo),
+                Call::Restart(seat) => self.on_restart(seat),
+                Call::Signal(seat) => self.signal(seat),
+                Call::Calm => self.on_calm(),
+            }
+        }
+        loop {
+            let stirred = self.net.borrow_mut().stirred.pop_front();
+            let Some(client) = stirred else { break };
+            busy = true;
+            self.on_stirred(client);
+        }
+        let now = self.now();
+        for seat in 0..self.seats.len() {
+            if self.is_due(seat, now) {
+                busy = true;
+                self.turn(seat);
+            }
+        }
+        busy
+    }
+
+    fn is_due(&self, seat: usize, now: Instant) -> bool {
+        let s = &self.seats[seat];
+        s.server.is_some()
+            && s.ready_at <= now
+            && (s.wakes_at.is_some_and(|at| at <= now) || self.net.borrow().nodes[seat].is_awake())
+    }
+
+    /// The next moment at which anything happens.
+    fn next_moment(&self) -> Option<Instant> {
+        let net = self.net.borrow();
+        let mut next = net.next_happening();
+        for (number, seat) in self.seats.iter().enumerate() {
+            if seat.server.is_some() {
+                let at = match net.nodes[number].is_awake() {
+                    true => Some(seat.ready_at),
+                    false => seat.wakes_at.map(|at| at.max(seat.ready_at)),
+                };
+                next = [next, at].into_iter().flatten().min();
+            }
+        }
+        next
+    }
+
+    /// One turn of one server.
+    fn turn(&mut self, number: usize) {
+        let now = self.now();
+        let seat = &mut self.seats[number];
+        let server = seat.server.as_mut().expect("it is due");
+        self.net.borrow_mut().nodes[number].polled = None;
+        let exit = server.turn().expect("a poll here never fails");
+        let waiting = server.waiting();
+        self.judge.cover.turns += 1;
+        let mut net = self.net.borrow_mut();
+        let mut spoken = net.spoken.take().expect("somebody listens");
+        let node = &net.nodes[number];
+        let polled = node.polled.expect("a turn polls");
+        seat.ready_at = now.after(self.plan.turn);
+        // It waits only when nothing was there, and then nothing stands in its mailbox.
+        let local = node.clock.shows(now);
+        let waits = polled.dispatched == 0 && polled.deadline.is_none_or(|at| at > local);
+        seat.wakes_at = match waits {
+            true => polled.deadline.map(|at| node.clock.when(at)),
+            false => Some(seat.ready_at),
+        };
+        if waiting > MAILBOX_MAX {
+            self.judge
+                .object(|| format!("{waiting} entries in the mailbox of server {number}"));
+        }
+        let storage = storage(node);
+        let life = &mut self.judge.seats[number];
+        life.disk_failed = storage.faults_met > seat.faults_before;
+        if life.disk_failed {
+            seat.has_failed = true;
+            self.judge.failed.insert((number, seat.began));
+        }
+        if !spoken.parts.is_empty() {
+            life.allowed = match storage.allowance(now) {
+                Some((boot, ceiling)) if boot == life.boot => ceiling.get(),
+                _ => 0,
+            };
+            let budgets = self.plan.budgets;
+            let filled = seat.age(now).as_millis() as u64 + 1;
+            life.budget = budgets
+                .after_burst
+                .saturating_add(budgets.peer_burst)
+                .saturating_add(2 * (budgets.rate_per_second * filled).div_ceil(1000));
+            let seats = self.seats.len();
+            self.judge.now = now;
+            self.judge.listen(&mut spoken, |end| {
+                let (other, at) = net.other_side(end)?;
+                Some((other, seat_at(at).filter(|seat| *seat < seats)))
+            });
+        }
+        net.spoken = Some(spoken);
+        drop(net);
+        if let Some(exit) = exit {
+            self.on_exit(number, exit);
+        }
+    }
+
+    /// A place for one more server.
+    pub fn add_seat(&mut self, plan: super::plan::ServerPlan) -> usize {
+        let number = self.seats.len();
+        let seat = Seat::new(number, plan, self.now(), self.with_trace);
+        let mut node = Node::new(seat.address, DiskMode::Ephemeral, Sequence::ZERO);
+        node.chance = Some(stream(self.plan.seed, 600 + number as u64));
+        self.net.borrow_mut().nodes.push(node);
+        self.seats.push(seat);
+        number
+    }
+
+    /// Gives a server its directory.
+    pub fn furnish(&mut self, seat: usize, mut storage: Storage) {
+        storage.latency = self.seats[seat].plan.latency;
+        storage.medium().lies = self.disks_lie;
+        self.net.borrow_mut().nodes[seat].storage = Some(storage);
+    }
+
+    /// Starts a server on its directory.
+    pub fn start(&mut self, number: usize) {
+        let now = self.now();
+        let above = self.seats[number].above.take();
+        let seat = &mut self.seats[number];
+        let mut net = self.net.borrow_mut();
+        let node = &mut net.nodes[number];
+        let disk = node.storage.as_mut().expect("every server here has one");
+        let started = match disk.start(above) {
+            Ok(started) => started,
+            Err(fault) => {
+                drop(net);
+                return self.on_start_failed(number, above, &fault);
+            }
+        };
+        let stale = disk.medium().stale_reads;
+        let clock = Clock {
+            zero: now,
+            speed_ppm: seat.plan.speed_ppm,
+        };
+        node.clock = clock;
+        seat.faults_before = disk.faults_met;
+        let is_clean = std::mem::take(&mut seat.is_clean);
+        let address = seat.address;
+        net.down.remove(&address.ip());
+        net.listen(address, Some(number));
+        drop(net);
+        let session = self.rng.u64(..);
+        let has_lost_word = started.recovered < seat.word;
+        seat.word = started.recovered;
+        if has_lost_word {
+            // Both blocks that held it have rotted: it has to be given again, or peers may object.
+            self.judge.breach(seat.plan.pid);
+        }
+        let life = SeatState {
+            pid: seat.plan.pid,
+            boot: started.boot,
+            session,
+            incarnation: started.incarnation,
+            start: started.sequence.get(),
+            ..SeatState::default()
+        };
+        let joins = seat.begin(number, &self.net, &self.plan, &started, session);
+        let join_timeout = clock.when(Instant::START.after(JOIN_TIMEOUT_DEFAULT));
+        let life = SeatState {
+            joins_until: joins.then_some(join_timeout),
+            ..life
+        };
+        if stale > 0 {
+            self.judge
+                .object(|| format!("a start of server {number} read what is not on the disk"));
+        }
+        if self.seats[number].was_objected && started.objected.is_none() {
+            self.judge.object(|| {
+                format!(
+                    "a start of server {number} knows nothing of what a peer has objected to it"
+                )
+            });
+        }
+        self.seats[number].is_objected = started.objected.is_some();
+        self.seats[number].was_objected = false;
+        self.find_witnesses(number, &life);
+        self.judge.begin(number, life, is_clean, started.skipped);
+    }
+
+    /// A process is gone, however it came.
+    pub fn end(&mut self, number: usize, effect: Effect, power: bool) {
+        let now = self.now();
+        let seat = &mut self.seats[number];
+        let address = seat.address;
+        if power {
+            self.net.borrow_mut().lose_power(address);
+        }
+        seat.server = None;
+        let mut net = self.net.borrow_mut();
+        net.stop_listening(address);
+        let node = &mut net.nodes[number];
+        node.die();
+        node.accept_error = None;
+        node.storage
+            .as_mut()
+            .expect("every server here has one")
+            .crash(now, effect, power);
+    }
+
+    /// A server has exited by itself: for a reason?
+    fn on_exit(&mut self, number: usize, exit: Exit) {
+        let now = self.now();
+        let seat = &self.seats[number];
+        let signals = seat.signals.len();
+        let pid = seat.plan.pid;
+        let net = self.net.borrow();
+        let disk = storage(&net.nodes[number]);
+        let disk_failed = disk.faults_met > seat.faults_before;
+        let newest = disk.newest(now).expect("a start has left one");
+        drop(net);
+        let was_breached = self.judge.pids[&pid].was_breached;
+        let is_noted = newest.clean && newest.boot == self.judge.seats[number].boot;
+        let has_reason = match exit {
+            Exit::Clean => signals > 0 && is_noted,
+            Exit::Objected => signals > 0 && is_noted && was_breached,
+            Exit::Forced => signals > 1,
+            Exit::StorageFailed => disk_failed,
+        };
+        if !has_reason {
+            self.judge.object(|| {
+                format!(
+                    "server {number} exits ({exit:?}) after {signals} signals, with a disk that has failed: \
+                     {disk_failed}, and says a clean stop on the disk: {is_noted}"
+                )
+            });
+        }
+        match exit {
+            Exit::StorageFailed if disk_failed => self.fault(Fault::DiskFails),
+            Exit::Forced => self.fault(Fault::Force),
+            _ => {}
+        }
+        let effect = if self.rng.bool() {
+            Effect::Old
+        } else {
+            Effect::New
+        };
+        self.end(number, effect, false);
+        let seat = &mut self.seats[number];
+        seat.is_clean = matches!(exit, Exit::Clean | Exit::Objected);
+        seat.was_objected = exit == Exit::Objected;
+        let between = seat.between.get_or_insert_default();
+        let at = now.after(between.wait);
+        self.call(at, Call::Restart(number));
+    }
+
+    /// Asks a server to stop.
+    pub fn signal(&mut self, seat: usize) {
+        let now = self.now();
+        if self.seats[seat].server.is_some() {
+            self.seats[seat].signals.push(now);
+            let signal = crate::world::Wake::Entry(ipseity::mailbox::Entry::Signal);
+            self.net.borrow_mut().nodes[seat].wake(signal);
+        }
+    }
+
+    /// What was exercised.
+    pub fn coverage(&self) -> Coverage {
+        let mut cover = self.judge.cover.clone();
+        cover.add(&self.sky.borrow().cover);
+        for seat in &self.seats {
+            if let Some(lines) = &seat.trace {
+                cover.trace(&lines.text());
+            }
+        }
+        cover
+    }
+}

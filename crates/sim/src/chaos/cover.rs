@@ -1,0 +1,81 @@
+//! What was exercised, and how often.
+
+use std::collections::BTreeMap;
+
+use ipseity_core::words::ErrorCode;
+
+use super::fault::Fault;
+
+/// Counts of what has happened in runs.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    /// By [`Fault`].
+    pub faults: Vec<u64>,
+    /// Error replies that left a server, by their place in [`ErrorCode::ALL`].
+    pub codes: Vec<u64>,
+    /// Entries handled, by name; only of runs with a trace.
+    pub entries: BTreeMap<String, u64>,
+    pub replies: u64,
+    pub identities: u64,
+    pub lives: u64,
+    pub turns: u64,
+    /// Breaches of the precondition of uniqueness that somebody noticed, and that nobody did.
+    pub noticed: u64,
+    pub unnoticed: u64,
+}
+
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage {
+            faults: vec![0; Fault::ALL.len()],
+            codes: vec![0; ErrorCode::ALL.len()],
+            entries: BTreeMap::new(),
+            replies: 0,
+            identities: 0,
+            lives: 0,
+            turns: 0,
+            noticed: 0,
+            unnoticed: 0,
+        }
+    }
+}
+
+impl Coverage {
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
+    }
+
+    pub fn code(&mut self, code: u16) {
+        let place = ErrorCode::ALL.iter().position(|known| known.get() == code);
+        self.codes[place.expect("a server sends only codes that it knows")] += 1;
+    }
+
+    pub fn add(&mut self, other: &Coverage) {
+        for (sum, count) in self.faults.iter_mut().zip(&other.faults) {
+            *sum += count;
+        }
+        for (sum, count) in self.codes.iter_mut().zip(&other.codes) {
+            *sum += count;
+        }
+        for (name, count) in &other.entries {
+            *self.entries.entry(name.clone()).or_default() += count;
+        }
+        self.replies += other.replies;
+        self.identities += other.identities;
+        self.lives += other.lives;
+        self.turns += other.turns;
+        self.noticed += other.noticed;
+        self.unnoticed += other.unnoticed;
+    }
+
+    /// Counts the entries of a trace.
+    pub fn trace(&mut self, text: &str) {
+        for line in text.lines() {
+            let mut words = line.split(' ');
+            let (_serial, _moment) = (words.next(), words.next());
+            if let Some(name) = words.next().filter(|name| *name != ">") {
+                *self.entries.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,455 @@
+//! The judge: it listens in on every byte that a server writes, knows what every client has asked, and looks at
+//! the disks. Whatever is promised and can be seen from outside is held against that, at the moment when it is
+//! said.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use byteorder::{BigEndian, ByteOrder};
+use ipseity_core::{
+    identity::{Identity, Pid, Sequence},
+    limits::COUNT_LIMIT_MAX,
+    time::Instant,
+};
+use ipseity_frames::Kind;
+
+use super::{client::Floor, cover::Coverage, plan::Plan};
+use crate::world::{EndId, Spoken};
+
+/// What is known of a pid, over all that used it.
+#[derive(Debug, Default)]
+pub struct PidState {
+    /// The highest sequence that left for a client.
+    pub left: u64,
+    /// The highest sequence that was told to anybody: durable, so no later life begins below it.
+    pub told: u64,
+    /// First and last sequence of every block that left.
+    blocks: BTreeMap<u64, u64>,
+    /// The condition of uniqueness was broken by an operator, and nobody has answered for it yet.
+    pub is_breached: bool,
+    pub was_breached: bool,
+}
+
+/// What is known of the process that runs in a seat.
+#[derive(Debug, Default, Clone)]
+pub struct SeatState {
+    pub pid: u16,
+    pub boot: u64,
+    pub session: u64,
+    pub incarnation: u128,
+    /// Where its life began.
+    pub start: u64,
+    /// What it has absorbed from peers, as far as that can be seen from outside.
+    pub absorbed: u64,
+    /// Nothing brought it above this, but for the identities that it was asked for.
+    pub base: u64,
+    /// The same, with what came from peers and with `after` left aside.
+    pub base_hard: u64,
+    /// All identities that it was ever asked for.
+    pub asked: u64,
+    /// What budgets let in since it started, at most.
+    pub budget: u64,
+    /// Its disk has failed: it absorbs nothing more.
+    pub disk_failed: bool,
+    /// Until then it waits for its peers, unless one of them answers.
+    pub joins_until: Option<Instant>,
+    /// What it may hand out: the ceiling on the medium, of this boot.
+    pub allowed: u64,
+}
+
+/// What was said on one end, as far as it matters.
+#[derive(Debug, Default)]
+struct EndState {
+    partial: Vec<u8>,
+    /// The last sequence that left there, and the last that was told.
+    last: u64,
+    /// The sequence in the last syncRequest that was written there, and in the last syncReply.
+    told: u64,
+    asked: Option<Heard>,
+    answered: Option<u64>,
+}
+
+/// What every server says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    pub incarnation: u128,
+    pub boot: u64,
+    pub sequence: u64,
+}
+
+/// See the [module](self).
+pub struct Judge {
+    pub pids: BTreeMap<u16, PidState>,
+    pub seats: Vec<SeatState>,
+    ends: HashMap<EndId, EndState>,
+    count_max: u32,
+    /// Peers' sequences are never refused.
+    pub is_generous: bool,
+    /// The first promise that was broken.
+    pub violation: Option<String>,
+    pub cover: Coverage,
+    /// Over every byte that any server has written.
+    pub digest: u64,
+    /// The present moment.
+    pub now: Instant,
+    /// What servers have said, for somebody to repeat.
+    pub remembered: Vec<Vec<u8>>,
+    /// Seats, and when the process began there whose disk has failed.
+    pub failed: BTreeSet<(usize, Instant)>,
+    /// The process in `.0` has answered one of pid `.1`, which was this at that time.
+    pub knows: BTreeMap<(usize, u16), Heard>,
+}
+
+impl Judge {
+    pub fn new(plan: &Plan) -> Judge {
+        let pids = plan
+            .servers
+            .iter()
+            .map(|server| (server.pid, PidState::default()));
+        Judge {
+            pids: pids.collect(),
+            seats: Vec::new(),
+            ends: HashMap::new(),
+            count_max: plan.count_max,
+            is_generous: !plan.faults.has(super::fault::Fault::Budget)
+                && !plan.faults.has(super::fault::Fault::Exhaustion),
+            violation: None,
+            cover: Coverage::default(),
+            digest: 0xcbf2_9ce4_8422_2325,
+            now: Instant::START,
+            remembered: Vec::new(),
+            failed: BTreeSet::new(),
+            knows: BTreeMap::new(),
+        }
+    }
+
+    /// Notes the first promise that was broken.
+    pub fn object(&mut self, what: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            self.violation = Some(what());
+        }
+    }
+
+    pub fn pid(&mut self, pid: u16) -> &mut PidState {
+        self.pids.get_mut(&pid).expect("every pid has its entry")
+    }
+
+    pub fn is_breached(&self, pid: u16) -> bool {
+        self.pids[&pid].is_breached
+    }
+
+    /// The precondition of uniqueness does not hold for a pid from now on.
+    pub fn breach(&mut self, pid: u16) {
+        let state = self.pid(pid);
+        state.is_breached = true;
+        state.was_breached = true;
+    }
+
+    /// A server begins a life.
+    pub fn begin(&mut self, seat: usize, life: SeatState, is_clean: bool, skipped: u64) {
+        if self.seats.len() <= seat {
+            self.seats.resize(seat + 1, SeatState::default());
+        }
+        let before = &self.seats[seat];
+        let state = &self.pids[&life.pid];
+        if !state.is_breached {
+            let least = state.left.max(state.told);
+            if life.start < least {
+                let (pid, start) = (life.pid, life.start);
+                self.object(|| {
+                    format!(
+                        "a start of pid {pid} begins at {start}, and {least} was handed out or told before"
+                    )
+                });
+            } else if !state.was_breached
+                && before.boot >= life.boot
+                && before.incarnation == life.incarnation
+            {
+                let (was, is) = (before.boot, life.boot);
+                self.object(|| format!("boot {is} comes after boot {was}"));
+            } else if is_clean && skipped > 0 {
+                self.object(|| format!("a start after a clean stop skips {skipped}"));
+            }
+        }
+        let before = &self.seats[seat];
+        self.seats[seat] = SeatState {
+            base: before.base.max(life.start),
+            base_hard: life.start,
+            asked: before.asked,
+            absorbed: life.start,
+            ..life
+        };
+        self.knows.retain(|(who, _), _| *who != seat);
+        self.cover.lives += 1;
+    }
+
+    /// What a client that asks now must get more than.
+    pub fn floor(&self, seat: usize, began: Instant) -> Floor {
+        let life = &self.seats[seat];
+        let state = &self.pids[&life.pid];
+        match state.is_breached {
+            true => Floor::default(),
+            false => Floor {
+                left: state.left,
+                told: state.told,
+                absorbed: life.absorbed,
+                began,
+            },
+        }
+    }
+
+    /// What a floor comes to when the answer arrives, and the process in that seat began at `began`.
+    pub fn least(&self, seat: usize, floor: &Floor, began: Instant) -> u64 {
+        let life = &self.seats[seat];
+        if self.pids[&life.pid].is_breached {
+            0
+        } else {
+            // What was told goes back with what could not be made durable. The answer may still have been on its way
+            // when the process was gone; what the next one hands out is held to where that one began.
+            let has_failed = life.disk_failed || self.failed.contains(&(seat, floor.began));
+            let told = if has_failed { 0 } else { floor.told };
+            let is_same = floor.began == began;
+            let absorbed = if is_same { floor.absorbed } else { 0 };
+            floor.left.max(told).max(absorbed)
+        }
+    }
+
+    /// Someone asks a server for identities.
+    pub fn asked(&mut self, seat: usize, count: u32, after: u64) {
+        let life = &mut self.seats[seat];
+        if count <= self.count_max {
+            life.asked += u64::from(count);
+        }
+        if let Some(after) = Identity::from_u64(after) {
+            life.base = life.base.max(after.sequence().get());
+        }
+        self.cover.identities += u64::from(count.min(COUNT_LIMIT_MAX));
+    }
+
+    /// Someone tells a server of a sequence, as an operator who lets it go on above it, or as a peer.
+    pub fn told(&mut self, seat: usize, sequence: u64, is_operator: bool) {
+        let life = &mut self.seats[seat];
+        if sequence <= Sequence::MAX.get() {
+            life.base = life.base.max(sequence);
+            if is_operator {
+                life.base_hard = life.base_hard.max(sequence);
+            }
+        }
+    }
+
+    /// Listens to what a server has written in a turn. `other` finds the other end and who holds it.
+    pub fn listen(
+        &mut self,
+        spoken: &mut Spoken,
+        other: impl Fn(EndId) -> Option<(EndId, Option<usize>)>,
+    ) {
+        let mut at = 0;
+        for (seat, end, length) in std::mem::take(&mut spoken.parts) {
+            let bytes = &spoken.bytes[at..at + length];
+            at += length;
+            self.digest = digest(self.digest, end, bytes);
+            let mut state = self.ends.remove(&end).unwrap_or_default();
+            let partial = std::mem::take(&mut state.partial);
+            let joined;
+            let mut rest = match partial.is_empty() {
+                true => bytes,
+                false => {
+                    joined = [&partial, bytes].concat();
+                    &joined
+                }
+            };
+            while rest.len() >= 3 {
+                let length = 2 + usize::from(BigEndian::read_u16(rest));
+                let Some((frame, behind)) = rest.split_at_checked(length) else {
+                    break;
+                };
+                rest = behind;
+                let (other, hearer) = other(end).unzip();
+                self.frame(seat, &mut state, frame, other, hearer.flatten());
+            }
+            state.partial = rest.to_vec();
+            self.ends.insert(end, state);
+        }
+        spoken.bytes.clear();
+    }
+
+    fn frame(
+        &mut self,
+        seat: usize,
+        state: &mut EndState,
+        frame: &[u8],
+        other: Option<EndId>,
+        hearer: Option<usize>,
+    ) {
+        let body = &frame[3..];
+        match Kind::from_u8(frame[2]) {
+            Some(Kind::IdentityReply) => {
+                let first = BigEndian::read_u64(body);
+                let count = BigEndian::read_u32(&body[8..]);
+                self.cover.replies += 1;
+                self.leaves(seat, state, first, u64::from(count));
+            }
+            Some(Kind::ErrorReply) => {
+                let code = BigEndian::read_u16(body);
+                self.answers(hearer);
+                self.cover.code(code);
+            }
+            Some(Kind::SyncRequest) => {
+                let sequence = self.tells(seat, state, body);
+                if self.remembered.len() < 64 {
+                    self.remembered.push(frame.to_vec());
+                }
+                // It asks again, so it has taken in the answer to what it asked before; unless that came from one
+                // that it objects to.
+                let answered = other.and_then(|other| self.ends.get_mut(&other)?.answered.take());
+                let is_good =
+                    hearer.is_some_and(|hearer| !self.pids[&self.seats[hearer].pid].was_breached);
+                if let Some(answered) = answered.filter(|_| is_good) {
+                    self.absorbs(seat, answered);
+                }
+                let life = &self.seats[seat];
+                state.asked = Some(Heard {
+                    incarnation: life.incarnation,
+                    boot: life.boot,
+                    sequence,
+                });
+                if let Some(hearer) = hearer {
+                    self.told(hearer, sequence, false);
+                }
+            }
+            Some(Kind::SyncReply) => {
+                let sequence = self.tells(seat, state, body);
+                let asked = other.and_then(|other| self.ends.get_mut(&other)?.asked.take());
+                state.answered = Some(sequence);
+                self.answers(hearer);
+                if let Some(hearer) = hearer {
+                    self.told(hearer, sequence, false);
+                    if let Some(asked) = asked {
+                        self.absorbs(seat, asked.sequence);
+                        self.knows.insert((seat, self.seats[hearer].pid), asked);
+                    }
+                }
+            }
+            Some(Kind::Objection) => {
+                let (pid, session) = (BigEndian::read_u16(body), BigEndian::read_u64(&body[2..]));
+                let is_innocent = self.pids.get(&pid).is_some_and(|state| !state.was_breached);
+                if is_innocent && self.seats.iter().any(|life| life.session == session) {
+                    self.object(|| {
+                        format!("server {seat} objects to pid {pid}, which has done nothing wrong")
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A peer answers a server, which then need not wait for others.
+    fn answers(&mut self, hearer: Option<usize>) {
+        if let Some(hearer) = hearer {
+            self.seats[hearer].joins_until = None;
+        }
+    }
+
+    /// Identities leave a server.
+    fn leaves(&mut self, seat: usize, end: &mut EndState, first: u64, count: u64) {
+        let life = &self.seats[seat];
+        let pid = life.pid;
+        let Some(identity) = Identity::from_u64(first) else {
+            return self
+                .object(|| format!("server {seat} hands out {first}, which is no identity"));
+        };
+        let low = identity.sequence().get();
+        let high = low + count - 1;
+        let shown = || format!("server {seat} of pid {pid} hands out {low} to {high}");
+        let most = life.base + life.asked;
+        let budgeted = life
+            .base_hard
+            .saturating_add(life.asked)
+            .saturating_add(life.budget);
+        let (allowed, start) = (life.allowed, life.start);
+        if life.joins_until.is_some_and(|until| self.now < until) {
+            return self.object(|| format!("{}, and no peer has answered it yet", shown()));
+        }
+        if identity.pid() != Pid::new(pid).unwrap() || high > Sequence::MAX.get() {
+            return self.object(|| format!("{}, as {first}", shown()));
+        }
+        if high > allowed {
+            return self.object(|| format!("{}, and {allowed} is durable of this boot", shown()));
+        }
+        if low <= start {
+            return self.object(|| format!("{}, and began at {start}", shown()));
+        }
+        if high > most {
+            return self.object(|| format!("{}, and nothing brought it above {most}", shown()));
+        }
+        if high > budgeted {
+            return self.object(|| format!("{}, and its budgets end at {budgeted}", shown()));
+        }
+        if low <= end.last {
+            let last = end.last;
+            return self.object(|| format!("{} on a connection that had {last}", shown()));
+        }
+        end.last = high;
+        let state = self.pid(pid);
+        state.left = state.left.max(high);
+        let before = state.blocks.range(..=high).next_back();
+        let overlap = before
+            .filter(|(_, last)| **last >= low)
+            .map(|(a, b)| (*a, *b));
+        if let (Some((a, b)), false) = (overlap, state.is_breached) {
+            return self.object(|| format!("{}, and {a} to {b} had been handed out", shown()));
+        }
+        self.pid(pid).blocks.insert(low, high);
+    }
+
+    /// A server tells how far it has come. Returns that.
+    fn tells(&mut self, seat: usize, end: &mut EndState, body: &[u8]) -> u64 {
+        let tail = &body[body.len() - 42..];
+        let sequence = BigEndian::read_u64(&tail[34..]);
+        let life = &self.seats[seat];
+        let said = (
+            BigEndian::read_u16(tail),
+            BigEndian::read_u128(&tail[2..]),
+            BigEndian::read_u64(&tail[18..]),
+            BigEndian::read_u64(&tail[26..]),
+        );
+        let is = (life.pid, life.incarnation, life.boot, life.session);
+        let (most, allowed, before, start) =
+            (life.base + life.asked, life.allowed, end.told, life.start);
+        let shown = || format!("server {seat} tells of sequence {sequence}");
+        if said != is {
+            self.object(|| format!("server {seat} says that it is {said:?} and is {is:?}"));
+        } else if sequence > most {
+            self.object(|| format!("{}, and nothing brought it above {most}", shown()));
+        } else if sequence > allowed {
+            self.object(|| format!("{}, and {allowed} is durable of this boot", shown()));
+        } else if sequence < start || (sequence < before && !self.seats[seat].disk_failed) {
+            self.object(|| format!("{}, began at {start} and told of {before} before", shown()));
+        }
+        let pid = self.seats[seat].pid;
+        end.told = sequence;
+        let state = self.pid(pid);
+        state.told = state.told.max(sequence);
+        sequence
+    }
+
+    /// A server has taken in what a peer told.
+    fn absorbs(&mut self, seat: usize, sequence: u64) {
+        let life = &mut self.seats[seat];
+        if self.is_generous && !life.disk_failed {
+            life.absorbed = life.absorbed.max(sequence);
+        }
+    }
+}
+
+fn digest(mut digest: u64, end: EndId, bytes: &[u8]) -> u64 {
+    let mut eat = |word: u64| digest = (digest.rotate_left(5) ^ word).wrapping_mul(0x100_0000_01b3);
+    eat(end as u64);
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        eat(BigEndian::read_u64(word));
+    }
+    for byte in words.remainder() {
+        eat(u64::from(*byte));
+    }
+    digest
+}

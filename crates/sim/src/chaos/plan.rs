@@ -1,0 +1,501 @@
+//! What a seed draws before it begins: the cluster, its clients, the faults, and when each of them strikes.
+
+use std::{net::SocketAddr, time::Duration};
+
+use fastrand::Rng;
+use ipseity_core::{
+    actor::Budgets,
+    identity::Sequence,
+    limits::{ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, PEER_BURST_DEFAULT},
+    time::Instant,
+};
+
+use super::fault::{Fault, Faults, chance, stream};
+use crate::world::{DiskFault, Effect, address};
+
+/// When the world begins.
+pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
+
+/// One server.
+#[derive(Clone, Debug)]
+pub struct ServerPlan {
+    pub pid: u16,
+    pub peers: Vec<String>,
+    pub speed_ppm: u64,
+    pub requires: bool,
+    pub sync_interval: Duration,
+    pub latency: Duration,
+    pub connections_max: usize,
+    /// Of the first start, at the end of the sequence.
+    pub above: Option<Sequence>,
+}
+
+/// How a client behaves, each in so many of a thousand cases.
+#[derive(Clone, Debug, Default)]
+pub struct ClientPlan {
+    /// The mean wait between two requests.
+    pub think: Duration,
+    pub batch_max: usize,
+    pub count_max: u32,
+    /// It carries its newest identity.
+    pub carries: bool,
+    pub statuses: u32,
+    pub garbage: u32,
+    pub unfinished: u32,
+    pub half_close: u32,
+    pub leave: u32,
+    pub unread: u32,
+    pub repeat: u32,
+    pub stranger: u32,
+    pub after: u32,
+    pub operator: u32,
+    /// It comes from an address that the servers trust.
+    pub is_trusted: bool,
+    /// It opens a connection for each batch, and keeps it.
+    pub crowds: bool,
+}
+
+/// What is done to the cluster.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// A process dies, or a machine with its power; and then what happens before it is started again.
+    Crash {
+        server: usize,
+        power: bool,
+        effect: Effect,
+        between: Between,
+    },
+    /// A clean stop, perhaps with a second signal.
+    Stop {
+        server: usize,
+        again: Option<Duration>,
+        between: Between,
+    },
+    Pause {
+        server: usize,
+        wait: Duration,
+    },
+    Disk {
+        server: usize,
+        fault: DiskFault,
+    },
+    /// Half of the hosts do not reach the others.
+    Wall {
+        seed: u64,
+        both_ways: bool,
+        wait: Duration,
+    },
+    Unreachable {
+        server: usize,
+        hangs: bool,
+        wait: Duration,
+    },
+    Lookup {
+        kind: u32,
+        wait: Duration,
+    },
+    Accept {
+        server: usize,
+        wait: Duration,
+    },
+    /// A copy of a directory is started too.
+    Copy {
+        server: usize,
+    },
+    /// A new directory with the pid of another server is started.
+    WrongPid {
+        server: usize,
+    },
+    /// A copy of a directory is put away, for later.
+    Backup {
+        server: usize,
+    },
+    Replay {
+        seed: u64,
+    },
+}
+
+impl Act {
+    /// The class of faults that it belongs to, where there is one and it is not counted elsewhere.
+    pub fn fault(&self) -> Option<Fault> {
+        Some(match self {
+            Act::Crash { power: true, .. } => Fault::PowerLoss,
+            Act::Crash { .. } => Fault::Kill,
+            Act::Stop { .. } => Fault::Stop,
+            Act::Pause { .. } => Fault::Pause,
+            Act::Unreachable { .. } => Fault::Unreachable,
+            Act::Lookup { .. } => Fault::Lookup,
+            Act::Accept { .. } => Fault::Accept,
+            Act::Copy { .. } => Fault::Copy,
+            Act::WrongPid { .. } => Fault::WrongPid,
+            Act::Disk { .. } | Act::Wall { .. } | Act::Backup { .. } | Act::Replay { .. } => {
+                return None;
+            }
+        })
+    }
+}
+
+/// What happens to a directory while no server runs on it.
+#[derive(Clone, Debug, Default)]
+pub struct Between {
+    pub wait: Duration,
+    /// Bits that rot: the block and the place in it.
+    pub rot: Vec<(usize, usize)>,
+    pub amnesia: bool,
+    /// The start is cut short after so many writes.
+    pub cut_short: Option<(u32, Effect)>,
+    pub loss: Loss,
+    /// An operator gives his word for what comes back.
+    pub recovers: bool,
+}
+
+/// What becomes of the directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loss {
+    #[default]
+    Nothing,
+    Lost,
+    RolledBack,
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub faults: Faults,
+    pub servers: Vec<ServerPlan>,
+    pub clients: Vec<ClientPlan>,
+    pub count_max: u32,
+    pub advance_max: u64,
+    pub budgets: Budgets,
+    /// How long a turn takes.
+    pub turn: Duration,
+    /// When the faults end.
+    pub end: Instant,
+    pub acts: Vec<(Instant, Act)>,
+}
+
+impl Plan {
+    /// Draws everything. `allowed` masks faults off, and the faults end at `end_max` at the latest.
+    pub fn new(seed: u64, allowed: Faults, end_max: Option<Instant>) -> Plan {
+        let mut rng = stream(seed, 0);
+        let drawn = draw_faults(seed, rng.u32(100..500));
+        let faults = drawn.and(allowed);
+        let servers = draw_servers(seed, &mut rng, faults);
+        let mut plan = Plan {
+            seed,
+            faults,
+            clients: Vec::new(),
+            count_max: *rng.choice(&[10, 100, 1000]).unwrap(),
+            advance_max: ADVANCE_MAX_DEFAULT,
+            budgets: Budgets {
+                after_burst: AFTER_BURST_DEFAULT,
+                peer_burst: PEER_BURST_DEFAULT,
+                rate_per_second: ADVANCE_RATE_DEFAULT,
+            },
+            turn: Duration::from_nanos(rng.u64(500..30_000)),
+            end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
+            acts: Vec::new(),
+            servers,
+        };
+        if faults.has(Fault::Budget) {
+            let mut rng = stream(seed, 2);
+            plan.advance_max = *rng.choice(&[5_000, 1 << 20, 1 << 40]).unwrap();
+            plan.budgets = Budgets {
+                after_burst: *rng.choice(&[0, 10_000, 1 << 21]).unwrap(),
+                peer_burst: *rng.choice(&[20_000, 1 << 22, 1 << 40]).unwrap(),
+                rate_per_second: *rng.choice(&[0, 1000, 100_000]).unwrap(),
+            };
+        }
+        plan.end = end_max.map_or(plan.end, |end| end.min(plan.end));
+        plan.draw_clients(&mut rng);
+        for fault in faults.iter() {
+            plan.draw_acts(fault, &mut stream(seed, 200 + fault as u64));
+        }
+        plan.acts.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
+    /// The faults that are there from the beginning.
+    pub fn standing_faults(&self) -> Vec<Fault> {
+        let mut standing = self.faults.iter().collect::<Vec<_>>();
+        standing.retain(|fault| match fault {
+            Fault::Clock | Fault::Crowd | Fault::Oneself | Fault::Budget | Fault::Exhaustion => {
+                true
+            }
+            Fault::Require => self.servers.iter().any(|server| server.requires),
+            _ => false,
+        });
+        standing
+    }
+
+    fn draw_clients(&mut self, rng: &mut Rng) {
+        let count = rng.usize(1..=5) + if self.faults.has(Fault::Crowd) { 3 } else { 0 };
+        for index in 0..count {
+            let mut rng = stream(self.seed, 300 + index as u64);
+            let mut plan = ClientPlan {
+                think: Duration::from_millis(*rng.choice(&[3, 20, 60, 200, 500]).unwrap()),
+                batch_max: *rng.choice(&[1, 1, 4, 20]).unwrap(),
+                count_max: *rng.choice(&[1, 1, 5, self.count_max]).unwrap(),
+                carries: rng.bool(),
+                statuses: rng.u32(0..100),
+                ..ClientPlan::default()
+            };
+            let faults = self.faults;
+            let mut some = |fault, most: u32| {
+                let drawn = if rng.bool() { rng.u32(1..=most) } else { 0 };
+                if faults.has(fault) { drawn } else { 0 }
+            };
+            plan.garbage = some(Fault::Garbage, 150);
+            plan.unfinished = some(Fault::Unfinished, 150);
+            plan.half_close = some(Fault::HalfClose, 300);
+            plan.leave = some(Fault::Leave, 300);
+            plan.unread = some(Fault::Unread, 200);
+            plan.repeat = some(Fault::Repeat, 300);
+            plan.stranger = some(Fault::Stranger, 200);
+            plan.after = some(Fault::After, 200);
+            plan.operator = some(Fault::Operator, 100);
+            plan.crowds = some(Fault::Crowd, 2) > 0;
+            plan.is_trusted = plan.operator > 0 && rng.bool();
+            self.clients.push(plan);
+        }
+    }
+
+    fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
+        let count = match fault {
+            Fault::Copy | Fault::WrongPid => 1,
+            Fault::Lost | Fault::Rollback => rng.usize(1..=2),
+            Fault::Rot | Fault::KillInStart | Fault::Amnesia => rng.usize(1..=4),
+            _ => rng.usize(1..=6),
+        };
+        let servers = self.servers.len();
+        for _ in 0..count {
+            // Drawn in full, so that an earlier end leaves the rest as it is.
+            let at = BEGIN.after(Duration::from_millis(rng.u64(300..22_000)));
+            let server = rng.usize(..servers);
+            let wait = Duration::from_millis(match rng.u32(..4) {
+                0 => rng.u64(1..100),
+                1 | 2 => rng.u64(100..1500),
+                _ => rng.u64(1500..7000),
+            });
+            let effect = match rng.u32(..3) {
+                0 => Effect::Old,
+                1 => Effect::New,
+                _ => Effect::Torn(within_a_block(rng)),
+            };
+            let draws: [u64; 4] = std::array::from_fn(|_| rng.u64(..));
+            let coin = draws[0].is_multiple_of(2);
+            let between = Between {
+                wait,
+                ..Between::default()
+            };
+            let crash = |between| Act::Crash {
+                server,
+                power: coin,
+                effect,
+                between,
+            };
+            let mut backup = None;
+            let act = match fault {
+                // A process that dies leaves no write torn: the machine goes on.
+                Fault::Kill => Act::Crash {
+                    server,
+                    power: false,
+                    effect: if coin { Effect::Old } else { Effect::New },
+                    between,
+                },
+                Fault::PowerLoss => Act::Crash {
+                    server,
+                    power: true,
+                    effect,
+                    between,
+                },
+                Fault::KillInStart => crash(Between {
+                    cut_short: Some((draws[1] as u32 % 6, effect)),
+                    ..between
+                }),
+                Fault::Rot => crash(Between {
+                    rot: rotten(&draws[1..]),
+                    ..between
+                }),
+                Fault::Amnesia => crash(Between {
+                    amnesia: true,
+                    ..between
+                }),
+                Fault::Lost => crash(Between {
+                    loss: Loss::Lost,
+                    recovers: draws[1].is_multiple_of(2),
+                    ..between
+                }),
+                Fault::Rollback => {
+                    backup = Some(Duration::from_millis(300 + draws[2] % 9000));
+                    crash(Between {
+                        loss: Loss::RolledBack,
+                        recovers: draws[1].is_multiple_of(2),
+                        ..between
+                    })
+                }
+                Fault::Stop => Act::Stop {
+                    server,
+                    again: None,
+                    between,
+                },
+                Fault::Force => Act::Stop {
+                    server,
+                    again: Some(Duration::from_millis(draws[1] % 1500)),
+                    between,
+                },
+                Fault::Pause => Act::Pause { server, wait },
+                Fault::DiskFails => Act::Disk {
+                    server,
+                    fault: DiskFault::Fails(draws[1] as u32 % 4, effect),
+                },
+                Fault::DiskHangs => Act::Disk {
+                    server,
+                    fault: DiskFault::Hangs(wait * 2),
+                },
+                Fault::SaveFails => Act::Disk {
+                    server,
+                    fault: DiskFault::SaveFails,
+                },
+                Fault::Partition => Act::Wall {
+                    seed: draws[1],
+                    both_ways: coin,
+                    wait: wait * 2,
+                },
+                Fault::Unreachable => Act::Unreachable {
+                    server,
+                    hangs: coin,
+                    wait,
+                },
+                Fault::Lookup => Act::Lookup {
+                    kind: draws[1] as u32 % 3,
+                    wait,
+                },
+                Fault::Accept => Act::Accept { server, wait },
+                Fault::Copy => Act::Copy { server },
+                Fault::WrongPid => Act::WrongPid { server },
+                Fault::Replay => Act::Replay { seed: draws[1] },
+                // The others are in how clients, servers and the network behave.
+                _ => return,
+            };
+            if let Some(before) = backup {
+                let at =
+                    Instant::from_nanos(at.as_nanos().saturating_sub(before.as_nanos() as u64));
+                self.acts.push((at.max(BEGIN), Act::Backup { server }));
+            }
+            if at < self.end {
+                self.acts.push((at, act));
+            }
+        }
+    }
+}
+
+/// A place in a block: as often as not among its first fields, which are all that is not empty.
+fn within_a_block(rng: &mut Rng) -> usize {
+    let (near, far) = (rng.usize(32..96), rng.usize(1..4096));
+    if rng.bool() { near } else { far }
+}
+
+/// Mostly one block, sometimes more, never all: then nothing is left to start from.
+fn rotten(draws: &[u64]) -> Vec<(usize, usize)> {
+    let blocks = match draws[0] % 10 {
+        0..7 => 1,
+        7 | 8 => 2,
+        _ => 3,
+    };
+    let first = draws[1] as usize;
+    (0..blocks)
+        .map(|index| {
+            let byte = within_a_block(&mut Rng::with_seed(draws[2]));
+            ((first + index) % 4, byte * 8 + draws[2] as usize % 8)
+        })
+        .collect()
+}
+
+/// Some seeds have nearly all faults, some have few: rare mixes need both.
+fn draw_faults(seed: u64, density: u32) -> Faults {
+    let mut faults = Faults::NONE;
+    for fault in Fault::ALL {
+        // What takes a server out for good would hide what the others do.
+        let density = match fault {
+            Fault::Copy | Fault::WrongPid | Fault::Lost | Fault::Rollback | Fault::Exhaustion => {
+                density / 3
+            }
+            Fault::Budget | Fault::Oneself | Fault::Crowd => density / 2,
+            _ => density,
+        };
+        if chance(&mut stream(seed, 20 + *fault as u64), density) {
+            faults = faults.with(*fault);
+        }
+    }
+    faults
+}
+
+fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
+    let count = *rng.choice(&[1, 2, 3, 3, 3, 4, 5]).unwrap();
+    let by_name = rng.bool() || faults.has(Fault::Lookup);
+    // All name all, each names those before it, or each names the next.
+    let topology = rng.u32(..4);
+    let mut pids: Vec<u16> = Vec::new();
+    while pids.len() < count {
+        let pid = *rng.choice(&[0, 1, 2, 3, 7, 500, 1022, 1023]).unwrap();
+        if !pids.contains(&pid) {
+            pids.push(pid);
+        }
+    }
+    let interval = *rng.choice(&[100, 300, 1000, 1000, 2500]).unwrap();
+    let near_end = rng.u64(..20_000);
+    (0..count)
+        .map(|index| {
+            let mut rng = stream(seed, 400 + index as u64);
+            let named = |other: usize| match topology {
+                0 | 1 => other != index,
+                2 => other < index,
+                _ => other == (index + 1) % count && other != index,
+            };
+            let is_named =
+                |other: &usize| named(*other) || (*other == index && faults.has(Fault::Oneself));
+            let clock = rng.u64(500_000..2_000_000);
+            let requires = rng.bool() && faults.has(Fault::Require) && (0..count).any(named);
+            // Peers take a client's place, and whoever looks at the end needs one too.
+            let crowded = rng.usize(1..6) + count;
+            ServerPlan {
+                pid: pids[index],
+                peers: (0..count)
+                    .filter(is_named)
+                    .map(|other| name(other, by_name))
+                    .collect(),
+                speed_ppm: if faults.has(Fault::Clock) {
+                    clock
+                } else {
+                    1_000_000
+                },
+                requires,
+                sync_interval: Duration::from_millis(interval),
+                latency: Duration::from_micros(*rng.choice(&[20, 200, 2000, 20_000]).unwrap()),
+                connections_max: if faults.has(Fault::Crowd) {
+                    crowded
+                } else {
+                    100
+                },
+                above: faults
+                    .has(Fault::Exhaustion)
+                    .then(|| Sequence::new(Sequence::MAX.get() - near_end).unwrap()),
+            }
+        })
+        .collect()
+}
+
+/// How a server is named by its peers.
+fn name(server: usize, by_name: bool) -> String {
+    match by_name {
+        true => format!("server{server}.test:3264"),
+        false => address(server).to_string(),
+    }
+}
+
+/// What the names lead to.
+pub fn names(servers: usize) -> impl Iterator<Item = (String, SocketAddr)> {
+    (0..servers).map(|server| (format!("server{server}.test"), address(server)))
+}

@@ -1,0 +1,153 @@
+//! How messages fare between the hosts of a cluster.
+
+use std::{
+    cell::RefCell,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use ipseity_core::time::Instant;
+
+use super::{
+    cover::Coverage,
+    fault::{Fault, Faults, chance, stream},
+};
+use crate::world::{Fate, Sent, Weather};
+
+/// The first wait before TCP sends again what was lost; it doubles.
+const RETRANSMISSION: Duration = Duration::from_millis(200);
+const RETRANSMISSION_MAX: Duration = Duration::from_secs(4);
+
+/// The window, the send buffer and the longest segment of a connection that is not slow.
+pub const SIZES: [usize; 3] = [64 * 1024, 128 * 1024, 16 * 1024];
+
+/// Hosts of the first kind do not reach those of the second.
+#[derive(Clone, Debug)]
+pub struct Wall {
+    pub from: Vec<IpAddr>,
+    pub to: Vec<IpAddr>,
+    pub until: Instant,
+}
+
+/// The weather as the driver sees it.
+pub struct Sky {
+    faults: Faults,
+    pub walls: Vec<Wall>,
+    delay_nanos: u64,
+    jitter_nanos: u64,
+    loss: u32,
+    cut: u32,
+    silence: u32,
+    slow: u32,
+    slow_window: usize,
+    nanos_per_byte: u64,
+    rngs: [Rng; 5],
+    pub cover: Coverage,
+}
+
+impl Sky {
+    pub fn new(seed: u64, faults: Faults) -> Sky {
+        let mut rng = stream(seed, 100);
+        let mut upto = |fault, most: u32| {
+            let drawn = rng.u32(1..=most);
+            if faults.has(fault) { drawn } else { 0 }
+        };
+        let jitter = upto(Fault::Delay, 80);
+        Sky {
+            faults,
+            walls: Vec::new(),
+            delay_nanos: 20_000 + u64::from(upto(Fault::Delay, 20)) * 500_000,
+            jitter_nanos: 30_000 + u64::from(jitter * jitter) * 20_000,
+            loss: upto(Fault::Loss, 150),
+            cut: upto(Fault::Cut, 8),
+            silence: upto(Fault::Silence, 3),
+            slow: upto(Fault::Slow, 300),
+            slow_window: upto(Fault::Slow, 200) as usize + 1,
+            nanos_per_byte: u64::from(upto(Fault::Slow, 500)) * 1000,
+            rngs: std::array::from_fn(|index| stream(seed, 110 + index as u64)),
+            cover: Coverage::default(),
+        }
+    }
+
+    /// The faults end.
+    pub fn clear(&mut self) {
+        self.faults = Faults::NONE;
+        self.walls.clear();
+        (self.loss, self.cut, self.silence, self.slow) = (0, 0, 0, 0);
+        (self.delay_nanos, self.jitter_nanos) = (20_000, 30_000);
+    }
+
+    fn wall(&self, from: IpAddr, to: IpAddr, at: Instant) -> bool {
+        self.walls
+            .iter()
+            .any(|wall| at < wall.until && wall.from.contains(&from) && wall.to.contains(&to))
+    }
+
+    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
+        let [jitter, loss, cut, silence, _] = &mut self.rngs;
+        let mut wait = self.delay_nanos + jitter.u64(..self.jitter_nanos);
+        if let Sent::Bytes(bytes) = what {
+            if self.cut > 0 && chance(cut, self.cut) {
+                self.cover.fault(Fault::Cut);
+                let at = now.after(Duration::from_nanos(wait));
+                return Fate::Cut(at, cut.usize(..bytes));
+            }
+            if self.slow > 0 {
+                wait += bytes as u64 * self.nanos_per_byte;
+            }
+        }
+        if self.silence > 0 && chance(silence, self.silence) {
+            self.cover.fault(Fault::Silence);
+            return Fate::Silence;
+        }
+        let mut depart = now;
+        let mut again = RETRANSMISSION;
+        if self.loss > 0 {
+            while chance(loss, self.loss) {
+                self.cover.fault(Fault::Loss);
+                if what == Sent::Reset {
+                    // Nobody acknowledges it, so nobody sends it again.
+                    return Fate::Silence;
+                }
+                depart = depart.after(again);
+                again = (again * 2).min(RETRANSMISSION_MAX);
+            }
+        }
+        if !self.walls.is_empty() {
+            while self.wall(from.ip(), to.ip(), depart) {
+                self.cover.fault(Fault::Partition);
+                if what == Sent::Reset {
+                    return Fate::Silence;
+                }
+                depart = depart.after(again);
+                again = (again * 2).min(RETRANSMISSION_MAX);
+            }
+        }
+        if self.faults.has(Fault::Delay) {
+            self.cover.fault(Fault::Delay);
+        }
+        Fate::Arrives(depart.after(Duration::from_nanos(wait)))
+    }
+}
+
+/// What the network asks.
+pub struct SimWeather(pub Rc<RefCell<Sky>>);
+
+impl Weather for SimWeather {
+    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
+        self.0.borrow_mut().judge(now, from, to, what)
+    }
+
+    fn sizes(&mut self, _: SocketAddr, _: SocketAddr) -> [usize; 3] {
+        let sky = &mut *self.0.borrow_mut();
+        let slow = &mut sky.rngs[4];
+        if sky.slow > 0 && chance(slow, sky.slow) {
+            sky.cover.fault(Fault::Slow);
+            let window = slow.usize(1..=sky.slow_window);
+            return [window, 3 * slow.usize(1..=400), slow.usize(1..=window)];
+        }
+        SIZES
+    }
+}

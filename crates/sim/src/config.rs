@@ -1,0 +1,42 @@
+//! The one place where tests make an actor's configuration.
+
+use std::time::Duration;
+
+use ipseity_core::{
+    actor::{ActorConfig, Budgets},
+    identity::{Pid, Sequence},
+    limits::PEERS_MAX,
+    words::ClusterName,
+};
+
+/// An actor of pid 1 that has handed out nothing and may go up to sequence 2000. A test changes what it is
+/// about.
+///
+/// Every test that makes an actor or a server begins here, so that a new field needs a value in this place
+/// and in no other.
+pub fn actor_config() -> ActorConfig {
+    ActorConfig {
+        cluster: ClusterName::default(),
+        pid: Pid::new(1).unwrap(),
+        incarnation: 0x1111,
+        boot: 1,
+        session: 0x51,
+        sequence: Sequence::ZERO,
+        ceiling: Sequence::new(2000).unwrap(),
+        count_max: 500,
+        advance_max: 1_000_000,
+        budgets: Budgets {
+            after_burst: 1 << 50,
+            peer_burst: 1 << 50,
+            rate_per_second: 0,
+        },
+        recovered: Sequence::ZERO,
+        objected: None,
+        remembered: Vec::new(),
+        peers: 0,
+        joins: false,
+        join_requires_peer: false,
+        fanout: PEERS_MAX,
+        peer_silence: Duration::from_secs(5),
+    }
+}

@@ -1,0 +1,528 @@
+//! Every malformed input with the errorReply that answers it.
+
+use ipseity_frames::{Kind, Receiver, WireError};
+
+use super::{Malformed, hex, messages};
+
+/// The malformed inputs that docs/protocol.md shows byte by byte, as a server meets them.
+pub fn malformed() -> Vec<Malformed> {
+    let judged = |judged_at, name, bytes, error, code, text| Malformed {
+        name,
+        receiver: Receiver::Server,
+        bytes: hex(bytes),
+        error,
+        judged_at,
+        code,
+        text,
+    };
+    let kind = Kind::SyncRequest;
+    vec![
+        judged(
+            3,
+            "unknownKind",
+            "0001 63",
+            WireError::UnknownKind(99),
+            1,
+            "unknown kind 99",
+        ),
+        judged(
+            3,
+            "replyToServer",
+            "000d 02 0000000000000401 00000001",
+            WireError::UnexpectedKind(Kind::IdentityReply),
+            1,
+            "kind 2 (identityReply) is not taken on this side of a connection",
+        ),
+        judged(
+            2,
+            "lengthZero",
+            "0000",
+            WireError::EmptyFrame,
+            2,
+            "frame length 0: a frame has at least its kind byte",
+        ),
+        judged(
+            3,
+            "badLength",
+            "0005 01 00000001",
+            WireError::BadLength {
+                kind: Kind::IdentityRequest,
+                length: 5,
+            },
+            2,
+            "frame length 5: that of identityRequest is 1 or 13",
+        ),
+        judged(
+            2,
+            "tooLong",
+            "0401 03",
+            WireError::FrameTooLong {
+                length: 1025,
+                length_max: 1024,
+            },
+            2,
+            "frame length 1025: the longest frame taken here has 1024",
+        ),
+        judged(
+            58,
+            "badBody",
+            "0038 03 0001 0000000000000003 656173 0400
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005",
+            WireError::BadBody {
+                kind,
+                reason: "pid 1024 is beyond the last, 1023".to_owned(),
+            },
+            3,
+            "the body of syncRequest does not decode: pid 1024 is beyond the last, 1023",
+        ),
+        judged(
+            60,
+            "leftOver",
+            "003a 03 0001 0000000000000003 656173 0001
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005
+             0000",
+            WireError::LeftOver { kind, bytes: 2 },
+            3,
+            "the body of syncRequest has 2 bytes more than its fields",
+        ),
+        judged(
+            5,
+            "foreignVersion",
+            "0003 03 0002",
+            WireError::ForeignVersion { kind, version: 2 },
+            65,
+            "syncRequest of version 2: this server speaks version 1",
+        ),
+    ]
+}
+
+/// Frames that are begun and never completed: the same bytes, of a sender that closes and of one that
+/// falls silent.
+pub fn unfinished() -> Vec<Malformed> {
+    let bytes = hex("000d 01 0000");
+    vec![
+        Malformed {
+            name: "incomplete",
+            receiver: Receiver::Server,
+            error: WireError::Incomplete { bytes: bytes.len() },
+            judged_at: usize::MAX,
+            code: 4,
+            text: "the connection was closed 5 bytes into a frame",
+            bytes: bytes.clone(),
+        },
+        Malformed {
+            name: "stalled",
+            receiver: Receiver::Server,
+            error: WireError::Stalled {
+                bytes: bytes.len(),
+                timeout_ms: 10_000,
+            },
+            judged_at: usize::MAX,
+            code: 4,
+            text: "only 5 bytes of a frame arrived within 10000 ms",
+            bytes,
+        },
+    ]
+}
+
+/// More inputs that are refused. docs/protocol.md quotes the text of each that a server may meet.
+pub fn malformed_too() -> Vec<Malformed> {
+    fn malformed(
+        receiver: Receiver,
+        judged_at: usize,
+        bytes: &str,
+        error: WireError,
+        code: u16,
+        text: &'static str,
+    ) -> Malformed {
+        let bytes = hex(bytes);
+        Malformed {
+            name: text,
+            receiver,
+            judged_at: judged_at.min(bytes.len()),
+            bytes,
+            error,
+            code,
+            text,
+        }
+    }
+    /// A whole frame whose body does not decode.
+    fn bad_body(receiver: Receiver, bytes: &str, kind: Kind, text: &'static str) -> Malformed {
+        let (_, reason) = text.split_once("does not decode: ").unwrap();
+        let reason = reason.to_owned();
+        let error = WireError::BadBody { kind, reason };
+        malformed(receiver, usize::MAX, bytes, error, 3, text)
+    }
+    /// The golden statusReply with another byte at `offset`.
+    fn bad_status(offset: usize, byte: u8, text: &'static str) -> Malformed {
+        let golden = messages()
+            .into_iter()
+            .find(|golden| golden.name == "statusReply");
+        let mut bytes = golden.unwrap().bytes;
+        bytes[offset] = byte;
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        bad_body(Receiver::Client, &digits, Kind::StatusReply, text)
+    }
+    let sync = Kind::SyncRequest;
+    let rest_of_sync = "0001 000102030405060708090a0b0c0d0e0f
+        0000000000000002 1112131415161718 0000000000000005";
+    vec![
+        // A TLS ClientHello, whose first byte is 0x16, and the beginning of a GET.
+        malformed(
+            Receiver::Server,
+            2,
+            "1603 01 0200",
+            WireError::FrameTooLong {
+                length: 5635,
+                length_max: 1024,
+            },
+            2,
+            "frame length 5635: the longest frame taken here has 1024",
+        ),
+        malformed(
+            Receiver::Server,
+            2,
+            "4745 54 202f",
+            WireError::FrameTooLong {
+                length: 18245,
+                length_max: 1024,
+            },
+            2,
+            "frame length 18245: the longest frame taken here has 1024",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 05 00",
+            WireError::BadLength {
+                kind: Kind::StatusRequest,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of statusRequest is 1",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 03 00",
+            WireError::BadLength {
+                kind: sync,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of syncRequest is 3 to 1024",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 07 00",
+            WireError::BadLength {
+                kind: Kind::Objection,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of objection is 29 to 541",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 08 00",
+            WireError::BadLength {
+                kind: Kind::Overrule,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of overrule is 35",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 09 00",
+            WireError::BadLength {
+                kind: Kind::MembersRequest,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of membersRequest is 3",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 0b 00",
+            WireError::BadLength {
+                kind: Kind::ForgetRequest,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of forgetRequest is 3",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "0002 0c 00",
+            WireError::BadLength {
+                kind: Kind::AdvanceRequest,
+                length: 2,
+            },
+            2,
+            "frame length 2: that of advanceRequest is 9",
+        ),
+        malformed(
+            Receiver::Server,
+            3,
+            "000b ff 0022 0000000000000000",
+            WireError::UnexpectedKind(Kind::ErrorReply),
+            1,
+            "kind 255 (errorReply) is not taken on this side of a connection",
+        ),
+        malformed(
+            Receiver::Server,
+            usize::MAX,
+            "0009 03 0003 000000000000",
+            WireError::ForeignVersion {
+                kind: sync,
+                version: 3,
+            },
+            65,
+            "syncRequest of version 3: this server speaks version 1",
+        ),
+        malformed(
+            Receiver::Server,
+            usize::MAX,
+            &format!("0037 03 0001 0000000000000001 78 {rest_of_sync} 00"),
+            WireError::LeftOver {
+                kind: sync,
+                bytes: 1,
+            },
+            3,
+            "the body of syncRequest has 1 byte more than its fields",
+        ),
+        bad_body(
+            Receiver::Server,
+            "0003 03 0001",
+            sync,
+            "the body of syncRequest does not decode: a field needs 8 bytes more",
+        ),
+        bad_body(
+            Receiver::Server,
+            "000c 03 0001 0000000000000002 78",
+            sync,
+            "the body of syncRequest does not decode: a field needs 1 byte more",
+        ),
+        bad_body(
+            Receiver::Server,
+            "000c 03 0001 ffffffffffffffff 78",
+            sync,
+            "the body of syncRequest does not decode: a length in it is over the limit",
+        ),
+        bad_body(
+            Receiver::Server,
+            &format!("0036 03 0001 0000000000000001 ff {rest_of_sync}"),
+            sync,
+            "the body of syncRequest does not decode: a text in it is not UTF-8",
+        ),
+        bad_body(
+            Receiver::Server,
+            &format!("0035 03 0001 0000000000000000 {rest_of_sync}"),
+            sync,
+            "the body of syncRequest does not decode: \
+             a cluster name has 1 to 255 bytes, this one has 0",
+        ),
+        bad_body(
+            Receiver::Server,
+            &format!(
+                "0135 03 0001 0000000000000100 {} {rest_of_sync}",
+                "78".repeat(256)
+            ),
+            sync,
+            "the body of syncRequest does not decode: \
+             a cluster name has 1 to 255 bytes, this one has 256",
+        ),
+        bad_body(
+            Receiver::Server,
+            &format!("0036 03 0001 0000000000000001 0a {rest_of_sync}"),
+            sync,
+            "the body of syncRequest does not decode: a cluster name holds no control characters",
+        ),
+        bad_body(
+            Receiver::Server,
+            "001d 07 0400 3132333435363738 0026 00000000000003e8 0000000000000000",
+            Kind::Objection,
+            "the body of objection does not decode: pid 1024 is beyond the last, 1023",
+        ),
+        bad_body(
+            Receiver::Server,
+            "001e 07 0002 3132333435363738 0026 00000000000003e8 0000000000000002 78",
+            Kind::Objection,
+            "the body of objection does not decode: a field needs 1 byte more",
+        ),
+        bad_body(
+            Receiver::Server,
+            "001e 07 0002 3132333435363738 0026 00000000000003e8 ffffffffffffffff 78",
+            Kind::Objection,
+            "the body of objection does not decode: a length in it is over the limit",
+        ),
+        bad_body(
+            Receiver::Server,
+            "001e 07 0002 3132333435363738 0026 00000000000003e8 0000000000000001 ff",
+            Kind::Objection,
+            "the body of objection does not decode: a text in it is not UTF-8",
+        ),
+        malformed(
+            Receiver::Server,
+            usize::MAX,
+            "001e 07 0002 3132333435363738 0026 00000000000003e8 0000000000000000 78",
+            WireError::LeftOver {
+                kind: Kind::Objection,
+                bytes: 1,
+            },
+            3,
+            "the body of objection has 1 byte more than its fields",
+        ),
+        bad_body(
+            Receiver::Server,
+            "0023 08 0400 202122232425262728292a2b2c2d2e2f 3132333435363738 0000000000001388",
+            Kind::Overrule,
+            "the body of overrule does not decode: pid 1024 is beyond the last, 1023",
+        ),
+        bad_body(
+            Receiver::Server,
+            "0003 09 0400",
+            Kind::MembersRequest,
+            "the body of membersRequest does not decode: pid 1024 is beyond the last, 1023",
+        ),
+        bad_body(
+            Receiver::Server,
+            "0003 0b 0400",
+            Kind::ForgetRequest,
+            "the body of forgetRequest does not decode: pid 1024 is beyond the last, 1023",
+        ),
+        // What a client and a dialing server refuse.
+        malformed(
+            Receiver::Client,
+            3,
+            "0001 01",
+            WireError::UnexpectedKind(Kind::IdentityRequest),
+            1,
+            "kind 1 (identityRequest) is not taken on this side of a connection",
+        ),
+        malformed(
+            Receiver::Dialer,
+            3,
+            "000d 02 0000000000000401 00000001",
+            WireError::UnexpectedKind(Kind::IdentityReply),
+            1,
+            "kind 2 (identityReply) is not taken on this side of a connection",
+        ),
+        malformed(
+            Receiver::Client,
+            3,
+            "000e 02 0000000000000401 00000001 00",
+            WireError::BadLength {
+                kind: Kind::IdentityReply,
+                length: 14,
+            },
+            2,
+            "frame length 14: that of identityReply is 13",
+        ),
+        malformed(
+            Receiver::Client,
+            3,
+            "00c1 06",
+            WireError::BadLength {
+                kind: Kind::StatusReply,
+                length: 193,
+            },
+            2,
+            "frame length 193: that of statusReply is 194 to 65535",
+        ),
+        malformed(
+            Receiver::Client,
+            3,
+            "000c 0a",
+            WireError::BadLength {
+                kind: Kind::MembersReply,
+                length: 12,
+            },
+            2,
+            "frame length 12: that of membersReply is 13 to 65535",
+        ),
+        malformed(
+            Receiver::Client,
+            3,
+            "0008 0d",
+            WireError::BadLength {
+                kind: Kind::DoneReply,
+                length: 8,
+            },
+            2,
+            "frame length 8: that of doneReply is 9",
+        ),
+        malformed(
+            Receiver::Client,
+            3,
+            "002b 07 0002",
+            WireError::UnexpectedKind(Kind::Objection),
+            1,
+            "kind 7 (objection) is not taken on this side of a connection",
+        ),
+        malformed(
+            Receiver::Dialer,
+            3,
+            "0003 09 0000",
+            WireError::UnexpectedKind(Kind::MembersRequest),
+            1,
+            "kind 9 (membersRequest) is not taken on this side of a connection",
+        ),
+        bad_body(
+            Receiver::Client,
+            "0042 0a 00000001 0000000000000001
+             0002 202122232425262728292a2b2c2d2e2f 0000000000000001 3132333435363738
+             0000000000000009 0000000000000000 02 0000",
+            Kind::MembersReply,
+            "the body of membersReply does not decode: an option in it begins with 2",
+        ),
+        malformed(
+            Receiver::Client,
+            3,
+            "020c ff",
+            WireError::BadLength {
+                kind: Kind::ErrorReply,
+                length: 524,
+            },
+            2,
+            "frame length 524: that of errorReply is 11 to 523",
+        ),
+        malformed(
+            Receiver::Client,
+            usize::MAX,
+            "0010 ff 0022 0000000000000003 61626364 00",
+            WireError::LeftOver {
+                kind: Kind::ErrorReply,
+                bytes: 2,
+            },
+            3,
+            "the body of errorReply has 2 bytes more than its fields",
+        ),
+        bad_status(
+            65,
+            9,
+            "the body of statusReply does not decode: 9 is no standing",
+        ),
+        bad_status(
+            174,
+            2,
+            "the body of statusReply does not decode: a boolean in it is 2",
+        ),
+        bad_status(
+            248,
+            3,
+            "the body of statusReply does not decode: an option in it begins with 3",
+        ),
+        bad_status(
+            251,
+            5,
+            "the body of statusReply does not decode: 5 is no state of a peer",
+        ),
+    ]
+}

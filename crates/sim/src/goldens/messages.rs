@@ -1,0 +1,264 @@
+//! Every message as a value and as its bytes.
+
+use ipseity_core::words::{
+    Counters, ErrorReply, Member, Members, Message, Objection, Overrule, PeerState, PeerStatus,
+    Standing, Status, StorageStatus, SyncMessage,
+};
+use ipseity_frames::Receiver;
+
+use super::{Golden, hex, pid};
+
+/// Every message, in each form that it has.
+pub fn messages() -> Vec<Golden> {
+    let golden = |name, receiver, message, bytes| Golden {
+        name,
+        receiver,
+        message,
+        bytes: hex(bytes),
+    };
+    vec![
+        golden(
+            "identityRequest",
+            Receiver::Server,
+            Message::IdentityRequest { count: 1, after: 0 },
+            "0001 01",
+        ),
+        golden(
+            "identityRequest-count-after",
+            Receiver::Server,
+            Message::IdentityRequest {
+                count: 3,
+                after: 5122,
+            },
+            "000d 01 00000003 0000000000001402",
+        ),
+        golden(
+            "identityReply",
+            Receiver::Client,
+            Message::IdentityReply {
+                first: 1025,
+                count: 1,
+            },
+            "000d 02 0000000000000401 00000001",
+        ),
+        golden(
+            "identityReply-block",
+            Receiver::Client,
+            Message::IdentityReply {
+                first: 6145,
+                count: 3,
+            },
+            "000d 02 0000000000001801 00000003",
+        ),
+        golden(
+            "syncRequest",
+            Receiver::Server,
+            Message::SyncRequest(Box::new(sync_message())),
+            "003c 03 0001 0000000000000007 69707365697479 0001
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005",
+        ),
+        golden(
+            "syncReply",
+            Receiver::Dialer,
+            Message::SyncReply(Box::new(SyncMessage {
+                pid: pid(2),
+                incarnation: 0x2021_2223_2425_2627_2829_2a2b_2c2d_2e2f,
+                boot: 1,
+                session: 0x3132_3334_3536_3738,
+                sequence: 9,
+                ..sync_message()
+            })),
+            "003c 04 0001 0000000000000007 69707365697479 0002
+             202122232425262728292a2b2c2d2e2f 0000000000000001 3132333435363738 0000000000000009",
+        ),
+        golden(
+            "statusRequest",
+            Receiver::Server,
+            Message::StatusRequest,
+            "0001 05",
+        ),
+        golden(
+            "statusReply",
+            Receiver::Client,
+            Message::StatusReply(Box::new(status())),
+            "012c 06
+             0000000000000005 302e312e30  0000000000000007 69707365697479  0001
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
+             00 0000000000000005 000000000000ee48 00000003 00002710
+             000000000000000c 0000000000000007 0000000000000009 0000000000000001
+             0000000000000002 0000000000000003 0000000000000001
+             0000000000000002  0002 0000000000000001  0020 0000000000000004
+             01 0000000000010005 0000000000000000 0000000000000002 00000000000005dc
+             0000000000000000
+             00000002 0000000000000002
+             000000000000000d 31302e302e302e323a33323634 01 0002 03 0000000000000009
+             01 00000000000000fa
+             000000000000000e 632e6578616d706c653a33323634 00 01 0000000000000000 00",
+        ),
+        golden(
+            "objection",
+            Receiver::Dialer,
+            Message::Objection(Box::new(Objection {
+                pid: pid(2),
+                session: 0x3132_3334_3536_3738,
+                code: 38,
+                sequence: 1000,
+                message: "not the newest".to_owned(),
+            })),
+            "002b 07 0002 3132333435363738 0026 00000000000003e8
+             000000000000000e 6e6f7420746865206e6577657374",
+        ),
+        golden(
+            "overrule",
+            Receiver::Server,
+            Message::Overrule(Box::new(Overrule {
+                pid: pid(2),
+                incarnation: 0x2021_2223_2425_2627_2829_2a2b_2c2d_2e2f,
+                session: 0x3132_3334_3536_3738,
+                above: 5000,
+            })),
+            "0023 08 0002 202122232425262728292a2b2c2d2e2f 3132333435363738 0000000000001388",
+        ),
+        golden(
+            "membersRequest",
+            Receiver::Server,
+            Message::MembersRequest { from: pid(0) },
+            "0003 09 0000",
+        ),
+        golden(
+            "membersReply",
+            Receiver::Client,
+            Message::MembersReply(Box::new(members())),
+            "008c 0a
+             00000003 0000000000000002
+             0002 202122232425262728292a2b2c2d2e2f 0000000000000001 3132333435363738
+             0000000000000009 000000000000000d 31302e302e302e323a33323634
+             01 00000000000000fa 0026
+             0003 404142434445464748494a4b4c4d4e4f 0000000000000005 5152535455565758
+             0000000000000007 0000000000000000 00 0000",
+        ),
+        golden(
+            "forgetRequest",
+            Receiver::Server,
+            Message::ForgetRequest { pid: pid(3) },
+            "0003 0b 0003",
+        ),
+        golden(
+            "advanceRequest",
+            Receiver::Server,
+            Message::AdvanceRequest { above: 1_000_000 },
+            "0009 0c 00000000000f4240",
+        ),
+        golden(
+            "doneReply",
+            Receiver::Client,
+            Message::DoneReply {
+                sequence: 1_000_000,
+            },
+            "0009 0d 00000000000f4240",
+        ),
+        golden(
+            "errorReply",
+            Receiver::Client,
+            Message::ErrorReply(Box::new(ErrorReply {
+                code: 34,
+                message: "exhausted".to_owned(),
+            })),
+            "0014 ff 0022 0000000000000009 657868617573746564",
+        ),
+    ]
+}
+
+/// The status of `messages`, as a value.
+pub fn status() -> Status {
+    Status {
+        version: "0.1.0".to_owned(),
+        cluster: "ipseity".parse().unwrap(),
+        pid: pid(1),
+        incarnation: sync_message().incarnation,
+        boot: 2,
+        session: sync_message().session,
+        standing: Standing::Serving,
+        sequence: 5,
+        uptime_ms: 61_000,
+        connections: 3,
+        connections_max: 10_000,
+        counters: Counters {
+            accepted: 12,
+            identity_requests: 7,
+            identities: 9,
+            waited: 1,
+            sync_requests: 2,
+            sync_replies: 3,
+            absorbed: 1,
+            errors: vec![(2, 1), (32, 4)],
+        },
+        storage: StorageStatus {
+            durable: true,
+            ceiling: 65_541,
+            skipped: 0,
+            writes: 2,
+            longest_write_us: 1_500,
+            current_write_us: 0,
+        },
+        peers_total: 2,
+        peers: vec![
+            PeerStatus {
+                address: "10.0.0.2:3264".to_owned(),
+                pid: Some(pid(2)),
+                state: PeerState::Up,
+                sequence: 9,
+                last_heard_ms: Some(250),
+            },
+            PeerStatus {
+                address: "c.example:3264".to_owned(),
+                pid: None,
+                state: PeerState::Connecting,
+                sequence: 0,
+                last_heard_ms: None,
+            },
+        ],
+    }
+}
+
+/// The syncRequest of `messages`, as a value.
+pub fn sync_message() -> SyncMessage {
+    SyncMessage {
+        version: 1,
+        cluster: "ipseity".parse().unwrap(),
+        pid: pid(1),
+        incarnation: 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f,
+        boot: 2,
+        session: 0x1112_1314_1516_1718,
+        sequence: 5,
+    }
+}
+
+/// The members of `messages`, as a value.
+pub fn members() -> Members {
+    Members {
+        total: 3,
+        members: vec![
+            Member {
+                pid: pid(2),
+                incarnation: 0x2021_2223_2425_2627_2829_2a2b_2c2d_2e2f,
+                boot: 1,
+                session: 0x3132_3334_3536_3738,
+                sequence: 9,
+                address: "10.0.0.2:3264".to_owned(),
+                last_heard_ms: Some(250),
+                objection: 38,
+            },
+            Member {
+                pid: pid(3),
+                incarnation: 0x4041_4243_4445_4647_4849_4a4b_4c4d_4e4f,
+                boot: 5,
+                session: 0x5152_5354_5556_5758,
+                sequence: 7,
+                address: String::new(),
+                last_heard_ms: None,
+                objection: 0,
+            },
+        ],
+    }
+}

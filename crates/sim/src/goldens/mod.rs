@@ -1,0 +1,72 @@
+//! The golden frames: every message as a value and as its bytes, and every malformed input with the
+//! errorReply that answers it. The bytes are written down here, never made by the code under test.
+
+mod malformed;
+mod messages;
+
+use ipseity_core::{identity::Pid, words::Message};
+use ipseity_frames::{Receiver, WireError};
+
+pub use self::{
+    malformed::{malformed, malformed_too, unfinished},
+    messages::{members, messages, status, sync_message},
+};
+
+/// A message, who reads it, and its bytes.
+pub struct Golden {
+    /// The name that docs/protocol.md shows it under.
+    pub name: &'static str,
+    pub receiver: Receiver,
+    pub message: Message,
+    pub bytes: Vec<u8>,
+}
+
+/// Bytes that are refused, and how.
+pub struct Malformed {
+    /// The name that docs/protocol.md shows it under; the answer stands there as `NAME-answer`.
+    pub name: &'static str,
+    pub receiver: Receiver,
+    pub bytes: Vec<u8>,
+    pub error: WireError,
+    /// How many of the bytes have to arrive for the error to be found.
+    pub judged_at: usize,
+    /// The code and the text of the answer.
+    pub code: u16,
+    pub text: &'static str,
+}
+
+impl Malformed {
+    /// The errorReply that answers it, put together by hand.
+    pub fn answer(&self) -> Vec<u8> {
+        error_reply(self.code, self.text)
+    }
+}
+
+/// An errorReply, put together by hand.
+pub fn error_reply(code: u16, text: &str) -> Vec<u8> {
+    let length = u16::try_from(1 + 2 + 8 + text.len()).unwrap();
+    let mut bytes = Vec::new();
+    bytes.extend(length.to_be_bytes());
+    bytes.push(255);
+    bytes.extend(code.to_be_bytes());
+    bytes.extend((text.len() as u64).to_be_bytes());
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+/// Reads hexadecimal digits; spaces and line ends between them are for people.
+pub fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    assert!(digits.len().is_multiple_of(2), "half a byte in {text:?}");
+    digits
+        .chunks(2)
+        .map(|pair| {
+            let byte = String::from_iter(pair);
+            u8::from_str_radix(&byte, 16).unwrap_or_else(|_| panic!("{byte:?} is no byte"))
+        })
+        .collect()
+}
+
+fn pid(value: u16) -> Pid {
+    Pid::new(value).unwrap()
+}

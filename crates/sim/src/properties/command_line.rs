@@ -1,0 +1,85 @@
+//! What people type: the command line of the server, and the texts that the client takes. The input: arguments,
+//! a line each.
+
+use std::net::IpAddr;
+
+use ipseity::{
+    limits::{SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN},
+    options::{Command, Options, parse},
+};
+use ipseity_client::ServerAddress;
+use ipseity_console::parse_duration;
+use ipseity_core::{
+    identity::Identity,
+    limits::{CLUSTER_NAME_BYTES_MAX, PEERS_MAX},
+    words::ClusterName,
+};
+
+use super::is_a_line;
+
+/// No text makes a parser panic; what it takes is within its bounds and, shown, is read as the same; and what it
+/// refuses it names on one line that a terminal can be trusted with.
+pub fn check(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let arguments: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    match parse(&arguments) {
+        Ok(Command::Serve(options)) => within_bounds(&options),
+        Ok(Command::Help | Command::Version) => {}
+        Err(error) => is_a_line(&error.to_string()),
+    }
+    for argument in &arguments {
+        identity(argument);
+        address(argument);
+        match argument.parse::<ClusterName>() {
+            Ok(name) => assert_eq!(name.as_str(), argument),
+            Err(error) => is_a_line(&error.to_string()),
+        }
+        if let Some(duration) = parse_duration(argument) {
+            let shown = humantime::format_duration(duration).to_string();
+            assert_eq!(parse_duration(&shown), Some(duration));
+        }
+    }
+}
+
+fn within_bounds(options: &Options) {
+    assert!((SYNC_INTERVAL_MIN..=SYNC_INTERVAL_MAX).contains(&options.sync_interval));
+    assert!(options.connections_max > 0 && options.count_max > 0 && options.advance_max > 0);
+    assert!(options.peers.len() <= PEERS_MAX);
+    assert!((1..=CLUSTER_NAME_BYTES_MAX).contains(&options.cluster.as_str().len()));
+    for address in options.peers.iter().chain([&options.listen]) {
+        let (host, port) = address.rsplit_once(':').expect("it has a port");
+        assert!(!host.is_empty());
+        assert!(port.parse::<u16>().is_ok());
+        is_a_line(address);
+    }
+    for address in &options.trusted {
+        assert_eq!(address.to_string().parse::<IpAddr>().as_ref(), Ok(address));
+    }
+}
+
+fn identity(text: &str) {
+    match text.parse::<Identity>() {
+        Ok(identity) => {
+            let (sequence, pid) = (identity.sequence(), identity.pid());
+            for shown in [
+                identity.to_string(),
+                format!("{:#x}", identity.get()),
+                format!("{sequence}:{pid}"),
+            ] {
+                assert_eq!(shown.parse(), Ok(identity), "{shown}");
+            }
+        }
+        Err(error) => is_a_line(&error.to_string()),
+    }
+}
+
+fn address(text: &str) {
+    match text.parse::<ServerAddress>() {
+        Ok(address) => {
+            assert!(address.port() > 0);
+            is_a_line(&address.to_string());
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+        Err(error) => is_a_line(&error.to_string()),
+    }
+}

@@ -1,0 +1,358 @@
+//! A whole server, and a stranger on a connection to it: one that has connected, or a peer that was dialed. The
+//! input: how everything is set up, how the stream is cut, and what the stranger sends. Beside it an honest
+//! client asks on and on.
+
+use std::time::Duration;
+
+use ipseity::{limits::FRAME_TIMEOUT, server::Exit};
+use ipseity_core::words::{ErrorCode, Message};
+use ipseity_frames::{FrameDecoder, Kind, Receiver};
+
+use super::{
+    frames::{self, Outcome},
+    input::{Input, pieces},
+};
+use crate::world::{Client, DiskMode, Setup, World};
+
+/// As many pieces as a stream is cut into: the rest comes at once.
+const PIECES_MAX: usize = 64;
+
+/// Twice this is longer than all that a connection may take its time with.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+const _: () = assert!(IDLE_TIMEOUT.as_nanos() >= 2 * FRAME_TIMEOUT.as_nanos());
+
+/// How long a write of the disk takes.
+const WRITE: Duration = Duration::from_millis(1);
+
+/// What an input says of the world.
+struct Scene {
+    /// The stranger is a peer that the server has dialed.
+    is_dialed: bool,
+    /// The stranger comes when there are connections enough.
+    is_beyond: bool,
+    /// It may ask what only an operator may.
+    is_trusted: bool,
+    /// The server asks its peers before it hands anything out.
+    joins: bool,
+    disk: DiskMode,
+    /// Little fits between the two, so replies leave in pieces.
+    is_narrow: bool,
+    /// It cuts the connection in the end, instead of closing its side.
+    resets: bool,
+    /// It does nothing in the end.
+    stays: bool,
+    /// The time between two pieces.
+    pause: Duration,
+    cut: u8,
+}
+
+impl Scene {
+    fn read(input: &mut Input) -> Scene {
+        let [flags, disk] = [input.byte(), input.byte()];
+        let is = |bit: u8| flags & (1 << bit) != 0;
+        Scene {
+            is_dialed: is(0),
+            is_beyond: is(1),
+            is_trusted: is(2),
+            joins: is(3),
+            is_narrow: is(4),
+            resets: is(5),
+            stays: is(6),
+            pause: match (is(7), disk / 64) {
+                (false, _) => Duration::ZERO,
+                (true, 0) => WRITE,
+                (true, 1) => Duration::from_millis(300),
+                (true, 2) => Duration::from_secs(2),
+                (true, _) => FRAME_TIMEOUT,
+            },
+            disk: match disk % 4 {
+                0 => DiskMode::Ephemeral,
+                1 => DiskMode::Takes(Duration::ZERO),
+                2 => DiskMode::Takes(WRITE),
+                _ => DiskMode::FailsAfter(WRITE),
+            },
+            cut: input.byte(),
+        }
+    }
+
+    fn world(&self) -> World {
+        let mut world = World::new();
+        if self.is_narrow {
+            let mut net = world.net();
+            (net.window_bytes, net.send_buffer_bytes) = (100, 50);
+        }
+        let mut setup = Setup::new(1);
+        if self.is_dialed {
+            let mut net = world.net();
+            net.names.insert("peer".to_owned(), vec![PEER.into()]);
+            drop(net);
+            world.listen(PEER.into());
+            setup = setup.peers(&["peer:3264"]);
+            setup.actor.joins = self.joins;
+        }
+        if self.disk != DiskMode::Ephemeral {
+            setup = setup.disk(self.disk, 20);
+        }
+        if self.is_beyond {
+            setup.limits.connections_max = 1;
+        }
+        if self.is_trusted {
+            setup.limits.trusted.push([192, 168, 0, 1].into());
+        }
+        setup.limits.idle_timeout = Some(IDLE_TIMEOUT);
+        world.start(setup);
+        world
+    }
+}
+
+const PEER: ([u8; 4], u16) = ([10, 9, 9, 9], 3264);
+
+/// The server neither stops nor spins, answers what is asked of it in order and with frames that are whole,
+/// hands nothing out twice, goes on serving others, and is rid of the stranger in the end.
+pub fn check(input: &[u8]) {
+    let mut input = Input::new(input);
+    let scene = Scene::read(&mut input);
+    let stream = input.rest();
+    let mut world = scene.world();
+    let mut honest = Honest::new(world.connect(0));
+    world.drive();
+    let mut stranger = match scene.is_dialed {
+        false => world.connect(0),
+        true => world.accept(PEER.into()).expect("the server has dialed"),
+    };
+    world.drive();
+
+    let mut pieces = pieces(stream, scene.cut);
+    if pieces.len() > PIECES_MAX {
+        let begun = pieces[..PIECES_MAX].iter().map(|piece| piece.len()).sum();
+        pieces.truncate(PIECES_MAX);
+        pieces.push(&stream[begun..]);
+    }
+    let mut replies = Vec::new();
+    for piece in pieces {
+        if stranger.is_reset() {
+            break;
+        }
+        stranger.send(piece);
+        honest.ask();
+        world.advance(scene.pause);
+        replies.extend(all_bytes(&mut stranger, &mut world));
+        honest.hear(&mut world);
+    }
+    let mut stranger = Some(stranger);
+    if let Some(stranger) = stranger.take_if(|_| scene.resets) {
+        stranger.reset();
+    } else if let Some(stranger) = stranger.as_ref().filter(|s| !scene.stays && !s.is_reset()) {
+        stranger.finish();
+    }
+    // The honest client is not idle meanwhile.
+    for _ in 0..4 {
+        honest.ask();
+        // First what waits for the disk, then for time to pass.
+        for wait in [WRITE, WRITE, IDLE_TIMEOUT / 2] {
+            world.advance(wait);
+            if let Some(stranger) = &mut stranger {
+                replies.extend(all_bytes(stranger, &mut world));
+            }
+            honest.hear(&mut world);
+        }
+    }
+    if let Some(stranger) = stranger {
+        judge(&scene, stream, &replies, &mut honest, &world);
+        let read = frames::read(Receiver::Server, &[stream]);
+        let mut messages = read.messages.iter();
+        let is_peer = messages.any(|message| matches!(message, Message::SyncRequest(_)));
+        let may_stay = scene.is_dialed || (scene.stays && is_peer);
+        assert!(may_stay || stranger.has_ended(), "nobody stays for ever");
+    }
+    match world.exit(0) {
+        None => honest.is_answered(),
+        Some(exit) => {
+            assert_eq!(exit, Exit::StorageFailed);
+            assert_eq!(scene.disk, DiskMode::FailsAfter(WRITE));
+        }
+    }
+}
+
+/// All that comes for a client which reads on and on at this moment.
+fn all_bytes(client: &mut Client, world: &mut World) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        let bytes = client.bytes();
+        if bytes.is_empty() {
+            return all;
+        }
+        all.extend(bytes);
+        world.drive();
+    }
+}
+
+/// A client that does as it should.
+struct Honest {
+    client: Client,
+    asked: usize,
+    answered: usize,
+    /// What anybody was given: the first and the last sequence of each block.
+    given: Vec<(u64, u64)>,
+    newest: u64,
+}
+
+impl Honest {
+    fn new(client: Client) -> Honest {
+        Honest {
+            client,
+            asked: 0,
+            answered: 0,
+            given: Vec::new(),
+            newest: 0,
+        }
+    }
+
+    fn ask(&mut self) {
+        // A server whose disk failed is gone.
+        if !self.client.is_reset() {
+            self.client.ask(1);
+            self.asked += 1;
+        }
+    }
+
+    fn hear(&mut self, world: &mut World) {
+        let bytes = all_bytes(&mut self.client, world);
+        for reply in decoded(&bytes, world.exit(0).is_some()) {
+            self.answered += 1;
+            match reply {
+                Message::IdentityReply { first, count: 1 } => {
+                    assert!(first > self.newest);
+                    self.newest = first;
+                    self.given.push((first >> 10, first >> 10));
+                }
+                Message::ErrorReply(error) => {
+                    let code = ErrorCode::from_u16(error.code).unwrap();
+                    assert!(!code.closes(), "{error:?}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn is_answered(&self) {
+        assert_eq!(self.answered, self.asked);
+        assert!(!self.client.has_ended());
+    }
+}
+
+/// Holds what the stranger was sent against what it had sent.
+fn judge(scene: &Scene, stream: &[u8], replies: &[u8], honest: &mut Honest, world: &World) {
+    // A server whose disk has failed exits even where a reply has left in part.
+    let replies = decoded(replies, world.exit(0).is_some());
+    if scene.is_dialed {
+        // It is only asked, and told; and it hangs together whatever it answers.
+        let asks = |message: &Message| Receiver::Server.takes(Kind::from(message));
+        assert!(replies.iter().all(asks), "{replies:?}");
+        return;
+    }
+    let objected = replies
+        .iter()
+        .any(|reply| matches!(reply, Message::Objection(_) | Message::Overrule(_)));
+    let closes = |reply: &Message| match reply {
+        Message::ErrorReply(error) => ErrorCode::from_u16(error.code).unwrap().closes(),
+        _ => false,
+    };
+    let ends = replies.iter().position(closes);
+    assert!(ends.is_none_or(|at| at + 1 == replies.len()), "{replies:?}");
+    if !objected && !scene.is_beyond {
+        pair_up(scene, stream, &replies, ends.is_some(), world);
+    }
+    let mut newest = 0;
+    for reply in &replies {
+        if let Message::IdentityReply { first, count } = reply {
+            let (first, count) = (first >> 10, u64::from(*count));
+            assert!(first > newest, "{first} after {newest}");
+            newest = first + count - 1;
+            honest.given.push((first, newest));
+        }
+    }
+    honest.given.sort_unstable();
+    for two in honest.given.windows(2) {
+        assert!(two[0].1 < two[1].0, "{two:?} have something in common");
+    }
+}
+
+/// Every request has its reply, in its place.
+fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world: &World) {
+    let Outcome {
+        messages,
+        error,
+        consumed,
+    } = frames::read(Receiver::Server, &[stream]);
+    let mut replies = replies.iter();
+    // Words are owed no answer, but end the connection of one that is no peer.
+    let is_word = |m: &&Message| matches!(m, Message::Objection(_) | Message::Overrule(_));
+    for message in messages.iter().filter(|message| !is_word(message)) {
+        let reply = replies.next();
+        match (message, reply) {
+            (_, None) => {
+                let is_over = ended || world.exit(0).is_some();
+                assert!(is_over, "{message:?} has no reply");
+                return;
+            }
+            (
+                Message::IdentityRequest { count, after },
+                Some(Message::IdentityReply {
+                    first,
+                    count: given,
+                }),
+            ) => {
+                assert_eq!(count, given);
+                assert!(first >> 10 > after >> 10);
+            }
+            (Message::SyncRequest(_), Some(Message::SyncReply(_)))
+            | (Message::StatusRequest, Some(Message::StatusReply(_)))
+            | (Message::MembersRequest { .. }, Some(Message::MembersReply(_)))
+            | (
+                Message::ForgetRequest { .. } | Message::AdvanceRequest { .. },
+                Some(Message::DoneReply { .. }),
+            )
+            | (_, Some(Message::ErrorReply(_))) => {}
+            (_, Some(reply)) => panic!("{message:?} has the reply {reply:?}"),
+        }
+    }
+    if world.exit(0).is_some() {
+        return;
+    }
+    // What is wrong with the bytes behind the last message, if anything is, and they did not come too slowly.
+    let is_read = scene.pause <= WRITE && !messages.iter().any(|message| is_word(&message));
+    match (replies.next(), error) {
+        (Some(Message::ErrorReply(reply)), Some(error)) if is_read => {
+            assert_eq!(reply.code, error.reply().code);
+        }
+        (Some(Message::ErrorReply(_)), _) => assert!(consumed < stream.len() || ended),
+        (Some(other), _) => panic!("{other:?} answers nothing"),
+        (None, _) => assert!(ended || consumed == stream.len(), "it is told"),
+    }
+    assert!(replies.next().is_none());
+}
+
+/// The frames of a stream that anybody takes.
+fn decoded(bytes: &[u8], may_be_cut: bool) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let mut rest = bytes;
+    while let [high, low, kind, ..] = rest {
+        let length = 2 + usize::from(u16::from_be_bytes([*high, *low]));
+        let Some((frame, behind)) = rest.split_at_checked(length) else {
+            break;
+        };
+        let mut decoder = FrameDecoder::new();
+        decoder.restore(frame);
+        let receiver = match kind {
+            1 | 3 | 5 | 9 | 11 | 12 => Receiver::Server,
+            4 | 7 | 8 => Receiver::Dialer,
+            _ => Receiver::Client,
+        };
+        messages.push(decoder.next(receiver).unwrap().expect("it is whole"));
+        rest = behind;
+    }
+    assert!(rest.is_empty() || may_be_cut, "half a frame");
+    messages
+}

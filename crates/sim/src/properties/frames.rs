@@ -1,0 +1,115 @@
+//! The frame decoder. The input: who reads, how the stream is cut, and the stream.
+
+use ipseity_core::words::Message;
+use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode};
+
+use super::input::{Input, pieces};
+
+pub const RECEIVERS: [Receiver; 3] = [Receiver::Server, Receiver::Dialer, Receiver::Client];
+
+/// What came out of a stream.
+#[derive(Debug, Default, PartialEq)]
+pub struct Outcome {
+    pub messages: Vec<Message>,
+    pub error: Option<WireError>,
+    /// How many bytes belong to messages.
+    pub consumed: usize,
+}
+
+/// However it is cut, and whether or not what is met nearly always is asked for first, a stream comes to the
+/// same; no message says more than its bytes, and all of them say the
+/// message again.
+pub fn check(input: &[u8]) {
+    let mut input = Input::new(input);
+    let receiver = RECEIVERS[usize::from(input.byte()) % 3];
+    let cut = input.byte();
+    let stream = input.rest();
+    let outcome = read(receiver, &[stream]);
+    let pieces = pieces(stream, cut);
+    assert_eq!(read(receiver, &pieces), outcome, "cut {cut}");
+    if receiver == Receiver::Server {
+        for pieces in [&pieces[..], &[stream]] {
+            assert_eq!(read_by(next_quickly, pieces), outcome, "cut {cut}");
+        }
+    }
+
+    let mut again = Vec::new();
+    for message in &outcome.messages {
+        assert!(receiver.takes(Kind::from(message)));
+        encode(message, &mut again);
+    }
+    assert_eq!(again, shortened(&stream[..outcome.consumed]));
+    if let Some(error) = outcome.error {
+        // What is answered fits into its frame, whatever was wrong.
+        encode(&Message::ErrorReply(Box::new(error.reply())), &mut again);
+    }
+}
+
+/// What a stream that arrives in these pieces comes to.
+pub fn read(receiver: Receiver, pieces: &[&[u8]]) -> Outcome {
+    read_by(|decoder| decoder.next(receiver), pieces)
+}
+
+/// The next message as a server takes it.
+fn next_quickly(decoder: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
+    if decoder.take_bare_identity_requests(1) == 1 {
+        return Ok(Some(Message::IdentityRequest { count: 1, after: 0 }));
+    }
+    let first = decoder.identity_requests().next();
+    match first {
+        Some((count, after)) => Ok(Some(Message::IdentityRequest { count, after })),
+        None => decoder.next(Receiver::Server),
+    }
+}
+
+/// Reads as a server does: one decoder for all, and between two pieces a connection keeps only what belongs to
+/// no message yet.
+fn read_by(
+    mut next: impl FnMut(&mut FrameDecoder) -> Result<Option<Message>, WireError>,
+    pieces: &[&[u8]],
+) -> Outcome {
+    let mut decoder = FrameDecoder::new();
+    let mut outcome = Outcome::default();
+    let (mut arrived, mut rest) = (0, Vec::new());
+    for mut piece in pieces.iter().copied() {
+        decoder.restore(&rest);
+        while !piece.is_empty() && outcome.error.is_none() {
+            let space = decoder.space();
+            assert!(!space.is_empty(), "it would look like the end");
+            let (now, later) = piece.split_at(space.len().min(piece.len()));
+            space[..now.len()].copy_from_slice(now);
+            decoder.filled(now.len());
+            arrived += now.len();
+            piece = later;
+            loop {
+                match next(&mut decoder) {
+                    Ok(Some(message)) => outcome.messages.push(message),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_eq!(next(&mut decoder), Err(error.clone()));
+                        outcome.error = Some(error);
+                        break;
+                    }
+                }
+            }
+            outcome.consumed = arrived - decoder.rest().len();
+            assert_eq!(decoder.is_empty(), outcome.consumed == arrived);
+        }
+        rest = decoder.rest().to_vec();
+        // Another connection's bytes come between.
+        decoder.restore(b"\0\x0d\x01another");
+    }
+    outcome
+}
+
+/// The frames of `stream` as they are encoded: a request for one identity has a long form too.
+fn shortened(mut stream: &[u8]) -> Vec<u8> {
+    const LONG: [u8; 15] = [0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut frames = Vec::new();
+    while let [high, low, ..] = stream {
+        let (frame, rest) = stream.split_at(2 + usize::from(u16::from_be_bytes([*high, *low])));
+        frames.extend_from_slice(if frame == LONG { &[0, 1, 1] } else { frame });
+        stream = rest;
+    }
+    frames
+}

@@ -1,0 +1,19 @@
+//! What holds of any bytes that a stranger may send, write or type. Each file has one function, `check`, that
+//! takes an input and panics where a property does not hold: `tests/strangers.rs` calls it with what proptest
+//! makes up, and the targets in `fuzz/` with what the fuzzer finds.
+
+pub mod client;
+pub mod command_line;
+pub mod connection;
+pub mod frames;
+mod input;
+mod seeds;
+pub mod slots;
+
+pub use seeds::{Seeds, seeds};
+
+/// One line, in which nothing moves the cursor of a terminal.
+fn is_a_line(text: &str) {
+    assert!(!text.is_empty());
+    assert!(!text.contains(char::is_control), "{text:?}");
+}

@@ -1,0 +1,157 @@
+//! Where a fuzzer begins: inputs that reach far by themselves, made from the golden bytes.
+
+use ipseity_frames::Receiver;
+
+use super::frames::RECEIVERS;
+use crate::goldens::{malformed, malformed_too, messages, unfinished};
+
+/// The name of a target, and its inputs.
+pub type Seeds = (&'static str, Vec<Vec<u8>>);
+
+/// The inputs for each target.
+pub fn seeds() -> Vec<Seeds> {
+    vec![
+        ("frames", frames()),
+        ("connection", connection()),
+        ("client", client()),
+        ("slots", slots()),
+        ("command_line", command_line()),
+    ]
+}
+
+/// Every golden frame alone, all of a receiver together, and what is malformed behind them.
+fn frames() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (number, receiver) in RECEIVERS.into_iter().enumerate() {
+        for (cut, stream) in streams(receiver).into_iter().enumerate() {
+            seeds.push([&[number as u8, cut as u8], &stream[..]].concat());
+        }
+    }
+    seeds
+}
+
+/// What a server may meet, as an accepted and as a dialed connection, with every disk and every pause.
+fn connection() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (is_dialed, receiver) in [(0, Receiver::Server), (1, Receiver::Dialer)] {
+        for (number, stream) in streams(receiver).into_iter().enumerate() {
+            let number = number as u8;
+            let flags = number.wrapping_mul(37) << 1 | is_dialed;
+            let disk = number.wrapping_mul(77);
+            seeds.push([&[flags, disk, number], &stream[..]].concat());
+        }
+    }
+    seeds
+}
+
+/// Everything that can be asked, with each golden answer to it.
+fn client() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for asked in 0..7 {
+        for answer in streams(Receiver::Client) {
+            seeds.push([&[asked, 3, 0, 0], &answer[..]].concat());
+        }
+    }
+    seeds
+}
+
+/// Files with records in order and out of it, and one of everything that happens to them.
+fn slots() -> Vec<Vec<u8>> {
+    /// A record: its flags, then the numbers of [`Input::number`](super::input::Input::number).
+    fn record(flags: u8, generation: u8, sequence: u16) -> Vec<u8> {
+        let [high, low] = sequence.to_be_bytes();
+        let numbers = [[0, 0, generation], [0, high, low], [0, 4, 0], [32, 0, 1]];
+        let more = [[0, 0, 1], [0, 0, 0], [0, 0, 0]];
+        [&[5, flags], numbers.as_flattened(), more.as_flattened()].concat()
+    }
+    let ops: [&[u8]; 8] = [
+        &[0, 0, 3, 232, 10, 0, 1],
+        &[2, 0, 0, 9],
+        &[4, 1, 0b0101_0011],
+        &[0, 0, 0, 7, 40, 0, 1],
+        &[0, 0, 0, 0, 0, 3, 232],
+        &[3, 0, 0, 100],
+        &[6, 0x50],
+        &[5, 0x12, 0x34],
+    ];
+    let files = [
+        [
+            record(0, 4, 10),
+            record(0, 5, 20),
+            record(0, 4, 10),
+            record(0, 5, 20),
+        ],
+        [
+            record(1, 6, 10),
+            record(0, 5, 20),
+            vec![0],
+            record(0, 5, 20),
+        ],
+        [
+            vec![1, 0, 3, b'I', b'P', b'S'],
+            record(0, 7, 9),
+            vec![2],
+            record(96, 7, 9),
+        ],
+        [
+            [&[4][..], &record(0, 8, 30)[1..], &[0, 0, 9, 2]].concat(),
+            vec![0],
+            vec![0],
+            vec![0],
+        ],
+        [record(24, 1, 1), record(6, 1, 1), vec![0], vec![3]],
+    ];
+    let mut seeds = Vec::new();
+    for file in &files {
+        for from in 0..ops.len() {
+            seeds.push(
+                [
+                    &file.concat()[..],
+                    &[0],
+                    &ops[from..].concat(),
+                    &ops.concat(),
+                ]
+                .concat(),
+            );
+        }
+    }
+    seeds
+}
+
+/// Every flag with a value that it takes and one that it does not, and texts of all forms.
+fn command_line() -> Vec<Vec<u8>> {
+    [
+        "--listen\n[::1]:0\n--peer\na.example:3264\n--peer=b:1\n--pid\n1023\n--cluster\nblue",
+        "--sync-interval\n250ms\n--data-dir\n/x\n--max-connections\n7\n--max-count=16777214",
+        "--max-advance=1\n--after-burst\n0\n--peer-burst\n18446744073709551615\n--advance-rate=5",
+        "--join\nrequire\n--join-timeout\n1m 30s\n--recover-above\n9007199254740990\n--ephemeral",
+        "--trust\n10.0.0.5\n--trust\nfd00::5\n--max-pending-bytes\n65536\n--idle-timeout\n0",
+        "--trace\n-\n--log-level\ndebug",
+        "--help",
+        "--version",
+        "--pid\n1024",
+        "--peer\nb:0",
+        "--frobnicate\nx",
+        "-x",
+        "--ephemeral=1",
+        "1025\n0x401\n1:1\n0x0000000000000401\n9223372036854775807\n:\n1:1024",
+        "[::1]:3264\nlocalhost\nhost:65536\n[fe80::1]\n1.2.3.4:5",
+        "2s\n1h 2m 3s 4ms 5us 6ns\n99999999999999999999\n1.5",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// Streams that a receiver may meet.
+fn streams(receiver: Receiver) -> Vec<Vec<u8>> {
+    let good = messages().into_iter().filter(|g| g.receiver == receiver);
+    let mut streams: Vec<Vec<u8>> = good.map(|golden| golden.bytes).collect();
+    let all = streams.concat();
+    let bad = [malformed(), malformed_too(), unfinished()]
+        .into_iter()
+        .flatten();
+    let bad = bad.filter(|m| m.receiver == receiver);
+    streams.extend(bad.map(|malformed| [&all[..], &malformed.bytes].concat()));
+    streams.push(all);
+    streams
+}

@@ -1,0 +1,387 @@
+//! The slot file. The input: what stands in its four blocks, and then what happens to them: starts, raises,
+//! objections, stops, kills, writes that are cut short, rot, and blocks that cannot be read.
+
+use std::{
+    cell::{Ref, RefCell, RefMut},
+    io,
+    rc::Rc,
+};
+
+use ipseity::{
+    limits::{BLOCK_BYTES, BLOCK_COUNT},
+    store::{
+        record::{Block, Record, RecordError},
+        slots::{BlockDevice, Owner, RecoverError, Slots, SlotsError, recover},
+    },
+};
+use ipseity_core::{
+    identity::{Pid, Sequence},
+    words::ClusterName,
+};
+
+use super::input::Input;
+
+/// As many things as happen to one file.
+const OPS_MAX: usize = 64;
+
+/// The unit that a disk writes whole, at the least.
+const SECTOR_BYTES: usize = 512;
+
+/// A start never panics, never writes before it is told to go on, and never begins below what any server may
+/// have handed out; and what goes on from it, a raise, a stop, another start, keeps to that.
+pub fn check(input: &[u8]) {
+    let mut input = Input::new(input);
+    let disk = Shared(Rc::new(RefCell::new(Disk::read(&mut input))));
+    let mut life = Life {
+        disk,
+        server: None,
+        used: None,
+    };
+    life.boot(Sequence::ZERO, 0);
+    for _ in 0..OPS_MAX {
+        if input.is_empty() {
+            break;
+        }
+        life.apply(&mut input);
+    }
+    life.server = None;
+    life.disk.borrow_mut().heal();
+    life.boot(Sequence::ZERO, 1);
+}
+
+/// Four blocks of memory. A bit of a mask stands for a block, or for a sector of one.
+#[derive(Clone, Debug)]
+struct Disk {
+    blocks: Vec<Block>,
+    unreadable: u8,
+    /// After so many writes comes one of which only these sectors land, and then nothing works.
+    crash: Option<(u32, u8)>,
+    crashed: bool,
+    writes: u32,
+}
+
+impl Disk {
+    fn read(input: &mut Input) -> Disk {
+        let mut blocks: Vec<Block> = Vec::new();
+        for index in 0..BLOCK_COUNT {
+            let block = match input.byte() % 8 {
+                0 => Block::ZERO,
+                1 => {
+                    let mut block = Block::ZERO;
+                    let bytes = usize::from(input.u16());
+                    let bytes = input.take(bytes.min(BLOCK_BYTES));
+                    block.0[..bytes.len()].copy_from_slice(bytes);
+                    block
+                }
+                // What stands in another block.
+                2 => blocks.first().cloned().unwrap_or(Block::ZERO),
+                // A record with some bytes changed, under a checksum that is right or not.
+                3 => changed(record(input).encode(index), input),
+                4 => sealed(changed(record(input).encode(index), input)),
+                _ => record(input).encode(index),
+            };
+            blocks.push(block);
+        }
+        Disk {
+            blocks,
+            unreadable: input.byte() >> 4,
+            crash: None,
+            crashed: false,
+            writes: 0,
+        }
+    }
+
+    /// What a start may find in a block.
+    fn found(&self, block: u32) -> Result<Record, RecordError> {
+        if self.unreadable & (1 << block) != 0 {
+            return Err(RecordError::Blank);
+        }
+        Record::decode(&self.blocks[block as usize], block)
+    }
+
+    fn heal(&mut self) {
+        (self.unreadable, self.crash, self.crashed) = (0, None, false);
+    }
+}
+
+fn record(input: &mut Input) -> Record {
+    let sequence = |input: &mut Input| Sequence::ZERO.saturating_add(input.number());
+    let flags = input.byte();
+    let generation = input.number();
+    let sequence_noted = sequence(input);
+    // Mostly in order, as every server writes them; the checks of a record are there for the others.
+    let ceiling = sequence_noted.saturating_add(input.number());
+    let reach = ceiling.saturating_add(input.number());
+    let clean = flags & 1 != 0;
+    Record {
+        cluster: match flags & 6 {
+            6 => "other".parse().unwrap(),
+            _ => ClusterName::default(),
+        },
+        pid: match flags & 24 {
+            24 => Pid::MAX,
+            _ => Pid::MIN,
+        },
+        incarnation: u128::from(flags & 96 == 96),
+        boot: input.number(),
+        generation,
+        sequence: if clean { ceiling } else { sequence_noted },
+        ceiling,
+        reach: if flags & 128 == 0 {
+            reach
+        } else {
+            sequence(input)
+        },
+        recovered: sequence(input),
+        objected: Some(sequence(input)).filter(|objected| objected.get() % 2 == 1),
+        clean,
+    }
+}
+
+fn changed(mut block: Block, input: &mut Input) -> Block {
+    for _ in 0..=input.byte() % 4 {
+        let at = usize::from(input.u16()) % BLOCK_BYTES;
+        block.0[at] = input.byte();
+    }
+    block
+}
+
+fn sealed(mut block: Block) -> Block {
+    let checksum = crc32c::crc32c(&block.0[..BLOCK_BYTES - 4]);
+    block.0[BLOCK_BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
+    block
+}
+
+/// A disk that outlives the servers on it.
+#[derive(Clone, Debug)]
+struct Shared(Rc<RefCell<Disk>>);
+
+impl Shared {
+    fn borrow(&self) -> Ref<'_, Disk> {
+        self.0.borrow()
+    }
+
+    fn borrow_mut(&self) -> RefMut<'_, Disk> {
+        self.0.borrow_mut()
+    }
+}
+
+impl BlockDevice for Shared {
+    fn settle(&mut self) -> io::Result<()> {
+        // What was written is on the medium at once.
+        Ok(())
+    }
+
+    fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
+        let disk = self.borrow();
+        if disk.unreadable & (1 << index) != 0 {
+            return Err(io::ErrorKind::Other.into());
+        }
+        block.clone_from(&disk.blocks[index as usize]);
+        Ok(())
+    }
+
+    fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
+        let disk = &mut *self.borrow_mut();
+        assert!(!disk.crashed, "written to after a failure");
+        let mut sectors = u8::MAX;
+        if let Some((after, landed)) = disk.crash
+            && disk.writes == after
+        {
+            disk.crashed = true;
+            sectors = landed;
+        }
+        disk.writes = disk.writes.wrapping_add(1);
+        let old = &mut disk.blocks[index as usize].0;
+        let halves = old
+            .chunks_mut(SECTOR_BYTES)
+            .zip(block.0.chunks(SECTOR_BYTES));
+        for (sector, (old, new)) in halves.enumerate() {
+            if sectors & (1 << sector) != 0 {
+                old.copy_from_slice(new);
+            }
+        }
+        match disk.crashed {
+            true => Err(io::ErrorKind::Other.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A file, its servers, and what they may have handed out.
+struct Life {
+    disk: Shared,
+    server: Option<Slots<Shared>>,
+    /// The highest sequence that was ever allowed, once there has been a start.
+    used: Option<Sequence>,
+}
+
+impl Life {
+    /// Does what is possible now.
+    fn apply(&mut self, input: &mut Input) {
+        match (input.byte() % 8, self.server.take()) {
+            (0 | 1, None) => {
+                let above = Sequence::ZERO.saturating_add(input.number());
+                self.boot(above, input.number());
+            }
+            (0 | 1, Some(mut slots)) => {
+                let (sequence, ceiling) = (slots.newest().sequence, slots.newest().ceiling);
+                let sequence = sequence.saturating_add(input.number()).min(ceiling);
+                let higher = ceiling.saturating_add(input.number());
+                let is_done = slots.raise(sequence, higher);
+                self.go_on(slots, is_done, |newest| newest.ceiling == higher);
+            }
+            (2, Some(mut slots)) => {
+                let sequence = Sequence::ZERO.saturating_add(input.number());
+                let is_done = slots.object(sequence);
+                self.go_on(slots, is_done, |newest| newest.objected >= Some(sequence));
+            }
+            (3, Some(mut slots)) => {
+                // Above the ceiling it is not handed out, and can still have been absorbed.
+                let last = slots.newest().sequence.saturating_add(input.number());
+                // Nothing above it was handed out, whether or not that becomes durable.
+                if last <= slots.newest().ceiling {
+                    self.used = Some(last);
+                }
+                match slots.stop(last) {
+                    Ok(()) => {
+                        assert!(matches!(slots.stop(last), Err(SlotsError::Stopped)));
+                        self.used = Some(last);
+                    }
+                    Err(error) => self.failed(error),
+                }
+            }
+            (4, server) => {
+                self.server = server;
+                let disk = &mut *self.disk.borrow_mut();
+                let after = u32::from(input.byte() % 8);
+                disk.crash = Some((disk.writes.wrapping_add(after), input.byte()));
+            }
+            (5, server) => {
+                self.server = server;
+                let disk = &mut *self.disk.borrow_mut();
+                let at = usize::from(input.u16());
+                // One bit: the checksum finds it, whatever it is.
+                disk.blocks[at % 4].0[at / 4 % BLOCK_BYTES] ^= 1 << (at % 8);
+            }
+            (6, server) => {
+                self.server = server;
+                self.disk.borrow_mut().unreadable = input.byte() >> 4;
+            }
+            // Killed, or nothing was there to be stopped.
+            (_, _) => {}
+        }
+    }
+
+    fn boot(&mut self, above: Sequence, first_step: u64) {
+        self.disk.borrow_mut().crashed = false;
+        let owner = Owner {
+            cluster: ClusterName::default(),
+            pid: Pid::MIN,
+        };
+        let before = self.disk.borrow().clone();
+        let whole: Vec<Record> = (0..BLOCK_COUNT)
+            .filter_map(|block| before.found(block).ok())
+            .collect();
+        let found = match recover(self.disk.clone(), &owner) {
+            Ok(found) => found,
+            Err(error) => return refused(&error, &whole, &before),
+        };
+        assert_eq!(
+            self.disk.borrow().blocks,
+            before.blocks,
+            "nothing is written yet"
+        );
+        let start = found.start();
+        assert!(Some(start) >= self.used, "{start:?} < {:?}", self.used);
+        let highest = whole.iter().map(|record| record.generation).max();
+        for newest in whole
+            .iter()
+            .filter(|record| Some(record.generation) == highest)
+        {
+            assert!(start >= newest.ceiling);
+        }
+        assert!(found.newest().sequence <= start);
+        assert_eq!(found.faults().len(), BLOCK_COUNT as usize - whole.len());
+        if found.hidden() {
+            assert!(found.faults().len() >= 2 && start == found.newest().reach);
+        } else {
+            assert_eq!(start, found.newest().ceiling, "nothing is skipped in vain");
+        }
+
+        let (boot, generation) = (found.newest().boot, found.newest().generation);
+        match found.boot(Some(above), first_step) {
+            Ok(slots) => {
+                let newest = slots.newest();
+                assert_eq!(newest.sequence, start.max(above));
+                assert_eq!(newest.ceiling, newest.sequence.saturating_add(first_step));
+                assert!(newest.boot > boot && newest.generation > generation && !newest.clean);
+                self.used = Some(newest.ceiling);
+                self.server = Some(slots);
+                if self.disk.borrow().unreadable == 0 {
+                    let disk = self.disk.borrow();
+                    assert!((0..BLOCK_COUNT).all(|block| disk.found(block).is_ok()));
+                }
+            }
+            // Nothing was handed out.
+            Err(SlotsError::BootsExhausted) => assert!(boot >= u64::MAX - 1),
+            Err(SlotsError::GenerationsExhausted) => assert!(generation >= u64::MAX - 1),
+            Err(SlotsError::Write { .. }) => assert!(self.disk.borrow().crashed),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    /// What was asked for is durable, or the server is over.
+    fn go_on(
+        &mut self,
+        slots: Slots<Shared>,
+        is_done: Result<(), SlotsError>,
+        holds: impl Fn(&Record) -> bool,
+    ) {
+        match is_done {
+            Ok(()) => {
+                assert!(holds(slots.newest()));
+                self.used = self.used.max(Some(slots.newest().ceiling));
+                self.server = Some(slots);
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn failed(&self, error: SlotsError) {
+        match error {
+            SlotsError::Write { .. } => assert!(self.disk.borrow().crashed),
+            SlotsError::GenerationsExhausted => {}
+            error => panic!("{error:?}"),
+        }
+    }
+}
+
+/// A start is refused only for what stands in the blocks.
+fn refused(error: &RecoverError, whole: &[Record], disk: &Disk) {
+    match error {
+        RecoverError::Settle(error) => panic!("this device settles always: {error}"),
+        RecoverError::NoneGood { faults } => {
+            assert!(whole.is_empty());
+            assert_eq!(faults.len(), BLOCK_COUNT as usize);
+            for fault in faults {
+                assert!(!fault.to_string().is_empty());
+            }
+        }
+        RecoverError::Newer { found } => {
+            let newer = Err(RecordError::NewerFormat(*found));
+            assert!((0..BLOCK_COUNT).any(|block| disk.found(block) == newer));
+        }
+        RecoverError::ForeignPid { found } => assert!(whole.iter().any(|r| r.pid == *found)),
+        RecoverError::ForeignCluster { found } => {
+            assert!(whole.iter().any(|record| record.cluster == *found));
+        }
+        RecoverError::Mixed => {
+            assert!(
+                whole
+                    .iter()
+                    .any(|record| record.incarnation != whole[0].incarnation)
+            );
+        }
+    }
+}

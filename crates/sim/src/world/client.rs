@@ -1,0 +1,132 @@
+//! A client in a world: whatever a test wants to send, and whatever came back.
+
+use std::{cell::RefCell, io::Read, rc::Rc};
+
+use ipseity_core::words::Message;
+use ipseity_frames::{FrameDecoder, Receiver, encode};
+
+use super::edge::{Shared, SimSocket};
+
+/// One side of a connection that a test holds.
+pub struct Client {
+    socket: SimSocket,
+    receiver: Receiver,
+    decoder: RefCell<FrameDecoder>,
+}
+
+impl Client {
+    pub fn new(net: &Shared, end: usize, receiver: Receiver) -> Client {
+        // What it sends waits here until the server takes it.
+        net.borrow_mut().ends[end].set_unbounded();
+        Client {
+            socket: SimSocket::new(net, end),
+            receiver,
+            decoder: RefCell::default(),
+        }
+    }
+
+    pub fn send(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let sent = self.socket.net.borrow_mut().write(self.socket.end, bytes);
+        assert_eq!(sent.unwrap(), bytes.len());
+    }
+
+    pub fn send_message(&self, message: &Message) {
+        let mut bytes = Vec::new();
+        encode(message, &mut bytes);
+        self.send(&bytes);
+    }
+
+    /// Asks for one identity, so many times.
+    pub fn ask(&self, requests: usize) {
+        self.send(&[0, 1, 1].repeat(requests));
+    }
+
+    /// Everything that has arrived since the last call, as messages.
+    pub fn replies(&mut self) -> Vec<Message> {
+        self.messages(self.receiver)
+    }
+
+    /// The same for a client that has asked like a peer.
+    pub fn peer_replies(&mut self) -> Vec<Message> {
+        self.messages(Receiver::Dialer)
+    }
+
+    fn messages(&mut self, receiver: Receiver) -> Vec<Message> {
+        let decoder = &mut *self.decoder.borrow_mut();
+        let mut messages = Vec::new();
+        loop {
+            while let Some(message) = decoder.next(receiver).unwrap() {
+                messages.push(message);
+            }
+            match self.socket.read(decoder.space()) {
+                Ok(0) | Err(_) => return messages,
+                Ok(bytes) => decoder.filled(bytes),
+            }
+        }
+    }
+
+    /// Everything that has arrived since the last call, as bytes.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // What comes behind the last byte, the end or a reset, is asked for by itself.
+        let _ = self.socket.read_to_end(&mut bytes);
+        bytes
+    }
+
+    /// Everything that has arrived, each an identityReply for one identity: their sequences.
+    pub fn sequences(&mut self) -> Vec<u64> {
+        let sequence = |message| match message {
+            Message::IdentityReply { first, count: 1 } => first >> 10,
+            other => panic!("{other:?}"),
+        };
+        self.replies().into_iter().map(sequence).collect()
+    }
+
+    /// Everything that has arrived: the codes of error replies, and 0 for every other.
+    pub fn codes(&mut self) -> Vec<u16> {
+        let code = |message| match message {
+            Message::ErrorReply(error) => error.code,
+            _ => 0,
+        };
+        self.replies().into_iter().map(code).collect()
+    }
+
+    /// Sends nothing more.
+    pub fn finish(&self) {
+        self.socket
+            .net
+            .borrow_mut()
+            .shutdown(self.socket.end)
+            .unwrap();
+    }
+
+    /// Cuts the connection.
+    pub fn reset(self) {
+        self.socket.net.borrow_mut().reset(self.socket.end);
+    }
+
+    /// In how many pieces the server's bytes have arrived.
+    pub fn pieces(&self) -> u64 {
+        self.socket.net.borrow().ends[self.socket.end].pieces
+    }
+
+    /// Whether the server has closed its side, and everything before that was taken.
+    pub fn has_ended(&self) -> bool {
+        self.socket.net.borrow().ends[self.socket.end].has_ended()
+    }
+
+    /// Whether the server has cut the connection.
+    pub fn is_reset(&self) -> bool {
+        self.socket.net.borrow().ends[self.socket.end].is_reset()
+    }
+
+    /// Whether it is connected at last.
+    pub fn is_connected(&self) -> bool {
+        let net = Rc::clone(&self.socket.net);
+        let connected = net.borrow().is_connected(self.socket.end);
+        connected.is_ok_and(|connected| connected)
+    }
+}

@@ -1,0 +1,282 @@
+//! The edge to a world: what a server takes for its operating system.
+
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+    net::SocketAddr,
+    rc::Rc,
+};
+
+use ipseity::{
+    edge::{Edge, Socket},
+    limits::POLL_EVENTS_MAX,
+    mailbox::{Entry, Mailbox},
+};
+use ipseity_core::{
+    actor::Remembered,
+    identity::Sequence,
+    ids::{ConnectionId, PeerId},
+    time::Instant,
+    words::StorageStatus,
+};
+
+use super::{
+    net::{Happening, Net},
+    node::{self, DiskMode, Polled, Wake},
+    storage::Task,
+    stream::EndId,
+};
+
+/// The network that servers and clients share.
+pub type Shared = Rc<RefCell<Net>>;
+
+/// The end of a connection that a server or a client holds.
+pub struct SimSocket {
+    pub(super) net: Shared,
+    pub(super) end: EndId,
+}
+
+impl SimSocket {
+    pub fn new(net: &Shared, end: EndId) -> SimSocket {
+        SimSocket {
+            net: Rc::clone(net),
+            end,
+        }
+    }
+
+    /// Which end it is.
+    pub fn end(&self) -> EndId {
+        self.end
+    }
+}
+
+impl Drop for SimSocket {
+    fn drop(&mut self) {
+        match self.net.try_borrow_mut() {
+            Ok(mut net) => net.drop_end(self.end),
+            // A connection that is silently left open would keep its place at the other side for ever.
+            Err(_) if !std::thread::panicking() => panic!("a connection is dropped by its network"),
+            // The test has failed, and nobody cares.
+            Err(_) => {}
+        }
+    }
+}
+
+impl Read for SimSocket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.net.borrow_mut().read(self.end, buffer)
+    }
+}
+
+impl Write for SimSocket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.net.borrow_mut().write(self.end, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket for SimSocket {
+    fn is_connected(&self) -> io::Result<bool> {
+        self.net.borrow().is_connected(self.end)
+    }
+
+    fn peer_address(&self) -> io::Result<SocketAddr> {
+        Ok(self.net.borrow().ends[self.end].remote)
+    }
+
+    fn watch(&self) {
+        self.net.borrow_mut().keep_alive(self.end);
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.net.borrow_mut().shutdown(self.end)
+    }
+}
+
+/// See the [module](self).
+pub struct SimEdge {
+    net: Shared,
+    node: usize,
+}
+
+impl SimEdge {
+    pub fn new(net: &Shared, node: usize) -> SimEdge {
+        SimEdge {
+            net: Rc::clone(net),
+            node,
+        }
+    }
+
+    /// Hands a task to the disk, where it is one with the real logic.
+    fn store(&mut self, task: Task) -> Result<(), Task> {
+        let net = &mut *self.net.borrow_mut();
+        let (node, life) = (self.node, net.nodes[self.node].life);
+        let Some(storage) = &mut net.nodes[node].storage else {
+            return Err(task);
+        };
+        if let Some(done_at) = storage.hand_over(task, net.now) {
+            net.later(done_at, Happening::Disk { node, life });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, write: node::Write) {
+        let net = &mut *self.net.borrow_mut();
+        let node = &mut net.nodes[self.node];
+        assert_eq!(node.disk.under_way, None, "one write at a time");
+        node.disk.under_way = Some(write);
+        if let DiskMode::Takes(wait) | DiskMode::FailsAfter(wait) = node.disk.mode {
+            let (node, life) = (self.node, node.life);
+            net.later(net.now.after(wait), Happening::Disk { node, life });
+        }
+    }
+}
+
+impl Edge for SimEdge {
+    type Socket = SimSocket;
+
+    fn now(&self) -> Instant {
+        let net = self.net.borrow();
+        net.nodes[self.node].clock.shows(net.now)
+    }
+
+    /// Never waits: the world decides whose turn it is, and when.
+    fn poll(&mut self, deadline: Option<Instant>, mailbox: &mut Mailbox) -> io::Result<()> {
+        let net = &mut *self.net.borrow_mut();
+        net.happen();
+        let node = &mut net.nodes[self.node];
+        let mut dispatched = 0;
+        while dispatched < POLL_EVENTS_MAX {
+            let entry = match node.take_wake() {
+                None => break,
+                Some(Wake::Acceptable) => Entry::Acceptable,
+                Some(Wake::Entry(entry)) => entry,
+                Some(Wake::Ready(end)) => {
+                    let end = &net.ends[end];
+                    // Read off now: what changed may be over, and the connection too.
+                    match (end.registered, end.readiness()) {
+                        (Some((_, connection)), Some(readiness)) => Entry::Ready {
+                            connection,
+                            readiness,
+                        },
+                        _ => continue,
+                    }
+                }
+            };
+            mailbox.dispatch(entry);
+            dispatched += 1;
+        }
+        node.polled = Some(Polled {
+            deadline,
+            dispatched,
+        });
+        Ok(())
+    }
+
+    fn accept(&mut self) -> io::Result<(SimSocket, SocketAddr)> {
+        let net = &mut *self.net.borrow_mut();
+        let node = &mut net.nodes[self.node];
+        node.accepts += 1;
+        if let Some(error) = node.accept_error {
+            return Err(io::Error::from_raw_os_error(error));
+        }
+        let address = node.address;
+        let end = net.accept(address).ok_or(io::ErrorKind::WouldBlock)?;
+        Ok((SimSocket::new(&self.net, end), net.ends[end].remote))
+    }
+
+    fn stop_accepting(&mut self) {
+        let net = &mut *self.net.borrow_mut();
+        let address = net.nodes[self.node].address;
+        net.stop_listening(address);
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<SimSocket> {
+        let net = &mut *self.net.borrow_mut();
+        let own = net.nodes[self.node].address;
+        let end = net.connect(own, address)?;
+        Ok(SimSocket::new(&self.net, end))
+    }
+
+    fn register(&mut self, socket: &mut SimSocket, connection: ConnectionId) -> io::Result<()> {
+        let net = &mut *self.net.borrow_mut();
+        net.register(socket.end, self.node, connection);
+        Ok(())
+    }
+
+    fn resolve(&mut self, peer: PeerId, name: &str) {
+        let net = &mut *self.net.borrow_mut();
+        let node = &mut net.nodes[self.node];
+        node.lookups.push(name.to_owned());
+        node.resolving.insert(peer, name.to_owned());
+        let (at, life) = (net.now.after(node.lookup_delay), node.life);
+        let (node, entry) = (self.node, Entry::Resolved(peer));
+        net.later(at, Happening::Lookup { node, life, entry });
+    }
+
+    fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {
+        let net = &mut *self.net.borrow_mut();
+        let name = net.nodes[self.node].resolving.remove(&peer);
+        let name = name.expect("an outcome is taken once");
+        let host = name
+            .rsplit_once(':')
+            .map_or(name.as_str(), |(host, _)| host);
+        let addresses = net.names.get(host).cloned();
+        addresses.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn persist(&mut self, sequence: Sequence, ceiling: Sequence) {
+        if self.store(Task::Raise { sequence, ceiling }).is_err() {
+            self.begin(node::Write::Raise(ceiling));
+        }
+    }
+
+    fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox) {
+        if self.store(Task::Stop { sequence }).is_ok() {
+            return;
+        }
+        if self.net.borrow().nodes[self.node].disk.mode == DiskMode::Ephemeral {
+            mailbox.dispatch(Entry::StopPersisted { durable: true });
+        } else {
+            self.begin(node::Write::Stop(sequence));
+        }
+    }
+
+    fn persist_members(&mut self, members: Vec<Remembered>) {
+        if let Err(Task::Save { members }) = self.store(Task::Save { members }) {
+            self.net.borrow_mut().nodes[self.node].disk.members = members;
+        }
+    }
+
+    fn persist_objection(&mut self, sequence: Sequence) {
+        if self.store(Task::Object { sequence }).is_ok() {
+            return;
+        }
+        let disk = &mut self.net.borrow_mut().nodes[self.node].disk;
+        disk.objected = disk.objected.max(Some(sequence));
+    }
+
+    fn storage(&self) -> StorageStatus {
+        let net = self.net.borrow();
+        if let Some(storage) = &net.nodes[self.node].storage {
+            return storage.status(net.now);
+        }
+        let disk = &net.nodes[self.node].disk;
+        StorageStatus {
+            durable: disk.mode != DiskMode::Ephemeral,
+            writes: disk.writes,
+            ..StorageStatus::default()
+        }
+    }
+
+    fn random(&mut self) -> u64 {
+        let node = &mut self.net.borrow_mut().nodes[self.node];
+        match &mut node.chance {
+            Some(chance) => chance.u64(..),
+            None => node.random,
+        }
+    }
+}

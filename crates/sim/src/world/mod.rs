@@ -1,0 +1,334 @@
+//! A small deterministic world for servers: virtual time, a virtual network, virtual disks.
+//!
+//! The servers in it are real, loop and all; only their edge is not. Nothing here reads a clock, and there is no
+//! chance but where a test brings a seed for it, so a test that passes once passes always.
+//!
+//! Three verbs move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
+//! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one thing that
+//! happens to the next.
+
+mod client;
+mod edge;
+mod lines;
+mod medium;
+mod net;
+mod node;
+mod setup;
+mod storage;
+mod stream;
+
+use std::{
+    cell::{RefCell, RefMut},
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use ipseity::{
+    limits::JOIN_TIMEOUT_DEFAULT,
+    mailbox::Entry,
+    server::{Exit, Server, ServerConfig},
+    trace::Trace,
+};
+use ipseity_core::{
+    identity::Sequence,
+    limits::STEP_MIN,
+    time::Instant,
+    words::{Message, Status},
+};
+use ipseity_frames::Receiver;
+
+pub use self::{
+    client::Client,
+    edge::{Shared, SimEdge, SimSocket},
+    lines::Lines,
+    medium::{Effect, Medium},
+    net::{Fate, Happening, Net, Route, Sent, Spoken, Weather},
+    node::{Clock, DiskMode, Node, Polled, Wake, Write},
+    setup::{Setup, address},
+    storage::{DiskFault, StartFault, Storage, Task},
+    stream::EndId,
+};
+
+/// A world that is still busy after so many turns at one moment will never be idle.
+const TURNS_MAX: u64 = 20_000;
+
+/// How many lines of each server's trace are shown when a test fails.
+const TRACE_LINES: usize = 25;
+
+/// One server, and what became of it.
+struct Seat {
+    setup: Setup,
+    server: Option<Server<SimEdge>>,
+    exit: Option<Exit>,
+    /// Turns in which it had something to do.
+    turns: u64,
+    trace: Lines,
+}
+
+/// See the [module](self).
+pub struct World {
+    net: Shared,
+    seats: Vec<Seat>,
+    clients: u16,
+}
+
+impl World {
+    pub fn new() -> World {
+        World {
+            net: Rc::new(RefCell::new(Net::new())),
+            seats: Vec::new(),
+            clients: 0,
+        }
+    }
+
+    /// A world with one server.
+    pub fn with(setup: Setup) -> World {
+        let mut world = World::new();
+        world.start(setup);
+        world
+    }
+
+    /// What a test may turn.
+    pub fn net(&self) -> RefMut<'_, Net> {
+        self.net.borrow_mut()
+    }
+
+    /// What a test may turn at one server.
+    pub fn node(&self, server: usize) -> RefMut<'_, Node> {
+        RefMut::map(self.net.borrow_mut(), |net| &mut net.nodes[server])
+    }
+
+    /// Starts another server. Returns its number.
+    pub fn start(&mut self, setup: Setup) -> usize {
+        let number = self.seats.len();
+        let node = Node::new(address(number), setup.disk, setup.actor.ceiling);
+        self.net().nodes.push(node);
+        self.seats.push(Seat {
+            setup,
+            server: None,
+            exit: None,
+            turns: 0,
+            trace: Lines::default(),
+        });
+        self.seat(number);
+        number
+    }
+
+    fn seat(&mut self, number: usize) {
+        self.net().listen(address(number), Some(number));
+        let seat = &mut self.seats[number];
+        let config = ServerConfig {
+            actor: seat.setup.actor.clone(),
+            limits: seat.setup.limits.clone(),
+            peers: seat.setup.peers.clone(),
+            sync_interval: seat.setup.sync_interval,
+            join_timeout: JOIN_TIMEOUT_DEFAULT,
+            skipped: 0,
+        };
+        let trace = Trace::new(Box::new(seat.trace.clone()));
+        let edge = SimEdge::new(&self.net, number);
+        seat.server = Some(Server::new(edge, config, Some(trace)));
+        seat.exit = None;
+    }
+
+    /// The process dies: its connections are closed, its disk remains.
+    pub fn kill(&mut self, server: usize) {
+        self.seats[server].server = None;
+        self.net().stop_listening(address(server));
+        self.node(server).die();
+    }
+
+    /// Starts a server that was killed or has exited from what its disk holds.
+    pub fn restart(&mut self, server: usize) {
+        let mut node = self.node(server);
+        let (sequence, ceiling) = match node.disk.mode {
+            DiskMode::Ephemeral => (Sequence::ZERO, Sequence::MAX),
+            _ => {
+                let durable = node.disk.durable;
+                (durable, durable.saturating_add(STEP_MIN))
+            }
+        };
+        node.disk.durable = ceiling;
+        let (remembered, objected) = (node.disk.members.clone(), node.disk.objected);
+        drop(node);
+        let actor = &mut self.seats[server].setup.actor;
+        actor.sequence = sequence;
+        actor.ceiling = ceiling;
+        actor.remembered = remembered;
+        actor.objected = objected;
+        actor.boot += 1;
+        actor.session += 1000;
+        self.seat(server);
+    }
+
+    /// Connects a client to a server.
+    pub fn connect(&mut self, server: usize) -> Client {
+        self.clients += 1;
+        let own = SocketAddr::from(([192, 168, 0, 1], self.clients));
+        let end = self.net().connect(own, address(server)).unwrap();
+        Client::new(&self.net, end, Receiver::Client)
+    }
+
+    /// From now on the test takes connections to `address`.
+    pub fn listen(&mut self, address: SocketAddr) {
+        self.net().listen(address, None);
+    }
+
+    /// The next connection that a server has made to an address at which the test listens. Speaks as its peer.
+    pub fn accept(&mut self, address: SocketAddr) -> Option<Client> {
+        let end = self.net().accept(address)?;
+        Some(Client::new(&self.net, end, Receiver::Server))
+    }
+
+    /// Asks a server to stop.
+    pub fn signal(&mut self, server: usize) {
+        self.node(server).wake(Wake::Entry(Entry::Signal));
+    }
+
+    /// Ends the write that a disk waits with.
+    pub fn end_write(&mut self, server: usize, succeeds: bool) {
+        self.node(server).end_write(succeeds);
+    }
+
+    /// One turn of one server. Returns whether it had anything to do.
+    pub fn step(&mut self, server: usize) -> bool {
+        let seat = &mut self.seats[server];
+        let Some(running) = &mut seat.server else {
+            return false;
+        };
+        self.net.borrow_mut().nodes[server].polled = None;
+        seat.exit = running.turn().unwrap();
+        let net = self.net.borrow();
+        // A server that waits neither brings anything nor has anything in its mailbox, else it would not wait.
+        let waits = net.nodes[server].polled.is_some_and(|polled| {
+            polled.dispatched == 0 && polled.deadline.is_none_or(|deadline| deadline > net.now)
+        });
+        drop(net);
+        seat.turns += u64::from(!waits);
+        if seat.exit.is_some() {
+            self.kill(server);
+        }
+        !waits
+    }
+
+    /// Turns until nobody has anything to do at this moment.
+    pub fn drive(&mut self) {
+        for _ in 0..TURNS_MAX {
+            self.net().happen();
+            let mut busy = false;
+            for server in 0..self.seats.len() {
+                busy |= self.step(server);
+            }
+            let now = self.now();
+            if !busy && self.net().next_happening().is_none_or(|at| at > now) {
+                return;
+            }
+        }
+        panic!("the world is never idle");
+    }
+
+    /// Lets time pass, and lets happen what happens in it.
+    pub fn advance(&mut self, wait: Duration) {
+        let end = self.now().after(wait);
+        self.drive();
+        while let Some(next) = self.next_moment().filter(|next| *next <= end) {
+            assert!(next > self.now(), "time stands still");
+            self.net().now = next;
+            self.drive();
+        }
+        self.net().now = end;
+        self.drive();
+    }
+
+    /// Lets time pass until something is so. Returns how long it took.
+    pub fn advance_until(
+        &mut self,
+        wait_max: Duration,
+        mut is_so: impl FnMut(&mut World) -> bool,
+    ) -> Duration {
+        let start = self.now();
+        self.drive();
+        while !is_so(self) {
+            let next = self.next_moment();
+            let next = next.filter(|next| next.since(start) <= wait_max);
+            self.net().now = next.expect("it comes true in time");
+            self.drive();
+        }
+        self.now().since(start)
+    }
+
+    /// The next moment at which something happens or somebody wants to wake.
+    fn next_moment(&self) -> Option<Instant> {
+        let net = self.net.borrow();
+        let deadlines = net.nodes.iter().filter_map(|node| node.polled?.deadline);
+        deadlines.chain(net.next_happening()).min()
+    }
+
+    pub fn now(&self) -> Instant {
+        self.net.borrow().now
+    }
+
+    /// How a server ended, if it did.
+    pub fn exit(&self, server: usize) -> Option<Exit> {
+        self.seats[server].exit
+    }
+
+    /// Turns in which a server had something to do.
+    pub fn turns(&self, server: usize) -> u64 {
+        self.seats[server].turns
+    }
+
+    /// What a server says of itself, to a client of its own.
+    pub fn status(&mut self, server: usize) -> Status {
+        let mut client = self.connect(server);
+        client.send_message(&Message::StatusRequest);
+        let reply = self.reply_of(&mut client);
+        drop(client);
+        self.drive();
+        match reply {
+            Message::StatusReply(status) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The one reply that a client gets, however long the way is.
+    pub fn reply_of(&mut self, client: &mut Client) -> Message {
+        let mut replies = Vec::new();
+        self.advance_until(Duration::from_secs(60), |_| {
+            replies.extend(client.replies());
+            !replies.is_empty()
+        });
+        assert_eq!(replies.len(), 1, "{replies:?}");
+        replies.remove(0)
+    }
+
+    /// Everything that comes for a client which reads on and on at this moment: the sequences of identities.
+    pub fn collect(&mut self, client: &mut Client) -> Vec<u64> {
+        let mut sequences = Vec::new();
+        loop {
+            self.drive();
+            let more = client.sequences();
+            if more.is_empty() {
+                return sequences;
+            }
+            sequences.extend(more);
+        }
+    }
+
+    /// The lines of a server's trace that hold `what`, without their serial numbers and moments.
+    pub fn trace(&self, server: usize, what: &str) -> Vec<String> {
+        self.seats[server].trace.with(what)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for (number, seat) in self.seats.iter().enumerate() {
+                eprintln!("the last of server {number}:");
+                seat.trace.show_last(TRACE_LINES);
+            }
+        }
+    }
+}

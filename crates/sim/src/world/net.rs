@@ -1,0 +1,435 @@
+//! The network of a world: who listens where, who is connected to whom, and what happens when.
+//!
+//! Connections are made of two ends; what an end does is in `stream.rs`.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use ipseity::{
+    limits::{PEER_KEEPALIVE_IDLE, PEER_KEEPALIVE_INTERVAL, PEER_KEEPALIVE_RETRIES},
+    mailbox::Entry,
+};
+use ipseity_core::time::Instant;
+
+use super::{
+    node::{Node, Wake},
+    stream::{End, EndId, Phase},
+};
+
+/// What will happen, and to whom.
+pub enum Happening {
+    /// Bytes arrive.
+    Segment { to: EndId, bytes: Vec<u8> },
+    /// The other side has shut its sending side.
+    Fin { to: EndId },
+    /// The other side has cut the connection.
+    Reset { to: EndId },
+    /// An attempt to connect arrives where it goes.
+    Syn { from: EndId },
+    /// The attempt has succeeded.
+    Connected { end: EndId },
+    /// The one who takes it hears that it has.
+    Established { end: EndId },
+    /// The attempt was turned down.
+    Refused { end: EndId },
+    /// The disk of a server is done.
+    Disk { node: usize, life: u64 },
+    /// The lookup of a server is done.
+    Lookup {
+        node: usize,
+        life: u64,
+        entry: Entry,
+    },
+    /// TCP looks whether the other side is still there.
+    KeepAlive { end: EndId },
+    /// Whoever drives the world wanted to be called.
+    Call(u64),
+}
+
+/// What will happen at a moment, in the order in which it was put there. The next one is the greatest.
+struct Due {
+    at: Instant,
+    serial: u64,
+    happening: Happening,
+}
+
+impl Due {
+    fn order(&self) -> Reverse<(Instant, u64)> {
+        Reverse((self.at, self.serial))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+/// What is sent, for a [`Weather`] to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// So many bytes.
+    Bytes(usize),
+    /// The end of the stream.
+    Fin,
+    /// The connection is cut. Unlike all else it is not sent again when it is lost.
+    Reset,
+    /// An attempt to connect, or its outcome.
+    Handshake,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives, at this moment or behind what was sent before it.
+    Arrives(Instant),
+    /// Nothing arrives any more in this direction of the connection, and nobody is told.
+    Silence,
+    /// So many bytes of it arrive, and then both sides find the connection cut.
+    Cut(Instant, usize),
+}
+
+/// How all that is sent fares, where one delay is not enough.
+pub trait Weather {
+    /// Judges what is sent at this moment.
+    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate;
+
+    /// The receive windows and send buffers of a connection between the two, and its longest segment.
+    fn sizes(&mut self, from: SocketAddr, to: SocketAddr) -> [usize; 3];
+}
+
+/// What servers have written, for somebody who listens in: who, on which end, and how many of the bytes.
+#[derive(Default)]
+pub struct Spoken {
+    pub bytes: Vec<u8>,
+    pub parts: Vec<(usize, EndId, usize)>,
+}
+
+/// Where an address leads, other than to whoever listens there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Nothing comes back.
+    Hangs,
+    /// The attempt fails in the call itself.
+    Unreachable,
+}
+
+/// How soon what was sent to a machine without power is sent again.
+const RETRANSMISSION: Duration = Duration::from_secs(1);
+
+/// Whoever takes connections at an address, and those that it has not taken yet.
+struct Listener {
+    /// The server to wake; a test looks by itself.
+    node: Option<usize>,
+    queue: VecDeque<EndId>,
+    /// Whoever listened at the address before had another one.
+    serial: u64,
+}
+
+/// See the [module](self).
+pub struct Net {
+    pub now: Instant,
+    pub nodes: Vec<Node>,
+    /// How long everything takes from one end to the other.
+    pub delay: Duration,
+    /// As many bytes as arrive at one moment; the next come a nanosecond later.
+    pub segment_bytes: usize,
+    /// Of the ends that are made from now on.
+    pub window_bytes: usize,
+    /// Of the ends that are made from now on.
+    pub send_buffer_bytes: usize,
+    pub routes: BTreeMap<SocketAddr, Route>,
+    /// What names are looked up to; others fail.
+    pub names: BTreeMap<String, Vec<SocketAddr>>,
+    /// Judges all that is sent, in the place of `delay` and the sizes above.
+    pub weather: Option<Box<dyn Weather>>,
+    /// Machines without power: what arrives there is lost, or sent again later.
+    pub down: BTreeSet<IpAddr>,
+    /// Calls that are due.
+    pub calls: VecDeque<u64>,
+    /// Clients whose end has changed.
+    pub stirred: VecDeque<usize>,
+    /// What was written since somebody last looked, where somebody looks.
+    pub spoken: Option<Spoken>,
+    pub(super) ends: Vec<End>,
+    listeners: BTreeMap<SocketAddr, Listener>,
+    happenings: BinaryHeap<Due>,
+    serial: u64,
+}
+
+impl Net {
+    pub fn new() -> Net {
+        Net {
+            now: Instant::from_nanos(1_000_000_000),
+            nodes: Vec::new(),
+            delay: Duration::ZERO,
+            segment_bytes: usize::MAX,
+            window_bytes: 64 * 1024,
+            send_buffer_bytes: 128 * 1024,
+            routes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            weather: None,
+            down: BTreeSet::new(),
+            calls: VecDeque::new(),
+            stirred: VecDeque::new(),
+            spoken: None,
+            ends: Vec::new(),
+            listeners: BTreeMap::new(),
+            happenings: BinaryHeap::new(),
+            serial: 0,
+        }
+    }
+
+    /// When something happens next.
+    pub fn next_happening(&self) -> Option<Instant> {
+        self.happenings.peek().map(|due| due.at)
+    }
+
+    /// Lets something happen, behind all that happens at the same moment.
+    pub fn later(&mut self, at: Instant, happening: Happening) {
+        self.serial += 1;
+        self.happenings.push(Due {
+            at,
+            serial: self.serial,
+            happening,
+        });
+    }
+
+    /// Lets everything happen that is due.
+    pub fn happen(&mut self) {
+        while self.next_happening().is_some_and(|at| at <= self.now) {
+            let Some(Due { happening, .. }) = self.happenings.pop() else {
+                return;
+            };
+            if !self.down.is_empty() && self.meets_no_power(&happening) {
+                if matches!(happening, Happening::Segment { .. } | Happening::Fin { .. }) {
+                    self.later(self.now.after(RETRANSMISSION), happening);
+                }
+                continue;
+            }
+            match happening {
+                Happening::Segment { to, bytes } => self.on_segment(to, &bytes),
+                Happening::Fin { to } => self.on_fin(to),
+                Happening::Reset { to } => self.on_reset(to),
+                Happening::Syn { from } => self.on_syn(from),
+                Happening::KeepAlive { end } => self.keep_alive(end),
+                Happening::Call(token) => self.calls.push_back(token),
+                Happening::Connected { end } => self.on_connected(end),
+                Happening::Established { end } => self.on_established(end),
+                Happening::Refused { end } => self.on_refused(end),
+                Happening::Disk { node, life } if self.nodes[node].life == life => {
+                    if let Some(done_at) = self.nodes[node].disk_done(self.now) {
+                        self.later(done_at, Happening::Disk { node, life });
+                    }
+                }
+                Happening::Lookup { node, life, entry } if self.nodes[node].life == life => {
+                    self.nodes[node].wake(Wake::Entry(entry));
+                }
+                // Of a process that is no more.
+                Happening::Disk { .. } | Happening::Lookup { .. } => {}
+            }
+        }
+    }
+
+    /// Whether it comes to a machine without power.
+    fn meets_no_power(&self, happening: &Happening) -> bool {
+        let address = match happening {
+            Happening::Segment { to, .. } | Happening::Fin { to } | Happening::Reset { to } => {
+                self.ends[*to].own
+            }
+            Happening::Connected { end }
+            | Happening::Refused { end }
+            | Happening::Established { end } => self.ends[*end].own,
+            Happening::Syn { from } => self.ends[*from].remote,
+            Happening::Disk { .. }
+            | Happening::Lookup { .. }
+            | Happening::KeepAlive { .. }
+            | Happening::Call(_) => return false,
+        };
+        self.down.contains(&address.ip())
+    }
+
+    /// The machine has lost its power: its connections are gone without a word, and its listener.
+    pub fn lose_power(&mut self, address: SocketAddr) {
+        self.down.insert(address.ip());
+        self.listeners.remove(&address);
+        for end in &mut self.ends {
+            if end.own.ip() == address.ip() {
+                end.vanish();
+            }
+        }
+    }
+
+    /// TCP looks after a connection: should the other side vanish without a word, this one finds out. Only
+    /// weather makes sides vanish.
+    pub fn keep_alive(&mut self, end: EndId) {
+        if self.weather.is_none() || self.ends[end].is_over() {
+            return;
+        }
+        match self.is_dead(end) {
+            true => self.on_reset(end),
+            false => {
+                let wait = PEER_KEEPALIVE_IDLE + PEER_KEEPALIVE_INTERVAL * PEER_KEEPALIVE_RETRIES;
+                self.later(self.now.after(wait), Happening::KeepAlive { end });
+            }
+        }
+    }
+
+    /// So much time passes for TCP that servers find out which connections of clients lead nowhere. Who came in and
+    /// never said a word counts as one, whoever it was meant to be: no server could know.
+    pub fn cut_dead(&mut self, is_client: impl Fn(SocketAddr) -> bool) {
+        for end in 0..self.ends.len() {
+            let e = &self.ends[end];
+            let is_unknown = e.listener > 0 && e.pieces == 0;
+            if !e.is_over() && (is_client(e.remote) || is_unknown) && self.is_dead(end) {
+                self.on_reset(end);
+            }
+        }
+    }
+
+    /// Both sides of a connection find it cut.
+    pub fn cut(&mut self, end: EndId) {
+        for end in [Some(end), self.ends[end].other].into_iter().flatten() {
+            self.on_reset(end);
+        }
+    }
+
+    /// When what is sent now from one address to another arrives, or `None` when it does not.
+    pub(super) fn way(&mut self, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
+        match &mut self.weather {
+            Some(weather) => weather.judge(self.now, from, to, what),
+            None => Fate::Arrives(self.now.after(self.delay)),
+        }
+    }
+
+    /// From now on connections to `address` are taken: by a server, or by the test.
+    pub fn listen(&mut self, address: SocketAddr, node: Option<usize>) {
+        self.serial += 1;
+        let listener = Listener {
+            node,
+            queue: VecDeque::new(),
+            serial: self.serial,
+        };
+        self.listeners.insert(address, listener);
+    }
+
+    /// Closes the listener, and resets those that nobody has taken.
+    pub fn stop_listening(&mut self, address: SocketAddr) {
+        let listener = self.listeners.remove(&address);
+        for end in listener.into_iter().flat_map(|listener| listener.queue) {
+            self.reset(end);
+        }
+    }
+
+    /// The next connection that has come to an address.
+    pub fn accept(&mut self, address: SocketAddr) -> Option<EndId> {
+        self.listeners.get_mut(&address)?.queue.pop_front()
+    }
+
+    /// Begins to connect.
+    pub fn connect(&mut self, own: SocketAddr, remote: SocketAddr) -> io::Result<EndId> {
+        let route = self.routes.get(&remote).copied();
+        if route == Some(Route::Unreachable) {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
+        let end = self.add_end(own, remote, Phase::Connecting);
+        if route.is_none()
+            && let Fate::Arrives(at) = self.way(own, remote, Sent::Handshake)
+        {
+            self.later(at, Happening::Syn { from: end });
+        }
+        Ok(end)
+    }
+
+    fn on_syn(&mut self, from: EndId) {
+        if self.ends[from].is_cut() {
+            return;
+        }
+        let (own, remote) = (self.ends[from].own, self.ends[from].remote);
+        let back = match self.way(remote, own, Sent::Handshake) {
+            Fate::Arrives(at) => Some(at),
+            Fate::Silence | Fate::Cut(..) => None,
+        };
+        if let Some(serial) = self.listeners.get(&remote).map(|listener| listener.serial) {
+            let end = self.add_end(remote, own, Phase::Open);
+            self.ends[end].listener = serial;
+            self.ends[end].other = Some(from);
+            self.ends[from].other = Some(end);
+            if let Some(back) = back {
+                // What the other side says at once arrives behind it.
+                self.ends[from].last_arrival = back;
+                self.later(back, Happening::Connected { end: from });
+            }
+            if self.weather.is_none() {
+                self.on_established(end);
+            }
+        } else if let Some(back) = back {
+            self.later(back, Happening::Refused { end: from });
+        }
+    }
+
+    /// The other side has acknowledged: whoever listens may take the connection.
+    fn on_established(&mut self, end: EndId) {
+        let (own, serial) = (self.ends[end].own, self.ends[end].listener);
+        match self.listeners.get_mut(&own) {
+            // What was half open goes with the listener that it came to.
+            Some(listener) if listener.serial == serial => {
+                listener.queue.push_back(end);
+                if let Some(node) = listener.node {
+                    self.nodes[node].wake(Wake::Acceptable);
+                }
+            }
+            _ => self.reset(end),
+        }
+    }
+
+    /// The one who began a connection acknowledges that it stands. Without weather it is taken at once.
+    pub(super) fn acknowledge(&mut self, from: EndId) {
+        let end = &self.ends[from];
+        if let (true, Some(to)) = (self.weather.is_some(), end.other) {
+            let (own, remote) = (end.own, end.remote);
+            match self.way(own, remote, Sent::Handshake) {
+                Fate::Arrives(at) => {
+                    // What it says at once arrives behind it.
+                    self.ends[to].last_arrival = at;
+                    self.later(at, Happening::Established { end: to });
+                }
+                Fate::Silence | Fate::Cut(..) => self.ends[to].silence(),
+            }
+        }
+    }
+
+    fn add_end(&mut self, own: SocketAddr, remote: SocketAddr, phase: Phase) -> EndId {
+        let [window, send_buffer, segment] = match &mut self.weather {
+            Some(weather) => weather.sizes(own, remote),
+            None => [
+                self.window_bytes,
+                self.send_buffer_bytes,
+                self.segment_bytes,
+            ],
+        };
+        let mut end = End::new(own, remote, phase, window, send_buffer);
+        end.segment_bytes = segment;
+        self.ends.push(end);
+        self.ends.len() - 1
+    }
+}

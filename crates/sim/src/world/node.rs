@@ -1,0 +1,213 @@
+//! What a world knows of one server: what wakes it, its disk, its lookups, its turns.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use ipseity::mailbox::Entry;
+use ipseity_core::{
+    actor::{Event, Remembered},
+    identity::Sequence,
+    ids::PeerId,
+    time::Instant,
+};
+
+use super::{storage::Storage, stream::EndId};
+
+/// What the next poll of a server brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Connections have come in.
+    Acceptable,
+    /// An end has changed.
+    Ready(EndId),
+    /// A signal, the disk, a lookup.
+    Entry(Entry),
+}
+
+/// How the disk of a server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskMode {
+    /// There is none: nothing is durable, and the ceiling is the end.
+    Ephemeral,
+    /// Each write takes this long.
+    Takes(Duration),
+    /// Each write fails after this long.
+    FailsAfter(Duration),
+    /// A write goes on until the test ends it.
+    Waits,
+}
+
+/// What is to be made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    Raise(Sequence),
+    Stop(Sequence),
+}
+
+/// What a server has on its disk, across its lives.
+pub struct Disk {
+    pub mode: DiskMode,
+    /// What a start finds: nothing above it was ever handed out.
+    pub durable: Sequence,
+    pub under_way: Option<Write>,
+    pub writes: u64,
+    /// What is remembered of the peers.
+    pub members: Vec<Remembered>,
+    /// What a peer objected to.
+    pub objected: Option<Sequence>,
+}
+
+/// The monotonic clock of one process: it begins when the process does, and may go fast or slow.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The moment of the world at which it stood at zero.
+    pub zero: Instant,
+    /// A million is the speed of the world.
+    pub speed_ppm: u64,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock {
+            zero: Instant::START,
+            speed_ppm: 1_000_000,
+        }
+    }
+}
+
+impl Clock {
+    /// What it shows at a moment of the world.
+    pub fn shows(self, now: Instant) -> Instant {
+        let nanos = now.since(self.zero).as_nanos() * u128::from(self.speed_ppm) / 1_000_000;
+        Instant::from_nanos(nanos as u64)
+    }
+
+    /// The first moment of the world at which it shows at least `local`.
+    pub fn when(self, local: Instant) -> Instant {
+        let nanos = u128::from(local.as_nanos()) * 1_000_000;
+        let nanos = nanos.div_ceil(u128::from(self.speed_ppm));
+        self.zero.after(Duration::from_nanos(
+            u64::try_from(nanos).unwrap_or(u64::MAX),
+        ))
+    }
+}
+
+/// How the last poll went.
+#[derive(Clone, Copy, Debug)]
+pub struct Polled {
+    pub deadline: Option<Instant>,
+    pub dispatched: usize,
+}
+
+/// See the [module](self).
+pub struct Node {
+    pub address: SocketAddr,
+    /// Which process it is: nothing that an earlier one began reaches a later one.
+    pub life: u64,
+    pub disk: Disk,
+    /// What accepting fails with, as a number of the operating system.
+    pub accept_error: Option<i32>,
+    /// Times that a connection was asked for.
+    pub accepts: u64,
+    /// The names that were looked up.
+    pub lookups: Vec<String>,
+    /// How long a lookup takes.
+    pub lookup_delay: Duration,
+    pub resolving: BTreeMap<PeerId, String>,
+    /// What stands for chance.
+    pub random: u64,
+    /// Chance itself, where a seed stands behind it.
+    pub chance: Option<fastrand::Rng>,
+    pub clock: Clock,
+    /// The disk with the real logic of the slots on it, in the place of `disk`.
+    pub storage: Option<Storage>,
+    pub polled: Option<Polled>,
+    wakes: VecDeque<Wake>,
+}
+
+impl Node {
+    pub fn new(address: SocketAddr, disk: DiskMode, durable: Sequence) -> Node {
+        Node {
+            address,
+            life: 0,
+            disk: Disk {
+                mode: disk,
+                durable,
+                under_way: None,
+                writes: 0,
+                members: Vec::new(),
+                objected: None,
+            },
+            accept_error: None,
+            accepts: 0,
+            lookups: Vec::new(),
+            lookup_delay: Duration::ZERO,
+            resolving: BTreeMap::new(),
+            random: 0,
+            chance: None,
+            clock: Clock::default(),
+            storage: None,
+            polled: None,
+            wakes: VecDeque::new(),
+        }
+    }
+
+    /// The process is gone; its disk remains.
+    pub fn die(&mut self) {
+        self.life += 1;
+        self.wakes.clear();
+        self.resolving.clear();
+        self.disk.under_way = None;
+        self.polled = None;
+    }
+
+    /// Queues what the next poll brings. An end that changes twice before it is told once.
+    pub fn wake(&mut self, wake: Wake) {
+        if matches!(wake, Wake::Entry(_)) || !self.wakes.contains(&wake) {
+            self.wakes.push_back(wake);
+        }
+    }
+
+    /// Whether the next poll brings something.
+    pub fn is_awake(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
+    pub fn take_wake(&mut self) -> Option<Wake> {
+        self.wakes.pop_front()
+    }
+
+    /// Ends the write that is under way, as the mode says. Returns when the next one is done, if one waits.
+    pub fn disk_done(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(storage) = &mut self.storage {
+            let (entry, next) = storage.done(now);
+            if let Some(entry) = entry {
+                self.wake(Wake::Entry(entry));
+            }
+            return next;
+        }
+        let succeeds = !matches!(self.disk.mode, DiskMode::FailsAfter(_));
+        self.end_write(succeeds);
+        None
+    }
+
+    /// Ends the write that is under way.
+    pub fn end_write(&mut self, succeeds: bool) {
+        let write = self.disk.under_way.take().expect("a write is under way");
+        self.disk.writes += 1;
+        if succeeds {
+            self.disk.durable = match write {
+                Write::Raise(ceiling) => ceiling,
+                Write::Stop(sequence) => sequence,
+            };
+        }
+        self.wake(Wake::Entry(match write {
+            Write::Raise(_) if succeeds => Entry::Event(Event::Persisted),
+            Write::Raise(_) => Entry::Event(Event::PersistFailed),
+            Write::Stop(_) => Entry::StopPersisted { durable: succeeds },
+        }));
+    }
+}

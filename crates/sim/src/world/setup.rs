@@ -1,0 +1,67 @@
+//! How servers are set up, and where they are.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipseity::{
+    limits::{PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT},
+    transport::TransportLimits,
+};
+use ipseity_core::{
+    actor::ActorConfig,
+    identity::{Pid, Sequence},
+};
+
+use super::node::DiskMode;
+use crate::config::actor_config;
+
+/// How a server is set up.
+#[derive(Clone)]
+pub struct Setup {
+    pub actor: ActorConfig,
+    pub limits: TransportLimits,
+    pub peers: Vec<String>,
+    pub sync_interval: Duration,
+    pub disk: DiskMode,
+}
+
+impl Setup {
+    /// A server without peers and without a disk.
+    pub fn new(pid: u16) -> Setup {
+        let mut actor = actor_config();
+        actor.pid = Pid::new(pid).unwrap();
+        actor.session = 100 + u64::from(pid);
+        actor.incarnation = 200 + u128::from(pid);
+        actor.ceiling = Sequence::MAX;
+        Setup {
+            actor,
+            limits: TransportLimits {
+                connections_max: 100,
+                pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
+                idle_timeout: None,
+                trusted: Vec::new(),
+            },
+            peers: Vec::new(),
+            sync_interval: SYNC_INTERVAL_DEFAULT,
+            disk: DiskMode::Ephemeral,
+        }
+    }
+
+    /// The same with a disk, on which `ceiling` is durable.
+    pub fn disk(mut self, disk: DiskMode, ceiling: u64) -> Setup {
+        self.disk = disk;
+        self.actor.ceiling = Sequence::new(ceiling).unwrap();
+        self
+    }
+
+    /// The same with these peers.
+    pub fn peers(mut self, peers: &[&str]) -> Setup {
+        self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
+        self.actor.peers = peers.len();
+        self
+    }
+}
+
+/// The address of a server, by its number: it is known before the server is started.
+pub fn address(server: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, server as u8 + 1], 3264))
+}

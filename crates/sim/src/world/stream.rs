@@ -1,0 +1,413 @@
+//! The ends of connections, which behave like TCP sockets of Linux under edge-triggered epoll.
+//!
+//! A readiness is queued when something changes, once, and never again just because something is left; what
+//! it says is read off when the server polls. A read returns all that has arrived and fits. Bytes that do
+//! not fit the receive window wait in the sender's buffer, and a sender that was told `WouldBlock` hears of
+//! it when a third of that buffer is free again.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use ipseity::mailbox::Readiness;
+use ipseity_core::{ids::ConnectionId, time::Instant};
+
+use super::{
+    net::{Fate, Happening, Net, Sent},
+    node::Wake,
+};
+
+/// One end of a connection: its place in the list of ends, which only grows.
+pub type EndId = usize;
+
+/// How far an end is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Connecting,
+    Open,
+    Refused,
+}
+
+/// One end of a connection.
+pub struct End {
+    pub(super) own: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) other: Option<EndId>,
+    /// Whom to wake.
+    pub(super) registered: Option<(usize, ConnectionId)>,
+    /// The client that is to hear when something changes.
+    pub(super) client: Option<usize>,
+    pub(super) phase: Phase,
+    arrived: VecDeque<u8>,
+    /// In how many pieces bytes have arrived.
+    pub(super) pieces: u64,
+    on_the_way: usize,
+    window_bytes: usize,
+    unsent: VecDeque<u8>,
+    send_buffer_bytes: usize,
+    /// It was told `WouldBlock` and is to hear of space.
+    is_blocked: bool,
+    fin_wanted: bool,
+    fin_sent: bool,
+    fin_arrived: bool,
+    is_reset: bool,
+    pub(super) is_dropped: bool,
+    /// When the last of what was sent to it arrives: nothing overtakes on a connection.
+    pub(super) last_arrival: Instant,
+    /// As many bytes as are sent at one moment.
+    pub(super) segment_bytes: usize,
+    /// Nothing arrives here any more.
+    is_silenced: bool,
+    /// The listener that it came to.
+    pub(super) listener: u64,
+}
+
+impl End {
+    pub fn new(
+        own: SocketAddr,
+        remote: SocketAddr,
+        phase: Phase,
+        window_bytes: usize,
+        send_buffer_bytes: usize,
+    ) -> End {
+        End {
+            own,
+            remote,
+            other: None,
+            registered: None,
+            client: None,
+            phase,
+            arrived: VecDeque::new(),
+            pieces: 0,
+            on_the_way: 0,
+            window_bytes,
+            unsent: VecDeque::new(),
+            send_buffer_bytes,
+            is_blocked: false,
+            fin_wanted: false,
+            fin_sent: false,
+            fin_arrived: false,
+            is_reset: false,
+            is_dropped: false,
+            last_arrival: Instant::START,
+            segment_bytes: usize::MAX,
+            is_silenced: false,
+            listener: 0,
+        }
+    }
+
+    /// Takes as much as comes, whatever the other side reads.
+    pub fn set_unbounded(&mut self) {
+        self.send_buffer_bytes = usize::MAX;
+    }
+
+    pub fn has_ended(&self) -> bool {
+        (self.is_reset || self.fin_arrived) && self.arrived.is_empty()
+    }
+
+    /// Whether whoever held it has cut the connection.
+    pub fn is_cut(&self) -> bool {
+        self.is_dropped && self.fin_sent
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.is_reset
+    }
+
+    /// Nothing arrives there any more.
+    pub fn silence(&mut self) {
+        self.is_silenced = true;
+    }
+
+    /// Nothing more happens to it.
+    pub fn is_over(&self) -> bool {
+        self.is_reset || self.is_dropped
+    }
+
+    /// The machine that held it is off: nobody is told, and nothing more is sent.
+    pub fn vanish(&mut self) {
+        self.is_dropped = true;
+        self.registered = None;
+        self.arrived.clear();
+        self.unsent.clear();
+        self.fin_wanted = true;
+        self.fin_sent = true;
+    }
+
+    /// What a poll says of it now, if anything.
+    pub fn readiness(&self) -> Option<Readiness> {
+        let broken = self.is_reset || self.phase == Phase::Refused;
+        let closed = broken || self.fin_arrived;
+        let readable = closed || !self.arrived.is_empty();
+        let writable = broken || (self.phase == Phase::Open && self.has_space());
+        (readable || writable).then(|| Readiness::new(readable, writable, closed))
+    }
+
+    fn has_space(&self) -> bool {
+        self.unsent.len() <= self.send_buffer_bytes / 3 * 2
+    }
+}
+
+impl Net {
+    /// The end takes as much as comes, whatever the other side reads.
+    pub fn set_unbounded(&mut self, end: EndId) {
+        self.ends[end].set_unbounded();
+    }
+
+    /// From now on no connection is slow because of its windows.
+    pub fn widen(&mut self, window_bytes: usize, segment_bytes: usize) {
+        for end in &mut self.ends {
+            end.window_bytes = end.window_bytes.max(window_bytes);
+            end.segment_bytes = end.segment_bytes.max(segment_bytes);
+        }
+    }
+
+    /// From now on the client hears of the end.
+    pub fn watch(&mut self, end: EndId, client: usize) {
+        self.ends[end].client = Some(client);
+    }
+
+    /// Whether nothing comes through on the connection any more, in one direction or both, or the other side is
+    /// not there.
+    pub fn is_dead(&self, end: EndId) -> bool {
+        let other = self.ends[end].other.map(|other| &self.ends[other]);
+        self.ends[end].is_silenced || other.is_none_or(|end| end.is_silenced || end.is_dropped)
+    }
+
+    /// The other end of a connection, and its address.
+    pub fn other_side(&self, end: EndId) -> Option<(EndId, SocketAddr)> {
+        let other = self.ends[end].other?;
+        Some((other, self.ends[other].own))
+    }
+
+    /// From now on the server hears of the end, and at once of how it stands.
+    pub fn register(&mut self, end: EndId, node: usize, connection: ConnectionId) {
+        self.ends[end].registered = Some((node, connection));
+        self.changed(end);
+    }
+
+    pub fn read(&mut self, end: EndId, buffer: &mut [u8]) -> io::Result<usize> {
+        let e = &mut self.ends[end];
+        if e.arrived.is_empty() {
+            return match (e.is_reset, e.fin_arrived) {
+                (true, _) => Err(io::ErrorKind::ConnectionReset.into()),
+                (false, true) => Ok(0),
+                (false, false) => Err(io::ErrorKind::WouldBlock.into()),
+            };
+        }
+        let bytes = buffer.len().min(e.arrived.len());
+        e.arrived.read_exact(&mut buffer[..bytes]).unwrap();
+        // The window is open again.
+        if let Some(other) = e.other {
+            self.transmit(other);
+        }
+        Ok(bytes)
+    }
+
+    pub fn write(&mut self, end: EndId, bytes: &[u8]) -> io::Result<usize> {
+        let e = &mut self.ends[end];
+        if e.is_reset || e.fin_wanted {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let taken = bytes.len().min(e.send_buffer_bytes - e.unsent.len());
+        if taken == 0 {
+            e.is_blocked = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        e.unsent.extend(&bytes[..taken]);
+        if let (Some(spoken), Some((node, _))) = (&mut self.spoken, e.registered) {
+            spoken.bytes.extend(&bytes[..taken]);
+            spoken.parts.push((node, end, taken));
+        }
+        self.transmit(end);
+        Ok(taken)
+    }
+
+    /// Whether a connection that was begun stands.
+    pub fn is_connected(&self, end: EndId) -> io::Result<bool> {
+        if self.ends[end].is_reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        match self.ends[end].phase {
+            Phase::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
+            Phase::Open => Ok(true),
+            Phase::Connecting => Ok(false),
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub fn shutdown(&mut self, end: EndId) -> io::Result<()> {
+        if self.ends[end].is_reset {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        self.ends[end].fin_wanted = true;
+        self.transmit(end);
+        Ok(())
+    }
+
+    /// The end is closed. What was written is still sent; what had arrived and was not read cuts the
+    /// connection, as the kernel does.
+    pub fn drop_end(&mut self, end: EndId) {
+        let e = &mut self.ends[end];
+        if e.is_dropped {
+            // Cut already.
+            return;
+        }
+        e.is_dropped = true;
+        e.registered = None;
+        e.client = None;
+        if e.arrived.is_empty() {
+            e.fin_wanted = true;
+            self.transmit(end);
+        } else {
+            self.reset(end);
+        }
+    }
+
+    /// Cuts the connection.
+    pub fn reset(&mut self, end: EndId) {
+        let e = &mut self.ends[end];
+        e.is_dropped = true;
+        e.registered = None;
+        e.client = None;
+        e.unsent.clear();
+        e.fin_sent = true;
+        if let Some(to) = e.other {
+            self.send(to, Happening::Reset { to });
+        }
+    }
+
+    /// Sends what the window of the other end takes.
+    fn transmit(&mut self, from: EndId) {
+        if self.ends[from].phase != Phase::Open {
+            return;
+        }
+        let Some(to) = self.ends[from].other else {
+            return;
+        };
+        loop {
+            let room = self.ends[to].window_bytes
+                - (self.ends[to].arrived.len() + self.ends[to].on_the_way);
+            let e = &mut self.ends[from];
+            let bytes = room.min(e.unsent.len()).min(e.segment_bytes);
+            if bytes == 0 {
+                break;
+            }
+            let mut segment = vec![0; bytes];
+            // Whole slices at a time: a segment may be long, and there are many.
+            e.unsent.read_exact(&mut segment).unwrap();
+            let bytes = segment;
+            self.ends[to].on_the_way += bytes.len();
+            self.send(to, Happening::Segment { to, bytes });
+        }
+        let e = &mut self.ends[from];
+        if e.fin_wanted && !e.fin_sent && e.unsent.is_empty() {
+            e.fin_sent = true;
+            self.send(to, Happening::Fin { to });
+        }
+        let e = &mut self.ends[from];
+        if e.is_blocked && e.has_space() {
+            e.is_blocked = false;
+            self.changed(from);
+        }
+    }
+
+    /// Lets something arrive at an end, behind all that was sent to it before.
+    fn send(&mut self, to: EndId, mut happening: Happening) {
+        let e = &self.ends[to];
+        if e.is_silenced {
+            return;
+        }
+        let what = match &happening {
+            Happening::Segment { bytes, .. } => Sent::Bytes(bytes.len()),
+            Happening::Fin { .. } => Sent::Fin,
+            _ => Sent::Reset,
+        };
+        let (own, remote) = (e.own, e.remote);
+        match self.way(remote, own, what) {
+            Fate::Arrives(at) => {
+                let at = self.behind_all(to, at);
+                self.later(at, happening);
+            }
+            Fate::Silence => self.ends[to].is_silenced = true,
+            Fate::Cut(at, length) => {
+                let at = self.behind_all(to, at);
+                if let Happening::Segment { bytes, .. } = &mut happening {
+                    self.ends[to].on_the_way -= bytes.len() - length;
+                    bytes.truncate(length);
+                    self.later(at, happening);
+                }
+                self.later(at, Happening::Reset { to });
+                self.ends[to].is_silenced = true;
+                if let Some(from) = self.ends[to].other {
+                    self.later(at, Happening::Reset { to: from });
+                }
+            }
+        }
+    }
+
+    /// The moment at which something arrives that could do so at `at`.
+    fn behind_all(&mut self, to: EndId, at: Instant) -> Instant {
+        let e = &mut self.ends[to];
+        let soonest = match e.segment_bytes {
+            usize::MAX => e.last_arrival,
+            _ => e.last_arrival.after(Duration::from_nanos(1)),
+        };
+        e.last_arrival = at.max(soonest);
+        e.last_arrival
+    }
+
+    pub(super) fn on_segment(&mut self, to: EndId, bytes: &[u8]) {
+        let e = &mut self.ends[to];
+        e.on_the_way -= bytes.len();
+        if e.is_dropped {
+            // Nobody is there to read it.
+            return self.reset(to);
+        }
+        e.pieces += 1;
+        e.arrived.extend(bytes);
+        self.changed(to);
+    }
+
+    pub(super) fn on_fin(&mut self, to: EndId) {
+        self.ends[to].fin_arrived = true;
+        self.changed(to);
+    }
+
+    pub(super) fn on_reset(&mut self, to: EndId) {
+        let e = &mut self.ends[to];
+        // What had arrived before can still be read.
+        e.is_reset = true;
+        e.unsent.clear();
+        self.changed(to);
+    }
+
+    pub(super) fn on_connected(&mut self, end: EndId) {
+        if self.ends[end].is_dropped && self.weather.is_some() {
+            // Nobody waits for it any more, and the other side never heard that somebody did.
+            return;
+        }
+        self.acknowledge(end);
+        self.ends[end].phase = Phase::Open;
+        self.changed(end);
+        self.transmit(end);
+    }
+
+    pub(super) fn on_refused(&mut self, end: EndId) {
+        self.ends[end].phase = Phase::Refused;
+        self.changed(end);
+    }
+
+    /// The edge: something changed, and whoever is registered hears of it.
+    fn changed(&mut self, end: EndId) {
+        let e = &self.ends[end];
+        if let Some((node, _)) = e.registered {
+            self.nodes[node].wake(Wake::Ready(end));
+        } else if let Some(client) = e.client {
+            self.stirred.push_back(client);
+        }
+    }
+}

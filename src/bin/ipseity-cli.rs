@@ -1,0 +1,7 @@
+//! `ipseity-cli`: the command line client. All of it stands in the crate of that name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ipseity_cli::main()
+}
