@@ -42,7 +42,6 @@ pub use self::{
 use crate::{
     identity::{Pid, Sequence},
     limits::ADVANCE_REPORT_INTERVAL,
-    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ClusterName, ErrorCode, ErrorReply, Message, Standing, WireError},
 };
@@ -210,7 +209,8 @@ impl Actor {
             join_expired: false,
             standing: match config.objected {
                 Some(_) => Standing::Stale,
-                None if config.joins && !sabotage::is(Sabotage::JoinIgnored) => Standing::Joining,
+                // bug JoinIgnored instead: None if config.joins && !BUG => Standing::Joining,
+                None if config.joins => Standing::Joining,
                 None => Standing::Serving,
             },
             objected: config.objected.is_some(),
@@ -367,9 +367,7 @@ impl Actor {
             self.waiting.push(from, Waiting::Request { count, after });
         } else {
             self.report_over_budget(&error, now, effects);
-            if sabotage::is(Sabotage::ErrorCloses) {
-                return self.reply_and_close(from, error, effects);
-            }
+            // bug ErrorCloses: return self.reply_and_close(from, error, effects);
             self.reply_error(from, error, effects);
         }
     }

@@ -7,7 +7,6 @@ use crate::{
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
     mailbox::{Entry, Mailbox},
-    sabotage::{self, Sabotage},
     wire::{FrameDecoder, Message, WireError},
 };
 
@@ -80,9 +79,7 @@ pub(super) fn decode<S: Socket>(
             Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
         }
     }
-    if sabotage::is(Sabotage::RequestLostAtGate) {
-        let _ = decoder.next(receiver);
-    }
+    // bug RequestLostAtGate: let _ = decoder.next(receiver);
     Decoded::Gate
 }
 

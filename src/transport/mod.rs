@@ -36,7 +36,6 @@ use crate::{
     edge::{Edge, Socket},
     identity::Identity,
     mailbox::{Mailbox, Readiness},
-    sabotage::{self, Sabotage},
     time::Instant,
     wire::{ErrorReply, FrameDecoder, Message, encode, encode_identities},
 };
@@ -431,7 +430,8 @@ impl<S: Socket> Transport<S> {
             if let Some(buffers) = c.buffers.take() {
                 self.pool.put(buffers);
             }
-            if c.owed == 0 || sabotage::is(Sabotage::StaleToken) {
+            // bug StaleToken instead: if c.owed == 0 || BUG {
+            if c.owed == 0 {
                 self.connections.remove(id.slot());
             }
         }
@@ -457,9 +457,8 @@ fn get_mut<S>(
     connections: &mut Slab<Connection<S>>,
     id: ConnectionId,
 ) -> Option<&mut Connection<S>> {
-    connections
-        .get_mut(id.slot())
-        .filter(|c| c.id == id || sabotage::is(Sabotage::StaleToken))
+    // bug StaleToken: return connections.get_mut(id.slot());
+    connections.get_mut(id.slot()).filter(|c| c.id == id)
 }
 
 #[inline]

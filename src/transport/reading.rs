@@ -13,7 +13,6 @@ use crate::{
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX},
     mailbox::{Entry, Mailbox, Readiness},
-    sabotage::{self, Sabotage},
     time::Instant,
     wire::{FrameDecoder, WireError},
 };
@@ -133,7 +132,8 @@ impl<S: Socket> Transport<S> {
                 // cost a system call for each request. Unless the other side has closed: no edge comes any more,
                 // and only another read meets the end. But what a peer said before it closed has its turn first, or
                 // a refusal would pass for a connection that was lost.
-                Pulled::Short if c.close_hint && !sabotage::is(Sabotage::EdgeLost) => {
+                // bug EdgeLost instead: Pulled::Short if c.close_hint && !BUG => {
+                Pulled::Short if c.close_hint => {
                     if c.origin != Origin::Accepted {
                         again = true;
                         break decoded;

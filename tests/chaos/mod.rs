@@ -12,6 +12,7 @@
 )]
 
 mod acts;
+pub mod bugs;
 mod calm;
 mod client;
 mod cluster;
