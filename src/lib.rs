@@ -27,7 +27,6 @@
 //! # The modules, each above those that may name it
 //!
 //! - [`limits`]: every bound, with its reason.
-//! - `sabotage`: deliberate bugs, in no ordinary build: the proof that the tests would catch them.
 //! - [`time`]: a moment as a plain number; nothing reads a clock there.
 //! - [`identity`]: the identity, its sequence and its pid; packing, order, text.
 //! - [`wire`]: messages, frames, and what can be wrong with them; no I/O.

@@ -9,7 +9,6 @@ use std::{collections::VecDeque, fmt, mem::ManuallyDrop, ops::ControlFlow};
 use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, Count, PeerId},
-    sabotage::{self, Sabotage},
     timer::Timer,
 };
 
@@ -150,29 +149,22 @@ impl Mailbox {
     /// Puts an entry at the end of the line.
     #[inline]
     pub fn dispatch(&mut self, entry: Entry) {
-        if sabotage::is(Sabotage::MailboxLifo)
-            && matches!(entry, Entry::Event(Event::IdentityRequest { .. }))
-        {
-            return self.entries.push_front(ManuallyDrop::new(entry));
-        }
         self.entries.push_back(ManuallyDrop::new(entry));
     }
 
     /// Puts so many identityRequests of one connection at the end of the line, each without a body.
     #[inline(always)]
     pub fn dispatch_bare_requests(&mut self, from: ConnectionId, requests: usize) {
-        let request = |_| {
+        let request = || {
             let (count, after) = (Count::ONE, 0);
-            Entry::Event(Event::IdentityRequest { from, count, after })
+            ManuallyDrop::new(Entry::Event(Event::IdentityRequest { from, count, after }))
         };
-        if requests > 1 && !sabotage::is(Sabotage::MailboxLifo) {
+        // bug MailboxLifo: (0..requests).for_each(|_| self.entries.push_front(request())); return;
+        if requests > 1 {
             // This takes some preparation, and then a fifth of what it costs to put each there alone.
-            self.entries
-                .extend((0..requests).map(request).map(ManuallyDrop::new));
-        } else {
-            (0..requests)
-                .map(request)
-                .for_each(|entry| self.dispatch(entry));
+            self.entries.extend((0..requests).map(|_| request()));
+        } else if requests == 1 {
+            self.entries.push_back(request());
         }
     }
 

@@ -34,7 +34,6 @@ use byteorder::{BigEndian, ByteOrder};
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::CLUSTER_NAME_BYTES_MAX,
-    sabotage::{self, Sabotage},
     words::ClusterName,
 };
 
@@ -150,7 +149,8 @@ impl Record {
         }
         let stored = BigEndian::read_u32(&b[AT_CHECKSUM..]);
         let computed = crc32c::crc32c(&b[..AT_CHECKSUM]);
-        if stored != computed && !sabotage::is(Sabotage::NoChecksum) {
+        // bug NoChecksum instead: if stored != computed && !BUG {
+        if stored != computed {
             return Err(RecordError::Checksum { stored, computed });
         }
         match BigEndian::read_u16(&b[AT_FORMAT..]) {
@@ -181,14 +181,16 @@ impl Record {
         };
         record.check()?;
         // What is not a field is zero, as `encode` leaves it.
-        if record.encode(block) != *bytes && !sabotage::is(Sabotage::NoChecksum) {
+        // bug NoChecksum instead: if record.encode(block) != *bytes && !BUG {
+        if record.encode(block) != *bytes {
             return Err(RecordError::Field("reserved bytes"));
         }
         Ok(record)
     }
 
     fn check(&self) -> Result<(), RecordError> {
-        let is_exact = self.sequence == self.ceiling || sabotage::is(Sabotage::CleanFlagKept);
+        let is_exact = self.sequence == self.ceiling;
+        // bug CleanFlagKept: let is_exact = is_exact || BUG;
         if self.sequence > self.ceiling || (self.clean && !is_exact) {
             return Err(RecordError::Field("ceiling"));
         }

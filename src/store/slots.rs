@@ -45,7 +45,6 @@ use super::record::{Block, Record, RecordError};
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::STEP_MAX,
-    sabotage::{self, Sabotage},
     words::ClusterName,
 };
 
@@ -81,9 +80,7 @@ pub struct Owner {
 
 /// The blocks the index of which stands in `generation`'s pair, in the order in which they are written.
 fn pair(generation: u64) -> [u32; 2] {
-    if sabotage::is(Sabotage::SingleSlot) {
-        return [0, 0];
-    }
+    // bug SingleSlot: return [0, 0];
     let first = (generation % 2) as u32;
     [first, first + 2]
 }
@@ -174,15 +171,12 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     let is_bad = |block: u32| faults.iter().any(|fault| fault.block == block);
     let hidden = pair(newest.generation.wrapping_add(1))
         .into_iter()
-        .all(is_bad)
-        && !sabotage::is(Sabotage::LostPairNotSkipped)
-        && !sabotage::is(Sabotage::SingleSlot);
-    let mut start = if hidden { newest.reach } else { newest.ceiling };
-    if sabotage::is(Sabotage::ResumeBelowCeiling)
-        || (sabotage::is(Sabotage::CleanFlagKept) && newest.clean)
-    {
-        start = newest.sequence;
-    }
+        .all(is_bad);
+    // bug LostPairNotSkipped: let hidden = hidden && !BUG;
+    // bug SingleSlot: let hidden = hidden && !BUG;
+    let start = if hidden { newest.reach } else { newest.ceiling };
+    // bug ResumeBelowCeiling: let start = if BUG { newest.sequence } else { start };
+    // bug CleanFlagKept: let start = if BUG && newest.clean { newest.sequence } else { start };
     Ok(Recovered {
         device,
         newest,
@@ -196,14 +190,9 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
 /// The newest record has the highest. Equal generations differ only after a start that skipped; see the proof
 /// above.
 fn rank(record: &Record) -> (u64, Sequence, u64) {
-    let mut generation = record.generation;
-    if sabotage::is(Sabotage::CleanStopTrusted) && record.clean {
-        generation = u64::MAX;
-    }
-    if sabotage::is(Sabotage::GenerationWraps) {
-        generation &= 0xf;
-    }
-    (generation, record.ceiling, record.boot)
+    // bug CleanStopTrusted: if record.clean { return (u64::MAX, record.ceiling, record.boot); }
+    // bug GenerationWraps: return (record.generation & 0xf, record.ceiling, record.boot);
+    (record.generation, record.ceiling, record.boot)
 }
 
 impl<D: BlockDevice> Recovered<D> {
@@ -241,17 +230,9 @@ impl<D: BlockDevice> Recovered<D> {
         above: Option<Sequence>,
         first_step: u64,
     ) -> Result<Slots<D>, SlotsError> {
-        if sabotage::is(Sabotage::ServeEarlierBoot) {
-            return Ok(Slots {
-                device: self.device,
-                newest: self.newest,
-                standing: Standing::Open,
-            });
-        }
-        let mut boots = if self.hidden { 2 } else { 1 };
-        if sabotage::is(Sabotage::BootNotRaised) {
-            boots = 0;
-        }
+        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, newest: self.newest, standing: Standing::Open });
+        let boots = if self.hidden { 2 } else { 1 };
+        // bug BootNotRaised: let boots = if BUG { 0 } else { boots };
         let boot = self.newest.boot.checked_add(boots);
         let start = above.map_or(self.start, |above| above.max(self.start));
         let next = Record {
@@ -264,7 +245,8 @@ impl<D: BlockDevice> Recovered<D> {
                 .newest
                 .objected
                 .filter(|objected| above.is_none_or(|above| above < *objected)),
-            clean: sabotage::is(Sabotage::CleanFlagKept) && self.newest.clean,
+            // bug CleanFlagKept instead: clean: BUG && self.newest.clean,
+            clean: false,
             ..self.newest.clone()
         };
         for block in self.missing {
@@ -413,14 +395,13 @@ impl<D: BlockDevice> Slots<D> {
             generation: generation.ok_or(SlotsError::GenerationsExhausted)?,
             ..record
         };
-        let copies = 2 - usize::from(sabotage::is(Sabotage::OneCopy));
-        for block in pair(record.generation).into_iter().take(copies) {
-            if let Err(source) = self.device.write(block, &record.encode(block))
-                && !sabotage::is(Sabotage::FailedSyncIgnored)
-            {
+        for block in pair(record.generation) {
+            if let Err(source) = self.device.write(block, &record.encode(block)) {
+                // bug FailedSyncIgnored: continue;
                 self.poison(source.to_string());
                 return Err(SlotsError::Write { block, source });
             }
+            // bug OneCopy: break;
         }
         self.newest = record;
         Ok(())

@@ -19,7 +19,6 @@ use super::{
     record::Block,
     slots::BlockDevice,
 };
-use ipseity_core::sabotage::{self, Sabotage};
 
 use crate::limits::{BLOCK_BYTES, SHORT_READS_MAX};
 
@@ -52,7 +51,8 @@ impl StateFile {
 
     /// Opens the file, past the page cache if that is asked for and not refused.
     pub(super) fn open(path: &Path, access: Access) -> io::Result<StateFile> {
-        if access == Access::Direct && !sabotage::is(Sabotage::StartReadsCache) {
+        // bug StartReadsCache instead: if access == Access::Direct && !BUG {
+        if access == Access::Direct {
             match StateFile::open_direct(path) {
                 Err(error) if refuses_direct(&error) => {}
                 Ok(mut direct) => match direct.read(0, &mut Block::ZERO.clone()) {
@@ -129,8 +129,9 @@ fn refuses_direct(error: &io::Error) -> bool {
 impl BlockDevice for StateFile {
     fn settle(&mut self) -> io::Result<()> {
         sync_all(&self.file)?;
+        // bug StartReadsCache: return Ok(());
         #[cfg(target_os = "linux")]
-        if self.access == Access::Buffered && !sabotage::is(Sabotage::StartReadsCache) {
+        if self.access == Access::Buffered {
             rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;
         }
         Ok(())

@@ -4,7 +4,6 @@ use super::TransportLimits;
 use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, Count, Link},
-    sabotage::{self, Sabotage},
     words::Message,
 };
 use ipseity_frames::{FrameDecoder, Kind, WireError};
@@ -85,9 +84,7 @@ pub(super) fn decode<S: Socket>(
             Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
         }
     }
-    if sabotage::is(Sabotage::RequestLostAtGate) {
-        let _ = decoder.next(receiver);
-    }
+    // bug RequestLostAtGate: let _ = decoder.next(receiver);
     Decoded::Gate
 }
 

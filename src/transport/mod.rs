@@ -30,7 +30,6 @@ use std::{
 use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, PeerId},
-    sabotage::{self, Sabotage},
     time::Instant,
     words::{ErrorReply, Message},
 };
@@ -434,7 +433,8 @@ impl<S: Socket> Transport<S> {
             if let Some(buffers) = c.buffers.take() {
                 self.pool.put(buffers);
             }
-            if c.owed == 0 || sabotage::is(Sabotage::StaleToken) {
+            // bug StaleToken instead: if c.owed == 0 || BUG {
+            if c.owed == 0 {
                 self.connections.remove(id.slot());
             }
         }
@@ -460,9 +460,8 @@ fn get_mut<S>(
     connections: &mut Slab<Connection<S>>,
     id: ConnectionId,
 ) -> Option<&mut Connection<S>> {
-    connections
-        .get_mut(id.slot())
-        .filter(|c| c.id == id || sabotage::is(Sabotage::StaleToken))
+    // bug StaleToken: return connections.get_mut(id.slot());
+    connections.get_mut(id.slot()).filter(|c| c.id == id)
 }
 
 #[inline]

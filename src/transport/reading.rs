@@ -7,12 +7,7 @@ use super::{
     decoding::{Decoded, decode, take_identity_requests},
     get_mut, mark_dirty,
 };
-use ipseity_core::{
-    actor::Event,
-    ids::ConnectionId,
-    sabotage::{self, Sabotage},
-    time::Instant,
-};
+use ipseity_core::{actor::Event, ids::ConnectionId, time::Instant};
 use ipseity_frames::{FrameDecoder, WireError};
 
 use crate::{
@@ -137,7 +132,8 @@ impl<S: Socket> Transport<S> {
                 // cost a system call for each request. Unless the other side has closed: no edge comes any more,
                 // and only another read meets the end. But what a peer said before it closed has its turn first, or
                 // a refusal would pass for a connection that was lost.
-                Pulled::Short if c.close_hint && !sabotage::is(Sabotage::EdgeLost) => {
+                // bug EdgeLost instead: Pulled::Short if c.close_hint && !BUG => {
+                Pulled::Short if c.close_hint => {
                     if c.origin != Origin::Accepted {
                         again = true;
                         break decoded;

@@ -16,10 +16,6 @@ pub mod actor;
 pub mod identity;
 pub mod ids;
 pub mod limits;
-#[cfg(not(sabotage))]
-pub mod sabotage;
-#[cfg(sabotage)]
-pub mod sabotage;
 pub mod time;
 pub mod timer;
 pub mod words;

@@ -2,8 +2,7 @@
 
 use super::{Actor, Effect};
 use crate::{
-    identity::{Identity, PID_BITS, Pid, Sequence},
-    sabotage::{self, Sabotage},
+    identity::{Identity, PID_BITS, Sequence},
     time::Instant,
     words::{ErrorCode, ErrorReply, Standing},
 };
@@ -17,21 +16,21 @@ impl Actor {
         after: u64,
         now: Instant,
     ) -> Result<(Sequence, Identity), ErrorReply> {
-        let is_many = count > self.config.count_max && !sabotage::is(Sabotage::CountUnchecked);
-        if count == 0 || is_many {
+        // bug CountUnchecked instead: if count == 0 || (count > self.config.count_max && !BUG) {
+        if count == 0 || count > self.config.count_max {
             return Err(self.bad_count());
         }
         if self.standing != Standing::Serving {
             self.may_serve(count, after)?;
         }
-        let before = if after == 0 || sabotage::is(Sabotage::AfterIgnored) {
+        // bug AfterIgnored instead: let before = if after == 0 || BUG {
+        let before = if after == 0 {
             self.sequence
         } else {
             self.sequence.max(self.judge_after(after)?)
         };
-        let wraps = before.remaining() < u64::from(count) && sabotage::is(Sabotage::EndWraps);
-        let before = if wraps { Sequence::ZERO } else { before };
         let Some(last) = before.checked_add(u64::from(count)) else {
+            // bug EndWraps: self.sequence = Sequence::ZERO; return self.next(count, 0, now);
             return Err(self.exhausted(before));
         };
         if before > self.sequence {
@@ -80,11 +79,10 @@ impl Actor {
     fn take(&mut self, first: Sequence, last: Sequence, count: u32) -> Identity {
         self.tally.identity_requests += 1;
         self.tally.identities += u64::from(count);
-        let overlaps = sabotage::is(Sabotage::BlockOverlaps);
-        self.sequence = if overlaps { first } else { last };
-        let is_bare = sabotage::is(Sabotage::PidLeftOut);
-        let pid = if is_bare { Pid::MIN } else { self.config.pid };
-        Identity::new(first, pid)
+        self.sequence = last;
+        // bug BlockOverlaps: self.sequence = first;
+        // bug PidLeftOut: return Identity::new(first, crate::identity::Pid::MIN);
+        Identity::new(first, self.config.pid)
     }
 
     /// The sequence of `after`, if the counter may be raised so far.
@@ -134,9 +132,7 @@ impl Actor {
     /// Takes an advance to `sequence` out of the budget of its source. What is over budget is refused: it
     /// is never absorbed in part, and never made durable.
     fn pay(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<(), ErrorReply> {
-        if sabotage::is(Sabotage::BudgetIgnored) {
-            return Ok(());
-        }
+        // bug BudgetIgnored: return Ok(());
         let advance = sequence.ahead_of(self.sequence);
         let budget = match source {
             Source::After => &mut self.after_budget,
@@ -211,7 +207,7 @@ impl Actor {
                 Ok(())
             }
             Standing::StorageFailed => Err(storage_failed()),
-            Standing::Stopping if sabotage::is(Sabotage::ServesWhileStopping) => Ok(()),
+            // bug ServesWhileStopping instead: Standing::Stopping => if BUG { Ok(()) } else { Err(stopping()) },
             Standing::Stopping => Err(stopping()),
             Standing::Joining => Err(ErrorReply::new(
                 ErrorCode::Joining,
@@ -243,10 +239,9 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) -> Result<(), ErrorReply> {
         let absorbs = matches!(self.standing, Standing::Serving | Standing::Joining);
-        let mut raises = sequence > self.sequence || sabotage::is(Sabotage::SyncAssigns);
-        if sabotage::is(Sabotage::SyncTakesSmaller) {
-            raises = sequence < self.sequence;
-        }
+        let raises = sequence > self.sequence;
+        // bug SyncAssigns: let raises = raises || BUG;
+        // bug SyncTakesSmaller: let raises = if BUG { sequence < self.sequence } else { raises };
         if raises && absorbs {
             self.pay(sequence, source, now)?;
             self.sequence = sequence;

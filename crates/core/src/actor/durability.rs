@@ -4,7 +4,6 @@ use super::{Actor, ConnectionId, Effect, Report, counter::storage_failed, joinin
 use crate::{
     identity::Sequence,
     limits::EXHAUSTION_WARNINGS_PERCENT,
-    sabotage::{self, Sabotage},
     time::Instant,
     words::{Message, Standing},
 };
@@ -44,17 +43,17 @@ impl Actor {
 
     /// Whether the last sequence that was decided is durable.
     pub(super) fn may_leave(&self) -> bool {
-        let durable = self.ceiling.durable();
-        self.sequence <= durable
-            || sabotage::is(Sabotage::ReplyBeforeDurable)
-            || (sabotage::is(Sabotage::AbsorptionBypassesCeiling) && self.absorbed > durable)
+        // bug ReplyBeforeDurable: return true;
+        // bug AbsorptionBypassesCeiling: if self.absorbed > self.ceiling.durable() { return true; }
+        self.sequence <= self.ceiling.durable()
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
     pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
         if self.waiting.has(to) {
             self.waiting.push(to, Waiting::Answer(effect));
-        } else if self.held.has(to) && !sabotage::is(Sabotage::ReplyOvertakes) {
+        // bug ReplyOvertakes instead: } else if self.held.has(to) && !BUG {
+        } else if self.held.has(to) {
             // It leaves with the one before it.
             let held = Held {
                 until: Sequence::ZERO,

@@ -30,7 +30,6 @@ use crate::{
     limits::{
         LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, OBJECTION_REPORT_INTERVAL, URGENT_SAVE_INTERVAL,
     },
-    sabotage::{self, Sabotage},
     time::Instant,
     words::{ErrorCode, Overrule, SyncMessage},
 };
@@ -329,9 +328,9 @@ impl Known {
 
 impl Life {
     fn overlaps(&self, other: &Life) -> bool {
-        let both = self.alive_at >= other.first_heard && other.alive_at >= self.first_heard;
-        (both || sabotage::is(Sabotage::RestartTakenForConflict))
-            && !sabotage::is(Sabotage::ConflictUnseen)
+        // bug RestartTakenForConflict: return true;
+        // bug ConflictUnseen: return false;
+        self.alive_at >= other.first_heard && other.alive_at >= self.first_heard
     }
 }
 
@@ -339,8 +338,8 @@ impl Remembered {
     /// Whether a process that is heard for the first time claims less than this. What it claims counts, and not as
     /// far as it is believed: who is far ahead is not behind.
     fn is_newer_than(&self, claimed: &SyncMessage) -> bool {
+        // bug RollbackUnseen: return false;
         claimed.session != self.session
-            && !sabotage::is(Sabotage::RollbackUnseen)
             && (claimed.incarnation != self.incarnation
                 || claimed.boot <= self.boot
                 || claimed.sequence < self.sequence.get())

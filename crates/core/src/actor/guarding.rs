@@ -4,7 +4,6 @@ use super::{Actor, ConnectionId, Effect, Link, Report, guard::Charge, joining::W
 use crate::{
     identity::{Pid, Sequence},
     limits::URGENT_SAVE_INTERVAL,
-    sabotage::{self, Sabotage},
     time::Instant,
     words::{ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage},
 };
@@ -136,12 +135,13 @@ impl Actor {
     /// Makes an objection durable that says more than the one before. Peers say it again with each round, so
     /// one that comes too soon is not lost.
     fn remember_objection(&mut self, sequence: Sequence, now: Instant, effects: &mut Vec<Effect>) {
+        // bug ObjectionNotDurable: return;
         let says_more = match self.objected_at {
             None => true,
             Some((before, at)) => sequence > before && now.since(at) >= URGENT_SAVE_INTERVAL,
         };
         let can_write = self.standing != Standing::StorageFailed;
-        if says_more && can_write && !sabotage::is(Sabotage::ObjectionNotDurable) {
+        if says_more && can_write {
             self.objected_at = Some((sequence, now));
             effects.push(Effect::PersistObjection { sequence });
         }

@@ -41,7 +41,6 @@ use crate::{
     identity::{Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     limits::ADVANCE_REPORT_INTERVAL,
-    sabotage::{self, Sabotage},
     time::Instant,
     words::{ClusterName, ErrorCode, ErrorReply, Message, Standing},
 };
@@ -209,7 +208,8 @@ impl Actor {
             join_expired: false,
             standing: match config.objected {
                 Some(_) => Standing::Stale,
-                None if config.joins && !sabotage::is(Sabotage::JoinIgnored) => Standing::Joining,
+                // bug JoinIgnored instead: None if config.joins && !BUG => Standing::Joining,
+                None if config.joins => Standing::Joining,
                 None => Standing::Serving,
             },
             objected: config.objected.is_some(),
@@ -366,9 +366,7 @@ impl Actor {
             self.waiting.push(from, Waiting::Request { count, after });
         } else {
             self.report_over_budget(&error, now, effects);
-            if sabotage::is(Sabotage::ErrorCloses) {
-                return self.reply_and_close(from, error, effects);
-            }
+            // bug ErrorCloses: return self.reply_and_close(from, error, effects);
             self.reply_error(from, error, effects);
         }
     }

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     identity::{Pid, Sequence},
     limits::PEERS_MAX,
-    sabotage::{self, Sabotage},
     time::Instant,
     words::{ErrorCode, ErrorReply, Message, Standing, SyncMessage, WIRE_VERSION},
 };
@@ -115,9 +114,7 @@ impl Actor {
             Ok(()) => {
                 self.round_agreed(link);
                 self.tally.sync_requests += 1;
-                if sabotage::is(Sabotage::SyncNeverAnswers) {
-                    return;
-                }
+                // bug SyncNeverAnswers: return;
                 let message = Message::SyncReply(Box::new(self.sync_message()));
                 self.emit(from, Effect::Reply { to: from, message }, effects);
             }
@@ -291,6 +288,9 @@ impl Actor {
     }
 
     fn sync_message(&self) -> SyncMessage {
+        let sequence = self.sequence();
+        // bug CeilingGossiped: let sequence = if BUG { self.ceiling() } else { sequence };
+        // bug ToldBeforeDurable: let sequence = if BUG { self.sequence } else { sequence };
         SyncMessage {
             version: WIRE_VERSION,
             cluster: self.config.cluster.clone(),
@@ -298,18 +298,8 @@ impl Actor {
             incarnation: self.config.incarnation,
             boot: self.config.boot,
             session: self.config.session,
-            sequence: self.told_sequence().get(),
+            sequence: sequence.get(),
         }
-    }
-
-    fn told_sequence(&self) -> Sequence {
-        if sabotage::is(Sabotage::CeilingGossiped) {
-            return self.ceiling();
-        }
-        if sabotage::is(Sabotage::ToldBeforeDurable) {
-            return self.sequence;
-        }
-        self.sequence()
     }
 }
 

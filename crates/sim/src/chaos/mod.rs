@@ -6,6 +6,7 @@
 //! within a bound everybody has to be well again.
 
 mod acts;
+pub mod bugs;
 mod calm;
 mod client;
 mod cluster;
