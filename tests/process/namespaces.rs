@@ -46,14 +46,18 @@ const ANSWERS_PER_ROUND_MIN: usize = 1000;
 
 #[test]
 fn one_round_of_faults_breaks_no_promise() {
-    cage::run("one_round_of_faults_breaks_no_promise", || run(1));
+    cage::run("namespaces::one_round_of_faults_breaks_no_promise", || {
+        run(1)
+    });
 }
 
 #[test]
 #[ignore = "takes ten minutes: cargo test --test namespaces -- --ignored --nocapture"]
 fn many_rounds_of_faults_break_no_promise() {
     let rounds = number("IPSEITY_ROUNDS").map_or(80, |rounds| rounds as usize);
-    cage::run("many_rounds_of_faults_break_no_promise", || run(rounds));
+    cage::run("namespaces::many_rounds_of_faults_break_no_promise", || {
+        run(rounds)
+    });
 }
 
 fn number(variable: &str) -> Option<u64> {

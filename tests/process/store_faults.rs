@@ -124,7 +124,12 @@ fn run_server(runner: &[String], directory: &Path) -> Output {
     Command::new(&runner[0])
         .args(&runner[1..])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "server", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "store_faults::server",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(DIRECTORY, directory)
         .output()
         .unwrap()

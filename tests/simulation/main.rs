@@ -1,0 +1,5 @@
+//! Whole clusters that are simulated, from seeds: see docs/testing.md and docs/scale.md.
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
+mod scale; // how soon many servers agree, and what it costs
+mod seeds; // clusters under every fault, over many seeds
