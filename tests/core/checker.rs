@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use ipseity_sim::checker::{
-    Answer, Clock, Fault, check,
+    Answer, Clock, BrokenPromise, check,
     report::{Report, Tally},
 };
 
@@ -70,7 +70,7 @@ fn an_identity_that_stands_twice_is_found() {
         let second = of(1, 2, second);
         for history in [[first, second], [second, first]] {
             assert!(
-                matches!(check(&history), Err(Fault::Repeated(..))),
+                matches!(check(&history), Err(BrokenPromise::Repeated(..))),
                 "{history:?}"
             );
         }
@@ -85,13 +85,13 @@ fn a_server_that_goes_back_is_found_whoever_asks() {
     let (greater, less) = (answer(100, 1, 0, 1), of(1, 2, answer(99, 1, 2, 3)));
     assert_eq!(
         check(&[less, greater]),
-        Err(Fault::Decreasing(greater, less))
+        Err(BrokenPromise::Decreasing(greater, less))
     );
     // Another one in between hides nothing.
     let between = of(1, 3, answer(50, 1, 0, 9));
     assert_eq!(
         check(&[greater, between, less]),
-        Err(Fault::Decreasing(greater, less))
+        Err(BrokenPromise::Decreasing(greater, less))
     );
     // They overlap in time: either order is right.
     check(&[
@@ -117,7 +117,7 @@ fn a_life_that_begins_below_the_one_before_it_is_found() {
     };
     assert_eq!(
         check(&[second, first]),
-        Err(Fault::EarlierLife(first, second))
+        Err(BrokenPromise::EarlierLife(first, second))
     );
     check(&[
         Answer {
@@ -135,7 +135,7 @@ fn an_answer_that_does_not_exceed_its_after_is_found() {
         after: 7 << 10 | 900,
         ..answer(7, 1, 0, 1)
     };
-    assert_eq!(check(&[asked]), Err(Fault::NotAfter(asked)));
+    assert_eq!(check(&[asked]), Err(BrokenPromise::NotAfter(asked)));
     check(&[Answer {
         after: 7 << 10,
         ..asked
@@ -152,7 +152,7 @@ fn a_client_that_carries_its_newest_and_goes_back_is_found() {
     };
     assert_eq!(
         check(&[from_one, from_two]),
-        Err(Fault::ClientDecreasing(from_one, from_two))
+        Err(BrokenPromise::ClientDecreasing(from_one, from_two))
     );
     // Without `after` two servers owe each other nothing.
     check(&[
@@ -176,13 +176,13 @@ fn what_is_no_block_of_the_server_that_was_asked_is_found() {
             ..answer(5, 1, 0, 1)
         },
     ] {
-        assert_eq!(check(&[broken]), Err(Fault::NoBlock(broken)));
+        assert_eq!(check(&[broken]), Err(BrokenPromise::NoBlock(broken)));
     }
     let foreign = Answer {
         server: 2,
         ..answer(5, 1, 0, 1)
     };
-    assert_eq!(check(&[foreign]), Err(Fault::ForeignPid(foreign)));
+    assert_eq!(check(&[foreign]), Err(BrokenPromise::ForeignPid(foreign)));
 }
 
 #[test]

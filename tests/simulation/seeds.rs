@@ -6,7 +6,7 @@ use ipseity_core::{timer::Timer, words::ErrorCode};
 use ipseity_sim::chaos::{
     Options,
     fault::{Fault, Faults},
-    hunt::{Bag, Hunt, report, shrink},
+    hunt::{HuntReport, Hunt, failure_report, shrink},
     run,
 };
 
@@ -58,9 +58,9 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn expect_no_failure(bag: &Bag, options: &Options) {
-    if let Some((seed, violation)) = bag.failures.first() {
-        panic!("\n{}", report(*seed, violation, options));
+fn expect_no_failure(found: &HuntReport, options: &Options) {
+    if let Some((seed, violation)) = found.failures.first() {
+        panic!("\n{}", failure_report(*seed, violation, options));
     }
 }
 
@@ -69,7 +69,7 @@ fn expect_no_failure(bag: &Bag, options: &Options) {
 fn no_seed_breaks_a_promise_and_all_is_exercised() {
     let options = Options::from_environment();
     let one = number("IPSEITY_SEED");
-    let bag = Hunt {
+    let found = Hunt {
         first: one.unwrap_or(1),
         seeds: if one.is_some() { 1 } else { SEEDS },
         duration: None,
@@ -79,19 +79,19 @@ fn no_seed_breaks_a_promise_and_all_is_exercised() {
         shows_progress: false,
     }
     .run();
-    println!("{}", bag.progress());
-    expect_no_failure(&bag, &options);
+    println!("{}", found.progress());
+    expect_no_failure(&found, &options);
     if one.is_none() {
-        let never = never(&bag);
+        let never = never(&found);
         assert!(never.is_empty(), "never exercised: {}", never.join(", "));
     }
 }
 
 /// What was never exercised.
-fn never(bag: &Bag) -> Vec<String> {
-    let cover = &bag.cover;
-    let faults = Fault::ALL.iter().zip(&cover.faults);
-    let codes = ErrorCode::ALL.iter().zip(&cover.codes);
+fn never(found: &HuntReport) -> Vec<String> {
+    let coverage = &found.coverage;
+    let faults = Fault::ALL.iter().zip(&coverage.faults);
+    let codes = ErrorCode::ALL.iter().zip(&coverage.codes);
     let timers = Timer::ALL.iter().map(|timer| timer.name());
     let entries = ENTRIES.into_iter().chain(timers);
     let mut never: Vec<String> = Vec::new();
@@ -107,7 +107,7 @@ fn never(bag: &Bag) -> Vec<String> {
     );
     never.extend(
         entries
-            .filter(|name| !cover.entries.contains_key(*name))
+            .filter(|name| !coverage.entries.contains_key(*name))
             .map(str::to_owned),
     );
     never
@@ -140,7 +140,7 @@ fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
         disks_lie: true,
         ..Options::default()
     };
-    let bag = Hunt {
+    let found = Hunt {
         first: 1,
         seeds: 200,
         duration: None,
@@ -150,13 +150,13 @@ fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
         shows_progress: false,
     }
     .run();
-    let (seed, violation) = bag.failures.first().expect("a promise is broken");
+    let (seed, violation) = found.failures.first().expect("a promise is broken");
     let (smallest, outcome) = shrink(*seed, &options);
     assert!(outcome.violation.is_some());
     // A power loss is all that it takes, with or without something else that happens to be there.
     assert!(outcome.faults.iter().count() <= 3, "{:?}", outcome.faults);
     assert!(smallest.faults != Faults::ALL);
-    let text = report(*seed, violation, &options);
+    let text = failure_report(*seed, violation, &options);
     assert!(text.contains(&format!("IPSEITY_SEED={seed}")), "{text}");
     assert!(text.contains("the last of server 0:"), "{text}");
 }
@@ -173,7 +173,7 @@ fn long() {
     });
     let seeds =
         number("IPSEITY_SEEDS").unwrap_or(if duration.is_some() { u64::MAX } else { 20_000 });
-    let bag = Hunt {
+    let found = Hunt {
         first: number("IPSEITY_SEED").unwrap_or(1),
         seeds,
         duration,
@@ -183,28 +183,28 @@ fn long() {
         shows_progress: true,
     }
     .run();
-    println!("{}", bag.progress());
-    println!("{:#?}", Table(&bag));
-    expect_no_failure(&bag, &options);
-    assert!(bag.simulated > Duration::ZERO);
+    println!("{}", found.progress());
+    println!("{:#?}", Table(&found));
+    expect_no_failure(&found, &options);
+    assert!(found.simulated > Duration::ZERO);
 }
 
 /// What was exercised, for people.
-struct Table<'a>(&'a Bag);
+struct Table<'a>(&'a HuntReport);
 
 impl std::fmt::Debug for Table<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cover = &self.0.cover;
+        let coverage = &self.0.coverage;
         let faults = Fault::ALL.iter().map(|fault| format!("{fault:?}"));
         let codes = ErrorCode::ALL.iter().map(|code| code.name().to_owned());
         f.debug_map()
-            .entries(faults.zip(&cover.faults))
-            .entries(codes.zip(&cover.codes))
-            .entry(&"lives", &cover.lives)
-            .entry(&"replies", &cover.replies)
-            .entry(&"turns", &cover.turns)
-            .entry(&"breaches noticed", &cover.noticed)
-            .entry(&"breaches unnoticed", &cover.unnoticed)
+            .entries(faults.zip(&coverage.faults))
+            .entries(codes.zip(&coverage.codes))
+            .entry(&"lives", &coverage.lives)
+            .entry(&"replies", &coverage.replies)
+            .entry(&"turns", &coverage.turns)
+            .entry(&"breaches noticed", &coverage.noticed)
+            .entry(&"breaches unnoticed", &coverage.unnoticed)
             .finish()
     }
 }

@@ -21,7 +21,7 @@ use ipseity_core::{
 };
 
 use super::{
-    net::{Happening, Net},
+    net::{Net, WorldEvent},
     node::{self, DiskMode, Polled, Wake},
     storage::Task,
     stream::EndId,
@@ -118,7 +118,7 @@ impl SimEdge {
             return Err(task);
         };
         if let Some(done_at) = storage.hand_over(task, net.now) {
-            net.later(done_at, Happening::Disk { node, life });
+            net.schedule(done_at, WorldEvent::Disk { node, life });
         }
         Ok(())
     }
@@ -130,7 +130,7 @@ impl SimEdge {
         node.disk.under_way = Some(write);
         if let DiskMode::Takes(wait) | DiskMode::FailsAfter(wait) = node.disk.mode {
             let (node, life) = (self.node, node.life);
-            net.later(net.now.after(wait), Happening::Disk { node, life });
+            net.schedule(net.now.after(wait), WorldEvent::Disk { node, life });
         }
     }
 }
@@ -146,7 +146,7 @@ impl Edge for SimEdge {
     /// Never waits: the world decides whose turn it is, and when.
     fn poll(&mut self, deadline: Option<Instant>, mailbox: &mut Mailbox) -> io::Result<()> {
         let net = &mut *self.net.borrow_mut();
-        net.happen();
+        net.run_due_events();
         let node = &mut net.nodes[self.node];
         let mut dispatched = 0;
         while dispatched < POLL_EVENTS_MAX {
@@ -214,7 +214,7 @@ impl Edge for SimEdge {
         node.resolving.insert(peer, name.to_owned());
         let (at, life) = (net.now.after(node.lookup_delay), node.life);
         let (node, entry) = (self.node, Entry::Resolved(peer));
-        net.later(at, Happening::Lookup { node, life, entry });
+        net.schedule(at, WorldEvent::Lookup { node, life, entry });
     }
 
     fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {

@@ -1,4 +1,5 @@
-//! How messages fare between the hosts of a cluster.
+//! The network between the hosts of a cluster: delays, losses, slow links, connections that break or fall silent,
+//! and partitions. It decides what becomes of everything that is sent.
 
 use std::{
     cell::RefCell,
@@ -11,10 +12,10 @@ use fastrand::Rng;
 use ipseity_core::time::Instant;
 
 use super::{
-    cover::Coverage,
+    coverage::Coverage,
     fault::{Fault, Faults, chance, stream},
 };
-use crate::world::{Fate, Sent, Weather};
+use crate::world::{Fate, NetworkConditions, Sent};
 
 /// The first wait before TCP sends again what was lost; it doubles.
 const RETRANSMISSION: Duration = Duration::from_millis(200);
@@ -25,16 +26,16 @@ pub const SIZES: [usize; 3] = [64 * 1024, 128 * 1024, 16 * 1024];
 
 /// Hosts of the first kind do not reach those of the second.
 #[derive(Clone, Debug)]
-pub struct Wall {
+pub struct Partition {
     pub from: Vec<IpAddr>,
     pub to: Vec<IpAddr>,
     pub until: Instant,
 }
 
-/// The weather as the driver sees it.
-pub struct Sky {
+/// What a seed has drawn for the network, and the partitions of the moment.
+pub struct FaultyNetwork {
     faults: Faults,
-    pub walls: Vec<Wall>,
+    pub partitions: Vec<Partition>,
     delay_nanos: u64,
     jitter_nanos: u64,
     loss: u32,
@@ -44,20 +45,20 @@ pub struct Sky {
     slow_window: usize,
     nanos_per_byte: u64,
     rngs: [Rng; 5],
-    pub cover: Coverage,
+    pub coverage: Coverage,
 }
 
-impl Sky {
-    pub fn new(seed: u64, faults: Faults) -> Sky {
+impl FaultyNetwork {
+    pub fn new(seed: u64, faults: Faults) -> FaultyNetwork {
         let mut rng = stream(seed, 100);
         let mut upto = |fault, most: u32| {
             let drawn = rng.u32(1..=most);
             if faults.has(fault) { drawn } else { 0 }
         };
         let jitter = upto(Fault::Delay, 80);
-        Sky {
+        FaultyNetwork {
             faults,
-            walls: Vec::new(),
+            partitions: Vec::new(),
             delay_nanos: 20_000 + u64::from(upto(Fault::Delay, 20)) * 500_000,
             jitter_nanos: 30_000 + u64::from(jitter * jitter) * 20_000,
             loss: upto(Fault::Loss, 150),
@@ -67,30 +68,30 @@ impl Sky {
             slow_window: upto(Fault::Slow, 200) as usize + 1,
             nanos_per_byte: u64::from(upto(Fault::Slow, 500)) * 1000,
             rngs: std::array::from_fn(|index| stream(seed, 110 + index as u64)),
-            cover: Coverage::default(),
+            coverage: Coverage::default(),
         }
     }
 
     /// The faults end.
     pub fn clear(&mut self) {
         self.faults = Faults::NONE;
-        self.walls.clear();
+        self.partitions.clear();
         (self.loss, self.cut, self.silence, self.slow) = (0, 0, 0, 0);
         (self.delay_nanos, self.jitter_nanos) = (20_000, 30_000);
     }
 
-    fn wall(&self, from: IpAddr, to: IpAddr, at: Instant) -> bool {
-        self.walls
-            .iter()
-            .any(|wall| at < wall.until && wall.from.contains(&from) && wall.to.contains(&to))
+    fn is_partitioned(&self, from: IpAddr, to: IpAddr, at: Instant) -> bool {
+        self.partitions.iter().any(|partition| {
+            at < partition.until && partition.from.contains(&from) && partition.to.contains(&to)
+        })
     }
 
-    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
+    fn fate(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
         let [jitter, loss, cut, silence, _] = &mut self.rngs;
         let mut wait = self.delay_nanos + jitter.u64(..self.jitter_nanos);
         if let Sent::Bytes(bytes) = what {
             if self.cut > 0 && chance(cut, self.cut) {
-                self.cover.fault(Fault::Cut);
+                self.coverage.fault(Fault::Cut);
                 let at = now.after(Duration::from_nanos(wait));
                 return Fate::Cut(at, cut.usize(..bytes));
             }
@@ -99,14 +100,14 @@ impl Sky {
             }
         }
         if self.silence > 0 && chance(silence, self.silence) {
-            self.cover.fault(Fault::Silence);
+            self.coverage.fault(Fault::Silence);
             return Fate::Silence;
         }
         let mut depart = now;
         let mut again = RETRANSMISSION;
         if self.loss > 0 {
             while chance(loss, self.loss) {
-                self.cover.fault(Fault::Loss);
+                self.coverage.fault(Fault::Loss);
                 if what == Sent::Reset {
                     // Nobody acknowledges it, so nobody sends it again.
                     return Fate::Silence;
@@ -115,9 +116,9 @@ impl Sky {
                 again = (again * 2).min(RETRANSMISSION_MAX);
             }
         }
-        if !self.walls.is_empty() {
-            while self.wall(from.ip(), to.ip(), depart) {
-                self.cover.fault(Fault::Partition);
+        if !self.partitions.is_empty() {
+            while self.is_partitioned(from.ip(), to.ip(), depart) {
+                self.coverage.fault(Fault::Partition);
                 if what == Sent::Reset {
                     return Fate::Silence;
                 }
@@ -126,26 +127,24 @@ impl Sky {
             }
         }
         if self.faults.has(Fault::Delay) {
-            self.cover.fault(Fault::Delay);
+            self.coverage.fault(Fault::Delay);
         }
         Fate::Arrives(depart.after(Duration::from_nanos(wait)))
     }
 }
 
-/// What the network asks.
-pub struct SimWeather(pub Rc<RefCell<Sky>>);
-
-impl Weather for SimWeather {
-    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
-        self.0.borrow_mut().judge(now, from, to, what)
+/// The network asks, and the driver of the cluster adds partitions and ends the faults.
+impl NetworkConditions for Rc<RefCell<FaultyNetwork>> {
+    fn fate(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
+        self.borrow_mut().fate(now, from, to, what)
     }
 
     fn sizes(&mut self, _: SocketAddr, _: SocketAddr) -> [usize; 3] {
-        let sky = &mut *self.0.borrow_mut();
-        let slow = &mut sky.rngs[4];
-        if sky.slow > 0 && chance(slow, sky.slow) {
-            sky.cover.fault(Fault::Slow);
-            let window = slow.usize(1..=sky.slow_window);
+        let network = &mut *self.borrow_mut();
+        let slow = &mut network.rngs[4];
+        if network.slow > 0 && chance(slow, network.slow) {
+            network.coverage.fault(Fault::Slow);
+            let window = slow.usize(1..=network.slow_window);
             return [window, 3 * slow.usize(1..=400), slow.usize(1..=window)];
         }
         SIZES

@@ -1,4 +1,4 @@
-//! What clients and servers say to each other, and what a client makes of it.
+//! The traffic of the clients: what each sends and when, and whether the replies are right.
 
 use std::{io, time::Duration};
 
@@ -9,7 +9,7 @@ use ipseity_core::{
 use ipseity_frames::Receiver;
 
 use super::{
-    client::{Asked, Batch, Ending, Floor, Link, may_answer},
+    client::{Asked, Batch, Connection, Ending, Floor, may_answer},
     cluster::{Call, Cluster},
     fault::{Fault, chance},
 };
@@ -26,40 +26,40 @@ impl Cluster {
         if client.due > now {
             return;
         }
-        if self.is_calm {
+        if self.is_recovering {
             return self.on_probe_due(number);
         }
         let next = now.after(client.think());
         client.due = next;
         self.call(next, Call::Client(number));
         let client = &mut self.clients[number];
-        let Some(link) = &mut client.link else {
-            let seat = client.rng.usize(..self.seats.len());
-            return self.connect(number, seat);
+        let Some(connection) = &mut client.connection else {
+            let server = client.rng.usize(..self.machines.len());
+            return self.connect(number, server);
         };
-        if link.unread_until.is_some_and(|until| until <= now) {
-            link.unread_until = None;
-            return self.on_stirred(number);
+        if connection.unread_until.is_some_and(|until| until <= now) {
+            connection.unread_until = None;
+            return self.on_client_ready(number);
         }
-        if !link.asked.is_empty() && now >= link.patience_until {
+        if !connection.asked.is_empty() && now >= connection.patience_until {
             return self.leave(number, false);
         }
-        let is_ended = link
+        let is_ended = connection
             .asked
             .iter()
             .any(|asked| matches!(asked, Asked::Nonsense));
-        let connected = self.net.borrow().is_connected(link.socket.end());
+        let connected = self.net.borrow().is_connected(connection.socket.end());
         match connected {
             Err(_) => return self.leave(number, false),
-            Ok(false) if now >= link.patience_until => return self.leave(number, false),
+            Ok(false) if now >= connection.patience_until => return self.leave(number, false),
             Ok(false) => return,
             Ok(true) => {}
         }
-        if is_ended || link.is_shut || link.is_told || link.asked.len() > 100 {
+        if is_ended || connection.is_shut || connection.is_told || connection.asked.len() > 100 {
             return;
         }
-        let seat = link.seat;
-        let floor = self.judge.floor(seat, self.seats[seat].began);
+        let server = connection.server;
+        let floor = self.judge.floor(server, self.machines[server].began);
         let known = self
             .judge
             .pids
@@ -71,7 +71,7 @@ impl Cluster {
         self.send(number, batch);
     }
 
-    pub fn connect(&mut self, number: usize, seat: usize) {
+    pub fn connect(&mut self, number: usize, server: usize) {
         let now = self.now();
         let client = &mut self.clients[number];
         let mut home = client.home;
@@ -79,7 +79,7 @@ impl Cluster {
         let connected = self
             .net
             .borrow_mut()
-            .connect(home, self.seats[seat].address);
+            .connect(home, self.machines[server].address);
         let Ok(end) = connected else { return };
         let mut net = self.net.borrow_mut();
         net.watch(end, number);
@@ -88,9 +88,9 @@ impl Cluster {
         drop(net);
         let client = &mut self.clients[number];
         let patience = Duration::from_millis(client.rng.u64(2000..9000));
-        client.link = Some(Link {
+        client.connection = Some(Connection {
             socket: SimSocket::new(&self.net, end),
-            seat,
+            server,
             began: now,
             partial: Vec::new(),
             asked: Default::default(),
@@ -108,36 +108,40 @@ impl Cluster {
         }
         let client = &mut self.clients[number];
         if !client.write(&batch.bytes) {
-            // What lies between is full, or the connection is gone: nobody knows what has been taken.
+            // The buffers on the way are full, or the connection is gone: nobody knows what has been taken.
             return self.leave(number, true);
         }
-        let Some(link) = &mut client.link else { return };
-        link.patience_until = now.after(Duration::from_millis(client.rng.u64(2000..9000)));
-        let seat = link.seat;
+        let Some(connection) = &mut client.connection else {
+            return;
+        };
+        connection.patience_until = now.after(Duration::from_millis(client.rng.u64(2000..9000)));
+        let server = connection.server;
         for asked in &batch.asked {
             match asked {
-                Asked::Identities { count, after, .. } => self.judge.asked(seat, *count, *after),
-                Asked::Advance { above } => self.judge.told(seat, *above, true),
+                Asked::Identities { count, after, .. } => self.judge.asked(server, *count, *after),
+                Asked::Advance { above } => self.judge.told(server, *above, true),
                 _ => {}
             }
         }
-        link.asked.extend(batch.asked);
+        connection.asked.extend(batch.asked);
         match batch.ending {
             Ending::Waits => {}
             Ending::Shuts => {
-                link.is_shut = true;
-                let end = link.socket.end();
+                connection.is_shut = true;
+                let end = connection.socket.end();
                 let _ = self.net.borrow_mut().shutdown(end);
             }
             Ending::Leaves => self.leave(number, true),
-            Ending::Unread(wait) => link.unread_until = Some(now.after(wait)),
+            Ending::Unread(wait) => connection.unread_until = Some(now.after(wait)),
         }
         let client = &mut self.clients[number];
         if client.plan.crowds
             && client.kept.len() < KEPT_MAX
-            && let Some(link) = client.link.take_if(|link| link.asked.is_empty())
+            && let Some(connection) = client
+                .connection
+                .take_if(|connection| connection.asked.is_empty())
         {
-            client.kept.push(link.socket);
+            client.kept.push(connection.socket);
             self.fault(Fault::Crowd);
         }
     }
@@ -145,11 +149,11 @@ impl Cluster {
     /// A client gives its connection up.
     pub fn leave(&mut self, number: usize, cuts: bool) {
         let client = &mut self.clients[number];
-        let Some(link) = client.link.take() else {
+        let Some(connection) = client.connection.take() else {
             return;
         };
         if client.plan.repeat > 0 {
-            for asked in &link.asked {
+            for asked in &connection.asked {
                 if let Asked::Identities { count, after, .. } = asked
                     && client.lost.len() < 20
                     && chance(&mut client.rng, client.plan.repeat)
@@ -159,19 +163,21 @@ impl Cluster {
             }
         }
         if cuts {
-            self.net.borrow_mut().reset(link.socket.end());
+            self.net.borrow_mut().reset(connection.socket.end());
         }
     }
 
     /// Something has changed on a client's connection.
-    pub fn on_stirred(&mut self, number: usize) {
+    pub fn on_client_ready(&mut self, number: usize) {
         loop {
             let client = &mut self.clients[number];
-            let Some(link) = &mut client.link else { return };
-            if link.unread_until.is_some() {
+            let Some(connection) = &mut client.connection else {
+                return;
+            };
+            if connection.unread_until.is_some() {
                 return;
             }
-            self.decoder.restore(&link.partial);
+            self.decoder.restore(&connection.partial);
             let read = client.read(self.decoder.space());
             match read {
                 Ok(0) => return self.on_end(number),
@@ -185,15 +191,15 @@ impl Cluster {
                     Ok(None) => break,
                     Err(error) => {
                         self.judge
-                            .object(|| format!("client {number} cannot read: {error}"));
+                            .note_violation(|| format!("client {number} cannot read: {error}"));
                         return;
                     }
                 }
             }
-            match &mut self.clients[number].link {
-                Some(link) => {
-                    link.partial.clear();
-                    link.partial.extend_from_slice(self.decoder.rest());
+            match &mut self.clients[number].connection {
+                Some(connection) => {
+                    connection.partial.clear();
+                    connection.partial.extend_from_slice(self.decoder.rest());
                 }
                 None => return,
             }
@@ -202,17 +208,26 @@ impl Cluster {
 
     /// The server has closed its side, gently.
     fn on_end(&mut self, number: usize) {
-        let Some(link) = &self.clients[number].link else {
+        let Some(connection) = &self.clients[number].connection else {
             return;
         };
-        let seat = &self.seats[link.seat];
-        let same_life = seat.server.is_some() && seat.began <= link.began;
-        let is_accepted = self.net.borrow().other_side(link.socket.end()).is_some();
-        let waits = link.asked.len();
-        if waits > 0 && same_life && is_accepted && !link.is_told && seat.signals.is_empty() {
-            let seat = link.seat;
-            self.judge.object(|| {
-                format!("server {seat} closes on client {number} and owes it {waits} answers")
+        let machine = &self.machines[connection.server];
+        let same_life = machine.server.is_some() && machine.began <= connection.began;
+        let is_accepted = self
+            .net
+            .borrow()
+            .other_side(connection.socket.end())
+            .is_some();
+        let waits = connection.asked.len();
+        if waits > 0
+            && same_life
+            && is_accepted
+            && !connection.is_told
+            && machine.signals.is_empty()
+        {
+            let server = connection.server;
+            self.judge.note_violation(|| {
+                format!("server {server} closes on client {number} and owes it {waits} answers")
             });
         }
         self.leave(number, false);
@@ -220,14 +235,16 @@ impl Cluster {
 
     fn on_reply(&mut self, number: usize, message: Message) {
         let client = &mut self.clients[number];
-        let Some(link) = &mut client.link else { return };
-        let seat = link.seat;
+        let Some(connection) = &mut client.connection else {
+            return;
+        };
+        let server = connection.server;
         if let Message::ErrorReply(error) = &message {
             return self.on_error(number, error);
         }
-        let Some(asked) = link.asked.pop_front() else {
-            return self.judge.object(|| {
-                format!("client {number} has asked nothing of server {seat} and gets {message:?}")
+        let Some(asked) = connection.asked.pop_front() else {
+            return self.judge.note_violation(|| {
+                format!("client {number} has asked nothing of server {server} and gets {message:?}")
             });
         };
         let fits = match (&asked, &message) {
@@ -240,13 +257,13 @@ impl Cluster {
                 Message::IdentityReply { first, count: got },
             ) => {
                 let identity = Identity::from_u64(*first);
-                let least = self.judge.least(seat, floor, self.seats[seat].began);
+                let least = self.judge.least(server, floor, self.machines[server].began);
                 let is_greater = identity.is_some_and(|identity| identity.sequence().get() > least);
                 if count == got && is_greater && first > after {
                     let last = first + (u64::from(*got) - 1) * 1024;
                     client.newest = client.newest.max(last);
-                    if self.is_calm {
-                        self.seats[seat].is_served = true;
+                    if self.is_recovering {
+                        self.machines[server].is_served = true;
                     }
                     true
                 } else {
@@ -254,7 +271,7 @@ impl Cluster {
                 }
             }
             (Asked::Status { floor }, Message::StatusReply(status)) => {
-                self.on_status(number, seat, floor, status)
+                self.on_status(number, server, floor, status)
             }
             (Asked::Members { from }, Message::MembersReply(members)) => {
                 let pids = members.members.iter().map(|member| member.pid);
@@ -267,72 +284,77 @@ impl Cluster {
             _ => false,
         };
         if !fits {
-            self.judge.object(|| {
-                format!("client {number} asks server {seat} {asked:?} and gets {message:?}")
+            self.judge.note_violation(|| {
+                format!("client {number} asks server {server} {asked:?} and gets {message:?}")
             });
         }
     }
 
     fn on_error(&mut self, number: usize, error: &ErrorReply) {
         let client = &mut self.clients[number];
-        let Some(link) = &mut client.link else { return };
-        let seat = link.seat;
+        let Some(connection) = &mut client.connection else {
+            return;
+        };
+        let server = connection.server;
         let Some(code) = ErrorCode::from_u16(error.code) else {
             return self
                 .judge
-                .object(|| format!("no such error code: {}", error.code));
+                .note_violation(|| format!("no such error code: {}", error.code));
         };
         // A frame that comes too slowly is not finished in time, and a crowd is turned away unasked.
-        let is_due = match link.asked.front() {
+        let is_due = match connection.asked.front() {
             Some(asked) => may_answer(code, asked, &self.template, client.plan.is_trusted),
             None => false,
         } || matches!(code, ErrorCode::Incomplete | ErrorCode::TooManyConnections);
         match code.closes() {
             true => {
-                link.is_told = true;
-                if link.asked.len() == 1 || code == ErrorCode::TooManyConnections {
-                    link.asked.clear();
+                connection.is_told = true;
+                if connection.asked.len() == 1 || code == ErrorCode::TooManyConnections {
+                    connection.asked.clear();
                 }
             }
             false => {
-                link.asked.pop_front();
+                connection.asked.pop_front();
             }
         }
-        let place = &self.seats[seat];
+        let machine = &self.machines[server];
         let has_reason = match code {
             ErrorCode::PidConflict | ErrorCode::StaleState => {
-                self.judge.pids[&place.plan.pid].was_breached
+                self.judge.pids[&machine.plan.pid].was_breached
             }
-            ErrorCode::Storage => place.has_failed,
-            ErrorCode::Stopping => !place.signals.is_empty() || place.began > link.began,
-            ErrorCode::Joining => place.plan.requires,
+            ErrorCode::Storage => machine.has_failed,
+            ErrorCode::Stopping => !machine.signals.is_empty() || machine.began > connection.began,
+            ErrorCode::Joining => machine.plan.requires,
             ErrorCode::Exhausted => self.plan.faults.has(Fault::Exhaustion),
             _ => true,
         };
-        if self.is_calm && code == ErrorCode::Exhausted {
-            self.seats[seat].is_served = true;
+        if self.is_recovering && code == ErrorCode::Exhausted {
+            self.machines[server].is_served = true;
         }
         if !is_due || !has_reason {
             let asked = self.clients[number]
-                .link
+                .connection
                 .as_ref()
-                .and_then(|link| link.asked.front().cloned());
-            self.judge.object(|| {
-                format!("client {number} gets {error:?} from server {seat} for no reason; next: {asked:?}")
+                .and_then(|connection| connection.asked.front().cloned());
+            self.judge.note_violation(|| {
+                format!("client {number} gets {error:?} from server {server} for no reason; next: {asked:?}")
             });
         }
     }
 
     /// What a server says of itself, against what is known of it. Returns whether that fits.
-    fn on_status(&mut self, number: usize, seat: usize, floor: &Floor, status: &Status) -> bool {
-        let link = self.clients[number].link.as_ref().expect("it came over it");
-        let place = &mut self.seats[seat];
-        let life = &self.judge.seats[seat];
+    fn on_status(&mut self, number: usize, server: usize, floor: &Floor, status: &Status) -> bool {
+        let connection = self.clients[number]
+            .connection
+            .as_ref()
+            .expect("it came over it");
+        let machine = &mut self.machines[server];
+        let life = &self.judge.lives[server];
         let is_same = status.pid.get() == life.pid
             && status.boot == life.boot
             && status.session == life.session
             && status.incarnation == life.incarnation;
-        if place.server.is_none() || (!is_same && place.began > link.began) {
+        if machine.server.is_none() || (!is_same && machine.began > connection.began) {
             // Of an earlier life.
             return true;
         }
@@ -340,10 +362,10 @@ impl Cluster {
         let is_blamed = matches!(status.standing, Standing::Conflict | Standing::Stale);
         let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
             && status.storage.ceiling >= status.sequence
-            && status.peers_total as usize >= place.plan.peers.len();
+            && status.peers_total as usize >= machine.plan.peers.len();
         let asked_at = self.clients[number].asked_at;
-        place.status = Some((asked_at, status.standing, status.sequence));
-        let pid = self.judge.seats[seat].pid;
+        machine.status = Some((asked_at, status.standing, status.sequence));
+        let pid = self.judge.lives[server].pid;
         let state = self.judge.pid(pid);
         state.told = state.told.max(status.sequence);
         is_same && is_consistent && !(is_innocent && is_blamed)

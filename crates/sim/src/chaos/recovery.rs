@@ -1,15 +1,16 @@
-//! The end of a run: the faults are over, and within a bound everybody has to be well again.
+//! The end of a run. The faults are over, and within a bound every server has to work again: whoever should serve
+//! serves, every request is answered, and the counters agree.
 
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity_core::{time::Instant, words::Standing};
 
 use super::{
-    client::{Batch, Client, Ending, Link},
+    client::{Batch, Client, Connection, Ending},
     cluster::{Call, Cluster},
+    network::SIZES,
     plan::ClientPlan,
-    talk::status_batch,
-    weather::SIZES,
+    traffic::status_batch,
 };
 
 /// How often it is looked whether everybody is well.
@@ -17,21 +18,21 @@ const PROBE: Duration = Duration::from_millis(250);
 
 impl Cluster {
     /// The faults end: the network heals, disks work, who is down is started.
-    pub fn on_calm(&mut self) {
+    pub fn begin_recovery(&mut self) {
         let now = self.now();
-        self.is_calm = true;
-        self.sky.borrow_mut().clear();
+        self.is_recovering = true;
+        self.network.borrow_mut().clear();
         let [window, _, segment] = SIZES;
         self.net.borrow_mut().widen(window, segment);
-        self.ghosts.clear();
+        self.replays.clear();
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
         }
-        for number in 0..self.seats.len() {
+        for number in 0..self.machines.len() {
             self.disk(number, |disk| disk.fault = None);
-            let seat = &mut self.seats[number];
-            seat.ready_at = seat.ready_at.min(now.after(self.plan.turn));
-            if seat.server.is_none() {
+            let machine = &mut self.machines[number];
+            machine.ready_at = machine.ready_at.min(now.after(self.plan.turn));
+            if machine.server.is_none() {
                 self.call(now, Call::Restart(number));
             }
         }
@@ -39,12 +40,12 @@ impl Cluster {
             for socket in std::mem::take(&mut self.clients[number].kept) {
                 self.net.borrow_mut().cut(socket.end());
             }
-            let Some(link) = &mut self.clients[number].link else {
+            let Some(connection) = &mut self.clients[number].connection else {
                 continue;
             };
-            link.unread_until = None;
+            connection.unread_until = None;
             let net = self.net.borrow();
-            let end = link.socket.end();
+            let end = connection.socket.end();
             let is_open = net.is_connected(end).is_ok_and(|connected| connected);
             let is_lost = !is_open || net.is_dead(end);
             drop(net);
@@ -54,19 +55,19 @@ impl Cluster {
                     self.net.borrow_mut().cut(end);
                     self.leave(number, false);
                 }
-                false => self.on_stirred(number),
+                false => self.on_client_ready(number),
             }
         }
         let is_client = |remote: SocketAddr| {
-            self.seats
+            self.machines
                 .iter()
-                .all(|seat| seat.address.ip() != remote.ip())
+                .all(|machine| machine.address.ip() != remote.ip())
         };
         self.net.borrow_mut().cut_dead(is_client);
-        for seat in 0..self.seats.len() {
+        for server in 0..self.machines.len() {
             let number = self.clients.len();
             let mut probe = Client::new(self.plan.seed, number, ClientPlan::default(), now);
-            probe.probes = Some(seat);
+            probe.probes = Some(server);
             self.clients.push(probe);
             self.clients[number].due = now;
             self.call(now, Call::Client(number));
@@ -76,46 +77,50 @@ impl Cluster {
     /// One of those who look after a server looks.
     pub fn on_probe_due(&mut self, number: usize) {
         let now = self.now();
-        let Some(seat) = self.clients[number].probes else {
+        let Some(server) = self.clients[number].probes else {
             return;
         };
         let next = now.after(PROBE);
         self.clients[number].due = next;
         self.call(next, Call::Client(number));
-        let Some(link) = &self.clients[number].link else {
-            return self.connect(number, seat);
+        let Some(connection) = &self.clients[number].connection else {
+            return self.connect(number, server);
         };
-        let is_first = self.clients.iter().find_map(|client| client.probes) == Some(seat);
+        let is_first = self.clients.iter().find_map(|client| client.probes) == Some(server);
         // Let go of the network first: a connection that is given up below tells it.
-        let is_connected = self.net.borrow().is_connected(link.socket.end());
+        let is_connected = self.net.borrow().is_connected(connection.socket.end());
         match is_connected {
-            Ok(true) if link.asked.is_empty() || now < link.patience_until => {}
-            Ok(false) if now < link.patience_until => return,
+            Ok(true) if connection.asked.is_empty() || now < connection.patience_until => {}
+            Ok(false) if now < connection.patience_until => return,
             // The machine was off, or the server was restarted.
             _ => {
-                self.clients[number].link = None;
+                self.clients[number].connection = None;
                 return;
             }
         }
-        if link.is_told {
-            self.clients[number].link = None;
+        if connection.is_told {
+            self.clients[number].connection = None;
             return;
         }
         if is_first {
             for client in &mut self.clients {
                 // It has what it wanted, and makes room.
-                let has_all =
-                    |link: &mut Link| link.asked.is_empty() && !link.is_shut && !link.is_told;
+                let has_all = |connection: &mut Connection| {
+                    connection.asked.is_empty() && !connection.is_shut && !connection.is_told
+                };
                 if client.probes.is_none() {
-                    client.link.take_if(has_all);
+                    client.connection.take_if(has_all);
                 }
             }
             self.look(now);
         }
-        let link = self.clients[number].link.as_ref().expect("looked at above");
-        if link.asked.is_empty() {
+        let connection = self.clients[number]
+            .connection
+            .as_ref()
+            .expect("looked at above");
+        if connection.asked.is_empty() {
             self.clients[number].asked_at = now;
-            let floor = self.judge.floor(seat, self.seats[seat].began);
+            let floor = self.judge.floor(server, self.machines[server].began);
             self.send(number, status_batch(floor));
         }
     }
@@ -125,34 +130,37 @@ impl Cluster {
         if self.why_not(now).is_some() {
             return;
         }
-        let serving: Vec<usize> = (0..self.seats.len())
-            .filter(|seat| self.serves(*seat))
+        let serving: Vec<usize> = (0..self.machines.len())
+            .filter(|server| self.serves(*server))
             .collect();
-        if serving.iter().all(|seat| self.seats[*seat].is_served) {
+        if serving
+            .iter()
+            .all(|server| self.machines[*server].is_served)
+        {
             self.end_or_restart();
             return;
         }
         let newest = self.clients.iter().map(|client| client.newest).max();
         // What a directory knew that was lost may be more than a budget lets in.
         let is_whole = self.judge.pids.values().all(|pid| !pid.was_breached);
-        let demands = self.judge.is_generous && is_whole;
-        for seat in serving {
+        let demands = self.judge.never_refuses_peers && is_whole;
+        for server in serving {
             let probe = self
                 .clients
                 .iter()
-                .position(|client| client.probes == Some(seat));
+                .position(|client| client.probes == Some(server));
             let probe = probe.expect("every server has one");
             let idle = self.clients[probe]
-                .link
+                .connection
                 .as_ref()
-                .is_some_and(|link| link.asked.is_empty());
-            if !self.seats[seat].is_served && idle {
+                .is_some_and(|connection| connection.asked.is_empty());
+            if !self.machines[server].is_served && idle {
                 let after = if demands {
                     newest.unwrap_or_default()
                 } else {
                     0
                 };
-                let floor = self.judge.floor(seat, self.seats[seat].began);
+                let floor = self.judge.floor(server, self.machines[server].began);
                 let mut batch = Batch {
                     bytes: Vec::new(),
                     asked: Vec::new(),
@@ -167,15 +175,15 @@ impl Cluster {
 
     /// The end, unless somebody has been stopped by an objection: that must survive a restart.
     fn end_or_restart(&mut self) {
-        let stopped: Vec<usize> = (0..self.seats.len())
-            .filter(|seat| !self.serves(*seat))
+        let stopped: Vec<usize> = (0..self.machines.len())
+            .filter(|server| !self.serves(*server))
             .collect();
         if stopped.is_empty() || self.has_restarted {
-            for seat in 0..self.seats.len() {
-                if self.judge.is_breached(self.seats[seat].plan.pid) {
-                    match self.serves(seat) {
-                        true => self.judge.cover.unnoticed += 1,
-                        false => self.judge.cover.noticed += 1,
+            for server in 0..self.machines.len() {
+                if self.judge.is_breached(self.machines[server].plan.pid) {
+                    match self.serves(server) {
+                        true => self.judge.coverage.unnoticed += 1,
+                        false => self.judge.coverage.noticed += 1,
                     }
                 }
             }
@@ -183,13 +191,13 @@ impl Cluster {
             return;
         }
         self.has_restarted = true;
-        for seat in stopped {
-            self.signal(seat);
+        for server in stopped {
+            self.signal(server);
         }
     }
 
-    fn serves(&self, seat: usize) -> bool {
-        self.seats[seat]
+    fn serves(&self, server: usize) -> bool {
+        self.machines[server]
             .status
             .is_some_and(|(_, standing, _)| standing == Standing::Serving)
     }
@@ -198,35 +206,35 @@ impl Cluster {
     fn why_not(&self, now: Instant) -> Option<String> {
         for (number, client) in self.clients.iter().enumerate() {
             if client.probes.is_none()
-                && let Some(link) = &client.link
-                && (!link.asked.is_empty() || link.is_shut || link.is_told)
+                && let Some(connection) = &client.connection
+                && (!connection.asked.is_empty() || connection.is_shut || connection.is_told)
             {
-                let seat = link.seat;
+                let server = connection.server;
                 return Some(format!(
-                    "client {number} waits for {:?} of server {seat}, or for it to close",
-                    link.asked
+                    "client {number} waits for {:?} of server {server}, or for it to close",
+                    connection.asked
                 ));
             }
         }
         let mut sequences: Vec<(usize, u64)> = Vec::new();
-        for (number, seat) in self.seats.iter().enumerate() {
-            let Some((asked_at, standing, sequence)) = seat.status else {
+        for (number, machine) in self.machines.iter().enumerate() {
+            let Some((asked_at, standing, sequence)) = machine.status else {
                 return Some(format!("server {number} does not answer"));
             };
-            if seat.server.is_none() || now.since(asked_at) > 2 * PROBE {
+            if machine.server.is_none() || now.since(asked_at) > 2 * PROBE {
                 return Some(format!("server {number} does not answer any more"));
             }
-            let is_breached = self.judge.is_breached(seat.plan.pid);
-            let is_witnessed = seat.witnesses.iter().any(|(who, began)| {
-                self.seats[*who].began == *began && self.is_heard(*who, number)
+            let is_breached = self.judge.is_breached(machine.plan.pid);
+            let is_witnessed = machine.witnesses.iter().any(|(who, began)| {
+                self.machines[*who].began == *began && self.is_heard(*who, number)
             });
-            let has_rival = seat
+            let has_rival = machine
                 .rival
                 .is_some_and(|rival| self.are_told_apart(number, rival));
             // One that refuses how far a peer has come answers with an error, which does not say who it is.
-            let is_noticed = self.judge.is_generous && (is_witnessed || has_rival);
+            let is_noticed = self.judge.never_refuses_peers && (is_witnessed || has_rival);
             match standing {
-                Standing::Serving if seat.is_objected || is_noticed => {
+                Standing::Serving if machine.is_objected || is_noticed => {
                     return Some(format!(
                         "server {number} serves, and should have been stopped"
                     ));
@@ -234,16 +242,16 @@ impl Cluster {
                 Standing::Serving => sequences.push((number, sequence)),
                 Standing::Conflict | Standing::Stale if is_breached => {}
                 // It wants a peer, and those that it names have been stopped.
-                Standing::Joining if seat.plan.requires && !self.names_serving(number) => {}
+                Standing::Joining if machine.plan.requires && !self.names_serving(number) => {}
                 _ => return Some(format!("server {number} is {standing}")),
             }
         }
-        if self.judge.is_generous
+        if self.judge.never_refuses_peers
             && let Some((one, low)) = sequences.iter().min_by_key(|(_, sequence)| *sequence)
             && let Some((other, high)) = sequences.iter().max_by_key(|(_, sequence)| *sequence)
             && low < high
             && self.are_connected(&sequences)
-            && !self.seats.iter().any(|seat| seat.is_served)
+            && !self.machines.iter().any(|machine| machine.is_served)
         {
             return Some(format!(
                 "server {one} is at {low} and server {other} at {high}"
@@ -272,11 +280,11 @@ impl Cluster {
     /// himself is answered with that, and need not hear who says it.
     fn are_told_apart(&self, one: usize, other: usize) -> bool {
         let meet = |a: usize, b: usize| self.names(a, b) || self.names(b, a);
-        self.seats[one].server.is_some()
-            && self.seats[other].server.is_some()
+        self.machines[one].server.is_some()
+            && self.machines[other].server.is_some()
             && (meet(one, other)
-                || (0..self.seats.len()).any(|who| {
-                    !self.judge.pids[&self.seats[who].plan.pid].was_breached
+                || (0..self.machines.len()).any(|who| {
+                    !self.judge.pids[&self.machines[who].plan.pid].was_breached
                         && meet(who, one)
                         && meet(who, other)
                 }))
@@ -285,18 +293,18 @@ impl Cluster {
     /// Whether a server hears who another one is: it is told when the other one asks. When it asks itself it may be
     /// objected to in place of an answer, and an objection does not say whose it is.
     fn is_heard(&self, by: usize, other: usize) -> bool {
-        self.names(other, by) || !self.judge.pids[&self.seats[by].plan.pid].was_breached
+        self.names(other, by) || !self.judge.pids[&self.machines[by].plan.pid].was_breached
     }
 
     fn names_serving(&self, one: usize) -> bool {
-        (0..self.seats.len())
+        (0..self.machines.len())
             .any(|other| other != one && self.serves(other) && self.names(one, other))
     }
 
     fn names(&self, one: usize, other: usize) -> bool {
-        let address = self.seats[other].address.to_string();
+        let address = self.machines[other].address.to_string();
         let name = format!("server{other}.test:3264");
-        self.seats[one]
+        self.machines[one]
             .plan
             .peers
             .iter()

@@ -1,4 +1,5 @@
-//! A place for one server of a cluster: the process that runs there now, and what becomes of it.
+//! One machine of a cluster: the server process that runs on it now, and what is to happen to it. Its disk and its
+//! clock are the [`Node`] of the world with the same number.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,11 +17,11 @@ use ipseity_core::{
     words::{ClusterName, Standing},
 };
 
-use super::plan::{Between, Plan, ServerPlan};
+use super::plan::{Downtime, Plan, ServerPlan};
 use crate::world::{Lines, Node, Shared, SimEdge, Storage, address};
 
 /// See the [module](self).
-pub struct Seat {
+pub struct Machine {
     pub plan: ServerPlan,
     pub address: SocketAddr,
     pub server: Option<Server<SimEdge>>,
@@ -39,14 +40,14 @@ pub struct Seat {
     /// The last life ended with a clean stop, and nothing was done to the directory since.
     pub is_clean: bool,
     /// It is to be started again after this.
-    pub between: Option<Between>,
-    /// The operator's word for the next start.
-    pub above: Option<Sequence>,
-    /// The word that stands in its directory.
-    pub word: Sequence,
+    pub downtime: Option<Downtime>,
+    /// The `--recover-above` of the next start.
+    pub recover_above: Option<Sequence>,
+    /// The `--recover-above` that its directory holds.
+    pub recovered: Sequence,
     pub backup: Option<Storage>,
     pub trace: Option<Lines>,
-    /// The seat of the other server that uses the pid.
+    /// The machine of the other server that uses the pid.
     pub rival: Option<usize>,
     /// It was objected to when it stopped, cleanly, and nobody has said anything since.
     pub was_objected: bool,
@@ -60,10 +61,10 @@ pub struct Seat {
     pub is_served: bool,
 }
 
-impl Seat {
-    pub fn new(number: usize, plan: ServerPlan, now: Instant, with_trace: bool) -> Seat {
-        Seat {
-            above: plan.above,
+impl Machine {
+    pub fn new(number: usize, plan: ServerPlan, now: Instant, with_trace: bool) -> Machine {
+        Machine {
+            recover_above: plan.recover_above,
             plan,
             address: address(number),
             server: None,
@@ -74,8 +75,8 @@ impl Seat {
             faults_before: 0,
             has_failed: false,
             is_clean: false,
-            between: None,
-            word: Sequence::ZERO,
+            downtime: None,
+            recovered: Sequence::ZERO,
             backup: None,
             trace: with_trace.then(Lines::default),
             rival: None,
