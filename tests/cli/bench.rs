@@ -1,8 +1,6 @@
 //! `ipseity-cli bench` as a person or a script uses it: what it counts, what it refuses, and that it finds
 //! every lie that a server can tell about identities. How fast anything is, is nobody's business here.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,

@@ -1,8 +1,6 @@
 //! `ipseity-cli` against clusters of real servers: what a person sees of them, and failover in the middle of a
 //! long output.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, Command, Stdio},

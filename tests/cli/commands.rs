@@ -1,11 +1,5 @@
 //! `ipseity-cli` as a person or a script uses it: the real binary, its output, errors and exit codes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a panic is the report, and one test sees that the program waits"
-)]
-
 use std::{
     io::{BufRead as _, BufReader},
     process::Stdio,

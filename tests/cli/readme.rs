@@ -1,12 +1,6 @@
 //! What README.md and docs/ show is what happens: every shell example of the README is run, every flag is in
 //! its table, and every bound of docs/architecture.md is the one in src/limits.rs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a panic is the report, and waiting is bounded by the clock"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

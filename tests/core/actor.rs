@@ -1,7 +1,6 @@
 //! The actor's transitions, one scenario a function: given a state, an event happens, and these effects are
 //! expected, no more and no others.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
 // Long because: it holds one short scenario for each handler and each error, and they share their words.
 
 use std::time::Duration;

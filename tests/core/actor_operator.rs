@@ -1,7 +1,6 @@
 //! The actor and those who answer for it: what an operator asks, what peers object and overrule, and what is
 //! refused to those who may not ask. One scenario a function, as in tests/actor.rs.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
 // Long because: it holds one short scenario for each thing that may be said, and they share their words.
 
 use std::time::Duration;

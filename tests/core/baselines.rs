@@ -1,13 +1,6 @@
 //! The servers that the real one is compared with (benches/servers) keep the same promise, or the comparison
 //! would be of nothing: identities are unique, and increase on each connection, whatever is in flight.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "each test binary uses its own part, a panic is the report, and waiting is bounded by the clock"
-)]
-
 use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},

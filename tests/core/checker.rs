@@ -1,10 +1,8 @@
 //! The checker of histories, fed histories that break each promise: a judge that never finds anything is
 //! worth nothing.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use ipseity_sim::checker::{
-    Answer, Clock, BrokenPromise, check,
+    Answer, BrokenPromise, Clock, check,
     report::{Report, Tally},
 };
 

@@ -1,8 +1,6 @@
 //! The Rust client against servers that fail in every way: order across failover, retries, and replies
 //! that break the protocol.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{net::TcpListener, time::Duration};
 
 use ipseity_client::{Client, ClientError, ClientOptions, FailureCause, Violation};

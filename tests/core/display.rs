@@ -1,8 +1,6 @@
 //! Every event, effect, message and report as it stands in a trace, and every reason for which a connection was
 //! closed: the words that docs/architecture.md and the logs use, in full.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{io, time::Duration};
 
 use ipseity::{

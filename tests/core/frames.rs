@@ -1,7 +1,6 @@
 //! Frames in pieces: wherever a stream is cut, the same messages and the same errors come out, each at the
 //! earliest byte that allows it; and no bytes whatever do anything else.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
 // Long because: it makes up every message there is, beside what it does with them.
 
 use ipseity_core::{

@@ -1,8 +1,6 @@
 //! The bytes of every message and of the answer to every malformed input, and that docs/protocol.md shows
 //! exactly these.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::collections::BTreeMap;
 
 use ipseity_core::words::{ErrorCode, ErrorReply, Message};

@@ -1,7 +1,6 @@
 //! The state directory on real file systems: what a start finds after stops, crashes, damage and misuse.
 //!
 //! What the machine does not allow is skipped, and says so.
-#![allow(clippy::unwrap_used, reason = "a panic here is the report")]
 
 use std::{
     collections::BTreeMap,

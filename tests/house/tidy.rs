@@ -1,8 +1,6 @@
 //! The rules of the house that a program can check. It reads the crates and looks at code only: comments and
 //! strings may say what they like. What is under `#[cfg(test)]` is held to the arrows and to nothing else.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     collections::BTreeSet,
     fs,

@@ -1,8 +1,6 @@
 //! Several real servers that synchronize: they converge, survive each other's death, refuse whom they must,
 //! and hand out nothing twice.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     collections::BTreeMap,
     net::{TcpListener, TcpStream},
@@ -511,5 +509,23 @@ fn a_client_goes_on_with_another_server_when_its_own_dies() {
         assert!(block.first() > newest);
         assert_eq!(block.first().pid().get(), 2);
         newest = block.last();
+    }
+}
+
+#[test]
+fn a_server_says_at_its_start_when_it_asks_only_some() {
+    let one = Server::start(&["--pid", "1"]);
+    let two = Server::start(&["--pid", "2"]);
+    let (one, two) = (one.address(), two.address());
+    for (pid, fanout, says) in [("3", "1", true), ("4", "2", false), ("5", "all", false)] {
+        let flags = [
+            "--pid", pid, "--peer", &one, "--peer", &two, "--fanout", fanout,
+        ];
+        let asking = Server::start(&flags);
+        let line = asking.wait_for_log("listens on");
+        assert_eq!(line.contains("(1 by lot in each round)"), says, "{line}");
+        asking.wait_for_status("both peers", |status| {
+            status.peers.iter().all(|peer| peer.state == PeerState::Up)
+        });
     }
 }

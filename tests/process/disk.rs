@@ -5,11 +5,6 @@
 //! `cargo test --test disk -- --include-ignored --nocapture`, as root, because it mounts file systems. What
 //! the machine does not allow is skipped, and says so.
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a panic is the report, and the parts of a test explain themselves"
-)]
 
 use std::{
     fs,

@@ -1,8 +1,6 @@
 //! A cluster that guards itself, with real processes: two servers of one pid, a lost directory, one that was
 //! rolled back, each from its start to the way out that the server itself states.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{fs, path::Path, process::Command};
 
 use ipseity_core::{

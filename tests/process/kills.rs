@@ -11,12 +11,6 @@
 //! Both print their seed. `IPSEITY_SEED=... cargo test --test kill` makes the same choices again, and
 //! `IPSEITY_KILLS=...` sets how many kills the long run has.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a panic is the report, and how long a faulty run may take is bounded by the clock"
-)]
-
 use std::{env, net::SocketAddr, thread, time::Duration};
 
 use fastrand::Rng;

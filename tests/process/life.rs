@@ -1,7 +1,5 @@
 //! The life of one server process: start, stop, signals, and what it says.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     fs,
     io::Write as _,

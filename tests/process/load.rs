@@ -4,8 +4,6 @@
 //! Nothing here depends on how fast the machine is. Where a test waits, it waits for something to happen,
 //! and only a failure waits long.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     fs,
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},

@@ -18,11 +18,6 @@
 //! The test needs root, or a machine that lets others make namespaces. Where it can not have them it is
 //! skipped, and says so.
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a panic is the report, and the parts of a test explain themselves"
-)]
 
 use std::{env, net::SocketAddr, thread};
 

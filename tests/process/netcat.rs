@@ -1,8 +1,6 @@
 //! The protocol as netcat speaks it: bytes in, bytes out, against a real server. And every command that
 //! docs/protocol.md shows, run as it stands there.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     fs,
     io::{ErrorKind, Read as _, Write as _},

@@ -1,8 +1,6 @@
 //! What an operator does with real servers: sees who knows whom, has one forgotten, goes on above a
 //! sequence, and answers for a state that is lost.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use ipseity_core::words::Standing;
 use ipseity_harness::program::{Run, run};
 use ipseity_harness::server::Server;

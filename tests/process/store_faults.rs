@@ -5,7 +5,6 @@
 //! environment variable, under strace or with mounts of its own. What the machine does not allow is
 //! skipped, and says so.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a panic here is the report")]
 
 use std::{
     env, fs,

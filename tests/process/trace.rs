@@ -3,8 +3,6 @@
 //!
 //! Each step waits until the server has shown the one before, so the order of lines is certain.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     fs,
     io::Write as _,

@@ -3,8 +3,6 @@
 //! `cargo test --release --test scale -- --ignored` measures all and writes both anew. The ordinary tests
 //! measure the small clusters, and hold the page and the law to them.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     fs,
     path::{Path, PathBuf},

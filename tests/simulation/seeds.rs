@@ -6,7 +6,7 @@ use ipseity_core::{timer::Timer, words::ErrorCode};
 use ipseity_sim::chaos::{
     Options,
     fault::{Fault, Faults},
-    hunt::{HuntReport, Hunt, failure_report, shrink},
+    hunt::{Hunt, HuntReport, failure_report, shrink},
     run,
 };
 

@@ -1,8 +1,6 @@
 //! Clients that come, ask, stall and vanish in any order, against a server with small buffers and a slow
 //! disk: whoever stays gets every answer, once, in order, and nothing is left behind by the others.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::time::Duration;
 
 use ipseity_core::words::Message;

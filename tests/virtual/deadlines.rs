@@ -1,7 +1,5 @@
 //! Deadlines and endings of connections, in virtual time.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::time::Duration;
 
 use ipseity::limits::{

@@ -1,7 +1,5 @@
 //! Rounds in which a server asks only some of its peers: whom one actor asks, and what becomes of a cluster.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{collections::BTreeSet, time::Duration};
 
 use ipseity_core::{
@@ -9,9 +7,8 @@ use ipseity_core::{
     identity::Pid,
     ids::{Link, PeerId},
     time::Instant,
-    words::{ErrorCode, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Objection, Standing, SyncMessage, WIRE_VERSION},
 };
-use ipseity_harness::server::Server;
 use ipseity_sim::config::actor_config;
 use ipseity_sim::world::{Setup, World, address};
 
@@ -285,25 +282,5 @@ fn two_servers_of_one_pid_are_found_out_with_a_fanout_of_one() {
     }
     for witness in 0..usize::from(WITNESSES) {
         assert_eq!(world.status(witness).standing, Standing::Serving);
-    }
-}
-
-// The program.
-
-#[test]
-fn a_server_says_at_its_start_when_it_asks_only_some() {
-    let one = Server::start(&["--pid", "1"]);
-    let two = Server::start(&["--pid", "2"]);
-    let (one, two) = (one.address(), two.address());
-    for (pid, fanout, says) in [("3", "1", true), ("4", "2", false), ("5", "all", false)] {
-        let flags = [
-            "--pid", pid, "--peer", &one, "--peer", &two, "--fanout", fanout,
-        ];
-        let asking = Server::start(&flags);
-        let line = asking.wait_for_log("listens on");
-        assert_eq!(line.contains("(1 by lot in each round)"), says, "{line}");
-        asking.wait_for_status("both peers", |status| {
-            status.peers.iter().all(|peer| peer.state == PeerState::Up)
-        });
     }
 }

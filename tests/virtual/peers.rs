@@ -1,7 +1,5 @@
 //! Dialing, synchronizing and losing peers, in virtual time.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity::limits::{
@@ -100,7 +98,7 @@ fn next_dial(world: &mut World, stage: SocketAddr) -> Client {
     loop {
         world.net().now = world.now().after(Duration::from_millis(1));
         world.step(0);
-        world.net().happen();
+        world.net().run_due_events();
         if let Some(peer) = world.accept(stage) {
             return peer;
         }

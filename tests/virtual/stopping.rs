@@ -1,7 +1,5 @@
 //! Stopping, and a disk that fails, in virtual time.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::time::Duration;
 
 use ipseity::{

@@ -1,7 +1,5 @@
 //! The transport over sockets that do what a test says, where a real one would have to be lucky.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{
     cell::RefCell,
     collections::VecDeque,

@@ -1,7 +1,5 @@
 //! The loop and the transport in a world where everything can be arranged: edges, gates, turns, slots.
 
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
-
 use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{

@@ -4,7 +4,6 @@
 //! both; there the crate `bugs` switches them on.
 
 #![cfg(planted)]
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::sync::{
     Mutex,

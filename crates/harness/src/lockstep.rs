@@ -16,7 +16,7 @@ use ipseity_core::{
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 
-use super::program::PATIENCE;
+use crate::measured::PATIENCE;
 
 /// What is asked, on how many connections, with how many requests in flight on each.
 #[derive(Clone, Debug)]

@@ -1,4 +1,5 @@
-//! A server process: started, waited for, measured from outside, and gone when it is dropped.
+//! A server program of any kind, as a benchmark measures it from outside: started, waited for, and gone when it is
+//! dropped. Beside it what a benchmark asks of the machine: its CPUs, and whether a command is there.
 
 use std::{
     fs,
