@@ -1,17 +1,14 @@
-//! What README.md and docs/ show is what happens: every shell example of the README is run, every flag is in
-//! its table, and every bound of docs/architecture.md is the one in src/limits.rs.
+//! What README.md shows is what happens: every shell example is run, in order, as by somebody who follows the page.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
+    collections::BTreeMap,
     net::TcpListener,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
     process::{self, Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use ipseity_harness::page;
 use tempfile::TempDir;
 
 /// How long an example may take to come out as it is shown. Generous: machines are shared.
@@ -20,17 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The ports that the README names; each example runs on a free one in its place.
 const PORTS: [&str; 4] = ["3264", "3271", "3272", "3273"];
 
-/// The set-up of a fresh machine.
-const MAIN_JOB: &str = "cargo build --release --locked && target/release/ipseity";
-const TESTS: &str = ".ci/run";
-
 #[test]
 fn the_examples_of_the_readme_come_out_as_shown() {
     let mut shell = Shell::new();
     // The main job: its build is what ran this test.
     shell.serve("ipseity --listen 127.0.0.1:3264");
-    for block in blocks(&read("README.md"), "console") {
-        for example in examples(&block) {
+    for block in page::blocks(&page::read("README.md"), "console") {
+        for example in page::examples(&block) {
             shell.run(&example);
         }
     }
@@ -40,173 +33,6 @@ fn the_examples_of_the_readme_come_out_as_shown() {
         let killed = command.ends_with("2> 1.log");
         assert_eq!(status.success(), !killed, "{command}: {status}");
     }
-}
-
-#[test]
-fn two_commands_set_up_a_fresh_machine() {
-    let commands = blocks(&read("README.md"), "sh");
-    assert_eq!(
-        commands,
-        [vec![MAIN_JOB.to_owned()], vec![TESTS.to_owned()]]
-    );
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(TESTS);
-    let mode = fs::metadata(tests).unwrap().permissions().mode();
-    assert_eq!(mode & 0o111, 0o111, "{TESTS} is executable");
-}
-
-#[test]
-fn the_table_of_flags_is_that_of_the_help() {
-    let help: BTreeSet<String> = ipseity::options::help()
-        .lines()
-        .filter_map(|line| {
-            flag(
-                line.trim_start()
-                    .trim_start_matches("-h, ")
-                    .trim_start_matches("-V, "),
-            )
-        })
-        .collect();
-    let shown: BTreeSet<String> = read("README.md")
-        .lines()
-        .filter_map(|line| flag(line.strip_prefix("| `")?))
-        .collect();
-    assert!(help.contains("--listen"), "{help:?}");
-    assert_eq!(shown, help, "left: the README, right: ipseity --help");
-}
-
-#[test]
-fn the_bounds_of_the_architecture_are_those_of_the_limits() {
-    let mut limits = BTreeMap::new();
-    for line in read("src/limits.rs").replace("=\n", "=").lines() {
-        if let Some((name, value)) = line
-            .strip_prefix("pub const ")
-            .and_then(|rest| rest.split_once(": "))
-        {
-            let value = value.split_once('=').unwrap().1;
-            limits.insert(name.to_owned(), plain(value.trim().trim_end_matches(';')));
-        }
-    }
-    let mut checked = 0;
-    for line in read("docs/architecture.md").lines() {
-        let cells: Vec<&str> = line.split(" | ").collect();
-        let [_, constant, value, _] = cells[..] else {
-            continue;
-        };
-        let Some(name) = constant
-            .strip_prefix('`')
-            .and_then(|name| name.split('`').next())
-        else {
-            continue;
-        };
-        let limit = limits
-            .get(name)
-            .unwrap_or_else(|| panic!("src/limits.rs has no {name}"));
-        assert_eq!(value, limit, "{name}");
-        checked += 1;
-    }
-    assert!(checked >= 10, "only {checked} bounds are shown");
-}
-
-#[test]
-fn the_log_lines_of_the_operations_are_in_the_code() {
-    let mut code = String::new();
-    collect(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path(),
-        &mut code,
-    );
-    // A long text goes on behind a backslash at the end of a line.
-    let parts: Vec<&str> = code.split("\\\n").collect();
-    let (first, rest) = parts.split_first().unwrap();
-    let code = rest
-        .iter()
-        .fold((*first).to_owned(), |code, part| code + part.trim_start());
-    let page = read("docs/operations.md");
-    let table = page.split("## Log lines").nth(1).unwrap();
-    let lines: Vec<&str> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `"))
-        .collect();
-    assert!(lines.len() >= 10, "only {} lines are shown", lines.len());
-    for line in lines {
-        let line = line.split('`').next().unwrap();
-        // What stands in the place of `...` differs each time.
-        for piece in line.split("...").filter(|piece| piece.len() > 3) {
-            assert!(code.contains(piece), "{line:?}: src/ has no {piece:?}");
-        }
-    }
-}
-
-fn collect(folder: &Path, text: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, text);
-        } else {
-            *text += &fs::read_to_string(&path).unwrap();
-        }
-    }
-}
-
-/// A value of limits.rs as a page shows it: `16 * 1024` is `16 KiB`, a duration has its unit.
-fn plain(value: &str) -> String {
-    let number = |text: &str| text.replace('_', "");
-    let inside = |prefix: &str| value.strip_prefix(prefix)?.strip_suffix(')');
-    if let Some(seconds) = inside("Duration::from_secs(") {
-        format!("{} s", number(seconds))
-    } else if let Some(millis) = inside("Duration::from_millis(") {
-        format!("{} ms", number(millis))
-    } else if let Some(kib) = value.strip_suffix(" * 1024") {
-        format!("{} KiB", number(kib))
-    } else if let Some(power) = value.strip_prefix("1 << ") {
-        format!("2^{power}")
-    } else {
-        number(value)
-    }
-}
-
-/// The flag that a text begins with, without its value.
-fn flag(text: &str) -> Option<String> {
-    let name = text.strip_prefix("--")?;
-    let end = name.find(|c: char| !c.is_ascii_lowercase() && c != '-');
-    Some(format!("--{}", &name[..end.unwrap_or(name.len())]))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
-}
-
-/// The lines of every fenced block of this kind.
-fn blocks(page: &str, kind: &str) -> Vec<Vec<String>> {
-    let fence = format!("```{kind}");
-    let mut blocks = Vec::new();
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if line == fence {
-            let block = lines.by_ref().take_while(|line| *line != "```");
-            blocks.push(block.map(str::to_owned).collect());
-        }
-    }
-    blocks
-}
-
-/// A command, and the lines that are shown under it.
-struct Example {
-    command: String,
-    shown: Vec<String>,
-}
-
-fn examples(block: &[String]) -> Vec<Example> {
-    let mut examples: Vec<Example> = Vec::new();
-    for line in block {
-        match line.strip_prefix("$ ") {
-            Some(command) => examples.push(Example {
-                command: command.to_owned(),
-                shown: Vec::new(),
-            }),
-            None => examples.last_mut().unwrap().shown.push(line.clone()),
-        }
-    }
-    examples
 }
 
 /// The directory, the variables and the servers of somebody who follows the README.
@@ -237,7 +63,7 @@ impl Shell {
 
     /// Runs an example until it comes out as shown: a server needs a moment to listen, and servers need a
     /// moment to agree. What hands out identities never comes out right the second time.
-    fn run(&mut self, example: &Example) {
+    fn run(&mut self, example: &page::Example) {
         let command = &example.command;
         if let Some(server) = command.strip_suffix(" &") {
             return self.serve(server);
@@ -251,8 +77,8 @@ impl Shell {
             return;
         }
         let shown: Vec<String> = example
-            .shown
-            .iter()
+            .output
+            .lines()
             .map(|line| words(&self.mapped(line)))
             .collect();
         let end = Instant::now() + PATIENCE;
