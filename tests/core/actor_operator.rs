@@ -1,5 +1,5 @@
 //! The actor and those who answer for it: what an operator asks, what peers object and overrule, and what is
-//! refused to those who may not ask. One scenario a function, as in tests/actor.rs.
+//! refused to those who may not ask. One scenario a function, as in tests/core/actor.rs.
 
 // Long because: it holds one short scenario for each thing that may be said, and they share their words.
 

@@ -484,7 +484,7 @@ fn broken_arrows(source: &Source) -> Vec<String> {
     }
     let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == room) else {
         return vec![format!(
-            "room `{room}` is new: give it a line in ARROWS of tests/tidy.rs"
+            "room `{room}` is new: give it a line in ARROWS of tests/house/tidy.rs"
         )];
     };
     let is_in = |(folder, ..): &&(&str, &str, &str)| source.path.starts_with(&format!("{folder}/"));

@@ -2,7 +2,7 @@
 //! hanging ones. Whatever happens, nothing that a client was ever given comes again, and people are told.
 //!
 //! The ordinary run takes a sample; the whole is
-//! `cargo test --test disk -- --include-ignored --nocapture`, as root, because it mounts file systems. What
+//! `cargo test --test process disk -- --include-ignored --nocapture`, as root, because it mounts file systems. What
 //! the machine does not allow is skipped, and says so.
 #![cfg(target_os = "linux")]
 

@@ -5,10 +5,10 @@
 //! The ordinary run has 20 kills. The long one has 250, takes half a minute and is run with
 //!
 //! ```text
-//! cargo test --test kill -- --ignored --nocapture
+//! cargo test --test process kills -- --ignored --nocapture
 //! ```
 //!
-//! Both print their seed. `IPSEITY_SEED=... cargo test --test kill` makes the same choices again, and
+//! Both print their seed. `IPSEITY_SEED=... cargo test --test process kills` makes the same choices again, and
 //! `IPSEITY_KILLS=...` sets how many kills the long run has.
 
 use std::{env, net::SocketAddr, thread, time::Duration};
@@ -32,7 +32,7 @@ fn twenty_kills_under_load_repeat_nothing() {
 }
 
 #[test]
-#[ignore = "takes half a minute: cargo test --test kill -- --ignored --nocapture"]
+#[ignore = "takes half a minute: cargo test --test process kills -- --ignored --nocapture"]
 fn hundreds_of_kills_under_load_repeat_nothing() {
     run(number("IPSEITY_KILLS").map_or(250, |kills| kills as usize));
 }

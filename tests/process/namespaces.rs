@@ -8,7 +8,7 @@
 //! The ordinary run has one round of all faults. The long one has 80, takes ten minutes, and is run with
 //!
 //! ```text
-//! cargo test --test namespaces -- --ignored --nocapture
+//! cargo test --test process namespaces -- --ignored --nocapture
 //! ```
 //!
 //! `IPSEITY_ROUNDS=...` sets another number of rounds, and `IPSEITY_SERVERS=...` another number of servers than 3.
@@ -47,7 +47,7 @@ fn one_round_of_faults_breaks_no_promise() {
 }
 
 #[test]
-#[ignore = "takes ten minutes: cargo test --test namespaces -- --ignored --nocapture"]
+#[ignore = "takes ten minutes: cargo test --test process namespaces -- --ignored --nocapture"]
 fn many_rounds_of_faults_break_no_promise() {
     let rounds = number("IPSEITY_ROUNDS").map_or(80, |rounds| rounds as usize);
     cage::run("namespaces::many_rounds_of_faults_break_no_promise", || {

@@ -1,6 +1,6 @@
 //! How soon many servers agree, and what it costs: docs/scale.md and docs/scale.svg are made here.
 //!
-//! `cargo test --release --test scale -- --ignored` measures all and writes both anew. The ordinary tests
+//! `cargo test --release --test simulation scale -- --ignored` measures all and writes both anew. The ordinary tests
 //! measure the small clusters, and hold the page and the law to them.
 
 use std::{
@@ -61,7 +61,7 @@ fn the_page_shows_what_is_measured() {
         assert_eq!(
             shown, lines,
             "left: docs/scale.md, right: now; to write it anew: \
-             cargo test --release --test scale -- --ignored"
+             cargo test --release --test simulation scale -- --ignored"
         );
     }
 }
