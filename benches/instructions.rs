@@ -316,7 +316,7 @@ fn main() -> ExitCode {
     if !traces {
         eprintln!("SKIPPED: strace is not allowed here; no system calls were counted");
     }
-    measured::pin_to(&program::cpus()[0]);
+    measured::pin_to(&measured::cpus()[0]);
     println!("| work of the server | instructions | system calls |");
     println!("| --- | ---: | ---: |");
     let mut code = ExitCode::SUCCESS;

@@ -7,9 +7,14 @@ use ipseity_core::words::{ErrorCode, ErrorReply, Message};
 use ipseity_frames::{FrameDecoder, Kind, Receiver, encode};
 use ipseity_sim::goldens::{error_reply, malformed, malformed_too, messages, unfinished};
 
+/// Every kind that a frame can have.
+fn kinds() -> impl Iterator<Item = Kind> {
+    (0..=255).filter_map(Kind::from_u8)
+}
+
 #[test]
 fn every_kind_has_a_golden_frame() {
-    for kind in Kind::ALL {
+    for kind in kinds() {
         assert!(
             messages()
                 .iter()
@@ -122,7 +127,7 @@ fn the_protocol_page_quotes_every_error_text_of_a_server() {
 #[test]
 fn the_protocol_page_lists_every_kind_and_every_error_code() {
     let page = protocol_page();
-    for kind in Kind::ALL {
+    for kind in kinds() {
         let row = format!("| {} | `{kind}` |", kind as u8);
         assert!(page.contains(&row), "no row {row:?}");
     }

@@ -283,7 +283,7 @@ fn a_write_that_is_interrupted_or_finds_no_room_loses_nothing() {
     scene.answer();
     assert!(scene.is_open());
     assert_eq!(scene.wire.borrow().written, []);
-    let room = Readiness::WRITABLE;
+    let room = Readiness::new(false, true, false);
     let Scene { id, now, .. } = scene;
     let mailbox = &mut scene.mailbox;
     scene.transport.on_ready(id, room, now, mailbox);

@@ -18,6 +18,7 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::new_without_default,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
 )]
 

@@ -254,7 +254,6 @@ impl Cluster {
         let server = machine.server.as_mut().expect("it is due");
         self.net.borrow_mut().nodes[number].polled = None;
         let exit = server.turn().expect("a poll here never fails");
-        let waiting = server.waiting();
         self.judge.coverage.turns += 1;
         let mut net = self.net.borrow_mut();
         let mut wiretap = net.wiretap.take().expect("somebody listens");
@@ -268,6 +267,7 @@ impl Cluster {
             true => polled.deadline.map(|at| node.clock.when(at)),
             false => Some(machine.ready_at),
         };
+        let waiting = polled.waiting;
         if waiting > MAILBOX_MAX {
             self.judge
                 .note_violation(|| format!("{waiting} entries in the mailbox of server {number}"));

@@ -380,8 +380,7 @@ impl Plan {
                 _ => return,
             };
             if let Some(before) = backup {
-                let at =
-                    Instant::from_nanos(at.as_nanos().saturating_sub(before.as_nanos() as u64));
+                let at = Instant::START.after(at.since(Instant::START).saturating_sub(before));
                 self.acts.push((at.max(BEGIN), Act::Backup { server }));
             }
             if at < self.end {

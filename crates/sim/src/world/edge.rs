@@ -148,6 +148,7 @@ impl Edge for SimEdge {
         let net = &mut *self.net.borrow_mut();
         net.run_due_events();
         let node = &mut net.nodes[self.node];
+        let waiting = count(mailbox);
         let mut dispatched = 0;
         while dispatched < POLL_EVENTS_MAX {
             let entry = match node.take_wake() {
@@ -171,6 +172,7 @@ impl Edge for SimEdge {
         }
         node.polled = Some(Polled {
             deadline,
+            waiting,
             dispatched,
         });
         Ok(())
@@ -279,4 +281,17 @@ impl Edge for SimEdge {
             None => node.random,
         }
     }
+}
+
+/// How many entries wait. A server never needs to know, so all of them are taken out and put back in their order.
+fn count(mailbox: &mut Mailbox) -> usize {
+    let mut entries = Vec::new();
+    while let Some(entry) = mailbox.take() {
+        entries.push(entry);
+    }
+    let waiting = entries.len();
+    for entry in entries {
+        mailbox.dispatch(entry);
+    }
+    waiting
 }
