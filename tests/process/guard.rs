@@ -3,11 +3,12 @@
 
 use std::{fs, io::ErrorKind, path::Path};
 
+use ipseity::store::MembersFile;
 use ipseity_core::{
     identity::{Identity, Pid},
     words::{ErrorCode, Message, Standing},
 };
-use ipseity_harness::server::Server;
+use ipseity_harness::server::{Server, eventually};
 
 /// A server that the others name as their peer: the one who hears them all.
 fn observer() -> Server {
@@ -277,6 +278,13 @@ fn what_peers_remember_survives_their_restart() {
     wait_until(&server, Standing::Serving);
     ask(&server, 10);
     wait_until_heard(&observer, 10);
+    // It is saved behind the answer, and a kill would be sooner on a busy disk.
+    let members = MembersFile::new(&observer.data_dir());
+    let is_saved = || {
+        let saved = members.load().unwrap();
+        saved.iter().any(|member| Some(member.pid) == Pid::new(1))
+    };
+    assert!(eventually(is_saved));
     server.kill();
     observer.kill();
     observer.restart();

@@ -20,7 +20,7 @@ use std::{
 use ipseity::limits::ACCEPT_RETRY;
 use ipseity_core::words::{Message, SyncMessage};
 use ipseity_frames::{Receiver, encode};
-use ipseity_harness::server::{Connection, PATIENCE, Server, eventually};
+use ipseity_harness::server::{Connection, PATIENCE, Server, eventually, read_some};
 use ipseity_sim::goldens::error_reply;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
@@ -85,7 +85,7 @@ fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
-        match stream.read(&mut piece) {
+        match read_some(&mut stream, &mut piece) {
             Ok(0) => return bytes,
             Ok(count) => bytes.extend(&piece[..count]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return bytes,
@@ -349,7 +349,7 @@ fn a_client_that_never_reads_is_not_read_from_and_gets_everything_once_it_reads(
         assert!(first > newest, "{first} behind {newest}");
         newest = first;
     }
-    assert_eq!(reader.read(&mut reply).unwrap(), 0);
+    assert_eq!(read_some(&mut reader, &mut reply).unwrap(), 0);
     writer.join().unwrap();
 }
 
@@ -370,7 +370,7 @@ fn a_client_that_is_always_behind_with_reading_does_not_make_the_server_grow() {
     while seen < whole {
         // Behind, but never standing still: there are always more requests than the server may answer.
         thread::sleep(Duration::from_micros(100));
-        let count = stream.read(&mut buffer).unwrap();
+        let count = read_some(&mut stream, &mut buffer).unwrap();
         assert!(count > 0);
         for (offset, byte) in buffer[..count].iter().enumerate() {
             assert_eq!(*byte, answer[(seen + offset) % answer.len()]);
@@ -451,7 +451,7 @@ fn a_greedy_connection_does_not_starve_another() {
     };
     let reader = thread::spawn(move || {
         let mut buffer = vec![0; 256 * 1024];
-        while greedy.read(&mut buffer).unwrap() > 0 {}
+        while read_some(&mut greedy, &mut buffer).unwrap() > 0 {}
     });
     server.wait_for_status("the greedy one is at it", |status| {
         status.counters.identity_requests > 20_000
@@ -645,7 +645,11 @@ fn a_busy_client_that_falls_idle_is_closed_too() {
     let mut replies = vec![0; 60 * 10_000 * 15];
     stream.read_exact(&mut replies).unwrap();
     writer.join().unwrap();
-    assert_eq!(stream.read(&mut replies).unwrap(), 0, "it was closed");
+    assert_eq!(
+        read_some(&mut stream, &mut replies).unwrap(),
+        0,
+        "it was closed"
+    );
 }
 
 #[test]
@@ -669,7 +673,7 @@ fn a_peer_is_no_idle_client() {
     server.wait_for_log("is up: pid 1");
     // Younger than the connection to the peer: where this one is idle for too long, so is that.
     let mut idle = connect(&server);
-    assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+    assert_eq!(read_some(&mut idle, &mut [0]).unwrap(), 0);
     assert!(!server.log().contains("is down"), "{}", server.log());
 }
 
