@@ -1,5 +1,9 @@
 //! The life of one server process: start, stop, signals, and what it says.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::{

@@ -1,7 +1,7 @@
 //! How a run of the program ends when it does not end well.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     process::ExitCode,
 };
 
@@ -73,7 +73,7 @@ pub fn advice(error: &ClientError) -> String {
 
 /// Writes one line to standard error. One that is closed is no reason to fail twice.
 pub fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "ipseity-cli: {text}");
+    ipseity_console::complain("ipseity-cli", text);
 }
 
 /// Says what is to be said, and gives the exit code.

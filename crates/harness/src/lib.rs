@@ -13,6 +13,10 @@
 //!   black-box runs.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+#![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -10,6 +10,10 @@
 //! - [`study`]: how many servers cost what.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+#![allow(
     missing_docs,
     clippy::unwrap_used,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
