@@ -186,16 +186,20 @@ pub const STORAGE_EXIT: Duration = Duration::from_secs(1);
 pub const LOG_LINES_MAX: usize = 10_000;
 
 /// Bytes of log lines that wait to be written: some thousand lines, and little beside what connections take.
-pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+pub const LOG_BYTES_MAX: usize = 1 << 20;
 
 // The longest text that a peer can send is one frame, and each of its bytes can be shown by up to ten characters.
 const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 
 /// Lines of the trace that wait to be written: a few full turns, each entry with an effect or two.
-pub const TRACE_LINES_MAX: usize = 8 * TURN_ENTRIES_MAX;
+pub const TRACE_LINES_MAX: usize = 65_536;
 
-/// Bytes of the trace that wait to be written: room for so many lines of the usual length.
-pub const TRACE_BYTES_MAX: usize = 128 * TRACE_LINES_MAX;
+const _: () = assert!(TRACE_LINES_MAX >= 8 * TURN_ENTRIES_MAX);
+
+/// Bytes of the trace that wait to be written: room for so many lines of the usual length, 128 bytes each.
+pub const TRACE_BYTES_MAX: usize = 1 << 23;
+
+const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);
 
 // Status.
 

@@ -175,6 +175,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "bin/ipseity",
         &[
+            "console",
             "core::actor",
             "core::identity",
             "core::limits",

@@ -37,7 +37,7 @@ pub fn init(level: LevelFilter) -> io::Result<()> {
     // Both are called once in a process; a second call would change nothing.
     if LOG.set(queue).is_ok() && log::set_logger(&Queued).is_ok() {
         log::set_max_level(level);
-        panic::set_hook(Box::new(|info| report_panic(info)));
+        panic::set_hook(Box::new(report_panic));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //!
 //! - [`programs`]: where the programs under test are, and where the repository is.
 //! - [`server`]: `ipseity` as a process.
+//! - [`unheard`]: the same, with a log that goes where the test says.
 //! - [`program`]: `ipseity-cli` as a process, and how it ended.
 //! - [`command`]: the commands of the machine that a test calls.
 //! - [`page`]: the fenced blocks of a page of docs/.
@@ -35,3 +36,4 @@ pub mod program;
 pub mod programs;
 pub mod server;
 pub mod stand_in;
+pub mod unheard;
