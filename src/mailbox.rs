@@ -32,11 +32,6 @@ pub enum Entry {
     Resolved(PeerId),
     /// The server was asked to stop.
     Signal,
-    /// The exact sequence of a clean stop is durable, or could not be made so.
-    StopPersisted {
-        /// Whether it is.
-        durable: bool,
-    },
     /// An event of the actor: a decoded frame, the ticker, the disk.
     Event(Event),
 }
@@ -54,7 +49,6 @@ impl Entry {
             Entry::Expired(timer) => timer.name(),
             Entry::Resolved(_) => "resolved",
             Entry::Signal => "signal",
-            Entry::StopPersisted { .. } => "stopPersisted",
             Entry::Event(event) => event.name(),
         }
     }
@@ -76,7 +70,6 @@ impl fmt::Display for Entry {
                 }
             }
             Entry::Resolved(peer) => write!(f, "resolved peer={peer}"),
-            Entry::StopPersisted { durable } => write!(f, "stopPersisted durable={durable}"),
             Entry::Event(event) => event.fmt(f),
             Entry::Acceptable | Entry::Expired(_) | Entry::Signal => f.write_str(self.name()),
         }

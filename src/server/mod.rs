@@ -300,7 +300,6 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(peer) => self.on_resolved(peer),
             Entry::Signal => self.on_signal(),
-            Entry::StopPersisted { durable } => self.on_stop_persisted(durable),
         }
     }
 
@@ -367,12 +366,8 @@ impl<E: Edge> Server<E> {
             Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
             Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
             Effect::StopTicker => self.ticker.stop(&mut self.timers),
-            Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
-            Effect::PersistObjection { sequence } => self.edge.persist_objection(sequence),
-            Effect::PersistMembers(members) => self.edge.persist_members(members),
-            Effect::PersistStop { sequence } => {
-                self.edge.persist_stop(sequence, &mut self.mailbox);
-            }
+            Effect::Write(write) => self.edge.write(write),
+            Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
         }
     }

@@ -1,6 +1,9 @@
 //! Durable first, reply after: effects that wait for the disk, and what becomes of them.
 
-use super::{Actor, ConnectionId, Effect, Report, counter::storage_failed, joining::Waiting};
+use super::{
+    Actor, ConnectionId, Effect, Outcome, Report, Write, Written, counter::storage_failed,
+    joining::Waiting,
+};
 use crate::{
     identity::Sequence,
     limits::EXHAUSTION_WARNINGS_PERCENT,
@@ -77,7 +80,7 @@ impl Actor {
             .ceiling
             .raise(self.sequence, self.tally.identities, now);
         let sequence = self.sequence();
-        effects.push(Effect::Persist { sequence, ceiling });
+        effects.push(Effect::Write(Write::Ceiling { sequence, ceiling }));
         // Warned here, where every sequence passes by sooner or later, and not at each request.
         let used_percent = self.sequence.get() / (Sequence::MAX.get() / 100);
         let reached = EXHAUSTION_WARNINGS_PERCENT
@@ -91,14 +94,30 @@ impl Actor {
         }
     }
 
+    /// The disk has answered.
+    pub(super) fn on_written(&mut self, written: Written, now: Instant, effects: &mut Vec<Effect>) {
+        match written {
+            Written::Ceiling(Outcome::Durable) => self.on_ceiling_durable(now, effects),
+            Written::Ceiling(Outcome::Failed) | Written::Objection(Outcome::Failed) => {
+                self.on_write_failed(now, effects);
+            }
+            Written::Objection(Outcome::Durable) => {}
+            Written::Members(_) => {
+                self.guard.saved();
+                self.save_members(now, false, effects);
+            }
+            Written::Stop(outcome) => effects.push(Effect::Stopped(outcome)),
+        }
+    }
+
     /// The ceiling stands higher: what waited for it leaves.
-    pub(super) fn on_persisted(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn on_ceiling_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let durable = self.ceiling.raised();
         while let Some(held) = self.held.pop_if(|held| held.until <= durable) {
             effects.push(held.effect);
         }
         if self.standing == Standing::Stopping && self.held.is_empty() {
-            self.stop_if_settled(effects);
+            self.stop_if_settled(now, effects);
         } else {
             self.raise_if_due(now, effects);
         }
@@ -106,7 +125,7 @@ impl Actor {
 
     /// The disk failed: what waited for it is answered with an error, and the counter goes back to where it
     /// can still serve what lies under the durable ceiling.
-    pub(super) fn on_persist_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    fn on_write_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.ceiling.failed();
         // One that did not hand out does not begin to now.
         self.may_finish = self.standing == Standing::Serving
@@ -139,19 +158,19 @@ impl Actor {
                 self.standing = Standing::Stopping;
                 self.save_members(now, true, effects);
                 self.settle_waiting(now, effects);
-                self.stop_if_settled(effects);
+                self.stop_if_settled(now, effects);
             }
             Standing::Stopping | Standing::StorageFailed => {}
         }
     }
 
     /// Makes the exact sequence durable once no write is under way and nothing waits for one.
-    fn stop_if_settled(&mut self, effects: &mut Vec<Effect>) {
+    fn stop_if_settled(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.held.is_empty() && !self.ceiling.is_writing() {
             self.stop_written = true;
-            effects.push(Effect::PersistStop {
-                sequence: self.sequence,
-            });
+            self.save_members(now, true, effects);
+            let sequence = self.sequence;
+            effects.push(Effect::Write(Write::Stop { sequence }));
         }
     }
 }

@@ -113,6 +113,9 @@ pub(super) struct Guard {
     /// Something changed since it was last saved; `Some(true)` when that should not wait.
     unsaved: Option<bool>,
     saved_at: Option<Instant>,
+    /// It is being saved. Meanwhile nothing more is handed to the disk, however long it takes: only the newest
+    /// counts.
+    is_saving: bool,
 }
 
 impl Guard {
@@ -134,6 +137,7 @@ impl Guard {
             serial: 0,
             unsaved: None,
             saved_at: None,
+            is_saving: false,
         }
     }
 
@@ -290,10 +294,11 @@ impl Guard {
         let is_soon = self
             .saved_at
             .is_some_and(|saved_at| now.since(saved_at) < wait);
-        if is_soon && !stopping {
+        if (is_soon || self.is_saving) && !stopping {
             return None;
         }
         self.unsaved = None;
+        self.is_saving = true;
         self.saved_at = Some(now);
         Some(
             self.members
@@ -301,6 +306,13 @@ impl Guard {
                 .map(|known| known.remembered)
                 .collect(),
         )
+    }
+}
+
+impl Guard {
+    /// What was handed to the disk is saved, or could not be.
+    pub(super) fn saved(&mut self) {
+        self.is_saving = false;
     }
 }
 

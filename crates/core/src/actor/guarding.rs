@@ -1,6 +1,6 @@
 //! Objections: made to others, and heard from them; and what an operator may ask.
 
-use super::{Actor, ConnectionId, Effect, Link, Report, guard::Charge, joining::Waiting};
+use super::{Actor, ConnectionId, Effect, Link, Report, Write, guard::Charge, joining::Waiting};
 use crate::{
     identity::{Pid, Sequence},
     limits::URGENT_SAVE_INTERVAL,
@@ -143,7 +143,7 @@ impl Actor {
         let can_write = self.standing != Standing::StorageFailed;
         if says_more && can_write {
             self.objected_at = Some((sequence, now));
-            effects.push(Effect::PersistObjection { sequence });
+            effects.push(Effect::Write(Write::Objection { sequence }));
         }
     }
 
@@ -185,7 +185,7 @@ impl Actor {
     /// Hands what is remembered of the peers to the disk, when it is time.
     pub(super) fn save_members(&mut self, now: Instant, stopping: bool, effects: &mut Vec<Effect>) {
         if let Some(members) = self.guard.take_unsaved(now, stopping) {
-            effects.push(Effect::PersistMembers(members));
+            effects.push(Effect::Write(Write::Members(members)));
         }
     }
 

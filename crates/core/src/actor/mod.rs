@@ -21,6 +21,7 @@ mod guarding;
 mod joining;
 mod line;
 mod sync;
+mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +37,7 @@ pub use self::{
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
     guard::{Charge, Known, Remembered},
+    write::{Outcome, Write, Written},
 };
 use crate::{
     identity::{Pid, Sequence},
@@ -257,8 +259,7 @@ impl Actor {
             }
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
-            Event::Persisted => self.on_persisted(now, effects),
-            Event::PersistFailed => self.on_persist_failed(now, effects),
+            Event::Written(written) => self.on_written(written, now, effects),
             Event::Stop => self.on_stop(now, effects),
             Event::Objection(heard) => self.on_objection(heard.0, &heard.1, now, effects),
             Event::Overrule(heard) => self.on_overrule(heard.0, &heard.1, now, effects),
