@@ -173,6 +173,11 @@ fn peer_up(link: Link, pid: u16, sequence: u64) -> Effect {
     })
 }
 
+fn peer_down(link: Link, pid: u16) -> Effect {
+    let pid = Pid::new(pid).unwrap();
+    Effect::Report(Report::PeerDown { link, pid })
+}
+
 fn storage_failed(to: ConnectionId) -> Effect {
     error(
         to,
@@ -618,7 +623,7 @@ fn a_peer_that_only_connected_here_starts_and_stops_no_ticker() {
     assert_eq!(scene.on(Event::SyncTimeout), vec![]);
     scene.on(Event::PeerConnected(PEER));
     let accepted = Event::PeerDisconnected(Link::Accepted(BOB));
-    assert_eq!(scene.on(accepted), vec![]);
+    assert_eq!(scene.on(accepted), vec![peer_down(Link::Accepted(BOB), 2)]);
     assert!(!scene.actor.links().contains_key(&Link::Accepted(BOB)));
 }
 
@@ -862,9 +867,14 @@ fn a_peer_that_is_heard_on_two_links_is_announced_once() {
         vec![synced(BOB, 0)]
     );
     let (dialed, accepted) = (Link::Dialed(PEER), Link::Accepted(BOB));
-    assert_eq!(scene.actor.only_link(dialed), None);
-    scene.on(Event::PeerDisconnected(dialed));
-    assert_eq!(scene.actor.only_link(accepted), Pid::new(2));
+    assert_eq!(
+        scene.on(Event::PeerDisconnected(dialed)),
+        vec![Effect::StopTicker]
+    );
+    assert_eq!(
+        scene.on(Event::PeerDisconnected(accepted)),
+        vec![peer_down(accepted, 2)]
+    );
 }
 
 #[test]

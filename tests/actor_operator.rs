@@ -482,16 +482,20 @@ fn what_is_known_of_peers_is_there_to_be_shown() {
     assert_eq!(known.objection(), Some(ErrorCode::StaleState));
     assert_eq!(scene.actor.tally().sync_replies, 1);
     // A second link to it, and one to nobody.
-    assert_eq!(scene.actor.only_link(DIALED), Some(seven()));
     let (from, sync) = (ALICE, Box::new(lost()));
     scene.on(Event::SyncRequest { from, sync });
     scene.on(Event::PeerConnected(PeerId(1)));
-    assert_eq!(scene.actor.only_link(DIALED), None);
-    assert_eq!(scene.actor.only_link(Link::Dialed(PeerId(1))), None);
-    scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
-    assert_eq!(scene.actor.only_link(DIALED), Some(seven()));
-    scene.on(Event::PeerDisconnected(Link::Dialed(PeerId(1))));
-    scene.on(Event::PeerDisconnected(DIALED));
+    let mut lose = |link| {
+        let effects = scene.on(Event::PeerDisconnected(link));
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Report(Report::PeerDown { link, pid }) => Some((link, pid)),
+            _ => None,
+        })
+    };
+    assert_eq!(lose(Link::Accepted(ALICE)), None, "it is up on the other");
+    assert_eq!(lose(Link::Dialed(PeerId(1))), None, "nobody spoke on it");
+    assert_eq!(lose(DIALED), Some((DIALED, seven())));
+    assert_eq!(lose(DIALED), None, "it is told once");
     assert!(scene.actor.links().is_empty());
     assert_eq!(scene.actor.members().len(), 1);
 }

@@ -274,6 +274,7 @@ fn every_round_with_a_peer_from_dialing_to_its_end() {
         syncReply peer=0 version=1 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=2
         readableWritable connection=0.0 readClosed
         peerDisconnected peer=0
+            report peerDown peer=0 pid=6
             stopTicker
 "#,
     );

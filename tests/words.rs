@@ -388,6 +388,13 @@ fn every_report_has_its_line() {
             "peerUp peer=2 pid=7 sequence=9".to_owned(),
         ),
         (
+            Report::PeerDown {
+                link: LINK,
+                pid: pid(7),
+            },
+            "peerDown peer=2 pid=7".to_owned(),
+        ),
+        (
             Report::Refused {
                 from: ALICE,
                 error: error(),

@@ -305,19 +305,20 @@ impl<E: Edge> Server<E> {
 
     #[cold]
     fn on_event(&mut self, event: Event) {
-        let heard = match &event {
-            Event::SyncRequest { from, .. } => Some(Link::Accepted(*from)),
-            Event::SyncReply { from, .. } => Some(Link::Dialed(*from)),
-            Event::PeerDisconnected(link) => {
-                self.tell_of_loss(*link);
-                None
-            }
-            _ => None,
-        };
+        let (mut heard, mut lost) = (None, None);
+        match &event {
+            Event::SyncRequest { from, .. } => heard = Some(Link::Accepted(*from)),
+            Event::SyncReply { from, .. } => heard = Some(Link::Dialed(*from)),
+            Event::PeerDisconnected(link) => lost = Some(*link),
+            _ => {}
+        }
         self.actor.handle(event, self.now, &mut self.effects);
         self.carry_out_effects();
         if let Some(link) = heard {
             self.on_heard(link);
+        }
+        if let Some(link) = lost {
+            self.forget_loss(link);
         }
     }
 

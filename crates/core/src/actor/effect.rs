@@ -232,6 +232,13 @@ pub enum Report {
         /// How far it is.
         sequence: u64,
     },
+    /// A peer that was up is heard on no link any more.
+    PeerDown {
+        /// The last link on which it was heard.
+        link: Link,
+        /// Its pid.
+        pid: Pid,
+    },
     /// A peer was refused and its connection is about to be closed.
     Refused {
         /// Who it was.
@@ -299,6 +306,7 @@ impl fmt::Display for Report {
             } => {
                 write!(f, "peerUp {link} pid={pid} sequence={sequence}")
             }
+            Report::PeerDown { link, pid } => write!(f, "peerDown {link} pid={pid}"),
             Report::Refused { from, error } => {
                 write!(
                     f,

@@ -325,12 +325,6 @@ impl Actor {
         &self.links
     }
 
-    /// The pid of the peer on `link`, if no other link leads to that peer too.
-    pub fn only_link(&self, link: Link) -> Option<Pid> {
-        let pid = self.links.get(&link)?.pid?;
-        (self.links_of.get(&pid) == Some(&1)).then_some(pid)
-    }
-
     /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.
     fn on_identity_request(
         &mut self,

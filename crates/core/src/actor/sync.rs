@@ -64,6 +64,9 @@ impl Actor {
     pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
         if let Some(pid) = self.links.remove(&link).and_then(|state| state.pid) {
             self.uncount_link(pid);
+            if !self.links_of.contains_key(&pid) {
+                effects.push(Effect::Report(Report::PeerDown { link, pid }));
+            }
         }
         if matches!(link, Link::Dialed(_)) && !self.has_dialed() {
             effects.push(Effect::StopTicker);

@@ -362,7 +362,8 @@ impl Cluster {
                 let one = &mut self.servers[usize::from(number)];
                 one.ticker.stop(&mut one.timers);
             }
-            Effect::Write(Write::Members(_)) | Effect::Report(Report::PeerUp { .. }) => {}
+            Effect::Write(Write::Members(_))
+            | Effect::Report(Report::PeerUp { .. } | Report::PeerDown { .. }) => {}
             // There is no disk, no stranger, and nobody to object to.
             other => panic!("server {number}: {other}"),
         }
