@@ -618,7 +618,7 @@ fn what_is_done_is_counted() {
     }
     assert_eq!(
         scene.actor.tally(),
-        &Tally {
+        Tally {
             identity_requests: 8,
             identities: 2506,
             waited: 2,
