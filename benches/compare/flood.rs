@@ -24,8 +24,9 @@ const FLOOD_READ_BYTES: usize = 1 << 20;
 pub fn flood(plan: &Plan) {
     println!("### While one client floods\n");
     println!(
-        "50 x 1, the server on one CPU and all clients on another; {} rounds, in each first without and then with \
-         one more client that writes requests as fast as they are taken and throws the replies away.\n",
+        "50 x 1, the server on one CPU and all clients on another; {} rounds. Each round runs first without and \
+         then with one more client, which writes requests as fast as they are taken and throws the replies \
+         away.\n",
         plan.rounds
     );
     println!("| | quiet | beside the flood | ratio | goal |");

@@ -21,8 +21,8 @@ const REPLY_BYTES: usize = 15;
 pub fn memory(plan: &Plan) {
     println!("### Memory\n");
     println!(
-        "`RssAnon` of `/proc/PID/status`: what the process has written to and is not a file; the whole `VmRSS` \
-         holds the program itself, too. Of the kernel's own memory for sockets nothing is counted.\n"
+        "`RssAnon` of `/proc/PID/status` is the memory that the process has written to and that is not a file. \
+         `VmRSS` also counts the program itself. The kernel's own memory for sockets is not counted.\n"
     );
     println!("| what | measured | goal |");
     println!("| --- | ---: | ---: |");

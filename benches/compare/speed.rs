@@ -23,11 +23,11 @@ fn cpu(sample: &Sample) -> f64 {
 
 /// Against the raw loop: what can be had at all.
 pub fn floor(plan: &Plan) {
-    println!("### Against a poll loop that reads nothing of what arrives\n");
+    println!("### Against a poll loop that ignores what it receives\n");
     println!(
-        "Both ends on one CPU; median (least to most) of {} alternating rounds. Here the client looks at no \
-         identity, because the floor has none: so it does the same for both. Requests a second are to be at \
-         least, CPU time a request at most so many times the floor's.\n",
+        "Both ends on one CPU; median (least to most) of {} alternating rounds. Here the client does not look at \
+         identities, because the floor has none; so it does the same work for both. The goals: requests a \
+         second at least, and CPU time a request at most, this many times the floor's.\n",
         plan.rounds
     );
     println!(
@@ -64,8 +64,8 @@ pub fn floor(plan: &Plan) {
 pub fn others(plan: &Plan) {
     println!("### Against Redis INCR and memcached incr, both without a disk\n");
     println!(
-        "Ipseity is durable. Both ends on one CPU; {} alternating rounds. Ratios: how many times the requests \
-         Ipseity answers, and how many times less CPU time a request costs it.\n",
+        "Ipseity is durable. Both ends on one CPU; {} alternating rounds. The ratios say how many times as many \
+         requests Ipseity answers, and how many times less CPU time it needs for a request.\n",
         plan.rounds
     );
     let goals: [(Subject, [(&str, &str); 4]); 2] = [
@@ -85,7 +85,7 @@ pub fn others(plan: &Plan) {
 /// Against Redis with a disk.
 pub fn disk(plan: &Plan) {
     println!("### Against Redis with a disk\n");
-    println!("As above, and Redis appends to a file.\n");
+    println!("As above, but Redis also appends to a file.\n");
     let goals = [
         (Subject::Redis(Disk::EverySecond), [("2.4", "")]),
         (Subject::Redis(Disk::Always), [("4.4", "")]),
@@ -200,9 +200,9 @@ pub fn grpc(plan: &Plan) {
         return;
     };
     println!(
-        "`benches/grpc/main.go`: one goroutine owns the counter, behind a channel of 1,024. Its own client, in Go, \
-         asks by a unary call, or over one stream a client; Ipseity, durable, is asked by `ipseity-cli bench`. Both \
-         ends on one CPU; {} alternating rounds.\n",
+        "In `benches/grpc/main.go`, one goroutine owns the counter, behind a channel of 1,024. Its own client, in Go, \
+         makes unary calls, or uses one stream for each client. `ipseity-cli bench` asks Ipseity, which is \
+         durable. Both ends on one CPU; {} alternating rounds.\n",
         plan.rounds
     );
     println!(
@@ -240,8 +240,8 @@ pub fn grpc(plan: &Plan) {
 pub fn essay(plan: &Plan) {
     println!("### The servers of the essay\n");
     println!(
-        "{CLIENTS} clients; {} alternating rounds. On one CPU server and clients share it; on all, nothing is \
-         pinned, and servers with threads can use more than one.\n",
+        "{CLIENTS} clients; {} alternating rounds. On one CPU, server and clients share it. On all CPUs nothing is \
+         pinned, so servers with threads can use more than one.\n",
         plan.rounds
     );
     println!(

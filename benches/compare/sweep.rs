@@ -34,8 +34,8 @@ type Line = Vec<(usize, Samples)>;
 pub fn sweep(plan: &Plan) {
     println!("### Throughput against concurrent clients\n");
     println!(
-        "Requests a second, one in flight for each client, nothing pinned, no disk; median (least to most) of {} \
-         rounds of {} ms.\n",
+        "Requests a second with one in flight for each client, nothing pinned and no disk; median (least to most) \
+         of {} rounds of {} ms.\n",
         plan.sweep_rounds,
         plan.sweep_sample.as_millis()
     );
