@@ -31,13 +31,13 @@ pub(super) enum Phase {
     StorageFailed,
     /// It is stopping, and waits for the writes that are under way.
     Stopping,
-    /// The exact sequence of the stop was handed to the disk, and nothing is written behind it.
+    /// The exact sequence of the stop was handed to the disk, and no ceiling or objection is written behind it.
     Stopped,
 }
 
 impl Phase {
     /// The phase in which a server starts.
-    pub(super) const fn new(is_objected: bool, joins: bool) -> Phase {
+    pub(super) fn new(is_objected: bool, joins: bool) -> Phase {
         match is_objected {
             true => Phase::Stale,
             // bug JoinIgnored instead: false if joins && !BUG => Phase::Joining,

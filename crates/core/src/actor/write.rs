@@ -27,7 +27,7 @@ pub enum Write {
     },
     /// What is remembered of the peers. A failure does no harm: the next write has it all again.
     Members(Vec<Remembered>),
-    /// The exact sequence of a clean stop. Nothing is written behind it.
+    /// The exact sequence of a clean stop. Behind it comes neither a ceiling nor an objection.
     Stop {
         /// Everything handed out or absorbed is at or below it.
         sequence: Sequence,
