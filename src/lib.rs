@@ -14,7 +14,7 @@
 //! come together for each connection; free the connections that were closed. An entry that is a readiness
 //! goes to the [`transport`], which reads, decodes, and puts an event for each frame at the end of the same
 //! mailbox. An event goes to the [`actor`], which owns the sequence: it changes its private state and returns
-//! effects (reply, send, persist, start the ticker), and the server carries them out before it takes the next
+//! effects (reply, send, write, start the ticker), and the server carries them out before it takes the next
 //! entry. An identity is decided when its request is handled, and leaves when the disk holds a ceiling above
 //! it: durable first, reply after.
 //!

@@ -34,11 +34,6 @@ pub enum Entry {
     Signal,
     /// The server was asked to open its files anew.
     Hangup,
-    /// The exact sequence of a clean stop is durable, or could not be made so.
-    StopPersisted {
-        /// Whether it is.
-        durable: bool,
-    },
     /// An event of the actor: a decoded frame, the ticker, the disk.
     Event(Event),
 }
@@ -57,7 +52,6 @@ impl Entry {
             Entry::Resolved(_) => "resolved",
             Entry::Signal => "signal",
             Entry::Hangup => "hangup",
-            Entry::StopPersisted { .. } => "stopPersisted",
             Entry::Event(event) => event.name(),
         }
     }
@@ -79,7 +73,6 @@ impl fmt::Display for Entry {
                 }
             }
             Entry::Resolved(peer) => write!(f, "resolved peer={peer}"),
-            Entry::StopPersisted { durable } => write!(f, "stopPersisted durable={durable}"),
             Entry::Event(event) => event.fmt(f),
             Entry::Acceptable | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
                 f.write_str(self.name())

@@ -9,10 +9,11 @@ use ipseity::{
     server::Exit,
 };
 use ipseity_core::{
+    actor::Write,
     identity::Sequence,
     words::{ErrorCode, Message},
 };
-use ipseity_sim::world::{Client, DiskMode, Setup, World, Write, address};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 const AT_ONCE: DiskMode = DiskMode::Takes(Duration::ZERO);
@@ -103,7 +104,9 @@ fn new_requests_during_a_stop_are_told_so() {
     world.drive();
     assert_eq!(
         world.node(0).disk.under_way,
-        Some(Write::Stop(Sequence::new(1).unwrap()))
+        Some(Write::Stop {
+            sequence: Sequence::new(1).unwrap()
+        })
     );
     client.ask(2);
     client.send_message(&Message::StatusRequest);

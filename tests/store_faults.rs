@@ -60,12 +60,12 @@ fn live(directory: &Path) -> Result<(), StoreError> {
     let mut last = started.sequence;
     for step in [10, 500, 2 * STEP_MAX, 3000] {
         let ceiling = last.saturating_add(step + 2000);
-        if let Err(error) = store.raise(last, ceiling) {
+        if let Err(error) = store.write_ceiling(last, ceiling) {
             // Whatever it says now, no later call may succeed.
             for again in [
-                store.raise(last, ceiling),
-                store.raise(last, started.ceiling),
-                store.stop(last),
+                store.write_ceiling(last, ceiling),
+                store.write_ceiling(last, started.ceiling),
+                store.write_stop(last),
             ] {
                 assert!(
                     matches!(again, Err(StoreError::Poisoned { .. })),
@@ -78,7 +78,7 @@ fn live(directory: &Path) -> Result<(), StoreError> {
         last = ceiling;
     }
     println!("STOPPING {last}");
-    store.stop(last)?;
+    store.write_stop(last)?;
     println!("STOPPED {last}");
     Ok(())
 }
@@ -178,7 +178,7 @@ fn inject_at_every_call(call: &str, fault: &str, always: &[String]) -> usize {
             let home = tempfile::tempdir().unwrap();
             if !fresh {
                 let (mut store, _) = Store::open(&options(home.path())).unwrap();
-                store.raise(sequence(5), sequence(50_000)).unwrap();
+                store.write_ceiling(sequence(5), sequence(50_000)).unwrap();
             }
             let mut faults = always.to_vec();
             faults.push(format!("{call}:{fault}:when={nth}"));

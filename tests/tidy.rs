@@ -75,7 +75,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         "edge",
         &[
             "core::actor",
-            "core::identity",
             "core::ids",
             "core::time",
             "core::words",
@@ -139,7 +138,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         "os",
         &[
             "core::actor",
-            "core::identity",
             "core::ids",
             "core::time",
             "core::words",

@@ -37,8 +37,7 @@ pub use self::{
     trace_file::{TraceOut, check_trace_path},
 };
 use ipseity_core::{
-    actor::{Event, Remembered},
-    identity::Sequence,
+    actor::{Event, Write, Written},
     ids::{ConnectionId, PeerId},
     time::Instant,
     words::StorageStatus,
@@ -59,14 +58,8 @@ const WAKER: Token = Token((1 << 32) + 2);
 /// What a helper thread has done.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// The ceiling is durable, or is not.
-    Raised(bool),
-    /// The exact sequence of a clean stop is durable, or is not.
-    Stopped(bool),
-    /// It is durable that a peer objected, or is not.
-    Objected(bool),
-    /// What is remembered of the peers was saved, or could not be.
-    Saved,
+    /// Something is durable, or could not be made so.
+    Written(Written),
     /// A name was looked up.
     Resolved(PeerId, io::Result<Vec<SocketAddr>>),
 }
@@ -118,7 +111,7 @@ impl Os {
             clock: Clock::new(),
             disk: match store {
                 Some(store) => Disk::durable(store, reporter.clone())?,
-                None => Disk::ephemeral(),
+                None => Disk::ephemeral(reporter.clone()),
             },
             lookups: Lookups::new(reporter),
             done,
@@ -130,27 +123,10 @@ impl Os {
     fn collect_done(&mut self, mailbox: &mut Mailbox) {
         while let Ok(done) = self.done.try_recv() {
             match done {
-                Done::Raised(durable) => {
+                Done::Written(written) => {
                     self.disk.finished(self.clock.now());
-                    let event = if durable {
-                        Event::Persisted
-                    } else {
-                        Event::PersistFailed
-                    };
-                    mailbox.dispatch(Entry::Event(event));
+                    mailbox.dispatch(Entry::Event(Event::Written(written)));
                 }
-                Done::Stopped(durable) => {
-                    self.disk.finished(self.clock.now());
-                    mailbox.dispatch(Entry::StopPersisted { durable });
-                }
-                Done::Objected(durable) => {
-                    self.disk.finished(self.clock.now());
-                    if !durable {
-                        mailbox.dispatch(Entry::Event(Event::PersistFailed));
-                    }
-                }
-                // Nobody waits for it.
-                Done::Saved => self.disk.saved(self.clock.now()),
                 Done::Resolved(peer, outcome) => {
                     self.lookups.finished();
                     self.resolved.insert(peer, outcome);
@@ -251,23 +227,8 @@ impl Edge for Os {
             .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 
-    fn persist(&mut self, sequence: Sequence, ceiling: Sequence) {
-        self.disk.raise(sequence, ceiling, self.clock.now());
-    }
-
-    fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox) {
-        if !self.disk.stop(sequence, self.clock.now()) {
-            // There is no disk to wait for.
-            mailbox.dispatch(Entry::StopPersisted { durable: true });
-        }
-    }
-
-    fn persist_members(&mut self, members: Vec<Remembered>) {
-        self.disk.save_members(members, self.clock.now());
-    }
-
-    fn persist_objection(&mut self, sequence: Sequence) {
-        self.disk.object(sequence, self.clock.now());
+    fn write(&mut self, write: Write) {
+        self.disk.write(write, self.clock.now());
     }
 
     fn storage(&self) -> StorageStatus {

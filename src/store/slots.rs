@@ -306,7 +306,11 @@ impl<D: BlockDevice> Slots<D> {
     /// Makes the ceiling `ceiling` durable and notes `sequence`, the highest that was handed out or
     /// absorbed. A ceiling that is durable already is not written again. A noted sequence never
     /// decreases and is at most the ceiling: one that is not is brought there.
-    pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), SlotsError> {
+    pub fn write_ceiling(
+        &mut self,
+        sequence: Sequence,
+        ceiling: Sequence,
+    ) -> Result<(), SlotsError> {
         self.check_open()?;
         if ceiling <= self.newest.ceiling {
             return Ok(());
@@ -320,7 +324,7 @@ impl<D: BlockDevice> Slots<D> {
 
     /// Makes it durable that a peer objected: no later start hands out anything before an operator's word is
     /// at least `sequence`.
-    pub fn object(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+    pub fn write_objection(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
         self.check_open()?;
         let objected = self.newest.objected.max(Some(sequence));
         if objected == self.newest.objected {
@@ -334,7 +338,7 @@ impl<D: BlockDevice> Slots<D> {
 
     /// Makes it durable that nothing above `sequence` was handed out. Afterwards nothing may be handed
     /// out, and every call is an error.
-    pub fn stop(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+    pub fn write_stop(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
         self.check_open()?;
         let noted = self.newest.sequence;
         if sequence < noted {

@@ -44,9 +44,9 @@ pub use self::{
     lines::Lines,
     medium::{Effect, Medium},
     net::{Fate, Happening, Net, Route, Sent, Spoken, Weather},
-    node::{Clock, DiskMode, Node, Polled, Wake, Write},
+    node::{Clock, DiskMode, Node, Polled, Wake},
     setup::{Setup, address},
-    storage::{DiskFault, StartFault, Storage, Task},
+    storage::{DiskFault, StartFault, Storage},
     stream::EndId,
 };
 
