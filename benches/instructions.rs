@@ -1,5 +1,5 @@
 //! How many instructions and system calls the real server spends on a request, counted and not timed: under
-//! `valgrind --tool=callgrind` and `strace -c`, with the load of [`support::lockstep`], as the difference of a
+//! `valgrind --tool=callgrind` and `strace -c`, with the load of [`lockstep`], as the difference of a
 //! short run and a long one, so that start and stop count for nothing.
 //!
 //! ```text
@@ -18,14 +18,12 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
-mod support;
-
 use std::{fs, net::TcpListener, process::ExitCode};
 
 use ipseity_core::{identity::Pid, words::Message};
-use support::{
+use ipseity_harness::{
     lockstep::{self, Lines, Load},
-    program::{self, Program, eventually},
+    measured::{self, Program, eventually},
 };
 
 /// A ceiling is this much above what was counted: a compiler or a library that changes a little passes, work
@@ -149,7 +147,7 @@ fn others() -> Vec<Case> {
     let mut cases = Vec::new();
     for lines in [redis, memcached] {
         let name = lines.server[0];
-        if !program::succeeds(&[name, "--version"]) {
+        if !measured::succeeds(&[name, "--version"]) {
             eprintln!("SKIPPED: {name} is not installed");
             continue;
         }
@@ -216,30 +214,30 @@ impl Case {
 
     /// A server under `runner`, from its start to its stop, that does its work for so many rounds.
     fn run(&self, runner: &[&str], rounds: u64) {
-        let mut line = program::line(&["chrt", "--batch", "0"]);
+        let mut line = measured::line(&["chrt", "--batch", "0"]);
         if let Work::Other(_) = self.work {
             // memcached asks for exactly as many descriptors as connections, 2000, and under valgrind that works
             // only where these are all: it keeps twelve more for itself.
-            line.extend(program::line(&["prlimit", "--nofile=2012:2012"]));
+            line.extend(measured::line(&["prlimit", "--nofile=2012:2012"]));
         }
-        line.extend(program::line(runner));
+        line.extend(measured::line(runner));
         if let Work::Other(lines) = &self.work {
-            let address = program::free_address();
-            line.extend(program::line(lines.server));
+            let address = measured::free_address();
+            line.extend(measured::line(lines.server));
             line.push(address.port().to_string());
             let server = Program::start_on(address, &line);
             lines.run(address, rounds);
             server.stop();
             return;
         }
-        line.extend(program::line(&[env!("CARGO_BIN_EXE_ipseity")]));
-        line.extend(program::line(&["--ephemeral", "--listen", "127.0.0.1:0"]));
+        line.extend(measured::line(&[env!("CARGO_BIN_EXE_ipseity")]));
+        line.extend(measured::line(&["--ephemeral", "--listen", "127.0.0.1:0"]));
         // The peer of a server that asks.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = listener.local_addr().unwrap().to_string();
         if let Work::Asks = self.work {
-            line.extend(program::line(&["--pid", "1", "--peer", &peer]));
-            line.extend(program::line(&["--sync-interval", "1ms"]));
+            line.extend(measured::line(&["--pid", "1", "--peer", &peer]));
+            line.extend(measured::line(&["--sync-interval", "1ms"]));
         }
         let server = Program::start(&line);
         match &self.work {
@@ -313,16 +311,16 @@ fn main() -> ExitCode {
         ("taskset", "util-linux"),
     ];
     for (tool, package) in tools {
-        if !program::succeeds(&[tool, "--version"]) {
+        if !measured::succeeds(&[tool, "--version"]) {
             eprintln!("instructions: {tool} is missing: install the package {package}");
             return ExitCode::FAILURE;
         }
     }
-    let traces = program::succeeds(&["strace", "-D", "-qq", "-o", "/dev/null", "true"]);
+    let traces = measured::succeeds(&["strace", "-D", "-qq", "-o", "/dev/null", "true"]);
     if !traces {
         eprintln!("SKIPPED: strace is not allowed here; no system calls were counted");
     }
-    program::pin_to(&program::cpus()[0]);
+    measured::pin_to(&measured::cpus()[0]);
     println!("| work of the server | instructions | system calls |");
     println!("| --- | ---: | ---: |");
     let mut code = ExitCode::SUCCESS;

@@ -89,10 +89,6 @@ pub struct Readiness(u8);
 impl Readiness {
     /// Something can be read.
     pub const READABLE: Readiness = Readiness(1);
-    /// Something can be written.
-    pub const WRITABLE: Readiness = Readiness(2);
-    /// Something can be read, and behind it the other side has closed: read to the end.
-    pub const READ_CLOSED: Readiness = Readiness(1 | 4);
 
     /// The readiness that the flags of a poll stand for.
     pub const fn new(readable: bool, writable: bool, read_closed: bool) -> Readiness {
@@ -233,11 +229,6 @@ impl Mailbox {
         taken
     }
 
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -261,7 +252,7 @@ mod tests {
         mailbox.dispatch(Entry::Acceptable);
         mailbox.dispatch(Entry::Signal);
         mailbox.dispatch(Entry::Event(Event::SyncTimeout));
-        assert_eq!(mailbox.len(), 3);
+        assert_eq!(mailbox.entries.len(), 3);
         assert_eq!(mailbox.take(), Some(Entry::Acceptable));
         assert_eq!(mailbox.take(), Some(Entry::Signal));
         assert_eq!(mailbox.take(), Some(Entry::Event(Event::SyncTimeout)));
@@ -324,7 +315,7 @@ mod tests {
         for requests in [0, 1, 2, 100] {
             let mut mailbox = Mailbox::new();
             mailbox.dispatch_bare_requests(from, requests);
-            assert_eq!(mailbox.len(), requests);
+            assert_eq!(mailbox.entries.len(), requests);
             for _ in 0..requests {
                 assert_eq!(mailbox.take(), Some(request(from, 0)));
             }
@@ -347,7 +338,7 @@ mod tests {
         let connection = ConnectionId::new(2, 5);
         let entry = Entry::Ready {
             connection,
-            readiness: Readiness::READ_CLOSED,
+            readiness: Readiness::new(true, false, true),
         };
         assert_eq!(entry.to_string(), "readable connection=2.5 readClosed");
     }

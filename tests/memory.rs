@@ -1,5 +1,8 @@
 //! What the wire takes from memory: nothing for what is sent most, and never what a length on the wire
 //! merely claims. And what the actor and the mailbox give back.
+//!
+//! This is a binary of its own because `allocation_counter` replaces the allocator, which costs time on every
+//! allocation.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
@@ -15,12 +18,20 @@ use ipseity_core::{
     time::Instant,
     words::Message,
 };
-use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
+use ipseity_frames::{FrameDecoder, Receiver, WireError, encode, limits::FRAME_BYTES_MAX};
 use ipseity_sim::config::actor_config;
 use ipseity_sim::goldens::messages;
+use ipseity_sim::properties::{bytes_for, frames};
+use proptest::{prelude::*, sample::Index};
 
 /// More than any golden message takes, and far less than the lengths that are claimed below.
 const MESSAGE_BYTES_MAX: u64 = 4096;
+
+/// Room for the texts of an error, beside what grows with the input.
+const DECODING_BYTES_MAX: u64 = 2048;
+
+/// More than any byte on the wire takes in memory, where lists grow by doubling.
+const BYTES_PER_BYTE_MAX: u64 = 32;
 
 #[test]
 fn an_identity_request_and_its_reply_take_no_memory() {
@@ -127,4 +138,37 @@ fn what_is_left_in_a_mailbox_is_freed_with_it() {
     });
     assert!(memory.count_total >= 4, "{memory:?}");
     assert_eq!(memory.bytes_current, 0, "{memory:?}");
+}
+
+proptest! {
+    // A failure prints the least input that fails; a file beside the sources would say no more.
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A frame may be the longest, and claim anything of what is in it.
+    #[test]
+    fn decoding_takes_memory_for_what_has_arrived_and_for_nothing_else(
+        input in bytes_for("frames"),
+        claimed in prop::sample::select(vec![255u64, 4096, 65_000, 65_536, 1 << 24, 1 << 32, u64::MAX]),
+        at in any::<Index>(),
+    ) {
+        let (receiver, stream) = (input.first().copied().unwrap_or(0), input.get(2..).unwrap_or(&[]));
+        let receiver = frames::RECEIVERS[usize::from(receiver) % 3];
+        let mut stream = stream[..stream.len().min(FRAME_BYTES_MAX)].to_vec();
+        let at = at.index(stream.len() + 1);
+        for (place, byte) in stream[at..].iter_mut().zip(claimed.to_be_bytes()) {
+            *place = byte;
+        }
+        let mut decoder = FrameDecoder::new();
+        decoder.restore(&stream);
+        loop {
+            let before = decoder.rest().len();
+            let mut is_more = false;
+            let memory = measure(|| is_more = matches!(decoder.next(receiver), Ok(Some(_))));
+            let most = DECODING_BYTES_MAX + BYTES_PER_BYTE_MAX * before as u64;
+            prop_assert!(memory.bytes_max <= most, "{} > {most}", memory.bytes_max);
+            if !is_more {
+                break;
+            }
+        }
+    }
 }

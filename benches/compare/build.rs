@@ -6,10 +6,9 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    sample::{Plan, grouped},
-    support::program,
-};
+use ipseity_harness::measured;
+
+use crate::sample::{Plan, grouped};
 
 /// What it is measured on.
 pub fn machine(_plan: &Plan) {
@@ -24,7 +23,7 @@ pub fn machine(_plan: &Plan) {
     let disk = said(&["stat", "-f", "-c", "%T", env!("CARGO_TARGET_TMPDIR")]);
     println!(
         "- CPU: {model}, {} of them to run on",
-        program::cpus().len()
+        measured::cpus().len()
     );
     println!("- Linux {}, state on {}", kernel.trim(), disk.trim());
     println!(

@@ -7,11 +7,11 @@ use std::{
 };
 
 use ipseity_frames::encode;
+use ipseity_harness::lockstep::identity_request;
 
 use crate::{
     sample::{Load, Place, Plan, Sample, Samples, measure, ratio},
     subject::Subject,
-    support::lockstep::identity_request,
 };
 
 /// Requests that the flooding client hands to the kernel at a time.

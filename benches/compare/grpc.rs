@@ -6,12 +6,10 @@ use std::{
     time::Duration,
 };
 
+use ipseity_harness::measured::{Program, line};
 use tempfile::TempDir;
 
-use crate::{
-    sample::{Load, Place, Sample},
-    support::program::{Program, line},
-};
+use crate::sample::{Load, Place, Sample};
 
 /// Where Debian and Ubuntu put the sources of Go packages.
 const GO_PATH: &str = "/usr/share/gocode";

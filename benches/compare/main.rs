@@ -31,9 +31,6 @@ mod speed;
 mod subject;
 mod sweep;
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{net::TcpListener, path::PathBuf, process::ExitCode, time::Duration};
 
 use sample::Plan;

@@ -7,11 +7,11 @@ use std::{
 };
 
 use ipseity_frames::encode;
+use ipseity_harness::lockstep::identity_request;
 
 use crate::{
     sample::{Load, Place, Plan, grouped, measure},
     subject::Subject,
-    support::lockstep::identity_request,
 };
 
 /// An identityReply.

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
+use ipseity_harness::measured;
 use serde_json::Value;
 
 use crate::{
     SAMPLE,
     subject::{Running, Subject},
-    support::program,
 };
 
 /// How long and how often is measured.
@@ -118,13 +118,13 @@ impl Place {
     }
 
     fn pinned(self, turn: usize) -> Vec<String> {
-        let cpus = program::cpus();
+        let cpus = measured::cpus();
         let cpu = match self {
             Place::OneCpu => &cpus[0],
             Place::TwoCpus => &cpus[turn.min(cpus.len() - 1)],
             Place::Free => return Vec::new(),
         };
-        program::line(&["taskset", "-c", cpu])
+        measured::line(&["taskset", "-c", cpu])
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use ipseity_harness::measured::{self, Program, line};
 use tempfile::TempDir;
 
-use crate::{
-    sample::{Load, Place},
-    support::program::{self, Program, line},
-};
+use crate::sample::{Load, Place};
 
 /// A server that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +70,7 @@ impl Subject {
     /// Whether it can be measured here; if not, the output says so.
     pub fn is_here(self) -> bool {
         match self.needs() {
-            Some((program, package)) if !program::succeeds(&[program, "--version"]) => {
+            Some((program, package)) if !measured::succeeds(&[program, "--version"]) => {
                 println!(
                     "Not measured: {}, because the package {package} is not installed.\n",
                     self.name()
@@ -107,7 +105,7 @@ impl Subject {
                 Program::start(&all)
             }
             Subject::Redis(disk) => {
-                let address = program::free_address();
+                let address = measured::free_address();
                 let port = address.port().to_string();
                 all.extend(line(&["redis-server", "--bind", "127.0.0.1"]));
                 all.extend(line(&["--port", &port, "--dir", path, "--save", ""]));
@@ -119,7 +117,7 @@ impl Subject {
                 Program::start_on(address, &all)
             }
             Subject::Memcached => {
-                let address = program::free_address();
+                let address = measured::free_address();
                 let port = address.port().to_string();
                 // One thread: it shares a CPU, and all that it does is count under one key.
                 all.extend(line(&["memcached", "-l", "127.0.0.1", "-p", &port]));

@@ -199,11 +199,6 @@ impl<E: Edge> Server<E> {
         Ok(self.exit)
     }
 
-    /// How many entries wait in the mailbox.
-    pub fn waiting(&self) -> usize {
-        self.mailbox.len()
-    }
-
     /// Waits for something to happen. While something waits to be handled it only looks, but it does look:
     /// clients that pipeline without end keep the mailbox full, and others come in, and signals.
     fn poll(&mut self) -> io::Result<()> {

@@ -75,3 +75,12 @@ impl Lock {
         Ok(())
     }
 }
+
+impl Drop for Lock {
+    /// The lock goes with this, and not with the last descriptor of the file: a child that another thread is just
+    /// starting has one more, until it becomes its program.
+    fn drop(&mut self) {
+        // Where it fails, closing the file gives the lock back.
+        let _ = self.file.unlock();
+    }
+}

@@ -298,11 +298,6 @@ impl<D: BlockDevice> Slots<D> {
         &self.device
     }
 
-    /// Gives the device back, as a crash would.
-    pub fn into_device(self) -> D {
-        self.device
-    }
-
     /// Makes the ceiling `ceiling` durable and notes `sequence`, the highest that was handed out or
     /// absorbed. A ceiling that is durable already is not written again. A noted sequence never
     /// decreases and is at most the ceiling: one that is not is brought there.

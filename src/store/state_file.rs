@@ -119,6 +119,14 @@ impl StateFile {
     }
 }
 
+impl Drop for StateFile {
+    /// As with the lock file: the lock goes with this, and not with the last descriptor.
+    fn drop(&mut self) {
+        // Where it fails, closing the file gives the lock back.
+        let _ = self.file.unlock();
+    }
+}
+
 fn refuses_direct(error: &io::Error) -> bool {
     matches!(
         error.kind(),

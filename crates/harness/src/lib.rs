@@ -9,6 +9,8 @@
 //! - [`page`]: the fenced blocks of a page of docs/.
 //! - [`fake`]: a server made of threads, which answers as Ipseity does, or as a script says.
 //! - [`stand_in`]: servers of other kinds, made of threads.
+//! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client whose load is
+//!   the same in every run.
 //! - [`nobody`]: an address where nobody listens.
 //! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
 //!   black-box runs.
@@ -21,6 +23,7 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::new_without_default,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
 )]
 
@@ -29,6 +32,8 @@ pub mod command;
 pub mod failing;
 pub mod fake;
 pub mod hosts;
+pub mod lockstep;
+pub mod measured;
 pub mod nemesis;
 pub mod nobody;
 pub mod page;

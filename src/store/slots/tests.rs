@@ -95,6 +95,13 @@ impl BlockDevice for Fake {
     }
 }
 
+impl Slots<Fake> {
+    /// Gives the device back, as a crash would.
+    fn into_device(self) -> Fake {
+        self.device
+    }
+}
+
 fn owner() -> Owner {
     Owner {
         cluster: ClusterName::default(),

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::command::run;
 
+/// How often a volume is tried to be unmounted, 20 ms apart.
+const UNMOUNT_TRIES: u32 = 50;
+
 /// An ext4 with a journal.
 #[derive(Debug)]
 pub struct Volume {
@@ -102,8 +105,22 @@ impl Volume {
     }
 
     fn unmount(&mut self) {
-        run(Command::new("umount").arg(self.path())).unwrap();
+        self.try_unmount().unwrap();
         self.mounted = false;
+    }
+
+    /// Tries again for a while: a program that another test is just starting has all files of this process open,
+    /// also those on the volume, until it has become that program.
+    fn try_unmount(&self) -> Result<(), String> {
+        let mut result = Ok(());
+        for _ in 0..UNMOUNT_TRIES {
+            result = run(Command::new("umount").arg(self.path())).map(drop);
+            if result.is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        result
     }
 
     /// Unmounts it, checks it if it was damaged, and mounts it with other options.
@@ -168,7 +185,7 @@ impl Drop for Frozen {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        if self.mounted && run(Command::new("umount").arg(self.path())).is_err() {
+        if self.mounted && self.try_unmount().is_err() {
             eprintln!("{} is busy; unmounting it lazily", self.path().display());
             let _ = run(Command::new("umount").arg("--lazy").arg(self.path()));
         }

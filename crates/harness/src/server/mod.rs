@@ -471,6 +471,17 @@ pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// One read, and again where it is interrupted: a debugger that lets go of a process nearby may do that to a socket
+/// with a timeout, and the tests of a binary that use one run side by side.
+pub fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 /// A connection that speaks messages.
 #[derive(Debug)]
 pub struct Connection {
@@ -548,12 +559,9 @@ impl Connection {
             if let Some(message) = self.decoder.next(receiver).unwrap() {
                 return Ok(Some(message));
             }
-            match self.stream.read(self.decoder.space()) {
-                Ok(0) => return Ok(None),
-                Ok(bytes) => self.decoder.filled(bytes),
-                // A debugger that lets go of a process nearby may do that.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match read_some(&mut self.stream, self.decoder.space())? {
+                0 => return Ok(None),
+                bytes => self.decoder.filled(bytes),
             }
         }
     }

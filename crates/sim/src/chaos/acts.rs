@@ -1,4 +1,4 @@
-//! What is done to a cluster, by nature and by operators.
+//! The faults that strike at a moment: crashes, stops, pauses, failing disks, partitions, and what operators do wrong.
 
 use std::{
     io::Write as _,
@@ -12,10 +12,10 @@ use ipseity_core::identity::Sequence;
 use super::{
     cluster::{Call, Cluster},
     fault::{Fault, stream},
-    judge::SeatState,
-    plan::{Act, Between, Loss},
-    seat::storage,
-    weather::Wall,
+    judge::Life,
+    machine::storage,
+    network::Partition,
+    plan::{Act, DirectoryLoss, Downtime},
 };
 use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, address};
 use byteorder::{BigEndian, ByteOrder};
@@ -30,7 +30,7 @@ pub enum Undo {
 
 impl Cluster {
     pub fn on_act(&mut self, index: usize) {
-        if self.is_calm {
+        if self.is_recovering {
             return;
         }
         let now = self.now();
@@ -40,15 +40,15 @@ impl Cluster {
             Act::Crash {
                 server,
                 power,
-                effect,
-                between,
+                fate,
+                downtime,
             } => {
-                let runs = self.seats[server].server.is_some();
+                let runs = self.machines[server].server.is_some();
                 if runs {
-                    self.end(server, effect, power);
-                    self.seats[server].is_clean = false;
-                    let at = now.after(between.wait);
-                    self.seats[server].between = Some(between);
+                    self.end(server, fate, power);
+                    self.machines[server].is_clean = false;
+                    let at = now.after(downtime.wait);
+                    self.machines[server].downtime = Some(downtime);
                     self.call(at, Call::Restart(server));
                 }
                 runs
@@ -56,11 +56,11 @@ impl Cluster {
             Act::Stop {
                 server,
                 again,
-                between,
+                downtime,
             } => {
-                let runs = self.seats[server].server.is_some();
+                let runs = self.machines[server].server.is_some();
                 if runs {
-                    self.seats[server].between = Some(between);
+                    self.machines[server].downtime = Some(downtime);
                     self.signal(server);
                     if let Some(wait) = again {
                         // Else it would long be gone.
@@ -72,9 +72,9 @@ impl Cluster {
                 runs
             }
             Act::Pause { server, wait } => {
-                let seat = &mut self.seats[server];
-                seat.ready_at = seat.ready_at.max(now.after(wait));
-                let runs = seat.server.is_some();
+                let machine = &mut self.machines[server];
+                machine.ready_at = machine.ready_at.max(now.after(wait));
+                let runs = machine.server.is_some();
                 if runs {
                     // And somebody moves its files away meanwhile.
                     let hangup = Wake::Entry(Entry::Hangup);
@@ -95,12 +95,12 @@ impl Cluster {
                 }
                 true
             }
-            Act::Wall {
+            Act::Partition {
                 seed,
                 both_ways,
                 wait,
             } => {
-                self.raise_wall(seed, both_ways, wait);
+                self.begin_partition(seed, both_ways, wait);
                 true
             }
             Act::Unreachable {
@@ -133,7 +133,7 @@ impl Cluster {
             Act::WrongPid { server } => self.start_wrong_pid(server),
             Act::Backup { server } => {
                 let copy = storage(&self.net.borrow().nodes[server]).copy(now);
-                self.seats[server].backup = Some(copy);
+                self.machines[server].backup = Some(copy);
                 true
             }
             Act::Replay { seed } => self.replay(seed),
@@ -168,20 +168,20 @@ impl Cluster {
         }
     }
 
-    fn raise_wall(&mut self, seed: u64, both_ways: bool, wait: Duration) {
+    fn begin_partition(&mut self, seed: u64, both_ways: bool, wait: Duration) {
         let mut rng = stream(seed, 0);
-        let servers = self.seats.iter().map(|seat| seat.address.ip());
+        let servers = self.machines.iter().map(|machine| machine.address.ip());
         let hosts = servers.chain(self.clients.iter().map(|client| client.home.ip()));
         let (from, to): (Vec<IpAddr>, Vec<IpAddr>) = hosts.partition(|_| rng.bool());
         let until = self.now().after(wait);
-        let mut sky = self.sky.borrow_mut();
+        let mut network = self.network.borrow_mut();
         if both_ways {
             let (from, to) = (to.clone(), from.clone());
-            sky.walls.push(Wall { from, to, until });
+            network.partitions.push(Partition { from, to, until });
         }
-        sky.walls.push(Wall { from, to, until });
+        network.partitions.push(Partition { from, to, until });
         let now = self.net.borrow().now;
-        sky.walls.retain(|wall| wall.until > now);
+        network.partitions.retain(|partition| partition.until > now);
     }
 
     fn confuse_names(&mut self, kind: u32) {
@@ -201,9 +201,9 @@ impl Cluster {
         }
     }
 
-    /// A copy of a directory, which somebody has made while the server ran, is started in another place.
+    /// A copy of a directory, which somebody has made while the server ran, is started on another machine.
     fn start_copy(&mut self, server: usize) -> bool {
-        if self.seats.len() > self.plan.servers.len() || self.seats[server].server.is_none() {
+        if self.machines.len() > self.plan.servers.len() || self.machines[server].server.is_none() {
             return false;
         }
         let now = self.now();
@@ -214,35 +214,35 @@ impl Cluster {
 
     /// A server is given the pid of another one, with a new directory.
     fn start_wrong_pid(&mut self, server: usize) -> bool {
-        if self.seats.len() > self.plan.servers.len() {
+        if self.machines.len() > self.plan.servers.len() {
             return false;
         }
         let incarnation = self.rng.u128(..);
-        let directory = Storage::new(self.seats[server].owner(), incarnation);
+        let directory = Storage::new(self.machines[server].owner(), incarnation);
         self.start_rival(server, directory);
         true
     }
 
     fn start_rival(&mut self, server: usize, directory: Storage) {
-        let mut plan = self.seats[server].plan.clone();
+        let mut plan = self.machines[server].plan.clone();
         let servers = 0..self.plan.servers.len();
         // The two meet, or only others can tell.
         let meets = servers.len() == 1 || self.rng.bool();
         let named = servers.filter(|other| meets || *other != server);
         plan.peers = named.map(|other| address(other).to_string()).collect();
-        plan.above = None;
+        plan.recover_above = None;
         self.judge.breach(plan.pid);
-        let number = self.add_seat(plan);
-        self.seats[number].rival = Some(server);
-        self.seats[server].rival = Some(number);
-        self.furnish(number, directory);
+        let number = self.add_machine(plan);
+        self.machines[number].rival = Some(server);
+        self.machines[server].rival = Some(number);
+        self.attach_storage(number, directory);
         self.start(number);
     }
 
     /// Somebody repeats to a server what another one had said.
     fn replay(&mut self, seed: u64) -> bool {
         let mut rng = stream(seed, 0);
-        let seat = rng.usize(..self.plan.servers.len());
+        let server = rng.usize(..self.plan.servers.len());
         let heard = &self.judge.remembered;
         if heard.is_empty() {
             return false;
@@ -250,58 +250,58 @@ impl Cluster {
         let frame = heard[rng.usize(..heard.len())].clone();
         let tail = &frame[frame.len() - 42..];
         // Whoever speaks with the pid of the one that hears it is another server of that pid, and not an echo.
-        if BigEndian::read_u16(tail) == self.seats[seat].plan.pid {
+        if BigEndian::read_u16(tail) == self.machines[server].plan.pid {
             return false;
         }
         let home = SocketAddr::from(([192, 168, 100, 1], rng.u16(1024..)));
         let connected = self
             .net
             .borrow_mut()
-            .connect(home, self.seats[seat].address);
+            .connect(home, self.machines[server].address);
         let Ok(end) = connected else { return false };
         self.net.borrow_mut().set_unbounded(end);
         let mut socket = SimSocket::new(&self.net, end);
         let _ = socket.write_all(&frame);
-        self.ghosts.push(socket);
+        self.replays.push(socket);
         self.judge
-            .told(seat, BigEndian::read_u64(&tail[34..]), false);
+            .told(server, BigEndian::read_u64(&tail[34..]), false);
         self.fault(Fault::Replay);
         true
     }
 
     /// It is time to start a server again.
     pub fn on_restart(&mut self, number: usize) {
-        if self.seats[number].server.is_some() {
+        if self.machines[number].server.is_some() {
             return;
         }
-        let Some(between) = self.seats[number].between.take() else {
+        let Some(downtime) = self.machines[number].downtime.take() else {
             return;
         };
-        self.prepare(number, &between);
+        self.prepare(number, &downtime);
         self.start(number);
     }
 
     /// Does to a directory what happens to it while no server runs.
-    fn prepare(&mut self, number: usize, between: &Between) {
-        let pid = self.seats[number].plan.pid;
-        for (block, bit) in &between.rot {
+    fn prepare(&mut self, number: usize, downtime: &Downtime) {
+        let pid = self.machines[number].plan.pid;
+        for (block, bit) in &downtime.rot {
             self.disk(number, |disk| disk.medium().rot(*block, *bit));
             self.fault(Fault::Rot);
-            self.seats[number].is_clean = false;
+            self.machines[number].is_clean = false;
         }
-        if between.amnesia {
+        if downtime.amnesia {
             self.disk(number, |disk| disk.members.clear());
             self.fault(Fault::Amnesia);
         }
-        let lost = match between.loss {
-            Loss::Nothing => None,
-            Loss::Lost => {
+        let lost = match downtime.loss {
+            DirectoryLoss::Nothing => None,
+            DirectoryLoss::Lost => {
                 let incarnation = self.rng.u128(..);
                 self.fault(Fault::Lost);
-                Some(Storage::new(self.seats[number].owner(), incarnation))
+                Some(Storage::new(self.machines[number].owner(), incarnation))
             }
-            Loss::RolledBack => {
-                let backup = self.seats[number].backup.take();
+            DirectoryLoss::RolledBack => {
+                let backup = self.machines[number].backup.take();
                 if backup.is_some() {
                     self.fault(Fault::Rollback);
                 }
@@ -309,20 +309,20 @@ impl Cluster {
             }
         };
         if let Some(directory) = lost {
-            self.seats[number].was_objected = false;
-            self.seats[number].word = Sequence::ZERO;
-            self.seats[number].is_clean = false;
+            self.machines[number].was_objected = false;
+            self.machines[number].recovered = Sequence::ZERO;
+            self.machines[number].is_clean = false;
             self.judge.breach(pid);
-            self.furnish(number, directory);
-            if between.recovers {
-                self.give_word(number);
+            self.attach_storage(number, directory);
+            if downtime.recovers {
+                self.recover_above(number);
             }
         }
-        if let Some((after, effect)) = between.cut_short {
+        if let Some((after, fate)) = downtime.cut_short {
             self.fault(Fault::KillInStart);
-            self.seats[number].is_clean = false;
+            self.machines[number].is_clean = false;
             self.disk(number, |disk| {
-                disk.fault = Some(DiskFault::Fails(after, effect))
+                disk.fault = Some(DiskFault::Fails(after, fate))
             });
         }
     }
@@ -336,9 +336,9 @@ impl Cluster {
     }
 
     /// An operator says that nobody with this pid has handed out anything above a sequence, and is right.
-    fn give_word(&mut self, number: usize) {
-        let pid = self.seats[number].plan.pid;
-        if self.seats[number].rival.is_some() {
+    fn recover_above(&mut self, number: usize) {
+        let pid = self.machines[number].plan.pid;
+        if self.machines[number].rival.is_some() {
             return;
         }
         let state = self.judge.pid(pid);
@@ -347,56 +347,56 @@ impl Cluster {
             return;
         };
         state.is_breached = false;
-        let before = self.seats[number].above;
-        self.seats[number].above = before.max(Some(above));
+        let before = self.machines[number].recover_above;
+        self.machines[number].recover_above = before.max(Some(above));
     }
 
     /// A start could not be. What an operator does then, the documents say.
     pub fn on_start_failed(&mut self, number: usize, above: Option<Sequence>, fault: &StartFault) {
         let now = self.now();
-        self.seats[number].above = above;
-        self.seats[number].is_clean = false;
+        self.machines[number].recover_above = above;
+        self.machines[number].is_clean = false;
         match fault {
             // The process died on the way, or the disk failed; it is tried again.
             StartFault::Boot(_) => {}
             StartFault::Recover(RecoverError::NoneGood { .. }) => {
                 let incarnation = self.rng.u128(..);
-                let directory = Storage::new(self.seats[number].owner(), incarnation);
-                self.seats[number].was_objected = false;
-                self.seats[number].word = Sequence::ZERO;
-                self.judge.breach(self.seats[number].plan.pid);
-                self.furnish(number, directory);
-                self.give_word(number);
+                let directory = Storage::new(self.machines[number].owner(), incarnation);
+                self.machines[number].was_objected = false;
+                self.machines[number].recovered = Sequence::ZERO;
+                self.judge.breach(self.machines[number].plan.pid);
+                self.attach_storage(number, directory);
+                self.recover_above(number);
             }
             StartFault::Recover(error) => {
                 self.judge
-                    .object(|| format!("server {number} cannot start: {error:?}"));
+                    .note_violation(|| format!("server {number} cannot start: {error:?}"));
             }
         }
-        self.seats[number].between = Some(Between::default());
+        self.machines[number].downtime = Some(Downtime::default());
         self.call(now.after(Duration::from_millis(300)), Call::Restart(number));
     }
 
     /// Who can tell that a directory which was lost or rolled back is not the newest.
-    pub fn find_witnesses(&mut self, number: usize, life: &SeatState) {
+    pub fn find_witnesses(&mut self, number: usize, life: &Life) {
         let pid = life.pid;
-        self.seats[number].witnesses.clear();
+        self.machines[number].witnesses.clear();
         if !self.judge.is_breached(pid) {
             return;
         }
-        // An operator's word stays in the directory, and overrules all who remember no more than that.
-        let word = self.seats[number].word.get();
-        let is_overruled = |sequence: u64| word > 0 && sequence <= word;
+        // What an operator answered for stays in the directory, and overrules all who remember no more than that.
+        let recovered = self.machines[number].recovered.get();
+        let is_overruled = |sequence: u64| recovered > 0 && sequence <= recovered;
         let mut witnesses = Vec::new();
-        for (who, seat) in self.seats.iter().enumerate() {
+        for (who, machine) in self.machines.iter().enumerate() {
             if let Some(heard) = self.judge.knows.get(&(who, pid))
                 // A lower sequence tells too, unless somebody else brings it up first.
                 && (heard.incarnation != life.incarnation || life.boot <= heard.boot)
                 && !is_overruled(heard.sequence)
             {
-                witnesses.push((who, seat.began));
+                witnesses.push((who, machine.began));
             }
         }
-        self.seats[number].witnesses = witnesses;
+        self.machines[number].witnesses = witnesses;
     }
 }

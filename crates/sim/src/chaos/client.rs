@@ -1,4 +1,4 @@
-//! The clients of a cluster: good ones, careless ones, and those that are none.
+//! The clients of a cluster: well-behaved ones, careless ones, and strangers that send anything.
 
 use std::{collections::VecDeque, io::Read, io::Write, net::SocketAddr, time::Duration};
 
@@ -54,9 +54,9 @@ pub enum Asked {
 }
 
 /// A connection of a client.
-pub struct Link {
+pub struct Connection {
     pub socket: SimSocket,
-    pub seat: usize,
+    pub server: usize,
     /// When it was begun.
     pub began: Instant,
     /// Bytes that have arrived and are no whole frame.
@@ -77,14 +77,14 @@ pub struct Client {
     pub home: SocketAddr,
     pub plan: ClientPlan,
     pub rng: Rng,
-    pub link: Option<Link>,
+    pub connection: Option<Connection>,
     /// Connections that it keeps for no reason.
     pub kept: Vec<SimSocket>,
     /// The newest identity that it was given.
     pub newest: u64,
     /// When it acts next.
     pub due: Instant,
-    /// The seat that it looks after, if that is what it is there for.
+    /// For a probe of the recovery: the server that it probes.
     pub probes: Option<usize>,
     /// When it last asked how a server does.
     pub asked_at: Instant,
@@ -121,7 +121,7 @@ impl Client {
             home: SocketAddr::from(([192, 168, trusted, number as u8 + 1], 1024)),
             plan,
             rng,
-            link: None,
+            connection: None,
             kept: Vec::new(),
             newest: 0,
             due,
@@ -166,7 +166,7 @@ impl Client {
             batch.ending = Ending::Leaves;
         } else if chance(&mut self.rng, plan.unread) {
             batch.faults.push(Fault::Unread);
-            // Enough to fill what lies between.
+            // Enough to fill the buffers on the way.
             for _ in 0..self.rng.usize(..3000) {
                 batch.identities(1, 0, floor);
             }
@@ -259,16 +259,17 @@ impl Client {
 
     /// Tries to read, once.
     pub fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match &mut self.link {
-            Some(link) => link.socket.read(buffer),
+        match &mut self.connection {
+            Some(connection) => connection.socket.read(buffer),
             None => Err(std::io::ErrorKind::WouldBlock.into()),
         }
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> bool {
-        let link = self.link.as_mut();
-        link.is_some_and(|link| {
-            link.socket
+        let connection = self.connection.as_mut();
+        connection.is_some_and(|connection| {
+            connection
+                .socket
                 .write(bytes)
                 .is_ok_and(|sent| sent == bytes.len())
         })

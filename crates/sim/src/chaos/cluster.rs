@@ -1,5 +1,5 @@
-//! A cluster under faults: it lets things happen in their order, gives every server its turns, and ends when the
-//! faults have ended and everybody is well again, or a promise was broken.
+//! A cluster under faults. It runs the events of the world in their order and gives every server its turns. It ends
+//! when the faults have ended and every server works again, or when a promise was broken.
 
 use std::{
     cell::RefCell,
@@ -22,18 +22,18 @@ use ipseity_frames::FrameDecoder;
 use super::{
     Options,
     client::Client,
-    cover::Coverage,
+    coverage::Coverage,
     fault::{Fault, stream},
-    judge::{Judge, SeatState},
+    judge::{Judge, Life},
+    machine::{Machine, actor_template, storage},
+    network::FaultyNetwork,
     plan::{BEGIN, Plan, names},
-    seat::{Seat, actor_template, storage},
-    weather::{SimWeather, Sky},
 };
 use crate::world::{
-    Clock, DiskMode, Effect, Happening, Net, Node, Shared, SimSocket, Spoken, Storage,
+    Clock, DiskMode, Net, Node, Shared, SimSocket, Storage, Wiretap, WorldEvent, WriteFate,
 };
 
-/// How long the well may take after the faults have ended: the longest of all waits is that after a refusal,
+/// How long the recovery may take after the faults have ended: the longest of all waits is that after a refusal,
 /// and the slowest clock takes it twice.
 pub const LIVENESS: Duration = Duration::from_secs(100);
 
@@ -42,15 +42,15 @@ pub const LIVENESS: Duration = Duration::from_secs(100);
 const MAILBOX_MAX: usize =
     POLL_EVENTS_MAX + TURN_ENTRIES_MAX + FRAMES_IN_FLIGHT_MAX + READ_BYTES_MAX;
 
-/// The seat of a server, by its address.
-fn seat_at(address: SocketAddr) -> Option<usize> {
+/// Which server has this address.
+fn server_at(address: SocketAddr) -> Option<usize> {
     match address.ip() {
         IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 0] => Some(usize::from(ip.octets()[3]) - 1),
         _ => None,
     }
 }
 
-/// Who is called.
+/// What the cluster does at a moment that it has scheduled with the world.
 #[derive(Clone, Copy, Debug)]
 pub enum Call {
     Client(usize),
@@ -58,7 +58,7 @@ pub enum Call {
     Undo(usize),
     Restart(usize),
     Signal(usize),
-    Calm,
+    Recover,
 }
 
 impl Call {
@@ -69,7 +69,7 @@ impl Call {
             Call::Undo(index) => (2, index),
             Call::Restart(index) => (3, index),
             Call::Signal(index) => (4, index),
-            Call::Calm => (5, 0),
+            Call::Recover => (5, 0),
         };
         kind << 32 | index as u64
     }
@@ -82,7 +82,7 @@ impl Call {
             2 => Call::Undo(index),
             3 => Call::Restart(index),
             4 => Call::Signal(index),
-            _ => Call::Calm,
+            _ => Call::Recover,
         }
     }
 }
@@ -91,17 +91,17 @@ impl Call {
 pub struct Cluster {
     pub plan: Plan,
     pub net: Shared,
-    pub sky: Rc<RefCell<Sky>>,
-    pub seats: Vec<Seat>,
+    pub network: Rc<RefCell<FaultyNetwork>>,
+    pub machines: Vec<Machine>,
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub undos: Vec<super::acts::Undo>,
-    /// Connections of nobody.
-    pub ghosts: Vec<SimSocket>,
+    /// Connections on which an old message of a peer was sent once more.
+    pub replays: Vec<SimSocket>,
     pub rng: Rng,
     pub template: ActorConfig,
     pub decoder: FrameDecoder,
-    pub is_calm: bool,
+    pub is_recovering: bool,
     pub is_done: bool,
     /// Those that had been stopped by an objection were started once more.
     pub has_restarted: bool,
@@ -113,24 +113,24 @@ impl Cluster {
     pub fn new(plan: Plan, options: &Options) -> Cluster {
         let mut net = Net::new();
         net.now = BEGIN;
-        net.spoken = Some(Spoken::default());
+        net.wiretap = Some(Wiretap::default());
         net.names = names(plan.servers.len())
             .map(|(name, at)| (name, vec![at]))
             .collect();
-        let sky = Rc::new(RefCell::new(Sky::new(plan.seed, plan.faults)));
-        net.weather = Some(Box::new(SimWeather(Rc::clone(&sky))));
+        let network = Rc::new(RefCell::new(FaultyNetwork::new(plan.seed, plan.faults)));
+        net.conditions = Some(Box::new(Rc::clone(&network)));
         let mut cluster = Cluster {
             judge: Judge::new(&plan),
             net: Rc::new(RefCell::new(net)),
-            sky,
-            seats: Vec::new(),
+            network,
+            machines: Vec::new(),
             clients: Vec::new(),
             undos: Vec::new(),
-            ghosts: Vec::new(),
+            replays: Vec::new(),
             rng: stream(plan.seed, 1),
             template: actor_template(&plan),
             decoder: FrameDecoder::new(),
-            is_calm: false,
+            is_recovering: false,
             is_done: false,
             has_restarted: false,
             with_trace: options.trace,
@@ -138,11 +138,11 @@ impl Cluster {
             plan,
         };
         for server in cluster.plan.servers.clone() {
-            let seat = cluster.add_seat(server);
+            let server = cluster.add_machine(server);
             let incarnation = cluster.rng.u128(..);
-            let storage = Storage::new(cluster.seats[seat].owner(), incarnation);
-            cluster.furnish(seat, storage);
-            cluster.start(seat);
+            let storage = Storage::new(cluster.machines[server].owner(), incarnation);
+            cluster.attach_storage(server, storage);
+            cluster.start(server);
         }
         for fault in cluster.plan.standing_faults() {
             cluster.fault(fault);
@@ -155,7 +155,7 @@ impl Cluster {
         for index in 0..cluster.plan.acts.len() {
             cluster.call(cluster.plan.acts[index].0, Call::Act(index));
         }
-        cluster.call(cluster.plan.end, Call::Calm);
+        cluster.call(cluster.plan.end, Call::Recover);
         cluster
     }
 
@@ -166,11 +166,11 @@ impl Cluster {
     pub fn call(&mut self, at: Instant, call: Call) {
         self.net
             .borrow_mut()
-            .later(at, Happening::Call(call.token()));
+            .schedule(at, WorldEvent::Call(call.token()));
     }
 
     pub fn fault(&mut self, fault: Fault) {
-        self.judge.cover.fault(fault);
+        self.judge.coverage.fault(fault);
     }
 
     /// Runs until everybody is well again, or a promise was broken.
@@ -183,7 +183,7 @@ impl Cluster {
             let next = self.next_moment();
             if next.is_none_or(|next| next > end) {
                 let left = self.what_is_left();
-                self.judge.object(|| left);
+                self.judge.note_violation(|| left);
                 return;
             }
             self.net.borrow_mut().now = next.expect("it was looked at");
@@ -192,7 +192,7 @@ impl Cluster {
 
     /// Lets everything happen that is due. Returns whether there was anything.
     fn step(&mut self) -> bool {
-        self.net.borrow_mut().happen();
+        self.net.borrow_mut().run_due_events();
         let mut busy = false;
         loop {
             let call = self.net.borrow_mut().calls.pop_front();
@@ -202,43 +202,44 @@ impl Cluster {
                 Call::Client(client) => self.on_client_due(client),
                 Call::Act(act) => self.on_act(act),
                 Call::Undo(undo) => self.on_undo(undo),
-                Call::Restart(seat) => self.on_restart(seat),
-                Call::Signal(seat) => self.signal(seat),
-                Call::Calm => self.on_calm(),
+                Call::Restart(server) => self.on_restart(server),
+                Call::Signal(server) => self.signal(server),
+                Call::Recover => self.begin_recovery(),
             }
         }
         loop {
-            let stirred = self.net.borrow_mut().stirred.pop_front();
-            let Some(client) = stirred else { break };
+            let ready_clients = self.net.borrow_mut().ready_clients.pop_front();
+            let Some(client) = ready_clients else { break };
             busy = true;
-            self.on_stirred(client);
+            self.on_client_ready(client);
         }
         let now = self.now();
-        for seat in 0..self.seats.len() {
-            if self.is_due(seat, now) {
+        for server in 0..self.machines.len() {
+            if self.is_due(server, now) {
                 busy = true;
-                self.turn(seat);
+                self.turn(server);
             }
         }
         busy
     }
 
-    fn is_due(&self, seat: usize, now: Instant) -> bool {
-        let s = &self.seats[seat];
+    fn is_due(&self, server: usize, now: Instant) -> bool {
+        let s = &self.machines[server];
         s.server.is_some()
             && s.ready_at <= now
-            && (s.wakes_at.is_some_and(|at| at <= now) || self.net.borrow().nodes[seat].is_awake())
+            && (s.wakes_at.is_some_and(|at| at <= now)
+                || self.net.borrow().nodes[server].is_awake())
     }
 
     /// The next moment at which anything happens.
     fn next_moment(&self) -> Option<Instant> {
         let net = self.net.borrow();
-        let mut next = net.next_happening();
-        for (number, seat) in self.seats.iter().enumerate() {
-            if seat.server.is_some() {
+        let mut next = net.next_event_at();
+        for (number, machine) in self.machines.iter().enumerate() {
+            if machine.server.is_some() {
                 let at = match net.nodes[number].is_awake() {
-                    true => Some(seat.ready_at),
-                    false => seat.wakes_at.map(|at| at.max(seat.ready_at)),
+                    true => Some(machine.ready_at),
+                    false => machine.wakes_at.map(|at| at.max(machine.ready_at)),
                 };
                 next = [next, at].into_iter().flatten().min();
             }
@@ -249,83 +250,83 @@ impl Cluster {
     /// One turn of one server.
     fn turn(&mut self, number: usize) {
         let now = self.now();
-        let seat = &mut self.seats[number];
-        let server = seat.server.as_mut().expect("it is due");
+        let machine = &mut self.machines[number];
+        let server = machine.server.as_mut().expect("it is due");
         self.net.borrow_mut().nodes[number].polled = None;
         let exit = server.turn().expect("a poll here never fails");
-        let waiting = server.waiting();
-        self.judge.cover.turns += 1;
+        self.judge.coverage.turns += 1;
         let mut net = self.net.borrow_mut();
-        let mut spoken = net.spoken.take().expect("somebody listens");
+        let mut wiretap = net.wiretap.take().expect("somebody listens");
         let node = &net.nodes[number];
         let polled = node.polled.expect("a turn polls");
-        seat.ready_at = now.after(self.plan.turn);
+        machine.ready_at = now.after(self.plan.turn);
         // It waits only when nothing was there, and then nothing stands in its mailbox.
         let local = node.clock.shows(now);
         let waits = polled.dispatched == 0 && polled.deadline.is_none_or(|at| at > local);
-        seat.wakes_at = match waits {
+        machine.wakes_at = match waits {
             true => polled.deadline.map(|at| node.clock.when(at)),
-            false => Some(seat.ready_at),
+            false => Some(machine.ready_at),
         };
+        let waiting = polled.waiting;
         if waiting > MAILBOX_MAX {
             self.judge
-                .object(|| format!("{waiting} entries in the mailbox of server {number}"));
+                .note_violation(|| format!("{waiting} entries in the mailbox of server {number}"));
         }
         let storage = storage(node);
-        let life = &mut self.judge.seats[number];
-        life.disk_failed = storage.faults_met > seat.faults_before;
+        let life = &mut self.judge.lives[number];
+        life.disk_failed = storage.faults_met > machine.faults_before;
         if life.disk_failed {
-            seat.has_failed = true;
-            self.judge.failed.insert((number, seat.began));
+            machine.has_failed = true;
+            self.judge.failed.insert((number, machine.began));
         }
-        if !spoken.parts.is_empty() {
+        if !wiretap.parts.is_empty() {
             life.allowed = match storage.allowance(now) {
                 Some((boot, ceiling)) if boot == life.boot => ceiling.get(),
                 _ => 0,
             };
             let budgets = self.plan.budgets;
-            let filled = seat.age(now).as_millis() as u64 + 1;
+            let filled = machine.age(now).as_millis() as u64 + 1;
             life.budget = budgets
                 .after_burst
                 .saturating_add(budgets.peer_burst)
                 .saturating_add(2 * (budgets.rate_per_second * filled).div_ceil(1000));
-            let seats = self.seats.len();
+            let machines = self.machines.len();
             self.judge.now = now;
-            self.judge.listen(&mut spoken, |end| {
+            self.judge.listen(&mut wiretap, |end| {
                 let (other, at) = net.other_side(end)?;
-                Some((other, seat_at(at).filter(|seat| *seat < seats)))
+                Some((other, server_at(at).filter(|server| *server < machines)))
             });
         }
-        net.spoken = Some(spoken);
+        net.wiretap = Some(wiretap);
         drop(net);
         if let Some(exit) = exit {
             self.on_exit(number, exit);
         }
     }
 
-    /// A place for one more server.
-    pub fn add_seat(&mut self, plan: super::plan::ServerPlan) -> usize {
-        let number = self.seats.len();
-        let seat = Seat::new(number, plan, self.now(), self.with_trace);
-        let mut node = Node::new(seat.address, DiskMode::Ephemeral, Sequence::ZERO);
+    /// A machine for one more server.
+    pub fn add_machine(&mut self, plan: super::plan::ServerPlan) -> usize {
+        let number = self.machines.len();
+        let machine = Machine::new(number, plan, self.now(), self.with_trace);
+        let mut node = Node::new(machine.address, DiskMode::Ephemeral, Sequence::ZERO);
         node.chance = Some(stream(self.plan.seed, 600 + number as u64));
         self.net.borrow_mut().nodes.push(node);
-        self.seats.push(seat);
+        self.machines.push(machine);
         number
     }
 
     /// Gives a server its directory.
-    pub fn furnish(&mut self, seat: usize, mut storage: Storage) {
-        storage.latency = self.seats[seat].plan.latency;
+    pub fn attach_storage(&mut self, server: usize, mut storage: Storage) {
+        storage.latency = self.machines[server].plan.latency;
         storage.medium().lies = self.disks_lie;
-        self.net.borrow_mut().nodes[seat].storage = Some(storage);
+        self.net.borrow_mut().nodes[server].storage = Some(storage);
     }
 
     /// Starts a server on its directory.
     pub fn start(&mut self, number: usize) {
         let now = self.now();
-        let above = self.seats[number].above.take();
-        let seat = &mut self.seats[number];
+        let above = self.machines[number].recover_above.take();
+        let machine = &mut self.machines[number];
         let mut net = self.net.borrow_mut();
         let node = &mut net.nodes[number];
         let disk = node.storage.as_mut().expect("every server here has one");
@@ -339,62 +340,63 @@ impl Cluster {
         let stale = disk.medium().stale_reads;
         let clock = Clock {
             zero: now,
-            speed_ppm: seat.plan.speed_ppm,
+            speed_ppm: machine.plan.speed_ppm,
         };
         node.clock = clock;
-        seat.faults_before = disk.faults_met;
-        let is_clean = std::mem::take(&mut seat.is_clean);
-        let address = seat.address;
+        machine.faults_before = disk.faults_met;
+        let is_clean = std::mem::take(&mut machine.is_clean);
+        let address = machine.address;
         net.down.remove(&address.ip());
         net.listen(address, Some(number));
         drop(net);
         let session = self.rng.u64(..);
-        let has_lost_word = started.recovered < seat.word;
-        seat.word = started.recovered;
-        if has_lost_word {
+        let has_lost_recovery = started.recovered < machine.recovered;
+        machine.recovered = started.recovered;
+        if has_lost_recovery {
             // Both blocks that held it have rotted: it has to be given again, or peers may object.
-            self.judge.breach(seat.plan.pid);
+            self.judge.breach(machine.plan.pid);
         }
-        let life = SeatState {
-            pid: seat.plan.pid,
+        let life = Life {
+            pid: machine.plan.pid,
             boot: started.boot,
             session,
             incarnation: started.incarnation,
             start: started.sequence.get(),
-            ..SeatState::default()
+            ..Life::default()
         };
-        let joins = seat.begin(number, &self.net, &self.plan, &started, session);
+        let joins = machine.begin(number, &self.net, &self.plan, &started, session);
         let join_timeout = clock.when(Instant::START.after(JOIN_TIMEOUT_DEFAULT));
-        let life = SeatState {
+        let life = Life {
             joins_until: joins.then_some(join_timeout),
             ..life
         };
         if stale > 0 {
-            self.judge
-                .object(|| format!("a start of server {number} read what is not on the disk"));
+            self.judge.note_violation(|| {
+                format!("a start of server {number} read what is not on the disk")
+            });
         }
-        if self.seats[number].was_objected && started.objected.is_none() {
-            self.judge.object(|| {
+        if self.machines[number].was_objected && started.objected.is_none() {
+            self.judge.note_violation(|| {
                 format!(
                     "a start of server {number} knows nothing of what a peer has objected to it"
                 )
             });
         }
-        self.seats[number].is_objected = started.objected.is_some();
-        self.seats[number].was_objected = false;
+        self.machines[number].is_objected = started.objected.is_some();
+        self.machines[number].was_objected = false;
         self.find_witnesses(number, &life);
         self.judge.begin(number, life, is_clean, started.skipped);
     }
 
     /// A process is gone, however it came.
-    pub fn end(&mut self, number: usize, effect: Effect, power: bool) {
+    pub fn end(&mut self, number: usize, fate: WriteFate, power: bool) {
         let now = self.now();
-        let seat = &mut self.seats[number];
-        let address = seat.address;
+        let machine = &mut self.machines[number];
+        let address = machine.address;
         if power {
             self.net.borrow_mut().lose_power(address);
         }
-        seat.server = None;
+        machine.server = None;
         let mut net = self.net.borrow_mut();
         net.stop_listening(address);
         let node = &mut net.nodes[number];
@@ -403,22 +405,22 @@ impl Cluster {
         node.storage
             .as_mut()
             .expect("every server here has one")
-            .crash(now, effect, power);
+            .crash(now, fate, power);
     }
 
     /// A server has exited by itself: for a reason?
     fn on_exit(&mut self, number: usize, exit: Exit) {
         let now = self.now();
-        let seat = &self.seats[number];
-        let signals = seat.signals.len();
-        let pid = seat.plan.pid;
+        let machine = &self.machines[number];
+        let signals = machine.signals.len();
+        let pid = machine.plan.pid;
         let net = self.net.borrow();
         let disk = storage(&net.nodes[number]);
-        let disk_failed = disk.faults_met > seat.faults_before;
+        let disk_failed = disk.faults_met > machine.faults_before;
         let newest = disk.newest(now).expect("a start has left one");
         drop(net);
         let was_breached = self.judge.pids[&pid].was_breached;
-        let is_noted = newest.clean && newest.boot == self.judge.seats[number].boot;
+        let is_noted = newest.clean && newest.boot == self.judge.lives[number].boot;
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
             Exit::Objected => signals > 0 && is_noted && was_breached,
@@ -426,7 +428,7 @@ impl Cluster {
             Exit::StorageFailed => disk_failed,
         };
         if !has_reason {
-            self.judge.object(|| {
+            self.judge.note_violation(|| {
                 format!(
                     "server {number} exits ({exit:?}) after {signals} signals, with a disk that has failed: \
                      {disk_failed}, and says a clean stop on the disk: {is_noted}"
@@ -438,39 +440,39 @@ impl Cluster {
             Exit::Forced => self.fault(Fault::Force),
             _ => {}
         }
-        let effect = if self.rng.bool() {
-            Effect::Old
+        let fate = if self.rng.bool() {
+            WriteFate::Old
         } else {
-            Effect::New
+            WriteFate::New
         };
-        self.end(number, effect, false);
-        let seat = &mut self.seats[number];
-        seat.is_clean = matches!(exit, Exit::Clean | Exit::Objected);
-        seat.was_objected = exit == Exit::Objected;
-        let between = seat.between.get_or_insert_default();
-        let at = now.after(between.wait);
+        self.end(number, fate, false);
+        let machine = &mut self.machines[number];
+        machine.is_clean = matches!(exit, Exit::Clean | Exit::Objected);
+        machine.was_objected = exit == Exit::Objected;
+        let downtime = machine.downtime.get_or_insert_default();
+        let at = now.after(downtime.wait);
         self.call(at, Call::Restart(number));
     }
 
     /// Asks a server to stop.
-    pub fn signal(&mut self, seat: usize) {
+    pub fn signal(&mut self, server: usize) {
         let now = self.now();
-        if self.seats[seat].server.is_some() {
-            self.seats[seat].signals.push(now);
+        if self.machines[server].server.is_some() {
+            self.machines[server].signals.push(now);
             let signal = crate::world::Wake::Entry(ipseity::mailbox::Entry::Signal);
-            self.net.borrow_mut().nodes[seat].wake(signal);
+            self.net.borrow_mut().nodes[server].wake(signal);
         }
     }
 
     /// What was exercised.
     pub fn coverage(&self) -> Coverage {
-        let mut cover = self.judge.cover.clone();
-        cover.add(&self.sky.borrow().cover);
-        for seat in &self.seats {
-            if let Some(lines) = &seat.trace {
-                cover.trace(&lines.text());
+        let mut coverage = self.judge.coverage.clone();
+        coverage.add(&self.network.borrow().coverage);
+        for machine in &self.machines {
+            if let Some(lines) = &machine.trace {
+                coverage.trace(&lines.text());
             }
         }
-        cover
+        coverage
     }
 }

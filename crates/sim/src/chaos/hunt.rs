@@ -1,4 +1,4 @@
-//! Hunting: many seeds on all cores, and for one that fails the smallest form that still does.
+//! Runs many seeds on all cores, and finds the smallest form of a seed that fails.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Options, Outcome, cover::Coverage, plan::BEGIN, run};
+use super::{Options, Outcome, coverage::Coverage, plan::BEGIN, run};
 
 /// How many lines of each server's trace a report shows.
 const TRACE_LINES: usize = 25;
@@ -26,7 +26,7 @@ const SHRINKS_MAX: usize = 120;
 /// Progress is told so often.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// What to hunt through.
+/// Which seeds to run, and how.
 pub struct Hunt {
     pub first: u64,
     pub seeds: u64,
@@ -39,15 +39,15 @@ pub struct Hunt {
     pub shows_progress: bool,
 }
 
-/// What came of it.
+/// What the seeds of a hunt came to.
 #[derive(Default)]
-pub struct Bag {
+pub struct HuntReport {
     pub seeds: u64,
     pub simulated: Duration,
     /// The time that servers have lived in it.
     pub lived: Duration,
     pub took: Duration,
-    pub cover: Coverage,
+    pub coverage: Coverage,
     /// Seeds that broke a promise, the lowest first, and how.
     pub failures: Vec<(u64, String)>,
 }
@@ -55,10 +55,10 @@ pub struct Bag {
 impl Hunt {
     /// Runs the seeds, on as many threads as are wanted. One failure ends it, once the seeds before it are
     /// through.
-    pub fn run(&self) -> Bag {
+    pub fn run(&self) -> HuntReport {
         let next = AtomicU64::new(self.first);
         let has_failed = AtomicBool::new(false);
-        let bag = Mutex::new(Bag::default());
+        let found = Mutex::new(HuntReport::default());
         let began = Instant::now();
         let end = self.first.saturating_add(self.seeds);
         thread::scope(|scope| {
@@ -78,33 +78,33 @@ impl Hunt {
                             ..self.options.clone()
                         };
                         let outcome = run(seed, &options);
-                        let mut bag = bag.lock().unwrap();
+                        let mut found = found.lock().unwrap();
                         if outcome.violation.is_some() {
                             has_failed.store(true, Ordering::Relaxed);
                         }
-                        let told = bag.took.as_secs() / PROGRESS.as_secs();
-                        bag.add(outcome, began.elapsed());
-                        if self.shows_progress && bag.took.as_secs() / PROGRESS.as_secs() > told {
-                            println!("{}", bag.progress());
+                        let told = found.took.as_secs() / PROGRESS.as_secs();
+                        found.add(outcome, began.elapsed());
+                        if self.shows_progress && found.took.as_secs() / PROGRESS.as_secs() > told {
+                            println!("{}", found.progress());
                         }
                     }
                 });
             }
         });
-        let mut bag = bag.into_inner().unwrap();
-        bag.took = began.elapsed();
-        bag.failures.sort();
-        bag
+        let mut found = found.into_inner().unwrap();
+        found.took = began.elapsed();
+        found.failures.sort();
+        found
     }
 }
 
-impl Bag {
+impl HuntReport {
     fn add(&mut self, outcome: Outcome, took: Duration) {
         self.seeds += 1;
         self.simulated += outcome.simulated;
         self.lived += outcome.simulated * outcome.servers as u32;
         self.took = took;
-        self.cover.add(&outcome.cover);
+        self.coverage.add(&outcome.coverage);
         self.failures
             .extend(outcome.violation.map(|violation| (outcome.seed, violation)));
     }
@@ -165,7 +165,7 @@ pub fn shrink(seed: u64, options: &Options) -> (Options, Outcome) {
 
 /// All that is to be said of a seed that fails. `IPSEITY_TRACES` names a directory for the traces of its
 /// smallest form.
-pub fn report(seed: u64, violation: &str, options: &Options) -> String {
+pub fn failure_report(seed: u64, violation: &str, options: &Options) -> String {
     let (smallest, shrunk) = shrink(seed, options);
     let traced = Options {
         trace: true,
@@ -188,13 +188,13 @@ pub fn report(seed: u64, violation: &str, options: &Options) -> String {
     writeln!(text, "seed {seed} breaks a promise: {violation}").unwrap();
     writeln!(
         text,
-        "repeat it: IPSEITY_SEED={seed} cargo test --release --test simulation"
+        "repeat it: IPSEITY_SEED={seed} cargo test --release --test simulation seeds"
     )
     .unwrap();
     writeln!(
         text,
         "the smallest form found, at {}: {shorter}\n  {end}IPSEITY_FAULTS={} IPSEITY_SEED={seed} cargo test \
-         --release --test simulation",
+         --release --test simulation seeds",
         shrunk.end,
         if faults.is_empty() { "none".to_owned() } else { faults.join(",") },
     )

@@ -1,6 +1,5 @@
-//! The judge: it listens in on every byte that a server writes, knows what every client has asked, and looks at
-//! the disks. Whatever is promised and can be seen from outside is held against that, at the moment when it is
-//! said.
+//! The judge. It hears every byte that a server writes, knows what every client has asked, and looks at the disks. It
+//! holds each reply against the promises at the moment when the reply is written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,8 +11,8 @@ use ipseity_core::{
 };
 use ipseity_frames::Kind;
 
-use super::{client::Floor, cover::Coverage, plan::Plan};
-use crate::world::{EndId, Spoken};
+use super::{client::Floor, coverage::Coverage, plan::Plan};
+use crate::world::{EndId, Wiretap};
 
 /// What is known of a pid, over all that used it.
 #[derive(Debug, Default)]
@@ -29,9 +28,9 @@ pub struct PidState {
     pub was_breached: bool,
 }
 
-/// What is known of the process that runs in a seat.
+/// What is known of one life of a server: the process that runs on a machine.
 #[derive(Debug, Default, Clone)]
-pub struct SeatState {
+pub struct Life {
     pub pid: u16,
     pub boot: u64,
     pub session: u64,
@@ -64,13 +63,13 @@ struct EndState {
     last: u64,
     /// The sequence in the last syncRequest that was written there, and in the last syncReply.
     told: u64,
-    asked: Option<Heard>,
+    asked: Option<Announcement>,
     answered: Option<u64>,
 }
 
-/// What every server says of itself.
+/// What a server tells its peers of itself in a syncRequest or a syncReply.
 #[derive(Clone, Copy, Debug)]
-pub struct Heard {
+pub struct Announcement {
     pub incarnation: u128,
     pub boot: u64,
     pub sequence: u64,
@@ -79,24 +78,24 @@ pub struct Heard {
 /// See the [module](self).
 pub struct Judge {
     pub pids: BTreeMap<u16, PidState>,
-    pub seats: Vec<SeatState>,
+    pub lives: Vec<Life>,
     ends: HashMap<EndId, EndState>,
     count_max: u32,
     /// Peers' sequences are never refused.
-    pub is_generous: bool,
+    pub never_refuses_peers: bool,
     /// The first promise that was broken.
     pub violation: Option<String>,
-    pub cover: Coverage,
+    pub coverage: Coverage,
     /// Over every byte that any server has written.
     pub digest: u64,
     /// The present moment.
     pub now: Instant,
     /// What servers have said, for somebody to repeat.
     pub remembered: Vec<Vec<u8>>,
-    /// Seats, and when the process began there whose disk has failed.
+    /// Servers whose disk has failed, and when that process began.
     pub failed: BTreeSet<(usize, Instant)>,
     /// The process in `.0` has answered one of pid `.1`, which was this at that time.
-    pub knows: BTreeMap<(usize, u16), Heard>,
+    pub knows: BTreeMap<(usize, u16), Announcement>,
 }
 
 impl Judge {
@@ -107,13 +106,13 @@ impl Judge {
             .map(|server| (server.pid, PidState::default()));
         Judge {
             pids: pids.collect(),
-            seats: Vec::new(),
+            lives: Vec::new(),
             ends: HashMap::new(),
             count_max: plan.count_max,
-            is_generous: !plan.faults.has(super::fault::Fault::Budget)
+            never_refuses_peers: !plan.faults.has(super::fault::Fault::Budget)
                 && !plan.faults.has(super::fault::Fault::Exhaustion),
             violation: None,
-            cover: Coverage::default(),
+            coverage: Coverage::default(),
             digest: 0xcbf2_9ce4_8422_2325,
             now: Instant::START,
             remembered: Vec::new(),
@@ -123,7 +122,7 @@ impl Judge {
     }
 
     /// Notes the first promise that was broken.
-    pub fn object(&mut self, what: impl FnOnce() -> String) {
+    pub fn note_violation(&mut self, what: impl FnOnce() -> String) {
         if self.violation.is_none() {
             self.violation = Some(what());
         }
@@ -145,17 +144,17 @@ impl Judge {
     }
 
     /// A server begins a life.
-    pub fn begin(&mut self, seat: usize, life: SeatState, is_clean: bool, skipped: u64) {
-        if self.seats.len() <= seat {
-            self.seats.resize(seat + 1, SeatState::default());
+    pub fn begin(&mut self, server: usize, life: Life, is_clean: bool, skipped: u64) {
+        if self.lives.len() <= server {
+            self.lives.resize(server + 1, Life::default());
         }
-        let before = &self.seats[seat];
+        let before = &self.lives[server];
         let state = &self.pids[&life.pid];
         if !state.is_breached {
             let least = state.left.max(state.told);
             if life.start < least {
                 let (pid, start) = (life.pid, life.start);
-                self.object(|| {
+                self.note_violation(|| {
                     format!(
                         "a start of pid {pid} begins at {start}, and {least} was handed out or told before"
                     )
@@ -165,26 +164,26 @@ impl Judge {
                 && before.incarnation == life.incarnation
             {
                 let (was, is) = (before.boot, life.boot);
-                self.object(|| format!("boot {is} comes after boot {was}"));
+                self.note_violation(|| format!("boot {is} comes after boot {was}"));
             } else if is_clean && skipped > 0 {
-                self.object(|| format!("a start after a clean stop skips {skipped}"));
+                self.note_violation(|| format!("a start after a clean stop skips {skipped}"));
             }
         }
-        let before = &self.seats[seat];
-        self.seats[seat] = SeatState {
+        let before = &self.lives[server];
+        self.lives[server] = Life {
             base: before.base.max(life.start),
             base_hard: life.start,
             asked: before.asked,
             absorbed: life.start,
             ..life
         };
-        self.knows.retain(|(who, _), _| *who != seat);
-        self.cover.lives += 1;
+        self.knows.retain(|(who, _), _| *who != server);
+        self.coverage.lives += 1;
     }
 
     /// What a client that asks now must get more than.
-    pub fn floor(&self, seat: usize, began: Instant) -> Floor {
-        let life = &self.seats[seat];
+    pub fn floor(&self, server: usize, began: Instant) -> Floor {
+        let life = &self.lives[server];
         let state = &self.pids[&life.pid];
         match state.is_breached {
             true => Floor::default(),
@@ -197,15 +196,15 @@ impl Judge {
         }
     }
 
-    /// What a floor comes to when the answer arrives, and the process in that seat began at `began`.
-    pub fn least(&self, seat: usize, floor: &Floor, began: Instant) -> u64 {
-        let life = &self.seats[seat];
+    /// What a floor comes to when the answer arrives, and the process of that server began at `began`.
+    pub fn least(&self, server: usize, floor: &Floor, began: Instant) -> u64 {
+        let life = &self.lives[server];
         if self.pids[&life.pid].is_breached {
             0
         } else {
             // What was told goes back with what could not be made durable. The answer may still have been on its way
             // when the process was gone; what the next one hands out is held to where that one began.
-            let has_failed = life.disk_failed || self.failed.contains(&(seat, floor.began));
+            let has_failed = life.disk_failed || self.failed.contains(&(server, floor.began));
             let told = if has_failed { 0 } else { floor.told };
             let is_same = floor.began == began;
             let absorbed = if is_same { floor.absorbed } else { 0 };
@@ -214,20 +213,20 @@ impl Judge {
     }
 
     /// Someone asks a server for identities.
-    pub fn asked(&mut self, seat: usize, count: u32, after: u64) {
-        let life = &mut self.seats[seat];
+    pub fn asked(&mut self, server: usize, count: u32, after: u64) {
+        let life = &mut self.lives[server];
         if count <= self.count_max {
             life.asked += u64::from(count);
         }
         if let Some(after) = Identity::from_u64(after) {
             life.base = life.base.max(after.sequence().get());
         }
-        self.cover.identities += u64::from(count.min(COUNT_LIMIT_MAX));
+        self.coverage.identities += u64::from(count.min(COUNT_LIMIT_MAX));
     }
 
     /// Someone tells a server of a sequence, as an operator who lets it go on above it, or as a peer.
-    pub fn told(&mut self, seat: usize, sequence: u64, is_operator: bool) {
-        let life = &mut self.seats[seat];
+    pub fn told(&mut self, server: usize, sequence: u64, is_operator: bool) {
+        let life = &mut self.lives[server];
         if sequence <= Sequence::MAX.get() {
             life.base = life.base.max(sequence);
             if is_operator {
@@ -239,12 +238,12 @@ impl Judge {
     /// Listens to what a server has written in a turn. `other` finds the other end and who holds it.
     pub fn listen(
         &mut self,
-        spoken: &mut Spoken,
+        wiretap: &mut Wiretap,
         other: impl Fn(EndId) -> Option<(EndId, Option<usize>)>,
     ) {
         let mut at = 0;
-        for (seat, end, length) in std::mem::take(&mut spoken.parts) {
-            let bytes = &spoken.bytes[at..at + length];
+        for (server, end, length) in std::mem::take(&mut wiretap.parts) {
+            let bytes = &wiretap.bytes[at..at + length];
             at += length;
             self.digest = digest(self.digest, end, bytes);
             let mut state = self.ends.remove(&end).unwrap_or_default();
@@ -264,17 +263,17 @@ impl Judge {
                 };
                 rest = behind;
                 let (other, hearer) = other(end).unzip();
-                self.frame(seat, &mut state, frame, other, hearer.flatten());
+                self.frame(server, &mut state, frame, other, hearer.flatten());
             }
             state.partial = rest.to_vec();
             self.ends.insert(end, state);
         }
-        spoken.bytes.clear();
+        wiretap.bytes.clear();
     }
 
     fn frame(
         &mut self,
-        seat: usize,
+        server: usize,
         state: &mut EndState,
         frame: &[u8],
         other: Option<EndId>,
@@ -285,16 +284,16 @@ impl Judge {
             Some(Kind::IdentityReply) => {
                 let first = BigEndian::read_u64(body);
                 let count = BigEndian::read_u32(&body[8..]);
-                self.cover.replies += 1;
-                self.leaves(seat, state, first, u64::from(count));
+                self.coverage.replies += 1;
+                self.leaves(server, state, first, u64::from(count));
             }
             Some(Kind::ErrorReply) => {
                 let code = BigEndian::read_u16(body);
                 self.answers(hearer);
-                self.cover.code(code);
+                self.coverage.code(code);
             }
             Some(Kind::SyncRequest) => {
-                let sequence = self.tells(seat, state, body);
+                let sequence = self.tells(server, state, body);
                 if self.remembered.len() < 64 {
                     self.remembered.push(frame.to_vec());
                 }
@@ -302,12 +301,12 @@ impl Judge {
                 // that it objects to.
                 let answered = other.and_then(|other| self.ends.get_mut(&other)?.answered.take());
                 let is_good =
-                    hearer.is_some_and(|hearer| !self.pids[&self.seats[hearer].pid].was_breached);
+                    hearer.is_some_and(|hearer| !self.pids[&self.lives[hearer].pid].was_breached);
                 if let Some(answered) = answered.filter(|_| is_good) {
-                    self.absorbs(seat, answered);
+                    self.absorbs(server, answered);
                 }
-                let life = &self.seats[seat];
-                state.asked = Some(Heard {
+                let life = &self.lives[server];
+                state.asked = Some(Announcement {
                     incarnation: life.incarnation,
                     boot: life.boot,
                     sequence,
@@ -317,24 +316,26 @@ impl Judge {
                 }
             }
             Some(Kind::SyncReply) => {
-                let sequence = self.tells(seat, state, body);
+                let sequence = self.tells(server, state, body);
                 let asked = other.and_then(|other| self.ends.get_mut(&other)?.asked.take());
                 state.answered = Some(sequence);
                 self.answers(hearer);
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
                     if let Some(asked) = asked {
-                        self.absorbs(seat, asked.sequence);
-                        self.knows.insert((seat, self.seats[hearer].pid), asked);
+                        self.absorbs(server, asked.sequence);
+                        self.knows.insert((server, self.lives[hearer].pid), asked);
                     }
                 }
             }
             Some(Kind::Objection) => {
                 let (pid, session) = (BigEndian::read_u16(body), BigEndian::read_u64(&body[2..]));
                 let is_innocent = self.pids.get(&pid).is_some_and(|state| !state.was_breached);
-                if is_innocent && self.seats.iter().any(|life| life.session == session) {
-                    self.object(|| {
-                        format!("server {seat} objects to pid {pid}, which has done nothing wrong")
+                if is_innocent && self.lives.iter().any(|life| life.session == session) {
+                    self.note_violation(|| {
+                        format!(
+                            "server {server} objects to pid {pid}, which has done nothing wrong"
+                        )
                     });
                 }
             }
@@ -345,21 +346,22 @@ impl Judge {
     /// A peer answers a server, which then need not wait for others.
     fn answers(&mut self, hearer: Option<usize>) {
         if let Some(hearer) = hearer {
-            self.seats[hearer].joins_until = None;
+            self.lives[hearer].joins_until = None;
         }
     }
 
     /// Identities leave a server.
-    fn leaves(&mut self, seat: usize, end: &mut EndState, first: u64, count: u64) {
-        let life = &self.seats[seat];
+    fn leaves(&mut self, server: usize, end: &mut EndState, first: u64, count: u64) {
+        let life = &self.lives[server];
         let pid = life.pid;
         let Some(identity) = Identity::from_u64(first) else {
-            return self
-                .object(|| format!("server {seat} hands out {first}, which is no identity"));
+            return self.note_violation(|| {
+                format!("server {server} hands out {first}, which is no identity")
+            });
         };
         let low = identity.sequence().get();
         let high = low + count - 1;
-        let shown = || format!("server {seat} of pid {pid} hands out {low} to {high}");
+        let shown = || format!("server {server} of pid {pid} hands out {low} to {high}");
         let most = life.base + life.asked;
         let budgeted = life
             .base_hard
@@ -367,26 +369,29 @@ impl Judge {
             .saturating_add(life.budget);
         let (allowed, start) = (life.allowed, life.start);
         if life.joins_until.is_some_and(|until| self.now < until) {
-            return self.object(|| format!("{}, and no peer has answered it yet", shown()));
+            return self.note_violation(|| format!("{}, and no peer has answered it yet", shown()));
         }
         if identity.pid() != Pid::new(pid).unwrap() || high > Sequence::MAX.get() {
-            return self.object(|| format!("{}, as {first}", shown()));
+            return self.note_violation(|| format!("{}, as {first}", shown()));
         }
         if high > allowed {
-            return self.object(|| format!("{}, and {allowed} is durable of this boot", shown()));
+            return self
+                .note_violation(|| format!("{}, and {allowed} is durable of this boot", shown()));
         }
         if low <= start {
-            return self.object(|| format!("{}, and began at {start}", shown()));
+            return self.note_violation(|| format!("{}, and began at {start}", shown()));
         }
         if high > most {
-            return self.object(|| format!("{}, and nothing brought it above {most}", shown()));
+            return self
+                .note_violation(|| format!("{}, and nothing brought it above {most}", shown()));
         }
         if high > budgeted {
-            return self.object(|| format!("{}, and its budgets end at {budgeted}", shown()));
+            return self
+                .note_violation(|| format!("{}, and its budgets end at {budgeted}", shown()));
         }
         if low <= end.last {
             let last = end.last;
-            return self.object(|| format!("{} on a connection that had {last}", shown()));
+            return self.note_violation(|| format!("{} on a connection that had {last}", shown()));
         }
         end.last = high;
         let state = self.pid(pid);
@@ -396,16 +401,17 @@ impl Judge {
             .filter(|(_, last)| **last >= low)
             .map(|(a, b)| (*a, *b));
         if let (Some((a, b)), false) = (overlap, state.is_breached) {
-            return self.object(|| format!("{}, and {a} to {b} had been handed out", shown()));
+            return self
+                .note_violation(|| format!("{}, and {a} to {b} had been handed out", shown()));
         }
         self.pid(pid).blocks.insert(low, high);
     }
 
     /// A server tells how far it has come. Returns that.
-    fn tells(&mut self, seat: usize, end: &mut EndState, body: &[u8]) -> u64 {
+    fn tells(&mut self, server: usize, end: &mut EndState, body: &[u8]) -> u64 {
         let tail = &body[body.len() - 42..];
         let sequence = BigEndian::read_u64(&tail[34..]);
-        let life = &self.seats[seat];
+        let life = &self.lives[server];
         let said = (
             BigEndian::read_u16(tail),
             BigEndian::read_u128(&tail[2..]),
@@ -415,17 +421,21 @@ impl Judge {
         let is = (life.pid, life.incarnation, life.boot, life.session);
         let (most, allowed, before, start) =
             (life.base + life.asked, life.allowed, end.told, life.start);
-        let shown = || format!("server {seat} tells of sequence {sequence}");
+        let shown = || format!("server {server} tells of sequence {sequence}");
         if said != is {
-            self.object(|| format!("server {seat} says that it is {said:?} and is {is:?}"));
+            self.note_violation(|| {
+                format!("server {server} says that it is {said:?} and is {is:?}")
+            });
         } else if sequence > most {
-            self.object(|| format!("{}, and nothing brought it above {most}", shown()));
+            self.note_violation(|| format!("{}, and nothing brought it above {most}", shown()));
         } else if sequence > allowed {
-            self.object(|| format!("{}, and {allowed} is durable of this boot", shown()));
-        } else if sequence < start || (sequence < before && !self.seats[seat].disk_failed) {
-            self.object(|| format!("{}, began at {start} and told of {before} before", shown()));
+            self.note_violation(|| format!("{}, and {allowed} is durable of this boot", shown()));
+        } else if sequence < start || (sequence < before && !self.lives[server].disk_failed) {
+            self.note_violation(|| {
+                format!("{}, began at {start} and told of {before} before", shown())
+            });
         }
-        let pid = self.seats[seat].pid;
+        let pid = self.lives[server].pid;
         end.told = sequence;
         let state = self.pid(pid);
         state.told = state.told.max(sequence);
@@ -433,9 +443,9 @@ impl Judge {
     }
 
     /// A server has taken in what a peer told.
-    fn absorbs(&mut self, seat: usize, sequence: u64) {
-        let life = &mut self.seats[seat];
-        if self.is_generous && !life.disk_failed {
+    fn absorbs(&mut self, server: usize, sequence: u64) {
+        let life = &mut self.lives[server];
+        if self.never_refuses_peers && !life.disk_failed {
             life.absorbed = life.absorbed.max(sequence);
         }
     }

@@ -1,23 +1,30 @@
-//! A simulated cluster that tries to break every promise.
+//! Simulated clusters under faults, to break every promise.
 //!
-//! A seed decides everything: the cluster, its clients, which faults there are and when they strike. Servers are
-//! the real ones on the [world](crate::world): loop, mailbox, decoder, actor, and the slots of the state file on
-//! a disk that loses what is not durable. First faults rain, and nothing may ever be wrong. Then they end, and
-//! within a bound everybody has to be well again.
+//! One seed decides everything: the servers, the clients, which faults there are and when they strike. The servers
+//! are the real ones on a [`world`](crate::world): loop, mailbox, decoder, actor, and the slots of the state file on a
+//! disk that loses what is not durable. First the faults strike, and no promise may be broken. Then they end, and
+//! within a bound the whole cluster has to work again.
+//!
+//! - `plan`: what a seed draws before the run begins. `fault` has the classes of faults, `bugs` the planted bugs.
+//! - `cluster`: the run itself; `machine` is one server in it, `network` what becomes of packets.
+//! - `acts`: the faults that strike at a moment. `recovery`: the end of the run.
+//! - `client`, `traffic`: what clients ask, and what they are answered.
+//! - `judge`: holds everything that is written to the promises.
+//! - `coverage`, `hunt`: many seeds, what they have met, and the smallest form of one that fails.
 
 mod acts;
 pub mod bugs;
-mod calm;
 mod client;
 mod cluster;
-pub mod cover;
+pub mod coverage;
 pub mod fault;
 pub mod hunt;
 mod judge;
+mod machine;
+mod network;
 mod plan;
-mod seat;
-mod talk;
-mod weather;
+mod recovery;
+mod traffic;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -28,7 +35,7 @@ use ipseity_core::time::Instant;
 
 use self::{
     cluster::Cluster,
-    cover::Coverage,
+    coverage::Coverage,
     fault::{Fault, Faults},
     plan::Plan,
 };
@@ -92,7 +99,7 @@ pub struct Outcome {
     pub end: Instant,
     pub simulated: Duration,
     pub servers: usize,
-    pub cover: Coverage,
+    pub coverage: Coverage,
     /// Over every byte that a server has written.
     pub digest: u64,
     /// Of every server, where they were asked for.
@@ -116,9 +123,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
         Err(_) => plan::BEGIN,
     };
     let traces = cluster
-        .seats
+        .machines
         .iter()
-        .filter_map(|seat| Some(seat.trace.as_ref()?.text()));
+        .filter_map(|machine| Some(machine.trace.as_ref()?.text()));
     Outcome {
         seed,
         faults,
@@ -126,9 +133,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
         violation: panic.or(cluster.judge.violation.take()),
         end,
         simulated: end.since(plan::BEGIN),
-        servers: cluster.seats.len(),
+        servers: cluster.machines.len(),
         traces: traces.collect(),
         digest: cluster.judge.digest,
-        cover: cluster.coverage(),
+        coverage: cluster.coverage(),
     }
 }

@@ -11,7 +11,7 @@ use ipseity_core::{
 };
 
 use super::fault::{Fault, Faults, chance, stream};
-use crate::world::{DiskFault, Effect, address};
+use crate::world::{DiskFault, WriteFate, address};
 
 /// When the world begins.
 pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
@@ -26,8 +26,8 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
-    /// Of the first start, at the end of the sequence.
-    pub above: Option<Sequence>,
+    /// The `--recover-above` of the first start, near the end of the sequence.
+    pub recover_above: Option<Sequence>,
 }
 
 /// How a client behaves, each in so many of a thousand cases.
@@ -62,14 +62,14 @@ pub enum Act {
     Crash {
         server: usize,
         power: bool,
-        effect: Effect,
-        between: Between,
+        fate: WriteFate,
+        downtime: Downtime,
     },
     /// A clean stop, perhaps with a second signal.
     Stop {
         server: usize,
         again: Option<Duration>,
-        between: Between,
+        downtime: Downtime,
     },
     Pause {
         server: usize,
@@ -80,7 +80,7 @@ pub enum Act {
         fault: DiskFault,
     },
     /// Half of the hosts do not reach the others.
-    Wall {
+    Partition {
         seed: u64,
         both_ways: bool,
         wait: Duration,
@@ -128,7 +128,7 @@ impl Act {
             Act::Accept { .. } => Fault::Accept,
             Act::Copy { .. } => Fault::Copy,
             Act::WrongPid { .. } => Fault::WrongPid,
-            Act::Disk { .. } | Act::Wall { .. } | Act::Backup { .. } | Act::Replay { .. } => {
+            Act::Disk { .. } | Act::Partition { .. } | Act::Backup { .. } | Act::Replay { .. } => {
                 return None;
             }
         })
@@ -137,21 +137,21 @@ impl Act {
 
 /// What happens to a directory while no server runs on it.
 #[derive(Clone, Debug, Default)]
-pub struct Between {
+pub struct Downtime {
     pub wait: Duration,
     /// Bits that rot: the block and the place in it.
     pub rot: Vec<(usize, usize)>,
     pub amnesia: bool,
     /// The start is cut short after so many writes.
-    pub cut_short: Option<(u32, Effect)>,
-    pub loss: Loss,
-    /// An operator gives his word for what comes back.
+    pub cut_short: Option<(u32, WriteFate)>,
+    pub loss: DirectoryLoss,
+    /// An operator answers for what comes back, with `--recover-above`.
     pub recovers: bool,
 }
 
 /// What becomes of the directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Loss {
+pub enum DirectoryLoss {
     #[default]
     Nothing,
     Lost,
@@ -278,22 +278,22 @@ impl Plan {
                 1 | 2 => rng.u64(100..1500),
                 _ => rng.u64(1500..7000),
             });
-            let effect = match rng.u32(..3) {
-                0 => Effect::Old,
-                1 => Effect::New,
-                _ => Effect::Torn(within_a_block(rng)),
+            let fate = match rng.u32(..3) {
+                0 => WriteFate::Old,
+                1 => WriteFate::New,
+                _ => WriteFate::Torn(within_a_block(rng)),
             };
             let draws: [u64; 4] = std::array::from_fn(|_| rng.u64(..));
             let coin = draws[0].is_multiple_of(2);
-            let between = Between {
+            let downtime = Downtime {
                 wait,
-                ..Between::default()
+                ..Downtime::default()
             };
-            let crash = |between| Act::Crash {
+            let crash = |downtime| Act::Crash {
                 server,
                 power: coin,
-                effect,
-                between,
+                fate,
+                downtime,
             };
             let mut backup = None;
             let act = match fault {
@@ -301,54 +301,54 @@ impl Plan {
                 Fault::Kill => Act::Crash {
                     server,
                     power: false,
-                    effect: if coin { Effect::Old } else { Effect::New },
-                    between,
+                    fate: if coin { WriteFate::Old } else { WriteFate::New },
+                    downtime,
                 },
                 Fault::PowerLoss => Act::Crash {
                     server,
                     power: true,
-                    effect,
-                    between,
+                    fate,
+                    downtime,
                 },
-                Fault::KillInStart => crash(Between {
-                    cut_short: Some((draws[1] as u32 % 6, effect)),
-                    ..between
+                Fault::KillInStart => crash(Downtime {
+                    cut_short: Some((draws[1] as u32 % 6, fate)),
+                    ..downtime
                 }),
-                Fault::Rot => crash(Between {
+                Fault::Rot => crash(Downtime {
                     rot: rotten(&draws[1..]),
-                    ..between
+                    ..downtime
                 }),
-                Fault::Amnesia => crash(Between {
+                Fault::Amnesia => crash(Downtime {
                     amnesia: true,
-                    ..between
+                    ..downtime
                 }),
-                Fault::Lost => crash(Between {
-                    loss: Loss::Lost,
+                Fault::Lost => crash(Downtime {
+                    loss: DirectoryLoss::Lost,
                     recovers: draws[1].is_multiple_of(2),
-                    ..between
+                    ..downtime
                 }),
                 Fault::Rollback => {
                     backup = Some(Duration::from_millis(300 + draws[2] % 9000));
-                    crash(Between {
-                        loss: Loss::RolledBack,
+                    crash(Downtime {
+                        loss: DirectoryLoss::RolledBack,
                         recovers: draws[1].is_multiple_of(2),
-                        ..between
+                        ..downtime
                     })
                 }
                 Fault::Stop => Act::Stop {
                     server,
                     again: None,
-                    between,
+                    downtime,
                 },
                 Fault::Force => Act::Stop {
                     server,
                     again: Some(Duration::from_millis(draws[1] % 1500)),
-                    between,
+                    downtime,
                 },
                 Fault::Pause => Act::Pause { server, wait },
                 Fault::DiskFails => Act::Disk {
                     server,
-                    fault: DiskFault::Fails(draws[1] as u32 % 4, effect),
+                    fault: DiskFault::Fails(draws[1] as u32 % 4, fate),
                 },
                 Fault::DiskHangs => Act::Disk {
                     server,
@@ -358,7 +358,7 @@ impl Plan {
                     server,
                     fault: DiskFault::SaveFails,
                 },
-                Fault::Partition => Act::Wall {
+                Fault::Partition => Act::Partition {
                     seed: draws[1],
                     both_ways: coin,
                     wait: wait * 2,
@@ -380,8 +380,7 @@ impl Plan {
                 _ => return,
             };
             if let Some(before) = backup {
-                let at =
-                    Instant::from_nanos(at.as_nanos().saturating_sub(before.as_nanos() as u64));
+                let at = Instant::START.after(at.since(Instant::START).saturating_sub(before));
                 self.acts.push((at.max(BEGIN), Act::Backup { server }));
             }
             if at < self.end {
@@ -479,7 +478,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 } else {
                     100
                 },
-                above: faults
+                recover_above: faults
                     .has(Fault::Exhaustion)
                     .then(|| Sequence::new(Sequence::MAX.get() - near_end).unwrap()),
             }

@@ -62,7 +62,7 @@ pub struct Summary {
 
 /// A promise that was broken, and the answers which show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum BrokenPromise {
     /// The numbers are no block of identities.
     NoBlock(Answer),
     /// The identities carry another pid than the server that was asked.
@@ -79,21 +79,21 @@ pub enum Fault {
     ClientDecreasing(Answer, Answer),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for BrokenPromise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::NoBlock(a) => write!(f, "no block of identities: {a:?}"),
-            Fault::ForeignPid(a) => write!(f, "identities of another pid: {a:?}"),
-            Fault::Repeated(a, b) => write!(f, "handed out twice:\n  {a:?}\n  {b:?}"),
-            Fault::Decreasing(a, b) => write!(f, "a server went back:\n  {a:?}\n  {b:?}"),
-            Fault::EarlierLife(a, b) => {
+            BrokenPromise::NoBlock(a) => write!(f, "no block of identities: {a:?}"),
+            BrokenPromise::ForeignPid(a) => write!(f, "identities of another pid: {a:?}"),
+            BrokenPromise::Repeated(a, b) => write!(f, "handed out twice:\n  {a:?}\n  {b:?}"),
+            BrokenPromise::Decreasing(a, b) => write!(f, "a server went back:\n  {a:?}\n  {b:?}"),
+            BrokenPromise::EarlierLife(a, b) => {
                 write!(
                     f,
                     "a life began before the end of the one before:\n  {a:?}\n  {b:?}"
                 )
             }
-            Fault::NotAfter(a) => write!(f, "not greater than its after: {a:?}"),
-            Fault::ClientDecreasing(a, b) => {
+            BrokenPromise::NotAfter(a) => write!(f, "not greater than its after: {a:?}"),
+            BrokenPromise::ClientDecreasing(a, b) => {
                 write!(f, "what a client received went back:\n  {a:?}\n  {b:?}")
             }
         }
@@ -101,17 +101,17 @@ impl fmt::Display for Fault {
 }
 
 /// Judges a history, in any order.
-pub fn check(history: &[Answer]) -> Result<Summary, Fault> {
+pub fn check(history: &[Answer]) -> Result<Summary, BrokenPromise> {
     let mut blocks = Vec::with_capacity(history.len());
     for &answer in history {
         let block = Identity::from_u64(answer.first)
             .and_then(|first| Block::new(first, answer.count))
-            .ok_or(Fault::NoBlock(answer))?;
+            .ok_or(BrokenPromise::NoBlock(answer))?;
         if block.first().pid().get() != answer.server {
-            return Err(Fault::ForeignPid(answer));
+            return Err(BrokenPromise::ForeignPid(answer));
         }
         if answer.first <= answer.after {
-            return Err(Fault::NotAfter(answer));
+            return Err(BrokenPromise::NotAfter(answer));
         }
         blocks.push((answer, block));
     }
@@ -124,7 +124,7 @@ pub fn check(history: &[Answer]) -> Result<Summary, Fault> {
     }
     let mut lives = 0;
     for of_server in servers.values_mut() {
-        increases(of_server, |_| true, Fault::Decreasing)?;
+        increases(of_server, |_| true, BrokenPromise::Decreasing)?;
         lives += lives_follow_each_other(of_server)?;
     }
     for of_client in clients.values_mut() {
@@ -132,7 +132,7 @@ pub fn check(history: &[Answer]) -> Result<Summary, Fault> {
         increases(
             of_client,
             |answer| answer.after > 0,
-            Fault::ClientDecreasing,
+            BrokenPromise::ClientDecreasing,
         )?;
     }
     Ok(Summary {
@@ -150,12 +150,12 @@ type Judged = (Answer, Block);
 
 /// In the order of identities, each block begins behind the end of the one before. Blocks of two servers
 /// interleave, so each server is looked at for itself.
-fn nothing_repeats(blocks: &mut [Judged]) -> Result<(), Fault> {
+fn nothing_repeats(blocks: &mut [Judged]) -> Result<(), BrokenPromise> {
     blocks.sort_by_key(|(answer, block)| (answer.server, block.first()));
     for pair in blocks.windows(2) {
         let ((a, before), (b, behind)) = (pair[0], pair[1]);
         if a.server == b.server && behind.first() <= before.last() {
-            return Err(Fault::Repeated(a, b));
+            return Err(BrokenPromise::Repeated(a, b));
         }
     }
     Ok(())
@@ -165,8 +165,8 @@ fn nothing_repeats(blocks: &mut [Judged]) -> Result<(), Fault> {
 fn increases(
     answers: &mut [Judged],
     held: impl Fn(&Answer) -> bool,
-    fault: impl Fn(Answer, Answer) -> Fault,
-) -> Result<(), Fault> {
+    fault: impl Fn(Answer, Answer) -> BrokenPromise,
+) -> Result<(), BrokenPromise> {
     let mut ended = answers.to_vec();
     ended.sort_by_key(|(answer, _)| answer.ended);
     let mut ended = ended.into_iter().peekable();
@@ -190,7 +190,7 @@ fn increases(
 
 /// All of one life is greater than all of the lives before it, whenever it was asked for. Returns how many
 /// lives there are.
-fn lives_follow_each_other(answers: &[Judged]) -> Result<usize, Fault> {
+fn lives_follow_each_other(answers: &[Judged]) -> Result<usize, BrokenPromise> {
     let mut lives: BTreeMap<u64, (Judged, Judged)> = BTreeMap::new();
     for &judged in answers {
         let Some(life) = judged.0.life else { continue };
@@ -206,7 +206,7 @@ fn lives_follow_each_other(answers: &[Judged]) -> Result<usize, Fault> {
     for pair in ends.windows(2) {
         let ((_, greatest), (least, _)) = (pair[0], pair[1]);
         if least.1.first() <= greatest.1.last() {
-            return Err(Fault::EarlierLife(greatest.0, least.0));
+            return Err(BrokenPromise::EarlierLife(greatest.0, least.0));
         }
     }
     Ok(lives.len())

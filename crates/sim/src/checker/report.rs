@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{Answer, Fault, Summary, check};
+use super::{Answer, BrokenPromise, Summary, check};
 
 /// Duplicated identities that are shown, the smallest first.
 const DUPLICATES_SHOWN_MAX: usize = 48;
@@ -47,7 +47,7 @@ pub struct Report {
     /// Answers to requests that carried an `after`.
     pub answers_after: usize,
     /// The judgement.
-    pub verdict: Result<Summary, Fault>,
+    pub verdict: Result<Summary, BrokenPromise>,
 }
 
 impl Report {

@@ -1,5 +1,5 @@
 //! What holds of any bytes that a stranger may send, write or type. Each file has one function, `check`, that
-//! takes an input and panics where a property does not hold: `tests/strangers.rs` calls it with what proptest
+//! takes an input and panics where a property does not hold: `tests/core/strangers.rs` calls it with what proptest
 //! makes up, and the targets in `fuzz/` with what the fuzzer finds.
 
 pub mod client;
@@ -9,8 +9,10 @@ pub mod frames;
 mod input;
 mod seeds;
 pub mod slots;
+mod strategy;
 
 pub use seeds::{Seeds, seeds};
+pub use strategy::bytes_for;
 
 /// One line, in which nothing moves the cursor of a terminal.
 fn is_a_line(text: &str) {

@@ -42,14 +42,14 @@ pub struct Traffic {
 }
 
 /// What will happen at a moment.
-struct Due {
+struct Scheduled {
     at: Instant,
     /// Of two at one moment the one that was planned first comes first.
     serial: u64,
-    what: Happening,
+    what: StudyEvent,
 }
 
-enum Happening {
+enum StudyEvent {
     /// The ticker of a server expires.
     Tick { server: u16 },
     /// A server dials a peer.
@@ -94,7 +94,7 @@ pub struct Cluster {
     loss_percent: u32,
     now: Instant,
     serial: u64,
-    due: BinaryHeap<Reverse<Due>>,
+    due: BinaryHeap<Reverse<Scheduled>>,
     servers: Vec<Server>,
     effects: Vec<Effect>,
     frame: Vec<u8>,
@@ -130,7 +130,7 @@ impl Cluster {
             let start = Duration::from_nanos(cluster.random.u64(0..INTERVAL.as_nanos() as u64));
             for to in (0..plan.servers as u16).filter(|to| *to != from) {
                 let serial = 0;
-                cluster.plan_for(start, Happening::Dial(Way { from, to, serial }));
+                cluster.plan_for(start, StudyEvent::Dial(Way { from, to, serial }));
             }
         }
         cluster
@@ -196,9 +196,9 @@ impl Cluster {
         ConnectionId::new(self.plan.servers as u32, 0)
     }
 
-    fn plan_for(&mut self, wait: Duration, what: Happening) {
+    fn plan_for(&mut self, wait: Duration, what: StudyEvent) {
         self.serial += 1;
-        self.due.push(Reverse(Due {
+        self.due.push(Reverse(Scheduled {
             at: self.now.after(wait),
             serial: self.serial,
             what,
@@ -216,29 +216,29 @@ impl Cluster {
         }
         self.now = due.at;
         match due.what {
-            Happening::Tick { server } => self.tick(server),
-            Happening::Dial(way) => self.dial(way),
-            Happening::Connected(way) => {
+            StudyEvent::Tick { server } => self.tick(server),
+            StudyEvent::Dial(way) => self.dial(way),
+            StudyEvent::Connected(way) => {
                 self.server(way).serials[usize::from(way.to)] = way.serial;
                 self.handle(way.from.into(), Event::PeerConnected(way.peer()));
             }
-            Happening::Question { way, sync } if self.stands(way) => {
+            StudyEvent::Question { way, sync } if self.stands(way) => {
                 let from = way.connection();
                 self.handle(way.to.into(), Event::SyncRequest { from, sync });
             }
-            Happening::Answer { way, sync } if self.stands(way) => {
+            StudyEvent::Answer { way, sync } if self.stands(way) => {
                 let (peer, pid) = (way.peer(), sync.pid);
                 let from = peer;
                 self.handle(way.from.into(), Event::SyncReply { from, sync });
                 self.server(way).peers.answered(peer, pid);
             }
             // It was lost with its connection.
-            Happening::Question { .. } | Happening::Answer { .. } => {}
-            Happening::Lost(way) => {
+            StudyEvent::Question { .. } | StudyEvent::Answer { .. } => {}
+            StudyEvent::Lost(way) => {
                 let link = Link::Dialed(way.peer());
                 self.handle(way.from.into(), Event::PeerDisconnected(link));
             }
-            Happening::Closed(way) => {
+            StudyEvent::Closed(way) => {
                 let link = Link::Accepted(way.connection());
                 self.handle(way.to.into(), Event::PeerDisconnected(link));
             }
@@ -275,14 +275,14 @@ impl Cluster {
         };
         one.tick_at = Some(next);
         let wait = next.since(self.now);
-        self.plan_for(wait, Happening::Tick { server });
+        self.plan_for(wait, StudyEvent::Tick { server });
     }
 
     fn dial(&mut self, way: Way) {
         match network::open(&mut self.random, self.loss_percent) {
             Some(wait) => {
                 let serial = self.server(way).serials[usize::from(way.to)] + 1;
-                self.plan_for(wait, Happening::Connected(Way { serial, ..way }));
+                self.plan_for(wait, StudyEvent::Connected(Way { serial, ..way }));
             }
             None => self.dial_again(way, DIAL_TIMEOUT),
         }
@@ -295,7 +295,7 @@ impl Cluster {
             .server(way)
             .peers
             .failed(way.peer(), false, now, random);
-        self.plan_for(spent + wait, Happening::Dial(way));
+        self.plan_for(spent + wait, StudyEvent::Dial(way));
     }
 
     fn handle(&mut self, number: usize, event: Event) {
@@ -328,7 +328,7 @@ impl Cluster {
                     let Message::SyncReply(sync) = message else {
                         panic!("{number} to {from}: {message:?}");
                     };
-                    self.plan_for(arrives, Happening::Answer { way, sync });
+                    self.plan_for(arrives, StudyEvent::Answer { way, sync });
                 }
             }
             Effect::Send { to, message } => {
@@ -338,7 +338,7 @@ impl Cluster {
                     let Message::SyncRequest(sync) = message else {
                         panic!("{number}: {message:?}");
                     };
-                    self.plan_for(arrives, Happening::Question { way, sync });
+                    self.plan_for(arrives, StudyEvent::Question { way, sync });
                 }
             }
             Effect::HangUp { peer, cause } => {
@@ -348,9 +348,9 @@ impl Cluster {
                 way.serial = *serial;
                 *serial += 1;
                 let wait = network::delay(&mut self.random);
-                self.plan_for(wait, Happening::Closed(way));
+                self.plan_for(wait, StudyEvent::Closed(way));
                 self.dial_again(way, Duration::ZERO);
-                self.plan_for(Duration::ZERO, Happening::Lost(way));
+                self.plan_for(Duration::ZERO, StudyEvent::Lost(way));
             }
             Effect::StartTicker => {
                 let now = self.now;
@@ -426,22 +426,22 @@ impl Way {
     }
 }
 
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> Ordering {
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Scheduled) -> Ordering {
         (self.at, self.serial).cmp(&(other.at, other.serial))
     }
 }
 
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Scheduled) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Due {
-    fn eq(&self, other: &Due) -> bool {
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Scheduled) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Due {}
+impl Eq for Scheduled {}

@@ -20,7 +20,7 @@ use ipseity_core::{
 };
 
 use super::{
-    net::{Happening, Net},
+    net::{Net, WorldEvent},
     node::{DiskMode, Polled, Wake},
     stream::EndId,
 };
@@ -120,8 +120,9 @@ impl Edge for SimEdge {
     /// Never waits: the world decides whose turn it is, and when.
     fn poll(&mut self, deadline: Option<Instant>, mailbox: &mut Mailbox) -> io::Result<()> {
         let net = &mut *self.net.borrow_mut();
-        net.happen();
+        net.run_due_events();
         let node = &mut net.nodes[self.node];
+        let waiting = count(mailbox);
         let mut dispatched = 0;
         while dispatched < POLL_EVENTS_MAX {
             let entry = match node.take_wake() {
@@ -145,6 +146,7 @@ impl Edge for SimEdge {
         }
         node.polled = Some(Polled {
             deadline,
+            waiting,
             dispatched,
         });
         Ok(())
@@ -188,7 +190,7 @@ impl Edge for SimEdge {
         node.resolving.insert(peer, name.to_owned());
         let (at, life) = (net.now.after(node.lookup_delay), node.life);
         let (node, entry) = (self.node, Entry::Resolved(peer));
-        net.later(at, Happening::Lookup { node, life, entry });
+        net.schedule(at, WorldEvent::Lookup { node, life, entry });
     }
 
     fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {
@@ -211,7 +213,7 @@ impl Edge for SimEdge {
         };
         let (node, life) = (self.node, node.life);
         if let Some(done_at) = done_at {
-            net.later(done_at, Happening::Disk { node, life });
+            net.schedule(done_at, WorldEvent::Disk { node, life });
         }
     }
 
@@ -239,4 +241,17 @@ impl Edge for SimEdge {
             None => node.random,
         }
     }
+}
+
+/// How many entries wait. A server never needs to know, so all of them are taken out and put back in their order.
+fn count(mailbox: &mut Mailbox) -> usize {
+    let mut entries = Vec::new();
+    while let Some(entry) = mailbox.take() {
+        entries.push(entry);
+    }
+    let waiting = entries.len();
+    for entry in entries {
+        mailbox.dispatch(entry);
+    }
+    waiting
 }

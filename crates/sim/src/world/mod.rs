@@ -4,8 +4,14 @@
 //! chance but where a test brings a seed for it, so a test that passes once passes always.
 //!
 //! Three verbs move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
-//! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one thing that
-//! happens to the next.
+//! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one event to the
+//! next.
+//!
+//! - `node`: what the world knows of one machine: its disk, its clock, its lookups.
+//! - `net`: the network, and the events that are scheduled. `stream`: the two ends of a connection.
+//! - `edge`: what a server takes for its operating system.
+//! - `medium`: the blocks of a disk. `storage`: a state directory on them, with the real logic of the slots.
+//! - `client`: the clients of a test. `setup`: how a server is configured. `lines`: a trace as text.
 
 mod client;
 mod edge;
@@ -42,8 +48,8 @@ pub use self::{
     client::Client,
     edge::{Shared, SimEdge, SimSocket},
     lines::Lines,
-    medium::{Effect, Medium},
-    net::{Fate, Happening, Net, Route, Sent, Spoken, Weather},
+    medium::{Medium, WriteFate},
+    net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},
     setup::{Setup, address},
     storage::{DiskFault, StartFault, Storage},
@@ -56,8 +62,8 @@ const TURNS_MAX: u64 = 20_000;
 /// How many lines of each server's trace are shown when a test fails.
 const TRACE_LINES: usize = 25;
 
-/// One server, and what became of it.
-struct Seat {
+/// One machine: the server process that runs on it, and what became of it.
+struct Machine {
     setup: Setup,
     server: Option<Server<SimEdge>>,
     exit: Option<Exit>,
@@ -69,7 +75,7 @@ struct Seat {
 /// See the [module](self).
 pub struct World {
     net: Shared,
-    seats: Vec<Seat>,
+    machines: Vec<Machine>,
     clients: u16,
 }
 
@@ -77,7 +83,7 @@ impl World {
     pub fn new() -> World {
         World {
             net: Rc::new(RefCell::new(Net::new())),
-            seats: Vec::new(),
+            machines: Vec::new(),
             clients: 0,
         }
     }
@@ -101,40 +107,40 @@ impl World {
 
     /// Starts another server. Returns its number.
     pub fn start(&mut self, setup: Setup) -> usize {
-        let number = self.seats.len();
+        let number = self.machines.len();
         let node = Node::new(address(number), setup.disk, setup.actor.ceiling);
         self.net().nodes.push(node);
-        self.seats.push(Seat {
+        self.machines.push(Machine {
             setup,
             server: None,
             exit: None,
             turns: 0,
             trace: Lines::default(),
         });
-        self.seat(number);
+        self.begin_process(number);
         number
     }
 
-    fn seat(&mut self, number: usize) {
+    fn begin_process(&mut self, number: usize) {
         self.net().listen(address(number), Some(number));
-        let seat = &mut self.seats[number];
+        let machine = &mut self.machines[number];
         let config = ServerConfig {
-            actor: seat.setup.actor.clone(),
-            limits: seat.setup.limits.clone(),
-            peers: seat.setup.peers.clone(),
-            sync_interval: seat.setup.sync_interval,
+            actor: machine.setup.actor.clone(),
+            limits: machine.setup.limits.clone(),
+            peers: machine.setup.peers.clone(),
+            sync_interval: machine.setup.sync_interval,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
         };
-        let trace = Trace::new(Box::new(seat.trace.clone()));
+        let trace = Trace::new(Box::new(machine.trace.clone()));
         let edge = SimEdge::new(&self.net, number);
-        seat.server = Some(Server::new(edge, config, Some(trace)));
-        seat.exit = None;
+        machine.server = Some(Server::new(edge, config, Some(trace)));
+        machine.exit = None;
     }
 
     /// The process dies: its connections are closed, its disk remains.
     pub fn kill(&mut self, server: usize) {
-        self.seats[server].server = None;
+        self.machines[server].server = None;
         self.net().stop_listening(address(server));
         self.node(server).die();
     }
@@ -152,14 +158,14 @@ impl World {
         node.disk.durable = ceiling;
         let (remembered, objected) = (node.disk.members.clone(), node.disk.objected);
         drop(node);
-        let actor = &mut self.seats[server].setup.actor;
+        let actor = &mut self.machines[server].setup.actor;
         actor.sequence = sequence;
         actor.ceiling = ceiling;
         actor.remembered = remembered;
         actor.objected = objected;
         actor.boot += 1;
         actor.session += 1000;
-        self.seat(server);
+        self.begin_process(server);
     }
 
     /// Connects a client to a server.
@@ -198,20 +204,20 @@ impl World {
 
     /// One turn of one server. Returns whether it had anything to do.
     pub fn step(&mut self, server: usize) -> bool {
-        let seat = &mut self.seats[server];
-        let Some(running) = &mut seat.server else {
+        let machine = &mut self.machines[server];
+        let Some(running) = &mut machine.server else {
             return false;
         };
         self.net.borrow_mut().nodes[server].polled = None;
-        seat.exit = running.turn().unwrap();
+        machine.exit = running.turn().unwrap();
         let net = self.net.borrow();
         // A server that waits neither brings anything nor has anything in its mailbox, else it would not wait.
         let waits = net.nodes[server].polled.is_some_and(|polled| {
             polled.dispatched == 0 && polled.deadline.is_none_or(|deadline| deadline > net.now)
         });
         drop(net);
-        seat.turns += u64::from(!waits);
-        if seat.exit.is_some() {
+        machine.turns += u64::from(!waits);
+        if machine.exit.is_some() {
             self.kill(server);
         }
         !waits
@@ -220,13 +226,13 @@ impl World {
     /// Turns until nobody has anything to do at this moment.
     pub fn drive(&mut self) {
         for _ in 0..TURNS_MAX {
-            self.net().happen();
+            self.net().run_due_events();
             let mut busy = false;
-            for server in 0..self.seats.len() {
+            for server in 0..self.machines.len() {
                 busy |= self.step(server);
             }
             let now = self.now();
-            if !busy && self.net().next_happening().is_none_or(|at| at > now) {
+            if !busy && self.net().next_event_at().is_none_or(|at| at > now) {
                 return;
             }
         }
@@ -267,7 +273,7 @@ impl World {
     fn next_moment(&self) -> Option<Instant> {
         let net = self.net.borrow();
         let deadlines = net.nodes.iter().filter_map(|node| node.polled?.deadline);
-        deadlines.chain(net.next_happening()).min()
+        deadlines.chain(net.next_event_at()).min()
     }
 
     pub fn now(&self) -> Instant {
@@ -276,12 +282,12 @@ impl World {
 
     /// How a server ended, if it did.
     pub fn exit(&self, server: usize) -> Option<Exit> {
-        self.seats[server].exit
+        self.machines[server].exit
     }
 
     /// Turns in which a server had something to do.
     pub fn turns(&self, server: usize) -> u64 {
-        self.seats[server].turns
+        self.machines[server].turns
     }
 
     /// What a server says of itself, to a client of its own.
@@ -323,16 +329,16 @@ impl World {
 
     /// The lines of a server's trace that hold `what`, without their serial numbers and moments.
     pub fn trace(&self, server: usize, what: &str) -> Vec<String> {
-        self.seats[server].trace.with(what)
+        self.machines[server].trace.with(what)
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (number, seat) in self.seats.iter().enumerate() {
+            for (number, machine) in self.machines.iter().enumerate() {
                 eprintln!("the last of server {number}:");
-                seat.trace.show_last(TRACE_LINES);
+                machine.trace.show_last(TRACE_LINES);
             }
         }
     }

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// What will happen, and to whom.
-pub enum Happening {
+pub enum WorldEvent {
     /// Bytes arrive.
     Segment { to: EndId, bytes: Vec<u8> },
     /// The other side has shut its sending side.
@@ -47,44 +47,44 @@ pub enum Happening {
     },
     /// TCP looks whether the other side is still there.
     KeepAlive { end: EndId },
-    /// Whoever drives the world wanted to be called.
+    /// Something that whoever drives the world has scheduled.
     Call(u64),
 }
 
 /// What will happen at a moment, in the order in which it was put there. The next one is the greatest.
-struct Due {
+struct Scheduled {
     at: Instant,
     serial: u64,
-    happening: Happening,
+    event: WorldEvent,
 }
 
-impl Due {
+impl Scheduled {
     fn order(&self) -> Reverse<(Instant, u64)> {
         Reverse((self.at, self.serial))
     }
 }
 
-impl PartialEq for Due {
-    fn eq(&self, other: &Due) -> bool {
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Scheduled) -> bool {
         self.order() == other.order()
     }
 }
 
-impl Eq for Due {}
+impl Eq for Scheduled {}
 
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<Ordering> {
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Scheduled) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> Ordering {
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Scheduled) -> Ordering {
         self.order().cmp(&other.order())
     }
 }
 
-/// What is sent, for a [`Weather`] to judge.
+/// What is sent, as [`NetworkConditions`] see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// So many bytes.
@@ -108,18 +108,18 @@ pub enum Fate {
     Cut(Instant, usize),
 }
 
-/// How all that is sent fares, where one delay is not enough.
-pub trait Weather {
-    /// Judges what is sent at this moment.
-    fn judge(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate;
+/// Delays, losses and window sizes, where one delay for everything is not enough.
+pub trait NetworkConditions {
+    /// What becomes of that which is sent at this moment.
+    fn fate(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate;
 
     /// The receive windows and send buffers of a connection between the two, and its longest segment.
     fn sizes(&mut self, from: SocketAddr, to: SocketAddr) -> [usize; 3];
 }
 
-/// What servers have written, for somebody who listens in: who, on which end, and how many of the bytes.
+/// A copy of all bytes that servers have written. Each part says who wrote, on which end, and how many bytes.
 #[derive(Default)]
-pub struct Spoken {
+pub struct Wiretap {
     pub bytes: Vec<u8>,
     pub parts: Vec<(usize, EndId, usize)>,
 }
@@ -160,19 +160,19 @@ pub struct Net {
     pub routes: BTreeMap<SocketAddr, Route>,
     /// What names are looked up to; others fail.
     pub names: BTreeMap<String, Vec<SocketAddr>>,
-    /// Judges all that is sent, in the place of `delay` and the sizes above.
-    pub weather: Option<Box<dyn Weather>>,
+    /// Decides in the place of `delay` and the sizes above.
+    pub conditions: Option<Box<dyn NetworkConditions>>,
     /// Machines without power: what arrives there is lost, or sent again later.
     pub down: BTreeSet<IpAddr>,
     /// Calls that are due.
     pub calls: VecDeque<u64>,
     /// Clients whose end has changed.
-    pub stirred: VecDeque<usize>,
+    pub ready_clients: VecDeque<usize>,
     /// What was written since somebody last looked, where somebody looks.
-    pub spoken: Option<Spoken>,
+    pub wiretap: Option<Wiretap>,
     pub(super) ends: Vec<End>,
     listeners: BTreeMap<SocketAddr, Listener>,
-    happenings: BinaryHeap<Due>,
+    scheduled: BinaryHeap<Scheduled>,
     serial: u64,
 }
 
@@ -187,83 +187,83 @@ impl Net {
             send_buffer_bytes: 128 * 1024,
             routes: BTreeMap::new(),
             names: BTreeMap::new(),
-            weather: None,
+            conditions: None,
             down: BTreeSet::new(),
             calls: VecDeque::new(),
-            stirred: VecDeque::new(),
-            spoken: None,
+            ready_clients: VecDeque::new(),
+            wiretap: None,
             ends: Vec::new(),
             listeners: BTreeMap::new(),
-            happenings: BinaryHeap::new(),
+            scheduled: BinaryHeap::new(),
             serial: 0,
         }
     }
 
     /// When something happens next.
-    pub fn next_happening(&self) -> Option<Instant> {
-        self.happenings.peek().map(|due| due.at)
+    pub fn next_event_at(&self) -> Option<Instant> {
+        self.scheduled.peek().map(|scheduled| scheduled.at)
     }
 
     /// Lets something happen, behind all that happens at the same moment.
-    pub fn later(&mut self, at: Instant, happening: Happening) {
+    pub fn schedule(&mut self, at: Instant, event: WorldEvent) {
         self.serial += 1;
-        self.happenings.push(Due {
+        self.scheduled.push(Scheduled {
             at,
             serial: self.serial,
-            happening,
+            event,
         });
     }
 
     /// Lets everything happen that is due.
-    pub fn happen(&mut self) {
-        while self.next_happening().is_some_and(|at| at <= self.now) {
-            let Some(Due { happening, .. }) = self.happenings.pop() else {
+    pub fn run_due_events(&mut self) {
+        while self.next_event_at().is_some_and(|at| at <= self.now) {
+            let Some(Scheduled { event, .. }) = self.scheduled.pop() else {
                 return;
             };
-            if !self.down.is_empty() && self.meets_no_power(&happening) {
-                if matches!(happening, Happening::Segment { .. } | Happening::Fin { .. }) {
-                    self.later(self.now.after(RETRANSMISSION), happening);
+            if !self.down.is_empty() && self.meets_no_power(&event) {
+                if matches!(event, WorldEvent::Segment { .. } | WorldEvent::Fin { .. }) {
+                    self.schedule(self.now.after(RETRANSMISSION), event);
                 }
                 continue;
             }
-            match happening {
-                Happening::Segment { to, bytes } => self.on_segment(to, &bytes),
-                Happening::Fin { to } => self.on_fin(to),
-                Happening::Reset { to } => self.on_reset(to),
-                Happening::Syn { from } => self.on_syn(from),
-                Happening::KeepAlive { end } => self.keep_alive(end),
-                Happening::Call(token) => self.calls.push_back(token),
-                Happening::Connected { end } => self.on_connected(end),
-                Happening::Established { end } => self.on_established(end),
-                Happening::Refused { end } => self.on_refused(end),
-                Happening::Disk { node, life } if self.nodes[node].life == life => {
+            match event {
+                WorldEvent::Segment { to, bytes } => self.on_segment(to, &bytes),
+                WorldEvent::Fin { to } => self.on_fin(to),
+                WorldEvent::Reset { to } => self.on_reset(to),
+                WorldEvent::Syn { from } => self.on_syn(from),
+                WorldEvent::KeepAlive { end } => self.keep_alive(end),
+                WorldEvent::Call(token) => self.calls.push_back(token),
+                WorldEvent::Connected { end } => self.on_connected(end),
+                WorldEvent::Established { end } => self.on_established(end),
+                WorldEvent::Refused { end } => self.on_refused(end),
+                WorldEvent::Disk { node, life } if self.nodes[node].life == life => {
                     if let Some(done_at) = self.nodes[node].disk_done(self.now) {
-                        self.later(done_at, Happening::Disk { node, life });
+                        self.schedule(done_at, WorldEvent::Disk { node, life });
                     }
                 }
-                Happening::Lookup { node, life, entry } if self.nodes[node].life == life => {
+                WorldEvent::Lookup { node, life, entry } if self.nodes[node].life == life => {
                     self.nodes[node].wake(Wake::Entry(entry));
                 }
                 // Of a process that is no more.
-                Happening::Disk { .. } | Happening::Lookup { .. } => {}
+                WorldEvent::Disk { .. } | WorldEvent::Lookup { .. } => {}
             }
         }
     }
 
     /// Whether it comes to a machine without power.
-    fn meets_no_power(&self, happening: &Happening) -> bool {
-        let address = match happening {
-            Happening::Segment { to, .. } | Happening::Fin { to } | Happening::Reset { to } => {
+    fn meets_no_power(&self, event: &WorldEvent) -> bool {
+        let address = match event {
+            WorldEvent::Segment { to, .. } | WorldEvent::Fin { to } | WorldEvent::Reset { to } => {
                 self.ends[*to].own
             }
-            Happening::Connected { end }
-            | Happening::Refused { end }
-            | Happening::Established { end } => self.ends[*end].own,
-            Happening::Syn { from } => self.ends[*from].remote,
-            Happening::Disk { .. }
-            | Happening::Lookup { .. }
-            | Happening::KeepAlive { .. }
-            | Happening::Call(_) => return false,
+            WorldEvent::Connected { end }
+            | WorldEvent::Refused { end }
+            | WorldEvent::Established { end } => self.ends[*end].own,
+            WorldEvent::Syn { from } => self.ends[*from].remote,
+            WorldEvent::Disk { .. }
+            | WorldEvent::Lookup { .. }
+            | WorldEvent::KeepAlive { .. }
+            | WorldEvent::Call(_) => return false,
         };
         self.down.contains(&address.ip())
     }
@@ -280,16 +280,16 @@ impl Net {
     }
 
     /// TCP looks after a connection: should the other side vanish without a word, this one finds out. Only
-    /// weather makes sides vanish.
+    /// conditions make sides vanish.
     pub fn keep_alive(&mut self, end: EndId) {
-        if self.weather.is_none() || self.ends[end].is_over() {
+        if self.conditions.is_none() || self.ends[end].is_over() {
             return;
         }
         match self.is_dead(end) {
             true => self.on_reset(end),
             false => {
                 let wait = PEER_KEEPALIVE_IDLE + PEER_KEEPALIVE_INTERVAL * PEER_KEEPALIVE_RETRIES;
-                self.later(self.now.after(wait), Happening::KeepAlive { end });
+                self.schedule(self.now.after(wait), WorldEvent::KeepAlive { end });
             }
         }
     }
@@ -315,8 +315,8 @@ impl Net {
 
     /// When what is sent now from one address to another arrives, or `None` when it does not.
     pub(super) fn way(&mut self, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
-        match &mut self.weather {
-            Some(weather) => weather.judge(self.now, from, to, what),
+        match &mut self.conditions {
+            Some(conditions) => conditions.fate(self.now, from, to, what),
             None => Fate::Arrives(self.now.after(self.delay)),
         }
     }
@@ -355,7 +355,7 @@ impl Net {
         if route.is_none()
             && let Fate::Arrives(at) = self.way(own, remote, Sent::Handshake)
         {
-            self.later(at, Happening::Syn { from: end });
+            self.schedule(at, WorldEvent::Syn { from: end });
         }
         Ok(end)
     }
@@ -377,13 +377,13 @@ impl Net {
             if let Some(back) = back {
                 // What the other side says at once arrives behind it.
                 self.ends[from].last_arrival = back;
-                self.later(back, Happening::Connected { end: from });
+                self.schedule(back, WorldEvent::Connected { end: from });
             }
-            if self.weather.is_none() {
+            if self.conditions.is_none() {
                 self.on_established(end);
             }
         } else if let Some(back) = back {
-            self.later(back, Happening::Refused { end: from });
+            self.schedule(back, WorldEvent::Refused { end: from });
         }
     }
 
@@ -402,16 +402,16 @@ impl Net {
         }
     }
 
-    /// The one who began a connection acknowledges that it stands. Without weather it is taken at once.
+    /// The one who began a connection acknowledges that it stands. Without conditions it is accepted at once.
     pub(super) fn acknowledge(&mut self, from: EndId) {
         let end = &self.ends[from];
-        if let (true, Some(to)) = (self.weather.is_some(), end.other) {
+        if let (true, Some(to)) = (self.conditions.is_some(), end.other) {
             let (own, remote) = (end.own, end.remote);
             match self.way(own, remote, Sent::Handshake) {
                 Fate::Arrives(at) => {
                     // What it says at once arrives behind it.
                     self.ends[to].last_arrival = at;
-                    self.later(at, Happening::Established { end: to });
+                    self.schedule(at, WorldEvent::Established { end: to });
                 }
                 Fate::Silence | Fate::Cut(..) => self.ends[to].silence(),
             }
@@ -419,8 +419,8 @@ impl Net {
     }
 
     fn add_end(&mut self, own: SocketAddr, remote: SocketAddr, phase: Phase) -> EndId {
-        let [window, send_buffer, segment] = match &mut self.weather {
-            Some(weather) => weather.sizes(own, remote),
+        let [window, send_buffer, segment] = match &mut self.conditions {
+            Some(conditions) => conditions.sizes(own, remote),
             None => [
                 self.window_bytes,
                 self.send_buffer_bytes,

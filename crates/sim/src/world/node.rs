@@ -81,7 +81,7 @@ impl Clock {
 
     /// The first moment of the world at which it shows at least `local`.
     pub fn when(self, local: Instant) -> Instant {
-        let nanos = u128::from(local.as_nanos()) * 1_000_000;
+        let nanos = local.since(Instant::START).as_nanos() * 1_000_000;
         let nanos = nanos.div_ceil(u128::from(self.speed_ppm));
         self.zero.after(Duration::from_nanos(
             u64::try_from(nanos).unwrap_or(u64::MAX),
@@ -93,6 +93,8 @@ impl Clock {
 #[derive(Clone, Copy, Debug)]
 pub struct Polled {
     pub deadline: Option<Instant>,
+    /// Entries that the turn before had left in the mailbox.
+    pub waiting: usize,
     pub dispatched: usize,
 }
 

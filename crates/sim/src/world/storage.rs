@@ -16,13 +16,13 @@ use ipseity_core::{
     words::StorageStatus,
 };
 
-use super::medium::{Device, Effect, Medium};
+use super::medium::{Device, Medium, WriteFate};
 
 /// What a disk does to the next write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
     /// Of the block writes from now on, one fails after so many that do not.
-    Fails(u32, Effect),
+    Fails(u32, WriteFate),
     /// It hangs for so long.
     Hangs(Duration),
     /// What is remembered of the peers cannot be saved.
@@ -90,7 +90,7 @@ impl Storage {
     /// A copy of the directory, as somebody would make it while the server runs or has stopped.
     pub fn copy(&self, now: Instant) -> Storage {
         let mut medium = self.medium.borrow().clone();
-        medium.crash(now, Effect::Old, true);
+        medium.crash(now, WriteFate::Old, true);
         let medium = Rc::new(RefCell::new(medium));
         Storage::on(medium, self.owner.clone(), self.members.clone())
     }
@@ -115,9 +115,9 @@ impl Storage {
 
     /// What the real start does on a real directory.
     pub fn start(&mut self, above: Option<Sequence>) -> Result<Started, StartFault> {
-        if let Some(DiskFault::Fails(after, effect)) = self.fault.take() {
+        if let Some(DiskFault::Fails(after, fate)) = self.fault.take() {
             self.faults_met += 1;
-            self.medium.borrow_mut().fail(after, effect);
+            self.medium.borrow_mut().fail(after, fate);
         }
         let device = Device(Rc::clone(&self.medium));
         let started = slots::recover(device, &self.owner)
@@ -133,14 +133,14 @@ impl Storage {
     }
 
     /// The process is gone, and the machine with it if its power is.
-    pub fn crash(&mut self, now: Instant, effect: Effect, power: bool) {
-        self.medium.borrow_mut().crash(now, effect, power);
+    pub fn crash(&mut self, now: Instant, fate: WriteFate, power: bool) {
+        self.medium.borrow_mut().crash(now, fate, power);
         if let Some(Running {
             write: Write::Members(members),
             outcome: Outcome::Durable,
             ..
         }) = self.running.take()
-            && effect == Effect::New
+            && fate == WriteFate::New
         {
             self.members = members;
         }
@@ -168,8 +168,8 @@ impl Storage {
                 wait = hang;
                 self.meet_fault();
             }
-            (Some(DiskFault::Fails(after, effect)), _) if !matches!(write, Write::Members(_)) => {
-                self.medium.borrow_mut().fail(after, effect);
+            (Some(DiskFault::Fails(after, fate)), _) if !matches!(write, Write::Members(_)) => {
+                self.medium.borrow_mut().fail(after, fate);
                 self.meet_fault();
             }
             _ => {}

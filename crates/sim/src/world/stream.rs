@@ -16,7 +16,7 @@ use ipseity::mailbox::Readiness;
 use ipseity_core::{ids::ConnectionId, time::Instant};
 
 use super::{
-    net::{Fate, Happening, Net, Sent},
+    net::{Fate, Net, Sent, WorldEvent},
     node::Wake,
 };
 
@@ -218,9 +218,9 @@ impl Net {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         e.unsent.extend(&bytes[..taken]);
-        if let (Some(spoken), Some((node, _))) = (&mut self.spoken, e.registered) {
-            spoken.bytes.extend(&bytes[..taken]);
-            spoken.parts.push((node, end, taken));
+        if let (Some(wiretap), Some((node, _))) = (&mut self.wiretap, e.registered) {
+            wiretap.bytes.extend(&bytes[..taken]);
+            wiretap.parts.push((node, end, taken));
         }
         self.transmit(end);
         Ok(taken)
@@ -276,7 +276,7 @@ impl Net {
         e.unsent.clear();
         e.fin_sent = true;
         if let Some(to) = e.other {
-            self.send(to, Happening::Reset { to });
+            self.send(to, WorldEvent::Reset { to });
         }
     }
 
@@ -301,12 +301,12 @@ impl Net {
             e.unsent.read_exact(&mut segment).unwrap();
             let bytes = segment;
             self.ends[to].on_the_way += bytes.len();
-            self.send(to, Happening::Segment { to, bytes });
+            self.send(to, WorldEvent::Segment { to, bytes });
         }
         let e = &mut self.ends[from];
         if e.fin_wanted && !e.fin_sent && e.unsent.is_empty() {
             e.fin_sent = true;
-            self.send(to, Happening::Fin { to });
+            self.send(to, WorldEvent::Fin { to });
         }
         let e = &mut self.ends[from];
         if e.is_blocked && e.has_space() {
@@ -316,34 +316,34 @@ impl Net {
     }
 
     /// Lets something arrive at an end, behind all that was sent to it before.
-    fn send(&mut self, to: EndId, mut happening: Happening) {
+    fn send(&mut self, to: EndId, mut event: WorldEvent) {
         let e = &self.ends[to];
         if e.is_silenced {
             return;
         }
-        let what = match &happening {
-            Happening::Segment { bytes, .. } => Sent::Bytes(bytes.len()),
-            Happening::Fin { .. } => Sent::Fin,
+        let what = match &event {
+            WorldEvent::Segment { bytes, .. } => Sent::Bytes(bytes.len()),
+            WorldEvent::Fin { .. } => Sent::Fin,
             _ => Sent::Reset,
         };
         let (own, remote) = (e.own, e.remote);
         match self.way(remote, own, what) {
             Fate::Arrives(at) => {
                 let at = self.behind_all(to, at);
-                self.later(at, happening);
+                self.schedule(at, event);
             }
             Fate::Silence => self.ends[to].is_silenced = true,
             Fate::Cut(at, length) => {
                 let at = self.behind_all(to, at);
-                if let Happening::Segment { bytes, .. } = &mut happening {
+                if let WorldEvent::Segment { bytes, .. } = &mut event {
                     self.ends[to].on_the_way -= bytes.len() - length;
                     bytes.truncate(length);
-                    self.later(at, happening);
+                    self.schedule(at, event);
                 }
-                self.later(at, Happening::Reset { to });
+                self.schedule(at, WorldEvent::Reset { to });
                 self.ends[to].is_silenced = true;
                 if let Some(from) = self.ends[to].other {
-                    self.later(at, Happening::Reset { to: from });
+                    self.schedule(at, WorldEvent::Reset { to: from });
                 }
             }
         }
@@ -386,7 +386,7 @@ impl Net {
     }
 
     pub(super) fn on_connected(&mut self, end: EndId) {
-        if self.ends[end].is_dropped && self.weather.is_some() {
+        if self.ends[end].is_dropped && self.conditions.is_some() {
             // Nobody waits for it any more, and the other side never heard that somebody did.
             return;
         }
@@ -407,7 +407,7 @@ impl Net {
         if let Some((node, _)) = e.registered {
             self.nodes[node].wake(Wake::Ready(end));
         } else if let Some(client) = e.client {
-            self.stirred.push_back(client);
+            self.ready_clients.push_back(client);
         }
     }
 }

@@ -1,0 +1,170 @@
+//! One machine of a cluster: the server process that runs on it now, and what is to happen to it. Its disk and its
+//! clock are the [`Node`] of the world with the same number.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipseity::{
+    limits::{JOIN_TIMEOUT_DEFAULT, PEER_SILENCE_MIN},
+    server::{Server, ServerConfig},
+    store::{Started, slots::Owner},
+    trace::Trace,
+    transport::TransportLimits,
+};
+use ipseity_core::{
+    actor::ActorConfig,
+    identity::{Pid, Sequence},
+    time::Instant,
+    words::{ClusterName, Standing},
+};
+
+use super::plan::{Downtime, Plan, ServerPlan};
+use crate::world::{Lines, Node, Shared, SimEdge, Storage, address};
+
+/// See the [module](self).
+pub struct Machine {
+    pub plan: ServerPlan,
+    pub address: SocketAddr,
+    pub server: Option<Server<SimEdge>>,
+    /// When this life began.
+    pub began: Instant,
+    /// No turn before this: the last one took so long, or it is paused.
+    pub ready_at: Instant,
+    /// When its next timer expires.
+    pub wakes_at: Option<Instant>,
+    /// When it was asked to stop.
+    pub signals: Vec<Instant>,
+    /// Faults of the disk that were met before this life began.
+    pub faults_before: u32,
+    /// Its disk has failed, in this life or an earlier one.
+    pub has_failed: bool,
+    /// The last life ended with a clean stop, and nothing was done to the directory since.
+    pub is_clean: bool,
+    /// It is to be started again after this.
+    pub downtime: Option<Downtime>,
+    /// The `--recover-above` of the next start.
+    pub recover_above: Option<Sequence>,
+    /// The `--recover-above` that its directory holds.
+    pub recovered: Sequence,
+    pub backup: Option<Storage>,
+    pub trace: Option<Lines>,
+    /// The machine of the other server that uses the pid.
+    pub rival: Option<usize>,
+    /// It was objected to when it stopped, cleanly, and nobody has said anything since.
+    pub was_objected: bool,
+    /// It began with an objection on its disk.
+    pub is_objected: bool,
+    /// Who can tell that the directory is not the newest, with the beginning of their lives.
+    pub witnesses: Vec<(usize, Instant)>,
+    /// What it said last, and when it was asked that.
+    pub status: Option<(Instant, Standing, u64)>,
+    /// It was given identities, or an answer that is as good, at the very end.
+    pub is_served: bool,
+}
+
+impl Machine {
+    pub fn new(number: usize, plan: ServerPlan, now: Instant, with_trace: bool) -> Machine {
+        Machine {
+            recover_above: plan.recover_above,
+            plan,
+            address: address(number),
+            server: None,
+            began: now,
+            ready_at: now,
+            wakes_at: None,
+            signals: Vec::new(),
+            faults_before: 0,
+            has_failed: false,
+            is_clean: false,
+            downtime: None,
+            recovered: Sequence::ZERO,
+            backup: None,
+            trace: with_trace.then(Lines::default),
+            rival: None,
+            was_objected: false,
+            is_objected: false,
+            witnesses: Vec::new(),
+            status: None,
+            is_served: false,
+        }
+    }
+
+    pub fn owner(&self) -> Owner {
+        Owner {
+            cluster: ClusterName::default(),
+            pid: Pid::new(self.plan.pid).unwrap(),
+        }
+    }
+
+    /// Makes the process, as the program does. Returns whether it asks its peers before it hands out.
+    pub fn begin(
+        &mut self,
+        number: usize,
+        net: &Shared,
+        plan: &Plan,
+        started: &Started,
+        session: u64,
+    ) -> bool {
+        let now = net.borrow().now;
+        let remembered = storage(&net.borrow().nodes[number]).members.clone();
+        let template = actor_template(plan);
+        let joins =
+            !self.plan.peers.is_empty() && started.asks_first(&remembered, self.plan.requires);
+        let config = ServerConfig {
+            actor: ActorConfig {
+                pid: Pid::new(self.plan.pid).unwrap(),
+                incarnation: started.incarnation,
+                boot: started.boot,
+                session,
+                sequence: started.sequence,
+                ceiling: started.ceiling,
+                recovered: started.recovered,
+                objected: started.objected,
+                peers: self.plan.peers.len(),
+                joins,
+                remembered,
+                join_requires_peer: self.plan.requires,
+                peer_silence: PEER_SILENCE_MIN.max(3 * self.plan.sync_interval),
+                ..template
+            },
+            limits: TransportLimits {
+                connections_max: self.plan.connections_max,
+                pending_bytes_max: 16 * 1024,
+                idle_timeout: None,
+                trusted: (1..=20).map(|host| [192, 168, 200, host].into()).collect(),
+            },
+            peers: self.plan.peers.clone(),
+            sync_interval: self.plan.sync_interval,
+            join_timeout: JOIN_TIMEOUT_DEFAULT,
+            skipped: started.skipped,
+        };
+        let trace = self.trace.clone().map(|lines| Trace::new(Box::new(lines)));
+        self.server = Some(Server::new(SimEdge::new(net, number), config, trace));
+        self.began = now;
+        self.ready_at = now;
+        self.wakes_at = Some(now);
+        self.signals.clear();
+        self.status = None;
+        self.is_clean = false;
+        joins
+    }
+
+    /// How long this life has lasted, by its own clock.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.since(self.began) * (self.plan.speed_ppm / 1000) as u32 / 1000
+    }
+}
+
+/// The disk of a server.
+pub fn storage(node: &Node) -> &Storage {
+    node.storage.as_ref().expect("every server here has one")
+}
+
+/// What all actors of a cluster have in common.
+pub fn actor_template(plan: &Plan) -> ActorConfig {
+    ActorConfig {
+        count_max: plan.count_max,
+        advance_max: plan.advance_max,
+        budgets: plan.budgets,
+        ..crate::config::actor_config()
+    }
+}

@@ -1,0 +1,320 @@
+//! The end of a run. The faults are over, and within a bound every server has to work again: whoever should serve
+//! serves, every request is answered, and the counters agree.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipseity_core::{time::Instant, words::Standing};
+
+use super::{
+    client::{Batch, Client, Connection, Ending},
+    cluster::{Call, Cluster},
+    network::SIZES,
+    plan::ClientPlan,
+    traffic::status_batch,
+};
+
+/// How often it is looked whether everybody is well.
+const PROBE: Duration = Duration::from_millis(250);
+
+impl Cluster {
+    /// The faults end: the network heals, disks work, who is down is started.
+    pub fn begin_recovery(&mut self) {
+        let now = self.now();
+        self.is_recovering = true;
+        self.network.borrow_mut().clear();
+        let [window, _, segment] = SIZES;
+        self.net.borrow_mut().widen(window, segment);
+        self.replays.clear();
+        for undo in 0..self.undos.len() {
+            self.on_undo(undo);
+        }
+        for number in 0..self.machines.len() {
+            self.disk(number, |disk| disk.fault = None);
+            let machine = &mut self.machines[number];
+            machine.ready_at = machine.ready_at.min(now.after(self.plan.turn));
+            if machine.server.is_none() {
+                self.call(now, Call::Restart(number));
+            }
+        }
+        for number in 0..self.clients.len() {
+            for socket in std::mem::take(&mut self.clients[number].kept) {
+                self.net.borrow_mut().cut(socket.end());
+            }
+            let Some(connection) = &mut self.clients[number].connection else {
+                continue;
+            };
+            connection.unread_until = None;
+            let net = self.net.borrow();
+            let end = connection.socket.end();
+            let is_open = net.is_connected(end).is_ok_and(|connected| connected);
+            let is_lost = !is_open || net.is_dead(end);
+            drop(net);
+            match is_lost {
+                true => {
+                    // The server, too, finds out one day.
+                    self.net.borrow_mut().cut(end);
+                    self.leave(number, false);
+                }
+                false => self.on_client_ready(number),
+            }
+        }
+        let is_client = |remote: SocketAddr| {
+            self.machines
+                .iter()
+                .all(|machine| machine.address.ip() != remote.ip())
+        };
+        self.net.borrow_mut().cut_dead(is_client);
+        for server in 0..self.machines.len() {
+            let number = self.clients.len();
+            let mut probe = Client::new(self.plan.seed, number, ClientPlan::default(), now);
+            probe.probes = Some(server);
+            self.clients.push(probe);
+            self.clients[number].due = now;
+            self.call(now, Call::Client(number));
+        }
+    }
+
+    /// One of those who look after a server looks.
+    pub fn on_probe_due(&mut self, number: usize) {
+        let now = self.now();
+        let Some(server) = self.clients[number].probes else {
+            return;
+        };
+        let next = now.after(PROBE);
+        self.clients[number].due = next;
+        self.call(next, Call::Client(number));
+        let Some(connection) = &self.clients[number].connection else {
+            return self.connect(number, server);
+        };
+        let is_first = self.clients.iter().find_map(|client| client.probes) == Some(server);
+        // Let go of the network first: a connection that is given up below tells it.
+        let is_connected = self.net.borrow().is_connected(connection.socket.end());
+        match is_connected {
+            Ok(true) if connection.asked.is_empty() || now < connection.patience_until => {}
+            Ok(false) if now < connection.patience_until => return,
+            // The machine was off, or the server was restarted.
+            _ => {
+                self.clients[number].connection = None;
+                return;
+            }
+        }
+        if connection.is_told {
+            self.clients[number].connection = None;
+            return;
+        }
+        if is_first {
+            for client in &mut self.clients {
+                // It has what it wanted, and makes room.
+                let has_all = |connection: &mut Connection| {
+                    connection.asked.is_empty() && !connection.is_shut && !connection.is_told
+                };
+                if client.probes.is_none() {
+                    client.connection.take_if(has_all);
+                }
+            }
+            self.look(now);
+        }
+        let connection = self.clients[number]
+            .connection
+            .as_ref()
+            .expect("looked at above");
+        if connection.asked.is_empty() {
+            self.clients[number].asked_at = now;
+            let floor = self.judge.floor(server, self.machines[server].began);
+            self.send(number, status_batch(floor));
+        }
+    }
+
+    /// Whether everybody is well.
+    fn look(&mut self, now: Instant) {
+        if self.why_not(now).is_some() {
+            return;
+        }
+        let serving: Vec<usize> = (0..self.machines.len())
+            .filter(|server| self.serves(*server))
+            .collect();
+        if serving
+            .iter()
+            .all(|server| self.machines[*server].is_served)
+        {
+            self.end_or_restart();
+            return;
+        }
+        let newest = self.clients.iter().map(|client| client.newest).max();
+        // What a directory knew that was lost may be more than a budget lets in.
+        let is_whole = self.judge.pids.values().all(|pid| !pid.was_breached);
+        let demands = self.judge.never_refuses_peers && is_whole;
+        for server in serving {
+            let probe = self
+                .clients
+                .iter()
+                .position(|client| client.probes == Some(server));
+            let probe = probe.expect("every server has one");
+            let idle = self.clients[probe]
+                .connection
+                .as_ref()
+                .is_some_and(|connection| connection.asked.is_empty());
+            if !self.machines[server].is_served && idle {
+                let after = if demands {
+                    newest.unwrap_or_default()
+                } else {
+                    0
+                };
+                let floor = self.judge.floor(server, self.machines[server].began);
+                let mut batch = Batch {
+                    bytes: Vec::new(),
+                    asked: Vec::new(),
+                    faults: Vec::new(),
+                    ending: Ending::Waits,
+                };
+                batch.identities(1, after, floor);
+                self.send(probe, batch);
+            }
+        }
+    }
+
+    /// The end, unless somebody has been stopped by an objection: that must survive a restart.
+    fn end_or_restart(&mut self) {
+        let stopped: Vec<usize> = (0..self.machines.len())
+            .filter(|server| !self.serves(*server))
+            .collect();
+        if stopped.is_empty() || self.has_restarted {
+            for server in 0..self.machines.len() {
+                if self.judge.is_breached(self.machines[server].plan.pid) {
+                    match self.serves(server) {
+                        true => self.judge.coverage.unnoticed += 1,
+                        false => self.judge.coverage.noticed += 1,
+                    }
+                }
+            }
+            self.is_done = true;
+            return;
+        }
+        self.has_restarted = true;
+        for server in stopped {
+            self.signal(server);
+        }
+    }
+
+    fn serves(&self, server: usize) -> bool {
+        self.machines[server]
+            .status
+            .is_some_and(|(_, standing, _)| standing == Standing::Serving)
+    }
+
+    /// Why not everybody is well, if that is so.
+    fn why_not(&self, now: Instant) -> Option<String> {
+        for (number, client) in self.clients.iter().enumerate() {
+            if client.probes.is_none()
+                && let Some(connection) = &client.connection
+                && (!connection.asked.is_empty() || connection.is_shut || connection.is_told)
+            {
+                let server = connection.server;
+                return Some(format!(
+                    "client {number} waits for {:?} of server {server}, or for it to close",
+                    connection.asked
+                ));
+            }
+        }
+        let mut sequences: Vec<(usize, u64)> = Vec::new();
+        for (number, machine) in self.machines.iter().enumerate() {
+            let Some((asked_at, standing, sequence)) = machine.status else {
+                return Some(format!("server {number} does not answer"));
+            };
+            if machine.server.is_none() || now.since(asked_at) > 2 * PROBE {
+                return Some(format!("server {number} does not answer any more"));
+            }
+            let is_breached = self.judge.is_breached(machine.plan.pid);
+            let is_witnessed = machine.witnesses.iter().any(|(who, began)| {
+                self.machines[*who].began == *began && self.is_heard(*who, number)
+            });
+            let has_rival = machine
+                .rival
+                .is_some_and(|rival| self.are_told_apart(number, rival));
+            // One that refuses how far a peer has come answers with an error, which does not say who it is.
+            let is_noticed = self.judge.never_refuses_peers && (is_witnessed || has_rival);
+            match standing {
+                Standing::Serving if machine.is_objected || is_noticed => {
+                    return Some(format!(
+                        "server {number} serves, and should have been stopped"
+                    ));
+                }
+                Standing::Serving => sequences.push((number, sequence)),
+                Standing::Conflict | Standing::Stale if is_breached => {}
+                // It wants a peer, and those that it names have been stopped.
+                Standing::Joining if machine.plan.requires && !self.names_serving(number) => {}
+                _ => return Some(format!("server {number} is {standing}")),
+            }
+        }
+        if self.judge.never_refuses_peers
+            && let Some((one, low)) = sequences.iter().min_by_key(|(_, sequence)| *sequence)
+            && let Some((other, high)) = sequences.iter().max_by_key(|(_, sequence)| *sequence)
+            && low < high
+            && self.are_connected(&sequences)
+            && !self.machines.iter().any(|machine| machine.is_served)
+        {
+            return Some(format!(
+                "server {one} is at {low} and server {other} at {high}"
+            ));
+        }
+        None
+    }
+
+    /// Whether the servers that serve synchronize with each other, over others of them if need be.
+    fn are_connected(&self, serving: &[(usize, u64)]) -> bool {
+        let mut reached = vec![serving[0].0];
+        let mut at = 0;
+        while let Some(one) = reached.get(at).copied() {
+            at += 1;
+            for (other, _) in serving {
+                if !reached.contains(other) && (self.names(one, *other) || self.names(*other, one))
+                {
+                    reached.push(*other);
+                }
+            }
+        }
+        reached.len() == serving.len()
+    }
+
+    /// Whether two servers of one pid are noticed: they meet, or somebody hears both. One who is objected to
+    /// himself is answered with that, and need not hear who says it.
+    fn are_told_apart(&self, one: usize, other: usize) -> bool {
+        let meet = |a: usize, b: usize| self.names(a, b) || self.names(b, a);
+        self.machines[one].server.is_some()
+            && self.machines[other].server.is_some()
+            && (meet(one, other)
+                || (0..self.machines.len()).any(|who| {
+                    !self.judge.pids[&self.machines[who].plan.pid].was_breached
+                        && meet(who, one)
+                        && meet(who, other)
+                }))
+    }
+
+    /// Whether a server hears who another one is: it is told when the other one asks. When it asks itself it may be
+    /// objected to in place of an answer, and an objection does not say whose it is.
+    fn is_heard(&self, by: usize, other: usize) -> bool {
+        self.names(other, by) || !self.judge.pids[&self.machines[by].plan.pid].was_breached
+    }
+
+    fn names_serving(&self, one: usize) -> bool {
+        (0..self.machines.len())
+            .any(|other| other != one && self.serves(other) && self.names(one, other))
+    }
+
+    fn names(&self, one: usize, other: usize) -> bool {
+        let address = self.machines[other].address.to_string();
+        let name = format!("server{other}.test:3264");
+        self.machines[one]
+            .plan
+            .peers
+            .iter()
+            .any(|peer| *peer == address || *peer == name)
+    }
+
+    /// Who is not well although he should be.
+    pub fn what_is_left(&self) -> String {
+        let why = self.why_not(self.now());
+        let why = why.unwrap_or_else(|| "somebody is not served".to_owned());
+        format!("the faults are over for long, and {why}")
+    }
+}

@@ -1,0 +1,385 @@
+//! The traffic of the clients: what each sends and when, and whether the replies are right.
+
+use std::{io, time::Duration};
+
+use ipseity_core::{
+    identity::Identity,
+    words::{ErrorCode, ErrorReply, Message, Standing, Status},
+};
+use ipseity_frames::Receiver;
+
+use super::{
+    client::{Asked, Batch, Connection, Ending, Floor, may_answer},
+    cluster::{Call, Cluster},
+    fault::{Fault, chance},
+};
+use crate::world::SimSocket;
+
+/// Connections that a client keeps for no reason, at most.
+const KEPT_MAX: usize = 8;
+
+impl Cluster {
+    /// A client thinks of something.
+    pub fn on_client_due(&mut self, number: usize) {
+        let now = self.now();
+        let client = &mut self.clients[number];
+        if client.due > now {
+            return;
+        }
+        if self.is_recovering {
+            return self.on_probe_due(number);
+        }
+        let next = now.after(client.think());
+        client.due = next;
+        self.call(next, Call::Client(number));
+        let client = &mut self.clients[number];
+        let Some(connection) = &mut client.connection else {
+            let server = client.rng.usize(..self.machines.len());
+            return self.connect(number, server);
+        };
+        if connection.unread_until.is_some_and(|until| until <= now) {
+            connection.unread_until = None;
+            return self.on_client_ready(number);
+        }
+        if !connection.asked.is_empty() && now >= connection.patience_until {
+            return self.leave(number, false);
+        }
+        let is_ended = connection
+            .asked
+            .iter()
+            .any(|asked| matches!(asked, Asked::Nonsense));
+        let connected = self.net.borrow().is_connected(connection.socket.end());
+        match connected {
+            Err(_) => return self.leave(number, false),
+            Ok(false) if now >= connection.patience_until => return self.leave(number, false),
+            Ok(false) => return,
+            Ok(true) => {}
+        }
+        if is_ended || connection.is_shut || connection.is_told || connection.asked.len() > 100 {
+            return;
+        }
+        let server = connection.server;
+        let floor = self.judge.floor(server, self.machines[server].began);
+        let known = self
+            .judge
+            .pids
+            .values()
+            .map(|pid| pid.left.max(pid.told))
+            .max();
+        let client = &mut self.clients[number];
+        let batch = client.draw(floor, known.unwrap_or_default(), &self.template);
+        self.send(number, batch);
+    }
+
+    pub fn connect(&mut self, number: usize, server: usize) {
+        let now = self.now();
+        let client = &mut self.clients[number];
+        let mut home = client.home;
+        home.set_port(client.rng.u16(1024..));
+        let connected = self
+            .net
+            .borrow_mut()
+            .connect(home, self.machines[server].address);
+        let Ok(end) = connected else { return };
+        let mut net = self.net.borrow_mut();
+        net.watch(end, number);
+        // What it sends waits there until the server takes it.
+        net.set_unbounded(end);
+        drop(net);
+        let client = &mut self.clients[number];
+        let patience = Duration::from_millis(client.rng.u64(2000..9000));
+        client.connection = Some(Connection {
+            socket: SimSocket::new(&self.net, end),
+            server,
+            began: now,
+            partial: Vec::new(),
+            asked: Default::default(),
+            is_shut: false,
+            unread_until: None,
+            is_told: false,
+            patience_until: now.after(patience),
+        });
+    }
+
+    pub fn send(&mut self, number: usize, batch: Batch) {
+        let now = self.now();
+        for fault in &batch.faults {
+            self.fault(*fault);
+        }
+        let client = &mut self.clients[number];
+        if !client.write(&batch.bytes) {
+            // The buffers on the way are full, or the connection is gone: nobody knows what has been taken.
+            return self.leave(number, true);
+        }
+        let Some(connection) = &mut client.connection else {
+            return;
+        };
+        connection.patience_until = now.after(Duration::from_millis(client.rng.u64(2000..9000)));
+        let server = connection.server;
+        for asked in &batch.asked {
+            match asked {
+                Asked::Identities { count, after, .. } => self.judge.asked(server, *count, *after),
+                Asked::Advance { above } => self.judge.told(server, *above, true),
+                _ => {}
+            }
+        }
+        connection.asked.extend(batch.asked);
+        match batch.ending {
+            Ending::Waits => {}
+            Ending::Shuts => {
+                connection.is_shut = true;
+                let end = connection.socket.end();
+                let _ = self.net.borrow_mut().shutdown(end);
+            }
+            Ending::Leaves => self.leave(number, true),
+            Ending::Unread(wait) => connection.unread_until = Some(now.after(wait)),
+        }
+        let client = &mut self.clients[number];
+        if client.plan.crowds
+            && client.kept.len() < KEPT_MAX
+            && let Some(connection) = client
+                .connection
+                .take_if(|connection| connection.asked.is_empty())
+        {
+            client.kept.push(connection.socket);
+            self.fault(Fault::Crowd);
+        }
+    }
+
+    /// A client gives its connection up.
+    pub fn leave(&mut self, number: usize, cuts: bool) {
+        let client = &mut self.clients[number];
+        let Some(connection) = client.connection.take() else {
+            return;
+        };
+        if client.plan.repeat > 0 {
+            for asked in &connection.asked {
+                if let Asked::Identities { count, after, .. } = asked
+                    && client.lost.len() < 20
+                    && chance(&mut client.rng, client.plan.repeat)
+                {
+                    client.lost.push((*count, *after));
+                }
+            }
+        }
+        if cuts {
+            self.net.borrow_mut().reset(connection.socket.end());
+        }
+    }
+
+    /// Something has changed on a client's connection.
+    pub fn on_client_ready(&mut self, number: usize) {
+        loop {
+            let client = &mut self.clients[number];
+            let Some(connection) = &mut client.connection else {
+                return;
+            };
+            if connection.unread_until.is_some() {
+                return;
+            }
+            self.decoder.restore(&connection.partial);
+            let read = client.read(self.decoder.space());
+            match read {
+                Ok(0) => return self.on_end(number),
+                Ok(bytes) => self.decoder.filled(bytes),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => return self.leave(number, false),
+            }
+            loop {
+                match self.decoder.next(Receiver::Client) {
+                    Ok(Some(message)) => self.on_reply(number, message),
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.judge
+                            .note_violation(|| format!("client {number} cannot read: {error}"));
+                        return;
+                    }
+                }
+            }
+            match &mut self.clients[number].connection {
+                Some(connection) => {
+                    connection.partial.clear();
+                    connection.partial.extend_from_slice(self.decoder.rest());
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// The server has closed its side, gently.
+    fn on_end(&mut self, number: usize) {
+        let Some(connection) = &self.clients[number].connection else {
+            return;
+        };
+        let machine = &self.machines[connection.server];
+        let same_life = machine.server.is_some() && machine.began <= connection.began;
+        let is_accepted = self
+            .net
+            .borrow()
+            .other_side(connection.socket.end())
+            .is_some();
+        let waits = connection.asked.len();
+        if waits > 0
+            && same_life
+            && is_accepted
+            && !connection.is_told
+            && machine.signals.is_empty()
+        {
+            let server = connection.server;
+            self.judge.note_violation(|| {
+                format!("server {server} closes on client {number} and owes it {waits} answers")
+            });
+        }
+        self.leave(number, false);
+    }
+
+    fn on_reply(&mut self, number: usize, message: Message) {
+        let client = &mut self.clients[number];
+        let Some(connection) = &mut client.connection else {
+            return;
+        };
+        let server = connection.server;
+        if let Message::ErrorReply(error) = &message {
+            return self.on_error(number, error);
+        }
+        let Some(asked) = connection.asked.pop_front() else {
+            return self.judge.note_violation(|| {
+                format!("client {number} has asked nothing of server {server} and gets {message:?}")
+            });
+        };
+        let fits = match (&asked, &message) {
+            (
+                Asked::Identities {
+                    count,
+                    after,
+                    floor,
+                },
+                Message::IdentityReply { first, count: got },
+            ) => {
+                let identity = Identity::from_u64(*first);
+                let least = self.judge.least(server, floor, self.machines[server].began);
+                let is_greater = identity.is_some_and(|identity| identity.sequence().get() > least);
+                if count == got && is_greater && first > after {
+                    let last = first + (u64::from(*got) - 1) * 1024;
+                    client.newest = client.newest.max(last);
+                    if self.is_recovering {
+                        self.machines[server].is_served = true;
+                    }
+                    true
+                } else {
+                    false
+                }
+            }
+            (Asked::Status { floor }, Message::StatusReply(status)) => {
+                self.on_status(number, server, floor, status)
+            }
+            (Asked::Members { from }, Message::MembersReply(members)) => {
+                let pids = members.members.iter().map(|member| member.pid);
+                pids.clone().is_sorted() && pids.clone().all(|pid| pid >= *from)
+            }
+            (Asked::Advance { above }, Message::DoneReply { sequence }) => {
+                client.plan.is_trusted && sequence >= above
+            }
+            (Asked::Forget, Message::DoneReply { .. }) => client.plan.is_trusted,
+            _ => false,
+        };
+        if !fits {
+            self.judge.note_violation(|| {
+                format!("client {number} asks server {server} {asked:?} and gets {message:?}")
+            });
+        }
+    }
+
+    fn on_error(&mut self, number: usize, error: &ErrorReply) {
+        let client = &mut self.clients[number];
+        let Some(connection) = &mut client.connection else {
+            return;
+        };
+        let server = connection.server;
+        let Some(code) = ErrorCode::from_u16(error.code) else {
+            return self
+                .judge
+                .note_violation(|| format!("no such error code: {}", error.code));
+        };
+        // A frame that comes too slowly is not finished in time, and a crowd is turned away unasked.
+        let is_due = match connection.asked.front() {
+            Some(asked) => may_answer(code, asked, &self.template, client.plan.is_trusted),
+            None => false,
+        } || matches!(code, ErrorCode::Incomplete | ErrorCode::TooManyConnections);
+        match code.closes() {
+            true => {
+                connection.is_told = true;
+                if connection.asked.len() == 1 || code == ErrorCode::TooManyConnections {
+                    connection.asked.clear();
+                }
+            }
+            false => {
+                connection.asked.pop_front();
+            }
+        }
+        let machine = &self.machines[server];
+        let has_reason = match code {
+            ErrorCode::PidConflict | ErrorCode::StaleState => {
+                self.judge.pids[&machine.plan.pid].was_breached
+            }
+            ErrorCode::Storage => machine.has_failed,
+            ErrorCode::Stopping => !machine.signals.is_empty() || machine.began > connection.began,
+            ErrorCode::Joining => machine.plan.requires,
+            ErrorCode::Exhausted => self.plan.faults.has(Fault::Exhaustion),
+            _ => true,
+        };
+        if self.is_recovering && code == ErrorCode::Exhausted {
+            self.machines[server].is_served = true;
+        }
+        if !is_due || !has_reason {
+            let asked = self.clients[number]
+                .connection
+                .as_ref()
+                .and_then(|connection| connection.asked.front().cloned());
+            self.judge.note_violation(|| {
+                format!("client {number} gets {error:?} from server {server} for no reason; next: {asked:?}")
+            });
+        }
+    }
+
+    /// What a server says of itself, against what is known of it. Returns whether that fits.
+    fn on_status(&mut self, number: usize, server: usize, floor: &Floor, status: &Status) -> bool {
+        let connection = self.clients[number]
+            .connection
+            .as_ref()
+            .expect("it came over it");
+        let machine = &mut self.machines[server];
+        let life = &self.judge.lives[server];
+        let is_same = status.pid.get() == life.pid
+            && status.boot == life.boot
+            && status.session == life.session
+            && status.incarnation == life.incarnation;
+        if machine.server.is_none() || (!is_same && machine.began > connection.began) {
+            // Of an earlier life.
+            return true;
+        }
+        let is_innocent = !self.judge.pids[&life.pid].was_breached;
+        let is_blamed = matches!(status.standing, Standing::Conflict | Standing::Stale);
+        let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
+            && status.storage.ceiling >= status.sequence
+            && status.peers_total as usize >= machine.plan.peers.len();
+        let asked_at = self.clients[number].asked_at;
+        machine.status = Some((asked_at, status.standing, status.sequence));
+        let pid = self.judge.lives[server].pid;
+        let state = self.judge.pid(pid);
+        state.told = state.told.max(status.sequence);
+        is_same && is_consistent && !(is_innocent && is_blamed)
+    }
+}
+
+/// A question how a server does.
+pub fn status_batch(floor: Floor) -> Batch {
+    let mut bytes = Vec::new();
+    ipseity_frames::encode(&Message::StatusRequest, &mut bytes);
+    Batch {
+        bytes,
+        asked: vec![Asked::Status { floor }],
+        faults: Vec::new(),
+        ending: Ending::Waits,
+    }
+}

@@ -1,0 +1,12 @@
+//! `ipseity-cli` as a process, and what the README shows of both programs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a panic is the report, tests print, and waiting is bounded by the clock"
+)]
+
+mod bench; // `ipseity-cli bench`: what it counts, refuses and finds
+mod cluster; // clusters as a person sees them, and failover in the middle of an output
+mod commands; // each command: its output, errors and exit codes
+mod readme; // every example of README.md, run as it stands there

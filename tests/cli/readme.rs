@@ -1,0 +1,152 @@
+//! What README.md shows is what happens: every shell example is run, in order, as by somebody who follows the page.
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    process::{self, Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ipseity_harness::page;
+use tempfile::TempDir;
+
+/// How long an example may take to come out as it is shown. Generous: machines are shared.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The ports that the README names; each example runs on a free one in its place.
+const PORTS: [&str; 4] = ["3264", "3271", "3272", "3273"];
+
+#[test]
+fn the_examples_of_the_readme_come_out_as_shown() {
+    let mut shell = Shell::new();
+    // The main job: its build is what ran this test.
+    shell.serve("ipseity --listen 127.0.0.1:3264");
+    for block in page::blocks(&page::read("README.md"), "console") {
+        for example in page::examples(&block) {
+            shell.run(&example);
+        }
+    }
+    // The last example stops them.
+    for (command, mut server) in std::mem::take(&mut shell.servers) {
+        let status = server.wait().unwrap();
+        let killed = command.ends_with("2> 1.log");
+        assert_eq!(status.success(), !killed, "{command}: {status}");
+    }
+}
+
+/// The directory, the variables and the servers of somebody who follows the README.
+struct Shell {
+    directory: TempDir,
+    variables: BTreeMap<String, String>,
+    ports: Vec<u16>,
+    servers: Vec<(String, Child)>,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        let ports = free_ports(PORTS.len());
+        let server = ipseity_harness::programs::ipseity();
+        let programs = server.parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let server = format!("127.0.0.1:{}", ports[0]);
+        Shell {
+            directory: TempDir::new().unwrap(),
+            variables: BTreeMap::from([
+                ("PATH".to_owned(), path),
+                ("IPSEITY_SERVER".to_owned(), server),
+            ]),
+            ports,
+            servers: Vec::new(),
+        }
+    }
+
+    /// Runs an example until it comes out as shown: a server needs a moment to listen, and servers need a
+    /// moment to agree. What hands out identities never comes out right the second time.
+    fn run(&mut self, example: &page::Example) {
+        let command = &example.command;
+        if let Some(server) = command.strip_suffix(" &") {
+            return self.serve(server);
+        }
+        if let Some((name, value)) = command
+            .strip_prefix("export ")
+            .and_then(|assignment| assignment.split_once('='))
+        {
+            let value = self.mapped(value);
+            self.variables.insert(name.to_owned(), value);
+            return;
+        }
+        let shown: Vec<String> = example
+            .output
+            .lines()
+            .map(|line| words(&self.mapped(line)))
+            .collect();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let output = self.command(command).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            if output.status.success() && text.lines().map(words).eq(shown.iter().cloned()) {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "$ {command}\n{text}{}instead of\n{}\n(.ci/run installs what is missing)",
+                String::from_utf8_lossy(&output.stderr),
+                shown.join("\n")
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn serve(&mut self, command: &str) {
+        let server = self
+            .command(&format!("exec {command}"))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.servers.push((command.to_owned(), server));
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut shell = Command::new("bash");
+        // Built here, and not in target/release.
+        let command = self.mapped(command).replace("target/release/", "");
+        shell
+            .args(["-c", &command])
+            .current_dir(&self.directory)
+            .envs(&self.variables)
+            .stdin(Stdio::null());
+        shell
+    }
+
+    /// The text with the ports of this run.
+    fn mapped(&self, text: &str) -> String {
+        let ports = PORTS.iter().zip(&self.ports);
+        ports.fold(text.to_owned(), |text, (shown, port)| {
+            text.replace(&format!(":{shown}"), &format!(":{port}"))
+                .replace(&format!(" {shown} "), &format!(" {port} "))
+        })
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        for (_, server) in &mut self.servers {
+            // It may have ended already; then there is nothing to kill.
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+/// Ports that nobody listens on, below those that the system gives out by itself.
+fn free_ports(count: usize) -> Vec<u16> {
+    let start = 10_000 + process::id() % 20_000;
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (start as u16..32_000).filter(free).take(count).collect()
+}
+
+/// The line with one space in the place of many: a port of five digits moves the columns.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,1381 @@
+//! The actor's transitions, one scenario a function: given a state, an event happens, and these effects are
+//! expected, no more and no others.
+
+// Long because: it holds one short scenario for each handler and each error, and they share their words.
+
+use std::time::Duration;
+
+use ipseity_core::{
+    actor::{Actor, ActorConfig, Effect, Event, HangUp, Outcome, Report, Tally, Write, Written},
+    identity::{Identity, Pid, Sequence},
+    ids::{ConnectionId, Count, Link, PeerId},
+    time::Instant,
+    words::{ErrorCode, ErrorReply, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
+};
+use ipseity_frames::{Kind, WireError};
+use ipseity_sim::config::actor_config;
+
+const ALICE: ConnectionId = ConnectionId::new(0, 1);
+const BOB: ConnectionId = ConnectionId::new(1, 2);
+const PEER: PeerId = PeerId(0);
+const OTHER_PEER: PeerId = PeerId(1);
+
+const CEILING_WRITTEN: Event = Event::Written(Written::Ceiling(Outcome::Durable));
+const CEILING_FAILED: Event = Event::Written(Written::Ceiling(Outcome::Failed));
+
+/// An actor with a moment: events happen to it one after the other.
+struct Scene {
+    actor: Actor,
+    now: Instant,
+}
+
+/// A fresh actor of pid 1 under a durable ceiling of 2000, long after its start.
+fn fresh() -> Scene {
+    given(|_| {})
+}
+
+fn given(change: impl FnOnce(&mut ActorConfig)) -> Scene {
+    let mut config = actor_config();
+    change(&mut config);
+    Scene {
+        actor: Actor::new(config),
+        now: Instant::from_nanos(1_000_000_000_000),
+    }
+}
+
+impl Scene {
+    fn on(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.actor.handle(event, self.now, &mut effects);
+        // What is remembered of peers goes to the disk beside all else, and has tests of its own.
+        effects.retain(|effect| !matches!(effect, Effect::Write(Write::Members(_))));
+        effects
+    }
+
+    fn ask(&mut self, from: ConnectionId, count: u32) -> Vec<Effect> {
+        self.on(identity_request(from, count, 0))
+    }
+
+    fn sequence(&self) -> u64 {
+        self.actor.sequence().get()
+    }
+
+    fn wait(&mut self, wait: Duration) {
+        self.now = self.now.after(wait);
+    }
+
+    /// A connection to the peer stands, and it has answered the first question.
+    fn meet(&mut self, peer: PeerId, pid: u16) {
+        self.on(Event::PeerConnected(peer));
+        self.on(sync_reply(peer, hello(pid, 0)));
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+/// The identity of pid 1 with this sequence.
+fn identity(value: u64) -> u64 {
+    Identity::new(sequence(value), Pid::new(1).unwrap()).get()
+}
+
+fn identity_request(from: ConnectionId, count: u32, after: u64) -> Event {
+    let count = Count::saturating(count);
+    Event::IdentityRequest { from, count, after }
+}
+
+fn unknown(from: ConnectionId) -> Event {
+    let error = Box::new(WireError::EmptyFrame.reply());
+    Event::Unknown { from, error }
+}
+
+/// What a peer says of itself.
+fn hello(pid: u16, sequence: u64) -> SyncMessage {
+    SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: Pid::new(pid).unwrap(),
+        incarnation: 0x2222,
+        boot: 9,
+        session: 0x52,
+        sequence,
+    }
+}
+
+/// What this actor says of itself.
+fn own(sequence: u64) -> Box<SyncMessage> {
+    let config = actor_config();
+    Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: config.cluster,
+        pid: config.pid,
+        incarnation: config.incarnation,
+        boot: config.boot,
+        session: config.session,
+        sequence,
+    })
+}
+
+fn sync_request(from: ConnectionId, sync: SyncMessage) -> Event {
+    let sync = Box::new(sync);
+    Event::SyncRequest { from, sync }
+}
+
+fn sync_reply(from: PeerId, sync: SyncMessage) -> Event {
+    let sync = Box::new(sync);
+    Event::SyncReply { from, sync }
+}
+
+fn error_reply(from: PeerId, code: ErrorCode) -> Event {
+    let error = refusal(code);
+    Event::ErrorReply { from, error }
+}
+
+fn refusal(code: ErrorCode) -> Box<ErrorReply> {
+    Box::new(ErrorReply::new(code, "no"))
+}
+
+fn identities(to: ConnectionId, first: u64, count: u32) -> Effect {
+    let first = Identity::new(sequence(first), Pid::new(1).unwrap());
+    Effect::ReplyIdentities { to, first, count }
+}
+
+fn error(to: ConnectionId, code: ErrorCode, text: &str) -> Effect {
+    let message = Message::ErrorReply(Box::new(ErrorReply::new(code, text)));
+    Effect::Reply { to, message }
+}
+
+fn synced(to: ConnectionId, sequence: u64) -> Effect {
+    let message = Message::SyncReply(own(sequence));
+    Effect::Reply { to, message }
+}
+
+fn asked(to: PeerId, sequence: u64) -> Effect {
+    let message = Message::SyncRequest(own(sequence));
+    Effect::Send { to, message }
+}
+
+fn write_ceiling(at: u64, ceiling: u64) -> Effect {
+    Effect::Write(Write::Ceiling {
+        sequence: sequence(at),
+        ceiling: sequence(ceiling),
+    })
+}
+
+fn peer_up(link: Link, pid: u16, sequence: u64) -> Effect {
+    let pid = Pid::new(pid).unwrap();
+    Effect::Report(Report::PeerUp {
+        link,
+        pid,
+        sequence,
+    })
+}
+
+fn peer_down(link: Link, pid: u16) -> Effect {
+    let pid = Pid::new(pid).unwrap();
+    Effect::Report(Report::PeerDown { link, pid })
+}
+
+fn storage_failed(to: ConnectionId) -> Effect {
+    error(
+        to,
+        ErrorCode::Storage,
+        "this server cannot write its state directory and is about to exit: ask another one",
+    )
+}
+
+fn stopping(to: ConnectionId) -> Effect {
+    error(
+        to,
+        ErrorCode::Stopping,
+        "this server is stopping: ask another one",
+    )
+}
+
+fn bad_count(to: ConnectionId) -> Effect {
+    error(
+        to,
+        ErrorCode::BadCount,
+        "count must be 1 to 500 (--max-count)",
+    )
+}
+
+const BEYOND_MAX_ADVANCE: &str = "sequence 1000001 is 1000001 ahead of this server, more than --max-advance 1000000 allows at once";
+
+// Identity requests.
+
+#[test]
+fn each_request_is_answered_with_the_next_identity() {
+    let mut scene = fresh();
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1, 1)]);
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 2, 1)]);
+    assert_eq!(scene.sequence(), 2);
+}
+
+#[test]
+fn a_block_is_contiguous_and_the_next_request_begins_behind_it() {
+    let mut scene = fresh();
+    assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1, 500)]);
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 501, 1)]);
+}
+
+#[test]
+fn a_count_of_zero_or_over_the_limit_is_refused_and_changes_nothing() {
+    let mut scene = fresh();
+    for count in [0, 501, u32::MAX] {
+        assert_eq!(scene.ask(ALICE, count), vec![bad_count(ALICE)]);
+    }
+    assert_eq!(scene.sequence(), 0);
+    assert_eq!(scene.actor.tally(), Tally::default());
+}
+
+#[test]
+fn an_after_that_is_smaller_or_equal_changes_nothing() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 10);
+    let effects = scene.on(identity_request(ALICE, 1, identity(9)));
+    assert_eq!(effects, vec![identities(ALICE, 11, 1)]);
+    let effects = scene.on(identity_request(ALICE, 1, identity(11)));
+    assert_eq!(effects, vec![identities(ALICE, 12, 1)]);
+    assert_eq!(scene.actor.tally().absorbed, 0);
+}
+
+#[test]
+fn an_after_that_is_larger_is_absorbed() {
+    let mut scene = fresh();
+    // The pid in it does not matter: the sequence is what counts.
+    let after = Identity::new(sequence(700), Pid::MAX).get();
+    let effects = scene.on(identity_request(ALICE, 3, after));
+    assert_eq!(effects, vec![identities(ALICE, 701, 3)]);
+    assert_eq!(scene.sequence(), 703);
+    assert_eq!(scene.actor.tally().absorbed, 1);
+}
+
+#[test]
+fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
+    let mut scene = fresh();
+    let text = format!("after: {BEYOND_MAX_ADVANCE}");
+    let refused = error(ALICE, ErrorCode::AdvanceTooLarge, &text);
+    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
+    assert_eq!(effects, vec![advance_refused(&text), refused.clone()]);
+    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
+    assert_eq!(effects, vec![refused], "people are told now and then");
+    assert_eq!(scene.sequence(), 0);
+    // One less is the furthest that is allowed; the disk has to be asked for it.
+    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
+    // One jump is no demand that goes on: the step is the least.
+    assert_eq!(effects, vec![write_ceiling(2000, 1_000_001 + 1024)]);
+}
+
+#[test]
+fn an_after_beyond_every_identity_is_refused() {
+    for after in [1 << 63, u64::MAX] {
+        let mut scene = fresh();
+        let text =
+            format!("after {after} is beyond the last identity there is, 9223372036854775807");
+        assert_eq!(
+            scene.on(identity_request(ALICE, 1, after)),
+            vec![
+                advance_refused(&text),
+                error(ALICE, ErrorCode::AdvanceTooLarge, &text)
+            ]
+        );
+        assert_eq!(scene.sequence(), 0);
+    }
+}
+
+#[test]
+fn a_block_that_crosses_the_end_is_refused_and_a_smaller_one_is_not() {
+    let last = Sequence::MAX.get();
+    let mut scene = given(|config| {
+        config.sequence = sequence(last - 10);
+        config.ceiling = Sequence::MAX;
+    });
+    assert_eq!(
+        scene.ask(ALICE, 11),
+        vec![error(
+            ALICE,
+            ErrorCode::Exhausted,
+            "only 10 sequences are left, and the count asks for more"
+        )]
+    );
+    assert_eq!(
+        scene.ask(ALICE, 10),
+        vec![identities(ALICE, last - 9, 10)],
+        "what was refused took nothing"
+    );
+    assert_eq!(
+        scene.ask(ALICE, 1),
+        vec![error(
+            ALICE,
+            ErrorCode::Exhausted,
+            "only 0 sequences are left, and the count asks for more"
+        )]
+    );
+    assert_eq!(scene.sequence(), last);
+}
+
+#[test]
+fn an_after_at_the_end_leaves_nothing_and_takes_nothing() {
+    let last = Sequence::MAX.get();
+    let mut scene = given(|config| {
+        config.sequence = sequence(last - 10);
+        config.ceiling = Sequence::MAX;
+    });
+    assert_eq!(
+        scene.on(identity_request(ALICE, 1, i64::MAX as u64)),
+        vec![error(
+            ALICE,
+            ErrorCode::Exhausted,
+            "only 0 sequences are left, and the count asks for more"
+        )]
+    );
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, last - 9, 1)]);
+}
+
+// The disk.
+
+#[test]
+fn the_ceiling_is_raised_once_when_half_is_left() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 500);
+    assert_eq!(scene.ask(ALICE, 499), vec![identities(ALICE, 501, 499)]);
+    assert_eq!(
+        scene.ask(ALICE, 1),
+        vec![identities(ALICE, 1000, 1), write_ceiling(1000, 2000 + 1024)]
+    );
+    assert_eq!(
+        scene.ask(ALICE, 500),
+        vec![identities(ALICE, 1001, 500)],
+        "one raise at a time"
+    );
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
+    assert_eq!(scene.actor.ceiling(), sequence(3024));
+}
+
+#[test]
+fn what_lies_above_the_ceiling_leaves_when_the_disk_has_caught_up() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(
+        scene.ask(ALICE, 8),
+        vec![identities(ALICE, 1, 8), write_ceiling(8, 10 + 1024)]
+    );
+    assert_eq!(scene.ask(ALICE, 3), vec![]);
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    assert_eq!(scene.sequence(), 10, "never what is not durable");
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![identities(ALICE, 9, 3), identities(BOB, 12, 1)]
+    );
+    assert_eq!(scene.sequence(), 12);
+    assert_eq!(scene.actor.tally().waited, 2);
+}
+
+#[test]
+fn a_raise_that_is_not_enough_is_followed_by_another() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(scene.ask(ALICE, 11), vec![write_ceiling(10, 11 + 1024)]);
+    // Two more requests, the second of which the write does not cover.
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, identity(1000))),
+        Vec::new()
+    );
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, identity(5000))),
+        Vec::new()
+    );
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(ALICE, 1, 11),
+            identities(BOB, 1001, 1),
+            // One jump is no demand that goes on: the step is the least.
+            write_ceiling(1035, 5001 + 1024)
+        ]
+    );
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![identities(BOB, 5001, 1)],
+        "and no other raise is due"
+    );
+}
+
+#[test]
+fn replies_of_one_connection_keep_their_order_while_others_go_on() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(scene.ask(ALICE, 11), vec![write_ceiling(10, 11 + 1024)]);
+    // All of these come behind the reply that waits for the disk ...
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: ALICE }),
+        Vec::<Effect>::new()
+    );
+    assert_eq!(scene.ask(ALICE, 0), vec![]);
+    let link = Link::Accepted(ALICE);
+    assert_eq!(
+        scene.on(sync_request(ALICE, hello(2, 3))),
+        vec![peer_up(link, 2, 3)]
+    );
+    assert_eq!(scene.on(unknown(ALICE)), vec![]);
+    // ... and none of these, which belong to another connection.
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: BOB }),
+        vec![Effect::ReplyStatus { to: BOB }]
+    );
+    assert_eq!(scene.ask(BOB, 0), vec![bad_count(BOB)]);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(3, 4))),
+        vec![peer_up(Link::Accepted(BOB), 3, 4), synced(BOB, 10)]
+    );
+    assert_eq!(
+        scene.on(unknown(BOB)),
+        vec![
+            error(
+                BOB,
+                ErrorCode::BadLength,
+                "frame length 0: a frame has at least its kind byte"
+            ),
+            Effect::Close(BOB)
+        ]
+    );
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(ALICE, 1, 11),
+            Effect::ReplyStatus { to: ALICE },
+            bad_count(ALICE),
+            synced(ALICE, 10),
+            error(
+                ALICE,
+                ErrorCode::BadLength,
+                "frame length 0: a frame has at least its kind byte"
+            ),
+            Effect::Close(ALICE),
+        ]
+    );
+}
+
+#[test]
+fn when_the_disk_fails_those_who_wait_are_told_and_the_rest_is_still_served() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 6);
+    assert_eq!(scene.ask(ALICE, 5), vec![]);
+    assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), vec![]);
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    assert_eq!(
+        scene.on(CEILING_FAILED),
+        vec![
+            storage_failed(ALICE),
+            Effect::ReplyStatus { to: ALICE },
+            storage_failed(BOB),
+            Effect::Report(Report::StorageFailed),
+        ]
+    );
+    assert_eq!(scene.actor.standing(), Standing::StorageFailed);
+    assert_eq!(scene.sequence(), 6, "nobody has what was refused");
+    assert_eq!(scene.ask(ALICE, 5), vec![storage_failed(ALICE)]);
+    assert_eq!(scene.ask(ALICE, 4), vec![identities(ALICE, 7, 4)]);
+    assert_eq!(scene.ask(ALICE, 1), vec![storage_failed(ALICE)]);
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, u64::MAX)),
+        vec![storage_failed(BOB)]
+    );
+}
+
+#[test]
+fn after_a_failure_nothing_is_absorbed_and_the_disk_is_not_asked_again() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 500);
+    assert_eq!(
+        scene.ask(ALICE, 500),
+        vec![identities(ALICE, 501, 500), write_ceiling(1000, 3024)]
+    );
+    scene.on(CEILING_FAILED);
+    let link = Link::Accepted(BOB);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 1900))),
+        vec![peer_up(link, 2, 1900), synced(BOB, 1000)]
+    );
+    assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1001, 500)]);
+    assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1501, 500)]);
+    assert_eq!(scene.on(Event::Stop), vec![], "it is about to exit anyway");
+}
+
+// Stopping.
+
+#[test]
+fn a_stop_refuses_what_is_new_and_makes_the_exact_sequence_durable() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 7);
+    let stop = Effect::Write(Write::Stop {
+        sequence: sequence(7),
+    });
+    assert_eq!(scene.on(Event::Stop), vec![stop]);
+    assert_eq!(scene.ask(ALICE, 1), vec![stopping(ALICE)]);
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: ALICE }),
+        vec![Effect::ReplyStatus { to: ALICE }]
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 100))),
+        vec![peer_up(Link::Accepted(BOB), 2, 100), synced(BOB, 7)],
+        "what is on its way to the disk does not change any more"
+    );
+    assert_eq!(
+        scene.on(Event::Stop),
+        vec![],
+        "a second one changes nothing"
+    );
+}
+
+#[test]
+fn a_stop_waits_for_the_write_that_is_under_way() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 8);
+    assert_eq!(scene.ask(ALICE, 4), vec![]);
+    assert_eq!(scene.on(Event::Stop), vec![]);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(ALICE, 9, 4),
+            Effect::Write(Write::Stop {
+                sequence: sequence(12)
+            })
+        ]
+    );
+}
+
+#[test]
+fn a_stop_waits_until_everything_that_was_decided_is_durable() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 11);
+    scene.on(identity_request(BOB, 1, identity(5000)));
+    assert_eq!(scene.on(Event::Stop), vec![]);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![identities(ALICE, 1, 11), write_ceiling(1035, 5001 + 1024)],
+        "one write did not cover it"
+    );
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(BOB, 5001, 1),
+            Effect::Write(Write::Stop {
+                sequence: sequence(5001)
+            })
+        ]
+    );
+}
+
+#[test]
+fn a_disk_that_fails_during_a_stop_ends_the_stop() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 11);
+    scene.on(Event::Stop);
+    assert_eq!(
+        scene.on(CEILING_FAILED),
+        vec![storage_failed(ALICE), Effect::Report(Report::StorageFailed)]
+    );
+    assert_eq!(scene.actor.standing(), Standing::StorageFailed);
+}
+
+// Asking peers.
+
+#[test]
+fn a_peer_is_asked_as_soon_as_it_is_connected_and_then_with_every_tick() {
+    let mut scene = fresh();
+    scene.ask(ALICE, 3);
+    assert_eq!(
+        scene.on(Event::PeerConnected(PEER)),
+        vec![Effect::StartTicker, asked(PEER, 3)]
+    );
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 1))),
+        vec![peer_up(Link::Dialed(PEER), 2, 1)]
+    );
+    assert_eq!(scene.on(Event::SyncTimeout), vec![asked(PEER, 3)]);
+}
+
+#[test]
+fn the_ticker_runs_while_any_dialed_peer_is_connected() {
+    let mut scene = fresh();
+    let dialed = |peer| Event::PeerDisconnected(Link::Dialed(peer));
+    assert_eq!(
+        scene.on(Event::PeerConnected(PEER)),
+        vec![Effect::StartTicker, asked(PEER, 0)]
+    );
+    assert_eq!(
+        scene.on(Event::PeerConnected(OTHER_PEER)),
+        vec![asked(OTHER_PEER, 0)]
+    );
+    assert_eq!(scene.on(dialed(PEER)), vec![]);
+    assert_eq!(scene.on(dialed(OTHER_PEER)), vec![Effect::StopTicker]);
+}
+
+#[test]
+fn a_peer_that_only_connected_here_starts_and_stops_no_ticker() {
+    let mut scene = fresh();
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 0))),
+        vec![peer_up(Link::Accepted(BOB), 2, 0), synced(BOB, 0)]
+    );
+    assert_eq!(scene.on(Event::SyncTimeout), vec![]);
+    scene.on(Event::PeerConnected(PEER));
+    let accepted = Event::PeerDisconnected(Link::Accepted(BOB));
+    assert_eq!(scene.on(accepted), vec![peer_down(Link::Accepted(BOB), 2)]);
+    assert!(!scene.actor.links().contains_key(&Link::Accepted(BOB)));
+}
+
+#[test]
+fn a_peer_that_has_not_answered_is_not_asked_again_and_hung_up_on_in_the_end() {
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    scene.wait(Duration::from_millis(4999));
+    assert_eq!(scene.on(Event::SyncTimeout), vec![]);
+    scene.wait(Duration::from_millis(1));
+    assert_eq!(
+        scene.on(Event::SyncTimeout),
+        vec![Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::Silent(Duration::from_secs(5))
+        }]
+    );
+}
+
+#[test]
+fn a_reply_raises_the_sequence_and_a_smaller_one_does_not() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 900))), vec![]);
+    assert_eq!(scene.sequence(), 900);
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 800))), vec![]);
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 900))), vec![]);
+    assert_eq!(scene.sequence(), 900);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 901, 1)]);
+    assert_eq!(scene.actor.tally().absorbed, 1);
+    assert_eq!(scene.actor.tally().sync_replies, 4);
+}
+
+#[test]
+fn what_is_absorbed_raises_the_ceiling_like_what_is_handed_out() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 5000))),
+        // 5000 in 1000 seconds is less than the least step.
+        vec![write_ceiling(2000, 5000 + 1024)]
+    );
+    assert_eq!(scene.sequence(), 2000, "never what is not durable");
+    assert_eq!(scene.ask(ALICE, 1), vec![], "it waits for the disk");
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![identities(ALICE, 5001, 1)]);
+}
+
+#[test]
+fn a_late_reply_of_a_peer_that_is_gone_does_nothing() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    scene.on(Event::PeerDisconnected(Link::Dialed(PEER)));
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 900))), vec![]);
+    assert_eq!(
+        scene.on(error_reply(PEER, ErrorCode::SamePid)),
+        Vec::<Effect>::new()
+    );
+    assert_eq!(scene.sequence(), 0);
+    assert!(scene.actor.links().is_empty());
+}
+
+#[test]
+fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
+    for (answer, code, text) in wrong_peers() {
+        let mut scene = fresh();
+        scene.on(Event::PeerConnected(PEER));
+        let mut expected = conflict(code, text, 5);
+        expected.push(Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::Refused(Box::new(ErrorReply::new(code, text))),
+        });
+        assert_eq!(scene.on(sync_reply(PEER, answer)), expected);
+        assert_eq!(scene.sequence(), 0);
+        assert_eq!(scene.actor.tally().sync_replies, 0);
+    }
+}
+
+/// What a server does first that has met its own pid, at the sequence `heard`.
+fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
+    if code != ErrorCode::SamePid {
+        return Vec::new();
+    }
+    let objected = Report::Objected {
+        standing: Standing::Conflict,
+        why: why.to_owned(),
+    };
+    vec![
+        Effect::Write(Write::Objection {
+            sequence: sequence(heard),
+        }),
+        Effect::Report(objected),
+    ]
+}
+
+fn advance_refused(text: &str) -> Effect {
+    let error = Box::new(ErrorReply::new(ErrorCode::AdvanceTooLarge, text));
+    Effect::Report(Report::AdvanceRefused { error })
+}
+
+/// Peers that no server takes: of another cluster, with the same pid, and the server itself.
+fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
+    let mut foreign = hello(2, 5);
+    foreign.cluster = "other".parse().unwrap();
+    let mut twin = hello(1, 5);
+    twin.session = 0x77;
+    let mut oneself = hello(1, 5);
+    oneself.session = actor_config().session;
+    [
+        (
+            foreign,
+            ErrorCode::ForeignCluster,
+            "this server belongs to cluster \"ipseity\", not \"other\": check --cluster and --peer on both",
+        ),
+        (
+            twin,
+            ErrorCode::SamePid,
+            "pid 1 is that of this server too, so both stop handing out identities: start the one that is to keep it with --recover-above, and the other with an unused --pid",
+        ),
+        (
+            oneself,
+            ErrorCode::Oneself,
+            "this server was named as its own peer: remove that --peer",
+        ),
+    ]
+}
+
+#[test]
+fn a_peer_that_refuses_this_server_is_hung_up_on() {
+    for code in [
+        ErrorCode::ForeignCluster,
+        ErrorCode::ForeignVersion,
+        ErrorCode::SamePid,
+        ErrorCode::Oneself,
+        ErrorCode::TooManyConnections,
+    ] {
+        let mut scene = fresh();
+        scene.on(Event::PeerConnected(PEER));
+        let mut expected = conflict(code, &refusal(code).message, 0);
+        expected.push(Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::RefusedBy(refusal(code)),
+        });
+        assert_eq!(scene.on(error_reply(PEER, code)), expected);
+    }
+}
+
+#[test]
+fn a_code_that_nobody_knows_is_taken_for_a_refusal() {
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    let error = Box::new(ErrorReply {
+        code: 999,
+        message: "no".to_owned(),
+    });
+    assert_eq!(
+        scene.on(Event::ErrorReply {
+            from: PEER,
+            error: error.clone()
+        }),
+        vec![Effect::HangUp {
+            peer: PEER,
+            cause: HangUp::RefusedBy(error)
+        }]
+    );
+}
+
+#[test]
+fn a_round_that_the_peer_refuses_is_told_once_and_the_connection_goes_on() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    let code = ErrorCode::AdvanceTooLarge;
+    let link = Link::Dialed(PEER);
+    let told = Effect::Report(Report::RoundRefused {
+        link,
+        error: refusal(code),
+    });
+    scene.on(Event::SyncTimeout);
+    assert_eq!(scene.on(error_reply(PEER, code)), vec![told.clone()]);
+    assert_eq!(
+        scene.on(Event::SyncTimeout),
+        vec![asked(PEER, 0)],
+        "it has answered"
+    );
+    assert_eq!(scene.on(error_reply(PEER, code)), vec![]);
+    // A round that succeeds makes the next refusal news.
+    scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(scene.on(error_reply(PEER, code)), vec![told]);
+}
+
+#[test]
+fn a_reply_too_far_ahead_is_refused_and_told_once() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
+    let told = Effect::Report(Report::RoundRefused {
+        link: Link::Dialed(PEER),
+        error: Box::new(ErrorReply::new(ErrorCode::AdvanceTooLarge, text)),
+    });
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 1_000_001))),
+        vec![told.clone()]
+    );
+    assert_eq!(scene.on(sync_reply(PEER, hello(2, 1_000_001))), vec![]);
+    assert_eq!(scene.sequence(), 0);
+    assert_eq!(
+        scene.on(Event::SyncTimeout),
+        vec![asked(PEER, 0)],
+        "the connection goes on"
+    );
+    scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(
+        scene.on(sync_reply(PEER, hello(2, 1_000_001))),
+        vec![told],
+        "once more after a round that was agreed"
+    );
+}
+
+// Answering peers.
+
+#[test]
+fn a_request_raises_the_sequence_and_is_answered_with_the_larger() {
+    let mut scene = fresh();
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 40))),
+        vec![peer_up(Link::Accepted(BOB), 2, 40), synced(BOB, 40)]
+    );
+    scene.ask(ALICE, 10);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 45))),
+        vec![synced(BOB, 50)]
+    );
+    assert_eq!(scene.actor.tally().sync_requests, 2);
+}
+
+#[test]
+fn a_peer_that_is_heard_on_two_links_is_announced_once() {
+    let mut scene = fresh();
+    scene.meet(PEER, 2);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 0))),
+        vec![synced(BOB, 0)]
+    );
+    let (dialed, accepted) = (Link::Dialed(PEER), Link::Accepted(BOB));
+    assert_eq!(
+        scene.on(Event::PeerDisconnected(dialed)),
+        vec![Effect::StopTicker]
+    );
+    assert_eq!(
+        scene.on(Event::PeerDisconnected(accepted)),
+        vec![peer_down(accepted, 2)]
+    );
+}
+
+#[test]
+fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is_durable() {
+    let mut scene = fresh();
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 2500))),
+        vec![
+            peer_up(Link::Accepted(BOB), 2, 2500),
+            write_ceiling(2000, 2500 + 1024),
+            synced(BOB, 2000)
+        ]
+    );
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 2500))),
+        vec![synced(BOB, 2500)]
+    );
+}
+
+#[test]
+fn a_peer_of_the_wrong_kind_that_asks_is_told_why_and_closed() {
+    for (question, code, text) in wrong_peers() {
+        let mut scene = fresh();
+        let mut expected = conflict(code, text, 5);
+        expected.extend([
+            Effect::Report(Report::Refused {
+                from: BOB,
+                error: Box::new(ErrorReply::new(code, text)),
+            }),
+            error(BOB, code, text),
+            Effect::Close(BOB),
+        ]);
+        assert_eq!(scene.on(sync_request(BOB, question)), expected);
+        assert_eq!(scene.sequence(), 0);
+        assert!(scene.actor.links().is_empty());
+    }
+}
+
+#[test]
+fn a_peer_of_another_version_is_told_why_and_people_hear_of_it() {
+    let mut scene = fresh();
+    let wrong = WireError::ForeignVersion {
+        kind: Kind::SyncRequest,
+        version: 7,
+    };
+    let text = "syncRequest of version 7: this server speaks version 1";
+    let code = ErrorCode::ForeignVersion;
+    assert_eq!(
+        scene.on(Event::Unknown {
+            from: BOB,
+            error: Box::new(wrong.reply())
+        }),
+        vec![
+            Effect::Report(Report::Refused {
+                from: BOB,
+                error: Box::new(ErrorReply::new(code, text))
+            }),
+            error(BOB, code, text),
+            Effect::Close(BOB),
+        ]
+    );
+}
+
+#[test]
+fn a_peer_too_far_ahead_that_asks_is_told_and_the_connection_goes_on() {
+    let mut scene = fresh();
+    let link = Link::Accepted(BOB);
+    let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
+    let code = ErrorCode::AdvanceTooLarge;
+    let told = Effect::Report(Report::RoundRefused {
+        link,
+        error: Box::new(ErrorReply::new(code, text.clone())),
+    });
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 1_000_001))),
+        vec![
+            peer_up(link, 2, 1_000_001),
+            told.clone(),
+            error(BOB, code, &text)
+        ]
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 1_000_001))),
+        vec![error(BOB, code, &text)],
+        "people are told once"
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, 5))),
+        vec![synced(BOB, 5)]
+    );
+    assert_eq!(
+        scene.on(sync_request(BOB, hello(2, Sequence::MAX.get() + 1))),
+        vec![
+            Effect::Report(Report::RoundRefused {
+                link,
+                error: Box::new(ErrorReply::new(
+                    code,
+                    "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
+                )),
+            }),
+            error(
+                BOB,
+                code,
+                "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
+            )
+        ],
+        "and told again once it has been right"
+    );
+    assert_eq!(scene.sequence(), 5);
+}
+
+#[test]
+#[should_panic(expected = "only a raise that was asked for becomes durable")]
+fn a_raise_that_nobody_asked_for_is_a_mistake_of_this_program() {
+    fresh().on(CEILING_WRITTEN);
+}
+
+#[test]
+#[should_panic(expected = "an actor starts at or below its ceiling")]
+fn an_actor_does_not_start_above_its_ceiling() {
+    given(|config| config.sequence = sequence(2001));
+}
+
+// Joining.
+
+/// An actor that asks one peer before it hands out.
+fn joining(require: bool) -> Scene {
+    given(|config| {
+        config.peers = 1;
+        config.joins = true;
+        config.join_requires_peer = require;
+    })
+}
+
+fn joined(answered: usize) -> Effect {
+    Effect::Report(Report::Joined { answered, asked: 1 })
+}
+
+#[test]
+fn who_asks_a_joining_server_waits_and_is_answered_in_order() {
+    let mut scene = joining(false);
+    scene.on(Event::PeerConnected(PEER));
+    assert_eq!(scene.ask(ALICE, 2), vec![]);
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: ALICE }),
+        vec![],
+        "behind what waits"
+    );
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: BOB }),
+        vec![Effect::ReplyStatus { to: BOB }]
+    );
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    let effects = scene.on(sync_reply(PEER, hello(2, 30)));
+    assert_eq!(
+        effects[1..],
+        [
+            joined(1),
+            identities(ALICE, 1, 2),
+            Effect::ReplyStatus { to: ALICE },
+            identities(BOB, 3, 1),
+        ]
+    );
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
+    let mut scene = joining(false);
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    assert_eq!(
+        scene.on(Event::JoinTimeout),
+        vec![joined(0), identities(ALICE, 1, 1)]
+    );
+    assert_eq!(scene.on(Event::JoinTimeout), vec![]);
+}
+
+#[test]
+fn where_a_peer_must_answer_those_who_ask_later_are_told() {
+    let mut scene = joining(true);
+    let text = "this server has just started and asks its peers first: try again in a moment or ask \
+                another one";
+    let told = error(ALICE, ErrorCode::Joining, text);
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    assert_eq!(
+        scene.on(Event::JoinTimeout),
+        vec![Effect::Report(Report::JoinWaits), told.clone()]
+    );
+    assert_eq!(scene.ask(ALICE, 1), vec![told]);
+    scene.on(Event::PeerConnected(PEER));
+    let effects = scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(effects[1..], [joined(1)]);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1, 1)]);
+}
+
+#[test]
+fn a_joining_server_that_is_objected_to_hands_out_nothing() {
+    let mut scene = joining(false);
+    scene.on(Event::PeerConnected(PEER));
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    let objection = |session, code: u16| {
+        let objection = Objection {
+            pid: Pid::new(1).unwrap(),
+            session,
+            code,
+            sequence: 77,
+            message: "no".to_owned(),
+        };
+        Event::Objection(Box::new((Link::Dialed(PEER), objection)))
+    };
+    let own = actor_config().session;
+    let stale = ErrorCode::StaleState.get();
+    assert_eq!(scene.on(objection(own + 1, stale)), vec![], "for another");
+    assert_eq!(scene.on(objection(own, 999)), vec![], "nobody knows why");
+    let effects = scene.on(objection(own, stale));
+    assert_eq!(
+        effects[..2],
+        [
+            Effect::Write(Write::Objection {
+                sequence: sequence(77)
+            }),
+            Effect::Report(Report::Objected {
+                standing: Standing::Stale,
+                why: "no".to_owned()
+            }),
+        ]
+    );
+    let Effect::Reply {
+        to: ALICE,
+        message: Message::ErrorReply(told),
+    } = &effects[2]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(told.code, stale);
+    assert_eq!(scene.on(Event::JoinTimeout), vec![], "it does not wear off");
+    assert_eq!(scene.actor.standing(), Standing::Stale);
+}
+
+#[test]
+fn strangers_cannot_object() {
+    let mut scene = fresh();
+    let objection = Objection {
+        pid: Pid::new(1).unwrap(),
+        session: actor_config().session,
+        code: ErrorCode::PidConflict.get(),
+        sequence: 0,
+        message: "no".to_owned(),
+    };
+    let heard = Box::new((Link::Accepted(BOB), objection));
+    assert_eq!(scene.on(Event::Objection(heard)), vec![]);
+    assert_eq!(scene.actor.standing(), Standing::Serving);
+}
+
+#[test]
+fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
+    let mut scene = given(|config| config.ceiling = sequence(1000));
+    scene.ask(ALICE, 490);
+    scene.ask(ALICE, 490);
+    // Held: 980 + 50 is above the ceiling.
+    assert_eq!(scene.ask(ALICE, 50), vec![]);
+    scene.on(sync_request(BOB, hello(2, 5000)));
+    scene.on(CEILING_FAILED);
+    // 981 to 1000 are durable, and below what was absorbed.
+    let effects = scene.ask(ALICE, 1);
+    assert!(
+        matches!(&effects[..], [Effect::Reply { message: Message::ErrorReply(error), .. }]
+            if error.code == ErrorCode::Storage.get()),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn what_a_peer_has_come_to_stays_absorbed_when_what_was_decided_is_taken_back() {
+    let speaks = |event: fn(SyncMessage) -> Event| {
+        let mut scene = given(|config| config.ceiling = sequence(10));
+        scene.meet(PEER, 2);
+        scene.ask(ALICE, 6);
+        // Held: 7 to 11 end above the ceiling. The peer is not ahead of that, and raises nothing.
+        assert_eq!(scene.ask(ALICE, 5), vec![]);
+        scene.on(event(hello(2, 8)));
+        scene.on(CEILING_FAILED);
+        assert_eq!(
+            scene.sequence(),
+            8,
+            "7 and 8 would be below what was absorbed"
+        );
+        assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 9, 1)]);
+    };
+    speaks(|sync| sync_request(BOB, sync));
+    speaks(|sync| sync_reply(PEER, sync));
+}
+
+#[test]
+fn what_is_told_goes_back_with_what_the_disk_did_not_take_and_nobody_objects() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.ask(ALICE, 6);
+    scene.ask(ALICE, 5);
+    let told = scene.on(sync_request(BOB, hello(2, 0)));
+    assert_eq!(told.last(), Some(&synced(BOB, 10)));
+    scene.on(CEILING_FAILED);
+    let told = scene.on(sync_request(BOB, hello(2, 0)));
+    assert_eq!(told, vec![synced(BOB, 6)]);
+    // Its peer has heard both, and then its next life, which begins above the ceiling.
+    let mut peer = given(|config| config.pid = Pid::new(2).unwrap());
+    let next = SyncMessage {
+        boot: 10,
+        session: 0x53,
+        ..hello(1, 10)
+    };
+    for sync in [hello(1, 10), hello(1, 6), next] {
+        let effects = peer.on(sync_request(BOB, sync));
+        assert!(
+            effects.contains(&Effect::Reply {
+                to: BOB,
+                message: Message::SyncReply(Box::new(SyncMessage {
+                    pid: Pid::new(2).unwrap(),
+                    ..*own(10)
+                })),
+            }),
+            "{effects:?}"
+        );
+    }
+}
+
+#[test]
+fn people_are_warned_before_the_sequence_ends() {
+    let percent = Sequence::MAX.get() / 100;
+    for (at, level) in [(49, None), (50, Some(50)), (80, Some(75)), (99, Some(90))] {
+        let mut scene = given(|config| {
+            config.sequence = sequence(at * percent + 100);
+            config.ceiling = sequence(at * percent + 200);
+        });
+        let warned = |effects: &[Effect]| {
+            effects.iter().find_map(|effect| match effect {
+                Effect::Report(Report::Exhaustion { percent, .. }) => Some(*percent),
+                _ => None,
+            })
+        };
+        assert_eq!(warned(&scene.ask(ALICE, 60)), level, "{at}");
+        // Told once.
+        scene.on(CEILING_WRITTEN);
+        assert_eq!(warned(&scene.ask(ALICE, 500)), None);
+        assert_eq!(warned(&scene.ask(ALICE, 500)), None);
+    }
+}
+
+/// An objection to this actor, from a peer that is known.
+fn objection(link: Link, code: ErrorCode, sequence: u64) -> Event {
+    let objection = Objection {
+        pid: Pid::new(1).unwrap(),
+        session: actor_config().session,
+        code: code.get(),
+        sequence,
+        message: "no".to_owned(),
+    };
+    Event::Objection(Box::new((link, objection)))
+}
+
+/// The code with which the only effect refuses.
+fn refused_with(effects: &[Effect]) -> u16 {
+    match effects {
+        [
+            Effect::Reply {
+                message: Message::ErrorReply(error),
+                ..
+            },
+        ] => error.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_disk_that_fails_turns_no_server_on_that_was_off() {
+    // One that met its own pid while a raise was under way.
+    let mut scene = fresh();
+    scene.ask(ALICE, 500);
+    scene.ask(ALICE, 500);
+    let mut twin = hello(1, 50);
+    twin.session = 0x77;
+    scene.on(sync_request(BOB, twin));
+    let conflict = ErrorCode::PidConflict.get();
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), conflict);
+    scene.on(CEILING_FAILED);
+    let storage = ErrorCode::Storage.get();
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
+
+    // One that had not joined yet.
+    let mut scene = joining(true);
+    scene.ask(ALICE, 1);
+    scene.on(sync_request(BOB, hello(3, 1500)));
+    let effects = scene.on(CEILING_FAILED);
+    assert_eq!(refused_with(&effects[..1]), storage);
+
+    // And one that is objected to afterwards stops at once.
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    scene.ask(ALICE, 500);
+    scene.ask(ALICE, 500);
+    scene.on(CEILING_FAILED);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1001, 1)]);
+    scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 0));
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
+}
+
+#[test]
+fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
+    let written = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Write(Write::Objection { sequence }) => Some(sequence.get()),
+            _ => None,
+        })
+    };
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    let stale = |sequence| objection(Link::Dialed(PEER), ErrorCode::StaleState, sequence);
+    assert_eq!(written(scene.on(stale(1000))), Some(1000));
+    assert_eq!(written(scene.on(stale(5000))), None, "not that soon");
+    scene.now = scene.now.after(Duration::from_secs(1));
+    assert_eq!(written(scene.on(stale(5000))), Some(5000));
+    scene.now = scene.now.after(Duration::from_secs(1));
+    assert_eq!(written(scene.on(stale(4000))), None);
+    // Nobody can burn the sequence by an objection: --max-advance counts here too.
+    assert_eq!(written(scene.on(stale(u64::MAX))), Some(1_000_000));
+}
+
+#[test]
+fn an_objection_in_a_stop_counts_as_long_as_it_can_still_be_made_durable() {
+    let objected = |scene: &mut Scene| {
+        let effects = scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 7));
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Write(Write::Objection { .. })))
+    };
+    // A write is under way, and the stop waits for it: there is time.
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    scene.on(Event::PeerConnected(PEER));
+    scene.ask(ALICE, 11);
+    assert_eq!(scene.on(Event::Stop), vec![]);
+    assert!(objected(&mut scene));
+    assert!(scene.actor.is_objected());
+
+    // The stop is on its way to the disk, and nothing is written behind it: a server that says at its end that
+    // it was objected to would be believed, and the next start knows nothing of it.
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    scene.on(Event::Stop);
+    assert!(!objected(&mut scene));
+    assert!(!scene.actor.is_objected());
+}
+
+#[test]
+fn an_operators_word_waits_behind_what_its_connection_asked_before() {
+    let mut scene = joining(false);
+    assert_eq!(scene.ask(ALICE, 10), vec![]);
+    let advance = Event::AdvanceRequest {
+        from: ALICE,
+        trusted: true,
+        above: 100,
+    };
+    assert_eq!(scene.on(advance), vec![]);
+    let done = Effect::Reply {
+        to: ALICE,
+        message: Message::DoneReply { sequence: 100 },
+    };
+    assert_eq!(
+        scene.on(Event::JoinTimeout),
+        vec![joined(0), identities(ALICE, 1, 10), done]
+    );
+}
+
+#[test]
+fn two_live_servers_of_one_pid_are_found_out_however_far_ahead_they_are() {
+    let mut scene = fresh();
+    let mut charged = Vec::new();
+    for round in 0..6 {
+        let (from, session) = [(ALICE, 7), (BOB, 8)][round % 2];
+        let mut sync = hello(5, 5_000_000);
+        // A copied directory: a boot further.
+        (sync.session, sync.boot) = (session, session);
+        for effect in scene.on(sync_request(from, sync)) {
+            if let Effect::Object { charge, .. } = effect {
+                assert_eq!(charge.code, ErrorCode::PidConflict);
+                charged.push(charge.session);
+            }
+        }
+    }
+    assert!(charged.contains(&7) && charged.contains(&8), "{charged:?}");
+}
+
+#[test]
+fn a_named_peer_that_is_none_is_not_waited_for() {
+    for code in [ErrorCode::Oneself, ErrorCode::ForeignCluster] {
+        let mut scene = joining(false);
+        scene.on(Event::PeerConnected(PEER));
+        let effects = scene.on(error_reply(PEER, code));
+        assert_eq!(effects[0], joined(0), "{code}");
+        // But where one must answer, it has to be one.
+        let mut scene = joining(true);
+        scene.on(Event::PeerConnected(PEER));
+        let effects = scene.on(error_reply(PEER, code));
+        assert_eq!(effects.len(), 1, "{code}: {effects:?}");
+        assert_eq!(scene.actor.standing(), Standing::Joining);
+    }
+}

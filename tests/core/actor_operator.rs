@@ -1,0 +1,944 @@
+//! The actor and those who answer for it: what an operator asks, what peers object and overrule, and what is
+//! refused to those who may not ask. One scenario a function, as in tests/core/actor.rs.
+
+// Long because: it holds one short scenario for each thing that may be said, and they share their words.
+
+use std::time::Duration;
+
+use ipseity_core::{
+    actor::{
+        Actor, ActorConfig, Effect, Event, Outcome, Remembered, Report, Tally, Write, Written,
+    },
+    identity::{Pid, Sequence},
+    ids::{ConnectionId, Count, Link, PeerId},
+    time::Instant,
+    words::{
+        ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage, WIRE_VERSION,
+    },
+};
+use ipseity_sim::config::actor_config;
+
+const ALICE: ConnectionId = ConnectionId::new(0, 1);
+const BOB: ConnectionId = ConnectionId::new(1, 2);
+const PEER: PeerId = PeerId(0);
+const DIALED: Link = Link::Dialed(PEER);
+
+const CEILING_WRITTEN: Event = Event::Written(Written::Ceiling(Outcome::Durable));
+const CEILING_FAILED: Event = Event::Written(Written::Ceiling(Outcome::Failed));
+const MEMBERS_WRITTEN: Event = Event::Written(Written::Members(Outcome::Durable));
+
+struct Scene {
+    actor: Actor,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut ActorConfig)) -> Scene {
+        let mut config = actor_config();
+        change(&mut config);
+        Scene {
+            actor: Actor::new(config),
+            now: Instant::from_nanos(1_000_000_000_000),
+        }
+    }
+
+    /// A scene with a connection to a peer, which has said this.
+    fn with_peer(said: SyncMessage, change: impl FnOnce(&mut ActorConfig)) -> (Scene, Vec<Effect>) {
+        let mut scene = Scene::new(change);
+        scene.on(Event::PeerConnected(PEER));
+        let effects = scene.hear(said);
+        (scene, effects)
+    }
+
+    fn on(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.actor.handle(event, self.now, &mut effects);
+        effects
+    }
+
+    fn hear(&mut self, said: SyncMessage) -> Vec<Effect> {
+        self.on(Event::SyncReply {
+            from: PEER,
+            sync: Box::new(said),
+        })
+    }
+
+    fn forget(&mut self, pid: Pid, trusted: bool) -> Vec<Effect> {
+        let from = ALICE;
+        self.on(Event::ForgetRequest { from, pid, trusted })
+    }
+
+    fn advance(&mut self, above: u64, trusted: bool) -> Vec<Effect> {
+        let from = ALICE;
+        self.on(Event::AdvanceRequest {
+            from,
+            above,
+            trusted,
+        })
+    }
+
+    fn ask(&mut self) -> Vec<Effect> {
+        self.on(Event::IdentityRequest {
+            from: ALICE,
+            count: Count::saturating(1),
+            after: 0,
+        })
+    }
+
+    fn overrule(&mut self, link: Link, overrule: Overrule) -> Vec<Effect> {
+        self.on(Event::Overrule(Box::new((link, overrule))))
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+fn seven() -> Pid {
+    Pid::new(7).unwrap()
+}
+
+/// What pid 7 says of itself after its directory was lost.
+fn lost() -> SyncMessage {
+    SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: seven(),
+        incarnation: 0xbb,
+        boot: 1,
+        session: 0x99,
+        sequence: 10,
+    }
+}
+
+/// What is remembered of pid 7: another directory, which had come to 500.
+fn remembered() -> Remembered {
+    Remembered {
+        pid: seven(),
+        incarnation: 0xaa,
+        boot: 4,
+        session: 0x88,
+        sequence: sequence(500),
+    }
+}
+
+/// The word of the operator of pid 7.
+fn word(above: u64) -> Overrule {
+    Overrule {
+        pid: seven(),
+        incarnation: 0xbb,
+        session: 0x99,
+        above,
+    }
+}
+
+fn done(sequence: u64) -> Effect {
+    let message = Message::DoneReply { sequence };
+    Effect::Reply { to: ALICE, message }
+}
+
+fn refused(code: ErrorCode, text: &str) -> Vec<Effect> {
+    let message = Message::ErrorReply(Box::new(ErrorReply::new(code, text)));
+    vec![Effect::Reply { to: ALICE, message }]
+}
+
+/// The code and the text of the one refusal among these effects.
+fn refusal(effects: &[Effect]) -> (u16, &str) {
+    let errors: Vec<&ErrorReply> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Reply {
+                message: Message::ErrorReply(error),
+                ..
+            } => Some(&**error),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(errors.len(), 1, "{effects:?}");
+    (errors[0].code, &errors[0].message)
+}
+
+fn is_objection(effect: &Effect) -> bool {
+    matches!(effect, Effect::Object { .. })
+}
+
+const NOT_TRUSTED: &str = "only an operator may ask for this: from a loopback address, or from one that the \
+    server was given with --trust";
+
+#[test]
+fn who_is_not_trusted_changes_nothing() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    for effects in [scene.forget(seven(), false), scene.advance(90, false)] {
+        assert_eq!(effects, refused(ErrorCode::NotTrusted, NOT_TRUSTED));
+    }
+    assert_eq!(scene.actor.sequence(), sequence(10));
+    let effects = scene.forget(seven(), true);
+    assert_eq!(effects.last(), Some(&done(10)), "it is known still");
+}
+
+#[test]
+fn a_pid_is_forgotten_once_and_durably() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    assert_eq!(
+        scene.forget(seven(), true),
+        [Effect::Write(Write::Members(Vec::new())), done(500)]
+    );
+    assert_eq!(
+        scene.forget(seven(), true),
+        refused(
+            ErrorCode::UnknownPid,
+            "nothing is known here of pid 7: ipseity-cli members lists those known"
+        )
+    );
+}
+
+#[test]
+fn who_is_asked_for_the_members_leaves_them_to_the_server() {
+    let mut scene = Scene::new(|_| {});
+    let (from, first) = (ALICE, seven());
+    assert_eq!(
+        scene.on(Event::MembersRequest { from, first }),
+        [Effect::ReplyMembers { to: ALICE, first }]
+    );
+}
+
+#[test]
+fn an_operator_may_advance_to_all_that_exists_and_no_further() {
+    let mut scene = Scene::new(|config| config.ceiling = Sequence::MAX);
+    let most = Sequence::MAX.get();
+    assert_eq!(
+        scene.advance(most + 1, true),
+        refused(
+            ErrorCode::AdvanceTooLarge,
+            "sequence 9007199254740992 is beyond the last there is, 9007199254740991"
+        )
+    );
+    assert_eq!(scene.advance(800, true), [done(800)]);
+    // To do it twice is to do it once, and nothing goes back.
+    assert_eq!(scene.advance(800, true), [done(800)]);
+    assert_eq!(scene.advance(5, true), [done(800)]);
+    assert_eq!(scene.advance(most, true)[0], done(most));
+}
+
+#[test]
+fn a_server_that_stops_or_has_no_disk_is_not_advanced() {
+    for (event, code) in [
+        (CEILING_FAILED, ErrorCode::Storage),
+        (Event::Stop, ErrorCode::Stopping),
+    ] {
+        let mut scene = Scene::new(|_| {});
+        scene.on(event);
+        assert_eq!(refusal(&scene.advance(90, true)).0, code.get());
+        assert_eq!(scene.actor.sequence(), Sequence::ZERO);
+    }
+}
+
+#[test]
+fn advances_of_clients_and_of_peers_have_budgets_of_their_own() {
+    let (mut scene, _) = Scene::with_peer(lost(), |config| {
+        config.budgets.after_burst = 100;
+        config.budgets.peer_burst = 50;
+        config.budgets.rate_per_second = 1;
+    });
+    let after = |sequence: u64| Event::IdentityRequest {
+        from: ALICE,
+        count: Count::saturating(1),
+        after: sequence << 10,
+    };
+    // The peer has raised it to 10.
+    assert!(matches!(
+        scene.on(after(110))[0],
+        Effect::ReplyIdentities { .. }
+    ));
+    let effects = scene.on(after(116));
+    assert_eq!(
+        refusal(&effects),
+        (
+            ErrorCode::OverBudget.get(),
+            "after: sequence 116 is 5 ahead of this server, and its budget for advances allows 0 now: try \
+             again later, or have an operator run ipseity-cli advance"
+        )
+    );
+    let told = |effect: &Effect| matches!(effect, Effect::Report(Report::AdvanceRefused { .. }));
+    assert!(effects.iter().any(told));
+    // People hear of it now and then, clients each time.
+    assert_eq!(scene.on(after(117)).len(), 1);
+    scene.wait(4);
+    assert_eq!(
+        refusal(&scene.on(after(116))).0,
+        ErrorCode::OverBudget.get()
+    );
+    scene.wait(1);
+    assert!(matches!(
+        scene.on(after(116))[0],
+        Effect::ReplyIdentities { .. }
+    ));
+    // Ten of the peers' fifty are spent, and five have filled in.
+    let said = |sequence| SyncMessage { sequence, ..lost() };
+    scene.hear(said(117 + 46));
+    assert_eq!(scene.actor.sequence(), sequence(117));
+    scene.hear(said(117 + 45));
+    assert_eq!(scene.actor.sequence(), sequence(162));
+}
+
+#[test]
+fn a_connection_speaks_for_one_pid() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    let mut other = lost();
+    other.pid = Pid::new(8).unwrap();
+    other.sequence = 90;
+    let effects = scene.hear(other);
+    let hangs_up = effects.iter().any(|effect| match effect {
+        Effect::HangUp { peer, cause } => {
+            *peer == PEER
+                && cause.to_string() == "refused: pid 8 on a connection that spoke for pid 7 before"
+        }
+        _ => false,
+    });
+    assert!(hangs_up, "{effects:?}");
+    assert_eq!(scene.actor.sequence(), sequence(10), "it is not believed");
+}
+
+#[test]
+fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
+    let scene = || {
+        let (scene, effects) =
+            Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
+        assert_eq!(effects.iter().filter(|e| is_objection(e)).count(), 1);
+        scene
+    };
+    let settled = |above| {
+        let new = Remembered {
+            incarnation: 0xbb,
+            boot: 0,
+            session: 0x99,
+            sequence: sequence(above),
+            ..remembered()
+        };
+        vec![
+            Effect::Report(Report::Overruled {
+                link: DIALED,
+                pid: seven(),
+                above,
+            }),
+            Effect::Write(Write::Members(vec![new])),
+        ]
+    };
+    for above in [500, 501] {
+        let mut scene = scene();
+        scene.wait(60);
+        assert_eq!(scene.overrule(DIALED, word(above)), settled(above));
+        scene.on(MEMBERS_WRITTEN);
+        // It is heard like any other from now on, and its boot is soon on the disk.
+        scene.on(Event::SyncTimeout);
+        scene.wait(2);
+        let effects = scene.hear(lost());
+        assert!(!effects.iter().any(is_objection));
+        let boots = effects.iter().find_map(|effect| match effect {
+            Effect::Write(Write::Members(members)) => Some(members[0].boot),
+            _ => None,
+        });
+        assert_eq!(boots, Some(1));
+    }
+    let other_session = Overrule {
+        session: 0x98,
+        ..word(500)
+    };
+    let other_pid = Overrule {
+        pid: Pid::MAX,
+        ..word(500)
+    };
+    let accepted = Link::Accepted(ALICE);
+    for (link, overrule) in [
+        (DIALED, word(499)),
+        (DIALED, other_session),
+        (DIALED, other_pid),
+        (accepted, word(500)),
+    ] {
+        let mut scene = scene();
+        assert_eq!(scene.overrule(link, overrule), []);
+        scene.on(Event::SyncTimeout);
+        assert!(scene.hear(lost()).iter().any(is_objection));
+    }
+}
+
+/// It remembers of a life before its restart what is now further ahead than it would believe anybody.
+#[test]
+fn who_is_too_far_ahead_to_be_believed_is_not_taken_for_one_that_is_behind() {
+    let observer = |said: SyncMessage| {
+        Scene::with_peer(said, |config| {
+            config.advance_max = 100;
+            config.remembered = vec![remembered()];
+        })
+    };
+    let next = |ahead| SyncMessage {
+        incarnation: remembered().incarnation,
+        boot: remembered().boot + 1,
+        sequence: ahead,
+        ..lost()
+    };
+    for (ahead, is_behind) in [(499, true), (500, false), (9000, false), (u64::MAX, false)] {
+        let (scene, effects) = observer(next(ahead));
+        assert_eq!(effects.iter().any(is_objection), is_behind, "{ahead}");
+        let known = scene.actor.members()[&seven()].remembered;
+        assert_eq!(
+            known.sequence,
+            sequence(500),
+            "and nothing of it is learned"
+        );
+    }
+    // Nor is an operator's word too low because it is not believed so far.
+    for (above, is_enough) in [(499, false), (500, true), (9000, true)] {
+        let (mut scene, _) = observer(lost());
+        let effects = scene.overrule(DIALED, word(above));
+        assert_eq!(!effects.is_empty(), is_enough, "{above}");
+        let known = scene.actor.members()[&seven()].remembered;
+        assert_eq!(known.sequence, sequence(500));
+    }
+}
+
+#[test]
+fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
+    let stale = |sequence| {
+        let config = actor_config();
+        let code = ErrorCode::StaleState;
+        let objection = Objection::new(config.pid, config.session, code, sequence, "older");
+        Event::Objection(Box::new((DIALED, objection)))
+    };
+    for (recovered, objected, goes_on) in [(0, 0, false), (600, 601, false), (600, 600, true)] {
+        let (mut scene, _) =
+            Scene::with_peer(lost(), |config| config.recovered = sequence(recovered));
+        let effects = scene.on(stale(objected));
+        if goes_on {
+            let overrule = Overrule {
+                pid: actor_config().pid,
+                incarnation: actor_config().incarnation,
+                session: actor_config().session,
+                above: 600,
+            };
+            let message = Message::Overrule(Box::new(overrule));
+            assert_eq!(
+                effects,
+                [Effect::Tell {
+                    to: DIALED,
+                    message
+                }]
+            );
+            assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+            assert!(!scene.actor.is_objected());
+            assert_eq!(scene.actor.standing(), Standing::Serving);
+        } else {
+            assert!(scene.actor.is_objected());
+            assert_eq!(scene.actor.standing(), Standing::Stale);
+            let objected = |effect: &Effect| {
+                let standing = Standing::Stale;
+                let why = "older".to_owned();
+                *effect == Effect::Report(Report::Objected { standing, why })
+            };
+            assert!(effects.iter().any(objected), "{effects:?}");
+            assert_eq!(refusal(&scene.ask()).0, ErrorCode::StaleState.get());
+        }
+    }
+}
+
+#[test]
+fn an_objection_to_another_process_or_of_another_kind_is_none() {
+    let own = actor_config();
+    let stale = ErrorCode::StaleState;
+    let mut unknown = Objection::new(own.pid, own.session, stale, 900, "");
+    unknown.code = ErrorCode::BadCount.get();
+    for objection in [
+        Objection::new(seven(), own.session, stale, 900, ""),
+        Objection::new(own.pid, own.session + 1, stale, 900, ""),
+        unknown,
+    ] {
+        let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+        assert_eq!(
+            scene.on(Event::Objection(Box::new((DIALED, objection)))),
+            []
+        );
+        assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+    }
+}
+
+#[test]
+fn what_is_known_of_peers_is_there_to_be_shown() {
+    let (mut scene, _) = Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
+    let link = &scene.actor.links()[&DIALED];
+    assert_eq!((link.pid, link.sequence), (Some(seven()), 10));
+    assert_eq!(link.heard_at, Some(scene.now));
+    let known = &scene.actor.members()[&seven()];
+    assert_eq!(
+        known.remembered,
+        remembered(),
+        "what is objected to is not believed"
+    );
+    assert_eq!(known.heard_at, Some(scene.now));
+    assert_eq!(known.objection(), Some(ErrorCode::StaleState));
+    assert_eq!(scene.actor.tally().sync_replies, 1);
+    // A second link to it, and one to nobody.
+    let (from, sync) = (ALICE, Box::new(lost()));
+    scene.on(Event::SyncRequest { from, sync });
+    scene.on(Event::PeerConnected(PeerId(1)));
+    let mut lose = |link| {
+        let effects = scene.on(Event::PeerDisconnected(link));
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Report(Report::PeerDown { link, pid }) => Some((link, pid)),
+            _ => None,
+        })
+    };
+    assert_eq!(lose(Link::Accepted(ALICE)), None, "it is up on the other");
+    assert_eq!(lose(Link::Dialed(PeerId(1))), None, "nobody spoke on it");
+    assert_eq!(lose(DIALED), Some((DIALED, seven())));
+    assert_eq!(lose(DIALED), None, "it is told once");
+    assert!(scene.actor.links().is_empty());
+    assert_eq!(scene.actor.members().len(), 1);
+}
+
+#[test]
+fn a_word_about_a_pid_that_was_forgotten_means_nothing() {
+    let (mut scene, _) = Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
+    scene.forget(seven(), true);
+    scene.wait(60);
+    assert_eq!(scene.overrule(DIALED, word(500)), []);
+}
+
+#[test]
+fn whatever_a_connection_asks_waits_behind_what_waits_for_the_disk_and_nobody_else_does() {
+    let mut scene = Scene::new(|config| {
+        config.ceiling = sequence(5);
+        config.remembered = vec![remembered()];
+    });
+    let ask = |from| Event::IdentityRequest {
+        from,
+        count: Count::saturating(10),
+        after: 0,
+    };
+    let members = |from| Event::MembersRequest {
+        from,
+        first: Pid::MIN,
+    };
+    let objected = |from| Event::SyncRequest {
+        from,
+        sync: Box::new(lost()),
+    };
+    assert!(matches!(
+        scene.on(ask(ALICE))[..],
+        [Effect::Write(Write::Ceiling { .. })]
+    ));
+    assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), []);
+    assert_eq!(scene.on(members(ALICE)), []);
+    assert_eq!(scene.advance(3, true), []);
+    let speaks = |effect: &Effect| matches!(effect, Effect::Object { .. } | Effect::Reply { .. });
+    assert!(!scene.on(objected(ALICE)).iter().any(speaks));
+    for event in [
+        Event::StatusRequest { from: BOB },
+        members(BOB),
+        objected(BOB),
+    ] {
+        let effects = scene.on(event.clone());
+        let answers = |effect: &Effect| {
+            speaks(effect)
+                || matches!(
+                    effect,
+                    Effect::ReplyStatus { .. } | Effect::ReplyMembers { .. }
+                )
+        };
+        assert!(effects.iter().any(answers), "{event}: {effects:?}");
+    }
+    let effects = scene.on(CEILING_WRITTEN);
+    assert!(
+        matches!(
+            effects[..],
+            [
+                Effect::ReplyIdentities { to: ALICE, .. },
+                Effect::ReplyStatus { to: ALICE },
+                Effect::ReplyMembers { to: ALICE, .. },
+                Effect::Reply { to: ALICE, .. },
+                Effect::Object { answers: true, .. },
+                ..
+            ]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn an_operators_word_that_waits_keeps_nobody_else_waiting() {
+    let mut scene = Scene::new(|config| {
+        config.joins = true;
+        config.peers = 1;
+    });
+    assert_eq!(scene.ask(), []);
+    assert_eq!(scene.advance(100, true), []);
+    assert_eq!(
+        scene.on(Event::StatusRequest { from: BOB }),
+        [Effect::ReplyStatus { to: BOB }]
+    );
+    let effects = scene.on(Event::JoinTimeout);
+    assert_eq!(effects.last(), Some(&done(100)));
+}
+
+#[test]
+fn what_is_done_is_counted() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    let ask = |count, after: u64| Event::IdentityRequest {
+        from: BOB,
+        count: Count::saturating(count),
+        after: after << 10,
+    };
+    let asks = |sequence| Event::SyncRequest {
+        from: ALICE,
+        sync: Box::new(SyncMessage { sequence, ..lost() }),
+    };
+    // The peer has answered with 10. What raises nothing is not absorbed.
+    for event in [
+        ask(3, 0),
+        ask(2, 20),
+        ask(0, 0),
+        ask(1, 1),
+        asks(40),
+        asks(50),
+        asks(50),
+    ] {
+        scene.on(event);
+    }
+    scene.hear(SyncMessage {
+        sequence: 60,
+        ..lost()
+    });
+    // Above the ceiling of 2000.
+    for _ in 0..5 {
+        scene.on(ask(500, 0));
+    }
+    assert_eq!(
+        scene.actor.tally(),
+        Tally {
+            identity_requests: 8,
+            identities: 2506,
+            waited: 2,
+            sync_requests: 3,
+            sync_replies: 2,
+            absorbed: 5,
+        }
+    );
+}
+
+#[test]
+fn a_joining_server_waits_for_every_peer_that_may_answer() {
+    let (mut scene, effects) = Scene::with_peer(lost(), |config| {
+        config.joins = true;
+        config.peers = 2;
+    });
+    let joined = |effect: &Effect| matches!(effect, Effect::Report(Report::Joined { .. }));
+    assert!(!effects.iter().any(joined));
+    assert_eq!(scene.ask(), []);
+    scene.on(Event::PeerConnected(PeerId(1)));
+    let sync = Box::new(SyncMessage {
+        pid: Pid::MAX,
+        ..lost()
+    });
+    let from = PeerId(1);
+    let effects = scene.on(Event::SyncReply { from, sync });
+    let joined = Report::Joined {
+        answered: 2,
+        asked: 2,
+    };
+    assert!(effects.contains(&Effect::Report(joined)), "{effects:?}");
+}
+
+/// An objection to this process.
+fn objection(code: ErrorCode, sequence: u64) -> Event {
+    let config = actor_config();
+    let objection = Objection::new(config.pid, config.session, code, sequence, "no");
+    Event::Objection(Box::new((DIALED, objection)))
+}
+
+fn writes_objection(effects: &[Effect]) -> bool {
+    let writes_objection =
+        |effect: &Effect| matches!(effect, Effect::Write(Write::Objection { .. }));
+    effects.iter().any(writes_objection)
+}
+
+#[test]
+fn an_objection_that_says_no_more_is_not_written_again() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    for (sequence, is_written) in [(900, true), (900, false), (899, false), (901, true)] {
+        let effects = scene.on(objection(ErrorCode::StaleState, sequence));
+        assert_eq!(writes_objection(&effects), is_written, "{sequence}");
+        scene.wait(60);
+    }
+}
+
+#[test]
+fn a_stale_server_can_still_be_in_conflict_and_not_the_other_way_round() {
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    let mut hear = |code| {
+        let effects = scene.on(objection(code, 900));
+        let told = |effect: &Effect| matches!(effect, Effect::Report(Report::Objected { .. }));
+        (effects.iter().any(told), scene.actor.standing())
+    };
+    assert_eq!(hear(ErrorCode::StaleState), (true, Standing::Stale));
+    assert_eq!(hear(ErrorCode::StaleState), (false, Standing::Stale));
+    assert_eq!(hear(ErrorCode::PidConflict), (true, Standing::Conflict));
+    assert_eq!(hear(ErrorCode::PidConflict), (false, Standing::Conflict));
+    assert_eq!(hear(ErrorCode::StaleState), (false, Standing::Conflict));
+}
+
+#[test]
+fn of_two_live_servers_the_one_that_asks_is_answered_and_the_other_is_told() {
+    let mut scene = Scene::new(|_| {});
+    let mut asks = |from, session| {
+        // A copied directory: a boot further.
+        let boot = session;
+        let sync = Box::new(SyncMessage {
+            session,
+            boot,
+            ..lost()
+        });
+        let effects = scene.on(Event::SyncRequest { from, sync });
+        let objected = |effect: &Effect| match effect {
+            Effect::Object { charge, answers } => {
+                assert_eq!(charge.code, ErrorCode::PidConflict);
+                Some((charge.link, charge.session, *answers))
+            }
+            _ => None,
+        };
+        effects.iter().filter_map(objected).collect::<Vec<_>>()
+    };
+    let (alice, bob) = (Link::Accepted(ALICE), Link::Accepted(BOB));
+    assert_eq!(asks(ALICE, 1), []);
+    for (from, session) in [(BOB, 2), (ALICE, 1), (BOB, 2)] {
+        assert_eq!(asks(from, session), []);
+    }
+    // It asks behind an answer that was sent when the other had been heard, so it lives still.
+    assert_eq!(asks(ALICE, 1), [(alice, 1, true), (bob, 2, false)]);
+    assert_eq!(asks(BOB, 2)[0], (bob, 2, true));
+}
+
+#[test]
+fn a_third_server_of_a_pid_is_news_and_so_is_the_second_to_it() {
+    const CAROL: ConnectionId = ConnectionId::new(2, 3);
+    let mut scene = Scene::new(|_| {});
+    let mut asks = |from, session| {
+        let sync = Box::new(SyncMessage {
+            session,
+            boot: session,
+            ..lost()
+        });
+        let effects = scene.on(Event::SyncRequest { from, sync });
+        let charged = |effect: &Effect| match effect {
+            Effect::Object { charge, .. } => Some((charge.session, charge.is_new)),
+            _ => None,
+        };
+        effects.iter().filter_map(charged).collect::<Vec<_>>()
+    };
+    for (from, session) in [(ALICE, 1), (BOB, 2), (ALICE, 1), (BOB, 2)] {
+        assert_eq!(asks(from, session), []);
+    }
+    // People are told once of the two.
+    assert_eq!(asks(ALICE, 1), [(1, true), (2, false)]);
+    assert_eq!(asks(ALICE, 1), [(1, false)], "nobody is told again");
+    assert_eq!(asks(CAROL, 3), []);
+    asks(ALICE, 1);
+    asks(ALICE, 1);
+    assert_eq!(asks(CAROL, 3), [(3, true), (1, false)]);
+}
+
+#[test]
+fn late_words_of_a_process_that_is_gone_change_nothing_but_the_sequence() {
+    let mut scene = Scene::new(|_| {});
+    let mut hear = |from, boot, sequence| {
+        let sync = Box::new(SyncMessage {
+            session: boot,
+            boot,
+            sequence,
+            ..lost()
+        });
+        scene.on(Event::SyncRequest { from, sync });
+        let remembered = scene.actor.members()[&seven()].remembered;
+        (
+            remembered.boot,
+            remembered.session,
+            remembered.sequence.get(),
+        )
+    };
+    assert_eq!(hear(ALICE, 5, 100), (5, 5, 100));
+    assert_eq!(hear(BOB, 6, 200), (6, 6, 200));
+    assert_eq!(hear(ALICE, 5, 150), (6, 6, 200));
+    assert_eq!(hear(ALICE, 5, 300), (6, 6, 300));
+}
+
+#[test]
+fn a_crowd_of_lost_directories_is_one_piece_of_news_in_a_while() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    let mut is_news = |session, seconds| {
+        scene.wait(seconds);
+        let sync = Box::new(SyncMessage { session, ..lost() });
+        let effects = scene.on(Event::SyncRequest { from: ALICE, sync });
+        let news = |effect: &Effect| match effect {
+            Effect::Object { charge, .. } => Some(charge.is_new),
+            _ => None,
+        };
+        effects.iter().find_map(news)
+    };
+    assert_eq!(is_news(1, 0), Some(true));
+    assert_eq!(is_news(1, 0), Some(false));
+    assert_eq!(is_news(2, 59), Some(false));
+    // The first of them asks on and on, and is no news however long.
+    assert_eq!(is_news(2, 120), Some(false));
+    assert_eq!(is_news(3, 0), Some(true));
+}
+
+#[test]
+fn a_disk_that_fails_twice_leaves_everything_as_after_the_first_time() {
+    let mut scene = Scene::new(|_| {});
+    let stale = |scene: &mut Scene| scene.on(objection(ErrorCode::StaleState, 0));
+    scene.on(CEILING_FAILED);
+    scene.on(CEILING_FAILED);
+    assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
+
+    let (mut scene, _) = Scene::with_peer(lost(), |_| {});
+    stale(&mut scene);
+    scene.on(CEILING_FAILED);
+    scene.on(CEILING_FAILED);
+    assert_eq!(refusal(&scene.ask()).0, ErrorCode::Storage.get());
+}
+
+#[test]
+fn what_did_not_wait_for_the_disk_itself_is_answered_when_the_disk_fails() {
+    let mut scene = Scene::new(|config| {
+        config.ceiling = sequence(5);
+        config.remembered = vec![remembered()];
+    });
+    scene.on(Event::IdentityRequest {
+        from: ALICE,
+        count: Count::saturating(10),
+        after: 0,
+    });
+    let effects = scene.forget(seven(), true);
+    assert_eq!(effects, [Effect::Write(Write::Members(Vec::new()))]);
+    assert_eq!(scene.advance(50, true), []);
+    let effects = scene.on(CEILING_FAILED);
+    let codes: Vec<_> = effects[..3]
+        .iter()
+        .map(|effect| match effect {
+            Effect::Reply {
+                message: Message::ErrorReply(error),
+                ..
+            } => Err(error.code),
+            Effect::Reply {
+                message: Message::DoneReply { sequence },
+                ..
+            } => Ok(*sequence),
+            other => panic!("{other}"),
+        })
+        .collect();
+    let storage = Err(ErrorCode::Storage.get());
+    assert_eq!(codes, [storage, Ok(500), storage]);
+}
+
+#[test]
+fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
+    let mut scene = Scene::new(|_| {});
+    for _ in 0..1000 {
+        scene.ask();
+    }
+    assert_eq!(scene.on(Event::Stop), []);
+    let sequence = sequence(1000);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        [Effect::Write(Write::Stop { sequence })]
+    );
+}
+
+#[test]
+fn while_the_peers_are_being_saved_only_the_newest_state_of_them_waits() {
+    fn saved(effects: &[Effect]) -> Option<u64> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Write(Write::Members(members)) => Some(members[0].boot),
+            _ => None,
+        })
+    }
+    let restarted = |boot| SyncMessage {
+        boot,
+        session: boot,
+        sequence: 10 + boot,
+        ..lost()
+    };
+    let (mut scene, effects) = Scene::with_peer(restarted(1), |_| {});
+    assert_eq!(saved(&effects), Some(1));
+    for boot in 2..=4 {
+        scene.wait(60);
+        assert_eq!(saved(&scene.hear(restarted(boot))), None, "the disk hangs");
+    }
+    assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(4));
+    // One that fails is followed by the next one like any other.
+    scene.wait(60);
+    assert_eq!(saved(&scene.hear(restarted(5))), None);
+    let failed = Event::Written(Written::Members(Outcome::Failed));
+    assert_eq!(saved(&scene.on(failed)), Some(5));
+    assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
+    // A stop waits for nobody: it may be the last chance.
+    scene.wait(60);
+    scene.hear(restarted(6));
+    scene.on(MEMBERS_WRITTEN);
+    scene.hear(restarted(7));
+    assert_eq!(saved(&scene.on(Event::Stop)), Some(7));
+}
+
+/// What docs/guarantees.md says of a server that refuses: its error does not say who it is.
+#[test]
+fn who_refuses_a_round_is_not_known_before_it_speaks_for_itself() {
+    let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
+    scene.on(Event::PeerConnected(PEER));
+    for code in [ErrorCode::AdvanceTooLarge, ErrorCode::OverBudget] {
+        let error = Box::new(ErrorReply::new(code, "no"));
+        let effects = scene.on(Event::ErrorReply { from: PEER, error });
+        assert!(!effects.iter().any(is_objection), "{effects:?}");
+        assert_eq!(scene.actor.links()[&DIALED].pid, None);
+    }
+    assert!(scene.hear(lost()).iter().any(is_objection));
+}
+
+/// What docs/guarantees.md says of a copy of the newest boot: only its sequence tells, until another peer has brought
+/// that up.
+#[test]
+fn a_rolled_back_server_that_absorbs_first_is_not_noticed() {
+    for (absorbs, is_noticed) in [(None, true), (Some(499), true), (Some(500), false)] {
+        let mut rolled_back = Scene::new(|config| {
+            config.pid = seven();
+            config.incarnation = remembered().incarnation;
+            config.boot = remembered().boot + 1;
+            config.sequence = sequence(300);
+        });
+        if let Some(absorbs) = absorbs {
+            let (pid, sequence) = (Pid::new(8).unwrap(), absorbs);
+            let sync = Box::new(SyncMessage {
+                pid,
+                sequence,
+                ..lost()
+            });
+            rolled_back.on(Event::SyncRequest { from: ALICE, sync });
+        }
+        let first_words = rolled_back.on(Event::PeerConnected(PEER));
+        let said = first_words.into_iter().find_map(|effect| match effect {
+            Effect::Send {
+                message: Message::SyncRequest(sync),
+                ..
+            } => Some(*sync),
+            _ => None,
+        });
+        let knows = |config: &mut ActorConfig| config.remembered = vec![remembered()];
+        let (_, effects) = Scene::with_peer(said.unwrap(), knows);
+        assert_eq!(
+            effects.iter().any(is_objection),
+            is_noticed,
+            "{absorbs:?}: {effects:?}"
+        );
+    }
+}

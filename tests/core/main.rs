@@ -1,0 +1,20 @@
+//! The parts of the server and the client by themselves, in this process: no loop, no program, and no network but
+//! sockets of 127.0.0.1 in the last two.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a panic is the report, tests print, and waiting is bounded by the clock"
+)]
+
+mod actor; // the actor's transitions, one scenario a function
+mod actor_operator; // the actor and those who answer for it: operators, objections, refusals
+mod baselines; // the servers that the real one is compared with keep the same promise
+mod checker; // the checker of histories finds each broken promise
+mod client; // the Rust client against servers that fail in every way
+mod display; // events, effects, messages and causes as a trace and the log show them
+mod frames; // frames in pieces, wherever a stream is cut
+mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
+mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
+mod strangers; // bytes from strangers: what holds of any input whatever
+mod transcripts; // scenarios of the actor, as texts that a review can compare

@@ -1,0 +1,105 @@
+//! Bytes from strangers: what holds of any bytes that somebody sends, writes or types. The fuzzer in `fuzz/`
+//! holds the same properties against bytes that it finds by itself.
+
+use ipseity_sim::properties::{bytes_for, client, command_line, connection, frames, seeds, slots};
+use proptest::prelude::*;
+
+/// What holds a property against an input.
+type Check = fn(&[u8]);
+
+#[test]
+fn the_seeds_of_the_fuzzer_keep_every_property() {
+    let checks: [(&str, Check); 5] = [
+        ("client", client::check),
+        ("command_line", command_line::check),
+        ("connection", connection::check),
+        ("frames", frames::check),
+        ("slots", slots::check),
+    ];
+    let seeds = seeds();
+    assert_eq!(checks.len(), seeds.len());
+    for (target, inputs) in &seeds {
+        let (_, check) = checks
+            .iter()
+            .find(|(name, _)| name == target)
+            .expect("every target has its check");
+        for (number, seed) in inputs.iter().enumerate() {
+            println!("{target}, seed {number}");
+            check(seed);
+        }
+    }
+}
+
+#[test]
+fn every_target_of_the_fuzzer_has_its_seeds_and_its_program() {
+    for (target, seeds) in seeds() {
+        assert!(!seeds.is_empty(), "{target}");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let program = root.join(format!("fuzz/fuzz_targets/{target}.rs"));
+        let program = std::fs::read_to_string(program).unwrap();
+        let check = format!("{target}::check(input)");
+        assert!(program.contains(&check), "{program}");
+        let manifest = std::fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
+        let path = format!("path = \"fuzz_targets/{target}.rs\"");
+        assert!(manifest.contains(&path), "{path}");
+    }
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        // A failure prints the least input that fails; a file beside the sources would say no more.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(500))]
+
+    #[test]
+    fn any_stream_comes_to_the_same_however_it_is_cut(input in bytes_for("frames")) {
+        frames::check(&input);
+    }
+
+    #[test]
+    fn no_file_lets_a_start_begin_too_low(input in bytes_for("slots")) {
+        slots::check(&input);
+    }
+
+    #[test]
+    fn no_argument_is_taken_for_what_it_is_not(input in bytes_for("command_line")) {
+        command_line::check(&input);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    #[test]
+    fn a_server_outlives_every_stranger(input in bytes_for("connection")) {
+        connection::check(&input);
+    }
+
+    #[test]
+    fn a_client_believes_no_answer_that_breaks_a_promise(input in bytes_for("client")) {
+        client::check(&input);
+    }
+}
+
+/// Found by the fuzzer: a disk that fails ends the server while a reply has left in part.
+#[test]
+fn a_reply_may_be_cut_by_the_end_of_a_server_whose_disk_has_failed() {
+    const FOUND: [u8; 186] = [
+        144, 131, 15, 0, 1, 1, 0, 13, 1, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 129, 129, 129, 129, 129,
+        129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129,
+        129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129,
+        129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129,
+        129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129,
+        129, 129, 129, 129, 129, 129, 129, 129, 20, 2, 0, 60, 3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 105,
+        112, 115, 101, 105, 148, 154, 2, 0, 60, 3, 0, 1, 0, 0, 0, 116, 121, 0, 1, 0, 1, 2, 3, 4, 5,
+        6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 2, 105, 112, 115, 101,
+        105, 116, 121, 0, 1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+    ];
+    connection::check(&FOUND);
+}

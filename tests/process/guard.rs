@@ -1,0 +1,417 @@
+//! A cluster that guards itself, with real processes: two servers of one pid, a lost directory, one that was
+//! rolled back, each from its start to the way out that the server itself states.
+
+use std::{fs, io::ErrorKind, path::Path};
+
+use ipseity::store::MembersFile;
+use ipseity_core::{
+    identity::{Identity, Pid},
+    words::{ErrorCode, Message, Standing},
+};
+use ipseity_harness::server::{Server, eventually};
+
+/// A server that the others name as their peer: the one who hears them all.
+fn observer() -> Server {
+    Server::start(&["--pid", "3"])
+}
+
+/// A server of pid 1 that names `observer`, with the state directory `directory`.
+fn one(directory: &Path, observer: &Server, more: &[&str]) -> Server {
+    let (directory, peer) = (directory.to_str().unwrap(), observer.address());
+    let mut flags = vec![
+        "--pid",
+        "1",
+        "--data-dir",
+        directory,
+        "--peer",
+        &peer,
+        "--sync-interval",
+        "50ms",
+    ];
+    flags.extend(more);
+    Server::start_with(&["--listen", "127.0.0.1:0"], &flags)
+}
+
+fn wait_until(server: &Server, standing: Standing) {
+    server.wait_for_status(standing.name(), |status| status.standing == standing);
+}
+
+/// Waits until the observer has heard that pid 1 has come to `sequence`.
+fn wait_until_heard(observer: &Server, sequence: u64) {
+    let pid = Pid::new(1);
+    observer.wait_for_status("the sequence of pid 1", |status| {
+        status
+            .peers
+            .iter()
+            .any(|peer| peer.pid == pid && peer.sequence >= sequence)
+    });
+}
+
+/// The first of `count` identities.
+fn ask(server: &Server, count: u32) -> Identity {
+    match server.ask(count, 0) {
+        Message::IdentityReply { first, .. } => Identity::from_u64(first).unwrap(),
+        other => panic!("{other:?}\n{}", server.log()),
+    }
+}
+
+/// The code and the text with which a request is refused.
+fn refusal(server: &Server) -> (u16, String) {
+    match server.ask(1, 0) {
+        Message::ErrorReply(error) => (error.code, error.message),
+        other => panic!("{other:?}\n{}", server.log()),
+    }
+}
+
+/// Copies a state directory, as somebody might while its server runs.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let file = entry.unwrap().path();
+        match fs::copy(&file, to.join(file.file_name().unwrap())) {
+            Ok(_) => {}
+            // A new file of the members has its name only until it takes the place of the old one.
+            Err(error) if error.kind() == ErrorKind::NotFound && file.ends_with("members.new") => {}
+            Err(error) => panic!("{}: {error}", file.display()),
+        }
+    }
+}
+
+#[test]
+fn a_copied_directory_stops_both_and_one_goes_on_above_what_either_handed_out() {
+    let home = tempfile::tempdir().unwrap();
+    let (original, copied) = (home.path().join("original"), home.path().join("copied"));
+    let observer = observer();
+    let mut first = one(&original, &observer, &[]);
+    wait_until(&first, Standing::Serving);
+    ask(&first, 10);
+    copy(&original, &copied);
+    let mut second = one(&copied, &observer, &[]);
+    wait_until(&first, Standing::Conflict);
+    wait_until(&second, Standing::Conflict);
+    for server in [&first, &second] {
+        let (code, text) = refusal(server);
+        assert_eq!(code, ErrorCode::PidConflict.get());
+        assert!(
+            text.contains("another live server has the pid of this one"),
+            "{text}"
+        );
+        let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict)");
+        assert!(line.contains("--recover-above"), "{line}");
+    }
+    let line = observer.wait_for_log("pid 1 is used by two live servers");
+    assert_eq!(
+        line.matches("127.0.0.1:").count(),
+        2,
+        "it names both: {line}"
+    );
+    assert_eq!(
+        observer.log().matches("two live servers").count(),
+        1,
+        "people are told once"
+    );
+    // Whoever is not part of it goes on serving.
+    ask(&observer, 1);
+
+    let highest = first.status().sequence.max(second.status().sequence);
+    assert_eq!(
+        (first.stop(), second.stop()),
+        (1, 1),
+        "an operator has to look"
+    );
+    // Without the operator's word the one that is kept does not go on, however often it is started: the
+    // other may have handed out more.
+    for _ in 0..3 {
+        let mut kept = one(&original, &observer, &[]);
+        kept.wait_for_log("a peer has objected to this state directory");
+        assert_eq!(refusal(&kept).0, ErrorCode::StaleState.get());
+        assert_eq!(kept.stop(), 1);
+    }
+    let above = (highest + 1000).to_string();
+    let mut kept = one(&original, &observer, &["--recover-above", &above]);
+    wait_until(&kept, Standing::Serving);
+    assert!(ask(&kept, 1).sequence().get() > highest + 1000);
+    assert_eq!(kept.stop(), 0);
+    // The word is durable: the next start needs no flag.
+    let kept = one(&original, &observer, &[]);
+    ask(&kept, 1);
+}
+
+#[test]
+fn a_mistyped_pid_never_hands_out_anything() {
+    let home = tempfile::tempdir().unwrap();
+    let observer = observer();
+    let first = one(&home.path().join("first"), &observer, &[]);
+    wait_until(&first, Standing::Serving);
+    ask(&first, 10);
+    wait_until_heard(&observer, 10);
+    let mistyped = one(&home.path().join("mistyped"), &observer, &[]);
+    wait_until(&mistyped, Standing::Conflict);
+    wait_until(&first, Standing::Conflict);
+    assert_eq!(mistyped.status().counters.identities, 0);
+    assert_eq!(refusal(&mistyped).0, ErrorCode::PidConflict.get());
+    mistyped.wait_for_log("NOT HANDING OUT IDENTITIES (stale state)");
+}
+
+#[test]
+fn two_servers_of_one_pid_that_meet_face_to_face_both_stop() {
+    let home = tempfile::tempdir().unwrap();
+    let first = Server::start(&["--pid", "1"]);
+    ask(&first, 1);
+    let second = one(
+        &home.path().join("second"),
+        &first,
+        &["--join-timeout", "0"],
+    );
+    wait_until(&first, Standing::Conflict);
+    wait_until(&second, Standing::Conflict);
+    assert_eq!(refusal(&first).0, ErrorCode::PidConflict.get());
+}
+
+#[test]
+fn a_restart_is_no_conflict() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let observer = observer();
+    let mut newest = None;
+    for round in 0..6 {
+        let mut server = one(&directory, &observer, &[]);
+        wait_until(&server, Standing::Serving);
+        let identity = ask(&server, 100);
+        assert!(Some(identity) > newest);
+        newest = identity.checked_add(99);
+        if round % 2 == 0 {
+            server.kill();
+        } else {
+            assert_eq!(server.stop(), 0);
+        }
+    }
+    assert!(!observer.log().contains("ERROR"), "{}", observer.log());
+}
+
+#[test]
+fn a_lost_directory_is_noticed_and_has_two_ways_out() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let observer = observer();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Serving);
+    let last = ask(&server, 1000).sequence().get() + 999;
+    wait_until_heard(&observer, last);
+    server.kill();
+    fs::remove_dir_all(&directory).unwrap();
+
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Stale);
+    let (code, text) = refusal(&server);
+    assert_eq!(code, ErrorCode::StaleState.get());
+    assert!(text.contains("remember a newer state"), "{text}");
+    let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (stale state)");
+    assert!(
+        line.contains("unused --pid") && line.contains("--recover-above"),
+        "{line}"
+    );
+    assert_eq!(server.status().counters.identities, 0);
+    assert_eq!(server.stop(), 1);
+
+    // The recommended way out: a pid that nobody had.
+    let other = home.path().join("other");
+    let peer = observer.address();
+    let flags = [
+        "--pid",
+        "2",
+        "--data-dir",
+        other.to_str().unwrap(),
+        "--peer",
+        &peer,
+    ];
+    let server = Server::start_with(&["--listen", "127.0.0.1:0"], &flags);
+    wait_until(&server, Standing::Serving);
+    ask(&server, 1);
+
+    // Or an operator's word; one that is too low does not count.
+    let too_low = (last - 1).to_string();
+    let mut server = one(&directory, &observer, &["--recover-above", &too_low]);
+    wait_until(&server, Standing::Stale);
+    assert_eq!(server.stop(), 1);
+    let enough = (last + 5000).to_string();
+    let server = one(&directory, &observer, &["--recover-above", &enough]);
+    wait_until(&server, Standing::Serving);
+    assert!(ask(&server, 1).sequence().get() > last + 5000);
+}
+
+#[test]
+fn a_directory_that_was_rolled_back_is_noticed() {
+    let home = tempfile::tempdir().unwrap();
+    let (directory, backup) = (home.path().join("state"), home.path().join("backup"));
+    let observer = observer();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Serving);
+    ask(&server, 10);
+    assert_eq!(server.stop(), 0);
+    copy(&directory, &backup);
+    let mut server = one(&directory, &observer, &["--max-count", "50000"]);
+    let last = ask(&server, 50_000).sequence().get() + 49_999;
+    wait_until_heard(&observer, last);
+    assert_eq!(server.stop(), 0);
+    fs::remove_dir_all(&directory).unwrap();
+    copy(&backup, &directory);
+
+    // Every start waits under --join=require, so nothing can be repeated before a peer objects.
+    let mut server = one(&directory, &observer, &["--join", "require"]);
+    wait_until(&server, Standing::Stale);
+    assert_eq!(refusal(&server).0, ErrorCode::StaleState.get());
+    assert_eq!(server.status().counters.identities, 0);
+    assert_eq!(server.stop(), 1);
+    let above = last.to_string();
+    let server = one(&directory, &observer, &["--recover-above", &above]);
+    wait_until(&server, Standing::Serving);
+    assert!(ask(&server, 1).sequence().get() > last);
+}
+
+#[test]
+fn what_peers_remember_survives_their_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let mut observer = observer();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Serving);
+    ask(&server, 10);
+    wait_until_heard(&observer, 10);
+    // It is saved behind the answer, and a kill would be sooner on a busy disk.
+    let members = MembersFile::new(&observer.data_dir());
+    let is_saved = || {
+        let saved = members.load().unwrap();
+        saved.iter().any(|member| Some(member.pid) == Pid::new(1))
+    };
+    assert!(eventually(is_saved));
+    server.kill();
+    observer.kill();
+    observer.restart();
+    fs::remove_dir_all(&directory).unwrap();
+    let server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Stale);
+}
+
+#[test]
+fn a_first_start_asks_its_peers_and_a_start_that_requires_one_waits_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut observer = observer();
+    assert_eq!(observer.stop(), 0);
+    // Nobody answers: a first start waits for so long, and not for ever.
+    let preferring = one(
+        &home.path().join("prefers"),
+        &observer,
+        &["--join-timeout", "50ms"],
+    );
+    preferring.wait_for_log("asked the peers, 0 of 1 answered");
+    ask(&preferring, 1);
+    let flags = ["--join", "require", "--join-timeout", "50ms"];
+    let requiring = one(&home.path().join("requires"), &observer, &flags);
+    requiring.wait_for_log("--join=require wants one");
+    let (code, text) = refusal(&requiring);
+    assert_eq!(code, ErrorCode::Joining.get());
+    assert!(text.contains("asks its peers first"), "{text}");
+    drop(preferring);
+    observer.restart();
+    wait_until(&requiring, Standing::Serving);
+    ask(&requiring, 1);
+}
+
+#[test]
+fn advances_over_budget_are_refused_and_an_operator_is_the_way_past() {
+    let server = Server::start(&["--pid", "1", "--after-burst", "1000", "--advance-rate", "0"]);
+    let after = |sequence: u64| (sequence << 10) | 9;
+    let reply = server.ask(1, after(600));
+    assert_eq!(
+        reply,
+        Message::IdentityReply {
+            first: (601 << 10) | 1,
+            count: 1
+        }
+    );
+    match server.ask(1, after(601 + 401)) {
+        Message::ErrorReply(error) => {
+            assert_eq!(error.code, ErrorCode::OverBudget.get());
+            assert!(
+                error
+                    .message
+                    .contains("its budget for advances allows 400 now"),
+                "{}",
+                error.message
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.status().sequence, 601, "nothing was absorbed");
+    server.wait_for_log("refused an advance that a client asked for");
+
+    let mut operator = server.connect();
+    operator.send(&Message::AdvanceRequest { above: 1 << 50 });
+    assert_eq!(operator.receive(), Message::DoneReply { sequence: 1 << 50 });
+    assert_eq!(ask(&server, 1).sequence().get(), (1 << 50) + 1);
+    operator.send(&Message::AdvanceRequest { above: 5 });
+    assert_eq!(
+        operator.receive(),
+        Message::DoneReply {
+            sequence: (1 << 50) + 1
+        },
+        "it never goes back"
+    );
+    operator.send(&Message::AdvanceRequest { above: 1 << 53 });
+    match operator.receive() {
+        Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::AdvanceTooLarge.get()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_an_operator_asked_for_is_durable_before_its_answer() {
+    let mut server = Server::start(&["--pid", "1"]);
+    let mut operator = server.connect();
+    operator.send(&Message::AdvanceRequest { above: 1 << 40 });
+    assert_eq!(operator.receive(), Message::DoneReply { sequence: 1 << 40 });
+    server.kill();
+    server.restart();
+    assert!(ask(&server, 1).sequence().get() > 1 << 40);
+}
+
+#[test]
+fn the_end_of_the_sequence_is_an_error_for_ever_and_never_wraps() {
+    let end = (1u64 << 53) - 1;
+    let above = (end - 5).to_string();
+    let mut server = Server::start(&["--pid", "1", "--recover-above", &above]);
+    match server.ask(6, 0) {
+        Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::Exhausted.get()),
+        other => panic!("a block that would cross the end fails whole: {other:?}"),
+    }
+    assert_eq!(ask(&server, 5).sequence().get(), end - 4);
+    assert_eq!(refusal(&server).0, ErrorCode::Exhausted.get());
+    server.kill();
+    server.restart();
+    assert_eq!(refusal(&server).0, ErrorCode::Exhausted.get());
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_asks_again() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let mut observer = observer();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Serving);
+    ask(&server, 900);
+    wait_until_heard(&observer, 900);
+    server.kill();
+    fs::remove_dir_all(&directory).unwrap();
+
+    // The one who remembers is away: the first start on a new directory waits, and is killed.
+    assert_eq!(observer.stop(), 0);
+    let mut server = one(&directory, &observer, &["--join-timeout", "1h"]);
+    wait_until(&server, Standing::Joining);
+    server.kill();
+    let server = one(&directory, &observer, &["--join-timeout", "1h"]);
+    wait_until(&server, Standing::Joining);
+    observer.restart();
+    wait_until(&server, Standing::Stale);
+    assert_eq!(server.status().counters.identities, 0);
+}

@@ -1,0 +1,9 @@
+//! Whole clusters that are simulated, from seeds: see docs/testing.md and docs/scale.md.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    reason = "a panic is the report, and tests print"
+)]
+
+mod scale; // how soon many servers agree, and what it costs
+mod seeds; // clusters under every fault, over many seeds

@@ -1,0 +1,217 @@
+//! A cluster that is simulated, with every fault that we can think of, over many seeds: see docs/testing.md.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+
+use std::time::Duration;
+
+use ipseity_core::{timer::Timer, words::ErrorCode};
+use ipseity_sim::chaos::{
+    Options,
+    fault::{Fault, Faults},
+    hunt::{Hunt, HuntReport, failure_report, shrink},
+    run,
+};
+
+/// Seeds of the ordinary run: what fits into it without being felt.
+const SEEDS: u64 = if cfg!(debug_assertions) { 90 } else { 600 };
+
+/// Of these the entries that the servers handled are counted. The others run without a trace, as most servers do:
+/// then requests of one connection are handled in a row.
+const TRACED: u64 = 60;
+
+/// What stands in the mailbox, by name, beside the timers.
+const ENTRIES: [&str; 27] = [
+    "acceptable",
+    "readable",
+    "writable",
+    "readableWritable",
+    "resolved",
+    "signal",
+    "unknown",
+    "identityRequest",
+    "syncRequest",
+    "syncReply",
+    "errorReply",
+    "statusRequest",
+    "peerConnected",
+    "peerDisconnected",
+    "objection",
+    "overrule",
+    "joinTimeout",
+    "membersRequest",
+    "forgetRequest",
+    "advanceRequest",
+    "written ceiling",
+    "written objection",
+    "written members",
+    "written stop",
+    "writeFailed ceiling",
+    "stop",
+    "syncTimeout",
+];
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
+    )
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn expect_no_failure(found: &HuntReport, options: &Options) {
+    if let Some((seed, violation)) = found.failures.first() {
+        panic!("\n{}", failure_report(*seed, violation, options));
+    }
+}
+
+/// Every promise holds in every seed, and together they meet every fault, every error code and every handler.
+#[test]
+fn no_seed_breaks_a_promise_and_all_is_exercised() {
+    let options = Options::from_environment();
+    let one = number("IPSEITY_SEED");
+    let found = Hunt {
+        first: one.unwrap_or(1),
+        seeds: if one.is_some() { 1 } else { SEEDS },
+        duration: None,
+        options: options.clone(),
+        traced: TRACED,
+        threads: threads(),
+        shows_progress: false,
+    }
+    .run();
+    println!("{}", found.progress());
+    expect_no_failure(&found, &options);
+    if one.is_none() {
+        let never = never(&found);
+        assert!(never.is_empty(), "never exercised: {}", never.join(", "));
+    }
+}
+
+/// What was never exercised.
+fn never(found: &HuntReport) -> Vec<String> {
+    let coverage = &found.coverage;
+    let faults = Fault::ALL.iter().zip(&coverage.faults);
+    let codes = ErrorCode::ALL.iter().zip(&coverage.codes);
+    let timers = Timer::ALL.iter().map(|timer| timer.name());
+    let entries = ENTRIES.into_iter().chain(timers);
+    let mut never: Vec<String> = Vec::new();
+    never.extend(
+        faults
+            .filter(|(_, count)| **count == 0)
+            .map(|(fault, _)| format!("{fault:?}")),
+    );
+    never.extend(
+        codes
+            .filter(|(_, count)| **count == 0)
+            .map(|(code, _)| code.name().to_owned()),
+    );
+    never.extend(
+        entries
+            .filter(|name| !coverage.entries.contains_key(*name))
+            .map(str::to_owned),
+    );
+    never
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_byte_for_byte() {
+    let options = Options {
+        trace: true,
+        ..Options::default()
+    };
+    for seed in 1..=5 {
+        let (one, other) = (run(seed, &options), run(seed, &options));
+        assert!(one.traces == other.traces, "seed {seed}");
+        assert_eq!(one.digest, other.digest, "seed {seed}");
+        // A trace changes nothing.
+        assert_eq!(
+            one.digest,
+            run(seed, &Options::default()).digest,
+            "seed {seed}"
+        );
+    }
+    assert_ne!(run(1, &options).digest, run(2, &options).digest);
+}
+
+/// The judge can say no: on disks that forget what they have acknowledged, uniqueness cannot hold.
+#[test]
+fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
+    let options = Options {
+        disks_lie: true,
+        ..Options::default()
+    };
+    let found = Hunt {
+        first: 1,
+        seeds: 200,
+        duration: None,
+        options: options.clone(),
+        traced: 0,
+        threads: 1,
+        shows_progress: false,
+    }
+    .run();
+    let (seed, violation) = found.failures.first().expect("a promise is broken");
+    let (smallest, outcome) = shrink(*seed, &options);
+    assert!(outcome.violation.is_some());
+    // A power loss is all that it takes, with or without something else that happens to be there.
+    assert!(outcome.faults.iter().count() <= 3, "{:?}", outcome.faults);
+    assert!(smallest.faults != Faults::ALL);
+    let text = failure_report(*seed, violation, &options);
+    assert!(text.contains(&format!("IPSEITY_SEED={seed}")), "{text}");
+    assert!(text.contains("the last of server 0:"), "{text}");
+}
+
+/// As many seeds as `IPSEITY_SEEDS` says, or for as long as `IPSEITY_DURATION` does (`10min`), from
+/// `IPSEITY_SEED` on.
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn long() {
+    let options = Options::from_environment();
+    let duration = std::env::var("IPSEITY_DURATION").ok().map(|text| {
+        let wrong = |error| panic!("IPSEITY_DURATION is a duration as 10min, not {text}: {error}");
+        humantime::parse_duration(&text).unwrap_or_else(wrong)
+    });
+    let seeds =
+        number("IPSEITY_SEEDS").unwrap_or(if duration.is_some() { u64::MAX } else { 20_000 });
+    let found = Hunt {
+        first: number("IPSEITY_SEED").unwrap_or(1),
+        seeds,
+        duration,
+        options: options.clone(),
+        traced: 0,
+        threads: threads(),
+        shows_progress: true,
+    }
+    .run();
+    println!("{}", found.progress());
+    println!("{:#?}", Table(&found));
+    expect_no_failure(&found, &options);
+    assert!(found.simulated > Duration::ZERO);
+}
+
+/// What was exercised, for people.
+struct Table<'a>(&'a HuntReport);
+
+impl std::fmt::Debug for Table<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let coverage = &self.0.coverage;
+        let faults = Fault::ALL.iter().map(|fault| format!("{fault:?}"));
+        let codes = ErrorCode::ALL.iter().map(|code| code.name().to_owned());
+        f.debug_map()
+            .entries(faults.zip(&coverage.faults))
+            .entries(codes.zip(&coverage.codes))
+            .entry(&"lives", &coverage.lives)
+            .entry(&"replies", &coverage.replies)
+            .entry(&"turns", &coverage.turns)
+            .entry(&"breaches noticed", &coverage.noticed)
+            .entry(&"breaches unnoticed", &coverage.unnoticed)
+            .finish()
+    }
+}

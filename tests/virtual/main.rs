@@ -1,0 +1,15 @@
+//! The server's loop, transport and peers in a world that a test arranges: its network, its disk and its time are
+//! not real, so nothing here waits, and nothing depends on the machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    reason = "a panic is the report, and tests print"
+)]
+
+mod crowd; // clients that come, ask, stall and vanish in any order
+mod deadlines; // when a connection is closed that waits too long
+mod fanout; // rounds in which a server asks only some of its peers
+mod peers; // dialing, synchronizing with and losing peers
+mod stopping; // how a server stops, and what a failed disk does to it
+mod transport; // reads and writes, over sockets that do what a test says
+mod turn; // what one turn of the loop takes, handles and settles

@@ -1,0 +1,582 @@
+//! Dialing, synchronizing and losing peers, in virtual time.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipseity::limits::{
+    BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
+    FRAMES_PER_CONNECTION_MAX, PEER_SILENCE_MIN, SWEEP_INTERVAL,
+};
+use ipseity_core::{
+    identity::Pid,
+    words::{
+        ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION,
+    },
+};
+use ipseity_sim::config::actor_config;
+use ipseity_sim::world::{Client, DiskMode, Route, Setup, World, address};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DELAY: Duration = Duration::from_millis(20);
+const ROUND_TRIP: Duration = Duration::from_millis(40);
+/// Where tests play the peer.
+const STAGE: ([u8; 4], u16) = ([10, 9, 9, 9], 3264);
+
+/// The servers 0, 1, ..., each naming those given, far enough apart that a message takes its time.
+fn cluster(named: &[&[usize]]) -> World {
+    let mut world = World::new();
+    world.net().delay = DELAY;
+    for (number, peers) in named.iter().enumerate() {
+        let peers: Vec<String> = peers
+            .iter()
+            .map(|peer| address(*peer).to_string())
+            .collect();
+        let peers: Vec<&str> = peers.iter().map(String::as_str).collect();
+        world.start(Setup::new(number as u16 + 1).peers(&peers));
+    }
+    world
+}
+
+/// A server whose only peer is played by the test.
+fn stage() -> (World, SocketAddr) {
+    let stage = SocketAddr::from(STAGE);
+    let mut world = World::new();
+    world.listen(stage);
+    world.start(Setup::new(1).peers(&[&stage.to_string()]));
+    world.drive();
+    (world, stage)
+}
+
+/// How far a server says that it is.
+fn sequence(world: &mut World, server: usize) -> u64 {
+    world.status(server).sequence
+}
+
+fn peer_state(world: &mut World, server: usize) -> PeerState {
+    world.status(server).peers[0].state
+}
+
+/// Hands out so many identities at a server.
+fn hand_out(world: &mut World, server: usize, count: usize) {
+    let mut client = world.connect(server);
+    client.ask(count);
+    let mut answered = 0;
+    world.advance_until(SECOND, |_| {
+        answered += client.replies().len();
+        answered == count
+    });
+}
+
+/// What a peer with this pid says of itself.
+fn hello(pid: u16, sequence: u64) -> Box<SyncMessage> {
+    Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: Pid::new(pid).unwrap(),
+        incarnation: 7,
+        boot: 1,
+        session: 7,
+        sequence,
+    })
+}
+
+fn error(code: ErrorCode) -> Message {
+    Message::ErrorReply(Box::new(ErrorReply::new(code, "no")))
+}
+
+/// The next connection of the server to the stage, and how long it took to come.
+fn next_attempt(world: &mut World, stage: SocketAddr) -> (Duration, Client) {
+    let mut attempt = None;
+    let waited = world.advance_until(60 * SECOND, |world| {
+        attempt = world.accept(stage);
+        attempt.is_some()
+    });
+    (waited, attempt.unwrap())
+}
+
+/// The next connection of the server to the stage, which the server has begun and not heard of since.
+fn next_dial(world: &mut World, stage: SocketAddr) -> Client {
+    loop {
+        world.net().now = world.now().after(Duration::from_millis(1));
+        world.step(0);
+        world.net().run_due_events();
+        if let Some(peer) = world.accept(stage) {
+            return peer;
+        }
+    }
+}
+
+// Synchronizing.
+
+#[test]
+fn two_servers_meet_within_an_interval_and_a_round_trip() {
+    for (handing_out, behind) in [(0, 1), (1, 0)] {
+        for moment_ms in [0, 1, 250, 500, 940, 960, 980, 999] {
+            let mut world = cluster(&[&[1], &[]]);
+            world.advance(3 * SECOND + Duration::from_millis(moment_ms));
+            hand_out(&mut world, handing_out, 5);
+            world.advance(SECOND + ROUND_TRIP);
+            // What is read now was so before its question arrived.
+            assert_eq!(sequence(&mut world, behind), 5, "at {moment_ms} ms");
+        }
+    }
+}
+
+#[test]
+fn three_servers_meet_whoever_names_whom() {
+    for named in [
+        &[&[1usize, 2][..], &[0, 2], &[0, 1]][..],
+        &[&[1, 2], &[], &[]],
+        &[&[1], &[2], &[]],
+    ] {
+        let mut world = cluster(named);
+        world.advance(SECOND);
+        for server in 0..3 {
+            hand_out(&mut world, server, 10 * (server + 1));
+        }
+        world.advance(3 * (SECOND + ROUND_TRIP));
+        let all: Vec<u64> = (0..3).map(|server| sequence(&mut world, server)).collect();
+        assert!(
+            all[0] >= 30 && all.iter().all(|one| *one == all[0]),
+            "{all:?}"
+        );
+    }
+}
+
+#[test]
+fn the_ticker_runs_from_the_first_connected_peer_to_the_last() {
+    let mut world = cluster(&[&[1, 2], &[], &[]]);
+    let ticker = |world: &World| {
+        let starts = world.trace(0, "> startTicker").len();
+        let stops = world.trace(0, "> stopTicker").len();
+        (starts, stops)
+    };
+    let ticks = |world: &World| world.trace(0, "syncTimeout").len();
+    world.advance(10 * SECOND);
+    assert_eq!(ticker(&world), (1, 0));
+    assert_eq!(
+        ticks(&world),
+        9,
+        "the first is one interval after the first peer"
+    );
+    world.kill(1);
+    world.advance(SECOND);
+    assert_eq!(ticker(&world), (1, 0));
+    world.kill(2);
+    world.advance(SECOND);
+    assert_eq!(ticker(&world), (1, 1));
+    let before = ticks(&world);
+    world.advance(10 * SECOND);
+    assert_eq!(ticks(&world), before);
+    world.restart(2);
+    world.advance(BACKOFF_MAX + SECOND);
+    assert_eq!(ticker(&world), (2, 1));
+    assert!(ticks(&world) > before);
+}
+
+#[test]
+fn a_server_that_comes_back_catches_up_at_once() {
+    let mut world = cluster(&[&[], &[0]]);
+    world.advance(2 * SECOND);
+    world.kill(1);
+    hand_out(&mut world, 0, 1000);
+    world.restart(1);
+    // To connect takes one round trip, to ask another.
+    world.advance(2 * ROUND_TRIP);
+    let mut client = world.connect(1);
+    client.ask(1);
+    let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
+        panic!("no identity");
+    };
+    assert!(first >> 10 > 1000);
+}
+
+#[test]
+fn a_server_that_comes_back_is_found_by_those_who_name_it() {
+    let mut world = cluster(&[&[1], &[]]);
+    world.advance(2 * SECOND);
+    world.kill(1);
+    world.advance(60 * SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Down);
+    hand_out(&mut world, 0, 1000);
+    world.restart(1);
+    world.advance(BACKOFF_MAX + 2 * ROUND_TRIP);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Up);
+    assert!(sequence(&mut world, 1) >= 1000);
+}
+
+#[test]
+fn what_comes_back_from_its_disk_hands_out_nothing_twice() {
+    let mut world = World::new();
+    world.start(Setup::new(1).disk(DiskMode::Takes(DELAY), 100));
+    let mut last = 0;
+    for _ in 0..5 {
+        let mut client = world.connect(0);
+        client.ask(1500);
+        world.advance(DELAY / 2);
+        client.ask(700);
+        // Some wait for the disk, and die with the process.
+        let sequences = world.collect(&mut client);
+        assert!(sequences[0] > last && sequences.is_sorted());
+        last = *sequences.last().unwrap();
+        world.kill(0);
+        world.restart(0);
+    }
+}
+
+// Dialing.
+
+#[test]
+fn the_waits_between_attempts_grow_up_to_their_bound() {
+    for random in [0, u64::MAX / 2] {
+        let mut world = World::new();
+        world.start(Setup::new(1).peers(&["nobody:1"]));
+        world.node(0).random = random;
+        let mut wait = BACKOFF_MIN;
+        for attempt in 1..=20 {
+            let waited =
+                world.advance_until(BACKOFF_MAX, |world| world.node(0).lookups.len() == attempt);
+            if attempt > 1 {
+                assert!(wait / 2 <= waited && waited <= wait, "{waited:?}");
+                wait = (2 * wait).min(BACKOFF_MAX);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_anew_at_each_attempt() {
+    let mut world = cluster(&[&[], &[], &[]]);
+    world.start(Setup::new(9).peers(&["moving:3264"]));
+    world.advance(10 * SECOND);
+    let attempts = world.node(3).lookups.len();
+    assert!(
+        attempts > 5,
+        "nobody knows the name, and it is asked for again"
+    );
+    world
+        .net()
+        .names
+        .insert("moving".to_owned(), vec![address(0)]);
+    world.advance(BACKOFF_MAX + 2 * ROUND_TRIP);
+    assert_eq!(peer_state(&mut world, 3), PeerState::Up);
+    let attempts = world.node(3).lookups.len();
+    world.advance(10 * SECOND);
+    assert_eq!(world.node(3).lookups.len(), attempts, "not while it is up");
+    world
+        .net()
+        .names
+        .insert("moving".to_owned(), vec![address(1)]);
+    world.kill(0);
+    world.advance(BACKOFF_MAX);
+    let status = world.status(3);
+    assert_eq!(status.peers[0].state, PeerState::Up);
+    assert_eq!(status.peers[0].pid, Pid::new(2));
+}
+
+#[test]
+fn a_slow_lookup_holds_nobody_up() {
+    let mut world = World::new();
+    world.start(Setup::new(1).peers(&["slow:1"]));
+    world.node(0).lookup_delay = 30 * SECOND;
+    let mut client = world.connect(0);
+    client.ask(1);
+    world.drive();
+    assert_eq!(client.sequences(), [1]);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Connecting);
+    world.advance(31 * SECOND);
+    assert_eq!(world.node(0).lookups.len(), 2, "one at a time");
+}
+
+#[test]
+fn the_addresses_of_a_name_are_tried_in_turn() {
+    let [unreachable, hangs, refuses] =
+        [1, 2, 3].map(|last| SocketAddr::from(([10, 7, 7, last], 1)));
+    let mut world = cluster(&[&[]]);
+    world.net().routes.insert(unreachable, Route::Unreachable);
+    world.net().routes.insert(hangs, Route::Hangs);
+    world.net().names.insert(
+        "many".to_owned(),
+        vec![unreachable, hangs, refuses, address(0)],
+    );
+    let server = world.start(Setup::new(2).peers(&["many:1"]));
+    let waited = world.advance_until(10 * SECOND, |world| {
+        !world.trace(server, "peerConnected").is_empty()
+    });
+    let bound = DIAL_TIMEOUT + SWEEP_INTERVAL + 2 * ROUND_TRIP;
+    assert!(DIAL_TIMEOUT < waited && waited <= bound, "{waited:?}");
+    assert_eq!(world.node(server).lookups.len(), 1, "all in one attempt");
+}
+
+#[test]
+fn a_name_without_an_address_is_tried_again() {
+    let mut world = World::new();
+    world.net().names.insert("empty".to_owned(), Vec::new());
+    world.start(Setup::new(1).peers(&["empty:1"]));
+    world.advance(10 * SECOND);
+    assert!(world.node(0).lookups.len() > 5);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Down);
+}
+
+#[test]
+fn an_attempt_that_hangs_is_given_up_and_made_again() {
+    let (mut world, stage) = stage();
+    drop(world.accept(stage).unwrap());
+    world.net().routes.insert(stage, Route::Hangs);
+    world.advance(2 * SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Connecting);
+    world.net().routes.clear();
+    let (waited, _) = next_attempt(&mut world, stage);
+    assert!(waited <= DIAL_TIMEOUT + SECOND, "{waited:?}");
+}
+
+#[test]
+fn a_dead_peer_keeps_nobody_busy() {
+    let mut world = cluster(&[&[1]]);
+    world.advance(60 * SECOND);
+    let turns = world.turns(0);
+    world.advance(600 * SECOND);
+    // Half of the longest wait, and for each attempt a few turns.
+    let bound = 4 * 600 / (BACKOFF_MAX.as_secs() / 2);
+    assert!(
+        world.turns(0) - turns <= bound,
+        "{}",
+        world.turns(0) - turns
+    );
+}
+
+// Peers that misbehave.
+
+#[test]
+fn a_silent_peer_is_hung_up_on_and_dialed_again() {
+    let (mut world, stage) = stage();
+    let mut silent = world.accept(stage).unwrap();
+    let hung_up = world.advance_until(10 * SECOND, |_| {
+        silent.replies();
+        silent.has_ended()
+    });
+    assert!(hung_up >= PEER_SILENCE_MIN && hung_up <= PEER_SILENCE_MIN + SECOND);
+    assert_eq!(world.trace(0, "> hangUp").len(), 1);
+    let (waited, mut again) = next_attempt(&mut world, stage);
+    assert!(waited <= BACKOFF_MIN);
+    world.drive();
+    assert!(matches!(again.replies()[..], [Message::SyncRequest(_)]));
+    again.send_message(&Message::SyncReply(hello(2, 50)));
+    world.drive();
+    assert_eq!(peer_state(&mut world, 0), PeerState::Up);
+    assert_eq!(sequence(&mut world, 0), 50);
+}
+
+#[test]
+fn a_peer_of_another_cluster_is_left_alone_for_long_by_both() {
+    let mut world = World::new();
+    let mut foreign = Setup::new(1).peers(&[&address(1).to_string()]);
+    foreign.actor.cluster = "other".parse().unwrap();
+    world.start(foreign);
+    world.start(Setup::new(2));
+    world.advance(SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
+    assert_eq!(world.trace(1, "> report refused").len(), 1);
+    world.advance(BACKOFF_REFUSED - 2 * SECOND);
+    assert_eq!(world.trace(0, "peerConnected").len(), 1);
+    world.advance(2 * SECOND);
+    assert_eq!(world.trace(0, "peerConnected").len(), 2);
+}
+
+#[test]
+fn a_refusal_and_the_end_may_come_together() {
+    // Before it was asked, after, and so that the connection is cut.
+    for (asked, cut) in [(false, false), (true, false), (true, true)] {
+        let (mut world, stage) = stage();
+        drop(world.accept(stage).unwrap());
+        world.drive();
+        let peer = next_dial(&mut world, stage);
+        if asked {
+            world.drive();
+        }
+        peer.send_message(&error(ErrorCode::ForeignCluster));
+        if cut {
+            peer.reset();
+        } else {
+            peer.finish();
+        }
+        world.drive();
+        assert_eq!(
+            peer_state(&mut world, 0),
+            PeerState::Refused,
+            "asked: {asked}, cut: {cut}"
+        );
+    }
+}
+
+#[test]
+fn a_peer_that_answers_wrongly_is_refused() {
+    let mut foreign = hello(2, 5);
+    foreign.cluster = "other".parse().unwrap();
+    for answer in [foreign, hello(1, 5)] {
+        let (mut world, stage) = stage();
+        let mut peer = world.accept(stage).unwrap();
+        peer.send_message(&Message::SyncReply(answer));
+        world.drive();
+        peer.replies();
+        assert!(peer.has_ended());
+        assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
+        assert_eq!(sequence(&mut world, 0), 0);
+        let (waited, _) = next_attempt(&mut world, stage);
+        assert_eq!(waited, BACKOFF_REFUSED);
+    }
+}
+
+#[test]
+fn a_peer_that_answers_with_no_frame_is_closed_and_dialed_again() {
+    let (mut world, stage) = stage();
+    for _ in 0..5 {
+        let (_, mut peer) = next_attempt(&mut world, stage);
+        peer.send(b"SSH-2.0-OpenSSH");
+        world.drive();
+        peer.replies();
+        assert!(peer.has_ended());
+        assert_eq!(peer_state(&mut world, 0), PeerState::Down);
+    }
+}
+
+#[test]
+fn a_peer_that_closes_at_once_is_not_dialed_in_a_hurry() {
+    let (mut world, stage) = stage();
+    let start = world.now();
+    for _ in 0..12 {
+        let (_, peer) = next_attempt(&mut world, stage);
+        drop(peer);
+        world.drive();
+    }
+    assert!(world.now().since(start) > 3 * BACKOFF_MAX);
+}
+
+#[test]
+fn a_peer_that_answers_and_closes_at_once_was_heard_and_is_gone() {
+    let (mut world, stage) = stage();
+    let peer = world.accept(stage).unwrap();
+    peer.send_message(&Message::SyncReply(hello(2, 70)));
+    peer.finish();
+    world.drive();
+    assert_eq!(peer_state(&mut world, 0), PeerState::Down);
+    assert_eq!(sequence(&mut world, 0), 70);
+}
+
+#[test]
+fn a_peer_that_answered_is_dialed_again_soon_however_long_it_took_to_reach_it() {
+    let mut world = cluster(&[&[1], &[]]);
+    world.advance(SECOND);
+    world.kill(1);
+    world.advance(60 * SECOND);
+    world.restart(1);
+    world.advance(BACKOFF_MAX + SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Up);
+    world.kill(1);
+    world.restart(1);
+    world.advance(DELAY + BACKOFF_MIN + 3 * ROUND_TRIP);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Up);
+}
+
+#[test]
+fn a_round_that_is_refused_does_not_end_the_connection() {
+    let (mut world, stage) = stage();
+    let mut peer = world.accept(stage).unwrap();
+    peer.send_message(&error(ErrorCode::AdvanceTooLarge));
+    world.advance(3 * SECOND);
+    assert!(!peer.has_ended());
+    assert_eq!(peer.replies().len(), 2, "the first round and the next");
+    assert_eq!(world.trace(0, "> report roundRefused").len(), 1);
+}
+
+#[test]
+fn a_server_that_names_itself_goes_on_alone() {
+    let mut world = cluster(&[&[0]]);
+    world.advance(10 * SECOND);
+    assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
+    hand_out(&mut world, 0, 3);
+    assert_eq!(sequence(&mut world, 0), 3);
+}
+
+#[test]
+fn a_peer_that_connected_is_forgotten_when_it_is_gone() {
+    let mut world = cluster(&[&[], &[0]]);
+    world.advance(2 * SECOND);
+    assert_eq!(world.status(0).peers.len(), 1);
+    world.kill(1);
+    world.advance(SECOND);
+    assert_eq!(world.status(0).peers.len(), 0);
+    let gone = world.trace(0, "peerDisconnected");
+    assert_eq!(gone.len(), 1, "{gone:?}");
+}
+
+#[test]
+fn a_peer_that_is_gone_before_its_question_is_handled_leaves_no_link_behind() {
+    let mut world = World::with(Setup::new(1));
+    let peer = world.connect(0);
+    world.drive();
+    // One poll brings both: the connection fails while the question stands in the mailbox.
+    peer.send_message(&Message::SyncRequest(hello(2, 7)));
+    peer.reset();
+    world.drive();
+    assert_eq!(world.trace(0, "syncRequest").len(), 1);
+    assert_eq!(world.trace(0, "peerDisconnected").len(), 1);
+    let status = world.status(0);
+    assert_eq!(status.peers, []);
+    assert_eq!(status.sequence, 7, "what it said is true all the same");
+}
+
+#[test]
+fn a_crowd_of_waiting_clients_does_not_drown_an_objection() {
+    let stage = SocketAddr::from(STAGE);
+    let mut world = World::new();
+    world.listen(stage);
+    let mut setup = Setup::new(1).peers(&[&stage.to_string()]);
+    setup.actor.joins = true;
+    let session = setup.actor.session;
+    let server = world.start(setup);
+    world.drive();
+    let peer = world.accept(stage).unwrap();
+    // More than the gate lets in flight, and all of them wait for the peer.
+    let clients = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX + 4;
+    let mut crowd: Vec<_> = (0..clients)
+        .map(|_| {
+            let client = world.connect(server);
+            client.ask(FRAMES_PER_CONNECTION_MAX);
+            client
+        })
+        .collect();
+    world.drive();
+    assert!(crowd.iter_mut().all(|client| client.replies().is_empty()));
+    let objection = Objection {
+        pid: Pid::new(1).unwrap(),
+        session,
+        code: ErrorCode::StaleState.get(),
+        sequence: 9,
+        message: "no".to_owned(),
+    };
+    peer.send_message(&Message::Objection(Box::new(objection)));
+    world.drive();
+    // No time has passed: it was the objection that they were answered for.
+    for client in &mut crowd {
+        let replies = client.replies();
+        let is_error = |reply: &Message| matches!(reply, Message::ErrorReply(_));
+        assert!(!replies.is_empty() && replies.iter().all(is_error));
+    }
+    assert_eq!(world.status(server).standing, Standing::Stale);
+}
+
+#[test]
+fn a_peer_that_is_down_is_shown_with_what_it_said_last() {
+    let mut world = World::new();
+    world.start(Setup::new(1).peers(&[&address(1).to_string()]));
+    let other = world.start(Setup::new(2));
+    world.advance(SECOND);
+    hand_out(&mut world, other, 7);
+    world.advance(2 * SECOND);
+    world.kill(other);
+    world.advance(SECOND);
+    let peer = &world.status(0).peers[0];
+    assert_eq!((peer.state, peer.pid), (PeerState::Down, Pid::new(2)));
+    assert_eq!(peer.sequence, 7);
+    assert!(peer.last_heard_ms.is_some_and(|ms| ms >= 1000));
+}

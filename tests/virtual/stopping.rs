@@ -1,0 +1,296 @@
+//! Stopping, and a disk that fails, in virtual time.
+
+use std::time::Duration;
+
+use ipseity::{
+    limits::{FRAMES_PER_CONNECTION_MAX, STOP_DRAIN, STOP_TIMEOUT, STORAGE_EXIT},
+    server::Exit,
+};
+use ipseity_core::{
+    actor::Write,
+    identity::Sequence,
+    words::{ErrorCode, Message},
+};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, address};
+
+const SECOND: Duration = Duration::from_secs(1);
+const AT_ONCE: DiskMode = DiskMode::Takes(Duration::ZERO);
+const STOPPING: u16 = ErrorCode::Stopping.get();
+const STORAGE: u16 = ErrorCode::Storage.get();
+
+/// A world with one server and one client that is connected to it.
+fn pair(setup: Setup) -> (World, Client) {
+    let mut world = World::with(setup);
+    let client = world.connect(0);
+    world.drive();
+    (world, client)
+}
+
+/// How the server exits, and after how long.
+fn exit(world: &mut World) -> (Duration, Exit) {
+    let waited = world.advance_until(60 * SECOND, |world| world.exit(0).is_some());
+    (waited, world.exit(0).unwrap())
+}
+
+// Stopping.
+
+#[test]
+fn a_stop_makes_the_exact_sequence_durable_and_the_next_start_goes_on_there() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(AT_ONCE, 1000));
+    client.ask(7);
+    world.drive();
+    world.signal(0);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+    assert_eq!(client.sequences().len(), 7);
+    assert!(client.has_ended() && !client.is_reset());
+    assert_eq!(world.node(0).disk.durable.get(), 7);
+    world.restart(0);
+    let mut client = world.connect(0);
+    client.ask(1);
+    assert_eq!(world.collect(&mut client), [8]);
+}
+
+#[test]
+fn what_has_arrived_before_a_stop_is_answered() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(AT_ONCE, 100));
+    // More than the gate lets through at once, and half of it in the kernel.
+    let requests = 3 * FRAMES_PER_CONNECTION_MAX;
+    client.ask(requests);
+    world.signal(0);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+    assert_eq!(client.sequences().len(), requests);
+    assert_eq!(world.node(0).disk.durable.get(), requests as u64);
+}
+
+#[test]
+fn a_stop_waits_for_replies_that_wait_for_the_disk() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Takes(SECOND), 0));
+    client.ask(3);
+    world.drive();
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (2 * SECOND, Exit::Clean));
+    assert_eq!(client.sequences(), [1, 2, 3]);
+    assert_eq!(world.node(0).disk.durable.get(), 3);
+}
+
+#[test]
+fn a_server_that_stops_takes_no_connection_and_dials_nobody() {
+    let mut setup = Setup::new(1).disk(DiskMode::Waits, 1000);
+    setup.peers = vec![address(7).to_string()];
+    let mut world = World::with(setup);
+    world.signal(0);
+    world.advance(Duration::from_millis(10));
+    let dials = world.trace(0, "dialTimeout").len();
+    let late = world.connect(0);
+    world.advance(4 * SECOND);
+    assert!(!late.is_connected());
+    assert_eq!(world.trace(0, "dialTimeout").len(), dials);
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+#[test]
+fn new_requests_during_a_stop_are_told_so() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 1000));
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    world.drive();
+    assert_eq!(
+        world.node(0).disk.under_way,
+        Some(Write::Stop {
+            sequence: Sequence::new(1).unwrap()
+        })
+    );
+    client.ask(2);
+    client.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(client.codes(), [0, STOPPING, STOPPING, 0]);
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+#[test]
+fn a_client_that_goes_on_and_on_cannot_hold_a_stop_up() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(AT_ONCE, 1000));
+    world.signal(0);
+    let start = world.now();
+    let mut codes = Vec::new();
+    while world.exit(0).is_none() {
+        // More than one turn can answer.
+        client.ask(2 * FRAMES_PER_CONNECTION_MAX);
+        world.step(0);
+        codes.extend(client.codes());
+        let now = world.now();
+        world.net().now = now.after(Duration::from_millis(50));
+        assert!(now.since(start) <= STOP_TIMEOUT + SECOND);
+    }
+    world.drive();
+    codes.extend(client.codes());
+    let waited = world.now().since(start);
+    assert!(waited >= STOP_DRAIN, "{waited:?}");
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+    let first_refused = codes.iter().position(|code| *code == STOPPING).unwrap();
+    assert!(codes[..first_refused].iter().all(|code| *code == 0));
+    assert!(codes[first_refused..].iter().all(|code| *code == STOPPING));
+}
+
+#[test]
+fn a_client_that_does_not_read_cannot_hold_a_stop_up() {
+    let mut world = World::new();
+    world.net().window_bytes = 100;
+    world.net().send_buffer_bytes = 100;
+    world.start(Setup::new(1).disk(AT_ONCE, 1000));
+    let deaf = world.connect(0);
+    deaf.ask(100);
+    world.drive();
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (STOP_TIMEOUT, Exit::Clean));
+    assert_eq!(world.node(0).disk.durable.get(), 100);
+}
+
+#[test]
+fn a_second_signal_exits_at_once() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    world.advance(SECOND);
+    assert_eq!(world.exit(0), None);
+    world.signal(0);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Forced));
+    assert_eq!(client.sequences(), []);
+}
+
+#[test]
+fn a_disk_that_hangs_cannot_hold_a_stop_up() {
+    for requests in [0, 1] {
+        let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
+        client.ask(requests);
+        world.drive();
+        world.signal(0);
+        let (waited, exit) = exit(&mut world);
+        assert_eq!((waited, exit), (STOP_TIMEOUT, Exit::StorageFailed));
+    }
+}
+
+#[test]
+fn a_disk_that_fails_the_last_write_is_a_failure() {
+    let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
+    let (mut world, mut client) = pair(setup);
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (SECOND, Exit::StorageFailed));
+    assert_eq!(client.sequences(), [1]);
+    assert_eq!(world.node(0).disk.durable.get(), 1000);
+}
+
+#[test]
+fn a_disk_that_fails_while_a_stop_waits_for_it_is_a_failure_and_told() {
+    let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 0);
+    let (mut world, mut client) = pair(setup);
+    client.ask(2);
+    world.drive();
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert!(waited <= SECOND + STORAGE_EXIT);
+    assert_eq!(exit, Exit::StorageFailed);
+    assert_eq!(client.codes(), [STORAGE, STORAGE]);
+}
+
+#[test]
+fn peers_are_no_obstacle_to_a_stop() {
+    let mut world = World::new();
+    world.net().delay = Duration::from_millis(20);
+    world.start(Setup::new(1).peers(&[&address(1).to_string()]));
+    world.start(Setup::new(2).peers(&[&address(0).to_string()]));
+    world.advance(5 * SECOND);
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (Duration::ZERO, Exit::Clean));
+    world.advance(5 * SECOND);
+    assert_eq!(world.status(1).sequence, 0, "and the other goes on");
+}
+
+// A signal that does not stop.
+
+#[test]
+fn a_hangup_opens_files_anew_and_neither_ends_a_server_nor_hurries_a_stop() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 1000));
+    world.hang_up(0);
+    world.hang_up(0);
+    client.ask(1);
+    world.drive();
+    assert_eq!(world.node(0).reopened, 2);
+    assert_eq!(client.sequences(), [1]);
+    world.signal(0);
+    world.advance(SECOND);
+    world.hang_up(0);
+    world.advance(SECOND);
+    assert_eq!(world.exit(0), None);
+    assert_eq!(world.node(0).reopened, 3);
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+// A disk that fails.
+
+#[test]
+fn when_the_disk_fails_what_lies_under_the_ceiling_is_served_and_the_server_exits() {
+    let setup = Setup::new(1).disk(DiskMode::FailsAfter(Duration::ZERO), 10);
+    let (mut world, mut client) = pair(setup);
+    let mut other = world.connect(0);
+    world.drive();
+    client.ask(8);
+    world.drive();
+    assert_eq!(client.sequences().len(), 8, "the raise fails behind them");
+    other.ask(3);
+    world.drive();
+    assert_eq!(other.codes(), [0, 0, STORAGE]);
+    world.advance(STORAGE_EXIT / 2);
+    client.ask(1);
+    world.drive();
+    assert_eq!(client.codes(), [STORAGE]);
+    assert_eq!(world.status(0).counters.errors, [(STORAGE, 2)]);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (STORAGE_EXIT / 2, Exit::StorageFailed));
+    assert!(client.has_ended() && !client.is_reset());
+}
+
+#[test]
+fn after_a_failure_the_next_start_is_above_everything() {
+    let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
+    let (mut world, mut client) = pair(setup);
+    client.ask(2000);
+    let (_, exit) = exit(&mut world);
+    assert_eq!(exit, Exit::StorageFailed);
+    let replies = client.codes();
+    assert_eq!(replies.iter().filter(|code| **code == 0).count(), 1000);
+    world.node(0).disk.mode = AT_ONCE;
+    world.restart(0);
+    let mut client = world.connect(0);
+    client.ask(1);
+    assert_eq!(world.collect(&mut client), [1001]);
+}
+
+#[test]
+fn a_signal_while_the_server_exits_anyway_changes_nothing() {
+    let setup = Setup::new(1).disk(DiskMode::FailsAfter(Duration::ZERO), 0);
+    let (mut world, mut client) = pair(setup);
+    client.ask(1);
+    world.advance(STORAGE_EXIT / 2);
+    assert_eq!(client.codes(), [STORAGE]);
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (STORAGE_EXIT / 2, Exit::StorageFailed));
+}

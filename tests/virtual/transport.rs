@@ -1,0 +1,349 @@
+//! The transport over sockets that do what a test says, where a real one would have to be lucky.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io::{self, ErrorKind, Read, Write},
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use ipseity::{
+    edge::{Edge, Socket},
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, SWEEP_INTERVAL},
+    mailbox::{Entry, Mailbox, Readiness},
+    transport::{Transport, TransportLimits},
+};
+use ipseity_core::{
+    actor::Event,
+    ids::{ConnectionId, PeerId},
+    time::Instant,
+    words::{Message, StorageStatus},
+};
+
+/// The other end of a socket, in the hands of the test.
+#[derive(Debug, Default)]
+struct Wire {
+    /// What the next reads find; then nothing, for now.
+    reads: VecDeque<Found>,
+    /// What the next writes fail with.
+    refusals: VecDeque<ErrorKind>,
+    written: Vec<u8>,
+    shut: bool,
+    reads_made: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    Bytes(&'static [u8]),
+    /// One byte more, as often as one asks.
+    Endless,
+    End,
+}
+
+#[derive(Debug)]
+struct Fake(Rc<RefCell<Wire>>);
+
+impl Read for Fake {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        wire.reads_made += 1;
+        assert!(wire.reads_made < 100, "it reads and reads");
+        match wire.reads.front().cloned() {
+            None => Err(ErrorKind::WouldBlock.into()),
+            Some(Found::Bytes(bytes)) => {
+                wire.reads.pop_front();
+                buffer[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Some(Found::Endless) => Ok(1),
+            Some(Found::End) => Ok(0),
+        }
+    }
+}
+
+impl Write for Fake {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        if let Some(refusal) = wire.refusals.pop_front() {
+            return Err(refusal.into());
+        }
+        wire.written.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket for Fake {
+    fn is_connected(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn peer_address(&self) -> io::Result<SocketAddr> {
+        Ok(([127, 0, 0, 1], 1).into())
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.0.borrow_mut().shut = true;
+        Ok(())
+    }
+}
+
+/// A world in which connections are registered, and nothing else happens.
+#[derive(Debug, Default)]
+struct World {
+    registered: Vec<ConnectionId>,
+}
+
+impl Edge for World {
+    type Socket = Fake;
+
+    fn register(&mut self, _: &mut Fake, connection: ConnectionId) -> io::Result<()> {
+        self.registered.push(connection);
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        unreachable!()
+    }
+    fn poll(&mut self, _: Option<Instant>, _: &mut Mailbox) -> io::Result<()> {
+        unreachable!()
+    }
+    fn accept(&mut self) -> io::Result<(Fake, SocketAddr)> {
+        unreachable!()
+    }
+    fn stop_accepting(&mut self) {
+        unreachable!()
+    }
+    fn connect(&mut self, _: SocketAddr) -> io::Result<Fake> {
+        unreachable!()
+    }
+    fn resolve(&mut self, _: PeerId, _: &str) {
+        unreachable!()
+    }
+    fn resolved(&mut self, _: PeerId) -> io::Result<Vec<SocketAddr>> {
+        unreachable!()
+    }
+    fn write(&mut self, _: ipseity_core::actor::Write) {
+        unreachable!()
+    }
+    fn reopen(&mut self) {
+        unreachable!()
+    }
+    fn storage(&self) -> StorageStatus {
+        unreachable!()
+    }
+    fn random(&mut self) -> u64 {
+        unreachable!()
+    }
+}
+
+/// A transport with one connection that was accepted.
+struct Scene {
+    transport: Transport<Fake>,
+    mailbox: Mailbox,
+    wire: Rc<RefCell<Wire>>,
+    id: ConnectionId,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(idle_timeout: Option<Duration>) -> Scene {
+        let mut transport = Transport::new(TransportLimits {
+            connections_max: 1,
+            pending_bytes_max: 4096,
+            idle_timeout,
+            trusted: Vec::new(),
+        });
+        let (mut world, mut mailbox) = (World::default(), Mailbox::new());
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        let now = Instant::START;
+        transport.admit(&mut world, Fake(Rc::clone(&wire)), now, &mut mailbox);
+        Scene {
+            transport,
+            mailbox,
+            wire,
+            id: world.registered[0],
+            now,
+        }
+    }
+
+    /// The poll tells of something to read.
+    fn ready(&mut self, found: &[Found]) {
+        self.wire.borrow_mut().reads.extend(found.iter().cloned());
+        self.on_ready();
+    }
+
+    fn on_ready(&mut self) {
+        self.transport
+            .on_ready(self.id, Readiness::READABLE, self.now, &mut self.mailbox);
+    }
+
+    fn take(&mut self) -> Option<Entry> {
+        self.mailbox.take()
+    }
+
+    /// Answers the one event that waits, as the actor would.
+    fn answer(&mut self) {
+        match self.take() {
+            Some(Entry::Event(Event::IdentityRequest { from, count, .. })) => {
+                let count = count.get();
+                let reply = Message::IdentityReply { first: 1025, count };
+                self.transport.reply(from, &reply);
+            }
+            Some(Entry::Event(Event::Unknown { from, error })) => {
+                let reply = Message::ErrorReply(error);
+                self.transport.reply(from, &reply);
+                self.transport.drain(from);
+            }
+            other => panic!("{other:?}"),
+        }
+        self.transport.flush(self.now, &mut self.mailbox);
+    }
+
+    /// Whether the poll's next word is not needed: the transport has told itself to read.
+    fn is_told_to_read(&mut self) -> bool {
+        let connection = self.id;
+        let readiness = Readiness::READABLE;
+        self.take()
+            == Some(Entry::Ready {
+                connection,
+                readiness,
+            })
+    }
+
+    fn is_open(&self) -> bool {
+        self.transport.accepted_open() == 1
+    }
+}
+
+#[test]
+fn a_client_that_is_served_while_idle_ones_are_looked_for_is_found_idle_later() {
+    let idle_timeout = Duration::from_secs(1);
+    let mut scene = Scene::new(Some(idle_timeout));
+    scene.ready(&[Found::Bytes(&[0, 1, 1])]);
+    // Its request waits, for the disk perhaps.
+    scene.now = scene.now.after(SWEEP_INTERVAL);
+    let again = scene.transport.sweep(scene.now, &mut scene.mailbox);
+    scene.answer();
+    assert!(again || scene.transport.take_sweep_wanted());
+    scene.now = scene.now.after(idle_timeout);
+    scene.transport.sweep(scene.now, &mut scene.mailbox);
+    assert!(!scene.is_open());
+}
+
+#[test]
+fn the_end_that_came_while_nothing_was_read_is_met() {
+    let mut scene = Scene::new(None);
+    scene.ready(&[Found::Bytes(&[0, 1, 7])]);
+    // The other side closes before it is answered, and the poll tells of that once.
+    scene.ready(&[Found::End]);
+    scene.answer();
+    assert!(scene.wire.borrow().shut);
+    assert!(scene.is_told_to_read());
+    scene.on_ready();
+    assert!(!scene.is_open());
+}
+
+#[test]
+fn a_client_that_was_told_and_sends_on_does_not_keep_the_others_waiting() {
+    let mut scene = Scene::new(None);
+    scene.ready(&[Found::Bytes(&[0, 1, 7])]);
+    scene.answer();
+    while scene.take().is_some() {}
+    scene.ready(&[Found::Endless]);
+    assert!(scene.is_told_to_read());
+    scene.on_ready();
+    assert!(scene.is_open());
+}
+
+#[test]
+fn a_connection_that_cannot_be_written_is_closed() {
+    let mut scene = Scene::new(None);
+    scene.wire.borrow_mut().refusals = [ErrorKind::BrokenPipe].into();
+    scene.ready(&[Found::Bytes(&[0, 1, 1])]);
+    scene.answer();
+    assert!(!scene.is_open());
+}
+
+#[test]
+fn a_write_that_is_interrupted_or_finds_no_room_loses_nothing() {
+    let mut scene = Scene::new(None);
+    scene.wire.borrow_mut().refusals = [ErrorKind::Interrupted, ErrorKind::WouldBlock].into();
+    scene.ready(&[Found::Bytes(&[0, 1, 1])]);
+    scene.answer();
+    assert!(scene.is_open());
+    assert_eq!(scene.wire.borrow().written, []);
+    let room = Readiness::new(false, true, false);
+    let Scene { id, now, .. } = scene;
+    let mailbox = &mut scene.mailbox;
+    scene.transport.on_ready(id, room, now, mailbox);
+    scene.transport.flush(now, mailbox);
+    assert_eq!(
+        scene.wire.borrow().written,
+        [0, 13, 2, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 1]
+    );
+}
+
+#[test]
+fn what_waits_already_counts_in_the_bound_of_a_connection() {
+    let most: &'static [u8] = [0, 1, 1].repeat(FRAMES_PER_CONNECTION_MAX - 1).leak();
+    let mut scene = Scene::new(None);
+    for _ in 0..2 {
+        scene.ready(&[Found::Bytes(most)]);
+    }
+    assert_eq!(scene.transport.in_flight(), FRAMES_PER_CONNECTION_MAX);
+}
+
+#[test]
+fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
+    const CROWD: usize = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
+    let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
+    let mut transport = Transport::new(TransportLimits {
+        connections_max: CROWD + 1,
+        pending_bytes_max: 1 << 20,
+        idle_timeout: None,
+        trusted: Vec::new(),
+    });
+    let (mut world, mut mailbox) = (World::default(), Mailbox::new());
+    let now = Instant::START;
+    for _ in 0..CROWD + 1 {
+        let wire = Rc::new(RefCell::new(Wire::default()));
+        wire.borrow_mut().reads.push_back(Found::Bytes(many));
+        transport.admit(&mut world, Fake(wire), now, &mut mailbox);
+    }
+    // All but the last fill the server up, and each has as much again to ask.
+    for id in &world.registered {
+        transport.on_ready(*id, Readiness::READABLE, now, &mut mailbox);
+    }
+    let (first, last) = (world.registered[0], world.registered[CROWD]);
+    assert_eq!(transport.in_flight(), FRAMES_IN_FLIGHT_MAX);
+    // One after the other is answered. The first is the quickest to ask again.
+    let answer_one = |transport: &mut Transport<Fake>, mailbox: &mut Mailbox| {
+        for _ in 0..FRAMES_PER_CONNECTION_MAX {
+            let Some(Entry::Event(Event::IdentityRequest { from, .. })) = mailbox.take() else {
+                panic!("a request was in line");
+            };
+            transport.reply(from, &Message::IdentityReply { first: 1, count: 1 });
+        }
+        transport.flush(now, mailbox);
+    };
+    for answered in 1..CROWD / 2 {
+        answer_one(&mut transport, &mut mailbox);
+        transport.on_ready(first, Readiness::READABLE, now, &mut mailbox);
+        let left = FRAMES_IN_FLIGHT_MAX - answered * FRAMES_PER_CONNECTION_MAX;
+        assert_eq!(transport.in_flight(), left, "it has passed the last one");
+    }
+    answer_one(&mut transport, &mut mailbox);
+    let mut ready = std::iter::from_fn(|| mailbox.take()).filter_map(|entry| match entry {
+        Entry::Ready { connection, .. } => Some(connection),
+        _ => None,
+    });
+    let ahead = ready.position(|id| id == last);
+    let behind = ready.position(|id| id == first);
+    assert!(ahead.is_some() && behind.is_some(), "{ahead:?} {behind:?}");
+}

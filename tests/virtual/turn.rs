@@ -1,0 +1,628 @@
+//! The loop and the transport in a world where everything can be arranged: edges, gates, turns, slots.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use ipseity::{
+    limits::{
+        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
+        RESERVE_CONNECTIONS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
+    },
+    server::Exit,
+};
+use ipseity_core::{
+    identity::Pid,
+    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+};
+use ipseity_frames::encode;
+use ipseity_sim::world::{Client, DiskMode, Setup, World};
+
+/// `EMFILE`: the process has no descriptors left.
+const EMFILE: i32 = 24;
+
+/// A world with one server and one client that is connected to it.
+fn pair(setup: Setup) -> (World, Client) {
+    let mut world = World::with(setup);
+    let client = world.connect(0);
+    world.drive();
+    (world, client)
+}
+
+/// A server whose disk keeps every reply back until the test says so.
+fn slow(pid: u16) -> Setup {
+    Setup::new(pid).disk(DiskMode::Waits, 0)
+}
+
+/// Holds a long list of sequences against what it should be, without printing it.
+#[track_caller]
+fn assert_all(sequences: &[u64], expected: RangeInclusive<u64>) {
+    assert_eq!(
+        sequences.len() as u64,
+        expected.end() + 1 - expected.start()
+    );
+    assert_eq!(sequences.first(), Some(expected.start()));
+    assert!(sequences.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+}
+
+// Order and edges.
+
+#[test]
+fn every_entry_is_handled_in_the_order_in_which_it_came() {
+    let (mut world, mut one) = pair(Setup::new(1));
+    let mut other = world.connect(0);
+    world.drive();
+    one.ask(2);
+    other.ask(1);
+    one.ask(1);
+    world.signal(0);
+    world.drive();
+    let lines = world.trace(0, "");
+    assert_eq!(
+        lines[4..],
+        [
+            "signal",
+            "readableWritable connection=0.0",
+            "readableWritable connection=1.1",
+            // The signal wants what has arrived to be read.
+            "readable connection=0.0",
+            "readable connection=1.1",
+            // Behind all that was there before them.
+            "identityRequest connection=0.0 count=1 after=0",
+            "> reply connection=0.0 identityReply first=1025 count=1",
+            "identityRequest connection=0.0 count=1 after=0",
+            "> reply connection=0.0 identityReply first=2049 count=1",
+            "identityRequest connection=0.0 count=1 after=0",
+            "> reply connection=0.0 identityReply first=3073 count=1",
+            "identityRequest connection=1.1 count=1 after=0",
+            "> reply connection=1.1 identityReply first=4097 count=1",
+            "stop",
+            "> write stop sequence=4",
+            "written stop",
+            "> stopped",
+        ]
+    );
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+    assert_eq!(one.sequences(), [1, 2, 3]);
+    assert_eq!(other.sequences(), [4]);
+}
+
+#[test]
+fn a_short_read_that_is_followed_by_more_loses_no_edge() {
+    let (mut world, mut client) = pair(Setup::new(1));
+    for round in 1..=5 {
+        client.ask(1);
+        // The edge stands in the mailbox, or in the poll, and more arrives.
+        world.step(0);
+        client.ask(1);
+        world.drive();
+        assert_eq!(client.sequences(), [2 * round - 1, 2 * round]);
+    }
+}
+
+#[test]
+fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
+    // Long frames, so that a read is full before their number closes a gate.
+    let mut setup = Setup::new(1);
+    setup.actor.cluster = "c".repeat(255).parse().unwrap();
+    let question = Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::MAX,
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: 0,
+    }));
+    let mut bytes = Vec::new();
+    encode(&question, &mut bytes);
+    for requests in [
+        READ_BYTES_MAX / bytes.len() + 1,
+        3 * READ_BYTES_MAX / bytes.len(),
+    ] {
+        let (mut world, mut client) = pair(setup.clone());
+        client.send(&bytes.repeat(requests));
+        world.drive();
+        assert_eq!(client.peer_replies().len(), requests);
+    }
+}
+
+#[test]
+fn a_frame_may_be_split_anywhere() {
+    let (mut world, mut client) = pair(Setup::new(1));
+    let mut bytes = Vec::new();
+    let (count, after) = (1, 1);
+    encode(&Message::IdentityRequest { count, after }, &mut bytes);
+    bytes.extend([0, 1, 1]);
+    let mut next = 1;
+    for split in 1..bytes.len() {
+        client.send(&bytes[..split]);
+        world.drive();
+        client.send(&bytes[split..]);
+        world.drive();
+        assert_eq!(client.sequences(), [next, next + 1], "split at {split}");
+        next += 2;
+    }
+}
+
+#[test]
+fn bytes_may_come_one_by_one() {
+    let (mut world, mut client) = pair(Setup::new(1));
+    world.net().segment_bytes = 1;
+    client.ask(100);
+    world.advance(Duration::from_millis(1));
+    assert_all(&world.collect(&mut client), 1..=100);
+}
+
+#[test]
+fn replies_that_came_together_leave_in_one_write() {
+    let (mut world, mut client) = pair(Setup::new(1));
+    client.ask(100);
+    assert_all(&world.collect(&mut client), 1..=100);
+    assert_eq!(client.pieces(), 1);
+}
+
+#[test]
+fn a_reply_longer_than_the_kernel_takes_leaves_as_it_takes_more() {
+    let mut world = World::new();
+    world.net().window_bytes = 100;
+    world.net().send_buffer_bytes = 90;
+    world.start(Setup::new(1));
+    let mut client = world.connect(0);
+    client.ask(500);
+    assert_all(&world.collect(&mut client), 1..=500);
+    assert!(client.pieces() >= 500 * 15 / 100);
+}
+
+// The gate.
+
+#[test]
+fn a_pipeline_longer_than_the_gate_is_answered_whole_and_in_order() {
+    let requests = 5 * FRAMES_PER_CONNECTION_MAX + 3;
+    for finish_first in [false, true] {
+        let (mut world, mut client) = pair(Setup::new(1));
+        client.ask(requests);
+        if finish_first {
+            client.finish();
+        }
+        world.drive();
+        assert_all(&world.collect(&mut client), 1..=requests as u64);
+        assert_eq!(client.has_ended(), finish_first);
+    }
+}
+
+#[test]
+fn the_end_is_met_although_it_came_while_the_gate_was_closed() {
+    let (mut world, mut client) = pair(slow(1));
+    let requests = 2 * FRAMES_PER_CONNECTION_MAX;
+    client.ask(requests);
+    world.drive();
+    assert_eq!(client.sequences(), [], "the disk has them");
+    client.finish();
+    world.drive();
+    world.node(0).disk.mode = DiskMode::Takes(Duration::ZERO);
+    world.end_write(0, true);
+    world.drive();
+    assert_all(&world.collect(&mut client), 1..=requests as u64);
+    assert!(client.has_ended());
+    assert_eq!(world.status(0).connections, 1, "only the one that asks");
+}
+
+#[test]
+fn half_a_frame_at_the_end_is_told_of_although_the_gate_was_closed() {
+    let (mut world, mut client) = pair(slow(1));
+    client.ask(FRAMES_PER_CONNECTION_MAX);
+    client.send(&[0]);
+    client.finish();
+    world.drive();
+    world.node(0).disk.mode = DiskMode::Takes(Duration::ZERO);
+    world.end_write(0, true);
+    world.drive();
+    let codes = client.codes();
+    assert_eq!(codes.len(), FRAMES_PER_CONNECTION_MAX + 1);
+    assert_eq!(codes.last(), Some(&ErrorCode::Incomplete.get()));
+    assert!(client.has_ended());
+}
+
+#[test]
+fn the_gate_of_all_closes_and_opens_for_everybody() {
+    let mut world = World::with(slow(1));
+    // Each of the first takes its full share; the last ones find nothing left.
+    let full = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
+    let mut clients: Vec<Client> = (0..full + 3).map(|_| world.connect(0)).collect();
+    world.drive();
+    let requests = FRAMES_PER_CONNECTION_MAX + 5;
+    for client in &clients {
+        client.ask(requests);
+        world.drive();
+    }
+    let turns = world.turns(0);
+    world.advance(Duration::from_secs(1));
+    assert!(
+        world.turns(0) < turns + 5,
+        "a closed gate keeps nobody busy"
+    );
+    let decided = world.trace(0, "identityRequest").len();
+    assert_eq!(decided, FRAMES_IN_FLIGHT_MAX, "no frame more is decoded");
+    for client in &clients {
+        client.finish();
+    }
+    world.node(0).disk.mode = DiskMode::Takes(Duration::ZERO);
+    world.end_write(0, true);
+    world.drive();
+    let mut all_sequences = Vec::new();
+    for client in &mut clients {
+        let sequences = world.collect(client);
+        assert_eq!(sequences.len(), requests);
+        assert!(sequences.is_sorted());
+        assert!(client.has_ended());
+        all_sequences.extend(sequences);
+    }
+    all_sequences.sort_unstable();
+    assert_all(&all_sequences, 1..=(clients.len() * requests) as u64);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
+    let mut setup = Setup::new(1);
+    setup.limits.pending_bytes_max = 4096;
+    let mut world = World::new();
+    world.net().window_bytes = 1024;
+    world.net().send_buffer_bytes = 2048;
+    world.start(setup);
+    let mut client = world.connect(0);
+    let requests = 20_000;
+    client.ask(requests);
+    client.finish();
+    world.drive();
+    let handled = world.trace(0, "> reply").len();
+    // What is read at once may bring a full share beyond the bound, and no more.
+    let bound = (1024 + 2048 + 4096) / 15 + FRAMES_PER_CONNECTION_MAX;
+    assert!(handled <= bound, "{handled} replies wait for a client");
+    assert_all(&world.collect(&mut client), 1..=requests as u64);
+    assert!(client.has_ended());
+}
+
+#[test]
+fn requests_with_long_replies_are_taken_one_by_one() {
+    let (mut world, mut client) = pair(slow(1));
+    client.ask(1);
+    let statuses = 50;
+    client.send(&[0, 1, 5].repeat(statuses));
+    client.ask(1);
+    client.finish();
+    world.drive();
+    assert_eq!(
+        world.trace(0, "statusRequest").len(),
+        1,
+        "the others wait for its reply"
+    );
+    world.end_write(0, true);
+    world.drive();
+    let replies = client.replies();
+    assert_eq!(replies.len(), statuses + 2);
+    let is_status = |reply: &Message| matches!(reply, Message::StatusReply(_));
+    assert!(replies[1..=statuses].iter().all(is_status));
+    assert!(!is_status(&replies[0]) && !is_status(&replies[statuses + 1]));
+    assert!(client.has_ended());
+}
+
+// Fairness.
+
+#[test]
+fn an_objection_is_the_answer_that_the_next_request_waits_for() {
+    let setup = Setup::new(1);
+    let cluster = setup.actor.cluster.clone();
+    let (mut world, mut peer) = pair(setup);
+    let question = |boot| {
+        Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: cluster.clone(),
+            pid: Pid::MAX,
+            incarnation: 1,
+            boot,
+            session: boot,
+            sequence: 0,
+        }))
+    };
+    peer.send_message(&question(5));
+    // The state of another start has come back.
+    peer.send_message(&question(4));
+    peer.send_message(&question(5));
+    world.drive();
+    let replies = peer.peer_replies();
+    assert!(replies.len() > 2, "what came behind it: {replies:?}");
+    assert!(matches!(replies[1], Message::Objection(_)), "{replies:?}");
+}
+
+#[test]
+fn a_modest_client_does_not_wait_for_a_greedy_one() {
+    let (mut world, mut greedy) = pair(Setup::new(1));
+    let mut modest = world.connect(0);
+    world.drive();
+    greedy.ask(20_000);
+    modest.ask(1);
+    let mut before = 0;
+    let sequence = loop {
+        assert!(world.step(0));
+        before += greedy.sequences().len();
+        if let [sequence] = modest.sequences()[..] {
+            break sequence;
+        }
+    };
+    let bound = 2 * FRAMES_PER_CONNECTION_MAX;
+    assert!(before <= bound, "{before} came before the one");
+    assert!(sequence <= bound as u64 + 1);
+    assert_eq!(before + world.collect(&mut greedy).len(), 20_000);
+}
+
+// Slots.
+
+#[test]
+fn a_late_readiness_does_nothing_to_the_next_in_the_slot() {
+    let (mut world, client) = pair(Setup::new(1));
+    // The readiness of the reset and the next connection come with one poll; the slot is the same.
+    client.reset();
+    world.drive();
+    let mut next = world.connect(0);
+    next.ask(1);
+    world.drive();
+    assert_eq!(next.sequences(), [1]);
+    let lines = world.trace(0, "connection=");
+    assert!(lines.iter().any(|line| line.contains("connection=0.1")));
+}
+
+#[test]
+fn a_reply_that_comes_too_late_reaches_nobody_and_the_slot_waits_for_it() {
+    let (mut world, client) = pair(slow(1));
+    client.ask(3);
+    world.drive();
+    client.reset();
+    world.drive();
+    let mut next = world.connect(0);
+    next.ask(1);
+    world.drive();
+    assert_eq!(
+        world.trace(0, "identityRequest connection=1.1").len(),
+        1,
+        "slot 0 is owed three answers"
+    );
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(next.sequences(), [4]);
+    let mut third = world.connect(0);
+    third.ask(1);
+    world.drive();
+    assert_eq!(third.sequences(), [5]);
+    assert_eq!(
+        world.trace(0, "identityRequest connection=0.2").len(),
+        1,
+        "and is free after them"
+    );
+}
+
+#[test]
+fn a_client_may_vanish_at_any_moment() {
+    for requests in [1, FRAMES_PER_CONNECTION_MAX + 1] {
+        for steps in 0..6 {
+            for reset in [false, true] {
+                let (mut world, client) = pair(Setup::new(1));
+                client.ask(requests);
+                for _ in 0..steps {
+                    world.step(0);
+                }
+                if reset {
+                    client.reset();
+                } else {
+                    drop(client);
+                }
+                world.drive();
+                assert_eq!(world.status(0).connections, 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_malformed_frame_is_answered_behind_what_was_asked_before() {
+    let (mut world, mut client) = pair(slow(1));
+    client.ask(2);
+    client.send(&[0, 1, 99]);
+    client.ask(5);
+    world.drive();
+    assert_eq!(client.codes(), []);
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(client.codes(), [0, 0, ErrorCode::UnknownKind.get()]);
+    assert!(client.has_ended());
+}
+
+// Accepting.
+
+#[test]
+fn without_descriptors_accepting_goes_on_by_the_timer_and_keeps_nobody_busy() {
+    let mut world = World::with(Setup::new(1));
+    world.node(0).accept_error = Some(EMFILE);
+    let mut client = world.connect(0);
+    client.ask(1);
+    world.drive();
+    let (turns, accepts) = (world.turns(0), world.node(0).accepts);
+    world.advance(Duration::from_secs(10));
+    let tries = 10_000 / ACCEPT_RETRY.as_millis() as u64;
+    assert_eq!(world.node(0).accepts - accepts, tries);
+    assert_eq!(world.turns(0) - turns, tries);
+    assert_eq!(client.sequences(), []);
+    world.node(0).accept_error = None;
+    world.advance(ACCEPT_RETRY);
+    assert_eq!(client.sequences(), [1]);
+    let turns = world.turns(0);
+    world.advance(Duration::from_secs(10));
+    assert_eq!(world.turns(0), turns, "and the timer rests");
+}
+
+#[test]
+fn a_new_connection_ends_the_wait_for_descriptors() {
+    let mut world = World::with(Setup::new(1));
+    world.node(0).accept_error = Some(EMFILE);
+    let mut first = world.connect(0);
+    first.ask(1);
+    world.drive();
+    world.node(0).accept_error = None;
+    let mut second = world.connect(0);
+    second.ask(1);
+    world.drive();
+    assert_eq!(first.sequences().len() + second.sequences().len(), 2);
+}
+
+#[test]
+fn a_crowd_is_accepted_in_turns() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1000;
+    let mut world = World::with(setup);
+    let mut crowd: Vec<Client> = (0..1000).map(|_| world.connect(0)).collect();
+    for client in &crowd {
+        client.ask(1);
+    }
+    world.drive();
+    let answered = crowd.iter_mut().map(|client| client.sequences().len());
+    assert_eq!(answered.sum::<usize>(), 1000);
+    drop(crowd);
+    world.drive();
+    // And the one that asks.
+    assert_eq!(world.status(0).counters.accepted, 1001);
+}
+
+#[test]
+fn beyond_the_limit_a_client_is_told_and_a_peer_gets_in() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 2;
+    let mut world = World::with(setup);
+    let mut regulars: Vec<Client> = (0..2).map(|_| world.connect(0)).collect();
+    world.drive();
+    let mut client = world.connect(0);
+    client.ask(1);
+    world.drive();
+    assert_eq!(client.codes(), [ErrorCode::TooManyConnections.get()]);
+    assert!(client.has_ended());
+    // The client sees the end and closes its side, too.
+    drop(client);
+    world.drive();
+    let peer = world.start(Setup::new(2).peers(&[&ipseity_sim::world::address(0).to_string()]));
+    regulars[0].ask(7);
+    world.advance(Duration::from_secs(2));
+    assert_eq!(regulars[0].sequences().len(), 7);
+    assert_eq!(world.status(peer).sequence, 7);
+}
+
+#[test]
+fn only_so_many_peers_get_in_by_the_reserve() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let cluster = setup.actor.cluster.clone();
+    let mut world = World::with(setup);
+    let _regular = world.connect(0);
+    world.drive();
+    let mut codes = (2..).take(RESERVE_CONNECTIONS_MAX + 1).map(|pid| {
+        let mut peer = world.connect(0);
+        peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: cluster.clone(),
+            pid: Pid::new(pid).unwrap(),
+            incarnation: u128::from(pid),
+            boot: 1,
+            session: u64::from(pid),
+            sequence: 0,
+        })));
+        world.drive();
+        match &peer.peer_replies()[..] {
+            [Message::SyncReply(_)] => (peer, 0),
+            [Message::ErrorReply(error)] => (peer, error.code),
+            other => panic!("{other:?}"),
+        }
+    });
+    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_CONNECTIONS_MAX).collect();
+    assert!(within.iter().all(|(_, code)| *code == 0));
+    let (_, beyond) = codes.next().unwrap();
+    assert_eq!(beyond, ErrorCode::TooManyConnections.get());
+}
+
+#[test]
+fn a_flood_beyond_the_limit_is_told_at_once() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let mut world = World::with(setup);
+    let _regular = world.connect(0);
+    world.drive();
+    let mut flood: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX + 10)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    let mut told = flood.iter_mut().map(|client| client.codes());
+    let is_told = |codes: Vec<u16>| codes == [ErrorCode::TooManyConnections.get()];
+    assert!(told.by_ref().take(10).all(is_told), "the oldest make room");
+    assert!(told.all(|codes| codes.is_empty()));
+}
+
+#[test]
+fn those_who_left_the_reserve_make_room_before_anybody_is_told() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let (mut world, _regular) = pair(setup);
+    let gone: Vec<Client> = (0..10).map(|_| world.connect(0)).collect();
+    world.drive();
+    drop(gone);
+    world.drive();
+    // They get the slots of those who left, and are others all the same.
+    let mut flood: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    assert!(flood.iter_mut().all(|client| client.codes().is_empty()));
+}
+
+#[test]
+fn only_an_operator_may_forget_and_advance() {
+    let mut world = World::new();
+    let mut setup = Setup::new(1);
+    let server = world.start(setup.clone());
+    let request = Message::AdvanceRequest { above: 500 };
+    let mut stranger = world.connect(server);
+    stranger.send_message(&request);
+    let pid = Pid::new(2).unwrap();
+    stranger.send_message(&Message::ForgetRequest { pid });
+    world.drive();
+    let codes: Vec<u16> = stranger
+        .replies()
+        .into_iter()
+        .map(|reply| match reply {
+            Message::ErrorReply(error) => error.code,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let code = ErrorCode::NotTrusted.get();
+    assert_eq!(codes, [code, code]);
+
+    // Clients of this world come from 192.168.0.1, which is not loopback.
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let server = world.start(setup);
+    let mut operator = world.connect(server);
+    operator.send_message(&request);
+    world.drive();
+    assert_eq!(operator.replies(), [Message::DoneReply { sequence: 500 }]);
+}
+
+#[test]
+fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
+    let names: Vec<String> = (0..400).map(|peer| format!("{peer:0>250}:1")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::with(slow(1).peers(&names));
+    let status = world.status(0);
+    let each = STATUS_PEER_BYTES_MAX + names[0].len();
+    assert_eq!(status.peers_total, 400);
+    assert_eq!(status.peers.len(), STATUS_PEERS_BYTES_MAX / each);
+    assert_eq!(status.peers[1].address, names[1]);
+}
+
+#[test]
+fn a_status_tells_the_ceiling() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    assert_eq!(world.status(0).storage.ceiling, 2000);
+}
