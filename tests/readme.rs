@@ -28,7 +28,7 @@ const PORTS: [&str; 4] = ["3264", "3271", "3272", "3273"];
 
 /// The set-up of a fresh machine.
 const MAIN_JOB: &str = "cargo build --release --locked && target/release/ipseity";
-const TESTS: &str = ".ci/run";
+const TESTS: &str = ".ci/setup && cargo test --workspace --locked";
 
 #[test]
 fn the_examples_of_the_readme_come_out_as_shown() {
@@ -55,9 +55,16 @@ fn two_commands_set_up_a_fresh_machine() {
         commands,
         [vec![MAIN_JOB.to_owned()], vec![TESTS.to_owned()]]
     );
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(TESTS);
-    let mode = fs::metadata(tests).unwrap().permissions().mode();
-    assert_eq!(mode & 0o111, 0o111, "{TESTS} is executable");
+    for program in [".ci/setup", ".ci/run", ".ci/full"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{program} is executable");
+    }
+    let run = read(".ci/run");
+    for command in TESTS.split(" && ") {
+        let step = format!("step {command}");
+        assert!(run.lines().any(|line| line == step), "{step}");
+    }
 }
 
 #[test]
@@ -270,7 +277,7 @@ impl Shell {
             }
             assert!(
                 Instant::now() < end,
-                "$ {command}\n{text}{}instead of\n{}\n(.ci/run installs what is missing)",
+                "$ {command}\n{text}{}instead of\n{}\n(.ci/setup installs what is missing)",
                 String::from_utf8_lossy(&output.stderr),
                 shown.join("\n")
             );
