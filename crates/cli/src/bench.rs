@@ -55,7 +55,7 @@ with it. Quantiles are right to three digits. The processor time of a --process 
 threads, to a few milliseconds in a round.
 
 To give server and bench a processor each, or the same: taskset -c 1 ipseity-cli bench ...",
-    options: options,
+    options,
     run,
 };
 
