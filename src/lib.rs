@@ -24,6 +24,9 @@
 //! table of all that can happen. docs/architecture.md has the picture, the bounds and the traps;
 //! docs/guarantees.md has what is promised, and what happens under which fault.
 //!
+//! A comment that begins with `// bug` can be skipped. It says how a bug would be made there, and only a hunt
+//! makes it real: see docs/testing.md, "Planted bugs".
+//!
 //! # The modules, each above those that may name it
 //!
 //! - [`limits`]: every bound, with its reason.

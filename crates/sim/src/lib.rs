@@ -11,6 +11,8 @@
 
 #![allow(
     missing_docs,
+    clippy::new_without_default,
+    clippy::result_large_err,
     clippy::unwrap_used,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
 )]

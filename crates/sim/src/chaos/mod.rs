@@ -1,7 +1,7 @@
 //! A simulated cluster that tries to break every promise.
 //!
 //! A seed decides everything: the cluster, its clients, which faults there are and when they strike. Servers are
-//! the real ones on the world of `tests/world`: loop, mailbox, decoder, actor, and the slots of the state file on
+//! the real ones on the [world](crate::world): loop, mailbox, decoder, actor, and the slots of the state file on
 //! a disk that loses what is not durable. First faults rain, and nothing may ever be wrong. Then they end, and
 //! within a bound everybody has to be well again.
 

@@ -1,0 +1,33 @@
+//! Chores of this repository that need a program of their own. It uses nothing but std, so it is built in a moment.
+//!
+//! ```text
+//! cargo run -p xtask -- hunt [ARGUMENTS OF cargo test]
+//! ```
+
+mod hunt;
+
+use std::{env, path::Path, process::ExitCode};
+
+const USAGE: &str = "usage: cargo run -p xtask -- hunt [ARGUMENTS OF cargo test]";
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let done = match arguments.next().as_deref() {
+        Some("hunt") => hunt::run(top(), &arguments.collect::<Vec<_>>()),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top of the repository, two floors above this crate.
+fn top() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
