@@ -14,6 +14,7 @@
 
 #![allow(
     missing_docs,
+    clippy::new_without_default,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
