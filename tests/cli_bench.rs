@@ -341,7 +341,7 @@ fn errors_are_counted_and_named_and_the_rest_is_measured() {
     let run = bench(&server.address(), &["-n", "10", "-c", "1"]);
     assert_eq!(run.bad(1), "2 requests were answered with errors");
     assert!(run.out.contains("\nrequests     8 in "), "{}", run.out);
-    let line = "\nerrors       2 times overBudget: spent\u{fffd}\n";
+    let line = "\nerrors       2 times overBudget: spent\\u{7}\n";
     assert!(run.out.contains(line), "{}", run.out);
 }
 

@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The core: no socket, no clock, no file, no bytes.
     ("core::limits", &[]),
     ("core::time", &[]),
+    ("core::text", &[]),
+    ("core::address", &["core::text"]),
     ("core::identity", &[]),
     ("core::ids", &["core::limits"]),
     ("core::words", &["core::identity", "core::limits"]),
@@ -34,10 +36,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core::timer", &["core::time"]),
     // What stands on it.
     ("frames", &["core::identity", "core::limits", "core::words"]),
-    ("console", &["core::identity", "core::words"]),
+    ("console", &["core::identity", "core::text", "core::words"]),
     (
         "client",
-        &["core::identity", "core::limits", "core::words", "frames"],
+        &[
+            "core::address",
+            "core::identity",
+            "core::limits",
+            "core::text",
+            "core::words",
+            "frames",
+        ],
     ),
     // The server.
     ("limits", &["core::limits", "frames"]),
@@ -50,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "console",
             "core::actor",
+            "core::address",
             "core::identity",
             "core::limits",
             "core::words",
@@ -138,6 +148,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "os",
         &[
+            "console",
             "core::actor",
             "core::identity",
             "core::ids",

@@ -5,11 +5,11 @@ mod flags;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use getopts::{Fail, Matches};
+use getopts::Matches;
 use log::LevelFilter;
 
 use self::{address::host_port, flags::flags};
-use ipseity_console::parse_duration;
+use ipseity_console::explain;
 use ipseity_core::{
     actor::Budgets,
     identity::{Pid, Sequence},
@@ -125,15 +125,9 @@ impl std::error::Error for UsageError {}
 /// # Errors
 /// A flag is unknown, given twice, or has a value that it cannot have; or flags contradict each other.
 pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
-    let matches = flags().parse(arguments).map_err(|fail| {
-        UsageError(match fail {
-            Fail::ArgumentMissing(flag) => format!("{} needs a value", dashed(&flag)),
-            Fail::UnrecognizedOption(flag) => format!("there is no flag {:?}", dashed(&flag)),
-            Fail::OptionMissing(flag) => format!("{} is required", dashed(&flag)),
-            Fail::OptionDuplicated(flag) => format!("{} is given more than once", dashed(&flag)),
-            Fail::UnexpectedArgument(flag) => format!("{} takes no value", dashed(&flag)),
-        })
-    })?;
+    let matches = flags()
+        .parse(arguments)
+        .map_err(|fail| UsageError(explain(&fail)))?;
     if matches.opt_present("help") {
         return Ok(Command::Help);
     }
@@ -146,14 +140,6 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
         )));
     }
     options(&matches).map(|options| Command::Serve(Box::new(options)))
-}
-
-/// The name of a flag as it is written.
-fn dashed(name: &str) -> String {
-    match name.chars().count() {
-        1 => format!("-{name}"),
-        _ => format!("--{name}"),
-    }
 }
 
 /// The text of `--help`.
@@ -189,7 +175,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
     };
     Ok(Options {
         listen: match matches.opt_str("listen") {
-            Some(text) => host_port("listen", text)?,
+            Some(text) => host_port("listen", &text)?.to_string(),
             None => format!("127.0.0.1:{PORT_DEFAULT}"),
         },
         peers,
@@ -255,14 +241,15 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
     let mut seen = BTreeSet::new();
     let mut peers = Vec::new();
     for text in matches.opt_strs("peer") {
-        let peer = host_port("peer", text)?;
-        if peer.ends_with(":0") {
+        let peer = host_port("peer", &text)?;
+        if peer.port() == Some(0) {
             return Err(bad(
                 "peer",
-                &peer,
+                &text,
                 "a port that a server listens on, 1 to 65535",
             ));
         }
+        let peer = peer.to_string();
         if !seen.insert(peer.clone()) {
             return Err(UsageError(format!("--peer {peer} is given more than once")));
         }
@@ -281,14 +268,9 @@ fn fanout(matches: &Matches) -> Result<usize, UsageError> {
     match matches.opt_str("fanout") {
         None => Ok(FANOUT_DEFAULT),
         Some(text) if text == "all" => Ok(PEERS_MAX),
-        Some(text) => match text.parse() {
-            Ok(fanout) if (1..=PEERS_MAX).contains(&fanout) && !text.starts_with('+') => Ok(fanout),
-            _ => Err(bad(
-                "fanout",
-                &text,
-                &format!("a number from 1 to {PEERS_MAX}, or all"),
-            )),
-        },
+        Some(text) => ipseity_console::number(&text, 1..=PEERS_MAX as u64)
+            .map(|fanout| fanout as usize)
+            .map_err(|expected| bad("fanout", &text, format_args!("{expected}, or all"))),
     }
 }
 
@@ -324,19 +306,10 @@ fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> 
 }
 
 fn number(matches: &Matches, flag: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
-    let Some(text) = matches.opt_str(flag) else {
-        return Ok(None);
+    let number = |text: String| {
+        ipseity_console::number(&text, least..=most).map_err(|expected| bad(flag, &text, expected))
     };
-    match text.parse::<u64>() {
-        Ok(number) if (least..=most).contains(&number) && !text.starts_with('+') => {
-            Ok(Some(number))
-        }
-        _ => Err(bad(
-            flag,
-            &text,
-            &format!("a number from {least} to {most}"),
-        )),
-    }
+    matches.opt_str(flag).map(number).transpose()
 }
 
 fn duration(
@@ -345,26 +318,14 @@ fn duration(
     least: Duration,
     most: Duration,
 ) -> Result<Option<Duration>, UsageError> {
-    let Some(text) = matches.opt_str(flag) else {
-        return Ok(None);
+    let duration = |text: String| {
+        ipseity_console::duration(&text, least..=most)
+            .map_err(|expected| bad(flag, &text, expected))
     };
-    match parse_duration(&text) {
-        Some(duration) if (least..=most).contains(&duration) => Ok(Some(duration)),
-        _ => {
-            let (least, most) = (
-                humantime::format_duration(least),
-                humantime::format_duration(most),
-            );
-            Err(bad(
-                flag,
-                &text,
-                &format!("a duration from {least} to {most}, such as 250ms or 2s"),
-            ))
-        }
-    }
+    matches.opt_str(flag).map(duration).transpose()
 }
 
-fn bad(flag: &str, text: &str, expected: &str) -> UsageError {
+fn bad(flag: &str, text: &str, expected: impl fmt::Display) -> UsageError {
     UsageError(format!("--{flag} {text:?}: expected {expected}"))
 }
 
@@ -489,6 +450,11 @@ mod tests {
             ),
             ("--peer a --pid 1", "--peer \"a\": expected HOST:PORT"),
             ("--peer a:0 --pid 1", "--peer \"a:0\": expected a port"),
+            ("--peer a:00 --pid 1", "--peer \"a:00\": expected a port"),
+            (
+                "--peer a:1 --peer a:01 --pid 1",
+                "--peer a:1 is given more than once",
+            ),
             (
                 "--peer ::1:5 --pid 1",
                 "--peer \"::1:5\": expected HOST:PORT",

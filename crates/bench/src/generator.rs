@@ -25,7 +25,7 @@ use crate::{
     replies::{Ledger, take},
     settings::Settings,
     tally::{ErrorCount, Latency, Tally},
-    target::Kind,
+    target::Target,
 };
 
 /// The longest reply of an Ipseity server fits, and so do 4,642 of the usual ones.
@@ -94,7 +94,7 @@ impl Generator {
             let found = resolve(server)?;
             let stream = connect(server, &found, settings.timeouts.connect_timeout)?;
             settings
-                .kind
+                .target
                 .prepare(stream, settings.timeouts.reply_timeout)
                 .map_err(|error| format!("{server}: {error}"))?;
             addresses.push(found);
@@ -128,16 +128,16 @@ impl Generator {
         let round = Run {
             generator: self,
             settings,
-            requests: Requests::new(&settings.kind.request(count), settings.in_flight),
+            requests: Requests::new(&settings.target.request(count), settings.in_flight),
             connections: connected,
             checks,
             watch,
         };
-        match settings.kind {
-            Kind::Ipseity => round.run(Ipseity::new(count)),
-            Kind::Redis => round.run(Redis { count }),
-            Kind::Memcached => round.run(Memcached { count }),
-            Kind::Raw => round.run(Raw),
+        match settings.target {
+            Target::Ipseity => round.run(Ipseity::new(count)),
+            Target::Redis => round.run(Redis { count }),
+            Target::Memcached => round.run(Memcached { count }),
+            Target::Raw => round.run(Raw),
         }
     }
 

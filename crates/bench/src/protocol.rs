@@ -339,7 +339,7 @@ mod tests {
         let error = Slow::Error {
             bytes: refusal.len(),
             code: "badCount".to_owned(),
-            text: "too\u{fffd}many".to_owned(),
+            text: "too\\nmany".to_owned(),
         };
         assert_eq!(protocol.slowly(&[&refusal[..], &bytes].concat()), error);
         match protocol.slowly(b"HTTP/1.1 400") {

@@ -223,7 +223,7 @@ fn write_points(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> i
 
 /// What was looked at, in words.
 fn checked(settings: &Settings, checks: &Checks) -> String {
-    if !settings.kind.is_checked() {
+    if !settings.target.is_checked() {
         return "nothing: what a raw target answers is not looked at".to_owned();
     }
     let forgotten = match checks.forgotten() {
@@ -270,7 +270,7 @@ fn to_json(settings: &Settings, points: &[Point], checks: &Checks) -> Value {
         })
         .collect();
     json!({
-        "target": settings.kind.to_string(),
+        "target": settings.target.to_string(),
         "servers": servers,
         "in_flight": settings.in_flight,
         "count": settings.count,
@@ -279,8 +279,8 @@ fn to_json(settings: &Settings, points: &[Point], checks: &Checks) -> Value {
         "points": points,
         "checked": {
             "identities": checks.identities(),
-            "order": settings.kind.is_checked(),
-            "unique": settings.kind.is_checked(),
+            "order": settings.target.is_checked(),
+            "unique": settings.target.is_checked(),
             "forgotten": checks.forgotten(),
         },
     })
@@ -343,7 +343,7 @@ fn write_csv(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> io::
                 false => format!("{:.3}", round.us_a_request(round.server_cpu())),
             };
             let fields = [
-                settings.kind.to_string(),
+                settings.target.to_string(),
                 point.connections.to_string(),
                 settings.in_flight.to_string(),
                 settings.count.to_string(),
@@ -377,7 +377,7 @@ mod tests {
     use ipseity_client::ClientOptions;
 
     use super::*;
-    use crate::{pace::Amount, tally::Latency, target::Kind};
+    use crate::{pace::Amount, tally::Latency, target::Target};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
@@ -395,7 +395,7 @@ mod tests {
     /// Two identities a request, and two processes that are looked at.
     fn settings(format: Format, rounds: usize) -> Settings {
         Settings {
-            kind: Kind::Ipseity,
+            target: Target::Ipseity,
             servers: vec!["10.0.0.1:3264".parse().unwrap()],
             points: vec![3],
             is_sweep: false,

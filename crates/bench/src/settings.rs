@@ -4,13 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use ipseity_client::{ClientOptions, ServerAddress};
 
-use crate::{pace::Amount, target::Kind};
+use crate::{pace::Amount, target::Target};
 
 /// What is to be measured, and how it is shown.
 #[derive(Debug)]
 pub struct Settings {
-    /// The kind of the servers.
-    pub kind: Kind,
+    /// Which kind of server they are.
+    pub target: Target,
     /// The servers, over which the connections are spread.
     pub servers: Vec<ServerAddress>,
     /// The numbers of connections, each of which is measured.
@@ -76,7 +76,7 @@ impl Settings {
         };
         format!(
             "{} {}: {connections}, {} in flight on each{count}{rate}, {amount}",
-            self.kind,
+            self.target,
             servers.join(","),
             plural(u64::from(self.in_flight), "request"),
         )

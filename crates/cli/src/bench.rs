@@ -4,8 +4,9 @@
 use std::{io::Write, path::PathBuf, time::Duration};
 
 use getopts::{Matches, Options};
-use ipseity_bench::{Amount, BenchError, Format, Kind, Settings, parse_url};
+use ipseity_bench::{Amount, BenchError, Format, Settings, Target, parse_url};
 use ipseity_client::{ClientOptions, ServerAddress};
+use ipseity_console::dashed;
 use ipseity_core::limits::COUNT_LIMIT_MAX;
 
 use crate::{
@@ -124,7 +125,7 @@ pub fn options(options: &mut Options) {
 
 /// Reads the options.
 fn settings(matches: &Matches) -> Result<Settings, Failure> {
-    let (kind, servers) = target(matches)?;
+    let (target, servers) = target_and_servers(matches)?;
     let number = |name, range| values::number(matches, name, range);
     let sweep = matches.opt_str("sweep").map(|text| points(&text));
     let sweep = sweep.transpose()?;
@@ -144,7 +145,7 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
         (None, None) => Amount::For(DURATION_DEFAULT),
     };
     Ok(Settings {
-        kind,
+        target,
         servers,
         points: sweep.unwrap_or_else(|| {
             vec![connections.map_or(CONNECTIONS_DEFAULT, |count| count as usize)]
@@ -164,21 +165,21 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
     })
 }
 
-fn target(matches: &Matches) -> Result<(Kind, Vec<ServerAddress>), Failure> {
+fn target_and_servers(matches: &Matches) -> Result<(Target, Vec<ServerAddress>), Failure> {
     refuse_both(matches, "target", "server")?;
     match matches.opt_str("target") {
-        None => Ok((Kind::Ipseity, servers::addresses(matches)?)),
+        None => Ok((Target::Ipseity, servers::addresses(matches)?)),
         Some(url) => {
-            let (kind, server) =
+            let (target, server) =
                 parse_url(&url).map_err(|error| Failure::Usage(format!("--target: {error}")))?;
-            Ok((kind, vec![server]))
+            Ok((target, vec![server]))
         }
     }
 }
 
 fn refuse_both(matches: &Matches, one: &str, other: &str) -> Result<(), Failure> {
     if matches.opt_present(one) && matches.opt_present(other) {
-        let (one, other) = (values::dashed(one), values::dashed(other));
+        let (one, other) = (dashed(one), dashed(other));
         return Err(Failure::Usage(format!(
             "{one} and {other} exclude each other"
         )));
@@ -194,12 +195,9 @@ fn points(text: &str) -> Result<Vec<usize>, Failure> {
              1..42 or 1,10,100, not {text:?}"
         ))
     };
-    let number = |text: &str| -> Result<usize, Failure> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|_| digits);
-        number
-            .filter(|number| (1..=CONNECTIONS_MAX).contains(number))
-            .ok_or_else(wrong)
+    let number = |text: &str| match ipseity_console::number(text, 1..=CONNECTIONS_MAX as u64) {
+        Ok(number) => Ok(number as usize),
+        Err(_) => Err(wrong()),
     };
     let mut points = Vec::new();
     for part in text.split(',') {
@@ -224,7 +222,10 @@ fn processes(matches: &Matches) -> Result<Vec<u32>, Failure> {
         ))
     };
     let texts = matches.opt_strs("process");
-    let parse = |text: &String| text.parse().map_err(|_| wrong(text));
+    let parse = |text: &String| match ipseity_console::number(text, 1..=u64::from(u32::MAX)) {
+        Ok(id) => Ok(id as u32),
+        Err(_) => Err(wrong(text)),
+    };
     texts.iter().map(parse).collect()
 }
 

@@ -3,10 +3,10 @@
 use std::{ffi::OsString, io::Write};
 
 use getopts::{Fail, Matches, Options};
+use ipseity_console::explain;
 
 use crate::{
-    advance, bench, decode, failure::Failure, members, next, ping, servers, status, values::dashed,
-    watch,
+    advance, bench, decode, failure::Failure, members, next, ping, servers, status, watch,
 };
 
 /// One command. A new one is a new file and a line in [`COMMANDS`].
@@ -93,11 +93,9 @@ pub fn no_more(arguments: &[String]) -> Result<(), Failure> {
 
 fn unclear(fail: &Fail) -> Failure {
     Failure::Usage(match fail {
-        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(name)),
-        Fail::UnrecognizedOption(name) => format!("there is no option {:?} here", dashed(name)),
-        Fail::OptionMissing(name) => format!("{} is missing", dashed(name)),
-        Fail::OptionDuplicated(name) => format!("{} is given more than once", dashed(name)),
-        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(name)),
+        // Another command may have it.
+        Fail::UnrecognizedOption(_) => format!("{} here", explain(fail)),
+        _ => explain(fail),
     })
 }
 
@@ -201,15 +199,15 @@ mod tests {
         for (line, part) in [
             ("", "no command; it is one of next, status"),
             ("nxt", "\"nxt\" is no command"),
-            ("next --frobnicate", "there is no option \"--frobnicate\""),
-            ("next -x", "there is no option \"-x\""),
+            ("next --frobnicate", "there is no flag \"--frobnicate\""),
+            ("next -x", "there is no flag \"-x\""),
             ("next -n", "-n needs a value"),
             ("next -n 1 -n 2", "-n is given more than once"),
             ("status --json --json", "--json is given more than once"),
             ("status --json=yes", "--json takes no value"),
             (
                 "next --json",
-                "there is no option \"--json\" here (see ipseity-cli next --help)",
+                "there is no flag \"--json\" here (see ipseity-cli next --help)",
             ),
         ] {
             let text = refused(line);

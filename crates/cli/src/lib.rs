@@ -1,6 +1,6 @@
 //! `ipseity-cli`: identities, how the servers do, and what an operator tells them, from a shell.
 //!
-//! Each command is a file with one [`command::Command`] in it. This file finds the command, and turns what
+//! Each command is a file with one `command::Command` in it. This file finds the command, and turns what
 //! came of it into an exit code: 0 done, 1 it failed, 2 the command line is wrong. It opens no connection
 //! and writes nothing but help.
 

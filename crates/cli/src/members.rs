@@ -114,13 +114,13 @@ impl Answer {
         match self {
             Answer::Known(members) => {
                 for member in members {
-                    serde_json::to_writer(&mut *out, &MemberReport::of(server, member))?;
+                    serde_json::to_writer(&mut *out, &MemberJson::of(server, member))?;
                     writeln!(out)?;
                 }
                 Ok(())
             }
             Answer::Forgotten(pid, sequence) => {
-                let report = ForgottenReport {
+                let report = ForgottenJson {
                     server,
                     forgotten: pid.get(),
                     sequence: sequence.get(),
@@ -174,7 +174,7 @@ fn objection(member: &Member) -> Option<String> {
 }
 
 #[derive(Serialize)]
-struct MemberReport<'a> {
+struct MemberJson<'a> {
     server: &'a str,
     pid: u16,
     incarnation: String,
@@ -186,9 +186,9 @@ struct MemberReport<'a> {
     objection: Option<String>,
 }
 
-impl<'a> MemberReport<'a> {
-    fn of(server: &'a str, member: &'a Member) -> MemberReport<'a> {
-        MemberReport {
+impl<'a> MemberJson<'a> {
+    fn of(server: &'a str, member: &'a Member) -> MemberJson<'a> {
+        MemberJson {
             server,
             pid: member.pid.get(),
             incarnation: incarnation(member),
@@ -203,7 +203,7 @@ impl<'a> MemberReport<'a> {
 }
 
 #[derive(Serialize)]
-struct ForgottenReport<'a> {
+struct ForgottenJson<'a> {
     server: &'a str,
     forgotten: u16,
     sequence: u64,
@@ -252,10 +252,10 @@ mod tests {
             text(&Answer::Known(members()), true),
             "\
 a:3264
- pid  incarnation                         boot  address     sequence  last heard        objection
-   2  0x00000000000000000000000000000abc     7  b:3264\u{fffd}[2J       990  250ms ago         staleState
-   3  0xffffffffffffffffffffffffffffffff     7  -                990  before its start  63
-1023  0xffffffffffffffffffffffffffffffff     7  -                990  before its start  -
+ pid  incarnation                         boot  address          sequence  last heard        objection
+   2  0x00000000000000000000000000000abc     7  b:3264\\u{1b}[2J       990  250ms ago         staleState
+   3  0xffffffffffffffffffffffffffffffff     7  -                     990  before its start  63
+1023  0xffffffffffffffffffffffffffffffff     7  -                     990  before its start  -
 "
         );
         assert_eq!(

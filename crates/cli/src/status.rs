@@ -118,7 +118,7 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "\
 server       a:3264
-version      0.1.0\u{fffd}[2J
+version      0.1.0\\u{1b}[2J
 pid          1
 cluster      blue
 standing     serving

@@ -2,9 +2,11 @@
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use super::address::{AddressError, ServerAddress};
+use super::address::ServerAddress;
 use ipseity_core::{
+    address::AddressError,
     identity::{Identity, Pid, Sequence},
+    text::Plain,
     words::{ErrorCode, ErrorReply},
 };
 use ipseity_frames::{Kind, WireError};
@@ -68,7 +70,7 @@ impl fmt::Display for ClientError {
                 Ok(())
             }
             ClientError::Refused { server, reply } => {
-                write!(f, "{server} refused: {}", Plain(reply))
+                write!(f, "{server} refused: {}", InWords(reply))
             }
             ClientError::Violation { server, violation } => {
                 write!(f, "{server} breaks the protocol: {violation}")
@@ -163,7 +165,7 @@ impl fmt::Display for FailureCause {
                 )
             }
             FailureCause::Io(error) => write!(f, "the connection failed: {error}"),
-            FailureCause::Refused(reply) => write!(f, "refused: {}", Plain(reply)),
+            FailureCause::Refused(reply) => write!(f, "refused: {}", InWords(reply)),
         }
     }
 }
@@ -281,23 +283,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// An errorReply in one clean line: its text comes from the network and could hold line ends or codes
-/// that steer a terminal.
-struct Plain<'a>(&'a ErrorReply);
+/// An errorReply in one line: its text comes from the network.
+struct InWords<'a>(&'a ErrorReply);
 
-impl fmt::Display for Plain<'_> {
+impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.message.chars() {
-            let shown = if character.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                character
-            };
-            write!(f, "{shown}")?;
-        }
+        let text = Plain(&self.0.message);
         match ErrorCode::from_u16(self.0.code) {
-            Some(code) => write!(f, " ({code})"),
-            None => write!(f, " (code {})", self.0.code),
+            Some(code) => write!(f, "{text} ({code})"),
+            None => write!(f, "{text} (code {})", self.0.code),
         }
     }
 }
@@ -431,7 +425,7 @@ mod tests {
                     code: 999,
                     message: "no\n".to_owned(),
                 }),
-                "refused: no\u{fffd} (code 999)",
+                "refused: no\\n (code 999)",
             ),
         ] {
             let server = server();

@@ -64,13 +64,14 @@ mod pipeline;
 
 use std::time::Duration;
 
-pub use address::{AddressError, ServerAddress};
+pub use address::ServerAddress;
 pub use block::{Block, Identities};
 pub use error::{ClientError, FailureCause, ServerFailure, Violation};
 pub use pipeline::Pipeline;
 
 // What the calls take and return. A user of this crate needs no other.
 pub use ipseity_core::{
+    address::AddressError,
     identity::{Identity, Pid, Sequence},
     limits::PORT_DEFAULT,
     words::{ErrorCode, ErrorReply, Member, Members, Standing, Status},

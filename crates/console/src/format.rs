@@ -56,16 +56,6 @@ impl FromStr for Form {
     }
 }
 
-/// Text from the network in one clean line: nothing in it steers a terminal or forges a line.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|character| match character.is_control() {
-            true => char::REPLACEMENT_CHARACTER,
-            false => character,
-        })
-        .collect()
-}
-
 /// The name of a code of an error, or its number if this build does not know it.
 pub fn code_name(code: u16) -> String {
     ErrorCode::from_u16(code).map_or_else(|| code.to_string(), |code| code.name().to_owned())

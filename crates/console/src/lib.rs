@@ -1,9 +1,16 @@
-//! What the command lines of Ipseity's programs share: durations as people write them, and how things look.
+//! What Ipseity's programs share towards the people who start them: flags and values as they are typed, how
+//! things look, and the limit of open files.
 //!
 //! It opens nothing and looks nothing up.
 
-mod duration;
+mod flag;
 mod format;
+mod open_files;
+mod text;
+mod value;
 
-pub use duration::parse_duration;
-pub use format::{Form, age, code_name, milliseconds, plain, remaining, remaining_percent, table};
+pub use flag::{dashed, explain};
+pub use format::{Form, age, code_name, milliseconds, remaining, remaining_percent, table};
+pub use open_files::raise_open_files;
+pub use text::{plain, plain_json};
+pub use value::{Expected, duration, number, parse_duration};

@@ -113,22 +113,9 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the server closes the connection after this error.
+    /// Whether the server closes the connection after this error: its number says so.
     pub const fn closes(self) -> bool {
-        !matches!(
-            self,
-            ErrorCode::BadCount
-                | ErrorCode::AdvanceTooLarge
-                | ErrorCode::Exhausted
-                | ErrorCode::Storage
-                | ErrorCode::Stopping
-                | ErrorCode::PidConflict
-                | ErrorCode::StaleState
-                | ErrorCode::OverBudget
-                | ErrorCode::Joining
-                | ErrorCode::NotTrusted
-                | ErrorCode::UnknownPid
-        )
+        !matches!(self.get(), 32..=63)
     }
 }
 

@@ -40,12 +40,12 @@ impl Cluster {
             Act::Crash {
                 server,
                 power,
-                effect,
+                remains,
                 between,
             } => {
                 let runs = self.seats[server].server.is_some();
                 if runs {
-                    self.end(server, effect, power);
+                    self.end(server, remains, power);
                     self.seats[server].is_clean = false;
                     let at = now.after(between.wait);
                     self.seats[server].between = Some(between);
@@ -312,11 +312,11 @@ impl Cluster {
                 self.give_word(number);
             }
         }
-        if let Some((after, effect)) = between.cut_short {
+        if let Some((after, remains)) = between.cut_short {
             self.fault(Fault::KillInStart);
             self.seats[number].is_clean = false;
             self.disk(number, |disk| {
-                disk.fault = Some(DiskFault::Fails(after, effect))
+                disk.fault = Some(DiskFault::Fails(after, remains))
             });
         }
     }

@@ -30,7 +30,7 @@ use super::{
     weather::{SimWeather, Sky},
 };
 use crate::world::{
-    Clock, DiskMode, Effect, Happening, Net, Node, Shared, SimSocket, Spoken, Storage,
+    Clock, DiskMode, Happening, Net, Node, Remains, Shared, SimSocket, Spoken, Storage,
 };
 
 /// How long the well may take after the faults have ended: the longest of all waits is that after a refusal,
@@ -87,7 +87,7 @@ impl Call {
     }
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Cluster {
     pub plan: Plan,
     pub net: Shared,
@@ -387,7 +387,7 @@ impl Cluster {
     }
 
     /// A process is gone, however it came.
-    pub fn end(&mut self, number: usize, effect: Effect, power: bool) {
+    pub fn end(&mut self, number: usize, remains: Remains, power: bool) {
         let now = self.now();
         let seat = &mut self.seats[number];
         let address = seat.address;
@@ -403,7 +403,7 @@ impl Cluster {
         node.storage
             .as_mut()
             .expect("every server here has one")
-            .crash(now, effect, power);
+            .crash(now, remains, power);
     }
 
     /// A server has exited by itself: for a reason?
@@ -438,12 +438,12 @@ impl Cluster {
             Exit::Forced => self.fault(Fault::Force),
             _ => {}
         }
-        let effect = if self.rng.bool() {
-            Effect::Old
+        let remains = if self.rng.bool() {
+            Remains::Old
         } else {
-            Effect::New
+            Remains::New
         };
-        self.end(number, effect, false);
+        self.end(number, remains, false);
         let seat = &mut self.seats[number];
         seat.is_clean = matches!(exit, Exit::Clean | Exit::Objected);
         seat.was_objected = exit == Exit::Objected;

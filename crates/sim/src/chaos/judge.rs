@@ -76,7 +76,7 @@ pub struct Heard {
     pub sequence: u64,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Judge {
     pub pids: BTreeMap<u16, PidState>,
     pub seats: Vec<SeatState>,

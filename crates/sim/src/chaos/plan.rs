@@ -11,7 +11,7 @@ use ipseity_core::{
 };
 
 use super::fault::{Fault, Faults, chance, stream};
-use crate::world::{DiskFault, Effect, address};
+use crate::world::{DiskFault, Remains, address};
 
 /// When the world begins.
 pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
@@ -62,7 +62,7 @@ pub enum Act {
     Crash {
         server: usize,
         power: bool,
-        effect: Effect,
+        remains: Remains,
         between: Between,
     },
     /// A clean stop, perhaps with a second signal.
@@ -143,7 +143,7 @@ pub struct Between {
     pub rot: Vec<(usize, usize)>,
     pub amnesia: bool,
     /// The start is cut short after so many writes.
-    pub cut_short: Option<(u32, Effect)>,
+    pub cut_short: Option<(u32, Remains)>,
     pub loss: Loss,
     /// An operator gives his word for what comes back.
     pub recovers: bool,
@@ -158,7 +158,7 @@ pub enum Loss {
     RolledBack,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
@@ -278,10 +278,10 @@ impl Plan {
                 1 | 2 => rng.u64(100..1500),
                 _ => rng.u64(1500..7000),
             });
-            let effect = match rng.u32(..3) {
-                0 => Effect::Old,
-                1 => Effect::New,
-                _ => Effect::Torn(within_a_block(rng)),
+            let remains = match rng.u32(..3) {
+                0 => Remains::Old,
+                1 => Remains::New,
+                _ => Remains::Torn(within_a_block(rng)),
             };
             let draws: [u64; 4] = std::array::from_fn(|_| rng.u64(..));
             let coin = draws[0].is_multiple_of(2);
@@ -292,7 +292,7 @@ impl Plan {
             let crash = |between| Act::Crash {
                 server,
                 power: coin,
-                effect,
+                remains,
                 between,
             };
             let mut backup = None;
@@ -301,17 +301,17 @@ impl Plan {
                 Fault::Kill => Act::Crash {
                     server,
                     power: false,
-                    effect: if coin { Effect::Old } else { Effect::New },
+                    remains: if coin { Remains::Old } else { Remains::New },
                     between,
                 },
                 Fault::PowerLoss => Act::Crash {
                     server,
                     power: true,
-                    effect,
+                    remains,
                     between,
                 },
                 Fault::KillInStart => crash(Between {
-                    cut_short: Some((draws[1] as u32 % 6, effect)),
+                    cut_short: Some((draws[1] as u32 % 6, remains)),
                     ..between
                 }),
                 Fault::Rot => crash(Between {
@@ -348,7 +348,7 @@ impl Plan {
                 Fault::Pause => Act::Pause { server, wait },
                 Fault::DiskFails => Act::Disk {
                     server,
-                    fault: DiskFault::Fails(draws[1] as u32 % 4, effect),
+                    fault: DiskFault::Fails(draws[1] as u32 % 4, remains),
                 },
                 Fault::DiskHangs => Act::Disk {
                     server,

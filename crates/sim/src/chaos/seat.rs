@@ -19,7 +19,7 @@ use ipseity_core::{
 use super::plan::{Between, Plan, ServerPlan};
 use crate::world::{Lines, Node, Shared, SimEdge, Storage, address};
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Seat {
     pub plan: ServerPlan,
     pub address: SocketAddr,

@@ -12,8 +12,10 @@ pub mod slots;
 
 pub use seeds::{Seeds, seeds};
 
+use ipseity_core::text::is_plain;
+
 /// One line, in which nothing moves the cursor of a terminal.
 fn is_a_line(text: &str) {
     assert!(!text.is_empty());
-    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(text.chars().all(is_plain), "{text:?}");
 }

@@ -96,7 +96,7 @@ impl Socket for SimSocket {
     }
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct SimEdge {
     net: Shared,
     node: usize,

@@ -16,7 +16,7 @@ use ipseity_core::time::Instant;
 
 /// What becomes of a write that was not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum Remains {
     /// Nothing of it is there.
     Old,
     /// It is there.
@@ -34,7 +34,7 @@ struct Pending {
     at: Instant,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 #[derive(Clone)]
 pub struct Medium {
     blocks: Vec<Block>,
@@ -46,7 +46,7 @@ pub struct Medium {
     /// How long one takes.
     latency: Duration,
     /// After how many writes one fails, and what is then on the medium.
-    fails: Option<(u32, Effect)>,
+    fails: Option<(u32, Remains)>,
     /// The newest record, until a block changes.
     newest: Option<Record>,
     /// Reads that showed what is not on the medium.
@@ -85,8 +85,8 @@ impl Medium {
     }
 
     /// Lets a write fail, after so many that do not.
-    pub fn fail(&mut self, after: u32, effect: Effect) {
-        self.fails = Some((after, effect));
+    pub fn fail(&mut self, after: u32, remains: Remains) {
+        self.fails = Some((after, remains));
     }
 
     /// It works again.
@@ -102,10 +102,10 @@ impl Medium {
     }
 
     /// The process is gone, and the machine with it if its power is.
-    pub fn crash(&mut self, now: Instant, effect: Effect, power: bool) {
+    pub fn crash(&mut self, now: Instant, remains: Remains, power: bool) {
         self.pass(now);
         if let Some(pending) = self.pending.pop_front() {
-            self.end(pending.index, &pending.block, effect);
+            self.end(pending.index, &pending.block, remains);
         }
         self.pending.clear();
         if power {
@@ -143,11 +143,11 @@ impl Medium {
         self.newest = None;
     }
 
-    fn end(&mut self, index: usize, block: &Block, effect: Effect) {
-        let kept = match effect {
-            Effect::Old => 0,
-            Effect::New => block.0.len(),
-            Effect::Torn(bytes) => bytes,
+    fn end(&mut self, index: usize, block: &Block, remains: Remains) {
+        let kept = match remains {
+            Remains::Old => 0,
+            Remains::New => block.0.len(),
+            Remains::Torn(bytes) => bytes,
         };
         let mut mixed = self.blocks[index].clone();
         mixed.0[..kept].copy_from_slice(&block.0[..kept]);
@@ -188,11 +188,11 @@ impl BlockDevice for Device {
         let index = index as usize;
         medium.busy_until = medium.busy_until.after(medium.latency);
         match &mut medium.fails {
-            Some((0, effect)) => {
-                let effect = *effect;
+            Some((0, remains)) => {
+                let remains = *remains;
                 // Nothing that is on its way stands behind it.
                 medium.pass(Instant::from_nanos(u64::MAX));
-                medium.end(index, block, effect);
+                medium.end(index, block, remains);
                 medium.cached[index] = Some(Box::new(block.clone()));
                 return Err(io::Error::from_raw_os_error(5));
             }

@@ -42,7 +42,7 @@ pub use self::{
     client::Client,
     edge::{Shared, SimEdge, SimSocket},
     lines::Lines,
-    medium::{Effect, Medium},
+    medium::{Medium, Remains},
     net::{Fate, Happening, Net, Route, Sent, Spoken, Weather},
     node::{Clock, DiskMode, Node, Polled, Wake, Write},
     setup::{Setup, address},
@@ -66,7 +66,7 @@ struct Seat {
     trace: Lines,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct World {
     net: Shared,
     seats: Vec<Seat>,

@@ -19,7 +19,7 @@ use ipseity_core::{
     words::StorageStatus,
 };
 
-use super::medium::{Device, Effect, Medium};
+use super::medium::{Device, Medium, Remains};
 
 /// What is to be made durable.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub enum Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
     /// Of the block writes from now on, one fails after so many that do not.
-    Fails(u32, Effect),
+    Fails(u32, Remains),
     /// It hangs for so long.
     Hangs(Duration),
     /// What is remembered of the peers cannot be saved.
@@ -64,7 +64,7 @@ struct Running {
     begun: Instant,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Storage {
     medium: Rc<RefCell<Medium>>,
     owner: Owner,
@@ -114,7 +114,7 @@ impl Storage {
     /// A copy of the directory, as somebody would make it while the server runs or has stopped.
     pub fn copy(&self, now: Instant) -> Storage {
         let mut medium = self.medium.borrow().clone();
-        medium.crash(now, Effect::Old, true);
+        medium.crash(now, Remains::Old, true);
         let medium = Rc::new(RefCell::new(medium));
         Storage::on(medium, self.owner.clone(), self.members.clone())
     }
@@ -139,9 +139,9 @@ impl Storage {
 
     /// What the real start does on a real directory.
     pub fn start(&mut self, above: Option<Sequence>) -> Result<Started, StartFault> {
-        if let Some(DiskFault::Fails(after, effect)) = self.fault.take() {
+        if let Some(DiskFault::Fails(after, remains)) = self.fault.take() {
             self.faults_met += 1;
-            self.medium.borrow_mut().fail(after, effect);
+            self.medium.borrow_mut().fail(after, remains);
         }
         let device = Device(Rc::clone(&self.medium));
         let started = slots::recover(device, &self.owner)
@@ -157,14 +157,14 @@ impl Storage {
     }
 
     /// The process is gone, and the machine with it if its power is.
-    pub fn crash(&mut self, now: Instant, effect: Effect, power: bool) {
-        self.medium.borrow_mut().crash(now, effect, power);
+    pub fn crash(&mut self, now: Instant, remains: Remains, power: bool) {
+        self.medium.borrow_mut().crash(now, remains, power);
         if let Some(Running {
             task: Task::Save { members },
             succeeds: true,
             ..
         }) = self.running.take()
-            && effect == Effect::New
+            && remains == Remains::New
         {
             self.members = members;
         }
@@ -207,8 +207,8 @@ impl Storage {
                 wait = hang;
                 self.meet_fault();
             }
-            (Some(DiskFault::Fails(after, effect)), _) if !matches!(task, Task::Save { .. }) => {
-                self.medium.borrow_mut().fail(after, effect);
+            (Some(DiskFault::Fails(after, remains)), _) if !matches!(task, Task::Save { .. }) => {
+                self.medium.borrow_mut().fail(after, remains);
                 self.meet_fault();
             }
             _ => {}
