@@ -13,7 +13,7 @@ use crate::{
     settings::{Format, Settings},
     tally::ErrorCount,
 };
-use ipseity_console::{milliseconds, table};
+use ipseity_console::{milliseconds, plain_json, table};
 
 /// All rounds at one number of connections.
 pub struct Point {
@@ -98,7 +98,10 @@ pub fn write(
 ) -> io::Result<()> {
     match settings.format {
         Format::Text => write_text(out, settings, points, checks),
-        Format::Json => writeln!(out, "{:#}", to_json(settings, points, checks)),
+        Format::Json => {
+            let json = format!("{:#}", to_json(settings, points, checks));
+            writeln!(out, "{}", plain_json(&json))
+        }
         Format::Csv => write_csv(out, settings, points),
     }
 }

@@ -14,7 +14,8 @@ use ipseity_console::{age, code_name, plain, table};
 
 use crate::{
     command::{Command, no_more},
-    failure::Failure,
+    failure::{Failure, Outcome, advice, complain},
+    json::{write_error, write_line},
     servers, values,
 };
 
@@ -56,16 +57,30 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         .and_then(|pid| u16::try_from(pid).ok())
         .and_then(Pid::new);
     let headed = servers::addresses(matches)?.len() > 1;
-    let show = |out: &mut dyn Write, server: &str, answer: Answer, shown: usize| {
-        if as_json {
-            return answer.write_json(out, server);
+    let mut outcome = Outcome::default();
+    let mut shown = 0;
+    for (server, answer) in servers::ask_each(matches, |client| ask(client, forgotten))? {
+        match answer {
+            Ok(answer) if as_json => answer.write_json(out, &server)?,
+            Ok(answer) => {
+                if shown > 0 && forgotten.is_none() {
+                    writeln!(out)?;
+                }
+                answer.write_text(out, &server, headed)?;
+                shown += 1;
+            }
+            Err(error) => {
+                outcome.failed();
+                if as_json {
+                    write_error(out, &server, &error)?;
+                }
+                complain(&advice(&error));
+            }
         }
-        if shown > 0 && forgotten.is_none() {
-            writeln!(out)?;
-        }
-        answer.write_text(out, server, headed)
-    };
-    servers::show_each(matches, out, |client| ask(client, forgotten), show)
+        // So that it stands before what is said of the next server on standard error.
+        out.flush()?;
+    }
+    outcome.end()
 }
 
 /// What a server answered.
@@ -114,8 +129,7 @@ impl Answer {
         match self {
             Answer::Known(members) => {
                 for member in members {
-                    serde_json::to_writer(&mut *out, &MemberJson::of(server, member))?;
-                    writeln!(out)?;
+                    write_line(out, &MemberJson::of(server, member))?;
                 }
                 Ok(())
             }
@@ -125,8 +139,7 @@ impl Answer {
                     forgotten: pid.get(),
                     sequence: sequence.get(),
                 };
-                serde_json::to_writer(&mut *out, &report)?;
-                writeln!(out)
+                write_line(out, &report)
             }
         }
     }

@@ -9,7 +9,7 @@ use ipseity_console::milliseconds;
 
 use crate::{
     command::{Command, no_more},
-    failure::{Failure, advice, complain},
+    failure::{Failure, Outcome, advice, complain},
     servers, values,
 };
 
@@ -21,8 +21,11 @@ pub const COMMAND: Command = Command {
     arguments: "",
     summary: "Measure round trips to each server",
     details: "\
-A round trip is a status request and its reply on a connection that stands. One that fails ends
-the pings of its server.",
+A round trip is a status request and its reply on an open connection. After one that fails, its
+server is asked no more.
+
+Exit code: 0 if every server hands out identities, 3 if one does not (standard error says why), 1 if
+a round trip failed.",
     options,
     run,
 };
@@ -39,29 +42,38 @@ fn options(options: &mut Options) {
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
-    let mut failed = false;
+    let mut outcome = Outcome::default();
     for mut client in servers::clients(matches, ClientOptions::default())? {
         let mut trips = Trips::default();
+        let mut standing = None;
         let server = client.server().clone();
         while trips.count < count {
-            match client.ping() {
-                Ok(trip) => {
+            match client.timed_status() {
+                Ok((status, trip)) => {
                     trips.add(trip);
+                    standing = Some(status.standing);
                     writeln!(out, "{server}: {}", milliseconds(trip))?;
                     out.flush()?;
                 }
                 Err(error) => {
                     complain(&advice(&error));
-                    failed = true;
+                    outcome.failed();
                     break;
                 }
             }
         }
         if trips.count > 1 {
             writeln!(out, "{server}: {}", trips.summary())?;
+            out.flush()?;
+        }
+        if let Some(standing) = standing {
+            outcome.stands(standing);
+            if !standing.hands_out() {
+                complain(&format!("{server} hands out no identities: {standing}"));
+            }
         }
     }
-    if failed { Err(Failure::Said) } else { Ok(()) }
+    outcome.end()
 }
 
 #[derive(Default)]

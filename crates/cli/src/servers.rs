@@ -1,19 +1,12 @@
 //! Which servers are asked, and how long: the options and the environment variable that all commands have
 //! in common.
 
-use std::{
-    env,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{env, time::Duration};
 
 use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientError, ClientOptions, ServerAddress};
 
-use crate::{
-    failure::{Failure, advice, complain},
-    values,
-};
+use crate::{failure::Failure, values};
 
 const SERVER_DEFAULT: &str = "127.0.0.1:3264";
 
@@ -86,30 +79,16 @@ pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>,
         .collect()
 }
 
-/// Asks each server, and shows what it answers. `show` is told how many were shown before. One that does not
-/// answer is named on standard error, and the others are shown.
-pub fn show_each<T>(
+/// Asks each server when its turn comes: its name, and what it answers.
+pub fn ask_each<T>(
     matches: &Matches,
-    out: &mut dyn Write,
     mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
-    mut show: impl FnMut(&mut dyn Write, &str, T, usize) -> io::Result<()>,
-) -> Result<(), Failure> {
-    let (mut shown, mut failed) = (0, false);
-    for mut client in clients(matches, ClientOptions::default())? {
-        match ask(&mut client) {
-            Ok(answer) => {
-                show(out, &client.server().to_string(), answer, shown)?;
-                // So that it stands before what is said of the next server on standard error.
-                out.flush()?;
-                shown += 1;
-            }
-            Err(error) => {
-                complain(&advice(&error));
-                failed = true;
-            }
-        }
-    }
-    if failed { Err(Failure::Said) } else { Ok(()) }
+) -> Result<impl Iterator<Item = (String, Result<T, ClientError>)>, Failure> {
+    let clients = clients(matches, ClientOptions::default())?;
+    Ok(clients.into_iter().map(move |mut client| {
+        let answer = ask(&mut client);
+        (client.server().to_string(), answer)
+    }))
 }
 
 fn parse_list(source: &str, list: &str) -> Result<Vec<ServerAddress>, Failure> {

@@ -7,6 +7,7 @@ use ipseity_core::words::{PeerStatus, Status};
 use serde::Serialize;
 
 use super::lag;
+use crate::json::write_line;
 use ipseity_console::{code_name, remaining};
 
 #[derive(Serialize)]
@@ -91,8 +92,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             .map(|peer| PeerJson::of(peer, status.sequence))
             .collect(),
     };
-    serde_json::to_writer(&mut *out, &report)?;
-    writeln!(out)
+    write_line(out, &report)
 }
 
 impl PeerJson<'_> {

@@ -117,6 +117,19 @@ impl Standing {
         Standing::Stale,
     ];
 
+    /// Whether a request for identities can expect to get some. A server whose disk has failed still has a few,
+    /// and exits at any moment: that counts as no.
+    pub const fn hands_out(self) -> bool {
+        match self {
+            Standing::Serving => true,
+            Standing::Stopping
+            | Standing::StorageFailed
+            | Standing::Joining
+            | Standing::Conflict
+            | Standing::Stale => false,
+        }
+    }
+
     /// The word in `status`.
     pub const fn name(self) -> &'static str {
         match self {
