@@ -701,8 +701,8 @@ fn advance_asks_exactly_one_server() {
 #[test]
 fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
     for (line, part) in [
-        ("", "no command"),
-        ("nxt", "\"nxt\" is no command"),
+        ("", "the command is missing"),
+        ("nxt", "there is no command \"nxt\""),
         (
             "next -n 0",
             "-n takes a number from 1 to 9007199254740991, not \"0\"",
@@ -742,7 +742,7 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
         ("status 1", "\"1\" is one argument too many"),
         (
             "status --json --check",
-            "--json and --check exclude each other",
+            "--json and --check cannot be given together",
         ),
         (
             "watch --interval 1ms",

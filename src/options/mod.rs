@@ -9,7 +9,7 @@ use getopts::Matches;
 use log::LevelFilter;
 
 use self::{address::host_port, flags::flags};
-use ipseity_console::explain;
+use ipseity_console::{explain, usage};
 use ipseity_core::{
     actor::Budgets,
     identity::{Pid, Sequence},
@@ -144,11 +144,12 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
 
 /// The text of `--help`.
 pub fn help() -> String {
-    flags().usage(
+    usage(
+        &flags(),
         "Usage: ipseity [FLAGS]\n\n\
-         Hands out monotonically increasing, unique 64-bit identities over TCP and keeps its counter in\n\
-         step with its peers. Ask it with ipseity-cli; stop it with SIGTERM or Ctrl-C.\n\n\
-         Exit code: 0 stopped as asked, 1 it failed or a peer objects to it, 2 the command line\n\
+         Hands out unique, increasing 64-bit identities over TCP, and keeps its counter in step with its\n\
+         peers. Ask it with ipseity-cli. Stop it with SIGTERM or Ctrl-C.\n\n\
+         Exit code: 0 it was stopped as asked, 1 it failed or a peer objects to it, 2 the command line\n\
          is wrong.",
     )
 }

@@ -106,9 +106,7 @@ impl Protocol for Ipseity {
             Ok(Some(Message::IdentityReply { count, .. })) => {
                 Slow::Broken(format!("asked for {} identities, {count} came", self.count))
             }
-            Ok(Some(other)) => {
-                Slow::Broken(format!("{} came in the place of identities", other.name()))
-            }
+            Ok(Some(other)) => Slow::Broken(format!("{} came instead of identities", other.name())),
             Err(error) => Slow::Broken(format!("{error} (is it an Ipseity server?)")),
         }
     }
@@ -156,7 +154,7 @@ impl Line<'_> {
 
     fn broken(&self) -> Slow {
         let text = String::from_utf8_lossy(self.text);
-        Slow::Broken(format!("{:?} came in the place of a number", plain(&text)))
+        Slow::Broken(format!("{:?} came instead of a number", plain(&text)))
     }
 }
 

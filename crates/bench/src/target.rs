@@ -81,7 +81,7 @@ impl fmt::Display for Target {
 pub fn parse_url(text: &str) -> Result<(Target, ServerAddress), String> {
     let wrong = || {
         format!(
-            "{text:?} is no target: it is one of redis://HOST[:PORT], memcached://HOST[:PORT] and \
+            "{text:?} is not a target: give redis://HOST[:PORT], memcached://HOST[:PORT] or \
              raw://HOST[:PORT]"
         )
     };

@@ -22,20 +22,24 @@ const JUMP_MAX: u64 = ADVANCE_MAX_DEFAULT;
 pub const COMMAND: Command = Command {
     name: "advance",
     arguments: " --above SEQUENCE",
-    summary: "Tell one server to go on above a sequence; shows where it goes on",
+    summary: "Make one server go on above a sequence",
     details: "\
-The server goes on above the sequence whatever its --max-advance and its budgets are, and has made
-that durable when this command ends. A server that is above it already stays where it is. Sequences
-that are jumped over are gone for good, and the peers of the server follow it. So a jump of more
-than 2^40 needs --yes. A server takes this command only from its own machine, or from an address
-that it was given with --trust.",
+The server goes on above this sequence, whatever its --max-advance and its budgets are. That is on
+its disk when the command ends. If the server is above the sequence already, nothing changes. The
+command shows the sequence above which the server goes on.
+
+Sequences that are jumped over are never handed out, and the peers of the server follow it. So a
+jump of more than 2^40 needs --yes.
+
+A server takes this command only from its own machine, or from an address that it was given with
+--trust.",
     options,
     run,
 };
 
 fn options(options: &mut Options) {
     options.optopt("", "above", "the sequence; required", "SEQUENCE");
-    options.optflag("", "yes", "go on above it however far that is");
+    options.optflag("", "yes", "allow a jump of more than 2^40");
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io::Write};
 
 use getopts::{Fail, Matches, Options};
-use ipseity_console::explain;
+use ipseity_console::{explain, usage};
 
 use crate::{
     advance, bench, decode, failure::Failure, members, next, ping, servers, status, watch,
@@ -60,11 +60,11 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
         return if helps {
             Ok(Found::Help(overview()))
         } else {
-            Err(no_command("no command"))
+            Err(no_command("the command is missing"))
         };
     };
     let Some(command) = COMMANDS.into_iter().find(|command| command.name == name) else {
-        return Err(no_command(&format!("{name:?} is no command")));
+        return Err(no_command(&format!("there is no command {name:?}")));
     };
     if helps {
         return Ok(Found::Help(help(command)));
@@ -78,7 +78,7 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
 
 fn no_command(reason: &str) -> Failure {
     let names = COMMANDS.map(|command| command.name).join(", ");
-    Failure::Usage(format!("{reason}; it is one of {names}")).with_help_of(None)
+    Failure::Usage(format!("{reason}; the commands are {names}")).with_help_of(None)
 }
 
 /// Fails when arguments are left that are neither options nor wanted.
@@ -125,14 +125,16 @@ fn overview() -> String {
     let mut options = Options::new();
     global_options(&mut options);
     let mut brief = String::from(
-        "Asks Ipseity servers for identities, and how they do; tells them what an operator has to.\n\n\
-         Usage: ipseity-cli [OPTION]... COMMAND [OPTION]...\n\nCommands:\n",
+        "Gets identities from Ipseity servers, shows how the servers are doing, and manages them.\n\n\
+         Usage: ipseity-cli [FLAGS] COMMAND [FLAGS]\n\nCommands:\n",
     );
     for command in COMMANDS {
         brief += &format!("    {:<8} {}\n", command.name, command.summary);
     }
-    brief += "\nExit code: 0 done, 1 it failed, 2 the command line is wrong.";
-    options.usage(&brief)
+    brief += "\nipseity-cli COMMAND --help shows the flags of a command.\n\n\
+              Exit code: 0 it worked, 1 it failed, 2 the command line is wrong, 3 a server hands out no\n\
+              identities (status and ping).";
+    usage(&options, &brief)
 }
 
 fn help(command: &Command) -> String {
@@ -143,9 +145,8 @@ fn help(command: &Command) -> String {
         details,
         ..
     } = command;
-    let brief =
-        format!("{summary}\n\nUsage: ipseity-cli {name} [OPTION]...{arguments}\n\n{details}");
-    options_of(command).usage(brief.trim_end())
+    let brief = format!("{summary}\n\nUsage: ipseity-cli {name} [FLAGS]{arguments}\n\n{details}");
+    usage(&options_of(command), brief.trim_end())
 }
 
 #[cfg(test)]
@@ -197,8 +198,8 @@ mod tests {
     #[test]
     fn command_lines_that_are_wrong_say_what_is() {
         for (line, part) in [
-            ("", "no command; it is one of next, status"),
-            ("nxt", "\"nxt\" is no command"),
+            ("", "the command is missing; the commands are next, status"),
+            ("nxt", "there is no command \"nxt\""),
             ("next --frobnicate", "there is no flag \"--frobnicate\""),
             ("next -x", "there is no flag \"-x\""),
             ("next -n", "-n needs a value"),
@@ -231,6 +232,9 @@ mod tests {
                 Ok(Found::Help(text)) => {
                     assert!(text.contains(command.summary), "{text}");
                     assert!(text.contains("--server"), "{text}");
+                    for line in text.lines() {
+                        assert!(line.chars().count() <= 100, "{line}");
+                    }
                 }
                 _ => panic!("no help for {}", command.name),
             }

@@ -65,7 +65,7 @@ pub fn advice(error: &ClientError) -> String {
                 .iter()
                 .any(|failure| !matches!(failure.cause, FailureCause::Refused(_))) =>
         {
-            format!("{error} (is ipseity running there? --server names another)")
+            format!("{error} (is ipseity running there? --server chooses another)")
         }
         ClientError::Unavailable(_)
         | ClientError::Refused { .. }

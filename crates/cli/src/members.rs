@@ -23,15 +23,17 @@ use crate::{
 pub const COMMAND: Command = Command {
     name: "members",
     arguments: "",
-    summary: "Show the other servers that each server knows; have one forgotten",
+    summary: "Show which other servers each server knows, or make it forget one",
     details: "\
-A member is known from the first time that it is heard, across restarts, until it is forgotten. The
-objection is what the server has against it: staleState (its state directory was lost or rolled
-back) or pidConflict (two live servers have its pid).
-To retire a pid for good, stop its server and have every other server forget it; one that is still
-there is known again as soon as it is heard. Forgetting is taken only on the server's own machine,
-or from an address that it was given with --trust.
-A server that cannot be reached is named on standard error; the others are shown.",
+A server knows another from the first time that it hears from it, also after a restart, until it is
+told to forget it. The last column says what it objects to: staleState (the other's state directory
+was lost or rolled back) or pidConflict (two live servers have that pid).
+
+To retire a pid for good, stop its server, and then make every other server forget it. If it still
+runs, the others know it again as soon as they hear from it. A server takes --forget only from its
+own machine, or from an address that it was given with --trust.
+
+If a server cannot be reached, standard error says so, and the others are shown.",
     options,
     run,
 };
@@ -40,12 +42,12 @@ fn options(options: &mut Options) {
     options.optflag(
         "",
         "json",
-        "one JSON object a line for each member, with the server that knows it",
+        "write one JSON object a line for each member, with the server that knows it",
     );
     options.optopt(
         "",
         "forget",
-        "have each server forget this pid, and show how far it had come",
+        "make each server forget this pid, and show the last sequence that it knew of it",
         "PID",
     );
 }

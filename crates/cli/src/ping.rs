@@ -19,13 +19,13 @@ const COUNT_MAX: u64 = 1_000_000_000;
 pub const COMMAND: Command = Command {
     name: "ping",
     arguments: "",
-    summary: "Measure round trips to each server",
+    summary: "Measure how long each server takes to answer",
     details: "\
-A round trip is a status request and its reply on an open connection. After one that fails, its
-server is asked no more.
+Each round trip is a status request and its reply on an open connection. When one fails, its server
+is not asked again.
 
-Exit code: 0 if every server hands out identities, 3 if one does not (standard error says why), 1 if
-a round trip failed.",
+Exit code: 0 every server hands out identities, 1 a round trip failed, 3 one of them hands out
+none: standard error says why.",
     options,
     run,
 };
@@ -34,7 +34,7 @@ fn options(options: &mut Options) {
     options.optopt(
         "n",
         "",
-        "how many, one after the other (default: 1)",
+        "how many round trips, one after the other (default: 1)",
         "COUNT",
     );
 }

@@ -21,15 +21,15 @@ pub fn options(options: &mut Options) {
     options.optmulti(
         "s",
         "server",
-        "a server, HOST[:PORT]; may be repeated, or hold several with commas between them \
-         (default: $IPSEITY_SERVER, else 127.0.0.1:3264)",
+        "a server to ask, HOST[:PORT]; repeat the flag for several, or put commas between them \
+         (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)",
         "ADDR",
     );
     options.optopt(
         "",
         "timeout",
-        "how long to wait for a connection, and for each reply: 250ms, 2s, a bare number is \
-         milliseconds (default: 2s and 5s)",
+        "how long to wait for a connection, and how long for each reply: 250ms, 2s; a bare number \
+         means milliseconds (default: 2s and 5s)",
         "DURATION",
     );
 }

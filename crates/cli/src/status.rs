@@ -21,12 +21,12 @@ use crate::{
 pub const COMMAND: Command = Command {
     name: "status",
     arguments: "",
-    summary: "Show how each server does, and how it sees its peers",
+    summary: "Show how each server is doing, and what it knows of its peers",
     details: "\
-A server that cannot be reached is named on standard error, and the others are shown.
+If a server cannot be reached, standard error says so, and the others are shown.
 
-Exit code: 0 if every server hands out identities, 3 if one does not (its standing is not \"serving\"),
-1 if one could not be asked.",
+Exit code: 0 every server hands out identities, 1 one of them could not be asked, 3 one of them
+hands out none: its standing is not \"serving\".",
     options,
     run,
 };
@@ -35,7 +35,7 @@ fn options(options: &mut Options) {
     options.optflag(
         "",
         "json",
-        "write a line of JSON for each server; if one cannot be reached, it holds the error",
+        "write one JSON object a line for each server; for one that cannot be reached, it holds the error",
     );
     options.optflag(
         "",
@@ -57,7 +57,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let look = match (matches.opt_present("json"), matches.opt_present("check")) {
         (true, true) => {
             return Err(Failure::Usage(
-                "--json and --check exclude each other".to_owned(),
+                "--json and --check cannot be given together".to_owned(),
             ));
         }
         (true, false) => Look::Json,

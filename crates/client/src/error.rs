@@ -244,7 +244,7 @@ impl fmt::Display for Violation {
                 write!(f, "{error} (is it an Ipseity server?)")
             }
             Violation::WrongKind { expected, received } => {
-                write!(f, "{received} came in the place of {expected}")
+                write!(f, "{received} came instead of {expected}")
             }
             Violation::WrongCount { asked, received } => {
                 write!(f, "asked for {asked} identities, {received} came")
@@ -323,7 +323,7 @@ mod tests {
                     expected: Kind::IdentityReply,
                     received: Kind::StatusReply,
                 },
-                "statusReply came in the place of identityReply".to_owned(),
+                "statusReply came instead of identityReply".to_owned(),
             ),
             (
                 Violation::WrongCount {

@@ -9,7 +9,7 @@ mod open_files;
 mod text;
 mod value;
 
-pub use flag::{dashed, explain};
+pub use flag::{dashed, explain, usage};
 pub use format::{Form, age, code_name, milliseconds, remaining, remaining_percent, table};
 pub use open_files::raise_open_files;
 pub use text::{plain, plain_json};
