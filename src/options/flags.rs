@@ -18,7 +18,7 @@ use crate::limits::{
     SYNC_INTERVAL_DEFAULT,
 };
 
-/// One flag.
+/// One flag, as `--help` shows it.
 struct Flag {
     name: &'static str,
     takes: Takes,
@@ -27,9 +27,9 @@ struct Flag {
     default: Option<String>,
 }
 
-/// What follows a flag.
+/// What follows a flag, and how often the flag may be given.
 enum Takes {
-    /// Nothing.
+    /// Nothing follows it, and it may be given once.
     Nothing,
     /// A value, which the help shows as this word.
     Value(&'static str),

@@ -32,34 +32,34 @@ const DATA_DIR_DEFAULT: &str = "ipseity-data";
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Run a server.
+    /// Run a server with these options, all of them within their bounds.
     Serve(Box<Options>),
     /// Show how to use it.
     Help,
-    /// Show the version.
+    /// Show the version of the program.
     Version,
 }
 
 /// How a server is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen, `host:port`.
+    /// Where to listen, `host:port`; port 0 for any that is free.
     pub listen: String,
     /// The peers to synchronize with, each `host:port`.
     pub peers: Vec<String>,
-    /// The server's own number.
+    /// The server's own number in its cluster, 0 to 1023.
     pub pid: Pid,
     /// The cluster that it belongs to.
     pub cluster: ClusterName,
-    /// How often peers are asked.
+    /// How often peers are asked, 1 ms to an hour.
     pub sync_interval: Duration,
-    /// How many of them are asked in a round, at most.
+    /// How many of them are asked in a round, 1 to 1023.
     pub fanout: usize,
     /// The state directory; `None` to run without a disk.
     pub data_dir: Option<PathBuf>,
-    /// Client connections, at most.
+    /// How many client connections there may be, 1 or more.
     pub connections_max: usize,
-    /// Identities in one request, at most.
+    /// How many identities one request may ask for, 1 or more.
     pub count_max: u32,
     /// How far a peer or an `after` may raise the sequence at once.
     pub advance_max: u64,
@@ -67,7 +67,7 @@ pub struct Options {
     pub budgets: Budgets,
     /// Whether a start waits for its peers.
     pub join: Join,
-    /// How long it waits.
+    /// How long a start waits for its peers, 0 to an hour.
     pub join_timeout: Duration,
     /// An operator's word that nothing at or below this may be handed out.
     pub recover_above: Option<Sequence>,
@@ -77,7 +77,7 @@ pub struct Options {
     pub pending_bytes_max: usize,
     /// How long a client may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
-    /// Where the trace goes.
+    /// Where the trace goes; `None` for no trace.
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
     pub log_level: LevelFilter,
@@ -92,10 +92,10 @@ pub enum Join {
     Require,
 }
 
-/// Where the trace goes.
+/// A place for the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TraceTarget {
-    /// Among the log lines.
+    /// Standard error, among the log lines.
     StandardError,
     /// Into this file, in place of what stood there.
     File(PathBuf),
@@ -142,7 +142,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
     options(&matches).map(|options| Command::Serve(Box::new(options)))
 }
 
-/// The text of `--help`.
+/// The text of `--help`: whole lines of at most 100 characters.
 pub fn help() -> String {
     usage(
         &flags(),

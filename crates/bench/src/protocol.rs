@@ -16,7 +16,7 @@ const REPLY_BYTES: usize = 15;
 /// The longest line that Redis or memcached may answer a count with.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// How replies are read.
+/// How the replies of one kind of server are read, and which identities are in them.
 pub trait Protocol {
     /// How far one identity is from the next of the same counter: a power of two.
     const STRIDE: u64;
@@ -46,23 +46,23 @@ pub trait Protocol {
 pub enum Slow {
     /// The beginning of a reply.
     Partial,
-    /// The server says no.
+    /// The server answers that it does not serve the request.
     Error {
-        /// How long that is.
+        /// How many bytes this answer has.
         bytes: usize,
         /// Which errors are counted together.
         code: String,
-        /// Its text.
+        /// Its text, in one line that a terminal can be trusted with.
         text: String,
     },
-    /// No reply, and why it is none.
+    /// Bytes that are not a reply of this protocol, and why not.
     Broken(String),
 }
 
-/// Ipseity's frames.
+/// Replies of Ipseity: identityReply of one count, or errorReply.
 pub struct Ipseity {
     count: u32,
-    /// For what is seldom.
+    /// Reads what is not an identityReply of the count that was asked for.
     decoder: FrameDecoder,
 }
 

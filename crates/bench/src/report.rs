@@ -17,7 +17,7 @@ use ipseity_console::{milliseconds, plain_json, table};
 
 /// All rounds at one number of connections.
 pub struct Point {
-    /// How many.
+    /// How many connections there were, 1 or more.
     pub connections: usize,
     /// What each round has come to, in order.
     pub rounds: Vec<Round>,
@@ -58,7 +58,7 @@ impl Point {
 }
 
 impl Round {
-    /// Requests a second.
+    /// Answered requests a second; 0 for a round that measured no time.
     fn throughput(&self) -> f64 {
         match self.elapsed.is_zero() {
             true => 0.0,
@@ -246,7 +246,7 @@ fn microseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1000.0
 }
 
-/// To a thousandth.
+/// Rounded to three digits behind the point.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }

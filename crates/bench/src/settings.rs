@@ -17,9 +17,9 @@ pub struct Settings {
     pub points: Vec<usize>,
     /// Whether the points are a sweep.
     pub is_sweep: bool,
-    /// Requests in flight on each connection.
+    /// How many requests each connection keeps in flight, 1 or more.
     pub in_flight: u32,
-    /// Identities in a request.
+    /// How many identities each request asks for, 1 or more.
     pub count: u32,
     /// How much is sent in a round.
     pub amount: Amount,
@@ -42,11 +42,11 @@ pub struct Settings {
 /// How the outcome is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Lines for people.
+    /// Lines for people, and a table for a sweep.
     Text,
-    /// One object.
+    /// One JSON object, over several lines.
     Json,
-    /// A row for each round.
+    /// A header, and a row for each round.
     Csv,
 }
 

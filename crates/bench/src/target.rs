@@ -20,7 +20,7 @@ const LINE_BYTES_MAX: usize = 512;
 /// What kind of server is measured, and so which protocol is spoken to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// An Ipseity server: identityRequest.
+    /// Ipseity, asked with identityRequest.
     Ipseity,
     /// Redis: `INCR`, or `INCRBY` for a block.
     Redis,

@@ -67,7 +67,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     })
 }
 
-/// Declares the options.
+/// Declares the flags of `bench`.
 pub fn options(options: &mut Options) {
     options.optopt("c", "", "how many connections (default: 50)", "COUNT");
     options.optopt(
@@ -141,7 +141,7 @@ pub fn options(options: &mut Options) {
     );
 }
 
-/// Reads the options.
+/// Reads the flags, each held to its range, with its default where it is not given.
 fn settings(matches: &Matches) -> Result<Settings, Failure> {
     let (target, servers) = target_and_servers(matches)?;
     let number = |name, range| values::number(matches, name, range);
@@ -205,7 +205,8 @@ fn refuse_both(matches: &Matches, one: &str, other: &str) -> Result<(), Failure>
     Ok(())
 }
 
-/// Reads `1..42` and `1,10,100..105`.
+/// Reads `1..42` and `1,10,100..105`: ascending numbers from 1 to [`CONNECTIONS_MAX`], at most [`POINTS_MAX`] of
+/// them.
 fn points(text: &str) -> Result<Vec<usize>, Failure> {
     let wrong = || {
         Failure::Usage(format!(

@@ -22,7 +22,7 @@ pub struct Command {
     /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
     /// command can be found before its options are known.
     pub options: fn(&mut Options),
-    /// Does it.
+    /// Runs it with its flags. What it writes goes to the writer; whoever called flushes.
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 
@@ -41,7 +41,7 @@ const COMMANDS: [&Command; 8] = [
 pub enum Found {
     /// To be shown a text.
     Help(String),
-    /// The version.
+    /// To be shown the version.
     Version,
     /// This command, with these options.
     Command(&'static Command, Matches),

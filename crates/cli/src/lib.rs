@@ -30,7 +30,8 @@ use failure::Failure;
 /// Large enough that thousands of identities leave with one system call.
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
 
-/// The program.
+/// Runs the program: reads the arguments of this process, writes to its standard output and error, and returns
+/// its exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());

@@ -85,7 +85,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     outcome.end()
 }
 
-/// What a server answered.
+/// What a server answers: to the question which others it knows, or to the order to forget one.
 enum Answer {
     /// These are the others that it knows.
     Known(Vec<Member>),

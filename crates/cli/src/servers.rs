@@ -16,7 +16,7 @@ const ENVIRONMENT: &str = "IPSEITY_SERVER";
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-/// Declares the options.
+/// Declares `--server` and `--timeout`, which every command takes.
 pub fn options(options: &mut Options) {
     options.optmulti(
         "s",

@@ -104,7 +104,7 @@ fn ask(clients: &mut [Client]) -> Vec<Seen> {
     })
 }
 
-/// Where the rows go.
+/// Standard output, and what has been written there so far.
 struct Screen {
     /// Whether rows are redrawn in place.
     redraws: bool,

@@ -67,12 +67,13 @@ pub fn age(ms: u64) -> impl fmt::Display {
     humantime::format_duration(Duration::from_millis(coarse))
 }
 
-/// Milliseconds, to the microsecond.
+/// The duration in milliseconds with three digits behind the point: `1.500 ms`. What is less than a microsecond
+/// is rounded.
 pub fn milliseconds(duration: Duration) -> String {
     format!("{:.3} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// How many sequences remain after this one.
+/// How many sequences remain after this one; 0 for the last, and for what lies beyond it.
 pub fn remaining(sequence: u64) -> u64 {
     Sequence::new(sequence).map_or(0, Sequence::remaining)
 }

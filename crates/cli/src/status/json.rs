@@ -53,7 +53,7 @@ struct PeerJson<'a> {
     last_heard_ms: Option<u64>,
 }
 
-/// Writes the line.
+/// Writes the line, with its end.
 pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
     let counters = &status.counters;
     let report = StatusJson {

@@ -6,7 +6,7 @@ use ipseity_core::words::{PeerState, Status};
 
 use crate::unseen::Unseen;
 
-/// The columns.
+/// The headings of the columns. The last has none: it is the reason where a server is not seen.
 pub const HEADER: [&str; 9] = [
     "server",
     "pid",
@@ -24,14 +24,14 @@ pub const WIDTHS: [i8; 9] = [20, -4, -16, 14, -11, -12, -7, -8, 0];
 
 /// One server in one round.
 pub struct Seen {
-    /// The server.
+    /// The server, as `HOST:PORT`.
     pub server: String,
     /// How it does, or why that is not known.
     pub status: Result<Status, Unseen>,
 }
 
 impl Seen {
-    /// Asks the server.
+    /// Asks the server, for at most its timeouts.
     pub fn now(client: &mut Client) -> Seen {
         let status = client.status().map_err(|error| Unseen::new(&error));
         Seen {

@@ -27,7 +27,7 @@ pub enum ErrorCode {
     Exhausted = 34,
     /// The disk failed; the server is about to exit.
     Storage = 35,
-    /// The server is stopping.
+    /// The server is stopping, and will exit within seconds.
     Stopping = 36,
     /// Another live server has this server's pid: both hand out nothing.
     PidConflict = 37,
@@ -53,7 +53,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code there is.
+    /// Every code there is, in the order of their numbers.
     pub const ALL: [ErrorCode; 20] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
