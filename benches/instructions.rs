@@ -13,6 +13,10 @@
 //! Client and server share one CPU, and the server is scheduled as a batch process, which does not preempt
 //! the client: so it finds each round whole, and two runs differ by less than one percent.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "benchmarks print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 mod support;

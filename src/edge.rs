@@ -108,6 +108,9 @@ pub trait Edge {
     /// How the disk does. The ceiling in it is the caller's to fill.
     fn storage(&self) -> StorageStatus;
 
+    /// Begins to open anew what may have been moved away while it was written: the trace. It never waits.
+    fn reopen(&mut self);
+
     /// 64 random bits, for the jitter of the backoff.
     fn random(&mut self) -> u64;
 }

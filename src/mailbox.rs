@@ -32,6 +32,8 @@ pub enum Entry {
     Resolved(PeerId),
     /// The server was asked to stop.
     Signal,
+    /// The server was asked to open its files anew.
+    Hangup,
     /// The exact sequence of a clean stop is durable, or could not be made so.
     StopPersisted {
         /// Whether it is.
@@ -54,6 +56,7 @@ impl Entry {
             Entry::Expired(timer) => timer.name(),
             Entry::Resolved(_) => "resolved",
             Entry::Signal => "signal",
+            Entry::Hangup => "hangup",
             Entry::StopPersisted { .. } => "stopPersisted",
             Entry::Event(event) => event.name(),
         }
@@ -78,7 +81,9 @@ impl fmt::Display for Entry {
             Entry::Resolved(peer) => write!(f, "resolved peer={peer}"),
             Entry::StopPersisted { durable } => write!(f, "stopPersisted durable={durable}"),
             Entry::Event(event) => event.fmt(f),
-            Entry::Acceptable | Entry::Expired(_) | Entry::Signal => f.write_str(self.name()),
+            Entry::Acceptable | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
+                f.write_str(self.name())
+            }
         }
     }
 }

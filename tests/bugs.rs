@@ -4,6 +4,10 @@
 //! both; there the crate `bugs` switches them on.
 
 #![cfg(planted)]
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::sync::{

@@ -1,6 +1,10 @@
 //! `ipseity-cli` as a person or a script uses it: the real binary, its output, errors and exit codes.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a panic is the report, and one test sees that the program waits"

@@ -1,6 +1,10 @@
 //! `ipseity-cli` against clusters of real servers: what a person sees of them, and failover in the middle of a
 //! long output.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::{

@@ -12,6 +12,10 @@
 //! `IPSEITY_KILLS=...` sets how many kills the long run has.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a panic is the report, and how long a faulty run may take is bounded by the clock"

@@ -4,6 +4,10 @@
 //! Nothing here depends on how fast the machine is. Where a test waits, it waits for something to happen,
 //! and only a failure waits long.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::{

@@ -17,6 +17,11 @@
 //!
 //! The test needs root, or a machine that lets others make namespaces. Where it can not have them it is
 //! skipped, and says so.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,10 @@
 //! A cluster that is simulated, with every fault that we can think of, over many seeds: see docs/testing.md.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+
 use std::time::Duration;
 
 use ipseity_core::{timer::Timer, words::ErrorCode};

@@ -220,6 +220,28 @@ fn peers_are_no_obstacle_to_a_stop() {
     assert_eq!(world.status(1).sequence, 0, "and the other goes on");
 }
 
+// A signal that does not stop.
+
+#[test]
+fn a_hangup_opens_files_anew_and_neither_ends_a_server_nor_hurries_a_stop() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 1000));
+    world.hang_up(0);
+    world.hang_up(0);
+    client.ask(1);
+    world.drive();
+    assert_eq!(world.node(0).reopened, 2);
+    assert_eq!(client.sequences(), [1]);
+    world.signal(0);
+    world.advance(SECOND);
+    world.hang_up(0);
+    world.advance(SECOND);
+    assert_eq!(world.exit(0), None);
+    assert_eq!(world.node(0).reopened, 3);
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
 // A disk that fails.
 
 #[test]

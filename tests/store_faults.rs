@@ -4,6 +4,11 @@
 //! The code under test runs in a process of its own: this test binary, started again with an
 //! environment variable, under strace or with mounts of its own. What the machine does not allow is
 //! skipped, and says so.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a panic here is the report")]
 

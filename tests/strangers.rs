@@ -1,6 +1,10 @@
 //! Bytes from strangers: what holds of any bytes that somebody sends, writes or types. The fuzzer in `fuzz/`
 //! holds the same properties against bytes that it finds by itself.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::sync::LazyLock;

@@ -152,6 +152,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::actor",
             "core::identity",
             "core::ids",
+            "core::text",
             "core::time",
             "core::words",
             "edge",
@@ -186,6 +187,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "bin/ipseity",
         &[
+            "console",
             "core::actor",
             "core::identity",
             "core::limits",

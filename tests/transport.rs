@@ -137,6 +137,9 @@ impl Edge for World {
     fn persist_stop(&mut self, _: Sequence, _: &mut Mailbox) {
         unreachable!()
     }
+    fn reopen(&mut self) {
+        unreachable!()
+    }
 
     fn persist_members(&mut self, _: Vec<ipseity_core::actor::Remembered>) {}
 

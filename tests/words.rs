@@ -184,6 +184,7 @@ fn every_entry_of_the_mailbox_has_its_line() {
         (Entry::Expired(Timer::Dial), "dialTimeout", ""),
         (Entry::Resolved(PEER), "resolved", " peer=2"),
         (Entry::Signal, "signal", ""),
+        (Entry::Hangup, "hangup", ""),
         (
             Entry::StopPersisted { durable: false },
             "stopPersisted",

@@ -13,6 +13,10 @@
 //! else the machine does meets all of them. What is not installed here is left out, and says so.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "benchmarks print, and one that cannot may fail"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a panic is the report, and measuring is what the clock is for"

@@ -225,7 +225,8 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         trace: matches
             .opt_str("trace")
             .map(|target| match target.as_str() {
-                "-" => TraceTarget::StandardError,
+                // Under its name it could not be opened where it is a socket, as under systemd.
+                "-" | "/dev/stderr" => TraceTarget::StandardError,
                 file => TraceTarget::File(PathBuf::from(file)),
             }),
         log_level: match matches.opt_str("log-level").as_deref() {

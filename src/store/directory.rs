@@ -296,6 +296,10 @@ mod tests {
     /// The same promises where `O_DIRECT` is refused, on a disk and in memory, and files that pass from
     /// one way of writing to the other.
     #[test]
+    #[allow(
+        clippy::disallowed_macros,
+        reason = "tests print, and one that cannot may fail"
+    )]
     fn the_page_cache_is_as_good() {
         let mut homes = vec![tempfile::tempdir().unwrap()];
         match tempfile::tempdir_in("/dev/shm") {

@@ -1,12 +1,11 @@
 //! How a run of the program ends when it does not end well.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     process::ExitCode,
 };
 
 use ipseity_client::{ClientError, FailureCause};
-use ipseity_console::plain;
 use ipseity_core::words::Standing;
 
 /// Why a command ended before its end.
@@ -77,7 +76,7 @@ pub fn advice(error: &ClientError) -> String {
 
 /// Writes one line to standard error, whatever the text holds. If that is closed, it is no reason to fail twice.
 pub fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "ipseity-cli: {}", plain(text));
+    ipseity_console::complain("ipseity-cli", text);
 }
 
 /// What came of asking several servers, for the exit code.

@@ -33,6 +33,9 @@ const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
 /// Runs the program: reads the arguments of this process, writes to its standard output and error, and returns
 /// its exit code.
 pub fn main() -> ExitCode {
+    if let Err(error) = ipseity_console::outlive_file_size_limit() {
+        return failure::report(Failure::Failed(format!("cannot handle signals: {error}")));
+    }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
     let result = run(&arguments, &mut out);

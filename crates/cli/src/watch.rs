@@ -35,7 +35,8 @@ pub const COMMAND: Command = Command {
     name: "watch",
     arguments: "",
     summary: "Watch servers side by side until Ctrl-C",
-    details: "\
+    details:
+        "\
 Each row is a server: its pid, its sequence, its standing, its connections, identities a second
 since the last round, how many of its peers are up, and how many sequences it is behind the highest
 of all rows. On a terminal the rows are redrawn in their place. In a pipe each round adds its rows.",

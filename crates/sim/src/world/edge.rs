@@ -272,6 +272,10 @@ impl Edge for SimEdge {
         }
     }
 
+    fn reopen(&mut self) {
+        self.net.borrow_mut().nodes[self.node].reopened += 1;
+    }
+
     fn random(&mut self) -> u64 {
         let node = &mut self.net.borrow_mut().nodes[self.node];
         match &mut node.chance {

@@ -186,6 +186,11 @@ impl World {
         self.node(server).wake(Wake::Entry(Entry::Signal));
     }
 
+    /// Asks a server to open its files anew.
+    pub fn hang_up(&mut self, server: usize) {
+        self.node(server).wake(Wake::Entry(Entry::Hangup));
+    }
+
     /// Ends the write that a disk waits with.
     pub fn end_write(&mut self, server: usize, succeeds: bool) {
         self.node(server).end_write(succeeds);

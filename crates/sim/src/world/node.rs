@@ -112,6 +112,8 @@ pub struct Node {
     pub accept_error: Option<i32>,
     /// Times that a connection was asked for.
     pub accepts: u64,
+    /// Times that files were to be opened anew.
+    pub reopened: u64,
     /// The names that were looked up.
     pub lookups: Vec<String>,
     /// How long a lookup takes.
@@ -143,6 +145,7 @@ impl Node {
             },
             accept_error: None,
             accepts: 0,
+            reopened: 0,
             lookups: Vec::new(),
             lookup_delay: Duration::ZERO,
             resolving: BTreeMap::new(),
