@@ -68,6 +68,28 @@ fn two_commands_set_up_a_fresh_machine() {
 }
 
 #[test]
+fn what_ci_tests_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for program in [".ci/run", ".ci/full"] {
+        let text = read(program);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let folder = match pair[0] {
+                "--test" => "tests",
+                "--bench" => "benches",
+                _ => continue,
+            };
+            let [one, other] = ["", "/main"].map(|end| format!("{folder}/{}{end}.rs", pair[1]));
+            let is_there = root.join(&one).exists() || root.join(&other).exists();
+            assert!(is_there, "{program}: neither {one} nor {other} is there");
+            named += 1;
+        }
+    }
+    assert!(named >= 4, "only {named} are named");
+}
+
+#[test]
 fn the_table_of_flags_is_that_of_the_help() {
     let help: BTreeSet<String> = ipseity::options::help()
         .lines()
