@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 
 /// Becomes one of the other servers.
 fn serve(words: &[String]) -> Result<(), String> {
-    let names: Vec<&str> = ipseity_baselines::Kind::ALL
+    let names: Vec<&str> = ipseity_baselines::Baseline::ALL
         .iter()
         .map(|kind| kind.name())
         .collect();
@@ -88,7 +88,7 @@ fn serve(words: &[String]) -> Result<(), String> {
             ));
         }
     };
-    let kind = ipseity_baselines::Kind::from_name(name)
+    let kind = ipseity_baselines::Baseline::from_name(name)
         .ok_or_else(|| format!("{name:?} is none of {}", names.join(", ")))?;
     let cannot = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
     let listener = TcpListener::bind(listen).map_err(cannot)?;

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ipseity_core::text::Plain;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -134,16 +135,8 @@ fn put(line: &str) {
 #[allow(clippy::disallowed_methods)] // People want the time of day; nothing else looks at it.
 fn line(level: Level, what: fmt::Arguments<'_>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    let mut line = format!("{time} {level:<5} ");
     // Texts of peers stand in some lines: none of them may look like another line, or move the cursor.
-    for character in what.to_string().chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
-        }
-    }
-    line.push('\n');
-    line
+    format!("{time} {level:<5} {}\n", Plain(&what.to_string()))
 }
 
 /// Logs a panic, and gives the line some time: after it the process may be gone at once.

@@ -64,7 +64,7 @@ pub(crate) enum Done {
     Resolved(PeerId, io::Result<Vec<SocketAddr>>),
 }
 
-/// See the [module](self).
+/// The operating system, as a server sees it through [`Edge`].
 pub struct Os {
     poll: Poll,
     events: Events,

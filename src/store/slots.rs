@@ -230,7 +230,7 @@ impl<D: BlockDevice> Recovered<D> {
         above: Option<Sequence>,
         first_step: u64,
     ) -> Result<Slots<D>, SlotsError> {
-        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, newest: self.newest, standing: Standing::Open });
+        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, newest: self.newest, standing: Access::Open });
         let boots = if self.hidden { 2 } else { 1 };
         // bug BootNotRaised: let boots = if BUG { 0 } else { boots };
         let boot = self.newest.boot.checked_add(boots);
@@ -261,7 +261,7 @@ impl<D: BlockDevice> Recovered<D> {
                 ceiling: self.start,
                 ..self.newest
             },
-            standing: Standing::Open,
+            standing: Access::Open,
         };
         if self.hidden {
             slots.announce(&next)?;
@@ -277,11 +277,11 @@ pub struct Slots<D> {
     device: D,
     /// The record that is durable.
     newest: Record,
-    standing: Standing,
+    standing: Access,
 }
 
 #[derive(Debug)]
-enum Standing {
+enum Access {
     Open,
     Stopped,
     Poisoned(String),
@@ -345,20 +345,20 @@ impl<D: BlockDevice> Slots<D> {
             clean: true,
             ..self.newest.clone()
         })?;
-        self.standing = Standing::Stopped;
+        self.standing = Access::Stopped;
         Ok(())
     }
 
     /// Makes every later call an error, because of `cause`.
     pub fn poison(&mut self, cause: String) {
-        self.standing = Standing::Poisoned(cause);
+        self.standing = Access::Poisoned(cause);
     }
 
     fn check_open(&self) -> Result<(), SlotsError> {
         match &self.standing {
-            Standing::Open => Ok(()),
-            Standing::Stopped => Err(SlotsError::Stopped),
-            Standing::Poisoned(cause) => Err(SlotsError::Poisoned(cause.clone())),
+            Access::Open => Ok(()),
+            Access::Stopped => Err(SlotsError::Stopped),
+            Access::Poisoned(cause) => Err(SlotsError::Poisoned(cause.clone())),
         }
     }
 

@@ -11,11 +11,13 @@ use std::{
 
 use signal_hook::consts::SIGXFSZ;
 
-/// Writes `PROGRAM: TEXT` as one line to standard error. It never panics: where nobody can be told, nobody can be
+use crate::plain;
+
+/// Writes `PROGRAM: TEXT` as one line to standard error, whatever the text holds. It never panics: where nobody can be told, nobody can be
 /// told that either. It waits as long as the stream does, so it is for a program that has nothing else to do.
 pub fn complain(program: &str, text: impl fmt::Display) {
     // One write, so that the lines of two programs do not mix.
-    let _ = io::stderr().write_all(format!("{program}: {text}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{program}: {}\n", plain(&text.to_string())).as_bytes());
 }
 
 /// From now on a write past the limit of a file's size (`ulimit -f`) fails with an error, as on a full disk. By

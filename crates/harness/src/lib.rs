@@ -21,6 +21,7 @@
 )]
 #![allow(
     missing_docs,
+    clippy::new_without_default,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::new_without_default,

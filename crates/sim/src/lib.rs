@@ -15,6 +15,8 @@
 )]
 #![allow(
     missing_docs,
+    clippy::new_without_default,
+    clippy::result_large_err,
     clippy::unwrap_used,
     clippy::new_without_default,
     clippy::result_large_err,

@@ -86,7 +86,7 @@ struct Server {
     serials: Vec<u16>,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Cluster {
     plan: Plan,
     random: Rng,

@@ -94,7 +94,7 @@ impl Socket for SimSocket {
     }
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct SimEdge {
     net: Shared,
     node: usize,

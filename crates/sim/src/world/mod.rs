@@ -72,7 +72,7 @@ struct Machine {
     trace: Lines,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct World {
     net: Shared,
     machines: Vec<Machine>,

@@ -98,7 +98,7 @@ pub struct Polled {
     pub dispatched: usize,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Node {
     pub address: SocketAddr,
     /// Which process it is: nothing that an earlier one began reaches a later one.

@@ -43,7 +43,7 @@ struct Running {
     begun: Instant,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Storage {
     medium: Rc<RefCell<Medium>>,
     owner: Owner,
