@@ -7,11 +7,16 @@
 //! cargo bench --bench instructions -- 50x64 sync    only the cases whose name holds one of these
 //! cargo bench --bench instructions -- --others      Redis and memcached, for comparison
 //! cargo bench --bench instructions -- --check       exit code 1 when a count is above its ceiling
+//! ... -- --server target/release/ipseity            counts this server, not the one that was built with it
 //! ```
 //!
 //! Client and server share one CPU, and the server is scheduled as a batch process, which does not preempt
 //! the client: so it finds each round whole, and two runs differ by less than one percent.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "benchmarks print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::{fs, net::TcpListener, process::ExitCode};
@@ -41,6 +46,9 @@ const NOTED: &[(&str, f64, f64)] = &[
     ("syncTimeout, one peer", 4700.0, 4.0),
     ("accept, identityRequest, close", 2223.0, 13.0),
 ];
+
+/// The server that is built with this program.
+const SERVER: &str = env!("CARGO_BIN_EXE_ipseity");
 
 /// What the server does again and again while it is counted.
 #[derive(Debug)]
@@ -209,7 +217,7 @@ impl Case {
     }
 
     /// A server under `runner`, from its start to its stop, that does its work for so many rounds.
-    fn run(&self, runner: &[&str], rounds: u64) {
+    fn run(&self, server: &str, runner: &[&str], rounds: u64) {
         let mut line = measured::line(&["chrt", "--batch", "0"]);
         if let Work::Other(_) = self.work {
             // memcached asks for exactly as many descriptors as connections, 2000, and under valgrind that works
@@ -226,7 +234,7 @@ impl Case {
             server.stop();
             return;
         }
-        line.extend(measured::line(&[env!("CARGO_BIN_EXE_ipseity")]));
+        line.extend(measured::line(&[server]));
         line.extend(measured::line(&["--ephemeral", "--listen", "127.0.0.1:0"]));
         // The peer of a server that asks.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -247,11 +255,12 @@ impl Case {
 }
 
 /// The user-mode instructions of a whole run.
-fn instructions(case: &Case, rounds: u64) -> u64 {
+fn instructions(case: &Case, server: &str, rounds: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let to_log = format!("--log-file={}", log.display());
     case.run(
+        server,
         &[
             "valgrind",
             "--tool=callgrind",
@@ -268,10 +277,11 @@ fn instructions(case: &Case, rounds: u64) -> u64 {
 }
 
 /// The system calls of a whole run.
-fn system_calls(case: &Case, rounds: u64) -> u64 {
+fn system_calls(case: &Case, server: &str, rounds: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("calls");
     case.run(
+        server,
         &["strace", "-D", "-f", "-c", "-o", table.to_str().unwrap()],
         rounds,
     );
@@ -295,10 +305,21 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let checks = words.iter().any(|word| word == "--check");
     let is_of_others = words.iter().any(|word| word == "--others");
+    // The word behind --server is its path.
+    let place = words.iter().position(|word| word == "--server");
+    let server = match place.map(|place| words.get(place + 1)) {
+        None => SERVER,
+        Some(Some(path)) => path,
+        Some(None) => {
+            eprintln!("instructions: --server needs the path of a server");
+            return ExitCode::FAILURE;
+        }
+    };
     // cargo adds a flag of its own.
     let chosen: Vec<String> = words
-        .into_iter()
-        .filter(|word| !word.starts_with("--"))
+        .iter()
+        .filter(|word| !word.starts_with("--") && *word != server)
+        .cloned()
         .collect();
     let tools = [
         ("valgrind", "valgrind"),
@@ -322,8 +343,8 @@ fn main() -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let cases = if is_of_others { others() } else { cases() };
     for case in cases.iter().filter(|case| case.is_chosen(&chosen)) {
-        let instructions = case.cost(instructions);
-        let calls = traces.then(|| case.cost(system_calls));
+        let instructions = case.cost(|case, rounds| instructions(case, server, rounds));
+        let calls = traces.then(|| case.cost(|case, rounds| system_calls(case, server, rounds)));
         let shown = calls.map_or("-".to_owned(), |calls| format!("{calls:.2}"));
         println!("| {} | {instructions:.0} | {shown} |", case.name);
         if !is_of_others {

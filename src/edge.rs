@@ -4,13 +4,12 @@
 //! operating system ([`os`](crate::os)) and in a simulation.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     net::SocketAddr,
 };
 
 use ipseity_core::{
-    actor::Remembered,
-    identity::Sequence,
+    actor::Write,
     ids::{ConnectionId, PeerId},
     time::Instant,
     words::StorageStatus,
@@ -22,7 +21,7 @@ use crate::mailbox::Mailbox;
 ///
 /// Readiness is told by edges: after a read or a write that was cut short by `WouldBlock`, a new readiness
 /// is dispatched when it can go on, and only then.
-pub trait Socket: Read + Write {
+pub trait Socket: Read + io::Write {
     /// Whether a connection that was begun stands: `Ok(false)` while it is under way.
     ///
     /// # Errors
@@ -92,21 +91,15 @@ pub trait Edge {
     /// The name has no address now.
     fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>>;
 
-    /// Begins to make a ceiling durable. `persisted` or `persistFailed` is dispatched when it is done.
-    fn persist(&mut self, sequence: Sequence, ceiling: Sequence);
-
-    /// Begins to make the exact sequence of a clean stop durable. `Entry::StopPersisted` is dispatched when
-    /// it is done.
-    fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox);
-
-    /// Begins to make what is remembered of the peers durable. Should it fail, the edge tells people.
-    fn persist_members(&mut self, members: Vec<Remembered>);
-
-    /// Begins to make it durable that a peer objected to this server. Should it fail, the edge tells people.
-    fn persist_objection(&mut self, sequence: Sequence);
+    /// Begins to make something durable, behind everything that was asked for before. `Event::Written` is
+    /// dispatched when it is done. Should it fail, the edge tells people why.
+    fn write(&mut self, write: Write);
 
     /// How the disk does. The ceiling in it is the caller's to fill.
     fn storage(&self) -> StorageStatus;
+
+    /// Begins to open anew what may have been moved away while it was written: the trace. It never waits.
+    fn reopen(&mut self);
 
     /// 64 random bits, for the jitter of the backoff.
     fn random(&mut self) -> u64;

@@ -160,14 +160,46 @@ pub const STOP_REPEAT: Duration = Duration::from_millis(200);
 /// How long a stop may go on answering what had arrived before it.
 pub const STOP_DRAIN: Duration = Duration::from_secs(2);
 
-/// How long a stop may take in all: what has not been written by then is lost.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stop may take from the signal to the end of the process: supervisors count on it.
+pub const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// How long the process waits at its end for the last lines of the log and of the trace. They are on their way
+/// already, so only those wait whose log is slow or not read at all.
+pub const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a stop may take until the loop ends: what has not been written by then is lost.
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(4500);
 
 const _: () = assert!(STOP_DRAIN.as_nanos() < STOP_TIMEOUT.as_nanos());
+const _: () =
+    assert!(STOP_TIMEOUT.as_nanos() + LAST_LINES_TIMEOUT.as_nanos() <= STOP_MAX.as_nanos());
 
 /// How long a server whose disk failed goes on with what lies under the durable ceiling, and with telling
 /// its clients, before it exits.
 pub const STORAGE_EXIT: Duration = Duration::from_secs(1);
+
+// The log and the trace. Both wait in memory for a thread that writes them, because a write to a pipe, a terminal
+// or a disk can wait for ever. Beside what waits, the thread holds as much again: what it is writing.
+
+/// Log lines that wait to be written. Beyond this number they are dropped, and one line says how many: nobody
+/// misses the ten thousandth line of a log that stands still.
+pub const LOG_LINES_MAX: usize = 10_000;
+
+/// Bytes of log lines that wait to be written: some thousand lines, and little beside what connections take.
+pub const LOG_BYTES_MAX: usize = 1 << 20;
+
+// The longest text that a peer can send is one frame, and each of its bytes can be shown by up to ten characters.
+const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
+
+/// Lines of the trace that wait to be written: a few full turns, each entry with an effect or two.
+pub const TRACE_LINES_MAX: usize = 65_536;
+
+const _: () = assert!(TRACE_LINES_MAX >= 8 * TURN_ENTRIES_MAX);
+
+/// Bytes of the trace that wait to be written: room for so many lines of the usual length, 128 bytes each.
+pub const TRACE_BYTES_MAX: usize = 1 << 23;
+
+const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);
 
 // Status.
 

@@ -32,11 +32,8 @@ pub enum Entry {
     Resolved(PeerId),
     /// The server was asked to stop.
     Signal,
-    /// The exact sequence of a clean stop is durable, or could not be made so.
-    StopPersisted {
-        /// Whether it is.
-        durable: bool,
-    },
+    /// The server was asked to open its files anew.
+    Hangup,
     /// An event of the actor: a decoded frame, the ticker, the disk.
     Event(Event),
 }
@@ -54,7 +51,7 @@ impl Entry {
             Entry::Expired(timer) => timer.name(),
             Entry::Resolved(_) => "resolved",
             Entry::Signal => "signal",
-            Entry::StopPersisted { .. } => "stopPersisted",
+            Entry::Hangup => "hangup",
             Entry::Event(event) => event.name(),
         }
     }
@@ -76,9 +73,10 @@ impl fmt::Display for Entry {
                 }
             }
             Entry::Resolved(peer) => write!(f, "resolved peer={peer}"),
-            Entry::StopPersisted { durable } => write!(f, "stopPersisted durable={durable}"),
             Entry::Event(event) => event.fmt(f),
-            Entry::Acceptable | Entry::Expired(_) | Entry::Signal => f.write_str(self.name()),
+            Entry::Acceptable | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
+                f.write_str(self.name())
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! It explains a run; docs/architecture.md says how to read it.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, Write},
 };
 
@@ -13,6 +13,8 @@ use crate::mailbox::Entry;
 /// Where trace lines go.
 pub struct Trace {
     out: Box<dyn Write>,
+    /// The line that is being made. Its memory is used again.
+    line: String,
     serial: u64,
     now: Instant,
     /// Why a line was lost, of those since the last flush.
@@ -20,10 +22,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A trace that is written to `out`, which should be buffered: it is flushed once a turn.
+    /// A trace that is written to `out`, a whole line at a time. It is flushed once a turn. As it is written by the
+    /// thread that serves, `out` must never wait.
     pub fn new(out: Box<dyn Write>) -> Trace {
         Trace {
             out,
+            line: String::new(),
             serial: 0,
             now: Instant::START,
             failed: None,
@@ -54,7 +58,10 @@ impl Trace {
     }
 
     fn line(&mut self, what: fmt::Arguments<'_>) {
-        if let Err(error) = writeln!(self.out, "{} {} {what}", self.serial, self.now) {
+        self.line.clear();
+        // Writing into a text cannot fail.
+        let _ = writeln!(self.line, "{} {} {what}", self.serial, self.now);
+        if let Err(error) = self.out.write_all(self.line.as_bytes()) {
             self.failed.get_or_insert(error);
         }
     }

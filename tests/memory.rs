@@ -12,7 +12,7 @@ use ipseity::{
     mailbox::{Entry, Mailbox},
 };
 use ipseity_core::{
-    actor::{Actor, Effect, Event},
+    actor::{Actor, Effect, Event, Outcome, Write, Written},
     ids::{ConnectionId, Count},
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
@@ -105,12 +105,16 @@ fn what_a_burst_that_waited_for_the_disk_took_is_given_back() {
         let raises = |effects: &[Effect]| {
             let raises = effects
                 .iter()
-                .filter(|effect| matches!(effect, Effect::Persist { .. }));
+                .filter(|effect| matches!(effect, Effect::Write(Write::Ceiling { .. })));
             raises.count()
         };
         let mut durable = 0;
         while durable < raises(&effects) {
-            actor.handle(Event::Persisted, Instant::START, &mut effects);
+            actor.handle(
+                Event::Written(Written::Ceiling(Outcome::Durable)),
+                Instant::START,
+                &mut effects,
+            );
             durable += 1;
         }
         assert_eq!(actor.sequence().get(), FRAMES_IN_FLIGHT_MAX as u64);

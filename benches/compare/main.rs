@@ -13,6 +13,10 @@
 //! else the machine does meets all of them. What is not installed here is left out, and says so.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "benchmarks print, and one that cannot may fail"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a panic is the report, and measuring is what the clock is for"
@@ -70,7 +74,7 @@ fn main() -> ExitCode {
 
 /// Becomes one of the other servers.
 fn serve(words: &[String]) -> Result<(), String> {
-    let names: Vec<&str> = ipseity_baselines::Kind::ALL
+    let names: Vec<&str> = ipseity_baselines::Baseline::ALL
         .iter()
         .map(|kind| kind.name())
         .collect();
@@ -84,7 +88,7 @@ fn serve(words: &[String]) -> Result<(), String> {
             ));
         }
     };
-    let kind = ipseity_baselines::Kind::from_name(name)
+    let kind = ipseity_baselines::Baseline::from_name(name)
         .ok_or_else(|| format!("{name:?} is none of {}", names.join(", ")))?;
     let cannot = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
     let listener = TcpListener::bind(listen).map_err(cannot)?;

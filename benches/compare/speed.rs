@@ -2,7 +2,7 @@
 
 use ipseity_client::Client;
 
-use ipseity_baselines::Kind;
+use ipseity_baselines::Baseline;
 
 use crate::{
     grpc,
@@ -43,7 +43,7 @@ pub fn floor(plan: &Plan) {
         (Load::new(50, 64), "0.95", ""),
         (Load::new(50, 256), "0.85", ""),
     ] {
-        let subjects = [Subject::Unchecked, Subject::Essay(Kind::Raw)];
+        let subjects = [Subject::Unchecked, Subject::Essay(Baseline::Raw)];
         let [ours, raw] = &alternate(&subjects, load, Place::OneCpu, plan)[..] else {
             unreachable!("there are samples for each subject");
         };
@@ -270,8 +270,8 @@ pub fn essay(plan: &Plan) {
 /// What the essay compares. The real server has no disk here, like the others.
 pub const ESSAY: [Subject; 5] = [
     Subject::Ephemeral,
-    Subject::Essay(Kind::Simple),
-    Subject::Essay(Kind::Sequence),
-    Subject::Essay(Kind::Locker),
-    Subject::Essay(Kind::Channel),
+    Subject::Essay(Baseline::Simple),
+    Subject::Essay(Baseline::Sequence),
+    Subject::Essay(Baseline::Locker),
+    Subject::Essay(Baseline::Channel),
 ];

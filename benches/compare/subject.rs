@@ -17,7 +17,7 @@ pub enum Subject {
     /// The real server without a disk.
     Ephemeral,
     /// One of the essay's servers, or the floor.
-    Essay(ipseity_baselines::Kind),
+    Essay(ipseity_baselines::Baseline),
     /// Redis, and what it does with its disk.
     Redis(Disk),
     /// memcached.
@@ -156,7 +156,7 @@ impl Running {
         all.extend(match self.subject {
             Subject::Redis(_) => line(&["--target", &format!("redis://{address}")]),
             Subject::Memcached => line(&["--target", &format!("memcached://{address}")]),
-            Subject::Unchecked | Subject::Essay(ipseity_baselines::Kind::Raw) => {
+            Subject::Unchecked | Subject::Essay(ipseity_baselines::Baseline::Raw) => {
                 line(&["--target", &format!("raw://{address}")])
             }
             Subject::Ipseity | Subject::Ephemeral | Subject::Essay(_) => {

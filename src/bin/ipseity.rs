@@ -7,12 +7,12 @@
 use std::{
     ffi::OsString,
     fmt::Display,
-    fs::File,
-    io::{self, BufWriter, Write as _},
+    io::{self, Write as _},
     path::Path,
     process::ExitCode,
 };
 
+use ipseity_console::{complain, outlive_file_size_limit};
 use ipseity_core::{
     actor::{ActorConfig, Remembered},
     identity::Sequence,
@@ -22,7 +22,7 @@ use ipseity_core::{
 use ipseity::{
     limits::PEER_SILENCE_MIN,
     options::{self, Command, Join, Options, TraceTarget, UsageError},
-    os::{self, Bound, Os},
+    os::{self, Bound, Os, StartSignals, TraceOut},
     server::{Exit, Server, ServerConfig},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
@@ -34,17 +34,19 @@ fn main() -> ExitCode {
     let outcome = match arguments().and_then(|arguments| options::parse(&arguments)) {
         Ok(Command::Help) => show(&options::help()),
         Ok(Command::Version) => show(concat!("ipseity ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Serve(options)) => serve(&options),
+        Ok(Command::Serve(options)) => return serve(&options),
         Err(error) => {
-            eprintln!("ipseity: {error} (ipseity --help shows all flags)");
+            complain(
+                "ipseity",
+                format!("{error} (ipseity --help shows all flags)"),
+            );
             return ExitCode::from(2);
         }
     };
     match outcome {
-        Ok(Exit::Clean) => ExitCode::SUCCESS,
-        Ok(Exit::Objected | Exit::Forced | Exit::StorageFailed) => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ipseity: {error}");
+            complain("ipseity", error);
             ExitCode::FAILURE
         }
     }
@@ -62,20 +64,43 @@ fn arguments() -> Result<Vec<String>, UsageError> {
 }
 
 /// Writes to standard output. A reader that has left has seen enough.
-fn show(text: &str) -> Result<Exit, String> {
+fn show(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(failed("write to standard output", error))
         }
-        _ => Ok(Exit::Clean),
+        _ => Ok(()),
     }
 }
 
-/// Runs a server until it is stopped. An error is one line for people.
-fn serve(options: &Options) -> Result<Exit, String> {
-    os::init_log(options.log_level);
-    let trace = options.trace.as_ref().map(open_trace).transpose()?;
+/// Runs a server until it is stopped. From the first line of its log on, nothing waits for those who read it: not
+/// the server, and not the end of the process.
+fn serve(options: &Options) -> ExitCode {
+    if let Err(error) = os::init_log(options.log_level) {
+        complain("ipseity", failed("begin a thread for the log", error));
+        return ExitCode::FAILURE;
+    }
+    let mut trace = None;
+    let outcome = run(options, &mut trace);
+    if let Err(error) = &outcome {
+        os::say(error);
+    }
+    os::finish_lines(trace.as_ref());
+    match outcome {
+        Ok(Exit::Clean) => ExitCode::SUCCESS,
+        Ok(Exit::Objected | Exit::Forced | Exit::StorageFailed) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// An error is one line for people. What is left in `trace` is to be written to its end.
+fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> {
+    let signals = StartSignals::handle()
+        .and_then(|signals| outlive_file_size_limit().map(|()| signals))
+        .map_err(|error| failed("handle signals", error))?;
+    if let Some(TraceTarget::File(path)) = &options.trace {
+        os::check_trace_path(path).map_err(|error| cannot_trace(path, &error))?;
+    }
     // Bound first: a start that cannot have its address leaves no mark in the state directory.
     let listen = &options.listen;
     let cannot_listen = |error: io::Error| {
@@ -98,7 +123,9 @@ fn serve(options: &Options) -> Result<Exit, String> {
         Some(directory) => open_store(options, directory)?,
         None => (None, ephemeral(options)?),
     };
-    let edge = Os::new(bound, store).map_err(cannot_listen)?;
+    // Not before the address and the state directory are this server's: the trace may be that of another one.
+    *trace = options.trace.as_ref().map(open_trace).transpose()?;
+    let edge = Os::new(bound, store, signals, trace.clone()).map_err(cannot_listen)?;
     let config = config(options, &started, session, remembered);
     announce(options, &started, address);
     if let Some(sequence) = started.objected {
@@ -108,6 +135,7 @@ fn serve(options: &Options) -> Result<Exit, String> {
              may have handed out, says that it may go on; or take an unused --pid with a new directory"
         );
     }
+    let trace = trace.clone().map(|out| Trace::new(Box::new(out)));
     Server::new(edge, config, trace)
         .run()
         .map_err(|error| failed("wait for events", error))
@@ -125,19 +153,20 @@ fn listen_advice(error: &io::Error) -> &'static str {
     }
 }
 
-fn open_trace(target: &TraceTarget) -> Result<Trace, String> {
-    Ok(match target {
-        TraceTarget::StandardError => Trace::new(Box::new(BufWriter::new(io::stderr()))),
-        TraceTarget::File(path) => {
-            let file = File::create(path).map_err(|error| {
-                format!(
-                    "cannot write the trace file {}: {error}; --trace takes another",
-                    path.display()
-                )
-            })?;
-            Trace::new(Box::new(BufWriter::new(file)))
+fn open_trace(target: &TraceTarget) -> Result<TraceOut, String> {
+    match target {
+        TraceTarget::StandardError => {
+            TraceOut::standard_error().map_err(|error| failed("write a trace", error))
         }
-    })
+        TraceTarget::File(path) => TraceOut::file(path).map_err(|error| cannot_trace(path, &error)),
+    }
+}
+
+fn cannot_trace(path: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot write the trace file {}: {error}; --trace takes another",
+        path.display()
+    )
 }
 
 fn open_store(options: &Options, directory: &Path) -> Result<(Option<Store>, Started), String> {

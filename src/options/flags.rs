@@ -18,7 +18,7 @@ use crate::limits::{
     SYNC_INTERVAL_DEFAULT,
 };
 
-/// One flag.
+/// One flag, as `--help` shows it.
 struct Flag {
     name: &'static str,
     takes: Takes,
@@ -27,9 +27,9 @@ struct Flag {
     default: Option<String>,
 }
 
-/// What follows a flag.
+/// What follows a flag, and how often the flag may be given.
 enum Takes {
-    /// Nothing.
+    /// Nothing follows it, and it may be given once.
     Nothing,
     /// A value, which the help shows as this word.
     Value(&'static str),
@@ -65,92 +65,94 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "listen",
             takes: Value("HOST:PORT"),
-            help: "where to listen; port 0 takes a free one",
+            help: "the address to listen on; port 0 picks a free port",
             default: shown(format_args!("127.0.0.1:{PORT_DEFAULT}")),
         },
         Flag {
             name: "peer",
             takes: Values("HOST:PORT"),
-            help: "a server to synchronize with; may be given many times",
+            help: "another server to synchronize with; may be repeated",
             default: None,
         },
         Flag {
             name: "pid",
             takes: Value("N"),
-            help: "this server's own number in the cluster, 0 to 1023; required with --peer",
+            help: "this server's number, 0 to 1023; each server of a cluster has one of its own, so it is \
+                   required with --peer",
             default: shown(Pid::MIN),
         },
         Flag {
             name: "cluster",
             takes: Value("NAME"),
-            help: "the cluster's name; servers of another are refused",
+            help: "the name of the cluster; servers of other clusters are refused",
             default: shown(ClusterName::default()),
         },
         Flag {
             name: "sync-interval",
             takes: Value("DURATION"),
-            help: "how often peers are asked: 250ms, 2s; a bare number is milliseconds",
+            help: "how often to ask the peers: 250ms, 2s; a bare number means milliseconds",
             default: time(SYNC_INTERVAL_DEFAULT),
         },
         Flag {
             name: "fanout",
             takes: Value("N|all"),
-            help: "how many peers, drawn by lot, are asked each time",
+            help: "how many peers to ask each time, chosen at random",
             default: shown(FANOUT_DEFAULT),
         },
         Flag {
             name: "data-dir",
             takes: Value("DIR"),
-            help: "the state directory; made on the first start",
+            help: "the directory for the state of this server; made on the first start",
             default: shown(format_args!("{DATA_DIR_DEFAULT}/PID")),
         },
         Flag {
             name: "ephemeral",
             takes: Nothing,
-            help: "run without a disk: after a restart the same identities come again",
+            help: "keep nothing on the disk: after a restart the same identities are handed out again",
             default: None,
         },
         Flag {
             name: "max-connections",
             takes: Value("N"),
-            help: "client connections",
+            help: "how many clients may be connected at once",
             default: shown(CONNECTIONS_MAX_DEFAULT),
         },
         Flag {
             name: "max-count",
             takes: Value("N"),
-            help: "identities in one request",
+            help: "how many identities one request may ask for",
             default: shown(COUNT_MAX_DEFAULT),
         },
         Flag {
             name: "max-advance",
             takes: Value("N"),
-            help: "how far a peer or a client's `after` may raise the sequence at once",
+            help: "how far a peer, or the `after` of a client, may raise the sequence at once",
             default: shown(ADVANCE_MAX_DEFAULT),
         },
         Flag {
             name: "after-burst",
             takes: Value("N"),
-            help: "how much clients' `after` may raise the sequence before --advance-rate counts",
+            help: "how far clients may raise the sequence with `after`, in all, before --advance-rate \
+                   limits them",
             default: shown(AFTER_BURST_DEFAULT),
         },
         Flag {
             name: "peer-burst",
             takes: Value("N"),
-            help: "the same for peers",
+            help: "how far peers may raise it, in all, before --advance-rate limits them",
             default: shown(PEER_BURST_DEFAULT),
         },
         Flag {
             name: "advance-rate",
             takes: Value("N"),
-            help: "how much of both bursts fills in again in each second",
+            help: "how much of both bursts comes back each second",
             default: shown(ADVANCE_RATE_DEFAULT),
         },
         Flag {
             name: "join",
             takes: Value("prefer|require"),
-            help: "prefer: a first start asks its peers before it hands out identities; \
-                   require: every start does, and one must answer",
+            help: "prefer: a first start asks its peers before it hands out identities, and then goes on; \
+                   require: every start asks, and waits until a peer has answered",
             default: shown("prefer"),
         },
         Flag {
@@ -162,39 +164,39 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "recover-above",
             takes: Value("SEQUENCE"),
-            help: "an operator's word that a lost or rolled-back state handed out nothing above \
-                   this sequence; the start is above it",
+            help: "start above this sequence, after the state was lost or rolled back; with it you promise \
+                   that this pid has handed out nothing above it",
             default: None,
         },
         Flag {
             name: "trust",
             takes: Values("IP"),
-            help: "an address, beside loopback, from which operators may run members --forget \
-                   and advance; may be given many times",
+            help: "an address from which `members --forget` and `advance` are accepted, besides this \
+                   machine itself; may be repeated",
             default: None,
         },
         Flag {
             name: "max-pending-bytes",
             takes: Value("N"),
-            help: "bytes of replies that may wait for a client that does not read",
+            help: "how many bytes of replies may wait for a client that does not read them",
             default: shown(PENDING_BYTES_MAX_DEFAULT),
         },
         Flag {
             name: "idle-timeout",
             takes: Value("DURATION"),
-            help: "close clients that are idle for so long; 0 for never",
+            help: "close a client that has been idle for this long; 0 means never",
             default: shown(0),
         },
         Flag {
             name: "trace",
             takes: Value("FILE"),
-            help: "write a line for every event and every effect; - for standard error",
+            help: "write a line to this file for every event and every effect; - means standard error",
             default: None,
         },
         Flag {
             name: "log-level",
             takes: Value("LEVEL"),
-            help: "error, warn, info or debug",
+            help: "which lines to log: error, warn, info or debug, each with those before it",
             default: shown("info"),
         },
     ]

@@ -5,11 +5,11 @@ mod flags;
 
 use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use getopts::{Fail, Matches};
+use getopts::Matches;
 use log::LevelFilter;
 
 use self::{address::host_port, flags::flags};
-use ipseity_console::parse_duration;
+use ipseity_console::{explain, usage};
 use ipseity_core::{
     actor::Budgets,
     identity::{Pid, Sequence},
@@ -32,34 +32,34 @@ const DATA_DIR_DEFAULT: &str = "ipseity-data";
 /// What a command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Run a server.
+    /// Run a server with these options, all of them within their bounds.
     Serve(Box<Options>),
     /// Show how to use it.
     Help,
-    /// Show the version.
+    /// Show the version of the program.
     Version,
 }
 
 /// How a server is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen, `host:port`.
+    /// Where to listen, `host:port`; port 0 for any that is free.
     pub listen: String,
     /// The peers to synchronize with, each `host:port`.
     pub peers: Vec<String>,
-    /// The server's own number.
+    /// The server's own number in its cluster, 0 to 1023.
     pub pid: Pid,
     /// The cluster that it belongs to.
     pub cluster: ClusterName,
-    /// How often peers are asked.
+    /// How often peers are asked, 1 ms to an hour.
     pub sync_interval: Duration,
-    /// How many of them are asked in a round, at most.
+    /// How many of them are asked in a round, 1 to 1023.
     pub fanout: usize,
     /// The state directory; `None` to run without a disk.
     pub data_dir: Option<PathBuf>,
-    /// Client connections, at most.
+    /// How many client connections there may be, 1 or more.
     pub connections_max: usize,
-    /// Identities in one request, at most.
+    /// How many identities one request may ask for, 1 or more.
     pub count_max: u32,
     /// How far a peer or an `after` may raise the sequence at once.
     pub advance_max: u64,
@@ -67,7 +67,7 @@ pub struct Options {
     pub budgets: Budgets,
     /// Whether a start waits for its peers.
     pub join: Join,
-    /// How long it waits.
+    /// How long a start waits for its peers, 0 to an hour.
     pub join_timeout: Duration,
     /// An operator's word that nothing at or below this may be handed out.
     pub recover_above: Option<Sequence>,
@@ -77,7 +77,7 @@ pub struct Options {
     pub pending_bytes_max: usize,
     /// How long a client may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
-    /// Where the trace goes.
+    /// Where the trace goes; `None` for no trace.
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
     pub log_level: LevelFilter,
@@ -92,10 +92,10 @@ pub enum Join {
     Require,
 }
 
-/// Where the trace goes.
+/// A place for the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TraceTarget {
-    /// Among the log lines.
+    /// Standard error, among the log lines.
     StandardError,
     /// Into this file, in place of what stood there.
     File(PathBuf),
@@ -125,15 +125,9 @@ impl std::error::Error for UsageError {}
 /// # Errors
 /// A flag is unknown, given twice, or has a value that it cannot have; or flags contradict each other.
 pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
-    let matches = flags().parse(arguments).map_err(|fail| {
-        UsageError(match fail {
-            Fail::ArgumentMissing(flag) => format!("{} needs a value", dashed(&flag)),
-            Fail::UnrecognizedOption(flag) => format!("there is no flag {:?}", dashed(&flag)),
-            Fail::OptionMissing(flag) => format!("{} is required", dashed(&flag)),
-            Fail::OptionDuplicated(flag) => format!("{} is given more than once", dashed(&flag)),
-            Fail::UnexpectedArgument(flag) => format!("{} takes no value", dashed(&flag)),
-        })
-    })?;
+    let matches = flags()
+        .parse(arguments)
+        .map_err(|fail| UsageError(explain(&fail)))?;
     if matches.opt_present("help") {
         return Ok(Command::Help);
     }
@@ -148,21 +142,14 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
     options(&matches).map(|options| Command::Serve(Box::new(options)))
 }
 
-/// The name of a flag as it is written.
-fn dashed(name: &str) -> String {
-    match name.chars().count() {
-        1 => format!("-{name}"),
-        _ => format!("--{name}"),
-    }
-}
-
-/// The text of `--help`.
+/// The text of `--help`: whole lines of at most 100 characters.
 pub fn help() -> String {
-    flags().usage(
+    usage(
+        &flags(),
         "Usage: ipseity [FLAGS]\n\n\
-         Hands out monotonically increasing, unique 64-bit identities over TCP and keeps its counter in\n\
-         step with its peers. Ask it with ipseity-cli; stop it with SIGTERM or Ctrl-C.\n\n\
-         Exit code: 0 stopped as asked, 1 it failed or a peer objects to it, 2 the command line\n\
+         Hands out unique, increasing 64-bit identities over TCP, and keeps its counter in step with its\n\
+         peers. Ask it with ipseity-cli. Stop it with SIGTERM or Ctrl-C.\n\n\
+         Exit code: 0 it was stopped as asked, 1 it failed or a peer objects to it, 2 the command line\n\
          is wrong.",
     )
 }
@@ -189,7 +176,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
     };
     Ok(Options {
         listen: match matches.opt_str("listen") {
-            Some(text) => host_port("listen", text)?,
+            Some(text) => host_port("listen", &text)?.to_string(),
             None => format!("127.0.0.1:{PORT_DEFAULT}"),
         },
         peers,
@@ -238,7 +225,8 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         trace: matches
             .opt_str("trace")
             .map(|target| match target.as_str() {
-                "-" => TraceTarget::StandardError,
+                // Under its name it could not be opened where it is a socket, as under systemd.
+                "-" | "/dev/stderr" => TraceTarget::StandardError,
                 file => TraceTarget::File(PathBuf::from(file)),
             }),
         log_level: match matches.opt_str("log-level").as_deref() {
@@ -255,14 +243,15 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
     let mut seen = BTreeSet::new();
     let mut peers = Vec::new();
     for text in matches.opt_strs("peer") {
-        let peer = host_port("peer", text)?;
-        if peer.ends_with(":0") {
+        let peer = host_port("peer", &text)?;
+        if peer.port() == Some(0) {
             return Err(bad(
                 "peer",
-                &peer,
+                &text,
                 "a port that a server listens on, 1 to 65535",
             ));
         }
+        let peer = peer.to_string();
         if !seen.insert(peer.clone()) {
             return Err(UsageError(format!("--peer {peer} is given more than once")));
         }
@@ -281,14 +270,9 @@ fn fanout(matches: &Matches) -> Result<usize, UsageError> {
     match matches.opt_str("fanout") {
         None => Ok(FANOUT_DEFAULT),
         Some(text) if text == "all" => Ok(PEERS_MAX),
-        Some(text) => match text.parse() {
-            Ok(fanout) if (1..=PEERS_MAX).contains(&fanout) && !text.starts_with('+') => Ok(fanout),
-            _ => Err(bad(
-                "fanout",
-                &text,
-                &format!("a number from 1 to {PEERS_MAX}, or all"),
-            )),
-        },
+        Some(text) => ipseity_console::number(&text, 1..=PEERS_MAX as u64)
+            .map(|fanout| fanout as usize)
+            .map_err(|expected| bad("fanout", &text, format_args!("{expected}, or all"))),
     }
 }
 
@@ -324,19 +308,10 @@ fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> 
 }
 
 fn number(matches: &Matches, flag: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
-    let Some(text) = matches.opt_str(flag) else {
-        return Ok(None);
+    let number = |text: String| {
+        ipseity_console::number(&text, least..=most).map_err(|expected| bad(flag, &text, expected))
     };
-    match text.parse::<u64>() {
-        Ok(number) if (least..=most).contains(&number) && !text.starts_with('+') => {
-            Ok(Some(number))
-        }
-        _ => Err(bad(
-            flag,
-            &text,
-            &format!("a number from {least} to {most}"),
-        )),
-    }
+    matches.opt_str(flag).map(number).transpose()
 }
 
 fn duration(
@@ -345,26 +320,14 @@ fn duration(
     least: Duration,
     most: Duration,
 ) -> Result<Option<Duration>, UsageError> {
-    let Some(text) = matches.opt_str(flag) else {
-        return Ok(None);
+    let duration = |text: String| {
+        ipseity_console::duration(&text, least..=most)
+            .map_err(|expected| bad(flag, &text, expected))
     };
-    match parse_duration(&text) {
-        Some(duration) if (least..=most).contains(&duration) => Ok(Some(duration)),
-        _ => {
-            let (least, most) = (
-                humantime::format_duration(least),
-                humantime::format_duration(most),
-            );
-            Err(bad(
-                flag,
-                &text,
-                &format!("a duration from {least} to {most}, such as 250ms or 2s"),
-            ))
-        }
-    }
+    matches.opt_str(flag).map(duration).transpose()
 }
 
-fn bad(flag: &str, text: &str, expected: &str) -> UsageError {
+fn bad(flag: &str, text: &str, expected: impl fmt::Display) -> UsageError {
     UsageError(format!("--{flag} {text:?}: expected {expected}"))
 }
 
@@ -489,6 +452,11 @@ mod tests {
             ),
             ("--peer a --pid 1", "--peer \"a\": expected HOST:PORT"),
             ("--peer a:0 --pid 1", "--peer \"a:0\": expected a port"),
+            ("--peer a:00 --pid 1", "--peer \"a:00\": expected a port"),
+            (
+                "--peer a:1 --peer a:01 --pid 1",
+                "--peer a:1 is given more than once",
+            ),
             (
                 "--peer ::1:5 --pid 1",
                 "--peer \"::1:5\": expected HOST:PORT",

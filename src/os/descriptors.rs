@@ -1,6 +1,6 @@
 //! File descriptors: as many as the connections need, or as many connections as there are descriptors for.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use ipseity_console::raise_open_files;
 
 use crate::limits::{DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
 
@@ -18,20 +18,7 @@ pub struct Descriptors {
 /// out of that number, so that a flood still gets its answer and peers still get in.
 pub fn raise_limit(connections_max: usize, peers: usize) -> Descriptors {
     let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + peers;
-    let needed = (connections_max + other) as u64;
-    let limit = getrlimit(Resource::Nofile);
-    // `None` is no limit.
-    let soft = limit.current.unwrap_or(u64::MAX);
-    let wanted = needed.min(limit.maximum.unwrap_or(u64::MAX)).max(soft);
-    let raised = Rlimit {
-        current: Some(wanted),
-        maximum: limit.maximum,
-    };
-    let limit = if soft < wanted && setrlimit(Resource::Nofile, raised).is_ok() {
-        wanted
-    } else {
-        soft
-    };
+    let limit = raise_open_files((connections_max + other) as u64);
     let room = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_sub(other)

@@ -6,113 +6,72 @@ use std::{collections::VecDeque, io, sync::mpsc, thread, time::Duration};
 use log::error;
 
 use super::{Done, Reporter};
-use ipseity_core::{actor::Remembered, identity::Sequence, time::Instant, words::StorageStatus};
+use ipseity_core::{
+    actor::{Outcome, Write},
+    time::Instant,
+    words::StorageStatus,
+};
 
-use crate::store::{MembersFile, Store};
+use crate::store::{MembersFile, Store, StoreError};
 
-/// What is to be made durable.
-#[derive(Debug)]
-enum Task {
-    Raise {
-        sequence: Sequence,
-        ceiling: Sequence,
-    },
-    Stop {
-        sequence: Sequence,
-    },
-    Object {
-        sequence: Sequence,
-    },
-    Save {
-        members: Vec<Remembered>,
-    },
-}
-
-/// The disk as the loop sees it: tasks go in, outcomes come back through the reporter.
+/// The disk as the loop sees it: writes go in, outcomes come back through the reporter.
 #[derive(Debug)]
 pub(super) struct Disk {
-    /// `None` where nothing is durable.
-    tasks: Option<mpsc::Sender<Task>>,
-    /// When each of those under way was handed over, the oldest first.
+    door: Door,
+    /// When each write that is under way was handed over, the oldest first.
     under_way: VecDeque<Instant>,
-    /// What is remembered of the peers is being saved, or waits for that.
-    saving: bool,
-    /// What is to be saved when that is done: only the newest counts, and raises come between.
-    save_next: Option<Vec<Remembered>>,
     writes: u64,
     longest: Duration,
 }
 
+/// What is behind the one door. Whatever it is, it answers each write once, in their order.
+#[derive(Debug)]
+enum Door {
+    /// Nothing is durable, and each write is done at once. The actor's ceiling is the end of the sequence, so it
+    /// asks for no higher one.
+    Nothing(Reporter),
+    /// The thread of a state directory.
+    Directory(mpsc::Sender<Write>),
+}
+
 impl Disk {
-    /// Nothing is durable. The actor's ceiling is the end of the sequence, so it asks for no raise.
-    pub(super) fn ephemeral() -> Disk {
+    pub(super) fn ephemeral(reporter: Reporter) -> Disk {
+        Disk::behind(Door::Nothing(reporter))
+    }
+
+    /// Everything goes to `store`, on a thread of its own.
+    pub(super) fn durable(store: Store, reporter: Reporter) -> io::Result<Disk> {
+        let (writes, inbox) = mpsc::channel();
+        thread::Builder::new()
+            .name("ipseity-disk".to_owned())
+            .spawn(move || write_all(store, &inbox, &reporter))?;
+        Ok(Disk::behind(Door::Directory(writes)))
+    }
+
+    const fn behind(door: Door) -> Disk {
         Disk {
-            tasks: None,
+            door,
             under_way: VecDeque::new(),
-            saving: false,
-            save_next: None,
             writes: 0,
             longest: Duration::ZERO,
         }
     }
 
-    /// Everything goes to `store`, on a thread of its own.
-    pub(super) fn durable(store: Store, reporter: Reporter) -> io::Result<Disk> {
-        let (tasks, inbox) = mpsc::channel();
-        thread::Builder::new()
-            .name("ipseity-disk".to_owned())
-            .spawn(move || write_all(store, &inbox, &reporter))?;
-        Ok(Disk {
-            tasks: Some(tasks),
-            ..Disk::ephemeral()
-        })
-    }
-
-    pub(super) fn raise(&mut self, sequence: Sequence, ceiling: Sequence, now: Instant) {
-        self.begin(Task::Raise { sequence, ceiling }, now);
-    }
-
-    /// Returns false where nothing is durable, and no outcome will come.
-    pub(super) fn stop(&mut self, sequence: Sequence, now: Instant) -> bool {
-        if let Some(members) = self.save_next.take() {
-            self.begin(Task::Save { members }, now);
-        }
-        self.begin(Task::Stop { sequence }, now)
-    }
-
-    pub(super) fn save_members(&mut self, members: Vec<Remembered>, now: Instant) {
-        if self.saving {
-            self.save_next = Some(members);
-        } else {
-            self.saving = self.begin(Task::Save { members }, now);
+    pub(super) fn write(&mut self, write: Write, now: Instant) {
+        match &self.door {
+            Door::Nothing(reporter) => {
+                reporter.report(Done::Written(write.written(Outcome::Durable)));
+            }
+            Door::Directory(writes) => {
+                self.under_way.push_back(now);
+                writes
+                    .send(write)
+                    .expect("the disk's thread ends only when this sender is dropped");
+            }
         }
     }
 
-    /// Hears that the oldest of those under way is done, and that it was a save.
-    pub(super) fn saved(&mut self, now: Instant) {
-        self.finished(now);
-        self.saving = false;
-        if let Some(members) = self.save_next.take() {
-            self.save_members(members, now);
-        }
-    }
-
-    pub(super) fn object(&mut self, sequence: Sequence, now: Instant) {
-        self.begin(Task::Object { sequence }, now);
-    }
-
-    fn begin(&mut self, task: Task, now: Instant) -> bool {
-        let Some(tasks) = &self.tasks else {
-            return false;
-        };
-        self.under_way.push_back(now);
-        tasks
-            .send(task)
-            .expect("the disk's thread ends only when this sender is dropped");
-        true
-    }
-
-    /// Hears that the oldest of those under way is done.
+    /// Hears that the oldest of the writes that are under way is done.
     pub(super) fn finished(&mut self, now: Instant) {
         if let Some(started_at) = self.under_way.pop_front() {
             self.writes += 1;
@@ -123,7 +82,10 @@ impl Disk {
     pub(super) fn status(&self, now: Instant) -> StorageStatus {
         let micros = |wait: Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
         StorageStatus {
-            durable: self.tasks.is_some(),
+            durable: match self.door {
+                Door::Nothing(_) => false,
+                Door::Directory(_) => true,
+            },
             writes: self.writes,
             longest_write_us: micros(self.longest),
             current_write_us: self
@@ -135,27 +97,31 @@ impl Disk {
     }
 }
 
-/// The thread: one task after the other, until there is no server any more.
-fn write_all(mut store: Store, inbox: &mpsc::Receiver<Task>, reporter: &Reporter) {
+/// The thread: one write after the other, until there is no server any more.
+fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporter) {
     let mut members_file = MembersFile::new(store.path());
-    for task in inbox {
-        let done = match task {
-            Task::Raise { sequence, ceiling } => {
-                Done::Raised(succeeded(store.raise(sequence, ceiling)))
+    for write in inbox {
+        let outcome = match &write {
+            Write::Ceiling { sequence, ceiling } => {
+                logged(&store.write_ceiling(*sequence, *ceiling))
             }
-            Task::Stop { sequence } => Done::Stopped(succeeded(store.stop(sequence))),
-            Task::Object { sequence } => Done::Objected(succeeded(store.object(sequence))),
-            Task::Save { members } => {
-                if let Err(error) = members_file.save(&members) {
+            Write::Objection { sequence } => logged(&store.write_objection(*sequence)),
+            Write::Members(members) => {
+                let result = members_file.save(members);
+                if let Err(error) = &result {
                     error!("cannot remember the peers: {error}");
                 }
-                Done::Saved
+                Outcome::of(&result)
             }
+            Write::Stop { sequence } => logged(&store.write_stop(*sequence)),
         };
-        reporter.report(done);
+        reporter.report(Done::Written(write.written(outcome)));
     }
 }
 
-fn succeeded(outcome: Result<(), crate::store::StoreError>) -> bool {
-    outcome.inspect_err(|error| error!("{error}")).is_ok()
+fn logged(result: &Result<(), StoreError>) -> Outcome {
+    if let Err(error) = result {
+        error!("{error}");
+    }
+    Outcome::of(result)
 }

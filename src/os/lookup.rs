@@ -8,7 +8,7 @@ use ipseity_core::ids::PeerId;
 
 use crate::limits::LOOKUPS_MAX;
 
-/// The lookups under way.
+/// The lookups under way, at most [`LOOKUPS_MAX`], and those that wait for a thread.
 #[derive(Debug)]
 pub(super) struct Lookups {
     reporter: Reporter,

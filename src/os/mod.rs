@@ -1,17 +1,20 @@
 //! The edge to a real operating system: one `mio::Poll`, the listener, the sockets, the signals, the clock.
 //!
-//! Two things have no call that does not block: looking up a name, and writing to the disk so that it is
-//! durable. Each is made on a helper thread that owns nothing of the server and shares nothing with it: it
-//! takes a task from a channel, makes the call, and puts the outcome into a channel back. The outcome
-//! enters the mailbox like everything else.
+//! Some things have no call that does not block: looking up a name, writing to the disk so that it is durable, and
+//! writing to a log or a trace. Each is made on a helper thread that owns nothing of the server. A lookup or a write
+//! to the disk is a task in a channel, and its outcome comes back in a channel and enters the mailbox like
+//! everything else. Lines of the log and of the trace stand in bounded queues, and nobody waits for them.
 
 mod clock;
 mod descriptors;
 mod disk;
+mod line_queue;
 mod listen;
 mod log;
 mod lookup;
+mod signals;
 mod socket;
+mod trace_file;
 
 use std::{
     collections::BTreeMap,
@@ -22,19 +25,19 @@ use std::{
 };
 
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
 use self::{clock::Clock, disk::Disk, lookup::Lookups};
 pub use self::{
     descriptors::{Descriptors, raise_limit},
     listen::Bound,
-    log::{announce, init as init_log},
+    log::{announce, dropped as dropped_log_lines, init as init_log, say},
+    signals::StartSignals,
     socket::TcpSocket,
+    trace_file::{TraceOut, check_trace_path},
 };
 use ipseity_core::{
-    actor::{Event, Remembered},
-    identity::Sequence,
+    actor::{Event, Write, Written},
     ids::{ConnectionId, PeerId},
     time::Instant,
     words::StorageStatus,
@@ -42,7 +45,7 @@ use ipseity_core::{
 
 use crate::{
     edge::Edge,
-    limits::POLL_EVENTS_MAX,
+    limits::{LAST_LINES_TIMEOUT, POLL_EVENTS_MAX},
     mailbox::{Entry, Mailbox, Readiness},
     store::Store,
 };
@@ -55,24 +58,20 @@ const WAKER: Token = Token((1 << 32) + 2);
 /// What a helper thread has done.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// The ceiling is durable, or is not.
-    Raised(bool),
-    /// The exact sequence of a clean stop is durable, or is not.
-    Stopped(bool),
-    /// It is durable that a peer objected, or is not.
-    Objected(bool),
-    /// What is remembered of the peers was saved, or could not be.
-    Saved,
+    /// Something is durable, or could not be made so.
+    Written(Written),
     /// A name was looked up.
     Resolved(PeerId, io::Result<Vec<SocketAddr>>),
 }
 
-/// See the [module](self).
+/// The operating system, as a server sees it through [`Edge`].
 pub struct Os {
     poll: Poll,
     events: Events,
     listener: Option<TcpListener>,
     signals: Signals,
+    /// What is opened anew at a SIGHUP.
+    trace: Option<TraceOut>,
     clock: Clock,
     disk: Disk,
     lookups: Lookups,
@@ -81,15 +80,20 @@ pub struct Os {
 }
 
 impl Os {
-    /// Takes over SIGTERM and SIGINT, and puts the disk onto its thread: without a `store` nothing is
+    /// Takes over the signals, and puts the disk onto its thread: without a `store` nothing is
     /// durable. Then it listens on `bound`, and not before, because what the store has made durable at its
     /// opening must be so when the first connection is accepted.
     ///
     /// # Errors
     /// The address is taken, or the system gives no poll, pipe or thread.
-    pub fn new(bound: Bound, store: Option<Store>) -> io::Result<Os> {
+    pub fn new(
+        bound: Bound,
+        store: Option<Store>,
+        signals: StartSignals,
+        trace: Option<TraceOut>,
+    ) -> io::Result<Os> {
         let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let mut signals = signals.take_over()?;
         poll.registry()
             .register(&mut signals, SIGNALS, Interest::READABLE)?;
         let mut listener = bound.listen()?;
@@ -103,10 +107,11 @@ impl Os {
             events: Events::with_capacity(POLL_EVENTS_MAX),
             listener: Some(listener),
             signals,
+            trace,
             clock: Clock::new(),
             disk: match store {
                 Some(store) => Disk::durable(store, reporter.clone())?,
-                None => Disk::ephemeral(),
+                None => Disk::ephemeral(reporter.clone()),
             },
             lookups: Lookups::new(reporter),
             done,
@@ -118,27 +123,10 @@ impl Os {
     fn collect_done(&mut self, mailbox: &mut Mailbox) {
         while let Ok(done) = self.done.try_recv() {
             match done {
-                Done::Raised(durable) => {
+                Done::Written(written) => {
                     self.disk.finished(self.clock.now());
-                    let event = if durable {
-                        Event::Persisted
-                    } else {
-                        Event::PersistFailed
-                    };
-                    mailbox.dispatch(Entry::Event(event));
+                    mailbox.dispatch(Entry::Event(Event::Written(written)));
                 }
-                Done::Stopped(durable) => {
-                    self.disk.finished(self.clock.now());
-                    mailbox.dispatch(Entry::StopPersisted { durable });
-                }
-                Done::Objected(durable) => {
-                    self.disk.finished(self.clock.now());
-                    if !durable {
-                        mailbox.dispatch(Entry::Event(Event::PersistFailed));
-                    }
-                }
-                // Nobody waits for it.
-                Done::Saved => self.disk.saved(self.clock.now()),
                 Done::Resolved(peer, outcome) => {
                     self.lookups.finished();
                     self.resolved.insert(peer, outcome);
@@ -191,8 +179,8 @@ impl Edge for Os {
             match token {
                 LISTENER => mailbox.dispatch(Entry::Acceptable),
                 SIGNALS => {
-                    for _ in self.signals.pending() {
-                        mailbox.dispatch(Entry::Signal);
+                    for signal in self.signals.pending() {
+                        mailbox.dispatch(signals::entry(signal));
                     }
                 }
                 WAKER => woken = true,
@@ -239,33 +227,36 @@ impl Edge for Os {
             .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 
-    fn persist(&mut self, sequence: Sequence, ceiling: Sequence) {
-        self.disk.raise(sequence, ceiling, self.clock.now());
-    }
-
-    fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox) {
-        if !self.disk.stop(sequence, self.clock.now()) {
-            // There is no disk to wait for.
-            mailbox.dispatch(Entry::StopPersisted { durable: true });
-        }
-    }
-
-    fn persist_members(&mut self, members: Vec<Remembered>) {
-        self.disk.save_members(members, self.clock.now());
-    }
-
-    fn persist_objection(&mut self, sequence: Sequence) {
-        self.disk.object(sequence, self.clock.now());
+    fn write(&mut self, write: Write) {
+        self.disk.write(write, self.clock.now());
     }
 
     fn storage(&self) -> StorageStatus {
         self.disk.status(self.clock.now())
     }
 
+    fn reopen(&mut self) {
+        if let Some(trace) = &self.trace {
+            trace.reopen();
+        }
+    }
+
     fn random(&mut self) -> u64 {
         // Only the jitter of a backoff depends on it: without it the wait is still right.
         getrandom::u64().unwrap_or_default()
     }
+}
+
+/// Waits at the end of the process until the last lines of the trace and of the log are written, but for a short
+/// time only. Nothing is lost by it that was not lost anyway.
+pub fn finish_lines(trace: Option<&TraceOut>) {
+    let clock = Clock::new();
+    if let Some(trace) = trace {
+        trace.queue().finish(LAST_LINES_TIMEOUT);
+    }
+    // The log's thread was at work meanwhile.
+    let waited = clock.now().since(Instant::START);
+    log::finish(LAST_LINES_TIMEOUT.saturating_sub(waited));
 }
 
 /// How a helper thread reports: the outcome goes into a channel, and the poll is woken.

@@ -1,14 +1,15 @@
 //! Losing peers: giving one up, and telling people once of each that is down, by the name that they gave it.
 //!
 //! A peer is often heard on two links, the one that this server dialed and the one that it accepted, and
-//! both fall together when the peer dies. Each closure is kept until its `peerDisconnected` comes out of the
-//! mailbox: then the actor still knows this link, and whether another one leads to the same peer.
+//! both fall together when the peer dies. Why each was closed is kept until its `peerDisconnected` comes out of the
+//! mailbox: then the actor reports whether the peer is down, or another link leads to it.
 
 use log::{debug, warn};
 
 use super::Server;
 use ipseity_core::{
     actor::{Event, HangUp},
+    identity::Pid,
     ids::{Link, PeerId},
 };
 
@@ -72,30 +73,31 @@ impl<E: Edge> Server<E> {
             .dispatch(Entry::Event(Event::PeerDisconnected(link)));
     }
 
-    /// Tells people of a link that is gone, unless another one leads to the same peer.
-    pub(super) fn tell_of_loss(&mut self, link: Link) {
+    /// Tells people that a peer is down: the actor reports it with the last link on which it was heard.
+    pub(super) fn tell_of_loss(&mut self, link: Link, pid: Pid) {
         let Some(loss) = self.losses.remove(&link) else {
-            return;
-        };
-        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
-            // It never answered: the attempt has failed.
-            if let Link::Dialed(peer) = link {
-                self.tell_of_failure(peer, &loss.reason, &loss.kind);
-            }
             return;
         };
         let named = self.peers.named(pid);
         let name = named.map_or(&*loss.address, |peer| self.peers.name(peer));
-        if self.actor.only_link(link).is_none() {
-            debug!(
-                "a connection of peer {name} (pid {pid}) is gone: {}",
-                loss.reason
-            );
-            return;
-        }
         warn!("peer {name} (pid {pid}) is down: {}", loss.reason);
         if let Some(peer) = named {
             self.peers.lost(peer);
+        }
+    }
+
+    /// A link is gone. If the actor did not report that its peer is down, then nobody was heard on it, or another
+    /// link leads to the same peer.
+    pub(super) fn forget_loss(&mut self, link: Link) {
+        let Some(loss) = self.losses.remove(&link) else {
+            return;
+        };
+        match link {
+            Link::Dialed(peer) => self.tell_of_failure(peer, &loss.reason, &loss.kind),
+            Link::Accepted(_) => debug!(
+                "a connection of peer {} is gone: {}",
+                loss.address, loss.reason
+            ),
         }
     }
 

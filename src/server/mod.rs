@@ -295,25 +295,27 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(peer) => self.on_resolved(peer),
             Entry::Signal => self.on_signal(),
-            Entry::StopPersisted { durable } => self.on_stop_persisted(durable),
+            // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.edge.reopen() },
+            Entry::Hangup => self.edge.reopen(),
         }
     }
 
     #[cold]
     fn on_event(&mut self, event: Event) {
-        let heard = match &event {
-            Event::SyncRequest { from, .. } => Some(Link::Accepted(*from)),
-            Event::SyncReply { from, .. } => Some(Link::Dialed(*from)),
-            Event::PeerDisconnected(link) => {
-                self.tell_of_loss(*link);
-                None
-            }
-            _ => None,
-        };
+        let (mut heard, mut lost) = (None, None);
+        match &event {
+            Event::SyncRequest { from, .. } => heard = Some(Link::Accepted(*from)),
+            Event::SyncReply { from, .. } => heard = Some(Link::Dialed(*from)),
+            Event::PeerDisconnected(link) => lost = Some(*link),
+            _ => {}
+        }
         self.actor.handle(event, self.now, &mut self.effects);
         self.carry_out_effects();
         if let Some(link) = heard {
             self.on_heard(link);
+        }
+        if let Some(link) = lost {
+            self.forget_loss(link);
         }
     }
 
@@ -362,12 +364,8 @@ impl<E: Edge> Server<E> {
             Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
             Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
             Effect::StopTicker => self.ticker.stop(&mut self.timers),
-            Effect::Persist { sequence, ceiling } => self.edge.persist(sequence, ceiling),
-            Effect::PersistObjection { sequence } => self.edge.persist_objection(sequence),
-            Effect::PersistMembers(members) => self.edge.persist_members(members),
-            Effect::PersistStop { sequence } => {
-                self.edge.persist_stop(sequence, &mut self.mailbox);
-            }
+            Effect::Write(write) => self.edge.write(write),
+            Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
         }
     }

@@ -20,6 +20,7 @@ impl<E: Edge> Server<E> {
                     self.link_name(*link)
                 );
             }
+            Report::PeerDown { link, pid } => self.tell_of_loss(*link, *pid),
             Report::Refused { from, error } => {
                 let address = self.transport.address(*from);
                 warn!("refused peer {address}: {}", error.message);

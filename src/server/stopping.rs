@@ -4,7 +4,11 @@
 use log::{error, info, warn};
 
 use super::{Exit, Server};
-use ipseity_core::{actor::Event, time::Instant, timer::Timer};
+use ipseity_core::{
+    actor::{Event, Outcome},
+    time::Instant,
+    timer::Timer,
+};
 
 use crate::{
     edge::Edge,
@@ -83,13 +87,14 @@ impl<E: Edge> Server<E> {
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
-    pub(super) fn on_stop_persisted(&mut self, durable: bool) {
-        if durable {
-            self.stopping = Stopping::Flushing;
-            // Clients that go on asking would else never be done.
-            self.transport.drain_all();
-        } else {
-            self.exit = Some(Exit::StorageFailed);
+    pub(super) fn on_stopped(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Durable => {
+                self.stopping = Stopping::Flushing;
+                // Otherwise clients that go on asking would never be done.
+                self.transport.drain_all();
+            }
+            Outcome::Failed => self.exit = Some(Exit::StorageFailed),
         }
     }
 

@@ -123,9 +123,13 @@ impl Store {
     /// not. An error never goes away by another call.
     ///
     /// [`STEP_MAX`]: ipseity_core::limits::STEP_MAX
-    pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), StoreError> {
+    pub fn write_ceiling(
+        &mut self,
+        sequence: Sequence,
+        ceiling: Sequence,
+    ) -> Result<(), StoreError> {
         self.slots
-            .raise(sequence, ceiling)
+            .write_ceiling(sequence, ceiling)
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()
     }
@@ -135,10 +139,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`Store::raise`].
-    pub fn object(&mut self, sequence: Sequence) -> Result<(), StoreError> {
+    /// As for [`Store::write_ceiling`].
+    pub fn write_objection(&mut self, sequence: Sequence) -> Result<(), StoreError> {
         self.slots
-            .object(sequence)
+            .write_objection(sequence)
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()
     }
@@ -149,10 +153,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As for [`Store::raise`], and `Backwards` if `sequence` is lower than one noted before.
-    pub fn stop(&mut self, sequence: Sequence) -> Result<(), StoreError> {
+    /// As for [`Store::write_ceiling`], and `Backwards` if `sequence` is lower than one noted before.
+    pub fn write_stop(&mut self, sequence: Sequence) -> Result<(), StoreError> {
         self.slots
-            .stop(sequence)
+            .write_stop(sequence)
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()
     }
@@ -296,6 +300,10 @@ mod tests {
     /// The same promises where `O_DIRECT` is refused, on a disk and in memory, and files that pass from
     /// one way of writing to the other.
     #[test]
+    #[allow(
+        clippy::disallowed_macros,
+        reason = "tests print, and one that cannot may fail"
+    )]
     fn the_page_cache_is_as_good() {
         let mut homes = vec![tempfile::tempdir().unwrap()];
         match tempfile::tempdir_in("/dev/shm") {
@@ -312,16 +320,18 @@ mod tests {
             };
             let (mut store, started) = Store::open_with(&options, Access::Buffered).unwrap();
             assert!(started.notes.iter().any(|note| note.contains("O_DIRECT")));
-            store.raise(sequence(5), sequence(1000)).unwrap();
+            store.write_ceiling(sequence(5), sequence(1000)).unwrap();
             drop(store);
             let (mut store, started) = Store::open_with(&options, Access::Direct).unwrap();
             assert_eq!((started.sequence, started.skipped), (sequence(1000), 995));
-            store.stop(sequence(1004)).unwrap();
+            store.write_stop(sequence(1004)).unwrap();
             drop(store);
             let (mut store, started) = Store::open_with(&options, Access::Buffered).unwrap();
             assert_eq!((started.sequence, started.skipped), (sequence(1004), 0));
             std::fs::remove_file(home.path().join(STATE)).unwrap();
-            let error = store.raise(sequence(1005), sequence(2000)).unwrap_err();
+            let error = store
+                .write_ceiling(sequence(1005), sequence(2000))
+                .unwrap_err();
             assert!(matches!(error, StoreError::Gone { .. }), "{error}");
         }
     }

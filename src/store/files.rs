@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
+
 use crate::limits::INTERRUPTED_MAX;
 
 /// Repeats a call that was interrupted before it moved a byte, a bounded number of times.
@@ -81,6 +83,16 @@ fn create_in(above: &Path, directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file for reading, without waiting for anybody: a named pipe in its place would have no end. `None` for
+/// what is not a regular file.
+pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+        .open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Creates a file that is to be written whole under a temporary name, and removes the one that a crash

@@ -14,7 +14,6 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -23,7 +22,7 @@ use byteorder::{BigEndian, ByteOrder};
 
 use super::{
     directory::MEMBERS,
-    files::{create_temporary, sync_all, sync_directory},
+    files::{create_temporary, open_regular, sync_all, sync_directory},
 };
 use ipseity_core::{
     actor::Remembered,
@@ -66,8 +65,9 @@ impl MembersFile {
     /// The file cannot be read, is damaged, or is of a newer format.
     pub fn load(&self) -> Result<Vec<Remembered>, MembersError> {
         let mut bytes = Vec::new();
-        let file = match File::open(self.path()) {
-            Ok(file) => file,
+        let file = match open_regular(&self.path()) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Err(MembersError::NotAFile { file: self.path() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.io("open", error)),
         };
@@ -195,6 +195,11 @@ pub enum MembersError {
         /// What is wrong with it.
         fault: MembersFault,
     },
+    /// Something else stands in its place: a directory, a named pipe.
+    NotAFile {
+        /// What.
+        file: PathBuf,
+    },
     /// Two entries of this pid were to be saved. Nothing was.
     Twice(Pid),
 }
@@ -259,6 +264,12 @@ impl fmt::Display for MembersError {
                     }
                 })
             }
+            Self::NotAFile { file } => write!(
+                f,
+                "{} is not a regular file, and the list of members must be one; move it aside, or take another \
+                 --data-dir",
+                file.display()
+            ),
             Self::Twice(pid) => write!(
                 f,
                 "pid {pid} was to be remembered twice; this is an error in Ipseity, please report it"
@@ -271,7 +282,7 @@ impl std::error::Error for MembersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Damaged { .. } | Self::Twice(_) => None,
+            Self::Damaged { .. } | Self::NotAFile { .. } | Self::Twice(_) => None,
         }
     }
 }

@@ -230,7 +230,7 @@ impl<D: BlockDevice> Recovered<D> {
         above: Option<Sequence>,
         first_step: u64,
     ) -> Result<Slots<D>, SlotsError> {
-        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, newest: self.newest, standing: Standing::Open });
+        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, newest: self.newest, standing: Access::Open });
         let boots = if self.hidden { 2 } else { 1 };
         // bug BootNotRaised: let boots = if BUG { 0 } else { boots };
         let boot = self.newest.boot.checked_add(boots);
@@ -261,7 +261,7 @@ impl<D: BlockDevice> Recovered<D> {
                 ceiling: self.start,
                 ..self.newest
             },
-            standing: Standing::Open,
+            standing: Access::Open,
         };
         if self.hidden {
             slots.announce(&next)?;
@@ -277,11 +277,11 @@ pub struct Slots<D> {
     device: D,
     /// The record that is durable.
     newest: Record,
-    standing: Standing,
+    standing: Access,
 }
 
 #[derive(Debug)]
-enum Standing {
+enum Access {
     Open,
     Stopped,
     Poisoned(String),
@@ -301,7 +301,11 @@ impl<D: BlockDevice> Slots<D> {
     /// Makes the ceiling `ceiling` durable and notes `sequence`, the highest that was handed out or
     /// absorbed. A ceiling that is durable already is not written again. A noted sequence never
     /// decreases and is at most the ceiling: one that is not is brought there.
-    pub fn raise(&mut self, sequence: Sequence, ceiling: Sequence) -> Result<(), SlotsError> {
+    pub fn write_ceiling(
+        &mut self,
+        sequence: Sequence,
+        ceiling: Sequence,
+    ) -> Result<(), SlotsError> {
         self.check_open()?;
         if ceiling <= self.newest.ceiling {
             return Ok(());
@@ -315,7 +319,7 @@ impl<D: BlockDevice> Slots<D> {
 
     /// Makes it durable that a peer objected: no later start hands out anything before an operator's word is
     /// at least `sequence`.
-    pub fn object(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+    pub fn write_objection(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
         self.check_open()?;
         let objected = self.newest.objected.max(Some(sequence));
         if objected == self.newest.objected {
@@ -329,7 +333,7 @@ impl<D: BlockDevice> Slots<D> {
 
     /// Makes it durable that nothing above `sequence` was handed out. Afterwards nothing may be handed
     /// out, and every call is an error.
-    pub fn stop(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+    pub fn write_stop(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
         self.check_open()?;
         let noted = self.newest.sequence;
         if sequence < noted {
@@ -341,20 +345,20 @@ impl<D: BlockDevice> Slots<D> {
             clean: true,
             ..self.newest.clone()
         })?;
-        self.standing = Standing::Stopped;
+        self.standing = Access::Stopped;
         Ok(())
     }
 
     /// Makes every later call an error, because of `cause`.
     pub fn poison(&mut self, cause: String) {
-        self.standing = Standing::Poisoned(cause);
+        self.standing = Access::Poisoned(cause);
     }
 
     fn check_open(&self) -> Result<(), SlotsError> {
         match &self.standing {
-            Standing::Open => Ok(()),
-            Standing::Stopped => Err(SlotsError::Stopped),
-            Standing::Poisoned(cause) => Err(SlotsError::Poisoned(cause.clone())),
+            Access::Open => Ok(()),
+            Access::Stopped => Err(SlotsError::Stopped),
+            Access::Poisoned(cause) => Err(SlotsError::Poisoned(cause.clone())),
         }
     }
 

@@ -339,7 +339,7 @@ fn errors_are_counted_and_named_and_the_rest_is_measured() {
     let run = bench(&server.address(), &["-n", "10", "-c", "1"]);
     assert_eq!(run.bad(1), "2 requests were answered with errors");
     assert!(run.out.contains("\nrequests     8 in "), "{}", run.out);
-    let line = "\nerrors       2 times overBudget: spent\u{fffd}\n";
+    let line = "\nerrors       2 times overBudget: spent\\u{7}\n";
     assert!(run.out.contains(line), "{}", run.out);
 }
 
@@ -506,8 +506,14 @@ fn command_lines_that_are_wrong_say_what_is() {
         ("--count 0", "--count takes a number from 1"),
         ("--rate 0", "--rate takes a number from 1"),
         ("--rounds 0", "--rounds takes a number from 1"),
-        ("-n 1 --duration 1s", "-n and --duration exclude each other"),
-        ("-c 1 --sweep 1..2", "-c and --sweep exclude each other"),
+        (
+            "-n 1 --duration 1s",
+            "-n and --duration cannot be given together",
+        ),
+        (
+            "-c 1 --sweep 1..2",
+            "-c and --sweep cannot be given together",
+        ),
         ("--sweep 2..1", "--sweep takes up to 1000 numbers"),
         ("--plot x.svg", "--plot draws a --sweep"),
         (
@@ -515,10 +521,10 @@ fn command_lines_that_are_wrong_say_what_is() {
             "--format takes text, json or csv, not \"xml\"",
         ),
         ("--process me", "--process takes the id of a process"),
-        ("--target http://a", "\"http://a\" is no target"),
+        ("--target http://a", "\"http://a\" is not a target"),
         (
             "--target redis://a --server b",
-            "--target and --server exclude each other",
+            "--target and --server cannot be given together",
         ),
         ("more", "\"more\" is one argument too many"),
     ] {

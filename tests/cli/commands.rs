@@ -8,6 +8,7 @@ use std::{
 
 use ipseity_core::{
     identity::Pid,
+    text::is_plain,
     words::{ErrorCode, Message, Standing},
 };
 use ipseity_harness::{
@@ -244,9 +245,128 @@ fn status_shows_each_server_and_names_those_that_cannot_be_reached() {
         .out
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|status| status["error"].is_null())
         .map(|status| status["pid"].as_u64().unwrap())
         .collect();
     assert_eq!(pids, [1, 2]);
+}
+
+#[test]
+fn a_server_that_is_down_is_an_object_with_its_error_among_the_others() {
+    let (server, nobody) = (Fake::serving(1), Nobody::new());
+    server.set_members([2]);
+    let list = [nobody.address(), server.address()].join(",");
+    for command in ["status", "members"] {
+        let shown = run(&[command, "--json", "-s", &list]);
+        assert!(shown.bad(1).contains(&nobody.address()), "{shown:?}");
+        let objects: Vec<serde_json::Value> = shown
+            .out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(objects.len(), 2, "{shown:?}");
+        assert_eq!(objects[0]["server"], nobody.address());
+        let error = objects[0]["error"].as_str().unwrap();
+        assert!(error.starts_with("cannot connect"), "{error}");
+        assert_eq!(objects[1]["server"], server.address());
+        assert_eq!(objects[1]["error"], serde_json::Value::Null);
+    }
+}
+
+#[test]
+fn a_check_is_one_line_for_each_server_and_an_exit_code() {
+    let (serving, joining, nobody) = (Fake::serving(1), Fake::serving(2), Nobody::new());
+    serving.set_sequence(70);
+    joining.set_standing(Standing::Joining);
+    let check = |servers: &[String]| run(&["status", "--check", "-s", &servers.join(",")]);
+    let [one, two, three] = [serving.address(), joining.address(), nobody.address()];
+    let line = format!("{one}: serving, pid 1, sequence 70\n");
+    assert_eq!(check(std::slice::from_ref(&one)).good(), line);
+
+    let other = format!("{two}: joining, pid 2, sequence 0\n");
+    let run = check(&[one.clone(), two.clone()]);
+    assert_eq!(
+        (run.code, run.out, run.err),
+        (Some(3), format!("{line}{other}"), String::new())
+    );
+
+    // One that cannot be asked may do worse than one that says how it stands.
+    let run = check(&[two, three.clone(), one]);
+    assert_eq!((run.code, &*run.err), (Some(1), ""));
+    let lines: Vec<&str> = run.out.lines().collect();
+    assert_eq!(
+        [lines[0], lines[2]].join("\n") + "\n",
+        format!("{other}{line}")
+    );
+    let begins = format!("{three}: unreachable, cannot connect");
+    assert!(lines[1].starts_with(&begins), "{run:?}");
+}
+
+#[test]
+fn a_ping_of_a_server_that_hands_out_nothing_says_so() {
+    let (serving, stale) = (Fake::serving(1), Fake::serving(2));
+    stale.set_standing(Standing::Stale);
+    let list = [stale.address(), serving.address()].join(",");
+    let run = run(&["ping", "-n", "2", "-s", &list]);
+    assert_eq!(
+        run.bad(3),
+        format!("{} hands out no identities: stale state", stale.address())
+    );
+    // Both are measured all the same.
+    assert_eq!(run.out.lines().count(), 2 * 3, "{run:?}");
+}
+
+/// What steers a terminal or shows a text in another order than it has.
+const ODD: &str = "\0\u{7}\u{1b}[2J\n\u{7f}\u{9b}\u{200e}\u{200f}\u{202a}\u{202e}\u{2028}\u{2029}\u{2066}\u{2069}";
+
+#[test]
+fn no_text_of_a_server_reaches_a_terminal_or_json_as_it_is() {
+    let server = Fake::scripted(1, []);
+    let address = server.address();
+    let said = format!("no{ODD}");
+    server.set_members_at(&[(2, &said)]);
+    for (arguments, code) in [
+        (&["next"][..], 1),
+        (&["status"], 1),
+        (&["status", "--json"], 1),
+        (&["status", "--check"], 1),
+        (&["ping"], 1),
+        (&["watch", "-n", "1"], 1),
+        (&["members"], 0),
+        (&["members", "--json"], 0),
+        (&["members", "--forget", "3"], 1),
+        (&["advance", "--above", "5", "--yes"], 1),
+        (&["bench", "-n", "1", "-c", "1", "--format", "text"], 1),
+        (&["bench", "-n", "1", "-c", "1", "--format", "json"], 1),
+    ] {
+        if code == 1 {
+            server.script([Step::error(ErrorCode::BadCount, &said)]);
+        }
+        let run = run(&[arguments, &["-s", &address]].concat());
+        assert_eq!(run.code, Some(code), "{run:?}");
+        let shown = format!("{}{}", run.out, run.err).replace('\n', " ");
+        assert!(shown.contains("no\\"), "{arguments:?}: {run:?}");
+        assert!(shown.chars().all(is_plain), "{arguments:?}: {run:?}");
+    }
+    let shown = run(&["members", "--json", "-s", &address]).good();
+    let member: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(member["address"], said);
+}
+
+#[test]
+fn all_pages_of_members_share_the_time_of_one_reply() {
+    let server = Fake::serving(1);
+    server.set_members(2..12);
+    // Each page comes well within the time, and all of them do not.
+    server.script(vec![Step::ServeAfter(Duration::from_millis(300)); 5]);
+    let began = Instant::now();
+    let slow = run(&["members", "--timeout", "1s", "-s", &server.address()]);
+    assert!(slow.bad(1).contains("no reply within 1s"), "{slow:?}");
+    assert_eq!(slow.out, "");
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert!(server.requests().len() < 5, "{:?}", server.requests());
+    let whole = run(&["members", "--timeout", "1s", "-s", &server.address()]).good();
+    assert_eq!(whole.lines().count(), 1 + 10, "{whole}");
 }
 
 #[test]
@@ -385,12 +505,17 @@ fn watch_and_status_say_why_a_server_hands_out_nothing() {
     for standing in Standing::ALL {
         server.set_standing(standing);
         let word = standing.name();
-        let shown = run(&["status", "-s", &address]).good();
+        let code = if standing == Standing::Serving { 0 } else { 3 };
+        let ended = |run: Run| {
+            assert_eq!((run.code, &*run.err), (Some(code), ""), "{run:?}");
+            run.out
+        };
+        let shown = ended(run(&["status", "-s", &address]));
         assert!(
             shown.contains(&format!("\nstanding     {word}\n")),
             "{shown}"
         );
-        let shown = run(&["status", "--json", "-s", &address]).good();
+        let shown = ended(run(&["status", "--json", "-s", &address]));
         let status: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(status["standing"], word);
         let shown = run(&["watch", "-n", "1", "-s", &address]).good();
@@ -492,7 +617,9 @@ fn each_server_forgets_and_one_that_does_not_is_named() {
     assert_eq!(
         again.out,
         format!(
-            "{{\"server\":\"{}\",\"forgotten\":1,\"sequence\":1001}}\n",
+            "{{\"server\":\"{}\",\"error\":\"nothing is known here of pid 1\",\"code\":\"unknownPid\"}}\n\
+             {{\"server\":\"{}\",\"forgotten\":1,\"sequence\":1001}}\n",
+            one.address(),
             two.address()
         )
     );
@@ -505,11 +632,36 @@ fn advance_shows_where_the_server_goes_on() {
     let advance = |above| run(&["advance", "--above", above, "-s", &address]);
     assert_eq!(advance("5000").good(), "5000\n");
     assert_eq!(advance("7").good(), "5000\n");
-    server.script([Step::error(ErrorCode::NotTrusted, "not from here")]);
+    server.script([
+        Step::Serve,
+        Step::error(ErrorCode::NotTrusted, "not from here"),
+    ]);
     assert_eq!(
         advance("6000").bad(1),
         format!("{address} refused: not from here (notTrusted)")
     );
+}
+
+#[test]
+fn a_long_advance_has_to_be_meant() {
+    let server = Fake::serving(1);
+    server.set_sequence(1000);
+    let address = server.address();
+    let above = (1000 + (1_u64 << 40) + 1).to_string();
+    let arguments = ["advance", "--above", &above, "-s", &address];
+    let refused = run(&arguments);
+    let says = format!("jumps over {} sequences", (1_u64 << 40) + 1);
+    assert!(refused.bad(2).contains(&says), "{refused:?}");
+    assert!(refused.err.contains("add --yes"), "{refused:?}");
+    let asked = |request: &Message| matches!(request, Message::AdvanceRequest { .. });
+    assert!(!server.requests().iter().any(asked));
+    // A shorter one need not be.
+    let less = (1000 + (1_u64 << 40)).to_string();
+    let done = run(&["advance", "--above", &less, "-s", &address]).good();
+    assert_eq!(done, format!("{less}\n"));
+    server.set_sequence(1000);
+    let done = run(&[&arguments[..], &["--yes"]].concat()).good();
+    assert_eq!(done, format!("{above}\n"));
 }
 
 #[test]
@@ -543,8 +695,8 @@ fn advance_asks_exactly_one_server() {
 #[test]
 fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
     for (line, part) in [
-        ("", "no command"),
-        ("nxt", "\"nxt\" is no command"),
+        ("", "the command is missing"),
+        ("nxt", "there is no command \"nxt\""),
         (
             "next -n 0",
             "-n takes a number from 1 to 9007199254740991, not \"0\"",
@@ -564,17 +716,17 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
             "--after \"1:1024\": pid 1024 is beyond",
         ),
         ("next --after -1", "--after \"-1\": not a number"),
-        ("next --server :1", "--server: \":1\" is no server address"),
-        ("next --server a,,b", "--server: \"\" is no server address"),
+        ("next --server :1", "--server: \":1\" is not an address"),
+        ("next --server a,,b", "--server: \"\" is not an address"),
         (
             "next --timeout 0",
             "--timeout takes a duration from 1ms to 1h",
         ),
         ("next --timeout soon", "not \"soon\""),
-        ("next --json", "there is no option \"--json\" here"),
+        ("next --json", "there is no flag \"--json\" here"),
         (
             "next --frobnicate",
-            "there is no option \"--frobnicate\" here",
+            "there is no flag \"--frobnicate\" here",
         ),
         ("decode", "no identity to decode"),
         ("decode 1 2", "\"2\" is one argument too many"),
@@ -582,6 +734,10 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
         ("decode 9223372036854775808", "is beyond the last"),
         ("status --json --json", "--json is given more than once"),
         ("status 1", "\"1\" is one argument too many"),
+        (
+            "status --json --check",
+            "--json and --check cannot be given together",
+        ),
         (
             "watch --interval 1ms",
             "--interval takes a duration from 10ms to 1h",
@@ -594,7 +750,7 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
             "--forget takes a number from 0 to 1023, not \"1024\"",
         ),
         ("members --forget", "--forget needs a value"),
-        ("members --above 1", "there is no option \"--above\" here"),
+        ("members --above 1", "there is no flag \"--above\" here"),
         ("advance", "--above SEQUENCE is missing"),
         ("advance 5", "\"5\" is one argument too many"),
         (

@@ -1,8 +1,9 @@
 //! `ipseity-cli` as a process, and what the README shows of both programs.
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
-    reason = "a panic is the report, and waiting is bounded by the clock"
+    reason = "a panic is the report, tests print, and waiting is bounded by the clock"
 )]
 
 mod bench; // `ipseity-cli bench`: what it counts, refuses and finds

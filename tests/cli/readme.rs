@@ -90,7 +90,7 @@ impl Shell {
             }
             assert!(
                 Instant::now() < end,
-                "$ {command}\n{text}{}instead of\n{}\n(.ci/run installs what is missing)",
+                "$ {command}\n{text}{}instead of\n{}\n(.ci/setup installs what is missing)",
                 String::from_utf8_lossy(&output.stderr),
                 shown.join("\n")
             );

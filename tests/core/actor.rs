@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, HangUp, Report, Tally},
+    actor::{Actor, ActorConfig, Effect, Event, HangUp, Outcome, Report, Tally, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
@@ -19,6 +19,9 @@ const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);
 const PEER: PeerId = PeerId(0);
 const OTHER_PEER: PeerId = PeerId(1);
+
+const CEILING_WRITTEN: Event = Event::Written(Written::Ceiling(Outcome::Durable));
+const CEILING_FAILED: Event = Event::Written(Written::Ceiling(Outcome::Failed));
 
 /// An actor with a moment: events happen to it one after the other.
 struct Scene {
@@ -45,7 +48,7 @@ impl Scene {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
         // What is remembered of peers goes to the disk beside all else, and has tests of its own.
-        effects.retain(|effect| !matches!(effect, Effect::PersistMembers(_)));
+        effects.retain(|effect| !matches!(effect, Effect::Write(Write::Members(_))));
         effects
     }
 
@@ -153,11 +156,11 @@ fn asked(to: PeerId, sequence: u64) -> Effect {
     Effect::Send { to, message }
 }
 
-fn persist(at: u64, ceiling: u64) -> Effect {
-    Effect::Persist {
+fn write_ceiling(at: u64, ceiling: u64) -> Effect {
+    Effect::Write(Write::Ceiling {
         sequence: sequence(at),
         ceiling: sequence(ceiling),
-    }
+    })
 }
 
 fn peer_up(link: Link, pid: u16, sequence: u64) -> Effect {
@@ -167,6 +170,11 @@ fn peer_up(link: Link, pid: u16, sequence: u64) -> Effect {
         pid,
         sequence,
     })
+}
+
+fn peer_down(link: Link, pid: u16) -> Effect {
+    let pid = Pid::new(pid).unwrap();
+    Effect::Report(Report::PeerDown { link, pid })
 }
 
 fn storage_failed(to: ConnectionId) -> Effect {
@@ -219,7 +227,7 @@ fn a_count_of_zero_or_over_the_limit_is_refused_and_changes_nothing() {
         assert_eq!(scene.ask(ALICE, count), vec![bad_count(ALICE)]);
     }
     assert_eq!(scene.sequence(), 0);
-    assert_eq!(scene.actor.tally(), &Tally::default());
+    assert_eq!(scene.actor.tally(), Tally::default());
 }
 
 #[test]
@@ -257,7 +265,7 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
     // One less is the furthest that is allowed; the disk has to be asked for it.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
     // One jump is no demand that goes on: the step is the least.
-    assert_eq!(effects, vec![persist(2000, 1_000_001 + 1024)]);
+    assert_eq!(effects, vec![write_ceiling(2000, 1_000_001 + 1024)]);
 }
 
 #[test]
@@ -335,14 +343,14 @@ fn the_ceiling_is_raised_once_when_half_is_left() {
     assert_eq!(scene.ask(ALICE, 499), vec![identities(ALICE, 501, 499)]);
     assert_eq!(
         scene.ask(ALICE, 1),
-        vec![identities(ALICE, 1000, 1), persist(1000, 2000 + 1024)]
+        vec![identities(ALICE, 1000, 1), write_ceiling(1000, 2000 + 1024)]
     );
     assert_eq!(
         scene.ask(ALICE, 500),
         vec![identities(ALICE, 1001, 500)],
         "one raise at a time"
     );
-    assert_eq!(scene.on(Event::Persisted), vec![]);
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
     assert_eq!(scene.actor.ceiling(), sequence(3024));
 }
 
@@ -351,13 +359,13 @@ fn what_lies_above_the_ceiling_leaves_when_the_disk_has_caught_up() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     assert_eq!(
         scene.ask(ALICE, 8),
-        vec![identities(ALICE, 1, 8), persist(8, 10 + 1024)]
+        vec![identities(ALICE, 1, 8), write_ceiling(8, 10 + 1024)]
     );
     assert_eq!(scene.ask(ALICE, 3), vec![]);
     assert_eq!(scene.ask(BOB, 1), vec![]);
     assert_eq!(scene.sequence(), 10, "never what is not durable");
     assert_eq!(
-        scene.on(Event::Persisted),
+        scene.on(CEILING_WRITTEN),
         vec![identities(ALICE, 9, 3), identities(BOB, 12, 1)]
     );
     assert_eq!(scene.sequence(), 12);
@@ -367,7 +375,7 @@ fn what_lies_above_the_ceiling_leaves_when_the_disk_has_caught_up() {
 #[test]
 fn a_raise_that_is_not_enough_is_followed_by_another() {
     let mut scene = given(|config| config.ceiling = sequence(10));
-    assert_eq!(scene.ask(ALICE, 11), vec![persist(10, 11 + 1024)]);
+    assert_eq!(scene.ask(ALICE, 11), vec![write_ceiling(10, 11 + 1024)]);
     // Two more requests, the second of which the write does not cover.
     assert_eq!(
         scene.on(identity_request(BOB, 1, identity(1000))),
@@ -378,16 +386,16 @@ fn a_raise_that_is_not_enough_is_followed_by_another() {
         Vec::new()
     );
     assert_eq!(
-        scene.on(Event::Persisted),
+        scene.on(CEILING_WRITTEN),
         vec![
             identities(ALICE, 1, 11),
             identities(BOB, 1001, 1),
             // One jump is no demand that goes on: the step is the least.
-            persist(1035, 5001 + 1024)
+            write_ceiling(1035, 5001 + 1024)
         ]
     );
     assert_eq!(
-        scene.on(Event::Persisted),
+        scene.on(CEILING_WRITTEN),
         vec![identities(BOB, 5001, 1)],
         "and no other raise is due"
     );
@@ -396,7 +404,7 @@ fn a_raise_that_is_not_enough_is_followed_by_another() {
 #[test]
 fn replies_of_one_connection_keep_their_order_while_others_go_on() {
     let mut scene = given(|config| config.ceiling = sequence(10));
-    assert_eq!(scene.ask(ALICE, 11), vec![persist(10, 11 + 1024)]);
+    assert_eq!(scene.ask(ALICE, 11), vec![write_ceiling(10, 11 + 1024)]);
     // All of these come behind the reply that waits for the disk ...
     assert_eq!(
         scene.on(Event::StatusRequest { from: ALICE }),
@@ -431,7 +439,7 @@ fn replies_of_one_connection_keep_their_order_while_others_go_on() {
         ]
     );
     assert_eq!(
-        scene.on(Event::Persisted),
+        scene.on(CEILING_WRITTEN),
         vec![
             identities(ALICE, 1, 11),
             Effect::ReplyStatus { to: ALICE },
@@ -455,7 +463,7 @@ fn when_the_disk_fails_those_who_wait_are_told_and_the_rest_is_still_served() {
     assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), vec![]);
     assert_eq!(scene.ask(BOB, 1), vec![]);
     assert_eq!(
-        scene.on(Event::PersistFailed),
+        scene.on(CEILING_FAILED),
         vec![
             storage_failed(ALICE),
             Effect::ReplyStatus { to: ALICE },
@@ -480,9 +488,9 @@ fn after_a_failure_nothing_is_absorbed_and_the_disk_is_not_asked_again() {
     scene.ask(ALICE, 500);
     assert_eq!(
         scene.ask(ALICE, 500),
-        vec![identities(ALICE, 501, 500), persist(1000, 3024)]
+        vec![identities(ALICE, 501, 500), write_ceiling(1000, 3024)]
     );
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
     let link = Link::Accepted(BOB);
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 1900))),
@@ -499,9 +507,9 @@ fn after_a_failure_nothing_is_absorbed_and_the_disk_is_not_asked_again() {
 fn a_stop_refuses_what_is_new_and_makes_the_exact_sequence_durable() {
     let mut scene = fresh();
     scene.ask(ALICE, 7);
-    let stop = Effect::PersistStop {
+    let stop = Effect::Write(Write::Stop {
         sequence: sequence(7),
-    };
+    });
     assert_eq!(scene.on(Event::Stop), vec![stop]);
     assert_eq!(scene.ask(ALICE, 1), vec![stopping(ALICE)]);
     assert_eq!(
@@ -527,12 +535,12 @@ fn a_stop_waits_for_the_write_that_is_under_way() {
     assert_eq!(scene.ask(ALICE, 4), vec![]);
     assert_eq!(scene.on(Event::Stop), vec![]);
     assert_eq!(
-        scene.on(Event::Persisted),
+        scene.on(CEILING_WRITTEN),
         vec![
             identities(ALICE, 9, 4),
-            Effect::PersistStop {
+            Effect::Write(Write::Stop {
                 sequence: sequence(12)
-            }
+            })
         ]
     );
 }
@@ -544,17 +552,17 @@ fn a_stop_waits_until_everything_that_was_decided_is_durable() {
     scene.on(identity_request(BOB, 1, identity(5000)));
     assert_eq!(scene.on(Event::Stop), vec![]);
     assert_eq!(
-        scene.on(Event::Persisted),
-        vec![identities(ALICE, 1, 11), persist(1035, 5001 + 1024)],
+        scene.on(CEILING_WRITTEN),
+        vec![identities(ALICE, 1, 11), write_ceiling(1035, 5001 + 1024)],
         "one write did not cover it"
     );
     assert_eq!(
-        scene.on(Event::Persisted),
+        scene.on(CEILING_WRITTEN),
         vec![
             identities(BOB, 5001, 1),
-            Effect::PersistStop {
+            Effect::Write(Write::Stop {
                 sequence: sequence(5001)
-            }
+            })
         ]
     );
 }
@@ -565,7 +573,7 @@ fn a_disk_that_fails_during_a_stop_ends_the_stop() {
     scene.ask(ALICE, 11);
     scene.on(Event::Stop);
     assert_eq!(
-        scene.on(Event::PersistFailed),
+        scene.on(CEILING_FAILED),
         vec![storage_failed(ALICE), Effect::Report(Report::StorageFailed)]
     );
     assert_eq!(scene.actor.standing(), Standing::StorageFailed);
@@ -614,7 +622,7 @@ fn a_peer_that_only_connected_here_starts_and_stops_no_ticker() {
     assert_eq!(scene.on(Event::SyncTimeout), vec![]);
     scene.on(Event::PeerConnected(PEER));
     let accepted = Event::PeerDisconnected(Link::Accepted(BOB));
-    assert_eq!(scene.on(accepted), vec![]);
+    assert_eq!(scene.on(accepted), vec![peer_down(Link::Accepted(BOB), 2)]);
     assert!(!scene.actor.links().contains_key(&Link::Accepted(BOB)));
 }
 
@@ -655,11 +663,11 @@ fn what_is_absorbed_raises_the_ceiling_like_what_is_handed_out() {
     assert_eq!(
         scene.on(sync_reply(PEER, hello(2, 5000))),
         // 5000 in 1000 seconds is less than the least step.
-        vec![persist(2000, 5000 + 1024)]
+        vec![write_ceiling(2000, 5000 + 1024)]
     );
     assert_eq!(scene.sequence(), 2000, "never what is not durable");
     assert_eq!(scene.ask(ALICE, 1), vec![], "it waits for the disk");
-    assert_eq!(scene.on(Event::Persisted), vec![identities(ALICE, 5001, 1)]);
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![identities(ALICE, 5001, 1)]);
 }
 
 #[test]
@@ -702,9 +710,9 @@ fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
         why: why.to_owned(),
     };
     vec![
-        Effect::PersistObjection {
+        Effect::Write(Write::Objection {
             sequence: sequence(heard),
-        },
+        }),
         Effect::Report(objected),
     ]
 }
@@ -858,9 +866,14 @@ fn a_peer_that_is_heard_on_two_links_is_announced_once() {
         vec![synced(BOB, 0)]
     );
     let (dialed, accepted) = (Link::Dialed(PEER), Link::Accepted(BOB));
-    assert_eq!(scene.actor.only_link(dialed), None);
-    scene.on(Event::PeerDisconnected(dialed));
-    assert_eq!(scene.actor.only_link(accepted), Pid::new(2));
+    assert_eq!(
+        scene.on(Event::PeerDisconnected(dialed)),
+        vec![Effect::StopTicker]
+    );
+    assert_eq!(
+        scene.on(Event::PeerDisconnected(accepted)),
+        vec![peer_down(accepted, 2)]
+    );
 }
 
 #[test]
@@ -870,11 +883,11 @@ fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is
         scene.on(sync_request(BOB, hello(2, 2500))),
         vec![
             peer_up(Link::Accepted(BOB), 2, 2500),
-            persist(2000, 2500 + 1024),
+            write_ceiling(2000, 2500 + 1024),
             synced(BOB, 2000)
         ]
     );
-    assert_eq!(scene.on(Event::Persisted), vec![]);
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 2500))),
         vec![synced(BOB, 2500)]
@@ -976,7 +989,7 @@ fn a_peer_too_far_ahead_that_asks_is_told_and_the_connection_goes_on() {
 #[test]
 #[should_panic(expected = "only a raise that was asked for becomes durable")]
 fn a_raise_that_nobody_asked_for_is_a_mistake_of_this_program() {
-    fresh().on(Event::Persisted);
+    fresh().on(CEILING_WRITTEN);
 }
 
 #[test]
@@ -1079,9 +1092,9 @@ fn a_joining_server_that_is_objected_to_hands_out_nothing() {
     assert_eq!(
         effects[..2],
         [
-            Effect::PersistObjection {
+            Effect::Write(Write::Objection {
                 sequence: sequence(77)
-            },
+            }),
             Effect::Report(Report::Objected {
                 standing: Standing::Stale,
                 why: "no".to_owned()
@@ -1123,7 +1136,7 @@ fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
     // Held: 980 + 50 is above the ceiling.
     assert_eq!(scene.ask(ALICE, 50), vec![]);
     scene.on(sync_request(BOB, hello(2, 5000)));
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
     // 981 to 1000 are durable, and below what was absorbed.
     let effects = scene.ask(ALICE, 1);
     assert!(
@@ -1142,7 +1155,7 @@ fn what_a_peer_has_come_to_stays_absorbed_when_what_was_decided_is_taken_back() 
         // Held: 7 to 11 end above the ceiling. The peer is not ahead of that, and raises nothing.
         assert_eq!(scene.ask(ALICE, 5), vec![]);
         scene.on(event(hello(2, 8)));
-        scene.on(Event::PersistFailed);
+        scene.on(CEILING_FAILED);
         assert_eq!(
             scene.sequence(),
             8,
@@ -1161,7 +1174,7 @@ fn what_is_told_goes_back_with_what_the_disk_did_not_take_and_nobody_objects() {
     scene.ask(ALICE, 5);
     let told = scene.on(sync_request(BOB, hello(2, 0)));
     assert_eq!(told.last(), Some(&synced(BOB, 10)));
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
     let told = scene.on(sync_request(BOB, hello(2, 0)));
     assert_eq!(told, vec![synced(BOB, 6)]);
     // Its peer has heard both, and then its next life, which begins above the ceiling.
@@ -1202,7 +1215,7 @@ fn people_are_warned_before_the_sequence_ends() {
         };
         assert_eq!(warned(&scene.ask(ALICE, 60)), level, "{at}");
         // Told once.
-        scene.on(Event::Persisted);
+        scene.on(CEILING_WRITTEN);
         assert_eq!(warned(&scene.ask(ALICE, 500)), None);
         assert_eq!(warned(&scene.ask(ALICE, 500)), None);
     }
@@ -1244,7 +1257,7 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
     scene.on(sync_request(BOB, twin));
     let conflict = ErrorCode::PidConflict.get();
     assert_eq!(refused_with(&scene.ask(ALICE, 1)), conflict);
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
     let storage = ErrorCode::Storage.get();
     assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
 
@@ -1252,7 +1265,7 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
     let mut scene = joining(true);
     scene.ask(ALICE, 1);
     scene.on(sync_request(BOB, hello(3, 1500)));
-    let effects = scene.on(Event::PersistFailed);
+    let effects = scene.on(CEILING_FAILED);
     assert_eq!(refused_with(&effects[..1]), storage);
 
     // And one that is objected to afterwards stops at once.
@@ -1260,7 +1273,7 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
     scene.on(Event::PeerConnected(PEER));
     scene.ask(ALICE, 500);
     scene.ask(ALICE, 500);
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
     assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1001, 1)]);
     scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 0));
     assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
@@ -1268,23 +1281,23 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
 
 #[test]
 fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
-    let persisted = |effects: Vec<Effect>| {
+    let written = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|effect| match effect {
-            Effect::PersistObjection { sequence } => Some(sequence.get()),
+            Effect::Write(Write::Objection { sequence }) => Some(sequence.get()),
             _ => None,
         })
     };
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     let stale = |sequence| objection(Link::Dialed(PEER), ErrorCode::StaleState, sequence);
-    assert_eq!(persisted(scene.on(stale(1000))), Some(1000));
-    assert_eq!(persisted(scene.on(stale(5000))), None, "not that soon");
+    assert_eq!(written(scene.on(stale(1000))), Some(1000));
+    assert_eq!(written(scene.on(stale(5000))), None, "not that soon");
     scene.now = scene.now.after(Duration::from_secs(1));
-    assert_eq!(persisted(scene.on(stale(5000))), Some(5000));
+    assert_eq!(written(scene.on(stale(5000))), Some(5000));
     scene.now = scene.now.after(Duration::from_secs(1));
-    assert_eq!(persisted(scene.on(stale(4000))), None);
+    assert_eq!(written(scene.on(stale(4000))), None);
     // Nobody can burn the sequence by an objection: --max-advance counts here too.
-    assert_eq!(persisted(scene.on(stale(u64::MAX))), Some(1_000_000));
+    assert_eq!(written(scene.on(stale(u64::MAX))), Some(1_000_000));
 }
 
 #[test]
@@ -1293,7 +1306,7 @@ fn an_objection_in_a_stop_counts_as_long_as_it_can_still_be_made_durable() {
         let effects = scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 7));
         effects
             .iter()
-            .any(|effect| matches!(effect, Effect::PersistObjection { .. }))
+            .any(|effect| matches!(effect, Effect::Write(Write::Objection { .. })))
     };
     // A write is under way, and the stop waits for it: there is time.
     let mut scene = given(|config| config.ceiling = sequence(10));

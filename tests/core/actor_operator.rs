@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, Remembered, Report, Tally},
+    actor::{
+        Actor, ActorConfig, Effect, Event, Outcome, Remembered, Report, Tally, Write, Written,
+    },
     identity::{Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
@@ -20,6 +22,10 @@ const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);
 const PEER: PeerId = PeerId(0);
 const DIALED: Link = Link::Dialed(PEER);
+
+const CEILING_WRITTEN: Event = Event::Written(Written::Ceiling(Outcome::Durable));
+const CEILING_FAILED: Event = Event::Written(Written::Ceiling(Outcome::Failed));
+const MEMBERS_WRITTEN: Event = Event::Written(Written::Members(Outcome::Durable));
 
 struct Scene {
     actor: Actor,
@@ -179,7 +185,7 @@ fn a_pid_is_forgotten_once_and_durably() {
     let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
     assert_eq!(
         scene.forget(seven(), true),
-        [Effect::PersistMembers(Vec::new()), done(500)]
+        [Effect::Write(Write::Members(Vec::new())), done(500)]
     );
     assert_eq!(
         scene.forget(seven(), true),
@@ -221,7 +227,7 @@ fn an_operator_may_advance_to_all_that_exists_and_no_further() {
 #[test]
 fn a_server_that_stops_or_has_no_disk_is_not_advanced() {
     for (event, code) in [
-        (Event::PersistFailed, ErrorCode::Storage),
+        (CEILING_FAILED, ErrorCode::Storage),
         (Event::Stop, ErrorCode::Stopping),
     ] {
         let mut scene = Scene::new(|_| {});
@@ -319,20 +325,21 @@ fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
                 pid: seven(),
                 above,
             }),
-            Effect::PersistMembers(vec![new]),
+            Effect::Write(Write::Members(vec![new])),
         ]
     };
     for above in [500, 501] {
         let mut scene = scene();
         scene.wait(60);
         assert_eq!(scene.overrule(DIALED, word(above)), settled(above));
+        scene.on(MEMBERS_WRITTEN);
         // It is heard like any other from now on, and its boot is soon on the disk.
         scene.on(Event::SyncTimeout);
         scene.wait(2);
         let effects = scene.hear(lost());
         assert!(!effects.iter().any(is_objection));
         let boots = effects.iter().find_map(|effect| match effect {
-            Effect::PersistMembers(members) => Some(members[0].boot),
+            Effect::Write(Write::Members(members)) => Some(members[0].boot),
             _ => None,
         });
         assert_eq!(boots, Some(1));
@@ -474,16 +481,20 @@ fn what_is_known_of_peers_is_there_to_be_shown() {
     assert_eq!(known.objection(), Some(ErrorCode::StaleState));
     assert_eq!(scene.actor.tally().sync_replies, 1);
     // A second link to it, and one to nobody.
-    assert_eq!(scene.actor.only_link(DIALED), Some(seven()));
     let (from, sync) = (ALICE, Box::new(lost()));
     scene.on(Event::SyncRequest { from, sync });
     scene.on(Event::PeerConnected(PeerId(1)));
-    assert_eq!(scene.actor.only_link(DIALED), None);
-    assert_eq!(scene.actor.only_link(Link::Dialed(PeerId(1))), None);
-    scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
-    assert_eq!(scene.actor.only_link(DIALED), Some(seven()));
-    scene.on(Event::PeerDisconnected(Link::Dialed(PeerId(1))));
-    scene.on(Event::PeerDisconnected(DIALED));
+    let mut lose = |link| {
+        let effects = scene.on(Event::PeerDisconnected(link));
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Report(Report::PeerDown { link, pid }) => Some((link, pid)),
+            _ => None,
+        })
+    };
+    assert_eq!(lose(Link::Accepted(ALICE)), None, "it is up on the other");
+    assert_eq!(lose(Link::Dialed(PeerId(1))), None, "nobody spoke on it");
+    assert_eq!(lose(DIALED), Some((DIALED, seven())));
+    assert_eq!(lose(DIALED), None, "it is told once");
     assert!(scene.actor.links().is_empty());
     assert_eq!(scene.actor.members().len(), 1);
 }
@@ -515,7 +526,10 @@ fn whatever_a_connection_asks_waits_behind_what_waits_for_the_disk_and_nobody_el
         from,
         sync: Box::new(lost()),
     };
-    assert!(matches!(scene.on(ask(ALICE))[..], [Effect::Persist { .. }]));
+    assert!(matches!(
+        scene.on(ask(ALICE))[..],
+        [Effect::Write(Write::Ceiling { .. })]
+    ));
     assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), []);
     assert_eq!(scene.on(members(ALICE)), []);
     assert_eq!(scene.advance(3, true), []);
@@ -536,7 +550,7 @@ fn whatever_a_connection_asks_waits_behind_what_waits_for_the_disk_and_nobody_el
         };
         assert!(effects.iter().any(answers), "{event}: {effects:?}");
     }
-    let effects = scene.on(Event::Persisted);
+    let effects = scene.on(CEILING_WRITTEN);
     assert!(
         matches!(
             effects[..],
@@ -603,7 +617,7 @@ fn what_is_done_is_counted() {
     }
     assert_eq!(
         scene.actor.tally(),
-        &Tally {
+        Tally {
             identity_requests: 8,
             identities: 2506,
             waited: 2,
@@ -644,9 +658,10 @@ fn objection(code: ErrorCode, sequence: u64) -> Event {
     Event::Objection(Box::new((DIALED, objection)))
 }
 
-fn persists(effects: &[Effect]) -> bool {
-    let persists = |effect: &Effect| matches!(effect, Effect::PersistObjection { .. });
-    effects.iter().any(persists)
+fn writes_objection(effects: &[Effect]) -> bool {
+    let writes_objection =
+        |effect: &Effect| matches!(effect, Effect::Write(Write::Objection { .. }));
+    effects.iter().any(writes_objection)
 }
 
 #[test]
@@ -654,7 +669,7 @@ fn an_objection_that_says_no_more_is_not_written_again() {
     let (mut scene, _) = Scene::with_peer(lost(), |_| {});
     for (sequence, is_written) in [(900, true), (900, false), (899, false), (901, true)] {
         let effects = scene.on(objection(ErrorCode::StaleState, sequence));
-        assert_eq!(persists(&effects), is_written, "{sequence}");
+        assert_eq!(writes_objection(&effects), is_written, "{sequence}");
         scene.wait(60);
     }
 }
@@ -783,14 +798,14 @@ fn a_crowd_of_lost_directories_is_one_piece_of_news_in_a_while() {
 fn a_disk_that_fails_twice_leaves_everything_as_after_the_first_time() {
     let mut scene = Scene::new(|_| {});
     let stale = |scene: &mut Scene| scene.on(objection(ErrorCode::StaleState, 0));
-    scene.on(Event::PersistFailed);
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
+    scene.on(CEILING_FAILED);
     assert!(matches!(scene.ask()[0], Effect::ReplyIdentities { .. }));
 
     let (mut scene, _) = Scene::with_peer(lost(), |_| {});
     stale(&mut scene);
-    scene.on(Event::PersistFailed);
-    scene.on(Event::PersistFailed);
+    scene.on(CEILING_FAILED);
+    scene.on(CEILING_FAILED);
     assert_eq!(refusal(&scene.ask()).0, ErrorCode::Storage.get());
 }
 
@@ -806,9 +821,9 @@ fn what_did_not_wait_for_the_disk_itself_is_answered_when_the_disk_fails() {
         after: 0,
     });
     let effects = scene.forget(seven(), true);
-    assert_eq!(effects, [Effect::PersistMembers(Vec::new())]);
+    assert_eq!(effects, [Effect::Write(Write::Members(Vec::new()))]);
     assert_eq!(scene.advance(50, true), []);
-    let effects = scene.on(Event::PersistFailed);
+    let effects = scene.on(CEILING_FAILED);
     let codes: Vec<_> = effects[..3]
         .iter()
         .map(|effect| match effect {
@@ -836,9 +851,44 @@ fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
     assert_eq!(scene.on(Event::Stop), []);
     let sequence = sequence(1000);
     assert_eq!(
-        scene.on(Event::Persisted),
-        [Effect::PersistStop { sequence }]
+        scene.on(CEILING_WRITTEN),
+        [Effect::Write(Write::Stop { sequence })]
     );
+}
+
+#[test]
+fn while_the_peers_are_being_saved_only_the_newest_state_of_them_waits() {
+    fn saved(effects: &[Effect]) -> Option<u64> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Write(Write::Members(members)) => Some(members[0].boot),
+            _ => None,
+        })
+    }
+    let restarted = |boot| SyncMessage {
+        boot,
+        session: boot,
+        sequence: 10 + boot,
+        ..lost()
+    };
+    let (mut scene, effects) = Scene::with_peer(restarted(1), |_| {});
+    assert_eq!(saved(&effects), Some(1));
+    for boot in 2..=4 {
+        scene.wait(60);
+        assert_eq!(saved(&scene.hear(restarted(boot))), None, "the disk hangs");
+    }
+    assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(4));
+    // One that fails is followed by the next one like any other.
+    scene.wait(60);
+    assert_eq!(saved(&scene.hear(restarted(5))), None);
+    let failed = Event::Written(Written::Members(Outcome::Failed));
+    assert_eq!(saved(&scene.on(failed)), Some(5));
+    assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
+    // A stop waits for nobody: it may be the last chance.
+    scene.wait(60);
+    scene.hear(restarted(6));
+    scene.on(MEMBERS_WRITTEN);
+    scene.hear(restarted(7));
+    assert_eq!(saved(&scene.on(Event::Stop)), Some(7));
 }
 
 /// What docs/guarantees.md says of a server that refuses: its error does not say who it is.

@@ -9,17 +9,22 @@ use std::{
     time::Duration,
 };
 
-use ipseity_baselines::Kind;
+use ipseity_baselines::Baseline;
 use ipseity_core::words::{ErrorCode, Message};
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Those that hand out identities.
-const COUNTERS: [Kind; 4] = [Kind::Simple, Kind::Sequence, Kind::Locker, Kind::Channel];
+const COUNTERS: [Baseline; 4] = [
+    Baseline::Simple,
+    Baseline::Sequence,
+    Baseline::Locker,
+    Baseline::Channel,
+];
 
 /// One of them, on a free port. It ends with the test.
-fn start(kind: Kind) -> SocketAddr {
+fn start(kind: Baseline) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || kind.serve(listener));
@@ -157,7 +162,7 @@ fn a_frame_that_is_none_is_answered_and_ends_the_connection() {
 
 #[test]
 fn the_floor_answers_each_three_bytes_with_fifteen_however_they_come() {
-    let server = start(Kind::Raw);
+    let server = start(Baseline::Raw);
     let mut one = Vec::new();
     let constant = Message::IdentityReply {
         first: 1024,

@@ -3,7 +3,7 @@
 
 use ipseity_sim::checker::{
     Answer, BrokenPromise, Clock, check,
-    report::{Report, Tally},
+    report::{RunReport, Tally},
 };
 
 /// An answer of server 1 to client 1: `count` identities from `sequence` on.
@@ -207,7 +207,7 @@ fn a_report_counts_what_check_only_finds() {
         refused: 1,
         unanswered: 3,
     };
-    let report = Report::on(&history, tally);
+    let report = RunReport::on(&history, tally);
     assert!(!report.is_valid());
     assert_eq!((report.identities, report.duplicated), (37, 10));
     let of_each: Vec<usize> = report.duplicates.values().copied().collect();
@@ -238,13 +238,13 @@ fn a_report_on_a_good_history_says_so() {
         acknowledged: 2,
         ..Tally::default()
     };
-    let report = Report::on(&[after, answer(5, 1, 0, 1)], tally);
+    let report = RunReport::on(&[after, answer(5, 1, 0, 1)], tally);
     assert!(report.is_valid());
     assert_eq!((report.duplicated, report.answers_after), (0, 1));
     let said = report.to_string();
     assert!(said.starts_with("valid?              true\n"), "{said}");
     assert!(said.contains("\ncausality           kept by 1 "), "{said}");
-    let nothing = Report::on(&[], Tally::default()).to_string();
+    let nothing = RunReport::on(&[], Tally::default()).to_string();
     assert!(nothing.contains("nothing was handed out"), "{nothing}");
 }
 
@@ -257,7 +257,7 @@ fn a_request_that_nobody_counted_is_noticed() {
         refused: 0,
         unanswered: 1,
     };
-    Report::on(&[answer(5, 1, 0, 1)], tally);
+    RunReport::on(&[answer(5, 1, 0, 1)], tally);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ipseity::{
     mailbox::{Entry, Readiness},
 };
 use ipseity_core::{
-    actor::{Charge, Effect, Event, HangUp, Report},
+    actor::{Charge, Effect, Event, HangUp, Outcome, Report, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     timer::Timer,
@@ -155,8 +155,22 @@ fn every_event_has_its_line() {
             },
             "advanceRequest connection=3.1 above=9 trusted=false".to_owned(),
         ),
-        (Event::Persisted, "persisted".to_owned()),
-        (Event::PersistFailed, "persistFailed".to_owned()),
+        (
+            Event::Written(Written::Ceiling(Outcome::Durable)),
+            "written ceiling".to_owned(),
+        ),
+        (
+            Event::Written(Written::Objection(Outcome::Durable)),
+            "written objection".to_owned(),
+        ),
+        (
+            Event::Written(Written::Members(Outcome::Failed)),
+            "writeFailed members".to_owned(),
+        ),
+        (
+            Event::Written(Written::Stop(Outcome::Failed)),
+            "writeFailed stop".to_owned(),
+        ),
         (Event::Stop, "stop".to_owned()),
     ] {
         assert_eq!(event.to_string(), line);
@@ -182,10 +196,11 @@ fn every_entry_of_the_mailbox_has_its_line() {
         (Entry::Expired(Timer::Dial), "dialTimeout", ""),
         (Entry::Resolved(PEER), "resolved", " peer=2"),
         (Entry::Signal, "signal", ""),
+        (Entry::Hangup, "hangup", ""),
         (
-            Entry::StopPersisted { durable: false },
-            "stopPersisted",
-            " durable=false",
+            Entry::Event(Event::Written(Written::Stop(Outcome::Failed))),
+            "writeFailed",
+            " stop",
         ),
         (
             Entry::Event(Event::StatusRequest { from: ALICE }),
@@ -274,28 +289,30 @@ fn every_effect_has_its_line() {
         (Effect::StartTicker, "startTicker".to_owned()),
         (Effect::StopTicker, "stopTicker".to_owned()),
         (
-            Effect::Persist {
+            Effect::Write(Write::Ceiling {
                 sequence: sequence(1),
                 ceiling: sequence(2),
-            },
-            "persist sequence=1 ceiling=2".to_owned(),
+            }),
+            "write ceiling sequence=1 ceiling=2".to_owned(),
         ),
         (
-            Effect::PersistMembers(Vec::new()),
-            "persistMembers count=0".to_owned(),
+            Effect::Write(Write::Members(Vec::new())),
+            "write members count=0".to_owned(),
         ),
         (
-            Effect::PersistObjection {
+            Effect::Write(Write::Objection {
                 sequence: sequence(3),
-            },
-            "persistObjection sequence=3".to_owned(),
+            }),
+            "write objection sequence=3".to_owned(),
         ),
         (
-            Effect::PersistStop {
+            Effect::Write(Write::Stop {
                 sequence: sequence(4),
-            },
-            "persistStop sequence=4".to_owned(),
+            }),
+            "write stop sequence=4".to_owned(),
         ),
+        (Effect::Stopped(Outcome::Durable), "stopped".to_owned()),
+        (Effect::Stopped(Outcome::Failed), "stopFailed".to_owned()),
         (Effect::Report(Report::StorageFailed), "report storageFailed".to_owned()),
     ] {
         assert_eq!(effect.to_string(), line);
@@ -368,6 +385,13 @@ fn every_report_has_its_line() {
                 sequence: 9,
             },
             "peerUp peer=2 pid=7 sequence=9".to_owned(),
+        ),
+        (
+            Report::PeerDown {
+                link: LINK,
+                pid: pid(7),
+            },
+            "peerDown peer=2 pid=7".to_owned(),
         ),
         (
             Report::Refused {

@@ -145,7 +145,7 @@ fn protocol_page() -> String {
 /// The fenced blocks whose info string is `frame NAME`: their names and their bytes. On each line stand
 /// bytes in hexadecimal, then `#` and what they mean.
 fn frames_shown(page: &str) -> Vec<(String, Vec<u8>)> {
-    let shown = |block: ipseity_harness::page::Block| {
+    let shown = |block: ipseity_harness::page::Fence| {
         let digits: String = block
             .text
             .lines()

@@ -2,8 +2,9 @@
 //! sockets of 127.0.0.1 in the last two.
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
-    reason = "a panic is the report, and waiting is bounded by the clock"
+    reason = "a panic is the report, tests print, and waiting is bounded by the clock"
 )]
 
 mod actor; // the actor's transitions, one scenario a function
@@ -16,3 +17,4 @@ mod frames; // frames in pieces, wherever a stream is cut
 mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
 mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
 mod strangers; // bytes from strangers: what holds of any input whatever
+mod transcripts; // scenarios of the actor, as texts that a review can compare

@@ -112,8 +112,8 @@ fn a_first_start_makes_a_private_directory_and_counts_from_there() {
 fn a_clean_stop_is_exact_and_a_crash_skips_to_the_ceiling() {
     let home = tempfile::tempdir().unwrap();
     let (mut store, first) = open(home.path());
-    store.raise(sequence(400), sequence(5000)).unwrap();
-    store.stop(sequence(4321)).unwrap();
+    store.write_ceiling(sequence(400), sequence(5000)).unwrap();
+    store.write_stop(sequence(4321)).unwrap();
     drop(store);
 
     let (mut store, second) = open(home.path());
@@ -122,7 +122,7 @@ fn a_clean_stop_is_exact_and_a_crash_skips_to_the_ceiling() {
     assert_eq!(second.sequence, sequence(4321));
     assert_eq!(second.ceiling, sequence(5321));
     assert!(!second.first_start);
-    store.raise(sequence(5000), sequence(9000)).unwrap();
+    store.write_ceiling(sequence(5000), sequence(9000)).unwrap();
     drop(store);
 
     let (store, third) = open(home.path());
@@ -253,8 +253,8 @@ fn one_bad_block_is_a_warning() {
     for block in 0..4 {
         let home = tempfile::tempdir().unwrap();
         let (mut store, _) = open(home.path());
-        store.raise(sequence(1), sequence(5000)).unwrap();
-        store.stop(sequence(4321)).unwrap();
+        store.write_ceiling(sequence(1), sequence(5000)).unwrap();
+        store.write_stop(sequence(4321)).unwrap();
         drop(store);
         let path = home.path().join("state");
         let mut bytes = fs::read(&path).unwrap();
@@ -276,8 +276,8 @@ fn one_bad_block_is_a_warning() {
 fn no_truncation_makes_a_start_begin_too_low() {
     let home = tempfile::tempdir().unwrap();
     let (mut store, _) = open(home.path());
-    store.raise(sequence(900), sequence(5000)).unwrap();
-    store.raise(sequence(4000), sequence(9000)).unwrap();
+    store.write_ceiling(sequence(900), sequence(5000)).unwrap();
+    store.write_ceiling(sequence(4000), sequence(9000)).unwrap();
     drop(store);
     let path = home.path().join("state");
     let whole = fs::read(&path).unwrap();
@@ -388,14 +388,16 @@ fn what_is_raised_in_a_directory_that_is_gone_is_no_promise() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("7");
         let (mut store, _) = open(&directory);
-        store.raise(sequence(1), sequence(2000)).unwrap();
+        store.write_ceiling(sequence(1), sequence(2000)).unwrap();
         lose(&directory);
-        let error = store.raise(sequence(2), sequence(3000)).unwrap_err();
+        let error = store
+            .write_ceiling(sequence(2), sequence(3000))
+            .unwrap_err();
         assert!(matches!(error, StoreError::Gone { .. }), "{error}");
         for again in [
-            store.raise(sequence(2), sequence(4000)),
-            store.raise(sequence(2), sequence(5)),
-            store.stop(sequence(2)),
+            store.write_ceiling(sequence(2), sequence(4000)),
+            store.write_ceiling(sequence(2), sequence(5)),
+            store.write_stop(sequence(2)),
         ] {
             let error = again.unwrap_err();
             assert!(matches!(error, StoreError::Poisoned { .. }), "{error}");
@@ -420,8 +422,10 @@ fn counts_that_are_used_up_are_errors_and_nothing_wraps() {
         record.generation = u64::MAX - 3 + record.generation % 2;
     });
     let (mut store, _) = open(home.path());
-    store.raise(sequence(1), sequence(5000)).unwrap();
-    let error = store.raise(sequence(1), sequence(6000)).unwrap_err();
+    store.write_ceiling(sequence(1), sequence(5000)).unwrap();
+    let error = store
+        .write_ceiling(sequence(1), sequence(6000))
+        .unwrap_err();
     assert!(
         matches!(
             error,
@@ -438,8 +442,8 @@ fn counts_that_are_used_up_are_errors_and_nothing_wraps() {
 fn the_last_sequence_is_reached_and_not_passed() {
     let home = tempfile::tempdir().unwrap();
     let (mut store, _) = open(home.path());
-    store.raise(Sequence::MAX, Sequence::MAX).unwrap();
-    store.stop(Sequence::MAX).unwrap();
+    store.write_ceiling(Sequence::MAX, Sequence::MAX).unwrap();
+    store.write_stop(Sequence::MAX).unwrap();
     drop(store);
     let (_store, started) = open(home.path());
     assert_eq!(
@@ -477,7 +481,7 @@ fn a_place_that_takes_no_directory_is_an_error_that_names_it() {
 fn a_store_can_be_sent_to_a_thread() {
     let home = tempfile::tempdir().unwrap();
     let (mut store, _) = open(home.path());
-    std::thread::spawn(move || store.raise(sequence(1), sequence(5000)))
+    std::thread::spawn(move || store.write_ceiling(sequence(1), sequence(5000)))
         .join()
         .unwrap()
         .unwrap();

@@ -12,7 +12,7 @@ use ipseity_harness::{page, programs};
 
 /// The set-up of a fresh machine.
 const MAIN_JOB: &str = "cargo build --release --locked && target/release/ipseity";
-const TESTS: &str = ".ci/run";
+const TESTS: &str = ".ci/setup && cargo test --workspace --locked";
 
 /// Where the bounds stand that an operator may meet.
 const LIMITS: [&str; 3] = [
@@ -26,9 +26,38 @@ fn two_commands_set_up_a_fresh_machine() {
     let blocks = page::blocks(&page::read("README.md"), "sh");
     let commands: Vec<&str> = blocks.iter().map(|block| block.text.trim_end()).collect();
     assert_eq!(commands, [MAIN_JOB, TESTS]);
-    let tests = programs::repository().join(TESTS);
-    let mode = fs::metadata(tests).unwrap().permissions().mode();
-    assert_eq!(mode & 0o111, 0o111, "{TESTS} is executable");
+    for program in [".ci/setup", ".ci/run", ".ci/full"] {
+        let path = programs::repository().join(program);
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{program} is executable");
+    }
+    let run = page::read(".ci/run");
+    for command in TESTS.split(" && ") {
+        let step = format!("step {command}");
+        assert!(run.lines().any(|line| line == step), "{step}");
+    }
+}
+
+#[test]
+fn what_ci_tests_is_there() {
+    let root = programs::repository();
+    let mut named = 0;
+    for program in [".ci/run", ".ci/full"] {
+        let text = page::read(program);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let folder = match pair[0] {
+                "--test" => "tests",
+                "--bench" => "benches",
+                _ => continue,
+            };
+            let [one, other] = ["", "/main"].map(|end| format!("{folder}/{}{end}.rs", pair[1]));
+            let is_there = root.join(&one).exists() || root.join(&other).exists();
+            assert!(is_there, "{program}: neither {one} nor {other} is there");
+            named += 1;
+        }
+    }
+    assert!(named >= 4, "only {named} are named");
 }
 
 #[test]

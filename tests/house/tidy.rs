@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The core: no socket, no clock, no file, no bytes.
     ("core::limits", &[]),
     ("core::time", &[]),
+    ("core::text", &[]),
+    ("core::address", &["core::text"]),
     ("core::identity", &[]),
     ("core::ids", &["core::limits"]),
     ("core::words", &["core::identity", "core::limits"]),
@@ -32,10 +34,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core::timer", &["core::time"]),
     // What stands on it.
     ("frames", &["core::identity", "core::limits", "core::words"]),
-    ("console", &["core::identity", "core::words"]),
+    ("console", &["core::identity", "core::text", "core::words"]),
     (
         "client",
-        &["core::identity", "core::limits", "core::words", "frames"],
+        &[
+            "core::address",
+            "core::identity",
+            "core::limits",
+            "core::text",
+            "core::words",
+            "frames",
+        ],
     ),
     // The server.
     ("limits", &["core::limits", "frames"]),
@@ -48,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "console",
             "core::actor",
+            "core::address",
             "core::identity",
             "core::limits",
             "core::words",
@@ -73,7 +83,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         "edge",
         &[
             "core::actor",
-            "core::identity",
             "core::ids",
             "core::time",
             "core::words",
@@ -136,9 +145,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "os",
         &[
+            "console",
             "core::actor",
-            "core::identity",
             "core::ids",
+            "core::text",
             "core::time",
             "core::words",
             "edge",
@@ -173,6 +183,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "bin/ipseity",
         &[
+            "console",
             "core::actor",
             "core::identity",
             "core::limits",
@@ -304,6 +315,49 @@ fn clocks_are_read_at_the_edge() {
 #[test]
 fn nothing_is_unwrapped_or_left_to_do() {
     check(|source| written(&source.code, UNFINISHED));
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crates = fs::read_dir(root.join("crates")).unwrap();
+    let mut folders: Vec<PathBuf> = crates.map(|entry| entry.unwrap().path()).collect();
+    folders.extend([root.to_owned(), root.join("fuzz")]);
+    let mut unused = Vec::new();
+    for folder in folders {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let mut paths = Vec::new();
+        for part in ["src", "tests", "benches", "examples", "fuzz_targets"] {
+            if folder.join(part).exists() {
+                collect(&folder.join(part), &mut paths);
+            }
+        }
+        let code: Vec<String> = paths
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        for name in dependencies(&manifest) {
+            let in_code = format!("{}::", name.replace('-', "_"));
+            if !code.iter().any(|code| code.contains(&in_code)) {
+                unused.push(format!("{}: {name}", folder.display()));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "{unused:#?}");
+}
+
+/// The names of the dependencies in a manifest, those for tests too.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let mut is_in_table = false;
+    let mut names = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            is_in_table = ["[dependencies]", "[dev-dependencies]"].contains(&line);
+        } else if is_in_table && line.starts_with(char::is_alphabetic) {
+            names.extend(line.split(['.', ' ', '=']).next());
+        }
+    }
+    names
 }
 
 #[test]

@@ -4,6 +4,11 @@
 //! The ordinary run takes a sample; the whole is
 //! `cargo test --test process disk -- --include-ignored --nocapture`, as root, because it mounts file systems. What
 //! the machine does not allow is skipped, and says so.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![cfg(target_os = "linux")]
 
 use std::{

@@ -18,7 +18,7 @@ use ipseity_harness::clients::{
     Between, EndOfLoad, Load, agree, meet, pause, stay_with_one, take_whoever_answers,
 };
 use ipseity_harness::server::Server;
-use ipseity_sim::checker::report::Report;
+use ipseity_sim::checker::report::RunReport;
 
 /// Answers that must have come for each kill: fewer, and the run has shown nothing.
 const ANSWERS_PER_KILL_MIN: usize = 50;
@@ -74,7 +74,7 @@ fn run(kills: usize) {
     });
     let met_at = meet(&servers);
     let (history, tally) = load.results();
-    let report = Report::on(&history, tally);
+    let report = RunReport::on(&history, tally);
     println!("{deaths:?}\n{report}");
     assert!(report.is_valid());
     let summary = report.verdict.unwrap();

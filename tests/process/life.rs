@@ -622,7 +622,7 @@ fn a_trace_goes_to_a_file_or_among_the_log_lines() {
     server.ask(2, 0);
     assert_eq!(server.stop(), 0);
     let trace = fs::read_to_string(&file).unwrap();
-    assert!(trace.starts_with("1 "), "{trace}");
+    assert!(trace.starts_with("of another run\n1 "), "{trace}");
     assert!(
         trace.contains(" identityRequest connection=0.0 count=2 after=0\n"),
         "{trace}"

@@ -4,8 +4,9 @@
 //! or cut off.
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
-    reason = "a panic is the report, and waiting is bounded by the clock"
+    reason = "a panic is the report, tests print, and waiting is bounded by the clock"
 )]
 
 mod cluster; // several servers that synchronize, and survive each other
@@ -14,8 +15,10 @@ mod guard; // two servers of one pid, and state that is lost or rolled back
 mod kills; // servers under load that are killed, stopped and paused at random
 mod life; // the life of one server: start, stop, signals, and what it says
 mod load; // memory and fairness under load, and against clients that mean no good
+mod log; // a log and a trace that nobody reads, and streams that fail
 mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol as netcat speaks it
 mod operator; // what an operator does: members, forget, advance
+mod signals; // what each signal does, also to process 1
 mod store_faults; // the state directory where system calls and file systems fail
 mod trace; // the trace of scripted runs, line by line

@@ -17,6 +17,11 @@
 //!
 //! The test needs root, or a machine that lets others make namespaces. Where it can not have them it is
 //! skipped, and says so.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![cfg(target_os = "linux")]
 
 use std::{env, net::SocketAddr, thread};
@@ -27,9 +32,9 @@ use ipseity_harness::clients::{
     Between, EndOfLoad, Load, agree, carry_between, meet, stay_with_one, take_whoever_answers,
 };
 use ipseity_harness::hosts::{Network, cage};
-use ipseity_harness::nemesis::{Journal, Kind, Nemesis};
+use ipseity_harness::nemesis::{FaultKind, Journal, Nemesis};
 use ipseity_harness::server::Server;
-use ipseity_sim::checker::report::Report;
+use ipseity_sim::checker::report::RunReport;
 use tempfile::TempDir;
 
 /// Hosts with clients. With two of them a partition can put clients on either side.
@@ -130,7 +135,7 @@ fn run(rounds: usize) {
         }
     }
     let (history, tally) = load.results();
-    let report = Report::on(&history, tally);
+    let report = RunReport::on(&history, tally);
     println!("{deeds}{report}");
     assert!(report.is_valid(), "the promises were not kept");
     assert!(
@@ -149,7 +154,7 @@ fn run(rounds: usize) {
         let least = rounds * ANSWERS_PER_ROUND_MIN / servers.len();
         assert!(*answers >= least, "pid {pid} served too little: {answers}");
     }
-    let deaths = deeds.times(&[Kind::Kill, Kind::Stop]) as usize;
+    let deaths = deeds.times(&[FaultKind::Kill, FaultKind::Stop]) as usize;
     assert!(
         summary.lives >= deaths / 2,
         "too few lives have served anybody, after {deaths} deaths"

@@ -84,7 +84,11 @@ fn a_server_forgets_one_that_is_gone_and_no_other() {
 fn an_advance_is_durable_before_it_is_answered() {
     let mut server = Server::start(&["--pid", "1"]);
     for above in [1_000_000u64, 1 << 45] {
-        let shown = cli(&server, &["advance", "--above", &above.to_string()]).good();
+        let shown = cli(
+            &server,
+            &["advance", "--yes", "--above", &above.to_string()],
+        )
+        .good();
         server.kill();
         assert_eq!(shown, format!("{above}\n"));
         server.restart();

@@ -4,6 +4,11 @@
 //! The code under test runs in a process of its own: this test binary, started again with an
 //! environment variable, under strace or with mounts of its own. What the machine does not allow is
 //! skipped, and says so.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -54,12 +59,12 @@ fn live(directory: &Path) -> Result<(), StoreError> {
     let mut last = started.sequence;
     for step in [10, 500, 2 * STEP_MAX, 3000] {
         let ceiling = last.saturating_add(step + 2000);
-        if let Err(error) = store.raise(last, ceiling) {
+        if let Err(error) = store.write_ceiling(last, ceiling) {
             // Whatever it says now, no later call may succeed.
             for again in [
-                store.raise(last, ceiling),
-                store.raise(last, started.ceiling),
-                store.stop(last),
+                store.write_ceiling(last, ceiling),
+                store.write_ceiling(last, started.ceiling),
+                store.write_stop(last),
             ] {
                 assert!(
                     matches!(again, Err(StoreError::Poisoned { .. })),
@@ -72,7 +77,7 @@ fn live(directory: &Path) -> Result<(), StoreError> {
         last = ceiling;
     }
     println!("STOPPING {last}");
-    store.stop(last)?;
+    store.write_stop(last)?;
     println!("STOPPED {last}");
     Ok(())
 }
@@ -177,7 +182,7 @@ fn inject_at_every_call(call: &str, fault: &str, always: &[String]) -> usize {
             let home = tempfile::tempdir().unwrap();
             if !fresh {
                 let (mut store, _) = Store::open(&options(home.path())).unwrap();
-                store.raise(sequence(5), sequence(50_000)).unwrap();
+                store.write_ceiling(sequence(5), sequence(50_000)).unwrap();
             }
             let mut faults = always.to_vec();
             faults.push(format!("{call}:{fault}:when={nth}"));

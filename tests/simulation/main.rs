@@ -1,5 +1,9 @@
 //! Whole clusters that are simulated, from seeds: see docs/testing.md and docs/scale.md.
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    reason = "a panic is the report, and tests print"
+)]
 
 mod planted_bugs; // every bug that is planted in the code is found; only in the copy that xtask makes
 mod scale; // how soon many servers agree, and what it costs

@@ -1,5 +1,10 @@
 //! A cluster that is simulated, with every fault that we can think of, over many seeds: see docs/testing.md.
 
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+
 use std::time::Duration;
 
 use ipseity_core::{timer::Timer, words::ErrorCode};
@@ -18,14 +23,13 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 90 } else { 600 };
 const TRACED: u64 = 60;
 
 /// What stands in the mailbox, by name, beside the timers.
-const ENTRIES: [&str; 25] = [
+const ENTRIES: [&str; 27] = [
     "acceptable",
     "readable",
     "writable",
     "readableWritable",
     "resolved",
     "signal",
-    "stopPersisted",
     "unknown",
     "identityRequest",
     "syncRequest",
@@ -40,8 +44,11 @@ const ENTRIES: [&str; 25] = [
     "membersRequest",
     "forgetRequest",
     "advanceRequest",
-    "persisted",
-    "persistFailed",
+    "written ceiling",
+    "written objection",
+    "written members",
+    "written stop",
+    "writeFailed ceiling",
     "stop",
     "syncTimeout",
 ];

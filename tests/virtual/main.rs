@@ -1,6 +1,10 @@
 //! The server's loop, transport and peers in a world that a test arranges: its network, its disk and its time are
 //! not real, so nothing here waits, and nothing depends on the machine.
-#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    reason = "a panic is the report, and tests print"
+)]
 
 mod crowd; // clients that come, ask, stall and vanish in any order
 mod deadlines; // when a connection is closed that waits too long

@@ -7,10 +7,11 @@ use ipseity::{
     server::Exit,
 };
 use ipseity_core::{
+    actor::Write,
     identity::Sequence,
     words::{ErrorCode, Message},
 };
-use ipseity_sim::world::{Client, DiskMode, Setup, World, Write, address};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 const AT_ONCE: DiskMode = DiskMode::Takes(Duration::ZERO);
@@ -101,7 +102,9 @@ fn new_requests_during_a_stop_are_told_so() {
     world.drive();
     assert_eq!(
         world.node(0).disk.under_way,
-        Some(Write::Stop(Sequence::new(1).unwrap()))
+        Some(Write::Stop {
+            sequence: Sequence::new(1).unwrap()
+        })
     );
     client.ask(2);
     client.send_message(&Message::StatusRequest);
@@ -216,6 +219,28 @@ fn peers_are_no_obstacle_to_a_stop() {
     assert_eq!((waited, exit), (Duration::ZERO, Exit::Clean));
     world.advance(5 * SECOND);
     assert_eq!(world.status(1).sequence, 0, "and the other goes on");
+}
+
+// A signal that does not stop.
+
+#[test]
+fn a_hangup_opens_files_anew_and_neither_ends_a_server_nor_hurries_a_stop() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 1000));
+    world.hang_up(0);
+    world.hang_up(0);
+    client.ask(1);
+    world.drive();
+    assert_eq!(world.node(0).reopened, 2);
+    assert_eq!(client.sequences(), [1]);
+    world.signal(0);
+    world.advance(SECOND);
+    world.hang_up(0);
+    world.advance(SECOND);
+    assert_eq!(world.exit(0), None);
+    assert_eq!(world.node(0).reopened, 3);
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(world.exit(0), Some(Exit::Clean));
 }
 
 // A disk that fails.

@@ -17,7 +17,6 @@ use ipseity::{
 };
 use ipseity_core::{
     actor::Event,
-    identity::Sequence,
     ids::{ConnectionId, PeerId},
     time::Instant,
     words::{Message, StorageStatus},
@@ -129,16 +128,12 @@ impl Edge for World {
     fn resolved(&mut self, _: PeerId) -> io::Result<Vec<SocketAddr>> {
         unreachable!()
     }
-    fn persist(&mut self, _: Sequence, _: Sequence) {
+    fn write(&mut self, _: ipseity_core::actor::Write) {
         unreachable!()
     }
-    fn persist_stop(&mut self, _: Sequence, _: &mut Mailbox) {
+    fn reopen(&mut self) {
         unreachable!()
     }
-
-    fn persist_members(&mut self, _: Vec<ipseity_core::actor::Remembered>) {}
-
-    fn persist_objection(&mut self, _: Sequence) {}
     fn storage(&self) -> StorageStatus {
         unreachable!()
     }

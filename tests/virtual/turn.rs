@@ -75,8 +75,9 @@ fn every_entry_is_handled_in_the_order_in_which_it_came() {
             "identityRequest connection=1.1 count=1 after=0",
             "> reply connection=1.1 identityReply first=4097 count=1",
             "stop",
-            "> persistStop sequence=4",
-            "stopPersisted durable=true",
+            "> write stop sequence=4",
+            "written stop",
+            "> stopped",
         ]
     );
     assert_eq!(world.exit(0), Some(Exit::Clean));

@@ -30,7 +30,7 @@ use ipseity_frames::{encode, encode_identities};
 
 /// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Baseline {
     /// A thread for each connection; the counter is a number under a mutex.
     Simple,
     /// The same; the counter is an object whose methods lock it, one for each step of a request.
@@ -45,40 +45,40 @@ pub enum Kind {
     Raw,
 }
 
-impl Kind {
+impl Baseline {
     /// All of them.
-    pub const ALL: [Kind; 5] = [
-        Kind::Simple,
-        Kind::Sequence,
-        Kind::Locker,
-        Kind::Channel,
-        Kind::Raw,
+    pub const ALL: [Baseline; 5] = [
+        Baseline::Simple,
+        Baseline::Sequence,
+        Baseline::Locker,
+        Baseline::Channel,
+        Baseline::Raw,
     ];
 
     /// The name on the command line and in tables.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Simple => "simple",
-            Kind::Sequence => "sequence",
-            Kind::Locker => "locker",
-            Kind::Channel => "channel",
-            Kind::Raw => "raw",
+            Baseline::Simple => "simple",
+            Baseline::Sequence => "sequence",
+            Baseline::Locker => "locker",
+            Baseline::Channel => "channel",
+            Baseline::Raw => "raw",
         }
     }
 
     /// The one of that name.
-    pub fn from_name(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    pub fn from_name(name: &str) -> Option<Baseline> {
+        Baseline::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// Serves those who connect, for as long as the process lives.
     pub fn serve(self, listener: TcpListener) -> io::Error {
         match self {
-            Kind::Simple => threads::serve(&listener, simple::Simple::default()),
-            Kind::Sequence => threads::serve(&listener, sequence::Sequenced::default()),
-            Kind::Locker => threads::serve(&listener, locker::Locker::new()),
-            Kind::Channel => threads::serve(&listener, channel::Dispatcher::start()),
-            Kind::Raw => raw::serve(listener),
+            Baseline::Simple => threads::serve(&listener, simple::Simple::default()),
+            Baseline::Sequence => threads::serve(&listener, sequence::Sequenced::default()),
+            Baseline::Locker => threads::serve(&listener, locker::Locker::new()),
+            Baseline::Channel => threads::serve(&listener, channel::Dispatcher::start()),
+            Baseline::Raw => raw::serve(listener),
         }
     }
 }

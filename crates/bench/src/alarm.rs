@@ -19,7 +19,7 @@ mod timer {
 
     use super::*;
 
-    /// See the [module](super).
+    /// A timer of the kernel, exact to less than a millisecond.
     pub struct Alarm(OwnedFd);
 
     impl Alarm {

@@ -51,9 +51,9 @@ struct Counter {
 /// Identities that came in one run, on one connection: from `first` to `last`.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// The first.
+    /// The first identity, at most `last`.
     pub first: u64,
-    /// The last.
+    /// The last identity.
     pub last: u64,
 }
 

@@ -10,7 +10,7 @@ impl Moment {
     /// A moment that does not come.
     pub const NEVER: Moment = Moment(u64::MAX);
 
-    /// This much later.
+    /// This much later; [`NEVER`](Self::NEVER) if that is beyond the last moment.
     pub fn after(self, duration: Duration) -> Moment {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Moment(self.0.saturating_add(ns))
@@ -22,12 +22,12 @@ impl Moment {
     }
 }
 
-/// The monotonic clock.
+/// The monotonic clock, with a beginning of its own. Moments of two clocks cannot be compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Instant);
 
 impl Clock {
-    /// Counts from now on.
+    /// A clock whose moment 0 is now.
     #[allow(
         clippy::disallowed_methods,
         reason = "the ban keeps the server's core replayable; this measures real time"
@@ -36,7 +36,7 @@ impl Clock {
         Clock(Instant::now())
     }
 
-    /// The present moment.
+    /// The present moment, never before one that this clock has shown.
     #[inline]
     pub fn now(self) -> Moment {
         // As nanoseconds fit 64 bits for 584 years.

@@ -15,10 +15,10 @@ use crate::{
     clock::Moment,
 };
 
-/// Requests that left together.
+/// Requests that were sent at one moment, and what their answers are held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    /// When they left.
+    /// The moment of the turn in which they were given to the kernel.
     pub sent: Moment,
     /// What their answers must exceed: the newest of the counter that had been received by then.
     pub floor: u64,
@@ -26,7 +26,7 @@ pub struct Batch {
     pub left: u32,
 }
 
-/// See the [module](self).
+/// A connection, what is in flight on it, and how many bytes of requests have not gone yet.
 pub struct Connection {
     pub socket: mio::net::TcpStream,
     /// Its place among the connections.
@@ -39,7 +39,7 @@ pub struct Connection {
     pub newest: u64,
     /// What is in flight, in order.
     pub batches: VecDeque<Batch>,
-    /// How many requests that is.
+    /// How many requests have been sent and not been answered.
     pub in_flight: u32,
     /// The beginning of a reply.
     pub rest: Vec<u8>,
@@ -53,7 +53,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// One that stands.
+    /// Takes over a stream that is connected, and makes it nonblocking.
     pub fn new(stream: TcpStream, place: usize, server: usize) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
@@ -126,12 +126,12 @@ impl Connection {
 /// As many requests as one connection may have in flight, one behind the other.
 pub struct Requests {
     bytes: Vec<u8>,
-    /// The length of one.
+    /// How many bytes one request has.
     each: usize,
 }
 
 impl Requests {
-    /// `count` times this request.
+    /// `count` copies of this request, one behind the other.
     pub fn new(request: &[u8], count: u32) -> Requests {
         Requests {
             bytes: request.repeat(count as usize),
@@ -140,7 +140,7 @@ impl Requests {
     }
 }
 
-/// Looks a server up.
+/// All addresses of a server. It takes as long as the lookup of the system takes.
 pub fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, String> {
     let addresses = (server.host(), server.port())
         .to_socket_addrs()

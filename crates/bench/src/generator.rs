@@ -25,7 +25,7 @@ use crate::{
     replies::{Ledger, take},
     settings::Settings,
     tally::{ErrorCount, Latency, Tally},
-    target::Kind,
+    target::Target,
 };
 
 /// The longest reply of an Ipseity server fits, and so do 4,642 of the usual ones.
@@ -41,7 +41,7 @@ const TICK: Duration = Duration::from_millis(100);
 const SIGNALS: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
 
-/// What serves all rounds.
+/// What is made once and used in every round: the poll, the signals, the clock, the addresses.
 pub struct Generator {
     poll: Poll,
     events: Events,
@@ -55,11 +55,11 @@ pub struct Generator {
 /// How a round came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// As it should.
+    /// All that was asked for was sent and answered.
     Done,
-    /// By a signal.
+    /// SIGINT or SIGTERM came.
     Interrupted,
-    /// By a server, in words.
+    /// A server did not answer, broke a promise or the protocol; one line that says which and how.
     Failed(String),
 }
 
@@ -70,7 +70,7 @@ pub struct Round {
     pub requests: u64,
     /// From the moment when the first might leave to the moment when the last was answered.
     pub elapsed: Duration,
-    /// How long replies took.
+    /// How long the replies took that `requests` counts.
     pub latency: Latency,
     /// Requests that were answered with errors.
     pub errors: Vec<ErrorCount>,
@@ -78,7 +78,7 @@ pub struct Round {
     pub unsent: u64,
     /// The processor time of this program, if the system tells it.
     pub own_cpu: Option<Duration>,
-    /// That of the processes that were named, of each.
+    /// The processor time of each process that was named, in the order in which they were.
     pub cpu: Vec<Duration>,
     /// How it came to its end.
     pub ended: Ended,
@@ -94,7 +94,7 @@ impl Generator {
             let found = resolve(server)?;
             let stream = connect(server, &found, settings.timeouts.connect_timeout)?;
             settings
-                .kind
+                .target
                 .prepare(stream, settings.timeouts.reply_timeout)
                 .map_err(|error| format!("{server}: {error}"))?;
             addresses.push(found);
@@ -128,16 +128,16 @@ impl Generator {
         let round = Run {
             generator: self,
             settings,
-            requests: Requests::new(&settings.kind.request(count), settings.in_flight),
+            requests: Requests::new(&settings.target.request(count), settings.in_flight),
             connections: connected,
             checks,
             watch,
         };
-        match settings.kind {
-            Kind::Ipseity => round.run(Ipseity::new(count)),
-            Kind::Redis => round.run(Redis { count }),
-            Kind::Memcached => round.run(Memcached { count }),
-            Kind::Raw => round.run(Raw),
+        match settings.target {
+            Target::Ipseity => round.run(Ipseity::new(count)),
+            Target::Redis => round.run(Redis { count }),
+            Target::Memcached => round.run(Memcached { count }),
+            Target::Raw => round.run(Raw),
         }
     }
 
@@ -270,7 +270,7 @@ enum Pace {
     Open(Open),
 }
 
-/// A round that runs.
+/// A round that is under way.
 struct Turns<'a, P> {
     protocol: P,
     settings: &'a Settings,

@@ -3,7 +3,7 @@
 /// Numbers from the first to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The first.
+    /// The first number of the range; never above `last`.
     pub first: u64,
     /// The last, which is in it too.
     pub last: u64,

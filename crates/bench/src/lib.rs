@@ -1,6 +1,6 @@
 //! The load generator: how many identities a server hands out, and how fast, with every one of them checked.
 //!
-//! [`generator`] is the loop that keeps the server busy, [`replies`] takes what it answers, and [`check`]
+//! `generator` is the loop that keeps the server busy, `replies` takes what it answers, and `check`
 //! holds that to what is promised. This file runs the rounds and shows what came of them.
 
 mod alarm;
@@ -29,7 +29,7 @@ use report::Point;
 
 pub use pace::Amount;
 pub use settings::{Format, Settings};
-pub use target::{Kind, parse_url};
+pub use target::{Target, parse_url};
 
 /// Why a bench ended before its end.
 #[derive(Debug)]

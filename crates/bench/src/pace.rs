@@ -11,7 +11,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How much there is to do in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// So many requests.
+    /// This many requests, 1 or more.
     Requests(u64),
     /// All that can be done in this time.
     For(Duration),
@@ -26,7 +26,7 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// Measures from `measured_from` on.
+    /// What leaves before `measured_from` is the warm-up, and counts for nothing in `amount`.
     pub fn new(measured_from: Moment, amount: Amount) -> Closed {
         let (until, left) = match amount {
             Amount::Requests(count) => (Moment::NEVER, count),

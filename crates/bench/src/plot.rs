@@ -16,7 +16,7 @@ pub fn prepare(path: &Path) -> Result<(), String> {
         .map_err(|error| format!("--plot: cannot write {}: {error}", path.display()))
 }
 
-/// Draws it.
+/// Draws the sweep into the file at `path`, over what it held.
 pub fn draw(path: &Path, settings: &Settings, points: &[Point]) -> Result<(), String> {
     let picture = picture(settings, points)
         .map_err(|error| format!("--plot: cannot draw {}: {error}", path.display()))?;

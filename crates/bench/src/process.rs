@@ -3,7 +3,7 @@
 
 use std::{fs, io, time::Duration};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use ipseity_console::raise_open_files;
 
 /// The processor time of this program; nothing where the system does not tell it.
 pub fn own_cpu() -> Option<Duration> {
@@ -49,23 +49,14 @@ const DESCRIPTORS_OTHER: u64 = 32;
 /// Raises the soft limit of open files to what so many connections need.
 pub fn raise_descriptors(connections: usize) -> Result<(), String> {
     let needed = connections as u64 + DESCRIPTORS_OTHER;
-    let limit = getrlimit(Resource::Nofile);
-    // `None` is no limit.
-    if limit.current.is_none_or(|soft| soft >= needed) {
-        return Ok(());
-    }
-    let raised = Rlimit {
-        current: Some(needed),
-        maximum: limit.maximum,
-    };
-    match limit.maximum {
-        Some(hard) if hard < needed => Err(format!(
-            "{connections} connections need {needed} file descriptors, and the limit is {hard} \
+    let limit = raise_open_files(needed);
+    if limit < needed {
+        return Err(format!(
+            "{connections} connections need {needed} file descriptors, and the limit is {limit} \
              (ulimit -Hn raises it)"
-        )),
-        _ => setrlimit(Resource::Nofile, raised)
-            .map_err(|error| format!("cannot raise the limit of open files to {needed}: {error}")),
+        ));
     }
+    Ok(())
 }
 
 /// User and system time together.

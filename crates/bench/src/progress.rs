@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Steps of the bar in a round.
 const STEPS: u64 = 1000;
 
-/// See the [module](self).
+/// The progress bar of a bench. It shows nothing where standard error is no terminal.
 pub struct Progress {
     bar: ProgressBar,
     round: u64,
@@ -42,7 +42,7 @@ impl Progress {
         self.round += 1;
     }
 
-    /// Takes the line away.
+    /// Takes the bar off the screen, so that the result does not stand behind it.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

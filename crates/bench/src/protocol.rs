@@ -16,7 +16,7 @@ const REPLY_BYTES: usize = 15;
 /// The longest line that Redis or memcached may answer a count with.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// How replies are read.
+/// How the replies of one kind of server are read, and which identities are in them.
 pub trait Protocol {
     /// How far one identity is from the next of the same counter: a power of two.
     const STRIDE: u64;
@@ -46,23 +46,23 @@ pub trait Protocol {
 pub enum Slow {
     /// The beginning of a reply.
     Partial,
-    /// The server says no.
+    /// The server answers that it does not serve the request.
     Error {
-        /// How long that is.
+        /// How many bytes this answer has.
         bytes: usize,
         /// Which errors are counted together.
         code: String,
-        /// Its text.
+        /// Its text, in one line that a terminal can be trusted with.
         text: String,
     },
-    /// No reply, and why it is none.
+    /// Bytes that are not a reply of this protocol, and why not.
     Broken(String),
 }
 
-/// Ipseity's frames.
+/// Replies of Ipseity: identityReply of one count, or errorReply.
 pub struct Ipseity {
     count: u32,
-    /// For what is seldom.
+    /// Reads what is not an identityReply of the count that was asked for.
     decoder: FrameDecoder,
 }
 
@@ -106,9 +106,7 @@ impl Protocol for Ipseity {
             Ok(Some(Message::IdentityReply { count, .. })) => {
                 Slow::Broken(format!("asked for {} identities, {count} came", self.count))
             }
-            Ok(Some(other)) => {
-                Slow::Broken(format!("{} came in the place of identities", other.name()))
-            }
+            Ok(Some(other)) => Slow::Broken(format!("{} came instead of identities", other.name())),
             Err(error) => Slow::Broken(format!("{error} (is it an Ipseity server?)")),
         }
     }
@@ -156,7 +154,7 @@ impl Line<'_> {
 
     fn broken(&self) -> Slow {
         let text = String::from_utf8_lossy(self.text);
-        Slow::Broken(format!("{:?} came in the place of a number", plain(&text)))
+        Slow::Broken(format!("{:?} came instead of a number", plain(&text)))
     }
 }
 
@@ -339,7 +337,7 @@ mod tests {
         let error = Slow::Error {
             bytes: refusal.len(),
             code: "badCount".to_owned(),
-            text: "too\u{fffd}many".to_owned(),
+            text: "too\\nmany".to_owned(),
         };
         assert_eq!(protocol.slowly(&[&refusal[..], &bytes].concat()), error);
         match protocol.slowly(b"HTTP/1.1 400") {

@@ -27,9 +27,9 @@ pub struct Ledger<'a> {
 /// What one look at the bytes has come to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Bytes of whole replies.
+    /// How many bytes the whole replies have. What stands behind them is the beginning of the next.
     pub bytes: usize,
-    /// How many replies.
+    /// How many replies that were.
     pub replies: u32,
 }
 
@@ -145,7 +145,7 @@ fn take_of<P: Protocol>(
     })
 }
 
-/// Counts and times them.
+/// Counts the replies of one part and records their latency, if they belong to what is measured.
 #[inline(always)]
 fn count(connection: &Connection, batch: Batch, part: &Part, now: Moment, ledger: &mut Ledger<'_>) {
     let replies = u64::from(part.served + part.refused);

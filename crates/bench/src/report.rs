@@ -13,11 +13,11 @@ use crate::{
     settings::{Format, Settings},
     tally::ErrorCount,
 };
-use ipseity_console::{milliseconds, table};
+use ipseity_console::{milliseconds, plain_json, table};
 
 /// All rounds at one number of connections.
 pub struct Point {
-    /// How many.
+    /// How many connections there were, 1 or more.
     pub connections: usize,
     /// What each round has come to, in order.
     pub rounds: Vec<Round>,
@@ -58,7 +58,7 @@ impl Point {
 }
 
 impl Round {
-    /// Requests a second.
+    /// Answered requests a second; 0 for a round that measured no time.
     fn throughput(&self) -> f64 {
         match self.elapsed.is_zero() {
             true => 0.0,
@@ -98,7 +98,10 @@ pub fn write(
 ) -> io::Result<()> {
     match settings.format {
         Format::Text => write_text(out, settings, points, checks),
-        Format::Json => writeln!(out, "{:#}", to_json(settings, points, checks)),
+        Format::Json => {
+            let json = format!("{:#}", to_json(settings, points, checks));
+            writeln!(out, "{}", plain_json(&json))
+        }
         Format::Csv => write_csv(out, settings, points),
     }
 }
@@ -223,7 +226,7 @@ fn write_points(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> i
 
 /// What was looked at, in words.
 fn checked(settings: &Settings, checks: &Checks) -> String {
-    if !settings.kind.is_checked() {
+    if !settings.target.is_checked() {
         return "nothing: what a raw target answers is not looked at".to_owned();
     }
     let forgotten = match checks.forgotten() {
@@ -243,7 +246,7 @@ fn microseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1000.0
 }
 
-/// To a thousandth.
+/// Rounded to three digits behind the point.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
@@ -270,7 +273,7 @@ fn to_json(settings: &Settings, points: &[Point], checks: &Checks) -> Value {
         })
         .collect();
     json!({
-        "target": settings.kind.to_string(),
+        "target": settings.target.to_string(),
         "servers": servers,
         "in_flight": settings.in_flight,
         "count": settings.count,
@@ -279,8 +282,8 @@ fn to_json(settings: &Settings, points: &[Point], checks: &Checks) -> Value {
         "points": points,
         "checked": {
             "identities": checks.identities(),
-            "order": settings.kind.is_checked(),
-            "unique": settings.kind.is_checked(),
+            "order": settings.target.is_checked(),
+            "unique": settings.target.is_checked(),
             "forgotten": checks.forgotten(),
         },
     })
@@ -343,7 +346,7 @@ fn write_csv(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> io::
                 false => format!("{:.3}", round.us_a_request(round.server_cpu())),
             };
             let fields = [
-                settings.kind.to_string(),
+                settings.target.to_string(),
                 point.connections.to_string(),
                 settings.in_flight.to_string(),
                 settings.count.to_string(),
@@ -377,7 +380,7 @@ mod tests {
     use ipseity_client::ClientOptions;
 
     use super::*;
-    use crate::{pace::Amount, tally::Latency, target::Kind};
+    use crate::{pace::Amount, tally::Latency, target::Target};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {
@@ -395,7 +398,7 @@ mod tests {
     /// Two identities a request, and two processes that are looked at.
     fn settings(format: Format, rounds: usize) -> Settings {
         Settings {
-            kind: Kind::Ipseity,
+            target: Target::Ipseity,
             servers: vec!["10.0.0.1:3264".parse().unwrap()],
             points: vec![3],
             is_sweep: false,

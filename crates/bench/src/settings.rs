@@ -4,22 +4,22 @@ use std::{path::PathBuf, time::Duration};
 
 use ipseity_client::{ClientOptions, ServerAddress};
 
-use crate::{pace::Amount, target::Kind};
+use crate::{pace::Amount, target::Target};
 
 /// What is to be measured, and how it is shown.
 #[derive(Debug)]
 pub struct Settings {
-    /// The kind of the servers.
-    pub kind: Kind,
+    /// Which kind of server they are.
+    pub target: Target,
     /// The servers, over which the connections are spread.
     pub servers: Vec<ServerAddress>,
     /// The numbers of connections, each of which is measured.
     pub points: Vec<usize>,
     /// Whether the points are a sweep.
     pub is_sweep: bool,
-    /// Requests in flight on each connection.
+    /// How many requests each connection keeps in flight, 1 or more.
     pub in_flight: u32,
-    /// Identities in a request.
+    /// How many identities each request asks for, 1 or more.
     pub count: u32,
     /// How much is sent in a round.
     pub amount: Amount,
@@ -42,11 +42,11 @@ pub struct Settings {
 /// How the outcome is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Lines for people.
+    /// Lines for people, and a table for a sweep.
     Text,
-    /// One object.
+    /// One JSON object, over several lines.
     Json,
-    /// A row for each round.
+    /// A header, and a row for each round.
     Csv,
 }
 
@@ -76,7 +76,7 @@ impl Settings {
         };
         format!(
             "{} {}: {connections}, {} in flight on each{count}{rate}, {amount}",
-            self.kind,
+            self.target,
             servers.join(","),
             plural(u64::from(self.in_flight), "request"),
         )

@@ -23,7 +23,7 @@ pub struct Tally {
     pub requests: u64,
     /// When the last of these answers came.
     pub last: Option<Moment>,
-    /// Those that were not.
+    /// Requests that were answered with errors, by code: at most [`ERROR_CODES_MAX`] codes.
     pub errors: Vec<ErrorCount>,
     /// Whether any request was answered, measured or not.
     pub has_served: bool,
@@ -32,31 +32,31 @@ pub struct Tally {
 /// An error that a server answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorCount {
-    /// Its code.
+    /// Its name, or its number where this build does not know it; `others` for all codes beyond the bound.
     pub code: String,
-    /// Its text, the first time.
+    /// Its text, as it came the first time.
     pub text: String,
-    /// How often it came.
+    /// How many requests were answered with it, 1 or more.
     pub count: u64,
 }
 
-/// How long replies took.
+/// How long replies took: quantiles, each exact to three digits. All are zero where nothing was answered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latency {
-    /// Half of them were no slower.
+    /// Half of them took at most this.
     pub p50: Duration,
-    /// Nine of ten.
+    /// Nine of ten took at most this.
     pub p90: Duration,
-    /// 99 of 100.
+    /// 99 of 100 took at most this.
     pub p99: Duration,
-    /// 999 of 1,000.
+    /// 999 of 1,000 took at most this.
     pub p99_9: Duration,
-    /// The slowest.
+    /// The slowest took this, or [`LATENCY_MAX`] if it took longer.
     pub max: Duration,
 }
 
 impl Tally {
-    /// Nothing so far.
+    /// Counters at zero.
     pub fn new() -> Tally {
         let latencies = Histogram::new_with_bounds(1, LATENCY_MAX.as_nanos() as u64, DIGITS)
             .expect("the bounds and the digits are such as it takes");
@@ -76,7 +76,7 @@ impl Tally {
         self.latencies.saturating_record_n(ns, count);
     }
 
-    /// An error came.
+    /// Counts a request that was answered with this error.
     pub fn error(&mut self, code: String, text: String) {
         let kinds = self.errors.len();
         let same = self.errors.iter_mut().find(|error| error.code == code);
@@ -96,7 +96,7 @@ impl Tally {
         }
     }
 
-    /// How long replies took.
+    /// The quantiles of all that was recorded.
     pub fn latency(&self) -> Latency {
         let at = |quantile| Duration::from_nanos(self.latencies.value_at_quantile(quantile));
         Latency {

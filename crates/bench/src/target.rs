@@ -17,10 +17,10 @@ const KEY: &str = "ipseity-bench";
 /// The longest line that memcached answers with to the preparation, and more.
 const LINE_BYTES_MAX: usize = 512;
 
-/// A kind of server.
+/// What kind of server is measured, and so which protocol is spoken to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// An Ipseity server: identityRequest.
+pub enum Target {
+    /// Ipseity, asked with identityRequest.
     Ipseity,
     /// Redis: `INCR`, or `INCRBY` for a block.
     Redis,
@@ -30,83 +30,70 @@ pub enum Kind {
     Raw,
 }
 
-impl Kind {
-    /// The kinds that a URL can name, each with its scheme and its usual port.
-    pub const BY_URL: [(Kind, &'static str, u16); 3] = [
-        (Kind::Redis, "redis", 6379),
-        (Kind::Memcached, "memcached", 11211),
-        (Kind::Raw, "raw", 3264),
+impl Target {
+    /// The targets that a URL can name, each with its scheme and its usual port.
+    pub const BY_URL: [(Target, &'static str, u16); 3] = [
+        (Target::Redis, "redis", 6379),
+        (Target::Memcached, "memcached", 11211),
+        (Target::Raw, "raw", 3264),
     ];
 
     /// The bytes of a request for `count` identities.
     pub fn request(self, count: u32) -> Vec<u8> {
         match self {
-            Kind::Ipseity | Kind::Raw => {
+            Target::Ipseity | Target::Raw => {
                 let mut bytes = Vec::new();
                 encode(&Message::IdentityRequest { count, after: 0 }, &mut bytes);
                 bytes
             }
-            Kind::Redis if count == 1 => redis_command(&["INCR", KEY]),
-            Kind::Redis => redis_command(&["INCRBY", KEY, &count.to_string()]),
-            Kind::Memcached => format!("incr {KEY} {count}\r\n").into_bytes(),
+            Target::Redis if count == 1 => redis_command(&["INCR", KEY]),
+            Target::Redis => redis_command(&["INCRBY", KEY, &count.to_string()]),
+            Target::Memcached => format!("incr {KEY} {count}\r\n").into_bytes(),
         }
     }
 
     /// Whether its identities are looked at.
     pub fn is_checked(self) -> bool {
-        self != Kind::Raw
+        self != Target::Raw
     }
 
     /// Does what has to be done once before the first request.
     pub fn prepare(self, stream: TcpStream, timeout: Duration) -> Result<(), String> {
         match self {
-            Kind::Ipseity | Kind::Redis | Kind::Raw => Ok(()),
-            Kind::Memcached => prepare_memcached(stream, timeout),
+            Target::Ipseity | Target::Redis | Target::Raw => Ok(()),
+            Target::Memcached => prepare_memcached(stream, timeout),
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Ipseity => "ipseity",
-            Kind::Redis => "redis",
-            Kind::Memcached => "memcached",
-            Kind::Raw => "raw",
+            Target::Ipseity => "ipseity",
+            Target::Redis => "redis",
+            Target::Memcached => "memcached",
+            Target::Raw => "raw",
         })
     }
 }
 
 /// Reads `redis://HOST[:PORT]` and its like.
-pub fn parse_url(text: &str) -> Result<(Kind, ServerAddress), String> {
+pub fn parse_url(text: &str) -> Result<(Target, ServerAddress), String> {
     let wrong = || {
         format!(
-            "{text:?} is no target: it is one of redis://HOST[:PORT], memcached://HOST[:PORT] and \
+            "{text:?} is not a target: give redis://HOST[:PORT], memcached://HOST[:PORT] or \
              raw://HOST[:PORT]"
         )
     };
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let (kind, _, port) = Kind::BY_URL
+    let (target, _, port) = Target::BY_URL
         .into_iter()
         .find(|(_, name, _)| *name == scheme)
         .ok_or_else(wrong)?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let address = address_with_default_port(rest, port)?;
-    Ok((kind, address))
-}
-
-fn address_with_default_port(text: &str, port: u16) -> Result<ServerAddress, String> {
-    let has_port = match text.rsplit_once(']') {
-        Some((_, behind)) => behind.starts_with(':'),
-        // More than one colon is an IPv6 address without brackets.
-        None => text.matches(':').count() == 1,
-    };
-    let address = match (has_port, text.contains(':') && !text.starts_with('[')) {
-        (true, _) => text.parse(),
-        (false, true) => format!("[{text}]:{port}").parse(),
-        (false, false) => format!("{text}:{port}").parse(),
-    };
-    address.map_err(|error: ipseity_client::AddressError| error.to_string())
+    let address =
+        ServerAddress::with_default_port(rest, port).map_err(|error| error.to_string())?;
+    Ok((target, address))
 }
 
 fn redis_command(words: &[&str]) -> Vec<u8> {
@@ -150,16 +137,16 @@ mod tests {
 
     #[test]
     fn urls_have_a_scheme_and_may_have_a_port() {
-        for (text, kind, address) in [
-            ("redis://127.0.0.1:1", Kind::Redis, "127.0.0.1:1"),
-            ("redis://cache", Kind::Redis, "cache:6379"),
-            ("redis://cache/", Kind::Redis, "cache:6379"),
-            ("memcached://[::1]:5", Kind::Memcached, "[::1]:5"),
-            ("memcached://[::1]", Kind::Memcached, "[::1]:11211"),
-            ("raw://::1", Kind::Raw, "[::1]:3264"),
+        for (text, target, address) in [
+            ("redis://127.0.0.1:1", Target::Redis, "127.0.0.1:1"),
+            ("redis://cache", Target::Redis, "cache:6379"),
+            ("redis://cache/", Target::Redis, "cache:6379"),
+            ("memcached://[::1]:5", Target::Memcached, "[::1]:5"),
+            ("memcached://[::1]", Target::Memcached, "[::1]:11211"),
+            ("raw://::1", Target::Raw, "[::1]:3264"),
         ] {
             let (parsed, server) = parse_url(text).unwrap();
-            assert_eq!((parsed, server.to_string().as_str()), (kind, address));
+            assert_eq!((parsed, server.to_string().as_str()), (target, address));
         }
         for text in [
             "127.0.0.1:1",
@@ -174,17 +161,17 @@ mod tests {
 
     #[test]
     fn requests_are_what_each_server_reads() {
-        assert_eq!(Kind::Ipseity.request(1), [0, 1, 1]);
-        assert_eq!(Kind::Ipseity.request(1000).len(), 15);
-        assert_eq!(Kind::Raw.request(1), [0, 1, 1]);
+        assert_eq!(Target::Ipseity.request(1), [0, 1, 1]);
+        assert_eq!(Target::Ipseity.request(1000).len(), 15);
+        assert_eq!(Target::Raw.request(1), [0, 1, 1]);
         assert_eq!(
-            Kind::Redis.request(1),
+            Target::Redis.request(1),
             b"*2\r\n$4\r\nINCR\r\n$13\r\nipseity-bench\r\n"
         );
         assert_eq!(
-            Kind::Redis.request(20),
+            Target::Redis.request(20),
             b"*3\r\n$6\r\nINCRBY\r\n$13\r\nipseity-bench\r\n$2\r\n20\r\n"
         );
-        assert_eq!(Kind::Memcached.request(1), b"incr ipseity-bench 1\r\n");
+        assert_eq!(Target::Memcached.request(1), b"incr ipseity-bench 1\r\n");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use getopts::{Matches, Options};
-use ipseity_core::identity::Sequence;
+use ipseity_core::{identity::Sequence, limits::ADVANCE_MAX_DEFAULT};
 
 use crate::{
     command::{Command, no_more},
@@ -14,21 +14,32 @@ use crate::{
 /// The last sequence would leave the server none to hand out.
 const ABOVE_MAX: u64 = Sequence::MAX.get() - 1;
 
+/// A longer jump has to be meant: `--yes`. It is what servers take from peers and clients at once unless they
+/// were told otherwise; what this one was told is not known here.
+const JUMP_MAX: u64 = ADVANCE_MAX_DEFAULT;
+
 /// The command.
 pub const COMMAND: Command = Command {
     name: "advance",
     arguments: " --above SEQUENCE",
-    summary: "Tell one server to go on above a sequence; shows where it goes on",
+    summary: "Make one server go on above a sequence",
     details: "\
-It goes past --max-advance and every budget of the server, and is durable when this is done. A
-server that is past the sequence already has nothing to do. Sequences that are jumped over are gone
-for good. Taken only on the server's own machine, or from an address that it was given with --trust.",
+The server goes on above this sequence, whatever its --max-advance and its budgets are. That is on
+its disk when the command ends. If the server is above the sequence already, nothing changes. The
+command shows the sequence above which the server goes on.
+
+Sequences that are jumped over are never handed out, and the peers of the server follow it. So a
+jump of more than 2^40 needs --yes.
+
+A server takes this command only from its own machine, or from an address that it was given with
+--trust.",
     options,
     run,
 };
 
 fn options(options: &mut Options) {
     options.optopt("", "above", "the sequence; required", "SEQUENCE");
+    options.optflag("", "yes", "allow a jump of more than 2^40");
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
@@ -43,6 +54,43 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             servers.len()
         )));
     }
-    let goes_on_above = servers::client(matches)?.advance(above)?;
+    let mut client = servers::client(matches)?;
+    if !matches.opt_present("yes") {
+        let from = client.status()?.sequence;
+        check_jump(from, above.get())?;
+    }
+    let goes_on_above = client.advance(above)?;
     Ok(writeln!(out, "{goes_on_above}")?)
+}
+
+/// Refuses a jump that is too long to be made by mistake.
+fn check_jump(from: u64, above: u64) -> Result<(), Failure> {
+    match above.saturating_sub(from) {
+        ..=JUMP_MAX => Ok(()),
+        jump => Err(Failure::Usage(format!(
+            "--above {above} jumps over {jump} sequences, which are then gone for good: the server is at \
+             {from}. If you mean it, add --yes"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_long_jump_has_to_be_meant() {
+        for (from, above) in [(0, 0), (9, 5), (7, 7 + JUMP_MAX), (0, JUMP_MAX)] {
+            assert!(check_jump(from, above).is_ok(), "{from} to {above}");
+        }
+        for (from, above) in [(0, JUMP_MAX + 1), (7, 8 + JUMP_MAX), (0, ABOVE_MAX)] {
+            match check_jump(from, above) {
+                Err(Failure::Usage(text)) => {
+                    let jump = format!("jumps over {} sequences", above - from);
+                    assert!(text.contains(&jump) && text.contains("--yes"), "{text}");
+                }
+                other => panic!("{from} to {above}: {other:?}"),
+            }
+        }
+    }
 }

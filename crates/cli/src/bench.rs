@@ -4,8 +4,9 @@
 use std::{io::Write, path::PathBuf, time::Duration};
 
 use getopts::{Matches, Options};
-use ipseity_bench::{Amount, BenchError, Format, Kind, Settings, parse_url};
+use ipseity_bench::{Amount, BenchError, Format, Settings, Target, parse_url};
 use ipseity_client::{ClientOptions, ServerAddress};
+use ipseity_console::dashed;
 use ipseity_core::limits::COUNT_LIMIT_MAX;
 
 use crate::{
@@ -40,21 +41,20 @@ const POINTS_MAX: usize = 1000;
 pub const COMMAND: Command = Command {
     name: "bench",
     arguments: "",
-    summary: "Measure how much a server can do, and check all that it hands out",
+    summary: "Measure how much a server can do, and check every identity",
     details: "\
-Each connection keeps so many requests in flight, and sends the next when one is answered. With
---rate requests leave at moments of their own. Connections are spread over all servers.
+Each connection keeps -P requests in flight, and sends the next one when one is answered. With
+--rate, requests are sent at a fixed rate instead. The connections are spread over all servers.
 
-Every identity is held to two promises, in memory that does not grow: it is greater than all that
-had been received, over any connection, when it was asked for; and it comes once. One that is
-not ends the bench with exit code 1.
+Every identity is checked, in memory that does not grow. It must be greater than every identity that
+had been received, on any connection, when it was asked for. And it must not come twice. If one
+breaks these rules, the bench ends with exit code 1.
 
-Latency is from the moment before a request is written to the moment after its reply is read. The
-clock is read once for the replies of one read, so a reply is timed with the last of those that came
-with it. Quantiles are right to three digits. The processor time of a --process is that of all its
-threads, to a few milliseconds in a round.
+Latency is the time from just before a request is written to just after its reply is read. Replies
+that are read together have the time of the last of them. Quantiles are exact to three digits. The
+processor time of a --process is that of all its threads, exact to a few milliseconds a round.
 
-To give server and bench a processor each, or the same: taskset -c 1 ipseity-cli bench ...",
+To put the bench on a certain processor: taskset -c 1 ipseity-cli bench ...",
     options,
     run,
 };
@@ -67,64 +67,83 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     })
 }
 
-/// Declares the options.
+/// Declares the flags of `bench`.
 pub fn options(options: &mut Options) {
-    options.optopt("c", "", "connections (default: 50)", "COUNT");
+    options.optopt("c", "", "how many connections (default: 50)", "COUNT");
     options.optopt(
         "P",
         "",
-        "requests in flight on each connection (default: 1)",
+        "how many requests each connection keeps in flight (default: 1)",
         "COUNT",
     );
-    options.optopt("n", "", "requests in all, instead of a duration", "COUNT");
+    options.optopt(
+        "n",
+        "",
+        "how many requests to send, in place of --duration",
+        "COUNT",
+    );
     options.optopt(
         "",
         "duration",
-        "how long to send: 250ms, 2s, a bare number is milliseconds (default: 5s, in a sweep 1s)",
+        "how long to send: 250ms, 2s; a bare number means milliseconds (default: 5s, with --sweep 1s)",
         "DURATION",
     );
-    options.optopt("", "count", "identities in a request (default: 1)", "COUNT");
+    options.optopt(
+        "",
+        "count",
+        "how many identities to ask for in each request (default: 1)",
+        "COUNT",
+    );
     options.optopt(
         "",
         "rate",
-        "send so many requests a second, over all connections, whether or not they are answered: an \
-         open loop. Latency is measured from when a request should have been sent",
+        "send this many requests a second in all, whether or not they are answered (an open loop); \
+         latency then begins when a request should have been sent",
         "RATE",
     );
     options.optopt(
         "",
         "warmup",
-        "send so long before measuring begins (default: 0)",
+        "send for this long before measuring begins (default: 0)",
         "DURATION",
     );
-    options.optopt("", "rounds", "measure so many times (default: 1)", "COUNT");
+    options.optopt(
+        "",
+        "rounds",
+        "how many times to measure (default: 1)",
+        "COUNT",
+    );
     options.optopt(
         "",
         "sweep",
-        "measure at each of these numbers of connections: 1..42, or 1,10,100..105",
+        "measure with each of these numbers of connections: 1..42, or 1,10,100..105",
         "LIST",
     );
-    options.optopt("", "plot", "draw the sweep into a file", "FILE.svg");
-    options.optopt("", "format", "text, json or csv (default: text)", "FORMAT");
+    options.optopt("", "plot", "draw the sweep into this file", "FILE.svg");
+    options.optopt(
+        "",
+        "format",
+        "how to write the result: text, json or csv (default: text)",
+        "FORMAT",
+    );
     options.optopt(
         "",
         "target",
-        "another server instead of Ipseity: redis://HOST[:PORT] (INCR), memcached://HOST[:PORT] \
+        "measure another server than Ipseity: redis://HOST[:PORT] (INCR), memcached://HOST[:PORT] \
          (incr), or raw://HOST[:PORT], which answers each request with any 15 bytes",
         "URL",
     );
     options.optmulti(
         "",
         "process",
-        "a process id of the server, if it runs on this machine; its processor time is measured. May \
-         be repeated",
+        "also measure the processor time of this process, by its id on this machine; may be repeated",
         "ID",
     );
 }
 
-/// Reads the options.
+/// Reads the flags, each held to its range, with its default where it is not given.
 fn settings(matches: &Matches) -> Result<Settings, Failure> {
-    let (kind, servers) = target(matches)?;
+    let (target, servers) = target_and_servers(matches)?;
     let number = |name, range| values::number(matches, name, range);
     let sweep = matches.opt_str("sweep").map(|text| points(&text));
     let sweep = sweep.transpose()?;
@@ -144,7 +163,7 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
         (None, None) => Amount::For(DURATION_DEFAULT),
     };
     Ok(Settings {
-        kind,
+        target,
         servers,
         points: sweep.unwrap_or_else(|| {
             vec![connections.map_or(CONNECTIONS_DEFAULT, |count| count as usize)]
@@ -164,29 +183,30 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
     })
 }
 
-fn target(matches: &Matches) -> Result<(Kind, Vec<ServerAddress>), Failure> {
+fn target_and_servers(matches: &Matches) -> Result<(Target, Vec<ServerAddress>), Failure> {
     refuse_both(matches, "target", "server")?;
     match matches.opt_str("target") {
-        None => Ok((Kind::Ipseity, servers::addresses(matches)?)),
+        None => Ok((Target::Ipseity, servers::addresses(matches)?)),
         Some(url) => {
-            let (kind, server) =
+            let (target, server) =
                 parse_url(&url).map_err(|error| Failure::Usage(format!("--target: {error}")))?;
-            Ok((kind, vec![server]))
+            Ok((target, vec![server]))
         }
     }
 }
 
 fn refuse_both(matches: &Matches, one: &str, other: &str) -> Result<(), Failure> {
     if matches.opt_present(one) && matches.opt_present(other) {
-        let (one, other) = (values::dashed(one), values::dashed(other));
+        let (one, other) = (dashed(one), dashed(other));
         return Err(Failure::Usage(format!(
-            "{one} and {other} exclude each other"
+            "{one} and {other} cannot be given together"
         )));
     }
     Ok(())
 }
 
-/// Reads `1..42` and `1,10,100..105`.
+/// Reads `1..42` and `1,10,100..105`: ascending numbers from 1 to [`CONNECTIONS_MAX`], at most [`POINTS_MAX`] of
+/// them.
 fn points(text: &str) -> Result<Vec<usize>, Failure> {
     let wrong = || {
         Failure::Usage(format!(
@@ -194,12 +214,9 @@ fn points(text: &str) -> Result<Vec<usize>, Failure> {
              1..42 or 1,10,100, not {text:?}"
         ))
     };
-    let number = |text: &str| -> Result<usize, Failure> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|_| digits);
-        number
-            .filter(|number| (1..=CONNECTIONS_MAX).contains(number))
-            .ok_or_else(wrong)
+    let number = |text: &str| match ipseity_console::number(text, 1..=CONNECTIONS_MAX as u64) {
+        Ok(number) => Ok(number as usize),
+        Err(_) => Err(wrong()),
     };
     let mut points = Vec::new();
     for part in text.split(',') {
@@ -224,7 +241,10 @@ fn processes(matches: &Matches) -> Result<Vec<u32>, Failure> {
         ))
     };
     let texts = matches.opt_strs("process");
-    let parse = |text: &String| text.parse().map_err(|_| wrong(text));
+    let parse = |text: &String| match ipseity_console::number(text, 1..=u64::from(u32::MAX)) {
+        Ok(id) => Ok(id as u32),
+        Err(_) => Err(wrong(text)),
+    };
     texts.iter().map(parse).collect()
 }
 

@@ -3,10 +3,10 @@
 use std::{ffi::OsString, io::Write};
 
 use getopts::{Fail, Matches, Options};
+use ipseity_console::{explain, usage};
 
 use crate::{
-    advance, bench, decode, failure::Failure, members, next, ping, servers, status, values::dashed,
-    watch,
+    advance, bench, decode, failure::Failure, members, next, ping, servers, status, watch,
 };
 
 /// One command. A new one is a new file and a line in [`COMMANDS`].
@@ -22,7 +22,7 @@ pub struct Command {
     /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
     /// command can be found before its options are known.
     pub options: fn(&mut Options),
-    /// Does it.
+    /// Runs it with its flags. What it writes goes to the writer; whoever called flushes.
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 
@@ -41,7 +41,7 @@ const COMMANDS: [&Command; 8] = [
 pub enum Found {
     /// To be shown a text.
     Help(String),
-    /// The version.
+    /// To be shown the version.
     Version,
     /// This command, with these options.
     Command(&'static Command, Matches),
@@ -60,11 +60,11 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
         return if helps {
             Ok(Found::Help(overview()))
         } else {
-            Err(no_command("no command"))
+            Err(no_command("the command is missing"))
         };
     };
     let Some(command) = COMMANDS.into_iter().find(|command| command.name == name) else {
-        return Err(no_command(&format!("{name:?} is no command")));
+        return Err(no_command(&format!("there is no command {name:?}")));
     };
     if helps {
         return Ok(Found::Help(help(command)));
@@ -78,7 +78,7 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
 
 fn no_command(reason: &str) -> Failure {
     let names = COMMANDS.map(|command| command.name).join(", ");
-    Failure::Usage(format!("{reason}; it is one of {names}")).with_help_of(None)
+    Failure::Usage(format!("{reason}; the commands are {names}")).with_help_of(None)
 }
 
 /// Fails when arguments are left that are neither options nor wanted.
@@ -93,11 +93,9 @@ pub fn no_more(arguments: &[String]) -> Result<(), Failure> {
 
 fn unclear(fail: &Fail) -> Failure {
     Failure::Usage(match fail {
-        Fail::ArgumentMissing(name) => format!("{} needs a value", dashed(name)),
-        Fail::UnrecognizedOption(name) => format!("there is no option {:?} here", dashed(name)),
-        Fail::OptionMissing(name) => format!("{} is missing", dashed(name)),
-        Fail::OptionDuplicated(name) => format!("{} is given more than once", dashed(name)),
-        Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(name)),
+        // Another command may have it.
+        Fail::UnrecognizedOption(_) => format!("{} here", explain(fail)),
+        _ => explain(fail),
     })
 }
 
@@ -127,14 +125,16 @@ fn overview() -> String {
     let mut options = Options::new();
     global_options(&mut options);
     let mut brief = String::from(
-        "Asks Ipseity servers for identities, and how they do; tells them what an operator has to.\n\n\
-         Usage: ipseity-cli [OPTION]... COMMAND [OPTION]...\n\nCommands:\n",
+        "Gets identities from Ipseity servers, shows how the servers are doing, and manages them.\n\n\
+         Usage: ipseity-cli [FLAGS] COMMAND [FLAGS]\n\nCommands:\n",
     );
     for command in COMMANDS {
         brief += &format!("    {:<8} {}\n", command.name, command.summary);
     }
-    brief += "\nExit code: 0 done, 1 it failed, 2 the command line is wrong.";
-    options.usage(&brief)
+    brief += "\nipseity-cli COMMAND --help shows the flags of a command.\n\n\
+              Exit code: 0 it worked, 1 it failed, 2 the command line is wrong, 3 a server hands out no\n\
+              identities (status and ping).";
+    usage(&options, &brief)
 }
 
 fn help(command: &Command) -> String {
@@ -145,9 +145,8 @@ fn help(command: &Command) -> String {
         details,
         ..
     } = command;
-    let brief =
-        format!("{summary}\n\nUsage: ipseity-cli {name} [OPTION]...{arguments}\n\n{details}");
-    options_of(command).usage(brief.trim_end())
+    let brief = format!("{summary}\n\nUsage: ipseity-cli {name} [FLAGS]{arguments}\n\n{details}");
+    usage(&options_of(command), brief.trim_end())
 }
 
 #[cfg(test)]
@@ -199,17 +198,17 @@ mod tests {
     #[test]
     fn command_lines_that_are_wrong_say_what_is() {
         for (line, part) in [
-            ("", "no command; it is one of next, status"),
-            ("nxt", "\"nxt\" is no command"),
-            ("next --frobnicate", "there is no option \"--frobnicate\""),
-            ("next -x", "there is no option \"-x\""),
+            ("", "the command is missing; the commands are next, status"),
+            ("nxt", "there is no command \"nxt\""),
+            ("next --frobnicate", "there is no flag \"--frobnicate\""),
+            ("next -x", "there is no flag \"-x\""),
             ("next -n", "-n needs a value"),
             ("next -n 1 -n 2", "-n is given more than once"),
             ("status --json --json", "--json is given more than once"),
             ("status --json=yes", "--json takes no value"),
             (
                 "next --json",
-                "there is no option \"--json\" here (see ipseity-cli next --help)",
+                "there is no flag \"--json\" here (see ipseity-cli next --help)",
             ),
         ] {
             let text = refused(line);
@@ -233,6 +232,9 @@ mod tests {
                 Ok(Found::Help(text)) => {
                     assert!(text.contains(command.summary), "{text}");
                     assert!(text.contains("--server"), "{text}");
+                    for line in text.lines() {
+                        assert!(line.chars().count() <= 100, "{line}");
+                    }
                 }
                 _ => panic!("no help for {}", command.name),
             }

@@ -16,8 +16,8 @@ use crate::{
 pub const COMMAND: Command = Command {
     name: "decode",
     arguments: " ID",
-    summary: "Show an identity in all its forms; asks no server",
-    details: "ID is decimal (1025), hexadecimal (0x401) or sequence:pid (1:1).",
+    summary: "Show an identity in all its forms, without asking a server",
+    details: "ID is an identity: decimal (1025), hexadecimal (0x401) or sequence:pid (1:1).",
     options,
     run,
 };

@@ -1,11 +1,12 @@
 //! How a run of the program ends when it does not end well.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     process::ExitCode,
 };
 
 use ipseity_client::{ClientError, FailureCause};
+use ipseity_core::words::Standing;
 
 /// Why a command ended before its end.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub enum Failure {
     Failed(String),
     /// It did not work and everything has been said. Exit code 1.
     Said,
+    /// It worked, and a server does not hand out identities; that has been said. Exit code 3.
+    HandsOutNothing,
     /// Nobody reads the output any more, as in `... | head -1`. That is how such a pipe ends: exit code
     /// 0, and not a word.
     NobodyReads,
@@ -61,7 +64,7 @@ pub fn advice(error: &ClientError) -> String {
                 .iter()
                 .any(|failure| !matches!(failure.cause, FailureCause::Refused(_))) =>
         {
-            format!("{error} (is ipseity running there? --server names another)")
+            format!("{error} (is ipseity running there? --server chooses another)")
         }
         ClientError::Unavailable(_)
         | ClientError::Refused { .. }
@@ -71,9 +74,38 @@ pub fn advice(error: &ClientError) -> String {
     }
 }
 
-/// Writes one line to standard error. One that is closed is no reason to fail twice.
+/// Writes one line to standard error, whatever the text holds. If that is closed, it is no reason to fail twice.
 pub fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "ipseity-cli: {text}");
+    ipseity_console::complain("ipseity-cli", text);
+}
+
+/// What came of asking several servers, for the exit code.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    failed: bool,
+    hands_out_nothing: bool,
+}
+
+impl Outcome {
+    /// A server could not be asked.
+    pub fn failed(&mut self) {
+        self.failed = true;
+    }
+
+    /// A server has said how it stands.
+    pub fn stands(&mut self, standing: Standing) {
+        self.hands_out_nothing |= !standing.hands_out();
+    }
+
+    /// The end of a command that has said all this. A server that could not be asked counts for more than one
+    /// that hands out nothing: it may do the same, and nobody knows.
+    pub fn end(self) -> Result<(), Failure> {
+        match (self.failed, self.hands_out_nothing) {
+            (true, _) => Err(Failure::Said),
+            (false, true) => Err(Failure::HandsOutNothing),
+            (false, false) => Ok(()),
+        }
+    }
 }
 
 /// Says what is to be said, and gives the exit code.
@@ -81,6 +113,7 @@ pub fn report(failure: Failure) -> ExitCode {
     match failure {
         Failure::NobodyReads => ExitCode::SUCCESS,
         Failure::Said => ExitCode::from(1),
+        Failure::HandsOutNothing => ExitCode::from(3),
         Failure::Failed(text) => {
             complain(&text);
             ExitCode::from(1)

@@ -1,19 +1,21 @@
 //! `ipseity-cli`: identities, how the servers do, and what an operator tells them, from a shell.
 //!
-//! Each command is a file with one [`command::Command`] in it. This file finds the command, and turns what
-//! came of it into an exit code: 0 done, 1 it failed, 2 the command line is wrong. It opens no connection
-//! and writes nothing but help.
+//! Each command is a file with one `command::Command` in it. This file finds the command, and turns what
+//! came of it into an exit code: 0 done, 1 it failed, 2 the command line is wrong, 3 a server does not
+//! hand out identities. It opens no connection and writes nothing but help.
 
 mod advance;
 mod bench;
 mod command;
 mod decode;
 mod failure;
+mod json;
 mod members;
 mod next;
 mod ping;
 mod servers;
 mod status;
+mod unseen;
 mod values;
 mod watch;
 
@@ -28,8 +30,12 @@ use failure::Failure;
 /// Large enough that thousands of identities leave with one system call.
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
 
-/// The program.
+/// Runs the program: reads the arguments of this process, writes to its standard output and error, and returns
+/// its exit code.
 pub fn main() -> ExitCode {
+    if let Err(error) = ipseity_console::outlive_file_size_limit() {
+        return failure::report(Failure::Failed(format!("cannot handle signals: {error}")));
+    }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, io::stdout().lock());
     let result = run(&arguments, &mut out);

@@ -14,7 +14,8 @@ use ipseity_console::{age, code_name, plain, table};
 
 use crate::{
     command::{Command, no_more},
-    failure::Failure,
+    failure::{Failure, Outcome, advice, complain},
+    json::{write_error, write_line},
     servers, values,
 };
 
@@ -22,15 +23,17 @@ use crate::{
 pub const COMMAND: Command = Command {
     name: "members",
     arguments: "",
-    summary: "Show the other servers that each server knows; have one forgotten",
+    summary: "Show which other servers each server knows, or make it forget one",
     details: "\
-A member is known from the first time that it is heard, across restarts, until it is forgotten. The
-objection is what the server has against it: staleState (its state directory was lost or rolled
-back) or pidConflict (two live servers have its pid).
-To retire a pid for good, stop its server and have every other server forget it; one that is still
-there is known again as soon as it is heard. Forgetting is taken only on the server's own machine,
-or from an address that it was given with --trust.
-A server that cannot be reached is named on standard error; the others are shown.",
+A server knows another from the first time that it hears from it, also after a restart, until it is
+told to forget it. The last column says what it objects to: staleState (the other's state directory
+was lost or rolled back) or pidConflict (two live servers have that pid).
+
+To retire a pid for good, stop its server, and then make every other server forget it. If it still
+runs, the others know it again as soon as they hear from it. A server takes --forget only from its
+own machine, or from an address that it was given with --trust.
+
+If a server cannot be reached, standard error says so, and the others are shown.",
     options,
     run,
 };
@@ -39,12 +42,12 @@ fn options(options: &mut Options) {
     options.optflag(
         "",
         "json",
-        "one JSON object a line for each member, with the server that knows it",
+        "write one JSON object a line for each member, with the server that knows it",
     );
     options.optopt(
         "",
         "forget",
-        "have each server forget this pid, and show how far it had come",
+        "make each server forget this pid, and show the last sequence that it knew of it",
         "PID",
     );
 }
@@ -56,19 +59,33 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         .and_then(|pid| u16::try_from(pid).ok())
         .and_then(Pid::new);
     let headed = servers::addresses(matches)?.len() > 1;
-    let show = |out: &mut dyn Write, server: &str, answer: Answer, shown: usize| {
-        if as_json {
-            return answer.write_json(out, server);
+    let mut outcome = Outcome::default();
+    let mut shown = 0;
+    for (server, answer) in servers::ask_each(matches, |client| ask(client, forgotten))? {
+        match answer {
+            Ok(answer) if as_json => answer.write_json(out, &server)?,
+            Ok(answer) => {
+                if shown > 0 && forgotten.is_none() {
+                    writeln!(out)?;
+                }
+                answer.write_text(out, &server, headed)?;
+                shown += 1;
+            }
+            Err(error) => {
+                outcome.failed();
+                if as_json {
+                    write_error(out, &server, &error)?;
+                }
+                complain(&advice(&error));
+            }
         }
-        if shown > 0 && forgotten.is_none() {
-            writeln!(out)?;
-        }
-        answer.write_text(out, server, headed)
-    };
-    servers::show_each(matches, out, |client| ask(client, forgotten), show)
+        // So that it stands before what is said of the next server on standard error.
+        out.flush()?;
+    }
+    outcome.end()
 }
 
-/// What a server answered.
+/// What a server answers: to the question which others it knows, or to the order to forget one.
 enum Answer {
     /// These are the others that it knows.
     Known(Vec<Member>),
@@ -114,19 +131,17 @@ impl Answer {
         match self {
             Answer::Known(members) => {
                 for member in members {
-                    serde_json::to_writer(&mut *out, &MemberReport::of(server, member))?;
-                    writeln!(out)?;
+                    write_line(out, &MemberJson::of(server, member))?;
                 }
                 Ok(())
             }
             Answer::Forgotten(pid, sequence) => {
-                let report = ForgottenReport {
+                let report = ForgottenJson {
                     server,
                     forgotten: pid.get(),
                     sequence: sequence.get(),
                 };
-                serde_json::to_writer(&mut *out, &report)?;
-                writeln!(out)
+                write_line(out, &report)
             }
         }
     }
@@ -174,7 +189,7 @@ fn objection(member: &Member) -> Option<String> {
 }
 
 #[derive(Serialize)]
-struct MemberReport<'a> {
+struct MemberJson<'a> {
     server: &'a str,
     pid: u16,
     incarnation: String,
@@ -186,9 +201,9 @@ struct MemberReport<'a> {
     objection: Option<String>,
 }
 
-impl<'a> MemberReport<'a> {
-    fn of(server: &'a str, member: &'a Member) -> MemberReport<'a> {
-        MemberReport {
+impl<'a> MemberJson<'a> {
+    fn of(server: &'a str, member: &'a Member) -> MemberJson<'a> {
+        MemberJson {
             server,
             pid: member.pid.get(),
             incarnation: incarnation(member),
@@ -203,7 +218,7 @@ impl<'a> MemberReport<'a> {
 }
 
 #[derive(Serialize)]
-struct ForgottenReport<'a> {
+struct ForgottenJson<'a> {
     server: &'a str,
     forgotten: u16,
     sequence: u64,
@@ -252,10 +267,10 @@ mod tests {
             text(&Answer::Known(members()), true),
             "\
 a:3264
- pid  incarnation                         boot  address     sequence  last heard        objection
-   2  0x00000000000000000000000000000abc     7  b:3264\u{fffd}[2J       990  250ms ago         staleState
-   3  0xffffffffffffffffffffffffffffffff     7  -                990  before its start  63
-1023  0xffffffffffffffffffffffffffffffff     7  -                990  before its start  -
+ pid  incarnation                         boot  address          sequence  last heard        objection
+   2  0x00000000000000000000000000000abc     7  b:3264\\u{1b}[2J       990  250ms ago         staleState
+   3  0xffffffffffffffffffffffffffffffff     7  -                     990  before its start  63
+1023  0xffffffffffffffffffffffffffffffff     7  -                     990  before its start  -
 "
         );
         assert_eq!(

@@ -22,26 +22,26 @@ const BLOCKS_IN_FLIGHT: usize = 4;
 pub const COMMAND: Command = Command {
     name: "next",
     arguments: "",
-    summary: "Get identities, one a line, each greater than the one before",
+    summary: "Get identities, one a line; each is greater than the one before",
     details: "\
-With several servers the next is tried when one fails; what is written increases even so.
-Hexadecimal identities have 16 digits, so that the order of lines is the order of identities.",
+With several servers, the next one is tried when one fails, and the identities still increase.
+A hexadecimal identity has 16 digits, so sorting the lines as text sorts the identities.",
     options,
     run,
 };
 
 fn options(options: &mut Options) {
-    options.optopt("n", "", "how many (default: 1)", "COUNT");
+    options.optopt("n", "", "how many identities (default: 1)", "COUNT");
     options.optopt(
         "",
         "after",
-        "an identity that all of them are to exceed: 1025, 0x401 or 1:1",
+        "get only identities greater than this one: 1025, 0x401 or 1:1",
         "ID",
     );
     options.optopt(
         "",
         "format",
-        "decimal, hex, pair or json (default: decimal)",
+        "how to write them: decimal, hex, pair or json (default: decimal)",
         "FORMAT",
     );
 }

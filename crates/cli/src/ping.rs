@@ -9,7 +9,7 @@ use ipseity_console::milliseconds;
 
 use crate::{
     command::{Command, no_more},
-    failure::{Failure, advice, complain},
+    failure::{Failure, Outcome, advice, complain},
     servers, values,
 };
 
@@ -19,10 +19,13 @@ const COUNT_MAX: u64 = 1_000_000_000;
 pub const COMMAND: Command = Command {
     name: "ping",
     arguments: "",
-    summary: "Measure round trips to each server",
+    summary: "Measure how long each server takes to answer",
     details: "\
-A round trip is a status request and its reply on a connection that stands. One that fails ends
-the pings of its server.",
+Each round trip is a status request and its reply on an open connection. When one fails, its server
+is not asked again.
+
+Exit code: 0 every server hands out identities, 1 a round trip failed, 3 one of them hands out
+none: standard error says why.",
     options,
     run,
 };
@@ -31,7 +34,7 @@ fn options(options: &mut Options) {
     options.optopt(
         "n",
         "",
-        "how many, one after the other (default: 1)",
+        "how many round trips, one after the other (default: 1)",
         "COUNT",
     );
 }
@@ -39,29 +42,38 @@ fn options(options: &mut Options) {
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
-    let mut failed = false;
+    let mut outcome = Outcome::default();
     for mut client in servers::clients(matches, ClientOptions::default())? {
         let mut trips = Trips::default();
+        let mut standing = None;
         let server = client.server().clone();
         while trips.count < count {
-            match client.ping() {
-                Ok(trip) => {
+            match client.timed_status() {
+                Ok((status, trip)) => {
                     trips.add(trip);
+                    standing = Some(status.standing);
                     writeln!(out, "{server}: {}", milliseconds(trip))?;
                     out.flush()?;
                 }
                 Err(error) => {
                     complain(&advice(&error));
-                    failed = true;
+                    outcome.failed();
                     break;
                 }
             }
         }
         if trips.count > 1 {
             writeln!(out, "{server}: {}", trips.summary())?;
+            out.flush()?;
+        }
+        if let Some(standing) = standing {
+            outcome.stands(standing);
+            if !standing.hands_out() {
+                complain(&format!("{server} hands out no identities: {standing}"));
+            }
         }
     }
-    if failed { Err(Failure::Said) } else { Ok(()) }
+    outcome.end()
 }
 
 #[derive(Default)]

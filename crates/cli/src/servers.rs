@@ -1,19 +1,12 @@
 //! Which servers are asked, and how long: the options and the environment variable that all commands have
 //! in common.
 
-use std::{
-    env,
-    io::{self, Write},
-    time::Duration,
-};
+use std::{env, time::Duration};
 
 use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientError, ClientOptions, ServerAddress};
 
-use crate::{
-    failure::{Failure, advice, complain},
-    values,
-};
+use crate::{failure::Failure, values};
 
 const SERVER_DEFAULT: &str = "127.0.0.1:3264";
 
@@ -23,20 +16,20 @@ const ENVIRONMENT: &str = "IPSEITY_SERVER";
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-/// Declares the options.
+/// Declares `--server` and `--timeout`, which every command takes.
 pub fn options(options: &mut Options) {
     options.optmulti(
         "s",
         "server",
-        "a server, HOST[:PORT]; may be repeated, or hold several with commas between them \
-         (default: $IPSEITY_SERVER, else 127.0.0.1:3264)",
+        "a server to ask, HOST[:PORT]; repeat the flag for several, or put commas between them \
+         (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)",
         "ADDR",
     );
     options.optopt(
         "",
         "timeout",
-        "how long to wait for a connection, and for each reply: 250ms, 2s, a bare number is \
-         milliseconds (default: 2s and 5s)",
+        "how long to wait for a connection, and how long for each reply: 250ms, 2s; a bare number \
+         means milliseconds (default: 2s and 5s)",
         "DURATION",
     );
 }
@@ -86,30 +79,16 @@ pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>,
         .collect()
 }
 
-/// Asks each server, and shows what it answers. `show` is told how many were shown before. One that does not
-/// answer is named on standard error, and the others are shown.
-pub fn show_each<T>(
+/// Asks each server when its turn comes: its name, and what it answers.
+pub fn ask_each<T>(
     matches: &Matches,
-    out: &mut dyn Write,
     mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
-    mut show: impl FnMut(&mut dyn Write, &str, T, usize) -> io::Result<()>,
-) -> Result<(), Failure> {
-    let (mut shown, mut failed) = (0, false);
-    for mut client in clients(matches, ClientOptions::default())? {
-        match ask(&mut client) {
-            Ok(answer) => {
-                show(out, &client.server().to_string(), answer, shown)?;
-                // So that it stands before what is said of the next server on standard error.
-                out.flush()?;
-                shown += 1;
-            }
-            Err(error) => {
-                complain(&advice(&error));
-                failed = true;
-            }
-        }
-    }
-    if failed { Err(Failure::Said) } else { Ok(()) }
+) -> Result<impl Iterator<Item = (String, Result<T, ClientError>)>, Failure> {
+    let clients = clients(matches, ClientOptions::default())?;
+    Ok(clients.into_iter().map(move |mut client| {
+        let answer = ask(&mut client);
+        (client.server().to_string(), answer)
+    }))
 }
 
 fn parse_list(source: &str, list: &str) -> Result<Vec<ServerAddress>, Failure> {

@@ -3,45 +3,119 @@
 mod json;
 mod text;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use getopts::{Matches, Options};
-use ipseity_client::Client;
+use ipseity_client::{Client, ClientError};
 use ipseity_core::words::Status;
 
 use crate::{
     command::{Command, no_more},
-    failure::Failure,
+    failure::{Failure, Outcome, advice, complain},
+    json::write_error,
     servers,
+    unseen::Unseen,
 };
 
 /// The command.
 pub const COMMAND: Command = Command {
     name: "status",
     arguments: "",
-    summary: "Show how each server does, and how it sees its peers",
-    details: "A server that cannot be reached is named on standard error; the others are shown.",
+    summary: "Show how each server is doing, and what it knows of its peers",
+    details: "\
+If a server cannot be reached, standard error says so, and the others are shown.
+
+Exit code: 0 every server hands out identities, 1 one of them could not be asked, 3 one of them
+hands out none: its standing is not \"serving\".",
     options,
     run,
 };
 
 fn options(options: &mut Options) {
-    options.optflag("", "json", "one JSON object a line for each server");
+    options.optflag(
+        "",
+        "json",
+        "write one JSON object a line for each server; for one that cannot be reached, it holds the error",
+    );
+    options.optflag(
+        "",
+        "check",
+        "write one short line for each server, for a health check that looks at the exit code",
+    );
+}
+
+/// How a status is shown.
+#[derive(Clone, Copy)]
+enum Look {
+    Text,
+    Json,
+    Check,
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
-    let as_json = matches.opt_present("json");
-    let show = |out: &mut dyn Write, server: &str, status: Status, shown: usize| {
-        if as_json {
-            return json::write(out, server, &status);
+    let look = match (matches.opt_present("json"), matches.opt_present("check")) {
+        (true, true) => {
+            return Err(Failure::Usage(
+                "--json and --check cannot be given together".to_owned(),
+            ));
         }
-        if shown > 0 {
-            writeln!(out)?;
-        }
-        text::write(out, server, &status)
+        (true, false) => Look::Json,
+        (false, true) => Look::Check,
+        (false, false) => Look::Text,
     };
-    servers::show_each(matches, out, Client::status, show)
+    let mut outcome = Outcome::default();
+    let mut shown = 0;
+    for (server, answer) in servers::ask_each(matches, Client::status)? {
+        match answer {
+            Ok(status) => {
+                outcome.stands(status.standing);
+                if shown > 0 && matches!(look, Look::Text) {
+                    writeln!(out)?;
+                }
+                show(out, look, &server, &status)?;
+                shown += 1;
+            }
+            Err(error) => {
+                outcome.failed();
+                show_error(out, look, &server, &error)?;
+            }
+        }
+        // So that it stands before what is said of the next server on standard error.
+        out.flush()?;
+    }
+    outcome.end()
+}
+
+fn show(out: &mut dyn Write, look: Look, server: &str, status: &Status) -> io::Result<()> {
+    match look {
+        Look::Text => text::write(out, server, status),
+        Look::Json => json::write(out, server, status),
+        Look::Check => writeln!(
+            out,
+            "{server}: {}, pid {}, sequence {}",
+            status.standing, status.pid, status.sequence
+        ),
+    }
+}
+
+fn show_error(
+    out: &mut dyn Write,
+    look: Look,
+    server: &str,
+    error: &ClientError,
+) -> io::Result<()> {
+    match look {
+        Look::Text => {}
+        Look::Json => write_error(out, server, error)?,
+        // It has said it on its line, and needs no other.
+        Look::Check => {
+            let unseen = Unseen::new(error);
+            return writeln!(out, "{server}: {}, {}", unseen.word, unseen.reason);
+        }
+    }
+    complain(&advice(error));
+    Ok(())
 }
 
 /// How far the peer is behind the server.
@@ -118,7 +192,7 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "\
 server       a:3264
-version      0.1.0\u{fffd}[2J
+version      0.1.0\\u{1b}[2J
 pid          1
 cluster      blue
 standing     serving

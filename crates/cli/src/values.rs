@@ -5,17 +5,9 @@ use std::{ops::RangeInclusive, time::Duration};
 use getopts::Matches;
 use ipseity_core::identity::Identity;
 
-use ipseity_console::parse_duration;
+use ipseity_console::{Expected, dashed};
 
 use crate::failure::Failure;
-
-/// The name of an option as it is written.
-pub fn dashed(name: &str) -> String {
-    match name.chars().count() {
-        1 => format!("-{name}"),
-        _ => format!("--{name}"),
-    }
-}
 
 /// The number after `-NAME` or `--NAME`, if it is given.
 pub fn number(
@@ -23,20 +15,7 @@ pub fn number(
     name: &str,
     range: RangeInclusive<u64>,
 ) -> Result<Option<u64>, Failure> {
-    let Some(text) = matches.opt_str(name) else {
-        return Ok(None);
-    };
-    // `u64::from_str` would take a leading plus.
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| range.contains(number) && !text.starts_with('+'));
-    number.map(Some).ok_or_else(|| {
-        let (name, least, most) = (dashed(name), range.start(), range.end());
-        Failure::Usage(format!(
-            "{name} takes a number from {least} to {most}, not {text:?}"
-        ))
-    })
+    value(matches, name, |text| ipseity_console::number(text, range))
 }
 
 /// The duration after `--NAME`, if it is given.
@@ -45,17 +24,21 @@ pub fn duration(
     name: &str,
     range: RangeInclusive<Duration>,
 ) -> Result<Option<Duration>, Failure> {
+    value(matches, name, |text| ipseity_console::duration(text, range))
+}
+
+fn value<T>(
+    matches: &Matches,
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, Expected>,
+) -> Result<Option<T>, Failure> {
     let Some(text) = matches.opt_str(name) else {
         return Ok(None);
     };
-    match parse_duration(&text).filter(|duration| range.contains(duration)) {
-        Some(duration) => Ok(Some(duration)),
-        None => Err(Failure::Usage(format!(
-            "--{name} takes a duration from {} to {}, such as 250ms or 2s, not {text:?}",
-            humantime::format_duration(*range.start()),
-            humantime::format_duration(*range.end()),
-        ))),
-    }
+    read(&text).map(Some).map_err(|expected| {
+        let name = dashed(name);
+        Failure::Usage(format!("{name} takes {expected}, not {text:?}"))
+    })
 }
 
 /// An identity in any form.

@@ -35,20 +35,21 @@ pub const COMMAND: Command = Command {
     name: "watch",
     arguments: "",
     summary: "Watch servers side by side until Ctrl-C",
-    details: "\
-One row a server: pid, sequence, standing, connections, identities a second since the last round,
-peers that are up of all that it has, and how many sequences it lags behind the highest of all
-rows. Redrawn in place on a terminal, appended line by line in a pipe.",
+    details:
+        "\
+Each row is a server: its pid, its sequence, its standing, its connections, identities a second
+since the last round, how many of its peers are up, and how many sequences it is behind the highest
+of all rows. On a terminal the rows are redrawn in their place. In a pipe each round adds its rows.",
     options,
     run,
 };
 
 fn options(options: &mut Options) {
-    options.optopt("n", "", "end after so many rounds", "ROUNDS");
+    options.optopt("n", "", "end after this many rounds", "ROUNDS");
     options.optopt(
         "",
         "interval",
-        "the time between two rounds: 250ms, 2s, a bare number is milliseconds (default: 1s)",
+        "the time between two rounds: 250ms, 2s; a bare number means milliseconds (default: 1s)",
         "DURATION",
     );
 }
@@ -104,7 +105,7 @@ fn ask(clients: &mut [Client]) -> Vec<Seen> {
     })
 }
 
-/// Where the rows go.
+/// Standard output, and what has been written there so far.
 struct Screen {
     /// Whether rows are redrawn in place.
     redraws: bool,

@@ -1,8 +1,11 @@
 //! Where a server is: a host and a port, as text. No lookups happen here.
 
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use ipseity_core::limits::PORT_DEFAULT;
+use ipseity_core::{
+    address::{AddressError, AddressFault, HostPort},
+    limits::PORT_DEFAULT,
+};
 
 /// A host name or an IP address, and a port. The name is looked up anew each time that a connection is
 /// made, so it may move.
@@ -25,6 +28,21 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
+    /// Reads `HOST[:PORT]`. Without a port it is `port_default`.
+    ///
+    /// # Errors
+    /// The text is not an address, or its port is 0, which nobody can connect to.
+    pub fn with_default_port(text: &str, port_default: u16) -> Result<ServerAddress, AddressError> {
+        let address: HostPort = text.parse()?;
+        match address.port().unwrap_or(port_default) {
+            0 => Err(AddressError::new(text, AddressFault::Port)),
+            port => Ok(ServerAddress {
+                host: address.host().to_owned(),
+                port,
+            }),
+        }
+    }
+
     /// The host name or IP address; an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -51,87 +69,9 @@ impl FromStr for ServerAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<ServerAddress, AddressError> {
-        let error = |reason| AddressError {
-            text: text.to_owned(),
-            reason,
-        };
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return Ok(ServerAddress {
-                host: text.to_owned(),
-                port: PORT_DEFAULT,
-            });
-        }
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, behind) = rest
-                    .split_once(']')
-                    .ok_or_else(|| error(AddressReason::Bracket))?;
-                if host.parse::<Ipv6Addr>().is_err() {
-                    return Err(error(AddressReason::Bracket));
-                }
-                match behind.strip_prefix(':') {
-                    Some(port) => (host, Some(port)),
-                    None if behind.is_empty() => (host, None),
-                    None => return Err(error(AddressReason::Bracket)),
-                }
-            }
-            None => match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            },
-        };
-        if host.is_empty() {
-            return Err(error(AddressReason::Host));
-        }
-        if host.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(error(AddressReason::Host));
-        }
-        let port = match port {
-            None => PORT_DEFAULT,
-            // `u16::from_str` would take a leading plus.
-            Some(digits) if digits.starts_with('+') => return Err(error(AddressReason::Port)),
-            Some(digits) => match digits.parse() {
-                Ok(0) | Err(_) => return Err(error(AddressReason::Port)),
-                Ok(port) => port,
-            },
-        };
-        Ok(ServerAddress {
-            host: host.to_owned(),
-            port,
-        })
+        ServerAddress::with_default_port(text, PORT_DEFAULT)
     }
 }
-
-/// A text that is no server address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressError {
-    text: String,
-    reason: AddressReason,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AddressReason {
-    Host,
-    Port,
-    Bracket,
-}
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = match self.reason {
-            AddressReason::Host => "it names no host",
-            AddressReason::Port => "its port is not 1 to 65535",
-            AddressReason::Bracket => "an IPv6 address with a port is written [::1]:3264",
-        };
-        write!(
-            f,
-            "{:?} is no server address (HOST:PORT): {reason}",
-            self.text
-        )
-    }
-}
-
-impl std::error::Error for AddressError {}
 
 #[cfg(test)]
 mod tests {

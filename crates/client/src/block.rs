@@ -31,7 +31,7 @@ impl Block {
         (first.sequence().get() > 0).then_some(Block { first, last, count })
     }
 
-    /// The smallest identity.
+    /// The smallest identity. Its sequence is 1 or more.
     pub fn first(&self) -> Identity {
         self.first
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Begins to measure.
+    /// A stopwatch that begins now.
     #[allow(
         clippy::disallowed_methods,
         reason = "the ban keeps the server's core replayable; a client waits for a network in real time"

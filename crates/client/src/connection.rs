@@ -111,8 +111,21 @@ impl Connection {
 
     /// The next reply, in the order of the requests. An errorReply is returned as the message that it is.
     pub(super) fn receive(&mut self) -> Result<Message, Trouble> {
-        let stopwatch = Stopwatch::start();
-        let mut left = self.reply_timeout;
+        // All of the time is left, so nothing is asked of the clock and nothing is set on the socket.
+        self.receive_within(Stopwatch::start(), self.reply_timeout)
+    }
+
+    /// The same, where several replies share the time of one: it began with the stopwatch.
+    pub(super) fn receive_since(&mut self, stopwatch: Stopwatch) -> Result<Message, Trouble> {
+        let left = stopwatch.left_of(self.reply_timeout).unwrap_or_default();
+        self.receive_within(stopwatch, left)
+    }
+
+    fn receive_within(
+        &mut self,
+        stopwatch: Stopwatch,
+        mut left: Duration,
+    ) -> Result<Message, Trouble> {
         loop {
             if let Some(message) = self.decoder.next(Receiver::Client)? {
                 // Not below zero: a server may send an errorReply before anything was asked of it, and

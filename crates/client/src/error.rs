@@ -2,9 +2,11 @@
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use super::address::{AddressError, ServerAddress};
+use super::address::ServerAddress;
 use ipseity_core::{
+    address::AddressError,
     identity::{Identity, Pid, Sequence},
+    text::Plain,
     words::{ErrorCode, ErrorReply},
 };
 use ipseity_frames::{Kind, WireError};
@@ -22,7 +24,7 @@ pub enum ClientError {
     Refused {
         /// The server that answered.
         server: ServerAddress,
-        /// Its answer.
+        /// Its answer: a code for programs, and a text for people.
         reply: ErrorReply,
     },
     /// What a server sent breaks the protocol, so nothing of it is handed on. It may be no Ipseity
@@ -68,7 +70,7 @@ impl fmt::Display for ClientError {
                 Ok(())
             }
             ClientError::Refused { server, reply } => {
-                write!(f, "{server} refused: {}", Plain(reply))
+                write!(f, "{server} refused: {}", InWords(reply))
             }
             ClientError::Violation { server, violation } => {
                 write!(f, "{server} breaks the protocol: {violation}")
@@ -94,9 +96,9 @@ impl std::error::Error for ClientError {
 /// A server that was tried, and what happened there.
 #[derive(Debug)]
 pub struct ServerFailure {
-    /// The server.
+    /// The server that was tried, as it was given to the client.
     pub server: ServerAddress,
-    /// What happened.
+    /// What happened there. It is never the answer to the request.
     pub cause: FailureCause,
 }
 
@@ -123,9 +125,9 @@ pub enum FailureCause {
     NoAddress,
     /// No connection to any of its addresses; the last address that was tried, and why it failed.
     Connect {
-        /// The address.
+        /// The address that was tried last.
         address: SocketAddr,
-        /// Why.
+        /// What the operating system said.
         error: io::Error,
     },
     /// The reply was not complete in time; the time that it had.
@@ -163,7 +165,7 @@ impl fmt::Display for FailureCause {
                 )
             }
             FailureCause::Io(error) => write!(f, "the connection failed: {error}"),
-            FailureCause::Refused(reply) => write!(f, "refused: {}", Plain(reply)),
+            FailureCause::Refused(reply) => write!(f, "refused: {}", InWords(reply)),
         }
     }
 }
@@ -171,32 +173,32 @@ impl fmt::Display for FailureCause {
 /// How a reply breaks the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The bytes are no frame that a client takes.
+    /// The bytes are not a frame that a client takes.
     Undecodable(WireError),
     /// A reply of another kind than the request has.
     WrongKind {
         /// The kind that answers the request.
         expected: Kind,
-        /// The kind that came.
+        /// The kind that came instead.
         received: Kind,
     },
     /// Another number of identities than was asked for.
     WrongCount {
         /// How many were asked for.
         asked: u32,
-        /// How many came.
+        /// How many the reply says it holds.
         received: u32,
     },
     /// The numbers are no identities: before sequence 1 or beyond the last.
     NoIdentities {
         /// The first, as it came.
         first: u64,
-        /// How many.
+        /// How many the reply says it holds.
         count: u32,
     },
     /// The identities are not greater than the newest that this client has seen.
     NotGreater {
-        /// The first that came.
+        /// The first identity of the reply.
         first: Identity,
         /// The newest that the client had seen, and sent as `after`.
         after: Identity,
@@ -206,7 +208,7 @@ pub enum Violation {
     PidChanged {
         /// The pid of the earlier ones.
         before: Pid,
-        /// The pid of these.
+        /// The pid of the identities in this reply.
         now: Pid,
     },
     /// Members that do not ascend from the pid that was asked for.
@@ -216,21 +218,21 @@ pub enum Violation {
     },
     /// Not as many members as the reply counts, and no way to ask for the others; or more.
     MembersMiscounted {
-        /// How many there are, it says.
+        /// How many the server says there are from the pid on that was asked for.
         total: u32,
-        /// How many came.
+        /// How many the reply holds.
         received: usize,
     },
     /// What is done is said with a sequence that there is none of, or that is too low.
     WrongSequence {
-        /// The sequence, as it came.
+        /// The sequence, as it came; it may be one that does not exist.
         received: u64,
-        /// What was asked for.
+        /// The lowest sequence that would do: what the request asked for.
         least: Sequence,
     },
     /// Bytes arrived though every request had its reply.
     Unasked {
-        /// How many.
+        /// How many bytes had arrived when that was noticed.
         bytes: usize,
     },
 }
@@ -242,7 +244,7 @@ impl fmt::Display for Violation {
                 write!(f, "{error} (is it an Ipseity server?)")
             }
             Violation::WrongKind { expected, received } => {
-                write!(f, "{received} came in the place of {expected}")
+                write!(f, "{received} came instead of {expected}")
             }
             Violation::WrongCount { asked, received } => {
                 write!(f, "asked for {asked} identities, {received} came")
@@ -281,23 +283,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// An errorReply in one clean line: its text comes from the network and could hold line ends or codes
-/// that steer a terminal.
-struct Plain<'a>(&'a ErrorReply);
+/// An errorReply in one line: its text comes from the network.
+struct InWords<'a>(&'a ErrorReply);
 
-impl fmt::Display for Plain<'_> {
+impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.message.chars() {
-            let shown = if character.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                character
-            };
-            write!(f, "{shown}")?;
-        }
+        let text = Plain(&self.0.message);
         match ErrorCode::from_u16(self.0.code) {
-            Some(code) => write!(f, " ({code})"),
-            None => write!(f, " (code {})", self.0.code),
+            Some(code) => write!(f, "{text} ({code})"),
+            None => write!(f, "{text} (code {})", self.0.code),
         }
     }
 }
@@ -329,7 +323,7 @@ mod tests {
                     expected: Kind::IdentityReply,
                     received: Kind::StatusReply,
                 },
-                "statusReply came in the place of identityReply".to_owned(),
+                "statusReply came instead of identityReply".to_owned(),
             ),
             (
                 Violation::WrongCount {
@@ -431,7 +425,7 @@ mod tests {
                     code: 999,
                     message: "no\n".to_owned(),
                 }),
-                "refused: no\u{fffd} (code 999)",
+                "refused: no\\n (code 999)",
             ),
         ] {
             let server = server();

@@ -30,7 +30,7 @@
 //! - **Checked.** A reply that does not keep the promises of docs/protocol.md (not greater than `after`, of
 //!   another count or kind, not decodable) is a [`Violation`], and nothing of it is handed on.
 //! - **Bounded.** Each call ends: a server has [`ClientOptions::connect_timeout`] to accept and
-//!   [`ClientOptions::reply_timeout`] to reply, and each server is tried once per call. Only the lookup of a
+//!   [`ClientOptions::reply_timeout`] to reply (in full, however many frames that takes), and each server is tried once per call. Only the lookup of a
 //!   name takes as long as the operating system lets it.
 //!
 //! # Failover
@@ -64,13 +64,14 @@ mod pipeline;
 
 use std::time::Duration;
 
-pub use address::{AddressError, ServerAddress};
+pub use address::ServerAddress;
 pub use block::{Block, Identities};
 pub use error::{ClientError, FailureCause, ServerFailure, Violation};
 pub use pipeline::Pipeline;
 
 // What the calls take and return. A user of this crate needs no other.
 pub use ipseity_core::{
+    address::AddressError,
     identity::{Identity, Pid, Sequence},
     limits::PORT_DEFAULT,
     words::{ErrorCode, ErrorReply, Member, Members, Standing, Status},
@@ -210,10 +211,19 @@ impl Client {
     /// # Errors
     /// [`ClientError`] says what each of them means.
     pub fn ping(&mut self) -> Result<Duration, ClientError> {
+        self.timed_status().map(|(_, time)| time)
+    }
+
+    /// How the server does, and the time that it took to answer, on a connection that stands. With several
+    /// servers, the first that answers.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn timed_status(&mut self) -> Result<(Status, Duration), ClientError> {
         self.attempt(0, |connection, _| {
             let stopwatch = Stopwatch::start();
-            receive_status(connection)?;
-            Ok(stopwatch.elapsed())
+            let status = receive_status(connection)?;
+            Ok((status, stopwatch.elapsed()))
         })
     }
 

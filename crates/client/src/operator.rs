@@ -2,6 +2,7 @@
 
 use super::{
     Client, ClientError, Violation,
+    clock::Stopwatch,
     connection::{Connection, Trouble},
     refusal, wrong_kind,
 };
@@ -69,11 +70,13 @@ impl Client {
 
 /// Asks for members until all have come, which is at most once for each pid.
 fn receive_members(connection: &mut Connection) -> Result<Vec<Member>, Trouble> {
+    // All pages share the time of one reply, so a server that sends them slowly cannot hold the caller for long.
+    let stopwatch = Stopwatch::start();
     let mut all = Vec::new();
     let mut from = Pid::MIN;
     loop {
         connection.queue(&Message::MembersRequest { from })?;
-        let page = match connection.receive()? {
+        let page = match connection.receive_since(stopwatch)? {
             Message::MembersReply(page) => *page,
             Message::ErrorReply(reply) => return Err(refusal(*reply)),
             other => return Err(wrong_kind(Kind::MembersReply, &other)),

@@ -56,16 +56,6 @@ impl FromStr for Form {
     }
 }
 
-/// Text from the network in one clean line: nothing in it steers a terminal or forges a line.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|character| match character.is_control() {
-            true => char::REPLACEMENT_CHARACTER,
-            false => character,
-        })
-        .collect()
-}
-
 /// The name of a code of an error, or its number if this build does not know it.
 pub fn code_name(code: u16) -> String {
     ErrorCode::from_u16(code).map_or_else(|| code.to_string(), |code| code.name().to_owned())
@@ -77,12 +67,13 @@ pub fn age(ms: u64) -> impl fmt::Display {
     humantime::format_duration(Duration::from_millis(coarse))
 }
 
-/// Milliseconds, to the microsecond.
+/// The duration in milliseconds with three digits behind the point: `1.500 ms`. What is less than a microsecond
+/// is rounded.
 pub fn milliseconds(duration: Duration) -> String {
     format!("{:.3} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// How many sequences remain after this one.
+/// How many sequences remain after this one; 0 for the last, and for what lies beyond it.
 pub fn remaining(sequence: u64) -> u64 {
     Sequence::new(sequence).map_or(0, Sequence::remaining)
 }

@@ -105,7 +105,7 @@ impl Count {
         Count([a, b, c])
     }
 
-    /// The number itself.
+    /// The count, at most one more than the greatest that any server allows.
     pub const fn get(self) -> u32 {
         u32::from_le_bytes([self.0[0], self.0[1], self.0[2], 0])
     }

@@ -5,7 +5,9 @@
 //! and time.
 //!
 //! - [`limits`]: every bound of the core, with its reason.
+//! - [`text`]: texts that came from somebody else, made safe to show.
 //! - [`time`]: a moment as a plain number; nothing reads a clock here.
+//! - [`address`]: an address as people give it, as text.
 //! - [`identity`]: the identity, its sequence and its pid; packing, order, text.
 //! - [`ids`]: the names of connections and peers.
 //! - [`words`]: messages, error codes and the status: what is said, without its bytes.
@@ -13,9 +15,11 @@
 //! - [`timer`]: the ticker and the few other deadlines.
 
 pub mod actor;
+pub mod address;
 pub mod identity;
 pub mod ids;
 pub mod limits;
+pub mod text;
 pub mod time;
 pub mod timer;
 pub mod words;

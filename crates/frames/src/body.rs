@@ -19,7 +19,7 @@ const CONFIG: Configuration<BigEndian, Fixint, Limit<BODY_BYTES_LIMIT>> = config
     .with_fixed_int_encoding()
     .with_limit::<BODY_BYTES_LIMIT>();
 
-/// Appends `body` to `out`.
+/// Appends the bytes of `body` to `out`, without the length and the kind of a frame.
 pub(crate) fn encode_body<T: Serialize>(body: T, out: &mut Vec<u8>) {
     write_body(body, Appender(out));
 }

@@ -34,14 +34,14 @@ pub enum WireError {
     BadBody {
         /// The kind that was read.
         kind: Kind,
-        /// What the decoder said.
+        /// What the decoder of the body said, in words.
         reason: String,
     },
     /// The body decodes and bytes are left over.
     LeftOver {
         /// The kind that was read.
         kind: Kind,
-        /// How many bytes.
+        /// How many bytes are left behind the last field, 1 or more.
         bytes: usize,
     },
     /// A synchronization message of another version.

@@ -30,7 +30,7 @@ pub enum Receiver {
     Server,
     /// A server, of a peer that it connected to: answers.
     Dialer,
-    /// A client: answers.
+    /// A client, which takes answers.
     Client,
 }
 
@@ -126,7 +126,7 @@ impl Default for FrameDecoder {
 }
 
 impl FrameDecoder {
-    /// An empty decoder.
+    /// A decoder without bytes. It takes [`READ_BUFFER_BYTES`] of memory, whatever arrives.
     pub fn new() -> FrameDecoder {
         FrameDecoder {
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),

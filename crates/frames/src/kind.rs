@@ -10,7 +10,7 @@ use ipseity_core::words::Message;
 pub enum Kind {
     /// A client asks for identities.
     IdentityRequest = 1,
-    /// The identities.
+    /// The answer to an identityRequest: one or more identities.
     IdentityReply = 2,
     /// A peer says how far it is and asks the same.
     SyncRequest = 3,
@@ -18,7 +18,7 @@ pub enum Kind {
     SyncReply = 4,
     /// Anyone asks how the server does.
     StatusRequest = 5,
-    /// How the server does.
+    /// The answer to a statusRequest: how the server does.
     StatusReply = 6,
     /// A peer says why the addressed server must not hand out identities.
     Objection = 7,
@@ -26,7 +26,7 @@ pub enum Kind {
     Overrule = 8,
     /// Anyone asks which servers this one knows.
     MembersRequest = 9,
-    /// Those servers.
+    /// The answer to a membersRequest: as many of those servers as fit into a frame.
     MembersReply = 10,
     /// An operator tells the server to forget a pid.
     ForgetRequest = 11,

@@ -6,6 +6,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use ipseity_core::{
@@ -34,6 +35,8 @@ pub enum Step {
     Silence,
     /// It is answered, and the connection is closed.
     ServeAndClose,
+    /// It is answered after this time.
+    ServeAfter(Duration),
 }
 
 impl Step {
@@ -148,6 +151,14 @@ impl Fake {
         lock(&self.shared).members = members.collect();
     }
 
+    /// It knows these pids, each at this address.
+    pub fn set_members_at(&self, members: &[(u16, &str)]) {
+        self.set_members(members.iter().map(|(pid, _)| *pid));
+        for (member, (_, address)) in lock(&self.shared).members.iter_mut().zip(members) {
+            (*address).clone_into(&mut member.address);
+        }
+    }
+
     /// Adds steps for the requests to come.
     pub fn script(&self, steps: impl IntoIterator<Item = Step>) {
         lock(&self.shared).script.extend(steps);
@@ -197,7 +208,8 @@ fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
     let mut decoder = FrameDecoder::new();
     loop {
         while let Ok(Some(request)) = decoder.next(Receiver::Server) {
-            let (answer, close) = lock(shared).step(request);
+            let (answer, close, after) = lock(shared).step(request);
+            std::thread::sleep(after);
             if stream.write_all(&answer).is_err() || close {
                 let _ = stream.shutdown(Shutdown::Both);
                 return;
@@ -211,21 +223,21 @@ fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
 }
 
 impl Shared {
-    /// The bytes that answer `request`, and whether the connection is closed then.
-    fn step(&mut self, request: Message) -> (Vec<u8>, bool) {
+    /// The bytes that answer `request`, whether the connection is closed then, and how long that takes.
+    fn step(&mut self, request: Message) -> (Vec<u8>, bool, Duration) {
         let step = self.script.pop_front().unwrap_or(Step::Serve);
-        let served = matches!(step, Step::Serve | Step::ServeAndClose)
-            .then(|| encoded(&self.serve(&request)))
-            .unwrap_or_default();
+        let at_once = Duration::ZERO;
+        let answer = match step {
+            Step::Serve => (encoded(&self.serve(&request)), false, at_once),
+            Step::ServeAndClose => (encoded(&self.serve(&request)), true, at_once),
+            Step::ServeAfter(time) => (encoded(&self.serve(&request)), false, time),
+            Step::Reply(message) => (encoded(&message), false, at_once),
+            Step::Bytes(bytes) => (bytes, false, at_once),
+            Step::Last(bytes) => (bytes, true, at_once),
+            Step::Silence => (Vec::new(), false, at_once),
+        };
         self.requests.push(request);
-        match step {
-            Step::Serve => (served, false),
-            Step::ServeAndClose => (served, true),
-            Step::Reply(message) => (encoded(&message), false),
-            Step::Bytes(bytes) => (bytes, false),
-            Step::Last(bytes) => (bytes, true),
-            Step::Silence => (Vec::new(), false),
-        }
+        answer
     }
 
     fn serve(&mut self, request: &Message) -> Message {

@@ -3,6 +3,7 @@
 //!
 //! - [`programs`]: where the programs under test are, and where the repository is.
 //! - [`server`]: `ipseity` as a process.
+//! - [`unheard`]: the same, with a log that goes where the test says.
 //! - [`program`]: `ipseity-cli` as a process, and how it ended.
 //! - [`command`]: the commands of the machine that a test calls.
 //! - [`page`]: the fenced blocks of a page of docs/.
@@ -15,7 +16,12 @@
 //!   black-box runs.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+#![allow(
     missing_docs,
+    clippy::new_without_default,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::new_without_default,
@@ -36,3 +42,4 @@ pub mod program;
 pub mod programs;
 pub mod server;
 pub mod stand_in;
+pub mod unheard;

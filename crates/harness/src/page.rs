@@ -6,7 +6,7 @@ use crate::programs;
 
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct Fence {
     /// What stands behind the opening fence: `frame identityRequest`.
     pub info: String,
     /// The lines between the fences, each with its end.
@@ -20,7 +20,7 @@ pub fn read(path: &str) -> String {
 }
 
 /// The fenced blocks whose info string has `word` as its first word, in the order of the page.
-pub fn blocks(page: &str, word: &str) -> Vec<Block> {
+pub fn blocks(page: &str, word: &str) -> Vec<Fence> {
     let mut blocks = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -34,7 +34,7 @@ pub fn blocks(page: &str, word: &str) -> Vec<Block> {
             .collect();
         if info.split(' ').next() == Some(word) {
             let info = info.to_owned();
-            blocks.push(Block { info, text });
+            blocks.push(Fence { info, text });
         }
     }
     blocks
@@ -50,7 +50,7 @@ pub struct Example {
 }
 
 /// The commands of a `console` block.
-pub fn examples(block: &Block) -> Vec<Example> {
+pub fn examples(block: &Fence) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for line in block.text.lines() {
         match (line.strip_prefix("$ "), examples.last_mut()) {

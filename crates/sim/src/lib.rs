@@ -10,7 +10,13 @@
 //! - [`study`]: how many servers cost what.
 
 #![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+#![allow(
     missing_docs,
+    clippy::new_without_default,
+    clippy::result_large_err,
     clippy::unwrap_used,
     clippy::new_without_default,
     clippy::result_large_err,

@@ -124,16 +124,16 @@ fn booted(device: &Fake, first_step: u64) -> Slots<Fake> {
 /// A directory that was used a little and then stopped at 1234.
 fn stopped() -> Fake {
     let mut slots = booted(&Fake::new(), 1000);
-    slots.raise(sequence(700), sequence(2000)).unwrap();
-    slots.stop(sequence(1234)).unwrap();
+    slots.write_ceiling(sequence(700), sequence(2000)).unwrap();
+    slots.write_stop(sequence(1234)).unwrap();
     slots.into_device().restarted()
 }
 
 /// A directory the last server of which crashed under the ceiling 5000, with 900 noted.
 fn crashed() -> Fake {
     let mut slots = booted(&stopped(), 1000);
-    slots.raise(sequence(1500), sequence(4000)).unwrap();
-    slots.raise(sequence(1900), sequence(5000)).unwrap();
+    slots.write_ceiling(sequence(1500), sequence(4000)).unwrap();
+    slots.write_ceiling(sequence(1900), sequence(5000)).unwrap();
     slots.into_device().restarted()
 }
 
@@ -221,8 +221,10 @@ fn an_operators_word_stays_and_never_becomes_lower() {
         let mut slots = recovered(&device).boot(word.map(sequence), 1000).unwrap();
         assert_eq!(slots.newest().recovered, sequence(stays));
         let ceiling = slots.newest().ceiling;
-        slots.raise(ceiling, ceiling.saturating_add(10)).unwrap();
-        slots.stop(ceiling).unwrap();
+        slots
+            .write_ceiling(ceiling, ceiling.saturating_add(10))
+            .unwrap();
+        slots.write_stop(ceiling).unwrap();
         device = slots.into_device().restarted();
         assert_eq!(said(&device), sequence(stays));
     }
@@ -231,11 +233,11 @@ fn an_operators_word_stays_and_never_becomes_lower() {
 #[test]
 fn an_objection_stays_until_an_operators_word_is_not_lower() {
     let mut slots = booted(&Fake::new(), 1000);
-    slots.object(sequence(500)).unwrap();
+    slots.write_objection(sequence(500)).unwrap();
     // The highest counts, and what is known already is not written again.
     let writes = slots.device().writes;
-    slots.object(sequence(500)).unwrap();
-    slots.object(sequence(400)).unwrap();
+    slots.write_objection(sequence(500)).unwrap();
+    slots.write_objection(sequence(400)).unwrap();
     assert_eq!(slots.device().writes, writes);
     assert_eq!(slots.newest().objected, Some(sequence(500)));
     let device = slots.into_device();
@@ -269,7 +271,7 @@ fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_and_the_start_is_above_
             let above = Some(sequence(word)).filter(|word| *word > Sequence::ZERO);
             let mut slots = recovered(device).boot(above, 1000).unwrap();
             if let Some(objected) = objected {
-                slots.object(sequence(objected)).unwrap();
+                slots.write_objection(sequence(objected)).unwrap();
             }
             slots
         };
@@ -286,7 +288,9 @@ fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_and_the_start_is_above_
         assert!(found.start() >= sequence(word), "{word}");
         let mut slots = start(&stopped());
         let ceiling = slots.newest().ceiling;
-        slots.raise(ceiling, ceiling.saturating_add(10)).unwrap();
+        slots
+            .write_ceiling(ceiling, ceiling.saturating_add(10))
+            .unwrap();
         let (_, found) = rot(slots);
         assert_eq!((found.newest().recovered, found.newest().objected), said);
     }
@@ -356,9 +360,9 @@ fn a_jump_is_announced_before_it_is_allowed() {
     let far = sequence(3 * STEP_MAX);
     let near = Sequence::ZERO.checked_add(STEP_MAX).unwrap();
     let writes = slots.device().writes;
-    slots.raise(sequence(1), near).unwrap();
+    slots.write_ceiling(sequence(1), near).unwrap();
     assert_eq!(slots.device().writes, writes + 2);
-    slots.raise(sequence(1), far).unwrap();
+    slots.write_ceiling(sequence(1), far).unwrap();
     assert_eq!(slots.device().writes, writes + 6);
     // The record that allows it may be lost: the announcement is enough.
     let mut device = slots.into_device();
@@ -371,8 +375,8 @@ fn a_jump_is_announced_before_it_is_allowed() {
 fn a_durable_ceiling_is_not_written_again() {
     let mut slots = booted(&Fake::new(), 1000);
     let writes = slots.device().writes;
-    slots.raise(sequence(1), sequence(1000)).unwrap();
-    slots.raise(sequence(1), sequence(10)).unwrap();
+    slots.write_ceiling(sequence(1), sequence(1000)).unwrap();
+    slots.write_ceiling(sequence(1), sequence(10)).unwrap();
     assert_eq!(slots.device().writes, writes);
     assert_eq!(slots.newest().ceiling, sequence(1000));
 }
@@ -380,13 +384,13 @@ fn a_durable_ceiling_is_not_written_again() {
 #[test]
 fn notes_do_not_decrease_and_stay_under_the_ceiling() {
     let mut slots = booted(&Fake::new(), 1000);
-    slots.raise(sequence(500), sequence(2000)).unwrap();
-    slots.raise(sequence(400), sequence(3000)).unwrap();
+    slots.write_ceiling(sequence(500), sequence(2000)).unwrap();
+    slots.write_ceiling(sequence(400), sequence(3000)).unwrap();
     assert_eq!(slots.newest().sequence, sequence(500));
-    slots.raise(sequence(9000), sequence(4000)).unwrap();
+    slots.write_ceiling(sequence(9000), sequence(4000)).unwrap();
     assert_eq!(slots.newest().sequence, sequence(4000));
     assert!(matches!(
-        slots.stop(sequence(3999)),
+        slots.write_stop(sequence(3999)),
         Err(SlotsError::Backwards { .. })
     ));
 }
@@ -394,23 +398,25 @@ fn notes_do_not_decrease_and_stay_under_the_ceiling() {
 #[test]
 fn nothing_follows_a_stop_or_a_failure() {
     let mut slots = booted(&Fake::new(), 1000);
-    slots.stop(sequence(10)).unwrap();
+    slots.write_stop(sequence(10)).unwrap();
     for call in [
-        slots.raise(sequence(10), sequence(20)),
-        slots.stop(sequence(10)),
+        slots.write_ceiling(sequence(10), sequence(20)),
+        slots.write_stop(sequence(10)),
     ] {
         assert!(matches!(call, Err(SlotsError::Stopped)), "{call:?}");
     }
 
     let mut slots = booted(&Fake::new(), 1000);
     slots.device.crash = Some((slots.device.writes + 1, u8::MAX));
-    let error = slots.raise(sequence(10), sequence(2000)).unwrap_err();
+    let error = slots
+        .write_ceiling(sequence(10), sequence(2000))
+        .unwrap_err();
     assert!(matches!(error, SlotsError::Write { .. }), "{error:?}");
     // The fake panics if it is written to again.
     for call in [
-        slots.raise(sequence(10), sequence(3000)),
-        slots.raise(sequence(10), sequence(20)),
-        slots.stop(sequence(10)),
+        slots.write_ceiling(sequence(10), sequence(3000)),
+        slots.write_ceiling(sequence(10), sequence(20)),
+        slots.write_stop(sequence(10)),
     ] {
         assert!(matches!(call, Err(SlotsError::Poisoned(_))), "{call:?}");
     }
@@ -618,7 +624,7 @@ impl Life {
         let ceiling = slots.newest().ceiling;
         self.noted = (self.noted + note).min(ceiling.get());
         let higher = ceiling.saturating_add(by);
-        if slots.raise(sequence(self.noted), higher).is_ok() {
+        if slots.write_ceiling(sequence(self.noted), higher).is_ok() {
             assert_eq!(slots.newest().ceiling, higher);
             self.used = higher.get();
             self.server = Some(slots);
@@ -629,7 +635,7 @@ impl Life {
         // Above the ceiling it is not handed out, and can still have been absorbed.
         let last = sequence(self.noted).saturating_add(ahead);
         let absorbed = last > slots.newest().ceiling;
-        match slots.stop(last) {
+        match slots.write_stop(last) {
             Ok(()) => {
                 // One bad block must not cost a sequence. More may.
                 self.exact = self.disk.borrow().bad() <= 1;
@@ -707,7 +713,7 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
             .unwrap()
             .boot(None, 1000)
             .unwrap();
-        slots.object(word).unwrap();
+        slots.write_objection(word).unwrap();
         let mut device = slots.into_device().restarted();
         device.crash = Some((writes, 0));
         let shared = Rc::new(RefCell::new(device));

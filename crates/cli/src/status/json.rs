@@ -7,10 +7,11 @@ use ipseity_core::words::{PeerStatus, Status};
 use serde::Serialize;
 
 use super::lag;
+use crate::json::write_line;
 use ipseity_console::{code_name, remaining};
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct StatusJson<'a> {
     server: &'a str,
     version: &'a str,
     cluster: &'a str,
@@ -24,15 +25,15 @@ struct Report<'a> {
     uptime_ms: u64,
     connections: u32,
     connections_max: u32,
-    counters: Counters,
+    counters: CountersJson,
     errors: BTreeMap<String, u64>,
     storage: &'a ipseity_core::words::StorageStatus,
     peers_total: u32,
-    peers: Vec<Peer<'a>>,
+    peers: Vec<PeerJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct Counters {
+struct CountersJson {
     accepted: u64,
     identity_requests: u64,
     identities: u64,
@@ -43,7 +44,7 @@ struct Counters {
 }
 
 #[derive(Serialize)]
-struct Peer<'a> {
+struct PeerJson<'a> {
     address: &'a str,
     pid: Option<u16>,
     state: &'static str,
@@ -52,10 +53,10 @@ struct Peer<'a> {
     last_heard_ms: Option<u64>,
 }
 
-/// Writes the line.
+/// Writes the line, with its end.
 pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
     let counters = &status.counters;
-    let report = Report {
+    let report = StatusJson {
         server,
         version: &status.version,
         cluster: status.cluster.as_str(),
@@ -69,7 +70,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         uptime_ms: status.uptime_ms,
         connections: status.connections,
         connections_max: status.connections_max,
-        counters: Counters {
+        counters: CountersJson {
             accepted: counters.accepted,
             identity_requests: counters.identity_requests,
             identities: counters.identities,
@@ -88,16 +89,15 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         peers: status
             .peers
             .iter()
-            .map(|peer| Peer::of(peer, status.sequence))
+            .map(|peer| PeerJson::of(peer, status.sequence))
             .collect(),
     };
-    serde_json::to_writer(&mut *out, &report)?;
-    writeln!(out)
+    write_line(out, &report)
 }
 
-impl Peer<'_> {
-    fn of(peer: &PeerStatus, sequence: u64) -> Peer<'_> {
-        Peer {
+impl PeerJson<'_> {
+    fn of(peer: &PeerStatus, sequence: u64) -> PeerJson<'_> {
+        PeerJson {
             address: &peer.address,
             pid: peer.pid.map(|pid| pid.get()),
             state: peer.state.name(),

@@ -1,12 +1,12 @@
 //! The rows of `watch`: what was seen of each server in one round, against the round before. Nothing here
 //! asks a server or reads a clock: a rate is by the server's own uptime.
 
-use ipseity_client::{Client, ClientError, FailureCause};
+use ipseity_client::Client;
 use ipseity_core::words::{PeerState, Status};
 
-use ipseity_console::plain;
+use crate::unseen::Unseen;
 
-/// The columns.
+/// The headings of the columns. The last has none: it is the reason where a server is not seen.
 pub const HEADER: [&str; 9] = [
     "server",
     "pid",
@@ -24,22 +24,14 @@ pub const WIDTHS: [i8; 9] = [20, -4, -16, 14, -11, -12, -7, -8, 0];
 
 /// One server in one round.
 pub struct Seen {
-    /// The server.
+    /// The server, as `HOST:PORT`.
     pub server: String,
     /// How it does, or why that is not known.
     pub status: Result<Status, Unseen>,
 }
 
-/// Why it is not known how a server does.
-pub struct Unseen {
-    /// What stands in the place of its standing.
-    word: &'static str,
-    /// What happened, without the server's name, which stands in the row already.
-    reason: String,
-}
-
 impl Seen {
-    /// Asks the server.
+    /// Asks the server, for at most its timeouts.
     pub fn now(client: &mut Client) -> Seen {
         let status = client.status().map_err(|error| Unseen::new(&error));
         Seen {
@@ -70,7 +62,7 @@ fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
     let unknown = || "-".to_owned();
     let status = match &seen.status {
         Ok(status) => status,
-        Err(Unseen { word, reason }) => {
+        Err(Unseen { word, reason, .. }) => {
             let mut row = vec![seen.server.clone(), unknown(), unknown()];
             row.push((*word).to_owned());
             row.extend([unknown(), unknown(), unknown(), unknown(), reason.clone()]);
@@ -105,26 +97,6 @@ fn rate(status: &Status, earlier: Option<&Status>) -> Option<u64> {
         .checked_sub(earlier.counters.identities)?;
     let rate = (u128::from(identities) * 1000).checked_div(u128::from(ms))?;
     u64::try_from(rate).ok()
-}
-
-impl Unseen {
-    fn new(error: &ClientError) -> Unseen {
-        let (word, reason) = match error {
-            ClientError::Unavailable(failures) => match failures.as_slice() {
-                [failure] => match &failure.cause {
-                    // Who says no is there.
-                    FailureCause::Refused(reply) => ("refused", reply.message.clone()),
-                    cause => ("unreachable", cause.to_string()),
-                },
-                _ => ("unreachable", error.to_string()),
-            },
-            ClientError::Violation { violation, .. } => ("unclear", violation.to_string()),
-            ClientError::Refused { reply, .. } => ("refused", reply.message.clone()),
-            ClientError::NoServers | ClientError::Address(_) => ("unreachable", error.to_string()),
-        };
-        let reason = plain(&reason);
-        Unseen { word, reason }
-    }
 }
 
 #[cfg(test)]
@@ -175,6 +147,7 @@ mod tests {
             status: Err(Unseen {
                 word: "unreachable",
                 reason: "gone".to_owned(),
+                code: None,
             }),
         }
     }

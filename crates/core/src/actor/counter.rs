@@ -1,13 +1,131 @@
-//! The counter: `next` and `update` of the model, and what may be asked of them.
+//! The counter: `next` and `update` of the model, and how far it may be raised.
+//!
+//! It knows nothing of the disk and of the peers. Whoever calls it has asked before whether the server may hand
+//! out, and lets nothing leave before it is durable.
 
-use super::{Actor, Effect};
+use super::{
+    ActorConfig, Budgets, Report, Tally,
+    budget::Budget,
+    refusal::{Refusal, Source},
+};
 use crate::{
-    identity::{Identity, PID_BITS, Sequence},
+    identity::{Identity, PID_BITS, Pid, Sequence},
+    limits::{ADVANCE_REPORT_INTERVAL, EXHAUSTION_WARNINGS_PERCENT},
     time::Instant,
-    words::{ErrorCode, ErrorReply, Standing},
 };
 
-impl Actor {
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Counter {
+    pid: Pid,
+    count_max: u32,
+    advance_max: u64,
+    /// The highest sequence handed out, promised to a held reply, or absorbed.
+    sequence: Sequence,
+    /// Up to here a request needs a look at nothing else.
+    clear: Sequence,
+    /// The highest sequence that came from a peer or an operator. Never above `sequence`.
+    absorbed: Sequence,
+    after_budget: Budget,
+    peer_budget: Budget,
+    /// Requests for which sequences were taken, and how many were.
+    requests: u64,
+    identities: u64,
+    /// Times that it was raised by a peer or by `after`.
+    advances: u64,
+    /// The part of the sequence that people were last warned is used up, in percent.
+    warned_percent: u64,
+    /// When people were last told of a client's advance that was refused.
+    advance_reported_at: Option<Instant>,
+}
+
+impl Counter {
+    pub(super) fn new(config: &ActorConfig) -> Counter {
+        let Budgets {
+            after_burst,
+            peer_burst,
+            rate_per_second,
+        } = config.budgets;
+        Counter {
+            pid: config.pid,
+            count_max: config.count_max,
+            advance_max: config.advance_max,
+            sequence: config.sequence,
+            clear: Sequence::ZERO,
+            absorbed: config.sequence,
+            after_budget: Budget::new(after_burst, rate_per_second),
+            peer_budget: Budget::new(peer_burst, rate_per_second),
+            requests: 0,
+            identities: 0,
+            advances: 0,
+            warned_percent: 0,
+            advance_reported_at: None,
+        }
+    }
+
+    /// The highest sequence handed out, promised to a held reply, or absorbed.
+    pub(super) const fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The highest sequence that came from a peer or an operator: it is never taken back.
+    pub(super) const fn absorbed(&self) -> Sequence {
+        self.absorbed
+    }
+
+    /// Identities decided.
+    pub(super) const fn identities(&self) -> u64 {
+        self.identities
+    }
+
+    pub(super) fn count_into(&self, tally: &mut Tally) {
+        tally.identity_requests = self.requests;
+        tally.identities = self.identities;
+        tally.absorbed = self.advances;
+    }
+
+    /// Up to here [`Counter::next_in_the_clear`] goes.
+    pub(super) const fn clear(&self) -> Sequence {
+        self.clear
+    }
+
+    /// From now on a request needs a look at nothing else up to `clear`.
+    pub(super) fn set_clear(&mut self, clear: Sequence) {
+        self.clear = clear;
+    }
+
+    /// `next` for nearly every request: one that raises the counter no further than is clear, and by nothing but
+    /// its count. `None` for all others, which are to be looked at more closely.
+    #[inline(always)]
+    pub(super) fn next_in_the_clear(&mut self, count: u32, after: u64) -> Option<Identity> {
+        let before = self.sequence;
+        let last = before.checked_add_up_to(u64::from(count), self.clear)?;
+        // There is none where the count is zero.
+        let first = before.checked_add_up_to(1, last)?;
+        // An `after` that is no identity is ahead, too.
+        let is_ahead = after >> PID_BITS > before.get();
+        (count <= self.count_max && !is_ahead).then(|| self.take(first, last, count))
+    }
+
+    /// Whether so many identities may be asked for at once.
+    pub(super) fn judge_count(&self, count: u32) -> Result<(), Refusal> {
+        let count_max = self.count_max;
+        // bug CountUnchecked instead: if count == 0 || (count > count_max && !BUG) {
+        if count == 0 || count > count_max {
+            return Err(Refusal::BadCount { count_max });
+        }
+        Ok(())
+    }
+
+    /// Where a request would leave the counter, if nothing refused it.
+    pub(super) fn reach(&self, count: u32, after: u64) -> u64 {
+        let after = Identity::from_u64(after).map_or(u64::MAX, |after| after.sequence().get());
+        self.sequence
+            .get()
+            .max(after)
+            .saturating_add(u64::from(count))
+    }
+
     /// `next` of the model: takes `count` sequences above both the counter and `after`. Returns what the
     /// counter was raised to before, and the first identity.
     pub(super) fn next(
@@ -15,14 +133,7 @@ impl Actor {
         count: u32,
         after: u64,
         now: Instant,
-    ) -> Result<(Sequence, Identity), ErrorReply> {
-        // bug CountUnchecked instead: if count == 0 || (count > self.config.count_max && !BUG) {
-        if count == 0 || count > self.config.count_max {
-            return Err(self.bad_count());
-        }
-        if self.standing != Standing::Serving {
-            self.may_serve(count, after)?;
-        }
+    ) -> Result<(Sequence, Identity), Refusal> {
         // bug AfterIgnored instead: let before = if after == 0 || BUG {
         let before = if after == 0 {
             self.sequence
@@ -31,11 +142,12 @@ impl Actor {
         };
         let Some(last) = before.checked_add(u64::from(count)) else {
             // bug EndWraps: self.sequence = Sequence::ZERO; return self.next(count, 0, now);
-            return Err(self.exhausted(before));
+            let remaining = before.remaining();
+            return Err(Refusal::Exhausted { remaining });
         };
         if before > self.sequence {
             self.pay(before, Source::After, now)?;
-            self.tally.absorbed += 1;
+            self.advances += 1;
         }
         let first = before
             .checked_add(1)
@@ -43,244 +155,138 @@ impl Actor {
         Ok((before, self.take(first, last, count)))
     }
 
-    /// `next` for nearly every request: one that raises the counter no further than is clear, and by nothing but
-    /// its count. `None` for all others, which are to be looked at more closely.
-    #[inline(always)]
-    pub(super) fn next_in_the_clear(&mut self, count: u32, after: u64) -> Option<Identity> {
-        debug_assert_eq!(self.clear, self.clear_up_to());
-        let before = self.sequence;
-        let last = before.checked_add_up_to(u64::from(count), self.clear)?;
-        // There is none where the count is zero.
-        let first = before.checked_add_up_to(1, last)?;
-        // An `after` that is no identity is ahead, too.
-        let is_ahead = after >> PID_BITS > before.get();
-        (count <= self.config.count_max && !is_ahead).then(|| self.take(first, last, count))
+    /// `update` of the model: raises the counter to where a peer is, if the server `absorbs`. Where it is that far
+    /// already, what it stands at may not be durable and may be taken back: not below the peer. Returns whether it
+    /// was raised.
+    ///
+    /// # Errors
+    /// The budget does not allow it; nothing has changed.
+    pub(super) fn update(
+        &mut self,
+        sequence: Sequence,
+        absorbs: bool,
+        now: Instant,
+    ) -> Result<bool, Refusal> {
+        let raises = sequence > self.sequence;
+        // bug SyncAssigns: let raises = raises || BUG;
+        // bug SyncTakesSmaller: let raises = if BUG { sequence < self.sequence } else { raises };
+        let raises = raises && absorbs;
+        if raises {
+            self.pay(sequence, Source::Peer, now)?;
+            self.sequence = sequence;
+            self.advances += 1;
+        }
+        if sequence <= self.sequence {
+            self.absorbed = self.absorbed.max(sequence);
+        }
+        Ok(raises)
     }
 
-    /// How far the counter may go without a look at anything else: up to there the server serves, all is durable,
-    /// and no raise is due.
-    ///
-    /// It changes only with the standing and the ceiling, so with no request that is in the clear. And where an
-    /// answer is held back for the disk, the counter stands above the ceiling, so nothing is in the clear that
-    /// could overtake it.
-    pub(super) fn clear_up_to(&self) -> Sequence {
-        match self.standing {
-            Standing::Serving => self.ceiling.clear(),
-            Standing::Joining
-            | Standing::Conflict
-            | Standing::Stale
-            | Standing::StorageFailed
-            | Standing::Stopping => Sequence::ZERO,
+    /// An operator raises the counter, whatever the budgets allow. Returns where it stood before.
+    pub(super) fn advance(&mut self, above: Sequence) -> Sequence {
+        let before = self.sequence;
+        self.sequence = before.max(above);
+        self.absorbed = self.absorbed.max(above);
+        before
+    }
+
+    /// Takes back what was decided above `before`. What was absorbed stays so: nothing below it is handed out any
+    /// more.
+    pub(super) fn go_back(&mut self, before: Sequence) {
+        self.sequence = before.max(self.absorbed);
+    }
+
+    /// `sequence`, if the counter may be raised so far. Refusing costs order, never uniqueness.
+    pub(super) fn judge_advance(&self, sequence: u64, source: Source) -> Result<Sequence, Refusal> {
+        let wanted = Sequence::new(sequence).ok_or(Refusal::NoSequence { sequence, source })?;
+        let advance_max = match source {
+            Source::After | Source::Peer => self.advance_max,
+            // Anything that exists.
+            Source::Operator => u64::MAX,
+        };
+        let advance = wanted.ahead_of(self.sequence);
+        if advance > advance_max {
+            return Err(Refusal::TooFar {
+                sequence: wanted,
+                advance,
+                advance_max,
+                source,
+            });
         }
+        Ok(wanted)
+    }
+
+    /// As far as others are believed when they speak of a sequence: what is beyond it is never made durable.
+    pub(super) fn believable(&self, sequence: u64) -> Sequence {
+        let most = self.sequence.saturating_add(self.advance_max);
+        Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
+    }
+
+    /// What people should hear, if so much of the sequence is used up that they have not heard of it yet.
+    pub(super) fn exhaustion(&mut self) -> Option<Report> {
+        let used_percent = self.sequence.get() / (Sequence::MAX.get() / 100);
+        let percent = EXHAUSTION_WARNINGS_PERCENT
+            .into_iter()
+            .filter(|level| used_percent >= *level && *level > self.warned_percent)
+            .max()?;
+        self.warned_percent = percent;
+        let remaining = self.sequence.remaining();
+        Some(Report::Exhaustion { percent, remaining })
+    }
+
+    /// Whether people should hear of an advance that was refused to a client: now and then, as clients come in
+    /// crowds.
+    pub(super) fn is_news(&mut self, refusal: &Refusal, now: Instant) -> bool {
+        let is_advance = matches!(
+            refusal,
+            Refusal::NoIdentity { .. }
+                | Refusal::NoSequence { .. }
+                | Refusal::TooFar { .. }
+                | Refusal::OverBudget { .. }
+        );
+        let is_due = self
+            .advance_reported_at
+            .is_none_or(|at| now.since(at) >= ADVANCE_REPORT_INTERVAL);
+        if is_advance && is_due {
+            self.advance_reported_at = Some(now);
+        }
+        is_advance && is_due
     }
 
     /// Raises the counter to `last`, which is the last of `count` sequences, and returns the first identity.
     #[inline(always)]
     fn take(&mut self, first: Sequence, last: Sequence, count: u32) -> Identity {
-        self.tally.identity_requests += 1;
-        self.tally.identities += u64::from(count);
+        self.requests += 1;
+        self.identities += u64::from(count);
         self.sequence = last;
         // bug BlockOverlaps: self.sequence = first;
         // bug PidLeftOut: return Identity::new(first, crate::identity::Pid::MIN);
-        Identity::new(first, self.config.pid)
+        Identity::new(first, self.pid)
     }
 
     /// The sequence of `after`, if the counter may be raised so far.
-    fn judge_after(&self, after: u64) -> Result<Sequence, ErrorReply> {
-        match Identity::from_u64(after) {
-            Some(identity) => self.judge_advance(identity.sequence().get(), Source::After),
-            None => Err(ErrorReply::new(
-                ErrorCode::AdvanceTooLarge,
-                format!(
-                    "after {after} is beyond the last identity there is, {}",
-                    i64::MAX
-                ),
-            )),
-        }
-    }
-
-    /// `sequence`, if the counter may be raised so far. Refusing costs order, never uniqueness.
-    pub(super) fn judge_advance(
-        &self,
-        sequence: u64,
-        source: Source,
-    ) -> Result<Sequence, ErrorReply> {
-        let what = source.name();
-        let Some(wanted) = Sequence::new(sequence) else {
-            return Err(ErrorReply::new(
-                ErrorCode::AdvanceTooLarge,
-                format!(
-                    "{what}: sequence {sequence} is beyond the last there is, {}",
-                    Sequence::MAX
-                ),
-            ));
-        };
-        let advance = wanted.ahead_of(self.sequence);
-        if advance > self.config.advance_max {
-            return Err(ErrorReply::new(
-                ErrorCode::AdvanceTooLarge,
-                format!(
-                    "{what}: sequence {wanted} is {advance} ahead of this server, more than --max-advance \
-                     {} allows at once",
-                    self.config.advance_max
-                ),
-            ));
-        }
-        Ok(wanted)
+    fn judge_after(&self, after: u64) -> Result<Sequence, Refusal> {
+        let identity = Identity::from_u64(after).ok_or(Refusal::NoIdentity { after })?;
+        self.judge_advance(identity.sequence().get(), Source::After)
     }
 
     /// Takes an advance to `sequence` out of the budget of its source. What is over budget is refused: it
     /// is never absorbed in part, and never made durable.
-    fn pay(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<(), ErrorReply> {
+    fn pay(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<(), Refusal> {
         // bug BudgetIgnored: return Ok(());
         let advance = sequence.ahead_of(self.sequence);
         let budget = match source {
             Source::After => &mut self.after_budget,
             Source::Peer => &mut self.peer_budget,
+            Source::Operator => return Ok(()),
         };
-        budget.take(advance, now).map_err(|left| {
-            ErrorReply::new(
-                ErrorCode::OverBudget,
-                format!(
-                    "{}: sequence {sequence} is {advance} ahead of this server, and its budget for \
-                     advances allows {left} now: try again later, or have an operator run ipseity-cli \
-                     advance",
-                    source.name()
-                ),
-            )
-        })
+        budget
+            .take(advance, now)
+            .map_err(|left| Refusal::OverBudget {
+                sequence,
+                advance,
+                left,
+                source,
+            })
     }
-
-    /// What an operator may raise the counter to: anything that exists.
-    pub(super) fn judge_operator(&self, above: u64) -> Result<Sequence, ErrorReply> {
-        match self.standing {
-            Standing::StorageFailed => return Err(storage_failed()),
-            Standing::Stopping => return Err(stopping()),
-            Standing::Serving | Standing::Joining | Standing::Conflict | Standing::Stale => {}
-        }
-        Sequence::new(above).ok_or_else(|| {
-            let text = format!(
-                "sequence {above} is beyond the last there is, {}",
-                Sequence::MAX
-            );
-            ErrorReply::new(ErrorCode::AdvanceTooLarge, text)
-        })
-    }
-
-    /// As far as a peer is believed that speaks of a sequence: what is beyond it is never made durable.
-    pub(super) fn believable(&self, sequence: u64) -> Sequence {
-        let most = self.sequence.saturating_add(self.config.advance_max);
-        Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
-    }
-
-    #[cold]
-    fn bad_count(&self) -> ErrorReply {
-        ErrorReply::new(
-            ErrorCode::BadCount,
-            format!("count must be 1 to {} (--max-count)", self.config.count_max),
-        )
-    }
-
-    #[cold]
-    fn exhausted(&self, before: Sequence) -> ErrorReply {
-        ErrorReply::new(
-            ErrorCode::Exhausted,
-            format!(
-                "only {} sequences are left, and the count asks for more",
-                before.remaining()
-            ),
-        )
-    }
-
-    /// Whether a server that is not serving may still hand this out.
-    #[cold]
-    fn may_serve(&self, count: u32, after: u64) -> Result<(), ErrorReply> {
-        let after = Identity::from_u64(after).map_or(u64::MAX, |after| after.sequence().get());
-        let last = self
-            .sequence
-            .get()
-            .max(after)
-            .saturating_add(u64::from(count));
-        match self.standing {
-            Standing::Serving => Ok(()),
-            Standing::StorageFailed if self.may_finish && last <= self.ceiling.durable().get() => {
-                Ok(())
-            }
-            Standing::StorageFailed => Err(storage_failed()),
-            // bug ServesWhileStopping instead: Standing::Stopping => if BUG { Ok(()) } else { Err(stopping()) },
-            Standing::Stopping => Err(stopping()),
-            Standing::Joining => Err(ErrorReply::new(
-                ErrorCode::Joining,
-                "this server has just started and asks its peers first: try again in a moment or ask \
-                 another one",
-            )),
-            Standing::Conflict => Err(ErrorReply::new(
-                ErrorCode::PidConflict,
-                "another live server has the pid of this one, so both have stopped: ask another one, and \
-                 have an operator look at its log",
-            )),
-            Standing::Stale => Err(ErrorReply::new(
-                ErrorCode::StaleState,
-                "the peers of this server remember a newer state of its pid, so it has stopped: ask \
-                 another one, and have an operator look at its log",
-            )),
-        }
-    }
-
-    /// `update` of the model: raises the counter when `sequence` is larger.
-    ///
-    /// # Errors
-    /// The source's budget does not allow it; nothing has changed.
-    pub(super) fn update(
-        &mut self,
-        sequence: Sequence,
-        source: Source,
-        now: Instant,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), ErrorReply> {
-        let absorbs = matches!(self.standing, Standing::Serving | Standing::Joining);
-        let raises = sequence > self.sequence;
-        // bug SyncAssigns: let raises = raises || BUG;
-        // bug SyncTakesSmaller: let raises = if BUG { sequence < self.sequence } else { raises };
-        if raises && absorbs {
-            self.pay(sequence, source, now)?;
-            self.sequence = sequence;
-            self.absorbed = sequence;
-            self.tally.absorbed += 1;
-            self.raise_if_due(now, effects);
-        }
-        Ok(())
-    }
-}
-
-/// Who asks for an advance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// A client, with `after`.
-    After,
-    /// A peer, with its sequence.
-    Peer,
-}
-
-impl Source {
-    const fn name(self) -> &'static str {
-        match self {
-            Source::After => "after",
-            Source::Peer => "sequence of a peer",
-        }
-    }
-}
-
-fn stopping() -> ErrorReply {
-    ErrorReply::new(
-        ErrorCode::Stopping,
-        "this server is stopping: ask another one",
-    )
-}
-
-pub(super) fn storage_failed() -> ErrorReply {
-    ErrorReply::new(
-        ErrorCode::Storage,
-        "this server cannot write its state directory and is about to exit: ask another one",
-    )
 }

@@ -1,24 +1,70 @@
-//! Durable first, reply after: effects that wait for the disk, and what becomes of them.
+//! Durable first, reply after: how far the disk allows, and the answers that wait for it.
 
-use super::{Actor, ConnectionId, Effect, Report, counter::storage_failed, joining::Waiting};
-use crate::{
-    identity::Sequence,
-    limits::EXHAUSTION_WARNINGS_PERCENT,
-    time::Instant,
-    words::{Message, Standing},
+use super::{
+    ActorConfig, ConnectionId, Effect, Write, ceiling::Ceiling, counter::Counter, line::Line,
 };
+use crate::{identity::Sequence, time::Instant, words::Message};
 
-/// An effect that must not leave before the disk has caught up.
+/// See the [module](self).
 #[derive(Debug)]
-pub(super) struct Held {
-    /// The ceiling that it waits for.
-    pub(super) until: Sequence,
-    /// The sequence as it was before, should the disk fail.
-    pub(super) before: Sequence,
-    pub(super) effect: Effect,
+pub(super) struct Durability {
+    ceiling: Ceiling,
+    /// Answers that wait for the disk. Bounded by the frames that the server keeps in flight.
+    held: Line<Held>,
+    /// Identity requests that had to wait.
+    waited: u64,
 }
 
-impl Actor {
+/// An answer that must not leave before the disk has caught up.
+#[derive(Debug)]
+enum Held {
+    /// It waits for a sequence that was decided for it.
+    Decided {
+        /// The ceiling that it waits for.
+        until: Sequence,
+        /// The sequence as it was before, should the disk fail.
+        before: Sequence,
+        effect: Effect,
+    },
+    /// It waits for nothing itself, and leaves with the one before it.
+    Behind(Effect),
+}
+
+impl Durability {
+    pub(super) fn new(config: &ActorConfig) -> Durability {
+        let rate = config.budgets.rate_per_second;
+        Durability {
+            ceiling: Ceiling::new(config.sequence, config.ceiling, rate),
+            held: Line::new(),
+            waited: 0,
+        }
+    }
+
+    /// The highest sequence that is durable.
+    pub(super) const fn durable(&self) -> Sequence {
+        self.ceiling.durable()
+    }
+
+    /// The highest sequence that is durable and at which no raise is due.
+    pub(super) fn clear(&self) -> Sequence {
+        self.ceiling.clear()
+    }
+
+    /// Identity requests that had to wait for the disk.
+    pub(super) const fn waited(&self) -> u64 {
+        self.waited
+    }
+
+    /// Whether no answer waits for the disk.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether no answer waits, and no ceiling is on its way to the disk.
+    pub(super) fn is_settled(&self) -> bool {
+        self.held.is_empty() && !self.ceiling.is_writing()
+    }
+
     /// Lets an answer leave as soon as the last sequence that was decided, which is that of this answer, is
     /// durable. `before` is the sequence as it was before.
     pub(super) fn reply_when_durable(
@@ -26,132 +72,97 @@ impl Actor {
         to: ConnectionId,
         reply: Effect,
         before: Sequence,
+        counter: &Counter,
         effects: &mut Vec<Effect>,
     ) {
-        if self.may_leave() {
+        if self.may_leave(counter) {
             // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
             effects.push(reply);
-        } else {
-            let held = Held {
-                until: self.sequence,
-                before,
-                effect: reply,
-            };
-            self.held.push(to, held);
+            return;
         }
+        if let Effect::ReplyIdentities { .. } = reply {
+            self.waited += 1;
+        }
+        let held = Held::Decided {
+            until: counter.sequence(),
+            before,
+            effect: reply,
+        };
+        self.held.push(to, held);
     }
 
     /// Whether the last sequence that was decided is durable.
-    pub(super) fn may_leave(&self) -> bool {
+    fn may_leave(&self, counter: &Counter) -> bool {
         // bug ReplyBeforeDurable: return true;
-        // bug AbsorptionBypassesCeiling: if self.absorbed > self.ceiling.durable() { return true; }
-        self.sequence <= self.ceiling.durable()
+        // bug AbsorptionBypassesCeiling: if counter.absorbed() > self.ceiling.durable() { return true; }
+        counter.sequence() <= self.ceiling.durable()
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
-    pub(super) fn emit(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
-        if self.waiting.has(to) {
-            self.waiting.push(to, Waiting::Answer(effect));
-        // bug ReplyOvertakes instead: } else if self.held.has(to) && !BUG {
-        } else if self.held.has(to) {
-            // It leaves with the one before it.
-            let held = Held {
-                until: Sequence::ZERO,
-                before: self.sequence,
-                effect,
-            };
-            self.held.push(to, held);
+    pub(super) fn reply_behind(
+        &mut self,
+        to: ConnectionId,
+        effect: Effect,
+        effects: &mut Vec<Effect>,
+    ) {
+        // bug ReplyOvertakes instead: if self.held.has(to) && !BUG {
+        if self.held.has(to) {
+            self.held.push(to, Held::Behind(effect));
         } else {
             effects.push(effect);
         }
     }
 
-    pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self.ceiling.is_due(self.sequence) {
-            self.raise(now, effects);
+    /// Asks for a higher ceiling when the counter has come so far.
+    pub(super) fn raise_if_due(
+        &mut self,
+        counter: &mut Counter,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.ceiling.is_due(counter.sequence()) {
+            return;
         }
-    }
-
-    fn raise(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let ceiling = self
             .ceiling
-            .raise(self.sequence, self.tally.identities, now);
-        let sequence = self.sequence();
-        effects.push(Effect::Persist { sequence, ceiling });
-        // Warned here, where every sequence passes by sooner or later, and not at each request.
-        let used_percent = self.sequence.get() / (Sequence::MAX.get() / 100);
-        let reached = EXHAUSTION_WARNINGS_PERCENT
-            .into_iter()
-            .filter(|level| used_percent >= *level)
-            .max();
-        if let Some(percent) = reached.filter(|percent| *percent > self.warned_percent) {
-            self.warned_percent = percent;
-            let remaining = self.sequence.remaining();
-            effects.push(Effect::Report(Report::Exhaustion { percent, remaining }));
-        }
+            .raise(counter.sequence(), counter.identities(), now);
+        let sequence = counter.sequence().min(self.ceiling.durable());
+        effects.push(Effect::Write(Write::Ceiling { sequence, ceiling }));
+        // Looked at here, where every sequence passes by sooner or later, and not at each request.
+        effects.extend(counter.exhaustion().map(Effect::Report));
     }
 
-    /// The ceiling stands higher: what waited for it leaves.
-    pub(super) fn on_persisted(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    /// The ceiling that was asked for is durable: what waited for it leaves.
+    pub(super) fn raised(&mut self, effects: &mut Vec<Effect>) {
         let durable = self.ceiling.raised();
-        while let Some(held) = self.held.pop_if(|held| held.until <= durable) {
-            effects.push(held.effect);
-        }
-        if self.standing == Standing::Stopping && self.held.is_empty() {
-            self.stop_if_settled(effects);
-        } else {
-            self.raise_if_due(now, effects);
+        let may_leave = |held: &Held| match held {
+            Held::Decided { until, .. } => *until <= durable,
+            Held::Behind(_) => true,
+        };
+        while let Some(held) = self.held.pop_if(may_leave) {
+            let (Held::Decided { effect, .. } | Held::Behind(effect)) = held;
+            effects.push(effect);
         }
     }
 
-    /// The disk failed: what waited for it is answered with an error, and the counter goes back to where it
-    /// can still serve what lies under the durable ceiling.
-    pub(super) fn on_persist_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    /// The disk failed: no raise is asked for any more, and what waited for one is answered with `error`. Returns
+    /// the sequence as it was before the first that is taken back so.
+    pub(super) fn fail(&mut self, error: &Message, effects: &mut Vec<Effect>) -> Option<Sequence> {
         self.ceiling.failed();
-        // One that did not hand out does not begin to now.
-        self.may_finish = self.standing == Standing::Serving
-            || (self.standing == Standing::StorageFailed && self.may_finish);
-        self.standing = Standing::StorageFailed;
-        if let Some(first) = self.held.first() {
-            // What was absorbed stays so: nothing below it is handed out any more.
-            self.sequence = first.before.max(self.absorbed);
-        }
-        for (_, held) in self.held.take_all() {
-            effects.push(match held.effect {
-                Effect::ReplyIdentities { to, .. }
-                | Effect::Reply {
+        // What leaves next, leaves with its own sequence: the others stand behind one.
+        let before = self.held.first().and_then(|held| match held {
+            Held::Decided { before, .. } => Some(*before),
+            Held::Behind(_) => None,
+        });
+        for (to, held) in self.held.take_all() {
+            effects.push(match held {
+                Held::Decided { .. } => Effect::Reply {
                     to,
-                    message: Message::DoneReply { .. },
-                } if held.until > Sequence::ZERO => {
-                    let message = Message::ErrorReply(Box::new(storage_failed()));
-                    Effect::Reply { to, message }
-                }
-                other => other,
+                    message: error.clone(),
+                },
+                Held::Behind(effect) => effect,
             });
         }
-        self.settle_waiting(now, effects);
-        effects.push(Effect::Report(Report::StorageFailed));
-    }
-
-    pub(super) fn on_stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        match self.standing {
-            Standing::Serving | Standing::Joining | Standing::Conflict | Standing::Stale => {
-                self.standing = Standing::Stopping;
-                self.save_members(now, true, effects);
-                self.settle_waiting(now, effects);
-                self.stop_if_settled(effects);
-            }
-            Standing::Stopping | Standing::StorageFailed => {}
-        }
-    }
-
-    /// Makes the exact sequence durable once no write is under way and nothing waits for one.
-    fn stop_if_settled(&mut self, effects: &mut Vec<Effect>) {
-        if self.held.is_empty() && !self.ceiling.is_writing() {
-            self.stop_written = true;
-            effects.push(Effect::PersistStop {
-                sequence: self.sequence,
-            });
-        }
+        before
     }
 }

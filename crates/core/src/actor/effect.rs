@@ -3,11 +3,11 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Charge, ConnectionId, Link, PeerId, Remembered,
+    Charge, ConnectionId, Link, Outcome, PeerId, Write,
     event::{Fields, ObjectionFields, OverruleFields},
 };
 use crate::{
-    identity::{Identity, Pid, Sequence},
+    identity::{Identity, Pid},
     words::{ErrorReply, Message, Standing},
 };
 
@@ -79,27 +79,10 @@ pub enum Effect {
     StartTicker,
     /// Stop the ticker: there is nobody to ask.
     StopTicker,
-    /// Make a ceiling durable and dispatch `persisted` or `persistFailed`. At most one is under way.
-    Persist {
-        /// The highest sequence handed out or absorbed by now.
-        sequence: Sequence,
-        /// The ceiling.
-        ceiling: Sequence,
-    },
-    /// Make what is remembered of the peers durable. No event follows: should it fail, people are told, and
-    /// the next one has it all again.
-    PersistMembers(Vec<Remembered>),
-    /// Make it durable that a peer objected, because identities up to this sequence may have been handed out by
-    /// another state of this pid. No event follows.
-    PersistObjection {
-        /// That sequence.
-        sequence: Sequence,
-    },
-    /// Make the exact sequence of a clean stop durable. The last effect of an actor.
-    PersistStop {
-        /// Everything handed out or absorbed is at or below it.
-        sequence: Sequence,
-    },
+    /// Make something durable, and dispatch `written` or `writeFailed`.
+    Write(Write),
+    /// The stop is over: its exact sequence is durable, or could not be made so.
+    Stopped(Outcome),
     /// Tell people.
     Report(Report),
 }
@@ -174,14 +157,9 @@ impl fmt::Display for Effect {
             }
             Effect::StartTicker => f.write_str("startTicker"),
             Effect::StopTicker => f.write_str("stopTicker"),
-            Effect::Persist { sequence, ceiling } => {
-                write!(f, "persist sequence={sequence} ceiling={ceiling}")
-            }
-            Effect::PersistMembers(members) => write!(f, "persistMembers count={}", members.len()),
-            Effect::PersistObjection { sequence } => {
-                write!(f, "persistObjection sequence={sequence}")
-            }
-            Effect::PersistStop { sequence } => write!(f, "persistStop sequence={sequence}"),
+            Effect::Write(write) => write!(f, "write {write}"),
+            Effect::Stopped(Outcome::Durable) => f.write_str("stopped"),
+            Effect::Stopped(Outcome::Failed) => f.write_str("stopFailed"),
             Effect::Report(report) => write!(f, "report {report}"),
         }
     }
@@ -254,6 +232,13 @@ pub enum Report {
         /// How far it is.
         sequence: u64,
     },
+    /// A peer that was up is heard on no link any more.
+    PeerDown {
+        /// The last link on which it was heard.
+        link: Link,
+        /// Its pid.
+        pid: Pid,
+    },
     /// A peer was refused and its connection is about to be closed.
     Refused {
         /// Who it was.
@@ -321,6 +306,7 @@ impl fmt::Display for Report {
             } => {
                 write!(f, "peerUp {link} pid={pid} sequence={sequence}")
             }
+            Report::PeerDown { link, pid } => write!(f, "peerDown {link} pid={pid}"),
             Report::Refused { from, error } => {
                 write!(
                     f,

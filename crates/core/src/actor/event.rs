@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ConnectionId, Count, Link, PeerId};
+use super::{ConnectionId, Count, Link, PeerId, Written};
 use crate::{
     identity::Pid,
     words::{ErrorReply, Objection, Overrule, SyncMessage},
@@ -90,10 +90,8 @@ pub enum Event {
         /// The sequence.
         above: u64,
     },
-    /// The ceiling that was asked for is durable.
-    Persisted,
-    /// The ceiling that was asked for could not be made durable.
-    PersistFailed,
+    /// What was asked of the disk is durable, or could not be made so.
+    Written(Written),
     /// The server is stopping: hand out nothing more, and make the exact sequence durable.
     Stop,
 }
@@ -117,8 +115,7 @@ impl Event {
             Event::MembersRequest { .. } => "membersRequest",
             Event::ForgetRequest { .. } => "forgetRequest",
             Event::AdvanceRequest { .. } => "advanceRequest",
-            Event::Persisted => "persisted",
-            Event::PersistFailed => "persistFailed",
+            Event::Written(written) => written.name(),
             Event::Stop => "stop",
         }
     }
@@ -163,11 +160,8 @@ impl fmt::Display for Event {
             } => {
                 write!(f, " connection={from} above={above} trusted={trusted}")
             }
-            Event::SyncTimeout
-            | Event::JoinTimeout
-            | Event::Persisted
-            | Event::PersistFailed
-            | Event::Stop => Ok(()),
+            Event::Written(written) => write!(f, " {written}"),
+            Event::SyncTimeout | Event::JoinTimeout | Event::Stop => Ok(()),
         }
     }
 }

@@ -110,9 +110,21 @@ pub struct Charge {
 pub(super) struct Guard {
     members: BTreeMap<Pid, Known>,
     serial: Serial,
-    /// Something changed since it was last saved; `Some(true)` when that should not wait.
-    unsaved: Option<bool>,
+    unsaved: Unsaved,
     saved_at: Option<Instant>,
+    /// It is being saved. Meanwhile nothing more is handed to the disk, however long it takes: only the newest
+    /// counts.
+    is_saving: bool,
+}
+
+/// What has changed since it was last saved; the more urgent is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unsaved {
+    Nothing,
+    /// How far a peer has come.
+    HowFar,
+    /// Who a peer is: that should not wait.
+    Who,
 }
 
 impl Guard {
@@ -132,8 +144,9 @@ impl Guard {
         Guard {
             members: remembered.into_iter().map(known).collect(),
             serial: 0,
-            unsaved: None,
+            unsaved: Unsaved::Nothing,
             saved_at: None,
+            is_saving: false,
         }
     }
 
@@ -167,7 +180,7 @@ impl Guard {
             sequence,
         };
         let known = self.members.entry(sync.pid).or_insert_with(|| {
-            self.unsaved = Some(true);
+            self.unsaved = Unsaved::Who;
             Known {
                 remembered: claimed,
                 heard_at: None,
@@ -229,10 +242,7 @@ impl Guard {
                 });
             }
         } else {
-            let urgent = known.remembered.learn(&claimed);
-            if let Some(urgent) = urgent {
-                self.unsaved = Some(urgent || self.unsaved == Some(true));
-            }
+            self.unsaved = self.unsaved.max(known.remembered.learn(&claimed));
         }
         known.lives.push(life);
         charges
@@ -265,7 +275,7 @@ impl Guard {
                     sequence: believed.max(remembered.sequence),
                     ..remembered
                 };
-                self.unsaved = Some(true);
+                self.unsaved = Unsaved::Who;
                 true
             }
             _ => false,
@@ -275,25 +285,26 @@ impl Guard {
     /// Forgets a pid. Returns the highest sequence that was known of it.
     pub(super) fn forget(&mut self, pid: Pid) -> Option<Sequence> {
         let known = self.members.remove(&pid)?;
-        self.unsaved = Some(true);
+        self.unsaved = Unsaved::Who;
         Some(known.remembered.sequence)
     }
 
     /// What is to be saved now, if anything. Who a peer is, is saved as soon as may be; how far it has come, now and
     /// then: the boot notices a rolled-back directory too.
     pub(super) fn take_unsaved(&mut self, now: Instant, stopping: bool) -> Option<Vec<Remembered>> {
-        let wait = if self.unsaved? {
-            URGENT_SAVE_INTERVAL
-        } else {
-            MEMBERS_SAVE_INTERVAL
+        let wait = match self.unsaved {
+            Unsaved::Nothing => return None,
+            Unsaved::HowFar => MEMBERS_SAVE_INTERVAL,
+            Unsaved::Who => URGENT_SAVE_INTERVAL,
         };
         let is_soon = self
             .saved_at
             .is_some_and(|saved_at| now.since(saved_at) < wait);
-        if is_soon && !stopping {
+        if (is_soon || self.is_saving) && !stopping {
             return None;
         }
-        self.unsaved = None;
+        self.unsaved = Unsaved::Nothing;
+        self.is_saving = true;
         self.saved_at = Some(now);
         Some(
             self.members
@@ -301,6 +312,11 @@ impl Guard {
                 .map(|known| known.remembered)
                 .collect(),
         )
+    }
+
+    /// What was handed to the disk is saved, or could not be.
+    pub(super) fn saved(&mut self) {
+        self.is_saving = false;
     }
 }
 
@@ -345,8 +361,8 @@ impl Remembered {
                 || claimed.sequence < self.sequence.get())
     }
 
-    /// Takes over what is higher. Returns whether that should be saved at once, or `None` when nothing was.
-    fn learn(&mut self, claimed: &Remembered) -> Option<bool> {
+    /// Takes over what is higher. Returns what of it is to be saved.
+    fn learn(&mut self, claimed: &Remembered) -> Unsaved {
         let before = *self;
         self.sequence = self.sequence.max(claimed.sequence);
         // The last words of a lost directory do not bring it back.
@@ -357,9 +373,12 @@ impl Remembered {
                 ..*claimed
             };
         }
-        match *self == before {
-            true => None,
-            false => Some(self.session != before.session || self.boot != before.boot),
+        if self.session != before.session || self.boot != before.boot {
+            Unsaved::Who
+        } else if self.sequence != before.sequence {
+            Unsaved::HowFar
+        } else {
+            Unsaved::Nothing
         }
     }
 }

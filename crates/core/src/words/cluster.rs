@@ -65,7 +65,7 @@ pub struct Members {
 /// What one server knows of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its pid.
+    /// Its own number in the cluster, 0 to 1023.
     pub pid: Pid,
     /// The random value made with its state directory.
     pub incarnation: u128,

@@ -27,7 +27,7 @@ pub enum ErrorCode {
     Exhausted = 34,
     /// The disk failed; the server is about to exit.
     Storage = 35,
-    /// The server is stopping.
+    /// The server is stopping, and will exit within seconds.
     Stopping = 36,
     /// Another live server has this server's pid: both hand out nothing.
     PidConflict = 37,
@@ -53,7 +53,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code there is.
+    /// Every code there is, in the order of their numbers.
     pub const ALL: [ErrorCode; 20] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
@@ -113,22 +113,9 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the server closes the connection after this error.
+    /// Whether the server closes the connection after this error: its number says so.
     pub const fn closes(self) -> bool {
-        !matches!(
-            self,
-            ErrorCode::BadCount
-                | ErrorCode::AdvanceTooLarge
-                | ErrorCode::Exhausted
-                | ErrorCode::Storage
-                | ErrorCode::Stopping
-                | ErrorCode::PidConflict
-                | ErrorCode::StaleState
-                | ErrorCode::OverBudget
-                | ErrorCode::Joining
-                | ErrorCode::NotTrusted
-                | ErrorCode::UnknownPid
-        )
+        !matches!(self.get(), 32..=63)
     }
 }
 

@@ -28,44 +28,45 @@ pub enum Message {
     IdentityRequest {
         /// How many; 1 or more.
         count: u32,
-        /// An identity, or 0.
+        /// An identity that all of them must exceed, or 0 for no demand. A raw integer: one that is not an
+        /// identity is refused by the actor.
         after: u64,
     },
     /// The identities `first`, `first + 1024`, ..., `count` of them.
     IdentityReply {
-        /// The first identity.
+        /// The first identity, a raw integer that the receiver checks.
         first: u64,
-        /// How many.
+        /// How many identities, 1 or more.
         count: u32,
     },
-    /// See [`SyncMessage`].
+    /// Says who the sender is and how far it has come, and asks the same of a peer.
     SyncRequest(Box<SyncMessage>),
-    /// See [`SyncMessage`].
+    /// Answers a syncRequest.
     SyncReply(Box<SyncMessage>),
-    /// Asks for [`Status`].
+    /// Asks how the server does. Its body is empty.
     StatusRequest,
-    /// See [`Status`].
+    /// Answers a statusRequest.
     StatusReply(Box<Status>),
-    /// See [`Objection`].
+    /// Says to one server why it must not hand out identities.
     Objection(Box<Objection>),
-    /// See [`Overrule`].
+    /// Answers an objection about an older state, where an operator has decided.
     Overrule(Box<Overrule>),
     /// Asks for the servers that this one knows, from pid `from` on.
     MembersRequest {
         /// The lowest pid that is asked for.
         from: Pid,
     },
-    /// See [`Members`].
+    /// Answers a membersRequest.
     MembersReply(Box<Members>),
     /// Tells the server to forget what it remembers of a pid.
     ForgetRequest {
-        /// That pid.
+        /// The pid to forget, 0 to 1023.
         pid: Pid,
     },
     /// Tells the server to go on above a sequence, past every budget. A raw integer, see
     /// [`SyncMessage::sequence`].
     AdvanceRequest {
-        /// That sequence.
+        /// The sequence above which the server is to go on.
         above: u64,
     },
     /// It is done, and durable where that matters.
@@ -74,7 +75,7 @@ pub enum Message {
         /// sequence that the server goes on above.
         sequence: u64,
     },
-    /// See [`ErrorReply`].
+    /// Answers a request that could not be read or served.
     ErrorReply(Box<ErrorReply>),
 }
 
@@ -107,7 +108,7 @@ pub struct SyncMessage {
     pub version: u16,
     /// The cluster that the sender belongs to.
     pub cluster: ClusterName,
-    /// The sender's pid.
+    /// The sender's own number in its cluster, 0 to 1023.
     pub pid: Pid,
     /// The random value made with the sender's state directory.
     pub incarnation: u128,
@@ -127,7 +128,7 @@ pub struct SyncMessage {
 pub struct ClusterName(String);
 
 impl ClusterName {
-    /// The name itself.
+    /// The name: 1 to 255 bytes without control characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }

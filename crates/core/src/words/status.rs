@@ -16,9 +16,9 @@ pub struct Status {
     /// The version of the program, such as `0.1.0`.
     #[serde(deserialize_with = "text")]
     pub version: String,
-    /// The cluster's name.
+    /// The cluster that the server belongs to.
     pub cluster: ClusterName,
-    /// The server's pid.
+    /// The server's own number in its cluster, 0 to 1023.
     pub pid: Pid,
     /// The random value made with its state directory.
     pub incarnation: u128,
@@ -38,7 +38,7 @@ pub struct Status {
     pub connections_max: u32,
     /// What has been done since the start.
     pub counters: Counters,
-    /// How the disk does.
+    /// How the state directory does: its ceiling, and how long writes take.
     pub storage: StorageStatus,
     /// How many peers there are in all; the list below holds as many as fit into a frame.
     pub peers_total: u32,
@@ -51,17 +51,17 @@ pub struct Status {
 /// What a server has done since it started. Each only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Connections accepted.
+    /// Connections accepted, also those that there was no room for and that were told so.
     pub accepted: u64,
     /// Identity requests answered with identities.
     pub identity_requests: u64,
-    /// Identities handed out.
+    /// Identities handed out, a block counted with all that it holds.
     pub identities: u64,
     /// Identity requests that had to wait for the disk.
     pub waited: u64,
-    /// Sync requests answered.
+    /// Sync requests of peers that were answered with a syncReply.
     pub sync_requests: u64,
-    /// Sync replies received.
+    /// Sync replies that peers sent to requests of this server.
     pub sync_replies: u64,
     /// Times the sequence was raised by a peer or by `after`.
     pub absorbed: u64,
@@ -79,7 +79,7 @@ pub struct StorageStatus {
     pub ceiling: u64,
     /// Sequences that this start skipped, because the last run did not stop cleanly.
     pub skipped: u64,
-    /// Writes that are done.
+    /// Writes of the state file that are done and durable.
     pub writes: u64,
     /// Microseconds that the longest write took.
     pub longest_write_us: u64,
@@ -92,7 +92,7 @@ pub struct StorageStatus {
 #[serde(try_from = "u8", into = "u8")]
 #[repr(u8)]
 pub enum Standing {
-    /// It does.
+    /// It hands out identities.
     Serving = 0,
     /// It is stopping: what had arrived is still answered.
     Stopping = 1,
@@ -107,7 +107,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Every standing there is.
+    /// Every standing there is, in the order of their numbers.
     pub const ALL: [Standing; 6] = [
         Standing::Serving,
         Standing::Stopping,
@@ -117,7 +117,20 @@ impl Standing {
         Standing::Stale,
     ];
 
-    /// The word in `status`.
+    /// Whether a request for identities can expect to get some. A server whose disk has failed still has a few,
+    /// and exits at any moment: that counts as no.
+    pub const fn hands_out(self) -> bool {
+        match self {
+            Standing::Serving => true,
+            Standing::Stopping
+            | Standing::StorageFailed
+            | Standing::Joining
+            | Standing::Conflict
+            | Standing::Stale => false,
+        }
+    }
+
+    /// The word in `status`, in JSON and in logs. Programs compare it, so it never changes.
     pub const fn name(self) -> &'static str {
         match self {
             Standing::Serving => "serving",
@@ -187,7 +200,7 @@ pub enum PeerState {
 }
 
 impl PeerState {
-    /// The word in `status`.
+    /// The word in `status` and in JSON. Programs compare it, so it never changes.
     pub const fn name(self) -> &'static str {
         match self {
             PeerState::Down => "down",

@@ -42,7 +42,7 @@ const JOURNAL_LINES_SHOWN: usize = 60;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FaultKind {
     /// Packets from one host to another are lost, and those back are not.
     OneWayDrop,
     /// The same between two servers, for so long that they hang up.
@@ -64,24 +64,24 @@ pub enum Kind {
 }
 
 /// What each round consists of.
-const ROUND: [Kind; 17] = [
-    Kind::OneWayDrop,
-    Kind::OneWayDrop,
-    Kind::Partition,
-    Kind::Partition,
-    Kind::Loss,
-    Kind::Loss,
-    Kind::Reset,
-    Kind::Reset,
-    Kind::SlowCable,
-    Kind::SlowCable,
-    Kind::Pause,
-    Kind::Pause,
-    Kind::Kill,
-    Kind::Kill,
-    Kind::Stop,
-    Kind::Stop,
-    Kind::Silence,
+const ROUND: [FaultKind; 17] = [
+    FaultKind::OneWayDrop,
+    FaultKind::OneWayDrop,
+    FaultKind::Partition,
+    FaultKind::Partition,
+    FaultKind::Loss,
+    FaultKind::Loss,
+    FaultKind::Reset,
+    FaultKind::Reset,
+    FaultKind::SlowCable,
+    FaultKind::SlowCable,
+    FaultKind::Pause,
+    FaultKind::Pause,
+    FaultKind::Kill,
+    FaultKind::Kill,
+    FaultKind::Stop,
+    FaultKind::Stop,
+    FaultKind::Silence,
 ];
 
 /// How often a kind of fault was in force, and how many packets or processes it has met.
@@ -95,11 +95,11 @@ pub struct Applied {
 
 /// What was done to a cluster.
 #[derive(Clone, Debug, Default)]
-pub struct Deeds(pub BTreeMap<Kind, Applied>);
+pub struct Deeds(pub BTreeMap<FaultKind, Applied>);
 
 impl Deeds {
     /// How often all of these kinds were in force.
-    pub fn times(&self, kinds: &[Kind]) -> u64 {
+    pub fn times(&self, kinds: &[FaultKind]) -> u64 {
         kinds.iter().map(|kind| self.0[kind].times).sum()
     }
 }
@@ -150,7 +150,7 @@ impl Drop for Journal {
 /// A fault that is in force.
 #[derive(Debug)]
 struct Active {
-    kind: Kind,
+    kind: FaultKind,
     ends: Instant,
     what: What,
 }
@@ -207,7 +207,7 @@ impl<'a> Nemesis<'a> {
             self.rng.shuffle(&mut kinds);
             if rounds == 1 {
                 // It lasts as long as all others together.
-                let silence = kinds.iter().position(|kind| *kind == Kind::Silence);
+                let silence = kinds.iter().position(|kind| *kind == FaultKind::Silence);
                 kinds.swap(0, silence.unwrap());
             }
             for kind in kinds {
@@ -228,9 +228,9 @@ impl<'a> Nemesis<'a> {
         self.deeds
     }
 
-    fn duration(&mut self, kind: Kind, may_be_long: bool) -> Duration {
+    fn duration(&mut self, kind: FaultKind, may_be_long: bool) -> Duration {
         let long = may_be_long && self.rng.u32(..LONG_ONE_IN) == 0;
-        let at_least = match long || kind == Kind::Silence {
+        let at_least = match long || kind == FaultKind::Silence {
             true => PEER_SILENCE_MIN,
             false => Duration::ZERO,
         };
@@ -238,13 +238,13 @@ impl<'a> Nemesis<'a> {
     }
 
     /// Waits until one more fault may be, and of this kind.
-    fn make_room(&mut self, kind: Kind) {
-        let is_of_server = matches!(kind, Kind::Pause | Kind::Kill | Kind::Stop);
+    fn make_room(&mut self, kind: FaultKind) {
+        let is_of_server = matches!(kind, FaultKind::Pause | FaultKind::Kill | FaultKind::Stop);
         let slow_already = |active: &Active| matches!(active.what, What::SlowCable(_));
         loop {
             let is_full = self.active.len() >= AT_ONCE_MAX
                 || is_of_server && self.running().is_empty()
-                || kind == Kind::SlowCable && self.active.iter().any(slow_already);
+                || kind == FaultKind::SlowCable && self.active.iter().any(slow_already);
             if !is_full {
                 return;
             }
@@ -278,19 +278,19 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    fn begin(&mut self, kind: Kind, lasts: Duration) {
+    fn begin(&mut self, kind: FaultKind, lasts: Duration) {
         let servers = self.servers.len();
         let what = match kind {
-            Kind::OneWayDrop => {
+            FaultKind::OneWayDrop => {
                 let (from, to) = self.two_hosts();
                 self.treat(&[(from, to)], Treatment::Drop)
             }
-            Kind::Silence => {
+            FaultKind::Silence => {
                 let from = self.rng.usize(..servers);
                 let to = (from + self.rng.usize(1..servers)) % servers;
                 self.treat(&[(from, to)], Treatment::Drop)
             }
-            Kind::Partition => {
+            FaultKind::Partition => {
                 let mut side: Vec<bool> = (0..self.hosts).map(|_| self.rng.bool()).collect();
                 // A server on each.
                 let one = self.rng.usize(..servers);
@@ -302,7 +302,7 @@ impl<'a> Nemesis<'a> {
                     .collect();
                 self.treat(&ways, Treatment::Drop)
             }
-            Kind::Loss => {
+            FaultKind::Loss => {
                 let server = self.rng.usize(..servers);
                 let ways: Vec<(usize, usize)> = (0..self.hosts)
                     .filter(|host| *host != server)
@@ -311,21 +311,21 @@ impl<'a> Nemesis<'a> {
                 let percent = self.rng.u32(10..60);
                 self.treat(&ways, Treatment::Lose(percent))
             }
-            Kind::Reset => {
+            FaultKind::Reset => {
                 let (one, other) = self.two_hosts();
                 self.treat(&[(one, other), (other, one)], Treatment::Reset)
             }
-            Kind::SlowCable => {
+            FaultKind::SlowCable => {
                 let server = self.rng.usize(..servers);
                 hosts::slow(server, self.rng.u32(SLOW_BITS_PER_SECOND));
                 What::SlowCable(server)
             }
-            Kind::Pause => {
+            FaultKind::Pause => {
                 let server = self.a_running_one();
                 self.servers[server].signal("STOP");
                 What::Held(server)
             }
-            Kind::Kill => {
+            FaultKind::Kill => {
                 let server = self.a_running_one();
                 self.servers[server].kill();
                 if self.rng.bool() {
@@ -334,7 +334,7 @@ impl<'a> Nemesis<'a> {
                 }
                 What::Down(server)
             }
-            Kind::Stop => {
+            FaultKind::Stop => {
                 let server = self.a_running_one();
                 self.servers[server].signal("TERM");
                 let code = self.servers[server].wait().code();

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ipseity::store::slots::RecoverError;
+use ipseity::{mailbox::Entry, store::slots::RecoverError};
 use ipseity_core::identity::Sequence;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     network::Partition,
     plan::{Act, DirectoryLoss, Downtime},
 };
-use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, address};
+use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, address};
 use byteorder::{BigEndian, ByteOrder};
 
 /// What ends a fault that lasts.
@@ -74,7 +74,13 @@ impl Cluster {
             Act::Pause { server, wait } => {
                 let machine = &mut self.machines[server];
                 machine.ready_at = machine.ready_at.max(now.after(wait));
-                machine.server.is_some()
+                let runs = machine.server.is_some();
+                if runs {
+                    // And somebody moves its files away meanwhile.
+                    let hangup = Wake::Entry(Entry::Hangup);
+                    self.net.borrow_mut().nodes[server].wake(hangup);
+                }
+                runs
             }
             Act::Disk { server, fault } => {
                 let mut net = self.net.borrow_mut();

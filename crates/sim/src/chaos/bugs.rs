@@ -141,4 +141,8 @@ pub const BUGS: &[(&str, &str)] = &[
         "RequestLostAtGate",
         "The request behind the last one for which there is room is lost.",
     ),
+    (
+        "HangupStops",
+        "A request to open files anew is taken for one to stop.",
+    ),
 ];

@@ -72,7 +72,7 @@ pub struct Connection {
     pub patience_until: Instant,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Client {
     pub home: SocketAddr,
     pub plan: ClientPlan,

@@ -87,7 +87,7 @@ impl Call {
     }
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Cluster {
     pub plan: Plan,
     pub net: Shared,

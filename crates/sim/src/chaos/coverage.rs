@@ -74,7 +74,14 @@ impl Coverage {
             let mut words = line.split(' ');
             let (_serial, _moment) = (words.next(), words.next());
             if let Some(name) = words.next().filter(|name| *name != ">") {
-                *self.entries.entry(name.to_owned()).or_default() += 1;
+                let name = match name {
+                    // What the disk was asked for stands behind it.
+                    "written" | "writeFailed" => {
+                        format!("{name} {}", words.next().unwrap_or_default())
+                    }
+                    _ => name.to_owned(),
+                };
+                *self.entries.entry(name).or_default() += 1;
             }
         }
     }

@@ -75,7 +75,7 @@ pub struct Announcement {
     pub sequence: u64,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Judge {
     pub pids: BTreeMap<u16, PidState>,
     pub lives: Vec<Life>,

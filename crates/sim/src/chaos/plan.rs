@@ -158,7 +158,7 @@ pub enum DirectoryLoss {
     RolledBack,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,

@@ -33,7 +33,7 @@ impl Tally {
 
 /// The report on a run.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct RunReport {
     /// What became of the requests.
     pub tally: Tally,
     /// Identities in all answers.
@@ -50,9 +50,9 @@ pub struct Report {
     pub verdict: Result<Summary, BrokenPromise>,
 }
 
-impl Report {
+impl RunReport {
     /// Judges a history.
-    pub fn on(history: &[Answer], tally: Tally) -> Report {
+    pub fn on(history: &[Answer], tally: Tally) -> RunReport {
         assert_eq!(
             (tally.acknowledged, tally.attempted),
             (
@@ -65,7 +65,7 @@ impl Report {
             let behind_first = u64::from(answer.count.saturating_sub(1));
             answer.first.saturating_add(behind_first * 1024)
         };
-        let mut report = Report {
+        let mut report = RunReport {
             tally,
             identities: history.iter().map(|answer| u64::from(answer.count)).sum(),
             duplicated: 0,
@@ -119,7 +119,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally {
             attempted,

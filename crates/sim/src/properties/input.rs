@@ -1,6 +1,6 @@
 //! An input, read from its front. One that is too short goes on with zeros, so every input means something.
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {

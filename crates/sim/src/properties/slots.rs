@@ -228,12 +228,12 @@ impl Life {
                 let (sequence, ceiling) = (slots.newest().sequence, slots.newest().ceiling);
                 let sequence = sequence.saturating_add(input.number()).min(ceiling);
                 let higher = ceiling.saturating_add(input.number());
-                let is_done = slots.raise(sequence, higher);
+                let is_done = slots.write_ceiling(sequence, higher);
                 self.go_on(slots, is_done, |newest| newest.ceiling == higher);
             }
             (2, Some(mut slots)) => {
                 let sequence = Sequence::ZERO.saturating_add(input.number());
-                let is_done = slots.object(sequence);
+                let is_done = slots.write_objection(sequence);
                 self.go_on(slots, is_done, |newest| newest.objected >= Some(sequence));
             }
             (3, Some(mut slots)) => {
@@ -243,9 +243,9 @@ impl Life {
                 if last <= slots.newest().ceiling {
                     self.used = Some(last);
                 }
-                match slots.stop(last) {
+                match slots.write_stop(last) {
                     Ok(()) => {
-                        assert!(matches!(slots.stop(last), Err(SlotsError::Stopped)));
+                        assert!(matches!(slots.write_stop(last), Err(SlotsError::Stopped)));
                         self.used = Some(last);
                     }
                     Err(error) => self.failed(error),

@@ -11,7 +11,7 @@ use std::{
 use fastrand::Rng;
 use ipseity::{limits::DIAL_TIMEOUT, peers::Peers};
 use ipseity_core::{
-    actor::{Actor, Effect, Event, HangUp, Report},
+    actor::{Actor, Effect, Event, HangUp, Report, Write},
     identity::{Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
@@ -86,7 +86,7 @@ struct Server {
     serials: Vec<u16>,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Cluster {
     plan: Plan,
     random: Rng,
@@ -362,7 +362,8 @@ impl Cluster {
                 let one = &mut self.servers[usize::from(number)];
                 one.ticker.stop(&mut one.timers);
             }
-            Effect::PersistMembers(_) | Effect::Report(Report::PeerUp { .. }) => {}
+            Effect::Write(Write::Members(_))
+            | Effect::Report(Report::PeerUp { .. } | Report::PeerDown { .. }) => {}
             // There is no disk, no stranger, and nobody to object to.
             other => panic!("server {number}: {other}"),
         }

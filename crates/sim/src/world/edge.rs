@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    io::{self, Read, Write},
+    io::{self, Read},
     net::SocketAddr,
     rc::Rc,
 };
@@ -13,8 +13,7 @@ use ipseity::{
     mailbox::{Entry, Mailbox},
 };
 use ipseity_core::{
-    actor::Remembered,
-    identity::Sequence,
+    actor::Write,
     ids::{ConnectionId, PeerId},
     time::Instant,
     words::StorageStatus,
@@ -22,8 +21,7 @@ use ipseity_core::{
 
 use super::{
     net::{Net, WorldEvent},
-    node::{self, DiskMode, Polled, Wake},
-    storage::Task,
+    node::{DiskMode, Polled, Wake},
     stream::EndId,
 };
 
@@ -68,7 +66,7 @@ impl Read for SimSocket {
     }
 }
 
-impl Write for SimSocket {
+impl io::Write for SimSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.net.borrow_mut().write(self.end, bytes)
     }
@@ -96,7 +94,7 @@ impl Socket for SimSocket {
     }
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct SimEdge {
     net: Shared,
     node: usize,
@@ -107,30 +105,6 @@ impl SimEdge {
         SimEdge {
             net: Rc::clone(net),
             node,
-        }
-    }
-
-    /// Hands a task to the disk, where it is one with the real logic.
-    fn store(&mut self, task: Task) -> Result<(), Task> {
-        let net = &mut *self.net.borrow_mut();
-        let (node, life) = (self.node, net.nodes[self.node].life);
-        let Some(storage) = &mut net.nodes[node].storage else {
-            return Err(task);
-        };
-        if let Some(done_at) = storage.hand_over(task, net.now) {
-            net.schedule(done_at, WorldEvent::Disk { node, life });
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, write: node::Write) {
-        let net = &mut *self.net.borrow_mut();
-        let node = &mut net.nodes[self.node];
-        assert_eq!(node.disk.under_way, None, "one write at a time");
-        node.disk.under_way = Some(write);
-        if let DiskMode::Takes(wait) | DiskMode::FailsAfter(wait) = node.disk.mode {
-            let (node, life) = (self.node, node.life);
-            net.schedule(net.now.after(wait), WorldEvent::Disk { node, life });
         }
     }
 }
@@ -230,35 +204,17 @@ impl Edge for SimEdge {
         addresses.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn persist(&mut self, sequence: Sequence, ceiling: Sequence) {
-        if self.store(Task::Raise { sequence, ceiling }).is_err() {
-            self.begin(node::Write::Raise(ceiling));
+    fn write(&mut self, write: Write) {
+        let net = &mut *self.net.borrow_mut();
+        let node = &mut net.nodes[self.node];
+        let done_at = match &mut node.storage {
+            Some(storage) => storage.write(write, net.now),
+            None => node.write(write).map(|wait| net.now.after(wait)),
+        };
+        let (node, life) = (self.node, node.life);
+        if let Some(done_at) = done_at {
+            net.schedule(done_at, WorldEvent::Disk { node, life });
         }
-    }
-
-    fn persist_stop(&mut self, sequence: Sequence, mailbox: &mut Mailbox) {
-        if self.store(Task::Stop { sequence }).is_ok() {
-            return;
-        }
-        if self.net.borrow().nodes[self.node].disk.mode == DiskMode::Ephemeral {
-            mailbox.dispatch(Entry::StopPersisted { durable: true });
-        } else {
-            self.begin(node::Write::Stop(sequence));
-        }
-    }
-
-    fn persist_members(&mut self, members: Vec<Remembered>) {
-        if let Err(Task::Save { members }) = self.store(Task::Save { members }) {
-            self.net.borrow_mut().nodes[self.node].disk.members = members;
-        }
-    }
-
-    fn persist_objection(&mut self, sequence: Sequence) {
-        if self.store(Task::Object { sequence }).is_ok() {
-            return;
-        }
-        let disk = &mut self.net.borrow_mut().nodes[self.node].disk;
-        disk.objected = disk.objected.max(Some(sequence));
     }
 
     fn storage(&self) -> StorageStatus {
@@ -272,6 +228,10 @@ impl Edge for SimEdge {
             writes: disk.writes,
             ..StorageStatus::default()
         }
+    }
+
+    fn reopen(&mut self) {
+        self.net.borrow_mut().nodes[self.node].reopened += 1;
     }
 
     fn random(&mut self) -> u64 {

@@ -34,7 +34,7 @@ struct Pending {
     at: Instant,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 #[derive(Clone)]
 pub struct Medium {
     blocks: Vec<Block>,

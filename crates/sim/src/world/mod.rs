@@ -50,9 +50,9 @@ pub use self::{
     lines::Lines,
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
-    node::{Clock, DiskMode, Node, Polled, Wake, Write},
+    node::{Clock, DiskMode, Node, Polled, Wake},
     setup::{Setup, address},
-    storage::{DiskFault, StartFault, Storage, Task},
+    storage::{DiskFault, StartFault, Storage},
     stream::EndId,
 };
 
@@ -72,7 +72,7 @@ struct Machine {
     trace: Lines,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct World {
     net: Shared,
     machines: Vec<Machine>,
@@ -190,6 +190,11 @@ impl World {
     /// Asks a server to stop.
     pub fn signal(&mut self, server: usize) {
         self.node(server).wake(Wake::Entry(Entry::Signal));
+    }
+
+    /// Asks a server to open its files anew.
+    pub fn hang_up(&mut self, server: usize) {
+        self.node(server).wake(Wake::Entry(Entry::Hangup));
     }
 
     /// Ends the write that a disk waits with.

@@ -145,7 +145,7 @@ struct Listener {
     serial: u64,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Net {
     pub now: Instant,
     pub nodes: Vec<Node>,

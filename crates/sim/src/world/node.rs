@@ -8,7 +8,7 @@ use std::{
 
 use ipseity::mailbox::Entry;
 use ipseity_core::{
-    actor::{Event, Remembered},
+    actor::{Event, Outcome, Remembered, Write, Written},
     identity::Sequence,
     ids::PeerId,
     time::Instant,
@@ -40,18 +40,12 @@ pub enum DiskMode {
     Waits,
 }
 
-/// What is to be made durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write {
-    Raise(Sequence),
-    Stop(Sequence),
-}
-
 /// What a server has on its disk, across its lives.
 pub struct Disk {
     pub mode: DiskMode,
     /// What a start finds: nothing above it was ever handed out.
     pub durable: Sequence,
+    /// The ceiling or the stop that is being written.
     pub under_way: Option<Write>,
     pub writes: u64,
     /// What is remembered of the peers.
@@ -104,7 +98,7 @@ pub struct Polled {
     pub dispatched: usize,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Node {
     pub address: SocketAddr,
     /// Which process it is: nothing that an earlier one began reaches a later one.
@@ -114,6 +108,8 @@ pub struct Node {
     pub accept_error: Option<i32>,
     /// Times that a connection was asked for.
     pub accepts: u64,
+    /// Times that files were to be opened anew.
+    pub reopened: u64,
     /// The names that were looked up.
     pub lookups: Vec<String>,
     /// How long a lookup takes.
@@ -145,6 +141,7 @@ impl Node {
             },
             accept_error: None,
             accepts: 0,
+            reopened: 0,
             lookups: Vec::new(),
             lookup_delay: Duration::ZERO,
             resolving: BTreeMap::new(),
@@ -185,10 +182,8 @@ impl Node {
     /// Ends the write that is under way, as the mode says. Returns when the next one is done, if one waits.
     pub fn disk_done(&mut self, now: Instant) -> Option<Instant> {
         if let Some(storage) = &mut self.storage {
-            let (entry, next) = storage.done(now);
-            if let Some(entry) = entry {
-                self.wake(Wake::Entry(entry));
-            }
+            let (written, next) = storage.done(now);
+            self.written(written);
             return next;
         }
         let succeeds = !matches!(self.disk.mode, DiskMode::FailsAfter(_));
@@ -196,20 +191,54 @@ impl Node {
         None
     }
 
+    /// Writes to the disk without the real logic. Returns after how long that is done, if somebody has to end it.
+    pub fn write(&mut self, write: Write) -> Option<Duration> {
+        match (write, self.disk.mode) {
+            (Write::Members(members), _) => {
+                self.disk.members = members;
+                self.written(Written::Members(Outcome::Durable));
+            }
+            (Write::Objection { sequence }, _) => {
+                self.disk.objected = self.disk.objected.max(Some(sequence));
+                self.written(Written::Objection(Outcome::Durable));
+            }
+            (write @ (Write::Ceiling { .. } | Write::Stop { .. }), DiskMode::Ephemeral) => {
+                self.written(write.written(Outcome::Durable));
+            }
+            (write @ (Write::Ceiling { .. } | Write::Stop { .. }), mode) => {
+                assert_eq!(self.disk.under_way, None, "one write at a time");
+                self.disk.under_way = Some(write);
+                return match mode {
+                    DiskMode::Takes(wait) | DiskMode::FailsAfter(wait) => Some(wait),
+                    DiskMode::Waits | DiskMode::Ephemeral => None,
+                };
+            }
+        }
+        None
+    }
+
+    fn written(&mut self, written: Written) {
+        self.wake(Wake::Entry(Entry::Event(Event::Written(written))));
+    }
+
     /// Ends the write that is under way.
     pub fn end_write(&mut self, succeeds: bool) {
         let write = self.disk.under_way.take().expect("a write is under way");
         self.disk.writes += 1;
-        if succeeds {
-            self.disk.durable = match write {
-                Write::Raise(ceiling) => ceiling,
-                Write::Stop(sequence) => sequence,
-            };
-        }
-        self.wake(Wake::Entry(match write {
-            Write::Raise(_) if succeeds => Entry::Event(Event::Persisted),
-            Write::Raise(_) => Entry::Event(Event::PersistFailed),
-            Write::Stop(_) => Entry::StopPersisted { durable: succeeds },
-        }));
+        let outcome = match (&write, succeeds) {
+            (_, false) => Outcome::Failed,
+            (
+                Write::Ceiling {
+                    ceiling: durable, ..
+                }
+                | Write::Stop { sequence: durable },
+                true,
+            ) => {
+                self.disk.durable = *durable;
+                Outcome::Durable
+            }
+            (Write::Members(_) | Write::Objection { .. }, true) => Outcome::Durable,
+        };
+        self.written(write.written(outcome));
     }
 }

@@ -1,18 +1,15 @@
 //! The state directory of a server in a world: the real logic of the slots on a [`Medium`], and in front of it
-//! the line of tasks that the disk's thread of an operating system takes one after the other.
+//! the line of writes that the disk's thread of an operating system takes one after the other.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
-use ipseity::{
-    mailbox::Entry,
-    store::{
-        Started, begin,
-        record::Record,
-        slots::{self, Owner, RecoverError, Slots, SlotsError},
-    },
+use ipseity::store::{
+    Started, begin,
+    record::Record,
+    slots::{self, Owner, RecoverError, Slots, SlotsError},
 };
 use ipseity_core::{
-    actor::{Event, Remembered},
+    actor::{Outcome, Remembered, Write, Written},
     identity::Sequence,
     limits::STEP_MIN,
     time::Instant,
@@ -21,25 +18,7 @@ use ipseity_core::{
 
 use super::medium::{Device, Medium, WriteFate};
 
-/// What is to be made durable.
-#[derive(Clone, Debug)]
-pub enum Task {
-    Raise {
-        sequence: Sequence,
-        ceiling: Sequence,
-    },
-    Stop {
-        sequence: Sequence,
-    },
-    Object {
-        sequence: Sequence,
-    },
-    Save {
-        members: Vec<Remembered>,
-    },
-}
-
-/// What a disk does to the next task.
+/// What a disk does to the next write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
     /// Of the block writes from now on, one fails after so many that do not.
@@ -57,22 +36,21 @@ pub enum StartFault {
     Boot(SlotsError),
 }
 
-/// The task that the disk is at.
+/// The write that the disk is at.
 struct Running {
-    task: Task,
-    succeeds: bool,
+    write: Write,
+    outcome: Outcome,
     begun: Instant,
 }
 
-/// See the [module](self).
+/// See the head of this file.
 pub struct Storage {
     medium: Rc<RefCell<Medium>>,
     owner: Owner,
     slots: Option<Slots<Device>>,
-    tasks: VecDeque<(Task, Instant)>,
+    /// What waits for that, and since when.
+    waiting: VecDeque<(Write, Instant)>,
     running: Option<Running>,
-    saving: bool,
-    save_next: Option<Vec<Remembered>>,
     /// What is durable of what is remembered of the peers.
     pub members: Vec<Remembered>,
     /// How long a block takes.
@@ -98,10 +76,8 @@ impl Storage {
             medium,
             owner,
             slots: None,
-            tasks: VecDeque::new(),
+            waiting: VecDeque::new(),
             running: None,
-            saving: false,
-            save_next: None,
             members,
             latency: Duration::from_micros(100),
             fault: None,
@@ -160,8 +136,8 @@ impl Storage {
     pub fn crash(&mut self, now: Instant, fate: WriteFate, power: bool) {
         self.medium.borrow_mut().crash(now, fate, power);
         if let Some(Running {
-            task: Task::Save { members },
-            succeeds: true,
+            write: Write::Members(members),
+            outcome: Outcome::Durable,
             ..
         }) = self.running.take()
             && fate == WriteFate::New
@@ -170,44 +146,29 @@ impl Storage {
         }
         self.medium.borrow_mut().repair();
         self.slots = None;
-        self.tasks.clear();
-        self.saving = false;
-        self.save_next = None;
+        self.waiting.clear();
         self.fault = None;
     }
 
-    /// Takes a task. Returns when the disk is done with it, if it was idle.
-    pub fn hand_over(&mut self, task: Task, now: Instant) -> Option<Instant> {
-        match task {
-            Task::Save { members } if self.saving => {
-                self.save_next = Some(members);
-                return None;
-            }
-            Task::Save { .. } => self.saving = true,
-            Task::Stop { .. } => {
-                if let Some(members) = self.save_next.take() {
-                    self.tasks.push_back((Task::Save { members }, now));
-                }
-            }
-            Task::Raise { .. } | Task::Object { .. } => {}
-        }
-        self.tasks.push_back((task, now));
+    /// Takes what is to be made durable. Returns when the disk is done with it, if it was idle.
+    pub fn write(&mut self, write: Write, now: Instant) -> Option<Instant> {
+        self.waiting.push_back((write, now));
         match &self.running {
             Some(_) => None,
             None => self.run(now),
         }
     }
 
-    /// Begins the next task. Returns when it is done.
+    /// Begins the next write. Returns when it is done.
     fn run(&mut self, now: Instant) -> Option<Instant> {
-        let (task, begun) = self.tasks.pop_front()?;
+        let (write, begun) = self.waiting.pop_front()?;
         let mut wait = Duration::ZERO;
-        match (self.fault, &task) {
+        match (self.fault, &write) {
             (Some(DiskFault::Hangs(hang)), _) => {
                 wait = hang;
                 self.meet_fault();
             }
-            (Some(DiskFault::Fails(after, fate)), _) if !matches!(task, Task::Save { .. }) => {
+            (Some(DiskFault::Fails(after, fate)), _) if !matches!(write, Write::Members(_)) => {
                 self.medium.borrow_mut().fail(after, fate);
                 self.meet_fault();
             }
@@ -217,25 +178,27 @@ impl Storage {
         self.medium
             .borrow_mut()
             .begin(now.after(wait), self.latency);
-        let succeeds = match &task {
-            Task::Raise { sequence, ceiling } => slots.raise(*sequence, *ceiling).is_ok(),
-            Task::Stop { sequence } => slots.stop(*sequence).is_ok(),
-            Task::Object { sequence } => slots.object(*sequence).is_ok(),
-            Task::Save { .. } => {
-                let fails = self.fault == Some(DiskFault::SaveFails);
-                if fails {
-                    self.meet_fault();
-                }
-                !fails
+        let outcome = match &write {
+            Write::Ceiling { sequence, ceiling } => {
+                Outcome::of(&slots.write_ceiling(*sequence, *ceiling))
+            }
+            Write::Stop { sequence } => Outcome::of(&slots.write_stop(*sequence)),
+            Write::Objection { sequence } => Outcome::of(&slots.write_objection(*sequence)),
+            Write::Members(_) if self.fault == Some(DiskFault::SaveFails) => {
+                self.meet_fault();
+                Outcome::Failed
+            }
+            Write::Members(_) => Outcome::Durable,
+        };
+        let done_at = match &write {
+            Write::Members(_) => now.after(wait + 3 * self.latency),
+            Write::Ceiling { .. } | Write::Objection { .. } | Write::Stop { .. } => {
+                self.medium.borrow().busy_until()
             }
         };
-        let done_at = match &task {
-            Task::Save { .. } => now.after(wait + 3 * self.latency),
-            _ => self.medium.borrow().busy_until(),
-        };
         self.running = Some(Running {
-            task,
-            succeeds,
+            write,
+            outcome,
             begun,
         });
         Some(done_at.max(now.after(Duration::from_nanos(1))))
@@ -246,35 +209,22 @@ impl Storage {
         self.faults_met += 1;
     }
 
-    /// The task that the disk was at is done. Returns what the server hears of it, and when the next one is
+    /// The write that the disk was at is done. Returns what the server hears of it, and when the next one is
     /// done.
-    pub fn done(&mut self, now: Instant) -> (Option<Entry>, Option<Instant>) {
+    pub fn done(&mut self, now: Instant) -> (Written, Option<Instant>) {
         let Running {
-            task,
-            succeeds,
+            write,
+            outcome,
             begun,
         } = self.running.take().expect("it was at something");
         self.medium.borrow_mut().pass(now);
         self.writes += 1;
         self.longest = self.longest.max(now.since(begun));
-        let entry = match task {
-            Task::Raise { .. } if succeeds => Some(Entry::Event(Event::Persisted)),
-            Task::Raise { .. } => Some(Entry::Event(Event::PersistFailed)),
-            Task::Stop { .. } => Some(Entry::StopPersisted { durable: succeeds }),
-            Task::Object { .. } => (!succeeds).then_some(Entry::Event(Event::PersistFailed)),
-            Task::Save { members } => {
-                if succeeds {
-                    self.members = members;
-                }
-                self.saving = false;
-                if let Some(members) = self.save_next.take() {
-                    self.saving = true;
-                    self.tasks.push_back((Task::Save { members }, now));
-                }
-                None
-            }
-        };
-        (entry, self.run(now))
+        let written = write.written(outcome);
+        if let (Write::Members(members), Outcome::Durable) = (write, outcome) {
+            self.members = members;
+        }
+        (written, self.run(now))
     }
 
     pub fn status(&self, now: Instant) -> StorageStatus {

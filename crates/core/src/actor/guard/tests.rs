@@ -257,6 +257,7 @@ fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
     assert_eq!(guard.take_unsaved(Instant::START, true), None);
     guard.hears(speaker(1, 1, 1, 100), None);
     assert_eq!(guard.take_unsaved(Instant::START, false).unwrap().len(), 1);
+    guard.saved();
     guard.hears(speaker(1, 1, 1, 200), None);
     let soon = Instant::START.after(SECOND);
     assert_eq!(guard.take_unsaved(soon, false), None);
@@ -265,11 +266,13 @@ fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
         guard.take_unsaved(later, false).unwrap()[0].sequence,
         sequence(200)
     );
+    guard.saved();
     guard.hears(speaker(1, 1, 1, 300), None);
     assert_eq!(
         guard.take_unsaved(later, true).unwrap()[0].sequence,
         sequence(300)
     );
+    guard.saved();
     // A peer that restarts in a loop does not keep the disk busy.
     guard.hears(speaker(1, 2, 2, 300), None);
     assert_eq!(guard.take_unsaved(later, false), None);

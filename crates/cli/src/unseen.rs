@@ -1,0 +1,39 @@
+//! Why nothing is known of a server, in a word and a few more.
+
+use ipseity_client::{ClientError, ErrorReply, FailureCause};
+use ipseity_console::plain;
+
+/// Why it is not known how a server does.
+pub struct Unseen {
+    /// What stands in the place of its standing: `unreachable`, `refused` (it is there, and says no) or
+    /// `unclear` (what it says is not the protocol).
+    pub word: &'static str,
+    /// What happened, in one line without the server's name.
+    pub reason: String,
+    /// The number of the error that the server answered with, if it did.
+    pub code: Option<u16>,
+}
+
+impl Unseen {
+    /// Of a server that was asked alone.
+    pub fn new(error: &ClientError) -> Unseen {
+        let refused = |reply: &ErrorReply| ("refused", reply.message.clone(), Some(reply.code));
+        let (word, reason, code) = match error {
+            ClientError::Unavailable(failures) => match failures.as_slice() {
+                [failure] => match &failure.cause {
+                    // One that says no is there.
+                    FailureCause::Refused(reply) => refused(reply),
+                    cause => ("unreachable", cause.to_string(), None),
+                },
+                _ => ("unreachable", error.to_string(), None),
+            },
+            ClientError::Violation { violation, .. } => ("unclear", violation.to_string(), None),
+            ClientError::Refused { reply, .. } => refused(reply),
+            ClientError::NoServers | ClientError::Address(_) => {
+                ("unreachable", error.to_string(), None)
+            }
+        };
+        let reason = plain(&reason);
+        Unseen { word, reason, code }
+    }
+}

@@ -1,0 +1,45 @@
+//! Texts that came from the network, on their way to a terminal or into JSON.
+
+use std::fmt::Write as _;
+
+use ipseity_core::text::{Plain, is_plain};
+
+/// The text in one line that neither steers a terminal nor forges a line.
+pub fn plain(text: &str) -> String {
+    Plain(text).to_string()
+}
+
+/// A JSON text in which no string holds a control character, a line separator or a directional mark as it is.
+/// Whoever parses it gets the same strings.
+pub fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for character in json.chars() {
+        // Outside of strings JSON has none of these but line ends, and those are left.
+        if is_plain(character) || character == '\n' {
+            plain.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                // A String takes everything.
+                let _ = write!(plain, "\\u{unit:04x}");
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_that_is_plain_says_the_same() {
+        let text = "a\0\u{1b}[2J\u{7f}\u{9b}\u{200e}\u{2028}\u{202e}\u{2066}\"\\ü🔑";
+        let json = serde_json::to_string(text).unwrap();
+        assert!(!json.chars().all(is_plain));
+        let plain = plain_json(&json);
+        assert!(plain.chars().all(is_plain), "{plain:?}");
+        assert_eq!(serde_json::from_str::<String>(&plain).unwrap(), text);
+        assert_eq!(plain_json("{\n}\n"), "{\n}\n");
+    }
+}

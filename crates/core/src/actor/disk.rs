@@ -1,0 +1,66 @@
+//! What the disk answers, and the stop, which ends with its last answer.
+
+use super::{Actor, Effect, Outcome, Report, Write, Written, phase::Phase, refusal::Refusal};
+use crate::{time::Instant, words::Message};
+
+impl Actor {
+    /// The disk has answered.
+    pub(super) fn on_written(&mut self, written: Written, now: Instant, effects: &mut Vec<Effect>) {
+        match written {
+            Written::Ceiling(Outcome::Durable) => self.on_ceiling_durable(now, effects),
+            Written::Ceiling(Outcome::Failed) | Written::Objection(Outcome::Failed) => {
+                self.on_write_failed(now, effects);
+            }
+            Written::Objection(Outcome::Durable) => {}
+            Written::Members(_) => {
+                self.guard.saved();
+                self.save_members(now, false, effects);
+            }
+            Written::Stop(outcome) => effects.push(Effect::Stopped(outcome)),
+        }
+    }
+
+    /// The ceiling stands higher: what waited for it leaves.
+    fn on_ceiling_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.durability.raised(effects);
+        if self.phase == Phase::Stopping && self.durability.holds_nothing() {
+            self.stop_if_settled(now, effects);
+        } else {
+            self.durability
+                .raise_if_due(&mut self.counter, now, effects);
+        }
+    }
+
+    /// The disk failed: what waited for it is answered with an error, and the counter goes back to where it
+    /// can still serve what lies under the durable ceiling.
+    fn on_write_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.phase.fail();
+        let error = Message::ErrorReply(Box::new(Refusal::StorageFailed.into()));
+        if let Some(before) = self.durability.fail(&error, effects) {
+            self.counter.go_back(before);
+        }
+        debug_assert!(self.counter.absorbed() <= self.counter.sequence());
+        self.settle_waiting(now, effects);
+        effects.push(Effect::Report(Report::StorageFailed));
+    }
+
+    /// The server is to stop: nothing more is handed out, and the exact sequence is made durable.
+    pub(super) fn on_stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.phase.stop() {
+            self.save_members(now, true, effects);
+            self.settle_waiting(now, effects);
+            self.stop_if_settled(now, effects);
+        }
+    }
+
+    /// Makes the exact sequence durable once no ceiling is on its way to the disk and nothing waits for one.
+    fn stop_if_settled(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self.durability.is_settled() {
+            self.phase.end();
+            // What was heard since the stop began is saved before the last write.
+            self.save_members(now, true, effects);
+            let sequence = self.counter.sequence();
+            effects.push(Effect::Write(Write::Stop { sequence }));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The links on which peers are heard or asked, and what was said on each.
+//!
+//! A link is a connection to a peer: one that this server dialed, or one on which a syncRequest was accepted. A peer
+//! is often heard on two.
+
+mod fanout;
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
+
+use self::fanout::Lots;
+use super::{ActorConfig, Effect, HangUp, Link, PeerId, Tally, guard::Serial};
+use crate::{
+    identity::Pid,
+    limits::PEERS_MAX,
+    time::Instant,
+    words::{Message, SyncMessage},
+};
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Links {
+    fanout: usize,
+    peer_silence: Duration,
+    links: BTreeMap<Link, LinkState>,
+    /// On how many links each pid is heard. With a thousand peers there are too many links to look through.
+    links_of: BTreeMap<Pid, usize>,
+    lots: Lots,
+    requests: u64,
+    replies: u64,
+}
+
+/// What the actor knows of the peer at the other end of a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkState {
+    /// Its pid, once it has spoken.
+    pub pid: Option<Pid>,
+    /// The sequence that it told last.
+    pub sequence: u64,
+    /// When it last spoke.
+    pub heard_at: Option<Instant>,
+    /// When it was asked what it has not answered yet.
+    asked_at: Option<Instant>,
+    /// The pass of lots in which it was last asked; 0 before the first.
+    pass: u64,
+    /// What was last sent to it: once it is heard again, it has received that.
+    sent: Option<Serial>,
+    /// How the last round ended.
+    round: Round,
+}
+
+/// How a round ended. People are told once of those that are refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Round {
+    #[default]
+    Agreed,
+    Refused,
+}
+
+impl Links {
+    pub(super) fn new(config: &ActorConfig) -> Links {
+        Links {
+            fanout: config.fanout,
+            peer_silence: config.peer_silence,
+            links: BTreeMap::new(),
+            links_of: BTreeMap::new(),
+            lots: Lots::new(config.session),
+            requests: 0,
+            replies: 0,
+        }
+    }
+
+    /// All of them.
+    pub(super) const fn states(&self) -> &BTreeMap<Link, LinkState> {
+        &self.links
+    }
+
+    pub(super) const fn count_into(&self, tally: &mut Tally) {
+        tally.sync_requests = self.requests;
+        tally.sync_replies = self.replies;
+    }
+
+    /// Whether there is anybody to ask.
+    pub(super) fn has_dialed(&self) -> bool {
+        self.links.range(..Link::FIRST_ACCEPTED).next().is_some()
+    }
+
+    /// Whether the link is there.
+    pub(super) fn has(&self, link: Link) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// The pid of the peer on a link, once it has spoken.
+    pub(super) fn pid(&self, link: Link) -> Option<Pid> {
+        self.links.get(&link)?.pid
+    }
+
+    /// What the peer on a link is known to have received, when it is heard again.
+    pub(super) fn sent(&self, link: Link) -> Option<Serial> {
+        self.links.get(&link)?.sent
+    }
+
+    /// A connection to a peer stands, and it is asked with this.
+    pub(super) fn connect(
+        &mut self,
+        peer: PeerId,
+        message: &SyncMessage,
+        serial: Serial,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let state = self.links.entry(Link::Dialed(peer)).or_default();
+        state.pass = self.lots.pass();
+        ask(peer, state, message, serial, now, effects);
+    }
+
+    /// A connection is gone. Returns the pid of the peer that is not heard on any other.
+    pub(super) fn disconnect(&mut self, link: Link) -> Option<Pid> {
+        let pid = self.links.remove(&link)?.pid?;
+        let Entry::Occupied(mut links) = self.links_of.entry(pid) else {
+            unreachable!("a pid that was heard on a link is counted");
+        };
+        *links.get_mut() -= 1;
+        if *links.get() > 0 {
+            return None;
+        }
+        links.remove();
+        Some(pid)
+    }
+
+    /// Notes what a peer says of itself. Returns whether it is heard on no other link.
+    pub(super) fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant) -> bool {
+        let state = self.links.entry(link).or_default();
+        // Messages of one link keep their order, so the last is the newest.
+        state.sequence = sync.sequence;
+        state.heard_at = Some(now);
+        state.asked_at = None;
+        if state.pid.is_some() {
+            debug_assert_eq!(state.pid, Some(sync.pid), "it speaks for one pid only");
+            return false;
+        }
+        state.pid = Some(sync.pid);
+        let links = self.links_of.entry(sync.pid).or_default();
+        *links += 1;
+        *links == 1
+    }
+
+    /// The peer on a link answers with an error. Returns false if the link is gone: then that comes late.
+    pub(super) fn hear_error(&mut self, link: Link, now: Instant) -> bool {
+        let Some(state) = self.links.get_mut(&link) else {
+            return false;
+        };
+        state.asked_at = None;
+        state.heard_at = Some(now);
+        true
+    }
+
+    /// The peer on a link objects, which is an answer too. Returns false if the link is gone, or never was one.
+    pub(super) fn hear_objection(&mut self, link: Link) -> bool {
+        let Some(state) = self.links.get_mut(&link) else {
+            return false;
+        };
+        state.asked_at = None;
+        true
+    }
+
+    /// The peer on a link is answered with this: whatever it asks next it asks after it had the answer.
+    pub(super) fn answer(&mut self, link: Link, serial: Serial) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.sent = Some(serial);
+        }
+    }
+
+    /// A syncRequest was agreed to.
+    pub(super) fn agreed_to_request(&mut self, link: Link) {
+        self.requests += 1;
+        self.agreed(link);
+    }
+
+    /// A syncReply was heard, whatever comes of it.
+    pub(super) const fn count_reply(&mut self) {
+        self.replies += 1;
+    }
+
+    /// A round was agreed to.
+    pub(super) fn agreed(&mut self, link: Link) {
+        if let Some(state) = self.links.get_mut(&link) {
+            state.round = Round::Agreed;
+        }
+    }
+
+    /// A round was refused, by either side. Returns whether the one before it was not.
+    pub(super) fn refused(&mut self, link: Link) -> bool {
+        self.links.get_mut(&link).is_some_and(|state| {
+            std::mem::replace(&mut state.round, Round::Refused) == Round::Agreed
+        })
+    }
+
+    /// Asks the peers, or some of them, that have answered what they were asked before, and hangs up on those
+    /// that are silent.
+    pub(super) fn ask_round(
+        &mut self,
+        whom: Whom,
+        message: &SyncMessage,
+        serial: Serial,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let fanout = match whom {
+            Whom::Some => self.fanout,
+            Whom::All => PEERS_MAX,
+        };
+        let drawn = self.lots.draw(fanout, &mut self.links);
+        for (link, state) in &mut self.links {
+            let Link::Dialed(peer) = *link else { continue };
+            match state.asked_at {
+                None if drawn.contains(&peer) => ask(peer, state, message, serial, now, effects),
+                // Its turn comes in a later round.
+                None => {}
+                // One question at a time: what is late is not asked again, and a peer that has stopped
+                // reading is not written to.
+                Some(asked_at) if now.since(asked_at) < self.peer_silence => {}
+                Some(asked_at) => {
+                    effects.push(Effect::HangUp {
+                        peer,
+                        cause: HangUp::Silent(now.since(asked_at)),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Who is asked in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// As many as `--fanout` says.
+    Some,
+    /// Everybody.
+    All,
+}
+
+fn ask(
+    peer: PeerId,
+    state: &mut LinkState,
+    message: &SyncMessage,
+    serial: Serial,
+    now: Instant,
+    effects: &mut Vec<Effect>,
+) {
+    state.asked_at = Some(now);
+    state.sent = Some(serial);
+    effects.push(Effect::Send {
+        to: peer,
+        message: Message::SyncRequest(Box::new(message.clone())),
+    });
+}

@@ -1,0 +1,127 @@
+//! Objections: made to others, and heard from them, and an operator's word against one.
+
+use super::{Actor, Effect, Link, Report, Write, guard::Charge, objections::Verdict, phase::Phase};
+use crate::{
+    identity::Sequence,
+    time::Instant,
+    words::{Message, Objection, Overrule, SyncMessage},
+};
+
+impl Actor {
+    /// Remembers who a peer is, and objects when something speaks against it. Returns whether the message
+    /// that was heard has been answered with an objection.
+    pub(super) fn guard_against(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let sequence = self.counter.believable(sync.sequence);
+        let received = self.links.sent(link);
+        let charges = self.guard.hear(link, received, sync, sequence, now);
+        let objected = charges
+            .first()
+            .is_some_and(|charge| charge.session == sync.session);
+        for (index, charge) in charges.into_iter().enumerate() {
+            self.object(charge, index == 0 && objected, effects);
+        }
+        self.save_members(now, false, effects);
+        objected
+    }
+
+    /// Tells a process why it must not hand out identities: in the place of an answer, where one is due.
+    fn object(&mut self, charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
+        match charge.link {
+            Link::Accepted(connection) if is_sender => {
+                let effect = Effect::Object {
+                    charge,
+                    answers: true,
+                };
+                self.answer(connection, effect, effects);
+            }
+            Link::Accepted(_) | Link::Dialed(_) => {
+                effects.push(Effect::Object {
+                    charge,
+                    answers: false,
+                });
+            }
+        }
+    }
+
+    /// A peer objects to this process, or to one that was here before it.
+    pub(super) fn on_objection(
+        &mut self,
+        link: Link,
+        objection: &Objection,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        // Only a peer may object: one that was asked, or one that has asked.
+        if !self.links.hear_objection(link) {
+            return;
+        }
+        match self.objections.judge(objection) {
+            Verdict::Void => {}
+            Verdict::Overruled(overrule) => {
+                let message = Message::Overrule(Box::new(overrule));
+                effects.push(Effect::Tell { to: link, message });
+            }
+            Verdict::Counts(becomes) => {
+                let sequence = self.counter.believable(objection.sequence);
+                self.object_to_oneself(becomes, sequence, &objection.message, now, effects);
+            }
+        }
+    }
+
+    /// This server must not hand out identities any more, up to `sequence` at least somebody else may have.
+    /// That is durable, or restarts would wash it off: only an operator's word changes it.
+    pub(super) fn object_to_oneself(
+        &mut self,
+        becomes: Phase,
+        sequence: Sequence,
+        why: &str,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.phase == Phase::Stopped {
+            // It comes too late to be made durable, and counts as though it came after the end: who says at
+            // his end that he was objected to has to know it at the next start.
+            return;
+        }
+        let sequence = sequence.max(self.sequence());
+        let write = self.objections.note(sequence, self.phase.may_write(), now);
+        effects.extend(write.map(Effect::Write));
+        if self.phase.object(becomes) {
+            effects.push(Effect::Report(Report::Objected {
+                standing: self.phase.standing(),
+                why: why.to_owned(),
+            }));
+            self.settle_waiting(now, effects);
+        }
+    }
+
+    /// The process that was objected to has its operator's word.
+    pub(super) fn on_overrule(
+        &mut self,
+        link: Link,
+        overrule: &Overrule,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let speaks_for_itself = self.links.pid(link) == Some(overrule.pid);
+        let believed = self.counter.believable(overrule.above);
+        if speaks_for_itself && self.guard.overrule(overrule, believed) {
+            let (pid, above) = (overrule.pid, overrule.above);
+            effects.push(Effect::Report(Report::Overruled { link, pid, above }));
+            self.save_members(now, false, effects);
+        }
+    }
+
+    /// Hands what is remembered of the peers to the disk, when it is time.
+    pub(super) fn save_members(&mut self, now: Instant, stopping: bool, effects: &mut Vec<Effect>) {
+        if let Some(members) = self.guard.take_unsaved(now, stopping) {
+            effects.push(Effect::Write(Write::Members(members)));
+        }
+    }
+}

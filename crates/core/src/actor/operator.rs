@@ -1,0 +1,71 @@
+//! What an operator may ask: to forget a pid, and to go on above a sequence.
+
+use super::{
+    Actor, ConnectionId, Effect,
+    join::Waiting,
+    refusal::{Refusal, Source},
+};
+use crate::{
+    identity::{Pid, Sequence},
+    time::Instant,
+    words::Message,
+};
+
+impl Actor {
+    /// An operator says that what is remembered of a pid counts no more.
+    pub(super) fn on_forget_request(
+        &mut self,
+        from: ConnectionId,
+        pid: Pid,
+        trusted: bool,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !trusted {
+            return self.refuse(from, Refusal::NotTrusted, effects);
+        }
+        match self.guard.forget(pid) {
+            Some(sequence) => {
+                self.save_members(now, false, effects);
+                let reply = done(from, sequence);
+                self.answer(from, reply, effects);
+            }
+            None => self.refuse(from, Refusal::UnknownPid(pid), effects),
+        }
+    }
+
+    /// An operator says that the server is to go on above a sequence, whatever the budgets allow. Durable
+    /// before its answer.
+    pub(super) fn on_advance_request(
+        &mut self,
+        from: ConnectionId,
+        above: u64,
+        trusted: bool,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.judge_operator(above, trusted) {
+            Ok(above) if self.join.has(from) => self.join.wait(from, Waiting::Advance { above }),
+            Ok(above) => {
+                let before = self.counter.advance(above);
+                let reply = done(from, self.counter.sequence());
+                self.reply_when_durable(from, reply, before, now, effects);
+            }
+            Err(refusal) => self.refuse(from, refusal, effects),
+        }
+    }
+
+    fn judge_operator(&self, above: u64, trusted: bool) -> Result<Sequence, Refusal> {
+        if !trusted {
+            return Err(Refusal::NotTrusted);
+        }
+        self.phase.may_advance()?;
+        self.counter.judge_advance(above, Source::Operator)
+    }
+}
+
+fn done(to: ConnectionId, sequence: Sequence) -> Effect {
+    let sequence = sequence.get();
+    let message = Message::DoneReply { sequence };
+    Effect::Reply { to, message }
+}

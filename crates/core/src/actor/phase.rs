@@ -1,0 +1,168 @@
+//! What the server is at: the one state machine from which the public [`Standing`] follows.
+//!
+//! ```text
+//! a start      Joining ──▶ JoinOverdue ──▶ Serving     (mostly straight from Joining to Serving)
+//! objected to  Joining, JoinOverdue, Serving ──▶ Stale ──▶ Conflict       (or straight to Conflict)
+//! disk failed  Serving ──▶ Finishing ──▶ StorageFailed      (all others straight to StorageFailed)
+//! a stop       Joining, JoinOverdue, Serving, Stale, Conflict ──▶ Stopping ──▶ Stopped
+//! ```
+//!
+//! No way leads back to `Serving`: what a peer or the disk has said, only the next start can change.
+
+use super::refusal::Refusal;
+use crate::words::Standing;
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It asks its peers, and whoever asks for identities waits.
+    Joining,
+    /// The time for that is over, and one peer must answer: from now on those who ask are told so.
+    JoinOverdue,
+    /// It hands out.
+    Serving,
+    /// Another live server has the same pid.
+    Conflict,
+    /// Its state is older than what its peers remember of its pid.
+    Stale,
+    /// The disk failed while it handed out: what lies under the durable ceiling may still be handed out.
+    Finishing,
+    /// The disk failed, and nothing is handed out.
+    StorageFailed,
+    /// It is stopping, and waits for the writes that are under way.
+    Stopping,
+    /// The exact sequence of the stop was handed to the disk, and no ceiling or objection is written behind it.
+    Stopped,
+}
+
+impl Phase {
+    /// The phase in which a server starts.
+    pub(super) fn new(is_objected: bool, joins: bool) -> Phase {
+        match is_objected {
+            true => Phase::Stale,
+            // bug JoinIgnored instead: false if joins && !BUG => Phase::Joining,
+            false if joins => Phase::Joining,
+            false => Phase::Serving,
+        }
+    }
+
+    /// What others are told.
+    pub(super) const fn standing(self) -> Standing {
+        match self {
+            Phase::Joining | Phase::JoinOverdue => Standing::Joining,
+            Phase::Serving => Standing::Serving,
+            Phase::Conflict => Standing::Conflict,
+            Phase::Stale => Standing::Stale,
+            Phase::Finishing | Phase::StorageFailed => Standing::StorageFailed,
+            Phase::Stopping | Phase::Stopped => Standing::Stopping,
+        }
+    }
+
+    /// Whether what peers say raises the sequence.
+    pub(super) const fn absorbs(self) -> bool {
+        match self {
+            Phase::Joining | Phase::JoinOverdue | Phase::Serving => true,
+            Phase::Conflict
+            | Phase::Stale
+            | Phase::Finishing
+            | Phase::StorageFailed
+            | Phase::Stopping
+            | Phase::Stopped => false,
+        }
+    }
+
+    /// Whether an operator may still raise the sequence.
+    ///
+    /// # Errors
+    /// Nothing more is made durable.
+    pub(super) const fn may_advance(self) -> Result<(), Refusal> {
+        match self {
+            Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
+            Phase::Stopping | Phase::Stopped => Err(Refusal::Stopping),
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Serving
+            | Phase::Conflict
+            | Phase::Stale => Ok(()),
+        }
+    }
+
+    /// Whether a request for identities has to wait for the peers.
+    pub(super) const fn must_wait(self) -> bool {
+        matches!(self, Phase::Joining)
+    }
+
+    pub(super) const fn is_joining(self) -> bool {
+        matches!(self, Phase::Joining | Phase::JoinOverdue)
+    }
+
+    /// Whether something may still be handed to the disk, and matter.
+    pub(super) const fn may_write(self) -> bool {
+        !matches!(
+            self,
+            Phase::Finishing | Phase::StorageFailed | Phase::Stopped
+        )
+    }
+
+    /// The time for joining is over, and it goes on waiting.
+    pub(super) fn overdue(&mut self) {
+        debug_assert!(self.is_joining());
+        *self = Phase::JoinOverdue;
+    }
+
+    /// The peers have been asked.
+    pub(super) fn serve(&mut self) {
+        debug_assert!(self.is_joining(), "nothing else leads to serving");
+        *self = Phase::Serving;
+    }
+
+    /// A peer objects, and so it becomes that: [`Phase::Conflict`] or [`Phase::Stale`]. Returns whether that is new.
+    pub(super) fn object(&mut self, becomes: Phase) -> bool {
+        let (next, is_new) = match *self {
+            Phase::Joining | Phase::JoinOverdue | Phase::Serving => (becomes, true),
+            Phase::Stale => (becomes, becomes == Phase::Conflict),
+            Phase::Finishing => (Phase::StorageFailed, false),
+            same @ (Phase::Conflict | Phase::StorageFailed | Phase::Stopping | Phase::Stopped) => {
+                (same, false)
+            }
+        };
+        *self = next;
+        is_new
+    }
+
+    /// A write failed. A server that did not hand out does not begin to now.
+    pub(super) fn fail(&mut self) {
+        *self = match *self {
+            Phase::Serving | Phase::Finishing => Phase::Finishing,
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Conflict
+            | Phase::Stale
+            | Phase::StorageFailed
+            | Phase::Stopping
+            | Phase::Stopped => Phase::StorageFailed,
+        };
+    }
+
+    /// The server is asked to stop. Returns whether that is news.
+    pub(super) fn stop(&mut self) -> bool {
+        let is_news = match *self {
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Serving
+            | Phase::Conflict
+            | Phase::Stale => true,
+            Phase::Finishing | Phase::StorageFailed | Phase::Stopping | Phase::Stopped => false,
+        };
+        if is_news {
+            *self = Phase::Stopping;
+        }
+        is_news
+    }
+
+    /// The exact sequence of the stop is handed to the disk.
+    pub(super) fn end(&mut self) {
+        debug_assert_eq!(*self, Phase::Stopping);
+        *self = Phase::Stopped;
+    }
+}

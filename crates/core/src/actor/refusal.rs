@@ -1,0 +1,196 @@
+//! Why the actor does not do what it is asked to: an enum near the causes, and the one place of the words that people
+//! read.
+
+use crate::{
+    identity::{Pid, Sequence},
+    words::{ClusterName, ErrorCode, ErrorReply},
+};
+
+/// Why a request, an advance or a peer is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    BadCount {
+        count_max: u32,
+    },
+    Exhausted {
+        remaining: u64,
+    },
+    Joining,
+    Conflict,
+    Stale,
+    Stopping,
+    StorageFailed,
+    /// An `after` that is no identity.
+    NoIdentity {
+        after: u64,
+    },
+    /// A sequence that does not exist.
+    NoSequence {
+        sequence: u64,
+        source: Source,
+    },
+    TooFar {
+        sequence: Sequence,
+        advance: u64,
+        advance_max: u64,
+        source: Source,
+    },
+    OverBudget {
+        sequence: Sequence,
+        advance: u64,
+        left: u64,
+        source: Source,
+    },
+    NotTrusted,
+    UnknownPid(Pid),
+    ForeignCluster {
+        own: ClusterName,
+        theirs: ClusterName,
+    },
+    /// A peer that speaks for another pid than before.
+    OtherPid {
+        before: Pid,
+        pid: Pid,
+    },
+    Oneself,
+    SamePid(Pid),
+}
+
+/// Who asks for an advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A client, with `after`.
+    After,
+    /// A peer, with its sequence.
+    Peer,
+    /// An operator, for whom no budget counts.
+    Operator,
+}
+
+impl Source {
+    /// What a text begins with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Source::After => "after: ",
+            Source::Peer => "sequence of a peer: ",
+            Source::Operator => "",
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) const fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::BadCount { .. } => ErrorCode::BadCount,
+            Refusal::Exhausted { .. } => ErrorCode::Exhausted,
+            Refusal::Joining => ErrorCode::Joining,
+            Refusal::Conflict => ErrorCode::PidConflict,
+            Refusal::Stale => ErrorCode::StaleState,
+            Refusal::Stopping => ErrorCode::Stopping,
+            Refusal::StorageFailed => ErrorCode::Storage,
+            Refusal::NoIdentity { .. } | Refusal::NoSequence { .. } | Refusal::TooFar { .. } => {
+                ErrorCode::AdvanceTooLarge
+            }
+            Refusal::OverBudget { .. } => ErrorCode::OverBudget,
+            Refusal::NotTrusted => ErrorCode::NotTrusted,
+            Refusal::UnknownPid(_) => ErrorCode::UnknownPid,
+            Refusal::ForeignCluster { .. } => ErrorCode::ForeignCluster,
+            Refusal::OtherPid { .. } => ErrorCode::BadBody,
+            Refusal::Oneself => ErrorCode::Oneself,
+            Refusal::SamePid(_) => ErrorCode::SamePid,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Refusal::BadCount { count_max } => {
+                format!("count must be 1 to {count_max} (--max-count)")
+            }
+            Refusal::Exhausted { remaining } => {
+                format!("only {remaining} sequences are left, and the count asks for more")
+            }
+            Refusal::Joining => {
+                "this server has just started and asks its peers first: try again in a \
+                                 moment or ask another one"
+                    .to_owned()
+            }
+            Refusal::Conflict => {
+                "another live server has the pid of this one, so both have stopped: ask \
+                                  another one, and have an operator look at its log"
+                    .to_owned()
+            }
+            Refusal::Stale => {
+                "the peers of this server remember a newer state of its pid, so it has \
+                               stopped: ask another one, and have an operator look at its log"
+                    .to_owned()
+            }
+            Refusal::Stopping => "this server is stopping: ask another one".to_owned(),
+            Refusal::StorageFailed => {
+                "this server cannot write its state directory and is about to exit: \
+                                       ask another one"
+                    .to_owned()
+            }
+            Refusal::NoIdentity { after } => {
+                format!(
+                    "after {after} is beyond the last identity there is, {}",
+                    i64::MAX
+                )
+            }
+            Refusal::NoSequence { sequence, source } => format!(
+                "{}sequence {sequence} is beyond the last there is, {}",
+                source.prefix(),
+                Sequence::MAX
+            ),
+            Refusal::TooFar {
+                sequence,
+                advance,
+                advance_max,
+                source,
+            } => format!(
+                "{}sequence {sequence} is {advance} ahead of this server, more than --max-advance \
+                 {advance_max} allows at once",
+                source.prefix()
+            ),
+            Refusal::OverBudget {
+                sequence,
+                advance,
+                left,
+                source,
+            } => format!(
+                "{}sequence {sequence} is {advance} ahead of this server, and its budget for advances \
+                 allows {left} now: try again later, or have an operator run ipseity-cli advance",
+                source.prefix()
+            ),
+            Refusal::NotTrusted => {
+                "only an operator may ask for this: from a loopback address, or from \
+                                    one that the server was given with --trust"
+                    .to_owned()
+            }
+            Refusal::UnknownPid(pid) => {
+                format!("nothing is known here of pid {pid}: ipseity-cli members lists those known")
+            }
+            Refusal::ForeignCluster { own, theirs } => format!(
+                "this server belongs to cluster {:?}, not {:?}: check --cluster and --peer on both",
+                own.as_str(),
+                theirs.as_str()
+            ),
+            Refusal::OtherPid { before, pid } => {
+                format!("pid {pid} on a connection that spoke for pid {before} before")
+            }
+            Refusal::Oneself => {
+                "this server was named as its own peer: remove that --peer".to_owned()
+            }
+            Refusal::SamePid(pid) => format!(
+                "pid {pid} is that of this server too, so both stop handing out identities: start the one \
+                 that is to keep it with --recover-above, and the other with an unused --pid"
+            ),
+        }
+    }
+}
+
+impl From<Refusal> for ErrorReply {
+    #[cold]
+    fn from(refusal: Refusal) -> ErrorReply {
+        ErrorReply::new(refusal.code(), refusal.text())
+    }
+}

@@ -1,0 +1,149 @@
+//! Requests for identities and for what is known, frames that nobody takes, and the order in which answers leave.
+
+use super::{Actor, ConnectionId, Effect, Report, join::Waiting, phase::Phase, refusal::Refusal};
+use crate::{
+    identity::{Identity, Pid, Sequence},
+    time::Instant,
+    words::{ErrorCode, ErrorReply, Message},
+};
+
+impl Actor {
+    /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.
+    pub(super) fn on_identity_request(
+        &mut self,
+        from: ConnectionId,
+        count: u32,
+        after: u64,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.next(count, after, now) {
+            Ok((before, first)) => {
+                let to = from;
+                let reply = Effect::ReplyIdentities { to, first, count };
+                self.reply_when_durable(to, reply, before, now, effects);
+            }
+            Err(_) if self.phase.must_wait() => {
+                self.join.wait(from, Waiting::Request { count, after });
+            }
+            Err(refusal) => {
+                if self.counter.is_news(&refusal, now) {
+                    let error = Box::new(refusal.clone().into());
+                    effects.push(Effect::Report(Report::AdvanceRefused { error }));
+                }
+                // bug ErrorCloses: return self.reply_and_close(from, refusal.into(), effects);
+                self.refuse(from, refusal, effects);
+            }
+        }
+    }
+
+    /// `next` of the model, where the server may hand out.
+    fn next(
+        &mut self,
+        count: u32,
+        after: u64,
+        now: Instant,
+    ) -> Result<(Sequence, Identity), Refusal> {
+        self.counter.judge_count(count)?;
+        self.may_serve(count, after)?;
+        self.counter.next(count, after, now)
+    }
+
+    /// Whether so much may still be handed out.
+    fn may_serve(&self, count: u32, after: u64) -> Result<(), Refusal> {
+        match self.phase {
+            Phase::Serving => Ok(()),
+            Phase::Finishing
+                if self.counter.reach(count, after) <= self.durability.durable().get() =>
+            {
+                Ok(())
+            }
+            Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
+            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped => if BUG { Ok(()) } else { Err(Refusal::Stopping) },
+            Phase::Stopping | Phase::Stopped => Err(Refusal::Stopping),
+            Phase::Joining | Phase::JoinOverdue => Err(Refusal::Joining),
+            Phase::Conflict => Err(Refusal::Conflict),
+            Phase::Stale => Err(Refusal::Stale),
+        }
+    }
+
+    pub(super) fn on_status_request(&mut self, from: ConnectionId, effects: &mut Vec<Effect>) {
+        self.answer(from, Effect::ReplyStatus { to: from }, effects);
+    }
+
+    pub(super) fn on_members_request(
+        &mut self,
+        from: ConnectionId,
+        first: Pid,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.answer(from, Effect::ReplyMembers { to: from, first }, effects);
+    }
+
+    pub(super) fn on_unknown(
+        &mut self,
+        from: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        if error.code == ErrorCode::ForeignVersion.get() {
+            self.refuse_peer(from, error, effects);
+        } else {
+            self.reply_and_close(from, error, effects);
+        }
+    }
+
+    /// Tells a peer why it is refused, and people too.
+    pub(super) fn refuse_peer(
+        &mut self,
+        from: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(Effect::Report(Report::Refused {
+            from,
+            error: Box::new(error.clone()),
+        }));
+        self.reply_and_close(from, error, effects);
+    }
+
+    /// Answers with an error; the connection goes on.
+    pub(super) fn refuse(&mut self, to: ConnectionId, refusal: Refusal, effects: &mut Vec<Effect>) {
+        self.reply_error(to, refusal.into(), effects);
+    }
+
+    fn reply_and_close(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+        self.reply_error(to, error, effects);
+        self.answer(to, Effect::Close(to), effects);
+    }
+
+    fn reply_error(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+        let message = Message::ErrorReply(Box::new(error));
+        self.answer(to, Effect::Reply { to, message }, effects);
+    }
+
+    /// Lets the answer for which the counter was raised leave as soon as that is durable. `before` is the sequence as
+    /// it was before.
+    pub(super) fn reply_when_durable(
+        &mut self,
+        to: ConnectionId,
+        reply: Effect,
+        before: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.durability
+            .reply_when_durable(to, reply, before, &self.counter, effects);
+        self.durability
+            .raise_if_due(&mut self.counter, now, effects);
+    }
+
+    /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
+    pub(super) fn answer(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
+        if self.join.has(to) {
+            self.join.wait(to, Waiting::Answer(effect));
+        } else {
+            self.durability.reply_behind(to, effect, effects);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! A server that writes its log where the test says: into a pipe that nobody reads, a terminal, a full device. Nothing
+//! that it says is waited for, only what it does.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpStream},
+    os::{fd::AsFd, unix::process::ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use ipseity_core::words::Message;
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::Errno,
+};
+use tempfile::TempDir;
+
+use crate::{
+    programs,
+    server::{Connection, Port, eventually},
+};
+
+/// See the [module](self). Dropping it kills the process.
+#[derive(Debug)]
+pub struct Unheard {
+    child: Child,
+    /// The process of the server, where the child only began it.
+    pid: u32,
+    port: Port,
+    home: TempDir,
+}
+
+impl Unheard {
+    /// A server that listens already.
+    pub fn start(log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
+        Unheard::start_under(&[], log, flags)
+    }
+
+    /// The same, by a `runner` that becomes the server: a program and its arguments.
+    pub fn start_under(runner: &[&str], log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
+        let mut server = Unheard::begin(runner, log, flags);
+        server.wait_until_it_listens();
+        server
+    }
+
+    /// The same, without waiting for it to listen.
+    pub fn begin(runner: &[&str], log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
+        let (home, port) = (TempDir::new().unwrap(), Port::reserve());
+        let child = spawn(home.path(), &port, runner, log.into(), flags);
+        Unheard {
+            pid: child.id(),
+            child,
+            port,
+            home,
+        }
+    }
+
+    /// Starts it again, after it has ended, with other flags.
+    pub fn restart(&mut self, log: impl Into<Stdio>, flags: &[&str]) {
+        assert!(!self.runs(), "it runs");
+        self.child = spawn(self.home.path(), &self.port, &[], log.into(), flags);
+        self.pid = self.child.id();
+        self.wait_until_it_listens();
+    }
+
+    fn wait_until_it_listens(&mut self) {
+        let address = self.port.address();
+        let listens = eventually(|| {
+            let ended = self.child.try_wait().unwrap();
+            assert_eq!(ended, None, "it did not start");
+            TcpStream::connect(address).is_ok()
+        });
+        assert!(listens, "it never listened");
+    }
+
+    /// From now on signals go to the one child of the process that was started.
+    pub fn follow_the_child(&mut self) {
+        let of = self.child.id();
+        let children = format!("/proc/{of}/task/{of}/children");
+        let found = eventually(|| {
+            let text = fs::read_to_string(&children).unwrap_or_default();
+            let pid = text.trim().parse().ok();
+            pid.inspect(|pid| self.pid = *pid).is_some()
+        });
+        assert!(found, "the process has no child");
+    }
+
+    /// The process that gets the signals.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// A path in a directory that lives as long as the server.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Where it listens, or will.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Connection {
+        Connection::new(TcpStream::connect(self.port.address()).unwrap())
+    }
+
+    /// Asks for one identity, and returns its sequence.
+    pub fn next(&self) -> u64 {
+        let mut connection = self.connect();
+        let request = Message::IdentityRequest { count: 1, after: 0 };
+        connection.send(&request);
+        match connection.receive() {
+            Message::IdentityReply { first, count: 1 } => first >> 10,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether it runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal: `TERM`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid.to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for it to end, and says how it ended and after how long.
+    pub fn wait(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let mut status = None;
+        let ended = eventually(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert!(ended, "it goes on and on");
+        (status.unwrap(), begun.elapsed())
+    }
+
+    /// Sends a signal, and waits for the process to end by itself: its exit code, and after how long.
+    pub fn stop(&mut self, signal: &str) -> (i32, Duration) {
+        self.signal(signal);
+        let (status, waited) = self.wait();
+        let code = status
+            .code()
+            .unwrap_or_else(|| panic!("ended by signal {:?}", status.signal()));
+        (code, waited)
+    }
+}
+
+fn spawn(home: &Path, port: &Port, runner: &[&str], log: Stdio, flags: &[&str]) -> Child {
+    let program = programs::ipseity().display().to_string();
+    let line: Vec<&str> = runner.iter().copied().chain([&*program]).collect();
+    Command::new(line[0])
+        .args(&line[1..])
+        .args(["--listen", &port.address().to_string(), "--data-dir"])
+        .arg(home.join("state"))
+        .args(flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Fills a pipe, so that the next write of any process waits.
+pub fn fill(pipe: impl AsFd) {
+    let flags = fcntl_getfl(&pipe).unwrap();
+    fcntl_setfl(&pipe, flags | OFlags::NONBLOCK).unwrap();
+    for size in [4096, 1] {
+        loop {
+            match rustix::io::write(&pipe, &vec![b'\n'; size]) {
+                Ok(_) => {}
+                Err(Errno::AGAIN) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    fcntl_setfl(&pipe, flags).unwrap();
+}
+
+/// Has every write to a stream fail that would wait, for all processes that have it.
+pub fn never_wait(stream: impl AsFd) {
+    let flags = fcntl_getfl(&stream).unwrap();
+    fcntl_setfl(&stream, flags | OFlags::NONBLOCK).unwrap();
+}

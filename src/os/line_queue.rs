@@ -1,0 +1,285 @@
+//! Lines on their way to a stream that may be slow, full or gone: a bounded queue, and a thread that writes.
+//!
+//! Whoever has a line to write puts it into the queue and goes on; only the thread ever waits for the stream. A line
+//! that finds no room is dropped and counted, and one that could not be written is counted too. When the stream
+//! takes lines again, the first of them says how many are missing.
+//!
+//! It knows nothing of what the lines say. It may import nothing of the server.
+
+use std::{
+    io, mem,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// Room that a queue keeps while it is empty.
+const EMPTY_BYTES_MAX: usize = 64 * 1024;
+
+/// Where the lines go. Only the thread uses it.
+pub(super) trait Sink: Send + 'static {
+    /// Writes some of these bytes, and waits until it can.
+    ///
+    /// # Errors
+    /// The stream takes no more now. It is tried again with the next lines.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Opens the stream anew, where it has a name.
+    fn reopen(&mut self) {}
+
+    /// Lines were lost because of this.
+    fn failed(&mut self, _error: &io::Error) {}
+
+    /// The line that stands in the place of so many others.
+    fn missing(&self, lines: u64) -> String;
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) lines: usize,
+    pub(super) bytes: usize,
+}
+
+/// The end of the queue into which lines are put. A clone is the same queue.
+#[derive(Clone, Debug)]
+pub(super) struct LineQueue {
+    shared: Arc<Shared>,
+}
+
+impl LineQueue {
+    /// Begins a thread that writes into `sink` what is put into the queue. The thread ends with the process. With
+    /// `cut` the stream ends in the middle of a line, and the first line begins a new one.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(super) fn begin(
+        name: &str,
+        bounds: Bounds,
+        sink: impl Sink,
+        cut: bool,
+    ) -> io::Result<LineQueue> {
+        let shared = Arc::new(Shared {
+            bounds,
+            waiting: Mutex::default(),
+            filled: Condvar::new(),
+            written: Condvar::new(),
+            dropped: AtomicU64::new(0),
+        });
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            sink,
+            missing: 0,
+            cut,
+        };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || writer.run())?;
+        Ok(LineQueue { shared })
+    }
+
+    /// Puts whole lines into the queue, or drops them. It waits for nobody: the lock is held for a few copies, and
+    /// never while something is written.
+    pub(super) fn push(&self, lines: &[u8]) {
+        let count = line_ends(lines);
+        let bounds = self.shared.bounds;
+        let mut waiting = self.shared.lock();
+        // Once a line was dropped, all are until the thread has taken what waits: so those that are missing are
+        // missing behind it.
+        if waiting.dropped > 0
+            || waiting.lines + count > bounds.lines
+            || waiting.bytes.len() + lines.len() > bounds.bytes
+        {
+            self.shared.count_dropped(count, &mut waiting.dropped);
+            return;
+        }
+        waiting.bytes.extend_from_slice(lines);
+        waiting.lines += count;
+    }
+
+    /// Lets the thread know that there is something to write. Without a call of it lines may wait.
+    pub(super) fn wake(&self) {
+        let waiting = self.shared.lock();
+        if waiting.is_idle && waiting.is_something() {
+            self.shared.filled.notify_one();
+        }
+    }
+
+    /// Has the thread open the stream anew, before it writes what waits.
+    pub(super) fn reopen(&self) {
+        self.shared.lock().reopen = true;
+        self.wake();
+    }
+
+    /// How many lines were ever dropped, or could not be written.
+    pub(super) fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything is written or was tried, but no longer than this.
+    pub(super) fn finish(&self, timeout: Duration) {
+        self.wake();
+        let waiting = self.shared.lock();
+        let is_under_way = |waiting: &mut Waiting| waiting.is_something() || !waiting.is_idle;
+        let waited = self
+            .shared
+            .written
+            .wait_timeout_while(waiting, timeout, is_under_way);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What both ends of a queue see.
+#[derive(Debug)]
+struct Shared {
+    bounds: Bounds,
+    waiting: Mutex<Waiting>,
+    /// There is something to write.
+    filled: Condvar,
+    /// Everything was written.
+    written: Condvar,
+    dropped: AtomicU64,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nobody panics while holding it, and what is in it is good after every single step.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts lines that are lost, in all and where it will be told.
+    fn count_dropped(&self, lines: usize, told_by: &mut u64) {
+        *told_by += lines as u64;
+        self.dropped.fetch_add(lines as u64, Ordering::Relaxed);
+    }
+
+    /// Waits until there is something, and takes it. What was taken before is done.
+    fn take(&self, batch: &mut Waiting) {
+        batch.clear();
+        let mut waiting = self.lock();
+        while !waiting.is_something() {
+            waiting.is_idle = true;
+            self.written.notify_all();
+            waiting = self
+                .filled
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        waiting.is_idle = false;
+        mem::swap(&mut *waiting, batch);
+    }
+}
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    lines: usize,
+    /// How many lines were dropped behind these.
+    dropped: u64,
+    reopen: bool,
+    /// The thread waits for something to do.
+    is_idle: bool,
+}
+
+impl Waiting {
+    fn is_something(&self) -> bool {
+        !self.bytes.is_empty() || self.dropped > 0 || self.reopen
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(EMPTY_BYTES_MAX);
+        *self = Waiting {
+            bytes: mem::take(&mut self.bytes),
+            ..Waiting::default()
+        };
+    }
+}
+
+/// The thread.
+struct Writer<S> {
+    shared: Arc<Shared>,
+    sink: S,
+    /// Lines that are missing, and nothing in the stream says so yet.
+    missing: u64,
+    /// The stream ends in the middle of a line.
+    cut: bool,
+}
+
+impl<S: Sink> Writer<S> {
+    fn run(mut self) {
+        let mut batch = Waiting::default();
+        loop {
+            self.shared.take(&mut batch);
+            if batch.reopen {
+                self.sink.reopen();
+            }
+            let outcome = self.write_batch(&batch);
+            self.missing += batch.dropped;
+            match outcome {
+                Ok(()) if batch.dropped > 0 => {
+                    // Should this fail, it is tried again with the next lines.
+                    let _ = self.tell_what_is_missing();
+                }
+                Ok(()) => {}
+                Err(error) => self.sink.failed(&error),
+            }
+        }
+    }
+
+    /// Writes the lines, and counts those that could not be written.
+    fn write_batch(&mut self, batch: &Waiting) -> io::Result<()> {
+        let outcome = match self.tell_what_is_missing() {
+            Ok(()) => self.write_all(&batch.bytes),
+            Err(error) => Err((batch.bytes.len(), error)),
+        };
+        outcome.map_err(|(left, error)| {
+            let rest = &batch.bytes[batch.bytes.len() - left..];
+            self.shared
+                .count_dropped(line_ends(rest), &mut self.missing);
+            error
+        })
+    }
+
+    fn tell_what_is_missing(&mut self) -> io::Result<()> {
+        let mut text = String::new();
+        if self.cut {
+            text.push('\n');
+        }
+        if self.missing > 0 {
+            text += &self.sink.missing(self.missing);
+        }
+        self.write_all(text.as_bytes())
+            .map_err(|(_, error)| error)?;
+        self.missing = 0;
+        Ok(())
+    }
+
+    /// Writes all of it, or says how many bytes are left.
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.sink.write(rest) {
+                Ok(0) => return Err((rest.len(), io::ErrorKind::WriteZero.into())),
+                Ok(written) => {
+                    self.cut = rest[written - 1] != b'\n';
+                    rest = &rest[written..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((rest.len(), error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line_ends(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests;

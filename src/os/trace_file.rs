@@ -1,0 +1,221 @@
+//! Where a trace goes: a file, a terminal, a pipe, or standard error. Like the log it is written by a thread, so that
+//! none of them holds the server up.
+//!
+//! The file is only ever added to. It is opened anew when it is asked for, so that it can be moved away while the
+//! server runs.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use log::{error, info};
+use rustix::fs::OFlags;
+
+use super::{
+    line_queue::{Bounds, LineQueue, Sink},
+    log::{StandardError, wait_until_writable},
+};
+use crate::limits::{TRACE_BYTES_MAX, TRACE_LINES_MAX};
+
+/// Lines are handed over to the thread at the end of each turn, and after so many bytes within one.
+const WAKE_BYTES: usize = 64 * 1024;
+
+const BOUNDS: Bounds = Bounds {
+    lines: TRACE_LINES_MAX,
+    bytes: TRACE_BYTES_MAX,
+};
+
+/// A trace that is being written. Each write is one whole line, and never waits or fails. A clone is the same trace.
+#[derive(Clone, Debug)]
+pub struct TraceOut {
+    queue: LineQueue,
+    has_file: bool,
+    bytes_since_wake: usize,
+}
+
+impl TraceOut {
+    /// A trace among the log lines.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn standard_error() -> io::Result<TraceOut> {
+        TraceOut::begin(StandardErrorTrace, false, false)
+    }
+
+    /// A trace at the end of a file, which is made when it is not there. A pipe or a terminal will do too.
+    ///
+    /// # Errors
+    /// It cannot be opened for writing, or the system gives no thread.
+    pub fn file(path: &Path) -> io::Result<TraceOut> {
+        let file = open(path)?;
+        let cut = ends_in_a_line(path, &file);
+        let sink = FileTrace {
+            path: path.to_owned(),
+            file,
+            has_failed: false,
+        };
+        TraceOut::begin(sink, true, cut)
+    }
+
+    /// Opens the file anew, so that it can have been moved away. The lines that wait go into the new one.
+    pub fn reopen(&self) {
+        if self.has_file {
+            self.queue.reopen();
+        }
+    }
+
+    /// How many lines were dropped since the start, because they found no room or could not be written.
+    pub fn dropped(&self) -> u64 {
+        self.queue.dropped()
+    }
+
+    pub(super) fn queue(&self) -> &LineQueue {
+        &self.queue
+    }
+
+    fn begin(sink: impl Sink, has_file: bool, cut: bool) -> io::Result<TraceOut> {
+        Ok(TraceOut {
+            queue: LineQueue::begin("ipseity-trace", BOUNDS, sink, cut)?,
+            has_file,
+            bytes_since_wake: 0,
+        })
+    }
+}
+
+impl Write for TraceOut {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.queue.push(line);
+        self.bytes_since_wake += line.len();
+        if self.bytes_since_wake >= WAKE_BYTES {
+            self.flush()?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.bytes_since_wake > 0 {
+            self.bytes_since_wake = 0;
+            self.queue.wake();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a trace can be opened at this path, as far as can be seen without touching anything.
+///
+/// # Errors
+/// It cannot.
+pub fn check_trace_path(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let directory = path.parent().filter(|above| *above != Path::new(""));
+            fs::metadata(directory.unwrap_or(Path::new("."))).map(|_| ())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens for adding to the end, and never waits: not for the reader of a pipe, and not for a modem.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    opened.map_err(|error| match fs::metadata(path) {
+        Ok(found) if found.file_type().is_fifo() => {
+            io::Error::other("it is a named pipe that nobody reads; start its reader first")
+        }
+        Ok(found) if found.file_type().is_socket() => {
+            io::Error::other("it is a socket, and only a file, a pipe or a terminal will do")
+        }
+        _ => error,
+    })
+}
+
+/// Whether what an earlier process wrote ends in the middle of a line. What cannot be read again does not.
+fn ends_in_a_line(path: &Path, file: &File) -> bool {
+    let Ok(length) = file.metadata().map(|found| match found.is_file() {
+        true => found.len(),
+        false => 0,
+    }) else {
+        return false;
+    };
+    let mut last = [b'\n'];
+    length > 0
+        && File::open(path).is_ok_and(|file| file.read_at(&mut last, length - 1).is_ok())
+        && last != [b'\n']
+}
+
+/// The line of a trace that stands in the place of so many others. They had a serial each, or that of their entry.
+fn missing(lines: u64) -> String {
+    format!("- - missing lines={lines}\n")
+}
+
+struct FileTrace {
+    path: PathBuf,
+    file: File,
+    /// People were told that it cannot be written.
+    has_failed: bool,
+}
+
+impl Sink for FileTrace {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_until_writable(&self.file)?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        let path = self.path.display();
+        match open(&self.path) {
+            Ok(file) => {
+                info!("the trace goes on in {path}, opened anew");
+                self.file = file;
+                self.has_failed = false;
+            }
+            Err(error) => {
+                error!("cannot open the trace {path} anew: {error}; going on with the old one");
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        if !self.has_failed {
+            error!(
+                "cannot write the trace {}: {error}; going on without the lines that it does not take",
+                self.path.display()
+            );
+            self.has_failed = true;
+        }
+    }
+
+    fn missing(&self, lines: u64) -> String {
+        missing(lines)
+    }
+}
+
+/// A trace on standard error. Should that fail, there is no other place to say so.
+struct StandardErrorTrace;
+
+impl Sink for StandardErrorTrace {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        StandardError::write(bytes)
+    }
+
+    fn missing(&self, lines: u64) -> String {
+        missing(lines)
+    }
+}
