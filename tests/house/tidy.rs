@@ -399,6 +399,33 @@ fn planted_bugs_are_those_of_the_table() {
     );
 }
 
+/// A file without a `mod` line would not be compiled, and nobody would miss its tests.
+#[test]
+fn every_file_of_a_test_binary_has_a_line_in_its_index() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut broken = Vec::new();
+    let mut files = 0;
+    for folder in fs::read_dir(tests).unwrap() {
+        let folder = folder.unwrap().path();
+        let Ok(index) = fs::read_to_string(folder.join("main.rs")) else {
+            continue;
+        };
+        for file in fs::read_dir(&folder).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            if name != "main" {
+                files += 1;
+                let line = format!("mod {name}; // ");
+                if !index.lines().any(|other| other.starts_with(&line)) {
+                    broken.push(format!("{}: no line {line:?}", folder.display()));
+                }
+            }
+        }
+    }
+    assert!(files > 30, "only {files} files");
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
 /// The names in the `// bug` directives of these folders. crates/xtask expands them, and none stands there.
 fn planted_in(folders: &[&str]) -> BTreeSet<String> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
