@@ -24,7 +24,6 @@
     clippy::new_without_default,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    clippy::new_without_default,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
 )]
 

@@ -18,8 +18,6 @@
     clippy::new_without_default,
     clippy::result_large_err,
     clippy::unwrap_used,
-    clippy::new_without_default,
-    clippy::result_large_err,
     reason = "this crate is part of the tests: a panic is the report, and only tests read it"
 )]
 
