@@ -29,6 +29,10 @@ fn sequence(value: u64) -> Sequence {
 fn options(directory: &Path) -> StoreOptions {
     StoreOptions {
         directory: directory.to_path_buf(),
+        makes_parents: true,
+        is_existing: false,
+        may_be_shared: false,
+        session: 11,
         cluster: "here".parse().unwrap(),
         pid: Pid::new(7).unwrap(),
         first_step: 1000,

@@ -9,7 +9,7 @@ use std::{
     fmt::Display,
     fs::File,
     io::{self, BufWriter, Write as _},
-    path::Path,
+    path::{self, Path},
     process::ExitCode,
 };
 
@@ -22,7 +22,7 @@ use ipseity_core::{
 use ipseity::{
     limits::PEER_SILENCE_MIN,
     options::{self, Command, Join, Options, TraceTarget, UsageError},
-    os::{self, Bound, Os},
+    os::{self, Bound, Descriptors, Os},
     server::{Exit, Server, ServerConfig},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
@@ -76,7 +76,15 @@ fn show(text: &str) -> Result<Exit, String> {
 fn serve(options: &Options) -> Result<Exit, String> {
     os::init_log(options.log_level);
     let trace = options.trace.as_ref().map(open_trace).transpose()?;
-    // Bound first: a start that cannot have its address leaves no mark in the state directory.
+    let descriptors = os::raise_limit(options.connections_max, options.peers.len())
+        .map_err(|error| error.to_string())?;
+    if descriptors.connections_max < options.connections_max {
+        warn!(
+            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
+            descriptors.limit, descriptors.connections_max, options.connections_max
+        );
+    }
+    // It listens first: a start that cannot have its address leaves no mark in the state directory.
     let listen = &options.listen;
     let cannot_listen = |error: io::Error| {
         format!(
@@ -95,11 +103,11 @@ fn serve(options: &Options) -> Result<Exit, String> {
         None => Vec::new(),
     };
     let (store, started) = match &options.data_dir {
-        Some(directory) => open_store(options, directory)?,
+        Some(directory) => open_store(options, directory, session)?,
         None => (None, ephemeral(options)?),
     };
-    let edge = Os::new(bound, store).map_err(cannot_listen)?;
-    let config = config(options, &started, session, remembered);
+    let edge = Os::new(bound, store).map_err(|error| error.to_string())?;
+    let config = config(options, &started, session, remembered, &descriptors);
     announce(options, &started, address);
     if let Some(sequence) = started.objected {
         error!(
@@ -114,6 +122,9 @@ fn serve(options: &Options) -> Result<Exit, String> {
 }
 
 fn listen_advice(error: &io::Error) -> &'static str {
+    if let Some(advice) = os::advice(error) {
+        return advice;
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "is another server running there? --listen takes another address"
@@ -140,9 +151,17 @@ fn open_trace(target: &TraceTarget) -> Result<Trace, String> {
     })
 }
 
-fn open_store(options: &Options, directory: &Path) -> Result<(Option<Store>, Started), String> {
+fn open_store(
+    options: &Options,
+    directory: &Path,
+    session: u64,
+) -> Result<(Option<Store>, Started), String> {
     let (store, started) = Store::open(&StoreOptions {
         directory: directory.to_owned(),
+        makes_parents: options.is_default_dir,
+        is_existing: options.is_existing,
+        may_be_shared: options.may_be_shared,
+        session,
         cluster: options.cluster.clone(),
         pid: options.pid,
         first_step: STEP_MIN,
@@ -177,14 +196,8 @@ fn config(
     started: &Started,
     session: u64,
     remembered: Vec<Remembered>,
+    descriptors: &Descriptors,
 ) -> ServerConfig {
-    let descriptors = os::raise_limit(options.connections_max, options.peers.len());
-    if descriptors.connections_max < options.connections_max {
-        warn!(
-            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
-            descriptors.limit, descriptors.connections_max, options.connections_max
-        );
-    }
     ServerConfig {
         actor: ActorConfig {
             cluster: options.cluster.clone(),
@@ -234,7 +247,10 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
     let state = match &options.data_dir {
         Some(directory) => format!(
             "data directory {} (boot {}, sequence {})",
-            directory.display(),
+            // Where that cannot be found out, the path as it was given has to do.
+            path::absolute(directory)
+                .unwrap_or_else(|_| directory.clone())
+                .display(),
             started.boot,
             started.sequence
         ),

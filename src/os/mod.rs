@@ -8,6 +8,7 @@
 mod clock;
 mod descriptors;
 mod disk;
+mod failure;
 mod listen;
 mod log;
 mod lookup;
@@ -27,7 +28,8 @@ use signal_hook_mio::v1_0::Signals;
 
 use self::{clock::Clock, disk::Disk, lookup::Lookups};
 pub use self::{
-    descriptors::{Descriptors, raise_limit},
+    descriptors::{Descriptors, TooFewDescriptors, raise_limit},
+    failure::{StartFailure, advice},
     listen::Bound,
     log::{announce, init as init_log},
     socket::TcpSocket,
@@ -82,20 +84,25 @@ pub struct Os {
 
 impl Os {
     /// Takes over SIGTERM and SIGINT, and puts the disk onto its thread: without a `store` nothing is
-    /// durable. Then it listens on `bound`, and not before, because what the store has made durable at its
-    /// opening must be so when the first connection is accepted.
+    /// durable. Connections of `bound` are taken from the first poll on, and not before: what the store has made
+    /// durable at its opening must be so when the first one is accepted.
     ///
     /// # Errors
-    /// The address is taken, or the system gives no poll, pipe or thread.
-    pub fn new(bound: Bound, store: Option<Store>) -> io::Result<Os> {
-        let poll = Poll::new()?;
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        poll.registry()
-            .register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let mut listener = bound.listen()?;
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    /// The system gives no poll, pipe or thread.
+    pub fn new(bound: Bound, store: Option<Store>) -> Result<Os, StartFailure> {
+        let poll = Poll::new().map_err(StartFailure::of("make a poll"))?;
+        let registry = poll.registry();
+        let mut signals =
+            Signals::new([SIGTERM, SIGINT]).map_err(StartFailure::of("take over signals"))?;
+        registry
+            .register(&mut signals, SIGNALS, Interest::READABLE)
+            .map_err(StartFailure::of("poll for signals"))?;
+        let mut listener = bound.into_listener();
+        registry
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .map_err(StartFailure::of("poll the listener"))?;
+        let waker = Waker::new(registry, WAKER).map_err(StartFailure::of("make a waker"))?;
+        let waker = Arc::new(waker);
         let (outcomes, done) = mpsc::channel();
         let reporter = Reporter { outcomes, waker };
         Ok(Os {
@@ -105,7 +112,8 @@ impl Os {
             signals,
             clock: Clock::new(),
             disk: match store {
-                Some(store) => Disk::durable(store, reporter.clone())?,
+                Some(store) => Disk::durable(store, reporter.clone())
+                    .map_err(StartFailure::of("start the thread that writes to the disk"))?,
                 None => Disk::ephemeral(),
             },
             lookups: Lookups::new(reporter),

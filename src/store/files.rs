@@ -1,5 +1,5 @@
-//! What the files of the state directory have in common: names that are durable, and calls that a signal
-//! may interrupt.
+//! What the files of the state directory have in common: they are regular files, their names are durable, and
+//! their calls may be interrupted by a signal.
 //!
 //! It may import `limits`; it knows nothing of what the files hold.
 
@@ -9,6 +9,8 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::{fs::OFlags, io::Errno};
 
 use crate::limits::INTERRUPTED_MAX;
 
@@ -58,6 +60,38 @@ pub(super) fn parent(path: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     }
+}
+
+/// Opens a file as `how` says, if it is a regular one. It follows no symbolic link and waits for nobody: the
+/// name may be in the hand of somebody else, and a FIFO would wait for its other end.
+///
+/// `flags` are those of the call, beside the ones that this needs.
+pub(super) fn open_regular(path: &Path, how: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    // The bits of a C int.
+    let file = match how.custom_flags(flags.bits() as i32).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(not_regular("it is a symbolic link"));
+        }
+        // A FIFO that nobody reads, or a socket.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            return Err(not_regular("it is not a regular file"));
+        }
+        opened => opened?,
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(not_regular("it is not a regular file")),
+    }
+}
+
+fn not_regular(what: &str) -> io::Error {
+    io::Error::other(format!("{what}, and only a regular file is taken here"))
+}
+
+/// Makes `directory` with mode 0700 and a durable name, where the one above it exists.
+pub(super) fn create_one_directory(directory: &Path) -> io::Result<()> {
+    create_in(&parent(directory), directory)
 }
 
 /// Makes `directory` and the missing ones above it, each with mode 0700 and a durable name.

@@ -13,11 +13,11 @@ use super::{
     cluster::{Call, Cluster},
     fault::{Fault, stream},
     judge::SeatState,
-    plan::{Act, Between, Loss},
+    plan::{Act, Beside, Between, Loss},
     seat::storage,
     weather::Wall,
 };
-use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, address};
+use crate::world::{DiskFault, Effect, Route, SimSocket, StartFault, Storage, address};
 use byteorder::{BigEndian, ByteOrder};
 
 /// What ends a fault that lasts.
@@ -125,6 +125,7 @@ impl Cluster {
             }
             Act::Copy { server } => self.start_copy(server),
             Act::WrongPid { server } => self.start_wrong_pid(server),
+            Act::Share { server, start } => self.start_sharing(server, start),
             Act::Backup { server } => {
                 let copy = storage(&self.net.borrow().nodes[server]).copy(now);
                 self.seats[server].backup = Some(copy);
@@ -233,6 +234,42 @@ impl Cluster {
         self.start(number);
     }
 
+    /// A second server is started on the directory of another one, whose lock it does not see. It has no peers, so
+    /// that only the disk can tell.
+    fn start_sharing(&mut self, server: usize, start: Beside) -> bool {
+        if self.seats.len() > self.plan.servers.len() || self.seats[server].server.is_none() {
+            return false;
+        }
+        let now = self.now();
+        let directory = self.disk(server, Storage::share);
+        let mut plan = self.seats[server].plan.clone();
+        plan.peers.clear();
+        plan.requires = false;
+        plan.above = None;
+        self.judge.share(plan.pid);
+        let number = self.add_seat(plan);
+        self.seats[number].rival = Some(server);
+        self.seats[server].rival = Some(number);
+        self.furnish(number, directory);
+        match start {
+            Beside::Later => self.start(number),
+            Beside::Slowly(wait) => {
+                self.disk(number, |disk| disk.read_for_start(now));
+                self.seats[number].between = Some(Between::default());
+                self.call(now.after(wait), Call::Restart(number));
+            }
+            Beside::AtOnce => {
+                self.end(server, Effect::Old, false);
+                for seat in [server, number] {
+                    self.disk(seat, |disk| disk.read_for_start(now));
+                }
+                self.start(server);
+                self.start(number);
+            }
+        }
+        true
+    }
+
     /// Somebody repeats to a server what another one had said.
     fn replay(&mut self, seed: u64) -> bool {
         let mut rng = stream(seed, 0);
@@ -265,7 +302,7 @@ impl Cluster {
 
     /// It is time to start a server again.
     pub fn on_restart(&mut self, number: usize) {
-        if self.seats[number].server.is_some() {
+        if self.seats[number].server.is_some() || self.seats[number].is_gone {
             return;
         }
         let Some(between) = self.seats[number].between.take() else {
@@ -278,7 +315,9 @@ impl Cluster {
     /// Does to a directory what happens to it while no server runs.
     fn prepare(&mut self, number: usize, between: &Between) {
         let pid = self.seats[number].plan.pid;
-        for (block, bit) in &between.rot {
+        // Rot can hide what one of two servers on a directory has written from the other.
+        let is_shared = self.disk(number, |disk| disk.is_shared);
+        for (block, bit) in between.rot.iter().filter(|_| !is_shared) {
             self.disk(number, |disk| disk.medium().rot(*block, *bit));
             self.fault(Fault::Rot);
             self.seats[number].is_clean = false;

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use ipseity_core::{time::Instant, words::Standing};
 
+use crate::world::Effect;
+
 use super::{
     client::{Batch, Client, Ending, Link},
     cluster::{Call, Cluster},
@@ -29,6 +31,14 @@ impl Cluster {
         }
         for number in 0..self.seats.len() {
             self.disk(number, |disk| disk.fault = None);
+            let is_second = number >= self.plan.servers.len();
+            if is_second && self.disk(number, |disk| disk.is_shared) {
+                // Somebody finds out that two servers had one directory, and takes this one away.
+                self.seats[number].is_gone = true;
+                self.seats[number].status = None;
+                self.end(number, Effect::Old, false);
+                continue;
+            }
             let seat = &mut self.seats[number];
             seat.ready_at = seat.ready_at.min(now.after(self.plan.turn));
             if seat.server.is_none() {
@@ -64,6 +74,9 @@ impl Cluster {
         };
         self.net.borrow_mut().cut_dead(is_client);
         for seat in 0..self.seats.len() {
+            if self.seats[seat].is_gone {
+                continue;
+            }
             let number = self.clients.len();
             let mut probe = Client::new(self.plan.seed, number, ClientPlan::default(), now);
             probe.probes = Some(seat);
@@ -168,11 +181,13 @@ impl Cluster {
     /// The end, unless somebody has been stopped by an objection: that must survive a restart.
     fn end_or_restart(&mut self) {
         let stopped: Vec<usize> = (0..self.seats.len())
-            .filter(|seat| !self.serves(*seat))
+            .filter(|seat| !self.serves(*seat) && !self.seats[*seat].is_gone)
             .collect();
         if stopped.is_empty() || self.has_restarted {
             for seat in 0..self.seats.len() {
-                if self.judge.is_breached(self.seats[seat].plan.pid) {
+                let pid = self.seats[seat].plan.pid;
+                // Of a shared directory the disk tells, and not a peer.
+                if self.judge.is_breached(pid) && !self.judge.pid(pid).is_shared {
                     match self.serves(seat) {
                         true => self.judge.cover.unnoticed += 1,
                         false => self.judge.cover.noticed += 1,
@@ -209,7 +224,8 @@ impl Cluster {
             }
         }
         let mut sequences: Vec<(usize, u64)> = Vec::new();
-        for (number, seat) in self.seats.iter().enumerate() {
+        let seats = self.seats.iter().enumerate();
+        for (number, seat) in seats.filter(|(_, seat)| !seat.is_gone) {
             let Some((asked_at, standing, sequence)) = seat.status else {
                 return Some(format!("server {number} does not answer"));
             };

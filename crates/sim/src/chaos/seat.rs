@@ -48,6 +48,8 @@ pub struct Seat {
     pub trace: Option<Lines>,
     /// The seat of the other server that uses the pid.
     pub rival: Option<usize>,
+    /// It was taken away, and is not started again.
+    pub is_gone: bool,
     /// It was objected to when it stopped, cleanly, and nobody has said anything since.
     pub was_objected: bool,
     /// It began with an objection on its disk.
@@ -79,6 +81,7 @@ impl Seat {
             backup: None,
             trace: with_trace.then(Lines::default),
             rival: None,
+            is_gone: false,
             was_objected: false,
             is_objected: false,
             witnesses: Vec::new(),

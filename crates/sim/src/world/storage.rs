@@ -1,5 +1,7 @@
 //! The state directory of a server in a world: the real logic of the slots on a [`Medium`], and in front of it
 //! the line of tasks that the disk's thread of an operating system takes one after the other.
+//!
+//! Two servers can have one medium, without a lock that keeps one of them away.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
@@ -8,7 +10,7 @@ use ipseity::{
     store::{
         Started, begin,
         record::Record,
-        slots::{self, Owner, RecoverError, Slots, SlotsError},
+        slots::{self, Owner, RecoverError, Recovered, Slots, SlotsError},
     },
 };
 use ipseity_core::{
@@ -19,7 +21,7 @@ use ipseity_core::{
     words::StorageStatus,
 };
 
-use super::medium::{Device, Effect, Medium};
+use super::medium::{Device, Effect, Medium, Writer};
 
 /// What is to be made durable.
 #[derive(Clone, Debug)]
@@ -67,6 +69,15 @@ struct Running {
 /// See the [module](self).
 pub struct Storage {
     medium: Rc<RefCell<Medium>>,
+    writer: Writer,
+    /// Another server has the same medium.
+    pub is_shared: bool,
+    /// What a start has read that has not written yet.
+    read: Option<Result<Recovered<Device>, RecoverError>>,
+    /// What this life may hand out, and how often that was raised since its start.
+    pub granted: (u32, Sequence),
+    /// A task was done although the newest record was not its own.
+    pub overlooked: Option<Record>,
     owner: Owner,
     slots: Option<Slots<Device>>,
     tasks: VecDeque<(Task, Instant)>,
@@ -88,14 +99,20 @@ impl Storage {
     /// A new state directory.
     pub fn new(owner: Owner, incarnation: u128) -> Storage {
         let medium = Rc::new(RefCell::new(Medium::new()));
-        slots::format(&mut Device(Rc::clone(&medium)), &owner, incarnation).unwrap();
-        medium.borrow_mut().pass(Instant::from_nanos(u64::MAX));
+        let writer = Writer(0);
+        slots::format(&mut Device(Rc::clone(&medium), writer), &owner, incarnation).unwrap();
+        medium.borrow_mut().settle(writer);
         Storage::on(medium, owner, Vec::new())
     }
 
     fn on(medium: Rc<RefCell<Medium>>, owner: Owner, members: Vec<Remembered>) -> Storage {
         Storage {
             medium,
+            writer: Writer(0),
+            is_shared: false,
+            read: None,
+            granted: (0, Sequence::ZERO),
+            overlooked: None,
             owner,
             slots: None,
             tasks: VecDeque::new(),
@@ -114,9 +131,22 @@ impl Storage {
     /// A copy of the directory, as somebody would make it while the server runs or has stopped.
     pub fn copy(&self, now: Instant) -> Storage {
         let mut medium = self.medium.borrow().clone();
-        medium.crash(now, Effect::Old, true);
+        for writer in [Writer(0), Writer(1)] {
+            medium.crash(writer, now, Effect::Old, true);
+        }
         let medium = Rc::new(RefCell::new(medium));
         Storage::on(medium, self.owner.clone(), self.members.clone())
+    }
+
+    /// The same directory, for a second server that does not see the locks of the first.
+    pub fn share(&mut self) -> Storage {
+        self.is_shared = true;
+        let medium = Rc::clone(&self.medium);
+        Storage {
+            writer: Writer(1),
+            is_shared: true,
+            ..Storage::on(medium, self.owner.clone(), self.members.clone())
+        }
     }
 
     /// What is on the medium, at this moment.
@@ -137,20 +167,42 @@ impl Storage {
         self.medium.borrow_mut()
     }
 
+    /// What a start does first: it reads. It may take a long time until it goes on.
+    pub fn read_for_start(&mut self, now: Instant) {
+        let mut medium = self.medium.borrow_mut();
+        medium.pass(now);
+        medium.begin(now, Duration::ZERO);
+        drop(medium);
+        let device = Device(Rc::clone(&self.medium), self.writer);
+        self.read = Some(slots::recover(device, &self.owner));
+    }
+
     /// What the real start does on a real directory.
-    pub fn start(&mut self, above: Option<Sequence>) -> Result<Started, StartFault> {
+    pub fn start(
+        &mut self,
+        now: Instant,
+        session: u64,
+        above: Option<Sequence>,
+    ) -> Result<Started, StartFault> {
         if let Some(DiskFault::Fails(after, effect)) = self.fault.take() {
             self.faults_met += 1;
             self.medium.borrow_mut().fail(after, effect);
         }
-        let device = Device(Rc::clone(&self.medium));
-        let started = slots::recover(device, &self.owner)
+        if self.read.is_none() {
+            self.read_for_start(now);
+        }
+        let recovered = self.read.take().expect("it was read just now");
+        self.medium.borrow_mut().begin(now, Duration::ZERO);
+        let started = recovered
             .map_err(StartFault::Recover)
-            .and_then(|recovered| begin(recovered, above, STEP_MIN).map_err(StartFault::Boot));
+            .and_then(|recovered| {
+                begin(recovered, session, above, STEP_MIN).map_err(StartFault::Boot)
+            });
         let mut medium = self.medium.borrow_mut();
-        medium.pass(Instant::from_nanos(u64::MAX));
+        medium.settle(self.writer);
         medium.repair();
         let (slots, started) = started?;
+        self.granted = (0, started.ceiling);
         self.slots = Some(slots);
         (self.writes, self.longest) = (0, Duration::ZERO);
         Ok(started)
@@ -158,7 +210,10 @@ impl Storage {
 
     /// The process is gone, and the machine with it if its power is.
     pub fn crash(&mut self, now: Instant, effect: Effect, power: bool) {
-        self.medium.borrow_mut().crash(now, effect, power);
+        self.medium
+            .borrow_mut()
+            .crash(self.writer, now, effect, power);
+        self.read = None;
         if let Some(Running {
             task: Task::Save { members },
             succeeds: true,
@@ -214,9 +269,17 @@ impl Storage {
             _ => {}
         }
         let slots = self.slots.as_mut().expect("it was started");
-        self.medium
-            .borrow_mut()
-            .begin(now.after(wait), self.latency);
+        let mut medium = self.medium.borrow_mut();
+        medium.pass(now);
+        // It hangs between the look and the write, which is the worst that it can do.
+        medium.begin(now, self.latency);
+        medium.hang(wait);
+        let is_own = |newest: &Record| {
+            (newest.boot, newest.session) == (slots.newest().boot, slots.newest().session)
+        };
+        let foreign = medium.newest().filter(|newest| !is_own(newest)).cloned();
+        drop(medium);
+        let ceiling = slots.newest().ceiling;
         let succeeds = match &task {
             Task::Raise { sequence, ceiling } => slots.raise(*sequence, *ceiling).is_ok(),
             Task::Stop { sequence } => slots.stop(*sequence).is_ok(),
@@ -229,9 +292,19 @@ impl Storage {
                 !fails
             }
         };
+        let slots = self.slots.as_ref().expect("it was started");
+        match (&task, foreign) {
+            (Task::Save { .. }, _) => {}
+            (_, Some(foreign)) if succeeds && slots.newest().ceiling != ceiling => {
+                self.overlooked = Some(foreign);
+            }
+            // Whatever was found there, it is a reason to exit.
+            (_, _) if !succeeds && self.is_shared => self.faults_met += 1,
+            (_, _) => {}
+        }
         let done_at = match &task {
             Task::Save { .. } => now.after(wait + 3 * self.latency),
-            _ => self.medium.borrow().busy_until(),
+            _ => self.medium.borrow().busy_until().max(now.after(wait)),
         };
         self.running = Some(Running {
             task,
@@ -257,6 +330,10 @@ impl Storage {
         self.medium.borrow_mut().pass(now);
         self.writes += 1;
         self.longest = self.longest.max(now.since(begun));
+        if succeeds && matches!(task, Task::Raise { .. }) {
+            let slots = self.slots.as_ref().expect("it was started");
+            self.granted = (self.granted.0 + 1, slots.newest().ceiling);
+        }
         let entry = match task {
             Task::Raise { .. } if succeeds => Some(Entry::Event(Event::Persisted)),
             Task::Raise { .. } => Some(Entry::Event(Event::PersistFailed)),
