@@ -106,6 +106,18 @@ fn table() -> Vec<Flag> {
             default: shown(format_args!("{DATA_DIR_DEFAULT}/PID")),
         },
         Flag {
+            name: "existing",
+            takes: Nothing,
+            help: "refuse to start where there is no state to go on from",
+            default: None,
+        },
+        Flag {
+            name: "allow-shared-dir",
+            takes: Nothing,
+            help: "take a state directory to which everybody may write",
+            default: None,
+        },
+        Flag {
             name: "ephemeral",
             takes: Nothing,
             help: "keep nothing on the disk: after a restart the same identities are handed out again",

@@ -57,6 +57,12 @@ pub struct Options {
     pub fanout: usize,
     /// The state directory; `None` to run without a disk.
     pub data_dir: Option<PathBuf>,
+    /// Nobody has named it: it is the default, of which the parent is made too.
+    pub is_default_dir: bool,
+    /// It must hold a state.
+    pub is_existing: bool,
+    /// Everybody may have the right to write to it.
+    pub may_be_shared: bool,
     /// How many client connections there may be, 1 or more.
     pub connections_max: usize,
     /// How many identities one request may ask for, 1 or more.
@@ -191,6 +197,9 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         .unwrap_or(SYNC_INTERVAL_DEFAULT),
         fanout: fanout(matches)?,
         data_dir: data_dir(matches, pid)?,
+        is_default_dir: !matches.opt_present("data-dir"),
+        is_existing: matches.opt_present("existing"),
+        may_be_shared: matches.opt_present("allow-shared-dir"),
         connections_max: number(matches, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
             .map_or(CONNECTIONS_MAX_DEFAULT, |number| number as usize),
         count_max: number(matches, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
@@ -289,6 +298,13 @@ fn trusted(matches: &Matches) -> Result<Vec<IpAddr>, UsageError> {
 }
 
 fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
+    for flag in ["existing", "allow-shared-dir"] {
+        if matches.opt_present("ephemeral") && matches.opt_present(flag) {
+            return Err(UsageError(format!(
+                "--{flag} and --ephemeral contradict each other: without a disk there is no state directory"
+            )));
+        }
+    }
     match (
         matches.opt_str("data-dir"),
         matches.opt_present("ephemeral"),
@@ -368,6 +384,8 @@ mod tests {
         assert_eq!(options.advance_max, 1 << 40);
         assert_eq!(options.idle_timeout, None);
         assert_eq!(options.trace, None);
+        assert!(options.is_default_dir);
+        assert!(!options.is_existing && !options.may_be_shared);
         assert_eq!(options.log_level, LevelFilter::Info);
     }
 
@@ -418,6 +436,9 @@ mod tests {
         assert_eq!(options.fanout, 3);
         assert_eq!(served("--fanout all").fanout, 1023);
         assert_eq!(served("--ephemeral").data_dir, None);
+        let strict = served("--existing --data-dir x");
+        assert!(strict.is_existing && !strict.is_default_dir && !strict.may_be_shared);
+        assert!(served("--allow-shared-dir").may_be_shared);
         assert_eq!(
             served("--pid 9").data_dir,
             Some(PathBuf::from("ipseity-data/9"))
@@ -486,6 +507,8 @@ mod tests {
             ("--fanout +1", "--fanout"),
             ("--data-dir=", "--data-dir \"\": expected the path"),
             ("--data-dir x --ephemeral", "contradict each other"),
+            ("--existing --ephemeral", "contradict each other"),
+            ("--allow-shared-dir --ephemeral", "contradict each other"),
             (
                 "--max-connections 0",
                 "--max-connections \"0\": expected a number from 1 to 1000000",

@@ -8,6 +8,7 @@
 mod clock;
 mod descriptors;
 mod disk;
+mod failure;
 mod line_queue;
 mod listen;
 mod log;
@@ -29,7 +30,8 @@ use signal_hook_mio::v1_0::Signals;
 
 use self::{clock::Clock, disk::Disk, lookup::Lookups};
 pub use self::{
-    descriptors::{Descriptors, raise_limit},
+    descriptors::{Descriptors, TooFewDescriptors, raise_limit},
+    failure::{StartFailure, advice},
     listen::Bound,
     log::{announce, dropped as dropped_log_lines, init as init_log, say},
     signals::StartSignals,
@@ -81,25 +83,31 @@ pub struct Os {
 
 impl Os {
     /// Takes over the signals, and puts the disk onto its thread: without a `store` nothing is
-    /// durable. Then it listens on `bound`, and not before, because what the store has made durable at its
-    /// opening must be so when the first connection is accepted.
+    /// durable. Connections of `bound` are taken from the first poll on, and not before: what the store has made
+    /// durable at its opening must be so when the first one is accepted.
     ///
     /// # Errors
-    /// The address is taken, or the system gives no poll, pipe or thread.
+    /// The system gives no poll, pipe or thread.
     pub fn new(
         bound: Bound,
         store: Option<Store>,
         signals: StartSignals,
         trace: Option<TraceOut>,
-    ) -> io::Result<Os> {
-        let poll = Poll::new()?;
-        let mut signals = signals.take_over()?;
-        poll.registry()
-            .register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let mut listener = bound.listen()?;
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    ) -> Result<Os, StartFailure> {
+        let poll = Poll::new().map_err(StartFailure::of("make a poll"))?;
+        let registry = poll.registry();
+        let mut signals = signals
+            .take_over()
+            .map_err(StartFailure::of("take over signals"))?;
+        registry
+            .register(&mut signals, SIGNALS, Interest::READABLE)
+            .map_err(StartFailure::of("poll for signals"))?;
+        let mut listener = bound.into_listener();
+        registry
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .map_err(StartFailure::of("poll the listener"))?;
+        let waker = Waker::new(registry, WAKER).map_err(StartFailure::of("make a waker"))?;
+        let waker = Arc::new(waker);
         let (outcomes, done) = mpsc::channel();
         let reporter = Reporter { outcomes, waker };
         Ok(Os {
@@ -110,7 +118,8 @@ impl Os {
             trace,
             clock: Clock::new(),
             disk: match store {
-                Some(store) => Disk::durable(store, reporter.clone())?,
+                Some(store) => Disk::durable(store, reporter.clone())
+                    .map_err(StartFailure::of("start the thread that writes to the disk"))?,
                 None => Disk::ephemeral(reporter.clone()),
             },
             lookups: Lookups::new(reporter),

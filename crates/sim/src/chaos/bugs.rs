@@ -49,6 +49,14 @@ pub const BUGS: &[(&str, &str)] = &[
         "StartReadsCache",
         "A start reads what was written, not what is durable. A simulated device has to do the same.",
     ),
+    (
+        "ForeignRecordIgnored",
+        "A server does not look whether somebody else has written its state file.",
+    ),
+    (
+        "SessionNotCompared",
+        "A record of another process counts as one's own where only the session differs.",
+    ),
     // The counter and its ceiling.
     (
         "ReplyBeforeDurable",
