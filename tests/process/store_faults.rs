@@ -318,7 +318,11 @@ fn past_the_page_cache_or_with_a_sync_for_each_write() {
         let generations = running.iter().filter(is_block).count() / 2;
         assert!(generations >= 5, "{direct:#?}");
         assert_eq!(reads(running), 4 * generations, "{direct:#?}");
-        assert!(running[0].starts_with("statx"), "the boot is done: {}", running[0]);
+        assert!(
+            running[0].starts_with("statx"),
+            "the boot is done: {}",
+            running[0]
+        );
 
         // Opening it so is refused.
         let opens = direct[..=opened].iter().filter(|c| c.starts_with("openat"));
