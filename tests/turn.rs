@@ -87,6 +87,37 @@ fn every_entry_is_handled_in_the_order_in_which_it_came() {
 }
 
 #[test]
+fn a_trace_changes_nothing_that_a_client_sees() {
+    let run = |is_traced| {
+        let mut setup = Setup::new(1).disk(DiskMode::Takes(Duration::from_millis(1)), 0);
+        setup.is_traced = is_traced;
+        let (mut world, mut one) = pair(setup);
+        let mut other = world.connect(0);
+        world.drive();
+        let mut ask = |client: &mut Client, count, after| {
+            client.send_message(&Message::IdentityRequest { count, after });
+        };
+        // Runs of requests of one connection, cut by what waits for the disk, by errors and by other kinds.
+        for round in 0..20 {
+            for count in [1, 1, 1, 100, 0, 1, 1] {
+                ask(&mut one, count, 0);
+            }
+            ask(&mut one, 1, round << 20);
+            ask(&mut one, 1, u64::MAX);
+            one.send(&[0, 1, 5]);
+            one.ask(30);
+            ask(&mut other, 7, 0);
+            world.drive();
+            world.advance(Duration::from_millis(10));
+        }
+        one.send(&[0, 1, 99]);
+        world.drive();
+        (one.replies(), other.replies(), world.status(0))
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
 fn a_short_read_that_is_followed_by_more_loses_no_edge() {
     let (mut world, mut client) = pair(Setup::new(1));
     for round in 1..=5 {

@@ -13,6 +13,7 @@
 //! The server routes. The [`actor`](ipseity_core::actor) decides, the [`transport`](crate::transport) moves bytes,
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
+mod answering;
 mod dialing;
 mod loss;
 mod members;
@@ -20,23 +21,23 @@ mod objecting;
 mod report;
 mod status;
 mod stopping;
+mod watching;
 
-use std::{collections::BTreeMap, io, ops::ControlFlow, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
-use log::{debug, error, warn};
+use log::{debug, warn};
 
-use self::{loss::Loss, stopping::Stopping};
+use self::{loss::Loss, stopping::Stopping, watching::Watch};
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, Outbox},
-    identity::{Identity, Pid},
-    ids::{ConnectionId, Count, Link},
+    actor::{Actor, ActorConfig, Effect, Event},
+    identity::Pid,
+    ids::{ConnectionId, Link},
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
     words::Message,
 };
-use ipseity_frames::encode_identities;
 
 use crate::{
     edge::Edge,
@@ -89,7 +90,7 @@ pub struct Server<E: Edge> {
     peers: Peers,
     /// Links whose connection was closed, while their `peerDisconnected` stands in the mailbox.
     losses: BTreeMap<Link, Loss>,
-    trace: Option<Trace>,
+    watch: Watch,
     stopping: Stopping,
     stop_asked_at: Option<Instant>,
     exit: Option<Exit>,
@@ -126,7 +127,7 @@ impl<E: Edge> Server<E> {
             transport: Transport::new(config.limits),
             peers,
             losses: BTreeMap::new(),
-            trace,
+            watch: Watch::new(trace),
             stopping: Stopping::No,
             stop_asked_at: None,
             exit: None,
@@ -160,41 +161,16 @@ impl<E: Edge> Server<E> {
         self.expire_timers();
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
-            && let Some(entry) = self.mailbox.first()
+            && let Some(entry) = self.take()
         {
-            left -= 1;
-            // Nearly every entry is one of these two. With a trace, each has lines of its own.
-            match *entry {
-                Entry::Event(Event::IdentityRequest { from, count, after })
-                    if self.trace.is_none() =>
-                {
-                    self.mailbox.remove_plain();
-                    left -= self.on_identity_requests(from, count, after, left);
-                }
-                Entry::Ready {
-                    connection,
-                    readiness,
-                } if self.trace.is_none() => {
-                    self.mailbox.remove_plain();
-                    self.on_ready(connection, readiness);
-                }
-                _ => {
-                    if let Some(entry) = self.mailbox.take() {
-                        self.handle(entry);
-                    }
-                }
-            }
-            if self.transport.has_closures() {
-                self.settle_closures();
-            }
+            left -= self.handle(entry, left);
+            self.settle();
         }
         self.transport.flush(self.now, &mut self.mailbox);
-        if self.transport.has_closures() {
-            self.settle_closures();
-        }
+        self.settle();
         self.transport.reap();
         self.arm_sweep();
-        self.flush_trace();
+        self.watch.flush();
         self.advance_stop();
         Ok(self.exit)
     }
@@ -232,65 +208,23 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Handles an identityRequest, and those of the same connection that stand behind it, `most` at most: each for
-    /// itself and to its end, but the connection is looked up once for all. Returns how many stood behind it.
-    #[inline]
-    fn on_identity_requests(
-        &mut self,
-        from: ConnectionId,
-        count: Count,
-        after: u64,
-        most: usize,
-    ) -> usize {
-        let Self {
-            actor,
-            transport,
-            mailbox,
-            effects,
-            now,
-            ..
-        } = self;
-        let mut behind = 0;
-        transport.answer_many(from, |output| {
-            let mut outlet = Outlet {
-                output,
-                replies: 0,
-                effects,
-            };
-            let first = Event::IdentityRequest { from, count, after };
-            if outlet.put(actor, first, *now).is_continue() {
-                behind = mailbox.take_identity_requests(from, most, |count, after| {
-                    let next = Event::IdentityRequest { from, count, after };
-                    outlet.put(actor, next, *now)
-                });
-            }
-            outlet.replies
-        });
-        if !self.effects.is_empty() {
-            self.carry_out_effects();
-        }
-        behind
-    }
-
+    /// Takes the next entry out of the mailbox, and shows it to the trace.
     #[inline(always)]
-    fn on_ready(&mut self, connection: ConnectionId, readiness: Readiness) {
-        let readied = self
-            .transport
-            .on_ready(connection, readiness, self.now, &mut self.mailbox);
-        match readied {
-            Readied::Nothing => {}
-            Readied::Connected(peer) => self.on_connected(peer),
+    fn take(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.mailbox.first() {
+            self.watch.entry(self.now, entry);
         }
+        self.mailbox.take()
     }
 
-    /// Handles one entry to its end.
-    // Cold, like all that lies beside the way of an identityRequest: so the compiler lays that way out in a row.
-    #[cold]
-    fn handle(&mut self, entry: Entry) {
-        if let Some(trace) = &mut self.trace {
-            trace.entry(self.now, &entry);
-        }
+    /// Handles one entry to its end, or several identityRequests of one connection, `left` at most. Returns how
+    /// many.
+    #[inline(always)]
+    fn handle(&mut self, entry: Entry, left: usize) -> usize {
         match entry {
+            Entry::Event(Event::IdentityRequest { from, count, after }) => {
+                return self.on_identity_requests(from, count, after, left);
+            }
             Entry::Event(event) => self.on_event(event),
             Entry::Ready {
                 connection,
@@ -301,6 +235,26 @@ impl<E: Edge> Server<E> {
             Entry::Resolved(peer) => self.on_resolved(peer),
             Entry::Signal => self.on_signal(),
             Entry::StopPersisted { durable } => self.on_stop_persisted(durable),
+        }
+        1
+    }
+
+    /// Tells those who have to know of the connections that were closed meanwhile.
+    #[inline(always)]
+    fn settle(&mut self) {
+        if self.transport.has_closures() {
+            self.settle_closures();
+        }
+    }
+
+    #[inline(always)]
+    fn on_ready(&mut self, connection: ConnectionId, readiness: Readiness) {
+        let readied = self
+            .transport
+            .on_ready(connection, readiness, self.now, &mut self.mailbox);
+        match readied {
+            Readied::Nothing => {}
+            Readied::Connected(peer) => self.on_connected(peer),
         }
     }
 
@@ -324,12 +278,10 @@ impl<E: Edge> Server<E> {
 
     /// Carries out what the actor wants done, in order.
     #[cold]
-    fn carry_out_effects(&mut self) {
+    pub(super) fn carry_out_effects(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
-            if let Some(trace) = &mut self.trace {
-                trace.effect(&effect);
-            }
+            self.watch.effect(&effect);
             self.carry_out(effect);
         }
         // The list keeps some room for the next event. Carrying effects out makes no new ones.
@@ -406,6 +358,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    #[cold]
     pub(super) fn on_acceptable(&mut self) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             match self.edge.accept() {
@@ -451,6 +404,7 @@ impl<E: Edge> Server<E> {
         self.mailbox.dispatch(Entry::Acceptable);
     }
 
+    #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
             Timer::Sync | Timer::Join => {
@@ -478,51 +432,5 @@ impl<E: Edge> Server<E> {
             self.timers
                 .set(Timer::Sweep, self.now.after(SWEEP_INTERVAL));
         }
-    }
-
-    fn flush_trace(&mut self) {
-        if let Some(trace) = &mut self.trace
-            && let Err(error) = trace.flush()
-        {
-            error!("cannot write the trace: {error}; going on without it");
-            self.trace = None;
-        }
-    }
-}
-
-/// Where the actor puts what it wants done: the answer to an identityRequest goes to its connection at once,
-/// everything else into the list.
-struct Outlet<'a> {
-    /// What waits to be written on the connection from which all requests come.
-    output: &'a mut Vec<u8>,
-    /// Replies that were appended to it.
-    replies: u32,
-    effects: &'a mut Vec<Effect>,
-}
-
-impl Outlet<'_> {
-    /// Has the actor handle an event. Few have an effect besides a reply, and that is to be carried out before the
-    /// next one is handled.
-    #[inline(always)]
-    fn put(&mut self, actor: &mut Actor, event: Event, now: Instant) -> ControlFlow<()> {
-        actor.handle(event, now, self);
-        if self.effects.is_empty() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
-}
-
-impl Outbox for Outlet<'_> {
-    #[inline(always)]
-    fn reply_identities(&mut self, _to: ConnectionId, first: Identity, count: u32) {
-        encode_identities(first, count, self.output);
-        self.replies += 1;
-    }
-
-    #[inline(always)]
-    fn list(&mut self) -> &mut Vec<Effect> {
-        self.effects
     }
 }

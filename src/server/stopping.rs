@@ -29,6 +29,7 @@ pub(super) enum Stopping {
 }
 
 impl<E: Edge> Server<E> {
+    #[cold]
     pub(super) fn on_signal(&mut self) {
         if let Some(asked_at) = self.stop_asked_at
             && self.now.since(asked_at) < STOP_REPEAT
@@ -65,7 +66,7 @@ impl<E: Edge> Server<E> {
             Stopping::No | Stopping::Settling => {}
             Stopping::Draining { deadline } => {
                 if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
-                    self.settle(deadline);
+                    self.stop_actor(deadline);
                 }
             }
             Stopping::Flushing => {
@@ -77,12 +78,13 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn settle(&mut self, deadline: Instant) {
+    fn stop_actor(&mut self, deadline: Instant) {
         self.stopping = Stopping::Settling;
         self.timers.set(Timer::Stop, deadline);
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
+    #[cold]
     pub(super) fn on_stop_persisted(&mut self, durable: bool) {
         if durable {
             self.stopping = Stopping::Flushing;
@@ -97,7 +99,7 @@ impl<E: Edge> Server<E> {
         match self.stopping {
             Stopping::No => {}
             // Clients go on asking: what comes from now on is refused.
-            Stopping::Draining { deadline } => self.settle(deadline),
+            Stopping::Draining { deadline } => self.stop_actor(deadline),
             Stopping::Settling => {
                 let storage = self.edge.storage();
                 error!(

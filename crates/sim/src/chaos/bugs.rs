@@ -126,6 +126,10 @@ pub const BUGS: &[(&str, &str)] = &[
         "Requests for one identity go to the head of the mailbox.",
     ),
     (
+        "BatchRunsOn",
+        "Requests of a batch are handled although the one before them has effects that are not carried out.",
+    ),
+    (
         "TickerNotRestarted",
         "A ticker that was stopped does not run again.",
     ),

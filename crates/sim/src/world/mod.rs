@@ -126,9 +126,10 @@ impl World {
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
         };
-        let trace = Trace::new(Box::new(seat.trace.clone()));
+        let lines = seat.setup.is_traced.then(|| seat.trace.clone());
+        let trace = lines.map(|lines| Trace::new(Box::new(lines)));
         let edge = SimEdge::new(&self.net, number);
-        seat.server = Some(Server::new(edge, config, Some(trace)));
+        seat.server = Some(Server::new(edge, config, trace));
         seat.exit = None;
     }
 
