@@ -93,6 +93,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "edge",
             "frames",
             "limits",
+            "mailbox",
         ],
     ),
     (

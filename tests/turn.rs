@@ -13,7 +13,7 @@ use ipseity::{
 };
 use ipseity_core::{
     identity::Pid,
-    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Message, Overrule, SyncMessage, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
@@ -94,7 +94,7 @@ fn a_trace_changes_nothing_that_a_client_sees() {
         let (mut world, mut one) = pair(setup);
         let mut other = world.connect(0);
         world.drive();
-        let mut ask = |client: &mut Client, count, after| {
+        let ask = |client: &mut Client, count, after| {
             client.send_message(&Message::IdentityRequest { count, after });
         };
         // Runs of requests of one connection, cut by what waits for the disk, by errors and by other kinds.
@@ -154,6 +154,51 @@ fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
         client.send(&bytes.repeat(requests));
         world.drive();
         assert_eq!(client.peer_replies().len(), requests);
+    }
+}
+
+#[test]
+fn what_lies_behind_a_read_that_ends_in_words_is_read_without_an_edge() {
+    let setup = Setup::new(1);
+    let mut hello = Vec::new();
+    let question = Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::MAX,
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: 0,
+    }));
+    encode(&question, &mut hello);
+    let mut word = Vec::new();
+    let overrule = Message::Overrule(Box::new(Overrule {
+        pid: Pid::MAX,
+        incarnation: 1,
+        session: 1,
+        above: 1,
+    }));
+    encode(&overrule, &mut word);
+    // A word has its turn before what stands behind it. It ends a read exactly: one that filled the buffer, one that
+    // found a frame begun, and one that decoded only what had been kept.
+    for words in [1, 2, 3, 4, 7, 100, READ_BYTES_MAX / word.len()] {
+        let before = (READ_BYTES_MAX - words * word.len()) / 3;
+        for off in [0, 1, 2, 3] {
+            let (mut world, mut client) = pair(setup.clone());
+            client.send(&hello);
+            world.drive();
+            assert_eq!(client.peer_replies().len(), 1);
+            let behind = 10;
+            let mut bytes = [0, 1, 1].repeat(before);
+            bytes.extend(word.repeat(words));
+            bytes.extend([0, 1, 1].repeat(behind));
+            // Some of it comes first, so that the reads end elsewhere.
+            client.send(&bytes[..off]);
+            world.drive();
+            client.send(&bytes[off..]);
+            world.drive();
+            assert_all(&world.collect(&mut client), 1..=(before + behind) as u64);
+        }
     }
 }
 

@@ -92,8 +92,6 @@ pub struct Server<E: Edge> {
     losses: BTreeMap<Link, Loss>,
     watch: Watch,
     stopping: Stopping,
-    stop_asked_at: Option<Instant>,
-    exit: Option<Exit>,
     /// Read once a turn.
     now: Instant,
     started_at: Instant,
@@ -129,8 +127,6 @@ impl<E: Edge> Server<E> {
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
             stopping: Stopping::No,
-            stop_asked_at: None,
-            exit: None,
             now,
             started_at: now,
             skipped: config.skipped,
@@ -172,7 +168,7 @@ impl<E: Edge> Server<E> {
         self.arm_sweep();
         self.watch.flush();
         self.advance_stop();
-        Ok(self.exit)
+        Ok(self.stopping.exit())
     }
 
     /// How many entries wait in the mailbox.

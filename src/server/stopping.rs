@@ -12,45 +12,64 @@ use crate::{
     mailbox::Entry,
 };
 
-/// How far a stop has come.
+/// Whether the server goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {
     No,
-    /// What has arrived is still read and answered; the whole stop ends at the deadline.
-    Draining {
-        deadline: Instant,
+    /// It was asked to stop.
+    Asked {
+        at: Instant,
+        step: Step,
     },
+    /// The disk failed: the clients are being told, then the server exits.
+    Failing,
+    /// It exits at the end of this turn.
+    Over(Exit),
+}
+
+/// How far a stop has come that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What has arrived is still read and answered; the whole stop ends at the deadline.
+    Draining { deadline: Instant },
     /// The actor was told to stop; the exact sequence is being made durable.
     Settling,
     /// It is durable; what was answered is being written.
     Flushing,
-    /// The disk failed: the clients are being told, then the server exits.
-    Failing,
+}
+
+impl Stopping {
+    /// How the server ends, when that is decided.
+    pub(super) fn exit(self) -> Option<Exit> {
+        match self {
+            Stopping::Over(exit) => Some(exit),
+            Stopping::No | Stopping::Asked { .. } | Stopping::Failing => None,
+        }
+    }
 }
 
 impl<E: Edge> Server<E> {
     #[cold]
     pub(super) fn on_signal(&mut self) {
-        if let Some(asked_at) = self.stop_asked_at
-            && self.now.since(asked_at) < STOP_REPEAT
-        {
-            return;
-        }
         match self.stopping {
             Stopping::No => self.begin_stop(),
-            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
-            Stopping::Draining { .. } | Stopping::Settling | Stopping::Flushing => {
+            // It came twice, as to a process and to its group.
+            Stopping::Asked { at, .. } if self.now.since(at) < STOP_REPEAT => {}
+            Stopping::Asked { .. } => {
                 warn!("asked to stop a second time: exiting at once");
-                self.exit = Some(Exit::Forced);
+                self.stopping = Stopping::Over(Exit::Forced);
             }
+            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
+            Stopping::Over(_) => {}
         }
     }
 
     fn begin_stop(&mut self) {
         info!("asked to stop: answering what has arrived");
-        self.stop_asked_at = Some(self.now);
-        self.stopping = Stopping::Draining {
-            deadline: self.now.after(STOP_TIMEOUT),
+        let deadline = self.now.after(STOP_TIMEOUT);
+        self.stopping = Stopping::Asked {
+            at: self.now,
+            step: Step::Draining { deadline },
         };
         // Those who wait in the queue have arrived too.
         self.on_acceptable();
@@ -62,73 +81,85 @@ impl<E: Edge> Server<E> {
 
     /// Takes a stop to its next step, at the end of a turn.
     pub(super) fn advance_stop(&mut self) {
-        match self.stopping {
-            Stopping::No | Stopping::Settling => {}
-            Stopping::Draining { deadline } => {
+        let Stopping::Asked { at, step } = self.stopping else {
+            return;
+        };
+        match step {
+            Step::Draining { deadline } => {
                 if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
-                    self.stop_actor(deadline);
+                    self.stop_actor(at, deadline);
                 }
             }
-            Stopping::Flushing => {
+            Step::Settling => {}
+            Step::Flushing => {
                 if self.transport.is_flushed() {
-                    self.exit = Some(self.clean_exit());
+                    self.exit_clean();
                 }
             }
-            Stopping::Failing => {}
         }
     }
 
-    fn stop_actor(&mut self, deadline: Instant) {
-        self.stopping = Stopping::Settling;
+    fn stop_actor(&mut self, at: Instant, deadline: Instant) {
+        let step = Step::Settling;
+        self.stopping = Stopping::Asked { at, step };
         self.timers.set(Timer::Stop, deadline);
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
     #[cold]
     pub(super) fn on_stop_persisted(&mut self, durable: bool) {
-        if durable {
-            self.stopping = Stopping::Flushing;
-            // Clients that go on asking would else never be done.
-            self.transport.drain_all();
-        } else {
-            self.exit = Some(Exit::StorageFailed);
+        match self.stopping {
+            Stopping::Asked { at, .. } if durable => {
+                let step = Step::Flushing;
+                self.stopping = Stopping::Asked { at, step };
+                // Else clients that go on asking would never be done.
+                self.transport.drain_all();
+            }
+            Stopping::Asked { .. } | Stopping::Failing if !durable => {
+                self.stopping = Stopping::Over(Exit::StorageFailed);
+            }
+            Stopping::No | Stopping::Asked { .. } | Stopping::Failing | Stopping::Over(_) => {}
         }
     }
 
     pub(super) fn on_stop_timeout(&mut self) {
         match self.stopping {
-            Stopping::No => {}
-            // Clients go on asking: what comes from now on is refused.
-            Stopping::Draining { deadline } => self.stop_actor(deadline),
-            Stopping::Settling => {
-                let storage = self.edge.storage();
-                error!(
-                    "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
-                     write has been under way for {} ms, and the longest before it took {} ms)",
-                    storage.current_write_us / 1000,
-                    storage.longest_write_us / 1000
-                );
-                self.exit = Some(Exit::StorageFailed);
-            }
-            Stopping::Flushing => {
-                warn!("some clients do not read their replies: exiting without them");
-                self.exit = Some(self.clean_exit());
-            }
-            Stopping::Failing => self.exit = Some(Exit::StorageFailed),
+            Stopping::No | Stopping::Over(_) => {}
+            Stopping::Asked { at, step } => match step {
+                // Clients go on asking: what comes from now on is refused.
+                Step::Draining { deadline } => self.stop_actor(at, deadline),
+                Step::Settling => {
+                    let storage = self.edge.storage();
+                    error!(
+                        "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
+                         write has been under way for {} ms, and the longest before it took {} ms)",
+                        storage.current_write_us / 1000,
+                        storage.longest_write_us / 1000
+                    );
+                    self.stopping = Stopping::Over(Exit::StorageFailed);
+                }
+                Step::Flushing => {
+                    warn!("some clients do not read their replies: exiting without them");
+                    self.exit_clean();
+                }
+            },
+            Stopping::Failing => self.stopping = Stopping::Over(Exit::StorageFailed),
         }
     }
 
-    fn clean_exit(&self) -> Exit {
+    fn exit_clean(&mut self) {
         info!("stopped at sequence {}", self.actor.sequence());
-        if self.actor.is_objected() {
-            Exit::Objected
-        } else {
-            Exit::Clean
-        }
+        self.stopping = Stopping::Over(match self.actor.is_objected() {
+            true => Exit::Objected,
+            false => Exit::Clean,
+        });
     }
 
     /// The disk failed: goes on for a moment with what it has, so that clients are told, and then exits.
     pub(super) fn begin_failing(&mut self) {
+        if self.stopping.exit().is_some() {
+            return;
+        }
         self.stopping = Stopping::Failing;
         self.timers.set(Timer::Stop, self.now.after(STORAGE_EXIT));
     }

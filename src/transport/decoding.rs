@@ -1,6 +1,6 @@
 //! Decoding: what has been read becomes frames, and every frame becomes an entry of the mailbox.
 
-use super::TransportLimits;
+use super::{TransportLimits, shared::Shared};
 use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, Count, Link},
@@ -28,64 +28,129 @@ pub(super) enum Decoded {
     Broken(Box<WireError>),
 }
 
-/// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
-pub(super) fn decode<S: Socket>(
-    c: &mut Connection<S>,
-    decoder: &mut FrameDecoder,
-    limits: &TransportLimits,
-    in_flight: &mut usize,
-    promoted: &mut usize,
-    mailbox: &mut Mailbox,
-) -> Decoded {
-    if !c.has_room(limits.pending_bytes_max) {
-        return Decoded::Gate;
-    }
-    let of_all = match c.origin {
-        Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight),
-        // Nothing that such a peer says is in flight.
-        Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
-    };
-    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
-    let receiver = c.receiver();
-    let serves = c.origin == Origin::Accepted && c.state == ConnectionState::Open;
-    let mut taken = 0;
-    loop {
-        if serves {
-            let asked = take_identity_requests(c.id, decoder, room - taken, mailbox);
-            c.owed += asked as u32;
-            *in_flight += asked;
-            taken += asked;
+impl Shared {
+    /// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
+    pub(super) fn decode<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        mailbox: &mut Mailbox,
+    ) -> Decoded {
+        if !c.has_room(self.limits.pending_bytes_max) {
+            return Decoded::Gate;
         }
-        if decoder.is_empty() {
-            return Decoded::All;
-        }
-        if taken == room {
-            break;
-        }
-        let message = match decoder.next(receiver) {
-            Ok(Some(message)) => message,
-            Ok(None) => return Decoded::All,
-            Err(error) => return Decoded::Broken(Box::new(error)),
+        let of_all = match c.origin {
+            Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight),
+            // Nothing that such a peer says is in flight.
+            Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
-        taken += 1;
-        match take(c, message, limits, promoted) {
-            Taken::Request(event) => {
-                c.owed += 1;
-                *in_flight += 1;
-                mailbox.dispatch(Entry::Event(event));
-                if c.heavy {
-                    break;
+        let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
+        let receiver = c.receiver();
+        let serves = c.origin == Origin::Accepted && c.state == ConnectionState::Open;
+        let mut taken = 0;
+        loop {
+            if serves {
+                let decoder = &mut self.decoder;
+                let asked = take_identity_requests(c.id, decoder, room - taken, mailbox);
+                c.owed += asked as u32;
+                self.in_flight += asked;
+                taken += asked;
+            }
+            if self.decoder.is_empty() {
+                return Decoded::All;
+            }
+            if taken == room {
+                break;
+            }
+            let message = match self.decoder.next(receiver) {
+                Ok(Some(message)) => message,
+                Ok(None) => return Decoded::All,
+                Err(error) => return Decoded::Broken(Box::new(error)),
+            };
+            taken += 1;
+            match self.take(c, message) {
+                Taken::Request(event) => {
+                    c.owed += 1;
+                    self.in_flight += 1;
+                    mailbox.dispatch(Entry::Event(event));
+                    if c.heavy {
+                        break;
+                    }
                 }
+                Taken::Word(event) => {
+                    mailbox.dispatch(Entry::Event(event));
+                    return Decoded::Turn;
+                }
+                Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
             }
-            Taken::Word(event) => {
-                mailbox.dispatch(Entry::Event(event));
-                return Decoded::Turn;
+        }
+        // bug RequestLostAtGate: let _ = self.decoder.next(receiver);
+        Decoded::Gate
+    }
+
+    /// Turns a message into the actor's event.
+    #[inline(never)]
+    fn take<S: Socket>(&mut self, c: &mut Connection<S>, message: Message) -> Taken {
+        let from = c.id;
+        let is_reserve = c.state == ConnectionState::Reserve;
+        match (message, c.origin) {
+            (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
+                let count = Count::saturating(count);
+                Taken::Request(Event::IdentityRequest { from, count, after })
             }
-            Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
+            (Message::SyncRequest(sync), Origin::Accepted)
+                if !is_reserve || self.promoted < RESERVE_CONNECTIONS_MAX =>
+            {
+                if is_reserve {
+                    self.promote(c);
+                }
+                // It may be refused, and then nothing behind it is to be looked at.
+                c.heavy = true;
+                if c.address.is_none() {
+                    let address = c
+                        .socket
+                        .as_ref()
+                        .and_then(|socket| socket.peer_address().ok());
+                    c.address = address.map(Box::new);
+                }
+                Taken::Request(Event::SyncRequest { from, sync })
+            }
+            (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many()),
+            (Message::StatusRequest, Origin::Accepted) => {
+                // Its reply may be large, and so may that of the next one.
+                c.heavy = true;
+                Taken::Request(Event::StatusRequest { from })
+            }
+            (Message::MembersRequest { from: first }, Origin::Accepted) => {
+                c.heavy = true;
+                Taken::Request(Event::MembersRequest { from, first })
+            }
+            (Message::ForgetRequest { pid }, Origin::Accepted) => {
+                let trusted = is_trusted(c, &self.limits);
+                Taken::Request(Event::ForgetRequest { from, pid, trusted })
+            }
+            (Message::AdvanceRequest { above }, Origin::Accepted) => {
+                let trusted = is_trusted(c, &self.limits);
+                Taken::Request(Event::AdvanceRequest {
+                    from,
+                    trusted,
+                    above,
+                })
+            }
+            (Message::SyncReply(sync), Origin::Dialed(from)) => {
+                Taken::Word(Event::SyncReply { from, sync })
+            }
+            (Message::ErrorReply(error), Origin::Dialed(from)) => {
+                Taken::Word(Event::ErrorReply { from, error })
+            }
+            (Message::Objection(objection), _) if c.is_peer() => {
+                Taken::Word(Event::Objection(Box::new((link(c), *objection))))
+            }
+            (Message::Overrule(overrule), _) if c.is_peer() => {
+                Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
+            }
+            (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
         }
     }
-    // bug RequestLostAtGate: let _ = decoder.next(receiver);
-    Decoded::Gate
 }
 
 /// Takes identityRequests, one after the other, as long as nothing else stands between them: nearly always
@@ -123,82 +188,6 @@ enum Taken {
     Word(Event),
     /// It is not taken on this connection.
     Refused(WireError),
-}
-
-/// Turns a message into the actor's event.
-#[inline(never)]
-fn take<S: Socket>(
-    c: &mut Connection<S>,
-    message: Message,
-    limits: &TransportLimits,
-    promoted: &mut usize,
-) -> Taken {
-    let from = c.id;
-    let is_reserve = c.state == ConnectionState::Reserve;
-    match (message, c.origin) {
-        (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
-            let count = Count::saturating(count);
-            Taken::Request(Event::IdentityRequest { from, count, after })
-        }
-        (Message::SyncRequest(sync), Origin::Accepted)
-            if !is_reserve || *promoted < RESERVE_CONNECTIONS_MAX =>
-        {
-            if is_reserve {
-                // The reserve is for peers.
-                c.state = ConnectionState::Open;
-                c.is_promoted = true;
-                *promoted += 1;
-            }
-            // It may be refused, and then nothing behind it is to be looked at.
-            c.heavy = true;
-            if c.address.is_none() {
-                let address = c
-                    .socket
-                    .as_ref()
-                    .and_then(|socket| socket.peer_address().ok());
-                c.address = address.map(Box::new);
-            }
-            Taken::Request(Event::SyncRequest { from, sync })
-        }
-        (_, Origin::Accepted) if is_reserve => {
-            let connections_max = limits.connections_max;
-            Taken::Refused(WireError::TooManyConnections { connections_max })
-        }
-        (Message::StatusRequest, Origin::Accepted) => {
-            // Its reply may be large, and so may that of the next one.
-            c.heavy = true;
-            Taken::Request(Event::StatusRequest { from })
-        }
-        (Message::MembersRequest { from: first }, Origin::Accepted) => {
-            c.heavy = true;
-            Taken::Request(Event::MembersRequest { from, first })
-        }
-        (Message::ForgetRequest { pid }, Origin::Accepted) => {
-            let trusted = is_trusted(c, limits);
-            Taken::Request(Event::ForgetRequest { from, pid, trusted })
-        }
-        (Message::AdvanceRequest { above }, Origin::Accepted) => {
-            let trusted = is_trusted(c, limits);
-            Taken::Request(Event::AdvanceRequest {
-                from,
-                trusted,
-                above,
-            })
-        }
-        (Message::SyncReply(sync), Origin::Dialed(from)) => {
-            Taken::Word(Event::SyncReply { from, sync })
-        }
-        (Message::ErrorReply(error), Origin::Dialed(from)) => {
-            Taken::Word(Event::ErrorReply { from, error })
-        }
-        (Message::Objection(objection), _) if c.is_peer() => {
-            Taken::Word(Event::Objection(Box::new((link(c), *objection))))
-        }
-        (Message::Overrule(overrule), _) if c.is_peer() => {
-            Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
-        }
-        (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
-    }
 }
 
 /// The name under which the actor knows the other side, if it is a peer.
