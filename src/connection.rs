@@ -6,11 +6,12 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 use ipseity_core::{
     ids::{ConnectionId, PeerId},
     time::Instant,
+    words::{Grant, Grants},
 };
-use ipseity_frames::Receiver;
 
 use crate::{
     buffer::{BufferPool, Buffers},
+    codec::{Codec, Replies},
     edge::Socket,
     limits::{
         DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, RESERVE_TIMEOUT,
@@ -128,6 +129,14 @@ impl fmt::Display for CloseReason {
     }
 }
 
+/// Under which terms a connection was made. They hold as long as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) origin: Origin,
+    pub(crate) codec: Codec,
+    pub(crate) grants: Grants,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Connection<S> {
@@ -135,6 +144,10 @@ pub struct Connection<S> {
     /// Gone as soon as the connection is closed and reaped, while the slot may still be held.
     pub(crate) socket: Option<S>,
     pub(crate) origin: Origin,
+    /// How it speaks.
+    pub(crate) codec: Codec,
+    /// What it may do.
+    pub(crate) grants: Grants,
     /// Where a peer comes from. Kept, because a socket forgets it as soon as it is reset; boxed, because few
     /// connections are peers.
     pub(crate) address: Option<Box<SocketAddr>>,
@@ -160,14 +173,21 @@ impl<S: Socket> Connection<S> {
     pub(crate) fn new(
         id: ConnectionId,
         socket: S,
-        origin: Origin,
+        terms: Terms,
         state: ConnectionState,
         now: Instant,
     ) -> Connection<S> {
+        let Terms {
+            origin,
+            codec,
+            grants,
+        } = terms;
         Connection {
             id,
             socket: Some(socket),
             origin,
+            codec,
+            grants,
             address: None,
             state,
             inflow: Inflow::Empty,
@@ -186,14 +206,6 @@ impl<S: Socket> Connection<S> {
             owed: 0,
             progress_at: now,
             buffers: None,
-        }
-    }
-
-    /// Who reads here decides which frames are taken.
-    pub(crate) fn receiver(&self) -> Receiver {
-        match self.origin {
-            Origin::Accepted => Receiver::Server,
-            Origin::Dialed(_) => Receiver::Dialer,
         }
     }
 
@@ -227,6 +239,7 @@ impl<S: Socket> Connection<S> {
     pub(crate) fn is_at_rest(&self) -> bool {
         let is_at_rest = self.state == ConnectionState::Open
             && self.origin == Origin::Accepted
+            && self.grants.has(Grant::Take)
             && self.buffers.is_none()
             && self.owed == 0
             && self.resume == Resume::Poll
@@ -274,10 +287,11 @@ impl<S: Socket> Connection<S> {
             && self.pending_bytes() < pending_bytes_max
     }
 
-    /// What waits to be written, for a frame to be appended.
+    /// What waits to be written, for more to be appended.
     #[inline]
-    pub(crate) fn output(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
-        &mut self.buffers(pool).output
+    pub(crate) fn replies(&mut self, pool: &mut BufferPool) -> Replies<'_> {
+        let codec = self.codec;
+        Replies::new(codec, &mut self.buffers(pool).output)
     }
 
     /// Writes what waits, until it is all gone or the kernel takes no more.

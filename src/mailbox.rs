@@ -8,7 +8,7 @@ use std::{collections::VecDeque, fmt, mem::ManuallyDrop, ops::ControlFlow};
 
 use ipseity_core::{
     actor::Event,
-    ids::{ConnectionId, Count, PeerId},
+    ids::{ConnectionId, Count, ListenerId, PeerId},
     timer::Timer,
 };
 
@@ -17,8 +17,8 @@ use crate::limits::ENTRY_BYTES_MAX;
 /// What stands in the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// The listener has connections to accept.
-    Acceptable,
+    /// A listener has connections to accept.
+    Acceptable(ListenerId),
     /// A connection can be read or written, or both.
     Ready {
         /// Which.
@@ -49,7 +49,7 @@ impl Entry {
     /// The name in logs, traces and metrics.
     pub const fn name(&self) -> &'static str {
         match self {
-            Entry::Acceptable => "acceptable",
+            Entry::Acceptable(_) => "acceptable",
             Entry::Ready { readiness, .. } => readiness.name(),
             Entry::Expired(timer) => timer.name(),
             Entry::Resolved(_) => "resolved",
@@ -78,7 +78,7 @@ impl fmt::Display for Entry {
             Entry::Resolved(peer) => write!(f, "resolved peer={peer}"),
             Entry::StopPersisted { durable } => write!(f, "stopPersisted durable={durable}"),
             Entry::Event(event) => event.fmt(f),
-            Entry::Acceptable | Entry::Expired(_) | Entry::Signal => f.write_str(self.name()),
+            Entry::Acceptable(_) | Entry::Expired(_) | Entry::Signal => f.write_str(self.name()),
         }
     }
 }
@@ -211,7 +211,7 @@ impl Mailbox {
                     readiness,
                 })
             }
-            Entry::Acceptable
+            Entry::Acceptable(_)
             | Entry::Expired(_)
             | Entry::Resolved(_)
             | Entry::Signal
@@ -289,11 +289,11 @@ mod tests {
     fn entries_leave_in_the_order_in_which_they_came() {
         let mut mailbox = Mailbox::new();
         assert!(mailbox.is_empty());
-        mailbox.dispatch(Entry::Acceptable);
+        mailbox.dispatch(Entry::Acceptable(ListenerId::FIRST));
         mailbox.dispatch(Entry::Signal);
         mailbox.dispatch(Entry::Event(Event::SyncTimeout));
         assert_eq!(mailbox.len(), 3);
-        assert_eq!(mailbox.take(), Some(Entry::Acceptable));
+        assert_eq!(mailbox.take(), Some(Entry::Acceptable(ListenerId::FIRST)));
         assert_eq!(mailbox.take(), Some(Entry::Signal));
         assert_eq!(mailbox.take(), Some(Entry::Event(Event::SyncTimeout)));
         assert_eq!(mailbox.take(), None);

@@ -82,14 +82,31 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mailbox",
         ],
     ),
+    (
+        "codec",
+        &[
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::words",
+            "frames",
+            "mailbox",
+        ],
+    ),
+    (
+        "listeners",
+        &["codec", "core::ids", "core::words", "frames"],
+    ),
     ("buffer", &["limits"]),
     (
         "connection",
         &[
             "buffer",
+            "codec",
             "core::actor",
             "core::ids",
             "core::time",
+            "core::words",
             "edge",
             "frames",
             "limits",
@@ -100,6 +117,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "transport",
         &[
             "buffer",
+            "codec",
             "connection",
             "core::actor",
             "core::identity",
@@ -109,6 +127,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "edge",
             "frames",
             "limits",
+            "listeners",
             "mailbox",
         ],
     ),
@@ -119,6 +138,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "codec",
             "connection",
             "core::actor",
             "core::identity",
@@ -128,8 +148,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::timer",
             "core::words",
             "edge",
-            "frames",
             "limits",
+            "listeners",
             "mailbox",
             "peers",
             "trace",

@@ -8,10 +8,9 @@ use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, Count},
 };
-use ipseity_frames::encode_identities;
 
 use super::{Server, watching::Watched};
-use crate::edge::Edge;
+use crate::{codec::Replies, edge::Edge};
 
 impl<E: Edge> Server<E> {
     /// Handles an identityRequest, and those of the same connection that stand behind it, `most` in all: each for
@@ -35,12 +34,8 @@ impl<E: Edge> Server<E> {
         } = self;
         let most = most.min(watch.batch_max());
         let mut handled = 1;
-        transport.answer_many(from, |output| {
-            let mut outlet = Outlet {
-                output,
-                replies: 0,
-                effects,
-            };
+        transport.answer(from, |replies| {
+            let mut outlet = Outlet { replies, effects };
             let first = Event::IdentityRequest { from, count, after };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
             if most > 1 && outlet.effects.is_empty() {
@@ -50,7 +45,6 @@ impl<E: Edge> Server<E> {
                     outlet.go_on()
                 });
             }
-            outlet.replies
         });
         if !self.effects.is_empty() {
             self.carry_out_effects();
@@ -61,15 +55,13 @@ impl<E: Edge> Server<E> {
 
 /// Where the actor puts what it wants done: the answer to an identityRequest goes to its connection at once,
 /// everything else into the list.
-pub(super) struct Outlet<'a> {
-    /// What waits to be written on the connection from which all requests come.
-    output: &'a mut Vec<u8>,
-    /// Replies that were appended to it.
-    replies: u32,
+pub(super) struct Outlet<'a, 'b> {
+    /// The replies to the connection from which all requests come.
+    replies: &'a mut Replies<'b>,
     effects: &'a mut Vec<Effect>,
 }
 
-impl Outlet<'_> {
+impl Outlet<'_, '_> {
     /// Few events have an effect besides a reply, and that is to be carried out before the next one is handled.
     #[inline(always)]
     fn go_on(&self) -> ControlFlow<()> {
@@ -82,11 +74,10 @@ impl Outlet<'_> {
     }
 }
 
-impl Outbox for Outlet<'_> {
+impl Outbox for Outlet<'_, '_> {
     #[inline(always)]
     fn reply_identities(&mut self, _to: ConnectionId, first: Identity, count: u32) {
-        encode_identities(first, count, self.output);
-        self.replies += 1;
+        self.replies.identities(first, count);
     }
 
     #[inline(always)]

@@ -13,6 +13,7 @@
 //! The server routes. The [`actor`](ipseity_core::actor) decides, the [`transport`](crate::transport) moves bytes,
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
+mod accepting;
 mod answering;
 mod dialing;
 mod loss;
@@ -24,8 +25,6 @@ mod stopping;
 mod watching;
 
 use std::{collections::BTreeMap, io, time::Duration};
-
-use log::{debug, warn};
 
 use self::{loss::Loss, stopping::Stopping, watching::Watch};
 
@@ -41,7 +40,8 @@ use ipseity_core::{
 
 use crate::{
     edge::Edge,
-    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
+    limits::{SWEEP_INTERVAL, TURN_ENTRIES_MAX},
+    listeners::{Listener, Listeners},
     mailbox::{Entry, Mailbox, Readiness},
     peers::Peers,
     trace::Trace,
@@ -86,6 +86,7 @@ pub struct Server<E: Edge> {
     timers: Timers,
     ticker: Ticker,
     actor: Actor,
+    listeners: Listeners,
     transport: Transport<E::Socket>,
     peers: Peers,
     /// Links whose connection was closed, while their `peerDisconnected` stands in the mailbox.
@@ -122,6 +123,7 @@ impl<E: Edge> Server<E> {
             timers,
             ticker: Ticker::new(config.sync_interval),
             actor: Actor::new(config.actor),
+            listeners: Listeners::new(vec![Listener::PLAIN]),
             transport: Transport::new(config.limits),
             peers,
             losses: BTreeMap::new(),
@@ -167,8 +169,7 @@ impl<E: Edge> Server<E> {
         self.transport.reap();
         self.arm_sweep();
         self.watch.flush();
-        self.advance_stop();
-        Ok(self.stopping.exit())
+        Ok(self.advance_stop())
     }
 
     /// How many entries wait in the mailbox.
@@ -226,7 +227,7 @@ impl<E: Edge> Server<E> {
                 connection,
                 readiness,
             } => self.on_ready(connection, readiness),
-            Entry::Acceptable => self.on_acceptable(),
+            Entry::Acceptable(listener) => self.on_acceptable(listener),
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(peer) => self.on_resolved(peer),
             Entry::Signal => self.on_signal(),
@@ -355,52 +356,6 @@ impl<E: Edge> Server<E> {
     }
 
     #[cold]
-    pub(super) fn on_acceptable(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            match self.edge.accept() {
-                Ok((socket, address)) => {
-                    debug!("connection from {address}");
-                    self.transport
-                        .admit(&mut self.edge, socket, self.now, &mut self.mailbox);
-                    if self.transport.has_idle_timeout() {
-                        self.set_sweep();
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_failed = false;
-                    return;
-                }
-                // The one that came is gone again; the next may be there.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted
-                            | io::ErrorKind::ConnectionReset
-                            | io::ErrorKind::Interrupted
-                    ) => {}
-                // Mostly no descriptors. Those who are only there to be told make room for the next.
-                Err(_) if self.transport.free_descriptor(self.now, &mut self.mailbox) => {}
-                Err(error) => {
-                    // Nothing is left to give. The connection stays in the kernel's queue, and no
-                    // new edge is promised for it: a timer brings the loop back here.
-                    if !self.accept_failed {
-                        warn!(
-                            "cannot accept a connection: {error}; trying again every {} ms (see ulimit -n \
-                             and --max-connections)",
-                            ACCEPT_RETRY.as_millis()
-                        );
-                        self.accept_failed = true;
-                    }
-                    self.timers.set(Timer::Accept, self.now.after(ACCEPT_RETRY));
-                    return;
-                }
-            }
-        }
-        // There may be more, but others have their turn first.
-        self.mailbox.dispatch(Entry::Acceptable);
-    }
-
-    #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
             Timer::Sync | Timer::Join => {
@@ -412,7 +367,7 @@ impl<E: Edge> Server<E> {
                     self.set_sweep();
                 }
             }
-            Timer::Accept => self.on_acceptable(),
+            Timer::Accept => self.accept_all(),
             Timer::Stop => self.on_stop_timeout(),
         }
     }
@@ -423,7 +378,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn set_sweep(&mut self) {
+    pub(super) fn set_sweep(&mut self) {
         if !self.timers.is_set(Timer::Sweep) {
             self.timers
                 .set(Timer::Sweep, self.now.after(SWEEP_INTERVAL));

@@ -38,16 +38,6 @@ pub(super) enum Step {
     Flushing,
 }
 
-impl Stopping {
-    /// How the server ends, when that is decided.
-    pub(super) fn exit(self) -> Option<Exit> {
-        match self {
-            Stopping::Over(exit) => Some(exit),
-            Stopping::No | Stopping::Asked { .. } | Stopping::Failing => None,
-        }
-    }
-}
-
 impl<E: Edge> Server<E> {
     #[cold]
     pub(super) fn on_signal(&mut self) {
@@ -72,30 +62,35 @@ impl<E: Edge> Server<E> {
             step: Step::Draining { deadline },
         };
         // Those who wait in the queue have arrived too.
-        self.on_acceptable();
+        self.accept_all();
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
         self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));
         self.transport.dispatch_all(&mut self.mailbox);
     }
 
-    /// Takes a stop to its next step, at the end of a turn.
-    pub(super) fn advance_stop(&mut self) {
-        let Stopping::Asked { at, step } = self.stopping else {
-            return;
-        };
+    /// Takes a stop to its next step, at the end of a turn. Says how the server ends, when that is decided.
+    #[inline(always)]
+    pub(super) fn advance_stop(&mut self) -> Option<Exit> {
+        match self.stopping {
+            Stopping::No => None,
+            Stopping::Asked { at, step } => self.advance_to(at, step),
+            Stopping::Failing => None,
+            Stopping::Over(exit) => Some(exit),
+        }
+    }
+
+    #[cold]
+    fn advance_to(&mut self, at: Instant, step: Step) -> Option<Exit> {
         match step {
             Step::Draining { deadline } => {
                 if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
                     self.stop_actor(at, deadline);
                 }
+                None
             }
-            Step::Settling => {}
-            Step::Flushing => {
-                if self.transport.is_flushed() {
-                    self.exit_clean();
-                }
-            }
+            Step::Settling => None,
+            Step::Flushing => self.transport.is_flushed().then(|| self.clean_exit()),
         }
     }
 
@@ -140,24 +135,24 @@ impl<E: Edge> Server<E> {
                 }
                 Step::Flushing => {
                     warn!("some clients do not read their replies: exiting without them");
-                    self.exit_clean();
+                    self.stopping = Stopping::Over(self.clean_exit());
                 }
             },
             Stopping::Failing => self.stopping = Stopping::Over(Exit::StorageFailed),
         }
     }
 
-    fn exit_clean(&mut self) {
+    fn clean_exit(&self) -> Exit {
         info!("stopped at sequence {}", self.actor.sequence());
-        self.stopping = Stopping::Over(match self.actor.is_objected() {
+        match self.actor.is_objected() {
             true => Exit::Objected,
             false => Exit::Clean,
-        });
+        }
     }
 
     /// The disk failed: goes on for a moment with what it has, so that clients are told, and then exits.
     pub(super) fn begin_failing(&mut self) {
-        if self.stopping.exit().is_some() {
+        if let Stopping::Over(_) = self.stopping {
             return;
         }
         self.stopping = Stopping::Failing;

@@ -38,6 +38,14 @@ impl Watch {
         }
     }
 
+    /// Shows the reply of the entry that was shown last.
+    #[inline(always)]
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        if let Some(trace) = &mut self.0 {
+            trace.effect(&Effect::ReplyIdentities { to, first, count });
+        }
+    }
+
     /// How many requests may be handled in one go: with a trace each has lines of its own.
     #[inline(always)]
     pub(super) fn batch_max(&self) -> usize {
@@ -59,12 +67,12 @@ impl Watch {
 }
 
 /// An outlet on which the trace looks on.
-pub(super) struct Watched<'a, 'b>(pub(super) &'a mut Outlet<'b>, pub(super) &'a mut Watch);
+pub(super) struct Watched<'a, 'b, 'c>(pub(super) &'a mut Outlet<'b, 'c>, pub(super) &'a mut Watch);
 
-impl Outbox for Watched<'_, '_> {
+impl Outbox for Watched<'_, '_, '_> {
     #[inline(always)]
     fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
-        self.1.effect(&Effect::ReplyIdentities { to, first, count });
+        self.1.reply_identities(to, first, count);
         self.0.reply_identities(to, first, count);
     }
 

@@ -1,16 +1,30 @@
 //! Taking connections in: up to the limit, and beyond it into a reserve from which peers get in and clients
 //! get an answer.
 
+use std::net::SocketAddr;
+
 use super::{Transport, get_mut, shared::Shared};
 use ipseity_core::{time::Instant, words::Message};
-use ipseity_frames::{WireError, encode};
+use ipseity_frames::WireError;
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Origin, Place},
+    connection::{CloseReason, Connection, ConnectionState, Origin, Place, Terms},
     edge::{Edge, Socket},
     limits::RESERVE_CONNECTIONS_MAX,
+    listeners::Listener,
     mailbox::Mailbox,
 };
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Arrival<S> {
+    /// Its socket.
+    pub socket: S,
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// By which door.
+    pub listener: Listener,
+}
 
 impl<S: Socket> Transport<S> {
     /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer
@@ -18,7 +32,7 @@ impl<S: Socket> Transport<S> {
     pub fn admit<E: Edge<Socket = S>>(
         &mut self,
         edge: &mut E,
-        socket: S,
+        arrival: Arrival<S>,
         now: Instant,
         mailbox: &mut Mailbox,
     ) {
@@ -31,8 +45,18 @@ impl<S: Socket> Transport<S> {
             self.shared.sweep_wanted = true;
             ConnectionState::Reserve
         };
+        let Arrival {
+            socket,
+            address,
+            listener,
+        } = arrival;
+        let terms = Terms {
+            origin: Origin::Accepted,
+            codec: listener.codec,
+            grants: listener.grants_for(address, &self.shared.limits.trusted),
+        };
         // Where the poll takes no more, the connection is closed: there is no place to tell it from.
-        if let Ok(id) = self.insert(edge, socket, Origin::Accepted, state, now) {
+        if let Ok(id) = self.insert(edge, socket, terms, state, now) {
             self.shared.accepted_open += 1;
             if state == ConnectionState::Reserve {
                 self.shared.beyond += 1;
@@ -94,10 +118,8 @@ impl Shared {
                 // What it is owed is this very error, which stands in the mailbox and is counted there.
                 self.count_error(&error);
             }
-            encode(
-                &Message::ErrorReply(Box::new(error)),
-                c.output(&mut self.pool),
-            );
+            let error = Message::ErrorReply(Box::new(error));
+            c.replies(&mut self.pool).message(&error);
         }
         // A failure changes nothing: it is closed in any case.
         let _ = c.flush();

@@ -1,12 +1,12 @@
 //! Decoding: what has been read becomes frames, and every frame becomes an entry of the mailbox.
 
-use super::{TransportLimits, shared::Shared};
+use super::shared::Shared;
 use ipseity_core::{
     actor::Event,
-    ids::{ConnectionId, Count, Link},
-    words::Message,
+    ids::{Count, Link},
+    words::{Grant, Message},
 };
-use ipseity_frames::{FrameDecoder, Kind, WireError};
+use ipseity_frames::{Kind, WireError};
 
 use crate::{
     connection::{Connection, ConnectionState, Origin},
@@ -44,13 +44,15 @@ impl Shared {
             Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
         let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
-        let receiver = c.receiver();
-        let serves = c.origin == Origin::Accepted && c.state == ConnectionState::Open;
+        let codec = c.codec;
+        let serves = c.origin == Origin::Accepted
+            && c.state == ConnectionState::Open
+            && c.grants.has(Grant::Take);
         let mut taken = 0;
         loop {
             if serves {
                 let decoder = &mut self.decoder;
-                let asked = take_identity_requests(c.id, decoder, room - taken, mailbox);
+                let asked = codec.take_identity_requests(c.id, decoder, room - taken, mailbox);
                 c.owed += asked as u32;
                 self.in_flight += asked;
                 taken += asked;
@@ -61,7 +63,7 @@ impl Shared {
             if taken == room {
                 break;
             }
-            let message = match self.decoder.next(receiver) {
+            let message = match codec.next(&mut self.decoder) {
                 Ok(Some(message)) => message,
                 Ok(None) => return Decoded::All,
                 Err(error) => return Decoded::Broken(Box::new(error)),
@@ -83,7 +85,7 @@ impl Shared {
                 Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
             }
         }
-        // bug RequestLostAtGate: let _ = self.decoder.next(receiver);
+        // bug RequestLostAtGate: let _ = codec.next(&mut self.decoder);
         Decoded::Gate
     }
 
@@ -92,6 +94,19 @@ impl Shared {
     fn take<S: Socket>(&mut self, c: &mut Connection<S>, message: Message) -> Taken {
         let from = c.id;
         let is_reserve = c.state == ConnectionState::Reserve;
+        // The one place where it is looked at what a connection may do; requests for identities that come in a row
+        // are only taken from one that may.
+        if c.origin == Origin::Accepted
+            && let Err(error) = c.grants.check(&message)
+        {
+            return match is_reserve {
+                true => Taken::Refused(self.too_many()),
+                false => Taken::Request(Event::Denied {
+                    from,
+                    error: Box::new(error),
+                }),
+            };
+        }
         match (message, c.origin) {
             (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
                 let count = Count::saturating(count);
@@ -125,16 +140,10 @@ impl Shared {
                 Taken::Request(Event::MembersRequest { from, first })
             }
             (Message::ForgetRequest { pid }, Origin::Accepted) => {
-                let trusted = is_trusted(c, &self.limits);
-                Taken::Request(Event::ForgetRequest { from, pid, trusted })
+                Taken::Request(Event::ForgetRequest { from, pid })
             }
             (Message::AdvanceRequest { above }, Origin::Accepted) => {
-                let trusted = is_trusted(c, &self.limits);
-                Taken::Request(Event::AdvanceRequest {
-                    from,
-                    trusted,
-                    above,
-                })
+                Taken::Request(Event::AdvanceRequest { from, above })
             }
             (Message::SyncReply(sync), Origin::Dialed(from)) => {
                 Taken::Word(Event::SyncReply { from, sync })
@@ -153,33 +162,6 @@ impl Shared {
     }
 }
 
-/// Takes identityRequests, one after the other, as long as nothing else stands between them: nearly always
-/// that is all there is. Returns how many.
-#[inline(always)]
-pub(super) fn take_identity_requests(
-    from: ConnectionId,
-    decoder: &mut FrameDecoder,
-    room: usize,
-    mailbox: &mut Mailbox,
-) -> usize {
-    // The smallest of them are told by looking at three bytes, and their entries are all the same.
-    let bare = decoder.take_bare_identity_requests(room);
-    mailbox.dispatch_bare_requests(from, bare);
-    if bare == room || decoder.is_empty() {
-        return bare;
-    }
-    let mut taken = bare;
-    let mut requests = decoder.identity_requests();
-    while taken < room
-        && let Some((count, after)) = requests.next()
-    {
-        let count = Count::saturating(count);
-        mailbox.dispatch(Entry::Event(Event::IdentityRequest { from, count, after }));
-        taken += 1;
-    }
-    taken
-}
-
 /// What a message is to the server.
 enum Taken {
     /// An answer is owed.
@@ -196,17 +178,4 @@ fn link<S>(c: &Connection<S>) -> Link {
         Origin::Accepted => Link::Accepted(c.id),
         Origin::Dialed(peer) => Link::Dialed(peer),
     }
-}
-
-/// Whether an operator may come from where this connection comes from.
-fn is_trusted<S: Socket>(c: &Connection<S>, limits: &TransportLimits) -> bool {
-    let address = c
-        .socket
-        .as_ref()
-        .and_then(|socket| socket.peer_address().ok());
-    address.is_some_and(|address| {
-        // An IPv4 address that came in over an IPv6 socket is still itself.
-        let ip = address.ip().to_canonical();
-        ip.is_loopback() || limits.trusted.contains(&ip)
-    })
 }

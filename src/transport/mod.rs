@@ -27,15 +27,17 @@ use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::Message,
+    words::{Grants, Message},
 };
-use ipseity_frames::{encode, encode_identities};
+use ipseity_frames::Receiver;
 use slab::Slab;
 
+pub use self::admission::Arrival;
 use self::shared::Shared;
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Origin},
+    codec::{Codec, Replies},
+    connection::{CloseReason, Connection, ConnectionState, Origin, Terms},
     edge::{Edge, Socket},
     mailbox::{Mailbox, Readiness},
 };
@@ -144,7 +146,12 @@ impl<S: Socket> Transport<S> {
         self.insert(
             edge,
             socket,
-            Origin::Dialed(peer),
+            Terms {
+                origin: Origin::Dialed(peer),
+                codec: Codec::Frames(Receiver::Dialer),
+                // It answers, and asks for nothing.
+                grants: Grants::NONE,
+            },
             ConnectionState::Connecting,
             now,
         )
@@ -154,7 +161,7 @@ impl<S: Socket> Transport<S> {
         &mut self,
         edge: &mut E,
         mut socket: S,
-        origin: Origin,
+        terms: Terms,
         state: ConnectionState,
         now: Instant,
     ) -> io::Result<ConnectionId> {
@@ -163,7 +170,7 @@ impl<S: Socket> Transport<S> {
             u32::try_from(vacant.key()).expect("limits.rs keeps slots within a connection id");
         let id = self.shared.next_id(slot);
         edge.register(&mut socket, id)?;
-        vacant.insert(Connection::new(id, socket, origin, state, now));
+        vacant.insert(Connection::new(id, socket, terms, state, now));
         Ok(id)
     }
 
@@ -192,31 +199,22 @@ impl<S: Socket> Transport<S> {
         if let Message::ErrorReply(error) = message {
             self.shared.count_error(error);
         }
-        self.answer(to, |output| encode(message, output));
+        self.answer(to, |replies| replies.message(message));
     }
 
     /// The same for an identityReply.
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
-        self.answer(to, |output| encode_identities(first, count, output));
+        self.answer(to, |replies| replies.identities(first, count));
     }
 
-    /// Answers one frame that was decoded from `to` with what `encode` appends.
-    fn answer(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.answer_many(to, |output| {
-            encode(output);
-            1
-        });
-    }
-
-    /// Answers frames that were decoded from `to` with what `encode` appends to the replies that wait to be
-    /// written. It says how many frames those are.
+    /// Answers requests that were decoded from `to` with what `answer` gives.
     #[inline(always)]
-    pub fn answer_many(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
         let Some(c) = get_mut(&mut self.connections, to) else {
             debug_assert!(false, "a slot is held until its connection is owed nothing");
             return;
         };
-        self.shared.answer(c, encode);
+        self.shared.answer(c, answer);
     }
 
     /// Sends a message that answers nothing.
@@ -224,7 +222,7 @@ impl<S: Socket> Transport<S> {
         if let Some(c) = get_mut(&mut self.connections, to)
             && c.state == ConnectionState::Open
         {
-            encode(message, c.output(&mut self.shared.pool));
+            c.replies(&mut self.shared.pool).message(message);
             self.shared.mark_dirty(c);
         }
     }

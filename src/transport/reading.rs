@@ -7,7 +7,7 @@ use std::io;
 
 use super::{
     Readied,
-    decoding::{Decoded, take_identity_requests},
+    decoding::Decoded,
     shared::{Shared, read_again},
 };
 use ipseity_core::{actor::Event, time::Instant};
@@ -40,7 +40,9 @@ impl Shared {
         let pulled = pull(c, &mut self.decoder);
         if let Pulled::Part = pulled {
             let room = room.min(FRAMES_PER_CONNECTION_MAX);
-            let asked = take_identity_requests(c.id, &mut self.decoder, room, mailbox);
+            let asked = c
+                .codec
+                .take_identity_requests(c.id, &mut self.decoder, room, mailbox);
             c.owed = asked as u32;
             self.in_flight += asked;
             if self.decoder.is_empty() {
@@ -267,6 +269,7 @@ impl Shared {
     }
 
     /// Throws away what a connection still sends that was told why it is closed.
+    #[cold]
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
         self.decoder.restore(&[]);
         match pull(c, &mut self.decoder) {

@@ -8,6 +8,7 @@ use ipseity_frames::FrameDecoder;
 use super::{Closure, TransportLimits};
 use crate::{
     buffer::BufferPool,
+    codec::Replies,
     connection::{CloseReason, Connection, ConnectionState, Origin, Place, Resume},
     edge::Socket,
     mailbox::Mailbox,
@@ -83,20 +84,19 @@ impl Shared {
         }
     }
 
-    /// Answers frames of the connection with what `encode` appends to the replies that wait to be written. It says
-    /// how many frames those are.
+    /// Answers requests of the connection with what `answer` gives.
     #[inline(always)]
     pub(super) fn answer<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
-        encode: impl FnOnce(&mut Vec<u8>) -> u32,
+        answer: impl FnOnce(&mut Replies<'_>),
     ) {
         let is_closed = c.state == ConnectionState::Closed;
-        let output = c.output(&mut self.pool);
-        let answers = encode(output);
+        let mut replies = c.replies(&mut self.pool);
+        answer(&mut replies);
+        let answers = replies.count();
         if is_closed {
-            // Nobody is there any more to be answered.
-            output.clear();
+            // Nobody is there any more to be answered: the buffers go with what stands in them.
             self.reapable.push(c.id);
         } else {
             self.mark_dirty(c);

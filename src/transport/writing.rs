@@ -88,6 +88,7 @@ impl Shared {
     }
 
     /// Everything was answered and has left: closes the connection, gently.
+    #[cold]
     fn finish<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
         if c.inflow == Inflow::Ended {
             return self.close(c, CloseReason::Ended);

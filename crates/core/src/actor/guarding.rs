@@ -194,13 +194,9 @@ impl Actor {
         &mut self,
         from: ConnectionId,
         pid: Pid,
-        trusted: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if !trusted {
-            return self.reply_error(from, not_trusted(), effects);
-        }
         match self.guard.forget(pid) {
             Some(sequence) => {
                 self.save_members(now, false, effects);
@@ -224,15 +220,10 @@ impl Actor {
         &mut self,
         from: ConnectionId,
         above: u64,
-        trusted: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        let judged = match trusted {
-            true => self.judge_operator(above),
-            false => Err(not_trusted()),
-        };
-        match judged {
+        match self.judge_operator(above) {
             Ok(above) if self.waiting.has(from) => {
                 self.waiting.push(from, Waiting::Advance { above });
             }
@@ -256,12 +247,4 @@ impl Actor {
         self.reply_when_durable(from, Effect::Reply { to: from, message }, before, effects);
         self.raise_if_due(now, effects);
     }
-}
-
-fn not_trusted() -> ErrorReply {
-    ErrorReply::new(
-        ErrorCode::NotTrusted,
-        "only an operator may ask for this: from a loopback address, or from one that the server was \
-         given with --trust",
-    )
 }

@@ -251,6 +251,7 @@ impl Actor {
             Event::SyncRequest { from, sync } => self.on_sync_request(from, &sync, now, effects),
             Event::SyncReply { from, sync } => self.on_sync_reply(from, &sync, now, effects),
             Event::Unknown { from, error } => self.on_unknown(from, *error, effects),
+            Event::Denied { from, error } => self.reply_error(from, *error, effects),
             Event::ErrorReply { from, error } => self.on_error_reply(from, error, now, effects),
             Event::StatusRequest { from } => {
                 self.emit(from, Effect::ReplyStatus { to: from }, effects)
@@ -266,15 +267,11 @@ impl Actor {
             Event::MembersRequest { from, first } => {
                 self.emit(from, Effect::ReplyMembers { to: from, first }, effects);
             }
-            Event::ForgetRequest { from, pid, trusted } => {
-                self.on_forget_request(from, pid, trusted, now, effects);
+            Event::ForgetRequest { from, pid } => {
+                self.on_forget_request(from, pid, now, effects);
             }
-            Event::AdvanceRequest {
-                from,
-                above,
-                trusted,
-            } => {
-                self.on_advance_request(from, above, trusted, now, effects);
+            Event::AdvanceRequest { from, above } => {
+                self.on_advance_request(from, above, now, effects);
             }
         }
     }

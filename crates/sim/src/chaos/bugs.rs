@@ -130,6 +130,10 @@ pub const BUGS: &[(&str, &str)] = &[
         "Requests of a batch are handled although the one before them has effects that are not carried out.",
     ),
     (
+        "GrantsIgnored",
+        "What a connection may do is not looked at.",
+    ),
+    (
         "TickerNotRestarted",
         "A ticker that was stopped does not run again.",
     ),
