@@ -44,6 +44,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    #[cold]
     pub(super) fn on_resolved(&mut self, peer: PeerId) {
         match self.edge.resolved(peer) {
             Ok(addresses) => {

@@ -65,6 +65,8 @@
 //!
 //! No I/O but through [`BlockDevice`], no clock. It may import `record`, `identity` and `limits`.
 
+// Long because: a third of it is the proof, and the code that the proof speaks of has to stand beside it.
+
 use std::{fmt, io};
 
 use super::record::{Block, FORMAT, Record, RecordError};

@@ -6,8 +6,8 @@
 //!
 //! Four rules that a reader should know:
 //!
-//! - Readiness is told once. Whoever stops reading before the end dispatches the readiness again, or marks
-//!   the connection `paused`, and [`Transport::flush`] takes it up when there is room.
+//! - Readiness is told once. Whoever stops reading before the socket is empty says who goes on: a readiness of our
+//!   own, the flush when there is room, or the line of those that wait for others (`Resume`).
 //! - Replies are written at the end of the turn, all that have come together for a connection in one
 //!   write.
 //! - Nothing is freed while it is being handled: a connection is marked `Closed` and reaped at the end of the
@@ -17,28 +17,27 @@
 mod admission;
 mod decoding;
 mod reading;
+mod shared;
 mod sweeping;
 mod writing;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
 
 use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::{ErrorReply, Message},
+    words::{Grants, Message},
 };
-use ipseity_frames::{FrameDecoder, encode, encode_identities};
+use ipseity_frames::Receiver;
 use slab::Slab;
 
+pub use self::admission::Arrival;
+use self::shared::Shared;
+
 use crate::{
-    buffer::BufferPool,
-    connection::{CloseReason, Connection, ConnectionState, Origin},
+    codec::{Codec, Replies},
+    connection::{CloseReason, Connection, ConnectionState, Origin, Terms},
     edge::{Edge, Socket},
     mailbox::{Mailbox, Readiness},
 };
@@ -81,82 +80,44 @@ pub enum Readied {
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Transport<S> {
-    limits: TransportLimits,
     connections: Slab<Connection<S>>,
-    /// Goes into the next connection's id.
-    serial: u32,
-    /// Accepted connections that are not closed.
-    accepted_open: usize,
-    accepted_total: u64,
-    /// Connections accepted beyond the limit, oldest first; some have moved on since.
-    reserve: VecDeque<ConnectionId>,
-    /// Connections of peers that came in beyond the limit.
-    promoted: usize,
-    /// Open connections that came in beyond the limit, peers among them: they take no client's place.
-    beyond: usize,
-    /// The one decoder; between two reads a connection keeps only what it has begun.
-    decoder: FrameDecoder,
-    pool: BufferPool,
-    /// Frames decoded and not answered, of all connections.
-    in_flight: usize,
-    dirty: Vec<ConnectionId>,
-    /// Paused because of `in_flight`, in the order in which they came: while anybody stands here, whoever wants
-    /// to decode stands behind.
-    stalled: Vec<ConnectionId>,
-    reapable: Vec<ConnectionId>,
-    closures: Vec<Closure>,
-    /// Whether a connection has come under a deadline since the last sweep.
-    sweep_wanted: bool,
-    errors: BTreeMap<u16, u64>,
+    /// All the rest. A connection is looked up once, where the transport is entered; inside, functions take the
+    /// connection and this.
+    shared: Shared,
 }
 
 impl<S: Socket> Transport<S> {
     /// No connections.
     pub fn new(limits: TransportLimits) -> Transport<S> {
         Transport {
-            limits,
             connections: Slab::new(),
-            serial: 0,
-            accepted_open: 0,
-            accepted_total: 0,
-            reserve: VecDeque::new(),
-            promoted: 0,
-            beyond: 0,
-            decoder: FrameDecoder::new(),
-            pool: BufferPool::default(),
-            in_flight: 0,
-            dirty: Vec::new(),
-            stalled: Vec::new(),
-            reapable: Vec::new(),
-            closures: Vec::new(),
-            sweep_wanted: false,
-            errors: BTreeMap::new(),
+            shared: Shared::new(limits),
         }
     }
 
     /// What the operator has set.
     pub fn limits(&self) -> &TransportLimits {
-        &self.limits
+        &self.shared.limits
     }
 
     /// Accepted connections that are open.
     pub fn accepted_open(&self) -> usize {
-        self.accepted_open
+        self.shared.accepted_open
     }
 
     /// Connections accepted since the start.
     pub fn accepted_total(&self) -> u64 {
-        self.accepted_total
+        self.shared.accepted_total
     }
 
     /// Error replies sent, by code.
     pub fn errors(&self) -> &BTreeMap<u16, u64> {
-        &self.errors
+        &self.shared.errors
     }
 
     /// Frames decoded and not answered.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.shared.in_flight
     }
 
     /// Where an accepted connection comes from, for people.
@@ -181,11 +142,16 @@ impl<S: Socket> Transport<S> {
         peer: PeerId,
         now: Instant,
     ) -> io::Result<ConnectionId> {
-        self.sweep_wanted = true;
+        self.shared.sweep_wanted = true;
         self.insert(
             edge,
             socket,
-            Origin::Dialed(peer),
+            Terms {
+                origin: Origin::Dialed(peer),
+                codec: Codec::Frames(Receiver::Dialer),
+                // It answers, and asks for nothing.
+                grants: Grants::NONE,
+            },
             ConnectionState::Connecting,
             now,
         )
@@ -195,17 +161,16 @@ impl<S: Socket> Transport<S> {
         &mut self,
         edge: &mut E,
         mut socket: S,
-        origin: Origin,
+        terms: Terms,
         state: ConnectionState,
         now: Instant,
     ) -> io::Result<ConnectionId> {
         let vacant = self.connections.vacant_entry();
         let slot =
             u32::try_from(vacant.key()).expect("limits.rs keeps slots within a connection id");
-        let id = ConnectionId::new(slot, self.serial);
-        self.serial = self.serial.wrapping_add(1);
+        let id = self.shared.next_id(slot);
         edge.register(&mut socket, id)?;
-        vacant.insert(Connection::new(id, socket, origin, state, now));
+        vacant.insert(Connection::new(id, socket, terms, state, now));
         Ok(id)
     }
 
@@ -218,148 +183,61 @@ impl<S: Socket> Transport<S> {
         now: Instant,
         mailbox: &mut Mailbox,
     ) -> Readied {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return Readied::Nothing;
+        };
         // Nearly every readiness is that of a client that waits for nothing and asks.
-        if self.read_at_rest(id, readiness, now, mailbox) {
+        if self.shared.read_at_rest(c, readiness, now, mailbox) {
             Readied::Nothing
         } else {
-            self.on_ready_with_care(id, readiness, now, mailbox)
-        }
-    }
-
-    #[cold]
-    fn on_ready_with_care(
-        &mut self,
-        id: ConnectionId,
-        readiness: Readiness,
-        now: Instant,
-        mailbox: &mut Mailbox,
-    ) -> Readied {
-        let Some(c) = get_mut(&mut self.connections, id) else {
-            return Readied::Nothing;
-        };
-        c.close_hint |= readiness.is_read_closed();
-        if c.state == ConnectionState::Connecting {
-            return self.on_dialed(id, readiness, now, mailbox);
-        }
-        if readiness.is_writable() && c.pending_bytes() > 0 {
-            mark_dirty(c, &mut self.dirty);
-        }
-        if readiness.is_readable() {
-            match c.state {
-                ConnectionState::Open | ConnectionState::Reserve => self.read(id, now, mailbox),
-                ConnectionState::Lingering => self.discard(id, mailbox),
-                ConnectionState::Draining
-                | ConnectionState::Connecting
-                | ConnectionState::Closed => {}
-            }
-        }
-        Readied::Nothing
-    }
-
-    fn on_dialed(
-        &mut self,
-        id: ConnectionId,
-        readiness: Readiness,
-        now: Instant,
-        mailbox: &mut Mailbox,
-    ) -> Readied {
-        let Some(c) = get_mut(&mut self.connections, id) else {
-            return Readied::Nothing;
-        };
-        match (c.socket.as_ref().map(Socket::is_connected), c.origin) {
-            (Some(Ok(true)), Origin::Dialed(peer)) => {
-                c.state = ConnectionState::Open;
-                c.progress_at = now;
-                if readiness.is_readable() {
-                    // The peer spoke first, or closed. It is read in its turn, and no other edge comes for it.
-                    mailbox.dispatch_readable(id);
-                }
-                Readied::Connected(peer)
-            }
-            (Some(Err(error)), _) => {
-                self.close(id, CloseReason::Dial(error));
-                Readied::Nothing
-            }
-            _ => Readied::Nothing,
+            self.shared.on_ready(c, readiness, now, mailbox)
         }
     }
 
     /// Answers one frame that was decoded from `to`.
     pub fn reply(&mut self, to: ConnectionId, message: &Message) {
         if let Message::ErrorReply(error) = message {
-            count_error(&mut self.errors, error);
+            self.shared.count_error(error);
         }
-        self.answer(to, |output| encode(message, output));
+        self.answer(to, |replies| replies.message(message));
     }
 
     /// The same for an identityReply.
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
-        self.answer(to, |output| encode_identities(first, count, output));
+        self.answer(to, |replies| replies.identities(first, count));
     }
 
-    /// Answers one frame that was decoded from `to` with what `encode` appends.
-    fn answer(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.answer_many(to, |output| {
-            encode(output);
-            1
-        });
-    }
-
-    /// Answers frames that were decoded from `to` with what `encode` appends to the replies that wait to be
-    /// written. It says how many frames those are.
+    /// Answers requests that were decoded from `to` with what `answer` gives.
     #[inline(always)]
-    pub fn answer_many(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
         let Some(c) = get_mut(&mut self.connections, to) else {
             debug_assert!(false, "a slot is held until its connection is owed nothing");
             return;
         };
-        let is_closed = c.state == ConnectionState::Closed;
-        let output = c.output(&mut self.pool);
-        let answers = encode(output);
-        if is_closed {
-            // Nobody is there any more to be answered.
-            output.clear();
-            self.reapable.push(to);
-        } else {
-            mark_dirty(c, &mut self.dirty);
-        }
-        c.owed -= answers;
-        self.in_flight -= answers as usize;
-        if c.owed == 0 {
-            c.heavy = false;
-        }
+        self.shared.answer(c, answer);
     }
 
     /// Sends a message that answers nothing.
     pub fn send(&mut self, to: ConnectionId, message: &Message) {
-        let Self {
-            connections,
-            pool,
-            dirty,
-            ..
-        } = self;
-        if let Some(c) = get_mut(connections, to).filter(|c| c.state == ConnectionState::Open) {
-            encode(message, c.output(pool));
-            mark_dirty(c, dirty);
+        if let Some(c) = get_mut(&mut self.connections, to)
+            && c.state == ConnectionState::Open
+        {
+            c.replies(&mut self.shared.pool).message(message);
+            self.shared.mark_dirty(c);
         }
     }
 
     /// Reads nothing more from a connection, and closes it when its replies have left.
     pub fn drain(&mut self, id: ConnectionId) {
-        if let Some(c) = get_mut(&mut self.connections, id)
-            && matches!(c.state, ConnectionState::Open | ConnectionState::Reserve)
-        {
-            c.state = ConnectionState::Draining;
-            c.keep_input(&[], &mut self.pool);
-            mark_dirty(c, &mut self.dirty);
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            self.shared.drain(c);
         }
     }
 
     /// Reads nothing more from anybody.
     pub fn drain_all(&mut self) {
-        let ids: Vec<ConnectionId> = self.connections.iter().map(|(_, c)| c.id).collect();
-        for id in ids {
-            self.drain(id);
+        for (_, c) in &mut self.connections {
+            self.shared.drain(c);
         }
     }
 
@@ -382,56 +260,35 @@ impl<S: Socket> Transport<S> {
 
     /// Closes a connection now. What was not written is lost.
     pub fn close(&mut self, id: ConnectionId, reason: CloseReason) {
-        let Some(c) = get_mut(&mut self.connections, id) else {
-            return;
-        };
-        if c.state == ConnectionState::Closed {
-            return;
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            self.shared.close(c, reason);
         }
-        c.state = ConnectionState::Closed;
-        if c.origin == Origin::Accepted {
-            self.accepted_open -= 1;
-        }
-        if c.is_beyond {
-            self.beyond -= 1;
-        }
-        if c.is_promoted {
-            self.promoted -= 1;
-        }
-        self.reapable.push(id);
-        let (origin, is_link) = (c.origin, c.is_link);
-        self.closures.push(Closure {
-            connection: id,
-            origin,
-            is_link,
-            reason,
-        });
     }
 
     /// Whether a connection was closed and not told of yet.
     #[inline]
     pub fn has_closures(&self) -> bool {
-        !self.closures.is_empty()
+        !self.shared.closures.is_empty()
     }
 
     /// The next connection that was closed and not told of yet.
     pub fn take_closure(&mut self) -> Option<Closure> {
-        self.closures.pop()
+        self.shared.closures.pop()
     }
 
     /// Frees the sockets of closed connections, and the slots of those that are owed nothing. The last step of
     /// a turn.
     pub fn reap(&mut self) {
-        if self.reapable.is_empty() {
+        if self.shared.reapable.is_empty() {
             return;
         }
-        for id in std::mem::take(&mut self.reapable) {
+        for id in std::mem::take(&mut self.shared.reapable) {
             let Some(c) = get_mut(&mut self.connections, id) else {
                 continue;
             };
             c.socket = None;
             if let Some(buffers) = c.buffers.take() {
-                self.pool.put(buffers);
+                self.shared.pool.put(buffers);
             }
             // bug StaleToken instead: if c.owed == 0 || BUG {
             if c.owed == 0 {
@@ -462,16 +319,4 @@ fn get_mut<S>(
 ) -> Option<&mut Connection<S>> {
     // bug StaleToken: return connections.get_mut(id.slot());
     connections.get_mut(id.slot()).filter(|c| c.id == id)
-}
-
-#[inline]
-fn mark_dirty<S>(c: &mut Connection<S>, dirty: &mut Vec<ConnectionId>) {
-    if !c.dirty {
-        c.dirty = true;
-        dirty.push(c.id);
-    }
-}
-
-fn count_error(errors: &mut BTreeMap<u16, u64>, error: &ErrorReply) {
-    *errors.entry(error.code).or_default() += 1;
 }

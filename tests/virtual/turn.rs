@@ -11,7 +11,7 @@ use ipseity::{
 };
 use ipseity_core::{
     identity::Pid,
-    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Message, Overrule, SyncMessage, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
@@ -86,6 +86,37 @@ fn every_entry_is_handled_in_the_order_in_which_it_came() {
 }
 
 #[test]
+fn a_trace_changes_nothing_that_a_client_sees() {
+    let run = |is_traced| {
+        let mut setup = Setup::new(1).disk(DiskMode::Takes(Duration::from_millis(1)), 0);
+        setup.is_traced = is_traced;
+        let (mut world, mut one) = pair(setup);
+        let mut other = world.connect(0);
+        world.drive();
+        let ask = |client: &mut Client, count, after| {
+            client.send_message(&Message::IdentityRequest { count, after });
+        };
+        // Runs of requests of one connection, cut by what waits for the disk, by errors and by other kinds.
+        for round in 0..20 {
+            for count in [1, 1, 1, 100, 0, 1, 1] {
+                ask(&mut one, count, 0);
+            }
+            ask(&mut one, 1, round << 20);
+            ask(&mut one, 1, u64::MAX);
+            one.send(&[0, 1, 5]);
+            one.ask(30);
+            ask(&mut other, 7, 0);
+            world.drive();
+            world.advance(Duration::from_millis(10));
+        }
+        one.send(&[0, 1, 99]);
+        world.drive();
+        (one.replies(), other.replies(), world.status(0))
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
 fn a_short_read_that_is_followed_by_more_loses_no_edge() {
     let (mut world, mut client) = pair(Setup::new(1));
     for round in 1..=5 {
@@ -122,6 +153,51 @@ fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
         client.send(&bytes.repeat(requests));
         world.drive();
         assert_eq!(client.peer_replies().len(), requests);
+    }
+}
+
+#[test]
+fn what_lies_behind_a_read_that_ends_in_words_is_read_without_an_edge() {
+    let setup = Setup::new(1);
+    let mut hello = Vec::new();
+    let question = Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::MAX,
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: 0,
+    }));
+    encode(&question, &mut hello);
+    let mut word = Vec::new();
+    let overrule = Message::Overrule(Box::new(Overrule {
+        pid: Pid::MAX,
+        incarnation: 1,
+        session: 1,
+        above: 1,
+    }));
+    encode(&overrule, &mut word);
+    // A word has its turn before what stands behind it. It ends a read exactly: one that filled the buffer, one that
+    // found a frame begun, and one that decoded only what had been kept.
+    for words in [1, 2, 3, 4, 7, 100, READ_BYTES_MAX / word.len()] {
+        let before = (READ_BYTES_MAX - words * word.len()) / 3;
+        for off in [0, 1, 2, 3] {
+            let (mut world, mut client) = pair(setup.clone());
+            client.send(&hello);
+            world.drive();
+            assert_eq!(client.peer_replies().len(), 1);
+            let behind = 10;
+            let mut bytes = [0, 1, 1].repeat(before);
+            bytes.extend(word.repeat(words));
+            bytes.extend([0, 1, 1].repeat(behind));
+            // Some of it comes first, so that the reads end elsewhere.
+            client.send(&bytes[..off]);
+            world.drive();
+            client.send(&bytes[off..]);
+            world.drive();
+            assert_all(&world.collect(&mut client), 1..=(before + behind) as u64);
+        }
     }
 }
 

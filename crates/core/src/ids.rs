@@ -62,6 +62,15 @@ impl fmt::Display for PeerId {
     }
 }
 
+/// A door by which connections come in: its place in the server's table of listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
+
+impl ListenerId {
+    /// The first of the table.
+    pub const FIRST: ListenerId = ListenerId(0);
+}
+
 /// A way on which a peer is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {

@@ -117,7 +117,12 @@ impl Actor {
         self.answer(to, Effect::Close(to), effects);
     }
 
-    fn reply_error(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+    pub(super) fn reply_error(
+        &mut self,
+        to: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
         let message = Message::ErrorReply(Box::new(error));
         self.answer(to, Effect::Reply { to, message }, effects);
     }

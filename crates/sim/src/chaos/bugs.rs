@@ -134,6 +134,14 @@ pub const BUGS: &[(&str, &str)] = &[
         "Requests for one identity go to the head of the mailbox.",
     ),
     (
+        "BatchRunsOn",
+        "Requests of a batch are handled although the one before them has effects that are not carried out.",
+    ),
+    (
+        "GrantsIgnored",
+        "What a connection may do is not looked at.",
+    ),
+    (
         "TickerNotRestarted",
         "A ticker that was stopped does not run again.",
     ),
@@ -142,8 +150,17 @@ pub const BUGS: &[(&str, &str)] = &[
         "The serial in a connection's id is not looked at, and a slot is not held for late answers.",
     ),
     (
+        "ReserveNotLeft",
+        "A connection that leaves the reserve stays in its list, and whoever has its name later is turned away for it.",
+    ),
+    (
         "EdgeLost",
         "Reading stops after a short read, although the other side has closed and no edge comes any more.",
+    ),
+    (
+        "ReadStopsEarly",
+        "Reading stops for what was decoded last to have its turn, although the socket may hold more of which no edge \
+         tells.",
     ),
     (
         "RequestLostAtGate",

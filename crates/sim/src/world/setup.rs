@@ -22,6 +22,8 @@ pub struct Setup {
     pub peers: Vec<String>,
     pub sync_interval: Duration,
     pub disk: DiskMode,
+    /// Whether the server writes a trace. What it does must not depend on that.
+    pub is_traced: bool,
 }
 
 impl Setup {
@@ -43,6 +45,7 @@ impl Setup {
             peers: Vec::new(),
             sync_interval: SYNC_INTERVAL_DEFAULT,
             disk: DiskMode::Ephemeral,
+            is_traced: true,
         }
     }
 
