@@ -63,6 +63,13 @@ const _: () = assert!(
 /// trace, lookups, and some to spare.
 pub const DESCRIPTORS_OTHER: usize = 64;
 
+/// The fewest descriptors with which a client can be served: 3 standard streams, the listener, the poll, the
+/// waker, 4 for signals, the lock, the state, 2 to save the members, the trace, and a few that the system's
+/// resolver opens. With fewer a start is refused.
+pub const DESCRIPTORS_MIN: usize = 24;
+
+const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
+
 /// Bytes of replies that may wait for a client that does not read, unless `--max-pending-bytes` says
 /// otherwise: when so many wait, nothing more is read from it.
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;

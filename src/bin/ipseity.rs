@@ -136,6 +136,9 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let edge = Os::new(bound, store, signals, trace.clone()).map_err(|error| error.to_string())?;
     let config = config(options, &started, session, remembered, &descriptors);
     announce(options, &started, address);
+    for note in &started.notes {
+        warn!("{note}");
+    }
     if let Some(sequence) = started.objected {
         error!(
             "NOT HANDING OUT IDENTITIES: a peer has objected to this state directory, and only \
@@ -197,9 +200,6 @@ fn open_store(
         recover_above: options.recover_above,
     })
     .map_err(|error| error.to_string())?;
-    for note in &started.notes {
-        warn!("{note}");
-    }
     Ok((Some(store), started))
 }
 

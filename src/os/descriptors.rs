@@ -4,7 +4,7 @@ use std::fmt;
 
 use ipseity_console::raise_open_files;
 
-use crate::limits::{DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
+use crate::limits::{DESCRIPTORS_MIN, DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
 
 /// What the limit of the process came out at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl std::error::Error for TooFewDescriptors {}
 pub fn raise_limit(connections_max: usize, peers: usize) -> Result<Descriptors, TooFewDescriptors> {
     let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + peers;
     let limit = raise_open_files((connections_max + other) as u64);
-    let least = (DESCRIPTORS_OTHER + peers + 1) as u64;
+    let least = (DESCRIPTORS_MIN + peers) as u64;
     if limit < least {
         return Err(TooFewDescriptors { limit, least });
     }

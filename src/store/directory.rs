@@ -283,7 +283,7 @@ fn first_start_note(directory: &Path) -> String {
     // Where it cannot be found out, the path as it was given has to do.
     let shown = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
     format!(
-        "first start in {}: nothing is known there of identities that were handed out before. If this pid has \
+        "first start in {}: a new, empty state was made. If this pid has \
          run before, stop this server: its state is somewhere else",
         shown.display()
     )

@@ -405,7 +405,7 @@ impl fmt::Display for StoreError {
 }
 
 /// What to do about an error of the operating system.
-fn advice(error: &io::Error) -> &'static str {
+pub(super) fn advice(error: &io::Error) -> &'static str {
     if is_out_of_descriptors(error) {
         return "raise the limit of open files (ulimit -n, LimitNOFILE=)";
     }
@@ -417,6 +417,8 @@ fn advice(error: &io::Error) -> &'static str {
             "mount the file system for writing, or name another place with --data-dir"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
+        // Something else stands in the place of a file.
+        io::ErrorKind::AlreadyExists => "move it away, or name another place with --data-dir",
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
             "name a directory with --data-dir"
         }

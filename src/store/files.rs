@@ -86,7 +86,10 @@ pub(super) fn open_regular(path: &Path, how: &mut OpenOptions, flags: OFlags) ->
 }
 
 fn not_regular(what: &str) -> io::Error {
-    io::Error::other(format!("{what}, and only a regular file is taken here"))
+    io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        format!("{what}, and it must be a regular file"),
+    )
 }
 
 /// Makes `directory` with mode 0700 and a durable name, where the one above it exists.

@@ -30,6 +30,7 @@ use rustix::fs::OFlags;
 
 use super::{
     directory::MEMBERS,
+    error::advice,
     files::{create_temporary, open_regular, sync_all, sync_directory},
 };
 use ipseity_core::{
@@ -282,8 +283,9 @@ impl fmt::Display for MembersError {
                 source,
             } => write!(
                 f,
-                "cannot {doing} the list of members {}: {source}; check the disk and who may write there",
-                file.display()
+                "cannot {doing} the list of members {}: {source}; {}",
+                file.display(),
+                advice(source)
             ),
             Self::Damaged { file, fault } => {
                 write!(

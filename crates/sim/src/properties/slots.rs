@@ -319,7 +319,7 @@ impl Life {
             let before = before.found(block).ok().map(|record| record.generation);
             generation > 0 && before == Some(generation - 1)
         };
-        let others = [0, 2].map(|block| block + ((generation as u32 + 1) % 2));
+        let others = [0, 2].map(|block| block + (1 - generation as u32 % 2));
         let is_sure = others.into_iter().any(shows_the_one_before);
         assert_eq!(
             found.hidden(),
