@@ -554,8 +554,8 @@ mod tests {
         assert!(error.source().is_some());
         assert_eq!(
             error.to_string(),
-            "cannot open the list of members /x/members: permission denied; check the disk and who may write \
-             there"
+            "cannot open the list of members /x/members: permission denied; let the server's user read and \
+             write there, or name another place with --data-dir"
         );
         let twice = MembersError::Twice(Pid::MAX).to_string();
         assert!(
