@@ -31,15 +31,15 @@ impl Shared {
         now: Instant,
         mailbox: &mut Mailbox,
     ) -> bool {
-        let room = FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight);
         let is_plain = readiness.is_readable() && !readiness.is_read_closed();
-        if !is_plain || !c.is_at_rest() || room == 0 || !self.line.is_empty() {
+        let has_room = self.in_flight < FRAMES_IN_FLIGHT_MAX && self.line.is_empty();
+        if !is_plain || !c.is_at_rest() || !has_room {
             return false;
         }
         self.decoder.restore(&[]);
         let pulled = pull(c, &mut self.decoder);
         if let Pulled::Part = pulled {
-            let room = room.min(FRAMES_PER_CONNECTION_MAX);
+            let room = (FRAMES_IN_FLIGHT_MAX - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
             let asked = c
                 .codec
                 .take_identity_requests(c.id, &mut self.decoder, room, mailbox);
