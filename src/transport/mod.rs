@@ -1,8 +1,8 @@
 //! All connections: the `Slab` they stand in, reading and decoding, writing, closing and reaping.
 //!
 //! It moves bytes and decides nothing about identities: what it decodes goes into the mailbox, and what it
-//! sends was given to it. It may import `connection`, `edge`, `mailbox`, `wire`, `actor`'s names and
-//! `limits`.
+//! sends was given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, the errors
+//! of `frames`, the events of `actor` and `limits`.
 //!
 //! Four rules that a reader should know:
 //!
