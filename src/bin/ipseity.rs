@@ -252,6 +252,7 @@ fn config(
         limits: TransportLimits {
             connections_max: descriptors.connections_max,
             pending_bytes_max: options.pending_bytes_max,
+            pending_bytes_total: options.pending_bytes_total,
             idle_timeout: options.idle_timeout,
             trusted: options.trusted.clone(),
         },

@@ -292,11 +292,11 @@ impl<E: Edge> Server<E> {
             }
             Effect::Reply { to, message } => self.transport.reply(to, &message),
             Effect::ReplyStatus { to } => {
-                let status = self.status();
+                let status = self.status(self.transport.may_operate(to));
                 self.transport.reply(to, &status);
             }
             Effect::ReplyMembers { to, first } => {
-                let members = self.member_list(first);
+                let members = self.member_list(first, self.transport.may_operate(to));
                 self.transport.reply(to, &members);
             }
             Effect::Object { charge, answers } => {

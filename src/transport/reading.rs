@@ -16,7 +16,7 @@ use ipseity_frames::{FrameDecoder, WireError};
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Inflow, Origin, Resume},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX},
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, READ_BYTES_MAX},
     mailbox::{Entry, Mailbox, Readiness},
 };
 
@@ -135,7 +135,7 @@ impl Shared {
         // be heard in time.
         let is_accepted = c.origin == Origin::Accepted;
         if is_accepted && (!self.line.is_empty() || self.in_flight >= FRAMES_IN_FLIGHT_MAX) {
-            return self.stand_in_line(c);
+            return self.read_for_look(c, now, mailbox);
         }
         let before = Before {
             owed: c.owed,
@@ -143,6 +143,45 @@ impl Shared {
         };
         self.decoder.restore(c.input());
         self.read_on(c, before, None, now, mailbox);
+    }
+
+    /// Reads a little of a connection while too many frames of all wait, and takes what asks to look. Everything else
+    /// stands in line.
+    #[cold]
+    fn read_for_look<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
+        let before = Before {
+            owed: c.owed,
+            has_begun: !c.input().is_empty(),
+        };
+        self.decoder.restore(c.input());
+        if !before.has_begun && c.owed == 0 {
+            match pull_up_to(c, &mut self.decoder, LOOK_BYTES_MAX) {
+                Pulled::Failed(error) => return self.close(c, CloseReason::Io(error)),
+                Pulled::Part | Pulled::Full | Pulled::Nothing => {}
+            }
+        }
+        let stop = match c.owed == 0 && c.codec.looks_next(&self.decoder) {
+            true => match self.decode_up_to(0, c, mailbox) {
+                Decoded::Looks => Stop::Looks,
+                Decoded::Broken(error) => Stop::Broken(error),
+                Decoded::All | Decoded::Gate | Decoded::Turn => Stop::Gate,
+            },
+            false => Stop::Line,
+        };
+        self.keep_rest(c, before, now);
+        match stop {
+            // The answer to the look opens the gate, and the flush goes on from there.
+            Stop::Gate => {
+                c.resume = Resume::Flush;
+                self.mark_dirty(c);
+            }
+            stop => self.leave(c, stop, mailbox),
+        }
     }
 
     /// Decodes what is in the decoder, reads more where that is due, and leaves the connection as it has to be
@@ -173,6 +212,7 @@ impl Shared {
                 match self.decode(c, mailbox) {
                     Decoded::All => {}
                     Decoded::Gate => return Stop::Gate,
+                    Decoded::Looks => return Stop::Looks,
                     Decoded::Turn => return Stop::Turn,
                     Decoded::Broken(error) => return Stop::Broken(error),
                 }
@@ -207,6 +247,11 @@ impl Shared {
         match stop {
             Stop::Failed(error) => self.close(c, CloseReason::Io(error)),
             Stop::Broken(error) => self.broken(c, *error, mailbox),
+            Stop::Line => self.stand_in_line(c),
+            Stop::Looks => {
+                c.resume = Resume::Looks;
+                self.look_line.push_back(c.id);
+            }
             Stop::Gate if self.in_flight >= FRAMES_IN_FLIGHT_MAX => self.stand_in_line(c),
             Stop::Gate => {
                 c.resume = Resume::Flush;
@@ -294,6 +339,10 @@ enum Stop {
     All,
     /// There is no room for what more would be decoded.
     Gate,
+    /// The same, and whoever waits in the line goes first.
+    Line,
+    /// A request to look has to wait for its turn.
+    Looks,
     /// What was decoded last has its turn first.
     Turn,
     /// The bytes are no message.
@@ -317,13 +366,19 @@ enum Pulled {
 /// Reads once into the decoder, and notes what the socket may still hold.
 #[inline(always)]
 fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder) -> Pulled {
+    pull_up_to(c, decoder, READ_BYTES_MAX)
+}
+
+/// The same, of so many bytes at most.
+#[inline(always)]
+fn pull_up_to<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usize) -> Pulled {
     let Some(socket) = &mut c.socket else {
         c.inflow = Inflow::Empty;
         return Pulled::Nothing;
     };
     loop {
         let space = decoder.space();
-        let wanted = space.len().min(READ_BYTES_MAX);
+        let wanted = space.len().min(most);
         match socket.read(&mut space[..wanted]) {
             Ok(0) => {
                 c.inflow = Inflow::Ended;

@@ -55,8 +55,12 @@ impl Read for Fake {
             None => Err(ErrorKind::WouldBlock.into()),
             Some(Found::Bytes(bytes)) => {
                 wire.reads.pop_front();
-                buffer[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
+                let (now, later) = bytes.split_at(bytes.len().min(buffer.len()));
+                if !later.is_empty() {
+                    wire.reads.push_front(Found::Bytes(later));
+                }
+                buffer[..now.len()].copy_from_slice(now);
+                Ok(now.len())
             }
             Some(Found::Endless) => Ok(1),
             Some(Found::End) => Ok(0),
@@ -165,6 +169,7 @@ impl Scene {
         let mut transport = Transport::new(TransportLimits {
             connections_max: 1,
             pending_bytes_max: 4096,
+            pending_bytes_total: 1 << 30,
             idle_timeout,
             trusted: Vec::new(),
         });
@@ -316,6 +321,7 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     let mut transport = Transport::new(TransportLimits {
         connections_max: CROWD + 1,
         pending_bytes_max: 1 << 20,
+        pending_bytes_total: 1 << 30,
         idle_timeout: None,
         trusted: Vec::new(),
     });
@@ -364,6 +370,7 @@ fn a_connection_is_denied_what_its_listener_does_not_grant_and_goes_on() {
     let mut transport = Transport::new(TransportLimits {
         connections_max: 1,
         pending_bytes_max: 4096,
+        pending_bytes_total: 1 << 30,
         idle_timeout: None,
         trusted: Vec::new(),
     });

@@ -132,6 +132,7 @@ impl Machine {
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
                 pending_bytes_max: 16 * 1024,
+                pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trusted: (1..=20).map(|host| [192, 168, 200, host].into()).collect(),
             },

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity::{
-    limits::{PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT},
+    limits::{PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, SYNC_INTERVAL_DEFAULT},
     transport::TransportLimits,
 };
 use ipseity_core::{
@@ -39,6 +39,7 @@ impl Setup {
             limits: TransportLimits {
                 connections_max: 100,
                 pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
+                pending_bytes_total: PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trusted: Vec::new(),
             },
