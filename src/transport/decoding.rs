@@ -9,7 +9,7 @@ use ipseity_core::{
 use ipseity_frames::{Kind, WireError};
 
 use crate::{
-    connection::{Connection, ConnectionState, Gate, Origin},
+    connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
     limits::{
         FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
@@ -127,7 +127,8 @@ impl Shared {
         if c.origin == Origin::Accepted
             && let Err(error) = c.grants.check(&message)
         {
-            return match is_reserve {
+            // Whoever came when all places were taken is told so, and goes to another server.
+            return match is_reserve || c.place == Place::Operator {
                 true => Taken::Refused(self.too_many()),
                 false => Taken::Request(Event::Denied {
                     from,

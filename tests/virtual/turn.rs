@@ -778,11 +778,15 @@ fn an_operator_gets_in_when_all_places_are_taken_and_takes_none_of_the_identitie
     assert!(matches!(replies[0], Message::StatusReply(_)), "{replies:?}");
     assert_eq!(replies[1], Message::DoneReply { sequence: 500 });
     match &replies[2] {
-        Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::NotTrusted.get()),
+        Message::ErrorReply(error) => {
+            assert_eq!(error.code, ErrorCode::TooManyConnections.get());
+        }
         other => panic!("{other:?}"),
     }
+    drop(operator);
+    world.drive();
     // There is a bound for these, too.
-    let mut crowd: Vec<Client> = (0..RESERVE_OPERATORS_MAX)
+    let mut crowd: Vec<Client> = (0..RESERVE_OPERATORS_MAX + 1)
         .map(|_| {
             let one = world.connect(0);
             one.send_message(&Message::StatusRequest);

@@ -71,7 +71,7 @@ impl Grant {
     const fn denial(self) -> &'static str {
         match self {
             Grant::Take => {
-                "this connection gets no identities: it came when all places were taken, or by a listener that gives none"
+                "this listener gives no identities: ask at another address of the server"
             }
             Grant::Look => {
                 "this listener shows neither the status nor the members: ask at another address of the server"
