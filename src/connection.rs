@@ -129,6 +129,17 @@ impl fmt::Display for CloseReason {
     }
 }
 
+/// Whether the actor names the connection, beyond the requests that it is owed an answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// It does not.
+    Unknown,
+    /// It knows it as a link to a peer.
+    Known,
+    /// The same, and the connection is closed: `peerDisconnected` is on its way.
+    Leaving,
+}
+
 /// Under which terms a connection was made. They hold as long as it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
@@ -160,8 +171,7 @@ pub struct Connection<S> {
     pub(crate) heavy: bool,
     /// Stands in the list of those to be flushed.
     pub(crate) dirty: bool,
-    /// The actor knows it as a link to a peer.
-    pub(crate) is_link: bool,
+    pub(crate) link: LinkState,
     /// Frames decoded and not answered.
     pub(crate) owed: u32,
     /// When a frame was last completed or begun, or a reply last written.
@@ -202,7 +212,7 @@ impl<S: Socket> Connection<S> {
             },
             heavy: false,
             dirty: false,
-            is_link: false,
+            link: LinkState::Unknown,
             owed: 0,
             progress_at: now,
             buffers: None,
@@ -265,6 +275,12 @@ impl<S: Socket> Connection<S> {
     #[inline(always)]
     pub(crate) fn is_emptied_by(&self, bytes: usize, space: usize) -> bool {
         bytes < space
+    }
+
+    /// Whether its slot is held: it is owed an answer, or the actor names it.
+    pub(crate) fn is_held(&self) -> bool {
+        // bug LinkNotHeld: return self.owed > 0;
+        self.owed > 0 || self.link != LinkState::Unknown
     }
 
     /// Whether it is made to wait by the server.
@@ -363,14 +379,14 @@ impl<S: Socket> Connection<S> {
 
     /// Whether the other side is a peer: it was dialed, or the actor has taken it for one.
     pub(crate) fn is_peer(&self) -> bool {
-        self.is_link || matches!(self.origin, Origin::Dialed(_))
+        self.link == LinkState::Known || matches!(self.origin, Origin::Dialed(_))
     }
 
     /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
     /// while it waits for the server.
     fn may_idle(&self) -> bool {
         let waits = self.owed > 0 || self.is_held_up();
-        !waits && !self.is_link && self.origin == Origin::Accepted
+        !waits && self.link == LinkState::Unknown && self.origin == Origin::Accepted
     }
 
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {

@@ -37,10 +37,21 @@ impl<E: Edge> Server<E> {
         if self
             .addresses
             .get(&pid)
-            .is_none_or(|(known, _)| *known != link)
+            .is_none_or(|(known, _)| *known != Some(link))
         {
             let address = self.link_address(link);
-            self.addresses.insert(pid, (link, address));
+            self.addresses.insert(pid, (Some(link), address));
+        }
+    }
+
+    /// The actor has handled that a link is gone: nothing names it any more, and its connection's slot is free.
+    pub(super) fn forget_link(&mut self, link: Link) {
+        for (known, _) in self.addresses.values_mut() {
+            known.take_if(|known| *known == link);
+        }
+        debug_assert!(!self.losses.contains_key(&link));
+        if let Link::Accepted(connection) = link {
+            self.transport.release_link(connection);
         }
     }
 }

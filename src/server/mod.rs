@@ -45,7 +45,7 @@ use crate::{
     mailbox::{Entry, Mailbox, Readiness},
     peers::Peers,
     trace::Trace,
-    transport::{Readied, Transport, TransportLimits},
+    transport::{Linked, Readied, Transport, TransportLimits},
 };
 
 /// What a server needs to know when it is made.
@@ -99,8 +99,8 @@ pub struct Server<E: Edge> {
     skipped: u64,
     /// Effects of the event that is being handled; empty between two entries.
     effects: Vec<Effect>,
-    /// Where each pid was last heard.
-    addresses: BTreeMap<Pid, (Link, String)>,
+    /// Where each pid was last heard, and on which link, as long as that is there.
+    addresses: BTreeMap<Pid, (Option<Link>, String)>,
     /// Accepting has failed, and people were told.
     accept_failed: bool,
 }
@@ -267,6 +267,7 @@ impl<E: Edge> Server<E> {
         }
         if let Some(link) = lost {
             self.forget_loss(link);
+            self.forget_link(link);
         }
     }
 
@@ -339,7 +340,7 @@ impl<E: Edge> Server<E> {
         match link {
             Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {
-                if !self.transport.set_link(connection) {
+                if self.transport.set_link(connection) == Linked::Late {
                     // It was closed while its request stood in the mailbox.
                     self.mailbox
                         .dispatch(Entry::Event(Event::PeerDisconnected(link)));

@@ -11,7 +11,7 @@
 //! - Replies are written at the end of the turn, all that have come together for a connection in one
 //!   write.
 //! - Nothing is freed while it is being handled: a connection is marked `Closed` and reaped at the end of the
-//!   turn, and its slot is given back when nobody owes it an answer.
+//!   turn, and its slot is given back when it is owed no answer and nobody names it any more.
 //! - A connection holds buffers only while something stands in them.
 
 mod admission;
@@ -37,7 +37,7 @@ use self::shared::Shared;
 
 use crate::{
     codec::{Codec, Replies},
-    connection::{CloseReason, Connection, ConnectionState, Origin, Terms},
+    connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Terms},
     edge::{Edge, Socket},
     mailbox::{Mailbox, Readiness},
 };
@@ -75,6 +75,15 @@ pub enum Readied {
     Nothing,
     /// A connection to a peer stands now.
     Connected(PeerId),
+}
+
+/// What became of the note that a connection is a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// Its closure will say so, or has.
+    Known,
+    /// It was closed before, and its closure said nothing of a link: the actor has yet to hear that it is gone.
+    Late,
 }
 
 /// See the [module](self).
@@ -125,10 +134,8 @@ impl<S: Socket> Transport<S> {
         let c = self.get(connection);
         let kept = c.and_then(|c| c.address.as_deref().copied());
         let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
-        kept.or_else(asked).map_or_else(
-            || "an address that is gone".to_owned(),
-            |address| address.to_string(),
-        )
+        kept.or_else(asked)
+            .map_or_else(address_that_is_gone, |address| address.to_string())
     }
 
     /// Takes in a connection that is being dialed.
@@ -241,20 +248,35 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Notes that the actor knows this connection as a link to a peer, so that its closure will say so.
-    /// Returns false when it is closed already, and the closure has been told of.
-    pub fn set_link(&mut self, id: ConnectionId) -> bool {
-        match get_mut(&mut self.connections, id) {
-            Some(c) if c.state != ConnectionState::Closed => {
-                if !c.is_link
-                    && let Some(socket) = &c.socket
-                {
+    /// Notes that the actor knows this connection as a link to a peer: its slot is held until
+    /// [`release_link`](Self::release_link).
+    pub fn set_link(&mut self, id: ConnectionId) -> Linked {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            debug_assert!(false, "a slot is held while its request is handled");
+            return Linked::Known;
+        };
+        match c.link {
+            LinkState::Unknown if c.state == ConnectionState::Closed => {
+                c.link = LinkState::Leaving;
+                Linked::Late
+            }
+            LinkState::Unknown => {
+                if let Some(socket) = &c.socket {
                     socket.watch();
                 }
-                c.is_link = true;
-                true
+                c.link = LinkState::Known;
+                Linked::Known
             }
-            _ => false,
+            LinkState::Known | LinkState::Leaving => Linked::Known,
+        }
+    }
+
+    /// The actor has handled that the link is gone, and nobody names it any more.
+    pub fn release_link(&mut self, id: ConnectionId) {
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            debug_assert_eq!(c.link, LinkState::Leaving);
+            c.link = LinkState::Unknown;
+            self.shared.reapable.push(id);
         }
     }
 
@@ -290,8 +312,8 @@ impl<S: Socket> Transport<S> {
             if let Some(buffers) = c.buffers.take() {
                 self.shared.pool.put(buffers);
             }
-            // bug StaleToken instead: if c.owed == 0 || BUG {
-            if c.owed == 0 {
+            // bug StaleToken instead: if !c.is_held() || BUG {
+            if !c.is_held() {
                 self.connections.remove(id.slot());
             }
         }
@@ -309,6 +331,11 @@ impl<S: Socket> Transport<S> {
     fn get(&self, id: ConnectionId) -> Option<&Connection<S>> {
         self.connections.get(id.slot()).filter(|c| c.id == id)
     }
+}
+
+/// What people are told in the place of the address of a connection that is gone.
+pub(crate) fn address_that_is_gone() -> String {
+    "an address that is gone".to_owned()
 }
 
 /// The connection of that id, unless the slot has passed to another one since.

@@ -9,7 +9,7 @@ use super::{Closure, TransportLimits};
 use crate::{
     buffer::BufferPool,
     codec::Replies,
-    connection::{CloseReason, Connection, ConnectionState, Origin, Place, Resume},
+    connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Place, Resume},
     edge::Socket,
     mailbox::Mailbox,
 };
@@ -141,9 +141,12 @@ impl Shared {
         self.closures.push(Closure {
             connection: c.id,
             origin: c.origin,
-            is_link: c.is_link,
+            is_link: c.link == LinkState::Known,
             reason,
         });
+        if c.link == LinkState::Known {
+            c.link = LinkState::Leaving;
+        }
     }
 
     /// It spoke like a peer, for whom the reserve is.

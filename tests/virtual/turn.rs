@@ -11,6 +11,7 @@ use ipseity::{
 };
 use ipseity_core::{
     identity::Pid,
+    limits::CONNECTION_SLOT_BITS,
     words::{ErrorCode, Message, Overrule, SyncMessage, WIRE_VERSION},
 };
 use ipseity_frames::encode;
@@ -444,6 +445,111 @@ fn a_late_readiness_does_nothing_to_the_next_in_the_slot() {
     assert_eq!(next.sequences(), [1]);
     let lines = world.trace(0, "connection=");
     assert!(lines.iter().any(|line| line.contains("connection=0.1")));
+}
+
+/// Connections come and go until the next one would have the slot and the serial of the first, if a serial alone
+/// told one from another: there are as many as two connections have different ids at most.
+fn wrap_serials(world: &mut World, opened_since: usize) {
+    for _ in opened_since..1 << (32 - CONNECTION_SLOT_BITS) {
+        let passing = world.connect(0);
+        world.drive();
+        drop(passing);
+        world.drive();
+    }
+}
+
+/// What a peer of pid 7 says of itself.
+fn seventh(setup: &Setup, boot: u64) -> Message {
+    Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::new(7).unwrap(),
+        incarnation: 7,
+        boot,
+        session: boot,
+        sequence: 0,
+    }))
+}
+
+#[test]
+fn an_objection_to_one_that_is_gone_reaches_nobody_however_many_came_since() {
+    let setup = Setup::new(1);
+    let mut world = World::with(setup.clone());
+    let mut first = world.connect(0);
+    let mut second = world.connect(0);
+    world.drive();
+    for boot in [1, 2, 1, 1] {
+        let client = if boot == 1 { &mut first } else { &mut second };
+        client.send_message(&seventh(&setup, boot));
+        world.drive();
+        assert_eq!(client.peer_replies().len(), 1);
+    }
+    // Now it is known that the first process was alive after the second was heard.
+    drop(first);
+    world.drive();
+    wrap_serials(&mut world, 2);
+    let mut innocent = world.connect(0);
+    innocent.ask(1);
+    world.drive();
+    assert_eq!(innocent.sequences(), [1]);
+    second.send_message(&seventh(&setup, 2));
+    world.drive();
+    assert_eq!(second.peer_replies().len(), 1, "it is objected to");
+    assert_eq!(innocent.bytes(), [], "it never asked for that");
+    assert!(
+        world.trace(0, "identityRequest connection=0.0").len() == 1,
+        "the innocent has the name that the first had"
+    );
+}
+
+#[test]
+fn the_slot_of_a_link_is_free_when_the_actor_has_heard_that_it_is_gone() {
+    let setup = Setup::new(1);
+    let (mut world, mut peer) = pair(setup.clone());
+    for next in 1..=3 {
+        peer.send_message(&seventh(&setup, 1));
+        world.drive();
+        assert_eq!(peer.peer_replies().len(), 1);
+        peer.reset();
+        world.drive();
+        assert_eq!(world.trace(0, "peerDisconnected").len(), next);
+        peer = world.connect(0);
+        world.drive();
+        let name = format!("writable connection=0.{next}");
+        assert_eq!(world.trace(0, &name).len(), 1, "slot 0 again");
+    }
+}
+
+#[test]
+fn nobody_is_turned_away_for_one_that_left_the_reserve_however_many_came_since() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let mut world = World::with(setup);
+    let client = world.connect(0);
+    let too_many = world.connect(0);
+    world.drive();
+    drop(client);
+    drop(too_many);
+    world.drive();
+    wrap_serials(&mut world, 2);
+    // Slots are taken again from the last that was given back, so one of these two has the name.
+    let mut pair = [world.connect(0), world.connect(0)];
+    world.drive();
+    let named: Vec<bool> = (0..2)
+        .map(|slot| world.trace(0, &format!("connection={slot}.1")).len() > 1)
+        .collect();
+    assert!(named.contains(&true), "{named:?}");
+    pair[0].ask(1);
+    world.drive();
+    assert_eq!(pair[0].sequences(), [1]);
+    let crowd: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    pair[0].ask(1);
+    world.drive();
+    assert_eq!(pair[0].sequences(), [2], "it has its place");
+    drop(crowd);
 }
 
 #[test]

@@ -143,6 +143,11 @@ impl Actor {
             .raise_if_due(&mut self.counter, now, effects);
     }
 
+    /// Whether an answer to that connection would have to wait behind others.
+    pub(super) fn is_waited_for(&self, connection: ConnectionId) -> bool {
+        self.join.has(connection) || self.durability.holds_for(connection)
+    }
+
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
     pub(super) fn answer(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
         if self.join.has(to) {

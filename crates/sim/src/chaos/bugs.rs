@@ -154,6 +154,11 @@ pub const BUGS: &[(&str, &str)] = &[
         "A connection that leaves the reserve stays in its list, and whoever has its name later is turned away for it.",
     ),
     (
+        "LinkNotHeld",
+        "The slot of a link is given back while the actor still names it.",
+    ),
+    ("LinkKept", "The actor goes on naming a link that is gone."),
+    (
         "EdgeLost",
         "Reading stops after a short read, although the other side has closed and no edge comes any more.",
     ),
