@@ -177,13 +177,6 @@ impl Mailbox {
         self.entries.front().map(|entry| &**entry)
     }
 
-    /// Takes out the entry at the head of the line, which has been looked at and owns nothing: a request or a
-    /// readiness. So nothing is moved, and nothing freed.
-    #[inline(always)]
-    pub fn remove_plain(&mut self) {
-        self.entries.pop_front();
-    }
-
     /// Takes the entry at the head of the line.
     ///
     /// Nearly every entry is one of two that own nothing. These are copied field by field: the caller, into which this
@@ -278,11 +271,11 @@ mod tests {
     fn entries_leave_in_the_order_in_which_they_came() {
         let mut mailbox = Mailbox::new();
         assert!(mailbox.is_empty());
-        mailbox.dispatch(Entry::Acceptable(ListenerId::FIRST));
+        mailbox.dispatch(Entry::Acceptable(ListenerId(0)));
         mailbox.dispatch(Entry::Signal);
         mailbox.dispatch(Entry::Event(Event::SyncTimeout));
         assert_eq!(mailbox.entries.len(), 3);
-        assert_eq!(mailbox.take(), Some(Entry::Acceptable(ListenerId::FIRST)));
+        assert_eq!(mailbox.take(), Some(Entry::Acceptable(ListenerId(0))));
         assert_eq!(mailbox.take(), Some(Entry::Signal));
         assert_eq!(mailbox.take(), Some(Entry::Event(Event::SyncTimeout)));
         assert_eq!(mailbox.take(), None);

@@ -184,7 +184,7 @@ fn every_entry_of_the_mailbox_has_its_line() {
         readiness: Readiness::new(readable, writable, closed),
     };
     for (entry, name, fields) in [
-        (Entry::Acceptable(ListenerId::FIRST), "acceptable", ""),
+        (Entry::Acceptable(ListenerId(0)), "acceptable", ""),
         (ready(true, false, false), "readable", " connection=3.1"),
         (ready(false, true, false), "writable", " connection=3.1"),
         (

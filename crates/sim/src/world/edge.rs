@@ -127,7 +127,7 @@ impl Edge for SimEdge {
         while dispatched < POLL_EVENTS_MAX {
             let entry = match node.take_wake() {
                 None => break,
-                Some(Wake::Acceptable) => Entry::Acceptable(ListenerId::FIRST),
+                Some(Wake::Acceptable) => Entry::Acceptable(ListenerId(0)),
                 Some(Wake::Entry(entry)) => entry,
                 Some(Wake::Ready(end)) => {
                     let end = &net.ends[end];
