@@ -178,38 +178,16 @@ impl Mailbox {
     }
 
     /// Takes the entry at the head of the line.
-    ///
-    /// Nearly every entry is one of two that own nothing. These are copied field by field: the caller, into which this
-    /// is inlined, then goes straight to what it does with them, and no entry is moved.
-    #[inline(always)]
+    #[inline]
     pub fn take(&mut self) -> Option<Entry> {
-        match **self.entries.front()? {
-            Entry::Event(Event::IdentityRequest { from, count, after }) => {
-                self.entries.pop_front();
-                Some(Entry::Event(Event::IdentityRequest { from, count, after }))
-            }
-            Entry::Ready {
-                connection,
-                readiness,
-            } => {
-                self.entries.pop_front();
-                Some(Entry::Ready {
-                    connection,
-                    readiness,
-                })
-            }
-            Entry::Acceptable(_)
-            | Entry::Expired(_)
-            | Entry::Resolved(_)
-            | Entry::Signal
-            | Entry::Hangup
-            | Entry::Event(_) => self.take_other(),
-        }
+        self.entries.pop_front().map(ManuallyDrop::into_inner)
     }
 
-    #[cold]
-    fn take_other(&mut self) -> Option<Entry> {
-        self.entries.pop_front().map(ManuallyDrop::into_inner)
+    /// Takes out the entry at the head of the line, which was looked at and owns nothing: a request or a readiness. So
+    /// nothing is moved, and nothing is freed.
+    #[inline(always)]
+    pub fn remove_plain(&mut self) {
+        self.entries.pop_front();
     }
 
     /// Takes identityRequests of one connection from the head of the line, one after the other, as long as `handle`

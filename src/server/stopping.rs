@@ -78,13 +78,19 @@ impl<E: Edge> Server<E> {
     pub(super) fn advance_stop(&mut self) -> Option<Exit> {
         match self.stopping {
             Stopping::No => None,
-            Stopping::Asked { at, step } => self.advance_to(at, step),
-            Stopping::Failing => None,
-            Stopping::Over(exit) => Some(exit),
+            Stopping::Asked { .. } | Stopping::Failing | Stopping::Over(_) => self.advance(),
         }
     }
 
     #[cold]
+    fn advance(&mut self) -> Option<Exit> {
+        match self.stopping {
+            Stopping::No | Stopping::Failing => None,
+            Stopping::Asked { at, step } => self.advance_to(at, step),
+            Stopping::Over(exit) => Some(exit),
+        }
+    }
+
     fn advance_to(&mut self, at: Instant, step: Step) -> Option<Exit> {
         match step {
             Step::Draining { deadline } => {

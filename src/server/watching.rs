@@ -13,13 +13,14 @@ use ipseity_core::{
 use super::answering::Outlet;
 use crate::{limits::TURN_ENTRIES_MAX, mailbox::Entry, trace::Trace};
 
-/// The trace, if there is one. Nobody can ask whether.
+/// The trace, if there is one. Nobody can ask whether. Boxed, because it is looked for with each entry: so that is one
+/// comparison with zero.
 #[derive(Debug)]
-pub(super) struct Watch(Option<Trace>);
+pub(super) struct Watch(Option<Box<Trace>>);
 
 impl Watch {
     pub(super) fn new(trace: Option<Trace>) -> Watch {
-        Watch(trace)
+        Watch(trace.map(Box::new))
     }
 
     /// Shows the entry that is about to be handled.

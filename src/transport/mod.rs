@@ -39,7 +39,7 @@ use crate::{
     codec::{Codec, Replies},
     connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Terms},
     edge::{Edge, Socket},
-    limits::NAMED_ADDRESSES_MAX,
+    limits::{NAMED_ADDRESSES_MAX, READ_BYTES_MAX},
     mailbox::{Mailbox, Readiness},
 };
 
@@ -48,6 +48,9 @@ use crate::{
 pub struct TransportLimits {
     /// Connections that are accepted, at most.
     pub connections_max: usize,
+    /// As much as is read from one connection at a time, [`READ_BYTES_MAX`] at most. A simulation makes it smaller, so
+    /// that reads end exactly where they may.
+    pub read_bytes_max: usize,
     /// Bytes of replies that may wait for one connection before nothing more is read from it.
     pub pending_bytes_max: usize,
     /// Bytes of replies that may wait for all connections together before those for which most waits are closed.
@@ -101,6 +104,10 @@ pub struct Transport<S> {
 impl<S: Socket> Transport<S> {
     /// No connections.
     pub fn new(limits: TransportLimits) -> Transport<S> {
+        assert!(
+            (1..=READ_BYTES_MAX).contains(&limits.read_bytes_max),
+            "what is read at a time fits the decoder"
+        );
         Transport {
             connections: Slab::new(),
             shared: Shared::new(limits),

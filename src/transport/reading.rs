@@ -16,7 +16,7 @@ use ipseity_frames::{FrameDecoder, WireError};
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Inflow, Origin, Resume},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, READ_BYTES_MAX},
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX},
     mailbox::{Entry, Mailbox, Readiness},
 };
 
@@ -31,15 +31,15 @@ impl Shared {
         now: Instant,
         mailbox: &mut Mailbox,
     ) -> bool {
-        let room = FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight);
         let is_plain = readiness.is_readable() && !readiness.is_read_closed();
-        if !is_plain || !c.is_at_rest() || room == 0 || !self.line.is_empty() {
+        let has_room = self.in_flight < FRAMES_IN_FLIGHT_MAX && self.line.is_empty();
+        if !is_plain || !c.is_at_rest() || !has_room {
             return false;
         }
         self.decoder.restore(&[]);
-        let pulled = pull(c, &mut self.decoder);
+        let pulled = pull(c, &mut self.decoder, self.limits.read_bytes_max);
         if let Pulled::Part = pulled {
-            let room = room.min(FRAMES_PER_CONNECTION_MAX);
+            let room = (FRAMES_IN_FLIGHT_MAX - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
             let asked = c
                 .codec
                 .take_identity_requests(c.id, &mut self.decoder, room, mailbox);
@@ -160,7 +160,7 @@ impl Shared {
         };
         self.decoder.restore(c.input());
         if !before.has_begun && c.owed == 0 {
-            match pull_up_to(c, &mut self.decoder, LOOK_BYTES_MAX) {
+            match pull(c, &mut self.decoder, LOOK_BYTES_MAX) {
                 Pulled::Failed(error) => return self.close(c, CloseReason::Io(error)),
                 Pulled::Part | Pulled::Full | Pulled::Nothing => {}
             }
@@ -224,7 +224,9 @@ impl Shared {
                 Some(Pulled::Part) if !goes_on_to_the_end(c) => return Stop::All,
                 // Nothing was there, or nothing more ever will be.
                 Some(Pulled::Nothing) => return Stop::All,
-                Some(Pulled::Part) | None => pulled = Some(pull(c, &mut self.decoder)),
+                Some(Pulled::Part) | None => {
+                    pulled = Some(pull(c, &mut self.decoder, self.limits.read_bytes_max));
+                }
             }
         }
     }
@@ -317,7 +319,7 @@ impl Shared {
     #[cold]
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
         self.decoder.restore(&[]);
-        match pull(c, &mut self.decoder) {
+        match pull(c, &mut self.decoder, self.limits.read_bytes_max) {
             // There may be more, and always more; others have their turn first.
             Pulled::Part | Pulled::Full => read_again(c, mailbox),
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
@@ -363,15 +365,9 @@ enum Pulled {
     Failed(io::Error),
 }
 
-/// Reads once into the decoder, and notes what the socket may still hold.
+/// Reads once into the decoder, so many bytes at most, and notes what the socket may still hold.
 #[inline(always)]
-fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder) -> Pulled {
-    pull_up_to(c, decoder, READ_BYTES_MAX)
-}
-
-/// The same, of so many bytes at most.
-#[inline(always)]
-fn pull_up_to<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usize) -> Pulled {
+fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usize) -> Pulled {
     let Some(socket) = &mut c.socket else {
         c.inflow = Inflow::Empty;
         return Pulled::Nothing;

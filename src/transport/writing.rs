@@ -20,16 +20,16 @@ impl<S: Socket> Transport<S> {
             connections,
             shared,
         } = self;
-        let mut dirty = std::mem::take(&mut shared.dirty);
-        for id in dirty.drain(..) {
-            if let Some(c) = get_mut(connections, id) {
+        // The list is not taken out, and keeps its space for the next turn. Flushing marks nothing dirty.
+        let dirty = shared.dirty.len();
+        for place in 0..dirty {
+            if let Some(c) = get_mut(connections, shared.dirty[place]) {
                 shared.flush(c, now, mailbox);
                 debug_assert!(c.is_taken_up());
             }
         }
-        // The list keeps its space for the next turn. Flushing marks nothing dirty.
-        debug_assert!(shared.dirty.is_empty());
-        shared.dirty = dirty;
+        debug_assert_eq!(shared.dirty.len(), dirty);
+        shared.dirty.clear();
         if shared.pending_total > shared.limits.pending_bytes_total {
             self.crowd_out();
         }

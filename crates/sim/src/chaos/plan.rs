@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
+use ipseity::limits::READ_BYTES_MAX;
 use ipseity_core::{
     actor::Budgets,
     identity::Sequence,
@@ -26,6 +27,9 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
+    /// As much as it reads from one connection at a time. A sync message has 62 bytes, so where that is the most, reads
+    /// end exactly behind what a peer says.
+    pub read_bytes_max: usize,
     /// The `--recover-above` of the first start, near the end of the sequence.
     pub recover_above: Option<Sequence>,
 }
@@ -505,6 +509,10 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                     crowded
                 } else {
                     100
+                },
+                read_bytes_max: match rng.u32(..8) {
+                    0 => 62,
+                    _ => READ_BYTES_MAX,
                 },
                 recover_above: faults
                     .has(Fault::Exhaustion)
