@@ -20,12 +20,17 @@ mod objecting;
 mod report;
 mod status;
 mod stopping;
+mod telling;
 
 use std::{collections::BTreeMap, io, ops::ControlFlow, time::Duration};
 
 use log::{debug, error, warn};
 
-use self::{loss::Loss, stopping::Stopping};
+use self::{
+    loss::Loss,
+    stopping::Stopping,
+    telling::{Line, Telling, Whom},
+};
 
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event, Outbox},
@@ -101,8 +106,7 @@ pub struct Server<E: Edge> {
     effects: Vec<Effect>,
     /// Where each pid was last heard.
     addresses: BTreeMap<Pid, (Link, String)>,
-    /// Accepting has failed, and people were told.
-    accept_failed: bool,
+    telling: Telling,
 }
 
 impl<E: Edge> Server<E> {
@@ -135,7 +139,7 @@ impl<E: Edge> Server<E> {
             skipped: config.skipped,
             effects: Vec::new(),
             addresses: BTreeMap::new(),
-            accept_failed: false,
+            telling: Telling::new(),
         }
     }
 
@@ -221,7 +225,10 @@ impl<E: Edge> Server<E> {
                     Entry::Event(Event::SyncTimeout)
                 }
                 Timer::Join => Entry::Event(Event::JoinTimeout),
-                Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop => Entry::Expired(timer),
+                Timer::Save => Entry::Event(Event::SaveTimeout),
+                Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop | Timer::Tell => {
+                    Entry::Expired(timer)
+                }
             });
             // The ticker has set itself anew, at a later moment than this one.
         }
@@ -364,6 +371,7 @@ impl<E: Edge> Server<E> {
             Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
             Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
             Effect::StopTicker => self.ticker.stop(&mut self.timers),
+            Effect::SaveLater(wait) => self.timers.set(Timer::Save, self.now.after(wait)),
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
@@ -410,10 +418,7 @@ impl<E: Edge> Server<E> {
                         self.set_sweep();
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_failed = false;
-                    return;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The one that came is gone again; the next may be there.
                 Err(error)
                     if matches!(
@@ -427,13 +432,12 @@ impl<E: Edge> Server<E> {
                 Err(error) => {
                     // Nothing is left to give. The connection stays in the kernel's queue, and no
                     // new edge is promised for it: a timer brings the loop back here.
-                    if !self.accept_failed {
+                    if self.may_tell(Line::AcceptFailed, Whom::Nobody) {
                         warn!(
                             "cannot accept a connection: {error}; trying again every {} ms (see ulimit -n \
                              and --max-connections)",
                             ACCEPT_RETRY.as_millis()
                         );
-                        self.accept_failed = true;
                     }
                     self.timers.set(Timer::Accept, self.now.after(ACCEPT_RETRY));
                     return;
@@ -446,7 +450,7 @@ impl<E: Edge> Server<E> {
 
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join => {
+            Timer::Sync | Timer::Join | Timer::Save => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),
@@ -457,6 +461,7 @@ impl<E: Edge> Server<E> {
             }
             Timer::Accept => self.on_acceptable(),
             Timer::Stop => self.on_stop_timeout(),
+            Timer::Tell => self.tell_what_was_left_out(),
         }
     }
 

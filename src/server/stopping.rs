@@ -121,7 +121,8 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn clean_exit(&self) -> Exit {
+    fn clean_exit(&mut self) -> Exit {
+        self.tell_what_was_left_out();
         info!("stopped at sequence {}", self.actor.sequence());
         if self.actor.is_objected() {
             Exit::Objected

@@ -101,6 +101,8 @@ faults! {
     Lost,
     /// A directory is rolled back.
     Rollback,
+    /// A peer speaks without end, and in each message there is something that people hear of or that is saved.
+    Flood,
 }
 
 /// A set of them.

@@ -113,6 +113,11 @@ pub enum Act {
     Replay {
         seed: u64,
     },
+    /// A peer floods a server, and goes on for so long.
+    Flood {
+        server: usize,
+        wait: Duration,
+    },
 }
 
 impl Act {
@@ -128,7 +133,11 @@ impl Act {
             Act::Accept { .. } => Fault::Accept,
             Act::Copy { .. } => Fault::Copy,
             Act::WrongPid { .. } => Fault::WrongPid,
-            Act::Disk { .. } | Act::Partition { .. } | Act::Backup { .. } | Act::Replay { .. } => {
+            Act::Disk { .. }
+            | Act::Partition { .. }
+            | Act::Backup { .. }
+            | Act::Replay { .. }
+            | Act::Flood { .. } => {
                 return None;
             }
         })
@@ -173,6 +182,8 @@ pub struct Plan {
     /// When the faults end.
     pub end: Instant,
     pub acts: Vec<(Instant, Act)>,
+    /// The end waits until all have told of what they did not log in a flood. Few seeds take that time.
+    pub lingers: bool,
 }
 
 impl Plan {
@@ -196,6 +207,7 @@ impl Plan {
             turn: Duration::from_nanos(rng.u64(500..30_000)),
             end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
             acts: Vec::new(),
+            lingers: faults.has(Fault::Flood) && seed.is_multiple_of(4),
             servers,
         };
         if faults.has(Fault::Budget) {
@@ -376,6 +388,7 @@ impl Plan {
                 Fault::Copy => Act::Copy { server },
                 Fault::WrongPid => Act::WrongPid { server },
                 Fault::Replay => Act::Replay { seed: draws[1] },
+                Fault::Flood => Act::Flood { server, wait },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
             };

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use ipseity::limits::LINES_SPAN;
 use ipseity_core::{time::Instant, words::Standing};
 
 use super::{
@@ -25,6 +26,7 @@ impl Cluster {
         let [window, _, segment] = SIZES;
         self.net.borrow_mut().widen(window, segment);
         self.replays.clear();
+        self.floods.clear();
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
         }
@@ -175,6 +177,9 @@ impl Cluster {
 
     /// The end, unless somebody has been stopped by an objection: that must survive a restart.
     fn end_or_restart(&mut self) {
+        if self.plan.lingers && self.now() < self.plan.end.after(LINES_SPAN) {
+            return;
+        }
         let stopped: Vec<usize> = (0..self.machines.len())
             .filter(|server| !self.serves(*server))
             .collect();
