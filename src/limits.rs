@@ -229,6 +229,21 @@ pub const LOG_BYTES_MAX: usize = 1 << 20;
 // The longest text that a peer can send is one frame, and each of its bytes can be shown by up to ten characters.
 const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 
+/// The time in which so many lines are told as stand here below. What was left out is told when it is over.
+pub const LINES_SPAN: Duration = Duration::from_secs(60);
+
+/// The kinds of lines that others can cause.
+pub const LINE_KINDS: usize = 9;
+
+/// Lines of one kind about one peer in that time: a server that is restarted a few times is seen to be.
+pub const LINES_PER_PEER_MAX: u32 = 5;
+
+/// Lines of one kind in that time about all those who were not named with `--peer`: strangers can have any number of
+/// addresses and pids. With all kinds it is less than five lines a second, some ten megabytes a day.
+pub const LINES_PER_KIND_MAX: u32 = 30;
+
+const _: () = assert!(LINE_KINDS as u64 * LINES_PER_KIND_MAX as u64 <= 5 * LINES_SPAN.as_secs());
+
 /// Lines of the trace that wait to be written: a few full turns, each entry with an effect or two.
 pub const TRACE_LINES_MAX: usize = 65_536;
 

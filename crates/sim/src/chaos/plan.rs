@@ -122,6 +122,11 @@ pub enum Act {
     Replay {
         seed: u64,
     },
+    /// A peer floods a server, and goes on for so long.
+    Flood {
+        server: usize,
+        wait: Duration,
+    },
 }
 
 impl Act {
@@ -138,7 +143,11 @@ impl Act {
             Act::Copy { .. } => Fault::Copy,
             Act::WrongPid { .. } => Fault::WrongPid,
             Act::Share { .. } => Fault::SharedDirectory,
-            Act::Disk { .. } | Act::Partition { .. } | Act::Backup { .. } | Act::Replay { .. } => {
+            Act::Disk { .. }
+            | Act::Partition { .. }
+            | Act::Backup { .. }
+            | Act::Replay { .. }
+            | Act::Flood { .. } => {
                 return None;
             }
         })
@@ -194,6 +203,8 @@ pub struct Plan {
     /// When the faults end.
     pub end: Instant,
     pub acts: Vec<(Instant, Act)>,
+    /// The end waits until all have told of what they did not log in a flood. Few seeds take that time.
+    pub lingers: bool,
 }
 
 impl Plan {
@@ -217,6 +228,7 @@ impl Plan {
             turn: Duration::from_nanos(rng.u64(500..30_000)),
             end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
             acts: Vec::new(),
+            lingers: faults.has(Fault::Flood) && seed.is_multiple_of(4),
             servers,
         };
         if faults.has(Fault::Budget) {
@@ -405,6 +417,7 @@ impl Plan {
                     },
                 },
                 Fault::Replay => Act::Replay { seed: draws[1] },
+                Fault::Flood => Act::Flood { server, wait },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
             };

@@ -207,6 +207,7 @@ impl Edge for SimEdge {
     fn write(&mut self, write: Write) {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
+        node.saves += u64::from(matches!(write, Write::Members(_)));
         let done_at = match &mut node.storage {
             Some(storage) => storage.write(write, net.now),
             None => node.write(write).map(|wait| net.now.after(wait)),
