@@ -70,7 +70,7 @@ impl Actor {
                     self.on_identity_request(to, count, after, now, effects);
                 }
                 Waiting::Advance { above } => {
-                    self.on_advance_request(to, above.get(), true, now, effects);
+                    self.on_advance_request(to, above.get(), now, effects);
                 }
                 Waiting::Answer(effect) => self.answer(to, effect, effects),
             }

@@ -185,6 +185,7 @@ impl Actor {
     fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::Unknown { from, error } => self.on_unknown(from, *error, effects),
+            Event::Denied { from, error } => self.reply_error(from, *error, effects),
             Event::IdentityRequest { from, count, after } => {
                 self.on_identity_request(from, count.get(), after, now, effects);
             }
@@ -196,14 +197,10 @@ impl Actor {
             Event::Overrule(heard) => self.on_overrule(heard.0, &heard.1, now, effects),
             Event::StatusRequest { from } => self.on_status_request(from, effects),
             Event::MembersRequest { from, first } => self.on_members_request(from, first, effects),
-            Event::ForgetRequest { from, pid, trusted } => {
-                self.on_forget_request(from, pid, trusted, now, effects);
+            Event::ForgetRequest { from, pid } => self.on_forget_request(from, pid, now, effects),
+            Event::AdvanceRequest { from, above } => {
+                self.on_advance_request(from, above, now, effects);
             }
-            Event::AdvanceRequest {
-                from,
-                above,
-                trusted,
-            } => self.on_advance_request(from, above, trusted, now, effects),
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
             Event::JoinTimeout => self.on_join_timeout(now, effects),

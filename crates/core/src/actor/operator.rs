@@ -17,13 +17,9 @@ impl Actor {
         &mut self,
         from: ConnectionId,
         pid: Pid,
-        trusted: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if !trusted {
-            return self.refuse(from, Refusal::NotTrusted, effects);
-        }
         match self.guard.forget(pid) {
             Some(sequence) => {
                 self.save_members(now, false, effects);
@@ -40,11 +36,10 @@ impl Actor {
         &mut self,
         from: ConnectionId,
         above: u64,
-        trusted: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        match self.judge_operator(above, trusted) {
+        match self.judge_operator(above) {
             Ok(above) if self.join.has(from) => self.join.wait(from, Waiting::Advance { above }),
             Ok(above) => {
                 let before = self.counter.advance(above);
@@ -55,10 +50,7 @@ impl Actor {
         }
     }
 
-    fn judge_operator(&self, above: u64, trusted: bool) -> Result<Sequence, Refusal> {
-        if !trusted {
-            return Err(Refusal::NotTrusted);
-        }
+    fn judge_operator(&self, above: u64) -> Result<Sequence, Refusal> {
         self.phase.may_advance()?;
         self.counter.judge_advance(above, Source::Operator)
     }

@@ -41,7 +41,6 @@ pub(super) enum Refusal {
         left: u64,
         source: Source,
     },
-    NotTrusted,
     UnknownPid(Pid),
     ForeignCluster {
         own: ClusterName,
@@ -103,7 +102,6 @@ impl Refusal {
                 ErrorCode::AdvanceTooLarge
             }
             Refusal::OverBudget { .. } => ErrorCode::OverBudget,
-            Refusal::NotTrusted => ErrorCode::NotTrusted,
             Refusal::UnknownPid(_) => ErrorCode::UnknownPid,
             Refusal::ForeignCluster { .. } => ErrorCode::ForeignCluster,
             Refusal::OtherPid { .. } => ErrorCode::BadBody,
@@ -172,11 +170,6 @@ impl Refusal {
                  allows {left} now: try again later, or have an operator run ipseity-cli advance",
                 source.prefix()
             ),
-            Refusal::NotTrusted => {
-                "only an operator may ask for this: from a loopback address, or from \
-                                    one that the server was given with --trust"
-                    .to_owned()
-            }
             Refusal::UnknownPid(pid) => {
                 format!("nothing is known here of pid {pid}: ipseity-cli members lists those known")
             }

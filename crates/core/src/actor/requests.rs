@@ -117,7 +117,12 @@ impl Actor {
         self.answer(to, Effect::Close(to), effects);
     }
 
-    fn reply_error(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+    pub(super) fn reply_error(
+        &mut self,
+        to: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
         let message = Message::ErrorReply(Box::new(error));
         self.answer(to, Effect::Reply { to, message }, effects);
     }
@@ -136,6 +141,11 @@ impl Actor {
             .reply_when_durable(to, reply, before, &self.counter, effects);
         self.durability
             .raise_if_due(&mut self.counter, now, effects);
+    }
+
+    /// Whether an answer to that connection would have to wait behind others.
+    pub(super) fn is_waited_for(&self, connection: ConnectionId) -> bool {
+        self.join.has(connection) || self.durability.holds_for(connection)
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.

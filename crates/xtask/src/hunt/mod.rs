@@ -56,12 +56,8 @@ pub fn run(top: &Path, arguments: &[String]) -> Result<bool, String> {
     cargo.arg("test").current_dir(&tree);
     if !arguments.iter().any(|argument| argument == "--test") {
         // What only ipseity-cli needs is left out, which the hunt does not need.
-        cargo.args([
-            "--no-default-features",
-            "--test",
-            "simulation",
-            "planted_bugs",
-        ]);
+        let (binary, file) = HUNT;
+        cargo.args(["--no-default-features", "--test", binary, file]);
     }
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     let status = cargo
