@@ -10,7 +10,7 @@ use ipseity_core::{
     ids::{ConnectionId, Count},
     words::Message,
 };
-use ipseity_frames::{FrameDecoder, Receiver, WireError, encode, encode_identities};
+use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode, encode_identities};
 
 use crate::mailbox::{Entry, Mailbox};
 
@@ -45,6 +45,18 @@ impl Codec {
     pub(crate) fn next(self, read: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
         match self {
             Codec::Frames(receiver) => read.next(receiver),
+        }
+    }
+
+    /// Whether the message at the front of what was read asks to look: at the status, or at the members.
+    pub(crate) fn looks_next(self, read: &FrameDecoder) -> bool {
+        match self {
+            Codec::Frames(_) => match read.rest() {
+                [_, _, kind, ..] => {
+                    [Kind::StatusRequest as u8, Kind::MembersRequest as u8].contains(kind)
+                }
+                _ => false,
+            },
         }
     }
 

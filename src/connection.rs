@@ -78,6 +78,19 @@ pub(crate) enum Resume {
     Flush,
     /// The line of those that wait until fewer frames of all connections are in flight.
     Line,
+    /// The line of those that want to look, of whom few have their turn at a time.
+    Looks,
+}
+
+/// Whether more of a connection may be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// It may.
+    Open,
+    /// Not before the answer to what was decoded last, which may be the end of the connection.
+    Shut,
+    /// Not before the answer to a request to look, which may be large.
+    Looks,
 }
 
 /// In which place an accepted connection stands.
@@ -89,6 +102,8 @@ pub(crate) enum Place {
     Beyond,
     /// Beyond the limit, and it spoke like a peer.
     Promoted,
+    /// Beyond the limit, and an operator looks or operates there.
+    Operator,
 }
 
 /// Why a connection was closed.
@@ -110,6 +125,8 @@ pub enum CloseReason {
     Unread(Duration),
     /// It was idle for so long.
     Idle(Duration),
+    /// Too many bytes of replies wait for all connections, and so many for this one.
+    Crowded(usize),
 }
 
 impl fmt::Display for CloseReason {
@@ -125,6 +142,10 @@ impl fmt::Display for CloseReason {
                 write!(f, "it left its replies unread for {} ms", wait.as_millis())
             }
             CloseReason::Idle(wait) => write!(f, "idle for {} ms", wait.as_millis()),
+            CloseReason::Crowded(bytes) => write!(
+                f,
+                "too many replies wait unread (--max-pending-bytes-total), {bytes} bytes of them for this connection"
+            ),
         }
     }
 }
@@ -166,14 +187,14 @@ pub struct Connection<S> {
     pub(crate) inflow: Inflow,
     pub(crate) resume: Resume,
     pub(crate) place: Place,
-    /// A request is in flight whose reply is large or may end the connection: nothing more is decoded before
-    /// it is answered.
-    pub(crate) heavy: bool,
+    pub(crate) gate: Gate,
     /// Stands in the list of those to be flushed.
     pub(crate) dirty: bool,
     pub(crate) link: LinkState,
     /// Frames decoded and not answered.
     pub(crate) owed: u32,
+    /// Bytes that waited for it after the last flush, as they stand in the sum over all connections.
+    pub(crate) counted: u32,
     /// When a frame was last completed or begun, or a reply last written.
     pub(crate) progress_at: Instant,
     pub(crate) buffers: Option<Box<Buffers>>,
@@ -210,10 +231,11 @@ impl<S: Socket> Connection<S> {
                 | ConnectionState::Lingering
                 | ConnectionState::Closed => Place::Regular,
             },
-            heavy: false,
+            gate: Gate::Open,
             dirty: false,
             link: LinkState::Unknown,
             owed: 0,
+            counted: 0,
             progress_at: now,
             buffers: None,
         }
@@ -254,7 +276,7 @@ impl<S: Socket> Connection<S> {
             && self.owed == 0
             && self.resume == Resume::Poll
             && self.inflow == Inflow::Empty;
-        debug_assert!(!is_at_rest || !self.heavy);
+        debug_assert!(!is_at_rest || self.gate == Gate::Open);
         is_at_rest
     }
 
@@ -285,7 +307,7 @@ impl<S: Socket> Connection<S> {
 
     /// Whether it is made to wait by the server.
     pub(crate) fn is_held_up(&self) -> bool {
-        matches!(self.resume, Resume::Flush | Resume::Line)
+        matches!(self.resume, Resume::Flush | Resume::Line | Resume::Looks)
     }
 
     /// Whether somebody goes on with what may be left to read. The poll tells of each change once, so this holds
@@ -298,7 +320,7 @@ impl<S: Socket> Connection<S> {
     /// Whether another frame may be decoded: everything that a client could make the server hold for it is
     /// bounded here.
     pub(crate) fn has_room(&self, pending_bytes_max: usize) -> bool {
-        !self.heavy
+        self.gate == Gate::Open
             && (self.owed as usize) < FRAMES_PER_CONNECTION_MAX
             && self.pending_bytes() < pending_bytes_max
     }

@@ -30,6 +30,15 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 /// its next turn comes behind everybody else's.
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
 
+/// Requests to look (a status, the members) of all connections that are decoded and not answered yet. They cost
+/// five bytes to send and up to 64 KiB to answer, so few are answered in a turn, and whoever asks for identities
+/// comes in between.
+pub const LOOKS_IN_FLIGHT_MAX: usize = 4;
+
+/// As much as is read of a connection while too many frames of all connections wait: enough to see whether it asks
+/// for a status, which is answered even then.
+pub const LOOK_BYTES_MAX: usize = 64;
+
 // One greedy connection must not close the gate for all.
 const _: () = assert!(FRAMES_PER_CONNECTION_MAX * 16 <= FRAMES_IN_FLIGHT_MAX);
 
@@ -50,6 +59,17 @@ pub const CONNECTIONS_LIMIT_MAX: usize = 1_000_000;
 /// Connections beyond the limit that are kept open for a moment: a client is told that there are too many,
 /// a peer gets in. When one more comes, the oldest of them is told at once.
 pub const RESERVE_CONNECTIONS_MAX: usize = 64;
+
+/// Connections beyond the limit from which an operator looks and operates, when all places are taken. They get no
+/// identities.
+pub const RESERVE_OPERATORS_MAX: usize = 16;
+
+/// Connections beyond the limit that strangers may have who speak like a peer. The other half is for the peers
+/// that were named.
+pub const RESERVE_STRANGERS_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
+
+/// Addresses of named peers that are known: a name may have several.
+pub const NAMED_ADDRESSES_MAX: usize = 4 * PEERS_MAX;
 
 /// How long a connection beyond the limit may take to show that it is a peer.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -73,6 +93,17 @@ const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
 /// Bytes of replies that may wait for a client that does not read, unless `--max-pending-bytes` says
 /// otherwise: when so many wait, nothing more is read from it.
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
+
+/// Bytes of replies that may wait for all connections together, unless `--max-pending-bytes-total` says otherwise:
+/// beyond it, the connections for which most waits are closed. A thousand clients that do not read would otherwise
+/// fill the memory.
+pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
+
+/// The least that `--max-pending-bytes-total` may be: room for a few large replies.
+pub const PENDING_BYTES_TOTAL_MIN: usize = 1 << 20;
+
+/// The most that `--max-pending-bytes-total` may be.
+pub const PENDING_BYTES_TOTAL_MAX: usize = 1 << 40;
 
 /// What the kernel may hold of replies for one connection (`SO_SNDBUF`, which Linux doubles). By default it
 /// would be almost 4 MB for each client that never reads.
@@ -198,6 +229,21 @@ pub const LOG_BYTES_MAX: usize = 1 << 20;
 // The longest text that a peer can send is one frame, and each of its bytes can be shown by up to ten characters.
 const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 
+/// The time in which so many lines are told as stand here below. What was left out is told when it is over.
+pub const LINES_SPAN: Duration = Duration::from_secs(60);
+
+/// The kinds of lines that others can cause.
+pub const LINE_KINDS: usize = 9;
+
+/// Lines of one kind about one peer in that time: a server that is restarted a few times is seen to be.
+pub const LINES_PER_PEER_MAX: u32 = 5;
+
+/// Lines of one kind in that time about all those who were not named with `--peer`: strangers can have any number of
+/// addresses and pids. With all kinds it is less than five lines a second, some ten megabytes a day.
+pub const LINES_PER_KIND_MAX: u32 = 30;
+
+const _: () = assert!(LINE_KINDS as u64 * LINES_PER_KIND_MAX as u64 <= 5 * LINES_SPAN.as_secs());
+
 /// Lines of the trace that wait to be written: a few full turns, each entry with an effect or two.
 pub const TRACE_LINES_MAX: usize = 65_536;
 
@@ -212,6 +258,10 @@ const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);
 
 /// What a peer takes in a statusReply beside its address, at most.
 pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 8 + 9;
+
+/// As many peers as a statusReply names, and members a membersReply, for somebody who is no operator: each of them
+/// costs time to put together.
+pub const STRANGERS_LIST_MAX: usize = 64;
 
 /// What all peers together may take in a statusReply: a frame, less room for the rest. The rest has fixed
 /// fields, a version, a cluster name and a count for each error code.

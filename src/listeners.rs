@@ -48,7 +48,7 @@ impl Listener {
 pub struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    /// These, of which the first has [`ListenerId::FIRST`].
+    /// These, of which the first has the id 0.
     pub fn new(listeners: Vec<Listener>) -> Listeners {
         Listeners(listeners)
     }

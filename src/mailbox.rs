@@ -177,17 +177,17 @@ impl Mailbox {
         self.entries.front().map(|entry| &**entry)
     }
 
-    /// Takes out the entry at the head of the line, which has been looked at and owns nothing: a request or a
-    /// readiness. So nothing is moved, and nothing freed.
-    #[inline(always)]
-    pub fn remove_plain(&mut self) {
-        self.entries.pop_front();
-    }
-
     /// Takes the entry at the head of the line.
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
         self.entries.pop_front().map(ManuallyDrop::into_inner)
+    }
+
+    /// Takes out the entry at the head of the line, which was looked at and owns nothing: a request or a readiness. So
+    /// nothing is moved, and nothing is freed.
+    #[inline(always)]
+    pub fn remove_plain(&mut self) {
+        self.entries.pop_front();
     }
 
     /// Takes identityRequests of one connection from the head of the line, one after the other, as long as `handle`
@@ -249,11 +249,11 @@ mod tests {
     fn entries_leave_in_the_order_in_which_they_came() {
         let mut mailbox = Mailbox::new();
         assert!(mailbox.is_empty());
-        mailbox.dispatch(Entry::Acceptable(ListenerId::FIRST));
+        mailbox.dispatch(Entry::Acceptable(ListenerId(0)));
         mailbox.dispatch(Entry::Signal);
         mailbox.dispatch(Entry::Event(Event::SyncTimeout));
         assert_eq!(mailbox.entries.len(), 3);
-        assert_eq!(mailbox.take(), Some(Entry::Acceptable(ListenerId::FIRST)));
+        assert_eq!(mailbox.take(), Some(Entry::Acceptable(ListenerId(0))));
         assert_eq!(mailbox.take(), Some(Entry::Signal));
         assert_eq!(mailbox.take(), Some(Entry::Event(Event::SyncTimeout)));
         assert_eq!(mailbox.take(), None);

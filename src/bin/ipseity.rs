@@ -20,7 +20,7 @@ use ipseity_core::{
 };
 
 use ipseity::{
-    limits::PEER_SILENCE_MIN,
+    limits::{PEER_SILENCE_MIN, READ_BYTES_MAX},
     options::{self, Command, Join, Options, TraceTarget, UsageError},
     os::{self, Bound, Descriptors, Os, StartSignals, TraceOut},
     server::{Exit, Server, ServerConfig},
@@ -251,7 +251,9 @@ fn config(
         },
         limits: TransportLimits {
             connections_max: descriptors.connections_max,
+            read_bytes_max: READ_BYTES_MAX,
             pending_bytes_max: options.pending_bytes_max,
+            pending_bytes_total: options.pending_bytes_total,
             idle_timeout: options.idle_timeout,
             trusted: options.trusted.clone(),
         },

@@ -15,7 +15,7 @@ use ipseity_core::{
 
 use crate::limits::{
     CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, JOIN_TIMEOUT_DEFAULT, PENDING_BYTES_MAX_DEFAULT,
-    SYNC_INTERVAL_DEFAULT,
+    PENDING_BYTES_TOTAL_DEFAULT, SYNC_INTERVAL_DEFAULT,
 };
 
 /// One flag, as `--help` shows it.
@@ -192,6 +192,13 @@ fn table() -> Vec<Flag> {
             takes: Value("N"),
             help: "how many bytes of replies may wait for a client that does not read them",
             default: shown(PENDING_BYTES_MAX_DEFAULT),
+        },
+        Flag {
+            name: "max-pending-bytes-total",
+            takes: Value("N"),
+            help: "how many bytes of replies may wait for all clients together; beyond it, the clients for \
+                   which most waits are cut off",
+            default: shown(PENDING_BYTES_TOTAL_DEFAULT),
         },
         Flag {
             name: "idle-timeout",

@@ -23,7 +23,8 @@ use ipseity_core::{
 use crate::limits::{
     CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
     JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN,
-    PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+    PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, PENDING_BYTES_TOTAL_MAX,
+    PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
 };
 
 /// The directory below the working directory in which each pid has its state directory.
@@ -81,6 +82,8 @@ pub struct Options {
     pub trusted: Vec<IpAddr>,
     /// Bytes of replies that may wait for one connection.
     pub pending_bytes_max: usize,
+    /// Bytes of replies that may wait for all clients together.
+    pub pending_bytes_total: usize,
     /// How long a client may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
     /// Where the trace goes; `None` for no trace.
@@ -229,6 +232,13 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             PENDING_BYTES_LIMIT_MAX as u64,
         )?
         .map_or(PENDING_BYTES_MAX_DEFAULT, |number| number as usize),
+        pending_bytes_total: number(
+            matches,
+            "max-pending-bytes-total",
+            PENDING_BYTES_TOTAL_MIN as u64,
+            PENDING_BYTES_TOTAL_MAX as u64,
+        )?
+        .map_or(PENDING_BYTES_TOTAL_DEFAULT, |number| number as usize),
         idle_timeout: duration(matches, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
             .filter(|timeout| !timeout.is_zero()),
         trace: matches

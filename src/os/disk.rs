@@ -100,6 +100,8 @@ impl Disk {
 /// The thread: one write after the other, until there is no server any more.
 fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporter) {
     let mut members_file = MembersFile::new(store.path());
+    // What people were last told of it. Others cause these writes, so a disk that stays full is told of once.
+    let mut told = None;
     for write in inbox {
         let outcome = match &write {
             Write::Ceiling { sequence, ceiling } => {
@@ -108,9 +110,14 @@ fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporte
             Write::Objection { sequence } => logged(&store.write_objection(*sequence)),
             Write::Members(members) => {
                 let result = members_file.save(members);
-                if let Err(error) = &result {
+                let failure = result.as_ref().err().map(ToString::to_string);
+                if let Some(error) = failure
+                    .as_ref()
+                    .filter(|error| told.as_ref() != Some(*error))
+                {
                     error!("cannot remember the peers: {error}");
                 }
+                told = failure;
                 Outcome::of(&result)
             }
             Write::Stop { sequence } => logged(&store.write_stop(*sequence)),

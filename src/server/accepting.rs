@@ -4,7 +4,10 @@ use std::io;
 
 use log::{debug, warn};
 
-use super::Server;
+use super::{
+    Server,
+    telling::{Line, Whom},
+};
 use ipseity_core::{ids::ListenerId, timer::Timer};
 
 use crate::{
@@ -39,10 +42,7 @@ impl<E: Edge> Server<E> {
                         self.set_sweep();
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_failed = false;
-                    return;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The one that came is gone again; the next may be there.
                 Err(error)
                     if matches!(
@@ -56,13 +56,12 @@ impl<E: Edge> Server<E> {
                 Err(error) => {
                     // Nothing is left to give. The connection stays in the kernel's queue, and no
                     // new edge is promised for it: a timer brings the loop back here.
-                    if !self.accept_failed {
+                    if self.may_tell(Line::AcceptFailed, Whom::Nobody) {
                         warn!(
                             "cannot accept a connection: {error}; trying again every {} ms (see ulimit -n \
                              and --max-connections)",
                             ACCEPT_RETRY.as_millis()
                         );
-                        self.accept_failed = true;
                     }
                     self.timers.set(Timer::Accept, self.now.after(ACCEPT_RETRY));
                     return;

@@ -6,7 +6,10 @@
 
 use log::{debug, warn};
 
-use super::Server;
+use super::{
+    Server,
+    telling::{Line, Whom},
+};
 use ipseity_core::{
     actor::{Event, HangUp},
     identity::Pid,
@@ -79,8 +82,10 @@ impl<E: Edge> Server<E> {
             return;
         };
         let named = self.peers.named(pid);
-        let name = named.map_or(&*loss.address, |peer| self.peers.name(peer));
-        warn!("peer {name} (pid {pid}) is down: {}", loss.reason);
+        if self.may_tell(Line::PeerDown, self.whom_of(pid)) {
+            let name = named.map_or(&*loss.address, |peer| self.peers.name(peer));
+            warn!("peer {name} (pid {pid}) is down: {}", loss.reason);
+        }
         if let Some(peer) = named {
             self.peers.lost(peer);
         }
@@ -108,7 +113,8 @@ impl<E: Edge> Server<E> {
         let pid = self.peers.pid(peer);
         if pid.is_some() && self.actor.links().values().any(|state| state.pid == pid) {
             debug!("peer {name} is up and cannot be reached: {reason}");
-        } else if self.peers.is_news(peer, kind) {
+        } else if self.peers.is_news(peer, kind) && self.may_tell(Line::PeerDown, Whom::Named(peer))
+        {
             let name = self.peers.name(peer);
             warn!("peer {name} is down: {reason}; trying again and again");
         }

@@ -4,16 +4,23 @@ use super::Server;
 use ipseity_core::{
     identity::Pid,
     ids::Link,
+    limits::REMEMBERED_MAX,
     words::{Member, Members, Message},
 };
 
-use crate::edge::Edge;
+use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
 
 impl<E: Edge> Server<E> {
-    /// The answer to a membersRequest for the pids from `first` on.
-    pub(super) fn member_list(&self, first: Pid) -> Message {
+    /// The answer to a membersRequest for the pids from `first` on. Only an operator gets them all at once.
+    pub(super) fn member_list(&self, first: Pid, operates: bool) -> Message {
         let known = self.actor.members().range(first..);
+        let total = known.clone().count() as u32;
+        let most = match operates {
+            true => REMEMBERED_MAX,
+            false => STRANGERS_LIST_MAX,
+        };
         let members: Vec<Member> = known
+            .take(most)
             .map(|(pid, known)| Member {
                 pid: *pid,
                 incarnation: known.remembered.incarnation,
@@ -28,7 +35,6 @@ impl<E: Edge> Server<E> {
                 objection: known.objection().map_or(0, |code| code.get()),
             })
             .collect();
-        let total = members.len() as u32;
         Message::MembersReply(Box::new(Members { total, members }))
     }
 

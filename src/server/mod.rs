@@ -22,11 +22,12 @@ mod objecting;
 mod report;
 mod status;
 mod stopping;
+mod telling;
 mod watching;
 
 use std::{collections::BTreeMap, io, time::Duration};
 
-use self::{loss::Loss, stopping::Stopping, watching::Watch};
+use self::{loss::Loss, stopping::Stopping, telling::Telling, watching::Watch};
 
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event},
@@ -101,8 +102,7 @@ pub struct Server<E: Edge> {
     effects: Vec<Effect>,
     /// Where each pid was last heard, and on which link, as long as that is there.
     addresses: BTreeMap<Pid, (Option<Link>, String)>,
-    /// Accepting has failed, and people were told.
-    accept_failed: bool,
+    telling: Telling,
 }
 
 impl<E: Edge> Server<E> {
@@ -134,7 +134,7 @@ impl<E: Edge> Server<E> {
             skipped: config.skipped,
             effects: Vec::new(),
             addresses: BTreeMap::new(),
-            accept_failed: false,
+            telling: Telling::new(),
         }
     }
 
@@ -194,7 +194,10 @@ impl<E: Edge> Server<E> {
                     Entry::Event(Event::SyncTimeout)
                 }
                 Timer::Join => Entry::Event(Event::JoinTimeout),
-                Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop => Entry::Expired(timer),
+                Timer::Save => Entry::Event(Event::SaveTimeout),
+                Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop | Timer::Tell => {
+                    Entry::Expired(timer)
+                }
             });
             // The ticker has set itself anew, at a later moment than this one.
         }
@@ -301,11 +304,11 @@ impl<E: Edge> Server<E> {
             }
             Effect::Reply { to, message } => self.transport.reply(to, &message),
             Effect::ReplyStatus { to } => {
-                let status = self.status();
+                let status = self.status(self.transport.may_operate(to));
                 self.transport.reply(to, &status);
             }
             Effect::ReplyMembers { to, first } => {
-                let members = self.member_list(first);
+                let members = self.member_list(first, self.transport.may_operate(to));
                 self.transport.reply(to, &members);
             }
             Effect::Object { charge, answers } => {
@@ -323,6 +326,7 @@ impl<E: Edge> Server<E> {
             Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
             Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
             Effect::StopTicker => self.ticker.stop(&mut self.timers),
+            Effect::SaveLater(wait) => self.timers.set(Timer::Save, self.now.after(wait)),
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
@@ -361,7 +365,7 @@ impl<E: Edge> Server<E> {
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join => {
+            Timer::Sync | Timer::Join | Timer::Save => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),
@@ -372,6 +376,7 @@ impl<E: Edge> Server<E> {
             }
             Timer::Accept => self.accept_all(),
             Timer::Stop => self.on_stop_timeout(),
+            Timer::Tell => self.tell_what_was_left_out(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use log::error;
 
-use super::Server;
+use super::{Server, telling::Line};
 use ipseity_core::{
     actor::Charge,
     words::{ErrorCode, Message, Objection},
@@ -11,8 +11,8 @@ use ipseity_core::{
 use crate::{edge::Edge, transport::address_that_is_gone};
 
 impl<E: Edge> Server<E> {
-    /// The objection that a process is sent. People hear of it too, when it is new.
-    pub(super) fn objection(&self, charge: &Charge) -> Message {
+    /// The objection that a process is sent. People hear of it too, when it is new to them.
+    pub(super) fn objection(&mut self, charge: &Charge) -> Message {
         let Charge {
             pid,
             session,
@@ -39,7 +39,11 @@ impl<E: Edge> Server<E> {
                  SEQUENCE, not lower than all that it may have handed out and not lower than {sequence}"
             )
         };
-        if is_new {
+        let line = match rival {
+            Some(_) => Line::Conflict,
+            None => Line::Stale,
+        };
+        if is_new && self.may_tell(line, self.whom_of(pid)) {
             error!("{text}");
         }
         Message::Objection(Box::new(Objection::new(

@@ -1,9 +1,18 @@
-//! What people hear of: the actor says what, and here it gets addresses and words.
+//! What people hear of: the actor says what, and here it gets addresses and words. Of what others cause people hear
+//! only as much as [`telling`](super::telling) lets through.
 
 use log::{error, info, warn};
 
-use super::Server;
-use ipseity_core::{actor::Report, ids::Link};
+use super::{
+    Server,
+    telling::{LeftOut, Line, Whom},
+};
+use ipseity_core::{
+    actor::Report,
+    identity::Pid,
+    ids::{ConnectionId, Link},
+    timer::Timer,
+};
 
 use crate::edge::Edge;
 
@@ -15,32 +24,44 @@ impl<E: Edge> Server<E> {
                 pid,
                 sequence,
             } => {
-                info!(
-                    "peer {} is up: pid {pid}, sequence {sequence}",
-                    self.link_name(*link)
-                );
+                if self.may_tell(Line::PeerUp, self.whom(*link)) {
+                    info!(
+                        "peer {} is up: pid {pid}, sequence {sequence}",
+                        self.link_name(*link)
+                    );
+                }
             }
             Report::PeerDown { link, pid } => self.tell_of_loss(*link, *pid),
             Report::Refused { from, error } => {
-                let address = self.transport.address(*from);
-                warn!("refused peer {address}: {}", error.message);
+                if self.may_tell(Line::Refused, self.host(*from)) {
+                    let address = self.transport.address(*from);
+                    warn!("refused peer {address}: {}", error.message);
+                }
             }
             Report::RoundRefused { link, error } => {
-                let name = self.link_name(*link);
-                warn!("not synchronized with peer {name}: {}", error.message);
+                if self.may_tell(Line::RoundRefused, self.whom(*link)) {
+                    let name = self.link_name(*link);
+                    warn!("not synchronized with peer {name}: {}", error.message);
+                }
             }
-            Report::AdvanceRefused { error } => {
-                warn!(
-                    "refused an advance that a client asked for: {} (told once a minute)",
-                    error.message
-                );
+            Report::AdvanceRefused { from, error } => {
+                if self.may_tell(Line::AdvanceRefused, self.host(*from)) {
+                    warn!(
+                        "refused an advance that a client asked for: {}",
+                        error.message
+                    );
+                }
             }
             Report::Objected { standing, why } => {
                 error!("NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}");
             }
             Report::Overruled { link, pid, above } => {
-                let name = self.link_name(*link);
-                warn!("pid {pid} at {name} goes on above sequence {above} by its operator's word");
+                if self.may_tell(Line::Overruled, self.whom(*link)) {
+                    let name = self.link_name(*link);
+                    warn!(
+                        "pid {pid} at {name} goes on above sequence {above} by its operator's word"
+                    );
+                }
             }
             Report::Joined { answered, asked } => {
                 info!("asked the peers, {answered} of {asked} answered: handing out identities");
@@ -64,6 +85,62 @@ impl<E: Edge> Server<E> {
                 self.begin_failing();
             }
         }
+    }
+
+    /// Whether a line that others cause may be told now.
+    pub(super) fn may_tell(&mut self, line: Line, whom: Whom) -> bool {
+        let may_tell = self.telling.may_tell(line, whom, self.now);
+        if let (false, Some(due_at)) = (may_tell, self.telling.due_at()) {
+            self.timers.set(Timer::Tell, due_at);
+        }
+        may_tell
+    }
+
+    /// Tells people how many lines they did not see: a minute is over, or the server stops.
+    pub(super) fn tell_what_was_left_out(&mut self) {
+        self.timers.stop(Timer::Tell);
+        for LeftOut { line, count, most } in self.telling.take_left_out(self.now) {
+            let about = most.and_then(|(whom, most)| {
+                let whom = self.whom_name(&whom)?;
+                Some(format!(" ({most} about {whom})"))
+            });
+            warn!(
+                "{}: and {count} more like it in the last minute{}",
+                line.name(),
+                about.unwrap_or_default()
+            );
+        }
+    }
+
+    fn whom_name(&self, whom: &Whom) -> Option<String> {
+        match whom {
+            Whom::Named(peer) => Some(format!("peer {}", self.peers.name(*peer))),
+            Whom::Pid(pid) => Some(format!("pid {pid}")),
+            Whom::Host(host) => Some(host.clone()),
+            Whom::Nobody => None,
+        }
+    }
+
+    /// Whom a line is about that has to do with a link.
+    pub(super) fn whom(&self, link: Link) -> Whom {
+        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
+        match (link, pid) {
+            (Link::Dialed(peer), _) => Whom::Named(peer),
+            (Link::Accepted(_), Some(pid)) => self.whom_of(pid),
+            (Link::Accepted(connection), None) => self.host(connection),
+        }
+    }
+
+    /// Whom a line is about that has to do with a pid.
+    pub(super) fn whom_of(&self, pid: Pid) -> Whom {
+        self.peers.named(pid).map_or(Whom::Pid(pid), Whom::Named)
+    }
+
+    /// Where a connection comes from, without its port: the next one has another.
+    fn host(&self, connection: ConnectionId) -> Whom {
+        let address = self.transport.address(connection);
+        let host = address.rsplit_once(':').map(|(host, _)| host.to_owned());
+        Whom::Host(host.unwrap_or(address))
     }
 
     /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.

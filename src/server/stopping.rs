@@ -152,7 +152,8 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn clean_exit(&self) -> Exit {
+    fn clean_exit(&mut self) -> Exit {
+        self.tell_what_was_left_out();
         info!("stopped at sequence {}", self.actor.sequence());
         match self.actor.is_objected() {
             true => Exit::Objected,

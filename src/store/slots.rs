@@ -215,6 +215,7 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     // bug SingleSlot: let hidden = hidden && !BUG;
     let start = if hidden { newest.reach } else { newest.ceiling };
     // bug ResumeBelowCeiling: let start = if BUG { newest.sequence } else { start };
+    // bug CleanStopTrusted: let start = if BUG { records.iter().find(|(_, found)| found.clean).map_or(start, |(_, found)| found.ceiling) } else { start };
     // bug CleanFlagKept: let start = if BUG && newest.clean { newest.sequence } else { start };
     Ok(Recovered {
         device,
@@ -230,7 +231,6 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
 /// The newest record has the highest. Equal generations differ only after a start that skipped; see the proof
 /// above.
 fn rank(record: &Record) -> (u64, Sequence, u64) {
-    // bug CleanStopTrusted: if record.clean { return (u64::MAX, record.ceiling, record.boot); }
     // bug GenerationWraps: return (record.generation & 0xf, record.ceiling, record.boot);
     (record.generation, record.ceiling, record.boot)
 }

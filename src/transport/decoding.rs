@@ -9,9 +9,12 @@ use ipseity_core::{
 use ipseity_frames::{Kind, WireError};
 
 use crate::{
-    connection::{Connection, ConnectionState, Origin},
+    connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
+    limits::{
+        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
+        RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+    },
     mailbox::{Entry, Mailbox},
 };
 
@@ -21,6 +24,8 @@ pub(super) enum Decoded {
     All,
     /// The gate closed before that.
     Gate,
+    /// A request to look is next, and as many as may be are under way.
+    Looks,
     /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
     /// until this one was handled.
     Turn,
@@ -35,14 +40,25 @@ impl Shared {
         c: &mut Connection<S>,
         mailbox: &mut Mailbox,
     ) -> Decoded {
-        if !c.has_room(self.limits.pending_bytes_max) {
-            return Decoded::Gate;
-        }
         let of_all = match c.origin {
             Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight),
             // Nothing that such a peer says is in flight.
             Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
+        self.decode_up_to(of_all, c, mailbox)
+    }
+
+    /// The same, with so much room for frames of all connections. Where there is none, a request to look is taken
+    /// all the same: how the server does can be asked whatever waits.
+    pub(super) fn decode_up_to<S: Socket>(
+        &mut self,
+        of_all: usize,
+        c: &mut Connection<S>,
+        mailbox: &mut Mailbox,
+    ) -> Decoded {
+        if !c.has_room(self.limits.pending_bytes_max) {
+            return Decoded::Gate;
+        }
         let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
         let codec = c.codec;
         let serves = c.origin == Origin::Accepted
@@ -60,8 +76,13 @@ impl Shared {
             if self.decoder.is_empty() {
                 return Decoded::All;
             }
-            if taken == room {
+            let looks = codec.looks_next(&self.decoder) && c.origin == Origin::Accepted;
+            let passes = looks && of_all == 0 && taken == 0;
+            if taken == room && !passes {
                 break;
+            }
+            if looks && self.looks_in_flight >= LOOKS_IN_FLIGHT_MAX {
+                return Decoded::Looks;
             }
             let message = match codec.next(&mut self.decoder) {
                 Ok(Some(message)) => message,
@@ -74,7 +95,7 @@ impl Shared {
                     c.owed += 1;
                     self.in_flight += 1;
                     mailbox.dispatch(Entry::Event(event));
-                    if c.heavy {
+                    if c.gate != Gate::Open {
                         break;
                     }
                 }
@@ -93,13 +114,21 @@ impl Shared {
     #[inline(never)]
     fn take<S: Socket>(&mut self, c: &mut Connection<S>, message: Message) -> Taken {
         let from = c.id;
+        if c.state == ConnectionState::Reserve
+            && c.grants.has(Grant::Operate)
+            && message.is_for_operators()
+            && self.operators < RESERVE_OPERATORS_MAX
+        {
+            self.let_operator_in(c);
+        }
         let is_reserve = c.state == ConnectionState::Reserve;
         // The one place where it is looked at what a connection may do; requests for identities that come in a row
         // are only taken from one that may.
         if c.origin == Origin::Accepted
             && let Err(error) = c.grants.check(&message)
         {
-            return match is_reserve {
+            // Whoever came when all places were taken is told so, and goes to another server.
+            return match is_reserve || c.place == Place::Operator {
                 true => Taken::Refused(self.too_many()),
                 false => Taken::Request(Event::Denied {
                     from,
@@ -113,13 +142,13 @@ impl Shared {
                 Taken::Request(Event::IdentityRequest { from, count, after })
             }
             (Message::SyncRequest(sync), Origin::Accepted)
-                if !is_reserve || self.promoted < RESERVE_CONNECTIONS_MAX =>
+                if !is_reserve || self.has_place_for_peer(c) =>
             {
                 if is_reserve {
                     self.promote(c);
                 }
                 // It may be refused, and then nothing behind it is to be looked at.
-                c.heavy = true;
+                c.gate = Gate::Shut;
                 if c.address.is_none() {
                     let address = c
                         .socket
@@ -131,12 +160,11 @@ impl Shared {
             }
             (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many()),
             (Message::StatusRequest, Origin::Accepted) => {
-                // Its reply may be large, and so may that of the next one.
-                c.heavy = true;
+                self.shut_for_look(c);
                 Taken::Request(Event::StatusRequest { from })
             }
             (Message::MembersRequest { from: first }, Origin::Accepted) => {
-                c.heavy = true;
+                self.shut_for_look(c);
                 Taken::Request(Event::MembersRequest { from, first })
             }
             (Message::ForgetRequest { pid }, Origin::Accepted) => {
@@ -159,6 +187,25 @@ impl Shared {
             }
             (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
         }
+    }
+}
+
+impl Shared {
+    /// Its reply may be large, and so may that of the next one.
+    fn shut_for_look<S>(&mut self, c: &mut Connection<S>) {
+        c.gate = Gate::Looks;
+        self.looks_in_flight += 1;
+    }
+
+    /// Whether one more may come in beyond the limit who speaks like a peer.
+    fn has_place_for_peer<S: Socket>(&self, c: &Connection<S>) -> bool {
+        let is_named = || {
+            let socket = c.socket.as_ref();
+            let address = socket.and_then(|socket| socket.peer_address().ok());
+            address.is_some_and(|address| self.named.contains(&address.ip().to_canonical()))
+        };
+        self.promoted < RESERVE_CONNECTIONS_MAX
+            && (self.promoted < RESERVE_STRANGERS_MAX || is_named())
     }
 }
 

@@ -27,7 +27,7 @@ use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::{Grants, Message},
+    words::{Grant, Grants, Message},
 };
 use ipseity_frames::Receiver;
 use slab::Slab;
@@ -39,6 +39,7 @@ use crate::{
     codec::{Codec, Replies},
     connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Terms},
     edge::{Edge, Socket},
+    limits::{NAMED_ADDRESSES_MAX, READ_BYTES_MAX},
     mailbox::{Mailbox, Readiness},
 };
 
@@ -47,8 +48,13 @@ use crate::{
 pub struct TransportLimits {
     /// Connections that are accepted, at most.
     pub connections_max: usize,
+    /// As much as is read from one connection at a time, [`READ_BYTES_MAX`] at most. A simulation makes it smaller, so
+    /// that reads end exactly where they may.
+    pub read_bytes_max: usize,
     /// Bytes of replies that may wait for one connection before nothing more is read from it.
     pub pending_bytes_max: usize,
+    /// Bytes of replies that may wait for all connections together before those for which most waits are closed.
+    pub pending_bytes_total: usize,
     /// How long a connection may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
     /// Addresses, beside those of loopback, from which an operator may come.
@@ -98,6 +104,10 @@ pub struct Transport<S> {
 impl<S: Socket> Transport<S> {
     /// No connections.
     pub fn new(limits: TransportLimits) -> Transport<S> {
+        assert!(
+            (1..=READ_BYTES_MAX).contains(&limits.read_bytes_max),
+            "what is read at a time fits the decoder"
+        );
         Transport {
             connections: Slab::new(),
             shared: Shared::new(limits),
@@ -127,6 +137,28 @@ impl<S: Socket> Transport<S> {
     /// Frames decoded and not answered.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight
+    }
+
+    /// Bytes that wait for all connections together.
+    pub fn pending_bytes(&self) -> usize {
+        self.shared.pending_total
+    }
+
+    /// Connections that were closed because too many bytes waited for all.
+    pub fn crowded_out(&self) -> u64 {
+        self.shared.crowded_out
+    }
+
+    /// Whether an operator may be at the other end of the connection.
+    pub fn may_operate(&self, connection: ConnectionId) -> bool {
+        self.get(connection)
+            .is_some_and(|c| c.grants.has(Grant::Operate))
+    }
+
+    /// Notes addresses of a peer that was named: it gets in also when strangers fill the reserve.
+    pub fn note_named(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let room = NAMED_ADDRESSES_MAX.saturating_sub(self.shared.named.len());
+        self.shared.named.extend(addresses.into_iter().take(room));
     }
 
     /// Where an accepted connection comes from, for people.

@@ -16,7 +16,7 @@ use ipseity_frames::{FrameDecoder, WireError};
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Inflow, Origin, Resume},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX},
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX},
     mailbox::{Entry, Mailbox, Readiness},
 };
 
@@ -37,7 +37,7 @@ impl Shared {
             return false;
         }
         self.decoder.restore(&[]);
-        let pulled = pull(c, &mut self.decoder);
+        let pulled = pull(c, &mut self.decoder, self.limits.read_bytes_max);
         if let Pulled::Part = pulled {
             let room = (FRAMES_IN_FLIGHT_MAX - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
             let asked = c
@@ -135,7 +135,7 @@ impl Shared {
         // be heard in time.
         let is_accepted = c.origin == Origin::Accepted;
         if is_accepted && (!self.line.is_empty() || self.in_flight >= FRAMES_IN_FLIGHT_MAX) {
-            return self.stand_in_line(c);
+            return self.read_for_look(c, now, mailbox);
         }
         let before = Before {
             owed: c.owed,
@@ -143,6 +143,45 @@ impl Shared {
         };
         self.decoder.restore(c.input());
         self.read_on(c, before, None, now, mailbox);
+    }
+
+    /// Reads a little of a connection while too many frames of all wait, and takes what asks to look. Everything else
+    /// stands in line.
+    #[cold]
+    fn read_for_look<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
+        let before = Before {
+            owed: c.owed,
+            has_begun: !c.input().is_empty(),
+        };
+        self.decoder.restore(c.input());
+        if !before.has_begun && c.owed == 0 {
+            match pull(c, &mut self.decoder, LOOK_BYTES_MAX) {
+                Pulled::Failed(error) => return self.close(c, CloseReason::Io(error)),
+                Pulled::Part | Pulled::Full | Pulled::Nothing => {}
+            }
+        }
+        let stop = match c.owed == 0 && c.codec.looks_next(&self.decoder) {
+            true => match self.decode_up_to(0, c, mailbox) {
+                Decoded::Looks => Stop::Looks,
+                Decoded::Broken(error) => Stop::Broken(error),
+                Decoded::All | Decoded::Gate | Decoded::Turn => Stop::Gate,
+            },
+            false => Stop::Line,
+        };
+        self.keep_rest(c, before, now);
+        match stop {
+            // The answer to the look opens the gate, and the flush goes on from there.
+            Stop::Gate => {
+                c.resume = Resume::Flush;
+                self.mark_dirty(c);
+            }
+            stop => self.leave(c, stop, mailbox),
+        }
     }
 
     /// Decodes what is in the decoder, reads more where that is due, and leaves the connection as it has to be
@@ -173,6 +212,7 @@ impl Shared {
                 match self.decode(c, mailbox) {
                     Decoded::All => {}
                     Decoded::Gate => return Stop::Gate,
+                    Decoded::Looks => return Stop::Looks,
                     Decoded::Turn => return Stop::Turn,
                     Decoded::Broken(error) => return Stop::Broken(error),
                 }
@@ -184,7 +224,9 @@ impl Shared {
                 Some(Pulled::Part) if !goes_on_to_the_end(c) => return Stop::All,
                 // Nothing was there, or nothing more ever will be.
                 Some(Pulled::Nothing) => return Stop::All,
-                Some(Pulled::Part) | None => pulled = Some(pull(c, &mut self.decoder)),
+                Some(Pulled::Part) | None => {
+                    pulled = Some(pull(c, &mut self.decoder, self.limits.read_bytes_max));
+                }
             }
         }
     }
@@ -207,6 +249,11 @@ impl Shared {
         match stop {
             Stop::Failed(error) => self.close(c, CloseReason::Io(error)),
             Stop::Broken(error) => self.broken(c, *error, mailbox),
+            Stop::Line => self.stand_in_line(c),
+            Stop::Looks => {
+                c.resume = Resume::Looks;
+                self.look_line.push_back(c.id);
+            }
             Stop::Gate if self.in_flight >= FRAMES_IN_FLIGHT_MAX => self.stand_in_line(c),
             Stop::Gate => {
                 c.resume = Resume::Flush;
@@ -272,7 +319,7 @@ impl Shared {
     #[cold]
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
         self.decoder.restore(&[]);
-        match pull(c, &mut self.decoder) {
+        match pull(c, &mut self.decoder, self.limits.read_bytes_max) {
             // There may be more, and always more; others have their turn first.
             Pulled::Part | Pulled::Full => read_again(c, mailbox),
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
@@ -294,6 +341,10 @@ enum Stop {
     All,
     /// There is no room for what more would be decoded.
     Gate,
+    /// The same, and whoever waits in the line goes first.
+    Line,
+    /// A request to look has to wait for its turn.
+    Looks,
     /// What was decoded last has its turn first.
     Turn,
     /// The bytes are no message.
@@ -314,16 +365,16 @@ enum Pulled {
     Failed(io::Error),
 }
 
-/// Reads once into the decoder, and notes what the socket may still hold.
+/// Reads once into the decoder, so many bytes at most, and notes what the socket may still hold.
 #[inline(always)]
-fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder) -> Pulled {
+fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usize) -> Pulled {
     let Some(socket) = &mut c.socket else {
         c.inflow = Inflow::Empty;
         return Pulled::Nothing;
     };
     loop {
         let space = decoder.space();
-        let wanted = space.len().min(READ_BYTES_MAX);
+        let wanted = space.len().min(most);
         match socket.read(&mut space[..wanted]) {
             Ok(0) => {
                 c.inflow = Inflow::Ended;

@@ -1,15 +1,23 @@
 //! What all connections share, and the steps that every way through the transport takes: mark, answer, drain, close.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+};
 
-use ipseity_core::{ids::ConnectionId, words::ErrorReply};
+use ipseity_core::{
+    ids::ConnectionId,
+    words::{ErrorReply, Grants},
+};
 use ipseity_frames::FrameDecoder;
 
 use super::{Closure, TransportLimits};
 use crate::{
     buffer::BufferPool,
     codec::Replies,
-    connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Place, Resume},
+    connection::{
+        CloseReason, Connection, ConnectionState, Gate, LinkState, Origin, Place, Resume,
+    },
     edge::Socket,
     mailbox::Mailbox,
 };
@@ -39,6 +47,18 @@ pub(super) struct Shared {
     /// Those that wait because of `in_flight`, in the order in which they came: while anybody stands here, whoever
     /// wants to decode stands behind.
     pub(super) line: Vec<ConnectionId>,
+    /// Requests to look that are decoded and not answered, of all connections.
+    pub(super) looks_in_flight: usize,
+    /// Those that want to look and wait for their turn, in the order in which they came.
+    pub(super) look_line: VecDeque<ConnectionId>,
+    /// Bytes that waited for all connections after their last flush.
+    pub(super) pending_total: usize,
+    /// Connections that were closed because of that.
+    pub(super) crowded_out: u64,
+    /// Connections beyond the limit from which an operator looks.
+    pub(super) operators: usize,
+    /// Addresses of the peers that were named, as far as they are known.
+    pub(super) named: BTreeSet<IpAddr>,
     pub(super) reapable: Vec<ConnectionId>,
     pub(super) closures: Vec<Closure>,
     /// Whether a connection has come under a deadline since the last sweep.
@@ -61,6 +81,12 @@ impl Shared {
             in_flight: 0,
             dirty: Vec::new(),
             line: Vec::new(),
+            looks_in_flight: 0,
+            look_line: VecDeque::new(),
+            pending_total: 0,
+            crowded_out: 0,
+            operators: 0,
+            named: BTreeSet::new(),
             reapable: Vec::new(),
             closures: Vec::new(),
             sweep_wanted: false,
@@ -107,8 +133,27 @@ impl Shared {
         }
         c.owed -= answers;
         self.in_flight -= answers as usize;
-        if c.owed == 0 {
-            c.heavy = false;
+        if c.owed == 0 && c.gate != Gate::Open {
+            self.open_gate(c);
+        }
+    }
+
+    #[cold]
+    fn open_gate<S>(&mut self, c: &mut Connection<S>) {
+        if c.gate == Gate::Looks {
+            self.looks_in_flight -= 1;
+        }
+        c.gate = Gate::Open;
+    }
+
+    /// Notes how many bytes wait for the connection now.
+    #[inline]
+    pub(super) fn count_pending<S: Socket>(&mut self, c: &mut Connection<S>) {
+        let pending = c.pending_bytes();
+        if pending != c.counted as usize {
+            self.pending_total = self.pending_total - c.counted as usize + pending;
+            // A reply is shorter than a frame, and few wait above the bound of one connection.
+            c.counted = u32::try_from(pending).unwrap_or(u32::MAX);
         }
     }
 
@@ -127,6 +172,8 @@ impl Shared {
             return;
         }
         c.state = ConnectionState::Closed;
+        self.pending_total -= c.counted as usize;
+        c.counted = 0;
         if c.origin == Origin::Accepted {
             self.accepted_open -= 1;
         }
@@ -139,6 +186,10 @@ impl Shared {
             Place::Promoted => {
                 self.beyond -= 1;
                 self.promoted -= 1;
+            }
+            Place::Operator => {
+                self.beyond -= 1;
+                self.operators -= 1;
             }
         }
         self.reapable.push(c.id);
@@ -159,6 +210,15 @@ impl Shared {
         c.state = ConnectionState::Open;
         c.place = Place::Promoted;
         self.promoted += 1;
+    }
+
+    /// An operator looks or operates there, and may do nothing else.
+    pub(super) fn let_operator_in<S>(&mut self, c: &mut Connection<S>) {
+        self.leave_reserve(c);
+        c.state = ConnectionState::Open;
+        c.place = Place::Operator;
+        c.grants = c.grants.within(Grants::OPERATOR);
+        self.operators += 1;
     }
 
     fn leave_reserve<S>(&mut self, c: &Connection<S>) {

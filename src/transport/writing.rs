@@ -4,12 +4,12 @@ use super::{
     Transport, get_mut,
     shared::{Shared, read_again},
 };
-use ipseity_core::time::Instant;
+use ipseity_core::{ids::ConnectionId, time::Instant};
 
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Resume},
     edge::Socket,
-    limits::FRAMES_IN_FLIGHT_MAX,
+    limits::{FRAMES_IN_FLIGHT_MAX, LOOKS_IN_FLIGHT_MAX},
     mailbox::Mailbox,
 };
 
@@ -30,6 +30,16 @@ impl<S: Socket> Transport<S> {
         }
         debug_assert_eq!(shared.dirty.len(), dirty);
         shared.dirty.clear();
+        if shared.pending_total > shared.limits.pending_bytes_total {
+            self.crowd_out();
+        }
+        if !self.shared.look_line.is_empty() {
+            self.take_up_looks(now, mailbox);
+        }
+        let Self {
+            connections,
+            shared,
+        } = self;
         if !shared.line.is_empty() && shared.in_flight <= FRAMES_IN_FLIGHT_MAX / 2 {
             for id in std::mem::take(&mut shared.line) {
                 if let Some(c) = get_mut(connections, id)
@@ -38,6 +48,51 @@ impl<S: Socket> Transport<S> {
                     c.resume = Resume::Flush;
                     shared.resume(c, now, mailbox);
                 }
+            }
+        }
+    }
+
+    /// Takes up those that want to look, as many as may at a time.
+    fn take_up_looks(&mut self, now: Instant, mailbox: &mut Mailbox) {
+        let Self {
+            connections,
+            shared,
+        } = self;
+        let mut room = LOOKS_IN_FLIGHT_MAX.saturating_sub(shared.looks_in_flight);
+        while room > 0
+            && let Some(id) = shared.look_line.pop_front()
+        {
+            if let Some(c) = get_mut(connections, id)
+                && c.resume == Resume::Looks
+            {
+                room -= 1;
+                c.resume = Resume::Flush;
+                shared.resume(c, now, mailbox);
+            }
+        }
+    }
+
+    /// Closes the connections for which most waits, until what waits for all is well below its bound again.
+    #[cold]
+    fn crowd_out(&mut self) {
+        let Self {
+            connections,
+            shared,
+        } = self;
+        let bound = shared.limits.pending_bytes_total;
+        let mut waiting: Vec<(u32, ConnectionId)> = connections
+            .iter()
+            .filter(|(_, c)| c.counted > 0)
+            .map(|(_, c)| (c.counted, c.id))
+            .collect();
+        waiting.sort_unstable_by(|one, other| other.cmp(one));
+        for (bytes, id) in waiting {
+            if shared.pending_total <= bound / 4 * 3 {
+                break;
+            }
+            if let Some(c) = get_mut(connections, id) {
+                shared.crowded_out += 1;
+                shared.close(c, CloseReason::Crowded(bytes as usize));
             }
         }
     }
@@ -70,6 +125,7 @@ impl Shared {
             Ok(Flushed::Nothing) => {}
             Err(error) => return self.close(c, CloseReason::Io(error)),
         }
+        self.count_pending(c);
         if c.state == ConnectionState::Draining && c.owed == 0 && c.pending_bytes() == 0 {
             return self.finish(c, now, mailbox);
         }

@@ -9,6 +9,7 @@ use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event, HangUp, Outcome, Report, Tally, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
+    limits::SAVE_BURST,
     time::Instant,
     words::{ErrorCode, ErrorReply, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
 };
@@ -257,10 +258,10 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
     let mut scene = fresh();
     let text = format!("after: {BEYOND_MAX_ADVANCE}");
     let refused = error(ALICE, ErrorCode::AdvanceTooLarge, &text);
-    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
-    assert_eq!(effects, vec![advance_refused(&text), refused.clone()]);
-    let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
-    assert_eq!(effects, vec![refused], "people are told now and then");
+    for _ in 0..2 {
+        let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
+        assert_eq!(effects, vec![advance_refused(&text), refused.clone()]);
+    }
     assert_eq!(scene.sequence(), 0);
     // One less is the furthest that is allowed; the disk has to be asked for it.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
@@ -719,7 +720,7 @@ fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
 
 fn advance_refused(text: &str) -> Effect {
     let error = Box::new(ErrorReply::new(ErrorCode::AdvanceTooLarge, text));
-    Effect::Report(Report::AdvanceRefused { error })
+    Effect::Report(Report::AdvanceRefused { from: ALICE, error })
 }
 
 /// Peers that no server takes: of another cluster, with the same pid, and the server itself.
@@ -1290,7 +1291,9 @@ fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     let stale = |sequence| objection(Link::Dialed(PEER), ErrorCode::StaleState, sequence);
-    assert_eq!(written(scene.on(stale(1000))), Some(1000));
+    for sequence in 1000..1000 + SAVE_BURST {
+        assert_eq!(written(scene.on(stale(sequence))), Some(sequence));
+    }
     assert_eq!(written(scene.on(stale(5000))), None, "not that soon");
     scene.now = scene.now.after(Duration::from_secs(1));
     assert_eq!(written(scene.on(stale(5000))), Some(5000));

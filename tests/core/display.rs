@@ -132,6 +132,7 @@ fn every_event_has_its_line() {
             format!("overrule peer=2 {OVERRULE}"),
         ),
         (Event::JoinTimeout, "joinTimeout".to_owned()),
+        (Event::SaveTimeout, "saveTimeout".to_owned()),
         (
             Event::MembersRequest {
                 from,
@@ -184,7 +185,7 @@ fn every_entry_of_the_mailbox_has_its_line() {
         readiness: Readiness::new(readable, writable, closed),
     };
     for (entry, name, fields) in [
-        (Entry::Acceptable(ListenerId::FIRST), "acceptable", ""),
+        (Entry::Acceptable(ListenerId(0)), "acceptable", ""),
         (ready(true, false, false), "readable", " connection=3.1"),
         (ready(false, true, false), "writable", " connection=3.1"),
         (
@@ -287,6 +288,10 @@ fn every_effect_has_its_line() {
         ),
         (Effect::StartTicker, "startTicker".to_owned()),
         (Effect::StopTicker, "stopTicker".to_owned()),
+        (
+            Effect::SaveLater(Duration::from_millis(250)),
+            "saveLater ms=250".to_owned(),
+        ),
         (
             Effect::Write(Write::Ceiling {
                 sequence: sequence(1),
@@ -407,8 +412,11 @@ fn every_report_has_its_line() {
             format!("roundRefused peer=2 {ERROR}"),
         ),
         (
-            Report::AdvanceRefused { error: error() },
-            format!("advanceRefused {ERROR}"),
+            Report::AdvanceRefused {
+                from: ALICE,
+                error: error(),
+            },
+            format!("advanceRefused connection=3.1 {ERROR}"),
         ),
         (
             Report::Objected {
@@ -456,7 +464,9 @@ fn every_timer_and_every_way_to_a_peer_has_its_name() {
             "sweepTimeout",
             "acceptTimeout",
             "stopTimeout",
-            "joinTimeout"
+            "joinTimeout",
+            "saveTimeout",
+            "tellTimeout"
         ]
     );
     assert_eq!(format!("{ALICE} {ALICE:?}"), "3.1 3.1");

@@ -11,6 +11,7 @@
 
 mod cluster; // several servers that synchronize, and survive each other
 mod disk; // a server on disks that fail
+mod flood; // how much others can make a server log and save
 mod guard; // two servers of one pid, and state that is lost or rolled back
 mod kills; // servers under load that are killed, stopped and paused at random
 mod life; // the life of one server: start, stop, signals, and what it says

@@ -9,6 +9,7 @@
 mod crowd; // clients that come, ask, stall and vanish in any order
 mod deadlines; // when a connection is closed that waits too long
 mod fanout; // rounds in which a server asks only some of its peers
+mod flood; // how much others can make a server log and save
 mod peers; // dialing, synchronizing with and losing peers
 mod stopping; // how a server stops, and what a failed disk does to it
 mod transport; // reads and writes, over sockets that do what a test says

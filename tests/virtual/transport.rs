@@ -11,7 +11,7 @@ use std::{
 
 use ipseity::{
     edge::{Edge, Socket},
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, SWEEP_INTERVAL},
+    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX, SWEEP_INTERVAL},
     listeners::Listener,
     mailbox::{Entry, Mailbox, Readiness},
     transport::{Arrival, Transport, TransportLimits},
@@ -55,8 +55,12 @@ impl Read for Fake {
             None => Err(ErrorKind::WouldBlock.into()),
             Some(Found::Bytes(bytes)) => {
                 wire.reads.pop_front();
-                buffer[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
+                let (now, later) = bytes.split_at(bytes.len().min(buffer.len()));
+                if !later.is_empty() {
+                    wire.reads.push_front(Found::Bytes(later));
+                }
+                buffer[..now.len()].copy_from_slice(now);
+                Ok(now.len())
             }
             Some(Found::Endless) => Ok(1),
             Some(Found::End) => Ok(0),
@@ -164,7 +168,9 @@ impl Scene {
     fn new(idle_timeout: Option<Duration>) -> Scene {
         let mut transport = Transport::new(TransportLimits {
             connections_max: 1,
+            read_bytes_max: READ_BYTES_MAX,
             pending_bytes_max: 4096,
+            pending_bytes_total: 1 << 30,
             idle_timeout,
             trusted: Vec::new(),
         });
@@ -315,7 +321,9 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
     let mut transport = Transport::new(TransportLimits {
         connections_max: CROWD + 1,
+        read_bytes_max: READ_BYTES_MAX,
         pending_bytes_max: 1 << 20,
+        pending_bytes_total: 1 << 30,
         idle_timeout: None,
         trusted: Vec::new(),
     });
@@ -363,7 +371,9 @@ fn a_connection_is_denied_what_its_listener_does_not_grant_and_goes_on() {
     let requests: &'static [u8] = &[0, 1, 1, 0, 1, 5, 0, 1, 1];
     let mut transport = Transport::new(TransportLimits {
         connections_max: 1,
+        read_bytes_max: READ_BYTES_MAX,
         pending_bytes_max: 4096,
+        pending_bytes_total: 1 << 30,
         idle_timeout: None,
         trusted: Vec::new(),
     });

@@ -4,15 +4,16 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
     limits::{
-        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
-        RESERVE_CONNECTIONS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
+        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
+        READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+        STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX,
     },
     server::Exit,
 };
 use ipseity_core::{
     identity::Pid,
     limits::CONNECTION_SLOT_BITS,
-    words::{ErrorCode, Message, Overrule, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Message, Overrule, PeerState, SyncMessage, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
@@ -702,7 +703,7 @@ fn only_so_many_peers_get_in_by_the_reserve() {
     let mut world = World::with(setup);
     let _regular = world.connect(0);
     world.drive();
-    let mut codes = (2..).take(RESERVE_CONNECTIONS_MAX + 1).map(|pid| {
+    let mut codes = (2..).take(RESERVE_STRANGERS_MAX + 1).map(|pid| {
         let mut peer = world.connect(0);
         peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
             version: WIRE_VERSION,
@@ -720,10 +721,165 @@ fn only_so_many_peers_get_in_by_the_reserve() {
             other => panic!("{other:?}"),
         }
     });
-    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_CONNECTIONS_MAX).collect();
+    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_STRANGERS_MAX).collect();
     assert!(within.iter().all(|(_, code)| *code == 0));
     let (_, beyond) = codes.next().unwrap();
     assert_eq!(beyond, ErrorCode::TooManyConnections.get());
+}
+
+#[test]
+fn a_peer_that_was_named_gets_in_although_strangers_have_their_half_of_the_reserve() {
+    let named = ipseity_sim::world::address(1).to_string();
+    let mut setup = Setup::new(1).peers(&[&named]);
+    setup.limits.connections_max = 1;
+    let mut world = World::with(setup.clone());
+    let _regular = world.connect(0);
+    world.drive();
+    let strangers: Vec<Client> = (0..RESERVE_STRANGERS_MAX)
+        .map(|number| {
+            let stranger = world.connect(0);
+            let pid = Pid::new(100 + number as u16).unwrap();
+            stranger.send_message(&Message::SyncRequest(Box::new(SyncMessage {
+                version: WIRE_VERSION,
+                cluster: setup.actor.cluster.clone(),
+                pid,
+                incarnation: u128::from(pid.get()),
+                boot: 1,
+                session: u64::from(pid.get()),
+                sequence: 0,
+            })));
+            world.drive();
+            stranger
+        })
+        .collect();
+    let peer = world.start(Setup::new(2).peers(&[&ipseity_sim::world::address(0).to_string()]));
+    world.advance(Duration::from_secs(3));
+    let status = world.status(peer);
+    assert_eq!(status.peers[0].state, PeerState::Up, "{status:?}");
+    drop(strangers);
+}
+
+#[test]
+fn an_operator_gets_in_when_all_places_are_taken_and_takes_none_of_the_identities() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    // Clients of this world come from 192.168.0.1.
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let mut world = World::with(setup);
+    let mut regular = world.connect(0);
+    regular.ask(1);
+    world.drive();
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    operator.send_message(&Message::AdvanceRequest { above: 500 });
+    operator.ask(1);
+    world.drive();
+    let replies = operator.replies();
+    assert!(matches!(replies[0], Message::StatusReply(_)), "{replies:?}");
+    assert_eq!(replies[1], Message::DoneReply { sequence: 500 });
+    match &replies[2] {
+        Message::ErrorReply(error) => {
+            assert_eq!(error.code, ErrorCode::TooManyConnections.get());
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(operator);
+    world.drive();
+    // There is a bound for these, too.
+    let mut crowd: Vec<Client> = (0..RESERVE_OPERATORS_MAX + 1)
+        .map(|_| {
+            let one = world.connect(0);
+            one.send_message(&Message::StatusRequest);
+            world.drive();
+            one
+        })
+        .collect();
+    let last = crowd.pop().unwrap().replies();
+    match &last[..] {
+        [Message::ErrorReply(error)] => {
+            assert_eq!(error.code, ErrorCode::TooManyConnections.get());
+        }
+        other => panic!("{other:?}"),
+    }
+    regular.ask(1);
+    world.drive();
+    assert_eq!(regular.sequences(), [1, 501]);
+}
+
+#[test]
+fn requests_to_look_are_answered_a_few_in_a_turn_and_identities_in_between() {
+    let mut world = World::with(Setup::new(1));
+    let mut crowd: Vec<Client> = (0..20 * LOOKS_IN_FLIGHT_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    let mut honest = world.connect(0);
+    world.drive();
+    for client in &mut crowd {
+        client.send_message(&Message::StatusRequest);
+    }
+    honest.ask(1);
+    world.drive();
+    assert_eq!(honest.sequences(), [1]);
+    for client in &mut crowd {
+        assert_eq!(client.replies().len(), 1, "all are answered");
+    }
+    let trace = world.trace(0, "");
+    let place = |what: &str| trace.iter().position(|line| line.contains(what)).unwrap();
+    let before = trace[..place("identityReply")]
+        .iter()
+        .filter(|line| line.contains("statusReply"))
+        .count();
+    assert!(before <= 2 * LOOKS_IN_FLIGHT_MAX, "{before} came first");
+}
+
+#[test]
+fn a_status_is_answered_whatever_waits_for_the_disk() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    let each = FRAMES_PER_CONNECTION_MAX;
+    let crowd: Vec<Client> = (0..2 * FRAMES_IN_FLIGHT_MAX / each)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    for client in &crowd {
+        // More than the ceiling allows for at once.
+        client.ask(each);
+    }
+    world.drive();
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 1);
+    // Somebody who asks for identities behind it waits like all the others.
+    operator.ask(1);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 0);
+}
+
+#[test]
+fn replies_for_all_together_are_bounded_and_those_who_read_are_served() {
+    let mut setup = Setup::new(1);
+    setup.limits.pending_bytes_total = 40_000;
+    let mut world = World::new();
+    world.net().window_bytes = 1024;
+    world.net().send_buffer_bytes = 2048;
+    world.start(setup);
+    let mut readers: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
+    let deaf: Vec<Client> = (0..20).map(|_| world.connect(0)).collect();
+    world.drive();
+    for client in &deaf {
+        client.ask(1000);
+    }
+    world.drive();
+    for client in &mut readers {
+        client.ask(1);
+    }
+    world.drive();
+    for client in &mut readers {
+        assert_eq!(client.sequences().len(), 1);
+    }
+    let status = world.status(0);
+    assert!(status.connections < 25, "{}", status.connections);
 }
 
 #[test]
@@ -796,6 +952,12 @@ fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
     let names: Vec<String> = (0..400).map(|peer| format!("{peer:0>250}:1")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut world = World::with(slow(1).peers(&names));
+    let stranger = world.status(0);
+    assert_eq!(stranger.peers_total, 400);
+    assert_eq!(stranger.peers.len(), STRANGERS_LIST_MAX);
+    let mut setup = slow(1).peers(&names);
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let mut world = World::with(setup);
     let status = world.status(0);
     let each = STATUS_PEER_BYTES_MAX + names[0].len();
     assert_eq!(status.peers_total, 400);

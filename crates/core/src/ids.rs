@@ -67,11 +67,6 @@ impl fmt::Display for PeerId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u16);
 
-impl ListenerId {
-    /// The first of the table.
-    pub const FIRST: ListenerId = ListenerId(0);
-}
-
 /// A way on which a peer is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {

@@ -61,15 +61,16 @@ pub const PORT_DEFAULT: u16 = 3264;
 /// not be there. The one that was heard of longest ago makes room.
 pub const LIVES_PER_PID_MAX: usize = 4;
 
-/// What should be written at once is written at most so often: a peer that restarts in a loop, or a stranger
-/// who makes believe, must not keep the disk busy.
-pub const URGENT_SAVE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often people are told of older states under one pid.
-pub const OBJECTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How often the sequences of peers are written to the disk. Who they are is written at once.
+/// How often the sequences of peers are written to the disk. Who they are is written as soon as may be.
 pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Writes to the disk that others cause at once, at most: a cluster that is started together is remembered without
+/// a wait. What is remembered of the peers, and what peers object, each have so many.
+pub const SAVE_BURST: u64 = 10;
+
+/// What fills in of them in each second: a peer that restarts in a loop, or a stranger who makes believe, must not
+/// keep the disk busy, or wear it out.
+pub const SAVE_RATE_PER_SECOND: u64 = 1;
 
 /// How much `after` may absorb at once, unless `--after-burst` says otherwise: 2^32 is 7 minutes at ten
 /// million a second, more than servers that synchronize are ever apart.
@@ -82,9 +83,6 @@ pub const PEER_BURST_DEFAULT: u64 = 1 << 40;
 /// How much fills in of both in each second, unless `--advance-rate` says otherwise. Ten million a second is
 /// more than a cluster hands out, and sustained abuse needs 28 years for the 2^53 sequences.
 pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
-
-/// How often people are told that clients' advances are refused.
-pub const ADVANCE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Parts of the sequence, in percent, at which people are warned that it comes to its end.
 pub const EXHAUSTION_WARNINGS_PERCENT: [u64; 3] = [50, 75, 90];

@@ -22,17 +22,23 @@ pub enum Timer {
     Stop,
     /// The peers have been asked for long enough.
     Join,
+    /// What is remembered of the peers may be saved again.
+    Save,
+    /// People are to be told how many log lines were left out.
+    Tell,
 }
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 6] = [
+    pub const ALL: [Timer; 8] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
         Timer::Accept,
         Timer::Stop,
         Timer::Join,
+        Timer::Save,
+        Timer::Tell,
     ];
 
     /// The name in traces.
@@ -44,6 +50,8 @@ impl Timer {
             Timer::Accept => "acceptTimeout",
             Timer::Stop => "stopTimeout",
             Timer::Join => "joinTimeout",
+            Timer::Save => "saveTimeout",
+            Timer::Tell => "tellTimeout",
         }
     }
 }

@@ -1,5 +1,6 @@
-//! How much may be absorbed: a token bucket over the monotonic clock (see J. Turner, "New Directions in
-//! Communications", IEEE Communications Magazine 24(10), 1986; a token is one sequence).
+//! How much may be absorbed, and how often others may make the server write: a token bucket over the monotonic clock
+//! (see J. Turner, "New Directions in Communications", IEEE Communications Magazine 24(10), 1986; a token is one
+//! sequence, or one write).
 //!
 //! Whoever can reach a server can ask it to go on above a sequence, and sequences that are jumped over are
 //! gone. The bucket lets real differences between servers through, and makes burning the 2^53 of them a
@@ -37,6 +38,21 @@ impl Budget {
                 Ok(())
             }
             None => Err(self.tokens),
+        }
+    }
+
+    /// How long it takes until there is a token; zero where there is one.
+    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+        self.fill(now);
+        if self.tokens > 0 {
+            return Duration::ZERO;
+        }
+        match 1_000_000_000_u64.checked_div(self.rate_per_second) {
+            // A whole nanosecond more, as the division may have left a part of one.
+            Some(nanos) => {
+                Duration::from_nanos(nanos + 1).saturating_sub(now.since(self.filled_at))
+            }
+            None => Duration::MAX,
         }
     }
 
@@ -85,6 +101,28 @@ mod tests {
         assert_eq!(budget.take(5, at(0)), Ok(()));
         assert_eq!(budget.take(6, Instant::from_nanos(u64::MAX)), Err(5));
         assert_eq!(budget.take(0, at(0)), Ok(()));
+    }
+
+    #[test]
+    fn whoever_waits_as_long_as_it_says_gets_a_token() {
+        for rate in [1, 3, 7, 1000] {
+            let mut budget = Budget::new(2, rate);
+            assert_eq!(budget.wait(at(0)), Duration::ZERO);
+            assert_eq!(budget.take(2, at(0)), Ok(()));
+            let mut now = Instant::from_nanos(123_456);
+            for _ in 0..5 {
+                let wait = budget.wait(now);
+                assert!(
+                    wait > Duration::ZERO && wait <= Duration::from_nanos(1_000_000_001 / rate + 2)
+                );
+                now = now.after(wait);
+                assert_eq!(budget.wait(now), Duration::ZERO);
+                assert_eq!(budget.take(1, now), Ok(()));
+                assert_eq!(budget.take(1, now), Err(0));
+            }
+        }
+        let mut never = Budget::new(0, 0);
+        assert_eq!(never.wait(at(0)), Duration::MAX);
     }
 
     #[test]

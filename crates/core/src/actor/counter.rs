@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     identity::{Identity, PID_BITS, Pid, Sequence},
-    limits::{ADVANCE_REPORT_INTERVAL, EXHAUSTION_WARNINGS_PERCENT},
+    limits::EXHAUSTION_WARNINGS_PERCENT,
     time::Instant,
 };
 
@@ -35,8 +35,6 @@ pub(super) struct Counter {
     advances: u64,
     /// The part of the sequence that people were last warned is used up, in percent.
     warned_percent: u64,
-    /// When people were last told of a client's advance that was refused.
-    advance_reported_at: Option<Instant>,
 }
 
 impl Counter {
@@ -59,7 +57,6 @@ impl Counter {
             identities: 0,
             advances: 0,
             warned_percent: 0,
-            advance_reported_at: None,
         }
     }
 
@@ -232,25 +229,6 @@ impl Counter {
         self.warned_percent = percent;
         let remaining = self.sequence.remaining();
         Some(Report::Exhaustion { percent, remaining })
-    }
-
-    /// Whether people should hear of an advance that was refused to a client: now and then, as clients come in
-    /// crowds.
-    pub(super) fn is_news(&mut self, refusal: &Refusal, now: Instant) -> bool {
-        let is_advance = matches!(
-            refusal,
-            Refusal::NoIdentity { .. }
-                | Refusal::NoSequence { .. }
-                | Refusal::TooFar { .. }
-                | Refusal::OverBudget { .. }
-        );
-        let is_due = self
-            .advance_reported_at
-            .is_none_or(|at| now.since(at) >= ADVANCE_REPORT_INTERVAL);
-        if is_advance && is_due {
-            self.advance_reported_at = Some(now);
-        }
-        is_advance && is_due
     }
 
     /// Raises the counter to `last`, which is the last of `count` sequences, and returns the first identity.

@@ -79,6 +79,8 @@ pub enum Effect {
     StartTicker,
     /// Stop the ticker: there is nobody to ask.
     StopTicker,
+    /// Dispatch `saveTimeout` after so long: then what is remembered of the peers may be saved again.
+    SaveLater(Duration),
     /// Make something durable, and dispatch `written` or `writeFailed`.
     Write(Write),
     /// The stop is over: its exact sequence is durable, or could not be made so.
@@ -157,6 +159,7 @@ impl fmt::Display for Effect {
             }
             Effect::StartTicker => f.write_str("startTicker"),
             Effect::StopTicker => f.write_str("stopTicker"),
+            Effect::SaveLater(wait) => write!(f, "saveLater ms={}", wait.as_millis()),
             Effect::Write(write) => write!(f, "write {write}"),
             Effect::Stopped(Outcome::Durable) => f.write_str("stopped"),
             Effect::Stopped(Outcome::Failed) => f.write_str("stopFailed"),
@@ -220,7 +223,7 @@ impl fmt::Display for HangUp {
     }
 }
 
-/// What people should hear of. The server adds addresses.
+/// What people should hear of. The server adds addresses, and tells only so much of what comes in floods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// A peer is heard for the first time on any link.
@@ -254,8 +257,10 @@ pub enum Report {
         /// What is wrong.
         error: Box<ErrorReply>,
     },
-    /// An advance that a client asked for was refused. Told now and then.
+    /// An advance that a client asked for was refused.
     AdvanceRefused {
+        /// Who asked.
+        from: ConnectionId,
         /// What the client was told.
         error: Box<ErrorReply>,
     },
@@ -321,10 +326,10 @@ impl fmt::Display for Report {
                     error.code, error.message
                 )
             }
-            Report::AdvanceRefused { error } => {
+            Report::AdvanceRefused { from, error } => {
                 write!(
                     f,
-                    "advanceRefused code={} message={:?}",
+                    "advanceRefused connection={from} code={} message={:?}",
                     error.code, error.message
                 )
             }

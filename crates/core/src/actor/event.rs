@@ -72,6 +72,8 @@ pub enum Event {
     Overrule(Box<(Link, Overrule)>),
     /// The time for asking the peers before handing anything out is over.
     JoinTimeout,
+    /// What is remembered of the peers may be saved again.
+    SaveTimeout,
     /// Someone asks which servers this one knows.
     MembersRequest {
         /// Who asks.
@@ -116,6 +118,7 @@ impl Event {
             Event::Objection(_) => "objection",
             Event::Overrule(_) => "overrule",
             Event::JoinTimeout => "joinTimeout",
+            Event::SaveTimeout => "saveTimeout",
             Event::MembersRequest { .. } => "membersRequest",
             Event::ForgetRequest { .. } => "forgetRequest",
             Event::AdvanceRequest { .. } => "advanceRequest",
@@ -159,7 +162,7 @@ impl fmt::Display for Event {
                 write!(f, " connection={from} above={above}")
             }
             Event::Written(written) => write!(f, " {written}"),
-            Event::SyncTimeout | Event::JoinTimeout | Event::Stop => Ok(()),
+            Event::SyncTimeout | Event::JoinTimeout | Event::SaveTimeout | Event::Stop => Ok(()),
         }
     }
 }

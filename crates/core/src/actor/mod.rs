@@ -204,6 +204,7 @@ impl Actor {
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
             Event::JoinTimeout => self.on_join_timeout(now, effects),
+            Event::SaveTimeout => self.on_save_timeout(now, effects),
             Event::Written(written) => self.on_written(written, now, effects),
             Event::Stop => self.on_stop(now, effects),
         }

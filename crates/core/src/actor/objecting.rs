@@ -1,6 +1,11 @@
 //! Objections: made to others, and heard from them, and an operator's word against one.
 
-use super::{Actor, Effect, Link, Report, Write, guard::Charge, objections::Verdict, phase::Phase};
+use super::{
+    Actor, Effect, Link, Report, Write,
+    guard::{Charge, Save},
+    objections::Verdict,
+    phase::Phase,
+};
 use crate::{
     identity::Sequence,
     time::Instant,
@@ -124,8 +129,16 @@ impl Actor {
 
     /// Hands what is remembered of the peers to the disk, when it is time.
     pub(super) fn save_members(&mut self, now: Instant, stopping: bool, effects: &mut Vec<Effect>) {
-        if let Some(members) = self.guard.take_unsaved(now, stopping) {
-            effects.push(Effect::Write(Write::Members(members)));
+        match self.guard.take_unsaved(now, stopping) {
+            Save::Nothing => {}
+            Save::Now(members) => effects.push(Effect::Write(Write::Members(members))),
+            Save::Later(wait) => effects.push(Effect::SaveLater(wait)),
         }
+    }
+
+    /// What had to wait may be saved, if nothing has saved it since.
+    pub(super) fn on_save_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.guard.wait_is_over();
+        self.save_members(now, false, effects);
     }
 }

@@ -1,9 +1,9 @@
 //! The objections to this server: what one means for it, and how far it has come to the disk.
 
-use super::{ActorConfig, Write, phase::Phase};
+use super::{ActorConfig, Write, budget::Budget, phase::Phase};
 use crate::{
     identity::{Pid, Sequence},
-    limits::URGENT_SAVE_INTERVAL,
+    limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
     time::Instant,
     words::{ErrorCode, Objection, Overrule},
 };
@@ -17,6 +17,8 @@ pub(super) struct Objections {
     /// An operator's word that the start is no lower than this; zero for none.
     recovered: Sequence,
     noted: Noted,
+    /// How often peers may make the server write.
+    writes: Budget,
 }
 
 /// Whether this server was objected to.
@@ -26,8 +28,8 @@ enum Noted {
     Nothing,
     /// It was, when nothing could be made durable any more.
     Heard,
-    /// It was, up to that sequence, which is durable or on its way to the disk since then.
-    Written { sequence: Sequence, at: Instant },
+    /// It was, up to that sequence, which is durable or on its way to the disk.
+    Written { sequence: Sequence },
 }
 
 /// What an objection means.
@@ -50,11 +52,9 @@ impl Objections {
             recovered: config.recovered,
             noted: match config.objected {
                 None => Noted::Nothing,
-                Some(sequence) => Noted::Written {
-                    sequence,
-                    at: Instant::START,
-                },
+                Some(sequence) => Noted::Written { sequence },
             },
+            writes: Budget::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
         }
     }
 
@@ -83,8 +83,8 @@ impl Objections {
     }
 
     /// Notes an objection: up to `sequence` at least somebody else may have handed out. Returns what is to be made
-    /// durable, if it says more than the one before. Peers say it again with each round, so one that comes too soon
-    /// is not lost.
+    /// durable, if it says more than the one before. Peers say it again with each round, so one that there is no
+    /// token for is not lost.
     pub(super) fn note(
         &mut self,
         sequence: Sequence,
@@ -93,10 +93,7 @@ impl Objections {
     ) -> Option<Write> {
         let says_more = match self.noted {
             Noted::Nothing | Noted::Heard => true,
-            Noted::Written {
-                sequence: before,
-                at,
-            } => sequence > before && now.since(at) >= URGENT_SAVE_INTERVAL,
+            Noted::Written { sequence: before } => sequence > before,
         };
         if self.noted == Noted::Nothing {
             self.noted = Noted::Heard;
@@ -105,7 +102,9 @@ impl Objections {
         if !(says_more && may_write) {
             return None;
         }
-        self.noted = Noted::Written { sequence, at: now };
+        // The first one is never left out: before it nothing was taken.
+        self.writes.take(1, now).ok()?;
+        self.noted = Noted::Written { sequence };
         Some(Write::Objection { sequence })
     }
 }

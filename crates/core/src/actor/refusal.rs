@@ -78,6 +78,17 @@ impl Source {
 }
 
 impl Refusal {
+    /// Whether an advance was refused: people should hear of that.
+    pub(super) const fn is_of_advance(&self) -> bool {
+        matches!(
+            self,
+            Refusal::NoIdentity { .. }
+                | Refusal::NoSequence { .. }
+                | Refusal::TooFar { .. }
+                | Refusal::OverBudget { .. }
+        )
+    }
+
     pub(super) const fn code(&self) -> ErrorCode {
         match self {
             Refusal::BadCount { .. } => ErrorCode::BadCount,

@@ -27,9 +27,9 @@ impl Actor {
                 self.join.wait(from, Waiting::Request { count, after });
             }
             Err(refusal) => {
-                if self.counter.is_news(&refusal, now) {
+                if refusal.is_of_advance() {
                     let error = Box::new(refusal.clone().into());
-                    effects.push(Effect::Report(Report::AdvanceRefused { error }));
+                    effects.push(Effect::Report(Report::AdvanceRefused { from, error }));
                 }
                 // bug ErrorCloses: return self.reply_and_close(from, refusal.into(), effects);
                 self.refuse(from, refusal, effects);

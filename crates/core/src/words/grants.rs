@@ -28,6 +28,8 @@ impl Grants {
         .and(Grant::Take)
         .and(Grant::Look)
         .and(Grant::Sync);
+    /// What an operator needs who only looks and operates.
+    pub const OPERATOR: Grants = Grants::NONE.and(Grant::Look).and(Grant::Operate);
     /// Everything.
     pub const ALL: Grants = Grants::EVERYBODY.and(Grant::Operate);
 
@@ -86,6 +88,17 @@ impl Grant {
 }
 
 impl Message {
+    /// Whether an operator asks for this to see how a server does, or to tell it something.
+    pub const fn is_for_operators(&self) -> bool {
+        matches!(
+            self,
+            Message::StatusRequest
+                | Message::MembersRequest { .. }
+                | Message::ForgetRequest { .. }
+                | Message::AdvanceRequest { .. }
+        )
+    }
+
     /// What whoever asks for this must be allowed to do. An answer needs nothing: it is taken only from one who was
     /// asked. Nor do an objection and an overrule, which are taken only from one who was allowed to synchronize.
     const fn needs(&self) -> Option<Grant> {

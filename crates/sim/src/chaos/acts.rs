@@ -138,6 +138,7 @@ impl Cluster {
                 true
             }
             Act::Replay { seed } => self.replay(seed),
+            Act::Flood { server, wait } => self.begin_flood(server, wait),
         };
         if has_struck && let Some(fault) = counted {
             self.fault(fault);

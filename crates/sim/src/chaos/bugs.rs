@@ -175,4 +175,13 @@ pub const BUGS: &[(&str, &str)] = &[
         "HangupStops",
         "A request to open files anew is taken for one to stop.",
     ),
+    // What others can cause.
+    (
+        "FloodToldInFull",
+        "Every line that others cause is logged, however many there are.",
+    ),
+    (
+        "SavesUnbounded",
+        "Who a peer is, is saved as often as peers say that it has changed.",
+    ),
 ];

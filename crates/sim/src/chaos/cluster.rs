@@ -24,6 +24,7 @@ use super::{
     client::Client,
     coverage::Coverage,
     fault::{Fault, stream},
+    flood::{Flood, lines_max, saves_max},
     judge::{Judge, Life},
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::world::{
     Clock, DiskMode, Net, Node, Shared, SimSocket, Storage, Wiretap, WorldEvent, WriteFate,
+    count_log_lines,
 };
 
 /// How long the recovery may take after the faults have ended: the longest of all waits is that after a refusal,
@@ -58,6 +60,7 @@ pub enum Call {
     Undo(usize),
     Restart(usize),
     Signal(usize),
+    Flood(usize),
     Recover,
 }
 
@@ -70,6 +73,7 @@ impl Call {
             Call::Restart(index) => (3, index),
             Call::Signal(index) => (4, index),
             Call::Recover => (5, 0),
+            Call::Flood(index) => (6, index),
         };
         kind << 32 | index as u64
     }
@@ -82,6 +86,7 @@ impl Call {
             2 => Call::Undo(index),
             3 => Call::Restart(index),
             4 => Call::Signal(index),
+            6 => Call::Flood(index),
             _ => Call::Recover,
         }
     }
@@ -98,6 +103,7 @@ pub struct Cluster {
     pub undos: Vec<super::acts::Undo>,
     /// Connections on which an old message of a peer was sent once more.
     pub replays: Vec<SimSocket>,
+    pub floods: Vec<Flood>,
     pub rng: Rng,
     pub template: ActorConfig,
     pub decoder: FrameDecoder,
@@ -127,6 +133,7 @@ impl Cluster {
             clients: Vec::new(),
             undos: Vec::new(),
             replays: Vec::new(),
+            floods: Vec::new(),
             rng: stream(plan.seed, 1),
             template: actor_template(&plan),
             decoder: FrameDecoder::new(),
@@ -204,6 +211,7 @@ impl Cluster {
                 Call::Undo(undo) => self.on_undo(undo),
                 Call::Restart(server) => self.on_restart(server),
                 Call::Signal(server) => self.signal(server),
+                Call::Flood(flood) => self.on_flood(flood),
                 Call::Recover => self.begin_recovery(),
             }
         }
@@ -253,7 +261,9 @@ impl Cluster {
         let machine = &mut self.machines[number];
         let server = machine.server.as_mut().expect("it is due");
         self.net.borrow_mut().nodes[number].polled = None;
+        let lines_before = count_log_lines();
         let exit = server.turn().expect("a poll here never fails");
+        machine.log_lines += count_log_lines() - lines_before;
         self.judge.coverage.turns += 1;
         let mut net = self.net.borrow_mut();
         let mut wiretap = net.wiretap.take().expect("somebody listens");
@@ -267,6 +277,17 @@ impl Cluster {
             true => polled.deadline.map(|at| node.clock.when(at)),
             false => Some(machine.ready_at),
         };
+        let (lines, saves) = (machine.log_lines, node.saves);
+        let age = local.since(Instant::START);
+        if lines > lines_max(machine.plan.peers.len(), age) {
+            self.judge
+                .note_violation(|| format!("server {number} has logged {lines} lines in {age:?}"));
+        }
+        if saves > saves_max(age) {
+            self.judge.note_violation(|| {
+                format!("server {number} has saved its peers {saves} times in {age:?}")
+            });
+        }
         let waiting = polled.waiting;
         if waiting > MAILBOX_MAX {
             self.judge

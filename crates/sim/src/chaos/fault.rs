@@ -103,6 +103,8 @@ faults! {
     Rollback,
     /// A second server is started on a directory, and the file system does not share its locks.
     SharedDirectory,
+    /// A peer speaks without end, and in each message there is something that people hear of or that is saved.
+    Flood,
 }
 
 /// A set of them.

@@ -31,6 +31,8 @@ pub struct Machine {
     pub ready_at: Instant,
     /// When its next timer expires.
     pub wakes_at: Option<Instant>,
+    /// Log lines of this life.
+    pub log_lines: u64,
     /// When it was asked to stop.
     pub signals: Vec<Instant>,
     /// Faults of the disk that were met before this life began.
@@ -73,6 +75,7 @@ impl Machine {
             began: now,
             ready_at: now,
             wakes_at: None,
+            log_lines: 0,
             signals: Vec::new(),
             faults_before: 0,
             has_failed: false,
@@ -131,7 +134,9 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
+                read_bytes_max: self.plan.read_bytes_max,
                 pending_bytes_max: 16 * 1024,
+                pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trusted: (1..=20).map(|host| [192, 168, 200, host].into()).collect(),
             },
@@ -146,6 +151,7 @@ impl Machine {
         self.ready_at = now;
         self.wakes_at = Some(now);
         self.signals.clear();
+        self.log_lines = 0;
         self.status = None;
         self.is_clean = false;
         joins

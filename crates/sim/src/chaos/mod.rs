@@ -7,7 +7,7 @@
 //!
 //! - `plan`: what a seed draws before the run begins. `fault` has the classes of faults, `bugs` the planted bugs.
 //! - `cluster`: the run itself; `machine` is one server in it, `network` what becomes of packets.
-//! - `acts`: the faults that strike at a moment. `recovery`: the end of the run.
+//! - `acts`: the faults that strike at a moment. `flood`: a peer that speaks without end. `recovery`: the end of the run.
 //! - `client`, `traffic`: what clients ask, and what they are answered.
 //! - `judge`: holds everything that is written to the promises.
 //! - `coverage`, `hunt`: many seeds, what they have met, and the smallest form of one that fails.
@@ -18,6 +18,7 @@ mod client;
 mod cluster;
 pub mod coverage;
 pub mod fault;
+mod flood;
 pub mod hunt;
 mod judge;
 mod machine;

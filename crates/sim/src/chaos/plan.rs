@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
+use ipseity::limits::READ_BYTES_MAX;
 use ipseity_core::{
     actor::Budgets,
     identity::Sequence,
@@ -26,6 +27,9 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
+    /// As much as it reads from one connection at a time. A sync message has 62 bytes, so where that is the most, reads
+    /// end exactly behind what a peer says.
+    pub read_bytes_max: usize,
     /// The `--recover-above` of the first start, near the end of the sequence.
     pub recover_above: Option<Sequence>,
 }
@@ -118,6 +122,11 @@ pub enum Act {
     Replay {
         seed: u64,
     },
+    /// A peer floods a server, and goes on for so long.
+    Flood {
+        server: usize,
+        wait: Duration,
+    },
 }
 
 impl Act {
@@ -134,7 +143,11 @@ impl Act {
             Act::Copy { .. } => Fault::Copy,
             Act::WrongPid { .. } => Fault::WrongPid,
             Act::Share { .. } => Fault::SharedDirectory,
-            Act::Disk { .. } | Act::Partition { .. } | Act::Backup { .. } | Act::Replay { .. } => {
+            Act::Disk { .. }
+            | Act::Partition { .. }
+            | Act::Backup { .. }
+            | Act::Replay { .. }
+            | Act::Flood { .. } => {
                 return None;
             }
         })
@@ -190,6 +203,8 @@ pub struct Plan {
     /// When the faults end.
     pub end: Instant,
     pub acts: Vec<(Instant, Act)>,
+    /// The end waits until all have told of what they did not log in a flood. Few seeds take that time.
+    pub lingers: bool,
 }
 
 impl Plan {
@@ -213,6 +228,7 @@ impl Plan {
             turn: Duration::from_nanos(rng.u64(500..30_000)),
             end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
             acts: Vec::new(),
+            lingers: faults.has(Fault::Flood) && seed.is_multiple_of(4),
             servers,
         };
         if faults.has(Fault::Budget) {
@@ -401,6 +417,7 @@ impl Plan {
                     },
                 },
                 Fault::Replay => Act::Replay { seed: draws[1] },
+                Fault::Flood => Act::Flood { server, wait },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
             };
@@ -505,6 +522,10 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                     crowded
                 } else {
                     100
+                },
+                read_bytes_max: match rng.u32(..8) {
+                    0 => 62,
+                    _ => READ_BYTES_MAX,
                 },
                 recover_above: faults
                     .has(Fault::Exhaustion)

@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use ipseity::limits::LINES_SPAN;
 use ipseity_core::{time::Instant, words::Standing};
 
 use crate::world::WriteFate;
@@ -27,6 +28,7 @@ impl Cluster {
         let [window, _, segment] = SIZES;
         self.net.borrow_mut().widen(window, segment);
         self.replays.clear();
+        self.floods.clear();
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
         }
@@ -188,6 +190,9 @@ impl Cluster {
 
     /// The end, unless somebody has been stopped by an objection: that must survive a restart.
     fn end_or_restart(&mut self) {
+        if self.plan.lingers && self.now() < self.plan.end.after(LINES_SPAN) {
+            return;
+        }
         let stopped: Vec<usize> = (0..self.machines.len())
             .filter(|server| !self.serves(*server) && !self.machines[*server].is_gone)
             .collect();

@@ -127,7 +127,7 @@ impl Edge for SimEdge {
         while dispatched < POLL_EVENTS_MAX {
             let entry = match node.take_wake() {
                 None => break,
-                Some(Wake::Acceptable) => Entry::Acceptable(ListenerId::FIRST),
+                Some(Wake::Acceptable) => Entry::Acceptable(ListenerId(0)),
                 Some(Wake::Entry(entry)) => entry,
                 Some(Wake::Ready(end)) => {
                     let end = &net.ends[end];
@@ -207,6 +207,7 @@ impl Edge for SimEdge {
     fn write(&mut self, write: Write) {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
+        node.saves += u64::from(matches!(write, Write::Members(_)));
         let done_at = match &mut node.storage {
             Some(storage) => storage.write(write, net.now),
             None => node.write(write).map(|wait| net.now.after(wait)),

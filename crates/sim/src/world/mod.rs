@@ -12,10 +12,12 @@
 //! - `edge`: what a server takes for its operating system.
 //! - `medium`: the blocks of a disk. `storage`: a state directory on them, with the real logic of the slots.
 //! - `client`: the clients of a test. `setup`: how a server is configured. `lines`: a trace as text.
+//!   `log_lines`: what the servers log.
 
 mod client;
 mod edge;
 mod lines;
+mod log_lines;
 mod medium;
 mod net;
 mod node;
@@ -48,6 +50,7 @@ pub use self::{
     client::Client,
     edge::{Shared, SimEdge, SimSocket},
     lines::Lines,
+    log_lines::{count_log_lines, keep_log_lines, take_log_lines},
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},

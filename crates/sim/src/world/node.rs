@@ -108,6 +108,8 @@ pub struct Node {
     pub accept_error: Option<i32>,
     /// Times that a connection was asked for.
     pub accepts: u64,
+    /// Times that this process saved what it remembers of its peers.
+    pub saves: u64,
     /// Times that files were to be opened anew.
     pub reopened: u64,
     /// The names that were looked up.
@@ -141,6 +143,7 @@ impl Node {
             },
             accept_error: None,
             accepts: 0,
+            saves: 0,
             reopened: 0,
             lookups: Vec::new(),
             lookup_delay: Duration::ZERO,
@@ -161,6 +164,7 @@ impl Node {
         self.resolving.clear();
         self.disk.under_way = None;
         self.polled = None;
+        self.saves = 0;
     }
 
     /// Queues what the next poll brings. An end that changes twice before it is told once.

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity::{
-    limits::{PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT},
+    limits::{
+        PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, READ_BYTES_MAX,
+        SYNC_INTERVAL_DEFAULT,
+    },
     transport::TransportLimits,
 };
 use ipseity_core::{
@@ -38,7 +41,9 @@ impl Setup {
             actor,
             limits: TransportLimits {
                 connections_max: 100,
+                read_bytes_max: READ_BYTES_MAX,
                 pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
+                pending_bytes_total: PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trusted: Vec::new(),
             },

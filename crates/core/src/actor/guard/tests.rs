@@ -65,6 +65,14 @@ impl Guard {
         (self.hears(speaker, received), self.next_serial())
     }
 
+    /// What is saved now.
+    fn saves(&mut self, now: Instant, stopping: bool) -> Vec<Remembered> {
+        match self.take_unsaved(now, stopping) {
+            Save::Now(remembered) => remembered,
+            other => panic!("it is not saved now: {other:?}"),
+        }
+    }
+
     fn remembered(&self) -> Remembered {
         self.members[&Pid::new(PID).unwrap()].remembered
     }
@@ -182,7 +190,7 @@ fn another_directory_an_older_boot_and_a_lower_sequence_are_stale() {
 fn what_was_remembered_before_a_restart_of_this_server_counts() {
     let mut guard = empty();
     guard.hears(speaker(1, 5, 1, 1000), None);
-    let saved = guard.take_unsaved(Instant::START, false).unwrap();
+    let saved = guard.saves(Instant::START, false);
     let mut guard = Guard::new(saved);
     assert_eq!(
         guard.codes(speaker(1, 5, 1, 1000)),
@@ -238,7 +246,7 @@ fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
     let remembered = guard.remembered();
     assert_eq!((remembered.session, remembered.boot), (2, 5));
     // This server is restarted, and hears the one that has gone on, above the word that was given for it.
-    let saved = guard.take_unsaved(Instant::START, false).unwrap();
+    let saved = guard.saves(Instant::START, false);
     assert_eq!(Guard::new(saved).codes(speaker(1, 5, 2, 3000)), []);
 }
 
@@ -254,30 +262,69 @@ fn a_pid_that_is_forgotten_may_be_anybody() {
 #[test]
 fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
     let mut guard = empty();
-    assert_eq!(guard.take_unsaved(Instant::START, true), None);
+    assert_eq!(guard.take_unsaved(Instant::START, true), Save::Nothing);
     guard.hears(speaker(1, 1, 1, 100), None);
-    assert_eq!(guard.take_unsaved(Instant::START, false).unwrap().len(), 1);
+    assert_eq!(guard.saves(Instant::START, false).len(), 1);
     guard.saved();
     guard.hears(speaker(1, 1, 1, 200), None);
     let soon = Instant::START.after(SECOND);
-    assert_eq!(guard.take_unsaved(soon, false), None);
+    assert_eq!(guard.take_unsaved(soon, false), Save::Nothing);
     let later = Instant::START.after(MEMBERS_SAVE_INTERVAL);
-    assert_eq!(
-        guard.take_unsaved(later, false).unwrap()[0].sequence,
-        sequence(200)
-    );
+    assert_eq!(guard.saves(later, false)[0].sequence, sequence(200));
     guard.saved();
     guard.hears(speaker(1, 1, 1, 300), None);
-    assert_eq!(
-        guard.take_unsaved(later, true).unwrap()[0].sequence,
-        sequence(300)
-    );
+    assert_eq!(guard.saves(later, true)[0].sequence, sequence(300));
     guard.saved();
-    // A peer that restarts in a loop does not keep the disk busy.
+    // Who a peer is does not wait for that.
     guard.hears(speaker(1, 2, 2, 300), None);
-    assert_eq!(guard.take_unsaved(later, false), None);
-    let soon = later.after(URGENT_SAVE_INTERVAL);
-    assert_eq!(guard.take_unsaved(soon, false).unwrap()[0].boot, 2);
+    assert_eq!(guard.saves(later, false)[0].boot, 2);
+}
+
+#[test]
+fn whoever_speaks_there_are_ten_saves_at_once_and_one_a_second() {
+    let mut guard = empty();
+    let (mut saves, mut boot) = (0, 0);
+    let mut timer = None;
+    let tick = Duration::from_millis(1);
+    let mut now = Instant::START;
+    // For a minute a peer says in every millisecond that it was restarted, and each save takes as long.
+    for _ in 0..60_000 {
+        boot += 1;
+        guard.hears(speaker(1, boot, boot, 0), None);
+        if timer.take_if(|due| *due <= now).is_some() {
+            guard.wait_is_over();
+        }
+        match guard.take_unsaved(now, false) {
+            Save::Nothing => {}
+            Save::Now(remembered) => {
+                assert_eq!(remembered[0].boot, boot, "the newest is saved");
+                saves += 1;
+                guard.saved();
+            }
+            Save::Later(wait) => {
+                assert_eq!(timer.replace(now.after(wait)), None, "one timer is enough");
+            }
+        }
+        now = now.after(tick);
+    }
+    let bound = SAVE_BURST + 60 * SAVE_RATE_PER_SECOND;
+    assert!((bound - 1..=bound).contains(&saves), "{saves} saves");
+    // It is silent from now on, and what it said last is not lost.
+    let due = timer.expect("something waits");
+    guard.wait_is_over();
+    assert_eq!(guard.saves(due, false)[0].boot, boot);
+}
+
+#[test]
+fn a_stop_saves_what_waits_and_pays_nothing_for_it() {
+    let mut guard = empty();
+    for boot in 1..=SAVE_BURST + 1 {
+        guard.hears(speaker(1, boot, boot, 0), None);
+        let save = guard.take_unsaved(Instant::START, false);
+        assert_eq!(matches!(save, Save::Now(_)), boot <= SAVE_BURST, "{save:?}");
+        guard.saved();
+    }
+    assert_eq!(guard.saves(Instant::START, true)[0].boot, SAVE_BURST + 1);
 }
 
 #[test]

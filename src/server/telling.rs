@@ -1,0 +1,304 @@
+//! How much of what others cause becomes a log line: at most so many lines of a kind in a minute, and so many about
+//! each peer. What is left out is counted, and told when the minute is over.
+//!
+//! It reads no clock, writes no line, and its memory is bounded: it remembers only those of whom a line was told in
+//! this minute. What this server says of itself (that it was objected to, that its disk failed) comes once in its
+//! life and does not pass here.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use ipseity_core::{identity::Pid, ids::PeerId, time::Instant};
+
+use crate::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
+
+/// The kinds of lines that others can cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    PeerUp,
+    PeerDown,
+    /// A peer that does not belong here.
+    Refused,
+    RoundRefused,
+    AdvanceRefused,
+    /// Two live servers use one pid.
+    Conflict,
+    /// The state of a peer is not the newest.
+    Stale,
+    Overruled,
+    AcceptFailed,
+}
+
+impl Line {
+    const ALL: [Line; LINE_KINDS] = [
+        Line::PeerUp,
+        Line::PeerDown,
+        Line::Refused,
+        Line::RoundRefused,
+        Line::AdvanceRefused,
+        Line::Conflict,
+        Line::Stale,
+        Line::Overruled,
+        Line::AcceptFailed,
+    ];
+
+    /// What the line is about, for people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Line::PeerUp => "a peer is up",
+            Line::PeerDown => "a peer is down",
+            Line::Refused => "refused a peer",
+            Line::RoundRefused => "not synchronized with a peer",
+            Line::AdvanceRefused => "refused an advance that a client asked for",
+            Line::Conflict => "a pid is used by two live servers",
+            Line::Stale => "the state of a pid is not the newest",
+            Line::Overruled => "a pid goes on by its operator's word",
+            Line::AcceptFailed => "cannot accept a connection",
+        }
+    }
+
+    /// How many are told in a minute about one peer.
+    const fn most_per_peer(self) -> u32 {
+        match self {
+            // One says it all, and they come in crowds.
+            Line::AdvanceRefused | Line::Stale | Line::AcceptFailed => 1,
+            Line::PeerUp
+            | Line::PeerDown
+            | Line::Refused
+            | Line::RoundRefused
+            | Line::Conflict
+            | Line::Overruled => LINES_PER_PEER_MAX,
+        }
+    }
+}
+
+/// Whom a line is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whom {
+    /// A peer that was named with `--peer`. There are no more of these than somebody wrote down, so strangers do not
+    /// use up their share.
+    Named(PeerId),
+    /// Any other peer, by the pid that it says it has.
+    Pid(Pid),
+    /// A host of which no more is known.
+    Host(String),
+    /// Nobody.
+    Nobody,
+}
+
+/// Lines of one kind that were left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    pub(super) line: Line,
+    pub(super) count: u64,
+    /// About whom most of them were, as far as that is known, and how many.
+    pub(super) most: Option<(Whom, u64)>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Telling {
+    /// When the minute began.
+    began_at: Instant,
+    kinds: [Count; LINE_KINDS],
+    peers: BTreeMap<(Line, Whom), Count>,
+    has_left_out: bool,
+}
+
+/// What came of the lines of a minute.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    told: u32,
+    left_out: u64,
+}
+
+impl Telling {
+    pub(super) fn new() -> Telling {
+        Telling {
+            began_at: Instant::START,
+            kinds: [Count::default(); LINE_KINDS],
+            peers: BTreeMap::new(),
+            has_left_out: false,
+        }
+    }
+
+    /// Whether a line may be told. If not, it is counted.
+    pub(super) fn may_tell(&mut self, line: Line, whom: Whom, now: Instant) -> bool {
+        // bug FloodToldInFull: return true;
+        if now.since(self.began_at) >= LINES_SPAN && !self.has_left_out {
+            self.begin(now);
+        }
+        let kind = &mut self.kinds[line as usize];
+        let is_named = matches!(whom, Whom::Named(_));
+        // Of strangers only those are remembered of whom a line was told, or there would be no bound.
+        let has_share = is_named || kind.told < LINES_PER_KIND_MAX;
+        let key = (line, whom);
+        let peer = match has_share {
+            true => Some(self.peers.entry(key).or_default()),
+            false => self.peers.get_mut(&key),
+        };
+        match peer {
+            Some(peer) if has_share && peer.told < line.most_per_peer() => {
+                peer.told += 1;
+                kind.told += u32::from(!is_named);
+                return true;
+            }
+            Some(peer) => peer.left_out += 1,
+            None => {}
+        }
+        kind.left_out += 1;
+        self.has_left_out = true;
+        false
+    }
+
+    /// When people are to be told of what was left out, if something was.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.has_left_out.then(|| self.began_at.after(LINES_SPAN))
+    }
+
+    /// What was left out in this minute, one item for each kind. The next minute begins.
+    pub(super) fn take_left_out(&mut self, now: Instant) -> Vec<LeftOut> {
+        let left_out = Line::ALL
+            .into_iter()
+            .filter_map(|line| self.left_out(line))
+            .collect();
+        self.begin(now);
+        left_out
+    }
+
+    fn left_out(&self, line: Line) -> Option<LeftOut> {
+        let count = self.kinds[line as usize].left_out;
+        let most = self
+            .peers
+            .iter()
+            .filter(|((of, _), peer)| *of == line && peer.left_out > 0)
+            .min_by_key(|(_, peer)| Reverse(peer.left_out))
+            .map(|((_, whom), peer)| (whom.clone(), peer.left_out));
+        (count > 0).then_some(LeftOut { line, count, most })
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.began_at = now;
+        self.kinds = [Count::default(); LINE_KINDS];
+        self.peers.clear();
+        self.has_left_out = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ipseity_core::limits::PEERS_MAX;
+
+    use super::*;
+
+    const PEER: Whom = Whom::Named(PeerId(3));
+
+    fn at(seconds: u64) -> Instant {
+        Instant::START.after(Duration::from_secs(seconds))
+    }
+
+    fn host(number: u32) -> Whom {
+        Whom::Host(format!("10.0.0.{number}"))
+    }
+
+    /// How many of so many lines are told.
+    fn told(telling: &mut Telling, line: Line, whom: impl Fn(u32) -> Whom, lines: u32) -> u32 {
+        let mut told = 0;
+        for number in 0..lines {
+            told += u32::from(telling.may_tell(line, whom(number), at(0)));
+        }
+        told
+    }
+
+    #[test]
+    fn every_kind_has_its_place() {
+        for (index, line) in Line::ALL.into_iter().enumerate() {
+            assert_eq!(line as usize, index);
+        }
+    }
+
+    #[test]
+    fn of_one_peer_so_many_lines_of_a_kind_are_told_in_a_minute() {
+        let mut telling = Telling::new();
+        assert_eq!(
+            told(&mut telling, Line::PeerUp, |_| PEER, 1000),
+            LINES_PER_PEER_MAX
+        );
+        // Another kind and another peer have their own share.
+        assert!(telling.may_tell(Line::PeerDown, PEER, at(59)));
+        assert!(telling.may_tell(Line::PeerUp, Whom::Named(PeerId(4)), at(59)));
+        let count = u64::from(1000 - LINES_PER_PEER_MAX);
+        let left_out = LeftOut {
+            line: Line::PeerUp,
+            count,
+            most: Some((PEER, count)),
+        };
+        assert_eq!(telling.due_at(), Some(at(60)));
+        assert_eq!(telling.take_left_out(at(60)), [left_out]);
+        assert_eq!(telling.due_at(), None);
+        assert_eq!(telling.take_left_out(at(60)), []);
+        assert!(telling.may_tell(Line::PeerUp, PEER, at(60)));
+    }
+
+    #[test]
+    fn of_all_strangers_so_many_lines_of_a_kind_are_told_in_a_minute() {
+        let mut telling = Telling::new();
+        assert_eq!(
+            told(&mut telling, Line::Refused, host, 100_000),
+            LINES_PER_KIND_MAX
+        );
+        assert!(telling.peers.len() <= LINES_PER_KIND_MAX as usize);
+        // Those who were named are told of all the same.
+        assert!(telling.may_tell(Line::Refused, PEER, at(1)));
+        // One of the first is not told of either, and is known to have caused the most.
+        assert_eq!(told(&mut telling, Line::Refused, |_| host(0), 10), 0);
+        let left_out = LeftOut {
+            line: Line::Refused,
+            count: 100_010 - u64::from(LINES_PER_KIND_MAX),
+            most: Some((host(0), 10)),
+        };
+        assert_eq!(telling.take_left_out(at(60)), [left_out]);
+    }
+
+    #[test]
+    fn a_quiet_minute_is_followed_by_a_new_one() {
+        let mut telling = Telling::new();
+        for minute in 0..10 {
+            for _ in 0..LINES_PER_PEER_MAX {
+                assert!(telling.may_tell(Line::PeerDown, PEER, at(60 * minute)));
+            }
+            assert_eq!(telling.due_at(), None);
+        }
+        // What was left out is not lost when the minute ends late: first it is told.
+        assert!(!telling.may_tell(Line::PeerDown, PEER, at(599)));
+        assert!(!telling.may_tell(Line::PeerDown, PEER, at(700)));
+        assert_eq!(telling.take_left_out(at(700))[0].count, 2);
+    }
+
+    #[test]
+    fn what_comes_in_crowds_is_told_once_in_a_minute() {
+        for line in [Line::AdvanceRefused, Line::Stale, Line::AcceptFailed] {
+            let mut telling = Telling::new();
+            assert_eq!(told(&mut telling, line, |_| Whom::Nobody, 100), 1);
+            assert_eq!(telling.take_left_out(at(60))[0].count, 99);
+        }
+    }
+
+    #[test]
+    fn no_flood_makes_it_remember_more_than_its_bound() {
+        let mut telling = Telling::new();
+        for line in Line::ALL {
+            for number in 0..3 * PEERS_MAX as u32 {
+                telling.may_tell(line, host(number), at(0));
+                let pid = Pid::new((number % 1024) as u16).unwrap();
+                telling.may_tell(line, Whom::Pid(pid), at(0));
+                telling.may_tell(line, Whom::Named(PeerId((number % 1023) as u16)), at(0));
+            }
+        }
+        let most = LINE_KINDS * (LINES_PER_KIND_MAX as usize + PEERS_MAX);
+        assert!(telling.peers.len() <= most, "{}", telling.peers.len());
+        telling.take_left_out(at(60));
+        assert!(telling.peers.is_empty());
+    }
+}

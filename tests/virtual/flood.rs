@@ -1,0 +1,210 @@
+//! Floods: others speak without end, and a server tells people of them and saves what it hears, both within bounds.
+
+use std::{net::SocketAddr, time::Duration};
+
+use ipseity::limits::{LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
+use ipseity_core::{
+    actor::Remembered,
+    identity::{Pid, Sequence},
+    limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
+    words::{Message, SyncMessage, WIRE_VERSION},
+};
+use ipseity_sim::config::actor_config;
+use ipseity_sim::world::{Client, Setup, World, keep_log_lines, take_log_lines};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Behind the last sequence that there is.
+const TOO_FAR: u64 = Sequence::MAX.get() + 1;
+const STRANGER: u16 = 900;
+
+fn says(pid: u16, boot: u64, session: u64, sequence: u64) -> Message {
+    Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: Pid::new(pid).unwrap(),
+        incarnation: 7,
+        boot,
+        session,
+        sequence,
+    }))
+}
+
+/// A server, with the log lines that it writes from now on, and a connection to it.
+fn one() -> (World, Client) {
+    let mut world = World::with(Setup::new(1));
+    world.drive();
+    keep_log_lines();
+    let client = world.connect(0);
+    (world, client)
+}
+
+/// The lines since the last call that hold this.
+fn lines_with(what: &str) -> Vec<String> {
+    let mut lines = take_log_lines();
+    lines.retain(|line| line.contains(what));
+    lines
+}
+
+#[test]
+fn a_peer_that_floods_by_turns_is_told_of_and_saved_within_bounds() {
+    let (mut world, mut peer) = one();
+    let (mut boot, mut sent) = (0, 0);
+    let mut lines = Vec::new();
+    const MINUTES: u64 = 3;
+    let end = world.now().after(LINES_SPAN * MINUTES as u32);
+    while world.now() < end {
+        for _ in 0..5 {
+            boot += 1;
+            peer.send_message(&says(STRANGER, boot, 7, TOO_FAR));
+            peer.send_message(&says(STRANGER, boot, 7, 0));
+            sent += 1;
+        }
+        world.advance(SECOND / 10);
+        peer.peer_replies();
+        lines.extend(take_log_lines());
+    }
+    assert!(sent > 5000);
+    // The last minute had begun before the first message, so there are pieces of one more.
+    let bound = (MINUTES + 1) * (u64::from(LINES_PER_PEER_MAX) + 1) + 1;
+    assert!(lines.len() as u64 <= bound, "{}: {lines:#?}", lines.len());
+    let told = lines
+        .iter()
+        .filter(|line| line.starts_with("not synchronized with peer 192.168.0.1:"));
+    let told = told.count() as u64;
+    assert!(told >= MINUTES * u64::from(LINES_PER_PEER_MAX), "{told}");
+    let saves = world.node(0).saves;
+    let bound = SAVE_BURST + SAVE_RATE_PER_SECOND * LINES_SPAN.as_secs() * MINUTES;
+    assert!(
+        saves <= bound && saves + 2 >= bound,
+        "{saves} saves, {bound} are the bound"
+    );
+    // From now on it is silent. What it said last is saved all the same, and what people did not see is counted.
+    world.advance(SECOND);
+    assert_eq!(world.node(0).disk.members[0].boot, boot);
+    world.advance(LINES_SPAN);
+    lines.extend(take_log_lines());
+    let left_out: u64 = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("not synchronized with a peer: and "))
+        .map(|rest| {
+            let (count, about) = rest.split_once(" more like it in the last minute").unwrap();
+            assert_eq!(about, format!(" ({count} about pid {STRANGER})"));
+            count.parse::<u64>().unwrap()
+        })
+        .sum();
+    assert_eq!(left_out, sent - told);
+    // Nothing is left to wait for.
+    let turns = world.turns(0);
+    world.advance(10 * LINES_SPAN);
+    assert_eq!(world.turns(0), turns);
+    assert_eq!(take_log_lines(), [""; 0]);
+}
+
+#[test]
+fn strangers_with_many_pids_do_not_hide_a_peer_that_was_named() {
+    let stage = SocketAddr::from(([10, 9, 9, 9], 3264));
+    let mut world = World::new();
+    world.listen(stage);
+    let mut setup = Setup::new(1).peers(&[&stage.to_string()]);
+    setup.limits.connections_max = 1000;
+    world.start(setup);
+    world.drive();
+    let named = world.accept(stage).unwrap();
+    keep_log_lines();
+    let strangers: Vec<Client> = (100..600)
+        .map(|pid| {
+            let stranger = world.connect(0);
+            stranger.send_message(&says(pid, 1, 7, 0));
+            world.drive();
+            stranger
+        })
+        .collect();
+    assert_eq!(lines_with(" is up: ").len(), LINES_PER_KIND_MAX as usize);
+    let Message::SyncRequest(hello) = says(2, 1, 7, 0) else {
+        unreachable!("it is one")
+    };
+    named.send_message(&Message::SyncReply(hello));
+    world.drive();
+    assert_eq!(lines_with("peer 10.9.9.9:3264 is up: pid 2").len(), 1);
+    drop(strangers);
+    world.advance(LINES_SPAN);
+    let lines = take_log_lines();
+    let count = |of: &str| lines.iter().filter(|line| line.starts_with(of)).count();
+    let left_out = 500 - LINES_PER_KIND_MAX;
+    for what in ["a peer is up", "a peer is down"] {
+        assert_eq!(
+            count(&format!(
+                "{what}: and {left_out} more like it in the last minute"
+            )),
+            1,
+            "{lines:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_whose_advances_are_refused_is_told_of_once_a_minute() {
+    let (mut world, client) = one();
+    for _ in 0..1000 {
+        client.send_message(&Message::IdentityRequest {
+            count: 1,
+            after: u64::MAX,
+        });
+    }
+    world.drive();
+    assert_eq!(lines_with("refused an advance").len(), 1);
+    // A stop does not wait for the end of the minute.
+    world.signal(0);
+    world.drive();
+    assert_eq!(
+        lines_with("refused an advance"),
+        [
+            "refused an advance that a client asked for: and 999 more like it in the last minute (999 about 192.168.0.1)"
+        ]
+    );
+}
+
+#[test]
+fn a_crowd_of_lost_directories_is_one_piece_of_news_in_a_minute() {
+    let mut setup = Setup::new(1);
+    setup.actor.remembered = vec![Remembered {
+        pid: Pid::new(STRANGER).unwrap(),
+        incarnation: 6,
+        boot: 9,
+        session: 5000,
+        sequence: Sequence::new(500).unwrap(),
+    }];
+    let mut world = World::with(setup);
+    keep_log_lines();
+    let peer = world.connect(0);
+    for minute in 0..3 {
+        for session in 1..=50 {
+            peer.send_message(&says(STRANGER, 1, minute * 100 + session, 0));
+        }
+        world.drive();
+        assert_eq!(lines_with("the state of pid 900 at ").len(), 1);
+        world.advance(LINES_SPAN);
+        let left_out = lines_with("the state of a pid is not the newest: ");
+        assert_eq!(
+            left_out,
+            [
+                "the state of a pid is not the newest: and 49 more like it in the last minute (49 about pid 900)"
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_server_that_cannot_accept_says_so_once_a_minute() {
+    let (mut world, mut client) = one();
+    client.ask(1);
+    world.drive();
+    assert_eq!(client.sequences(), [1]);
+    world.node(0).accept_error = Some(24);
+    let _waits = world.connect(0);
+    world.advance(3 * LINES_SPAN + SECOND);
+    let lines = take_log_lines();
+    let count = |of: &str| lines.iter().filter(|line| line.starts_with(of)).count();
+    assert_eq!(count("cannot accept a connection: and "), 3, "{lines:#?}");
+    assert_eq!(count("cannot accept a connection: "), 3 + 4, "{lines:#?}");
+}
