@@ -301,7 +301,6 @@ impl<S: Socket> Connection<S> {
 
     /// Whether its slot is held: it is owed an answer, or the actor names it.
     pub(crate) fn is_held(&self) -> bool {
-        // bug LinkNotHeld: return self.owed > 0;
         self.owed > 0 || self.link != LinkState::Unknown
     }
 

@@ -510,7 +510,6 @@ impl<D: BlockDevice> Slots<D> {
 
 /// Whether a block holds exactly this record.
 fn is_same(found: &Record, known: &Record) -> bool {
-    // bug SessionNotCompared: return Record { session: known.session, ..found.clone() } == *known;
     found == known
 }
 

@@ -245,7 +245,6 @@ impl Shared {
 
     /// Leaves the connection as the end of a read wants it: with somebody who goes on, wherever something may be left.
     fn leave<S: Socket>(&mut self, c: &mut Connection<S>, stop: Stop, mailbox: &mut Mailbox) {
-        // bug ReadStopsEarly: if matches!(stop, Stop::Turn) { c.inflow = Inflow::Empty; }
         match stop {
             Stop::Failed(error) => self.close(c, CloseReason::Io(error)),
             Stop::Broken(error) => self.broken(c, *error, mailbox),

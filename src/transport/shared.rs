@@ -96,10 +96,6 @@ impl Shared {
 
     /// The id of the next connection, which gets this slot.
     pub(super) fn next_id(&mut self, slot: u32) -> ConnectionId {
-        // Ids come round at once for the bugs that a serial would hide.
-        // bug LinkKept: self.serial = 0;
-        // bug LinkNotHeld: self.serial = 0;
-        // bug ReserveNotLeft: self.serial = 0;
         let id = ConnectionId::new(slot, self.serial);
         self.serial = self.serial.wrapping_add(1);
         id

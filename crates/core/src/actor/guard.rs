@@ -288,7 +288,6 @@ impl Guard {
 
     /// The link of a peer of that pid is gone: from now on nothing here names it.
     pub(super) fn lose(&mut self, link: Link, pid: Pid) {
-        // bug LinkKept: return;
         if let Some(known) = self.members.get_mut(&pid) {
             for life in &mut known.lives {
                 life.link.take_if(|heard_on| *heard_on == link);

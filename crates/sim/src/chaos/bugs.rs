@@ -53,10 +53,6 @@ pub const BUGS: &[(&str, &str)] = &[
         "ForeignRecordIgnored",
         "A server does not look whether somebody else has written its state file.",
     ),
-    (
-        "SessionNotCompared",
-        "A record of another process counts as one's own where only the session differs.",
-    ),
     // The counter and its ceiling.
     (
         "ReplyBeforeDurable",
@@ -154,18 +150,8 @@ pub const BUGS: &[(&str, &str)] = &[
         "A connection that leaves the reserve stays in its list, and whoever has its name later is turned away for it.",
     ),
     (
-        "LinkNotHeld",
-        "The slot of a link is given back while the actor still names it.",
-    ),
-    ("LinkKept", "The actor goes on naming a link that is gone."),
-    (
         "EdgeLost",
         "Reading stops after a short read, although the other side has closed and no edge comes any more.",
-    ),
-    (
-        "ReadStopsEarly",
-        "Reading stops for what was decoded last to have its turn, although the socket may hold more of which no edge \
-         tells.",
     ),
     (
         "RequestLostAtGate",
