@@ -117,7 +117,7 @@ impl<E: Edge> Server<E> {
         if config.actor.joins {
             timers.set(Timer::Join, now.after(config.join_timeout));
         }
-        Server {
+        let mut server = Server {
             edge,
             mailbox: Mailbox::new(),
             timers,
@@ -136,7 +136,12 @@ impl<E: Edge> Server<E> {
             effects: Vec::new(),
             addresses: BTreeMap::new(),
             accept_failed: false,
+        };
+        // Also at each start, or it would be forgotten between two levels.
+        if let Some(report) = server.actor.start_report() {
+            server.report(&report);
         }
+        server
     }
 
     /// Turns until it is stopped.
@@ -221,6 +226,7 @@ impl<E: Edge> Server<E> {
                     Entry::Event(Event::SyncTimeout)
                 }
                 Timer::Join => Entry::Event(Event::JoinTimeout),
+                Timer::Write => Entry::Event(Event::WriteTimeout),
                 Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop => Entry::Expired(timer),
             });
             // The ticker has set itself anew, at a later moment than this one.
@@ -263,6 +269,7 @@ impl<E: Edge> Server<E> {
         });
         if !self.effects.is_empty() {
             self.carry_out_effects();
+            self.watch_write();
         }
         behind
     }
@@ -311,6 +318,7 @@ impl<E: Edge> Server<E> {
         }
         self.actor.handle(event, self.now, &mut self.effects);
         self.carry_out_effects();
+        self.watch_write();
         if let Some(link) = heard {
             self.on_heard(link);
         }
@@ -367,6 +375,14 @@ impl<E: Edge> Server<E> {
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
+        }
+    }
+
+    /// Looks at the disk again when the write that it is at becomes late.
+    fn watch_write(&mut self) {
+        match self.actor.write_deadline() {
+            Some(deadline) => self.timers.set(Timer::Write, deadline),
+            None => self.timers.stop(Timer::Write),
         }
     }
 
@@ -446,7 +462,7 @@ impl<E: Edge> Server<E> {
 
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join => {
+            Timer::Sync | Timer::Join | Timer::Write => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

@@ -232,6 +232,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         "objection" => Event::Objection(Box::new((fields.link()?, fields.objection()?))),
         "overrule" => Event::Overrule(Box::new((fields.link()?, fields.overrule()?))),
         "joinTimeout" => Event::JoinTimeout,
+        "writeTimeout" => Event::WriteTimeout,
         "membersRequest" => Event::MembersRequest {
             from: fields.connection()?,
             first: fields.pid("first", 0)?,

@@ -22,17 +22,20 @@ pub enum Timer {
     Stop,
     /// The peers have been asked for long enough.
     Join,
+    /// A write to the disk may be late.
+    Write,
 }
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 6] = [
+    pub const ALL: [Timer; 7] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
         Timer::Accept,
         Timer::Stop,
         Timer::Join,
+        Timer::Write,
     ];
 
     /// The name in traces.
@@ -44,6 +47,7 @@ impl Timer {
             Timer::Accept => "acceptTimeout",
             Timer::Stop => "stopTimeout",
             Timer::Join => "joinTimeout",
+            Timer::Write => "writeTimeout",
         }
     }
 }

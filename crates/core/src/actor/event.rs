@@ -65,6 +65,8 @@ pub enum Event {
     Overrule(Box<(Link, Overrule)>),
     /// The time for asking the peers before handing anything out is over.
     JoinTimeout,
+    /// The write that is under way may be late: see [`Actor::write_deadline`](super::Actor::write_deadline).
+    WriteTimeout,
     /// Someone asks which servers this one knows.
     MembersRequest {
         /// Who asks.
@@ -112,6 +114,7 @@ impl Event {
             Event::Objection(_) => "objection",
             Event::Overrule(_) => "overrule",
             Event::JoinTimeout => "joinTimeout",
+            Event::WriteTimeout => "writeTimeout",
             Event::MembersRequest { .. } => "membersRequest",
             Event::ForgetRequest { .. } => "forgetRequest",
             Event::AdvanceRequest { .. } => "advanceRequest",
@@ -161,7 +164,7 @@ impl fmt::Display for Event {
                 write!(f, " connection={from} above={above} trusted={trusted}")
             }
             Event::Written(written) => write!(f, " {written}"),
-            Event::SyncTimeout | Event::JoinTimeout | Event::Stop => Ok(()),
+            Event::SyncTimeout | Event::JoinTimeout | Event::WriteTimeout | Event::Stop => Ok(()),
         }
     }
 }

@@ -12,4 +12,4 @@ mod status;
 pub use cluster::{Member, Members, Objection, Overrule};
 pub use error::ErrorCode;
 pub use message::{ClusterName, ClusterNameError, ErrorReply, Message, SyncMessage, WIRE_VERSION};
-pub use status::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};
+pub use status::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};
