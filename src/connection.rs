@@ -6,16 +6,18 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 use ipseity_core::{
     ids::{ConnectionId, PeerId},
     time::Instant,
+    words::{Grant, Grants},
 };
-use ipseity_frames::Receiver;
 
 use crate::{
     buffer::{BufferPool, Buffers},
+    codec::{Codec, Replies},
     edge::Socket,
     limits::{
         DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, RESERVE_TIMEOUT,
         WRITE_TIMEOUT,
     },
+    mailbox::Readiness,
 };
 
 /// Where a connection stands in its life. It goes down this list and never up, but for a connection in
@@ -45,6 +47,65 @@ pub enum Origin {
     Dialed(PeerId),
 }
 
+/// What the socket may still hold that was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inflow {
+    /// Nothing: it was emptied, and the poll tells of more.
+    Empty,
+    /// Something, perhaps. The poll has told of it, and does not tell again.
+    More,
+    /// The same, and behind it the end.
+    Ending,
+    /// Nothing, and nothing will come: the end was met.
+    Ended,
+}
+
+impl Inflow {
+    /// Whether somebody has to read on without being told by the poll.
+    pub(crate) fn may_hold_more(self) -> bool {
+        matches!(self, Inflow::More | Inflow::Ending)
+    }
+}
+
+/// Who goes on reading a connection where that has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// The poll, when more has come.
+    Poll,
+    /// A readiness of our own, which stands in the mailbox.
+    Mailbox,
+    /// The flush, as soon as there is room for more replies.
+    Flush,
+    /// The line of those that wait until fewer frames of all connections are in flight.
+    Line,
+    /// The line of those that want to look, of whom few have their turn at a time.
+    Looks,
+}
+
+/// Whether more of a connection may be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// It may.
+    Open,
+    /// Not before the answer to what was decoded last, which may be the end of the connection.
+    Shut,
+    /// Not before the answer to a request to look, which may be large.
+    Looks,
+}
+
+/// In which place an accepted connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In that of a client, or it was dialed.
+    Regular,
+    /// Beyond the limit, in the reserve.
+    Beyond,
+    /// Beyond the limit, and it spoke like a peer.
+    Promoted,
+    /// Beyond the limit, and an operator looks or operates there.
+    Operator,
+}
+
 /// Why a connection was closed.
 #[derive(Debug)]
 pub enum CloseReason {
@@ -64,6 +125,8 @@ pub enum CloseReason {
     Unread(Duration),
     /// It was idle for so long.
     Idle(Duration),
+    /// Too many bytes of replies wait for all connections, and so many for this one.
+    Crowded(usize),
 }
 
 impl fmt::Display for CloseReason {
@@ -79,8 +142,31 @@ impl fmt::Display for CloseReason {
                 write!(f, "it left its replies unread for {} ms", wait.as_millis())
             }
             CloseReason::Idle(wait) => write!(f, "idle for {} ms", wait.as_millis()),
+            CloseReason::Crowded(bytes) => write!(
+                f,
+                "too many replies wait unread (--max-pending-bytes-total), {bytes} bytes of them for this connection"
+            ),
         }
     }
+}
+
+/// Whether the actor names the connection, beyond the requests that it is owed an answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// It does not.
+    Unknown,
+    /// It knows it as a link to a peer.
+    Known,
+    /// The same, and the connection is closed: `peerDisconnected` is on its way.
+    Leaving,
+}
+
+/// Under which terms a connection was made. They hold as long as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) origin: Origin,
+    pub(crate) codec: Codec,
+    pub(crate) grants: Grants,
 }
 
 /// One connection.
@@ -90,31 +176,25 @@ pub struct Connection<S> {
     /// Gone as soon as the connection is closed and reaped, while the slot may still be held.
     pub(crate) socket: Option<S>,
     pub(crate) origin: Origin,
+    /// How it speaks.
+    pub(crate) codec: Codec,
+    /// What it may do.
+    pub(crate) grants: Grants,
     /// Where a peer comes from. Kept, because a socket forgets it as soon as it is reset; boxed, because few
     /// connections are peers.
     pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
-    /// The poll said that the other side has shut its sending side: read on until the end is met.
-    pub(crate) close_hint: bool,
-    /// The end was met.
-    pub(crate) read_closed: bool,
-    /// More can be read, or decoded, than was: to be taken up again when the gate opens.
-    pub(crate) paused: bool,
-    /// Paused because too many frames of all connections are in flight, and in line for when they are fewer.
-    pub(crate) stalled: bool,
-    /// A request is in flight whose reply is large or may end the connection: nothing more is decoded before
-    /// it is answered.
-    pub(crate) heavy: bool,
+    pub(crate) inflow: Inflow,
+    pub(crate) resume: Resume,
+    pub(crate) place: Place,
+    pub(crate) gate: Gate,
     /// Stands in the list of those to be flushed.
     pub(crate) dirty: bool,
-    /// The actor knows it as a link to a peer.
-    pub(crate) is_link: bool,
-    /// It came in beyond the limit.
-    pub(crate) is_beyond: bool,
-    /// It came in beyond the limit and spoke like a peer.
-    pub(crate) is_promoted: bool,
+    pub(crate) link: LinkState,
     /// Frames decoded and not answered.
     pub(crate) owed: u32,
+    /// Bytes that waited for it after the last flush, as they stand in the sum over all connections.
+    pub(crate) counted: u32,
     /// When a frame was last completed or begun, or a reply last written.
     pub(crate) progress_at: Instant,
     pub(crate) buffers: Option<Box<Buffers>>,
@@ -124,36 +204,40 @@ impl<S: Socket> Connection<S> {
     pub(crate) fn new(
         id: ConnectionId,
         socket: S,
-        origin: Origin,
+        terms: Terms,
         state: ConnectionState,
         now: Instant,
     ) -> Connection<S> {
+        let Terms {
+            origin,
+            codec,
+            grants,
+        } = terms;
         Connection {
             id,
             socket: Some(socket),
             origin,
+            codec,
+            grants,
             address: None,
             state,
-            close_hint: false,
-            read_closed: false,
-            paused: false,
-            stalled: false,
-            heavy: false,
+            inflow: Inflow::Empty,
+            resume: Resume::Poll,
+            place: match state {
+                ConnectionState::Reserve => Place::Beyond,
+                ConnectionState::Connecting
+                | ConnectionState::Open
+                | ConnectionState::Draining
+                | ConnectionState::Lingering
+                | ConnectionState::Closed => Place::Regular,
+            },
+            gate: Gate::Open,
             dirty: false,
-            is_link: false,
-            is_beyond: state == ConnectionState::Reserve,
-            is_promoted: false,
+            link: LinkState::Unknown,
             owed: 0,
+            counted: 0,
             progress_at: now,
             buffers: None,
-        }
-    }
-
-    /// Who reads here decides which frames are taken.
-    pub(crate) fn receiver(&self) -> Receiver {
-        match self.origin {
-            Origin::Accepted => Receiver::Server,
-            Origin::Dialed(_) => Receiver::Dialer,
         }
     }
 
@@ -187,27 +271,65 @@ impl<S: Socket> Connection<S> {
     pub(crate) fn is_at_rest(&self) -> bool {
         let is_at_rest = self.state == ConnectionState::Open
             && self.origin == Origin::Accepted
+            && self.grants.has(Grant::Take)
             && self.buffers.is_none()
             && self.owed == 0
-            && !self.paused
-            && !self.close_hint
-            && !self.read_closed;
-        debug_assert!(!is_at_rest || !(self.heavy || self.stalled));
+            && self.resume == Resume::Poll
+            && self.inflow == Inflow::Empty;
+        debug_assert!(!is_at_rest || self.gate == Gate::Open);
         is_at_rest
+    }
+
+    /// Notes what the poll says of the incoming side.
+    pub(crate) fn note(&mut self, readiness: Readiness) {
+        self.inflow = match self.inflow {
+            Inflow::Ended => Inflow::Ended,
+            Inflow::Ending => Inflow::Ending,
+            Inflow::Empty | Inflow::More if readiness.is_read_closed() => Inflow::Ending,
+            Inflow::Empty | Inflow::More if readiness.is_readable() => Inflow::More,
+            Inflow::Empty => Inflow::Empty,
+            Inflow::More => Inflow::More,
+        };
+    }
+
+    /// Whether a read of so many bytes, where there was space for so many, has emptied the socket. For a plain socket
+    /// a short read has. What stands between the socket and the codec has to answer for what it keeps.
+    #[inline(always)]
+    pub(crate) fn is_emptied_by(&self, bytes: usize, space: usize) -> bool {
+        bytes < space
+    }
+
+    /// Whether its slot is held: it is owed an answer, or the actor names it.
+    pub(crate) fn is_held(&self) -> bool {
+        // bug LinkNotHeld: return self.owed > 0;
+        self.owed > 0 || self.link != LinkState::Unknown
+    }
+
+    /// Whether it is made to wait by the server.
+    pub(crate) fn is_held_up(&self) -> bool {
+        matches!(self.resume, Resume::Flush | Resume::Line | Resume::Looks)
+    }
+
+    /// Whether somebody goes on with what may be left to read. The poll tells of each change once, so this holds
+    /// whenever the connection is left alone.
+    pub(crate) fn is_taken_up(&self) -> bool {
+        let is_read = matches!(self.state, ConnectionState::Open | ConnectionState::Reserve);
+        !is_read || self.resume != Resume::Poll || !self.inflow.may_hold_more()
     }
 
     /// Whether another frame may be decoded: everything that a client could make the server hold for it is
     /// bounded here.
     pub(crate) fn has_room(&self, pending_bytes_max: usize) -> bool {
-        !self.heavy
+        self.gate == Gate::Open
             && (self.owed as usize) < FRAMES_PER_CONNECTION_MAX
             && self.pending_bytes() < pending_bytes_max
     }
 
-    /// What waits to be written, for a frame to be appended.
+    /// What waits to be written, for more to be appended.
     #[inline]
-    pub(crate) fn output(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
-        &mut self.buffers(pool).output
+    pub(crate) fn replies(&mut self, pool: &mut BufferPool) -> Replies<'_> {
+        let codec = self.codec;
+        Replies::new(codec, &mut self.buffers(pool).output)
     }
 
     /// Writes what waits, until it is all gone or the kernel takes no more.
@@ -268,7 +390,7 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Closed => return None,
             _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
             ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
-            ConnectionState::Open if !self.paused && !self.input().is_empty() => {
+            ConnectionState::Open if !self.is_held_up() && !self.input().is_empty() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
             ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
@@ -279,14 +401,14 @@ impl<S: Socket> Connection<S> {
 
     /// Whether the other side is a peer: it was dialed, or the actor has taken it for one.
     pub(crate) fn is_peer(&self) -> bool {
-        self.is_link || matches!(self.origin, Origin::Dialed(_))
+        self.link == LinkState::Known || matches!(self.origin, Origin::Dialed(_))
     }
 
     /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
     /// while it waits for the server.
     fn may_idle(&self) -> bool {
-        let waits = self.owed > 0 || self.paused;
-        !waits && !self.is_link && self.origin == Origin::Accepted
+        let waits = self.owed > 0 || self.is_held_up();
+        !waits && self.link == LinkState::Unknown && self.origin == Origin::Accepted
     }
 
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {

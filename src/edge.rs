@@ -10,7 +10,7 @@ use std::{
 
 use ipseity_core::{
     actor::Write,
-    ids::{ConnectionId, PeerId},
+    ids::{ConnectionId, ListenerId, PeerId},
     time::Instant,
     words::StorageStatus,
 };
@@ -60,13 +60,13 @@ pub trait Edge {
     /// The poll itself failed: the server cannot go on.
     fn poll(&mut self, deadline: Option<Instant>, mailbox: &mut Mailbox) -> io::Result<()>;
 
-    /// Takes the next connection that has come in.
+    /// Takes the next connection that has come in by a listener.
     ///
     /// # Errors
     /// `WouldBlock` when there is none; others leave it in the queue.
-    fn accept(&mut self) -> io::Result<(Self::Socket, SocketAddr)>;
+    fn accept(&mut self, listener: ListenerId) -> io::Result<(Self::Socket, SocketAddr)>;
 
-    /// Closes the listener.
+    /// Closes the listeners.
     fn stop_accepting(&mut self);
 
     /// Begins to connect.

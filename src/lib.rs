@@ -38,6 +38,8 @@
 //! - [`store`]: the state directory, which outlives every crash, and what is remembered of the peers.
 //! - [`trace`]: a line for each entry and each effect.
 //! - [`edge`]: what the server asks of the world, as two traits.
+//! - [`codec`]: how bytes become messages, and messages bytes.
+//! - [`listeners`]: by which doors connections come in, and what each may do.
 //! - `buffer`: what connections borrow while something is under way.
 //! - [`connection`]: one connection and the state it is in.
 //! - [`transport`]: all connections: reading, decoding, writing, closing, reaping.
@@ -46,9 +48,11 @@
 //! - [`os`]: the edge to a real operating system, by way of `mio`.
 
 mod buffer;
+pub mod codec;
 pub mod connection;
 pub mod edge;
 pub mod limits;
+pub mod listeners;
 pub mod mailbox;
 pub mod options;
 pub mod os;

@@ -30,6 +30,15 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 /// its next turn comes behind everybody else's.
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
 
+/// Requests to look (a status, the members) of all connections that are decoded and not answered yet. They cost
+/// five bytes to send and up to 64 KiB to answer, so few are answered in a turn, and whoever asks for identities
+/// comes in between.
+pub const LOOKS_IN_FLIGHT_MAX: usize = 4;
+
+/// As much as is read of a connection while too many frames of all connections wait: enough to see whether it asks
+/// for a status, which is answered even then.
+pub const LOOK_BYTES_MAX: usize = 64;
+
 // One greedy connection must not close the gate for all.
 const _: () = assert!(FRAMES_PER_CONNECTION_MAX * 16 <= FRAMES_IN_FLIGHT_MAX);
 
@@ -51,6 +60,17 @@ pub const CONNECTIONS_LIMIT_MAX: usize = 1_000_000;
 /// a peer gets in. When one more comes, the oldest of them is told at once.
 pub const RESERVE_CONNECTIONS_MAX: usize = 64;
 
+/// Connections beyond the limit from which an operator looks and operates, when all places are taken. They get no
+/// identities.
+pub const RESERVE_OPERATORS_MAX: usize = 16;
+
+/// Connections beyond the limit that strangers may have who speak like a peer. The other half is for the peers
+/// that were named.
+pub const RESERVE_STRANGERS_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
+
+/// Addresses of named peers that are known: a name may have several.
+pub const NAMED_ADDRESSES_MAX: usize = 4 * PEERS_MAX;
+
 /// How long a connection beyond the limit may take to show that it is a peer.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -63,9 +83,27 @@ const _: () = assert!(
 /// trace, lookups, and some to spare.
 pub const DESCRIPTORS_OTHER: usize = 64;
 
+/// The fewest descriptors with which a client can be served: 3 standard streams, the listener, the poll, the
+/// waker, 4 for signals, the lock, the state, 2 to save the members, the trace, and a few that the system's
+/// resolver opens. With fewer a start is refused.
+pub const DESCRIPTORS_MIN: usize = 24;
+
+const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
+
 /// Bytes of replies that may wait for a client that does not read, unless `--max-pending-bytes` says
 /// otherwise: when so many wait, nothing more is read from it.
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
+
+/// Bytes of replies that may wait for all connections together, unless `--max-pending-bytes-total` says otherwise:
+/// beyond it, the connections for which most waits are closed. A thousand clients that do not read would otherwise
+/// fill the memory.
+pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
+
+/// The least that `--max-pending-bytes-total` may be: room for a few large replies.
+pub const PENDING_BYTES_TOTAL_MIN: usize = 1 << 20;
+
+/// The most that `--max-pending-bytes-total` may be.
+pub const PENDING_BYTES_TOTAL_MAX: usize = 1 << 40;
 
 /// What the kernel may hold of replies for one connection (`SO_SNDBUF`, which Linux doubles). By default it
 /// would be almost 4 MB for each client that never reads.
@@ -205,6 +243,10 @@ const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);
 
 /// What a peer takes in a statusReply beside its address, at most.
 pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 8 + 9;
+
+/// As many peers as a statusReply names, and members a membersReply, for somebody who is no operator: each of them
+/// costs time to put together.
+pub const STRANGERS_LIST_MAX: usize = 64;
 
 /// What all peers together may take in a statusReply: a frame, less room for the rest. The rest has fixed
 /// fields, a version, a cluster name and a count for each error code.

@@ -35,6 +35,7 @@ impl Trace {
     }
 
     /// Writes the entry that is about to be handled.
+    #[cold]
     pub fn entry(&mut self, now: Instant, entry: &Entry) {
         self.serial += 1;
         self.now = now;
@@ -42,6 +43,7 @@ impl Trace {
     }
 
     /// Writes an effect of the entry that was written last.
+    #[cold]
     pub fn effect(&mut self, effect: &Effect) {
         self.line(format_args!("> {effect}"));
     }

@@ -1,6 +1,9 @@
 //! Writes where the fuzzer begins, a file for each seed: `corpus/TARGET/NAME`.
 
-#![allow(clippy::disallowed_macros, reason = "tests print, and one that cannot may fail")]
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
 use std::{fs, path::Path};

@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write as _},
-    path::Path,
+    path::{self, Path},
     process::ExitCode,
 };
 
@@ -23,7 +23,7 @@ use ipseity_core::{
 use ipseity::{
     limits::PEER_SILENCE_MIN,
     options::{self, Command, Join, Options, TraceTarget, UsageError},
-    os::{self, Bound, Os, StartSignals, TraceOut},
+    os::{self, Bound, Descriptors, Os, StartSignals, TraceOut},
     server::{Exit, Server, ServerConfig},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
@@ -102,7 +102,15 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     if let Some(TraceTarget::File(path)) = &options.trace {
         os::check_trace_path(path).map_err(|error| cannot_trace(path, &error))?;
     }
-    // Bound first: a start that cannot have its address leaves no mark in the state directory.
+    let descriptors = os::raise_limit(options.connections_max, options.peers.len())
+        .map_err(|error| error.to_string())?;
+    if descriptors.connections_max < options.connections_max {
+        warn!(
+            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
+            descriptors.limit, descriptors.connections_max, options.connections_max
+        );
+    }
+    // It listens first: a start that cannot have its address leaves no mark in the state directory.
     let listen = &options.listen;
     let cannot_listen = |error: io::Error| {
         format!(
@@ -121,14 +129,17 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         None => Vec::new(),
     };
     let (store, started) = match &options.data_dir {
-        Some(directory) => open_store(options, directory)?,
+        Some(directory) => open_store(options, directory, session)?,
         None => (None, ephemeral(options)?),
     };
     // Not before the address and the state directory are this server's: the trace may be that of another one.
     *trace = options.trace.as_ref().map(open_trace).transpose()?;
-    let edge = Os::new(bound, store, signals, trace.clone()).map_err(cannot_listen)?;
-    let config = config(options, &started, session, remembered);
+    let edge = Os::new(bound, store, signals, trace.clone()).map_err(|error| error.to_string())?;
+    let config = config(options, &started, session, remembered, &descriptors);
     announce(options, &started, address);
+    for note in &started.notes {
+        warn!("{note}");
+    }
     if let Some(objected) = started.objected {
         error!("{}", objection_kept(objected));
     }
@@ -156,6 +167,9 @@ fn objection_kept(objected: Objected) -> String {
 }
 
 fn listen_advice(error: &io::Error) -> &'static str {
+    if let Some(advice) = os::advice(error) {
+        return advice;
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "is another server running there? --listen takes another address"
@@ -183,18 +197,23 @@ fn cannot_trace(path: &Path, error: &io::Error) -> String {
     )
 }
 
-fn open_store(options: &Options, directory: &Path) -> Result<(Option<Store>, Started), String> {
+fn open_store(
+    options: &Options,
+    directory: &Path,
+    session: u64,
+) -> Result<(Option<Store>, Started), String> {
     let (store, started) = Store::open(&StoreOptions {
         directory: directory.to_owned(),
+        makes_parents: options.is_default_dir,
+        is_existing: options.is_existing,
+        may_be_shared: options.may_be_shared,
+        session,
         cluster: options.cluster.clone(),
         pid: options.pid,
         first_step: STEP_MIN,
         recover_above: options.recover_above,
     })
     .map_err(|error| error.to_string())?;
-    for note in &started.notes {
-        warn!("{note}");
-    }
     Ok((Some(store), started))
 }
 
@@ -220,14 +239,8 @@ fn config(
     started: &Started,
     session: u64,
     remembered: Vec<Remembered>,
+    descriptors: &Descriptors,
 ) -> ServerConfig {
-    let descriptors = os::raise_limit(options.connections_max, options.peers.len());
-    if descriptors.connections_max < options.connections_max {
-        warn!(
-            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
-            descriptors.limit, descriptors.connections_max, options.connections_max
-        );
-    }
     ServerConfig {
         actor: ActorConfig {
             cluster: options.cluster.clone(),
@@ -255,6 +268,7 @@ fn config(
         limits: TransportLimits {
             connections_max: descriptors.connections_max,
             pending_bytes_max: options.pending_bytes_max,
+            pending_bytes_total: options.pending_bytes_total,
             idle_timeout: options.idle_timeout,
             trusted: options.trusted.clone(),
         },
@@ -279,7 +293,10 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
     let state = match &options.data_dir {
         Some(directory) => format!(
             "data directory {} (boot {}, sequence {})",
-            directory.display(),
+            // Where that cannot be found out, the path as it was given has to do.
+            path::absolute(directory)
+                .unwrap_or_else(|_| directory.clone())
+                .display(),
             started.boot,
             started.sequence
         ),

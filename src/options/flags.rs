@@ -15,7 +15,7 @@ use ipseity_core::{
 
 use crate::limits::{
     CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, JOIN_TIMEOUT_DEFAULT, PENDING_BYTES_MAX_DEFAULT,
-    SYNC_INTERVAL_DEFAULT,
+    PENDING_BYTES_TOTAL_DEFAULT, SYNC_INTERVAL_DEFAULT,
 };
 
 /// One flag, as `--help` shows it.
@@ -106,6 +106,18 @@ fn table() -> Vec<Flag> {
             default: shown(format_args!("{DATA_DIR_DEFAULT}/PID")),
         },
         Flag {
+            name: "existing",
+            takes: Nothing,
+            help: "refuse to start where there is no state to go on from",
+            default: None,
+        },
+        Flag {
+            name: "allow-shared-dir",
+            takes: Nothing,
+            help: "take a state directory to which everybody may write",
+            default: None,
+        },
+        Flag {
             name: "ephemeral",
             takes: Nothing,
             help: "keep nothing on the disk: after a restart the same identities are handed out again",
@@ -187,6 +199,13 @@ fn table() -> Vec<Flag> {
             takes: Value("N"),
             help: "how many bytes of replies may wait for a client that does not read them",
             default: shown(PENDING_BYTES_MAX_DEFAULT),
+        },
+        Flag {
+            name: "max-pending-bytes-total",
+            takes: Value("N"),
+            help: "how many bytes of replies may wait for all clients together; beyond it, the clients for \
+                   which most waits are cut off",
+            default: shown(PENDING_BYTES_TOTAL_DEFAULT),
         },
         Flag {
             name: "idle-timeout",

@@ -24,7 +24,8 @@ use ipseity_core::{
 use crate::limits::{
     CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
     JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN,
-    PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+    PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, PENDING_BYTES_TOTAL_MAX,
+    PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
 };
 
 /// The directory below the working directory in which each pid has its state directory.
@@ -58,6 +59,12 @@ pub struct Options {
     pub fanout: usize,
     /// The state directory; `None` to run without a disk.
     pub data_dir: Option<PathBuf>,
+    /// Nobody has named it: it is the default, of which the parent is made too.
+    pub is_default_dir: bool,
+    /// It must hold a state.
+    pub is_existing: bool,
+    /// Everybody may have the right to write to it.
+    pub may_be_shared: bool,
     /// How many client connections there may be, 1 or more.
     pub connections_max: usize,
     /// How many identities one request may ask for, 1 or more.
@@ -78,6 +85,8 @@ pub struct Options {
     pub trusted: Vec<IpAddr>,
     /// Bytes of replies that may wait for one connection.
     pub pending_bytes_max: usize,
+    /// Bytes of replies that may wait for all clients together.
+    pub pending_bytes_total: usize,
     /// How long a client may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
     /// Where the trace goes; `None` for no trace.
@@ -194,6 +203,9 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         .unwrap_or(SYNC_INTERVAL_DEFAULT),
         fanout: fanout(matches)?,
         data_dir: data_dir(matches, pid)?,
+        is_default_dir: !matches.opt_present("data-dir"),
+        is_existing: matches.opt_present("existing"),
+        may_be_shared: matches.opt_present("allow-shared-dir"),
         connections_max: number(matches, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
             .map_or(CONNECTIONS_MAX_DEFAULT, |number| number as usize),
         count_max: number(matches, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
@@ -224,6 +236,13 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             PENDING_BYTES_LIMIT_MAX as u64,
         )?
         .map_or(PENDING_BYTES_MAX_DEFAULT, |number| number as usize),
+        pending_bytes_total: number(
+            matches,
+            "max-pending-bytes-total",
+            PENDING_BYTES_TOTAL_MIN as u64,
+            PENDING_BYTES_TOTAL_MAX as u64,
+        )?
+        .map_or(PENDING_BYTES_TOTAL_DEFAULT, |number| number as usize),
         idle_timeout: duration(matches, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
             .filter(|timeout| !timeout.is_zero()),
         trace: matches
@@ -293,6 +312,13 @@ fn trusted(matches: &Matches) -> Result<Vec<IpAddr>, UsageError> {
 }
 
 fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
+    for flag in ["existing", "allow-shared-dir"] {
+        if matches.opt_present("ephemeral") && matches.opt_present(flag) {
+            return Err(UsageError(format!(
+                "--{flag} and --ephemeral contradict each other: without a disk there is no state directory"
+            )));
+        }
+    }
     match (
         matches.opt_str("data-dir"),
         matches.opt_present("ephemeral"),
@@ -373,6 +399,8 @@ mod tests {
         assert_eq!(options.reserve, Duration::from_secs(1));
         assert_eq!(options.idle_timeout, None);
         assert_eq!(options.trace, None);
+        assert!(options.is_default_dir);
+        assert!(!options.is_existing && !options.may_be_shared);
         assert_eq!(options.log_level, LevelFilter::Info);
     }
 
@@ -424,6 +452,9 @@ mod tests {
         assert_eq!(options.fanout, 3);
         assert_eq!(served("--fanout all").fanout, 1023);
         assert_eq!(served("--ephemeral").data_dir, None);
+        let strict = served("--existing --data-dir x");
+        assert!(strict.is_existing && !strict.is_default_dir && !strict.may_be_shared);
+        assert!(served("--allow-shared-dir").may_be_shared);
         assert_eq!(
             served("--pid 9").data_dir,
             Some(PathBuf::from("ipseity-data/9"))
@@ -492,6 +523,8 @@ mod tests {
             ("--fanout +1", "--fanout"),
             ("--data-dir=", "--data-dir \"\": expected the path"),
             ("--data-dir x --ephemeral", "contradict each other"),
+            ("--existing --ephemeral", "contradict each other"),
+            ("--allow-shared-dir --ephemeral", "contradict each other"),
             (
                 "--max-connections 0",
                 "--max-connections \"0\": expected a number from 1 to 1000000",

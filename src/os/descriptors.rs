@@ -1,8 +1,10 @@
 //! File descriptors: as many as the connections need, or as many connections as there are descriptors for.
 
+use std::fmt;
+
 use ipseity_console::raise_open_files;
 
-use crate::limits::{DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
+use crate::limits::{DESCRIPTORS_MIN, DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
 
 /// What the limit of the process came out at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,18 +15,46 @@ pub struct Descriptors {
     pub limit: u64,
 }
 
+/// There are too few descriptors to serve even one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooFewDescriptors {
+    limit: u64,
+    least: u64,
+}
+
+impl fmt::Display for TooFewDescriptors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TooFewDescriptors { limit, least } = self;
+        write!(
+            f,
+            "this process may have {limit} open files, and needs {least} to serve one client; raise the hard limit \
+             (ulimit -Hn, LimitNOFILE=)"
+        )
+    }
+}
+
+impl std::error::Error for TooFewDescriptors {}
+
 /// Raises the soft limit of open files (`ulimit -n`) towards what `connections_max` clients and `peers` peers
 /// need, as far as the hard limit goes, and says how many clients that leaves room for. The reserve is left
 /// out of that number, so that a flood still gets its answer and peers still get in.
-pub fn raise_limit(connections_max: usize, peers: usize) -> Descriptors {
+///
+/// # Errors
+/// The limit leaves no room for a single client.
+pub fn raise_limit(connections_max: usize, peers: usize) -> Result<Descriptors, TooFewDescriptors> {
     let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + peers;
     let limit = raise_open_files((connections_max + other) as u64);
+    let least = (DESCRIPTORS_MIN + peers) as u64;
+    if limit < least {
+        return Err(TooFewDescriptors { limit, least });
+    }
+    // With few descriptors the reserve has to share them.
     let room = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_sub(other)
         .max(1);
-    Descriptors {
+    Ok(Descriptors {
         connections_max: connections_max.min(room),
         limit,
-    }
+    })
 }

@@ -1,4 +1,8 @@
 //! The listening socket.
+//!
+//! It listens as soon as it is bound. Two sockets can be bound to one address as long as neither listens, so the
+//! one that listens second would find out too late: it would have used up a boot of its state directory by then.
+//! Connections that come in before the server takes them wait in the kernel's queue.
 
 use std::{
     io,
@@ -10,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::{LISTEN_BACKLOG, SEND_BUFFER_BYTES};
 
-/// An address that is bound and takes no connections yet.
+/// An address that is bound, and nobody else's. Connections wait in its queue, and none is taken yet.
 #[derive(Debug)]
 pub struct Bound(Socket);
 
@@ -18,7 +22,8 @@ impl Bound {
     /// Binds the first address of `listen` (`host:port`) that can be bound.
     ///
     /// # Errors
-    /// None can be: the name has no address, or it is not one of this machine, or it is taken.
+    /// None can be: the name has no address, or it is not one of this machine, or it is taken; or the system gives
+    /// no socket.
     pub fn new(listen: &str) -> io::Result<Bound> {
         let mut failed = None;
         for address in listen.to_socket_addrs()? {
@@ -42,10 +47,9 @@ impl Bound {
             .ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
-    /// Takes connections from now on.
-    pub(super) fn listen(self) -> io::Result<TcpListener> {
-        self.0.listen(LISTEN_BACKLOG)?;
-        Ok(TcpListener::from_std(self.0.into()))
+    /// From now on connections can be taken.
+    pub(super) fn into_listener(self) -> TcpListener {
+        TcpListener::from_std(self.0.into())
     }
 }
 
@@ -65,5 +69,6 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
     Ok(socket)
 }

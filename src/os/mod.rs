@@ -8,6 +8,7 @@
 mod clock;
 mod descriptors;
 mod disk;
+mod failure;
 mod line_queue;
 mod listen;
 mod log;
@@ -29,7 +30,8 @@ use signal_hook_mio::v1_0::Signals;
 
 use self::{clock::Clock, disk::Disk, lookup::Lookups};
 pub use self::{
-    descriptors::{Descriptors, raise_limit},
+    descriptors::{Descriptors, TooFewDescriptors, raise_limit},
+    failure::{StartFailure, advice},
     listen::Bound,
     log::{announce, dropped as dropped_log_lines, init as init_log, say},
     signals::StartSignals,
@@ -38,7 +40,7 @@ pub use self::{
 };
 use ipseity_core::{
     actor::{Event, Write, Written},
-    ids::{ConnectionId, PeerId},
+    ids::{ConnectionId, ListenerId, PeerId},
     time::Instant,
     words::StorageStatus,
 };
@@ -50,10 +52,10 @@ use crate::{
     store::Store,
 };
 
-// Tokens of connections are their ids, which have 32 bits.
-const LISTENER: Token = Token(1 << 32);
-const SIGNALS: Token = Token((1 << 32) + 1);
-const WAKER: Token = Token((1 << 32) + 2);
+// Tokens of connections are their ids, which have 32 bits. Those of the listeners come last.
+const SIGNALS: Token = Token(1 << 32);
+const WAKER: Token = Token((1 << 32) + 1);
+const FIRST_LISTENER: usize = (1 << 32) + 2;
 
 /// What a helper thread has done.
 #[derive(Debug)]
@@ -68,7 +70,8 @@ pub(crate) enum Done {
 pub struct Os {
     poll: Poll,
     events: Events,
-    listener: Option<TcpListener>,
+    /// By their ids; none when the server takes no more connections.
+    listeners: Vec<TcpListener>,
     signals: Signals,
     /// What is opened anew at a SIGHUP.
     trace: Option<TraceOut>,
@@ -81,36 +84,43 @@ pub struct Os {
 
 impl Os {
     /// Takes over the signals, and puts the disk onto its thread: without a `store` nothing is
-    /// durable. Then it listens on `bound`, and not before, because what the store has made durable at its
-    /// opening must be so when the first connection is accepted.
+    /// durable. Connections of `bound` are taken from the first poll on, and not before: what the store has made
+    /// durable at its opening must be so when the first one is accepted.
     ///
     /// # Errors
-    /// The address is taken, or the system gives no poll, pipe or thread.
+    /// The system gives no poll, pipe or thread.
     pub fn new(
         bound: Bound,
         store: Option<Store>,
         signals: StartSignals,
         trace: Option<TraceOut>,
-    ) -> io::Result<Os> {
-        let poll = Poll::new()?;
-        let mut signals = signals.take_over()?;
-        poll.registry()
-            .register(&mut signals, SIGNALS, Interest::READABLE)?;
-        let mut listener = bound.listen()?;
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+    ) -> Result<Os, StartFailure> {
+        let poll = Poll::new().map_err(StartFailure::of("make a poll"))?;
+        let registry = poll.registry();
+        let mut signals = signals
+            .take_over()
+            .map_err(StartFailure::of("take over signals"))?;
+        registry
+            .register(&mut signals, SIGNALS, Interest::READABLE)
+            .map_err(StartFailure::of("poll for signals"))?;
+        let mut listener = bound.into_listener();
+        registry
+            .register(&mut listener, Token(FIRST_LISTENER), Interest::READABLE)
+            .map_err(StartFailure::of("poll the listener"))?;
+        let waker = Waker::new(registry, WAKER).map_err(StartFailure::of("make a waker"))?;
+        let waker = Arc::new(waker);
         let (outcomes, done) = mpsc::channel();
         let reporter = Reporter { outcomes, waker };
         Ok(Os {
             poll,
             events: Events::with_capacity(POLL_EVENTS_MAX),
-            listener: Some(listener),
+            listeners: vec![listener],
             signals,
             trace,
             clock: Clock::new(),
             disk: match store {
-                Some(store) => Disk::durable(store, reporter.clone())?,
+                Some(store) => Disk::durable(store, reporter.clone())
+                    .map_err(StartFailure::of("start the thread that writes to the disk"))?,
                 None => Disk::ephemeral(reporter.clone()),
             },
             lookups: Lookups::new(reporter),
@@ -140,7 +150,7 @@ impl Os {
 impl std::fmt::Debug for Os {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Os")
-            .field("listener", &self.listener)
+            .field("listeners", &self.listeners)
             .finish_non_exhaustive()
     }
 }
@@ -177,14 +187,17 @@ impl Edge for Os {
                 continue;
             }
             match token {
-                LISTENER => mailbox.dispatch(Entry::Acceptable),
                 SIGNALS => {
                     for signal in self.signals.pending() {
                         mailbox.dispatch(signals::entry(signal));
                     }
                 }
                 WAKER => woken = true,
-                Token(other) => unreachable!("nothing is registered as {other}"),
+                Token(listener) => {
+                    let id = u16::try_from(listener - FIRST_LISTENER)
+                        .expect("nothing else is registered");
+                    mailbox.dispatch(Entry::Acceptable(ListenerId(id)));
+                }
             }
         }
         if woken {
@@ -193,14 +206,15 @@ impl Edge for Os {
         Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<(TcpSocket, SocketAddr)> {
-        let listener = self.listener.as_ref().ok_or(io::ErrorKind::WouldBlock)?;
+    fn accept(&mut self, listener: ListenerId) -> io::Result<(TcpSocket, SocketAddr)> {
+        let listener = self.listeners.get(usize::from(listener.0));
+        let listener = listener.ok_or(io::ErrorKind::WouldBlock)?;
         let (stream, address) = listener.accept()?;
         Ok((TcpSocket::accepted(stream), address))
     }
 
     fn stop_accepting(&mut self) {
-        if let Some(mut listener) = self.listener.take() {
+        for mut listener in self.listeners.drain(..) {
             // Closing it is what counts; an error here would change nothing.
             let _ = self.poll.registry().deregister(&mut listener);
         }

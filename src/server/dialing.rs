@@ -1,5 +1,7 @@
 //! Dialing peers, and hearing of connections that were closed.
 
+use std::net::SocketAddr;
+
 use log::debug;
 
 use super::{Server, stopping::Stopping};
@@ -28,7 +30,7 @@ impl<E: Edge> Server<E> {
             let name = self.peers.name(peer);
             match name.parse() {
                 Ok(address) => {
-                    self.peers.resolved(peer, vec![address]);
+                    self.have_addresses(peer, vec![address]);
                     self.dial_next(peer, None);
                 }
                 Err(_) => self.edge.resolve(peer, name),
@@ -44,14 +46,22 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    #[cold]
     pub(super) fn on_resolved(&mut self, peer: PeerId) {
         match self.edge.resolved(peer) {
             Ok(addresses) => {
-                self.peers.resolved(peer, addresses);
+                self.have_addresses(peer, addresses);
                 self.dial_next(peer, None);
             }
             Err(error) => self.dial_failed(peer, &format!("cannot look up its name: {error}")),
         }
+    }
+
+    /// Hears which addresses a peer has.
+    fn have_addresses(&mut self, peer: PeerId, addresses: Vec<SocketAddr>) {
+        let known = addresses.iter().map(|address| address.ip().to_canonical());
+        self.transport.note_named(known);
+        self.peers.resolved(peer, addresses);
     }
 
     /// Connects to the next address of a peer; when there is none, the attempt has failed, for the reason

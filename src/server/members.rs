@@ -4,16 +4,23 @@ use super::Server;
 use ipseity_core::{
     identity::Pid,
     ids::Link,
+    limits::REMEMBERED_MAX,
     words::{Member, Members, Message},
 };
 
-use crate::edge::Edge;
+use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
 
 impl<E: Edge> Server<E> {
-    /// The answer to a membersRequest for the pids from `first` on.
-    pub(super) fn member_list(&self, first: Pid) -> Message {
+    /// The answer to a membersRequest for the pids from `first` on. Only an operator gets them all at once.
+    pub(super) fn member_list(&self, first: Pid, operates: bool) -> Message {
         let known = self.actor.members().range(first..);
+        let total = known.clone().count() as u32;
+        let most = match operates {
+            true => REMEMBERED_MAX,
+            false => STRANGERS_LIST_MAX,
+        };
         let members: Vec<Member> = known
+            .take(most)
             .map(|(pid, known)| Member {
                 pid: *pid,
                 incarnation: known.remembered.incarnation,
@@ -28,7 +35,6 @@ impl<E: Edge> Server<E> {
                 objection: known.objection().map_or(0, |code| code.get()),
             })
             .collect();
-        let total = members.len() as u32;
         Message::MembersReply(Box::new(Members { total, members }))
     }
 
@@ -37,10 +43,21 @@ impl<E: Edge> Server<E> {
         if self
             .addresses
             .get(&pid)
-            .is_none_or(|(known, _)| *known != link)
+            .is_none_or(|(known, _)| *known != Some(link))
         {
             let address = self.link_address(link);
-            self.addresses.insert(pid, (link, address));
+            self.addresses.insert(pid, (Some(link), address));
+        }
+    }
+
+    /// The actor has handled that a link is gone: nothing names it any more, and its connection's slot is free.
+    pub(super) fn forget_link(&mut self, link: Link) {
+        for (known, _) in self.addresses.values_mut() {
+            known.take_if(|known| *known == link);
+        }
+        debug_assert!(!self.losses.contains_key(&link));
+        if let Link::Accepted(connection) = link {
+            self.transport.release_link(connection);
         }
     }
 }

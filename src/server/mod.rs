@@ -13,6 +13,8 @@
 //! The server routes. The [`actor`](ipseity_core::actor) decides, the [`transport`](crate::transport) moves bytes,
 //! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
 
+mod accepting;
+mod answering;
 mod dialing;
 mod loss;
 mod members;
@@ -20,31 +22,30 @@ mod objecting;
 mod report;
 mod status;
 mod stopping;
+mod watching;
 
-use std::{collections::BTreeMap, io, ops::ControlFlow, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
-use log::{debug, error, warn};
-
-use self::{loss::Loss, stopping::Stopping};
+use self::{loss::Loss, stopping::Stopping, watching::Watch};
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, Outbox},
-    identity::{Identity, Pid},
-    ids::{ConnectionId, Count, Link},
+    actor::{Actor, ActorConfig, Effect, Event},
+    identity::Pid,
+    ids::{ConnectionId, Link},
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
     words::Message,
 };
-use ipseity_frames::encode_identities;
 
 use crate::{
     edge::Edge,
-    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, SWEEP_INTERVAL, TURN_ENTRIES_MAX},
+    limits::{SWEEP_INTERVAL, TURN_ENTRIES_MAX},
+    listeners::{Listener, Listeners},
     mailbox::{Entry, Mailbox, Readiness},
     peers::Peers,
     trace::Trace,
-    transport::{Readied, Transport, TransportLimits},
+    transport::{Linked, Readied, Transport, TransportLimits},
 };
 
 /// What a server needs to know when it is made.
@@ -85,22 +86,21 @@ pub struct Server<E: Edge> {
     timers: Timers,
     ticker: Ticker,
     actor: Actor,
+    listeners: Listeners,
     transport: Transport<E::Socket>,
     peers: Peers,
     /// Links whose connection was closed, while their `peerDisconnected` stands in the mailbox.
     losses: BTreeMap<Link, Loss>,
-    trace: Option<Trace>,
+    watch: Watch,
     stopping: Stopping,
-    stop_asked_at: Option<Instant>,
-    exit: Option<Exit>,
     /// Read once a turn.
     now: Instant,
     started_at: Instant,
     skipped: u64,
     /// Effects of the event that is being handled; empty between two entries.
     effects: Vec<Effect>,
-    /// Where each pid was last heard.
-    addresses: BTreeMap<Pid, (Link, String)>,
+    /// Where each pid was last heard, and on which link, as long as that is there.
+    addresses: BTreeMap<Pid, (Option<Link>, String)>,
     /// Accepting has failed, and people were told.
     accept_failed: bool,
 }
@@ -123,13 +123,12 @@ impl<E: Edge> Server<E> {
             timers,
             ticker: Ticker::new(config.sync_interval),
             actor: Actor::new(config.actor),
+            listeners: Listeners::new(vec![Listener::PLAIN]),
             transport: Transport::new(config.limits),
             peers,
             losses: BTreeMap::new(),
-            trace,
+            watch: Watch::new(trace),
             stopping: Stopping::No,
-            stop_asked_at: None,
-            exit: None,
             now,
             started_at: now,
             skipped: config.skipped,
@@ -165,43 +164,17 @@ impl<E: Edge> Server<E> {
         self.expire_timers();
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
-            && let Some(entry) = self.mailbox.first()
+            && let Some(entry) = self.take()
         {
-            left -= 1;
-            // Nearly every entry is one of these two. With a trace, each has lines of its own.
-            match *entry {
-                Entry::Event(Event::IdentityRequest { from, count, after })
-                    if self.trace.is_none() =>
-                {
-                    self.mailbox.remove_plain();
-                    left -= self.on_identity_requests(from, count, after, left);
-                }
-                Entry::Ready {
-                    connection,
-                    readiness,
-                } if self.trace.is_none() => {
-                    self.mailbox.remove_plain();
-                    self.on_ready(connection, readiness);
-                }
-                _ => {
-                    if let Some(entry) = self.mailbox.take() {
-                        self.handle(entry);
-                    }
-                }
-            }
-            if self.transport.has_closures() {
-                self.settle_closures();
-            }
+            left -= self.handle(entry, left);
+            self.settle();
         }
         self.transport.flush(self.now, &mut self.mailbox);
-        if self.transport.has_closures() {
-            self.settle_closures();
-        }
+        self.settle();
         self.transport.reap();
         self.arm_sweep();
-        self.flush_trace();
-        self.advance_stop();
-        Ok(self.exit)
+        self.watch.flush();
+        Ok(self.advance_stop())
     }
 
     /// Waits for something to happen. While something waits to be handled it only looks, but it does look:
@@ -233,45 +206,44 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Handles an identityRequest, and those of the same connection that stand behind it, `most` at most: each for
-    /// itself and to its end, but the connection is looked up once for all. Returns how many stood behind it.
-    #[inline]
-    fn on_identity_requests(
-        &mut self,
-        from: ConnectionId,
-        count: Count,
-        after: u64,
-        most: usize,
-    ) -> usize {
-        let Self {
-            actor,
-            transport,
-            mailbox,
-            effects,
-            now,
-            ..
-        } = self;
-        let mut behind = 0;
-        transport.answer_many(from, |output| {
-            let mut outlet = Outlet {
-                output,
-                replies: 0,
-                effects,
-            };
-            let first = Event::IdentityRequest { from, count, after };
-            if outlet.put(actor, first, *now).is_continue() {
-                behind = mailbox.take_identity_requests(from, most, |count, after| {
-                    let next = Event::IdentityRequest { from, count, after };
-                    outlet.put(actor, next, *now)
-                });
-            }
-            outlet.replies
-        });
-        if !self.effects.is_empty() {
-            self.carry_out_effects();
-            self.watch_write();
+    /// Takes the next entry out of the mailbox, and shows it to the trace.
+    #[inline(always)]
+    fn take(&mut self) -> Option<Entry> {
+        if let Some(entry) = self.mailbox.first() {
+            self.watch.entry(self.now, entry);
         }
-        behind
+        self.mailbox.take()
+    }
+
+    /// Handles one entry to its end, or several identityRequests of one connection, `left` at most. Returns how
+    /// many.
+    #[inline(always)]
+    fn handle(&mut self, entry: Entry, left: usize) -> usize {
+        match entry {
+            Entry::Event(Event::IdentityRequest { from, count, after }) => {
+                return self.on_identity_requests(from, count, after, left);
+            }
+            Entry::Event(event) => self.on_event(event),
+            Entry::Ready {
+                connection,
+                readiness,
+            } => self.on_ready(connection, readiness),
+            Entry::Acceptable(listener) => self.on_acceptable(listener),
+            Entry::Expired(timer) => self.on_expired(timer),
+            Entry::Resolved(peer) => self.on_resolved(peer),
+            Entry::Signal => self.on_signal(),
+            // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.edge.reopen() },
+            Entry::Hangup => self.edge.reopen(),
+        }
+        1
+    }
+
+    /// Tells those who have to know of the connections that were closed meanwhile.
+    #[inline(always)]
+    fn settle(&mut self) {
+        if self.transport.has_closures() {
+            self.settle_closures();
+        }
     }
 
     #[inline(always)]
@@ -282,28 +254,6 @@ impl<E: Edge> Server<E> {
         match readied {
             Readied::Nothing => {}
             Readied::Connected(peer) => self.on_connected(peer),
-        }
-    }
-
-    /// Handles one entry to its end.
-    // Cold, like all that lies beside the way of an identityRequest: so the compiler lays that way out in a row.
-    #[cold]
-    fn handle(&mut self, entry: Entry) {
-        if let Some(trace) = &mut self.trace {
-            trace.entry(self.now, &entry);
-        }
-        match entry {
-            Entry::Event(event) => self.on_event(event),
-            Entry::Ready {
-                connection,
-                readiness,
-            } => self.on_ready(connection, readiness),
-            Entry::Acceptable => self.on_acceptable(),
-            Entry::Expired(timer) => self.on_expired(timer),
-            Entry::Resolved(peer) => self.on_resolved(peer),
-            Entry::Signal => self.on_signal(),
-            // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.edge.reopen() },
-            Entry::Hangup => self.edge.reopen(),
         }
     }
 
@@ -318,29 +268,28 @@ impl<E: Edge> Server<E> {
         }
         self.actor.handle(event, self.now, &mut self.effects);
         self.carry_out_effects();
-        self.watch_write();
         if let Some(link) = heard {
             self.on_heard(link);
         }
         if let Some(link) = lost {
             self.forget_loss(link);
+            self.forget_link(link);
         }
     }
 
     /// Carries out what the actor wants done, in order.
     #[cold]
-    fn carry_out_effects(&mut self) {
+    pub(super) fn carry_out_effects(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
-            if let Some(trace) = &mut self.trace {
-                trace.effect(&effect);
-            }
+            self.watch.effect(&effect);
             self.carry_out(effect);
         }
         // The list keeps some room for the next event. Carrying effects out makes no new ones.
         debug_assert!(self.effects.is_empty());
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
+        self.set_write_timer();
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -350,11 +299,11 @@ impl<E: Edge> Server<E> {
             }
             Effect::Reply { to, message } => self.transport.reply(to, &message),
             Effect::ReplyStatus { to } => {
-                let status = self.status();
+                let status = self.status(self.transport.may_operate(to));
                 self.transport.reply(to, &status);
             }
             Effect::ReplyMembers { to, first } => {
-                let members = self.member_list(first);
+                let members = self.member_list(first, self.transport.may_operate(to));
                 self.transport.reply(to, &members);
             }
             Effect::Object { charge, answers } => {
@@ -379,7 +328,7 @@ impl<E: Edge> Server<E> {
     }
 
     /// Looks at the disk again when the write that it is at becomes late.
-    fn watch_write(&mut self) {
+    fn set_write_timer(&mut self) {
         match self.actor.write_deadline() {
             Some(deadline) => self.timers.set(Timer::Write, deadline),
             None => self.timers.stop(Timer::Write),
@@ -406,7 +355,7 @@ impl<E: Edge> Server<E> {
         match link {
             Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {
-                if !self.transport.set_link(connection) {
+                if self.transport.set_link(connection) == Linked::Late {
                     // It was closed while its request stood in the mailbox.
                     self.mailbox
                         .dispatch(Entry::Event(Event::PeerDisconnected(link)));
@@ -415,51 +364,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    pub(super) fn on_acceptable(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            match self.edge.accept() {
-                Ok((socket, address)) => {
-                    debug!("connection from {address}");
-                    self.transport
-                        .admit(&mut self.edge, socket, self.now, &mut self.mailbox);
-                    if self.transport.has_idle_timeout() {
-                        self.set_sweep();
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.accept_failed = false;
-                    return;
-                }
-                // The one that came is gone again; the next may be there.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted
-                            | io::ErrorKind::ConnectionReset
-                            | io::ErrorKind::Interrupted
-                    ) => {}
-                // Mostly no descriptors. Those who are only there to be told make room for the next.
-                Err(_) if self.transport.free_descriptor(self.now, &mut self.mailbox) => {}
-                Err(error) => {
-                    // Nothing is left to give. The connection stays in the kernel's queue, and no
-                    // new edge is promised for it: a timer brings the loop back here.
-                    if !self.accept_failed {
-                        warn!(
-                            "cannot accept a connection: {error}; trying again every {} ms (see ulimit -n \
-                             and --max-connections)",
-                            ACCEPT_RETRY.as_millis()
-                        );
-                        self.accept_failed = true;
-                    }
-                    self.timers.set(Timer::Accept, self.now.after(ACCEPT_RETRY));
-                    return;
-                }
-            }
-        }
-        // There may be more, but others have their turn first.
-        self.mailbox.dispatch(Entry::Acceptable);
-    }
-
+    #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
             Timer::Sync | Timer::Join | Timer::Write => {
@@ -471,7 +376,7 @@ impl<E: Edge> Server<E> {
                     self.set_sweep();
                 }
             }
-            Timer::Accept => self.on_acceptable(),
+            Timer::Accept => self.accept_all(),
             Timer::Stop => self.on_stop_timeout(),
         }
     }
@@ -482,56 +387,10 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn set_sweep(&mut self) {
+    pub(super) fn set_sweep(&mut self) {
         if !self.timers.is_set(Timer::Sweep) {
             self.timers
                 .set(Timer::Sweep, self.now.after(SWEEP_INTERVAL));
         }
-    }
-
-    fn flush_trace(&mut self) {
-        if let Some(trace) = &mut self.trace
-            && let Err(error) = trace.flush()
-        {
-            error!("cannot write the trace: {error}; going on without it");
-            self.trace = None;
-        }
-    }
-}
-
-/// Where the actor puts what it wants done: the answer to an identityRequest goes to its connection at once,
-/// everything else into the list.
-struct Outlet<'a> {
-    /// What waits to be written on the connection from which all requests come.
-    output: &'a mut Vec<u8>,
-    /// Replies that were appended to it.
-    replies: u32,
-    effects: &'a mut Vec<Effect>,
-}
-
-impl Outlet<'_> {
-    /// Has the actor handle an event. Few have an effect besides a reply, and that is to be carried out before the
-    /// next one is handled.
-    #[inline(always)]
-    fn put(&mut self, actor: &mut Actor, event: Event, now: Instant) -> ControlFlow<()> {
-        actor.handle(event, now, self);
-        if self.effects.is_empty() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
-}
-
-impl Outbox for Outlet<'_> {
-    #[inline(always)]
-    fn reply_identities(&mut self, _to: ConnectionId, first: Identity, count: u32) {
-        encode_identities(first, count, self.output);
-        self.replies += 1;
-    }
-
-    #[inline(always)]
-    fn list(&mut self) -> &mut Vec<Effect> {
-        self.effects
     }
 }

@@ -5,10 +5,10 @@ use log::error;
 use super::Server;
 use ipseity_core::{
     actor::Charge,
-    words::{Message, Objection},
+    words::{ErrorCode, Message, Objection},
 };
 
-use crate::edge::Edge;
+use crate::{edge::Edge, transport::address_that_is_gone};
 
 impl<E: Edge> Server<E> {
     /// The objection that a process is sent. People hear of it too, when it is new.
@@ -23,20 +23,21 @@ impl<E: Edge> Server<E> {
             is_new,
         } = *charge;
         let address = self.link_address(link);
-        let text = match rival {
-            Some(rival) => format!(
+        let text = if code == ErrorCode::PidConflict {
+            format!(
                 "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
                  Stop both; start the one that is to keep the pid with --recover-above SEQUENCE, not lower \
                  than all that either may have handed out and not lower than {sequence}, and the other \
                  with an unused --pid and a new state directory",
-                self.link_address(rival)
-            ),
-            None => format!(
+                rival.map_or_else(address_that_is_gone, |rival| self.link_address(rival))
+            )
+        } else {
+            format!(
                 "the state of pid {pid} at {address} is not the newest: another state directory of this pid, or a \
                  later state of this one, had come to sequence {sequence}. Start it with an unused --pid \
                  and a new state directory; or, if the other state is gone for ever, with --recover-above \
                  SEQUENCE, not lower than all that it may have handed out and not lower than {sequence}"
-            ),
+            )
         };
         if is_new {
             error!("{text}");

@@ -10,16 +10,16 @@ use ipseity_core::{
 
 use crate::{
     edge::Edge,
-    limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX},
+    limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX},
     peers::Dial,
 };
 
 impl<E: Edge> Server<E> {
     /// The answer to a statusRequest.
-    pub(super) fn status(&self) -> Message {
+    pub(super) fn status(&self, operates: bool) -> Message {
         let own = self.actor.config();
         let tally = self.actor.tally();
-        let (peers, peers_total) = self.peer_statuses();
+        let (peers, peers_total) = self.peer_statuses(operates);
         Message::StatusReply(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: own.cluster.clone(),
@@ -64,7 +64,7 @@ impl<E: Edge> Server<E> {
     /// The peers, those that were named first; then those that connected and are not among them. One that is
     /// named and not connected to, and that has connected itself, is up. As many as fit, and how many there
     /// are.
-    fn peer_statuses(&self) -> (Vec<PeerStatus>, u32) {
+    fn peer_statuses(&self, operates: bool) -> (Vec<PeerStatus>, u32) {
         let links = self.actor.links();
         let named = self.peers.ids().map(|peer| {
             let link = links.get(&Link::Dialed(peer));
@@ -94,8 +94,12 @@ impl<E: Edge> Server<E> {
         let accepted = accepted.map(|(connection, state)| {
             self.present_peer(self.transport.address(connection), state)
         });
+        let most = match operates {
+            true => total,
+            false => STRANGERS_LIST_MAX,
+        };
         let mut bytes = 0;
-        let fitting = named.chain(accepted).take_while(|peer| {
+        let fitting = named.chain(accepted).take(most).take_while(|peer| {
             bytes += STATUS_PEER_BYTES_MAX + peer.address.len();
             bytes <= STATUS_PEERS_BYTES_MAX
         });

@@ -16,122 +16,149 @@ use crate::{
     mailbox::Entry,
 };
 
-/// How far a stop has come.
+/// Whether the server goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {
     No,
-    /// What has arrived is still read and answered; the whole stop ends at the deadline.
-    Draining {
-        deadline: Instant,
+    /// It was asked to stop.
+    Asked {
+        at: Instant,
+        step: Step,
     },
+    /// The disk failed: the clients are being told, then the server exits.
+    Failing,
+    /// It exits at the end of this turn.
+    Over(Exit),
+}
+
+/// How far a stop has come that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What has arrived is still read and answered; the whole stop ends at the deadline.
+    Draining { deadline: Instant },
     /// The actor was told to stop; the exact sequence is being made durable.
     Settling,
     /// It is durable; what was answered is being written.
     Flushing,
-    /// The disk failed: the clients are being told, then the server exits.
-    Failing,
 }
 
 impl<E: Edge> Server<E> {
+    #[cold]
     pub(super) fn on_signal(&mut self) {
-        if let Some(asked_at) = self.stop_asked_at
-            && self.now.since(asked_at) < STOP_REPEAT
-        {
-            return;
-        }
         match self.stopping {
             Stopping::No => self.begin_stop(),
-            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
-            Stopping::Draining { .. } | Stopping::Settling | Stopping::Flushing => {
+            // It came twice, as to a process and to its group.
+            Stopping::Asked { at, .. } if self.now.since(at) < STOP_REPEAT => {}
+            Stopping::Asked { .. } => {
                 warn!("asked to stop a second time: exiting at once");
-                self.exit = Some(Exit::Forced);
+                self.stopping = Stopping::Over(Exit::Forced);
             }
+            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
+            Stopping::Over(_) => {}
         }
     }
 
     fn begin_stop(&mut self) {
         info!("asked to stop: answering what has arrived");
-        self.stop_asked_at = Some(self.now);
-        self.stopping = Stopping::Draining {
-            deadline: self.now.after(STOP_TIMEOUT),
+        let deadline = self.now.after(STOP_TIMEOUT);
+        self.stopping = Stopping::Asked {
+            at: self.now,
+            step: Step::Draining { deadline },
         };
         // Those who wait in the queue have arrived too.
-        self.on_acceptable();
+        self.accept_all();
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
         self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));
         self.transport.dispatch_all(&mut self.mailbox);
     }
 
-    /// Takes a stop to its next step, at the end of a turn.
-    pub(super) fn advance_stop(&mut self) {
+    /// Takes a stop to its next step, at the end of a turn. Says how the server ends, when that is decided.
+    #[inline(always)]
+    pub(super) fn advance_stop(&mut self) -> Option<Exit> {
         match self.stopping {
-            Stopping::No | Stopping::Settling => {}
-            Stopping::Draining { deadline } => {
-                if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
-                    self.settle(deadline);
-                }
-            }
-            Stopping::Flushing => {
-                if self.transport.is_flushed() {
-                    self.exit = Some(self.clean_exit());
-                }
-            }
-            Stopping::Failing => {}
+            Stopping::No => None,
+            Stopping::Asked { at, step } => self.advance_to(at, step),
+            Stopping::Failing => None,
+            Stopping::Over(exit) => Some(exit),
         }
     }
 
-    fn settle(&mut self, deadline: Instant) {
-        self.stopping = Stopping::Settling;
+    #[cold]
+    fn advance_to(&mut self, at: Instant, step: Step) -> Option<Exit> {
+        match step {
+            Step::Draining { deadline } => {
+                if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
+                    self.stop_actor(at, deadline);
+                }
+                None
+            }
+            Step::Settling => None,
+            Step::Flushing => self.transport.is_flushed().then(|| self.clean_exit()),
+        }
+    }
+
+    fn stop_actor(&mut self, at: Instant, deadline: Instant) {
+        let step = Step::Settling;
+        self.stopping = Stopping::Asked { at, step };
         self.timers.set(Timer::Stop, deadline);
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 
+    #[cold]
     pub(super) fn on_stopped(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Durable => {
-                self.stopping = Stopping::Flushing;
+        match (self.stopping, outcome) {
+            (Stopping::Asked { at, .. }, Outcome::Durable) => {
+                let step = Step::Flushing;
+                self.stopping = Stopping::Asked { at, step };
                 // Otherwise clients that go on asking would never be done.
                 self.transport.drain_all();
             }
-            Outcome::Failed => self.exit = Some(Exit::StorageFailed),
+            (Stopping::Asked { .. } | Stopping::Failing, Outcome::Failed) => {
+                self.stopping = Stopping::Over(Exit::StorageFailed);
+            }
+            (Stopping::No | Stopping::Failing | Stopping::Over(_), _) => {}
         }
     }
 
     pub(super) fn on_stop_timeout(&mut self) {
         match self.stopping {
-            Stopping::No => {}
-            // Clients go on asking: what comes from now on is refused.
-            Stopping::Draining { deadline } => self.settle(deadline),
-            Stopping::Settling => {
-                let storage = self.edge.storage();
-                error!(
-                    "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
-                     write has been under way for {} ms, and the longest before it took {} ms)",
-                    storage.current_write_us / 1000,
-                    storage.longest_write_us / 1000
-                );
-                self.exit = Some(Exit::StorageFailed);
-            }
-            Stopping::Flushing => {
-                warn!("some clients do not read their replies: exiting without them");
-                self.exit = Some(self.clean_exit());
-            }
-            Stopping::Failing => self.exit = Some(Exit::StorageFailed),
+            Stopping::No | Stopping::Over(_) => {}
+            Stopping::Asked { at, step } => match step {
+                // Clients go on asking: what comes from now on is refused.
+                Step::Draining { deadline } => self.stop_actor(at, deadline),
+                Step::Settling => {
+                    let storage = self.edge.storage();
+                    error!(
+                        "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
+                         write has been under way for {} ms, and the longest before it took {} ms)",
+                        storage.current_write_us / 1000,
+                        storage.longest_write_us / 1000
+                    );
+                    self.stopping = Stopping::Over(Exit::StorageFailed);
+                }
+                Step::Flushing => {
+                    warn!("some clients do not read their replies: exiting without them");
+                    self.stopping = Stopping::Over(self.clean_exit());
+                }
+            },
+            Stopping::Failing => self.stopping = Stopping::Over(Exit::StorageFailed),
         }
     }
 
     fn clean_exit(&self) -> Exit {
         info!("stopped at sequence {}", self.actor.sequence());
-        if self.actor.is_objected() {
-            Exit::Objected
-        } else {
-            Exit::Clean
+        match self.actor.is_objected() {
+            true => Exit::Objected,
+            false => Exit::Clean,
         }
     }
 
     /// The disk failed: goes on for a moment with what it has, so that clients are told, and then exits.
     pub(super) fn begin_failing(&mut self) {
+        if let Stopping::Over(_) = self.stopping {
+            return;
+        }
         self.stopping = Stopping::Failing;
         self.timers.set(Timer::Stop, self.now.after(STORAGE_EXIT));
     }

@@ -1,7 +1,7 @@
 //! The state directory: who may use it, and the order of a start.
 //!
 //! ```text
-//! lock      held while a server uses the directory; names its process
+//! lock      held while a server uses the directory; names its process, or says `stopped`
 //! state     four blocks, see `record` and `slots`
 //! members   what other servers said of themselves, see `members`
 //! ```
@@ -10,14 +10,17 @@
 //! the medium, and writes a boot of its own before it returns. A directory that it refuses keeps every
 //! byte of its state.
 
+// Long because: its tests hold every error to its words.
+
 use std::{
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use super::{
     error::StoreError,
-    files::{create_directory, parent, sync_directory},
+    files::{create_directory, create_one_directory, parent, sync_directory},
     lock::{Lock, LockError},
     slots::{self, BlockDevice, Owner, Recovered, Slots},
     starting::{Started, begin},
@@ -35,11 +38,23 @@ const STATE: &str = "state";
 const STATE_TEMPORARY: &str = "state.new";
 pub(super) const MEMBERS: &str = "members";
 
+/// The right of everybody to write, and that of the group.
+const MODE_WRITE_ALL: u32 = 0o002;
+const MODE_WRITE_GROUP: u32 = 0o020;
+
 /// What a start needs to know.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// The state directory. It is made, with those above it, when it is not there.
+    /// The state directory. It is made when it is not there.
     pub directory: PathBuf,
+    /// Those above it are made, too.
+    pub makes_parents: bool,
+    /// It must hold a state: this start is not to make one.
+    pub is_existing: bool,
+    /// Everybody may have the right to write to it.
+    pub may_be_shared: bool,
+    /// The random value of this process, which it writes into each record.
+    pub session: u64,
     /// The cluster that it must belong to.
     pub cluster: ClusterName,
     /// The pid that it must belong to.
@@ -59,7 +74,7 @@ pub struct StoreOptions {
 pub struct Store {
     directory: PathBuf,
     slots: Slots<StateFile>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Store {
@@ -77,9 +92,14 @@ impl Store {
     fn open_with(options: &StoreOptions, access: Access) -> Result<(Store, Started), StoreError> {
         let directory = options.directory.clone();
         let file = directory.join(STATE);
-        create_directory(&directory)
-            .map_err(StoreError::io("make the state directory", &directory))?;
+        let there = exists(&file).map_err(StoreError::io("look for the state file", &file))?;
+        if options.is_existing && !there {
+            return Err(StoreError::NotExisting { file });
+        }
+        make_directory(options)?;
+        let mut notes = check_rights(options)?;
         let mut lock = take_lock(&directory)?;
+        // Another start may have made it before this one had the lock.
         if !exists(&file).map_err(StoreError::io("look for the state file", &file))? {
             let used = lock.used() || exists(&directory.join(MEMBERS)).unwrap_or(true);
             if used && options.recover_above.is_none() {
@@ -91,9 +111,17 @@ impl Store {
         let recovered = recover(options, &file, access)?;
         lock.sign()
             .map_err(StoreError::io("write the lock file", directory.join(LOCK)))?;
-        let notes = notes(&recovered, &file);
-        let (slots, mut started) = begin(recovered, options.recover_above, options.first_step)
-            .map_err(StoreError::slots(&file))?;
+        notes.extend(notes_on(&recovered, &file));
+        let (slots, mut started) = begin(
+            recovered,
+            options.session,
+            options.recover_above,
+            options.first_step,
+        )
+        .map_err(StoreError::slots(&file))?;
+        if started.first_start {
+            notes.push(first_start_note(&directory));
+        }
         started.notes = notes;
         if slots.device().access() == Access::Buffered {
             started.notes.push(format!(
@@ -105,7 +133,7 @@ impl Store {
         let mut store = Store {
             directory,
             slots,
-            _lock: lock,
+            lock,
         };
         store.check_in_place()?;
         Ok((store, started))
@@ -115,12 +143,15 @@ impl Store {
     /// highest handed out or absorbed so far, is noted with it, so that a start after a crash can say
     /// how much it skipped; one above the ceiling is noted as the ceiling.
     ///
+    /// Before it writes it reads the file back. If that shows a record of another process, this server is not
+    /// alone on the directory, whatever the locks say: then nothing is written.
+    ///
     /// A ceiling that is durable already costs nothing. One more than [`STEP_MAX`] above the last costs
     /// two records in place of one.
     ///
     /// # Errors
     ///
-    /// `Write`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still counts, the new one does
+    /// `Write`, `Foreign`, `Unseen`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still counts, the new one does
     /// not. An error never goes away by another call.
     ///
     /// [`STEP_MAX`]: ipseity_core::limits::STEP_MAX
@@ -159,7 +190,13 @@ impl Store {
         self.slots
             .write_stop(sequence)
             .map_err(StoreError::slots(self.file()))?;
-        self.check_in_place()
+        self.check_in_place()?;
+        // The stop itself is durable by now. But a disk that does not take this line is not well, and somebody may
+        // act on the process id that is left there.
+        self.lock.sign_off().map_err(StoreError::io(
+            "write the lock file",
+            self.directory.join(LOCK),
+        ))
     }
 
     /// The state directory.
@@ -183,6 +220,74 @@ impl Store {
         self.slots.poison(error.to_string());
         Err(error)
     }
+}
+
+/// Makes the directory. Those above it are made only where nobody has named the place: a volume that is not
+/// mounted, or a path with a slip of the pen, must not become a first start by itself.
+fn make_directory(options: &StoreOptions) -> Result<(), StoreError> {
+    let directory = &options.directory;
+    let made = match options.makes_parents {
+        true => create_directory(directory),
+        false => create_one_directory(directory),
+    };
+    let above = parent(directory);
+    let is_missing = |error: &io::Error| {
+        error.kind() == io::ErrorKind::NotFound
+            && !options.makes_parents
+            && !exists(&above).unwrap_or(true)
+    };
+    match made {
+        Err(error) if is_missing(&error) => Err(StoreError::NoParent {
+            directory: directory.clone(),
+            parent: above,
+        }),
+        made => made.map_err(StoreError::io("make the state directory", directory)),
+    }
+}
+
+/// Refuses a directory to which everybody may write. Returns a warning where others may.
+fn check_rights(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
+    let directory = &options.directory;
+    let found = std::fs::metadata(directory)
+        .map_err(StoreError::io("look at the state directory", directory))?;
+    let mode = found.mode() & 0o7777;
+    let shown = directory.display();
+    let mut notes = Vec::new();
+    if mode & MODE_WRITE_ALL != 0 {
+        if !options.may_be_shared {
+            return Err(StoreError::SharedDirectory {
+                directory: directory.clone(),
+                mode,
+            });
+        }
+        notes.push(format!(
+            "everybody may write to the state directory {shown} (mode {mode:04o}), as --allow-shared-dir allows"
+        ));
+    } else if mode & MODE_WRITE_GROUP != 0 {
+        notes.push(format!(
+            "its group may write to the state directory {shown} (mode {mode:04o}): whoever is in it can replace \
+             the state"
+        ));
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if found.uid() != own {
+        notes.push(format!(
+            "the state directory {shown} belongs to user {}, and this server runs as user {own}: the other one \
+             can replace the state",
+            found.uid()
+        ));
+    }
+    Ok(notes)
+}
+
+fn first_start_note(directory: &Path) -> String {
+    // Where it cannot be found out, the path as it was given has to do.
+    let shown = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    format!(
+        "first start in {}: a new, empty state was made. If this pid has \
+         run before, stop this server: its state is somewhere else",
+        shown.display()
+    )
 }
 
 fn take_lock(directory: &Path) -> Result<Lock, StoreError> {
@@ -252,7 +357,7 @@ fn recover(
     })
 }
 
-fn notes(recovered: &Recovered<StateFile>, file: &Path) -> Vec<String> {
+fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<String> {
     let mut notes: Vec<String> = recovered
         .faults()
         .iter()
@@ -314,6 +419,10 @@ mod tests {
         for home in homes {
             let options = StoreOptions {
                 directory: home.path().to_path_buf(),
+                makes_parents: false,
+                is_existing: false,
+                may_be_shared: false,
+                session: 1,
                 cluster: ClusterName::default(),
                 pid: Pid::MIN,
                 first_step: 10,
@@ -363,7 +472,21 @@ mod tests {
             },
             StoreError::NewerFormat {
                 file: file.clone(),
-                found: 2,
+                found: 3,
+            },
+            StoreError::NewerFields { file: file.clone() },
+            StoreError::NotExisting { file: file.clone() },
+            StoreError::NoParent {
+                directory: file.clone(),
+                parent: PathBuf::from("/somewhere"),
+            },
+            StoreError::SharedDirectory {
+                directory: file.clone(),
+                mode: 0o777,
+            },
+            StoreError::Unseen {
+                file: file.clone(),
+                faults: Vec::new(),
             },
             StoreError::Damaged {
                 file: file.clone(),

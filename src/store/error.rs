@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 
 use super::{
     record::FORMAT,
-    slots::{BlockFault, RecoverError, SlotsError},
+    slots::{BlockFault, Foreign, LookError, RecoverError, SlotsError},
 };
 use ipseity_core::{
     identity::{Pid, Sequence},
@@ -56,6 +56,30 @@ pub enum StoreError {
         /// Its format; this build knows up to [`FORMAT`].
         found: u16,
     },
+    /// A newer Ipseity has noted something in the state file that this one does not know. It was not touched.
+    NewerFields {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// There is no state to go on from, and this start was not to make one. Nothing was made.
+    NotExisting {
+        /// The state file.
+        file: PathBuf,
+    },
+    /// The directory that the state directory is to be made in is not there. Nothing was made.
+    NoParent {
+        /// The state directory.
+        directory: PathBuf,
+        /// What is not there.
+        parent: PathBuf,
+    },
+    /// Everybody may write to the directory. It was not touched.
+    SharedDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// No block of the state file is good. It was not touched.
     Damaged {
         /// The state file.
@@ -78,6 +102,20 @@ pub enum StoreError {
     Gone {
         /// The state file.
         file: PathBuf,
+    },
+    /// Another process has written the state file, or somebody has put it back. Nothing more is written.
+    Foreign {
+        /// The state file.
+        file: PathBuf,
+        /// What was found there.
+        found: Box<Foreign>,
+    },
+    /// The state file does not show the record that was written last. Nothing more is written.
+    Unseen {
+        /// The state file.
+        file: PathBuf,
+        /// What is wrong with its blocks.
+        faults: Vec<BlockFault>,
     },
     /// A write or a sync failed. Nothing more is written.
     Write {
@@ -146,6 +184,13 @@ impl StoreError {
                     block,
                     source,
                 },
+                SlotsError::Look(LookError::Device(source)) => {
+                    StoreError::io("look again at", file)(source)
+                }
+                SlotsError::Look(LookError::Unseen { faults }) => {
+                    StoreError::Unseen { file, faults }
+                }
+                SlotsError::Look(LookError::Foreign(found)) => StoreError::Foreign { file, found },
                 SlotsError::Poisoned(cause) => StoreError::Poisoned { file, cause },
                 SlotsError::Stopped => StoreError::Stopped { file },
                 SlotsError::Backwards { sequence, noted } => StoreError::Backwards {
@@ -177,6 +222,7 @@ impl StoreError {
             RecoverError::Settle(source) => StoreError::io("sync the state file", file)(source),
             RecoverError::NoneGood { faults } => StoreError::Damaged { file, faults },
             RecoverError::Newer { found } => StoreError::NewerFormat { file, found },
+            RecoverError::NewerFields => StoreError::NewerFields { file },
             RecoverError::Mixed => StoreError::Mixed { file },
             RecoverError::ForeignPid { found } => StoreError::ForeignPid {
                 directory,
@@ -247,6 +293,31 @@ impl fmt::Display for StoreError {
                  version that wrote it, or a newer one",
                 file.display()
             ),
+            Self::NewerFields { file } => write!(
+                f,
+                "the state file {} has fields that this version does not know; start the version that wrote \
+                 it, or a newer one",
+                file.display()
+            ),
+            Self::NotExisting { file } => write!(
+                f,
+                "there is no state file {}, and --existing says that there is one; look whether the volume is \
+                 mounted and --data-dir is right, or leave --existing out for a first start",
+                file.display()
+            ),
+            Self::NoParent { directory, parent } => write!(
+                f,
+                "cannot make the state directory {}: {} is not there; look whether the volume is mounted and \
+                 --data-dir is right, or make it",
+                directory.display(),
+                parent.display()
+            ),
+            Self::SharedDirectory { directory, mode } => write!(
+                f,
+                "everybody may write to the state directory {} (mode {mode:04o}), and could replace what is \
+                 in it; take that right away (chmod o-w), or start with --allow-shared-dir",
+                directory.display()
+            ),
             Self::Damaged { file, faults } => {
                 write!(f, "no block of the state file {} is good", file.display())?;
                 for fault in faults {
@@ -273,6 +344,24 @@ impl fmt::Display for StoreError {
                  else {WAY_OUT}",
                 file.display()
             ),
+            Self::Foreign { file, found } => write!(
+                f,
+                "another process has written this state directory, or an older state was put back into it: in \
+                 {}, {found}; find the other server, or whoever restores snapshots, and stop it. Two mounts or \
+                 two hosts may not share locks. Then start one server again",
+                file.display()
+            ),
+            Self::Unseen { file, faults } => {
+                write!(
+                    f,
+                    "the state file {} does not show the record that was written last",
+                    file.display()
+                )?;
+                for fault in faults {
+                    write!(f, ", {fault}")?;
+                }
+                f.write_str("; check the disk, then start the server again: it reads what the disk really holds")
+            }
             Self::Write {
                 file,
                 block,
@@ -316,7 +405,10 @@ impl fmt::Display for StoreError {
 }
 
 /// What to do about an error of the operating system.
-fn advice(error: &io::Error) -> &'static str {
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    if is_out_of_descriptors(error) {
+        return "raise the limit of open files (ulimit -n, LimitNOFILE=)";
+    }
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "let the server's user read and write there, or name another place with --data-dir"
@@ -325,11 +417,21 @@ fn advice(error: &io::Error) -> &'static str {
             "mount the file system for writing, or name another place with --data-dir"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
+        // Something else stands in the place of a file.
+        io::ErrorKind::AlreadyExists => "move it away, or name another place with --data-dir",
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
             "name a directory with --data-dir"
         }
         _ => "check the disk and the kernel's log",
     }
+}
+
+/// Of the process, or of the whole machine.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let [process, machine] = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    [process, machine]
+        .map(|errno| Some(errno.raw_os_error()))
+        .contains(&error.raw_os_error())
 }
 
 impl std::error::Error for StoreError {
@@ -340,6 +442,12 @@ impl std::error::Error for StoreError {
             | Self::ForeignPid { .. }
             | Self::ForeignCluster { .. }
             | Self::NewerFormat { .. }
+            | Self::NewerFields { .. }
+            | Self::NotExisting { .. }
+            | Self::NoParent { .. }
+            | Self::SharedDirectory { .. }
+            | Self::Foreign { .. }
+            | Self::Unseen { .. }
             | Self::Damaged { .. }
             | Self::Mixed { .. }
             | Self::Missing { .. }

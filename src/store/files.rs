@@ -1,5 +1,5 @@
-//! What the files of the state directory have in common: names that are durable, and calls that a signal
-//! may interrupt.
+//! What the files of the state directory have in common: they are regular files, their names are durable, and
+//! their calls may be interrupted by a signal.
 //!
 //! It may import `limits`; it knows nothing of what the files hold.
 
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 
 use crate::limits::INTERRUPTED_MAX;
 
@@ -62,6 +62,41 @@ pub(super) fn parent(path: &Path) -> PathBuf {
     }
 }
 
+/// Opens a file as `how` says, if it is a regular one. It follows no symbolic link and waits for nobody: the
+/// name may be in the hand of somebody else, and a FIFO would wait for its other end.
+///
+/// `flags` are those of the call, beside the ones that this needs.
+pub(super) fn open_regular(path: &Path, how: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    // The bits of a C int.
+    let file = match how.custom_flags(flags.bits() as i32).open(path) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(not_regular("it is a symbolic link"));
+        }
+        // A FIFO that nobody reads, or a socket.
+        Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+            return Err(not_regular("it is not a regular file"));
+        }
+        opened => opened?,
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(not_regular("it is not a regular file")),
+    }
+}
+
+fn not_regular(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        format!("{what}, and it must be a regular file"),
+    )
+}
+
+/// Makes `directory` with mode 0700 and a durable name, where the one above it exists.
+pub(super) fn create_one_directory(directory: &Path) -> io::Result<()> {
+    create_in(&parent(directory), directory)
+}
+
 /// Makes `directory` and the missing ones above it, each with mode 0700 and a durable name.
 pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
     let above = parent(directory);
@@ -83,16 +118,6 @@ fn create_in(above: &Path, directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Opens a file for reading, without waiting for anybody: a named pipe in its place would have no end. `None` for
-/// what is not a regular file.
-pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
-        .open(path)?;
-    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Creates a file that is to be written whole under a temporary name, and removes the one that a crash

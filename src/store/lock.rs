@@ -1,7 +1,8 @@
 //! The lock on a state directory: a file that one process at a time has locked, and that says which.
 //!
 //! The operating system gives the lock back when the process ends, however it ends. The text in the file
-//! is for people and may be stale; the lock is what counts.
+//! is for people and may be stale; the lock is what counts. After a clean stop the text is `stopped`. It is never
+//! empty again: a start takes an empty file for that of a directory which was never used.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,10 +12,15 @@ use std::{
     process,
 };
 
-use super::files::uninterrupted;
+use rustix::fs::OFlags;
 
-/// A process id, a newline, and blanks to a fixed width, so that one write replaces another.
+use super::files::{open_regular, uninterrupted};
+
+/// A process id or a word, blanks to a fixed width, and a newline, so that one write replaces another.
 const TEXT_BYTES: usize = 12;
+
+/// What stands in the file after a clean stop.
+const STOPPED: &str = "stopped";
 
 /// The lock, held while this lives.
 #[derive(Debug)]
@@ -35,14 +41,13 @@ pub(super) enum LockError {
 impl Lock {
     /// Takes the lock at `path`, or says who has it. It never waits.
     pub(super) fn take(path: &Path) -> Result<Lock, LockError> {
-        let file = OpenOptions::new()
-            .read(true)
+        let mut how = OpenOptions::new();
+        how.read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(LockError::Io)?;
+            .mode(0o600);
+        let file = open_regular(path, &mut how, OFlags::empty()).map_err(LockError::Io)?;
         let held = match file.try_lock() {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,
@@ -65,7 +70,16 @@ impl Lock {
 
     /// Writes this process's id into the file.
     pub(super) fn sign(&mut self) -> io::Result<()> {
-        let text = format!("{:<1$}\n", process::id(), TEXT_BYTES - 1);
+        self.write(&process::id().to_string())
+    }
+
+    /// Writes into the file that no process uses the directory any more.
+    pub(super) fn sign_off(&mut self) -> io::Result<()> {
+        self.write(STOPPED)
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        let text = format!("{text:<0$}\n", TEXT_BYTES - 1);
         let length = uninterrupted(|| self.file.write_at(text.as_bytes(), 0))?;
         // Part of a number is another number, and somebody may act on it.
         if length != text.len() {

@@ -4,24 +4,33 @@
 //! ```text
 //! offset  bytes  field             all integers are big-endian
 //!      0      8  magic             "IPSEMEM\0"
-//!      8      2  format            1
+//!      8      2  format            2
 //!     10      2  count             0 to 1024
-//!     12     42  for each: pid 2, incarnation 16, boot 8, session 8, sequence 8; pids ascend
+//!     12      2  entry bytes       44, or more in a later version
+//!     14         for each: pid 2, flags 2, incarnation 16, boot 8, session 8, sequence 8; pids ascend
 //!    end      4  CRC-32C of all before it
 //! ```
 //!
-//! The file is always replaced whole. It may import `files`, `actor`, `identity` and `limits`.
+//! The flags are 0. A later version that has more to note of a server uses them, or makes all entries longer. In
+//! both cases 0 means that the field is not there, so it can read this format as it is. This version reads
+//! longer entries, and refuses what is not 0 in them: it could not keep what it does not know.
+//!
+//! Format 1 is read too: it had neither the entry bytes nor the flags. The file is always replaced whole, in
+//! format 2. It may import `files`, `actor`, `identity` and `limits`.
 
 use std::{
     fmt,
+    fs::OpenOptions,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use byteorder::{BigEndian, ByteOrder};
+use rustix::fs::OFlags;
 
 use super::{
     directory::MEMBERS,
+    error::advice,
     files::{create_temporary, open_regular, sync_all, sync_directory},
 };
 use ipseity_core::{
@@ -31,11 +40,18 @@ use ipseity_core::{
 };
 
 const MAGIC: &[u8; 8] = b"IPSEMEM\0";
-const FORMAT: u16 = 1;
-const HEADER_BYTES: usize = 12;
-const ENTRY_BYTES: usize = 42;
+const FORMAT: u16 = 2;
+const HEADER_BYTES: usize = 14;
+const ENTRY_BYTES: usize = 44;
+/// More than a later version will need for a server.
+const ENTRY_BYTES_MAX: usize = 1024;
 const CHECKSUM_BYTES: usize = 4;
-const FILE_BYTES_MAX: usize = HEADER_BYTES + REMEMBERED_MAX * ENTRY_BYTES + CHECKSUM_BYTES;
+const FILE_BYTES_MAX: usize = HEADER_BYTES + REMEMBERED_MAX * ENTRY_BYTES_MAX + CHECKSUM_BYTES;
+
+/// The format without flags and with entries of one length.
+const FORMAT_1: u16 = 1;
+const HEADER_BYTES_1: usize = 12;
+const ENTRY_BYTES_1: usize = 42;
 
 const _: () = assert!(REMEMBERED_MAX == Pid::MAX.get() as usize + 1);
 
@@ -65,9 +81,9 @@ impl MembersFile {
     /// The file cannot be read, is damaged, or is of a newer format.
     pub fn load(&self) -> Result<Vec<Remembered>, MembersError> {
         let mut bytes = Vec::new();
-        let file = match open_regular(&self.path()) {
-            Ok(Some(file)) => file,
-            Ok(None) => return Err(MembersError::NotAFile { file: self.path() }),
+        let mut how = OpenOptions::new();
+        let file = match open_regular(&self.path(), how.read(true), OFlags::empty()) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.io("open", error)),
         };
@@ -120,15 +136,16 @@ fn encode(members: &[Remembered]) -> Vec<u8> {
     BigEndian::write_u16(&mut bytes[8..], FORMAT);
     // There are no more pids than that.
     BigEndian::write_u16(&mut bytes[10..], members.len() as u16);
+    BigEndian::write_u16(&mut bytes[12..], ENTRY_BYTES as u16);
     for (member, b) in members
         .iter()
         .zip(bytes[HEADER_BYTES..].chunks_exact_mut(ENTRY_BYTES))
     {
         BigEndian::write_u16(b, member.pid.get());
-        BigEndian::write_u128(&mut b[2..], member.incarnation);
-        BigEndian::write_u64(&mut b[18..], member.boot);
-        BigEndian::write_u64(&mut b[26..], member.session);
-        BigEndian::write_u64(&mut b[34..], member.sequence.get());
+        BigEndian::write_u128(&mut b[4..], member.incarnation);
+        BigEndian::write_u64(&mut b[20..], member.boot);
+        BigEndian::write_u64(&mut b[28..], member.session);
+        BigEndian::write_u64(&mut b[36..], member.sequence.get());
     }
     let checksum = crc32c::crc32c(&bytes);
     bytes.extend_from_slice(&checksum.to_be_bytes());
@@ -139,8 +156,9 @@ fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
     let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
         return Err(MembersFault::Length(bytes.len()));
     };
-    if bytes.len() > FILE_BYTES_MAX || content.len() < HEADER_BYTES {
-        return Err(MembersFault::Length(bytes.len()));
+    let wrong_length = MembersFault::Length(bytes.len());
+    if bytes.len() > FILE_BYTES_MAX || content.len() < HEADER_BYTES_1 {
+        return Err(wrong_length);
     }
     if !content.starts_with(MAGIC) {
         return Err(MembersFault::NoMagic);
@@ -148,32 +166,56 @@ fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
     if u32::from_be_bytes(*checksum) != crc32c::crc32c(content) {
         return Err(MembersFault::Checksum);
     }
-    match BigEndian::read_u16(&content[8..]) {
-        FORMAT => {}
+    let (header_bytes, entry_bytes) = match BigEndian::read_u16(&content[8..]) {
+        FORMAT_1 => (HEADER_BYTES_1, ENTRY_BYTES_1),
+        FORMAT if content.len() < HEADER_BYTES => return Err(wrong_length),
+        FORMAT => (
+            HEADER_BYTES,
+            usize::from(BigEndian::read_u16(&content[12..])),
+        ),
         newer => return Err(MembersFault::Format(newer)),
-    }
-    let entries = &content[HEADER_BYTES..];
+    };
+    let entries = &content[header_bytes..];
     let count = usize::from(BigEndian::read_u16(&content[10..]));
-    if count > REMEMBERED_MAX || entries.len() != count * ENTRY_BYTES {
-        return Err(MembersFault::Length(bytes.len()));
+    let is_possible =
+        header_bytes == HEADER_BYTES_1 || (ENTRY_BYTES..=ENTRY_BYTES_MAX).contains(&entry_bytes);
+    if !is_possible || count > REMEMBERED_MAX || entries.len() != count * entry_bytes {
+        return Err(wrong_length);
     }
     let members = entries
-        .chunks_exact(ENTRY_BYTES)
-        .map(|b| {
-            Some(Remembered {
-                pid: Pid::new(BigEndian::read_u16(b))?,
-                incarnation: BigEndian::read_u128(&b[2..]),
-                boot: BigEndian::read_u64(&b[18..]),
-                session: BigEndian::read_u64(&b[26..]),
-                sequence: Sequence::new(BigEndian::read_u64(&b[34..]))?,
-            })
-        })
-        .collect::<Option<Vec<_>>>()
-        .ok_or(MembersFault::Entry)?;
+        .chunks_exact(entry_bytes)
+        .map(decode_entry)
+        .collect::<Result<Vec<_>, _>>()?;
     if !members.is_sorted_by(|one, next| one.pid < next.pid) {
         return Err(MembersFault::Entry);
     }
     Ok(members)
+}
+
+/// An entry of either format: only that of format 1 is so short.
+fn decode_entry(entry: &[u8]) -> Result<Remembered, MembersFault> {
+    let (pid, fields) = entry.split_at(2);
+    let fields = match entry.len() {
+        ENTRY_BYTES_1 => fields,
+        _ => {
+            let (flags, fields) = fields.split_at(2);
+            let later = &entry[ENTRY_BYTES..];
+            if flags.iter().chain(later).any(|byte| *byte != 0) {
+                return Err(MembersFault::NewerFields);
+            }
+            fields
+        }
+    };
+    let remembered = || {
+        Some(Remembered {
+            pid: Pid::new(BigEndian::read_u16(pid))?,
+            incarnation: BigEndian::read_u128(fields),
+            boot: BigEndian::read_u64(&fields[16..]),
+            session: BigEndian::read_u64(&fields[24..]),
+            sequence: Sequence::new(BigEndian::read_u64(&fields[32..]))?,
+        })
+    };
+    remembered().ok_or(MembersFault::Entry)
 }
 
 /// Why the members cannot be loaded or saved.
@@ -195,11 +237,6 @@ pub enum MembersError {
         /// What is wrong with it.
         fault: MembersFault,
     },
-    /// Something else stands in its place: a directory, a named pipe.
-    NotAFile {
-        /// What.
-        file: PathBuf,
-    },
     /// Two entries of this pid were to be saved. Nothing was.
     Twice(Pid),
 }
@@ -216,6 +253,8 @@ pub enum MembersFault {
     Checksum,
     /// Whole, and of this format, which this build does not know.
     Format(u16),
+    /// Whole, and an entry has fields that only a newer build knows.
+    NewerFields,
     /// The checksum is right, and an entry holds what it cannot hold.
     Entry,
 }
@@ -229,6 +268,7 @@ impl fmt::Display for MembersFault {
             Self::Format(format) => {
                 write!(f, "it has format {format}, and this version knows {FORMAT}")
             }
+            Self::NewerFields => f.write_str("it has fields that this version does not know"),
             Self::Entry => f.write_str("an entry holds what it cannot hold"),
         }
     }
@@ -243,8 +283,9 @@ impl fmt::Display for MembersError {
                 source,
             } => write!(
                 f,
-                "cannot {doing} the list of members {}: {source}; check the disk and who may write there",
-                file.display()
+                "cannot {doing} the list of members {}: {source}; {}",
+                file.display(),
+                advice(source)
             ),
             Self::Damaged { file, fault } => {
                 write!(
@@ -253,7 +294,7 @@ impl fmt::Display for MembersError {
                     file.display()
                 )?;
                 f.write_str(match fault {
-                    MembersFault::Format(_) => "start the version that wrote it, or a newer one",
+                    MembersFault::Format(_) | MembersFault::NewerFields => "start the version that wrote it, or a newer one",
                     MembersFault::Length(_)
                     | MembersFault::NoMagic
                     | MembersFault::Checksum
@@ -264,12 +305,6 @@ impl fmt::Display for MembersError {
                     }
                 })
             }
-            Self::NotAFile { file } => write!(
-                f,
-                "{} is not a regular file, and the list of members must be one; move it aside, or take another \
-                 --data-dir",
-                file.display()
-            ),
             Self::Twice(pid) => write!(
                 f,
                 "pid {pid} was to be remembered twice; this is an error in Ipseity, please report it"
@@ -282,7 +317,7 @@ impl std::error::Error for MembersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Damaged { .. } | Self::NotAFile { .. } | Self::Twice(_) => None,
+            Self::Damaged { .. } | Self::Twice(_) => None,
         }
     }
 }
@@ -344,14 +379,65 @@ mod tests {
     #[test]
     fn the_layout_is_the_one_in_the_docs() {
         let bytes = encode(&members(2)[1..]);
-        assert_eq!(bytes.len(), 12 + 42 + 4);
-        assert_eq!(&bytes[..12], b"IPSEMEM\0\0\x01\0\x01");
-        assert_eq!(bytes[12..14], [0, 1]);
-        assert_eq!(bytes[14..30], (u128::MAX - 1).to_be_bytes());
-        assert_eq!(bytes[30..38], (u64::MAX - 1).to_be_bytes());
-        assert_eq!(bytes[38..46], (1u64 << 50).to_be_bytes());
-        assert_eq!(bytes[46..54], (1u64 << 40).to_be_bytes());
-        assert_eq!(bytes[54..], crc32c::crc32c(&bytes[..54]).to_be_bytes());
+        assert_eq!(bytes.len(), 14 + 44 + 4);
+        assert_eq!(&bytes[..14], b"IPSEMEM\0\0\x02\0\x01\0\x2c");
+        assert_eq!(bytes[14..18], [0, 1, 0, 0]);
+        assert_eq!(bytes[18..34], (u128::MAX - 1).to_be_bytes());
+        assert_eq!(bytes[34..42], (u64::MAX - 1).to_be_bytes());
+        assert_eq!(bytes[42..50], (1u64 << 50).to_be_bytes());
+        assert_eq!(bytes[50..58], (1u64 << 40).to_be_bytes());
+        assert_eq!(bytes[58..], crc32c::crc32c(&bytes[..58]).to_be_bytes());
+    }
+
+    fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let checksum = crc32c::crc32c(&bytes);
+        bytes.extend(checksum.to_be_bytes());
+        bytes
+    }
+
+    /// As version 0.1 wrote it: a list must be readable for as long as somebody may have one.
+    #[test]
+    fn a_file_of_format_1_is_read() {
+        let mut bytes = b"IPSEMEM\0\0\x01\0\x02".to_vec();
+        for member in members(2) {
+            bytes.extend(member.pid.get().to_be_bytes());
+            bytes.extend(member.incarnation.to_be_bytes());
+            for number in [member.boot, member.session, member.sequence.get()] {
+                bytes.extend(number.to_be_bytes());
+            }
+        }
+        assert_eq!(decode(&sealed(bytes)), Ok(members(2)));
+        assert_eq!(
+            decode(&sealed(b"IPSEMEM\0\0\x01\0\0".to_vec())),
+            Ok(Vec::new())
+        );
+    }
+
+    /// A later version makes entries longer, as long as nothing stands there that this one would lose.
+    #[test]
+    fn longer_entries_are_read_unless_they_say_more() {
+        let longer = |entry_bytes: usize, last: u8| {
+            let mut bytes = encode(&members(3));
+            bytes.truncate(bytes.len() - CHECKSUM_BYTES);
+            let (header, entries) = bytes.split_at(HEADER_BYTES);
+            let mut bytes = header.to_vec();
+            BigEndian::write_u16(&mut bytes[12..], entry_bytes as u16);
+            for entry in entries.chunks_exact(ENTRY_BYTES) {
+                bytes.extend(entry);
+                bytes.resize(bytes.len() + entry_bytes - ENTRY_BYTES, 0);
+                *bytes.last_mut().unwrap() |= last;
+            }
+            decode(&sealed(bytes))
+        };
+        for entry_bytes in [45, 64, ENTRY_BYTES_MAX] {
+            assert_eq!(longer(entry_bytes, 0), Ok(members(3)));
+            assert_eq!(longer(entry_bytes, 1), Err(MembersFault::NewerFields));
+        }
+        let too_long = longer(ENTRY_BYTES_MAX + 1, 0);
+        assert!(
+            matches!(too_long, Err(MembersFault::Length(_))),
+            "{too_long:?}"
+        );
     }
 
     #[test]
@@ -376,33 +462,34 @@ mod tests {
             let mut bytes = encode(&members(3));
             bytes.truncate(bytes.len() - CHECKSUM_BYTES);
             edit(&mut bytes);
-            let checksum = crc32c::crc32c(&bytes);
-            bytes.extend(checksum.to_be_bytes());
-            decode(&bytes)
+            decode(&sealed(bytes))
         };
         assert_eq!(forged(|_| {}), Ok(members(3)));
-        assert_eq!(forged(|b| b[9] = 2), Err(MembersFault::Format(2)));
-        assert_eq!(forged(|b| b[11] = 4), Err(MembersFault::Length(142)));
+        assert_eq!(forged(|b| b[9] = 3), Err(MembersFault::Format(3)));
+        assert_eq!(forged(|b| b[11] = 4), Err(MembersFault::Length(150)));
+        assert_eq!(forged(|b| b[13] = 43), Err(MembersFault::Length(150)));
+        assert_eq!(forged(|b| b.truncate(13)), Err(MembersFault::Length(17)));
         assert_eq!(forged(|b| b[0] = 0), Err(MembersFault::NoMagic));
+        assert_eq!(forged(|b| b[17] = 1), Err(MembersFault::NewerFields));
         assert_eq!(
-            forged(|b| b[12] = 4),
+            forged(|b| b[14] = 4),
             Err(MembersFault::Entry),
             "no such pid"
         );
         assert_eq!(
-            forged(|b| b[13] = 1),
+            forged(|b| b[15] = 1),
             Err(MembersFault::Entry),
             "pid 1 twice"
         );
         assert_eq!(
-            forged(|b| b[46] = 0xff),
+            forged(|b| b[50] = 0xff),
             Err(MembersFault::Entry),
             "no such sequence"
         );
 
         let home = tempfile::tempdir().unwrap();
         let file = MembersFile::new(home.path());
-        std::fs::write(file.path(), vec![b'x'; 1 << 20]).unwrap();
+        std::fs::write(file.path(), vec![b'x'; 2 << 20]).unwrap();
         let error = file.load().unwrap_err();
         let longest = FILE_BYTES_MAX + 1;
         assert!(
@@ -435,8 +522,13 @@ mod tests {
                 "move it aside",
             ),
             (
-                MembersFault::Format(2),
-                "it has format 2, and this version knows 1",
+                MembersFault::Format(3),
+                "it has format 3, and this version knows 2",
+                "start the version that wrote it",
+            ),
+            (
+                MembersFault::NewerFields,
+                "it has fields that this version does not know",
                 "start the version that wrote it",
             ),
             (
@@ -462,8 +554,8 @@ mod tests {
         assert!(error.source().is_some());
         assert_eq!(
             error.to_string(),
-            "cannot open the list of members /x/members: permission denied; check the disk and who may write \
-             there"
+            "cannot open the list of members /x/members: permission denied; let the server's user read and \
+             write there, or name another place with --data-dir"
         );
         let twice = MembersError::Twice(Pid::MAX).to_string();
         assert!(

@@ -3,7 +3,7 @@
 //! ```text
 //! offset  bytes  field             all integers are big-endian
 //!      0      8  magic             "IPSEITY\0"
-//!      8      2  format            1
+//!      8      2  format            2
 //!     10      2  pid               0 to 1023
 //!     12      1  block             0 to 3: the place in the file that it was written for
 //!     13      1  flags             bit 0: the server stopped cleanly; the others are 0
@@ -20,12 +20,18 @@
 //!    335      1  0
 //!    336      8  objected          1 more than the sequence up to which a peer objected; 0 for none;
 //!                                  the highest bit is set when two live servers had the pid
-//!    344   3748  0
+//!    344      8  session           of the process that wrote this; 0 where none has yet
+//!    352   3740  spare             0; room for the fields of later versions
 //!   4092      4  CRC-32C of the 4092 bytes before it
 //! ```
 //!
 //! Magic, format and checksum keep their places in every later format, so that "a newer format" is only
 //! ever said of a block that is whole.
+//!
+//! Format 1 is read too: it had no session, and zeros stand there. A later version that needs more fields takes
+//! them from the spare bytes and the other flags, where 0 means that the field is not there. So it can read this
+//! format as it is, and needs no new one. This version refuses a whole block in which they are not 0, as it
+//! refuses a newer format: it could not keep what it does not know.
 //!
 //! Pure: no I/O. It may import `identity`, `limits` and the cluster's name.
 
@@ -42,7 +48,10 @@ use ipseity_core::{
 use crate::limits::{BLOCK_BYTES, BLOCK_COUNT};
 
 /// The format that this build writes, and the newest that it reads.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
+
+/// The format before sessions stood in the record. It is read, and never written.
+const FORMAT_WITHOUT_SESSION: u16 = 1;
 
 const MAGIC: &[u8; 8] = b"IPSEITY\0";
 const FLAG_CLEAN: u8 = 1;
@@ -61,6 +70,8 @@ const AT_REACH: usize = 64;
 const AT_RECOVERED: usize = 72;
 const AT_CLUSTER: usize = 80;
 const AT_OBJECTED: usize = 336;
+const AT_SESSION: usize = 344;
+const AT_SPARE: usize = 352;
 const AT_CHECKSUM: usize = BLOCK_BYTES - 4;
 
 /// The bit of the objection that says that two live servers had the pid: no sequence comes near it.
@@ -77,6 +88,11 @@ pub struct Block(pub [u8; BLOCK_BYTES]);
 impl Block {
     /// A block of zeros.
     pub const ZERO: Block = Block([0; BLOCK_BYTES]);
+
+    /// The format of the record in it, which must be a whole one.
+    pub fn format(&self) -> u16 {
+        BigEndian::read_u16(&self.0[AT_FORMAT..])
+    }
 }
 
 impl fmt::Debug for Block {
@@ -96,6 +112,10 @@ pub struct Record {
     pub incarnation: u128,
     /// How many times the directory has been started; 0 before the first.
     pub boot: u64,
+    /// The session of the process that wrote this; 0 before the first start, and in a record of format 1. Two
+    /// processes that start at once from the same record write the same boot and generation, and only this
+    /// tells them apart.
+    pub session: u64,
     /// Counts the records ever written, from 0. It never wraps.
     pub generation: u64,
     /// The highest sequence handed out or absorbed when this was written. For people: it says how many
@@ -119,11 +139,15 @@ pub struct Record {
 impl Record {
     /// The bytes of this record for the block `block`, 0 to 3.
     pub fn encode(&self, block: u32) -> Block {
+        self.encode_as(FORMAT, block)
+    }
+
+    fn encode_as(&self, format: u16, block: u32) -> Block {
         let cluster = self.cluster.as_str().as_bytes();
         let mut bytes = Block::ZERO;
         let b = &mut bytes.0;
         b[..MAGIC.len()].copy_from_slice(MAGIC);
-        BigEndian::write_u16(&mut b[AT_FORMAT..], FORMAT);
+        BigEndian::write_u16(&mut b[AT_FORMAT..], format);
         BigEndian::write_u16(&mut b[AT_PID..], self.pid.get());
         // Both fit a byte: there are four blocks, and `ClusterName` holds at most 255 bytes.
         b[AT_BLOCK] = block as u8;
@@ -137,6 +161,7 @@ impl Record {
         BigEndian::write_u64(&mut b[AT_REACH..], self.reach.get());
         BigEndian::write_u64(&mut b[AT_RECOVERED..], self.recovered.get());
         BigEndian::write_u64(&mut b[AT_OBJECTED..], encode_objected(self.objected));
+        BigEndian::write_u64(&mut b[AT_SESSION..], self.session);
         b[AT_CLUSTER..][..cluster.len()].copy_from_slice(cluster);
         seal(&mut bytes);
         bytes
@@ -158,8 +183,11 @@ impl Record {
         if stored != computed {
             return Err(RecordError::Checksum { stored, computed });
         }
-        match BigEndian::read_u16(&b[AT_FORMAT..]) {
-            FORMAT => {}
+        let format = bytes.format();
+        match format {
+            FORMAT_WITHOUT_SESSION => {}
+            FORMAT if b[AT_FLAGS] & !FLAG_CLEAN == 0 && is_zero(&b[AT_SPARE..AT_CHECKSUM]) => {}
+            FORMAT => return Err(RecordError::NewerFields),
             0 => return Err(RecordError::Field("format")),
             newer => return Err(RecordError::NewerFormat(newer)),
         }
@@ -171,6 +199,7 @@ impl Record {
             pid: Pid::new(BigEndian::read_u16(&b[AT_PID..])).ok_or(RecordError::Field("pid"))?,
             incarnation: BigEndian::read_u128(&b[AT_INCARNATION..]),
             boot: BigEndian::read_u64(&b[AT_BOOT..]),
+            session: BigEndian::read_u64(&b[AT_SESSION..]),
             generation: BigEndian::read_u64(&b[AT_GENERATION..]),
             sequence: decode_sequence(b, AT_SEQUENCE, "sequence")?,
             ceiling: decode_sequence(b, AT_CEILING, "ceiling")?,
@@ -180,9 +209,12 @@ impl Record {
             clean: b[AT_FLAGS] & FLAG_CLEAN != 0,
         };
         record.check()?;
+        if format == FORMAT_WITHOUT_SESSION && record.session != 0 {
+            return Err(RecordError::Field("reserved bytes"));
+        }
         // What is not a field is zero, as `encode` leaves it.
-        // bug NoChecksum instead: if record.encode(block) != *bytes && !BUG {
-        if record.encode(block) != *bytes {
+        // bug NoChecksum instead: if record.encode_as(format, block) != *bytes && !BUG {
+        if record.encode_as(format, block) != *bytes {
             return Err(RecordError::Field("reserved bytes"));
         }
         Ok(record)
@@ -237,6 +269,10 @@ fn decode_sequence(
     Sequence::new(BigEndian::read_u64(&b[at..])).ok_or(RecordError::Field(name))
 }
 
+fn is_zero(bytes: &[u8]) -> bool {
+    *bytes == Block::ZERO.0[..bytes.len()]
+}
+
 fn seal(bytes: &mut Block) {
     let checksum = crc32c::crc32c(&bytes.0[..AT_CHECKSUM]);
     BigEndian::write_u32(&mut bytes.0[AT_CHECKSUM..], checksum);
@@ -260,6 +296,8 @@ pub enum RecordError {
     },
     /// Whole, and of this format, which is newer than this build knows.
     NewerFormat(u16),
+    /// Whole, of the format that this build writes, and with fields that only a newer one knows.
+    NewerFields,
     /// Written for the block of this number.
     Misplaced(u8),
     /// The checksum is right and the field of this name is not: no Ipseity wrote this.
@@ -278,6 +316,7 @@ impl fmt::Display for RecordError {
             Self::NewerFormat(format) => {
                 write!(f, "of format {format}; this build reads up to {FORMAT}")
             }
+            Self::NewerFields => f.write_str("with fields that this build does not know"),
             Self::Misplaced(block) => write!(f, "a copy of block {block} in the wrong place"),
             Self::Field(name) => write!(f, "the field {name} holds what it cannot hold"),
         }
@@ -300,6 +339,7 @@ mod tests {
             pid: Pid::new(7).unwrap(),
             incarnation: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
             boot: 3,
+            session: 0x0102_0304_0506_0708,
             generation: 41,
             sequence: sequence(1000),
             ceiling: sequence(2000),
@@ -322,7 +362,7 @@ mod tests {
     fn the_layout_is_the_one_in_the_docs() {
         let bytes = record().encode(1).0;
         assert_eq!(&bytes[..8], b"IPSEITY\0");
-        assert_eq!(bytes[8..16], [0, 1, 0, 7, 1, 0, 7, 0]);
+        assert_eq!(bytes[8..16], [0, 2, 0, 7, 1, 0, 7, 0]);
         assert_eq!(bytes[16..32], record().incarnation.to_be_bytes());
         for (at, value) in [
             (32, 3u64),
@@ -337,7 +377,8 @@ mod tests {
         assert_eq!(&bytes[80..87], "Grüße".as_bytes());
         assert!(bytes[87..336].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[336..344], 9u64.to_be_bytes(), "one more than 8");
-        assert!(bytes[344..4092].iter().all(|byte| *byte == 0));
+        assert_eq!(bytes[344..352], [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(bytes[352..4092].iter().all(|byte| *byte == 0));
         assert_eq!(bytes[4092..], crc32c::crc32c(&bytes[..4092]).to_be_bytes());
     }
 
@@ -372,6 +413,41 @@ mod tests {
         }
     }
 
+    /// As version 0.1 wrote it: a record must be readable for as long as somebody may have one.
+    fn format_1(edit: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Block {
+        let mut bytes = Record {
+            session: 0,
+            ..record()
+        }
+        .encode(1);
+        bytes.0[9] = 1;
+        edit(&mut bytes.0);
+        seal(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_record_of_format_1_is_read_and_has_no_session() {
+        let read = Record::decode(&format_1(|_| {}), 1).unwrap();
+        let as_written = Record {
+            session: 0,
+            ..record()
+        };
+        assert_eq!(read, as_written);
+        assert_eq!(format_1(|_| {}).format(), 1);
+        assert_eq!(
+            read.encode(1).format(),
+            FORMAT,
+            "only the newest is written"
+        );
+        // Nothing stood there in format 1, so this was never written.
+        for at in [13, 15, 344, 351, 352, 4091] {
+            let forged = format_1(|b| b[at] |= 2);
+            let fault = Record::decode(&forged, 1).unwrap_err();
+            assert_eq!(fault, RecordError::Field("reserved bytes"), "byte {at}");
+        }
+    }
+
     #[test]
     fn every_flipped_bit_is_noticed() {
         let good = record().encode(2);
@@ -395,11 +471,12 @@ mod tests {
             Record::decode(&record().encode(1), 3),
             Err(RecordError::Misplaced(1))
         );
-        assert_eq!(forged(|b| b[9] = 2), Err(RecordError::NewerFormat(2)));
+        assert_eq!(forged(|b| b[9] = 3), Err(RecordError::NewerFormat(3)));
         assert_eq!(forged(|b| b[9] = 0), Err(RecordError::Field("format")));
         assert_eq!(forged(|b| b[10] = 4), Err(RecordError::Field("pid")));
+        assert_eq!(forged(|b| b[13] = 2), Err(RecordError::NewerFields));
         assert_eq!(
-            forged(|b| b[13] = 2),
+            forged(|b| b[15] = 1),
             Err(RecordError::Field("reserved bytes"))
         );
         assert_eq!(forged(|b| b[13] = 1), Err(RecordError::Field("ceiling")));
@@ -415,12 +492,11 @@ mod tests {
         );
         assert_eq!(forged(|b| b[50] = 1), Err(RecordError::Field("ceiling")));
         assert_eq!(forged(|b| b[58] = 1), Err(RecordError::Field("reach")));
-        assert_eq!(
-            forged(|b| b[4000] = 1),
-            Err(RecordError::Field("reserved bytes"))
-        );
+        for at in [352, 4000, 4091] {
+            assert_eq!(forged(|b| b[at] = 1), Err(RecordError::NewerFields));
+        }
         let mut bytes = record().encode(1);
-        bytes.0[9] = 2;
+        bytes.0[9] = 3;
         assert!(
             matches!(Record::decode(&bytes, 1), Err(RecordError::Checksum { .. })),
             "a newer format is believed only when the block is whole"
@@ -440,8 +516,12 @@ mod tests {
                 "damaged: the checksum is 0000000a and should be 0000000b",
             ),
             (
-                RecordError::NewerFormat(2),
-                "of format 2; this build reads up to 1",
+                RecordError::NewerFormat(3),
+                "of format 3; this build reads up to 2",
+            ),
+            (
+                RecordError::NewerFields,
+                "with fields that this build does not know",
             ),
             (
                 RecordError::Misplaced(3),

@@ -1,4 +1,5 @@
-//! The slots: which generation stands in which block, and which one a start believes.
+//! The slots: which generation stands in which block, which one a start believes, and how a server sees that
+//! another one writes the same blocks.
 //!
 //! Generation g stands in the blocks g mod 2 and g mod 2 + 2, and is written to them in that order, each
 //! write durable before the next begins. So a write never touches the newest whole generation, and each
@@ -22,10 +23,11 @@
 //!    a reach that holds the new one, then the generation that allows it.
 //! 4. Let a start see g as the highest whole generation. Generation g + 2 was never durable: it would
 //!    stand in both blocks of g's pair, and then g would not be seen in one of them; nor was a later
-//!    one, by (1). If a block of the *other* pair can be read, g + 1 was not durable either, since that
-//!    block would hold it. So by (2) nothing above `ceiling` was handed out. If *both* blocks of the
-//!    other pair are bad, g + 1 may have been durable. So by (3) nothing above `reach` was handed out,
-//!    and the start begins there.
+//!    one, by (1). If a block of the *other* pair holds g - 1, g + 1 was not durable either, since that
+//!    block would hold it. So by (2) nothing above `ceiling` was handed out. If *neither* block of the
+//!    other pair holds g - 1, g + 1 may have been durable. So by (3) nothing above `reach` was handed out,
+//!    and the start begins there. Where one server wrote all, a block of the other pair that is not bad holds
+//!    g - 1. It holds something else where a second server wrote there, see below.
 //!
 //! One bad block, and that is all that a torn write leaves, therefore never costs a sequence: a clean
 //! stop stays exact. A generation that a start sees although only one copy was written is as good as any:
@@ -37,11 +39,37 @@
 //! because the lost generation may have been that of a boot. And because the blocks may still be unreadable
 //! after they were written, such a boot is always announced: then its record stands in the other pair.
 //!
+//! # Why two servers on the same blocks do not go on for long
+//!
+//! A lock keeps a second server away. But file systems exist that do not share their locks: two mounts, two
+//! hosts. What is assumed for this part: a read shows every write that was durable before the read began.
+//!
+//! A running server knows what each block holds: the pair of its newest generation n holds n, the other pair
+//! holds n - 1, as this server read or wrote them. Before each generation it looks: it reads all four blocks.
+//! If a whole block holds anything else, somebody else has written, and it stops for good. It also stops if no
+//! block shows n: then it cannot know. A bad block alone says nothing. What is compared is the whole record,
+//! with boot, generation and session: two servers that start at once from the same record write records that
+//! differ only in their sessions.
+//!
+//! 5. Let Y complete a write y, and let X be another server that runs. *X stops at its first look after y, or Y
+//!    stops at its second.* Say that X does not stop. Then X has overwritten both blocks of y before that look,
+//!    and with one write w: X looked last before y was there. If Y looks when w is there, Y sees w in the place
+//!    of y, and stops. If Y looks before that, it writes once more, and to the other pair. At its second look it
+//!    sees w in the place of y, and stops.
+//! 6. So of two servers one writes at most once after the other's first write. What both may have handed out
+//!    lies in that one raise and in the one before it.
+//!
+//! A start has looked, too: it reads the blocks, and then writes one or two generations. And a write that has
+//! waited long in the queue of one host may land on much newer generations of another. Then the pairs no longer
+//! hold n and n - 1, and by (4) the next start skips to `reach`.
+//!
 //! No I/O but through [`BlockDevice`], no clock. It may import `record`, `identity` and `limits`.
+
+// Long because: a third of it is the proof, and the code that the proof speaks of has to stand beside it.
 
 use std::{fmt, io};
 
-use super::record::{Block, Record, RecordError};
+use super::record::{Block, FORMAT, Record, RecordError};
 use ipseity_core::{
     actor::Objected,
     identity::{Pid, Sequence},
@@ -61,6 +89,10 @@ pub trait BlockDevice {
     /// Makes everything durable that was ever written, and forgets what is known of it otherwise: the reads
     /// that follow show the medium.
     fn settle(&mut self) -> io::Result<()>;
+
+    /// Forgets what is cached of the blocks, all of which are durable, so that the reads that follow show what
+    /// others have written.
+    fn look_again(&mut self) -> io::Result<()>;
 
     /// Reads the block `index`, 0 to 3, from the medium itself.
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()>;
@@ -94,6 +126,7 @@ pub fn format(device: &mut impl BlockDevice, owner: &Owner, incarnation: u128) -
             pid: owner.pid,
             incarnation,
             boot: 0,
+            session: 0,
             generation: u64::from(block % 2),
             sequence: Sequence::ZERO,
             ceiling: Sequence::ZERO,
@@ -117,6 +150,8 @@ pub struct Recovered<D> {
     faults: Vec<BlockFault>,
     start: Sequence,
     hidden: bool,
+    /// A block has an older format than this build writes.
+    is_older: bool,
 }
 
 /// Reads all four blocks and finds what the last server may have handed out. Writes nothing but what was on
@@ -125,16 +160,19 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     device.settle().map_err(RecoverError::Settle)?;
     let mut records: Vec<(u32, Record)> = Vec::new();
     let mut faults: Vec<BlockFault> = Vec::new();
+    let mut is_older = false;
     let mut bytes = Box::new(Block::ZERO);
     for block in 0..BLOCK_COUNT {
         let cause = match device.read(block, &mut bytes) {
             Ok(()) => match Record::decode(&bytes, block) {
                 Ok(record) => {
+                    is_older |= bytes.format() < FORMAT;
                     records.push((block, record));
                     continue;
                 }
                 // One whole block of a newer format is enough: the others may be what it left behind.
                 Err(RecordError::NewerFormat(found)) => return Err(RecoverError::Newer { found }),
+                Err(RecordError::NewerFields) => return Err(RecoverError::NewerFields),
                 Err(error) => FaultCause::Record(error),
             },
             Err(error) => FaultCause::Read(error),
@@ -169,10 +207,11 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
         .into_iter()
         .filter(|block| !holds_newest(block))
         .collect();
-    let is_bad = |block: u32| faults.iter().any(|fault| fault.block == block);
-    let hidden = pair(newest.generation.wrapping_add(1))
-        .into_iter()
-        .all(is_bad);
+    let before = newest.generation.checked_sub(1);
+    let others = pair(newest.generation.wrapping_add(1));
+    let hidden = !records
+        .iter()
+        .any(|(block, record)| others.contains(block) && Some(record.generation) == before);
     // bug LostPairNotSkipped: let hidden = hidden && !BUG;
     // bug SingleSlot: let hidden = hidden && !BUG;
     let start = if hidden { newest.reach } else { newest.ceiling };
@@ -185,6 +224,7 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
         faults,
         start,
         hidden,
+        is_older,
     })
 }
 
@@ -223,21 +263,23 @@ impl<D: BlockDevice> Recovered<D> {
         self.start.ahead_of(self.newest.sequence)
     }
 
-    /// Begins a boot: completes the newest record's pair, counts the boot, and makes a ceiling of
+    /// Begins a boot of the process `session`: completes the newest record's pair, counts the boot, and makes a ceiling of
     /// `first_step` above the start durable. The start is that of [`Recovered::start`], or `above` where
     /// that is higher. At the end of the sequence space the step is what is left.
     pub fn boot(
         mut self,
+        session: u64,
         above: Option<Sequence>,
         first_step: u64,
     ) -> Result<Slots<D>, SlotsError> {
-        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, newest: self.newest, standing: Access::Open });
+        // bug ServeEarlierBoot: return Ok(Slots { device: self.device, before: self.newest.clone(), newest: self.newest, standing: Access::Open });
         let boots = if self.hidden { 2 } else { 1 };
         // bug BootNotRaised: let boots = if BUG { 0 } else { boots };
         let boot = self.newest.boot.checked_add(boots);
         let start = above.map_or(self.start, |above| above.max(self.start));
         let next = Record {
             boot: boot.ok_or(SlotsError::BootsExhausted)?,
+            session,
             sequence: start,
             ceiling: start.saturating_add(first_step),
             // Once said, an operator's word stays.
@@ -257,17 +299,20 @@ impl<D: BlockDevice> Recovered<D> {
         }
         let mut slots = Slots {
             device: self.device,
+            before: self.newest.clone(),
             // (2) holds of the higher ceiling just as well, and an announcement has to begin there.
             newest: Record {
                 ceiling: self.start,
                 ..self.newest
             },
-            standing: Access::Open,
+            standing: Access::Starting,
         };
-        if self.hidden {
+        // Two generations leave no block of an older format behind.
+        if self.hidden || self.is_older {
             slots.announce(&next)?;
         }
         slots.append(next)?;
+        slots.standing = Access::Open;
         Ok(slots)
     }
 }
@@ -276,13 +321,17 @@ impl<D: BlockDevice> Recovered<D> {
 #[derive(Debug)]
 pub struct Slots<D> {
     device: D,
-    /// The record that is durable.
+    /// The record that is durable, in both blocks of its pair.
     newest: Record,
+    /// The one before it, in both blocks of the other pair.
+    before: Record,
     standing: Access,
 }
 
 #[derive(Debug)]
 enum Access {
+    /// The blocks have been read, and the records of this boot are not all written.
+    Starting,
     Open,
     Stopped,
     Poisoned(String),
@@ -302,6 +351,9 @@ impl<D: BlockDevice> Slots<D> {
     /// Makes the ceiling `ceiling` durable and notes `sequence`, the highest that was handed out or
     /// absorbed. A ceiling that is durable already is not written again. A noted sequence never
     /// decreases and is at most the ceiling: one that is not is brought there.
+    ///
+    /// This, [`Slots::write_objection`] and [`Slots::write_stop`] look at the device before they write. Where somebody else
+    /// has written to it, they write nothing and are an error.
     pub fn write_ceiling(
         &mut self,
         sequence: Sequence,
@@ -357,7 +409,7 @@ impl<D: BlockDevice> Slots<D> {
 
     fn check_open(&self) -> Result<(), SlotsError> {
         match &self.standing {
-            Access::Open => Ok(()),
+            Access::Starting | Access::Open => Ok(()),
             Access::Stopped => Err(SlotsError::Stopped),
             Access::Poisoned(cause) => Err(SlotsError::Poisoned(cause.clone())),
         }
@@ -389,7 +441,56 @@ impl<D: BlockDevice> Slots<D> {
         })
     }
 
+    /// Reads all blocks, and makes every later call an error unless they hold what this server knows.
+    fn look(&mut self) -> Result<(), SlotsError> {
+        // bug ForeignRecordIgnored: return Ok(());
+        let looked = self.look_at_blocks();
+        looked.map_err(|error| {
+            self.poison(error.to_string());
+            SlotsError::Look(error)
+        })
+    }
+
+    fn look_at_blocks(&mut self) -> Result<(), LookError> {
+        self.device.look_again().map_err(LookError::Device)?;
+        let mut is_newest_seen = false;
+        let mut faults = Vec::new();
+        let mut bytes = Box::new(Block::ZERO);
+        for block in 0..BLOCK_COUNT {
+            let own = &self.newest;
+            let foreign = |found| {
+                let own = own.clone();
+                LookError::Foreign(Box::new(Foreign { block, own, found }))
+            };
+            let cause = match self.device.read(block, &mut bytes) {
+                Ok(()) => match Record::decode(&bytes, block) {
+                    Ok(record) if is_same(&record, &self.newest) => {
+                        is_newest_seen = true;
+                        continue;
+                    }
+                    Ok(record) if is_same(&record, &self.before) => continue,
+                    Ok(record) => return Err(foreign(Some(record))),
+                    Err(RecordError::NewerFormat(_) | RecordError::NewerFields) => {
+                        return Err(foreign(None));
+                    }
+                    Err(error) => FaultCause::Record(error),
+                },
+                Err(error) => FaultCause::Read(error),
+            };
+            faults.push(BlockFault { block, cause });
+        }
+        match is_newest_seen {
+            true => Ok(()),
+            false => Err(LookError::Unseen { faults }),
+        }
+    }
+
     fn write(&mut self, record: Record) -> Result<(), SlotsError> {
+        match self.standing {
+            // The blocks have just been read.
+            Access::Starting => {}
+            Access::Open | Access::Stopped | Access::Poisoned(_) => self.look()?,
+        }
         let generation = self.newest.generation.checked_add(1);
         let record = Record {
             generation: generation.ok_or(SlotsError::GenerationsExhausted)?,
@@ -403,9 +504,15 @@ impl<D: BlockDevice> Slots<D> {
             }
             // bug OneCopy: break;
         }
-        self.newest = record;
+        self.before = std::mem::replace(&mut self.newest, record);
         Ok(())
     }
+}
+
+/// Whether a block holds exactly this record.
+fn is_same(found: &Record, known: &Record) -> bool {
+    // bug SessionNotCompared: return Record { session: known.session, ..found.clone() } == *known;
+    found == known
 }
 
 /// A block that holds no record.
@@ -437,6 +544,65 @@ impl fmt::Display for BlockFault {
     }
 }
 
+/// Why a server does not see that the newest record on its device is its own.
+#[derive(Debug)]
+pub enum LookError {
+    /// What others have written cannot be asked for.
+    Device(io::Error),
+    /// No block shows the newest record of this server, and none shows one of another.
+    Unseen {
+        /// What is wrong with the blocks.
+        faults: Vec<BlockFault>,
+    },
+    /// Somebody else has written to the device, or it was put back to an older state.
+    Foreign(Box<Foreign>),
+}
+
+impl fmt::Display for LookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(error) => error.fmt(f),
+            Self::Unseen { faults } => {
+                f.write_str("no block shows the newest record")?;
+                faults.iter().try_for_each(|fault| write!(f, ", {fault}"))
+            }
+            Self::Foreign(foreign) => foreign.fmt(f),
+        }
+    }
+}
+
+/// A record that this server has not written, found where one of its own should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The block that holds it.
+    pub block: u32,
+    /// The newest record of this server.
+    pub own: Record,
+    /// What stands there; `None` for a record of a newer version.
+    pub found: Option<Record>,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Foreign { block, own, found } = self;
+        write!(f, "block {block} holds ")?;
+        match found {
+            None => f.write_str("a record of a newer version")?,
+            Some(found) => write_life(f, found)?,
+        }
+        f.write_str(", and this server has written ")?;
+        write_life(f, own)
+    }
+}
+
+fn write_life(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    write!(
+        f,
+        "generation {} of boot {} by session {:016x}",
+        record.generation, record.boot, record.session
+    )
+}
+
 /// Why the blocks cannot be used. Nothing was written.
 #[derive(Debug)]
 pub enum RecoverError {
@@ -452,6 +618,8 @@ pub enum RecoverError {
         /// That format.
         found: u16,
     },
+    /// A block has fields that only a newer build knows.
+    NewerFields,
     /// The blocks belong to another pid.
     ForeignPid {
         /// That pid.
@@ -476,6 +644,8 @@ pub enum SlotsError {
         /// What the device said.
         source: io::Error,
     },
+    /// The device does not show that its newest record is the server's own. It is not written to again.
+    Look(LookError),
     /// The device failed before, for the reason given.
     Poisoned(String),
     /// The server has stopped.
@@ -495,3 +665,5 @@ pub enum SlotsError {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_servers;

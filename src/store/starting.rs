@@ -51,11 +51,12 @@ impl Started {
 /// Those of [`Recovered::boot`].
 pub fn begin<D: BlockDevice>(
     recovered: Recovered<D>,
+    session: u64,
     above: Option<Sequence>,
     first_step: u64,
 ) -> Result<(Slots<D>, Started), SlotsError> {
     let (skipped, first_start) = (recovered.skipped(), recovered.newest().boot == 0);
-    let slots = recovered.boot(above, first_step)?;
+    let slots = recovered.boot(session, above, first_step)?;
     let newest = slots.newest();
     let started = Started {
         incarnation: newest.incarnation,

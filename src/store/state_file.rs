@@ -14,8 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
+
 use super::{
-    files::{create_temporary, sync_all, sync_data, uninterrupted},
+    files::{create_temporary, open_regular, sync_all, sync_data, uninterrupted},
     record::Block,
     slots::BlockDevice,
 };
@@ -65,7 +67,11 @@ impl StateFile {
             }
         }
         Ok(StateFile {
-            file: OpenOptions::new().read(true).write(true).open(path)?,
+            file: open_regular(
+                path,
+                OpenOptions::new().read(true).write(true),
+                OFlags::empty(),
+            )?,
             path: path.to_path_buf(),
             access: Access::Buffered,
         })
@@ -73,15 +79,9 @@ impl StateFile {
 
     #[cfg(target_os = "linux")]
     fn open_direct(path: &Path) -> io::Result<StateFile> {
-        use std::os::unix::fs::OpenOptionsExt;
-
-        let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC;
+        let flags = OFlags::DIRECT | OFlags::DSYNC;
         Ok(StateFile {
-            file: OpenOptions::new()
-                .read(true)
-                .write(true)
-                .custom_flags(flags.bits() as i32)
-                .open(path)?,
+            file: open_regular(path, OpenOptions::new().read(true).write(true), flags)?,
             path: path.to_path_buf(),
             access: Access::Direct,
         })
@@ -111,7 +111,7 @@ impl StateFile {
     /// or replaced, and then the next start would not find what is written here.
     pub(super) fn is_in_place(&self) -> io::Result<bool> {
         let open = self.file.metadata()?;
-        match std::fs::metadata(&self.path) {
+        match std::fs::symlink_metadata(&self.path) {
             Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -138,6 +138,18 @@ impl BlockDevice for StateFile {
     fn settle(&mut self) -> io::Result<()> {
         sync_all(&self.file)?;
         // bug StartReadsCache: return Ok(());
+        self.look_again()
+    }
+
+    /// With `O_DIRECT` a read passes the page cache by: it shows what the device, or the server of a network
+    /// file system, holds. So it shows what every process on this machine has written, and what another machine
+    /// has written there past its own cache, as Ipseity does. It does not show what another machine still keeps.
+    ///
+    /// Without it the cached pages are dropped first. All of them are durable, so that they can be. That is
+    /// advice to the kernel: a file system that answers from memory of its own, or has no other medium, may not
+    /// take it. Then what another process on this machine writes is seen, and what another machine writes may
+    /// not be.
+    fn look_again(&mut self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if self.access == Access::Buffered {
             rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?;

@@ -1,17 +1,20 @@
 //! Decoding: what has been read becomes frames, and every frame becomes an entry of the mailbox.
 
-use super::TransportLimits;
+use super::shared::Shared;
 use ipseity_core::{
     actor::Event,
-    ids::{ConnectionId, Count, Link},
-    words::Message,
+    ids::{Count, Link},
+    words::{Grant, Message},
 };
-use ipseity_frames::{FrameDecoder, Kind, WireError};
+use ipseity_frames::{Kind, WireError};
 
 use crate::{
-    connection::{Connection, ConnectionState, Origin},
+    connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX},
+    limits::{
+        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
+        RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+    },
     mailbox::{Entry, Mailbox},
 };
 
@@ -21,6 +24,8 @@ pub(super) enum Decoded {
     All,
     /// The gate closed before that.
     Gate,
+    /// A request to look is next, and as many as may be are under way.
+    Looks,
     /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
     /// until this one was handled.
     Turn,
@@ -28,91 +33,180 @@ pub(super) enum Decoded {
     Broken(Box<WireError>),
 }
 
-/// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
-pub(super) fn decode<S: Socket>(
-    c: &mut Connection<S>,
-    decoder: &mut FrameDecoder,
-    limits: &TransportLimits,
-    in_flight: &mut usize,
-    promoted: &mut usize,
-    mailbox: &mut Mailbox,
-) -> Decoded {
-    if !c.has_room(limits.pending_bytes_max) {
-        return Decoded::Gate;
-    }
-    let of_all = match c.origin {
-        Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(*in_flight),
-        // Nothing that such a peer says is in flight.
-        Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
-    };
-    let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
-    let receiver = c.receiver();
-    let serves = c.origin == Origin::Accepted && c.state == ConnectionState::Open;
-    let mut taken = 0;
-    loop {
-        if serves {
-            let asked = take_identity_requests(c.id, decoder, room - taken, mailbox);
-            c.owed += asked as u32;
-            *in_flight += asked;
-            taken += asked;
-        }
-        if decoder.is_empty() {
-            return Decoded::All;
-        }
-        if taken == room {
-            break;
-        }
-        let message = match decoder.next(receiver) {
-            Ok(Some(message)) => message,
-            Ok(None) => return Decoded::All,
-            Err(error) => return Decoded::Broken(Box::new(error)),
+impl Shared {
+    /// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
+    pub(super) fn decode<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        mailbox: &mut Mailbox,
+    ) -> Decoded {
+        let of_all = match c.origin {
+            Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight),
+            // Nothing that such a peer says is in flight.
+            Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
-        taken += 1;
-        match take(c, message, limits, promoted) {
-            Taken::Request(event) => {
-                c.owed += 1;
-                *in_flight += 1;
-                mailbox.dispatch(Entry::Event(event));
-                if c.heavy {
-                    break;
+        self.decode_up_to(of_all, c, mailbox)
+    }
+
+    /// The same, with so much room for frames of all connections. Where there is none, a request to look is taken
+    /// all the same: how the server does can be asked whatever waits.
+    pub(super) fn decode_up_to<S: Socket>(
+        &mut self,
+        of_all: usize,
+        c: &mut Connection<S>,
+        mailbox: &mut Mailbox,
+    ) -> Decoded {
+        if !c.has_room(self.limits.pending_bytes_max) {
+            return Decoded::Gate;
+        }
+        let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
+        let codec = c.codec;
+        let serves = c.origin == Origin::Accepted
+            && c.state == ConnectionState::Open
+            && c.grants.has(Grant::Take);
+        let mut taken = 0;
+        loop {
+            if serves {
+                let decoder = &mut self.decoder;
+                let asked = codec.take_identity_requests(c.id, decoder, room - taken, mailbox);
+                c.owed += asked as u32;
+                self.in_flight += asked;
+                taken += asked;
+            }
+            if self.decoder.is_empty() {
+                return Decoded::All;
+            }
+            let looks = codec.looks_next(&self.decoder) && c.origin == Origin::Accepted;
+            let passes = looks && of_all == 0 && taken == 0;
+            if taken == room && !passes {
+                break;
+            }
+            if looks && self.looks_in_flight >= LOOKS_IN_FLIGHT_MAX {
+                return Decoded::Looks;
+            }
+            let message = match codec.next(&mut self.decoder) {
+                Ok(Some(message)) => message,
+                Ok(None) => return Decoded::All,
+                Err(error) => return Decoded::Broken(Box::new(error)),
+            };
+            taken += 1;
+            match self.take(c, message) {
+                Taken::Request(event) => {
+                    c.owed += 1;
+                    self.in_flight += 1;
+                    mailbox.dispatch(Entry::Event(event));
+                    if c.gate != Gate::Open {
+                        break;
+                    }
                 }
+                Taken::Word(event) => {
+                    mailbox.dispatch(Entry::Event(event));
+                    return Decoded::Turn;
+                }
+                Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
             }
-            Taken::Word(event) => {
-                mailbox.dispatch(Entry::Event(event));
-                return Decoded::Turn;
+        }
+        // bug RequestLostAtGate: let _ = codec.next(&mut self.decoder);
+        Decoded::Gate
+    }
+
+    /// Turns a message into the actor's event.
+    #[inline(never)]
+    fn take<S: Socket>(&mut self, c: &mut Connection<S>, message: Message) -> Taken {
+        let from = c.id;
+        if c.state == ConnectionState::Reserve
+            && c.grants.has(Grant::Operate)
+            && message.is_for_operators()
+            && self.operators < RESERVE_OPERATORS_MAX
+        {
+            self.let_operator_in(c);
+        }
+        let is_reserve = c.state == ConnectionState::Reserve;
+        // The one place where it is looked at what a connection may do; requests for identities that come in a row
+        // are only taken from one that may.
+        if c.origin == Origin::Accepted
+            && let Err(error) = c.grants.check(&message)
+        {
+            // Whoever came when all places were taken is told so, and goes to another server.
+            return match is_reserve || c.place == Place::Operator {
+                true => Taken::Refused(self.too_many()),
+                false => Taken::Request(Event::Denied {
+                    from,
+                    error: Box::new(error),
+                }),
+            };
+        }
+        match (message, c.origin) {
+            (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
+                let count = Count::saturating(count);
+                Taken::Request(Event::IdentityRequest { from, count, after })
             }
-            Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
+            (Message::SyncRequest(sync), Origin::Accepted)
+                if !is_reserve || self.has_place_for_peer(c) =>
+            {
+                if is_reserve {
+                    self.promote(c);
+                }
+                // It may be refused, and then nothing behind it is to be looked at.
+                c.gate = Gate::Shut;
+                if c.address.is_none() {
+                    let address = c
+                        .socket
+                        .as_ref()
+                        .and_then(|socket| socket.peer_address().ok());
+                    c.address = address.map(Box::new);
+                }
+                Taken::Request(Event::SyncRequest { from, sync })
+            }
+            (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many()),
+            (Message::StatusRequest, Origin::Accepted) => {
+                self.shut_for_look(c);
+                Taken::Request(Event::StatusRequest { from })
+            }
+            (Message::MembersRequest { from: first }, Origin::Accepted) => {
+                self.shut_for_look(c);
+                Taken::Request(Event::MembersRequest { from, first })
+            }
+            (Message::ForgetRequest { pid }, Origin::Accepted) => {
+                Taken::Request(Event::ForgetRequest { from, pid })
+            }
+            (Message::AdvanceRequest { above }, Origin::Accepted) => {
+                Taken::Request(Event::AdvanceRequest { from, above })
+            }
+            (Message::SyncReply(sync), Origin::Dialed(from)) => {
+                Taken::Word(Event::SyncReply { from, sync })
+            }
+            (Message::ErrorReply(error), Origin::Dialed(from)) => {
+                Taken::Word(Event::ErrorReply { from, error })
+            }
+            (Message::Objection(objection), _) if c.is_peer() => {
+                Taken::Word(Event::Objection(Box::new((link(c), *objection))))
+            }
+            (Message::Overrule(overrule), _) if c.is_peer() => {
+                Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
+            }
+            (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
         }
     }
-    // bug RequestLostAtGate: let _ = decoder.next(receiver);
-    Decoded::Gate
 }
 
-/// Takes identityRequests, one after the other, as long as nothing else stands between them: nearly always
-/// that is all there is. Returns how many.
-#[inline(always)]
-pub(super) fn take_identity_requests(
-    from: ConnectionId,
-    decoder: &mut FrameDecoder,
-    room: usize,
-    mailbox: &mut Mailbox,
-) -> usize {
-    // The smallest of them are told by looking at three bytes, and their entries are all the same.
-    let bare = decoder.take_bare_identity_requests(room);
-    mailbox.dispatch_bare_requests(from, bare);
-    if bare == room || decoder.is_empty() {
-        return bare;
+impl Shared {
+    /// Its reply may be large, and so may that of the next one.
+    fn shut_for_look<S>(&mut self, c: &mut Connection<S>) {
+        c.gate = Gate::Looks;
+        self.looks_in_flight += 1;
     }
-    let mut taken = bare;
-    let mut requests = decoder.identity_requests();
-    while taken < room
-        && let Some((count, after)) = requests.next()
-    {
-        let count = Count::saturating(count);
-        mailbox.dispatch(Entry::Event(Event::IdentityRequest { from, count, after }));
-        taken += 1;
+
+    /// Whether one more may come in beyond the limit who speaks like a peer.
+    fn has_place_for_peer<S: Socket>(&self, c: &Connection<S>) -> bool {
+        let is_named = || {
+            let socket = c.socket.as_ref();
+            let address = socket.and_then(|socket| socket.peer_address().ok());
+            address.is_some_and(|address| self.named.contains(&address.ip().to_canonical()))
+        };
+        self.promoted < RESERVE_CONNECTIONS_MAX
+            && (self.promoted < RESERVE_STRANGERS_MAX || is_named())
     }
-    taken
 }
 
 /// What a message is to the server.
@@ -125,99 +219,10 @@ enum Taken {
     Refused(WireError),
 }
 
-/// Turns a message into the actor's event.
-#[inline(never)]
-fn take<S: Socket>(
-    c: &mut Connection<S>,
-    message: Message,
-    limits: &TransportLimits,
-    promoted: &mut usize,
-) -> Taken {
-    let from = c.id;
-    let is_reserve = c.state == ConnectionState::Reserve;
-    match (message, c.origin) {
-        (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
-            let count = Count::saturating(count);
-            Taken::Request(Event::IdentityRequest { from, count, after })
-        }
-        (Message::SyncRequest(sync), Origin::Accepted)
-            if !is_reserve || *promoted < RESERVE_CONNECTIONS_MAX =>
-        {
-            if is_reserve {
-                // The reserve is for peers.
-                c.state = ConnectionState::Open;
-                c.is_promoted = true;
-                *promoted += 1;
-            }
-            // It may be refused, and then nothing behind it is to be looked at.
-            c.heavy = true;
-            if c.address.is_none() {
-                let address = c
-                    .socket
-                    .as_ref()
-                    .and_then(|socket| socket.peer_address().ok());
-                c.address = address.map(Box::new);
-            }
-            Taken::Request(Event::SyncRequest { from, sync })
-        }
-        (_, Origin::Accepted) if is_reserve => {
-            let connections_max = limits.connections_max;
-            Taken::Refused(WireError::TooManyConnections { connections_max })
-        }
-        (Message::StatusRequest, Origin::Accepted) => {
-            // Its reply may be large, and so may that of the next one.
-            c.heavy = true;
-            Taken::Request(Event::StatusRequest { from })
-        }
-        (Message::MembersRequest { from: first }, Origin::Accepted) => {
-            c.heavy = true;
-            Taken::Request(Event::MembersRequest { from, first })
-        }
-        (Message::ForgetRequest { pid }, Origin::Accepted) => {
-            let trusted = is_trusted(c, limits);
-            Taken::Request(Event::ForgetRequest { from, pid, trusted })
-        }
-        (Message::AdvanceRequest { above }, Origin::Accepted) => {
-            let trusted = is_trusted(c, limits);
-            Taken::Request(Event::AdvanceRequest {
-                from,
-                trusted,
-                above,
-            })
-        }
-        (Message::SyncReply(sync), Origin::Dialed(from)) => {
-            Taken::Word(Event::SyncReply { from, sync })
-        }
-        (Message::ErrorReply(error), Origin::Dialed(from)) => {
-            Taken::Word(Event::ErrorReply { from, error })
-        }
-        (Message::Objection(objection), _) if c.is_peer() => {
-            Taken::Word(Event::Objection(Box::new((link(c), *objection))))
-        }
-        (Message::Overrule(overrule), _) if c.is_peer() => {
-            Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
-        }
-        (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
-    }
-}
-
 /// The name under which the actor knows the other side, if it is a peer.
 fn link<S>(c: &Connection<S>) -> Link {
     match c.origin {
         Origin::Accepted => Link::Accepted(c.id),
         Origin::Dialed(peer) => Link::Dialed(peer),
     }
-}
-
-/// Whether an operator may come from where this connection comes from.
-fn is_trusted<S: Socket>(c: &Connection<S>, limits: &TransportLimits) -> bool {
-    let address = c
-        .socket
-        .as_ref()
-        .and_then(|socket| socket.peer_address().ok());
-    address.is_some_and(|address| {
-        // An IPv4 address that came in over an IPv6 socket is still itself.
-        let ip = address.ip().to_canonical();
-        ip.is_loopback() || limits.trusted.contains(&ip)
-    })
 }

@@ -6,40 +6,40 @@
 //!
 //! Four rules that a reader should know:
 //!
-//! - Readiness is told once. Whoever stops reading before the end dispatches the readiness again, or marks
-//!   the connection `paused`, and [`Transport::flush`] takes it up when there is room.
+//! - Readiness is told once. Whoever stops reading before the socket is empty says who goes on: a readiness of our
+//!   own, the flush when there is room, or the line of those that wait for others (`Resume`).
 //! - Replies are written at the end of the turn, all that have come together for a connection in one
 //!   write.
 //! - Nothing is freed while it is being handled: a connection is marked `Closed` and reaped at the end of the
-//!   turn, and its slot is given back when nobody owes it an answer.
+//!   turn, and its slot is given back when it is owed no answer and nobody names it any more.
 //! - A connection holds buffers only while something stands in them.
 
 mod admission;
 mod decoding;
 mod reading;
+mod shared;
 mod sweeping;
 mod writing;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    io,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
 
 use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::{ErrorReply, Message},
+    words::{Grant, Grants, Message},
 };
-use ipseity_frames::{FrameDecoder, encode, encode_identities};
+use ipseity_frames::Receiver;
 use slab::Slab;
 
+pub use self::admission::Arrival;
+use self::shared::Shared;
+
 use crate::{
-    buffer::BufferPool,
-    connection::{CloseReason, Connection, ConnectionState, Origin},
+    codec::{Codec, Replies},
+    connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Terms},
     edge::{Edge, Socket},
+    limits::NAMED_ADDRESSES_MAX,
     mailbox::{Mailbox, Readiness},
 };
 
@@ -50,6 +50,8 @@ pub struct TransportLimits {
     pub connections_max: usize,
     /// Bytes of replies that may wait for one connection before nothing more is read from it.
     pub pending_bytes_max: usize,
+    /// Bytes of replies that may wait for all connections together before those for which most waits are closed.
+    pub pending_bytes_total: usize,
     /// How long a connection may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
     /// Addresses, beside those of loopback, from which an operator may come.
@@ -78,85 +80,78 @@ pub enum Readied {
     Connected(PeerId),
 }
 
+/// What became of the note that a connection is a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// Its closure will say so, or has.
+    Known,
+    /// It was closed before, and its closure said nothing of a link: the actor has yet to hear that it is gone.
+    Late,
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Transport<S> {
-    limits: TransportLimits,
     connections: Slab<Connection<S>>,
-    /// Goes into the next connection's id.
-    serial: u32,
-    /// Accepted connections that are not closed.
-    accepted_open: usize,
-    accepted_total: u64,
-    /// Connections accepted beyond the limit, oldest first; some have moved on since.
-    reserve: VecDeque<ConnectionId>,
-    /// Connections of peers that came in beyond the limit.
-    promoted: usize,
-    /// Open connections that came in beyond the limit, peers among them: they take no client's place.
-    beyond: usize,
-    /// The one decoder; between two reads a connection keeps only what it has begun.
-    decoder: FrameDecoder,
-    pool: BufferPool,
-    /// Frames decoded and not answered, of all connections.
-    in_flight: usize,
-    dirty: Vec<ConnectionId>,
-    /// Paused because of `in_flight`, in the order in which they came: while anybody stands here, whoever wants
-    /// to decode stands behind.
-    stalled: Vec<ConnectionId>,
-    reapable: Vec<ConnectionId>,
-    closures: Vec<Closure>,
-    /// Whether a connection has come under a deadline since the last sweep.
-    sweep_wanted: bool,
-    errors: BTreeMap<u16, u64>,
+    /// All the rest. A connection is looked up once, where the transport is entered; inside, functions take the
+    /// connection and this.
+    shared: Shared,
 }
 
 impl<S: Socket> Transport<S> {
     /// No connections.
     pub fn new(limits: TransportLimits) -> Transport<S> {
         Transport {
-            limits,
             connections: Slab::new(),
-            serial: 0,
-            accepted_open: 0,
-            accepted_total: 0,
-            reserve: VecDeque::new(),
-            promoted: 0,
-            beyond: 0,
-            decoder: FrameDecoder::new(),
-            pool: BufferPool::default(),
-            in_flight: 0,
-            dirty: Vec::new(),
-            stalled: Vec::new(),
-            reapable: Vec::new(),
-            closures: Vec::new(),
-            sweep_wanted: false,
-            errors: BTreeMap::new(),
+            shared: Shared::new(limits),
         }
     }
 
     /// What the operator has set.
     pub fn limits(&self) -> &TransportLimits {
-        &self.limits
+        &self.shared.limits
     }
 
     /// Accepted connections that are open.
     pub fn accepted_open(&self) -> usize {
-        self.accepted_open
+        self.shared.accepted_open
     }
 
     /// Connections accepted since the start.
     pub fn accepted_total(&self) -> u64 {
-        self.accepted_total
+        self.shared.accepted_total
     }
 
     /// Error replies sent, by code.
     pub fn errors(&self) -> &BTreeMap<u16, u64> {
-        &self.errors
+        &self.shared.errors
     }
 
     /// Frames decoded and not answered.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.shared.in_flight
+    }
+
+    /// Bytes that wait for all connections together.
+    pub fn pending_bytes(&self) -> usize {
+        self.shared.pending_total
+    }
+
+    /// Connections that were closed because too many bytes waited for all.
+    pub fn crowded_out(&self) -> u64 {
+        self.shared.crowded_out
+    }
+
+    /// Whether an operator may be at the other end of the connection.
+    pub fn may_operate(&self, connection: ConnectionId) -> bool {
+        self.get(connection)
+            .is_some_and(|c| c.grants.has(Grant::Operate))
+    }
+
+    /// Notes addresses of a peer that was named: it gets in also when strangers fill the reserve.
+    pub fn note_named(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let room = NAMED_ADDRESSES_MAX.saturating_sub(self.shared.named.len());
+        self.shared.named.extend(addresses.into_iter().take(room));
     }
 
     /// Where an accepted connection comes from, for people.
@@ -164,10 +159,8 @@ impl<S: Socket> Transport<S> {
         let c = self.get(connection);
         let kept = c.and_then(|c| c.address.as_deref().copied());
         let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
-        kept.or_else(asked).map_or_else(
-            || "an address that is gone".to_owned(),
-            |address| address.to_string(),
-        )
+        kept.or_else(asked)
+            .map_or_else(address_that_is_gone, |address| address.to_string())
     }
 
     /// Takes in a connection that is being dialed.
@@ -181,11 +174,16 @@ impl<S: Socket> Transport<S> {
         peer: PeerId,
         now: Instant,
     ) -> io::Result<ConnectionId> {
-        self.sweep_wanted = true;
+        self.shared.sweep_wanted = true;
         self.insert(
             edge,
             socket,
-            Origin::Dialed(peer),
+            Terms {
+                origin: Origin::Dialed(peer),
+                codec: Codec::Frames(Receiver::Dialer),
+                // It answers, and asks for nothing.
+                grants: Grants::NONE,
+            },
             ConnectionState::Connecting,
             now,
         )
@@ -195,17 +193,16 @@ impl<S: Socket> Transport<S> {
         &mut self,
         edge: &mut E,
         mut socket: S,
-        origin: Origin,
+        terms: Terms,
         state: ConnectionState,
         now: Instant,
     ) -> io::Result<ConnectionId> {
         let vacant = self.connections.vacant_entry();
         let slot =
             u32::try_from(vacant.key()).expect("limits.rs keeps slots within a connection id");
-        let id = ConnectionId::new(slot, self.serial);
-        self.serial = self.serial.wrapping_add(1);
+        let id = self.shared.next_id(slot);
         edge.register(&mut socket, id)?;
-        vacant.insert(Connection::new(id, socket, origin, state, now));
+        vacant.insert(Connection::new(id, socket, terms, state, now));
         Ok(id)
     }
 
@@ -218,223 +215,130 @@ impl<S: Socket> Transport<S> {
         now: Instant,
         mailbox: &mut Mailbox,
     ) -> Readied {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            return Readied::Nothing;
+        };
         // Nearly every readiness is that of a client that waits for nothing and asks.
-        if self.read_at_rest(id, readiness, now, mailbox) {
+        if self.shared.read_at_rest(c, readiness, now, mailbox) {
             Readied::Nothing
         } else {
-            self.on_ready_with_care(id, readiness, now, mailbox)
-        }
-    }
-
-    #[cold]
-    fn on_ready_with_care(
-        &mut self,
-        id: ConnectionId,
-        readiness: Readiness,
-        now: Instant,
-        mailbox: &mut Mailbox,
-    ) -> Readied {
-        let Some(c) = get_mut(&mut self.connections, id) else {
-            return Readied::Nothing;
-        };
-        c.close_hint |= readiness.is_read_closed();
-        if c.state == ConnectionState::Connecting {
-            return self.on_dialed(id, readiness, now, mailbox);
-        }
-        if readiness.is_writable() && c.pending_bytes() > 0 {
-            mark_dirty(c, &mut self.dirty);
-        }
-        if readiness.is_readable() {
-            match c.state {
-                ConnectionState::Open | ConnectionState::Reserve => self.read(id, now, mailbox),
-                ConnectionState::Lingering => self.discard(id, mailbox),
-                ConnectionState::Draining
-                | ConnectionState::Connecting
-                | ConnectionState::Closed => {}
-            }
-        }
-        Readied::Nothing
-    }
-
-    fn on_dialed(
-        &mut self,
-        id: ConnectionId,
-        readiness: Readiness,
-        now: Instant,
-        mailbox: &mut Mailbox,
-    ) -> Readied {
-        let Some(c) = get_mut(&mut self.connections, id) else {
-            return Readied::Nothing;
-        };
-        match (c.socket.as_ref().map(Socket::is_connected), c.origin) {
-            (Some(Ok(true)), Origin::Dialed(peer)) => {
-                c.state = ConnectionState::Open;
-                c.progress_at = now;
-                if readiness.is_readable() {
-                    // The peer spoke first, or closed. It is read in its turn, and no other edge comes for it.
-                    mailbox.dispatch_readable(id);
-                }
-                Readied::Connected(peer)
-            }
-            (Some(Err(error)), _) => {
-                self.close(id, CloseReason::Dial(error));
-                Readied::Nothing
-            }
-            _ => Readied::Nothing,
+            self.shared.on_ready(c, readiness, now, mailbox)
         }
     }
 
     /// Answers one frame that was decoded from `to`.
     pub fn reply(&mut self, to: ConnectionId, message: &Message) {
         if let Message::ErrorReply(error) = message {
-            count_error(&mut self.errors, error);
+            self.shared.count_error(error);
         }
-        self.answer(to, |output| encode(message, output));
+        self.answer(to, |replies| replies.message(message));
     }
 
     /// The same for an identityReply.
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
-        self.answer(to, |output| encode_identities(first, count, output));
+        self.answer(to, |replies| replies.identities(first, count));
     }
 
-    /// Answers one frame that was decoded from `to` with what `encode` appends.
-    fn answer(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.answer_many(to, |output| {
-            encode(output);
-            1
-        });
-    }
-
-    /// Answers frames that were decoded from `to` with what `encode` appends to the replies that wait to be
-    /// written. It says how many frames those are.
+    /// Answers requests that were decoded from `to` with what `answer` gives.
     #[inline(always)]
-    pub fn answer_many(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+    pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
         let Some(c) = get_mut(&mut self.connections, to) else {
             debug_assert!(false, "a slot is held until its connection is owed nothing");
             return;
         };
-        let is_closed = c.state == ConnectionState::Closed;
-        let output = c.output(&mut self.pool);
-        let answers = encode(output);
-        if is_closed {
-            // Nobody is there any more to be answered.
-            output.clear();
-            self.reapable.push(to);
-        } else {
-            mark_dirty(c, &mut self.dirty);
-        }
-        c.owed -= answers;
-        self.in_flight -= answers as usize;
-        if c.owed == 0 {
-            c.heavy = false;
-        }
+        self.shared.answer(c, answer);
     }
 
     /// Sends a message that answers nothing.
     pub fn send(&mut self, to: ConnectionId, message: &Message) {
-        let Self {
-            connections,
-            pool,
-            dirty,
-            ..
-        } = self;
-        if let Some(c) = get_mut(connections, to).filter(|c| c.state == ConnectionState::Open) {
-            encode(message, c.output(pool));
-            mark_dirty(c, dirty);
+        if let Some(c) = get_mut(&mut self.connections, to)
+            && c.state == ConnectionState::Open
+        {
+            c.replies(&mut self.shared.pool).message(message);
+            self.shared.mark_dirty(c);
         }
     }
 
     /// Reads nothing more from a connection, and closes it when its replies have left.
     pub fn drain(&mut self, id: ConnectionId) {
-        if let Some(c) = get_mut(&mut self.connections, id)
-            && matches!(c.state, ConnectionState::Open | ConnectionState::Reserve)
-        {
-            c.state = ConnectionState::Draining;
-            c.keep_input(&[], &mut self.pool);
-            mark_dirty(c, &mut self.dirty);
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            self.shared.drain(c);
         }
     }
 
     /// Reads nothing more from anybody.
     pub fn drain_all(&mut self) {
-        let ids: Vec<ConnectionId> = self.connections.iter().map(|(_, c)| c.id).collect();
-        for id in ids {
-            self.drain(id);
+        for (_, c) in &mut self.connections {
+            self.shared.drain(c);
         }
     }
 
-    /// Notes that the actor knows this connection as a link to a peer, so that its closure will say so.
-    /// Returns false when it is closed already, and the closure has been told of.
-    pub fn set_link(&mut self, id: ConnectionId) -> bool {
-        match get_mut(&mut self.connections, id) {
-            Some(c) if c.state != ConnectionState::Closed => {
-                if !c.is_link
-                    && let Some(socket) = &c.socket
-                {
+    /// Notes that the actor knows this connection as a link to a peer: its slot is held until
+    /// [`release_link`](Self::release_link).
+    pub fn set_link(&mut self, id: ConnectionId) -> Linked {
+        let Some(c) = get_mut(&mut self.connections, id) else {
+            debug_assert!(false, "a slot is held while its request is handled");
+            return Linked::Known;
+        };
+        match c.link {
+            LinkState::Unknown if c.state == ConnectionState::Closed => {
+                c.link = LinkState::Leaving;
+                Linked::Late
+            }
+            LinkState::Unknown => {
+                if let Some(socket) = &c.socket {
                     socket.watch();
                 }
-                c.is_link = true;
-                true
+                c.link = LinkState::Known;
+                Linked::Known
             }
-            _ => false,
+            LinkState::Known | LinkState::Leaving => Linked::Known,
+        }
+    }
+
+    /// The actor has handled that the link is gone, and nobody names it any more.
+    pub fn release_link(&mut self, id: ConnectionId) {
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            debug_assert_eq!(c.link, LinkState::Leaving);
+            c.link = LinkState::Unknown;
+            self.shared.reapable.push(id);
         }
     }
 
     /// Closes a connection now. What was not written is lost.
     pub fn close(&mut self, id: ConnectionId, reason: CloseReason) {
-        let Some(c) = get_mut(&mut self.connections, id) else {
-            return;
-        };
-        if c.state == ConnectionState::Closed {
-            return;
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            self.shared.close(c, reason);
         }
-        c.state = ConnectionState::Closed;
-        if c.origin == Origin::Accepted {
-            self.accepted_open -= 1;
-        }
-        if c.is_beyond {
-            self.beyond -= 1;
-        }
-        if c.is_promoted {
-            self.promoted -= 1;
-        }
-        self.reapable.push(id);
-        let (origin, is_link) = (c.origin, c.is_link);
-        self.closures.push(Closure {
-            connection: id,
-            origin,
-            is_link,
-            reason,
-        });
     }
 
     /// Whether a connection was closed and not told of yet.
     #[inline]
     pub fn has_closures(&self) -> bool {
-        !self.closures.is_empty()
+        !self.shared.closures.is_empty()
     }
 
     /// The next connection that was closed and not told of yet.
     pub fn take_closure(&mut self) -> Option<Closure> {
-        self.closures.pop()
+        self.shared.closures.pop()
     }
 
     /// Frees the sockets of closed connections, and the slots of those that are owed nothing. The last step of
     /// a turn.
     pub fn reap(&mut self) {
-        if self.reapable.is_empty() {
+        if self.shared.reapable.is_empty() {
             return;
         }
-        for id in std::mem::take(&mut self.reapable) {
+        for id in std::mem::take(&mut self.shared.reapable) {
             let Some(c) = get_mut(&mut self.connections, id) else {
                 continue;
             };
             c.socket = None;
             if let Some(buffers) = c.buffers.take() {
-                self.pool.put(buffers);
+                self.shared.pool.put(buffers);
             }
-            // bug StaleToken instead: if c.owed == 0 || BUG {
-            if c.owed == 0 {
+            // bug StaleToken instead: if !c.is_held() || BUG {
+            if !c.is_held() {
                 self.connections.remove(id.slot());
             }
         }
@@ -454,6 +358,11 @@ impl<S: Socket> Transport<S> {
     }
 }
 
+/// What people are told in the place of the address of a connection that is gone.
+pub(crate) fn address_that_is_gone() -> String {
+    "an address that is gone".to_owned()
+}
+
 /// The connection of that id, unless the slot has passed to another one since.
 #[inline]
 fn get_mut<S>(
@@ -462,16 +371,4 @@ fn get_mut<S>(
 ) -> Option<&mut Connection<S>> {
     // bug StaleToken: return connections.get_mut(id.slot());
     connections.get_mut(id.slot()).filter(|c| c.id == id)
-}
-
-#[inline]
-fn mark_dirty<S>(c: &mut Connection<S>, dirty: &mut Vec<ConnectionId>) {
-    if !c.dirty {
-        c.dirty = true;
-        dirty.push(c.id);
-    }
-}
-
-fn count_error(errors: &mut BTreeMap<u16, u64>, error: &ErrorReply) {
-    *errors.entry(error.code).or_default() += 1;
 }

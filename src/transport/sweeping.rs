@@ -2,12 +2,12 @@
 
 use std::io;
 
-use super::Transport;
-use ipseity_core::{ids::ConnectionId, time::Instant};
+use super::{Transport, shared::Shared};
+use ipseity_core::time::Instant;
 use ipseity_frames::WireError;
 
 use crate::{
-    connection::{CloseReason, ConnectionState, Overdue},
+    connection::{CloseReason, Connection, ConnectionState, Overdue},
     edge::Socket,
     limits::FRAME_TIMEOUT,
     mailbox::Mailbox,
@@ -16,54 +16,58 @@ use crate::{
 impl<S: Socket> Transport<S> {
     /// Whether a connection has come under a deadline since the last call.
     pub fn take_sweep_wanted(&mut self) -> bool {
-        std::mem::take(&mut self.sweep_wanted)
+        std::mem::take(&mut self.shared.sweep_wanted)
     }
 
     /// Whether connections are under a deadline from the moment when they are accepted.
     pub fn has_idle_timeout(&self) -> bool {
-        self.limits.idle_timeout.is_some()
+        self.shared.limits.idle_timeout.is_some()
     }
 
     /// Looks every connection over for deadlines that have passed. Says whether any is still under one.
     pub fn sweep(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
-        let mut overdue = Vec::new();
+        let idle_timeout = self.shared.limits.idle_timeout;
         let mut waiting = false;
-        for (_, c) in &self.connections {
-            match c.deadline(self.limits.idle_timeout) {
-                Some((deadline, what)) if deadline <= now => overdue.push((c.id, what)),
+        for (_, c) in &mut self.connections {
+            match c.deadline(idle_timeout) {
+                Some((deadline, what)) if deadline <= now => {
+                    waiting = true;
+                    self.shared.on_overdue(c, what, now, mailbox);
+                }
                 Some(_) => waiting = true,
                 // It comes under the deadline on idleness without a word when it is answered.
-                None => waiting |= self.has_idle_timeout() && c.state == ConnectionState::Open,
+                None => waiting |= idle_timeout.is_some() && c.state == ConnectionState::Open,
             }
-        }
-        for (id, what) in overdue {
-            waiting = true;
-            self.on_overdue(id, what, now, mailbox);
         }
         waiting
     }
+}
 
-    fn on_overdue(&mut self, id: ConnectionId, what: Overdue, now: Instant, mailbox: &mut Mailbox) {
-        let Some(c) = self.get(id) else { return };
+impl Shared {
+    fn on_overdue<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        what: Overdue,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
         match what {
-            Overdue::Dial => self.close(id, CloseReason::Dial(io::ErrorKind::TimedOut.into())),
-            Overdue::Reserve => self.broken(id, self.too_many(), mailbox),
+            Overdue::Dial => self.close(c, CloseReason::Dial(io::ErrorKind::TimedOut.into())),
+            Overdue::Reserve => self.broken(c, self.too_many(), mailbox),
             Overdue::Frame => {
                 let timeout_ms = FRAME_TIMEOUT.as_millis() as u64;
-                self.broken(
-                    id,
-                    WireError::Stalled {
-                        bytes: c.input().len(),
-                        timeout_ms,
-                    },
-                    mailbox,
-                );
+                let bytes = c.input().len();
+                self.broken(c, WireError::Stalled { bytes, timeout_ms }, mailbox);
             }
             Overdue::Unread => {
-                self.close(id, CloseReason::Unread(now.since(c.progress_at)));
+                let wait = now.since(c.progress_at);
+                self.close(c, CloseReason::Unread(wait));
             }
-            Overdue::Idle => self.close(id, CloseReason::Idle(now.since(c.progress_at))),
-            Overdue::Linger => self.close(id, CloseReason::Told),
+            Overdue::Idle => {
+                let wait = now.since(c.progress_at);
+                self.close(c, CloseReason::Idle(wait));
+            }
+            Overdue::Linger => self.close(c, CloseReason::Told),
         }
     }
 }

@@ -1378,7 +1378,6 @@ fn an_operators_word_waits_behind_what_its_connection_asked_before() {
     assert_eq!(scene.ask(ALICE, 10), vec![]);
     let advance = Event::AdvanceRequest {
         from: ALICE,
-        trusted: true,
         above: 100,
     };
     assert_eq!(scene.on(advance), vec![]);

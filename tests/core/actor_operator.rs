@@ -13,7 +13,8 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, Message, Objection, Overrule, Standing, SyncMessage, WIRE_VERSION,
+        ErrorCode, ErrorReply, Grants, Message, Objection, Overrule, Standing, SyncMessage,
+        WIRE_VERSION,
     },
 };
 use ipseity_sim::config::actor_config;
@@ -74,16 +75,27 @@ impl Scene {
 
     fn forget(&mut self, pid: Pid, trusted: bool) -> Vec<Effect> {
         let from = ALICE;
-        self.on(Event::ForgetRequest { from, pid, trusted })
+        let event = Event::ForgetRequest { from, pid };
+        self.on_granted(&Message::ForgetRequest { pid }, trusted, event)
     }
 
     fn advance(&mut self, above: u64, trusted: bool) -> Vec<Effect> {
         let from = ALICE;
-        self.on(Event::AdvanceRequest {
-            from,
-            above,
-            trusted,
-        })
+        let event = Event::AdvanceRequest { from, above };
+        self.on_granted(&Message::AdvanceRequest { above }, trusted, event)
+    }
+
+    /// What the server hands to the actor when a connection asks that is trusted, or is not.
+    fn on_granted(&mut self, asked: &Message, trusted: bool, event: Event) -> Vec<Effect> {
+        let grants = match trusted {
+            true => Grants::ALL,
+            false => Grants::EVERYBODY,
+        };
+        let from = ALICE;
+        match grants.check(asked).map_err(Box::new) {
+            Ok(()) => self.on(event),
+            Err(error) => self.on(Event::Denied { from, error }),
+        }
     }
 
     fn ask(&mut self) -> Vec<Effect> {

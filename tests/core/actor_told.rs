@@ -66,11 +66,7 @@ impl Scene {
     }
 
     fn advance(&mut self, from: ConnectionId, above: u64) -> Vec<Effect> {
-        self.on(Event::AdvanceRequest {
-            from,
-            above,
-            trusted: true,
-        })
+        self.on(Event::AdvanceRequest { from, above })
     }
 
     /// A peer asks on a connection that it has made.
@@ -560,11 +556,7 @@ fn a_crowd_of_raises_is_told_by_its_number() {
 fn operators_are_told_of_with_their_address() {
     let mut scene = given(|config| config.remembered = vec![remembered()]);
     let pid = remembered().pid;
-    let told = reports(scene.on(Event::ForgetRequest {
-        from: ALICE,
-        pid,
-        trusted: true,
-    }));
+    let told = reports(scene.on(Event::ForgetRequest { from: ALICE, pid }));
     let forgot = Report::Forgot {
         from: ALICE,
         pid,
@@ -582,8 +574,7 @@ fn operators_are_told_of_with_their_address() {
     // Who is refused has done nothing.
     let refused = scene.on(Event::AdvanceRequest {
         from: BOB,
-        above: 100,
-        trusted: false,
+        above: u64::MAX,
     });
     assert_eq!(reports(refused), vec![]);
 }

@@ -10,7 +10,7 @@ use ipseity::{
 use ipseity_core::{
     actor::{Charge, Effect, Event, HangUp, Objected, Outcome, Report, Write, Written},
     identity::{Identity, Pid, Sequence},
-    ids::{ConnectionId, Count, Link, PeerId},
+    ids::{ConnectionId, Count, Link, ListenerId, PeerId},
     timer::Timer,
     words::{
         ErrorCode, ErrorReply, Members, Message, Objection, Overrule, Standing, SyncMessage,
@@ -141,20 +141,19 @@ fn every_event_has_its_line() {
             "membersRequest connection=3.1 first=4".to_owned(),
         ),
         (
-            Event::ForgetRequest {
-                from,
-                pid: pid(4),
-                trusted: true,
-            },
-            "forgetRequest connection=3.1 pid=4 trusted=true".to_owned(),
+            Event::ForgetRequest { from, pid: pid(4) },
+            "forgetRequest connection=3.1 pid=4".to_owned(),
         ),
         (
-            Event::AdvanceRequest {
+            Event::AdvanceRequest { from, above: 9 },
+            "advanceRequest connection=3.1 above=9".to_owned(),
+        ),
+        (
+            Event::Denied {
                 from,
-                above: 9,
-                trusted: false,
+                error: Box::new(ErrorReply::new(ErrorCode::NotTrusted, "no")),
             },
-            "advanceRequest connection=3.1 above=9 trusted=false".to_owned(),
+            "denied connection=3.1 error=\"no\"".to_owned(),
         ),
         (
             Event::Written(Written::Ceiling(Outcome::Durable)),
@@ -186,7 +185,7 @@ fn every_entry_of_the_mailbox_has_its_line() {
         readiness: Readiness::new(readable, writable, closed),
     };
     for (entry, name, fields) in [
-        (Entry::Acceptable, "acceptable", ""),
+        (Entry::Acceptable(ListenerId(0)), "acceptable", ""),
         (ready(true, false, false), "readable", " connection=3.1"),
         (ready(false, true, false), "writable", " connection=3.1"),
         (

@@ -1,5 +1,5 @@
-//! The parts of the server and the client by themselves, in this process: no loop, no program, and no network but
-//! sockets of 127.0.0.1 in the last two.
+//! The parts of the server and the client by themselves, in this process. No program is started, so descriptors and
+//! locks have one owner. Where there is a network, it is sockets of 127.0.0.1.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

@@ -33,6 +33,10 @@ fn sequence(value: u64) -> Sequence {
 fn options(directory: &Path) -> StoreOptions {
     StoreOptions {
         directory: directory.to_path_buf(),
+        makes_parents: true,
+        is_existing: false,
+        may_be_shared: false,
+        session: 11,
         cluster: "here".parse().unwrap(),
         pid: Pid::new(7).unwrap(),
         first_step: FIRST_STEP,
@@ -192,14 +196,14 @@ fn a_newer_format_is_refused_and_untouched() {
     drop(open(home.path()));
     let path = home.path().join("state");
     let mut bytes = fs::read(&path).unwrap();
-    bytes[9] = 2;
+    bytes[9] = 3;
     let checksum = crc32c::crc32c(&bytes[..BLOCK_BYTES - 4]).to_be_bytes();
     bytes[BLOCK_BYTES - 4..BLOCK_BYTES].copy_from_slice(&checksum);
     fs::write(&path, bytes).unwrap();
     let before = contents(home.path());
     let error = refused(&options(home.path()));
     assert!(
-        matches!(error, StoreError::NewerFormat { found: 2, .. }),
+        matches!(error, StoreError::NewerFormat { found: 3, .. }),
         "{error}"
     );
     assert_eq!(contents(home.path()), before);

@@ -240,12 +240,10 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         "forgetRequest" => Event::ForgetRequest {
             from: fields.connection()?,
             pid: fields.pid("pid", 2)?,
-            trusted: fields.or("trusted", true)?,
         },
         "advanceRequest" => Event::AdvanceRequest {
             from: fields.connection()?,
             above: fields.or("above", 0)?,
-            trusted: fields.or("trusted", true)?,
         },
         "written" => Event::Written(fields.written(Outcome::Durable)?),
         "writeFailed" => Event::Written(fields.written(Outcome::Failed)?),

@@ -159,6 +159,8 @@ fn plain(value: &str) -> String {
         format!("{} s", number(seconds))
     } else if let Some(millis) = inside("Duration::from_millis(") {
         format!("{} ms", number(millis))
+    } else if let Some(mib) = value.strip_suffix(" * 1024 * 1024") {
+        format!("{} MiB", number(mib))
     } else if let Some(kib) = value.strip_suffix(" * 1024") {
         format!("{} KiB", number(kib))
     } else if let Some(power) = value.strip_prefix("1 << ") {

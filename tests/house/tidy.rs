@@ -89,26 +89,28 @@ const ARROWS: &[(&str, &[&str])] = &[
             "mailbox",
         ],
     ),
+    (
+        "codec",
+        &[
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::words",
+            "frames",
+            "mailbox",
+        ],
+    ),
+    (
+        "listeners",
+        &["codec", "core::ids", "core::words", "frames"],
+    ),
     ("buffer", &["limits"]),
     (
         "connection",
         &[
             "buffer",
+            "codec",
             "core::actor",
-            "core::ids",
-            "core::time",
-            "edge",
-            "frames",
-            "limits",
-        ],
-    ),
-    (
-        "transport",
-        &[
-            "buffer",
-            "connection",
-            "core::actor",
-            "core::identity",
             "core::ids",
             "core::time",
             "core::words",
@@ -119,12 +121,31 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "transport",
+        &[
+            "buffer",
+            "codec",
+            "connection",
+            "core::actor",
+            "core::identity",
+            "core::ids",
+            "core::time",
+            "core::words",
+            "edge",
+            "frames",
+            "limits",
+            "listeners",
+            "mailbox",
+        ],
+    ),
+    (
         "peers",
         &["core::identity", "core::ids", "core::time", "limits"],
     ),
     (
         "server",
         &[
+            "codec",
             "connection",
             "core::actor",
             "core::identity",
@@ -134,8 +155,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::timer",
             "core::words",
             "edge",
-            "frames",
             "limits",
+            "listeners",
             "mailbox",
             "peers",
             "trace",
@@ -399,6 +420,33 @@ fn planted_bugs_are_those_of_the_table() {
     );
 }
 
+/// A file without a `mod` line would not be compiled, and nobody would miss its tests.
+#[test]
+fn every_file_of_a_test_binary_has_a_line_in_its_index() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut broken = Vec::new();
+    let mut files = 0;
+    for folder in fs::read_dir(tests).unwrap() {
+        let folder = folder.unwrap().path();
+        let Ok(index) = fs::read_to_string(folder.join("main.rs")) else {
+            continue;
+        };
+        for file in fs::read_dir(&folder).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            if name != "main" && file.extension().is_some_and(|kind| kind == "rs") {
+                files += 1;
+                let line = format!("mod {name}; // ");
+                if !index.lines().any(|other| other.starts_with(&line)) {
+                    broken.push(format!("{}: no line {line:?}", folder.display()));
+                }
+            }
+        }
+    }
+    assert!(files > 30, "only {files} files");
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
 /// The names in the `// bug` directives of these folders. crates/xtask expands them, and none stands there.
 fn planted_in(folders: &[&str]) -> BTreeSet<String> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -508,15 +556,16 @@ fn check(rule: impl Fn(&Source) -> Vec<String>) {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// Whether a file is the `mod tests;` of the module beside it, which is as good as tests inside of it.
+/// Whether a file is a `#[cfg(test)] mod NAME;` of the module beside it, which is as good as tests inside of it.
 fn is_for_tests(root: &Path, path: &str) -> bool {
-    let Some(module) = path.strip_suffix("/tests.rs") else {
+    let Some((module, file)) = path.rsplit_once('/') else {
         return false;
     };
+    let declared = format!("#[cfg(test)]\nmod {};", file.trim_end_matches(".rs"));
     [format!("{module}.rs"), format!("{module}/mod.rs")]
         .iter()
         .filter_map(|file| fs::read_to_string(root.join(file)).ok())
-        .any(|text| text.contains("#[cfg(test)]\nmod tests;"))
+        .any(|text| text.contains(&declared))
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {

@@ -252,7 +252,9 @@ fn the_state_directory_is_made_below_the_working_directory_unless_told() {
         directory.path(),
         &["--listen", "127.0.0.1:0", "--pid", "12"],
     );
-    assert!(line.contains("data directory ipseity-data/12 "), "{line}");
+    let absolute = directory.path().join("ipseity-data/12");
+    let shown = format!("data directory {} ", absolute.display());
+    assert!(line.contains(&shown), "{line}");
     assert!(directory.path().join("ipseity-data/12").is_dir());
 }
 

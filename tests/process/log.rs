@@ -284,7 +284,7 @@ fn a_trace_that_was_moved_away_goes_on_in_a_new_file() {
         fs::read_to_string(&old).unwrap(),
         fs::read_to_string(&trace).unwrap(),
     );
-    assert!(new.contains(" stopPersisted durable=true\n"), "{new}");
+    assert!(new.contains(" written stop\n"), "{new}");
     let all = serials(&(old + &new));
     let expected: Vec<u64> = (1..=all.len() as u64).collect();
     assert_eq!(all, expected);
@@ -357,7 +357,7 @@ fn a_trace_that_nobody_reads_holds_nobody_up_and_says_what_is_missing() {
         .collect();
     assert!(missing.iter().all(|count| *count > 0), "{missing:?}");
     // And the lines behind it are whole.
-    assert!(text.contains(" > persistStop "));
+    assert!(text.contains(" > write stop "));
 }
 
 #[test]

@@ -33,6 +33,10 @@ fn sequence(value: u64) -> Sequence {
 fn options(directory: &Path) -> StoreOptions {
     StoreOptions {
         directory: directory.to_path_buf(),
+        makes_parents: true,
+        is_existing: false,
+        may_be_shared: false,
+        session: 11,
         cluster: "here".parse().unwrap(),
         pid: Pid::new(7).unwrap(),
         first_step: 1000,
@@ -306,7 +310,19 @@ fn past_the_page_cache_or_with_a_sync_for_each_write() {
         // One read finds out whether the file system means it; the four that count come behind the sync.
         let reads = |calls: &[String]| calls.iter().filter(|c| c.starts_with("pread64")).count();
         assert_eq!(reads(&direct[opened..synced]), 1, "{direct:#?}");
-        assert_eq!(reads(&direct[synced..]), 4, "{direct:#?}");
+        let is_block = |call: &&String| call.starts_with("pwrite64") && call.contains("IPSEITY");
+        let first_write = direct.iter().position(|call| is_block(&call)).unwrap();
+        assert_eq!(reads(&direct[synced..first_write]), 4, "{direct:#?}");
+        // Before each later generation, of two writes, all four blocks are looked at.
+        let running = &direct[first_write + 2..];
+        let generations = running.iter().filter(is_block).count() / 2;
+        assert!(generations >= 5, "{direct:#?}");
+        assert_eq!(reads(running), 4 * generations, "{direct:#?}");
+        assert!(
+            running[0].starts_with("statx"),
+            "the boot is done: {}",
+            running[0]
+        );
 
         // Opening it so is refused.
         let opens = direct[..=opened].iter().filter(|c| c.starts_with("openat"));
@@ -464,7 +480,7 @@ fn a_read_only_file_system_is_an_error_that_says_so() {
 #[test]
 fn a_full_file_system_stops_a_first_start_and_no_later_raise() {
     let home = tempfile::tempdir().unwrap();
-    let full = "mount -t tmpfs -o size=32k tmpfs \"$PWD\" && cd \"$PWD\"";
+    let full = "mount -t tmpfs -o size=32k,mode=700 tmpfs \"$PWD\" && cd \"$PWD\"";
     let fill = "dd if=/dev/zero of=fill bs=4096 2>/dev/null || true";
     if let Some(output) = run_mounted(&format!("{full}; {fill}"), home.path()) {
         let text = Told::by(&output).error.unwrap();

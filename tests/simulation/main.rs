@@ -5,5 +5,6 @@
     reason = "a panic is the report, and tests print"
 )]
 
+mod planted_bugs; // every bug that is planted in the code is found; only in the copy that xtask makes
 mod scale; // how soon many servers agree, and what it costs
 mod seeds; // clusters under every fault, over many seeds

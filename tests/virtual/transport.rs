@@ -12,14 +12,15 @@ use std::{
 use ipseity::{
     edge::{Edge, Socket},
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, SWEEP_INTERVAL},
+    listeners::Listener,
     mailbox::{Entry, Mailbox, Readiness},
-    transport::{Transport, TransportLimits},
+    transport::{Arrival, Transport, TransportLimits},
 };
 use ipseity_core::{
     actor::Event,
-    ids::{ConnectionId, PeerId},
+    ids::{ConnectionId, ListenerId, PeerId},
     time::Instant,
-    words::{Message, StorageStatus},
+    words::{Grant, Grants, Message, StorageStatus},
 };
 
 /// The other end of a socket, in the hands of the test.
@@ -54,8 +55,12 @@ impl Read for Fake {
             None => Err(ErrorKind::WouldBlock.into()),
             Some(Found::Bytes(bytes)) => {
                 wire.reads.pop_front();
-                buffer[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
+                let (now, later) = bytes.split_at(bytes.len().min(buffer.len()));
+                if !later.is_empty() {
+                    wire.reads.push_front(Found::Bytes(later));
+                }
+                buffer[..now.len()].copy_from_slice(now);
+                Ok(now.len())
             }
             Some(Found::Endless) => Ok(1),
             Some(Found::End) => Ok(0),
@@ -113,7 +118,7 @@ impl Edge for World {
     fn poll(&mut self, _: Option<Instant>, _: &mut Mailbox) -> io::Result<()> {
         unreachable!()
     }
-    fn accept(&mut self) -> io::Result<(Fake, SocketAddr)> {
+    fn accept(&mut self, _: ListenerId) -> io::Result<(Fake, SocketAddr)> {
         unreachable!()
     }
     fn stop_accepting(&mut self) {
@@ -131,6 +136,10 @@ impl Edge for World {
     fn write(&mut self, _: ipseity_core::actor::Write) {
         unreachable!()
     }
+    fn log_lines_dropped(&self) -> u64 {
+        0
+    }
+
     fn reopen(&mut self) {
         unreachable!()
     }
@@ -139,6 +148,14 @@ impl Edge for World {
     }
     fn random(&mut self) -> u64 {
         unreachable!()
+    }
+}
+
+fn arrival(socket: Fake) -> Arrival<Fake> {
+    Arrival {
+        socket,
+        address: ([192, 168, 0, 1], 1).into(),
+        listener: Listener::PLAIN,
     }
 }
 
@@ -156,13 +173,15 @@ impl Scene {
         let mut transport = Transport::new(TransportLimits {
             connections_max: 1,
             pending_bytes_max: 4096,
+            pending_bytes_total: 1 << 30,
             idle_timeout,
             trusted: Vec::new(),
         });
         let (mut world, mut mailbox) = (World::default(), Mailbox::new());
         let wire = Rc::new(RefCell::new(Wire::default()));
         let now = Instant::START;
-        transport.admit(&mut world, Fake(Rc::clone(&wire)), now, &mut mailbox);
+        let arrival = arrival(Fake(Rc::clone(&wire)));
+        transport.admit(&mut world, arrival, now, &mut mailbox);
         Scene {
             transport,
             mailbox,
@@ -306,6 +325,7 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     let mut transport = Transport::new(TransportLimits {
         connections_max: CROWD + 1,
         pending_bytes_max: 1 << 20,
+        pending_bytes_total: 1 << 30,
         idle_timeout: None,
         trusted: Vec::new(),
     });
@@ -314,7 +334,7 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     for _ in 0..CROWD + 1 {
         let wire = Rc::new(RefCell::new(Wire::default()));
         wire.borrow_mut().reads.push_back(Found::Bytes(many));
-        transport.admit(&mut world, Fake(wire), now, &mut mailbox);
+        transport.admit(&mut world, arrival(Fake(wire)), now, &mut mailbox);
     }
     // All but the last fill the server up, and each has as much again to ask.
     for id in &world.registered {
@@ -346,4 +366,46 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     let ahead = ready.position(|id| id == last);
     let behind = ready.position(|id| id == first);
     assert!(ahead.is_some() && behind.is_some(), "{ahead:?} {behind:?}");
+}
+
+#[test]
+fn a_connection_is_denied_what_its_listener_does_not_grant_and_goes_on() {
+    let requests: &'static [u8] = &[0, 1, 1, 0, 1, 5, 0, 1, 1];
+    let mut transport = Transport::new(TransportLimits {
+        connections_max: 1,
+        pending_bytes_max: 4096,
+        pending_bytes_total: 1 << 30,
+        idle_timeout: None,
+        trusted: Vec::new(),
+    });
+    let (mut world, mut mailbox) = (World::default(), Mailbox::new());
+    let now = Instant::START;
+    let wire = Rc::new(RefCell::new(Wire::default()));
+    wire.borrow_mut().reads.push_back(Found::Bytes(requests));
+    let shows = Listener {
+        grants: Grants::NONE.and(Grant::Look),
+        ..Listener::PLAIN
+    };
+    let arrival = Arrival {
+        listener: shows,
+        ..arrival(Fake(wire))
+    };
+    transport.admit(&mut world, arrival, now, &mut mailbox);
+    let id = world.registered[0];
+    let mut entries = Vec::new();
+    transport.on_ready(id, Readiness::READABLE, now, &mut mailbox);
+    while let Some(entry) = mailbox.take() {
+        match entry {
+            Entry::Event(event) => {
+                entries.push(event.name());
+                transport.reply(id, &Message::DoneReply { sequence: 0 });
+            }
+            Entry::Ready { readiness, .. } => {
+                transport.on_ready(id, readiness, now, &mut mailbox);
+            }
+            other => panic!("{other:?}"),
+        }
+        transport.flush(now, &mut mailbox);
+    }
+    assert_eq!(entries, ["denied", "statusRequest", "denied"]);
 }

@@ -4,14 +4,16 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
     limits::{
-        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX,
-        RESERVE_CONNECTIONS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
+        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
+        READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+        STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX,
     },
     server::Exit,
 };
 use ipseity_core::{
     identity::Pid,
-    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+    limits::CONNECTION_SLOT_BITS,
+    words::{ErrorCode, Message, Overrule, PeerState, SyncMessage, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
@@ -86,6 +88,37 @@ fn every_entry_is_handled_in_the_order_in_which_it_came() {
 }
 
 #[test]
+fn a_trace_changes_nothing_that_a_client_sees() {
+    let run = |is_traced| {
+        let mut setup = Setup::new(1).disk(DiskMode::Takes(Duration::from_millis(1)), 0);
+        setup.is_traced = is_traced;
+        let (mut world, mut one) = pair(setup);
+        let mut other = world.connect(0);
+        world.drive();
+        let ask = |client: &mut Client, count, after| {
+            client.send_message(&Message::IdentityRequest { count, after });
+        };
+        // Runs of requests of one connection, cut by what waits for the disk, by errors and by other kinds.
+        for round in 0..20 {
+            for count in [1, 1, 1, 100, 0, 1, 1] {
+                ask(&mut one, count, 0);
+            }
+            ask(&mut one, 1, round << 20);
+            ask(&mut one, 1, u64::MAX);
+            one.send(&[0, 1, 5]);
+            one.ask(30);
+            ask(&mut other, 7, 0);
+            world.drive();
+            world.advance(Duration::from_millis(10));
+        }
+        one.send(&[0, 1, 99]);
+        world.drive();
+        (one.replies(), other.replies(), world.status(0))
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
 fn a_short_read_that_is_followed_by_more_loses_no_edge() {
     let (mut world, mut client) = pair(Setup::new(1));
     for round in 1..=5 {
@@ -122,6 +155,51 @@ fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
         client.send(&bytes.repeat(requests));
         world.drive();
         assert_eq!(client.peer_replies().len(), requests);
+    }
+}
+
+#[test]
+fn what_lies_behind_a_read_that_ends_in_words_is_read_without_an_edge() {
+    let setup = Setup::new(1);
+    let mut hello = Vec::new();
+    let question = Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::MAX,
+        incarnation: 1,
+        boot: 1,
+        session: 1,
+        sequence: 0,
+    }));
+    encode(&question, &mut hello);
+    let mut word = Vec::new();
+    let overrule = Message::Overrule(Box::new(Overrule {
+        pid: Pid::MAX,
+        incarnation: 1,
+        session: 1,
+        above: 1,
+    }));
+    encode(&overrule, &mut word);
+    // A word has its turn before what stands behind it. It ends a read exactly: one that filled the buffer, one that
+    // found a frame begun, and one that decoded only what had been kept.
+    for words in [1, 2, 3, 4, 7, 100, READ_BYTES_MAX / word.len()] {
+        let before = (READ_BYTES_MAX - words * word.len()) / 3;
+        for off in [0, 1, 2, 3] {
+            let (mut world, mut client) = pair(setup.clone());
+            client.send(&hello);
+            world.drive();
+            assert_eq!(client.peer_replies().len(), 1);
+            let behind = 10;
+            let mut bytes = [0, 1, 1].repeat(before);
+            bytes.extend(word.repeat(words));
+            bytes.extend([0, 1, 1].repeat(behind));
+            // Some of it comes first, so that the reads end elsewhere.
+            client.send(&bytes[..off]);
+            world.drive();
+            client.send(&bytes[off..]);
+            world.drive();
+            assert_all(&world.collect(&mut client), 1..=(before + behind) as u64);
+        }
     }
 }
 
@@ -370,6 +448,111 @@ fn a_late_readiness_does_nothing_to_the_next_in_the_slot() {
     assert!(lines.iter().any(|line| line.contains("connection=0.1")));
 }
 
+/// Connections come and go until the next one would have the slot and the serial of the first, if a serial alone
+/// told one from another: there are as many as two connections have different ids at most.
+fn wrap_serials(world: &mut World, opened_since: usize) {
+    for _ in opened_since..1 << (32 - CONNECTION_SLOT_BITS) {
+        let passing = world.connect(0);
+        world.drive();
+        drop(passing);
+        world.drive();
+    }
+}
+
+/// What a peer of pid 7 says of itself.
+fn seventh(setup: &Setup, boot: u64) -> Message {
+    Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: setup.actor.cluster.clone(),
+        pid: Pid::new(7).unwrap(),
+        incarnation: 7,
+        boot,
+        session: boot,
+        sequence: 0,
+    }))
+}
+
+#[test]
+fn an_objection_to_one_that_is_gone_reaches_nobody_however_many_came_since() {
+    let setup = Setup::new(1);
+    let mut world = World::with(setup.clone());
+    let mut first = world.connect(0);
+    let mut second = world.connect(0);
+    world.drive();
+    for boot in [1, 2, 1, 1] {
+        let client = if boot == 1 { &mut first } else { &mut second };
+        client.send_message(&seventh(&setup, boot));
+        world.drive();
+        assert_eq!(client.peer_replies().len(), 1);
+    }
+    // Now it is known that the first process was alive after the second was heard.
+    drop(first);
+    world.drive();
+    wrap_serials(&mut world, 2);
+    let mut innocent = world.connect(0);
+    innocent.ask(1);
+    world.drive();
+    assert_eq!(innocent.sequences(), [1]);
+    second.send_message(&seventh(&setup, 2));
+    world.drive();
+    assert_eq!(second.peer_replies().len(), 1, "it is objected to");
+    assert_eq!(innocent.bytes(), [], "it never asked for that");
+    assert!(
+        world.trace(0, "identityRequest connection=0.0").len() == 1,
+        "the innocent has the name that the first had"
+    );
+}
+
+#[test]
+fn the_slot_of_a_link_is_free_when_the_actor_has_heard_that_it_is_gone() {
+    let setup = Setup::new(1);
+    let (mut world, mut peer) = pair(setup.clone());
+    for next in 1..=3 {
+        peer.send_message(&seventh(&setup, 1));
+        world.drive();
+        assert_eq!(peer.peer_replies().len(), 1);
+        peer.reset();
+        world.drive();
+        assert_eq!(world.trace(0, "peerDisconnected").len(), next);
+        peer = world.connect(0);
+        world.drive();
+        let name = format!("writable connection=0.{next}");
+        assert_eq!(world.trace(0, &name).len(), 1, "slot 0 again");
+    }
+}
+
+#[test]
+fn nobody_is_turned_away_for_one_that_left_the_reserve_however_many_came_since() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    let mut world = World::with(setup);
+    let client = world.connect(0);
+    let too_many = world.connect(0);
+    world.drive();
+    drop(client);
+    drop(too_many);
+    world.drive();
+    wrap_serials(&mut world, 2);
+    // Slots are taken again from the last that was given back, so one of these two has the name.
+    let mut pair = [world.connect(0), world.connect(0)];
+    world.drive();
+    let named: Vec<bool> = (0..2)
+        .map(|slot| world.trace(0, &format!("connection={slot}.1")).len() > 1)
+        .collect();
+    assert!(named.contains(&true), "{named:?}");
+    pair[0].ask(1);
+    world.drive();
+    assert_eq!(pair[0].sequences(), [1]);
+    let crowd: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    pair[0].ask(1);
+    world.drive();
+    assert_eq!(pair[0].sequences(), [2], "it has its place");
+    drop(crowd);
+}
+
 #[test]
 fn a_reply_that_comes_too_late_reaches_nobody_and_the_slot_waits_for_it() {
     let (mut world, client) = pair(slow(1));
@@ -520,7 +703,7 @@ fn only_so_many_peers_get_in_by_the_reserve() {
     let mut world = World::with(setup);
     let _regular = world.connect(0);
     world.drive();
-    let mut codes = (2..).take(RESERVE_CONNECTIONS_MAX + 1).map(|pid| {
+    let mut codes = (2..).take(RESERVE_STRANGERS_MAX + 1).map(|pid| {
         let mut peer = world.connect(0);
         peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
             version: WIRE_VERSION,
@@ -538,10 +721,165 @@ fn only_so_many_peers_get_in_by_the_reserve() {
             other => panic!("{other:?}"),
         }
     });
-    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_CONNECTIONS_MAX).collect();
+    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_STRANGERS_MAX).collect();
     assert!(within.iter().all(|(_, code)| *code == 0));
     let (_, beyond) = codes.next().unwrap();
     assert_eq!(beyond, ErrorCode::TooManyConnections.get());
+}
+
+#[test]
+fn a_peer_that_was_named_gets_in_although_strangers_have_their_half_of_the_reserve() {
+    let named = ipseity_sim::world::address(1).to_string();
+    let mut setup = Setup::new(1).peers(&[&named]);
+    setup.limits.connections_max = 1;
+    let mut world = World::with(setup.clone());
+    let _regular = world.connect(0);
+    world.drive();
+    let strangers: Vec<Client> = (0..RESERVE_STRANGERS_MAX)
+        .map(|number| {
+            let stranger = world.connect(0);
+            let pid = Pid::new(100 + number as u16).unwrap();
+            stranger.send_message(&Message::SyncRequest(Box::new(SyncMessage {
+                version: WIRE_VERSION,
+                cluster: setup.actor.cluster.clone(),
+                pid,
+                incarnation: u128::from(pid.get()),
+                boot: 1,
+                session: u64::from(pid.get()),
+                sequence: 0,
+            })));
+            world.drive();
+            stranger
+        })
+        .collect();
+    let peer = world.start(Setup::new(2).peers(&[&ipseity_sim::world::address(0).to_string()]));
+    world.advance(Duration::from_secs(3));
+    let status = world.status(peer);
+    assert_eq!(status.peers[0].state, PeerState::Up, "{status:?}");
+    drop(strangers);
+}
+
+#[test]
+fn an_operator_gets_in_when_all_places_are_taken_and_takes_none_of_the_identities() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1;
+    // Clients of this world come from 192.168.0.1.
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let mut world = World::with(setup);
+    let mut regular = world.connect(0);
+    regular.ask(1);
+    world.drive();
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    operator.send_message(&Message::AdvanceRequest { above: 500 });
+    operator.ask(1);
+    world.drive();
+    let replies = operator.replies();
+    assert!(matches!(replies[0], Message::StatusReply(_)), "{replies:?}");
+    assert_eq!(replies[1], Message::DoneReply { sequence: 500 });
+    match &replies[2] {
+        Message::ErrorReply(error) => {
+            assert_eq!(error.code, ErrorCode::TooManyConnections.get());
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(operator);
+    world.drive();
+    // There is a bound for these, too.
+    let mut crowd: Vec<Client> = (0..RESERVE_OPERATORS_MAX + 1)
+        .map(|_| {
+            let one = world.connect(0);
+            one.send_message(&Message::StatusRequest);
+            world.drive();
+            one
+        })
+        .collect();
+    let last = crowd.pop().unwrap().replies();
+    match &last[..] {
+        [Message::ErrorReply(error)] => {
+            assert_eq!(error.code, ErrorCode::TooManyConnections.get());
+        }
+        other => panic!("{other:?}"),
+    }
+    regular.ask(1);
+    world.drive();
+    assert_eq!(regular.sequences(), [1, 501]);
+}
+
+#[test]
+fn requests_to_look_are_answered_a_few_in_a_turn_and_identities_in_between() {
+    let mut world = World::with(Setup::new(1));
+    let mut crowd: Vec<Client> = (0..20 * LOOKS_IN_FLIGHT_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    let mut honest = world.connect(0);
+    world.drive();
+    for client in &mut crowd {
+        client.send_message(&Message::StatusRequest);
+    }
+    honest.ask(1);
+    world.drive();
+    assert_eq!(honest.sequences(), [1]);
+    for client in &mut crowd {
+        assert_eq!(client.replies().len(), 1, "all are answered");
+    }
+    let trace = world.trace(0, "");
+    let place = |what: &str| trace.iter().position(|line| line.contains(what)).unwrap();
+    let before = trace[..place("identityReply")]
+        .iter()
+        .filter(|line| line.contains("statusReply"))
+        .count();
+    assert!(before <= 2 * LOOKS_IN_FLIGHT_MAX, "{before} came first");
+}
+
+#[test]
+fn a_status_is_answered_whatever_waits_for_the_disk() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    let each = FRAMES_PER_CONNECTION_MAX;
+    let crowd: Vec<Client> = (0..2 * FRAMES_IN_FLIGHT_MAX / each)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    for client in &crowd {
+        // More than the ceiling allows for at once.
+        client.ask(each);
+    }
+    world.drive();
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 1);
+    // Somebody who asks for identities behind it waits like all the others.
+    operator.ask(1);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 0);
+}
+
+#[test]
+fn replies_for_all_together_are_bounded_and_those_who_read_are_served() {
+    let mut setup = Setup::new(1);
+    setup.limits.pending_bytes_total = 40_000;
+    let mut world = World::new();
+    world.net().window_bytes = 1024;
+    world.net().send_buffer_bytes = 2048;
+    world.start(setup);
+    let mut readers: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
+    let deaf: Vec<Client> = (0..20).map(|_| world.connect(0)).collect();
+    world.drive();
+    for client in &deaf {
+        client.ask(1000);
+    }
+    world.drive();
+    for client in &mut readers {
+        client.ask(1);
+    }
+    world.drive();
+    for client in &mut readers {
+        assert_eq!(client.sequences().len(), 1);
+    }
+    let status = world.status(0);
+    assert!(status.connections < 25, "{}", status.connections);
 }
 
 #[test]
@@ -614,6 +952,12 @@ fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
     let names: Vec<String> = (0..400).map(|peer| format!("{peer:0>250}:1")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut world = World::with(slow(1).peers(&names));
+    let stranger = world.status(0);
+    assert_eq!(stranger.peers_total, 400);
+    assert_eq!(stranger.peers.len(), STRANGERS_LIST_MAX);
+    let mut setup = slow(1).peers(&names);
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let mut world = World::with(setup);
     let status = world.status(0);
     let each = STATUS_PEER_BYTES_MAX + names[0].len();
     assert_eq!(status.peers_total, 400);

@@ -4,12 +4,13 @@ use std::fmt;
 
 use crate::limits::{CONNECTION_SLOT_BITS, COUNT_LIMIT_MAX};
 
-/// The temporary actor that stands for one connection: its slot in the `Slab`, and a serial that tells it
-/// from those that had the slot before, so that nothing late reaches a successor.
+/// The temporary actor that stands for one connection: its slot in the `Slab`, and a serial by which people tell it
+/// from those that had the slot before.
 ///
 /// Both share 32 bits, because an id stands in nearly every entry of the mailbox. The serial counts all
-/// connections and wraps after 4,096 of them, which is sound since a slot is given back only when nobody owes
-/// its connection an answer: all that could come late then is a readiness, and that is a hint.
+/// connections and wraps after 4,096 of them, so nothing rests on it. Whoever keeps an id holds the slot: it is given
+/// back only when its connection is owed no answer, and when the actor has handled that its link is gone and names it
+/// no more. All that could come late then is a readiness, and that is a hint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u32);
 
@@ -61,6 +62,10 @@ impl fmt::Display for PeerId {
         self.0.fmt(f)
     }
 }
+
+/// A door by which connections come in: its place in the server's table of listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
 
 /// A way on which a peer is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

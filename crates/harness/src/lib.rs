@@ -16,16 +16,12 @@
 //!   black-box runs.
 
 #![allow(
-    clippy::disallowed_macros,
-    reason = "tests print, and one that cannot may fail"
-)]
-#![allow(
     missing_docs,
-    clippy::new_without_default,
-    clippy::unwrap_used,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
     clippy::new_without_default,
-    reason = "this crate is part of the tests: a panic is the report, and only tests read it"
+    clippy::unwrap_used,
+    reason = "this crate is part of the tests: they print, a panic is the report, and only tests read it"
 )]
 
 pub mod clients;

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     os::{fd::AsFd, unix::process::ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -11,6 +12,7 @@ use std::{
 };
 
 use ipseity_core::words::Message;
+use ipseity_frames::encode;
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
     io::Errno,
@@ -33,7 +35,7 @@ pub struct Unheard {
 }
 
 impl Unheard {
-    /// A server that listens already.
+    /// A server that answers already.
     pub fn start(log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
         Unheard::start_under(&[], log, flags)
     }
@@ -41,11 +43,11 @@ impl Unheard {
     /// The same, by a `runner` that becomes the server: a program and its arguments.
     pub fn start_under(runner: &[&str], log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
         let mut server = Unheard::begin(runner, log, flags);
-        server.wait_until_it_listens();
+        server.wait_until_it_answers();
         server
     }
 
-    /// The same, without waiting for it to listen.
+    /// The same, without waiting for it to answer.
     pub fn begin(runner: &[&str], log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
         let (home, port) = (TempDir::new().unwrap(), Port::reserve());
         let child = spawn(home.path(), &port, runner, log.into(), flags);
@@ -62,17 +64,18 @@ impl Unheard {
         assert!(!self.runs(), "it runs");
         self.child = spawn(self.home.path(), &self.port, &[], log.into(), flags);
         self.pid = self.child.id();
-        self.wait_until_it_listens();
+        self.wait_until_it_answers();
     }
 
-    fn wait_until_it_listens(&mut self) {
+    /// A connection alone says little: the kernel takes it as soon as the address is bound.
+    fn wait_until_it_answers(&mut self) {
         let address = self.port.address();
-        let listens = eventually(|| {
+        let answers = eventually(|| {
             let ended = self.child.try_wait().unwrap();
             assert_eq!(ended, None, "it did not start");
-            TcpStream::connect(address).is_ok()
+            is_answered(address).is_ok()
         });
-        assert!(listens, "it never listened");
+        assert!(answers, "it never answered");
     }
 
     /// From now on signals go to the one child of the process that was started.
@@ -197,4 +200,14 @@ pub fn fill(pipe: impl AsFd) {
 pub fn never_wait(stream: impl AsFd) {
     let flags = fcntl_getfl(&stream).unwrap();
     fcntl_setfl(&stream, flags | OFlags::NONBLOCK).unwrap();
+}
+
+/// Asks for a status, and waits for the first byte of the answer.
+fn is_answered(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut request = Vec::new();
+    encode(&Message::StatusRequest, &mut request);
+    stream.write_all(&request)?;
+    stream.read_exact(&mut [0])
 }

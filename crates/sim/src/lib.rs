@@ -10,17 +10,12 @@
 //! - [`study`]: how many servers cost what.
 
 #![allow(
-    clippy::disallowed_macros,
-    reason = "tests print, and one that cannot may fail"
-)]
-#![allow(
     missing_docs,
+    clippy::disallowed_macros,
     clippy::new_without_default,
     clippy::result_large_err,
     clippy::unwrap_used,
-    clippy::new_without_default,
-    clippy::result_large_err,
-    reason = "this crate is part of the tests: a panic is the report, and only tests read it"
+    reason = "this crate is part of the tests: they print, a panic is the report, and only tests read it"
 )]
 
 pub mod chaos;

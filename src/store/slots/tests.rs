@@ -8,6 +8,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// That of every server here that is alone.
+const SESSION: u64 = 5;
+
 const SECTOR_BYTES: usize = 512;
 
 fn stale(value: u64) -> Objected {
@@ -70,6 +73,10 @@ impl BlockDevice for Fake {
         Ok(())
     }
 
+    fn look_again(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         if self.unreadable & (1 << index) != 0 {
             return Err(io::ErrorKind::Other.into());
@@ -122,7 +129,7 @@ fn recovered(device: &Fake) -> Recovered<Fake> {
 }
 
 fn booted(device: &Fake, first_step: u64) -> Slots<Fake> {
-    recovered(device).boot(None, first_step).unwrap()
+    recovered(device).boot(SESSION, None, first_step).unwrap()
 }
 
 /// A directory that was used a little and then stopped at 1234.
@@ -152,7 +159,7 @@ fn a_new_file_begins_at_nothing() {
         let record = Record::decode(&found.device.blocks[block as usize], block).unwrap();
         assert_eq!(record.generation, generation);
     }
-    let slots = found.boot(None, 1000).unwrap();
+    let slots = found.boot(SESSION, None, 1000).unwrap();
     assert_eq!(slots.device().writes, 2);
     assert_eq!(slots.newest().boot, 1);
     assert_eq!(slots.newest().ceiling, sequence(1000));
@@ -222,7 +229,9 @@ fn an_operators_word_stays_and_never_becomes_lower() {
     let said = |device: &Fake| recovered(device).newest().recovered;
     assert_eq!(said(&device), Sequence::ZERO);
     for (word, stays) in [(Some(9000), 9000), (None, 9000), (Some(5), 9000)] {
-        let mut slots = recovered(&device).boot(word.map(sequence), 1000).unwrap();
+        let mut slots = recovered(&device)
+            .boot(SESSION, word.map(sequence), 1000)
+            .unwrap();
         assert_eq!(slots.newest().recovered, sequence(stays));
         let ceiling = slots.newest().ceiling;
         slots
@@ -251,7 +260,9 @@ fn an_objection_stays_until_an_operators_word_is_not_lower() {
         (Some(500), false),
         (Some(501), false),
     ] {
-        let slots = recovered(&device).boot(word.map(sequence), 10).unwrap();
+        let slots = recovered(&device)
+            .boot(SESSION, word.map(sequence), 10)
+            .unwrap();
         assert_eq!(
             slots.newest().objected,
             stays.then(|| stale(500)),
@@ -268,7 +279,7 @@ fn a_conflict_stays_one_whatever_is_objected_later() {
     slots.write_objection(conflict).unwrap();
     slots.write_objection(stale(700)).unwrap();
     let device = slots.into_device().restarted();
-    let slots = recovered(&device).boot(None, 10).unwrap();
+    let slots = recovered(&device).boot(SESSION, None, 10).unwrap();
     let both = Objected::conflict(sequence(700));
     assert_eq!(slots.newest().objected, Some(both));
 }
@@ -286,7 +297,7 @@ fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_and_the_start_is_above_
     ] {
         let start = |device: &Fake| {
             let above = Some(sequence(word)).filter(|word| *word > Sequence::ZERO);
-            let mut slots = recovered(device).boot(above, 1000).unwrap();
+            let mut slots = recovered(device).boot(SESSION, above, 1000).unwrap();
             if let Some(objected) = objected {
                 slots.write_objection(stale(objected)).unwrap();
             }
@@ -322,7 +333,7 @@ fn a_start_that_skipped_raises_the_boot_by_two() {
     let found = recovered(&device);
     assert!(found.hidden());
     assert_eq!(found.start(), sequence(4000 + STEP_MAX));
-    let slots = found.boot(None, 10).unwrap();
+    let slots = found.boot(SESSION, None, 10).unwrap();
     assert_eq!(slots.newest().boot, boot + 2);
     assert_eq!(slots.newest().ceiling, sequence(4000 + STEP_MAX + 10));
 }
@@ -458,6 +469,153 @@ fn a_bad_block_is_named_with_its_place_and_its_fault() {
     );
 }
 
+/// What version 0.1 left behind.
+fn in_format_1(device: &Fake) -> Fake {
+    let mut older = device.clone();
+    for (index, block) in older.blocks.iter_mut().enumerate() {
+        let record = Record::decode(block, index as u32).unwrap();
+        let record = Record {
+            session: 0,
+            ..record
+        };
+        *block = record.encode(index as u32);
+        block.0[9] = 1;
+        let checksum = crc32c::crc32c(&block.0[..BLOCK_BYTES - 4]);
+        block.0[BLOCK_BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
+    }
+    older
+}
+
+#[test]
+fn blocks_of_format_1_are_read_and_a_boot_leaves_none_behind() {
+    for (device, start) in [(stopped(), 1234), (crashed(), 5000)] {
+        let older = in_format_1(&device);
+        let found = recovered(&older);
+        assert_eq!(found.start(), sequence(start));
+        let boot = found.newest().boot;
+        let slots = booted(&older, 1000);
+        assert_eq!(slots.newest().boot, boot + 1);
+        assert_eq!(slots.newest().session, SESSION);
+        let formats = slots.into_device().blocks.map(|block| block.format());
+        assert_eq!(formats, [FORMAT; BLOCK_COUNT as usize]);
+    }
+}
+
+/// Wherever the first boot in the new format is cut off, the next start goes on from there.
+#[test]
+fn a_change_of_formats_may_be_cut_off_anywhere() {
+    for tear in tears() {
+        for after in 0..4 {
+            let mut device = in_format_1(&crashed());
+            device.crash = Some((after, tear));
+            let shared = Rc::new(RefCell::new(device));
+            let found = recover(Rc::clone(&shared), &owner()).unwrap();
+            assert!(found.boot(SESSION, None, 1000).is_err());
+            let device = shared.borrow().clone().restarted();
+            let found = recovered(&device);
+            // The boot may have been durable although its server was not told.
+            let start = found.start().get();
+            assert!(
+                start == 5000 || start == 6000,
+                "{tear:08b} of {after}: {start}"
+            );
+            found.boot(SESSION, None, 1000).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_newer_format_and_fields_of_a_newer_version_are_refused() {
+    for (at, value) in [(9, 3), (4000, 1)] {
+        let mut device = crashed();
+        let block = &mut device.blocks[1];
+        block.0[at] = value;
+        let checksum = crc32c::crc32c(&block.0[..BLOCK_BYTES - 4]);
+        block.0[BLOCK_BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
+        let error = recover(device, &owner()).unwrap_err();
+        let is_newer = matches!(error, RecoverError::Newer { found: 3 })
+            || matches!(error, RecoverError::NewerFields);
+        assert!(is_newer, "{error:?}");
+    }
+}
+
+/// A write that waited long in another host's queue lands over the newest generation.
+#[test]
+fn a_late_write_of_another_server_does_not_let_a_start_begin_too_low() {
+    let mut slots = booted(&crashed(), 1000);
+    let late = Record {
+        session: SESSION + 1,
+        ..slots.newest().clone()
+    };
+    for ceiling in [7000, 8000, 9000, 10_000] {
+        slots
+            .write_ceiling(sequence(6000), sequence(ceiling))
+            .unwrap();
+    }
+    let ceiling = slots.newest().ceiling;
+    let mut device = slots.into_device().restarted();
+    for block in pair(late.generation) {
+        device.write(block, &late.encode(block)).unwrap();
+    }
+    let found = recovered(&device);
+    assert!(found.hidden());
+    assert!(found.start() >= ceiling, "{} < {ceiling}", found.start());
+}
+
+#[test]
+fn a_server_that_does_not_see_its_newest_record_writes_nothing_more() {
+    let mut slots = booted(&crashed(), 1000);
+    let newest = pair(slots.newest().generation);
+    // One bad copy says nothing, as long as the other one can be read.
+    slots.device.unreadable = 1 << newest[0];
+    slots.write_ceiling(sequence(6000), sequence(7000)).unwrap();
+    let newest = pair(slots.newest().generation);
+    slots.device.unreadable = newest.map(|block| 1 << block).iter().sum();
+    let writes = slots.device.writes;
+    let error = slots
+        .write_ceiling(sequence(6000), sequence(8000))
+        .unwrap_err();
+    let SlotsError::Look(LookError::Unseen { faults }) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(faults.len(), 2);
+    for again in [
+        slots.write_ceiling(sequence(6000), sequence(8000)),
+        slots.write_objection(stale(6000)),
+        slots.write_stop(sequence(6000)),
+    ] {
+        assert!(matches!(again, Err(SlotsError::Poisoned(_))), "{again:?}");
+    }
+    assert_eq!(slots.device.writes, writes);
+}
+
+#[test]
+fn a_server_whose_blocks_were_put_back_or_are_of_a_newer_version_stops() {
+    let mut slots = booted(&crashed(), 1000);
+    let snapshot = slots.device.clone();
+    for ceiling in [7000, 8000, 9000] {
+        slots
+            .write_ceiling(sequence(6000), sequence(ceiling))
+            .unwrap();
+    }
+    let mut newer = slots.device.clone();
+    newer.blocks[0].0[9] = 3;
+    let checksum = crc32c::crc32c(&newer.blocks[0].0[..BLOCK_BYTES - 4]);
+    newer.blocks[0].0[BLOCK_BYTES - 4..].copy_from_slice(&checksum.to_be_bytes());
+    for (blocks, says) in [
+        (snapshot.blocks, "by session 0000000000000005"),
+        (newer.blocks, "a record of a newer version"),
+    ] {
+        slots.device.blocks = blocks;
+        slots.standing = Access::Open;
+        let error = slots.write_stop(sequence(9000)).unwrap_err();
+        let SlotsError::Look(LookError::Foreign(found)) = &error else {
+            panic!("{error:?}");
+        };
+        assert!(found.to_string().contains(says), "{found}");
+    }
+}
+
 /// A sector of a record is told apart by its place only at the record's head and at the checksum, so
 /// these tears show all that others do.
 fn tears() -> impl Iterator<Item = u8> {
@@ -556,6 +714,10 @@ impl BlockDevice for Rc<RefCell<Fake>> {
         self.borrow_mut().settle()
     }
 
+    fn look_again(&mut self) -> io::Result<()> {
+        self.borrow_mut().look_again()
+    }
+
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         self.borrow_mut().read(index, block)
     }
@@ -622,7 +784,7 @@ impl Life {
             assert_eq!((start, found.skipped()), (self.used, 0));
         }
         self.exact = false;
-        match found.boot(Some(sequence(above)), first_step) {
+        match found.boot(SESSION, Some(sequence(above)), first_step) {
             Ok(slots) => {
                 assert!(slots.newest().boot > self.boot);
                 self.boot = slots.newest().boot;
@@ -714,6 +876,10 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
             self.0.borrow_mut().settle()
         }
 
+        fn look_again(&mut self) -> io::Result<()> {
+            self.0.borrow_mut().look_again()
+        }
+
         fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
             self.0.borrow_mut().read(index, block)
         }
@@ -728,16 +894,19 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
     for writes in 0..5 {
         let mut slots = recover(crashed(), &owner())
             .unwrap()
-            .boot(None, 1000)
+            .boot(SESSION, None, 1000)
             .unwrap();
         slots.write_objection(Objected::stale(word)).unwrap();
         let mut device = slots.into_device().restarted();
         device.crash = Some((writes, 0));
         let shared = Rc::new(RefCell::new(device));
         let start = recover(Shared(Rc::clone(&shared)), &owner()).unwrap();
-        let went_well = start.boot(Some(word), 1000).is_ok();
+        let went_well = start.boot(SESSION, Some(word), 1000).is_ok();
         let device = shared.borrow().clone().restarted();
-        let next = recover(device, &owner()).unwrap().boot(None, 1000).unwrap();
+        let next = recover(device, &owner())
+            .unwrap()
+            .boot(SESSION, None, 1000)
+            .unwrap();
         let next = next.newest();
         let said = next.recovered == word && next.objected.is_none() && next.sequence > word;
         let unsaid = next.recovered == Sequence::ZERO

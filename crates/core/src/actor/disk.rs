@@ -6,7 +6,7 @@ use crate::{time::Instant, words::Message};
 impl Actor {
     /// The disk has answered.
     pub(super) fn on_written(&mut self, written: Written, now: Instant, effects: &mut Vec<Effect>) {
-        if let Some(took) = self.watch.finished(now) {
+        if let Some(took) = self.writes.finished(now) {
             let waited = self.waiting_for_disk();
             effects.push(Effect::Report(Report::WriteOver { took, waited }));
         }
@@ -26,7 +26,7 @@ impl Actor {
 
     /// The write that the disk is at may be late.
     pub(super) fn on_write_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if let Some(took) = self.watch.look(now) {
+        if let Some(took) = self.writes.look(now) {
             let waiting = self.waiting_for_disk();
             effects.push(Effect::Report(Report::WriteLate { took, waiting }));
         }

@@ -88,6 +88,11 @@ impl Durability {
         self.held.is_empty()
     }
 
+    /// Whether an answer to that connection waits.
+    pub(super) fn holds_for(&self, connection: ConnectionId) -> bool {
+        self.held.has(connection)
+    }
+
     /// Whether no answer waits, and no ceiling is on its way to the disk.
     pub(super) fn is_settled(&self) -> bool {
         self.held.is_empty() && !self.ceiling.is_writing()

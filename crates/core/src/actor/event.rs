@@ -18,6 +18,13 @@ pub enum Event {
         /// What is wrong with it.
         error: Box<ErrorReply>,
     },
+    /// A request that its connection may not make.
+    Denied {
+        /// Who asks.
+        from: ConnectionId,
+        /// Why it may not.
+        error: Box<ErrorReply>,
+    },
     /// A client asks for identities.
     IdentityRequest {
         /// Who asks.
@@ -80,15 +87,11 @@ pub enum Event {
         from: ConnectionId,
         /// The pid.
         pid: Pid,
-        /// Whether it comes from an address where operators are.
-        trusted: bool,
     },
     /// An operator asks to go on above a sequence.
     AdvanceRequest {
         /// Who asks.
         from: ConnectionId,
-        /// Whether it comes from an address where operators are.
-        trusted: bool,
         /// The sequence.
         above: u64,
     },
@@ -103,6 +106,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Event::Unknown { .. } => "unknown",
+            Event::Denied { .. } => "denied",
             Event::IdentityRequest { .. } => "identityRequest",
             Event::SyncTimeout => "syncTimeout",
             Event::SyncRequest { .. } => "syncRequest",
@@ -129,7 +133,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
-            Event::Unknown { from, error } => {
+            Event::Unknown { from, error } | Event::Denied { from, error } => {
                 write!(f, " connection={from} error={:?}", error.message)
             }
             Event::IdentityRequest { from, count, after } => {
@@ -153,15 +157,9 @@ impl fmt::Display for Event {
             }
             Event::Overrule(heard) => write!(f, " {} {}", heard.0, OverruleFields(&heard.1)),
             Event::MembersRequest { from, first } => write!(f, " connection={from} first={first}"),
-            Event::ForgetRequest { from, pid, trusted } => {
-                write!(f, " connection={from} pid={pid} trusted={trusted}")
-            }
-            Event::AdvanceRequest {
-                from,
-                above,
-                trusted,
-            } => {
-                write!(f, " connection={from} above={above} trusted={trusted}")
+            Event::ForgetRequest { from, pid } => write!(f, " connection={from} pid={pid}"),
+            Event::AdvanceRequest { from, above } => {
+                write!(f, " connection={from} above={above}")
             }
             Event::Written(written) => write!(f, " {written}"),
             Event::SyncTimeout | Event::JoinTimeout | Event::WriteTimeout | Event::Stop => Ok(()),

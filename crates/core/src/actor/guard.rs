@@ -60,8 +60,8 @@ struct Life {
     first_heard: Serial,
     /// It was alive after this; 0 when nothing is known to have reached it.
     alive_at: Serial,
-    /// Where it was last heard.
-    link: Link,
+    /// Where it was last heard, as long as that link is there: nothing is said to one that is gone.
+    link: Option<Link>,
     /// Why it must not hand out identities.
     objection: Option<ErrorCode>,
 }
@@ -99,7 +99,7 @@ pub struct Charge {
     pub code: ErrorCode,
     /// The highest sequence that is known of the pid.
     pub sequence: Sequence,
-    /// Where the other process is heard, when two use the pid.
+    /// Where the other process is heard, when two use the pid and its link is there.
     pub rival: Option<Link>,
     /// Whether it was not charged with this before: then people should hear of it.
     pub is_new: bool,
@@ -190,7 +190,7 @@ impl Guard {
         });
         known.heard_at = Some(now);
         let (mut life, is_first) = known.take_life(sync.session, serial, link);
-        life.link = link;
+        life.link = Some(link);
         life.alive_at = life.alive_at.max(received.unwrap_or_default());
         let before = life.objection;
         if is_first && known.remembered.is_newer_than(sync) {
@@ -198,7 +198,7 @@ impl Guard {
         }
         let mut charges = Vec::new();
         let rival = known.lives.iter_mut().find(|other| life.overlaps(other));
-        let rival_link = rival.as_ref().map(|rival| rival.link);
+        let rival_link = rival.as_ref().and_then(|rival| rival.link);
         let mut rival_charge = None;
         if let Some(rival) = rival {
             // What either has handed out is gone for both.
@@ -226,7 +226,7 @@ impl Guard {
                 is_new,
                 rival: rival_link,
             });
-            if let Some((session, other, rival_is_new)) = rival_charge
+            if let Some((session, Some(other), rival_is_new)) = rival_charge
                 && (is_new || rival_is_new)
             {
                 let rival = Some(link);
@@ -282,6 +282,22 @@ impl Guard {
         }
     }
 
+    /// The link of a peer of that pid is gone: from now on nothing here names it.
+    pub(super) fn lose(&mut self, link: Link, pid: Pid) {
+        // bug LinkKept: return;
+        if let Some(known) = self.members.get_mut(&pid) {
+            for life in &mut known.lives {
+                life.link.take_if(|heard_on| *heard_on == link);
+            }
+        }
+        debug_assert!(!self.names(link), "a link is heard for one pid");
+    }
+
+    fn names(&self, link: Link) -> bool {
+        let mut lives = self.members.values().flat_map(|known| &known.lives);
+        lives.any(|life| life.link == Some(link))
+    }
+
     /// Forgets a pid. Returns the highest sequence that was known of it.
     pub(super) fn forget(&mut self, pid: Pid) -> Option<Sequence> {
         let known = self.members.remove(&pid)?;
@@ -334,7 +350,7 @@ impl Known {
                 session,
                 first_heard: serial,
                 alive_at: 0,
-                link,
+                link: Some(link),
                 objection: None,
             },
             true,

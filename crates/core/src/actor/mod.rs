@@ -9,7 +9,7 @@
 //! ceiling that covers it is durable.
 //!
 //! The state stands in rooms, each a struct with private fields, so a line can touch no more than its room:
-//! [`counter`], [`durability`], [`join`], [`links`], [`guard`], [`objections`], [`phase`] and [`watch`]. The other files
+//! [`counter`], [`durability`], [`join`], [`links`], [`guard`], [`objections`], [`phase`] and [`writes`]. The other files
 //! say what happens at an event. They belong to [`Actor`] and reach all rooms, but only through what these offer.
 
 // Rooms, and what they are made of.
@@ -25,7 +25,7 @@ mod news;
 mod objections;
 mod phase;
 mod refusal;
-mod watch;
+mod writes;
 
 // What happens at an event.
 mod disk;
@@ -45,7 +45,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use self::{
     counter::Counter, durability::Durability, guard::Guard, join::Join, line::Line, links::Links,
-    objections::Objections, phase::Phase, waiting::Waiting, watch::Watch,
+    objections::Objections, phase::Phase, waiting::Waiting, writes::Writes,
 };
 
 pub use self::{
@@ -149,7 +149,7 @@ pub struct Actor {
     links: Links,
     guard: Guard,
     objections: Objections,
-    watch: Watch,
+    writes: Writes,
     /// What waits before it is decided; bounded by the frames that the server keeps in flight.
     waiting: Line<Waiting>,
 }
@@ -169,7 +169,7 @@ impl Actor {
             links: Links::new(&config),
             guard: Guard::new(config.remembered.clone()),
             objections: Objections::new(&config),
-            watch: Watch::new(),
+            writes: Writes::new(),
             waiting: Line::new(),
             config,
         };
@@ -192,7 +192,7 @@ impl Actor {
             self.look_up(event, now, effects);
             for effect in &effects[before..] {
                 if let Effect::Write(_) = effect {
-                    self.watch.asked(now);
+                    self.writes.asked(now);
                 }
             }
             // Every sequence at which there is something to tell passes by here: up to it nothing is clear.
@@ -207,6 +207,7 @@ impl Actor {
     fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::Unknown { from, error } => self.on_unknown(from, *error, effects),
+            Event::Denied { from, error } => self.reply_error(from, *error, effects),
             Event::IdentityRequest { from, count, after } => {
                 self.on_identity_request(from, count.get(), after, now, effects);
             }
@@ -218,14 +219,10 @@ impl Actor {
             Event::Overrule(heard) => self.on_overrule(heard.0, &heard.1, now, effects),
             Event::StatusRequest { from } => self.on_status_request(from, effects),
             Event::MembersRequest { from, first } => self.on_members_request(from, first, effects),
-            Event::ForgetRequest { from, pid, trusted } => {
-                self.on_forget_request(from, pid, trusted, now, effects);
+            Event::ForgetRequest { from, pid } => self.on_forget_request(from, pid, now, effects),
+            Event::AdvanceRequest { from, above } => {
+                self.on_advance_request(from, above, now, effects);
             }
-            Event::AdvanceRequest {
-                from,
-                above,
-                trusted,
-            } => self.on_advance_request(from, above, trusted, now, effects),
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
             Event::JoinTimeout => self.on_join_timeout(now, effects),
@@ -289,7 +286,7 @@ impl Actor {
     pub fn standing(&self) -> Standing {
         match self.phase.standing() {
             Standing::Serving if self.sequence() == Sequence::MAX => Standing::Exhausted,
-            Standing::Serving if self.watch.is_late() && self.waiting_for_disk() > 0 => {
+            Standing::Serving if self.writes.is_late() && self.waiting_for_disk() > 0 => {
                 Standing::WaitingForDisk
             }
             standing => standing,
@@ -308,7 +305,7 @@ impl Actor {
 
     /// When [`Event::WriteTimeout`] is due, if a write is under way that is not late yet.
     pub fn write_deadline(&self) -> Option<Instant> {
-        self.watch.deadline()
+        self.writes.deadline()
     }
 
     /// What people should hear when the server begins: how much of the sequence is used up.

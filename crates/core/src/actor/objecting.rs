@@ -36,9 +36,13 @@ impl Actor {
     }
 
     /// Tells a process why it must not hand out identities: in the place of an answer, where one is due.
-    fn object(&mut self, charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
+    fn object(&mut self, mut charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
         match charge.link {
             Link::Accepted(connection) if is_sender => {
+                if self.is_waited_for(connection) {
+                    // What waits could outlive every link but that of its own connection.
+                    charge.rival = None;
+                }
                 let effect = Effect::Object {
                     charge,
                     answers: true,

@@ -17,13 +17,9 @@ impl Actor {
         &mut self,
         from: ConnectionId,
         pid: Pid,
-        trusted: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if !trusted {
-            return self.refuse(from, Refusal::NotTrusted, effects);
-        }
         match self.guard.forget(pid) {
             Some(sequence) => {
                 effects.push(Effect::Report(Report::Forgot {
@@ -45,11 +41,10 @@ impl Actor {
         &mut self,
         from: ConnectionId,
         above: u64,
-        trusted: bool,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        match self.judge_operator(above, trusted) {
+        match self.judge_operator(above) {
             Ok(above) => {
                 // Told when it is heard, and not when it is done: its connection may be gone by then.
                 effects.push(Effect::Report(Report::Advanced {
@@ -71,7 +66,7 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        match self.judge_operator(above.get(), true) {
+        match self.judge_operator(above.get()) {
             Ok(above) => self.advance_or_wait(from, above, now, effects),
             Err(refusal) => self.refuse(from, refusal, effects),
         }
@@ -97,10 +92,7 @@ impl Actor {
         }
     }
 
-    fn judge_operator(&self, above: u64, trusted: bool) -> Result<Sequence, Refusal> {
-        if !trusted {
-            return Err(Refusal::NotTrusted);
-        }
+    fn judge_operator(&self, above: u64) -> Result<Sequence, Refusal> {
         self.phase.may_advance()?;
         self.counter.judge_advance(above, Source::Operator)
     }

@@ -48,7 +48,6 @@ pub(super) enum Refusal {
         most: u64,
         source: Source,
     },
-    NotTrusted,
     UnknownPid(Pid),
     ForeignCluster {
         own: ClusterName,
@@ -110,7 +109,6 @@ impl Refusal {
             | Refusal::TooFar { .. }
             | Refusal::NeverPaid { .. } => ErrorCode::AdvanceTooLarge,
             Refusal::OverBudget { .. } => ErrorCode::OverBudget,
-            Refusal::NotTrusted => ErrorCode::NotTrusted,
             Refusal::UnknownPid(_) => ErrorCode::UnknownPid,
             Refusal::ForeignCluster { .. } => ErrorCode::ForeignCluster,
             Refusal::OtherPid { .. } => ErrorCode::BadBody,
@@ -190,11 +188,6 @@ impl Refusal {
                 source.prefix(),
                 source.burst_flag()
             ),
-            Refusal::NotTrusted => {
-                "only an operator may ask for this: from a loopback address, or from \
-                                    one that the server was given with --trust"
-                    .to_owned()
-            }
             Refusal::UnknownPid(pid) => {
                 format!("nothing is known here of pid {pid}: ipseity-cli members lists those known")
             }

@@ -146,7 +146,12 @@ impl Actor {
         self.answer(to, Effect::Close(to), effects);
     }
 
-    fn reply_error(&mut self, to: ConnectionId, error: ErrorReply, effects: &mut Vec<Effect>) {
+    pub(super) fn reply_error(
+        &mut self,
+        to: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
         let message = Message::ErrorReply(Box::new(error));
         self.answer(to, Effect::Reply { to, message }, effects);
     }
@@ -164,6 +169,11 @@ impl Actor {
         self.durability
             .reply_when_durable(to, reply, before, &self.counter, effects);
         self.raise_if_due(now, effects);
+    }
+
+    /// Whether an answer to that connection would have to wait behind others.
+    pub(super) fn is_waited_for(&self, connection: ConnectionId) -> bool {
+        self.waiting.has(connection) || self.durability.holds_for(connection)
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.

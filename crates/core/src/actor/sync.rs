@@ -41,7 +41,11 @@ impl Actor {
         self.links.connect(peer, &message, serial, now, effects);
     }
 
+    /// A link is gone. When this was handled, nothing in the actor names it: the server then gives its slot away.
     pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
+        if let Some(pid) = self.links.pid(link) {
+            self.guard.lose(link, pid);
+        }
         if let Some(pid) = self.links.disconnect(link) {
             effects.push(Effect::Report(Report::PeerDown { link, pid }));
         }

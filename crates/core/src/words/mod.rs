@@ -6,10 +6,12 @@
 mod cluster;
 mod error;
 mod fields;
+mod grants;
 mod message;
 mod status;
 
 pub use cluster::{Member, Members, Objection, Overrule};
 pub use error::ErrorCode;
+pub use grants::{Grant, Grants};
 pub use message::{ClusterName, ClusterNameError, ErrorReply, Message, SyncMessage, WIRE_VERSION};
 pub use status::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};

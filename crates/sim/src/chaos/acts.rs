@@ -15,9 +15,9 @@ use super::{
     judge::Life,
     machine::storage,
     network::Partition,
-    plan::{Act, DirectoryLoss, Downtime},
+    plan::{Act, Beside, DirectoryLoss, Downtime},
 };
-use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, address};
+use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
 use byteorder::{BigEndian, ByteOrder};
 
 /// What ends a fault that lasts.
@@ -131,6 +131,7 @@ impl Cluster {
             }
             Act::Copy { server } => self.start_copy(server),
             Act::WrongPid { server } => self.start_wrong_pid(server),
+            Act::Share { server, start } => self.start_sharing(server, start),
             Act::Backup { server } => {
                 let copy = storage(&self.net.borrow().nodes[server]).copy(now);
                 self.machines[server].backup = Some(copy);
@@ -239,6 +240,42 @@ impl Cluster {
         self.start(number);
     }
 
+    /// A second server is started on the directory of another one, whose lock it does not see. It has no peers, so
+    /// that only the disk can tell.
+    fn start_sharing(&mut self, server: usize, start: Beside) -> bool {
+        if self.machines.len() > self.plan.servers.len() || self.machines[server].server.is_none() {
+            return false;
+        }
+        let now = self.now();
+        let directory = self.disk(server, Storage::share);
+        let mut plan = self.machines[server].plan.clone();
+        plan.peers.clear();
+        plan.requires = false;
+        plan.recover_above = None;
+        self.judge.share(plan.pid);
+        let number = self.add_machine(plan);
+        self.machines[number].rival = Some(server);
+        self.machines[server].rival = Some(number);
+        self.attach_storage(number, directory);
+        match start {
+            Beside::Later => self.start(number),
+            Beside::Slowly(wait) => {
+                self.disk(number, |disk| disk.read_for_start(now));
+                self.machines[number].downtime = Some(Downtime::default());
+                self.call(now.after(wait), Call::Restart(number));
+            }
+            Beside::AtOnce => {
+                self.end(server, WriteFate::Old, false);
+                for each in [server, number] {
+                    self.disk(each, |disk| disk.read_for_start(now));
+                }
+                self.start(server);
+                self.start(number);
+            }
+        }
+        true
+    }
+
     /// Somebody repeats to a server what another one had said.
     fn replay(&mut self, seed: u64) -> bool {
         let mut rng = stream(seed, 0);
@@ -271,7 +308,7 @@ impl Cluster {
 
     /// It is time to start a server again.
     pub fn on_restart(&mut self, number: usize) {
-        if self.machines[number].server.is_some() {
+        if self.machines[number].server.is_some() || self.machines[number].is_gone {
             return;
         }
         let Some(downtime) = self.machines[number].downtime.take() else {
@@ -284,7 +321,9 @@ impl Cluster {
     /// Does to a directory what happens to it while no server runs.
     fn prepare(&mut self, number: usize, downtime: &Downtime) {
         let pid = self.machines[number].plan.pid;
-        for (block, bit) in &downtime.rot {
+        // Rot can hide what one of two servers on a directory has written from the other.
+        let is_shared = self.disk(number, |disk| disk.is_shared);
+        for (block, bit) in downtime.rot.iter().filter(|_| !is_shared) {
             self.disk(number, |disk| disk.medium().rot(*block, *bit));
             self.fault(Fault::Rot);
             self.machines[number].is_clean = false;

@@ -49,6 +49,14 @@ pub const BUGS: &[(&str, &str)] = &[
         "StartReadsCache",
         "A start reads what was written, not what is durable. A simulated device has to do the same.",
     ),
+    (
+        "ForeignRecordIgnored",
+        "A server does not look whether somebody else has written its state file.",
+    ),
+    (
+        "SessionNotCompared",
+        "A record of another process counts as one's own where only the session differs.",
+    ),
     // The counter and its ceiling.
     (
         "ReplyBeforeDurable",
@@ -126,6 +134,14 @@ pub const BUGS: &[(&str, &str)] = &[
         "Requests for one identity go to the head of the mailbox.",
     ),
     (
+        "BatchRunsOn",
+        "Requests of a batch are handled although the one before them has effects that are not carried out.",
+    ),
+    (
+        "GrantsIgnored",
+        "What a connection may do is not looked at.",
+    ),
+    (
         "TickerNotRestarted",
         "A ticker that was stopped does not run again.",
     ),
@@ -134,8 +150,22 @@ pub const BUGS: &[(&str, &str)] = &[
         "The serial in a connection's id is not looked at, and a slot is not held for late answers.",
     ),
     (
+        "ReserveNotLeft",
+        "A connection that leaves the reserve stays in its list, and whoever has its name later is turned away for it.",
+    ),
+    (
+        "LinkNotHeld",
+        "The slot of a link is given back while the actor still names it.",
+    ),
+    ("LinkKept", "The actor goes on naming a link that is gone."),
+    (
         "EdgeLost",
         "Reading stops after a short read, although the other side has closed and no edge comes any more.",
+    ),
+    (
+        "ReadStopsEarly",
+        "Reading stops for what was decoded last to have its turn, although the socket may hold more of which no edge \
+         tells.",
     ),
     (
         "RequestLostAtGate",

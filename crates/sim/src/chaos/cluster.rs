@@ -281,9 +281,12 @@ impl Cluster {
         }
         if !wiretap.parts.is_empty() {
             life.allowed = match storage.allowance(now) {
+                // The newest record may be that of the other one.
+                _ if storage.is_shared => storage.granted.1.get(),
                 Some((boot, ceiling)) if boot == life.boot => ceiling.get(),
                 _ => 0,
             };
+            life.grants = storage.granted.0;
             let budgets = self.plan.budgets;
             let filled = machine.age(now).as_millis() as u64 + 1;
             life.budget = budgets
@@ -291,6 +294,16 @@ impl Cluster {
                 .saturating_add(budgets.peer_burst)
                 .saturating_add(2 * (budgets.rate_per_second * filled).div_ceil(1000));
             let machines = self.machines.len();
+            let overlooked = storage.overlooked.as_ref();
+            let overlooked = overlooked.map(|record| (record.generation, record.boot));
+            if let Some((generation, boot)) = overlooked {
+                self.judge.note_violation(|| {
+                    format!(
+                        "server {number} raised its ceiling over generation {generation} of boot {boot}, which \
+                         another process had written"
+                    )
+                });
+            }
             self.judge.now = now;
             self.judge.listen(&mut wiretap, |end| {
                 let (other, at) = net.other_side(end)?;
@@ -317,6 +330,10 @@ impl Cluster {
 
     /// Gives a server its directory.
     pub fn attach_storage(&mut self, server: usize, mut storage: Storage) {
+        if !storage.is_shared {
+            // No other server has this one.
+            self.judge.pid(self.machines[server].plan.pid).is_shared = false;
+        }
         storage.latency = self.machines[server].plan.latency;
         storage.medium().lies = self.disks_lie;
         self.net.borrow_mut().nodes[server].storage = Some(storage);
@@ -326,11 +343,12 @@ impl Cluster {
     pub fn start(&mut self, number: usize) {
         let now = self.now();
         let above = self.machines[number].recover_above.take();
+        let session = self.rng.u64(..);
         let machine = &mut self.machines[number];
         let mut net = self.net.borrow_mut();
         let node = &mut net.nodes[number];
         let disk = node.storage.as_mut().expect("every server here has one");
-        let started = match disk.start(above) {
+        let started = match disk.start(now, session, above) {
             Ok(started) => started,
             Err(fault) => {
                 drop(net);
@@ -349,7 +367,6 @@ impl Cluster {
         net.down.remove(&address.ip());
         net.listen(address, Some(number));
         drop(net);
-        let session = self.rng.u64(..);
         let has_lost_recovery = started.recovered < machine.recovered;
         machine.recovered = started.recovered;
         if has_lost_recovery {
@@ -417,10 +434,12 @@ impl Cluster {
         let net = self.net.borrow();
         let disk = storage(&net.nodes[number]);
         let disk_failed = disk.faults_met > machine.faults_before;
+        let is_shared = disk.is_shared;
         let newest = disk.newest(now).expect("a start has left one");
         drop(net);
         let was_breached = self.judge.pids[&pid].was_breached;
-        let is_noted = newest.clean && newest.boot == self.judge.lives[number].boot;
+        // Another one may have written since.
+        let is_noted = is_shared || newest.clean && newest.boot == self.judge.lives[number].boot;
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
             Exit::Objected => signals > 0 && is_noted && was_breached,
@@ -447,8 +466,8 @@ impl Cluster {
         };
         self.end(number, fate, false);
         let machine = &mut self.machines[number];
-        machine.is_clean = matches!(exit, Exit::Clean | Exit::Objected);
-        machine.was_objected = exit == Exit::Objected;
+        machine.is_clean = matches!(exit, Exit::Clean | Exit::Objected) && !is_shared;
+        machine.was_objected = exit == Exit::Objected && !is_shared;
         let downtime = machine.downtime.get_or_insert_default();
         let at = now.after(downtime.wait);
         self.call(at, Call::Restart(number));

@@ -101,6 +101,8 @@ faults! {
     Lost,
     /// A directory is rolled back.
     Rollback,
+    /// A second server is started on a directory, and the file system does not share its locks.
+    SharedDirectory,
 }
 
 /// A set of them.

@@ -26,7 +26,23 @@ pub struct PidState {
     /// The condition of uniqueness was broken by an operator, and nobody has answered for it yet.
     pub is_breached: bool,
     pub was_breached: bool,
+    /// It is breached by a second server on its directory, and by nothing else.
+    pub is_shared: bool,
+    /// What left since then: first and last sequence, and under which grant.
+    shared: Vec<(u64, u64, Grant)>,
+    /// What was handed out twice under two grants.
+    repeated: BTreeSet<(Grant, Grant)>,
 }
+
+/// A ceiling of one life: that of its start, or one of its raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Grant {
+    life: u64,
+    number: u32,
+}
+
+/// As many raises a life may have behind one under which it repeated something of another life that goes on, too.
+const RAISES_BEHIND_MAX: u32 = 1;
 
 /// What is known of one life of a server: the process that runs on a machine.
 #[derive(Debug, Default, Clone)]
@@ -53,6 +69,10 @@ pub struct Life {
     pub joins_until: Option<Instant>,
     /// What it may hand out: the ceiling on the medium, of this boot.
     pub allowed: u64,
+    /// Which of all lives it is.
+    pub life: u64,
+    /// How often its ceiling was raised.
+    pub grants: u32,
 }
 
 /// What was said on one end, as far as it matters.
@@ -143,6 +163,13 @@ impl Judge {
         state.was_breached = true;
     }
 
+    /// From now on two servers have the directory of a pid.
+    pub fn share(&mut self, pid: u16) {
+        let is_whole = !self.is_breached(pid);
+        self.breach(pid);
+        self.pid(pid).is_shared = is_whole;
+    }
+
     /// A server begins a life.
     pub fn begin(&mut self, server: usize, life: Life, is_clean: bool, skipped: u64) {
         if self.lives.len() <= server {
@@ -175,6 +202,7 @@ impl Judge {
             base_hard: life.start,
             asked: before.asked,
             absorbed: life.start,
+            life: self.coverage.lives,
             ..life
         };
         self.knows.retain(|(who, _), _| *who != server);
@@ -394,6 +422,7 @@ impl Judge {
             return self.note_violation(|| format!("{} on a connection that had {last}", shown()));
         }
         end.last = high;
+        self.repeats(server, low, high);
         let state = self.pid(pid);
         state.left = state.left.max(high);
         let before = state.blocks.range(..=high).next_back();
@@ -405,6 +434,45 @@ impl Judge {
                 .note_violation(|| format!("{}, and {a} to {b} had been handed out", shown()));
         }
         self.pid(pid).blocks.insert(low, high);
+    }
+
+    /// Two servers on one directory may repeat what one raise has allowed, and not go on repeating: one of the two
+    /// has no second raise behind that one.
+    fn repeats(&mut self, server: usize, low: u64, high: u64) {
+        let Life {
+            pid, life, grants, ..
+        } = self.lives[server];
+        if !self.pids[&pid].is_shared {
+            return;
+        }
+        let raises = |grant: &Grant| {
+            let state = self.lives.iter().find(|state| state.life == grant.life);
+            // Of one that is gone nobody knows any more.
+            state.map_or(0, |state| state.grants.saturating_sub(grant.number))
+        };
+        let own = Grant {
+            life,
+            number: grants,
+        };
+        let goes_on = |grant: &Grant| raises(grant) > RAISES_BEHIND_MAX;
+        let state = &self.pids[&pid];
+        let before = state
+            .shared
+            .iter()
+            .filter(|(from, to, grant)| grant.life != life && *from <= high && low <= *to);
+        let found: Vec<(Grant, Grant)> = before.map(|(_, _, grant)| (*grant, own)).collect();
+        let both = state.repeated.iter().chain(&found);
+        let too_long = both
+            .copied()
+            .find(|(one, other)| goes_on(one) && goes_on(other));
+        if let Some((one, other)) = too_long {
+            self.note_violation(|| {
+                format!("two servers of pid {pid} on one directory both go on after {one:?} and {other:?}")
+            });
+        }
+        let state = self.pid(pid);
+        state.shared.push((low, high, own));
+        state.repeated.extend(found);
     }
 
     /// A server tells how far it has come. Returns that.

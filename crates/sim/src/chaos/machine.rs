@@ -49,6 +49,8 @@ pub struct Machine {
     pub trace: Option<Lines>,
     /// The machine of the other server that uses the pid.
     pub rival: Option<usize>,
+    /// It was taken away, and is not started again.
+    pub is_gone: bool,
     /// It was objected to when it stopped, cleanly, and nobody has said anything since.
     pub was_objected: bool,
     /// It began with an objection on its disk.
@@ -80,6 +82,7 @@ impl Machine {
             backup: None,
             trace: with_trace.then(Lines::default),
             rival: None,
+            is_gone: false,
             was_objected: false,
             is_objected: false,
             witnesses: Vec::new(),
@@ -130,6 +133,7 @@ impl Machine {
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
                 pending_bytes_max: 16 * 1024,
+                pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trusted: (1..=20).map(|host| [192, 168, 200, host].into()).collect(),
             },

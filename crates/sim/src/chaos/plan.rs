@@ -106,6 +106,11 @@ pub enum Act {
     WrongPid {
         server: usize,
     },
+    /// A second server is started on the same directory.
+    Share {
+        server: usize,
+        start: Beside,
+    },
     /// A copy of a directory is put away, for later.
     Backup {
         server: usize,
@@ -128,11 +133,23 @@ impl Act {
             Act::Accept { .. } => Fault::Accept,
             Act::Copy { .. } => Fault::Copy,
             Act::WrongPid { .. } => Fault::WrongPid,
+            Act::Share { .. } => Fault::SharedDirectory,
             Act::Disk { .. } | Act::Partition { .. } | Act::Backup { .. } | Act::Replay { .. } => {
                 return None;
             }
         })
     }
+}
+
+/// When a second server on a directory starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// While the first one runs.
+    Later,
+    /// It reads the directory, and takes so long until it writes.
+    Slowly(Duration),
+    /// Together with the first one, which is started again.
+    AtOnce,
 }
 
 /// What happens to a directory while no server runs on it.
@@ -263,7 +280,7 @@ impl Plan {
 
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
-            Fault::Copy | Fault::WrongPid => 1,
+            Fault::Copy | Fault::WrongPid | Fault::SharedDirectory => 1,
             Fault::Lost | Fault::Rollback => rng.usize(1..=2),
             Fault::Rot | Fault::KillInStart | Fault::Amnesia => rng.usize(1..=4),
             _ => rng.usize(1..=6),
@@ -375,6 +392,14 @@ impl Plan {
                 Fault::Accept => Act::Accept { server, wait },
                 Fault::Copy => Act::Copy { server },
                 Fault::WrongPid => Act::WrongPid { server },
+                Fault::SharedDirectory => Act::Share {
+                    server,
+                    start: match draws[1] % 3 {
+                        0 => Beside::Later,
+                        1 => Beside::Slowly(wait),
+                        _ => Beside::AtOnce,
+                    },
+                },
                 Fault::Replay => Act::Replay { seed: draws[1] },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
@@ -418,9 +443,12 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
     for fault in Fault::ALL {
         // What takes a server out for good would hide what the others do.
         let density = match fault {
-            Fault::Copy | Fault::WrongPid | Fault::Lost | Fault::Rollback | Fault::Exhaustion => {
-                density / 3
-            }
+            Fault::Copy
+            | Fault::WrongPid
+            | Fault::Lost
+            | Fault::Rollback
+            | Fault::SharedDirectory
+            | Fault::Exhaustion => density / 3,
             Fault::Budget | Fault::Oneself | Fault::Crowd => density / 2,
             _ => density,
         };

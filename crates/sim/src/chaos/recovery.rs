@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use ipseity_core::{time::Instant, words::Standing};
 
+use crate::world::WriteFate;
+
 use super::{
     client::{Batch, Client, Connection, Ending},
     cluster::{Call, Cluster},
@@ -30,6 +32,14 @@ impl Cluster {
         }
         for number in 0..self.machines.len() {
             self.disk(number, |disk| disk.fault = None);
+            let is_second = number >= self.plan.servers.len();
+            if is_second && self.disk(number, |disk| disk.is_shared) {
+                // Somebody finds out that two servers had one directory, and takes this one away.
+                self.machines[number].is_gone = true;
+                self.machines[number].status = None;
+                self.end(number, WriteFate::Old, false);
+                continue;
+            }
             let machine = &mut self.machines[number];
             machine.ready_at = machine.ready_at.min(now.after(self.plan.turn));
             if machine.server.is_none() {
@@ -65,6 +75,9 @@ impl Cluster {
         };
         self.net.borrow_mut().cut_dead(is_client);
         for server in 0..self.machines.len() {
+            if self.machines[server].is_gone {
+                continue;
+            }
             let number = self.clients.len();
             let mut probe = Client::new(self.plan.seed, number, ClientPlan::default(), now);
             probe.probes = Some(server);
@@ -176,11 +189,13 @@ impl Cluster {
     /// The end, unless somebody has been stopped by an objection: that must survive a restart.
     fn end_or_restart(&mut self) {
         let stopped: Vec<usize> = (0..self.machines.len())
-            .filter(|server| !self.serves(*server))
+            .filter(|server| !self.serves(*server) && !self.machines[*server].is_gone)
             .collect();
         if stopped.is_empty() || self.has_restarted {
             for server in 0..self.machines.len() {
-                if self.judge.is_breached(self.machines[server].plan.pid) {
+                let pid = self.machines[server].plan.pid;
+                // Of a shared directory the disk tells, and not a peer.
+                if self.judge.is_breached(pid) && !self.judge.pid(pid).is_shared {
                     match self.serves(server) {
                         true => self.judge.coverage.unnoticed += 1,
                         false => self.judge.coverage.noticed += 1,
@@ -217,7 +232,8 @@ impl Cluster {
             }
         }
         let mut sequences: Vec<(usize, u64)> = Vec::new();
-        for (number, machine) in self.machines.iter().enumerate() {
+        let machines = self.machines.iter().enumerate();
+        for (number, machine) in machines.filter(|(_, machine)| !machine.is_gone) {
             let Some((asked_at, standing, sequence)) = machine.status else {
                 return Some(format!("server {number} does not answer"));
             };

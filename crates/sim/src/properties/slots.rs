@@ -11,7 +11,7 @@ use ipseity::{
     limits::{BLOCK_BYTES, BLOCK_COUNT},
     store::{
         record::{Block, Record, RecordError},
-        slots::{BlockDevice, Owner, RecoverError, Slots, SlotsError, recover},
+        slots::{BlockDevice, LookError, Owner, RecoverError, Slots, SlotsError, recover},
     },
 };
 use ipseity_core::{
@@ -125,6 +125,7 @@ fn record(input: &mut Input) -> Record {
         },
         incarnation: u128::from(flags & 96 == 96),
         boot: input.number(),
+        session: u64::from(flags),
         generation,
         sequence: if clean { ceiling } else { sequence_noted },
         ceiling,
@@ -175,6 +176,10 @@ impl Shared {
 impl BlockDevice for Shared {
     fn settle(&mut self) -> io::Result<()> {
         // What was written is on the medium at once.
+        Ok(())
+    }
+
+    fn look_again(&mut self) -> io::Result<()> {
         Ok(())
     }
 
@@ -319,13 +324,24 @@ impl Life {
         assert!(found.newest().sequence <= start);
         assert_eq!(found.faults().len(), BLOCK_COUNT as usize - whole.len());
         if found.hidden() {
-            assert!(found.faults().len() >= 2 && start == found.newest().reach);
+            assert_eq!(start, found.newest().reach);
         } else {
             assert_eq!(start, found.newest().ceiling, "nothing is skipped in vain");
         }
 
         let (boot, generation) = (found.newest().boot, found.newest().generation);
-        match found.boot(Some(above), first_step) {
+        let shows_the_one_before = |block: u32| {
+            let before = before.found(block).ok().map(|record| record.generation);
+            generation > 0 && before == Some(generation - 1)
+        };
+        let others = [0, 2].map(|block| block + (1 - generation as u32 % 2));
+        let is_sure = others.into_iter().any(shows_the_one_before);
+        assert_eq!(
+            found.hidden(),
+            !is_sure,
+            "it skips when it must, and only then"
+        );
+        match found.boot(7, Some(above), first_step) {
             Ok(slots) => {
                 let newest = slots.newest();
                 assert_eq!(newest.sequence, start.max(above));
@@ -366,6 +382,8 @@ impl Life {
     fn failed(&self, error: SlotsError) {
         match error {
             SlotsError::Write { .. } => assert!(self.disk.borrow().crashed),
+            // Both blocks of the newest record are gone since.
+            SlotsError::Look(LookError::Unseen { faults }) => assert!(faults.len() >= 2),
             SlotsError::GenerationsExhausted => {}
             error => panic!("{error:?}"),
         }
@@ -382,6 +400,10 @@ fn refused(error: &RecoverError, whole: &[Record], disk: &Disk) {
             for fault in faults {
                 assert!(!fault.to_string().is_empty());
             }
+        }
+        RecoverError::NewerFields => {
+            let newer = Err(RecordError::NewerFields);
+            assert!((0..BLOCK_COUNT).any(|block| disk.found(block) == newer));
         }
         RecoverError::Newer { found } => {
             let newer = Err(RecordError::NewerFormat(*found));

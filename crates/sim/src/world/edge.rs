@@ -14,7 +14,7 @@ use ipseity::{
 };
 use ipseity_core::{
     actor::Write,
-    ids::{ConnectionId, PeerId},
+    ids::{ConnectionId, ListenerId, PeerId},
     time::Instant,
     words::StorageStatus,
 };
@@ -127,7 +127,7 @@ impl Edge for SimEdge {
         while dispatched < POLL_EVENTS_MAX {
             let entry = match node.take_wake() {
                 None => break,
-                Some(Wake::Acceptable) => Entry::Acceptable,
+                Some(Wake::Acceptable) => Entry::Acceptable(ListenerId(0)),
                 Some(Wake::Entry(entry)) => entry,
                 Some(Wake::Ready(end)) => {
                     let end = &net.ends[end];
@@ -152,7 +152,7 @@ impl Edge for SimEdge {
         Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<(SimSocket, SocketAddr)> {
+    fn accept(&mut self, _: ListenerId) -> io::Result<(SimSocket, SocketAddr)> {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
         node.accepts += 1;

@@ -2,6 +2,9 @@
 //!
 //! A write is on its way until the moment at which it is durable. What is on its way when the power goes may
 //! have been kept, or not, or be torn.
+//!
+//! Two processes may write to it, each unaware of the other, as through two mounts that share no locks. A write
+//! of one may be on its way while the other reads and writes.
 
 use std::{cell::RefCell, collections::VecDeque, io, rc::Rc, time::Duration};
 
@@ -25,9 +28,14 @@ pub enum WriteFate {
     Torn(usize),
 }
 
+/// Which process writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writer(pub u8);
+
 /// A write that is on its way.
 #[derive(Clone)]
 struct Pending {
+    writer: Writer,
     index: usize,
     block: Box<Block>,
     /// When it is durable.
@@ -38,13 +46,16 @@ struct Pending {
 #[derive(Clone)]
 pub struct Medium {
     blocks: Vec<Block>,
+    /// In the order in which they are durable.
     pending: VecDeque<Pending>,
     /// What the page cache shows of a write that failed.
     cached: Vec<Option<Box<Block>>>,
-    /// When the last write is durable that was begun.
+    /// When the last write is durable that was begun by the process that is at it now.
     busy_until: Instant,
     /// How long one takes.
     latency: Duration,
+    /// How much longer the next one takes.
+    hang: Duration,
     /// After how many writes one fails, and what is then on the medium.
     fails: Option<(u32, WriteFate)>,
     /// The newest record, until a block changes.
@@ -65,6 +76,7 @@ impl Medium {
             cached: vec![None; BLOCK_COUNT as usize],
             busy_until: Instant::START,
             latency: Duration::ZERO,
+            hang: Duration::ZERO,
             fails: None,
             newest: None,
             stale_reads: 0,
@@ -73,13 +85,19 @@ impl Medium {
         }
     }
 
-    /// The writes that come now begin at this moment, and each takes so long.
+    /// The reads and writes of one process that come now begin at this moment, and each write takes so long.
     pub fn begin(&mut self, now: Instant, latency: Duration) {
         self.busy_until = now;
         self.latency = latency;
+        self.hang = Duration::ZERO;
     }
 
-    /// When the last write is durable that was begun.
+    /// The next write takes so much longer.
+    pub fn hang(&mut self, wait: Duration) {
+        self.hang = wait;
+    }
+
+    /// When the last write is durable that was begun by the process that is at it now.
     pub fn busy_until(&self) -> Instant {
         self.busy_until
     }
@@ -101,13 +119,28 @@ impl Medium {
         }
     }
 
+    /// All that a process has written is durable.
+    pub fn settle(&mut self, writer: Writer) {
+        let (own, others) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending| pending.writer == writer);
+        self.pending = others;
+        let own: VecDeque<Pending> = own;
+        for pending in own {
+            self.keep(pending.index, *pending.block);
+        }
+    }
+
     /// The process is gone, and the machine with it if its power is.
-    pub fn crash(&mut self, now: Instant, fate: WriteFate, power: bool) {
+    pub fn crash(&mut self, writer: Writer, now: Instant, fate: WriteFate, power: bool) {
         self.pass(now);
-        if let Some(pending) = self.pending.pop_front() {
+        let is_own = |pending: &Pending| pending.writer == writer;
+        if let Some(first) = self.pending.iter().position(is_own)
+            && let Some(pending) = self.pending.remove(first)
+        {
             self.end(pending.index, &pending.block, fate);
         }
-        self.pending.clear();
+        self.pending.retain(|pending| !is_own(pending));
         if power {
             self.cached.fill(None);
             if let Some(kept) = self.kept.take() {
@@ -135,6 +168,15 @@ impl Medium {
         self.newest.as_ref()
     }
 
+    /// What a process reads in a block that has waited for its own writes.
+    fn shown(&self, writer: Writer, index: usize) -> &Block {
+        let is_there = |pending: &&Pending| {
+            pending.index == index && (pending.writer == writer || pending.at <= self.busy_until)
+        };
+        let newest = self.pending.iter().rfind(is_there);
+        newest.map_or(&self.blocks[index], |pending| &*pending.block)
+    }
+
     fn keep(&mut self, index: usize, block: Block) {
         if self.lies && self.kept.is_none() {
             self.kept = Some(self.blocks.clone());
@@ -157,7 +199,7 @@ impl Medium {
 
 /// The medium in the hand of a server, or of a start.
 #[derive(Clone)]
-pub struct Device(pub Rc<RefCell<Medium>>);
+pub struct Device(pub Rc<RefCell<Medium>>, pub Writer);
 
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -167,31 +209,36 @@ impl std::fmt::Debug for Device {
 
 impl BlockDevice for Device {
     fn settle(&mut self) -> io::Result<()> {
-        let medium = &mut *self.0.borrow_mut();
-        medium.pass(Instant::from_nanos(u64::MAX));
+        self.0.borrow_mut().settle(self.1);
         // bug StartReadsCache: return Ok(());
-        medium.cached.fill(None);
+        self.look_again()
+    }
+
+    fn look_again(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().cached.fill(None);
         Ok(())
     }
 
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         let medium = &mut *self.0.borrow_mut();
         let index = index as usize;
-        let shown = medium.cached[index].as_deref();
-        medium.stale_reads += u32::from(shown.is_some_and(|shown| *shown != medium.blocks[index]));
-        block.clone_from(shown.unwrap_or(&medium.blocks[index]));
+        let cached = medium.cached[index].as_deref();
+        medium.stale_reads +=
+            u32::from(cached.is_some_and(|cached| *cached != medium.blocks[index]));
+        block.clone_from(cached.unwrap_or_else(|| medium.shown(self.1, index)));
         Ok(())
     }
 
     fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
         let medium = &mut *self.0.borrow_mut();
         let index = index as usize;
-        medium.busy_until = medium.busy_until.after(medium.latency);
+        let takes = medium.latency + std::mem::take(&mut medium.hang);
+        medium.busy_until = medium.busy_until.after(takes);
         match &mut medium.fails {
             Some((0, fate)) => {
                 let fate = *fate;
                 // Nothing that is on its way stands behind it.
-                medium.pass(Instant::from_nanos(u64::MAX));
+                medium.settle(self.1);
                 medium.end(index, block, fate);
                 medium.cached[index] = Some(Box::new(block.clone()));
                 return Err(io::Error::from_raw_os_error(5));
@@ -200,11 +247,15 @@ impl BlockDevice for Device {
             None => {}
         }
         medium.cached[index] = None;
-        medium.pending.push_back(Pending {
+        let at = medium.busy_until;
+        let place = medium.pending.partition_point(|pending| pending.at <= at);
+        let pending = Pending {
+            writer: self.1,
             index,
             block: Box::new(block.clone()),
-            at: medium.busy_until,
-        });
+            at,
+        };
+        medium.pending.insert(place, pending);
         Ok(())
     }
 }

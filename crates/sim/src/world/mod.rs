@@ -132,9 +132,10 @@ impl World {
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
         };
-        let trace = Trace::new(Box::new(machine.trace.clone()));
+        let lines = machine.setup.is_traced.then(|| machine.trace.clone());
+        let trace = lines.map(|lines| Trace::new(Box::new(lines)));
         let edge = SimEdge::new(&self.net, number);
-        machine.server = Some(Server::new(edge, config, Some(trace)));
+        machine.server = Some(Server::new(edge, config, trace));
         machine.exit = None;
     }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity::{
-    limits::{PENDING_BYTES_MAX_DEFAULT, SYNC_INTERVAL_DEFAULT},
+    limits::{PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, SYNC_INTERVAL_DEFAULT},
     transport::TransportLimits,
 };
 use ipseity_core::{
@@ -22,6 +22,8 @@ pub struct Setup {
     pub peers: Vec<String>,
     pub sync_interval: Duration,
     pub disk: DiskMode,
+    /// Whether the server writes a trace. What it does must not depend on that.
+    pub is_traced: bool,
 }
 
 impl Setup {
@@ -37,12 +39,14 @@ impl Setup {
             limits: TransportLimits {
                 connections_max: 100,
                 pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
+                pending_bytes_total: PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trusted: Vec::new(),
             },
             peers: Vec::new(),
             sync_interval: SYNC_INTERVAL_DEFAULT,
             disk: DiskMode::Ephemeral,
+            is_traced: true,
         }
     }
 

@@ -1,12 +1,14 @@
 //! The state directory of a server in a world: the real logic of the slots on a [`Medium`], and in front of it
 //! the line of writes that the disk's thread of an operating system takes one after the other.
+//!
+//! Two servers can have one medium, without a lock that keeps one of them away.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use ipseity::store::{
     Started, begin,
     record::Record,
-    slots::{self, Owner, RecoverError, Slots, SlotsError},
+    slots::{self, Owner, RecoverError, Recovered, Slots, SlotsError},
 };
 use ipseity_core::{
     actor::{Outcome, Remembered, Write, Written},
@@ -16,7 +18,7 @@ use ipseity_core::{
     words::StorageStatus,
 };
 
-use super::medium::{Device, Medium, WriteFate};
+use super::medium::{Device, Medium, WriteFate, Writer};
 
 /// What a disk does to the next write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,15 @@ struct Running {
 /// See the head of this file.
 pub struct Storage {
     medium: Rc<RefCell<Medium>>,
+    writer: Writer,
+    /// Another server has the same medium.
+    pub is_shared: bool,
+    /// What a start has read that has not written yet.
+    read: Option<Result<Recovered<Device>, RecoverError>>,
+    /// What this life may hand out, and how often that was raised since its start.
+    pub granted: (u32, Sequence),
+    /// A task was done although the newest record was not its own.
+    pub overlooked: Option<Record>,
     owner: Owner,
     slots: Option<Slots<Device>>,
     /// What waits for that, and since when.
@@ -66,14 +77,20 @@ impl Storage {
     /// A new state directory.
     pub fn new(owner: Owner, incarnation: u128) -> Storage {
         let medium = Rc::new(RefCell::new(Medium::new()));
-        slots::format(&mut Device(Rc::clone(&medium)), &owner, incarnation).unwrap();
-        medium.borrow_mut().pass(Instant::from_nanos(u64::MAX));
+        let writer = Writer(0);
+        slots::format(&mut Device(Rc::clone(&medium), writer), &owner, incarnation).unwrap();
+        medium.borrow_mut().settle(writer);
         Storage::on(medium, owner, Vec::new())
     }
 
     fn on(medium: Rc<RefCell<Medium>>, owner: Owner, members: Vec<Remembered>) -> Storage {
         Storage {
             medium,
+            writer: Writer(0),
+            is_shared: false,
+            read: None,
+            granted: (0, Sequence::ZERO),
+            overlooked: None,
             owner,
             slots: None,
             waiting: VecDeque::new(),
@@ -90,9 +107,22 @@ impl Storage {
     /// A copy of the directory, as somebody would make it while the server runs or has stopped.
     pub fn copy(&self, now: Instant) -> Storage {
         let mut medium = self.medium.borrow().clone();
-        medium.crash(now, WriteFate::Old, true);
+        for writer in [Writer(0), Writer(1)] {
+            medium.crash(writer, now, WriteFate::Old, true);
+        }
         let medium = Rc::new(RefCell::new(medium));
         Storage::on(medium, self.owner.clone(), self.members.clone())
+    }
+
+    /// The same directory, for a second server that does not see the locks of the first.
+    pub fn share(&mut self) -> Storage {
+        self.is_shared = true;
+        let medium = Rc::clone(&self.medium);
+        Storage {
+            writer: Writer(1),
+            is_shared: true,
+            ..Storage::on(medium, self.owner.clone(), self.members.clone())
+        }
     }
 
     /// What is on the medium, at this moment.
@@ -113,20 +143,42 @@ impl Storage {
         self.medium.borrow_mut()
     }
 
+    /// What a start does first: it reads. It may take a long time until it goes on.
+    pub fn read_for_start(&mut self, now: Instant) {
+        let mut medium = self.medium.borrow_mut();
+        medium.pass(now);
+        medium.begin(now, Duration::ZERO);
+        drop(medium);
+        let device = Device(Rc::clone(&self.medium), self.writer);
+        self.read = Some(slots::recover(device, &self.owner));
+    }
+
     /// What the real start does on a real directory.
-    pub fn start(&mut self, above: Option<Sequence>) -> Result<Started, StartFault> {
+    pub fn start(
+        &mut self,
+        now: Instant,
+        session: u64,
+        above: Option<Sequence>,
+    ) -> Result<Started, StartFault> {
         if let Some(DiskFault::Fails(after, fate)) = self.fault.take() {
             self.faults_met += 1;
             self.medium.borrow_mut().fail(after, fate);
         }
-        let device = Device(Rc::clone(&self.medium));
-        let started = slots::recover(device, &self.owner)
+        if self.read.is_none() {
+            self.read_for_start(now);
+        }
+        let recovered = self.read.take().expect("it was read just now");
+        self.medium.borrow_mut().begin(now, Duration::ZERO);
+        let started = recovered
             .map_err(StartFault::Recover)
-            .and_then(|recovered| begin(recovered, above, STEP_MIN).map_err(StartFault::Boot));
+            .and_then(|recovered| {
+                begin(recovered, session, above, STEP_MIN).map_err(StartFault::Boot)
+            });
         let mut medium = self.medium.borrow_mut();
-        medium.pass(Instant::from_nanos(u64::MAX));
+        medium.settle(self.writer);
         medium.repair();
         let (slots, started) = started?;
+        self.granted = (0, started.ceiling);
         self.slots = Some(slots);
         (self.writes, self.longest) = (0, Duration::ZERO);
         Ok(started)
@@ -134,7 +186,10 @@ impl Storage {
 
     /// The process is gone, and the machine with it if its power is.
     pub fn crash(&mut self, now: Instant, fate: WriteFate, power: bool) {
-        self.medium.borrow_mut().crash(now, fate, power);
+        self.medium
+            .borrow_mut()
+            .crash(self.writer, now, fate, power);
+        self.read = None;
         if let Some(Running {
             write: Write::Members(members),
             outcome: Outcome::Durable,
@@ -175,9 +230,17 @@ impl Storage {
             _ => {}
         }
         let slots = self.slots.as_mut().expect("it was started");
-        self.medium
-            .borrow_mut()
-            .begin(now.after(wait), self.latency);
+        let mut medium = self.medium.borrow_mut();
+        medium.pass(now);
+        // It hangs between the look and the write, which is the worst that it can do.
+        medium.begin(now, self.latency);
+        medium.hang(wait);
+        let is_own = |newest: &Record| {
+            (newest.boot, newest.session) == (slots.newest().boot, slots.newest().session)
+        };
+        let foreign = medium.newest().filter(|newest| !is_own(newest)).cloned();
+        drop(medium);
+        let ceiling = slots.newest().ceiling;
         let outcome = match &write {
             Write::Ceiling { sequence, ceiling } => {
                 Outcome::of(&slots.write_ceiling(*sequence, *ceiling))
@@ -190,10 +253,22 @@ impl Storage {
             }
             Write::Members(_) => Outcome::Durable,
         };
+        let slots = self.slots.as_ref().expect("it was started");
+        match (&write, foreign) {
+            (Write::Members(_), _) => {}
+            (_, Some(foreign))
+                if outcome == Outcome::Durable && slots.newest().ceiling != ceiling =>
+            {
+                self.overlooked = Some(foreign);
+            }
+            // Whatever was found there, it is a reason to exit.
+            (_, _) if outcome == Outcome::Failed && self.is_shared => self.faults_met += 1,
+            (_, _) => {}
+        }
         let done_at = match &write {
             Write::Members(_) => now.after(wait + 3 * self.latency),
             Write::Ceiling { .. } | Write::Objection(_) | Write::Stop { .. } => {
-                self.medium.borrow().busy_until()
+                self.medium.borrow().busy_until().max(now.after(wait))
             }
         };
         self.running = Some(Running {
@@ -220,6 +295,10 @@ impl Storage {
         self.medium.borrow_mut().pass(now);
         self.writes += 1;
         self.longest = self.longest.max(now.since(begun));
+        if outcome == Outcome::Durable && matches!(write, Write::Ceiling { .. }) {
+            let slots = self.slots.as_ref().expect("it was started");
+            self.granted = (self.granted.0 + 1, slots.newest().ceiling);
+        }
         let written = write.written(outcome);
         if let (Write::Members(members), Outcome::Durable) = (write, outcome) {
             self.members = members;

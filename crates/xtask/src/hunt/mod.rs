@@ -26,6 +26,9 @@ use copy::Tree;
 /// The crate with the switches, as it stands in the copy.
 const SWITCHES: &str = include_str!("switches.rs");
 
+/// The binary and the file of the test that has to find the bugs. No other test of the binary runs.
+const HUNT: (&str, &str) = ("simulation", "planted_bugs");
+
 const SWITCHES_MANIFEST: &str = "[package]
 name = \"bugs\"
 version = \"0.0.0\"
@@ -53,12 +56,8 @@ pub fn run(top: &Path, arguments: &[String]) -> Result<bool, String> {
     cargo.arg("test").current_dir(&tree);
     if !arguments.iter().any(|argument| argument == "--test") {
         // What only ipseity-cli needs is left out, which the hunt does not need.
-        cargo.args([
-            "--no-default-features",
-            "--test",
-            "simulation",
-            "planted_bugs",
-        ]);
+        let (binary, file) = HUNT;
+        cargo.args(["--no-default-features", "--test", binary, file]);
     }
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     let status = cargo
@@ -147,7 +146,7 @@ mod tests {
             top.put(&format!("{folder}src/lib.rs"), "f();\n");
         }
         top.put("crates/core/src/a/b.rs", "// bug Lost: return;\nf();\n");
-        top.put("tests/world/medium.rs", "// bug Kept: return;\nf();\n");
+        top.put("tests/core/actor.rs", "// bug Kept: return;\nf();\n");
         top.put("crates/xtask/src/a.rs", "// bug is a mark\n");
         let tree = top.0.join("target");
         top.put(".gitignore", "/target\n");
@@ -183,7 +182,7 @@ mod tests {
         for path in [
             "src/a/b.rs",
             "crates/core/src/lib.rs",
-            "tests/world/medium.rs",
+            "tests/core/actor.rs",
         ] {
             assert!(is_expanded(Path::new(path)), "{path}");
         }
@@ -199,7 +198,15 @@ mod tests {
             crate_of(Path::new("crates/core/src/lib.rs")),
             Path::new("crates/core")
         );
-        assert_eq!(crate_of(Path::new("tests/world/medium.rs")), Path::new(""));
+        assert_eq!(crate_of(Path::new("tests/core/actor.rs")), Path::new(""));
+    }
+
+    /// With a wrong name cargo would run no test and be content.
+    #[test]
+    fn the_hunt_is_where_it_is_looked_for() {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
+        let (binary, file) = HUNT;
+        assert!(tests.join(binary).join(format!("{file}.rs")).exists());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{limits::WRITE_LATE, time::Instant};
 
 /// See the [module](self). The writes are done one after the other.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Writes {
     under_way: usize,
     /// When the disk began with the one that it is at.
     since: Instant,
@@ -18,9 +18,9 @@ pub(super) struct Watch {
     is_late: bool,
 }
 
-impl Watch {
-    pub(super) const fn new() -> Watch {
-        Watch {
+impl Writes {
+    pub(super) const fn new() -> Writes {
+        Writes {
             under_way: 0,
             since: Instant::START,
             is_late: false,
@@ -73,22 +73,22 @@ mod tests {
 
     #[test]
     fn each_write_has_its_time_from_when_the_disk_begins_with_it() {
-        let mut watch = Watch::new();
-        assert_eq!(watch.deadline(), None);
-        assert_eq!(watch.look(at(5000)), None);
-        watch.asked(at(5000));
-        watch.asked(at(5500));
-        assert_eq!(watch.deadline(), Some(at(6000)));
-        assert_eq!(watch.look(at(5999)), None);
-        assert_eq!(watch.finished(at(5999)), None);
-        assert_eq!(watch.look(at(6000)), None, "that one is done");
-        assert_eq!(watch.deadline(), Some(at(6999)));
-        assert_eq!(watch.look(at(7000)), Some(Duration::from_millis(1001)));
-        assert!(watch.is_late());
-        assert_eq!(watch.deadline(), None, "it is told once");
-        assert_eq!(watch.look(at(8000)), None);
-        assert_eq!(watch.finished(at(9000)), Some(Duration::from_millis(3001)));
-        assert!(!watch.is_late());
-        assert_eq!(watch.deadline(), None);
+        let mut writes = Writes::new();
+        assert_eq!(writes.deadline(), None);
+        assert_eq!(writes.look(at(5000)), None);
+        writes.asked(at(5000));
+        writes.asked(at(5500));
+        assert_eq!(writes.deadline(), Some(at(6000)));
+        assert_eq!(writes.look(at(5999)), None);
+        assert_eq!(writes.finished(at(5999)), None);
+        assert_eq!(writes.look(at(6000)), None, "that one is done");
+        assert_eq!(writes.deadline(), Some(at(6999)));
+        assert_eq!(writes.look(at(7000)), Some(Duration::from_millis(1001)));
+        assert!(writes.is_late());
+        assert_eq!(writes.deadline(), None, "it is told once");
+        assert_eq!(writes.look(at(8000)), None);
+        assert_eq!(writes.finished(at(9000)), Some(Duration::from_millis(3001)));
+        assert!(!writes.is_late());
+        assert_eq!(writes.deadline(), None);
     }
 }

@@ -1,0 +1,83 @@
+//! What only looks on. The trace is shown everything here and gives nothing back, so no line of the loop can
+//! depend on whether there is one: tests look on by a trace, and see what runs in production.
+
+use log::error;
+
+use ipseity_core::{
+    actor::{Effect, Outbox},
+    identity::Identity,
+    ids::ConnectionId,
+    time::Instant,
+};
+
+use super::answering::Outlet;
+use crate::{limits::TURN_ENTRIES_MAX, mailbox::Entry, trace::Trace};
+
+/// The trace, if there is one. Nobody can ask whether.
+#[derive(Debug)]
+pub(super) struct Watch(Option<Trace>);
+
+impl Watch {
+    pub(super) fn new(trace: Option<Trace>) -> Watch {
+        Watch(trace)
+    }
+
+    /// Shows the entry that is about to be handled.
+    #[inline(always)]
+    pub(super) fn entry(&mut self, now: Instant, entry: &Entry) {
+        if let Some(trace) = &mut self.0 {
+            trace.entry(now, entry);
+        }
+    }
+
+    /// Shows an effect of the entry that was shown last.
+    #[inline(always)]
+    pub(super) fn effect(&mut self, effect: &Effect) {
+        if let Some(trace) = &mut self.0 {
+            trace.effect(effect);
+        }
+    }
+
+    /// Shows the reply of the entry that was shown last.
+    #[inline(always)]
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        if let Some(trace) = &mut self.0 {
+            trace.effect(&Effect::ReplyIdentities { to, first, count });
+        }
+    }
+
+    /// How many requests may be handled in one go: with a trace each has lines of its own.
+    #[inline(always)]
+    pub(super) fn batch_max(&self) -> usize {
+        match self.0 {
+            Some(_) => 1,
+            None => TURN_ENTRIES_MAX,
+        }
+    }
+
+    /// Hands on what was shown in this turn. A trace that cannot be written is given up.
+    pub(super) fn flush(&mut self) {
+        if let Some(trace) = &mut self.0
+            && let Err(error) = trace.flush()
+        {
+            error!("cannot write the trace: {error}; going on without it");
+            self.0 = None;
+        }
+    }
+}
+
+/// An outlet on which the trace looks on.
+pub(super) struct Watched<'a, 'b, 'c>(pub(super) &'a mut Outlet<'b, 'c>, pub(super) &'a mut Watch);
+
+impl Outbox for Watched<'_, '_, '_> {
+    #[inline(always)]
+    fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        self.1.reply_identities(to, first, count);
+        self.0.reply_identities(to, first, count);
+    }
+
+    #[inline(always)]
+    fn list(&mut self) -> &mut Vec<Effect> {
+        self.0.list()
+    }
+}
