@@ -98,6 +98,9 @@ pub trait Edge {
     /// How the disk does. The ceiling in it is the caller's to fill.
     fn storage(&self) -> StorageStatus;
 
+    /// Log lines that were dropped so far.
+    fn log_lines_dropped(&self) -> u64;
+
     /// Begins to open anew what may have been moved away while it was written: the trace. It never waits.
     fn reopen(&mut self);
 

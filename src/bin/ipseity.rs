@@ -14,9 +14,10 @@ use std::{
 
 use ipseity_console::{complain, outlive_file_size_limit};
 use ipseity_core::{
-    actor::{ActorConfig, Remembered},
+    actor::{ActorConfig, Objected, Remembered},
     identity::Sequence,
     limits::STEP_MIN,
+    words::Standing,
 };
 
 use ipseity::{
@@ -139,17 +140,30 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     for note in &started.notes {
         warn!("{note}");
     }
-    if let Some(sequence) = started.objected {
-        error!(
-            "NOT HANDING OUT IDENTITIES: a peer has objected to this state directory, and only \
-             --recover-above SEQUENCE, not lower than {sequence} and than all that any server with this pid \
-             may have handed out, says that it may go on; or take an unused --pid with a new directory"
-        );
+    if let Some(objected) = started.objected {
+        error!("{}", objection_kept(objected));
     }
     let trace = trace.clone().map(|out| Trace::new(Box::new(out)));
     Server::new(edge, config, trace)
         .run()
         .map_err(|error| failed("wait for events", error))
+}
+
+/// What is said at each start until an operator has decided.
+fn objection_kept(objected: Objected) -> String {
+    let Objected {
+        sequence,
+        is_conflict,
+    } = objected;
+    let standing = match is_conflict {
+        true => Standing::Conflict,
+        false => Standing::Stale,
+    };
+    format!(
+        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only \
+         --recover-above SEQUENCE, at least {sequence} and not lower than all that any server with this pid may \
+         have handed out, says that it may go on; or take an unused --pid with a new directory"
+    )
 }
 
 fn listen_advice(error: &io::Error) -> &'static str {
@@ -239,6 +253,8 @@ fn config(
             count_max: options.count_max,
             advance_max: options.advance_max,
             budgets: options.budgets,
+            first_start: started.first_start,
+            reserve: options.reserve,
             recovered: started.recovered,
             objected: started.objected,
             peers: options.peers.len(),

@@ -8,7 +8,7 @@ use ipseity_core::{
     identity::Pid,
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_MAX_DEFAULT,
-        PEER_BURST_DEFAULT, PORT_DEFAULT,
+        PEER_BURST_DEFAULT, PORT_DEFAULT, RESERVE_DEFAULT,
     },
     words::ClusterName,
 };
@@ -157,8 +157,15 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "advance-rate",
             takes: Value("N"),
-            help: "how much of both bursts comes back each second",
+            help: "how much of both bursts together comes back each second",
             default: shown(ADVANCE_RATE_DEFAULT),
+        },
+        Flag {
+            name: "reserve",
+            takes: Value("DURATION"),
+            help: "how long a write to the disk may take until clients wait for it, at the load of late; a crash \
+                   skips what is kept ready for that",
+            default: time(RESERVE_DEFAULT),
         },
         Flag {
             name: "join",

@@ -15,7 +15,8 @@ use ipseity_core::{
     identity::{Pid, Sequence},
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_LIMIT_MAX,
-        COUNT_MAX_DEFAULT, PEER_BURST_DEFAULT, PEERS_MAX, PORT_DEFAULT,
+        COUNT_MAX_DEFAULT, PEER_BURST_DEFAULT, PEERS_MAX, PORT_DEFAULT, RESERVE_DEFAULT,
+        RESERVE_MAX, RESERVE_MIN,
     },
     words::ClusterName,
 };
@@ -72,6 +73,8 @@ pub struct Options {
     pub advance_max: u64,
     /// How many sequences clients and peers may absorb.
     pub budgets: Budgets,
+    /// How much time of recent demand is kept ready on the disk, 100 ms to five minutes.
+    pub reserve: Duration,
     /// Whether a start waits for its peers.
     pub join: Join,
     /// How long a start waits for its peers, 0 to an hour.
@@ -215,6 +218,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             rate_per_second: number(matches, "advance-rate", 0, u64::MAX)?
                 .unwrap_or(ADVANCE_RATE_DEFAULT),
         },
+        reserve: duration(matches, "reserve", RESERVE_MIN, RESERVE_MAX)?.unwrap_or(RESERVE_DEFAULT),
         join: match matches.opt_str("join").as_deref() {
             None | Some("prefer") => Join::Prefer,
             Some("require") => Join::Require,
@@ -392,6 +396,7 @@ mod tests {
         assert_eq!(options.data_dir, Some(PathBuf::from("ipseity-data/0")));
         assert_eq!(options.count_max, 1_000);
         assert_eq!(options.advance_max, 1 << 40);
+        assert_eq!(options.reserve, Duration::from_secs(1));
         assert_eq!(options.idle_timeout, None);
         assert_eq!(options.trace, None);
         assert!(options.is_default_dir);
@@ -422,8 +427,9 @@ mod tests {
         );
         let guarded = served(
             "--join require --join-timeout 0 --recover-above 5 --trust 10.0.0.5 --trust ::ffff:10.0.0.6 \
-             --after-burst 1 --peer-burst 2 --advance-rate 3",
+             --after-burst 1 --peer-burst 2 --advance-rate 3 --reserve 1m",
         );
+        assert_eq!(guarded.reserve, Duration::from_secs(60));
         assert_eq!(
             (guarded.join, guarded.join_timeout),
             (Join::Require, Duration::ZERO)
@@ -532,6 +538,11 @@ mod tests {
                 "--max-advance \"+1\": expected a number",
             ),
             ("--max-pending-bytes 1", "--max-pending-bytes"),
+            (
+                "--reserve 99ms",
+                "--reserve \"99ms\": expected a duration from 100ms to 5m",
+            ),
+            ("--reserve 301s", "--reserve"),
             (
                 "--log-level loud",
                 "--log-level \"loud\": expected error, warn, info or debug",

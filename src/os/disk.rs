@@ -18,7 +18,8 @@ use crate::store::{MembersFile, Store, StoreError};
 #[derive(Debug)]
 pub(super) struct Disk {
     door: Door,
-    /// When each write that is under way was handed over, the oldest first.
+    /// When each write that is under way was handed over, the oldest first. That one was begun when it was handed over
+    /// or when the one before it was done.
     under_way: VecDeque<Instant>,
     writes: u64,
     longest: Duration,
@@ -77,6 +78,9 @@ impl Disk {
             self.writes += 1;
             self.longest = self.longest.max(now.since(started_at));
         }
+        if let Some(next) = self.under_way.front_mut() {
+            *next = now;
+        }
     }
 
     pub(super) fn status(&self, now: Instant) -> StorageStatus {
@@ -107,7 +111,7 @@ fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporte
             Write::Ceiling { sequence, ceiling } => {
                 logged(&store.write_ceiling(*sequence, *ceiling))
             }
-            Write::Objection { sequence } => logged(&store.write_objection(*sequence)),
+            Write::Objection(objected) => logged(&store.write_objection(*objected)),
             Write::Members(members) => {
                 let result = members_file.save(members);
                 let failure = result.as_ref().err().map(ToString::to_string);

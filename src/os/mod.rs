@@ -249,6 +249,10 @@ impl Edge for Os {
         self.disk.status(self.clock.now())
     }
 
+    fn log_lines_dropped(&self) -> u64 {
+        dropped_log_lines()
+    }
+
     fn reopen(&mut self) {
         if let Some(trace) = &self.trace {
             trace.reopen();

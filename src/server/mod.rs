@@ -117,7 +117,7 @@ impl<E: Edge> Server<E> {
         if config.actor.joins {
             timers.set(Timer::Join, now.after(config.join_timeout));
         }
-        Server {
+        let mut server = Server {
             edge,
             mailbox: Mailbox::new(),
             timers,
@@ -135,7 +135,12 @@ impl<E: Edge> Server<E> {
             effects: Vec::new(),
             addresses: BTreeMap::new(),
             telling: Telling::new(),
+        };
+        // Also at each start, or it would be forgotten between two levels.
+        if let Some(report) = server.actor.start_report() {
+            server.report(&report);
         }
+        server
     }
 
     /// Turns until it is stopped.
@@ -195,6 +200,7 @@ impl<E: Edge> Server<E> {
                 }
                 Timer::Join => Entry::Event(Event::JoinTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
+                Timer::Write => Entry::Event(Event::WriteTimeout),
                 Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop | Timer::Tell => {
                     Entry::Expired(timer)
                 }
@@ -295,6 +301,7 @@ impl<E: Edge> Server<E> {
         debug_assert!(self.effects.is_empty());
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
+        self.set_write_timer();
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -333,6 +340,14 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// Looks at the disk again when the write that it is at becomes late.
+    fn set_write_timer(&mut self) {
+        match self.actor.write_deadline() {
+            Some(deadline) => self.timers.set(Timer::Write, deadline),
+            None => self.timers.stop(Timer::Write),
+        }
+    }
+
     /// Sends a message on a link, unless it is gone.
     fn tell(&mut self, to: Link, message: &Message) {
         let connection = match to {
@@ -365,7 +380,7 @@ impl<E: Edge> Server<E> {
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Save => {
+            Timer::Sync | Timer::Join | Timer::Save | Timer::Write => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

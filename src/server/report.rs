@@ -9,7 +9,7 @@ use super::{
 };
 use ipseity_core::{
     actor::Report,
-    identity::Pid,
+    identity::{Pid, Sequence},
     ids::{ConnectionId, Link},
     timer::Timer,
 };
@@ -46,14 +46,54 @@ impl<E: Edge> Server<E> {
             }
             Report::AdvanceRefused { from, error } => {
                 if self.may_tell(Line::AdvanceRefused, self.host(*from)) {
+                    let address = self.transport.address(*from);
                     warn!(
-                        "refused an advance that a client asked for: {}",
+                        "refused an advance that the client at {address} asked for: {}",
                         error.message
                     );
                 }
             }
-            Report::Objected { standing, why } => {
-                error!("NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}");
+            Report::Raised {
+                link,
+                by,
+                to,
+                untold,
+            } => self.tell_of_raise(*link, *by, *to, *untold),
+            Report::Advanced {
+                from,
+                above,
+                sequence,
+            } => {
+                let address = self.transport.address(*from);
+                warn!(
+                    "an operator at {address} has this server go on above sequence {above}; it was at {sequence}"
+                );
+            }
+            Report::Forgot {
+                from,
+                pid,
+                sequence,
+            } => {
+                let address = self.transport.address(*from);
+                warn!(
+                    "an operator at {address} has this server forget pid {pid}, which had come to sequence \
+                     {sequence}"
+                );
+            }
+            Report::Objected {
+                standing,
+                above,
+                why,
+            } => {
+                error!(
+                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why} (SEQUENCE: at least {above})"
+                );
+            }
+            Report::ObjectedHigher { above } => {
+                error!(
+                    "NOT HANDING OUT IDENTITIES: by what a peer says now, --recover-above would have to be at \
+                     least {above}"
+                );
             }
             Report::Overruled { link, pid, above } => {
                 if self.may_tell(Line::Overruled, self.whom(*link)) {
@@ -75,6 +115,26 @@ impl<E: Edge> Server<E> {
             Report::Exhaustion { percent, remaining } => {
                 warn!(
                     "{percent} % of the sequence is used up: {remaining} are left, and it never wraps"
+                );
+            }
+            Report::Exhausted => {
+                error!(
+                    "THE SEQUENCE IS USED UP: no identity is left, every request for one is refused, and no \
+                     restart changes that; clients need another cluster (see docs/operations.md)"
+                );
+            }
+            Report::WriteLate { took, waiting } => {
+                warn!(
+                    "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
+                     it: look at the disk",
+                    took.as_millis()
+                );
+            }
+            Report::WriteOver { took, waited } => {
+                warn!(
+                    "the write to the state directory that took so long is over after {} ms, and {waited} \
+                     requests waited for it",
+                    took.as_millis()
                 );
             }
             Report::StorageFailed => {
@@ -141,6 +201,18 @@ impl<E: Edge> Server<E> {
         let address = self.transport.address(connection);
         let host = address.rsplit_once(':').map(|(host, _)| host.to_owned());
         Whom::Host(host.unwrap_or(address))
+    }
+
+    fn tell_of_raise(&self, link: Link, by: u64, to: Sequence, untold: u64) {
+        let who = match self.actor.links().contains_key(&link) {
+            true => format!("peer {}", self.link_name(link)),
+            false => format!("the client at {}", self.link_address(link)),
+        };
+        let more = match untold {
+            0 => String::new(),
+            untold => format!(" (and {untold} more like this were not told)"),
+        };
+        info!("{who} raises the sequence by {by}, to {to}{more}");
     }
 
     /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.

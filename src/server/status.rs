@@ -5,7 +5,7 @@ use ipseity_core::{
     actor::LinkState,
     ids::{Link, PeerId},
     time::Instant,
-    words::{Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
+    words::{BoundsStatus, Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
 };
 
 use crate::{
@@ -54,6 +54,10 @@ impl<E: Edge> Server<E> {
             },
             peers_total,
             peers,
+            bounds: BoundsStatus {
+                waiting_for_disk: self.actor.waiting_for_disk() as u64,
+                log_lines_dropped: self.edge.log_lines_dropped(),
+            },
         }))
     }
 

@@ -27,6 +27,7 @@ use super::{
     state_file::{Access, StateFile},
 };
 use ipseity_core::{
+    actor::Objected,
     identity::{Pid, Sequence},
     words::ClusterName,
 };
@@ -165,15 +166,15 @@ impl Store {
         self.check_in_place()
     }
 
-    /// Notes that a peer objected to this directory, because identities up to `sequence` may have been handed
-    /// out by another one: see [`Started::objected`].
+    /// Notes that a peer objected to this directory, because identities may have been handed out by another one: see
+    /// [`Started::objected`].
     ///
     /// # Errors
     ///
     /// As for [`Store::write_ceiling`].
-    pub fn write_objection(&mut self, sequence: Sequence) -> Result<(), StoreError> {
+    pub fn write_objection(&mut self, objected: Objected) -> Result<(), StoreError> {
         self.slots
-            .write_objection(sequence)
+            .write_objection(objected)
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()
     }

@@ -18,7 +18,8 @@
 //!     72      8  recovered         an operator's word: the start was no lower than this; 0 for none
 //!     80    255  cluster           UTF-8, the rest 0
 //!    335      1  0
-//!    336      8  objected          1 more than the sequence up to which a peer objected; 0 for none
+//!    336      8  objected          1 more than the sequence up to which a peer objected; 0 for none;
+//!                                  the highest bit is set when two live servers had the pid
 //!    344      8  session           of the process that wrote this; 0 where none has yet
 //!    352   3740  spare             0; room for the fields of later versions
 //!   4092      4  CRC-32C of the 4092 bytes before it
@@ -38,6 +39,7 @@ use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
 use ipseity_core::{
+    actor::Objected,
     identity::{Pid, Sequence},
     limits::CLUSTER_NAME_BYTES_MAX,
     words::ClusterName,
@@ -72,6 +74,10 @@ const AT_SESSION: usize = 344;
 const AT_SPARE: usize = 352;
 const AT_CHECKSUM: usize = BLOCK_BYTES - 4;
 
+/// The bit of the objection that says that two live servers had the pid: no sequence comes near it.
+const CONFLICT: u64 = 1 << 63;
+
+const _: () = assert!(Sequence::MAX.get() + 1 < CONFLICT);
 const _: () = assert!(AT_CLUSTER + CLUSTER_NAME_BYTES_MAX <= AT_OBJECTED);
 
 /// One block of the state file, aligned as `O_DIRECT` wants its memory.
@@ -123,9 +129,9 @@ pub struct Record {
     /// to it may have been handed out by a lost or rolled-back one. Zero when that never happened. Peers
     /// are answered with it when they remember such a one.
     pub recovered: Sequence,
-    /// A peer has objected to this directory: identities up to this sequence may have been handed out by
+    /// A peer has objected to this directory: identities up to that sequence may have been handed out by
     /// another one, and nothing is handed out before an operator's word is at least that.
-    pub objected: Option<Sequence>,
+    pub objected: Option<Objected>,
     /// The server stopped with exactly `sequence`, which is then `ceiling` too.
     pub clean: bool,
 }
@@ -154,8 +160,7 @@ impl Record {
         BigEndian::write_u64(&mut b[AT_CEILING..], self.ceiling.get());
         BigEndian::write_u64(&mut b[AT_REACH..], self.reach.get());
         BigEndian::write_u64(&mut b[AT_RECOVERED..], self.recovered.get());
-        let objected = self.objected.map_or(0, |sequence| sequence.get() + 1);
-        BigEndian::write_u64(&mut b[AT_OBJECTED..], objected);
+        BigEndian::write_u64(&mut b[AT_OBJECTED..], encode_objected(self.objected));
         BigEndian::write_u64(&mut b[AT_SESSION..], self.session);
         b[AT_CLUSTER..][..cluster.len()].copy_from_slice(cluster);
         seal(&mut bytes);
@@ -200,12 +205,7 @@ impl Record {
             ceiling: decode_sequence(b, AT_CEILING, "ceiling")?,
             reach: decode_sequence(b, AT_REACH, "reach")?,
             recovered: decode_sequence(b, AT_RECOVERED, "recovered")?,
-            objected: match BigEndian::read_u64(&b[AT_OBJECTED..]).checked_sub(1) {
-                None => None,
-                Some(sequence) => {
-                    Some(Sequence::new(sequence).ok_or(RecordError::Field("objected"))?)
-                }
-            },
+            objected: decode_objected(BigEndian::read_u64(&b[AT_OBJECTED..]))?,
             clean: b[AT_FLAGS] & FLAG_CLEAN != 0,
         };
         record.check()?;
@@ -239,6 +239,26 @@ fn decode_cluster(b: &[u8; BLOCK_BYTES]) -> Result<ClusterName, RecordError> {
         .ok()
         .and_then(|name| name.parse().ok())
         .ok_or(RecordError::Field("cluster"))
+}
+
+fn encode_objected(objected: Option<Objected>) -> u64 {
+    let Some(objected) = objected else { return 0 };
+    let conflict = if objected.is_conflict { CONFLICT } else { 0 };
+    conflict | (objected.sequence.get() + 1)
+}
+
+fn decode_objected(objected: u64) -> Result<Option<Objected>, RecordError> {
+    if objected == 0 {
+        return Ok(None);
+    }
+    let sequence = (objected & !CONFLICT)
+        .checked_sub(1)
+        .and_then(Sequence::new)
+        .ok_or(RecordError::Field("objected"))?;
+    Ok(Some(Objected {
+        sequence,
+        is_conflict: objected & CONFLICT != 0,
+    }))
 }
 
 fn decode_sequence(
@@ -325,7 +345,7 @@ mod tests {
             ceiling: sequence(2000),
             reach: sequence(3000),
             recovered: sequence(7),
-            objected: Some(sequence(8)),
+            objected: Some(Objected::stale(sequence(8))),
             clean: false,
         }
     }
@@ -379,7 +399,11 @@ mod tests {
             objected: None,
             ..record()
         };
-        for record in [record(), clean, last] {
+        let conflict = Record {
+            objected: Some(Objected::conflict(Sequence::MAX)),
+            ..record()
+        };
+        for record in [record(), clean, last, conflict] {
             for block in 0..BLOCK_COUNT {
                 assert_eq!(
                     Record::decode(&record.encode(block), block),

@@ -71,6 +71,7 @@ use std::{fmt, io};
 
 use super::record::{Block, FORMAT, Record, RecordError};
 use ipseity_core::{
+    actor::Objected,
     identity::{Pid, Sequence},
     limits::STEP_MAX,
     words::ClusterName,
@@ -286,7 +287,7 @@ impl<D: BlockDevice> Recovered<D> {
             objected: self
                 .newest
                 .objected
-                .filter(|objected| above.is_none_or(|above| above < *objected)),
+                .filter(|objected| above.is_none_or(|above| above < objected.sequence)),
             // bug CleanFlagKept instead: clean: BUG && self.newest.clean,
             clean: false,
             ..self.newest.clone()
@@ -370,10 +371,10 @@ impl<D: BlockDevice> Slots<D> {
     }
 
     /// Makes it durable that a peer objected: no later start hands out anything before an operator's word is
-    /// at least `sequence`.
-    pub fn write_objection(&mut self, sequence: Sequence) -> Result<(), SlotsError> {
+    /// at least that sequence.
+    pub fn write_objection(&mut self, objected: Objected) -> Result<(), SlotsError> {
         self.check_open()?;
-        let objected = self.newest.objected.max(Some(sequence));
+        let objected = Some(objected.with(self.newest.objected));
         if objected == self.newest.objected {
             return Ok(());
         }

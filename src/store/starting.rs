@@ -3,7 +3,10 @@
 //! It may import `slots`, `actor` and `identity`.
 
 use super::slots::{BlockDevice, Recovered, Slots, SlotsError};
-use ipseity_core::{actor::Remembered, identity::Sequence};
+use ipseity_core::{
+    actor::{Objected, Remembered},
+    identity::Sequence,
+};
 
 /// What a start found, and made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub struct Started {
     pub recovered: Sequence,
     /// A peer objected to this directory in an earlier run, and `recover_above` was never at least this since:
     /// nothing may be handed out.
-    pub objected: Option<Sequence>,
+    pub objected: Option<Objected>,
     /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
     /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
     /// run noted when it last raised its ceiling. What was handed out after that note is counted too. A

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, HangUp, Outcome, Report, Tally, Write, Written},
+    actor::{
+        Actor, ActorConfig, Effect, Event, HangUp, Objected, Outcome, Report, Tally, Write, Written,
+    },
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     limits::SAVE_BURST,
@@ -48,8 +50,15 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // What is remembered of peers goes to the disk beside all else, and has tests of its own.
-        effects.retain(|effect| !matches!(effect, Effect::Write(Write::Members(_))));
+        // What is remembered of peers goes to the disk beside all else, and large raises are told: both have tests of
+        // their own.
+        effects.retain(|effect| {
+            !matches!(
+                effect,
+                Effect::Write(Write::Members(_))
+                    | Effect::Report(Report::Raised { .. } | Report::Advanced { .. })
+            )
+        });
         effects
     }
 
@@ -266,7 +275,7 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
     // One less is the furthest that is allowed; the disk has to be asked for it.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
     // One jump is no demand that goes on: the step is the least.
-    assert_eq!(effects, vec![write_ceiling(2000, 1_000_001 + 1024)]);
+    assert_eq!(effects, vec![write_ceiling(0, 1_000_001 + 1024)]);
 }
 
 #[test]
@@ -293,6 +302,7 @@ fn a_block_that_crosses_the_end_is_refused_and_a_smaller_one_is_not() {
         config.sequence = sequence(last - 10);
         config.ceiling = Sequence::MAX;
     });
+    assert!(scene.actor.start_report().is_some());
     assert_eq!(
         scene.ask(ALICE, 11),
         vec![error(
@@ -303,7 +313,10 @@ fn a_block_that_crosses_the_end_is_refused_and_a_smaller_one_is_not() {
     );
     assert_eq!(
         scene.ask(ALICE, 10),
-        vec![identities(ALICE, last - 9, 10)],
+        vec![
+            identities(ALICE, last - 9, 10),
+            Effect::Report(Report::Exhausted)
+        ],
         "what was refused took nothing"
     );
     assert_eq!(
@@ -324,6 +337,7 @@ fn an_after_at_the_end_leaves_nothing_and_takes_nothing() {
         config.sequence = sequence(last - 10);
         config.ceiling = Sequence::MAX;
     });
+    assert!(scene.actor.start_report().is_some());
     assert_eq!(
         scene.on(identity_request(ALICE, 1, i64::MAX as u64)),
         vec![error(
@@ -392,7 +406,7 @@ fn a_raise_that_is_not_enough_is_followed_by_another() {
             identities(ALICE, 1, 11),
             identities(BOB, 1001, 1),
             // One jump is no demand that goes on: the step is the least.
-            write_ceiling(1035, 5001 + 1024)
+            write_ceiling(1001, 5001 + 1024)
         ]
     );
     assert_eq!(
@@ -550,21 +564,50 @@ fn a_stop_waits_for_the_write_that_is_under_way() {
 fn a_stop_waits_until_everything_that_was_decided_is_durable() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     scene.ask(ALICE, 11);
-    scene.on(identity_request(BOB, 1, identity(5000)));
+    for _ in 0..3 {
+        assert_eq!(scene.ask(BOB, 500), vec![]);
+    }
     assert_eq!(scene.on(Event::Stop), vec![]);
+    scene.wait(Duration::from_secs(1000));
     assert_eq!(
         scene.on(CEILING_WRITTEN),
-        vec![identities(ALICE, 1, 11), write_ceiling(1035, 5001 + 1024)],
+        vec![
+            identities(ALICE, 1, 11),
+            identities(BOB, 12, 500),
+            identities(BOB, 512, 500),
+            write_ceiling(1035, 1511 + 1024)
+        ],
         "one write did not cover it"
     );
     assert_eq!(
         scene.on(CEILING_WRITTEN),
         vec![
-            identities(BOB, 5001, 1),
+            identities(BOB, 1012, 500),
             Effect::Write(Write::Stop {
-                sequence: sequence(5001)
+                sequence: sequence(1511)
             })
         ]
+    );
+}
+
+#[test]
+fn a_stop_tells_those_who_wait_undecided() {
+    let mut scene = given(|config| config.ceiling = sequence(10));
+    assert_eq!(
+        scene.on(identity_request(BOB, 1, identity(5000))),
+        vec![write_ceiling(0, 5001 + 1024)]
+    );
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    assert_eq!(
+        scene.on(Event::Stop),
+        vec![stopping(BOB), stopping(BOB)],
+        "nobody knows how long the disk takes"
+    );
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![Effect::Write(Write::Stop {
+            sequence: sequence(0)
+        })]
     );
 }
 
@@ -664,11 +707,18 @@ fn what_is_absorbed_raises_the_ceiling_like_what_is_handed_out() {
     assert_eq!(
         scene.on(sync_reply(PEER, hello(2, 5000))),
         // 5000 in 1000 seconds is less than the least step.
-        vec![write_ceiling(2000, 5000 + 1024)]
+        vec![write_ceiling(0, 5000 + 1024)]
     );
-    assert_eq!(scene.sequence(), 2000, "never what is not durable");
-    assert_eq!(scene.ask(ALICE, 1), vec![], "it waits for the disk");
-    assert_eq!(scene.on(CEILING_WRITTEN), vec![identities(ALICE, 5001, 1)]);
+    assert_eq!(scene.sequence(), 0, "never what is not durable");
+    assert_eq!(
+        scene.ask(ALICE, 1),
+        vec![identities(ALICE, 1, 1)],
+        "it waits alone"
+    );
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
+    assert_eq!(scene.sequence(), 5000);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 5001, 1)]);
+    assert_eq!(scene.actor.tally().absorbed, 1);
 }
 
 #[test]
@@ -708,12 +758,11 @@ fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
     }
     let objected = Report::Objected {
         standing: Standing::Conflict,
+        above: sequence(heard),
         why: why.to_owned(),
     };
     vec![
-        Effect::Write(Write::Objection {
-            sequence: sequence(heard),
-        }),
+        Effect::Write(Write::Objection(Objected::conflict(sequence(heard)))),
         Effect::Report(objected),
     ]
 }
@@ -884,8 +933,8 @@ fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is
         scene.on(sync_request(BOB, hello(2, 2500))),
         vec![
             peer_up(Link::Accepted(BOB), 2, 2500),
-            write_ceiling(2000, 2500 + 1024),
-            synced(BOB, 2000)
+            write_ceiling(0, 2500 + 1024),
+            synced(BOB, 0)
         ]
     );
     assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
@@ -1093,11 +1142,10 @@ fn a_joining_server_that_is_objected_to_hands_out_nothing() {
     assert_eq!(
         effects[..2],
         [
-            Effect::Write(Write::Objection {
-                sequence: sequence(77)
-            }),
+            Effect::Write(Write::Objection(Objected::stale(sequence(77)))),
             Effect::Report(Report::Objected {
                 standing: Standing::Stale,
+                above: sequence(77),
                 why: "no".to_owned()
             }),
         ]
@@ -1136,15 +1184,14 @@ fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
     scene.ask(ALICE, 490);
     // Held: 980 + 50 is above the ceiling.
     assert_eq!(scene.ask(ALICE, 50), vec![]);
+    // Of these one is durable, and the other one waited for the raise, and was never absorbed.
+    scene.on(sync_request(BOB, hello(2, 990)));
     scene.on(sync_request(BOB, hello(2, 5000)));
     scene.on(CEILING_FAILED);
-    // 981 to 1000 are durable, and below what was absorbed.
-    let effects = scene.ask(ALICE, 1);
-    assert!(
-        matches!(&effects[..], [Effect::Reply { message: Message::ErrorReply(error), .. }]
-            if error.code == ErrorCode::Storage.get()),
-        "{effects:?}"
-    );
+    // 981 to 990 are durable, and below what was absorbed.
+    assert_eq!(scene.sequence(), 990);
+    assert_eq!(scene.ask(ALICE, 10), vec![identities(ALICE, 991, 10)]);
+    assert_eq!(refused_with(&scene.ask(ALICE, 1)), ErrorCode::Storage.get());
 }
 
 #[test]
@@ -1284,7 +1331,7 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
 fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
     let written = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|effect| match effect {
-            Effect::Write(Write::Objection { sequence }) => Some(sequence.get()),
+            Effect::Write(Write::Objection(objected)) => Some(objected.sequence.get()),
             _ => None,
         })
     };

@@ -8,7 +8,7 @@ use ipseity::{
     mailbox::{Entry, Readiness},
 };
 use ipseity_core::{
-    actor::{Charge, Effect, Event, HangUp, Outcome, Report, Write, Written},
+    actor::{Charge, Effect, Event, HangUp, Objected, Outcome, Report, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, ListenerId, PeerId},
     timer::Timer,
@@ -133,6 +133,7 @@ fn every_event_has_its_line() {
         ),
         (Event::JoinTimeout, "joinTimeout".to_owned()),
         (Event::SaveTimeout, "saveTimeout".to_owned()),
+        (Event::WriteTimeout, "writeTimeout".to_owned()),
         (
             Event::MembersRequest {
                 from,
@@ -304,10 +305,8 @@ fn every_effect_has_its_line() {
             "write members count=0".to_owned(),
         ),
         (
-            Effect::Write(Write::Objection {
-                sequence: sequence(3),
-            }),
-            "write objection sequence=3".to_owned(),
+            Effect::Write(Write::Objection(Objected::conflict(sequence(3)))),
+            "write objection sequence=3 conflict=true".to_owned(),
         ),
         (
             Effect::Write(Write::Stop {
@@ -419,11 +418,41 @@ fn every_report_has_its_line() {
             format!("advanceRefused connection=3.1 {ERROR}"),
         ),
         (
+            Report::Raised {
+                link: LINK,
+                by: 7,
+                to: sequence(9),
+                untold: 2,
+            },
+            "raised peer=2 by=7 to=9 untold=2".to_owned(),
+        ),
+        (
+            Report::Advanced {
+                from: ALICE,
+                above: sequence(9),
+                sequence: sequence(3),
+            },
+            "advanced connection=3.1 above=9 sequence=3".to_owned(),
+        ),
+        (
+            Report::Forgot {
+                from: ALICE,
+                pid: pid(7),
+                sequence: sequence(3),
+            },
+            "forgot connection=3.1 pid=7 sequence=3".to_owned(),
+        ),
+        (
             Report::Objected {
                 standing: Standing::Stale,
+                above: sequence(9),
                 why: "older".to_owned(),
             },
-            "objected standing=Stale why=\"older\"".to_owned(),
+            "objected standing=Stale above=9 why=\"older\"".to_owned(),
+        ),
+        (
+            Report::ObjectedHigher { above: sequence(9) },
+            "objectedHigher above=9".to_owned(),
         ),
         (
             Report::Overruled {
@@ -448,6 +477,21 @@ fn every_report_has_its_line() {
             },
             "exhaustion percent=90 remaining=5".to_owned(),
         ),
+        (Report::Exhausted, "exhausted".to_owned()),
+        (
+            Report::WriteLate {
+                took: Duration::from_millis(1001),
+                waiting: 3,
+            },
+            "writeLate ms=1001 waiting=3".to_owned(),
+        ),
+        (
+            Report::WriteOver {
+                took: Duration::from_millis(9000),
+                waited: 4,
+            },
+            "writeOver ms=9000 waited=4".to_owned(),
+        ),
         (Report::StorageFailed, "storageFailed".to_owned()),
     ] {
         assert_eq!(report.to_string(), line);
@@ -466,7 +510,8 @@ fn every_timer_and_every_way_to_a_peer_has_its_name() {
             "stopTimeout",
             "joinTimeout",
             "saveTimeout",
-            "tellTimeout"
+            "tellTimeout",
+            "writeTimeout",
         ]
     );
     assert_eq!(format!("{ALICE} {ALICE:?}"), "3.1 3.1");

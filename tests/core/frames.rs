@@ -7,8 +7,9 @@ use ipseity_core::{
     identity::Pid,
     limits::ERROR_TEXT_BYTES_MAX,
     words::{
-        ClusterName, Counters, ErrorReply, Member, Members, Message, Objection, Overrule,
-        PeerState, PeerStatus, Standing, Status, StorageStatus, SyncMessage, WIRE_VERSION,
+        BoundsStatus, ClusterName, Counters, ErrorReply, Member, Members, Message, Objection,
+        Overrule, PeerState, PeerStatus, Standing, Status, StorageStatus, SyncMessage,
+        WIRE_VERSION,
     },
 };
 use ipseity_frames::{
@@ -502,13 +503,29 @@ fn any_status() -> impl Strategy<Value = Status> {
         any_text(20),
         any_sync(),
         standing,
-        any::<[u64; 13]>(),
+        any::<[u64; 15]>(),
         (any::<[u32; 3]>(), any::<bool>(), errors),
         vec(any_peer(), 0..5),
     )
         .prop_map(|(version, sync, standing, numbers, more, peers)| {
             let ([connections, connections_max, peers_total], durable, errors) = more;
-            let [uptime_ms, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12] = numbers;
+            let [
+                uptime_ms,
+                n1,
+                n2,
+                n3,
+                n4,
+                n5,
+                n6,
+                n7,
+                n8,
+                n9,
+                n10,
+                n11,
+                n12,
+                n13,
+                n14,
+            ] = numbers;
             Status {
                 version,
                 cluster: sync.cluster,
@@ -541,6 +558,10 @@ fn any_status() -> impl Strategy<Value = Status> {
                 },
                 peers_total,
                 peers,
+                bounds: BoundsStatus {
+                    waiting_for_disk: n13,
+                    log_lines_dropped: n14,
+                },
             }
         })
 }

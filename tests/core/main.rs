@@ -9,6 +9,7 @@
 
 mod actor; // the actor's transitions, one scenario a function
 mod actor_operator; // the actor and those who answer for it: operators, objections, refusals
+mod actor_told; // what waits alone for the disk, and what people are told
 mod baselines; // the servers that the real one is compared with keep the same promise
 mod checker; // the checker of histories finds each broken promise
 mod client; // the Rust client against servers that fail in every way

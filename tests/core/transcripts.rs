@@ -233,6 +233,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         "overrule" => Event::Overrule(Box::new((fields.link()?, fields.overrule()?))),
         "joinTimeout" => Event::JoinTimeout,
         "saveTimeout" => Event::SaveTimeout,
+        "writeTimeout" => Event::WriteTimeout,
         "membersRequest" => Event::MembersRequest {
             from: fields.connection()?,
             first: fields.pid("first", 0)?,

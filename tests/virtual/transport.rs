@@ -136,6 +136,10 @@ impl Edge for World {
     fn write(&mut self, _: ipseity_core::actor::Write) {
         unreachable!()
     }
+    fn log_lines_dropped(&self) -> u64 {
+        0
+    }
+
     fn reopen(&mut self) {
         unreachable!()
     }

@@ -22,7 +22,7 @@ use ipseity_core::{
     ids::ConnectionId,
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_MAX_DEFAULT,
-        PEER_BURST_DEFAULT, PEERS_MAX,
+        PEER_BURST_DEFAULT, PEERS_MAX, RESERVE_DEFAULT,
     },
     words::{ErrorCode, ErrorReply, Message},
 };
@@ -164,6 +164,8 @@ pub fn actor() -> Actor {
             peer_burst: PEER_BURST_DEFAULT,
             rate_per_second: ADVANCE_RATE_DEFAULT,
         },
+        first_start: true,
+        reserve: RESERVE_DEFAULT,
         recovered: Sequence::ZERO,
         objected: None,
         remembered: Vec::new(),

@@ -127,7 +127,7 @@ fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
 mod tests {
     use ipseity_core::{
         identity::Pid,
-        words::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus},
+        words::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus},
     };
     use proptest::prelude::ProptestConfig;
 
@@ -181,6 +181,10 @@ mod tests {
                     last_heard_ms: None,
                 },
             ],
+            bounds: BoundsStatus {
+                waiting_for_disk: 0,
+                log_lines_dropped: 0,
+            },
         }
     }
 

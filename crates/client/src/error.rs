@@ -18,9 +18,9 @@ pub enum ClientError {
     /// Trying again later is safe.
     Unavailable(Vec<ServerFailure>),
     /// A server answered that it cannot serve this request, and that is the answer. Another would say the
-    /// same: [`ErrorCode::BadCount`], [`ErrorCode::AdvanceTooLarge`] and [`ErrorCode::Exhausted`]. Or
-    /// another was not meant: [`ErrorCode::NotTrusted`] and [`ErrorCode::UnknownPid`]. Or this build does
-    /// not know the code. The client can be used further.
+    /// same: [`ErrorCode::BadCount`] and [`ErrorCode::AdvanceTooLarge`]. Or another was not meant:
+    /// [`ErrorCode::NotTrusted`] and [`ErrorCode::UnknownPid`]. Or this build does not know the code. The client
+    /// can be used further.
     Refused {
         /// The server that answered.
         server: ServerAddress,
@@ -141,8 +141,8 @@ pub enum FailureCause {
     Io(io::Error),
     /// The server answered with an error that another server need not have:
     /// [`ErrorCode::TooManyConnections`], [`ErrorCode::Storage`], [`ErrorCode::Stopping`],
-    /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`] or
-    /// [`ErrorCode::Joining`].
+    /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`],
+    /// [`ErrorCode::Joining`] or [`ErrorCode::Exhausted`].
     Refused(ErrorReply),
 }
 

@@ -37,7 +37,7 @@
 //!
 //! The client connects with its first call and keeps the connection. A server that cannot be reached, does
 //! not reply in time, closes the connection or answers that it cannot serve now (it is full, stopping,
-//! without a disk, asking its peers first, objected to by them, over its budget) is left for the next in
+//! without a disk, asking its peers first, objected to by them, over its budget, out of sequences) is left for the next in
 //! the list, and the client stays with the one that answered. An answer such as "the count is over the
 //! limit" is an answer: no other server is asked. A connection that had been in use and is
 //! found closed, after an idle time, say, is made anew once before its server counts as failed. A server
@@ -369,7 +369,8 @@ fn refusal(reply: ErrorReply) -> Trouble {
             | ErrorCode::PidConflict
             | ErrorCode::StaleState
             | ErrorCode::OverBudget
-            | ErrorCode::Joining,
+            | ErrorCode::Joining
+            | ErrorCode::Exhausted,
         ) => Trouble::Failed(FailureCause::Refused(reply)),
         Some(
             ErrorCode::NotTrusted
@@ -380,7 +381,6 @@ fn refusal(reply: ErrorReply) -> Trouble {
             | ErrorCode::Incomplete
             | ErrorCode::BadCount
             | ErrorCode::AdvanceTooLarge
-            | ErrorCode::Exhausted
             | ErrorCode::ForeignCluster
             | ErrorCode::ForeignVersion
             | ErrorCode::SamePid

@@ -32,6 +32,24 @@ pub const STEP_MIN: u64 = 1 << 10;
 /// A busy server writes to the disk about once in this time.
 pub const STEP_SPAN: Duration = Duration::from_secs(1);
 
+/// How much recent demand is left of the ceiling when a raise is asked for, unless `--reserve` says otherwise: a write
+/// may take so long until somebody has to wait for it. Disks that do their work take milliseconds.
+pub const RESERVE_DEFAULT: Duration = STEP_SPAN;
+
+/// The least that `--reserve` may be: with less, clients would wait for each write of an ordinary disk.
+pub const RESERVE_MIN: Duration = Duration::from_millis(100);
+
+/// The most that `--reserve` may be. A crash skips what is left, and five minutes of ten million a second are less than
+/// the largest step.
+pub const RESERVE_MAX: Duration = Duration::from_secs(300);
+
+const _: () = assert!(ADVANCE_RATE_DEFAULT * RESERVE_MAX.as_secs() <= STEP_MAX);
+const _: () = assert!(RESERVE_MIN.as_nanos() <= RESERVE_DEFAULT.as_nanos());
+
+/// A write that takes longer than this is late: people are told, and the standing says so while somebody waits for it.
+/// A disk that works takes a hundredth of it, even a busy one.
+pub const WRITE_LATE: Duration = Duration::from_secs(1);
+
 /// The shortest time over which demand is measured, so that two requests that happen to come close together
 /// do not look like a flood.
 pub const STEP_DEMAND_FLOOR: Duration = Duration::from_millis(50);
@@ -80,9 +98,24 @@ pub const AFTER_BURST_DEFAULT: u64 = 1 << 32;
 /// `--max-advance` allows, so that a new server can catch up.
 pub const PEER_BURST_DEFAULT: u64 = 1 << 40;
 
-/// How much fills in of both in each second, unless `--advance-rate` says otherwise. Ten million a second is
+/// How much fills in of both together in each second, unless `--advance-rate` says otherwise. Ten million a second is
 /// more than a cluster hands out, and sustained abuse needs 28 years for the 2^53 sequences.
 pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
+
+/// A year, in seconds.
+const YEAR_S: u64 = 31_557_600;
+
+// As docs/guarantees.md says. One who fills both buckets first, and burns them with the rest, is no faster by a day.
+const _: () = assert!(
+    ((1 << 53) - PEER_BURST_DEFAULT - AFTER_BURST_DEFAULT) / ADVANCE_RATE_DEFAULT / YEAR_S >= 28
+);
+
+/// So many raises by clients, and as many by peers, are told to people in [`RAISE_REPORT_INTERVAL`], each in a line; of
+/// the others only how many they were.
+pub const RAISE_REPORTS_MAX: u32 = 10;
+
+/// See [`RAISE_REPORTS_MAX`].
+pub const RAISE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Parts of the sequence, in percent, at which people are warned that it comes to its end.
 pub const EXHAUSTION_WARNINGS_PERCENT: [u64; 3] = [50, 75, 90];

@@ -26,11 +26,13 @@ pub enum Timer {
     Save,
     /// People are to be told how many log lines were left out.
     Tell,
+    /// A write to the disk may be late.
+    Write,
 }
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 9] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
@@ -39,6 +41,7 @@ impl Timer {
         Timer::Join,
         Timer::Save,
         Timer::Tell,
+        Timer::Write,
     ];
 
     /// The name in traces.
@@ -52,6 +55,7 @@ impl Timer {
             Timer::Join => "joinTimeout",
             Timer::Save => "saveTimeout",
             Timer::Tell => "tellTimeout",
+            Timer::Write => "writeTimeout",
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) const fn length_bounds(kind: Kind) -> (u16, u16) {
     /// version is longer, and one that is too short for its fields does not decode.
     const SYNC_LEAST: u16 = 1 + 2;
     /// Every text and list empty but the cluster's name, which has a byte.
-    const STATUS_LEAST: u16 = 194;
+    const STATUS_LEAST: u16 = 210;
     match kind {
         Kind::IdentityRequest => (1, 13),
         Kind::IdentityReply => (13, 13),
@@ -450,7 +450,7 @@ mod tests {
     use super::*;
     use ipseity_core::{
         identity::Pid,
-        words::{Counters, Standing, Status, StorageStatus},
+        words::{BoundsStatus, Counters, Standing, Status, StorageStatus},
     };
 
     #[test]
@@ -483,6 +483,7 @@ mod tests {
             storage: StorageStatus::default(),
             peers_total: 0,
             peers: Vec::new(),
+            bounds: BoundsStatus::default(),
         };
         let (least, _) = length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

@@ -12,7 +12,8 @@ use std::{
 use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid, Sequence},
     words::{
-        Counters, ErrorCode, ErrorReply, Member, Members, Message, Standing, Status, StorageStatus,
+        BoundsStatus, Counters, ErrorCode, ErrorReply, Member, Members, Message, Standing, Status,
+        StorageStatus,
     },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
@@ -302,6 +303,7 @@ impl Shared {
             storage: StorageStatus::default(),
             peers_total: 0,
             peers: Vec::new(),
+            bounds: BoundsStatus::default(),
         }
     }
 }

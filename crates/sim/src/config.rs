@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipseity_core::{
     actor::{ActorConfig, Budgets},
     identity::{Pid, Sequence},
-    limits::PEERS_MAX,
+    limits::{PEERS_MAX, RESERVE_DEFAULT},
     words::ClusterName,
 };
 
@@ -30,6 +30,8 @@ pub fn actor_config() -> ActorConfig {
             peer_burst: 1 << 50,
             rate_per_second: 0,
         },
+        first_start: true,
+        reserve: RESERVE_DEFAULT,
         recovered: Sequence::ZERO,
         objected: None,
         remembered: Vec::new(),

@@ -12,6 +12,10 @@ use super::*;
 const SESSION: u64 = 5;
 
 const SECTOR_BYTES: usize = 512;
+
+fn stale(value: u64) -> Objected {
+    Objected::stale(sequence(value))
+}
 const SECTORS: usize = BLOCK_BYTES / SECTOR_BYTES;
 
 /// Four blocks of memory with faults. A bit of a mask stands for a block, or for a sector of one.
@@ -242,13 +246,13 @@ fn an_operators_word_stays_and_never_becomes_lower() {
 #[test]
 fn an_objection_stays_until_an_operators_word_is_not_lower() {
     let mut slots = booted(&Fake::new(), 1000);
-    slots.write_objection(sequence(500)).unwrap();
+    slots.write_objection(stale(500)).unwrap();
     // The highest counts, and what is known already is not written again.
     let writes = slots.device().writes;
-    slots.write_objection(sequence(500)).unwrap();
-    slots.write_objection(sequence(400)).unwrap();
+    slots.write_objection(stale(500)).unwrap();
+    slots.write_objection(stale(400)).unwrap();
     assert_eq!(slots.device().writes, writes);
-    assert_eq!(slots.newest().objected, Some(sequence(500)));
+    assert_eq!(slots.newest().objected, Some(stale(500)));
     let device = slots.into_device();
     for (word, stays) in [
         (None, true),
@@ -261,10 +265,23 @@ fn an_objection_stays_until_an_operators_word_is_not_lower() {
             .unwrap();
         assert_eq!(
             slots.newest().objected,
-            stays.then(|| sequence(500)),
+            stays.then(|| stale(500)),
             "{word:?}"
         );
     }
+}
+
+#[test]
+fn a_conflict_stays_one_whatever_is_objected_later() {
+    let mut slots = booted(&Fake::new(), 1000);
+    slots.write_objection(stale(500)).unwrap();
+    let conflict = Objected::conflict(sequence(300));
+    slots.write_objection(conflict).unwrap();
+    slots.write_objection(stale(700)).unwrap();
+    let device = slots.into_device().restarted();
+    let slots = recovered(&device).boot(SESSION, None, 10).unwrap();
+    let both = Objected::conflict(sequence(700));
+    assert_eq!(slots.newest().objected, Some(both));
 }
 
 /// What docs/guarantees.md says of rot: the newest word is lost with both of its blocks, but not what it meant for
@@ -282,7 +299,7 @@ fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_and_the_start_is_above_
             let above = Some(sequence(word)).filter(|word| *word > Sequence::ZERO);
             let mut slots = recovered(device).boot(SESSION, above, 1000).unwrap();
             if let Some(objected) = objected {
-                slots.write_objection(sequence(objected)).unwrap();
+                slots.write_objection(stale(objected)).unwrap();
             }
             slots
         };
@@ -564,7 +581,7 @@ fn a_server_that_does_not_see_its_newest_record_writes_nothing_more() {
     assert_eq!(faults.len(), 2);
     for again in [
         slots.write_ceiling(sequence(6000), sequence(8000)),
-        slots.write_objection(sequence(6000)),
+        slots.write_objection(stale(6000)),
         slots.write_stop(sequence(6000)),
     ] {
         assert!(matches!(again, Err(SlotsError::Poisoned(_))), "{again:?}");
@@ -879,7 +896,7 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
             .unwrap()
             .boot(SESSION, None, 1000)
             .unwrap();
-        slots.write_objection(word).unwrap();
+        slots.write_objection(Objected::stale(word)).unwrap();
         let mut device = slots.into_device().restarted();
         device.crash = Some((writes, 0));
         let shared = Rc::new(RefCell::new(device));
@@ -892,8 +909,9 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
             .unwrap();
         let next = next.newest();
         let said = next.recovered == word && next.objected.is_none() && next.sequence > word;
-        let unsaid =
-            next.recovered == Sequence::ZERO && next.objected == Some(word) && next.sequence < word;
+        let unsaid = next.recovered == Sequence::ZERO
+            && next.objected == Some(Objected::stale(word))
+            && next.sequence < word;
         assert!(said || unsaid, "crash at write {writes}: {next:?}");
         assert!(said || !went_well, "crash at write {writes}: {next:?}");
     }

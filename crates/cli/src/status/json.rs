@@ -30,6 +30,7 @@ struct StatusJson<'a> {
     storage: &'a ipseity_core::words::StorageStatus,
     peers_total: u32,
     peers: Vec<PeerJson<'a>>,
+    bounds: &'a ipseity_core::words::BoundsStatus,
 }
 
 #[derive(Serialize)]
@@ -91,6 +92,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             .iter()
             .map(|peer| PeerJson::of(peer, status.sequence))
             .collect(),
+        bounds: &status.bounds,
     };
     write_line(out, &report)
 }

@@ -2,7 +2,7 @@
 
 use std::{io, io::Write, time::Duration};
 
-use ipseity_core::words::{PeerStatus, Status, StorageStatus};
+use ipseity_core::words::{BoundsStatus, PeerStatus, Status, StorageStatus};
 
 use super::lag;
 use ipseity_console::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
@@ -57,7 +57,8 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             ),
         ),
         ("errors", errors(&counters.errors)),
-        ("storage", storage(&status.storage)),
+        ("storage", storage(&status.storage, &status.bounds)),
+        ("log", log(&status.bounds)),
         ("peers", peers_count(status)),
     ];
     for (name, value) in lines {
@@ -83,15 +84,23 @@ fn errors(errors: &[(u16, u64)]) -> String {
     texts.join(", ")
 }
 
-fn storage(storage: &StorageStatus) -> String {
+fn log(bounds: &BoundsStatus) -> String {
+    match bounds.log_lines_dropped {
+        0 => "no line dropped".to_owned(),
+        dropped => format!("{dropped} lines dropped: nobody reads it, or it cannot be written"),
+    }
+}
+
+fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
     if !storage.durable {
         return "none (ephemeral): a restart begins anew".to_owned();
     }
     let current = match storage.current_write_us {
         0 => "none under way".to_owned(),
         us => format!(
-            "one under way for {}",
-            milliseconds(Duration::from_micros(us))
+            "one under way for {}, and {} requests wait",
+            milliseconds(Duration::from_micros(us)),
+            bounds.waiting_for_disk
         ),
     };
     format!(

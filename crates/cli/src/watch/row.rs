@@ -20,7 +20,7 @@ pub const HEADER: [&str; 9] = [
 ];
 
 /// Wide enough for most, so that lines in a pipe stay aligned from round to round.
-pub const WIDTHS: [i8; 9] = [20, -4, -16, 14, -11, -12, -7, -8, 0];
+pub const WIDTHS: [i8; 9] = [20, -4, -16, 20, -11, -12, -7, -8, 0];
 
 /// One server in one round.
 pub struct Seen {
@@ -103,7 +103,7 @@ fn rate(status: &Status, earlier: Option<&Status>) -> Option<u64> {
 mod tests {
     use ipseity_core::{
         identity::Pid,
-        words::{ClusterName, Counters, PeerStatus, Standing, StorageStatus},
+        words::{BoundsStatus, ClusterName, Counters, PeerStatus, Standing, StorageStatus},
     };
 
     use super::*;
@@ -137,6 +137,7 @@ mod tests {
                 storage: StorageStatus::default(),
                 peers_total: 3,
                 peers: vec![peer(PeerState::Up), peer(PeerState::Down)],
+                bounds: BoundsStatus::default(),
             }),
         }
     }

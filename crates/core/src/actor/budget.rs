@@ -1,76 +1,160 @@
-//! How much may be absorbed, and how often others may make the server write: a token bucket over the monotonic clock
-//! (see J. Turner, "New Directions in Communications", IEEE Communications Magazine 24(10), 1986; a token is one
-//! sequence, or one write).
+//! How much may be absorbed: two token buckets over the monotonic clock that share what fills in (see J. Turner, "New
+//! Directions in Communications", IEEE Communications Magazine 24(10), 1986; a token is one sequence).
 //!
 //! Whoever can reach a server can ask it to go on above a sequence, and sequences that are jumped over are
-//! gone. The bucket lets real differences between servers through, and makes burning the 2^53 of them a
-//! matter of decades.
+//! gone. The buckets let real differences between servers through, and make burning the 2^53 of them a
+//! matter of decades: of both together no more fills in than the rate, and a restart brings back none of it.
+//!
+//! A server that was down for long has to catch up with its peers. What a peer has really reached is used up already,
+//! so that costs nothing; but a stranger can say anything. So only a peer that this server was told to dial helps it
+//! up, once in each life.
 
 use std::time::Duration;
 
+use super::Budgets;
 use crate::time::Instant;
 
-/// A bucket that starts full.
+/// Whose advance it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payer {
+    /// A client's, with `after`.
+    Client,
+    /// That of a peer that has connected here. Anybody can say that.
+    Peer,
+    /// That of a peer that was named with `--peer`, and has answered.
+    NamedPeer,
+}
+
+/// Why an advance is not paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unpaid {
+    /// So many tokens are there now. More will come.
+    NotNow { left: u64 },
+    /// It costs more than there can ever be at once.
+    Never { most: u64 },
+}
+
+/// What a start begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    /// It is the first start of its directory.
+    pub(super) is_first: bool,
+    /// It remembers peers, so it may have absorbed from them before.
+    pub(super) knows_peers: bool,
+}
+
+/// See the [module](self).
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
-    burst: u64,
+    clients: Bucket,
+    peers: Bucket,
+    /// What named peers may raise a server by that begins with an empty bucket. It never fills again.
+    catch_up: u64,
     rate_per_second: u64,
-    tokens: u64,
+    /// A token that has filled in and could not be halved yet.
+    odd: u64,
     filled_at: Instant,
 }
 
+/// What one kind of payer has.
+#[derive(Clone, Debug)]
+struct Bucket {
+    burst: u64,
+    tokens: u64,
+}
+
 impl Budget {
-    pub(super) fn new(burst: u64, rate_per_second: u64) -> Budget {
-        Budget {
-            burst,
+    /// Only a directory that has absorbed nothing yet begins with full buckets. All others begin with empty ones, or
+    /// whoever can make a server restart could burn a burst each time.
+    pub(super) fn new(budgets: Budgets, start: Start) -> Budget {
+        let Budgets {
+            after_burst,
+            peer_burst,
             rate_per_second,
-            tokens: burst,
+        } = budgets;
+        let (clients_full, peers_full) = (start.is_first, start.is_first || !start.knows_peers);
+        // bug BudgetRefilled: let (clients_full, peers_full) = (clients_full || BUG, peers_full || BUG);
+        Budget {
+            clients: Bucket::new(after_burst, clients_full),
+            peers: Bucket::new(peer_burst, peers_full),
+            catch_up: if peers_full { 0 } else { peer_burst },
+            rate_per_second,
+            odd: 0,
             filled_at: Instant::START,
         }
     }
 
-    /// Takes `tokens`, or says how many there are and takes none.
-    pub(super) fn take(&mut self, tokens: u64, now: Instant) -> Result<(), u64> {
+    /// Takes `tokens`, or says why not and takes none.
+    pub(super) fn take(&mut self, tokens: u64, payer: Payer, now: Instant) -> Result<(), Unpaid> {
         self.fill(now);
-        match self.tokens.checked_sub(tokens) {
-            Some(left) => {
-                self.tokens = left;
-                Ok(())
-            }
-            None => Err(self.tokens),
+        let catch_up = match payer {
+            Payer::Client | Payer::Peer => 0,
+            Payer::NamedPeer => self.catch_up,
+        };
+        let bucket = match payer {
+            Payer::Client => &mut self.clients,
+            Payer::Peer | Payer::NamedPeer => &mut self.peers,
+        };
+        let left = bucket.tokens.saturating_add(catch_up);
+        if tokens > left {
+            // What is left to catch up with is never more than the burst.
+            let most = match self.rate_per_second {
+                0 => left,
+                _ => left.max(bucket.burst),
+            };
+            return Err(match tokens > most {
+                true => Unpaid::Never { most },
+                false => Unpaid::NotNow { left },
+            });
         }
-    }
-
-    /// How long it takes until there is a token; zero where there is one.
-    pub(super) fn wait(&mut self, now: Instant) -> Duration {
-        self.fill(now);
-        if self.tokens > 0 {
-            return Duration::ZERO;
-        }
-        match 1_000_000_000_u64.checked_div(self.rate_per_second) {
-            // A whole nanosecond more, as the division may have left a part of one.
-            Some(nanos) => {
-                Duration::from_nanos(nanos + 1).saturating_sub(now.since(self.filled_at))
-            }
-            None => Duration::MAX,
-        }
+        let from_bucket = tokens.min(bucket.tokens);
+        bucket.tokens -= from_bucket;
+        self.catch_up -= tokens - from_bucket;
+        Ok(())
     }
 
     fn fill(&mut self, now: Instant) {
         let elapsed = now.since(self.filled_at).as_nanos();
         let filled = elapsed * u128::from(self.rate_per_second) / 1_000_000_000;
         let Ok(filled) = u64::try_from(filled) else {
-            self.tokens = self.burst;
+            self.clients.tokens = self.clients.burst;
+            self.peers.tokens = self.peers.burst;
             self.filled_at = now;
             return;
         };
         // Time that has not yet made a whole token is not thrown away, or many small looks would fill nothing.
         if filled > 0 {
-            self.tokens = self.tokens.saturating_add(filled).min(self.burst);
+            self.share(filled);
             let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);
             let spent = Duration::from_nanos(u64::try_from(spent).unwrap_or(u64::MAX));
             self.filled_at = self.filled_at.after(spent);
         }
+    }
+
+    /// Half goes to each, and what one cannot hold goes to the other: neither can be kept from filling by those who
+    /// drain the other.
+    fn share(&mut self, filled: u64) {
+        let filled = filled.saturating_add(self.odd);
+        // bug BudgetsFillTwice: let filled = if BUG { filled.saturating_mul(2) } else { filled };
+        let half = filled / 2;
+        self.odd = filled % 2;
+        let over = self.clients.put(half);
+        let over = self.peers.put(half.saturating_add(over));
+        self.clients.put(over);
+    }
+}
+
+impl Bucket {
+    fn new(burst: u64, is_full: bool) -> Bucket {
+        let tokens = if is_full { burst } else { 0 };
+        Bucket { burst, tokens }
+    }
+
+    /// Puts tokens in. Returns those for which there is no room.
+    fn put(&mut self, tokens: u64) -> u64 {
+        let taken = tokens.min(self.burst - self.tokens);
+        self.tokens += taken;
+        tokens - taken
     }
 }
 
@@ -78,57 +162,170 @@ impl Budget {
 mod tests {
     use super::*;
 
+    const FIRST: Start = Start {
+        is_first: true,
+        knows_peers: false,
+    };
+    const LATER: Start = Start {
+        is_first: false,
+        knows_peers: true,
+    };
+
     fn at(millis: u64) -> Instant {
         Instant::START.after(Duration::from_millis(millis))
     }
 
-    #[test]
-    fn a_full_bucket_gives_its_burst_and_then_what_time_fills_in() {
-        let mut budget = Budget::new(1000, 10);
-        assert_eq!(budget.take(1001, at(0)), Err(1000));
-        assert_eq!(budget.take(1000, at(0)), Ok(()));
-        assert_eq!(budget.take(1, at(0)), Err(0));
-        assert_eq!(budget.take(10, at(1000)), Ok(()));
-        assert_eq!(budget.take(1, at(1050)), Err(0));
-        // The fifty milliseconds were not lost, neither before a whole token nor behind one.
-        assert_eq!(budget.take(1, at(1150)), Ok(()));
-        assert_eq!(budget.take(1, at(1200)), Ok(()));
+    fn budget(after_burst: u64, peer_burst: u64, rate_per_second: u64, start: Start) -> Budget {
+        let budgets = Budgets {
+            after_burst,
+            peer_burst,
+            rate_per_second,
+        };
+        Budget::new(budgets, start)
     }
 
     #[test]
-    fn it_never_holds_more_than_its_burst() {
-        let mut budget = Budget::new(5, u64::MAX);
-        assert_eq!(budget.take(5, at(0)), Ok(()));
-        assert_eq!(budget.take(6, Instant::from_nanos(u64::MAX)), Err(5));
-        assert_eq!(budget.take(0, at(0)), Ok(()));
+    fn a_first_start_has_its_bursts_and_then_what_time_fills_in() {
+        // The peers' bucket is full, so all of the rate goes to the clients'.
+        let mut budget = budget(1000, 50, 10, FIRST);
+        let mut take = |tokens, millis| budget.take(tokens, Payer::Client, at(millis));
+        assert_eq!(take(1001, 0), Err(Unpaid::Never { most: 1000 }));
+        assert_eq!(take(1000, 0), Ok(()));
+        assert_eq!(take(1, 0), Err(Unpaid::NotNow { left: 0 }));
+        assert_eq!(take(10, 1100), Ok(()));
+        assert_eq!(take(1, 1150), Err(Unpaid::NotNow { left: 0 }));
+        // Neither the fifty milliseconds were lost nor the eleventh token.
+        assert_eq!(take(2, 1200), Ok(()));
+        assert_eq!(take(1, 1300), Err(Unpaid::NotNow { left: 0 }));
+        assert_eq!(take(2, 1400), Ok(()));
     }
 
     #[test]
-    fn whoever_waits_as_long_as_it_says_gets_a_token() {
-        for rate in [1, 3, 7, 1000] {
-            let mut budget = Budget::new(2, rate);
-            assert_eq!(budget.wait(at(0)), Duration::ZERO);
-            assert_eq!(budget.take(2, at(0)), Ok(()));
-            let mut now = Instant::from_nanos(123_456);
-            for _ in 0..5 {
-                let wait = budget.wait(now);
-                assert!(
-                    wait > Duration::ZERO && wait <= Duration::from_nanos(1_000_000_001 / rate + 2)
-                );
-                now = now.after(wait);
-                assert_eq!(budget.wait(now), Duration::ZERO);
-                assert_eq!(budget.take(1, now), Ok(()));
-                assert_eq!(budget.take(1, now), Err(0));
+    fn both_together_get_no_more_than_the_rate_and_each_gets_half_of_it() {
+        let mut budget = budget(1000, 1000, 10, FIRST);
+        budget.take(1000, Payer::Client, at(0)).unwrap();
+        budget.take(1000, Payer::Peer, at(0)).unwrap();
+        let mut drained = [0, 0];
+        for second in 1..=60 {
+            for (payer, sum) in [Payer::Client, Payer::Peer].into_iter().zip(&mut drained) {
+                while budget.take(1, payer, at(1000 * second)).is_ok() {
+                    *sum += 1;
+                }
             }
         }
-        let mut never = Budget::new(0, 0);
-        assert_eq!(never.wait(at(0)), Duration::MAX);
+        assert_eq!(drained, [300, 300]);
+        // Whoever asks alone gets all of it once the other is full.
+        let later = at(1000 * (60 + 400));
+        assert_eq!(budget.take(1000, Payer::Peer, later), Ok(()));
+        assert_eq!(budget.take(1000, Payer::Client, later), Ok(()));
     }
 
     #[test]
-    fn without_a_rate_nothing_is_filled_in() {
-        let mut budget = Budget::new(5, 0);
-        assert_eq!(budget.take(5, at(0)), Ok(()));
-        assert_eq!(budget.take(1, Instant::from_nanos(u64::MAX)), Err(0));
+    fn a_restart_brings_nothing_back() {
+        let mut budget = budget(1000, 1000, 10, LATER);
+        let nothing = Err(Unpaid::NotNow { left: 0 });
+        assert_eq!(budget.take(1, Payer::Client, at(0)), nothing);
+        assert_eq!(budget.take(1, Payer::Peer, at(0)), nothing);
+        assert_eq!(budget.take(5, Payer::Client, at(1000)), Ok(()));
+        assert_eq!(budget.take(5, Payer::Peer, at(1000)), Ok(()));
+    }
+
+    #[test]
+    fn a_named_peer_helps_a_restarted_server_up_once() {
+        let mut budget = budget(1000, 1000, 10, LATER);
+        // Two seconds have given ten tokens, which are spent first.
+        assert_eq!(budget.take(900, Payer::NamedPeer, at(2000)), Ok(()));
+        assert_eq!(
+            budget.take(1, Payer::Peer, at(2000)),
+            Err(Unpaid::NotNow { left: 0 })
+        );
+        assert_eq!(
+            budget.take(1001, Payer::NamedPeer, at(2000)),
+            Err(Unpaid::Never { most: 1000 })
+        );
+        assert_eq!(budget.take(110, Payer::NamedPeer, at(2000)), Ok(()));
+        assert_eq!(
+            budget.take(1, Payer::NamedPeer, at(2000)),
+            Err(Unpaid::NotNow { left: 0 })
+        );
+    }
+
+    #[test]
+    fn one_that_has_never_heard_a_peer_may_take_what_the_first_one_says() {
+        let mut budget = budget(
+            1000,
+            1000,
+            10,
+            Start {
+                is_first: false,
+                knows_peers: false,
+            },
+        );
+        assert_eq!(budget.take(1000, Payer::Peer, at(0)), Ok(()));
+        assert_eq!(
+            budget.take(1, Payer::NamedPeer, at(0)),
+            Err(Unpaid::NotNow { left: 0 })
+        );
+        assert_eq!(
+            budget.take(1, Payer::Client, at(0)),
+            Err(Unpaid::NotNow { left: 0 })
+        );
+    }
+
+    #[test]
+    fn they_never_hold_more_than_their_bursts() {
+        let mut budget = budget(5, 7, u64::MAX, FIRST);
+        let late = Instant::from_nanos(u64::MAX);
+        assert_eq!(budget.take(5, Payer::Client, at(0)), Ok(()));
+        assert_eq!(
+            budget.take(6, Payer::Client, late),
+            Err(Unpaid::Never { most: 5 })
+        );
+        assert_eq!(budget.take(5, Payer::Client, late), Ok(()));
+        assert_eq!(budget.take(7, Payer::Peer, late), Ok(()));
+        assert_eq!(budget.take(0, Payer::Peer, late), Ok(()));
+    }
+
+    #[test]
+    fn without_a_rate_what_is_spent_never_comes_back() {
+        let mut budget = budget(5, 5, 0, FIRST);
+        assert_eq!(budget.take(3, Payer::Client, at(0)), Ok(()));
+        assert_eq!(
+            budget.take(3, Payer::Client, Instant::from_nanos(u64::MAX)),
+            Err(Unpaid::Never { most: 2 })
+        );
+    }
+
+    #[test]
+    fn to_burn_all_sequences_takes_28_years_restarts_included() {
+        const YEAR: u64 = 31_557_600;
+        let rate = crate::limits::ADVANCE_RATE_DEFAULT;
+        let [after_burst, peer_burst] = [
+            crate::limits::AFTER_BURST_DEFAULT,
+            crate::limits::PEER_BURST_DEFAULT,
+        ];
+        // A second of every life, all of which somebody burns at once; the process ends, and the next one begins.
+        let mut burned = 0;
+        for life in 0..100 {
+            let start = if life == 0 { FIRST } else { LATER };
+            let mut budget = budget(after_burst, peer_burst, rate, start);
+            for payer in [Payer::Client, Payer::Peer] {
+                let (mut low, mut high) = (0, u64::MAX);
+                while low < high {
+                    let most = low + (high - low).div_ceil(2);
+                    match budget.clone().take(most, payer, at(1000)) {
+                        Ok(()) => low = most,
+                        Err(_) => high = most - 1,
+                    }
+                }
+                budget.take(low, payer, at(1000)).unwrap();
+                burned += low;
+            }
+        }
+        let bursts = after_burst + peer_burst;
+        let a_second = (burned - bursts) / 100;
+        assert!(a_second <= rate, "{a_second}");
+        let years = ((1 << 53) - bursts) / a_second / YEAR;
+        assert!(years >= 28, "{years}");
     }
 }

@@ -1,9 +1,11 @@
 //! How far the disk allows, and when to ask it for more.
 //!
 //! Handing out a sequence is allowed only at or below a ceiling that this boot has made durable. The
-//! ceiling is raised ahead of need, when half of the last step is left, in steps that follow demand: a
+//! ceiling is raised ahead of need, when no more than a reserve is left, in steps that follow demand: a
 //! busy server writes about once a second, an idle one asks for little. This is the high-low allocation of
 //! databases with a step that adapts.
+//!
+//! The reserve is so much time of recent demand (`--reserve`): a write may take so long until somebody waits for it.
 
 use std::time::Duration;
 
@@ -20,7 +22,13 @@ pub(super) struct Ceiling {
     /// The sequence at which the next raise is due; `None` while one is under way, and at the very end.
     raise_at: Option<Sequence>,
     writing: Option<Sequence>,
+    /// The highest sequence that something waits for which does not move the counter before it is durable.
+    wanted: Sequence,
     step: u64,
+    /// What is to be left when the next raise is asked for.
+    reserve: u64,
+    /// The same as time.
+    reserve_time: Duration,
     /// When the last raise was asked for, how far the sequence had come by then, and how many identities had been
     /// handed out.
     asked_at: Instant,
@@ -34,19 +42,28 @@ pub(super) struct Ceiling {
 
 impl Ceiling {
     /// Starts below a ceiling that this boot has made durable, `sequence` being where it starts.
-    /// `absorbed_per_second` is what peers and `after` may move it by for long.
-    pub(super) fn new(sequence: Sequence, durable: Sequence, absorbed_per_second: u64) -> Ceiling {
+    /// `absorbed_per_second` is what peers and `after` may move it by for long, and `reserve_time` how much of recent
+    /// demand is to be left when a raise is asked for.
+    pub(super) fn new(
+        sequence: Sequence,
+        durable: Sequence,
+        absorbed_per_second: u64,
+        reserve_time: Duration,
+    ) -> Ceiling {
         let step = durable.ahead_of(sequence);
         let mut ceiling = Ceiling {
             durable,
             raise_at: None,
             writing: None,
+            wanted: Sequence::ZERO,
             step,
+            reserve: step / 2,
+            reserve_time,
             asked_at: Instant::START,
             asked_sequence: sequence,
             asked_identities: 0,
             absorbed_demand: 0,
-            absorbed_demand_max: per_span(absorbed_per_second, Duration::from_secs(1)),
+            absorbed_demand_max: amount_in(STEP_SPAN, absorbed_per_second, Duration::from_secs(1)),
         };
         ceiling.arm();
         ceiling
@@ -71,37 +88,52 @@ impl Ceiling {
         }
     }
 
-    /// Whether `sequence` has come so far that a raise is due.
+    /// How much was last added to the ceiling at once.
+    pub(super) const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Something waits until `sequence` is durable, and moves nothing before.
+    pub(super) fn want(&mut self, sequence: Sequence) {
+        self.wanted = self.wanted.max(sequence);
+    }
+
+    /// Whether `sequence` has come so far that a raise is due, or something waits for one.
     pub(super) fn is_due(&self, sequence: Sequence) -> bool {
-        self.raise_at.is_some_and(|raise_at| sequence >= raise_at)
+        self.raise_at
+            .is_some_and(|raise_at| sequence >= raise_at || self.wanted > self.durable)
     }
 
     /// The ceiling to ask the disk for, now that the actor has come to `sequence` and has handed out so many
-    /// `identities`.
+    /// `identities`. What waits for a raise is covered by it.
     ///
-    /// The step is the demand of a span, times two, because the next raise is due when half is left. What was
-    /// absorbed is demand too, or a server that follows busy peers would make its clients wait for the disk in
+    /// The step is the demand of two spans, as long as the reserve is there, and the reserve with it where it is not. What
+    /// was absorbed is demand too, or a server that follows busy peers would make its clients wait for the disk in
     /// each round. But only what goes on counts, the smaller one of the last two measurements, and no more than
     /// the budgets let in for long: a server that crashes skips its step, its peers absorb that jump, and if
     /// they took it for demand, their steps, and so what they skip in a crash, would be larger than it, and so on.
     pub(super) fn raise(&mut self, sequence: Sequence, identities: u64, now: Instant) -> Sequence {
+        let sequence = sequence.max(self.wanted);
         let elapsed = now.since(self.asked_at).max(STEP_DEMAND_FLOOR);
         let moved = sequence.ahead_of(self.asked_sequence);
         let handed_out = identities - self.asked_identities;
-        let absorbed_demand = per_span(moved.saturating_sub(handed_out), elapsed);
+        let absorbed_demand = amount_in(STEP_SPAN, moved.saturating_sub(handed_out), elapsed);
         let lasting = absorbed_demand
             .min(self.absorbed_demand)
             .min(self.absorbed_demand_max);
-        self.step = per_span(handed_out, elapsed)
-            .saturating_add(lasting)
-            .saturating_mul(2)
-            .clamp(STEP_MIN, STEP_MAX);
+        let demand = amount_in(STEP_SPAN, handed_out, elapsed).saturating_add(lasting);
+        self.step = demand.saturating_mul(2).clamp(STEP_MIN, STEP_MAX);
+        let half = self.step / 2;
+        self.reserve =
+            amount_in(self.reserve_time, demand, STEP_SPAN).clamp(STEP_MIN / 2, STEP_MAX - half);
         self.asked_identities = identities;
         self.absorbed_demand = absorbed_demand;
         self.asked_at = now;
         self.asked_sequence = sequence;
         self.raise_at = None;
-        let target = sequence.max(self.durable).saturating_add(self.step);
+        // Where more than the reserve is left, which is so while demand is steady, a step is enough.
+        let next = self.durable.saturating_add(self.step);
+        let target = next.max(sequence.saturating_add(self.reserve + half));
         self.writing = Some(target);
         target
     }
@@ -126,24 +158,25 @@ impl Ceiling {
     }
 
     fn arm(&mut self) {
-        let half = Sequence::new(self.durable.get() - (self.step / 2).min(self.durable.get()));
+        let reserved = Sequence::new(self.durable.get() - self.reserve.min(self.durable.get()));
         self.raise_at = if self.durable < Sequence::MAX {
-            half
+            reserved
         } else {
             None
         };
     }
 }
 
-/// What so much in `elapsed` is in a span.
-fn per_span(amount: u64, elapsed: Duration) -> u64 {
-    let amount = u128::from(amount) * STEP_SPAN.as_nanos() / elapsed.as_nanos();
+/// What so much in `elapsed` is in `span`.
+fn amount_in(span: Duration, amount: u64, elapsed: Duration) -> u64 {
+    let amount = u128::from(amount) * span.as_nanos() / elapsed.as_nanos();
     u64::try_from(amount).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{RESERVE_DEFAULT, RESERVE_MAX};
 
     /// What peers may move a server by in a second, for long.
     const FLOW: u64 = 1_000_000;
@@ -152,16 +185,20 @@ mod tests {
         Sequence::new(value).unwrap()
     }
 
+    fn new(sequence: Sequence, durable: Sequence, absorbed_per_second: u64) -> Ceiling {
+        Ceiling::new(sequence, durable, absorbed_per_second, RESERVE_DEFAULT)
+    }
+
     #[test]
     fn a_raise_is_due_when_half_of_the_step_is_left() {
-        let ceiling = Ceiling::new(sequence(1000), sequence(2000), FLOW);
+        let ceiling = new(sequence(1000), sequence(2000), FLOW);
         assert!(!ceiling.is_due(sequence(1499)));
         assert!(ceiling.is_due(sequence(1500)));
     }
 
     #[test]
     fn it_is_clear_where_all_is_durable_and_no_raise_is_due() {
-        let mut ceiling = Ceiling::new(sequence(1000), sequence(2000), FLOW);
+        let mut ceiling = new(sequence(1000), sequence(2000), FLOW);
         assert_eq!(ceiling.clear(), sequence(1499));
         assert!(!ceiling.is_due(ceiling.clear()));
         // While a raise is under way no other is due, and when it has failed none ever is.
@@ -175,13 +212,13 @@ mod tests {
         assert!(!ceiling.is_due(ceiling.clear()));
         assert!(ceiling.is_due(ceiling.clear().saturating_add(1)));
         // A step of nothing leaves nothing clear.
-        let nothing = Ceiling::new(Sequence::ZERO, Sequence::ZERO, FLOW);
+        let nothing = new(Sequence::ZERO, Sequence::ZERO, FLOW);
         assert_eq!(nothing.clear(), Sequence::ZERO);
     }
 
     #[test]
     fn the_step_follows_demand_between_its_bounds() {
-        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        let mut ceiling = new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
         // 50,000 in a quarter of a second is 200,000 a second, and the step is twice that.
         let now = Instant::START.after(STEP_SPAN / 4);
         assert_eq!(
@@ -209,7 +246,7 @@ mod tests {
 
     #[test]
     fn steady_demand_gives_steady_steps() {
-        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        let mut ceiling = new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
         for second in 1..=4 {
             let now = Instant::START.after(Duration::from_secs(second));
             let at = sequence(10_000 * second);
@@ -221,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_peers_hand_out_is_demand_when_it_goes_on() {
-        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        let mut ceiling = new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
         let mut at = 0;
         let mut steps = Vec::new();
         for second in 1..=3 {
@@ -246,7 +283,7 @@ mod tests {
     fn skips_of_crashed_peers_do_not_make_one_another_larger() {
         let mut ceilings = [0, 0].map(|start| {
             let start = sequence(start);
-            Ceiling::new(start, sequence(STEP_MIN), FLOW)
+            new(start, sequence(STEP_MIN), FLOW)
         });
         let mut at = sequence(1 << 30);
         for second in 1..=100 {
@@ -255,7 +292,7 @@ mod tests {
             let [crashed, other] = &mut ceilings;
             let target = other.raise(at, 0, now);
             other.raised();
-            *crashed = Ceiling::new(target, target.saturating_add(STEP_MIN), FLOW);
+            *crashed = new(target, target.saturating_add(STEP_MIN), FLOW);
             at = target;
             ceilings.swap(0, 1);
         }
@@ -265,7 +302,7 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_beyond_the_last_sequence() {
-        let mut ceiling = Ceiling::new(
+        let mut ceiling = new(
             sequence(Sequence::MAX.get() - 10),
             sequence(Sequence::MAX.get() - 2),
             FLOW,
@@ -278,11 +315,74 @@ mod tests {
 
     #[test]
     fn after_a_failure_nothing_is_asked_for() {
-        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
+        let mut ceiling = new(Sequence::ZERO, sequence(STEP_MIN), FLOW);
         ceiling.raise(sequence(600), 600, Instant::START);
         ceiling.failed();
         assert!(!ceiling.is_writing());
         assert!(!ceiling.is_due(Sequence::MAX));
         assert_eq!(ceiling.durable(), sequence(STEP_MIN));
+    }
+
+    #[test]
+    fn what_waits_is_covered_and_makes_a_raise_due() {
+        let mut ceiling = new(Sequence::ZERO, sequence(2000), FLOW);
+        ceiling.want(sequence(2000));
+        assert!(!ceiling.is_due(sequence(10)), "that is durable");
+        ceiling.want(sequence(5000));
+        ceiling.want(sequence(3000));
+        assert!(ceiling.is_due(sequence(10)));
+        let later = Instant::START.after(Duration::from_secs(1000));
+        assert_eq!(
+            ceiling.raise(sequence(10), 10, later),
+            sequence(5000 + STEP_MIN)
+        );
+        // What comes while that is being written waits for the next one.
+        ceiling.want(sequence(9000));
+        assert!(!ceiling.is_due(sequence(10)), "one raise at a time");
+        ceiling.raised();
+        assert!(ceiling.is_due(sequence(10)));
+        assert_eq!(
+            ceiling.raise(sequence(10), 10, later),
+            sequence(9000 + STEP_MIN)
+        );
+        ceiling.raised();
+        assert!(!ceiling.is_due(sequence(10)));
+        assert!(ceiling.is_due(sequence(9000 + STEP_MIN / 2)));
+    }
+
+    #[test]
+    fn a_reserve_is_so_much_demand_and_is_there_after_one_raise() {
+        // 10,000 a second, for which a disk may stall a minute.
+        let minute = Duration::from_secs(60);
+        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW, minute);
+        let mut at = 10_000;
+        let mut now = Instant::START.after(STEP_SPAN);
+        ceiling.raise(sequence(at), at, now);
+        assert_eq!(ceiling.raised(), sequence(at + 610_000));
+        for _ in 0..5 {
+            // A raise is asked for when a minute is left, and then every other second, as without a reserve.
+            assert!(!ceiling.is_due(sequence(ceiling.durable().get() - 600_001)));
+            let due = ceiling.durable().get() - 600_000;
+            assert!(ceiling.is_due(sequence(due)));
+            now = now.after(Duration::from_micros((due - at) * 100));
+            at = due;
+            let durable = ceiling.durable();
+            let target = ceiling.raise(sequence(at), at, now);
+            assert_eq!(target.ahead_of(durable), 20_000);
+            ceiling.raised();
+        }
+        // Who asks for nothing reserves nothing.
+        let later = now.after(Duration::from_secs(3600));
+        ceiling.raise(sequence(at), at, later);
+        let durable = ceiling.raised();
+        assert!(!ceiling.is_due(sequence(durable.get() - STEP_MIN / 2 - 1)));
+    }
+
+    #[test]
+    fn no_reserve_makes_a_raise_larger_than_the_largest_step() {
+        let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW, RESERVE_MAX);
+        let at = sequence(1 << 40);
+        let target = ceiling.raise(at, at.get(), Instant::START.after(STEP_SPAN));
+        assert_eq!(target.ahead_of(at), STEP_MAX);
     }
 }

@@ -1,11 +1,15 @@
 //! The counter: `next` and `update` of the model, and how far it may be raised.
 //!
-//! It knows nothing of the disk and of the peers. Whoever calls it has asked before whether the server may hand
-//! out, and lets nothing leave before it is durable.
+//! It knows nothing of the peers, and of the disk only how far it allows. Whoever calls it has asked before whether the
+//! server may hand out, and lets nothing leave before it is durable.
+//!
+//! **What waits alone.** An advance above what is durable pays at once and moves nothing: the others go on below. It is
+//! *claimed*, so that what comes later pays only what goes beyond it, and it moves the counter when it is durable.
 
 use super::{
-    ActorConfig, Budgets, Report, Tally,
-    budget::Budget,
+    ActorConfig, Link, Report, Tally,
+    budget::{Budget, Payer, Start, Unpaid},
+    news::News,
     refusal::{Refusal, Source},
 };
 use crate::{
@@ -26,8 +30,13 @@ pub(super) struct Counter {
     clear: Sequence,
     /// The highest sequence that came from a peer or an operator. Never above `sequence`.
     absorbed: Sequence,
-    after_budget: Budget,
-    peer_budget: Budget,
+    /// The highest advance that was paid for. Above `sequence` it waits for the disk.
+    claimed: Sequence,
+    /// The highest sequence of a peer that waits for the disk; and what it was when the last raise was asked for, as the
+    /// raise may not cover what comes later.
+    heard: Sequence,
+    heard_when_asked: Sequence,
+    budget: Budget,
     /// Requests for which sequences were taken, and how many were.
     requests: u64,
     identities: u64,
@@ -35,15 +44,17 @@ pub(super) struct Counter {
     advances: u64,
     /// The part of the sequence that people were last warned is used up, in percent.
     warned_percent: u64,
+    /// Raises by clients and by peers of which people hear.
+    raises_by_clients: News,
+    raises_by_peers: News,
 }
 
 impl Counter {
     pub(super) fn new(config: &ActorConfig) -> Counter {
-        let Budgets {
-            after_burst,
-            peer_burst,
-            rate_per_second,
-        } = config.budgets;
+        let start = Start {
+            is_first: config.first_start,
+            knows_peers: !config.remembered.is_empty(),
+        };
         Counter {
             pid: config.pid,
             count_max: config.count_max,
@@ -51,12 +62,16 @@ impl Counter {
             sequence: config.sequence,
             clear: Sequence::ZERO,
             absorbed: config.sequence,
-            after_budget: Budget::new(after_burst, rate_per_second),
-            peer_budget: Budget::new(peer_burst, rate_per_second),
+            claimed: Sequence::ZERO,
+            heard: Sequence::ZERO,
+            heard_when_asked: Sequence::ZERO,
+            budget: Budget::new(config.budgets, start),
             requests: 0,
             identities: 0,
             advances: 0,
             warned_percent: 0,
+            raises_by_clients: News::default(),
+            raises_by_peers: News::default(),
         }
     }
 
@@ -123,14 +138,15 @@ impl Counter {
             .saturating_add(u64::from(count))
     }
 
-    /// `next` of the model: takes `count` sequences above both the counter and `after`. Returns what the
-    /// counter was raised to before, and the first identity.
+    /// `next` of the model: takes `count` sequences above both the counter and `after`. Where that advances the counter
+    /// beyond `durable`, nothing is taken: the request has to wait, and pays when it is heard.
     pub(super) fn next(
         &mut self,
         count: u32,
         after: u64,
+        durable: Sequence,
         now: Instant,
-    ) -> Result<(Sequence, Identity), Refusal> {
+    ) -> Result<Next, Refusal> {
         // bug AfterIgnored instead: let before = if after == 0 || BUG {
         let before = if after == 0 {
             self.sequence
@@ -138,53 +154,109 @@ impl Counter {
             self.sequence.max(self.judge_after(after)?)
         };
         let Some(last) = before.checked_add(u64::from(count)) else {
-            // bug EndWraps: self.sequence = Sequence::ZERO; return self.next(count, 0, now);
+            // bug EndWraps: self.sequence = Sequence::ZERO; return self.next(count, 0, durable, now);
             let remaining = before.remaining();
             return Err(Refusal::Exhausted { remaining });
         };
+        let mut paid = 0;
         if before > self.sequence {
-            self.pay(before, Source::After, now)?;
+            paid = self.claim(before, Source::After, now)?;
+            // bug AdvanceMovesAll instead: if last > durable && !BUG {
+            if last > durable {
+                return Ok(Next::Waits { until: last, paid });
+            }
             self.advances += 1;
         }
         let first = before
             .checked_add(1)
             .expect("the last sequence of the block exists, so does its first");
-        Ok((before, self.take(first, last, count)))
+        Ok(Next::Taken {
+            before,
+            first: self.take(first, last, count),
+            paid,
+        })
     }
 
-    /// `update` of the model: raises the counter to where a peer is, if the server `absorbs`. Where it is that far
-    /// already, what it stands at may not be durable and may be taken back: not below the peer. Returns whether it
-    /// was raised.
+    /// `update` of the model: raises the counter to where a peer is, if the server `absorbs`, and if that is durable.
+    /// What is not waits, also where the counter is that far already: what it stands at may be taken back.
+    ///
+    /// Returns what the raise has cost.
     ///
     /// # Errors
     /// The budget does not allow it; nothing has changed.
     pub(super) fn update(
         &mut self,
         sequence: Sequence,
+        source: Source,
         absorbs: bool,
+        durable: Sequence,
         now: Instant,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<u64, Refusal> {
         let raises = sequence > self.sequence;
         // bug SyncAssigns: let raises = raises || BUG;
         // bug SyncTakesSmaller: let raises = if BUG { sequence < self.sequence } else { raises };
         let raises = raises && absorbs;
+        let mut paid = 0;
         if raises {
-            self.pay(sequence, Source::Peer, now)?;
+            paid = self.claim(sequence, source, now)?;
+        }
+        // bug AdvanceMovesAll: let durable = if BUG { Sequence::MAX } else { durable };
+        // bug AbsorptionBypassesCeiling: let durable = if BUG { Sequence::MAX } else { durable };
+        if sequence > durable {
+            if absorbs {
+                self.heard = self.heard.max(sequence);
+            }
+            return Ok(paid);
+        }
+        if raises {
             self.sequence = sequence;
             self.advances += 1;
         }
         if sequence <= self.sequence {
             self.absorbed = self.absorbed.max(sequence);
         }
-        Ok(raises)
+        Ok(paid)
     }
 
-    /// An operator raises the counter, whatever the budgets allow. Returns where it stood before.
-    pub(super) fn advance(&mut self, above: Sequence) -> Sequence {
+    /// The highest sequence of a peer that waits for the disk.
+    pub(super) const fn heard(&self) -> Sequence {
+        self.heard
+    }
+
+    /// A raise of the ceiling is asked for, which covers what has been heard so far.
+    pub(super) fn raise_asked(&mut self) {
+        self.heard_when_asked = self.heard;
+    }
+
+    /// So much is durable: absorbs what was heard from peers and waited for that.
+    pub(super) fn absorb_heard(&mut self, durable: Sequence) {
+        let durable_ones = [self.heard, self.heard_when_asked]
+            .into_iter()
+            .filter(|heard| *heard <= durable);
+        let Some(heard) = durable_ones.max() else {
+            return;
+        };
+        // bug HeardForgotten: return;
+        if heard > self.sequence {
+            self.sequence = heard;
+            self.advances += 1;
+        }
+        self.absorbed = self.absorbed.max(heard);
+    }
+
+    /// An operator raises the counter, whatever the budgets allow, if that is durable. Where it is not, the raise has to
+    /// wait, and `None` comes back. Else where the counter stood before.
+    pub(super) fn advance(&mut self, above: Sequence, durable: Sequence) -> Option<Sequence> {
         let before = self.sequence;
+        if above > before && above > durable {
+            self.claimed = self.claimed.max(above);
+            return None;
+        }
         self.sequence = before.max(above);
-        self.absorbed = self.absorbed.max(above);
-        before
+        if above <= durable {
+            self.absorbed = self.absorbed.max(above);
+        }
+        Some(before)
     }
 
     /// Takes back what was decided above `before`. What was absorbed stays so: nothing below it is handed out any
@@ -197,7 +269,7 @@ impl Counter {
     pub(super) fn judge_advance(&self, sequence: u64, source: Source) -> Result<Sequence, Refusal> {
         let wanted = Sequence::new(sequence).ok_or(Refusal::NoSequence { sequence, source })?;
         let advance_max = match source {
-            Source::After | Source::Peer => self.advance_max,
+            Source::After | Source::Peer | Source::NamedPeer => self.advance_max,
             // Anything that exists.
             Source::Operator => u64::MAX,
         };
@@ -219,16 +291,61 @@ impl Counter {
         Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
     }
 
+    /// Up to here there is nothing that people should hear of the end of the sequence.
+    pub(super) fn quiet(&self) -> Sequence {
+        let next = EXHAUSTION_WARNINGS_PERCENT
+            .into_iter()
+            .find(|level| *level > self.warned_percent)
+            .map(|level| level * PERCENT);
+        let next = match next {
+            Some(next) => next,
+            None if self.warned_percent < EXHAUSTED_PERCENT => Sequence::MAX.get(),
+            None => return Sequence::MAX,
+        };
+        Sequence::new(next - 1).unwrap_or(Sequence::MAX)
+    }
+
     /// What people should hear, if so much of the sequence is used up that they have not heard of it yet.
     pub(super) fn exhaustion(&mut self) -> Option<Report> {
-        let used_percent = self.sequence.get() / (Sequence::MAX.get() / 100);
-        let percent = EXHAUSTION_WARNINGS_PERCENT
-            .into_iter()
-            .filter(|level| used_percent >= *level && *level > self.warned_percent)
-            .max()?;
-        self.warned_percent = percent;
         let remaining = self.sequence.remaining();
-        Some(Report::Exhaustion { percent, remaining })
+        let used_percent = self.sequence.get() / PERCENT;
+        let level = match remaining {
+            0 => Some(EXHAUSTED_PERCENT),
+            _ => EXHAUSTION_WARNINGS_PERCENT
+                .into_iter()
+                .rfind(|level| used_percent >= *level),
+        };
+        let percent = level.filter(|level| *level > self.warned_percent)?;
+        self.warned_percent = percent;
+        Some(match remaining {
+            0 => Report::Exhausted,
+            _ => Report::Exhaustion { percent, remaining },
+        })
+    }
+
+    /// What people should hear of a raise that has cost so much, if it is more than a `step` of the ceiling.
+    pub(super) fn raise_report(
+        &mut self,
+        paid: u64,
+        step: u64,
+        link: Link,
+        source: Source,
+        now: Instant,
+    ) -> Option<Report> {
+        if paid <= step {
+            return None;
+        }
+        let news = match source {
+            Source::After => &mut self.raises_by_clients,
+            Source::Peer | Source::NamedPeer | Source::Operator => &mut self.raises_by_peers,
+        };
+        let untold = news.tell(now)?;
+        Some(Report::Raised {
+            link,
+            by: paid,
+            to: self.claimed,
+            untold,
+        })
     }
 
     /// Raises the counter to `last`, which is the last of `count` sequences, and returns the first identity.
@@ -248,23 +365,63 @@ impl Counter {
         self.judge_advance(identity.sequence().get(), Source::After)
     }
 
-    /// Takes an advance to `sequence` out of the budget of its source. What is over budget is refused: it
-    /// is never absorbed in part, and never made durable.
-    fn pay(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<(), Refusal> {
+    /// Takes an advance to `sequence` out of the budget of its source, but for what was paid before. What is over budget
+    /// is refused: it is never absorbed in part, and never made durable. Returns what it has cost.
+    fn claim(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<u64, Refusal> {
+        let advance = sequence.ahead_of(self.sequence.max(self.claimed));
+        self.pay(sequence, advance, source, now)?;
+        self.claimed = self.claimed.max(sequence);
+        Ok(advance)
+    }
+
+    fn pay(
+        &mut self,
+        sequence: Sequence,
+        advance: u64,
+        source: Source,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         // bug BudgetIgnored: return Ok(());
-        let advance = sequence.ahead_of(self.sequence);
-        let budget = match source {
-            Source::After => &mut self.after_budget,
-            Source::Peer => &mut self.peer_budget,
+        let payer = match source {
+            Source::After => Payer::Client,
+            Source::Peer => Payer::Peer,
+            Source::NamedPeer => Payer::NamedPeer,
             Source::Operator => return Ok(()),
         };
-        budget
-            .take(advance, now)
-            .map_err(|left| Refusal::OverBudget {
-                sequence,
-                advance,
-                left,
-                source,
+        self.budget
+            .take(advance, payer, now)
+            .map_err(|unpaid| match unpaid {
+                Unpaid::NotNow { left } => Refusal::OverBudget {
+                    sequence,
+                    advance,
+                    left,
+                    source,
+                },
+                Unpaid::Never { most } => Refusal::NeverPaid {
+                    sequence,
+                    advance,
+                    most,
+                    source,
+                },
             })
     }
 }
+
+/// What a request for identities comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is decided: the counter was raised to `before`, and then by the count.
+    Taken {
+        before: Sequence,
+        first: Identity,
+        paid: u64,
+    },
+    /// It has to wait until that is durable, and has moved nothing.
+    Waits { until: Sequence, paid: u64 },
+}
+
+/// A hundredth of the sequence.
+const PERCENT: u64 = Sequence::MAX.get() / 100;
+
+/// The last level: nothing is left.
+const EXHAUSTED_PERCENT: u64 = 100;

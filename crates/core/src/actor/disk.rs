@@ -6,6 +6,10 @@ use crate::{time::Instant, words::Message};
 impl Actor {
     /// The disk has answered.
     pub(super) fn on_written(&mut self, written: Written, now: Instant, effects: &mut Vec<Effect>) {
+        if let Some(took) = self.writes.finished(now) {
+            let waited = self.waiting_for_disk();
+            effects.push(Effect::Report(Report::WriteOver { took, waited }));
+        }
         match written {
             Written::Ceiling(Outcome::Durable) => self.on_ceiling_durable(now, effects),
             Written::Ceiling(Outcome::Failed) | Written::Objection(Outcome::Failed) => {
@@ -20,14 +24,23 @@ impl Actor {
         }
     }
 
-    /// The ceiling stands higher: what waited for it leaves.
+    /// The write that the disk is at may be late.
+    pub(super) fn on_write_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if let Some(took) = self.writes.look(now) {
+            let waiting = self.waiting_for_disk();
+            effects.push(Effect::Report(Report::WriteLate { took, waiting }));
+        }
+    }
+
+    /// The ceiling stands higher: what waited for it leaves, is absorbed, is decided.
     fn on_ceiling_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.durability.raised(effects);
+        self.counter.absorb_heard(self.durability.durable());
+        self.settle_durable(now, effects);
         if self.phase == Phase::Stopping && self.durability.holds_nothing() {
             self.stop_if_settled(now, effects);
         } else {
-            self.durability
-                .raise_if_due(&mut self.counter, now, effects);
+            self.raise_if_due(now, effects);
         }
     }
 

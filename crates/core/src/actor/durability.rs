@@ -13,6 +13,8 @@ pub(super) struct Durability {
     held: Line<Held>,
     /// Identity requests that had to wait.
     waited: u64,
+    /// Until all who wait have been looked at no raise is asked for: it is to cover those who wait on.
+    is_settling: bool,
 }
 
 /// An answer that must not leave before the disk has caught up.
@@ -34,9 +36,10 @@ impl Durability {
     pub(super) fn new(config: &ActorConfig) -> Durability {
         let rate = config.budgets.rate_per_second;
         Durability {
-            ceiling: Ceiling::new(config.sequence, config.ceiling, rate),
+            ceiling: Ceiling::new(config.sequence, config.ceiling, rate, config.reserve),
             held: Line::new(),
             waited: 0,
+            is_settling: false,
         }
     }
 
@@ -53,6 +56,31 @@ impl Durability {
     /// Identity requests that had to wait for the disk.
     pub(super) const fn waited(&self) -> u64 {
         self.waited
+    }
+
+    /// From now on no raise is asked for, or again.
+    pub(super) const fn set_settling(&mut self, is_settling: bool) {
+        self.is_settling = is_settling;
+    }
+
+    /// One more that had to wait, and was not held.
+    pub(super) const fn count_waited(&mut self) {
+        self.waited += 1;
+    }
+
+    /// How many answers wait for the disk.
+    pub(super) fn holds(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How much was last added to the ceiling at once.
+    pub(super) const fn step(&self) -> u64 {
+        self.ceiling.step()
+    }
+
+    /// Something waits until `sequence` is durable, and moves nothing before.
+    pub(super) fn want(&mut self, sequence: Sequence) {
+        self.ceiling.want(sequence);
     }
 
     /// Whether no answer waits for the disk.
@@ -118,23 +146,22 @@ impl Durability {
         }
     }
 
-    /// Asks for a higher ceiling when the counter has come so far.
+    /// Asks for a higher ceiling when the counter has come so far, or something waits for one.
     pub(super) fn raise_if_due(
         &mut self,
         counter: &mut Counter,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if !self.ceiling.is_due(counter.sequence()) {
+        if self.is_settling || !self.ceiling.is_due(counter.sequence()) {
             return;
         }
+        counter.raise_asked();
         let ceiling = self
             .ceiling
             .raise(counter.sequence(), counter.identities(), now);
         let sequence = counter.sequence().min(self.ceiling.durable());
         effects.push(Effect::Write(Write::Ceiling { sequence, ceiling }));
-        // Looked at here, where every sequence passes by sooner or later, and not at each request.
-        effects.extend(counter.exhaustion().map(Effect::Report));
     }
 
     /// The ceiling that was asked for is durable: what waited for it leaves.

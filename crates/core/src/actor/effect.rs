@@ -7,7 +7,7 @@ use super::{
     event::{Fields, ObjectionFields, OverruleFields},
 };
 use crate::{
-    identity::{Identity, Pid},
+    identity::{Identity, Pid, Sequence},
     words::{ErrorReply, Message, Standing},
 };
 
@@ -264,12 +264,48 @@ pub enum Report {
         /// What the client was told.
         error: Box<ErrorReply>,
     },
+    /// A peer or a client has raised the sequence by more than a step of the ceiling. Told so many times in a while.
+    Raised {
+        /// Who.
+        link: Link,
+        /// By how much.
+        by: u64,
+        /// To which sequence.
+        to: Sequence,
+        /// How many of this kind were not told since the last.
+        untold: u64,
+    },
+    /// An operator has the server go on above a sequence.
+    Advanced {
+        /// Who.
+        from: ConnectionId,
+        /// That sequence.
+        above: Sequence,
+        /// Where the server stood.
+        sequence: Sequence,
+    },
+    /// An operator has a pid forgotten.
+    Forgot {
+        /// Who.
+        from: ConnectionId,
+        /// The pid.
+        pid: Pid,
+        /// The highest sequence that was known of it.
+        sequence: Sequence,
+    },
     /// A peer objects to this server, which hands out nothing from now on.
     Objected {
         /// What it is now.
         standing: Standing,
+        /// What `--recover-above` must be at least.
+        above: Sequence,
         /// What the peer said.
         why: String,
+    },
+    /// A peer knows of a higher sequence of this pid than the one that people have been told.
+    ObjectedHigher {
+        /// What `--recover-above` must be at least.
+        above: Sequence,
     },
     /// An operator has answered for the state of a peer that was objected to.
     Overruled {
@@ -295,6 +331,22 @@ pub enum Report {
         percent: u64,
         /// How many sequences are left.
         remaining: u64,
+    },
+    /// All of it is.
+    Exhausted,
+    /// A write is late.
+    WriteLate {
+        /// How long it has taken so far.
+        took: Duration,
+        /// How many requests wait for the disk.
+        waiting: usize,
+    },
+    /// A write that was late is over.
+    WriteOver {
+        /// How long it took.
+        took: Duration,
+        /// How many requests have waited for it.
+        waited: usize,
     },
     /// The disk failed: the server must exit.
     StorageFailed,
@@ -333,9 +385,38 @@ impl fmt::Display for Report {
                     error.code, error.message
                 )
             }
-            Report::Objected { standing, why } => {
-                write!(f, "objected standing={standing:?} why={why:?}")
+            Report::Raised {
+                link,
+                by,
+                to,
+                untold,
+            } => write!(f, "raised {link} by={by} to={to} untold={untold}"),
+            Report::Advanced {
+                from,
+                above,
+                sequence,
+            } => {
+                write!(
+                    f,
+                    "advanced connection={from} above={above} sequence={sequence}"
+                )
             }
+            Report::Forgot {
+                from,
+                pid,
+                sequence,
+            } => write!(f, "forgot connection={from} pid={pid} sequence={sequence}"),
+            Report::Objected {
+                standing,
+                above,
+                why,
+            } => {
+                write!(
+                    f,
+                    "objected standing={standing:?} above={above} why={why:?}"
+                )
+            }
+            Report::ObjectedHigher { above } => write!(f, "objectedHigher above={above}"),
             Report::Overruled { link, pid, above } => {
                 write!(f, "overruled {link} pid={pid} above={above}")
             }
@@ -345,6 +426,13 @@ impl fmt::Display for Report {
             Report::JoinWaits => f.write_str("joinWaits"),
             Report::Exhaustion { percent, remaining } => {
                 write!(f, "exhaustion percent={percent} remaining={remaining}")
+            }
+            Report::Exhausted => f.write_str("exhausted"),
+            Report::WriteLate { took, waiting } => {
+                write!(f, "writeLate ms={} waiting={waiting}", took.as_millis())
+            }
+            Report::WriteOver { took, waited } => {
+                write!(f, "writeOver ms={} waited={waited}", took.as_millis())
             }
             Report::StorageFailed => f.write_str("storageFailed"),
         }

@@ -74,6 +74,8 @@ pub enum Event {
     JoinTimeout,
     /// What is remembered of the peers may be saved again.
     SaveTimeout,
+    /// The write that is under way may be late: see [`Actor::write_deadline`](super::Actor::write_deadline).
+    WriteTimeout,
     /// Someone asks which servers this one knows.
     MembersRequest {
         /// Who asks.
@@ -119,6 +121,7 @@ impl Event {
             Event::Overrule(_) => "overrule",
             Event::JoinTimeout => "joinTimeout",
             Event::SaveTimeout => "saveTimeout",
+            Event::WriteTimeout => "writeTimeout",
             Event::MembersRequest { .. } => "membersRequest",
             Event::ForgetRequest { .. } => "forgetRequest",
             Event::AdvanceRequest { .. } => "advanceRequest",
@@ -162,7 +165,11 @@ impl fmt::Display for Event {
                 write!(f, " connection={from} above={above}")
             }
             Event::Written(written) => write!(f, " {written}"),
-            Event::SyncTimeout | Event::JoinTimeout | Event::SaveTimeout | Event::Stop => Ok(()),
+            Event::SyncTimeout
+            | Event::JoinTimeout
+            | Event::SaveTimeout
+            | Event::WriteTimeout
+            | Event::Stop => Ok(()),
         }
     }
 }

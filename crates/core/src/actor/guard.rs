@@ -24,7 +24,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Link, budget::Budget};
+use super::{Link, bucket::TokenBucket};
 use crate::{
     identity::{Pid, Sequence},
     limits::{LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, SAVE_BURST, SAVE_RATE_PER_SECOND},
@@ -109,7 +109,7 @@ pub(super) struct Guard {
     unsaved: Unsaved,
     saved_at: Option<Instant>,
     /// How often others may make the server write.
-    saves: Budget,
+    saves: TokenBucket,
     /// Something waits to be saved, and a timer is set for it.
     is_waiting: bool,
     /// It is being saved. Meanwhile nothing more is handed to the disk, however long it takes: only the newest
@@ -156,7 +156,7 @@ impl Guard {
             serial: 0,
             unsaved: Unsaved::Nothing,
             saved_at: None,
-            saves: Budget::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
+            saves: TokenBucket::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
             is_waiting: false,
             is_saving: false,
         }

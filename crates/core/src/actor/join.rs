@@ -1,11 +1,9 @@
 //! Joining: a server that starts asks its peers whether they know of anything that speaks against it, and
-//! hands out nothing before. Who asks for identities meanwhile waits, and is answered in order when it is
-//! decided.
+//! hands out nothing before. Who asks for identities meanwhile waits (see [`waiting`](super::waiting)).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use super::{ActorConfig, ConnectionId, Effect, PeerId, Report, line::Line};
-use crate::identity::Sequence;
+use super::{ActorConfig, PeerId, Report};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -17,19 +15,6 @@ pub(super) struct Join {
     answered: BTreeSet<PeerId>,
     /// Those, and the named peers that turned out to be no peers.
     decided: BTreeSet<PeerId>,
-    /// Requests that wait for the peers; bounded by the frames that the server keeps in flight.
-    waiting: Line<Waiting>,
-}
-
-/// What waits until it is decided whether this server hands out identities.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// A request for identities.
-    Request { count: u32, after: u64 },
-    /// An operator's word.
-    Advance { above: Sequence },
-    /// The answer to something that the same connection asked behind one.
-    Answer(Effect),
 }
 
 impl Join {
@@ -39,7 +24,6 @@ impl Join {
             requires_peer: config.join_requires_peer,
             answered: BTreeSet::new(),
             decided: BTreeSet::new(),
-            waiting: Line::new(),
         }
     }
 
@@ -70,20 +54,5 @@ impl Join {
             answered: self.answered.len(),
             asked: self.peers,
         }
-    }
-
-    /// Whether something waits that came on that connection.
-    pub(super) fn has(&self, connection: ConnectionId) -> bool {
-        self.waiting.has(connection)
-    }
-
-    /// Lets something wait.
-    pub(super) fn wait(&mut self, from: ConnectionId, waiting: Waiting) {
-        self.waiting.push(from, waiting);
-    }
-
-    /// All that waits, in its order.
-    pub(super) fn take_waiting(&mut self) -> VecDeque<(ConnectionId, Waiting)> {
-        self.waiting.take_all()
     }
 }

@@ -1,6 +1,6 @@
 //! What happens while a server joins: peers answer, the time is over, and those who waited are answered.
 
-use super::{Actor, Effect, PeerId, Report, join::Waiting, phase::Phase};
+use super::{Actor, Effect, PeerId, Report, phase::Phase};
 use crate::{time::Instant, words::ErrorCode};
 
 impl Actor {
@@ -60,20 +60,5 @@ impl Actor {
         self.phase.serve();
         effects.push(Effect::Report(self.join.report()));
         self.settle_waiting(now, effects);
-    }
-
-    /// It is decided: answers those who waited, in their order.
-    pub(super) fn settle_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        for (to, waiting) in self.join.take_waiting() {
-            match waiting {
-                Waiting::Request { count, after } => {
-                    self.on_identity_request(to, count, after, now, effects);
-                }
-                Waiting::Advance { above } => {
-                    self.on_advance_request(to, above.get(), now, effects);
-                }
-                Waiting::Answer(effect) => self.answer(to, effect, effects),
-            }
-        }
     }
 }

@@ -28,6 +28,10 @@ impl<T> Line<T> {
         self.items.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Whether anything in it is for that connection.
     pub(super) fn has(&self, connection: ConnectionId) -> bool {
         self.counts.contains_key(&connection)

@@ -3,7 +3,7 @@
 use super::{
     Actor, Effect, Link, Report, Write,
     guard::{Charge, Save},
-    objections::Verdict,
+    objections::{Objected, Verdict},
     phase::Phase,
 };
 use crate::{
@@ -84,7 +84,8 @@ impl Actor {
     }
 
     /// This server must not hand out identities any more, up to `sequence` at least somebody else may have.
-    /// That is durable, or restarts would wash it off: only an operator's word changes it.
+    /// That is durable, or restarts would wash it off: only an operator's word changes it. The sequence is the one that
+    /// the peer has said, so that in all logs, in `members` and at the next start it is one number.
     pub(super) fn object_to_oneself(
         &mut self,
         becomes: Phase,
@@ -98,15 +99,23 @@ impl Actor {
             // his end that he was objected to has to know it at the next start.
             return;
         }
-        let sequence = sequence.max(self.sequence());
-        let write = self.objections.note(sequence, self.phase.may_write(), now);
-        effects.extend(write.map(Effect::Write));
+        let objected = Objected {
+            sequence,
+            is_conflict: becomes == Phase::Conflict,
+        };
+        let noted = self.objections.note(objected, self.phase.may_write(), now);
+        effects.extend(noted.map(|objected| Effect::Write(Write::Objection(objected))));
         if self.phase.object(becomes) {
             effects.push(Effect::Report(Report::Objected {
                 standing: self.phase.standing(),
+                above: noted.unwrap_or(objected).sequence,
                 why: why.to_owned(),
             }));
             self.settle_waiting(now, effects);
+        } else if let Some(objected) = noted {
+            // The number that people have read in the log before is too low.
+            let above = objected.sequence;
+            effects.push(Effect::Report(Report::ObjectedHigher { above }));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The objections to this server: what one means for it, and how far it has come to the disk.
 
-use super::{ActorConfig, Write, budget::Budget, phase::Phase};
+use super::{ActorConfig, bucket::TokenBucket, phase::Phase};
 use crate::{
     identity::{Pid, Sequence},
     limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
@@ -18,7 +18,44 @@ pub(super) struct Objections {
     recovered: Sequence,
     noted: Noted,
     /// How often peers may make the server write.
-    writes: Budget,
+    writes: TokenBucket,
+}
+
+/// That a peer has objected to a state directory, as it is kept on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Objected {
+    /// Identities up to this sequence may have been handed out by another one. Nothing is handed out before an
+    /// operator's word is at least this.
+    pub sequence: Sequence,
+    /// Two live servers had the pid. Otherwise the state is not the newest.
+    pub is_conflict: bool,
+}
+
+impl Objected {
+    /// An objection to a state that is not the newest.
+    pub const fn stale(sequence: Sequence) -> Objected {
+        Objected {
+            sequence,
+            is_conflict: false,
+        }
+    }
+
+    /// An objection to one of two live servers.
+    pub const fn conflict(sequence: Sequence) -> Objected {
+        Objected {
+            sequence,
+            is_conflict: true,
+        }
+    }
+
+    /// Both objections in one: the higher sequence counts, and a conflict stays one.
+    pub fn with(self, other: Option<Objected>) -> Objected {
+        let Some(other) = other else { return self };
+        Objected {
+            sequence: self.sequence.max(other.sequence),
+            is_conflict: self.is_conflict || other.is_conflict,
+        }
+    }
 }
 
 /// Whether this server was objected to.
@@ -28,8 +65,8 @@ enum Noted {
     Nothing,
     /// It was, when nothing could be made durable any more.
     Heard,
-    /// It was, up to that sequence, which is durable or on its way to the disk.
-    Written { sequence: Sequence },
+    /// It was, as is durable or on its way to the disk.
+    Written { objected: Objected },
 }
 
 /// What an objection means.
@@ -52,9 +89,9 @@ impl Objections {
             recovered: config.recovered,
             noted: match config.objected {
                 None => Noted::Nothing,
-                Some(sequence) => Noted::Written { sequence },
+                Some(objected) => Noted::Written { objected },
             },
-            writes: Budget::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
+            writes: TokenBucket::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
         }
     }
 
@@ -82,19 +119,22 @@ impl Objections {
         }
     }
 
-    /// Notes an objection: up to `sequence` at least somebody else may have handed out. Returns what is to be made
-    /// durable, if it says more than the one before. Peers say it again with each round, so one that there is no
-    /// token for is not lost.
+    /// Notes an objection. Returns all that is to be made durable, if it says more than those before. Peers say it again
+    /// with each round, so one that there is no token for is not lost.
     pub(super) fn note(
         &mut self,
-        sequence: Sequence,
+        objected: Objected,
         may_write: bool,
         now: Instant,
-    ) -> Option<Write> {
-        let says_more = match self.noted {
-            Noted::Nothing | Noted::Heard => true,
-            Noted::Written { sequence: before } => sequence > before,
+    ) -> Option<Objected> {
+        let before = match self.noted {
+            Noted::Nothing | Noted::Heard => None,
+            Noted::Written { objected } => Some(objected),
         };
+        let objected = objected.with(before);
+        let says_more = before.is_none_or(|before| {
+            objected.is_conflict != before.is_conflict || objected.sequence > before.sequence
+        });
         if self.noted == Noted::Nothing {
             self.noted = Noted::Heard;
         }
@@ -104,7 +144,7 @@ impl Objections {
         }
         // The first one is never left out: before it nothing was taken.
         self.writes.take(1, now).ok()?;
-        self.noted = Noted::Written { sequence };
-        Some(Write::Objection { sequence })
+        self.noted = Noted::Written { objected };
+        Some(objected)
     }
 }

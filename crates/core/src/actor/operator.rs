@@ -1,9 +1,9 @@
 //! What an operator may ask: to forget a pid, and to go on above a sequence.
 
 use super::{
-    Actor, ConnectionId, Effect,
-    join::Waiting,
+    Actor, ConnectionId, Effect, Report,
     refusal::{Refusal, Source},
+    waiting::Waiting,
 };
 use crate::{
     identity::{Pid, Sequence},
@@ -22,6 +22,11 @@ impl Actor {
     ) {
         match self.guard.forget(pid) {
             Some(sequence) => {
+                effects.push(Effect::Report(Report::Forgot {
+                    from,
+                    pid,
+                    sequence,
+                }));
                 self.save_members(now, false, effects);
                 let reply = done(from, sequence);
                 self.answer(from, reply, effects);
@@ -40,13 +45,50 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         match self.judge_operator(above) {
-            Ok(above) if self.join.has(from) => self.join.wait(from, Waiting::Advance { above }),
             Ok(above) => {
-                let before = self.counter.advance(above);
+                // Told when it is heard, and not when it is done: its connection may be gone by then.
+                effects.push(Effect::Report(Report::Advanced {
+                    from,
+                    above,
+                    sequence: self.counter.sequence(),
+                }));
+                self.advance_or_wait(from, above, now, effects);
+            }
+            Err(refusal) => self.refuse(from, refusal, effects),
+        }
+    }
+
+    /// An operator's word that was found good before.
+    pub(super) fn on_advance_again(
+        &mut self,
+        from: ConnectionId,
+        above: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.judge_operator(above.get()) {
+            Ok(above) => self.advance_or_wait(from, above, now, effects),
+            Err(refusal) => self.refuse(from, refusal, effects),
+        }
+    }
+
+    fn advance_or_wait(
+        &mut self,
+        from: ConnectionId,
+        above: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let advance = Waiting::Advance { above };
+        if self.waiting.has(from) {
+            return self.waiting.push(from, advance);
+        }
+        match self.counter.advance(above, self.durability.durable()) {
+            Some(before) => {
                 let reply = done(from, self.counter.sequence());
                 self.reply_when_durable(from, reply, before, now, effects);
             }
-            Err(refusal) => self.refuse(from, refusal, effects),
+            None => self.wait_for_disk(from, advance, above, now, effects),
         }
     }
 

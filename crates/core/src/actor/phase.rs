@@ -9,7 +9,7 @@
 //!
 //! No way leads back to `Serving`: what a peer or the disk has said, only the next start can change.
 
-use super::refusal::Refusal;
+use super::{objections::Objected, refusal::Refusal};
 use crate::words::Standing;
 
 /// See the [module](self).
@@ -37,12 +37,13 @@ pub(super) enum Phase {
 
 impl Phase {
     /// The phase in which a server starts.
-    pub(super) fn new(is_objected: bool, joins: bool) -> Phase {
-        match is_objected {
-            true => Phase::Stale,
-            // bug JoinIgnored instead: false if joins && !BUG => Phase::Joining,
-            false if joins => Phase::Joining,
-            false => Phase::Serving,
+    pub(super) fn new(objected: Option<Objected>, joins: bool) -> Phase {
+        match objected {
+            Some(objected) if objected.is_conflict => Phase::Conflict,
+            Some(_) => Phase::Stale,
+            // bug JoinIgnored instead: None if joins && !BUG => Phase::Joining,
+            None if joins => Phase::Joining,
+            None => Phase::Serving,
         }
     }
 

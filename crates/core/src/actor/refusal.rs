@@ -41,6 +41,13 @@ pub(super) enum Refusal {
         left: u64,
         source: Source,
     },
+    /// More than its budget ever holds.
+    NeverPaid {
+        sequence: Sequence,
+        advance: u64,
+        most: u64,
+        source: Source,
+    },
     UnknownPid(Pid),
     ForeignCluster {
         own: ClusterName,
@@ -60,8 +67,10 @@ pub(super) enum Refusal {
 pub(super) enum Source {
     /// A client, with `after`.
     After,
-    /// A peer, with its sequence.
+    /// A peer that has connected here, with its sequence.
     Peer,
+    /// A peer that was named and has answered, with its sequence.
+    NamedPeer,
     /// An operator, for whom no budget counts.
     Operator,
 }
@@ -71,8 +80,16 @@ impl Source {
     const fn prefix(self) -> &'static str {
         match self {
             Source::After => "after: ",
-            Source::Peer => "sequence of a peer: ",
+            Source::Peer | Source::NamedPeer => "sequence of a peer: ",
             Source::Operator => "",
+        }
+    }
+
+    /// The flag that sets the most that it may take at once.
+    const fn burst_flag(self) -> &'static str {
+        match self {
+            Source::After => "--after-burst",
+            Source::Peer | Source::NamedPeer | Source::Operator => "--peer-burst",
         }
     }
 }
@@ -98,9 +115,10 @@ impl Refusal {
             Refusal::Stale => ErrorCode::StaleState,
             Refusal::Stopping => ErrorCode::Stopping,
             Refusal::StorageFailed => ErrorCode::Storage,
-            Refusal::NoIdentity { .. } | Refusal::NoSequence { .. } | Refusal::TooFar { .. } => {
-                ErrorCode::AdvanceTooLarge
-            }
+            Refusal::NoIdentity { .. }
+            | Refusal::NoSequence { .. }
+            | Refusal::TooFar { .. }
+            | Refusal::NeverPaid { .. } => ErrorCode::AdvanceTooLarge,
             Refusal::OverBudget { .. } => ErrorCode::OverBudget,
             Refusal::UnknownPid(_) => ErrorCode::UnknownPid,
             Refusal::ForeignCluster { .. } => ErrorCode::ForeignCluster,
@@ -169,6 +187,17 @@ impl Refusal {
                 "{}sequence {sequence} is {advance} ahead of this server, and its budget for advances \
                  allows {left} now: try again later, or have an operator run ipseity-cli advance",
                 source.prefix()
+            ),
+            Refusal::NeverPaid {
+                sequence,
+                advance,
+                most,
+                source,
+            } => format!(
+                "{}sequence {sequence} is {advance} ahead of this server, and its budget for advances never allows \
+                 more than {most} ({}): have an operator run ipseity-cli advance --above {sequence}",
+                source.prefix(),
+                source.burst_flag()
             ),
             Refusal::UnknownPid(pid) => {
                 format!("nothing is known here of pid {pid}: ipseity-cli members lists those known")

@@ -1,8 +1,14 @@
 //! Requests for identities and for what is known, frames that nobody takes, and the order in which answers leave.
 
-use super::{Actor, ConnectionId, Effect, Report, join::Waiting, phase::Phase, refusal::Refusal};
+use super::{
+    Actor, ConnectionId, Effect, Link, Report,
+    counter::Next,
+    phase::Phase,
+    refusal::{Refusal, Source},
+    waiting::Waiting,
+};
 use crate::{
-    identity::{Identity, Pid, Sequence},
+    identity::{Pid, Sequence},
     time::Instant,
     words::{ErrorCode, ErrorReply, Message},
 };
@@ -17,15 +23,27 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
+        let request = Waiting::Request { count, after };
+        // bug RequestOvertakesAdvance instead: if self.waiting.has(from) && (!BUG || self.phase.must_wait()) {
+        if self.waiting.has(from) {
+            return self.waiting.push(from, request);
+        }
         match self.next(count, after, now) {
-            Ok((before, first)) => {
+            Ok(Next::Taken {
+                before,
+                first,
+                paid,
+            }) => {
+                self.report_raise(paid, from, now, effects);
                 let to = from;
                 let reply = Effect::ReplyIdentities { to, first, count };
                 self.reply_when_durable(to, reply, before, now, effects);
             }
-            Err(_) if self.phase.must_wait() => {
-                self.join.wait(from, Waiting::Request { count, after });
+            Ok(Next::Waits { until, paid }) => {
+                self.report_raise(paid, from, now, effects);
+                self.wait_for_disk(from, request, until, now, effects);
             }
+            Err(_) if self.phase.must_wait() => self.waiting.push(from, request),
             Err(refusal) => {
                 if refusal.is_of_advance() {
                     let error = Box::new(refusal.clone().into());
@@ -38,15 +56,26 @@ impl Actor {
     }
 
     /// `next` of the model, where the server may hand out.
-    fn next(
-        &mut self,
-        count: u32,
-        after: u64,
-        now: Instant,
-    ) -> Result<(Sequence, Identity), Refusal> {
+    fn next(&mut self, count: u32, after: u64, now: Instant) -> Result<Next, Refusal> {
         self.counter.judge_count(count)?;
         self.may_serve(count, after)?;
-        self.counter.next(count, after, now)
+        let durable = self.durability.durable();
+        self.counter.next(count, after, durable, now)
+    }
+
+    /// Tells people of a large raise by a client.
+    fn report_raise(
+        &mut self,
+        paid: u64,
+        from: ConnectionId,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (step, link) = (self.durability.step(), Link::Accepted(from));
+        let report = self
+            .counter
+            .raise_report(paid, step, link, Source::After, now);
+        effects.extend(report.map(Effect::Report));
     }
 
     /// Whether so much may still be handed out.
@@ -139,19 +168,18 @@ impl Actor {
     ) {
         self.durability
             .reply_when_durable(to, reply, before, &self.counter, effects);
-        self.durability
-            .raise_if_due(&mut self.counter, now, effects);
+        self.raise_if_due(now, effects);
     }
 
     /// Whether an answer to that connection would have to wait behind others.
     pub(super) fn is_waited_for(&self, connection: ConnectionId) -> bool {
-        self.join.has(connection) || self.durability.holds_for(connection)
+        self.waiting.has(connection) || self.durability.holds_for(connection)
     }
 
     /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
     pub(super) fn answer(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
-        if self.join.has(to) {
-            self.join.wait(to, Waiting::Answer(effect));
+        if self.waiting.has(to) {
+            self.waiting.push(to, Waiting::Answer(effect));
         } else {
             self.durability.reply_behind(to, effect, effects);
         }

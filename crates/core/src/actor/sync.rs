@@ -77,7 +77,7 @@ impl Actor {
         if objected {
             return;
         }
-        match judged.and_then(|sequence| self.absorb(sequence, now, effects)) {
+        match judged.and_then(|sequence| self.absorb(link, sequence, now, effects)) {
             Ok(()) => {
                 self.links.agreed_to_request(link);
                 // bug SyncNeverAnswers: return;
@@ -116,7 +116,7 @@ impl Actor {
         }
         let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
         self.peer_answered(from, now, effects);
-        match judged.and_then(|sequence| self.absorb(sequence, now, effects)) {
+        match judged.and_then(|sequence| self.absorb(link, sequence, now, effects)) {
             Ok(()) => self.links.agreed(link),
             Err(refusal) => self.round_refused(link, Box::new(refusal.into()), effects),
         }
@@ -157,17 +157,27 @@ impl Actor {
         effects.push(Effect::HangUp { peer, cause });
     }
 
-    /// Takes the sequence of a peer, if it is larger.
+    /// Takes the sequence of a peer, if it is larger: at once, or when it is durable.
     fn absorb(
         &mut self,
+        link: Link,
         sequence: Sequence,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        if self.counter.update(sequence, self.phase.absorbs(), now)? {
-            self.durability
-                .raise_if_due(&mut self.counter, now, effects);
-        }
+        let source = match link {
+            Link::Dialed(_) => Source::NamedPeer,
+            Link::Accepted(_) => Source::Peer,
+        };
+        let (absorbs, durable) = (self.phase.absorbs(), self.durability.durable());
+        let paid = self
+            .counter
+            .update(sequence, source, absorbs, durable, now)?;
+        let step = self.durability.step();
+        let report = self.counter.raise_report(paid, step, link, source, now);
+        effects.extend(report.map(Effect::Report));
+        self.durability.want(self.counter.heard());
+        self.raise_if_due(now, effects);
         Ok(())
     }
 
@@ -188,7 +198,8 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         if error.code == ErrorCode::SamePid.get() {
-            let sequence = self.counter.believable(sequence);
+            // It says nothing of a sequence where it only refuses this server.
+            let sequence = self.counter.believable(sequence).max(self.sequence());
             self.object_to_oneself(Phase::Conflict, sequence, &error.message, now, effects);
         }
     }

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::Remembered;
+use super::{Remembered, objections::Objected};
 use crate::identity::Sequence;
 
 /// What is to be made durable. Each is answered by one [`Written`], in the order in which they were asked for.
@@ -19,12 +19,8 @@ pub enum Write {
         /// The ceiling.
         ceiling: Sequence,
     },
-    /// A peer objected, because identities up to this sequence may have been handed out by another state of this
-    /// pid.
-    Objection {
-        /// That sequence.
-        sequence: Sequence,
-    },
+    /// A peer objected, because identities may have been handed out by another state of this pid.
+    Objection(Objected),
     /// What is remembered of the peers. A failure does no harm: the next write has it all again.
     Members(Vec<Remembered>),
     /// The exact sequence of a clean stop. Behind it comes neither a ceiling nor an objection.
@@ -39,7 +35,7 @@ impl Write {
     pub const fn written(&self, outcome: Outcome) -> Written {
         match self {
             Write::Ceiling { .. } => Written::Ceiling(outcome),
-            Write::Objection { .. } => Written::Objection(outcome),
+            Write::Objection(_) => Written::Objection(outcome),
             Write::Members(_) => Written::Members(outcome),
             Write::Stop { .. } => Written::Stop(outcome),
         }
@@ -105,7 +101,12 @@ impl fmt::Display for Write {
             Write::Ceiling { sequence, ceiling } => {
                 write!(f, "ceiling sequence={sequence} ceiling={ceiling}")
             }
-            Write::Objection { sequence } => write!(f, "objection sequence={sequence}"),
+            Write::Objection(Objected {
+                sequence,
+                is_conflict,
+            }) => {
+                write!(f, "objection sequence={sequence} conflict={is_conflict}")
+            }
             Write::Members(members) => write!(f, "members count={}", members.len()),
             Write::Stop { sequence } => write!(f, "stop sequence={sequence}"),
         }

@@ -14,4 +14,4 @@ pub use cluster::{Member, Members, Objection, Overrule};
 pub use error::ErrorCode;
 pub use grants::{Grant, Grants};
 pub use message::{ClusterName, ClusterNameError, ErrorReply, Message, SyncMessage, WIRE_VERSION};
-pub use status::{Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};
+pub use status::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};

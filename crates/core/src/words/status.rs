@@ -46,6 +46,18 @@ pub struct Status {
     /// is encoded.
     #[serde(deserialize_with = "list")]
     pub peers: Vec<PeerStatus>,
+    /// How the bounds over all do. Later fields go to its end, so that a client which skips the rest of a frame goes on
+    /// to work.
+    pub bounds: BoundsStatus,
+}
+
+/// How the bounds do that hold over all connections: what waits, and what was dropped or closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundsStatus {
+    /// Requests that wait for the disk now.
+    pub waiting_for_disk: u64,
+    /// Log lines that were dropped, because nobody reads the log or it cannot be written.
+    pub log_lines_dropped: u64,
 }
 
 /// What a server has done since it started. Each only grows.
@@ -104,17 +116,23 @@ pub enum Standing {
     Conflict = 4,
     /// Its state is older than what its peers remember of its pid.
     Stale = 5,
+    /// Requests wait for a write to the disk that is late. What lies under the durable ceiling is handed out.
+    WaitingForDisk = 6,
+    /// All sequences are used up, for good.
+    Exhausted = 7,
 }
 
 impl Standing {
     /// Every standing there is, in the order of their numbers.
-    pub const ALL: [Standing; 6] = [
+    pub const ALL: [Standing; 8] = [
         Standing::Serving,
         Standing::Stopping,
         Standing::StorageFailed,
         Standing::Joining,
         Standing::Conflict,
         Standing::Stale,
+        Standing::WaitingForDisk,
+        Standing::Exhausted,
     ];
 
     /// Whether a request for identities can expect to get some. A server whose disk has failed still has a few,
@@ -126,7 +144,9 @@ impl Standing {
             | Standing::StorageFailed
             | Standing::Joining
             | Standing::Conflict
-            | Standing::Stale => false,
+            | Standing::Stale
+            | Standing::WaitingForDisk
+            | Standing::Exhausted => false,
         }
     }
 
@@ -139,6 +159,8 @@ impl Standing {
             Standing::Joining => "joining",
             Standing::Conflict => "pid conflict",
             Standing::Stale => "stale state",
+            Standing::WaitingForDisk => "waiting for the disk",
+            Standing::Exhausted => "exhausted",
         }
     }
 }
@@ -260,7 +282,7 @@ mod tests {
         let words = Standing::ALL.map(Standing::name).join(", ");
         assert_eq!(
             words,
-            "serving, stopping, storage failed, joining, pid conflict, stale state"
+            "serving, stopping, storage failed, joining, pid conflict, stale state, waiting for the disk, exhausted"
         );
         let states = (0..5).map(|byte| PeerState::try_from(byte).unwrap().name());
         assert_eq!(

@@ -125,6 +125,7 @@ impl Machine {
                 ceiling: started.ceiling,
                 recovered: started.recovered,
                 objected: started.objected,
+                first_start: started.first_start,
                 peers: self.plan.peers.len(),
                 joins,
                 remembered,

@@ -428,13 +428,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "00c1 06",
+            "00d1 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 193,
+                length: 209,
             },
             2,
-            "frame length 193: that of statusReply is 194 to 65535",
+            "frame length 209: that of statusReply is 210 to 65535",
         ),
         malformed(
             Receiver::Client,

@@ -1,8 +1,8 @@
 //! Every message as a value and as its bytes.
 
 use ipseity_core::words::{
-    Counters, ErrorReply, Member, Members, Message, Objection, Overrule, PeerState, PeerStatus,
-    Standing, Status, StorageStatus, SyncMessage,
+    BoundsStatus, Counters, ErrorReply, Member, Members, Message, Objection, Overrule, PeerState,
+    PeerStatus, Standing, Status, StorageStatus, SyncMessage,
 };
 use ipseity_frames::Receiver;
 
@@ -81,7 +81,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "012c 06
+            "013c 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -93,7 +93,8 @@ pub fn messages() -> Vec<Golden> {
              00000002 0000000000000002
              000000000000000d 31302e302e302e323a33323634 01 0002 03 0000000000000009
              01 00000000000000fa
-             000000000000000e 632e6578616d706c653a33323634 00 01 0000000000000000 00",
+             000000000000000e 632e6578616d706c653a33323634 00 01 0000000000000000 00
+             0000000000000004 0000000000000011",
         ),
         golden(
             "objection",
@@ -218,6 +219,10 @@ pub fn status() -> Status {
                 last_heard_ms: None,
             },
         ],
+        bounds: BoundsStatus {
+            waiting_for_disk: 4,
+            log_lines_dropped: 17,
+        },
     }
 }
 

@@ -15,6 +15,7 @@ use ipseity::{
     },
 };
 use ipseity_core::{
+    actor::Objected,
     identity::{Pid, Sequence},
     words::ClusterName,
 };
@@ -134,7 +135,12 @@ fn record(input: &mut Input) -> Record {
             sequence(input)
         },
         recovered: sequence(input),
-        objected: Some(sequence(input)).filter(|objected| objected.get() % 2 == 1),
+        objected: Some(sequence(input))
+            .filter(|objected| objected.get() % 2 == 1)
+            .map(|sequence| Objected {
+                sequence,
+                is_conflict: sequence.get() % 4 == 1,
+            }),
         clean,
     }
 }
@@ -238,8 +244,17 @@ impl Life {
             }
             (2, Some(mut slots)) => {
                 let sequence = Sequence::ZERO.saturating_add(input.number());
-                let is_done = slots.write_objection(sequence);
-                self.go_on(slots, is_done, |newest| newest.objected >= Some(sequence));
+                let is_conflict = sequence.get() % 2 == 1;
+                let objected = Objected {
+                    sequence,
+                    is_conflict,
+                };
+                let is_done = slots.write_objection(objected);
+                self.go_on(slots, is_done, |newest| {
+                    newest.objected.is_some_and(|noted| {
+                        noted.sequence >= sequence && (noted.is_conflict || !is_conflict)
+                    })
+                });
             }
             (3, Some(mut slots)) => {
                 // Above the ceiling it is not handed out, and can still have been absorbed.

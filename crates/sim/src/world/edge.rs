@@ -231,6 +231,10 @@ impl Edge for SimEdge {
         }
     }
 
+    fn log_lines_dropped(&self) -> u64 {
+        0
+    }
+
     fn reopen(&mut self) {
         self.net.borrow_mut().nodes[self.node].reopened += 1;
     }

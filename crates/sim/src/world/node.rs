@@ -8,7 +8,7 @@ use std::{
 
 use ipseity::mailbox::Entry;
 use ipseity_core::{
-    actor::{Event, Outcome, Remembered, Write, Written},
+    actor::{Event, Objected, Outcome, Remembered, Write, Written},
     identity::Sequence,
     ids::PeerId,
     time::Instant,
@@ -51,7 +51,7 @@ pub struct Disk {
     /// What is remembered of the peers.
     pub members: Vec<Remembered>,
     /// What a peer objected to.
-    pub objected: Option<Sequence>,
+    pub objected: Option<Objected>,
 }
 
 /// The monotonic clock of one process: it begins when the process does, and may go fast or slow.
@@ -202,8 +202,8 @@ impl Node {
                 self.disk.members = members;
                 self.written(Written::Members(Outcome::Durable));
             }
-            (Write::Objection { sequence }, _) => {
-                self.disk.objected = self.disk.objected.max(Some(sequence));
+            (Write::Objection(objected), _) => {
+                self.disk.objected = Some(objected.with(self.disk.objected));
                 self.written(Written::Objection(Outcome::Durable));
             }
             (write @ (Write::Ceiling { .. } | Write::Stop { .. }), DiskMode::Ephemeral) => {

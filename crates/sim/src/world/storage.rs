@@ -246,7 +246,7 @@ impl Storage {
                 Outcome::of(&slots.write_ceiling(*sequence, *ceiling))
             }
             Write::Stop { sequence } => Outcome::of(&slots.write_stop(*sequence)),
-            Write::Objection { sequence } => Outcome::of(&slots.write_objection(*sequence)),
+            Write::Objection(objected) => Outcome::of(&slots.write_objection(*objected)),
             Write::Members(_) if self.fault == Some(DiskFault::SaveFails) => {
                 self.meet_fault();
                 Outcome::Failed
@@ -267,7 +267,7 @@ impl Storage {
         }
         let done_at = match &write {
             Write::Members(_) => now.after(wait + 3 * self.latency),
-            Write::Ceiling { .. } | Write::Objection { .. } | Write::Stop { .. } => {
+            Write::Ceiling { .. } | Write::Objection(_) | Write::Stop { .. } => {
                 self.medium.borrow().busy_until().max(now.after(wait))
             }
         };

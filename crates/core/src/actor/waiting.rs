@@ -1,0 +1,83 @@
+//! What waits before it is decided: everybody for the peers, while the server joins; and for the disk an advance above
+//! what is durable, with what its connection asks behind it.
+//!
+//! An advance of the second kind waits alone. It moves the counter only when that is durable, so the others go on below
+//! it, and nobody waits for a write that somebody else has made necessary. When it is decided, so is in order what came
+//! behind it.
+
+use super::{Actor, ConnectionId, Effect};
+use crate::{identity::Sequence, time::Instant};
+
+/// What waits.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A request for identities.
+    Request { count: u32, after: u64 },
+    /// An operator's word.
+    Advance { above: Sequence },
+    /// The answer to something that the same connection asked behind one.
+    Answer(Effect),
+}
+
+impl Actor {
+    /// Lets an advance wait until the sequence to which it leads is durable.
+    pub(super) fn wait_for_disk(
+        &mut self,
+        from: ConnectionId,
+        waiting: Waiting,
+        until: Sequence,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.waiting.push(from, waiting);
+        self.durability.want(until);
+        self.raise_if_due(now, effects);
+    }
+
+    /// Asks for a higher ceiling when the counter has come so far, or something waits for one.
+    pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.durability
+            .raise_if_due(&mut self.counter, now, effects);
+    }
+
+    /// The ceiling stands higher: what waited for it is decided, in its order. The next raise is asked for behind this.
+    pub(super) fn settle_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.durability.set_settling(true);
+        for (to, waiting) in self.waiting.take_all() {
+            let is_request = matches!(waiting, Waiting::Request { .. });
+            let held = self.durability.waited();
+            self.settle_one(to, waiting, now, effects);
+            // It has waited, whether or not it goes on to.
+            let is_answered = !self.waiting.has(to) && self.durability.waited() == held;
+            if is_request && is_answered {
+                self.durability.count_waited();
+            }
+        }
+        self.durability.set_settling(false);
+    }
+
+    /// Nobody waits any more: answers those who did, in their order. Only who waits for the disk still does.
+    pub(super) fn settle_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        for (to, waiting) in self.waiting.take_all() {
+            self.settle_one(to, waiting, now, effects);
+        }
+    }
+
+    fn settle_one(
+        &mut self,
+        to: ConnectionId,
+        waiting: Waiting,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match waiting {
+            Waiting::Request { count, after } => {
+                self.on_identity_request(to, count, after, now, effects);
+            }
+            Waiting::Advance { above } => {
+                self.on_advance_again(to, above, now, effects);
+            }
+            Waiting::Answer(effect) => self.answer(to, effect, effects),
+        }
+    }
+}

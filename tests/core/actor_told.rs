@@ -1,0 +1,645 @@
+//! What waits alone for the disk, and what people and the standing are told: late writes, the end of the sequence, large
+//! raises, operators, objections.
+
+use std::time::Duration;
+
+use ipseity_core::{
+    actor::{
+        Actor, ActorConfig, Effect, Event, Objected, Outcome, Remembered, Report, Write, Written,
+    },
+    identity::{Identity, Pid, Sequence},
+    ids::{ConnectionId, Count, Link, PeerId},
+    limits::{RAISE_REPORT_INTERVAL, RAISE_REPORTS_MAX, WRITE_LATE},
+    time::Instant,
+    words::{ErrorCode, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
+};
+use ipseity_sim::config::actor_config;
+
+const ALICE: ConnectionId = ConnectionId::new(0, 1);
+const BOB: ConnectionId = ConnectionId::new(1, 2);
+const PEER: PeerId = PeerId(0);
+
+const CEILING_WRITTEN: Event = Event::Written(Written::Ceiling(Outcome::Durable));
+const CEILING_FAILED: Event = Event::Written(Written::Ceiling(Outcome::Failed));
+
+struct Scene {
+    actor: Actor,
+    now: Instant,
+}
+
+fn given(change: impl FnOnce(&mut ActorConfig)) -> Scene {
+    let mut config = actor_config();
+    change(&mut config);
+    Scene {
+        actor: Actor::new(config),
+        now: Instant::from_nanos(1_000_000_000_000),
+    }
+}
+
+impl Scene {
+    fn on(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.actor.handle(event, self.now, &mut effects);
+        // What is remembered of peers has tests of its own.
+        effects.retain(|effect| {
+            !matches!(
+                effect,
+                Effect::Write(Write::Members(_)) | Effect::Report(Report::PeerUp { .. })
+            )
+        });
+        effects
+    }
+
+    /// Without what people hear.
+    fn quietly(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = self.on(event);
+        effects.retain(|effect| !matches!(effect, Effect::Report(_)));
+        effects
+    }
+
+    fn ask(&mut self, from: ConnectionId, count: u32) -> Vec<Effect> {
+        self.on(request(from, count, 0))
+    }
+
+    fn after(&mut self, from: ConnectionId, count: u32, after: u64) -> Vec<Effect> {
+        self.quietly(request(from, count, after << 10))
+    }
+
+    fn advance(&mut self, from: ConnectionId, above: u64) -> Vec<Effect> {
+        self.on(Event::AdvanceRequest { from, above })
+    }
+
+    /// A peer asks on a connection that it has made.
+    fn peer_asks(&mut self, from: ConnectionId, sequence: u64) -> Vec<Effect> {
+        let sync = Box::new(peer(sequence));
+        self.on(Event::SyncRequest { from, sync })
+    }
+
+    /// The peer that was named answers.
+    fn peer_answers(&mut self, sequence: u64) -> Vec<Effect> {
+        let sync = Box::new(peer(sequence));
+        self.on(Event::SyncReply { from: PEER, sync })
+    }
+
+    fn wait(&mut self, wait: Duration) {
+        self.now = self.now.after(wait);
+    }
+
+    fn sequence(&self) -> u64 {
+        self.actor.sequence().get()
+    }
+}
+
+fn sequence(value: u64) -> Sequence {
+    Sequence::new(value).unwrap()
+}
+
+fn request(from: ConnectionId, count: u32, after: u64) -> Event {
+    let count = Count::saturating(count);
+    Event::IdentityRequest { from, count, after }
+}
+
+fn peer(sequence: u64) -> SyncMessage {
+    SyncMessage {
+        version: WIRE_VERSION,
+        cluster: actor_config().cluster,
+        pid: Pid::new(2).unwrap(),
+        incarnation: 0x2222,
+        boot: 9,
+        session: 0x52,
+        sequence,
+    }
+}
+
+fn remembered() -> Remembered {
+    let said = peer(0);
+    Remembered {
+        pid: said.pid,
+        incarnation: said.incarnation,
+        boot: said.boot - 1,
+        session: 0x51,
+        sequence: Sequence::ZERO,
+    }
+}
+
+fn identities(to: ConnectionId, first: u64, count: u32) -> Effect {
+    let first = Identity::new(sequence(first), Pid::new(1).unwrap());
+    Effect::ReplyIdentities { to, first, count }
+}
+
+fn done(to: ConnectionId, sequence: u64) -> Effect {
+    let message = Message::DoneReply { sequence };
+    Effect::Reply { to, message }
+}
+
+fn write_ceiling(at: u64, ceiling: u64) -> Effect {
+    Effect::Write(Write::Ceiling {
+        sequence: sequence(at),
+        ceiling: sequence(ceiling),
+    })
+}
+
+/// The code and the text of the one refusal among these effects.
+fn refusal(effects: &[Effect]) -> (u16, &str) {
+    let mut errors = effects.iter().filter_map(|effect| match effect {
+        Effect::Reply {
+            message: Message::ErrorReply(error),
+            ..
+        } => Some((error.code, error.message.as_str())),
+        _ => None,
+    });
+    let error = errors.next().unwrap_or_else(|| panic!("{effects:?}"));
+    assert_eq!(errors.next(), None);
+    error
+}
+
+fn reports(effects: Vec<Effect>) -> Vec<Report> {
+    let report = |effect| match effect {
+        Effect::Report(report) => Some(report),
+        _ => None,
+    };
+    effects.into_iter().filter_map(report).collect()
+}
+
+// What waits alone.
+
+#[test]
+fn an_after_above_the_ceiling_waits_alone_and_keeps_the_order_of_its_connection() {
+    let mut scene = given(|_| {});
+    assert_eq!(scene.ask(ALICE, 10), vec![identities(ALICE, 1, 10)]);
+    // The raise covers what waits.
+    assert_eq!(
+        scene.after(ALICE, 5, 50_000),
+        vec![write_ceiling(10, 50_005 + 1024)]
+    );
+    assert_eq!(scene.sequence(), 10, "it moves nothing");
+    // Everybody else goes on, and what Alice asks behind it waits behind it.
+    assert_eq!(scene.ask(BOB, 3), vec![identities(BOB, 11, 3)]);
+    assert_eq!(scene.ask(ALICE, 1), vec![]);
+    assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), vec![]);
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 14, 1)]);
+    assert_eq!(scene.actor.waiting_for_disk(), 3);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(ALICE, 50_001, 5),
+            identities(ALICE, 50_006, 1),
+            Effect::ReplyStatus { to: ALICE },
+        ]
+    );
+    assert_eq!(scene.sequence(), 50_006);
+    assert_eq!(scene.actor.waiting_for_disk(), 0);
+    assert_eq!(scene.actor.tally().waited, 2);
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 50_007, 1)]);
+}
+
+#[test]
+fn an_after_that_only_its_count_takes_above_the_ceiling_waits_alone_too() {
+    let mut scene = given(|_| {});
+    assert_eq!(
+        scene.after(ALICE, 500, 1900),
+        vec![write_ceiling(0, 2400 + 1024)]
+    );
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 1, 1)]);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![identities(ALICE, 1901, 500)]
+    );
+}
+
+#[test]
+fn an_after_that_the_others_have_passed_meanwhile_is_an_ordinary_request() {
+    let mut scene = given(|_| {});
+    assert_eq!(
+        scene.after(ALICE, 500, 1600),
+        vec![write_ceiling(0, 2100 + 1024)]
+    );
+    for first in [1, 501, 1001] {
+        assert_eq!(scene.ask(BOB, 500), vec![identities(BOB, first, 500)]);
+    }
+    assert_eq!(scene.ask(BOB, 400), vec![identities(BOB, 1501, 400)]);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![identities(ALICE, 1901, 500)]
+    );
+}
+
+#[test]
+fn what_comes_while_a_raise_is_written_is_covered_by_the_next() {
+    let mut scene = given(|_| {});
+    scene.after(ALICE, 1, 10_000);
+    assert_eq!(scene.after(BOB, 1, 90_000), vec![], "one raise at a time");
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(ALICE, 10_001, 1),
+            write_ceiling(10_001, 90_001 + 1024)
+        ]
+    );
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![identities(BOB, 90_001, 1)]);
+}
+
+#[test]
+fn a_peer_above_the_ceiling_is_remembered_and_absorbed_when_it_is_durable() {
+    let mut scene = given(|_| {});
+    scene.on(Event::PeerConnected(PEER));
+    scene.peer_answers(10);
+    assert_eq!(scene.sequence(), 10);
+    scene.peer_answers(50_000);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 11, 1)]);
+    // While that is written the peer has come further than it covers.
+    scene.peer_answers(200_000);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 12, 1)]);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![write_ceiling(50_000, 200_000 + 1024)],
+        "what is durable is absorbed, and the rest is asked for"
+    );
+    assert_eq!(scene.sequence(), 50_000);
+    assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 50_001, 1)]);
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
+    assert_eq!(scene.sequence(), 200_000);
+    assert_eq!(scene.actor.tally().absorbed, 3);
+}
+
+#[test]
+fn an_operators_advance_above_the_ceiling_waits_alone() {
+    let mut scene = given(|_| {});
+    assert_eq!(
+        scene.advance(ALICE, 70_000),
+        vec![
+            Effect::Report(Report::Advanced {
+                from: ALICE,
+                above: sequence(70_000),
+                sequence: Sequence::ZERO,
+            }),
+            write_ceiling(0, 70_000 + 1024)
+        ]
+    );
+    assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 1, 1)]);
+    assert_eq!(scene.ask(ALICE, 1), vec![], "behind it");
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![done(ALICE, 70_000), identities(ALICE, 70_001, 1)]
+    );
+}
+
+#[test]
+fn an_operators_advance_is_done_while_the_server_joins() {
+    let mut scene = given(|config| {
+        config.joins = true;
+        config.peers = 1;
+    });
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    scene.advance(ALICE, 70_000);
+    assert_eq!(
+        scene.actor.waiting_for_disk(),
+        0,
+        "who waits for the peers does not wait for the disk"
+    );
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![done(ALICE, 70_000)]);
+    let effects = scene.quietly(Event::JoinTimeout);
+    assert_eq!(effects, vec![identities(BOB, 70_001, 1)]);
+}
+
+#[test]
+fn when_the_disk_fails_what_waited_alone_is_refused_and_was_never_absorbed() {
+    let mut scene = given(|_| {});
+    scene.after(ALICE, 1, 50_000);
+    scene.peer_asks(BOB, 60_000);
+    let effects = scene.on(CEILING_FAILED);
+    assert_eq!(refusal(&effects).0, ErrorCode::Storage.get());
+    assert_eq!(scene.ask(BOB, 5), vec![identities(BOB, 1, 5)]);
+}
+
+#[test]
+fn a_server_that_is_objected_to_refuses_what_waited() {
+    let mut scene = given(|_| {});
+    scene.on(Event::PeerConnected(PEER));
+    scene.after(ALICE, 1, 50_000);
+    let effects = scene.on(objection(ErrorCode::StaleState, 7));
+    assert_eq!(refusal(&effects).0, ErrorCode::StaleState.get());
+}
+
+#[test]
+fn an_advance_that_waits_is_paid_for_once() {
+    let mut scene = given(|config| config.budgets.after_burst = 100_000);
+    scene.after(ALICE, 1, 50_000);
+    // The second pays only what goes beyond the first.
+    assert_eq!(scene.after(BOB, 1, 90_000), vec![]);
+    let effects = scene.after(ConnectionId::new(2, 3), 1, 100_001);
+    assert_eq!(refusal(&effects).0, ErrorCode::AdvanceTooLarge.get());
+    assert_eq!(scene.after(ConnectionId::new(2, 3), 1, 100_000), vec![]);
+    scene.on(CEILING_WRITTEN);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![
+            identities(BOB, 90_001, 1),
+            identities(ConnectionId::new(2, 3), 100_001, 1)
+        ]
+    );
+}
+
+// Budgets.
+
+#[test]
+fn an_advance_that_can_never_be_paid_says_so_and_what_to_do() {
+    let mut scene = given(|config| {
+        config.budgets.after_burst = 100;
+        config.budgets.peer_burst = 200;
+        config.budgets.rate_per_second = 1;
+    });
+    let effects = scene.after(ALICE, 1, 101);
+    assert_eq!(
+        refusal(&effects),
+        (
+            ErrorCode::AdvanceTooLarge.get(),
+            "after: sequence 101 is 101 ahead of this server, and its budget for advances never allows more than 100 \
+             (--after-burst): have an operator run ipseity-cli advance --above 101"
+        )
+    );
+    let effects = scene.peer_asks(BOB, 201);
+    let (_, text) = refusal(&effects);
+    assert!(text.contains("never allows more than 200 (--peer-burst)"));
+    // One that can be paid later says that.
+    scene.after(ALICE, 1, 100);
+    let effects = scene.after(ALICE, 1, 150);
+    let (code, text) = refusal(&effects);
+    assert_eq!(code, ErrorCode::OverBudget.get());
+    assert!(text.contains("try again later"), "{text}");
+}
+
+#[test]
+fn a_restart_does_not_refill_the_budgets_and_a_named_peer_helps_up() {
+    let restarted = || {
+        let mut scene = given(|config| {
+            config.first_start = false;
+            config.remembered = vec![remembered()];
+            config.budgets.after_burst = 1000;
+            config.budgets.peer_burst = 1000;
+            config.budgets.rate_per_second = 10;
+        });
+        scene.now = Instant::START;
+        scene.on(Event::PeerConnected(PEER));
+        scene
+    };
+    let mut scene = restarted();
+    let over = ErrorCode::OverBudget.get();
+    assert_eq!(refusal(&scene.after(ALICE, 1, 500)).0, over);
+    assert_eq!(refusal(&scene.peer_asks(BOB, 500)).0, over);
+    assert_eq!(scene.sequence(), 0);
+    scene.peer_answers(900);
+    assert_eq!(scene.sequence(), 900);
+    scene.peer_answers(1100);
+    assert_eq!(scene.sequence(), 900, "that was all");
+    scene.wait(Duration::from_secs(20));
+    scene.peer_answers(1100);
+    assert_eq!(scene.sequence(), 1100);
+    assert_eq!(refusal(&scene.after(ALICE, 1, 1201)).0, over);
+    scene.after(ALICE, 1, 1200);
+    assert_eq!(scene.sequence(), 1201);
+}
+
+// A disk that takes its time.
+
+#[test]
+fn a_write_that_is_late_is_told_at_once_and_when_it_is_over() {
+    let mut scene = given(|_| {});
+    assert_eq!(scene.actor.write_deadline(), None);
+    scene.after(ALICE, 1, 50_000);
+    let deadline = scene.now.after(WRITE_LATE);
+    assert_eq!(scene.actor.write_deadline(), Some(deadline));
+    assert_eq!(scene.on(Event::WriteTimeout), vec![], "it is not late yet");
+    assert_eq!(scene.actor.standing(), Standing::Serving);
+    scene.now = deadline;
+    let late = Report::WriteLate {
+        took: WRITE_LATE,
+        waiting: 1,
+    };
+    assert_eq!(scene.on(Event::WriteTimeout), vec![Effect::Report(late)]);
+    assert_eq!(scene.actor.standing(), Standing::WaitingForDisk);
+    assert_eq!(scene.actor.write_deadline(), None, "it is told once");
+    assert_eq!(scene.on(Event::WriteTimeout), vec![]);
+    scene.ask(BOB, 400);
+    scene.ask(ALICE, 1);
+    scene.wait(Duration::from_secs(8));
+    let over = Report::WriteOver {
+        took: Duration::from_secs(9),
+        waited: 2,
+    };
+    assert_eq!(reports(scene.on(CEILING_WRITTEN)), vec![over]);
+    assert_eq!(scene.actor.standing(), Standing::Serving);
+}
+
+#[test]
+fn a_late_write_for_which_nobody_waits_leaves_the_standing() {
+    let mut scene = given(|_| {});
+    for _ in 0..2 {
+        scene.ask(ALICE, 500);
+    }
+    scene.wait(WRITE_LATE);
+    let late = Report::WriteLate {
+        took: WRITE_LATE,
+        waiting: 0,
+    };
+    assert_eq!(scene.on(Event::WriteTimeout), vec![Effect::Report(late)]);
+    assert_eq!(scene.actor.standing(), Standing::Serving);
+    // Up to the ceiling nobody waits, and above it everybody does.
+    scene.ask(ALICE, 500);
+    scene.ask(ALICE, 500);
+    assert_eq!(scene.actor.standing(), Standing::Serving);
+    scene.ask(ALICE, 1);
+    assert_eq!(scene.actor.standing(), Standing::WaitingForDisk);
+}
+
+// The end of the sequence.
+
+#[test]
+fn the_end_is_told_at_once_and_at_each_start() {
+    let last = Sequence::MAX.get();
+    for ceiling in [last - 5, last] {
+        let mut scene = given(|config| {
+            config.sequence = sequence(last - 10);
+            config.ceiling = sequence(ceiling);
+        });
+        assert_eq!(
+            scene.actor.start_report(),
+            Some(Report::Exhaustion {
+                percent: 90,
+                remaining: 10
+            })
+        );
+        assert_eq!(scene.actor.start_report(), None);
+        let told = reports(scene.ask(ALICE, 10));
+        assert_eq!(told, vec![Report::Exhausted]);
+        if ceiling < last {
+            assert_eq!(
+                scene.actor.standing(),
+                Standing::Serving,
+                "somebody has yet to get them"
+            );
+            scene.on(CEILING_WRITTEN);
+        }
+        assert_eq!(scene.actor.standing(), Standing::Exhausted);
+        let effects = scene.ask(ALICE, 1);
+        assert_eq!(refusal(&effects).0, ErrorCode::Exhausted.get());
+        assert_eq!(reports(effects), vec![], "told once");
+    }
+    let mut next = given(|config| {
+        config.sequence = Sequence::MAX;
+        config.ceiling = Sequence::MAX;
+    });
+    assert_eq!(next.actor.start_report(), Some(Report::Exhausted));
+    assert_eq!(next.actor.standing(), Standing::Exhausted);
+}
+
+#[test]
+fn without_a_disk_people_are_warned_too() {
+    let percent = Sequence::MAX.get() / 100;
+    let mut scene = given(|config| {
+        config.sequence = sequence(75 * percent - 2);
+        config.ceiling = Sequence::MAX;
+    });
+    let level = |report: Option<Report>| match report {
+        Some(Report::Exhaustion { percent, .. }) => percent,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(level(scene.actor.start_report()), 50);
+    assert_eq!(reports(scene.ask(ALICE, 1)), vec![]);
+    assert_eq!(level(reports(scene.ask(ALICE, 1)).pop()), 75);
+    assert_eq!(reports(scene.ask(ALICE, 1)), vec![]);
+}
+
+// Who has moved the sequence.
+
+#[test]
+fn every_raise_by_more_than_a_step_is_told_with_its_source() {
+    let mut scene = given(|config| {
+        config.ceiling = sequence(900_000);
+        config.sequence = sequence(800_000);
+    });
+    let raised = |link, by, to| Report::Raised {
+        link,
+        by,
+        to: sequence(to),
+        untold: 0,
+    };
+    let alice = Link::Accepted(ALICE);
+    let told = reports(scene.on(request(ALICE, 1, 899_999 << 10)));
+    assert_eq!(told, vec![], "that is a step, and not more");
+    let told = reports(scene.on(request(ALICE, 1, 1_000_001 << 10)));
+    assert_eq!(told, vec![raised(alice, 100_001, 1_000_001)]);
+    // What waits was told, and only what goes beyond it is told next.
+    let told = reports(scene.peer_asks(BOB, 1_700_000));
+    assert_eq!(told, vec![raised(Link::Accepted(BOB), 699_999, 1_700_000)]);
+}
+
+#[test]
+fn a_crowd_of_raises_is_told_by_its_number() {
+    let mut scene = given(|_| {});
+    let mut told = Vec::new();
+    for index in 1..=RAISE_REPORTS_MAX + 5 {
+        let effects = scene.on(request(ALICE, 1, u64::from(index) * 10_000 << 10));
+        told.extend(reports(effects));
+        told.extend(reports(scene.on(CEILING_WRITTEN)));
+    }
+    assert_eq!(told.len() as u32, RAISE_REPORTS_MAX);
+    scene.wait(RAISE_REPORT_INTERVAL);
+    let told = reports(scene.on(request(ALICE, 1, 900_000 << 10)));
+    assert!(
+        matches!(told[..], [Report::Raised { untold: 5, .. }]),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn operators_are_told_of_with_their_address() {
+    let mut scene = given(|config| config.remembered = vec![remembered()]);
+    let pid = remembered().pid;
+    let told = reports(scene.on(Event::ForgetRequest { from: ALICE, pid }));
+    let forgot = Report::Forgot {
+        from: ALICE,
+        pid,
+        sequence: Sequence::ZERO,
+    };
+    assert_eq!(told, vec![forgot]);
+    scene.ask(BOB, 7);
+    let told = reports(scene.advance(ALICE, 100));
+    let advanced = Report::Advanced {
+        from: ALICE,
+        above: sequence(100),
+        sequence: sequence(7),
+    };
+    assert_eq!(told, vec![advanced]);
+    // Who is refused has done nothing.
+    let refused = scene.on(Event::AdvanceRequest {
+        from: BOB,
+        above: u64::MAX,
+    });
+    assert_eq!(reports(refused), vec![]);
+}
+
+// Objections.
+
+fn objection(code: ErrorCode, sequence: u64) -> Event {
+    let config = actor_config();
+    let objection = Objection::new(config.pid, config.session, code, sequence, "no");
+    Event::Objection(Box::new((Link::Dialed(PEER), objection)))
+}
+
+fn written(effects: &[Effect]) -> Option<Objected> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Write(Write::Objection(objected)) => Some(*objected),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_number_of_an_objection_is_the_one_that_the_peer_says() {
+    // However far this server has come by itself: it begins above that in any case.
+    let mut scene = given(|config| config.sequence = sequence(1500));
+    scene.on(Event::PeerConnected(PEER));
+    let effects = scene.on(objection(ErrorCode::PidConflict, 1200));
+    assert_eq!(written(&effects), Some(Objected::conflict(sequence(1200))));
+    let objected = Report::Objected {
+        standing: Standing::Conflict,
+        above: sequence(1200),
+        why: "no".to_owned(),
+    };
+    assert_eq!(reports(effects), vec![objected]);
+    // The peer hears more of the other one, and people of that: the last number in the log is the one that counts.
+    scene.wait(Duration::from_secs(1));
+    let effects = scene.on(objection(ErrorCode::PidConflict, 1700));
+    assert_eq!(written(&effects), Some(Objected::conflict(sequence(1700))));
+    let higher = Report::ObjectedHigher {
+        above: sequence(1700),
+    };
+    assert_eq!(reports(effects), vec![higher]);
+    let effects = scene.on(objection(ErrorCode::PidConflict, 1700));
+    assert_eq!(effects, vec![]);
+}
+
+#[test]
+fn a_conflict_is_still_one_after_a_restart() {
+    let mut scene = given(|_| {});
+    scene.on(Event::PeerConnected(PEER));
+    let effects = scene.on(objection(ErrorCode::StaleState, 500));
+    assert_eq!(written(&effects), Some(Objected::stale(sequence(500))));
+    // At once, though the other one was a moment ago, and though it says no more of the sequence.
+    let effects = scene.on(objection(ErrorCode::PidConflict, 400));
+    let kept = Objected::conflict(sequence(500));
+    assert_eq!(written(&effects), Some(kept));
+    for (objected, standing, code) in [
+        (kept, Standing::Conflict, ErrorCode::PidConflict),
+        (
+            Objected::stale(sequence(500)),
+            Standing::Stale,
+            ErrorCode::StaleState,
+        ),
+    ] {
+        let mut next = given(|config| config.objected = Some(objected));
+        assert_eq!(next.actor.standing(), standing);
+        assert_eq!(refusal(&next.ask(ALICE, 1)).0, code.get());
+        assert!(next.actor.is_objected());
+    }
+}
