@@ -17,7 +17,6 @@ use ipseity_core::{
     actor::{ActorConfig, Objected, Remembered},
     identity::Sequence,
     limits::STEP_MIN,
-    words::Standing,
 };
 
 use ipseity::{
@@ -151,14 +150,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
 
 /// What is said at each start until an operator has decided.
 fn objection_kept(objected: Objected) -> String {
-    let Objected {
-        sequence,
-        is_conflict,
-    } = objected;
-    let standing = match is_conflict {
-        true => Standing::Conflict,
-        false => Standing::Stale,
-    };
+    let (standing, sequence) = (objected.standing(), objected.sequence);
     format!(
         "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only \
          --recover-above SEQUENCE, at least {sequence} and not lower than all that any server with this pid may \

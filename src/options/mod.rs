@@ -1,5 +1,7 @@
 //! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
 
+// Long because: its tests hold every refused flag to its words.
+
 mod address;
 mod flags;
 

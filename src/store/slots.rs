@@ -374,6 +374,7 @@ impl<D: BlockDevice> Slots<D> {
     /// at least that sequence.
     pub fn write_objection(&mut self, objected: Objected) -> Result<(), SlotsError> {
         self.check_open()?;
+        // bug ConflictForgotten: let objected = Objected { is_conflict: objected.is_conflict && !BUG, ..objected };
         let objected = Some(objected.with(self.newest.objected));
         if objected == self.newest.objected {
             return Ok(());

@@ -370,7 +370,7 @@ fn an_advance_that_can_never_be_paid_says_so_and_what_to_do() {
 }
 
 #[test]
-fn a_restart_does_not_refill_the_budgets_and_a_named_peer_helps_up() {
+fn a_restart_does_not_refill_the_budgets_and_a_known_peer_helps_up() {
     let restarted = || {
         let mut scene = given(|config| {
             config.first_start = false;
@@ -386,8 +386,19 @@ fn a_restart_does_not_refill_the_budgets_and_a_named_peer_helps_up() {
     let mut scene = restarted();
     let over = ErrorCode::OverBudget.get();
     assert_eq!(refusal(&scene.after(ALICE, 1, 500)).0, over);
-    assert_eq!(refusal(&scene.peer_asks(BOB, 500)).0, over);
+    let stranger = SyncMessage {
+        pid: Pid::new(3).unwrap(),
+        ..peer(500)
+    };
+    for _ in 0..2 {
+        let sync = Box::new(stranger.clone());
+        let effects = scene.on(Event::SyncRequest { from: BOB, sync });
+        assert_eq!(refusal(&effects).0, over, "heard is not known");
+    }
     assert_eq!(scene.sequence(), 0);
+    // One that it remembers, and one that it dials.
+    scene.peer_asks(ConnectionId::new(2, 3), 300);
+    assert_eq!(scene.sequence(), 300);
     scene.peer_answers(900);
     assert_eq!(scene.sequence(), 900);
     scene.peer_answers(1100);

@@ -16,7 +16,7 @@ use ipseity_sim::chaos::{
 };
 
 /// Seeds of the ordinary run: what fits into it without being felt.
-const SEEDS: u64 = if cfg!(debug_assertions) { 90 } else { 600 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 120 } else { 600 };
 
 /// Of these the entries that the servers handled are counted. The others run without a trace, as most servers do:
 /// then requests of one connection are handled in a row.

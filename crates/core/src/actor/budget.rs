@@ -6,8 +6,8 @@
 //! matter of decades: of both together no more fills in than the rate, and a restart brings back none of it.
 //!
 //! A server that was down for long has to catch up with its peers. What a peer has really reached is used up already,
-//! so that costs nothing; but a stranger can say anything. So only a peer that this server was told to dial helps it
-//! up, once in each life.
+//! so that costs nothing; but a stranger can say anything. So only a peer that this server knows helps it up, once in
+//! each life: one that it was told to dial, or one of a state directory that it remembers.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ pub(super) enum Payer {
     Client,
     /// That of a peer that has connected here. Anybody can say that.
     Peer,
-    /// That of a peer that was named with `--peer`, and has answered.
-    NamedPeer,
+    /// That of a peer that was named with `--peer`, or that was remembered when this server started.
+    KnownPeer,
 }
 
 /// Why an advance is not paid.
@@ -48,7 +48,7 @@ pub(super) struct Start {
 pub(super) struct Budget {
     clients: Bucket,
     peers: Bucket,
-    /// What named peers may raise a server by that begins with an empty bucket. It never fills again.
+    /// What known peers may raise a server by that begins with an empty bucket. It never fills again.
     catch_up: u64,
     rate_per_second: u64,
     /// A token that has filled in and could not be halved yet.
@@ -72,8 +72,9 @@ impl Budget {
             peer_burst,
             rate_per_second,
         } = budgets;
-        let (clients_full, peers_full) = (start.is_first, start.is_first || !start.knows_peers);
-        // bug BudgetRefilled: let (clients_full, peers_full) = (clients_full || BUG, peers_full || BUG);
+        // bug BudgetRefilled instead: let clients_full = start.is_first || BUG;
+        let clients_full = start.is_first;
+        let peers_full = start.is_first || !start.knows_peers;
         Budget {
             clients: Bucket::new(after_burst, clients_full),
             peers: Bucket::new(peer_burst, peers_full),
@@ -89,11 +90,11 @@ impl Budget {
         self.fill(now);
         let catch_up = match payer {
             Payer::Client | Payer::Peer => 0,
-            Payer::NamedPeer => self.catch_up,
+            Payer::KnownPeer => self.catch_up,
         };
         let bucket = match payer {
             Payer::Client => &mut self.clients,
-            Payer::Peer | Payer::NamedPeer => &mut self.peers,
+            Payer::Peer | Payer::KnownPeer => &mut self.peers,
         };
         let left = bucket.tokens.saturating_add(catch_up);
         if tokens > left {
@@ -135,7 +136,6 @@ impl Budget {
     /// drain the other.
     fn share(&mut self, filled: u64) {
         let filled = filled.saturating_add(self.odd);
-        // bug BudgetsFillTwice: let filled = if BUG { filled.saturating_mul(2) } else { filled };
         let half = filled / 2;
         self.odd = filled % 2;
         let over = self.clients.put(half);
@@ -231,21 +231,21 @@ mod tests {
     }
 
     #[test]
-    fn a_named_peer_helps_a_restarted_server_up_once() {
+    fn a_known_peer_helps_a_restarted_server_up_once() {
         let mut budget = budget(1000, 1000, 10, LATER);
         // Two seconds have given ten tokens, which are spent first.
-        assert_eq!(budget.take(900, Payer::NamedPeer, at(2000)), Ok(()));
+        assert_eq!(budget.take(900, Payer::KnownPeer, at(2000)), Ok(()));
         assert_eq!(
             budget.take(1, Payer::Peer, at(2000)),
             Err(Unpaid::NotNow { left: 0 })
         );
         assert_eq!(
-            budget.take(1001, Payer::NamedPeer, at(2000)),
+            budget.take(1001, Payer::KnownPeer, at(2000)),
             Err(Unpaid::Never { most: 1000 })
         );
-        assert_eq!(budget.take(110, Payer::NamedPeer, at(2000)), Ok(()));
+        assert_eq!(budget.take(110, Payer::KnownPeer, at(2000)), Ok(()));
         assert_eq!(
-            budget.take(1, Payer::NamedPeer, at(2000)),
+            budget.take(1, Payer::KnownPeer, at(2000)),
             Err(Unpaid::NotNow { left: 0 })
         );
     }
@@ -263,7 +263,7 @@ mod tests {
         );
         assert_eq!(budget.take(1000, Payer::Peer, at(0)), Ok(()));
         assert_eq!(
-            budget.take(1, Payer::NamedPeer, at(0)),
+            budget.take(1, Payer::KnownPeer, at(0)),
             Err(Unpaid::NotNow { left: 0 })
         );
         assert_eq!(

@@ -269,7 +269,7 @@ impl Counter {
     pub(super) fn judge_advance(&self, sequence: u64, source: Source) -> Result<Sequence, Refusal> {
         let wanted = Sequence::new(sequence).ok_or(Refusal::NoSequence { sequence, source })?;
         let advance_max = match source {
-            Source::After | Source::Peer | Source::NamedPeer => self.advance_max,
+            Source::After | Source::Peer | Source::KnownPeer => self.advance_max,
             // Anything that exists.
             Source::Operator => u64::MAX,
         };
@@ -337,7 +337,7 @@ impl Counter {
         }
         let news = match source {
             Source::After => &mut self.raises_by_clients,
-            Source::Peer | Source::NamedPeer | Source::Operator => &mut self.raises_by_peers,
+            Source::Peer | Source::KnownPeer | Source::Operator => &mut self.raises_by_peers,
         };
         let untold = news.tell(now)?;
         Some(Report::Raised {
@@ -385,7 +385,7 @@ impl Counter {
         let payer = match source {
             Source::After => Payer::Client,
             Source::Peer => Payer::Peer,
-            Source::NamedPeer => Payer::NamedPeer,
+            Source::KnownPeer => Payer::KnownPeer,
             Source::Operator => return Ok(()),
         };
         self.budget

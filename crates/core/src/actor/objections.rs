@@ -5,7 +5,7 @@ use crate::{
     identity::{Pid, Sequence},
     limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
     time::Instant,
-    words::{ErrorCode, Objection, Overrule},
+    words::{ErrorCode, Objection, Overrule, Standing},
 };
 
 /// See the [module](self).
@@ -45,6 +45,14 @@ impl Objected {
         Objected {
             sequence,
             is_conflict: true,
+        }
+    }
+
+    /// The standing of a server that has only this.
+    pub const fn standing(self) -> Standing {
+        match self.is_conflict {
+            true => Standing::Conflict,
+            false => Standing::Stale,
         }
     }
 

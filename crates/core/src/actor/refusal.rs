@@ -69,8 +69,8 @@ pub(super) enum Source {
     After,
     /// A peer that has connected here, with its sequence.
     Peer,
-    /// A peer that was named and has answered, with its sequence.
-    NamedPeer,
+    /// A peer that this server was told to dial, or that it remembers from before its start, with its sequence.
+    KnownPeer,
     /// An operator, for whom no budget counts.
     Operator,
 }
@@ -80,7 +80,7 @@ impl Source {
     const fn prefix(self) -> &'static str {
         match self {
             Source::After => "after: ",
-            Source::Peer | Source::NamedPeer => "sequence of a peer: ",
+            Source::Peer | Source::KnownPeer => "sequence of a peer: ",
             Source::Operator => "",
         }
     }
@@ -89,7 +89,7 @@ impl Source {
     const fn burst_flag(self) -> &'static str {
         match self {
             Source::After => "--after-burst",
-            Source::Peer | Source::NamedPeer | Source::Operator => "--peer-burst",
+            Source::Peer | Source::KnownPeer | Source::Operator => "--peer-burst",
         }
     }
 }

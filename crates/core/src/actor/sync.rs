@@ -77,7 +77,7 @@ impl Actor {
         if objected {
             return;
         }
-        match judged.and_then(|sequence| self.absorb(link, sequence, now, effects)) {
+        match judged.and_then(|sequence| self.absorb(link, sync, sequence, now, effects)) {
             Ok(()) => {
                 self.links.agreed_to_request(link);
                 // bug SyncNeverAnswers: return;
@@ -116,7 +116,7 @@ impl Actor {
         }
         let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
         self.peer_answered(from, now, effects);
-        match judged.and_then(|sequence| self.absorb(link, sequence, now, effects)) {
+        match judged.and_then(|sequence| self.absorb(link, sync, sequence, now, effects)) {
             Ok(()) => self.links.agreed(link),
             Err(refusal) => self.round_refused(link, Box::new(refusal.into()), effects),
         }
@@ -161,12 +161,14 @@ impl Actor {
     fn absorb(
         &mut self,
         link: Link,
+        sync: &SyncMessage,
         sequence: Sequence,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let source = match link {
-            Link::Dialed(_) => Source::NamedPeer,
+            Link::Dialed(_) => Source::KnownPeer,
+            Link::Accepted(_) if self.remembered_at_start(sync) => Source::KnownPeer,
             Link::Accepted(_) => Source::Peer,
         };
         let (absorbs, durable) = (self.phase.absorbs(), self.durability.durable());
@@ -179,6 +181,14 @@ impl Actor {
         self.durability.want(self.counter.heard());
         self.raise_if_due(now, effects);
         Ok(())
+    }
+
+    /// Whether this server knew that state directory before it started: what it has heard since may be anything.
+    fn remembered_at_start(&self, sync: &SyncMessage) -> bool {
+        self.config
+            .remembered
+            .iter()
+            .any(|known| known.pid == sync.pid && known.incarnation == sync.incarnation)
     }
 
     /// Tells people of a round that was refused, if the one before it was not.

@@ -350,6 +350,7 @@ impl Cluster {
         };
         if let Some(directory) = lost {
             self.machines[number].was_objected = false;
+            self.machines[number].was_in_conflict = false;
             self.machines[number].recovered = Sequence::ZERO;
             self.machines[number].is_clean = false;
             self.judge.breach(pid);
@@ -403,6 +404,7 @@ impl Cluster {
                 let incarnation = self.rng.u128(..);
                 let directory = Storage::new(self.machines[number].owner(), incarnation);
                 self.machines[number].was_objected = false;
+                self.machines[number].was_in_conflict = false;
                 self.machines[number].recovered = Sequence::ZERO;
                 self.judge.breach(self.machines[number].plan.pid);
                 self.attach_storage(number, directory);

@@ -63,6 +63,26 @@ pub const BUGS: &[(&str, &str)] = &[
         "What a peer raised the sequence to is handed out above the ceiling.",
     ),
     (
+        "AdvanceMovesAll",
+        "An advance above the ceiling moves the counter at once, and all others wait for it.",
+    ),
+    (
+        "HeardForgotten",
+        "What a peer has said above the ceiling is not absorbed when that is durable.",
+    ),
+    (
+        "RequestOvertakesAdvance",
+        "What a client asks behind an advance that waits is decided before it.",
+    ),
+    (
+        "BudgetRefilled",
+        "Every start begins with the whole burst for clients.",
+    ),
+    (
+        "LateWriteUntold",
+        "A write that takes long is told to nobody.",
+    ),
+    (
         "AfterIgnored",
         "The `after` of a request counts for nothing.",
     ),
@@ -119,6 +139,10 @@ pub const BUGS: &[(&str, &str)] = &[
     (
         "RollbackUnseen",
         "A state that is older than the one that is remembered is not noticed.",
+    ),
+    (
+        "ConflictForgotten",
+        "A restart takes a conflict for a state that is not the newest.",
     ),
     (
         "ObjectionNotDurable",

@@ -16,7 +16,7 @@ use ipseity::{
     },
     server::Exit,
 };
-use ipseity_core::{actor::ActorConfig, identity::Sequence, time::Instant};
+use ipseity_core::{actor::ActorConfig, identity::Sequence, time::Instant, words::Standing};
 use ipseity_frames::FrameDecoder;
 
 use super::{
@@ -300,7 +300,10 @@ impl Cluster {
             machine.has_failed = true;
             self.judge.failed.insert((number, machine.began));
         }
-        if !wiretap.parts.is_empty() {
+        if life.disk_failed {
+            life.advances.give_up();
+        }
+        if !wiretap.parts.is_empty() || life.advances.waits() {
             life.allowed = match storage.allowance(now) {
                 // The newest record may be that of the other one.
                 _ if storage.is_shared => storage.granted.1.get(),
@@ -310,10 +313,15 @@ impl Cluster {
             life.grants = storage.granted.0;
             let budgets = self.plan.budgets;
             let filled = machine.age(now).as_millis() as u64 + 1;
-            life.budget = budgets
-                .after_burst
+            // Both share the rate, and later starts begin without what is for clients.
+            let after_burst = if life.is_first {
+                budgets.after_burst
+            } else {
+                0
+            };
+            life.budget = after_burst
                 .saturating_add(budgets.peer_burst)
-                .saturating_add(2 * (budgets.rate_per_second * filled).div_ceil(1000));
+                .saturating_add((budgets.rate_per_second * filled).div_ceil(1000));
             let machines = self.machines.len();
             let overlooked = storage.overlooked.as_ref();
             let overlooked = overlooked.map(|record| (record.generation, record.boot));
@@ -330,6 +338,11 @@ impl Cluster {
                 let (other, at) = net.other_side(end)?;
                 Some((other, server_at(at).filter(|server| *server < machines)))
             });
+            // It has handled all that had come, what the disk said too.
+            if waiting == 0 && polled.dispatched < POLL_EVENTS_MAX {
+                let life = &mut self.judge.lives[number];
+                life.advances.settle(storage.granted.1.get());
+            }
         }
         net.wiretap = Some(wiretap);
         drop(net);
@@ -400,6 +413,7 @@ impl Cluster {
             session,
             incarnation: started.incarnation,
             start: started.sequence.get(),
+            is_first: started.first_start,
             ..Life::default()
         };
         let joins = machine.begin(number, &self.net, &self.plan, &started, session);
@@ -420,6 +434,17 @@ impl Cluster {
                 )
             });
         }
+        let is_conflict = started
+            .objected
+            .is_some_and(|objected| objected.is_conflict);
+        if self.machines[number].was_in_conflict && started.objected.is_some() && !is_conflict {
+            self.judge.note_violation(|| {
+                format!(
+                    "a start of server {number} takes a conflict for a state that is not the newest"
+                )
+            });
+        }
+        self.machines[number].was_in_conflict = false;
         self.machines[number].is_objected = started.objected.is_some();
         self.machines[number].was_objected = false;
         self.find_witnesses(number, &life);
@@ -489,6 +514,8 @@ impl Cluster {
         let machine = &mut self.machines[number];
         machine.is_clean = matches!(exit, Exit::Clean | Exit::Objected) && !is_shared;
         machine.was_objected = exit == Exit::Objected && !is_shared;
+        let standing = machine.status.map(|(_, standing, _)| standing);
+        machine.was_in_conflict = machine.was_objected && standing == Some(Standing::Conflict);
         let downtime = machine.downtime.get_or_insert_default();
         let at = now.after(downtime.wait);
         self.call(at, Call::Restart(number));

@@ -11,7 +11,7 @@ use ipseity_core::{
 };
 use ipseity_frames::Kind;
 
-use super::{client::Floor, coverage::Coverage, plan::Plan};
+use super::{advances::Advances, client::Floor, coverage::Coverage, plan::Plan};
 use crate::world::{EndId, Wiretap};
 
 /// What is known of a pid, over all that used it.
@@ -53,16 +53,16 @@ pub struct Life {
     pub incarnation: u128,
     /// Where its life began.
     pub start: u64,
-    /// What it has absorbed from peers, as far as that can be seen from outside.
-    pub absorbed: u64,
-    /// Nothing brought it above this, but for the identities that it was asked for.
-    pub base: u64,
-    /// The same, with what came from peers and with `after` left aside.
+    /// How far it was brought by others.
+    pub advances: Advances,
+    /// Where it began, and where operators have brought it since.
     pub base_hard: u64,
     /// All identities that it was ever asked for.
     pub asked: u64,
     /// What budgets let in since it started, at most.
     pub budget: u64,
+    /// It is the first start of its directory.
+    pub is_first: bool,
     /// Its disk has failed: it absorbs nothing more.
     pub disk_failed: bool,
     /// Until then it waits for its peers, unless one of them answers.
@@ -198,10 +198,9 @@ impl Judge {
         }
         let before = &self.lives[server];
         self.lives[server] = Life {
-            base: before.base.max(life.start),
+            advances: before.advances.begin(life.start),
             base_hard: life.start,
             asked: before.asked,
-            absorbed: life.start,
             life: self.coverage.lives,
             ..life
         };
@@ -218,7 +217,7 @@ impl Judge {
             false => Floor {
                 left: state.left,
                 told: state.told,
-                absorbed: life.absorbed,
+                absorbed: life.advances.absorbed(),
                 began,
             },
         }
@@ -247,7 +246,7 @@ impl Judge {
             life.asked += u64::from(count);
         }
         if let Some(after) = Identity::from_u64(after) {
-            life.base = life.base.max(after.sequence().get());
+            life.advances.say(after.sequence().get());
         }
         self.coverage.identities += u64::from(count.min(COUNT_LIMIT_MAX));
     }
@@ -256,7 +255,7 @@ impl Judge {
     pub fn told(&mut self, server: usize, sequence: u64, is_operator: bool) {
         let life = &mut self.lives[server];
         if sequence <= Sequence::MAX.get() {
-            life.base = life.base.max(sequence);
+            life.advances.say(sequence);
             if is_operator {
                 life.base_hard = life.base_hard.max(sequence);
             }
@@ -380,8 +379,10 @@ impl Judge {
 
     /// Identities leave a server.
     fn leaves(&mut self, server: usize, end: &mut EndState, first: u64, count: u64) {
-        let life = &self.lives[server];
+        let life = &mut self.lives[server];
         let pid = life.pid;
+        let most = life.advances.base(life.allowed) + life.asked;
+        let life = &self.lives[server];
         let Some(identity) = Identity::from_u64(first) else {
             return self.note_violation(|| {
                 format!("server {server} hands out {first}, which is no identity")
@@ -390,7 +391,6 @@ impl Judge {
         let low = identity.sequence().get();
         let high = low + count - 1;
         let shown = || format!("server {server} of pid {pid} hands out {low} to {high}");
-        let most = life.base + life.asked;
         let budgeted = life
             .base_hard
             .saturating_add(life.asked)
@@ -479,6 +479,8 @@ impl Judge {
     fn tells(&mut self, server: usize, end: &mut EndState, body: &[u8]) -> u64 {
         let tail = &body[body.len() - 42..];
         let sequence = BigEndian::read_u64(&tail[34..]);
+        let life = &mut self.lives[server];
+        let base = life.advances.base(life.allowed);
         let life = &self.lives[server];
         let said = (
             BigEndian::read_u16(tail),
@@ -488,7 +490,7 @@ impl Judge {
         );
         let is = (life.pid, life.incarnation, life.boot, life.session);
         let (most, allowed, before, start) =
-            (life.base + life.asked, life.allowed, end.told, life.start);
+            (base + life.asked, life.allowed, end.told, life.start);
         let shown = || format!("server {server} tells of sequence {sequence}");
         if said != is {
             self.note_violation(|| {
@@ -514,7 +516,7 @@ impl Judge {
     fn absorbs(&mut self, server: usize, sequence: u64) {
         let life = &mut self.lives[server];
         if self.never_refuses_peers && !life.disk_failed {
-            life.absorbed = life.absorbed.max(sequence);
+            life.advances.absorb(sequence);
         }
     }
 }

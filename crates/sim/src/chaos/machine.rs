@@ -55,6 +55,8 @@ pub struct Machine {
     pub is_gone: bool,
     /// It was objected to when it stopped, cleanly, and nobody has said anything since.
     pub was_objected: bool,
+    /// And that was one of a conflict, which it has said.
+    pub was_in_conflict: bool,
     /// It began with an objection on its disk.
     pub is_objected: bool,
     /// Who can tell that the directory is not the newest, with the beginning of their lives.
@@ -87,6 +89,7 @@ impl Machine {
             rival: None,
             is_gone: false,
             was_objected: false,
+            was_in_conflict: false,
             is_objected: false,
             witnesses: Vec::new(),
             status: None,
@@ -175,6 +178,7 @@ pub fn actor_template(plan: &Plan) -> ActorConfig {
         count_max: plan.count_max,
         advance_max: plan.advance_max,
         budgets: plan.budgets,
+        reserve: plan.reserve,
         ..crate::config::actor_config()
     }
 }

@@ -13,6 +13,7 @@
 //! - `coverage`, `hunt`: many seeds, what they have met, and the smallest form of one that fails.
 
 mod acts;
+mod advances;
 pub mod bugs;
 mod client;
 mod cluster;

@@ -7,7 +7,7 @@ use ipseity::limits::READ_BYTES_MAX;
 use ipseity_core::{
     actor::Budgets,
     identity::Sequence,
-    limits::{ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, PEER_BURST_DEFAULT},
+    limits::{ADVANCE_MAX_DEFAULT, AFTER_BURST_DEFAULT, PEER_BURST_DEFAULT},
     time::Instant,
 };
 
@@ -198,6 +198,8 @@ pub struct Plan {
     pub count_max: u32,
     pub advance_max: u64,
     pub budgets: Budgets,
+    /// How much recent demand servers keep ready on their disks.
+    pub reserve: Duration,
     /// How long a turn takes.
     pub turn: Duration,
     /// When the faults end.
@@ -223,8 +225,14 @@ impl Plan {
             budgets: Budgets {
                 after_burst: AFTER_BURST_DEFAULT,
                 peer_burst: PEER_BURST_DEFAULT,
-                rate_per_second: ADVANCE_RATE_DEFAULT,
+                // So much that nobody is refused for long.
+                rate_per_second: 1 << 32,
             },
+            reserve: Duration::from_millis(
+                *stream(seed, 3)
+                    .choice(&[100, 1000, 1000, 10_000, 60_000])
+                    .unwrap(),
+            ),
             turn: Duration::from_nanos(rng.u64(500..30_000)),
             end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
             acts: Vec::new(),

@@ -219,7 +219,9 @@ impl Cluster {
     fn serves(&self, server: usize) -> bool {
         self.machines[server]
             .status
-            .is_some_and(|(_, standing, _)| standing == Standing::Serving)
+            .is_some_and(|(_, standing, _)| {
+                matches!(standing, Standing::Serving | Standing::Exhausted)
+            })
     }
 
     /// Why not everybody is well, if that is so.
@@ -255,12 +257,12 @@ impl Cluster {
             // One that refuses how far a peer has come answers with an error, which does not say who it is.
             let is_noticed = self.judge.never_refuses_peers && (is_witnessed || has_rival);
             match standing {
-                Standing::Serving if machine.is_objected || is_noticed => {
+                Standing::Serving | Standing::Exhausted if machine.is_objected || is_noticed => {
                     return Some(format!(
                         "server {number} serves, and should have been stopped"
                     ));
                 }
-                Standing::Serving => sequences.push((number, sequence)),
+                Standing::Serving | Standing::Exhausted => sequences.push((number, sequence)),
                 Standing::Conflict | Standing::Stale if is_breached => {}
                 // It wants a peer, and those that it names have been stopped.
                 Standing::Joining if machine.plan.requires && !self.names_serving(number) => {}

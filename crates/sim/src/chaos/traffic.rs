@@ -3,7 +3,8 @@
 use std::{io, time::Duration};
 
 use ipseity_core::{
-    identity::Identity,
+    identity::{Identity, Sequence},
+    limits::WRITE_LATE,
     words::{ErrorCode, ErrorReply, Message, Standing, Status},
 };
 use ipseity_frames::Receiver;
@@ -14,6 +15,9 @@ use super::{
     fault::{Fault, chance},
 };
 use crate::world::SimSocket;
+
+/// As long as a server may be at something else, in microseconds.
+const STALL_US: u64 = 100_000;
 
 /// Connections that a client keeps for no reason, at most.
 const KEPT_MAX: usize = 8;
@@ -363,6 +367,16 @@ impl Cluster {
         let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
             && status.storage.ceiling >= status.sequence
             && status.peers_total as usize >= machine.plan.peers.len();
+        // A server that has stood still finds the answer to an old question before it looks at the disk.
+        let is_paused = self.plan.faults.has(Fault::Pause);
+        let is_used_up = status.sequence == Sequence::MAX.get();
+        let is_consistent = is_consistent
+            && match status.standing {
+                Standing::Serving => !is_used_up && (is_paused || !is_stalled(status)),
+                Standing::Exhausted => is_used_up,
+                Standing::WaitingForDisk => status.bounds.waiting_for_disk > 0,
+                _ => true,
+            };
         let asked_at = self.clients[number].asked_at;
         machine.status = Some((asked_at, status.standing, status.sequence));
         let pid = self.judge.lives[server].pid;
@@ -370,6 +384,13 @@ impl Cluster {
         state.told = state.told.max(status.sequence);
         is_same && is_consistent && !(is_innocent && is_blamed)
     }
+}
+
+/// Whether requests wait for a write that is late by any clock.
+fn is_stalled(status: &Status) -> bool {
+    let late_us = WRITE_LATE.as_micros() as u64;
+    // The slowest clock takes twice as long, and it may be at something else.
+    status.bounds.waiting_for_disk > 0 && status.storage.current_write_us > 2 * late_us + STALL_US
 }
 
 /// A question how a server does.

@@ -167,7 +167,6 @@ impl World {
         actor.ceiling = ceiling;
         actor.remembered = remembered;
         actor.objected = objected;
-        actor.first_start = false;
         actor.boot += 1;
         actor.session += 1000;
         self.begin_process(server);

@@ -59,8 +59,8 @@ pub struct Storage {
     pub overlooked: Option<Record>,
     owner: Owner,
     slots: Option<Slots<Device>>,
-    /// What waits for that, and since when.
-    waiting: VecDeque<(Write, Instant)>,
+    /// What waits for the write that the disk is at.
+    waiting: VecDeque<Write>,
     running: Option<Running>,
     /// What is durable of what is remembered of the peers.
     pub members: Vec<Remembered>,
@@ -207,7 +207,7 @@ impl Storage {
 
     /// Takes what is to be made durable. Returns when the disk is done with it, if it was idle.
     pub fn write(&mut self, write: Write, now: Instant) -> Option<Instant> {
-        self.waiting.push_back((write, now));
+        self.waiting.push_back(write);
         match &self.running {
             Some(_) => None,
             None => self.run(now),
@@ -216,7 +216,7 @@ impl Storage {
 
     /// Begins the next write. Returns when it is done.
     fn run(&mut self, now: Instant) -> Option<Instant> {
-        let (write, begun) = self.waiting.pop_front()?;
+        let write = self.waiting.pop_front()?;
         let mut wait = Duration::ZERO;
         match (self.fault, &write) {
             (Some(DiskFault::Hangs(hang)), _) => {
@@ -274,7 +274,7 @@ impl Storage {
         self.running = Some(Running {
             write,
             outcome,
-            begun,
+            begun: now,
         });
         Some(done_at.max(now.after(Duration::from_nanos(1))))
     }

@@ -1,0 +1,77 @@
+//! What others have said to a server of how far it may go, and what of that counts. An advance above the durable ceiling
+//! waits alone: until it is durable it brings the server no further, and it has not been absorbed.
+
+use std::collections::BTreeSet;
+
+/// See the [module](self).
+#[derive(Debug, Default, Clone)]
+pub struct Advances {
+    /// Nothing brought it above this, but for the identities that it was asked for.
+    base: u64,
+    /// What was said and is not durable.
+    above: BTreeSet<u64>,
+    /// What it has absorbed from peers, as far as that can be seen from outside.
+    absorbed: u64,
+    /// What it will have absorbed when that is durable and the server has heard so.
+    heard: BTreeSet<u64>,
+}
+
+impl Advances {
+    /// The server begins another life, at `start`.
+    pub fn begin(&self, start: u64) -> Advances {
+        Advances {
+            base: self.base.max(start),
+            above: self.above.clone(),
+            absorbed: start,
+            heard: BTreeSet::new(),
+        }
+    }
+
+    /// Somebody lets the server go on above that.
+    pub fn say(&mut self, sequence: u64) {
+        if sequence > self.base {
+            self.above.insert(sequence);
+        }
+    }
+
+    /// A server of which so much is durable was brought no further than this, but for what it was asked for.
+    pub fn base(&mut self, durable: u64) -> u64 {
+        self.base = take_up_to(&mut self.above, durable).map_or(self.base, |it| it.max(self.base));
+        self.base
+    }
+
+    /// The server has taken in what a peer told.
+    pub fn absorb(&mut self, sequence: u64) {
+        if sequence > self.absorbed {
+            self.heard.insert(sequence);
+        }
+    }
+
+    /// A turn is over behind which nothing is left to be handled, and the server knows that so much is durable.
+    pub fn settle(&mut self, durable: u64) {
+        let heard = take_up_to(&mut self.heard, durable);
+        self.absorbed = heard.map_or(self.absorbed, |it| it.max(self.absorbed));
+    }
+
+    /// The disk has failed: what waits is not absorbed any more.
+    pub fn give_up(&mut self) {
+        self.heard.clear();
+    }
+
+    /// What it has absorbed.
+    pub fn absorbed(&self) -> u64 {
+        self.absorbed
+    }
+
+    /// Whether anything waits to be absorbed.
+    pub fn waits(&self) -> bool {
+        !self.heard.is_empty()
+    }
+}
+
+/// Takes what is no higher than `most` out of the set. Returns the highest of it.
+fn take_up_to(set: &mut BTreeSet<u64>, most: u64) -> Option<u64> {
+    let highest = set.range(..=most).next_back().copied()?;
+    *set = set.split_off(&(highest + 1));
+    Some(highest)
+}
