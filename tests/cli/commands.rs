@@ -167,7 +167,7 @@ fn what_came_before_a_failure_is_written() {
     assert_eq!(
         error,
         format!(
-            "after 1000 of 2000 identities: {} refused: used up (exhausted)",
+            "after 1000 of 2000 identities: {}: refused: used up (exhausted)",
             server.address()
         )
     );
