@@ -124,7 +124,7 @@ fn a_copied_directory_stops_both_and_one_goes_on_above_what_either_handed_out() 
     for _ in 0..3 {
         let mut kept = one(&original, &observer, &[]);
         kept.wait_for_log("a peer has objected to this state directory");
-        assert_eq!(refusal(&kept).0, ErrorCode::StaleState.get());
+        assert_eq!(refusal(&kept).0, ErrorCode::PidConflict.get());
         assert_eq!(kept.stop(), 1);
     }
     let above = (highest + 1000).to_string();
@@ -320,7 +320,7 @@ fn a_first_start_asks_its_peers_and_a_start_that_requires_one_waits_for_it() {
 
 #[test]
 fn advances_over_budget_are_refused_and_an_operator_is_the_way_past() {
-    let server = Server::start(&["--pid", "1", "--after-burst", "1000", "--advance-rate", "0"]);
+    let server = Server::start(&["--pid", "1", "--after-burst", "1000", "--advance-rate", "1"]);
     let after = |sequence: u64| (sequence << 10) | 9;
     let reply = server.ask(1, after(600));
     assert_eq!(
@@ -330,13 +330,11 @@ fn advances_over_budget_are_refused_and_an_operator_is_the_way_past() {
             count: 1
         }
     );
-    match server.ask(1, after(601 + 401)) {
+    match server.ask(1, after(601 + 500)) {
         Message::ErrorReply(error) => {
             assert_eq!(error.code, ErrorCode::OverBudget.get());
             assert!(
-                error
-                    .message
-                    .contains("its budget for advances allows 400 now"),
+                error.message.contains("its budget for advances allows 4"),
                 "{}",
                 error.message
             );
@@ -344,7 +342,16 @@ fn advances_over_budget_are_refused_and_an_operator_is_the_way_past() {
         other => panic!("{other:?}"),
     }
     assert_eq!(server.status().sequence, 601, "nothing was absorbed");
-    server.wait_for_log("refused an advance that a client asked for");
+    let line = server.wait_for_log("refused an advance that the client at 127.0.0.1:");
+    assert!(line.contains("try again later"), "{line}");
+    match server.ask(1, after(601 + 1001)) {
+        Message::ErrorReply(error) => {
+            assert_eq!(error.code, ErrorCode::AdvanceTooLarge.get());
+            let says = "never allows more than 1000 (--after-burst): have an operator run";
+            assert!(error.message.contains(says), "{}", error.message);
+        }
+        other => panic!("{other:?}"),
+    }
 
     let mut operator = server.connect();
     operator.send(&Message::AdvanceRequest { above: 1 << 50 });

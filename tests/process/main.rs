@@ -22,4 +22,5 @@ mod netcat; // the protocol as netcat speaks it
 mod operator; // what an operator does: members, forget, advance
 mod signals; // what each signal does, also to process 1
 mod store_faults; // the state directory where system calls and file systems fail
+mod told; // what people are told: a disk that hangs, the end of the sequence, who raises it
 mod trace; // the trace of scripted runs, line by line

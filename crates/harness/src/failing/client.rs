@@ -17,10 +17,13 @@ use crate::server::{Connection, Server};
 const STRIDE: u64 = 1 << 10;
 
 /// Flags that let a client raise the sequence as it likes, so that each of its requests meets the ceiling.
-pub const GENEROUS: [&str; 4] = [
+pub const GENEROUS: [&str; 6] = [
     "--max-count",
     "16777214",
     "--after-burst",
+    "9007199254740991",
+    // A restart brings no burst back.
+    "--advance-rate",
     "9007199254740991",
 ];
 

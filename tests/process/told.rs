@@ -1,0 +1,115 @@
+//! What happens is told: a disk that takes its time, the end of the sequence, operators, and who raises the sequence.
+
+#![allow(
+    clippy::disallowed_macros,
+    reason = "tests print, and one that cannot may fail"
+)]
+
+use std::time::Duration;
+
+use ipseity_core::{
+    identity::Sequence,
+    words::{ErrorCode, Message, Standing},
+};
+use ipseity_harness::{
+    failing::strace::{self, Attached},
+    program::run,
+    server::{Connection, Server},
+};
+
+fn first(reply: &Message) -> u64 {
+    match reply {
+        Message::IdentityReply { first, .. } => first >> 10,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_is_told_while_others_go_on() {
+    if !strace::is_allowed() {
+        return;
+    }
+    let server = Server::start(&[]);
+    let delay = "pwrite64:delay_enter=5000000:when=1".to_owned();
+    let log = server.scratch().join("strace");
+    let attached = Attached::to(&server, &log, &server.data_dir(), &[delay]);
+    // One client's advance is above the ceiling.
+    let mut ahead: Connection = server.connect();
+    let after = 50_000 << 10;
+    ahead.send(&Message::IdentityRequest { count: 1, after });
+    let line = server.wait_for_log("a write to the state directory has taken");
+    assert!(line.contains("WARN"), "{line}");
+    assert!(line.contains(" and 1 requests wait for it"), "{line}");
+    let status = server.status();
+    assert_eq!(status.standing, Standing::WaitingForDisk);
+    assert_eq!(status.bounds.waiting_for_disk, 1);
+    assert_eq!(status.storage.writes, 0, "it is still under way");
+    // It waits alone.
+    assert_eq!(first(&server.ask(1, 0)), 1);
+    let shown = run(&["watch", "-n", "1", "--server", &server.address()]).good();
+    assert!(shown.contains("waiting for the disk"), "{shown}");
+    assert_eq!(first(&ahead.receive()), 50_001);
+    let line = server.wait_for_log("that took so long is over after");
+    assert!(line.contains("WARN"), "{line}");
+    assert!(line.contains(" and 1 requests waited for it"), "{line}");
+    server.wait_for_status("the end of it", |status| {
+        status.standing == Standing::Serving && status.bounds.waiting_for_disk == 0
+    });
+    drop(attached);
+}
+
+#[test]
+fn a_sequence_that_is_used_up_is_told_at_once_and_at_each_start() {
+    let last = Sequence::MAX.get();
+    let mut server = Server::start(&["--pid", "3"]);
+    let other = Server::start(&["--pid", "4"]);
+    let advance = |above: u64| {
+        let above = above.to_string();
+        let arguments = ["advance", "--yes", "--above", &above, "--server"];
+        run(&[&arguments[..], &[&server.address()]].concat()).good();
+    };
+    advance(last / 100 * 60);
+    let line = server.wait_for_log("an operator at 127.0.0.1:");
+    assert!(line.contains("go on above sequence"), "{line}");
+    server.wait_for_log("50 % of the sequence is used up");
+    advance(last - 3);
+    server.wait_for_log("90 % of the sequence is used up");
+    assert_eq!(first(&server.ask(3, 0)), last - 2);
+    let line = server.wait_for_log("THE SEQUENCE IS USED UP");
+    assert!(line.contains("ERROR"), "{line}");
+    assert_eq!(server.status().standing, Standing::Exhausted);
+    let Message::ErrorReply(error) = server.ask(1, 0) else {
+        panic!("there is none left");
+    };
+    assert_eq!(error.code, ErrorCode::Exhausted.get());
+    // Clients go on to the next server.
+    let both = format!("{},{}", server.address(), other.address());
+    run(&["next", "--server", &both]).good();
+    assert_eq!(other.status().counters.identities, 1);
+    assert_eq!(server.stop(), 0);
+    server.restart();
+    server.wait_for_log("THE SEQUENCE IS USED UP");
+    assert_eq!(server.status().standing, Standing::Exhausted);
+}
+
+#[test]
+fn a_reserve_is_kept_ready() {
+    // A thousand identities in a good while, and a minute of that kept ready.
+    let server = Server::start(&["--reserve", "1m"]);
+    let mut connection = server.connect();
+    let began = std::time::Instant::now();
+    while began.elapsed() < Duration::from_millis(1500) {
+        connection.send(&Message::IdentityRequest {
+            count: 1000,
+            after: 0,
+        });
+        first(&connection.receive());
+    }
+    let status = server.status();
+    let a_second = status.counters.identities / 2;
+    let ready = status.storage.ceiling - status.sequence;
+    assert!(
+        ready >= 20 * a_second,
+        "{ready} are ready, and {a_second} are taken in a second"
+    );
+}
