@@ -550,7 +550,7 @@ fn a_crowd_of_raises_is_told_by_its_number() {
     let mut scene = given(|_| {});
     let mut told = Vec::new();
     for index in 1..=RAISE_REPORTS_MAX + 5 {
-        let effects = scene.on(request(ALICE, 1, u64::from(index) * 10_000 << 10));
+        let effects = scene.on(request(ALICE, 1, (u64::from(index) * 10_000) << 10));
         told.extend(reports(effects));
         told.extend(reports(scene.on(CEILING_WRITTEN)));
     }
