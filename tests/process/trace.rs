@@ -187,10 +187,11 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
             reply connection=0.0 errorReply code=32 message="count must be 1 to 5000 (--max-count)"
         readableWritable connection=0.0
         identityRequest connection=0.0 count=1 after=1152921504606846976
-            report advanceRefused code=33 message="after: sequence 1125899906842624 is 1125899906840523 ahead of this server, more than --max-advance 1099511627776 allows at once"
+            report advanceRefused connection=0.0 code=33 message="after: sequence 1125899906842624 is 1125899906840523 ahead of this server, more than --max-advance 1099511627776 allows at once"
             reply connection=0.0 errorReply code=33 message="after: sequence 1125899906842624 is 1125899906840523 ahead of this server, more than --max-advance 1099511627776 allows at once"
         readableWritable connection=0.0
         identityRequest connection=0.0 count=1 after=18446744073709551615
+            report advanceRefused connection=0.0 code=33 message="after 18446744073709551615 is beyond the last identity there is, 9223372036854775807"
             reply connection=0.0 errorReply code=33 message="after 18446744073709551615 is beyond the last identity there is, 9223372036854775807"
         readableWritable connection=0.0
         statusRequest connection=0.0
