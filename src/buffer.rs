@@ -1,30 +1,29 @@
-//! What a connection needs only while something is under way: its buffers, and the pool that they come
-//! from. An idle connection has none, which is what makes ten thousand of them cheap.
+//! What a connection needs only while something is under way: its buffers, and the pool that they come from. An idle
+//! connection has none. That makes ten thousand idle connections cheap.
 
 use crate::limits::{BUFFER_POOL_BYTES_MAX, BUFFER_POOL_MAX};
 
-/// The bytes of one connection that are on their way.
+/// The bytes of one connection that are under way.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
-    /// Bytes that arrived and are decoded no further: a frame that was begun, or frames that wait for the
-    /// gate.
+    /// Bytes that arrived and are not decoded yet: part of a frame, or frames that wait for the gate.
     pub(crate) input: Vec<u8>,
-    /// Replies, of which the first `written` bytes have left.
+    /// Replies. The first `written` bytes of them are already sent.
     pub(crate) output: Vec<u8>,
     pub(crate) written: usize,
 }
 
 impl Buffers {
-    /// Whether nothing stands in them.
+    /// Whether they hold nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
     }
 }
 
-/// Buffers that wait for the next connection that needs some.
+/// Free buffers for the next connection that needs some.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
-    // Boxed, because a connection holds one pointer and not the buffers themselves.
+    // Boxed, so that a connection holds one pointer instead of the buffers themselves.
     #[allow(clippy::vec_box)]
     free: Vec<Box<Buffers>>,
 }
@@ -36,7 +35,7 @@ impl BufferPool {
         self.free.pop().unwrap_or_default()
     }
 
-    /// Keeps buffers for the next one, unless there are enough or they have grown large.
+    /// Keeps buffers for later, unless there are enough of them or these have grown too large.
     #[inline]
     pub(crate) fn put(&mut self, mut buffers: Box<Buffers>) {
         let bytes = buffers.input.capacity().max(buffers.output.capacity());

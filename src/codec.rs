@@ -1,8 +1,9 @@
-//! Codecs: bytes in and messages out, messages in and bytes out. A connection has one, from its first byte to its last.
+//! Codecs: they turn bytes into messages and messages into bytes. A connection keeps the same codec for its whole
+//! life.
 //!
-//! They are a closed set: what the loop sees are messages, so what is promised does not depend on who asks how. A new
-//! codec is an arm here and a row in the table of listeners. It may import `words` and `frames`, and puts requests
-//! for identities into the mailbox; it does no I/O and decides nothing.
+//! Codecs are a closed set. The loop sees only messages, so the guarantees are the same for every codec. A new codec
+//! is an arm here and a row in the table of listeners. This module may import `words` and `frames`, and puts requests
+//! for identities into the mailbox. It does no I/O and decides nothing.
 
 use ipseity_core::{
     actor::Event,
@@ -17,13 +18,13 @@ use crate::mailbox::{Entry, Mailbox};
 /// How a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// The binary frames of docs/protocol.md, of which the receiver decides what is taken.
+    /// The binary frames of docs/protocol.md. The receiver decides which messages are allowed.
     Frames(Receiver),
 }
 
 impl Codec {
-    /// Takes requests for identities from the front of what was read, one after the other, as long as nothing else
-    /// stands between them, and puts each into the mailbox: nearly always that is all there is. Returns how many.
+    /// Takes requests for identities from the start of what was read, until something else comes, and puts each into
+    /// the mailbox. Nearly always there is nothing else. Returns how many it took.
     #[inline(always)]
     pub(crate) fn take_identity_requests(
         self,
@@ -37,10 +38,10 @@ impl Codec {
         }
     }
 
-    /// The next whole message of what was read, or `None` when more bytes are needed.
+    /// The next whole message, or `None` when more bytes are needed.
     ///
     /// # Errors
-    /// The bytes are no message that may be said here. Nothing can be read after an error.
+    /// The bytes are not a message that is allowed here. Nothing can be read after an error.
     #[inline]
     pub(crate) fn next(self, read: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
         match self {
@@ -48,7 +49,7 @@ impl Codec {
         }
     }
 
-    /// Whether the message at the front of what was read asks to look: at the status, or at the members.
+    /// Whether the next message asks to look: a request for the status or the members.
     pub(crate) fn looks_next(self, read: &FrameDecoder) -> bool {
         match self {
             Codec::Frames(_) => match read.rest() {
@@ -60,7 +61,7 @@ impl Codec {
         }
     }
 
-    /// Appends what says `message`.
+    /// Appends the bytes of `message`.
     #[inline]
     pub(crate) fn write(self, message: &Message, output: &mut Vec<u8>) {
         match self {
@@ -68,7 +69,7 @@ impl Codec {
         }
     }
 
-    /// The same for an identityReply.
+    /// Appends the bytes of an identityReply.
     #[inline(always)]
     fn write_identities(self, first: Identity, count: u32, output: &mut Vec<u8>) {
         match self {
@@ -77,12 +78,12 @@ impl Codec {
     }
 }
 
-/// Where the replies of one connection go: they are words until its codec writes them.
+/// The replies of one connection. They are words until its codec writes them.
 #[derive(Debug)]
 pub struct Replies<'a> {
     codec: Codec,
     output: &'a mut Vec<u8>,
-    /// How many were given.
+    /// How many replies were added.
     count: u32,
 }
 
@@ -96,14 +97,14 @@ impl Replies<'_> {
         }
     }
 
-    /// Gives one.
+    /// Adds a reply.
     #[inline]
     pub fn message(&mut self, message: &Message) {
         self.codec.write(message, self.output);
         self.count += 1;
     }
 
-    /// Gives an identityReply.
+    /// Adds an identityReply.
     #[inline(always)]
     pub fn identities(&mut self, first: Identity, count: u32) {
         self.codec.write_identities(first, count, self.output);
@@ -122,7 +123,7 @@ fn take_framed_requests(
     room: usize,
     mailbox: &mut Mailbox,
 ) -> usize {
-    // The smallest of them are told by looking at three bytes, and their entries are all the same.
+    // The smallest requests can be recognized by three bytes, and their entries are all the same.
     let bare = decoder.take_bare_identity_requests(room);
     mailbox.dispatch_bare_requests(from, bare);
     if bare == room || decoder.is_empty() {

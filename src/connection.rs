@@ -1,5 +1,5 @@
-//! One connection: a socket, the frame that it has begun, the replies that wait to be written, and the
-//! state it is in. It decides nothing; [`transport`](crate::transport) moves it from state to state.
+//! One connection: a socket, the frame that has begun to arrive, the replies that wait to be written, and its state.
+//! It decides nothing; [`transport`](crate::transport) moves it from state to state.
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
@@ -20,21 +20,21 @@ use crate::{
     mailbox::Readiness,
 };
 
-/// Where a connection stands in its life. It goes down this list and never up, but for a connection in
-/// reserve that becomes open.
+/// The life of a connection. It only moves down this list, with one exception: a connection in reserve can become
+/// open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
     /// Being dialed.
     Connecting,
-    /// Accepted beyond the limit: only a peer may stay.
+    /// Accepted beyond the limit: only a peer or an operator may stay.
     Reserve,
     /// Frames are read and answered.
     Open,
-    /// Nothing more is read; it closes when what was asked is answered and written.
+    /// Nothing more is read. It closes when every request is answered and every reply is written.
     Draining,
-    /// The sending side is shut; what still comes is thrown away until the other side closes too.
+    /// The sending side is shut. Input is dropped until the other side closes too.
     Lingering,
-    /// Done for. Its slot is given back as soon as nobody owes it an answer.
+    /// Closed. Its slot is freed as soon as it is owed no answer and nothing names it.
     Closed,
 }
 
@@ -47,69 +47,69 @@ pub enum Origin {
     Dialed(PeerId),
 }
 
-/// What the socket may still hold that was not read.
+/// What the socket may still hold that is not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inflow {
-    /// Nothing: it was emptied, and the poll tells of more.
+    /// Nothing: it was emptied, and the poll will report new input.
     Empty,
-    /// Something, perhaps. The poll has told of it, and does not tell again.
+    /// Perhaps something. The poll has reported it and will not report it again.
     More,
-    /// The same, and behind it the end.
+    /// Perhaps something, and after it the end of the stream.
     Ending,
-    /// Nothing, and nothing will come: the end was met.
+    /// Nothing, and nothing more will come: the end was reached.
     Ended,
 }
 
 impl Inflow {
-    /// Whether somebody has to read on without being told by the poll.
+    /// Whether reading must go on without waiting for the poll.
     pub(crate) fn may_hold_more(self) -> bool {
         matches!(self, Inflow::More | Inflow::Ending)
     }
 }
 
-/// Who goes on reading a connection where that has stopped.
+/// What resumes reading a connection after it stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resume {
-    /// The poll, when more has come.
+    /// The poll, when new input arrives.
     Poll,
-    /// A readiness of our own, which stands in the mailbox.
+    /// A readiness of our own, which is in the mailbox.
     Mailbox,
     /// The flush, as soon as there is room for more replies.
     Flush,
-    /// The line of those that wait until fewer frames of all connections are in flight.
+    /// The line of connections that wait until fewer frames of all connections are in flight.
     Line,
-    /// The line of those that want to look, of whom few have their turn at a time.
+    /// The line of connections that wait to look. Only a few have their turn at a time.
     Looks,
 }
 
-/// Whether more of a connection may be decoded.
+/// Whether more frames of a connection may be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
     /// It may.
     Open,
-    /// Not before the answer to what was decoded last, which may be the end of the connection.
+    /// Not before the last decoded request is answered, because that answer may end the connection.
     Shut,
-    /// Not before the answer to a request to look, which may be large.
+    /// Not before a request to look is answered, because that answer may be large.
     Looks,
 }
 
-/// In which place an accepted connection stands.
+/// Which kind of place an accepted connection takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In that of a client, or it was dialed.
+    /// The place of a client. A dialed connection has this value too.
     Regular,
-    /// Beyond the limit, in the reserve.
+    /// Beyond the limit: in the reserve.
     Beyond,
-    /// Beyond the limit, and it spoke like a peer.
+    /// Beyond the limit: it spoke like a peer and was let in.
     Promoted,
-    /// Beyond the limit, and an operator looks or operates there.
+    /// Beyond the limit: it is used by an operator.
     Operator,
 }
 
 /// Why a connection was closed.
 #[derive(Debug)]
 pub enum CloseReason {
-    /// The other side closed, and everything that it asked was answered.
+    /// The other side closed, and all its requests were answered.
     Ended,
     /// The other side was told what was wrong.
     Told,
@@ -119,13 +119,13 @@ pub enum CloseReason {
     Dial(io::Error),
     /// A frame of a peer could not be read.
     Wire(ipseity_frames::WireError),
-    /// The actor gave a peer up.
+    /// The actor gave up the peer.
     HungUp(ipseity_core::actor::HangUp),
-    /// It left its replies unread for so long.
+    /// It did not read its replies for this long.
     Unread(Duration),
-    /// It was idle for so long.
+    /// It was idle for this long.
     Idle(Duration),
-    /// Too many bytes of replies wait for all connections, and so many for this one.
+    /// Too many bytes of replies waited for all connections, and this many for this one.
     Crowded(usize),
 }
 
@@ -150,18 +150,18 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Whether the actor names the connection, beyond the requests that it is owed an answer to.
+/// Whether the actor names the connection for another reason than an unanswered request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkState {
-    /// It does not.
+    /// The actor does not name it.
     Unknown,
-    /// It knows it as a link to a peer.
+    /// The actor knows it as a link to a peer.
     Known,
-    /// The same, and the connection is closed: `peerDisconnected` is on its way.
+    /// The actor knows it as a link, and the connection is closed: `peerDisconnected` is on its way.
     Leaving,
 }
 
-/// Under which terms a connection was made. They hold as long as it does.
+/// What was decided when the connection was made. It does not change while the connection lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) origin: Origin,
@@ -173,14 +173,14 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub struct Connection<S> {
     pub(crate) id: ConnectionId,
-    /// Gone as soon as the connection is closed and reaped, while the slot may still be held.
+    /// `None` once the connection is closed and reaped, even if the slot is still held.
     pub(crate) socket: Option<S>,
     pub(crate) origin: Origin,
-    /// How it speaks.
+    /// How it speaks: its codec.
     pub(crate) codec: Codec,
     /// What it may do.
     pub(crate) grants: Grants,
-    /// Where a peer comes from. Kept, because a socket forgets it as soon as it is reset; boxed, because few
+    /// The address of a peer. It is stored because a socket forgets it when it is reset. It is boxed because few
     /// connections are peers.
     pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
@@ -188,14 +188,14 @@ pub struct Connection<S> {
     pub(crate) resume: Resume,
     pub(crate) place: Place,
     pub(crate) gate: Gate,
-    /// Stands in the list of those to be flushed.
+    /// Whether it is in the list of connections to be flushed.
     pub(crate) dirty: bool,
     pub(crate) link: LinkState,
-    /// Frames decoded and not answered.
+    /// Frames that are decoded and not answered yet.
     pub(crate) owed: u32,
-    /// Bytes that waited for it after the last flush, as they stand in the sum over all connections.
+    /// Bytes that were left after its last flush, as counted in the sum over all connections.
     pub(crate) counted: u32,
-    /// When a frame was last completed or begun, or a reply last written.
+    /// When a frame was last completed or begun, or a reply was last written.
     pub(crate) progress_at: Instant,
     pub(crate) buffers: Option<Box<Buffers>>,
 }
@@ -241,7 +241,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// The bytes that arrived and are decoded no further.
+    /// The bytes that arrived and are not decoded yet.
     pub(crate) fn input(&self) -> &[u8] {
         self.buffers.as_ref().map_or(&[], |buffers| &buffers.input)
     }
@@ -265,8 +265,8 @@ impl<S: Socket> Connection<S> {
             .map_or(0, |buffers| buffers.output.len() - buffers.written)
     }
 
-    /// Whether nothing is under way on it and nothing stands against it: an open connection of a client that has been
-    /// answered. Nearly every readiness is that of one.
+    /// Whether this is an open connection of a client on which everything was answered and nothing is under way.
+    /// Nearly every readiness comes from such a connection.
     #[inline]
     pub(crate) fn is_at_rest(&self) -> bool {
         let is_at_rest = self.state == ConnectionState::Open
@@ -280,7 +280,7 @@ impl<S: Socket> Connection<S> {
         is_at_rest
     }
 
-    /// Notes what the poll says of the incoming side.
+    /// Notes what the poll reported about the incoming side.
     pub(crate) fn note(&mut self, readiness: Readiness) {
         self.inflow = match self.inflow {
             Inflow::Ended => Inflow::Ended,
@@ -292,46 +292,45 @@ impl<S: Socket> Connection<S> {
         };
     }
 
-    /// Whether a read of so many bytes, where there was space for so many, has emptied the socket. For a plain socket
-    /// a short read has. What stands between the socket and the codec has to answer for what it keeps.
+    /// Whether a read of `bytes`, into `space` bytes of room, has emptied the socket. On a plain socket a short read
+    /// has. A layer between socket and codec will have to answer this for the bytes that it keeps.
     #[inline(always)]
     pub(crate) fn is_emptied_by(&self, bytes: usize, space: usize) -> bool {
         bytes < space
     }
 
-    /// Whether its slot is held: it is owed an answer, or the actor names it.
+    /// Whether its slot must be kept: it is owed an answer, or the actor names it.
     pub(crate) fn is_held(&self) -> bool {
         self.owed > 0 || self.link != LinkState::Unknown
     }
 
-    /// Whether it is made to wait by the server.
+    /// Whether the server makes it wait.
     pub(crate) fn is_held_up(&self) -> bool {
         matches!(self.resume, Resume::Flush | Resume::Line | Resume::Looks)
     }
 
-    /// Whether somebody goes on with what may be left to read. The poll tells of each change once, so this holds
+    /// Whether something will read what may be left. The poll reports each change only once, so this must hold
     /// whenever the connection is left alone.
     pub(crate) fn is_taken_up(&self) -> bool {
         let is_read = matches!(self.state, ConnectionState::Open | ConnectionState::Reserve);
         !is_read || self.resume != Resume::Poll || !self.inflow.may_hold_more()
     }
 
-    /// Whether another frame may be decoded: everything that a client could make the server hold for it is
-    /// bounded here.
+    /// Whether another frame may be decoded. This bounds everything that a client can make the server hold for it.
     pub(crate) fn has_room(&self, pending_bytes_max: usize) -> bool {
         self.gate == Gate::Open
             && (self.owed as usize) < FRAMES_PER_CONNECTION_MAX
             && self.pending_bytes() < pending_bytes_max
     }
 
-    /// What waits to be written, for more to be appended.
+    /// The replies that wait to be written, so that more can be appended.
     #[inline]
     pub(crate) fn replies(&mut self, pool: &mut BufferPool) -> Replies<'_> {
         let codec = self.codec;
         Replies::new(codec, &mut self.buffers(pool).output)
     }
 
-    /// Writes what waits, until it is all gone or the kernel takes no more.
+    /// Writes what waits, until everything is written or the kernel takes no more.
     ///
     /// # Errors
     /// The connection is broken.
@@ -355,7 +354,7 @@ impl<S: Socket> Connection<S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            // Nearly always the kernel takes all at once.
+            // Nearly always the kernel takes everything at once.
             if *written == output.len() {
                 output.clear();
                 *written = 0;
@@ -363,8 +362,9 @@ impl<S: Socket> Connection<S> {
             }
         }
         let progress = *written > before;
-        // What has left makes room as soon as it is half of all: a client that is always behind with reading
-        // would else make the buffer grow for ever, and moving less than has left costs next to nothing.
+        // The written part is removed once it is at least half of the buffer. Otherwise the buffer of a client that
+        // always reads late would grow for ever. Moving a rest that is no longer than what was written costs next to
+        // nothing.
         if *written >= output.len() / 2 {
             output.drain(..*written);
             *written = 0;
@@ -372,7 +372,7 @@ impl<S: Socket> Connection<S> {
         Ok(Flushed::Part { progress })
     }
 
-    /// Gives the buffers back when nothing stands in them.
+    /// Gives the buffers back if they are empty.
     #[inline(always)]
     pub(crate) fn release_buffers(&mut self, pool: &mut BufferPool) {
         if let Some(buffers) = self.buffers.take_if(|buffers| buffers.is_empty()) {
@@ -380,8 +380,8 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// The deadline that the connection is under, if any: not one on idleness while something is under way,
-    /// but on progress.
+    /// The deadline of the connection, if it has one. While something is under way it must make progress; the idle
+    /// deadline applies only when nothing is.
     pub(crate) fn deadline(&self, idle_timeout: Option<Duration>) -> Option<(Instant, Overdue)> {
         let (wait, overdue) = match self.state {
             ConnectionState::Connecting => (DIAL_TIMEOUT, Overdue::Dial),
@@ -398,13 +398,13 @@ impl<S: Socket> Connection<S> {
         Some((self.progress_at.after(wait), overdue))
     }
 
-    /// Whether the other side is a peer: it was dialed, or the actor has taken it for one.
+    /// Whether the other side is a peer: this server dialed it, or the actor has accepted it as one.
     pub(crate) fn is_peer(&self) -> bool {
         self.link == LinkState::Known || matches!(self.origin, Origin::Dialed(_))
     }
 
-    /// Whether doing nothing is held against it: not against peers, whose silence the actor judges, and not
-    /// while it waits for the server.
+    /// Whether the idle deadline applies. It does not apply to peers, because the actor judges their silence, nor
+    /// while the connection waits for the server.
     fn may_idle(&self) -> bool {
         let waits = self.owed > 0 || self.is_held_up();
         !waits && self.link == LinkState::Unknown && self.origin == Origin::Accepted
@@ -415,16 +415,16 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-/// What a flush came to.
+/// The result of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flushed {
     /// Nothing waited.
     Nothing,
-    /// Everything has left.
+    /// Everything was written.
     All,
     /// The kernel takes no more for now.
     Part {
-        /// Whether anything has left.
+        /// Whether anything was written.
         progress: bool,
     },
 }
@@ -432,16 +432,16 @@ pub(crate) enum Flushed {
 /// What a connection is late with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overdue {
-    /// With being connected.
+    /// Being connected.
     Dial,
-    /// With showing that it is a peer.
+    /// Showing that it is a peer.
     Reserve,
-    /// With completing a frame.
+    /// Completing a frame.
     Frame,
-    /// With reading its replies.
+    /// Reading its replies.
     Unread,
-    /// With anything at all.
+    /// Doing anything at all.
     Idle,
-    /// With closing its side.
+    /// Closing its side.
     Linger,
 }

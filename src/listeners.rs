@@ -1,8 +1,6 @@
-//! The listeners: by which doors connections come in, and what each door says of them. Today there is one, that of
-//! `--listen`.
+//! The listeners: where connections come in, and what that says about them. Today there is one, for `--listen`.
 //!
-//! It may import `codec` and the core's words. It opens nothing: the edge has the sockets, and knows them by the same
-//! ids.
+//! It may import `codec` and the core's words. It opens nothing: the edge holds the sockets and uses the same ids.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,26 +12,26 @@ use ipseity_frames::Receiver;
 
 use crate::codec::Codec;
 
-/// What a listener says of the connections that it takes.
+/// What a listener says about the connections that it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// How they speak.
     pub codec: Codec,
-    /// What they may do at most.
+    /// The most that they may do.
     pub grants: Grants,
 }
 
 impl Listener {
-    /// The one of `--listen`: clients, peers and operators, all in frames.
+    /// The listener of `--listen`: clients, peers and operators, all with frames.
     pub const PLAIN: Listener = Listener {
         codec: Codec::Frames(Receiver::Server),
         grants: Grants::ALL,
     };
 
-    /// What a connection may do that came in here from `address`: operators come from loopback, or from where the
-    /// server was told to trust. Decided once, when the connection is accepted.
+    /// What a connection from `address` may do here. Operators come from loopback or from an address that the server
+    /// was told to trust. This is decided once, when the connection is accepted.
     pub fn grants_for(&self, address: SocketAddr, trusted: &[IpAddr]) -> Grants {
-        // An IPv4 address that came in over an IPv6 socket is still itself.
+        // An IPv4 address on an IPv6 socket is still the same address.
         let ip = address.ip().to_canonical();
         let by_address = match ip.is_loopback() || trusted.contains(&ip) {
             true => Grants::EVERYBODY.and(Grant::Operate),
@@ -48,7 +46,7 @@ impl Listener {
 pub struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    /// These, of which the first has the id 0.
+    /// Takes the listeners; the first one gets the id 0.
     pub fn new(listeners: Vec<Listener>) -> Listeners {
         Listeners(listeners)
     }
@@ -58,10 +56,10 @@ impl Listeners {
         (0..self.0.len() as u16).map(ListenerId)
     }
 
-    /// What the listener says of its connections.
+    /// The listener with this id.
     ///
     /// # Panics
-    /// There is none of that id: ids come from this table.
+    /// There is no such listener. Ids come only from this table.
     pub fn get(&self, id: ListenerId) -> Listener {
         self.0[usize::from(id.0)]
     }
@@ -90,7 +88,7 @@ mod tests {
                 "{address}"
             );
         }
-        // No address gives more than the listener does.
+        // No address allows more than the listener does.
         let shows = Listener {
             grants: Grants::NONE.and(Grant::Look),
             ..Listener::PLAIN

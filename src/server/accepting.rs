@@ -1,4 +1,4 @@
-//! Accepting: connections come in by the listeners, a limited number at a time.
+//! Accepting: a limited number of connections at a time comes in through the listeners.
 
 use std::io;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl<E: Edge> Server<E> {
-    /// Takes in those who wait at any listener.
+    /// Accepts the connections that wait at all listeners.
     pub(super) fn accept_all(&mut self) {
         for listener in self.listeners.ids() {
             self.on_acceptable(listener);
@@ -43,7 +43,7 @@ impl<E: Edge> Server<E> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The one that came is gone again; the next may be there.
+                // This connection is gone already; there may be another one behind it.
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -51,11 +51,11 @@ impl<E: Edge> Server<E> {
                             | io::ErrorKind::ConnectionReset
                             | io::ErrorKind::Interrupted
                     ) => {}
-                // Mostly no descriptors. Those who are only there to be told make room for the next.
+                // Usually there are no descriptors left. The oldest connection of the reserve is closed to free one.
                 Err(_) if self.transport.free_descriptor(self.now, &mut self.mailbox) => {}
                 Err(error) => {
-                    // Nothing is left to give. The connection stays in the kernel's queue, and no
-                    // new edge is promised for it: a timer brings the loop back here.
+                    // There is no descriptor to free. The connection stays in the kernel's queue, and the kernel
+                    // promises no new edge for it. So a timer brings the loop back here.
                     if self.may_tell(Line::AcceptFailed, Whom::Nobody) {
                         warn!(
                             "cannot accept a connection: {error}; trying again every {} ms (see ulimit -n \
@@ -68,7 +68,7 @@ impl<E: Edge> Server<E> {
                 }
             }
         }
-        // There may be more, but others have their turn first.
+        // There may be more, but the others have their turn first.
         self.mailbox.dispatch(Entry::Acceptable(listener));
     }
 }

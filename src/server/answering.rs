@@ -1,5 +1,5 @@
-//! Answering identityRequests, which nearly every event is: those of one connection that stand one behind the other
-//! are handled in one go.
+//! Answering identityRequests. Nearly every event is one. Requests of one connection that follow each other are
+//! handled together.
 
 use std::ops::ControlFlow;
 
@@ -13,8 +13,9 @@ use super::{Server, watching::Watched};
 use crate::{codec::Replies, edge::Edge};
 
 impl<E: Edge> Server<E> {
-    /// Handles an identityRequest, and those of the same connection that stand behind it, `most` in all: each for
-    /// itself and to its end, but the connection is looked up once for all. Returns how many.
+    /// Handles an identityRequest and those of the same connection that directly follow it, at most `most` in all.
+    /// Each is handled completely before the next, but the connection is looked up only once. Returns how many were
+    /// handled.
     #[inline(always)]
     pub(super) fn on_identity_requests(
         &mut self,
@@ -53,16 +54,17 @@ impl<E: Edge> Server<E> {
     }
 }
 
-/// Where the actor puts what it wants done: the answer to an identityRequest goes to its connection at once,
-/// everything else into the list.
+/// Receives what the actor wants done. The answer to an identityRequest goes to its connection at once; all other
+/// effects go into the list.
 pub(super) struct Outlet<'a, 'b> {
-    /// The replies to the connection from which all requests come.
+    /// The replies of the connection that sent all these requests.
     replies: &'a mut Replies<'b>,
     effects: &'a mut Vec<Effect>,
 }
 
 impl Outlet<'_, '_> {
-    /// Few events have an effect besides a reply, and that is to be carried out before the next one is handled.
+    /// Stops after an event with effects in the list, because these must be carried out before the next event. Few
+    /// events have any.
     #[inline(always)]
     fn go_on(&self) -> ControlFlow<()> {
         // bug BatchRunsOn: return ControlFlow::Continue(());

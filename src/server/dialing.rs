@@ -1,4 +1,4 @@
-//! Dialing peers, and hearing of connections that were closed.
+//! Dialing peers, and handling connections that were closed.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl<E: Edge> Server<E> {
-    /// Begins every attempt that is due.
+    /// Starts every attempt to dial that is due.
     pub(super) fn dial_due(&mut self) {
         if self.stopping != Stopping::No {
             return;
@@ -57,15 +57,15 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Hears which addresses a peer has.
+    /// Takes the addresses that were found for a peer.
     fn have_addresses(&mut self, peer: PeerId, addresses: Vec<SocketAddr>) {
         let known = addresses.iter().map(|address| address.ip().to_canonical());
         self.transport.note_named(known);
         self.peers.resolved(peer, addresses);
     }
 
-    /// Connects to the next address of a peer; when there is none, the attempt has failed, for the reason
-    /// why the address before could not be reached.
+    /// Connects to the next address of a peer. If there is none, the attempt has failed. `reason` says why the
+    /// address before could not be reached.
     fn dial_next(&mut self, peer: PeerId, mut reason: Option<String>) {
         if self.stopping != Stopping::No {
             return;
@@ -97,7 +97,7 @@ impl<E: Edge> Server<E> {
             .dispatch(Entry::Event(Event::PeerConnected(peer)));
     }
 
-    /// Tells the actor, the peers and people of the connections that were closed.
+    /// Reports the closed connections to the actor, the peers and the log.
     pub(super) fn settle_closures(&mut self) {
         while let Some(closure) = self.transport.take_closure() {
             match closure.origin {
@@ -131,13 +131,13 @@ impl<E: Edge> Server<E> {
                 self.arm_dial();
                 self.lose(Link::Dialed(peer), &closure.reason);
             }
-            // Of an attempt that was given up.
+            // It belongs to an attempt that was given up.
             Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => {}
         }
     }
 }
 
-/// Whether what a peer answered may pass without an operator.
+/// Whether the cause of this error may go away without an operator.
 fn may_pass(error: &ErrorReply) -> bool {
     matches!(
         ErrorCode::from_u16(error.code),

@@ -1,8 +1,8 @@
-//! Losing peers: giving one up, and telling people once of each that is down, by the name that they gave it.
+//! Losing peers: giving up a peer, and logging once for each peer that is down, with the name it was given.
 //!
-//! A peer is often heard on two links, the one that this server dialed and the one that it accepted, and
-//! both fall together when the peer dies. Why each was closed is kept until its `peerDisconnected` comes out of the
-//! mailbox: then the actor reports whether the peer is down, or another link leads to it.
+//! A peer is often heard on two links: the one that this server dialed and the one that it accepted. When the peer
+//! dies both are lost. The reason why each was closed is kept until its `peerDisconnected` is handled. Then the actor
+//! reports that the peer is down, or it is still heard on another link.
 
 use log::{debug, warn};
 
@@ -21,16 +21,16 @@ use crate::{connection::CloseReason, edge::Edge, mailbox::Entry};
 /// A link whose connection was closed.
 #[derive(Debug)]
 pub(super) struct Loss {
-    /// The address at the other end, for people.
+    /// The address at the other end, for log lines.
     address: String,
     reason: String,
-    /// The reason without what differs from one time to the next.
+    /// The reason, without the parts that differ each time.
     kind: String,
 }
 
 impl<E: Edge> Server<E> {
-    /// Gives up the connection to a peer. One that does not answer is given up on every link on which it was
-    /// silent as long: else it would stay up for ever on a connection that it once made.
+    /// Gives up the connection to a peer. A peer that does not answer is given up on every link on which it was
+    /// silent for as long. Otherwise it would count as up for ever, because of a connection that it once made.
     pub(super) fn hang_up(&mut self, peer: PeerId, cause: HangUp) {
         if let HangUp::Silent(silence) = cause {
             let links = self.actor.links();
@@ -61,7 +61,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Notes that the connection of a link was closed, and lets the actor know.
+    /// Notes that the connection of a link was closed, and dispatches an event for the actor.
     pub(super) fn lose(&mut self, link: Link, reason: &CloseReason) {
         let loss = Loss {
             address: self.link_name(link),
@@ -76,7 +76,7 @@ impl<E: Edge> Server<E> {
             .dispatch(Entry::Event(Event::PeerDisconnected(link)));
     }
 
-    /// Tells people that a peer is down: the actor reports it with the last link on which it was heard.
+    /// Logs that a peer is down. The actor reports this when the last link to the peer is gone.
     pub(super) fn tell_of_loss(&mut self, link: Link, pid: Pid) {
         let Some(loss) = self.losses.remove(&link) else {
             return;
@@ -91,8 +91,8 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// A link is gone. If the actor did not report that its peer is down, then nobody was heard on it, or another
-    /// link leads to the same peer.
+    /// Forgets a link that is gone. If the actor did not report that its peer is down, no peer was heard on it, or
+    /// the same peer is heard on another link.
     pub(super) fn forget_loss(&mut self, link: Link) {
         let Some(loss) = self.losses.remove(&link) else {
             return;
@@ -106,8 +106,8 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Tells people that a peer cannot be reached, when that is news, and when it is not up on a connection
-    /// that it made itself.
+    /// Logs that a peer cannot be reached, if that is news and the peer is not up on a connection that it made
+    /// itself.
     pub(super) fn tell_of_failure(&mut self, peer: PeerId, reason: &str, kind: &str) {
         let name = self.peers.name(peer);
         let pid = self.peers.pid(peer);

@@ -1,4 +1,4 @@
-//! What a membersReply says: the actor knows the pids, and here they get addresses.
+//! The content of a membersReply. The actor knows the pids; the addresses are added here.
 
 use super::Server;
 use ipseity_core::{
@@ -11,7 +11,7 @@ use ipseity_core::{
 use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
 
 impl<E: Edge> Server<E> {
-    /// The answer to a membersRequest for the pids from `first` on. Only an operator gets them all at once.
+    /// The answer to a membersRequest for the pids from `first` on. Only an operator gets all of them in one answer.
     pub(super) fn member_list(&self, first: Pid, operates: bool) -> Message {
         let known = self.actor.members().range(first..);
         let total = known.clone().count() as u32;
@@ -50,7 +50,8 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// The actor has handled that a link is gone: nothing names it any more, and its connection's slot is free.
+    /// The actor has handled the loss of a link. Nothing names the link any more, so the slot of its connection can
+    /// be freed.
     pub(super) fn forget_link(&mut self, link: Link) {
         for (known, _) in self.addresses.values_mut() {
             known.take_if(|known| *known == link);

@@ -6,12 +6,12 @@
 //!                                       └──── decoded frames ────────┘
 //! ```
 //!
-//! One turn, [`Server::turn`], reads aloud: wait for something to happen and put it into the mailbox; put
-//! the timers that expired behind it; take entries out one at a time, in order, and handle each to its
-//! end; write what has come together for each connection; free what was closed.
+//! One turn, [`Server::turn`], reads like this: wait for something to happen and put it into the mailbox; put the
+//! expired timers behind it; take entries out one at a time, in order, and handle each completely; write the replies
+//! that were collected for each connection; free what was closed.
 //!
-//! The server routes. The [`actor`](ipseity_core::actor) decides, the [`transport`](crate::transport) moves bytes,
-//! [`peers`](crate::peers) knows whom to dial, and the [`edge`](crate::edge) is the world.
+//! The server only routes. The [`actor`](ipseity_core::actor) decides, the [`transport`](crate::transport) moves
+//! bytes, [`peers`](crate::peers) knows which peers to dial, and the [`edge`](crate::edge) is the outside world.
 
 mod accepting;
 mod answering;
@@ -58,28 +58,28 @@ pub struct ServerConfig {
     pub limits: TransportLimits,
     /// The peers to dial, each `host:port`.
     pub peers: Vec<String>,
-    /// How often they are asked.
+    /// How often the peers are asked.
     pub sync_interval: Duration,
-    /// How long they are asked before identities are handed out, where that is wanted.
+    /// How long the peers are asked before identities are handed out, if this start asks them first.
     pub join_timeout: Duration,
-    /// Sequences that this start skipped, for `status`.
+    /// Sequences that were skipped at this start, for `status`.
     pub skipped: u64,
 }
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It was asked to, and everything is durable.
+    /// It was asked to stop, and everything is durable.
     Clean,
-    /// It was asked to, and everything is durable; but a peer had objected to it, and an operator has to look.
+    /// It was asked to stop, and everything is durable. But a peer had objected to it, so an operator has to look.
     Objected,
-    /// It was asked to a second time, and did not wait.
+    /// It was asked to stop a second time, and did not wait.
     Forced,
     /// The disk failed.
     StorageFailed,
 }
 
-/// One server in its world.
+/// One server with its edge.
 #[derive(Debug)]
 pub struct Server<E: Edge> {
     edge: E,
@@ -90,7 +90,7 @@ pub struct Server<E: Edge> {
     listeners: Listeners,
     transport: Transport<E::Socket>,
     peers: Peers,
-    /// Links whose connection was closed, while their `peerDisconnected` stands in the mailbox.
+    /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
     losses: BTreeMap<Link, Loss>,
     watch: Watch,
     stopping: Stopping,
@@ -98,15 +98,15 @@ pub struct Server<E: Edge> {
     now: Instant,
     started_at: Instant,
     skipped: u64,
-    /// Effects of the event that is being handled; empty between two entries.
+    /// Effects of the event that is being handled. Empty between two entries.
     effects: Vec<Effect>,
-    /// Where each pid was last heard, and on which link, as long as that is there.
+    /// The address where each pid was last heard, and the link, while that link exists.
     addresses: BTreeMap<Pid, (Option<Link>, String)>,
     telling: Telling,
 }
 
 impl<E: Edge> Server<E> {
-    /// A server that has not turned yet.
+    /// A server before its first turn.
     pub fn new(edge: E, config: ServerConfig, trace: Option<Trace>) -> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
@@ -143,10 +143,10 @@ impl<E: Edge> Server<E> {
         server
     }
 
-    /// Turns until it is stopped.
+    /// Runs turns until the server ends.
     ///
     /// # Errors
-    /// The poll failed: nothing more can be heard.
+    /// The poll failed, so nothing more can be received.
     pub fn run(mut self) -> io::Result<Exit> {
         loop {
             if let Some(exit) = self.turn()? {
@@ -158,7 +158,7 @@ impl<E: Edge> Server<E> {
     /// One turn of the loop.
     ///
     /// # Errors
-    /// The poll failed: nothing more can be heard.
+    /// The poll failed, so nothing more can be received.
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.poll()?;
         self.expire_timers();
@@ -177,8 +177,8 @@ impl<E: Edge> Server<E> {
         Ok(self.advance_stop())
     }
 
-    /// Waits for something to happen. While something waits to be handled it only looks, but it does look:
-    /// clients that pipeline without end keep the mailbox full, and others come in, and signals.
+    /// Waits for something to happen. If the mailbox is not empty it only looks and does not wait. It looks in every
+    /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
         let deadline = if self.mailbox.is_empty() {
             self.timers.next()
@@ -205,18 +205,18 @@ impl<E: Edge> Server<E> {
                     Entry::Expired(timer)
                 }
             });
-            // The ticker has set itself anew, at a later moment than this one.
+            // The ticker has already set its timer again, for a later moment.
         }
     }
 
-    /// Takes the next entry out of the mailbox and handles it to its end, or several identityRequests of one
-    /// connection, `left` at most. Returns how many, or `None` where there is none.
+    /// Takes the next entry out of the mailbox and handles it completely, or several identityRequests of one
+    /// connection, at most `left`. Returns how many it handled, or `None` when the mailbox is empty.
     #[inline(always)]
     fn handle_next(&mut self, left: usize) -> Option<usize> {
         let entry = self.mailbox.first()?;
         self.watch.entry(self.now, entry);
-        // Nearly every entry is one of these two. They own nothing, so they are not moved; and they are told by a
-        // comparison each, where a match of all would jump through a table.
+        // Nearly every entry is one of these two. They own nothing, so they need not be moved. Each is recognized by
+        // one comparison; a match over all variants would use a jump table.
         if let Entry::Ready {
             connection,
             readiness,
@@ -233,8 +233,9 @@ impl<E: Edge> Server<E> {
         Some(1)
     }
 
-    /// Takes the next entry out and handles it, when it is one of those that come seldom.
-    // Cold, like all that lies beside the way of an identityRequest: so the compiler lays that way out in a row.
+    /// Takes the next entry out and handles it. Used for the entries that are rare.
+    // Cold, like everything beside the path of an identityRequest, so that the compiler lays that path out in one
+    // piece.
     #[cold]
     #[inline(never)]
     fn handle_other(&mut self) {
@@ -250,7 +251,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Tells those who have to know of the connections that were closed meanwhile.
+    /// Reports the connections that were closed meanwhile to the actor and the peers.
     #[inline(always)]
     fn settle(&mut self) {
         if self.transport.has_closures() {
@@ -289,7 +290,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Carries out what the actor wants done, in order.
+    /// Carries out the effects of the actor, in order.
     #[cold]
     pub(super) fn carry_out_effects(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
@@ -297,7 +298,7 @@ impl<E: Edge> Server<E> {
             self.watch.effect(&effect);
             self.carry_out(effect);
         }
-        // The list keeps some room for the next event. Carrying effects out makes no new ones.
+        // The list keeps some memory for the next event. Carrying out effects adds no new ones.
         debug_assert!(self.effects.is_empty());
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
@@ -359,7 +360,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// A peer was heard, unless the actor refused it.
+    /// Notes that a peer was heard, unless the actor refused it.
     fn on_heard(&mut self, link: Link) {
         let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
             return;
@@ -369,7 +370,7 @@ impl<E: Edge> Server<E> {
             Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {
                 if self.transport.set_link(connection) == Linked::Late {
-                    // It was closed while its request stood in the mailbox.
+                    // The connection was closed while its request was in the mailbox.
                     self.mailbox
                         .dispatch(Entry::Event(Event::PeerDisconnected(link)));
                 }

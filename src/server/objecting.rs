@@ -1,4 +1,4 @@
-//! The words of an objection: the actor says against whom and why, and here it gets addresses.
+//! The text of an objection. The actor decides against whom and why; the addresses are added here.
 
 use log::error;
 
@@ -11,7 +11,7 @@ use ipseity_core::{
 use crate::{edge::Edge, transport::address_that_is_gone};
 
 impl<E: Edge> Server<E> {
-    /// The objection that a process is sent. People hear of it too, when it is new to them.
+    /// The objection that is sent to a process. It is also logged if it is new.
     pub(super) fn objection(&mut self, charge: &Charge) -> Message {
         let Charge {
             pid,

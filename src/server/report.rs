@@ -1,5 +1,5 @@
-//! What people hear of: the actor says what, and here it gets addresses and words. Of what others cause people hear
-//! only as much as [`telling`](super::telling) lets through.
+//! Reports: the actor decides what is reported; the addresses and words are added here. Reports that others can cause
+//! are logged only as far as [`telling`](super::telling) lets them through.
 
 use log::{error, info, warn};
 
@@ -147,7 +147,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Whether a line that others cause may be told now.
+    /// Whether a line that others can cause may be logged now.
     pub(super) fn may_tell(&mut self, line: Line, whom: Whom) -> bool {
         let may_tell = self.telling.may_tell(line, whom, self.now);
         if let (false, Some(due_at)) = (may_tell, self.telling.due_at()) {
@@ -156,7 +156,7 @@ impl<E: Edge> Server<E> {
         may_tell
     }
 
-    /// Tells people how many lines they did not see: a minute is over, or the server stops.
+    /// Logs how many lines were left out. Called when a minute is over and when the server stops.
     pub(super) fn tell_what_was_left_out(&mut self) {
         self.timers.stop(Timer::Tell);
         for LeftOut { line, count, most } in self.telling.take_left_out(self.now) {
@@ -181,7 +181,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Whom a line is about that has to do with a link.
+    /// The peer that a line about a link refers to.
     pub(super) fn whom(&self, link: Link) -> Whom {
         let pid = self.actor.links().get(&link).and_then(|state| state.pid);
         match (link, pid) {
@@ -191,12 +191,12 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Whom a line is about that has to do with a pid.
+    /// The peer that a line about a pid refers to.
     pub(super) fn whom_of(&self, pid: Pid) -> Whom {
         self.peers.named(pid).map_or(Whom::Pid(pid), Whom::Named)
     }
 
-    /// Where a connection comes from, without its port: the next one has another.
+    /// The host that a connection comes from. The port is left out because the next connection has another one.
     fn host(&self, connection: ConnectionId) -> Whom {
         let address = self.transport.address(connection);
         let host = address.rsplit_once(':').map(|(host, _)| host.to_owned());
@@ -223,7 +223,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// The name of the peer at the other end of a link, as it was given, or else where it is.
+    /// The name that was given for the peer at the other end of a link, or its address if it has no name.
     pub(super) fn link_name(&self, link: Link) -> String {
         let pid = self.actor.links().get(&link).and_then(|state| state.pid);
         match (link, pid.and_then(|pid| self.peers.named(pid))) {

@@ -1,4 +1,4 @@
-//! What a statusReply says, put together from those who know.
+//! The content of a statusReply, collected from the parts that know it.
 
 use super::Server;
 use ipseity_core::{
@@ -61,8 +61,8 @@ impl<E: Edge> Server<E> {
         }))
     }
 
-    /// The peers, those that were named first; then those that connected and are not among them. One that is
-    /// named and not connected to, and that has connected itself, is up. As many as fit, and how many there
+    /// The peers: first the named ones, then those that connected and were not named. A named peer without a dialed
+    /// connection is up if it has connected itself. The list holds as many as fit; the number says how many there
     /// are.
     fn peer_statuses(&self, operates: bool) -> (Vec<PeerStatus>, u32) {
         let links = self.actor.links();
@@ -106,7 +106,7 @@ impl<E: Edge> Server<E> {
         (fitting.collect(), total as u32)
     }
 
-    /// A named peer that is not heard now: who it was and how far it had come, if it ever answered.
+    /// A named peer that is not heard now. If it ever answered, its pid and its last sequence are shown.
     fn absent_peer(&self, peer: PeerId, state: PeerState) -> PeerStatus {
         let pid = self.peers.pid(peer);
         let known = pid.and_then(|pid| self.actor.members().get(&pid));
@@ -131,7 +131,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// How long `earlier` lies back, as it is told to people.
+    /// How many milliseconds ago `earlier` was, as shown to people.
     pub(super) fn ms_since(&self, earlier: Instant) -> u64 {
         self.now.since(earlier).as_millis() as u64
     }

@@ -1,5 +1,5 @@
-//! Stopping: what has arrived is answered, the exact sequence is made durable, what was answered leaves, each
-//! within a bound.
+//! Stopping: what has arrived is answered, the exact sequence is made durable, and the answers are written. Each step
+//! has a time limit.
 
 use log::{error, info, warn};
 
@@ -16,7 +16,7 @@ use crate::{
     mailbox::Entry,
 };
 
-/// Whether the server goes on.
+/// Whether the server goes on running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {
     No,
@@ -25,20 +25,20 @@ pub(super) enum Stopping {
         at: Instant,
         step: Step,
     },
-    /// The disk failed: the clients are being told, then the server exits.
+    /// The disk failed: clients are told, and then the server exits.
     Failing,
-    /// It exits at the end of this turn.
+    /// The server exits at the end of this turn.
     Over(Exit),
 }
 
-/// How far a stop has come that was asked for.
+/// How far a requested stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// What has arrived is still read and answered; the whole stop ends at the deadline.
+    /// What has arrived is still read and answered. The whole stop ends at the deadline.
     Draining { deadline: Instant },
-    /// The actor was told to stop; the exact sequence is being made durable.
+    /// The actor was told to stop, and the exact sequence is being made durable.
     Settling,
-    /// It is durable; what was answered is being written.
+    /// The exact sequence is durable, and the remaining answers are being written.
     Flushing,
 }
 
@@ -47,7 +47,7 @@ impl<E: Edge> Server<E> {
     pub(super) fn on_signal(&mut self) {
         match self.stopping {
             Stopping::No => self.begin_stop(),
-            // It came twice, as to a process and to its group.
+            // The same signal arrived twice, for example for the process and for its group.
             Stopping::Asked { at, .. } if self.now.since(at) < STOP_REPEAT => {}
             Stopping::Asked { .. } => {
                 warn!("asked to stop a second time: exiting at once");
@@ -65,7 +65,7 @@ impl<E: Edge> Server<E> {
             at: self.now,
             step: Step::Draining { deadline },
         };
-        // Those who wait in the queue have arrived too.
+        // Connections that wait in the kernel's queue have arrived too.
         self.accept_all();
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
@@ -73,7 +73,7 @@ impl<E: Edge> Server<E> {
         self.transport.dispatch_all(&mut self.mailbox);
     }
 
-    /// Takes a stop to its next step, at the end of a turn. Says how the server ends, when that is decided.
+    /// Moves a stop to its next step, at the end of a turn. Returns how the server ends once that is decided.
     #[inline(always)]
     pub(super) fn advance_stop(&mut self) -> Option<Exit> {
         match self.stopping {
@@ -117,7 +117,7 @@ impl<E: Edge> Server<E> {
             (Stopping::Asked { at, .. }, Outcome::Durable) => {
                 let step = Step::Flushing;
                 self.stopping = Stopping::Asked { at, step };
-                // Otherwise clients that go on asking would never be done.
+                // Otherwise clients that keep asking would keep the server running.
                 self.transport.drain_all();
             }
             (Stopping::Asked { .. } | Stopping::Failing, Outcome::Failed) => {
@@ -131,7 +131,7 @@ impl<E: Edge> Server<E> {
         match self.stopping {
             Stopping::No | Stopping::Over(_) => {}
             Stopping::Asked { at, step } => match step {
-                // Clients go on asking: what comes from now on is refused.
+                // Clients keep asking. What arrives from now on is refused.
                 Step::Draining { deadline } => self.stop_actor(at, deadline),
                 Step::Settling => {
                     let storage = self.edge.storage();
@@ -161,7 +161,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// The disk failed: goes on for a moment with what it has, so that clients are told, and then exits.
+    /// The disk failed. The server goes on for a moment, so that clients are told, and then exits.
     pub(super) fn begin_failing(&mut self) {
         if let Stopping::Over(_) = self.stopping {
             return;

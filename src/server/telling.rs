@@ -1,9 +1,9 @@
-//! How much of what others cause becomes a log line: at most so many lines of a kind in a minute, and so many about
-//! each peer. What is left out is counted, and told when the minute is over.
+//! Limits the log lines that others can cause: a number of lines of each kind in a minute, and a number about each
+//! peer. The lines that are left out are counted, and the count is logged when the minute is over.
 //!
-//! It reads no clock, writes no line, and its memory is bounded: it remembers only those of whom a line was told in
-//! this minute. What this server says of itself (that it was objected to, that its disk failed) comes once in its
-//! life and does not pass here.
+//! It reads no clock and writes no line. Its memory is bounded: it remembers only the peers about which a line was
+//! logged in this minute. Lines about this server itself (that it was objected to, that its disk failed) are logged
+//! once in its life and are not limited here.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -16,13 +16,13 @@ use crate::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SP
 pub(super) enum Line {
     PeerUp,
     PeerDown,
-    /// A peer that does not belong here.
+    /// A peer that does not belong to this cluster.
     Refused,
     RoundRefused,
     AdvanceRefused,
     /// Two live servers use one pid.
     Conflict,
-    /// The state of a peer is not the newest.
+    /// The state of a peer is older than what is remembered of it.
     Stale,
     Overruled,
     AcceptFailed,
@@ -41,7 +41,7 @@ impl Line {
         Line::AcceptFailed,
     ];
 
-    /// What the line is about, for people.
+    /// What the line is about, in words.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Line::PeerUp => "a peer is up",
@@ -56,10 +56,10 @@ impl Line {
         }
     }
 
-    /// How many are told in a minute about one peer.
+    /// How many lines about one peer are logged in a minute.
     const fn most_per_peer(self) -> u32 {
         match self {
-            // One says it all, and they come in crowds.
+            // One line says everything, and many of these come at once.
             Line::AdvanceRefused | Line::Stale | Line::AcceptFailed => 1,
             Line::PeerUp
             | Line::PeerDown
@@ -71,17 +71,17 @@ impl Line {
     }
 }
 
-/// Whom a line is about.
+/// The peer that a line is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Whom {
-    /// A peer that was named with `--peer`. There are no more of these than somebody wrote down, so strangers do not
-    /// use up their share.
+    /// A peer that was named with `--peer`. Their number is limited by the command line, so they have a share that
+    /// strangers cannot use up.
     Named(PeerId),
-    /// Any other peer, by the pid that it says it has.
+    /// Any other peer, by the pid that it claims.
     Pid(Pid),
-    /// A host of which no more is known.
+    /// A host about which nothing else is known.
     Host(String),
-    /// Nobody.
+    /// No peer.
     Nobody,
 }
 
@@ -90,7 +90,7 @@ pub(super) enum Whom {
 pub(super) struct LeftOut {
     pub(super) line: Line,
     pub(super) count: u64,
-    /// About whom most of them were, as far as that is known, and how many.
+    /// The peer that caused most of them, if known, and how many it caused.
     pub(super) most: Option<(Whom, u64)>,
 }
 
@@ -104,7 +104,7 @@ pub(super) struct Telling {
     has_left_out: bool,
 }
 
-/// What came of the lines of a minute.
+/// The number of lines in a minute.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     told: u32,
@@ -121,7 +121,7 @@ impl Telling {
         }
     }
 
-    /// Whether a line may be told. If not, it is counted.
+    /// Whether a line may be logged. If not, it is counted.
     pub(super) fn may_tell(&mut self, line: Line, whom: Whom, now: Instant) -> bool {
         // bug FloodToldInFull: return true;
         if now.since(self.began_at) >= LINES_SPAN && !self.has_left_out {
@@ -129,7 +129,7 @@ impl Telling {
         }
         let kind = &mut self.kinds[line as usize];
         let is_named = matches!(whom, Whom::Named(_));
-        // Of strangers only those are remembered of whom a line was told, or there would be no bound.
+        // Only strangers about whom a line was logged are remembered. Otherwise the memory would have no bound.
         let has_share = is_named || kind.told < LINES_PER_KIND_MAX;
         let key = (line, whom);
         let peer = match has_share {
@@ -150,12 +150,12 @@ impl Telling {
         false
     }
 
-    /// When people are to be told of what was left out, if something was.
+    /// When the number of lines that were left out has to be logged, if any were.
     pub(super) fn due_at(&self) -> Option<Instant> {
         self.has_left_out.then(|| self.began_at.after(LINES_SPAN))
     }
 
-    /// What was left out in this minute, one item for each kind. The next minute begins.
+    /// What was left out in this minute, with one item for each kind. Then the next minute begins.
     pub(super) fn take_left_out(&mut self, now: Instant) -> Vec<LeftOut> {
         let left_out = Line::ALL
             .into_iter()
@@ -202,7 +202,7 @@ mod tests {
         Whom::Host(format!("10.0.0.{number}"))
     }
 
-    /// How many of so many lines are told.
+    /// How many of `lines` lines are logged.
     fn told(telling: &mut Telling, line: Line, whom: impl Fn(u32) -> Whom, lines: u32) -> u32 {
         let mut told = 0;
         for number in 0..lines {
@@ -249,9 +249,9 @@ mod tests {
             LINES_PER_KIND_MAX
         );
         assert!(telling.peers.len() <= LINES_PER_KIND_MAX as usize);
-        // Those who were named are told of all the same.
+        // Lines about named peers are still logged.
         assert!(telling.may_tell(Line::Refused, PEER, at(1)));
-        // One of the first is not told of either, and is known to have caused the most.
+        // A host of the first lines is not logged again either, and it is known to have caused the most.
         assert_eq!(told(&mut telling, Line::Refused, |_| host(0), 10), 0);
         let left_out = LeftOut {
             line: Line::Refused,
@@ -270,7 +270,7 @@ mod tests {
             }
             assert_eq!(telling.due_at(), None);
         }
-        // What was left out is not lost when the minute ends late: first it is told.
+        // If the minute ends late, the count is not lost: it is logged first.
         assert!(!telling.may_tell(Line::PeerDown, PEER, at(599)));
         assert!(!telling.may_tell(Line::PeerDown, PEER, at(700)));
         assert_eq!(telling.take_left_out(at(700))[0].count, 2);

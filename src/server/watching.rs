@@ -1,5 +1,5 @@
-//! What only looks on. The trace is shown everything here and gives nothing back, so no line of the loop can
-//! depend on whether there is one: tests look on by a trace, and see what runs in production.
+//! What only watches. The trace is shown everything here and returns nothing. So no line of the loop can depend on
+//! whether there is a trace, and tests that use a trace see the code that runs in production.
 
 use log::error;
 
@@ -13,8 +13,8 @@ use ipseity_core::{
 use super::answering::Outlet;
 use crate::{limits::TURN_ENTRIES_MAX, mailbox::Entry, trace::Trace};
 
-/// The trace, if there is one. Nobody can ask whether. Boxed, because it is looked for with each entry: so that is one
-/// comparison with zero.
+/// The trace, if there is one. No code can ask whether there is. It is boxed because it is checked for each entry,
+/// and the check is then one comparison with zero.
 #[derive(Debug)]
 pub(super) struct Watch(Option<Box<Trace>>);
 
@@ -47,7 +47,7 @@ impl Watch {
         }
     }
 
-    /// How many requests may be handled in one go: with a trace each has lines of its own.
+    /// How many requests may be handled together. With a trace it is one, so that each request gets its own lines.
     #[inline(always)]
     pub(super) fn batch_max(&self) -> usize {
         match self.0 {
@@ -56,7 +56,7 @@ impl Watch {
         }
     }
 
-    /// Hands on what was shown in this turn. A trace that cannot be written is given up.
+    /// Passes on what was shown in this turn. If the trace cannot be written, it is given up.
     pub(super) fn flush(&mut self) {
         if let Some(trace) = &mut self.0
             && let Err(error) = trace.flush()
@@ -67,7 +67,7 @@ impl Watch {
     }
 }
 
-/// An outlet on which the trace looks on.
+/// An outlet that also shows everything to the trace.
 pub(super) struct Watched<'a, 'b, 'c>(pub(super) &'a mut Outlet<'b, 'c>, pub(super) &'a mut Watch);
 
 impl Outbox for Watched<'_, '_, '_> {

@@ -1,5 +1,5 @@
-//! Taking connections in: up to the limit, and beyond it into a reserve from which peers get in and clients
-//! get an answer.
+//! Admitting connections: up to the limit as clients. Beyond it they go into a reserve, from which peers are let in,
+//! and where clients are told that there are too many.
 
 use std::net::SocketAddr;
 
@@ -20,15 +20,15 @@ use crate::{
 pub struct Arrival<S> {
     /// Its socket.
     pub socket: S,
-    /// Where it comes from.
+    /// The address that it comes from.
     pub address: SocketAddr,
-    /// By which door.
+    /// The listener that accepted it.
     pub listener: Listener,
 }
 
 impl<S: Socket> Transport<S> {
-    /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer
-    /// may stay.
+    /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer or an
+    /// operator may stay.
     pub fn admit<E: Edge<Socket = S>>(
         &mut self,
         edge: &mut E,
@@ -55,7 +55,7 @@ impl<S: Socket> Transport<S> {
             codec: listener.codec,
             grants: listener.grants_for(address, &self.shared.limits.trusted),
         };
-        // Where the poll takes no more, the connection is closed: there is no place to tell it from.
+        // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
         if let Ok(id) = self.insert(edge, socket, terms, state, now) {
             self.shared.accepted_open += 1;
             if state == ConnectionState::Reserve {
@@ -65,16 +65,15 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Makes sure that the reserve has a place: the oldest in it is told that there are too many, at once,
-    /// and closed.
+    /// Makes room in the reserve. The oldest connection there is told at once that there are too many, and is closed.
     fn make_room(&mut self, now: Instant, mailbox: &mut Mailbox) {
         while self.shared.reserve.len() >= RESERVE_CONNECTIONS_MAX {
             self.turn_oldest_away(now, mailbox);
         }
     }
 
-    /// Frees a descriptor when there are none left to accept with: the oldest of the reserve is turned away
-    /// before its time. Returns false when there is nobody in it.
+    /// Frees a descriptor when none is left for accepting: the oldest connection of the reserve is turned away early.
+    /// Returns false when the reserve is empty.
     pub fn free_descriptor(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
         while !self.shared.reserve.is_empty() {
             if self.turn_oldest_away(now, mailbox) {
@@ -84,7 +83,7 @@ impl<S: Socket> Transport<S> {
         false
     }
 
-    /// Turns away the oldest of the reserve, unless it turns out to be a peer. Returns whether it was closed.
+    /// Turns away the oldest connection of the reserve, unless it is a peer. Returns whether it was closed.
     fn turn_oldest_away(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
         let oldest = self.shared.reserve.front().copied();
         let Some(c) = oldest.and_then(|id| get_mut(&mut self.connections, id)) else {
@@ -95,9 +94,9 @@ impl<S: Socket> Transport<S> {
             self.shared.reserve.pop_front();
             return false;
         };
-        // It may have spoken, and its readiness stands behind the flood: a peer gets in even so. And what a
-        // client has sent must be taken from the kernel, or closing would reset the connection and the reply
-        // might never be seen.
+        // It may have sent something already, with its readiness far back in the queue. So it is read first: a peer
+        // gets in even then. And what a client has sent must be read from the kernel, because closing with unread
+        // input resets the connection, and the client might never see the reply.
         if c.state == ConnectionState::Reserve {
             self.shared.read(c, now, mailbox);
         }
@@ -106,8 +105,8 @@ impl<S: Socket> Transport<S> {
 }
 
 impl Shared {
-    /// Tells a connection of the reserve that there are too many, if it has not been told, and closes it.
-    /// Returns whether it did.
+    /// Tells a connection of the reserve that there are too many, unless it was told already, and closes it. Returns
+    /// whether it closed it.
     fn turn_away<S: Socket>(&mut self, c: &mut Connection<S>) -> bool {
         if c.place != Place::Beyond || c.state == ConnectionState::Closed {
             return false;
@@ -115,15 +114,15 @@ impl Shared {
         if c.state == ConnectionState::Reserve || c.owed > 0 {
             let error = self.too_many().reply();
             if c.owed == 0 {
-                // What it is owed is this very error, which stands in the mailbox and is counted there.
+                // If an answer is owed, it is this same error: it is in the mailbox and is counted there.
                 self.count_error(&error);
             }
             let error = Message::ErrorReply(Box::new(error));
             c.replies(&mut self.pool).message(&error);
         }
-        // A failure changes nothing: it is closed in any case.
+        // A failed write changes nothing: the connection is closed in any case.
         let _ = c.flush();
-        // Its descriptor is needed for the next one, and not only at the end of the turn.
+        // The next connection needs this descriptor now, so it is not kept until the end of the turn.
         c.socket = None;
         self.close(c, CloseReason::Told);
         true

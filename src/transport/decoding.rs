@@ -1,4 +1,4 @@
-//! Decoding: what has been read becomes frames, and every frame becomes an entry of the mailbox.
+//! Decoding: the bytes that were read become frames, and every frame becomes an entry of the mailbox.
 
 use super::shared::Shared;
 use ipseity_core::{
@@ -20,21 +20,21 @@ use crate::{
 
 /// How decoding ended.
 pub(super) enum Decoded {
-    /// All that was there is decoded; more has to be read.
+    /// Everything that was read is decoded; more has to be read.
     All,
-    /// The gate closed before that.
+    /// The gate closed before everything was decoded.
     Gate,
-    /// A request to look is next, and as many as may be are under way.
+    /// The next frame is a request to look, and the allowed number of them is already under way.
     Looks,
-    /// A frame that nobody owes an answer, and of which nothing else keeps count: the next one has to wait
-    /// until this one was handled.
+    /// The last frame is owed no answer, and no other count bounds such frames. The next one waits until this one is
+    /// handled.
     Turn,
-    /// The bytes are no frame. Boxed, so that all the others fit into registers.
+    /// The bytes are not a valid frame. Boxed, so that the other variants fit into registers.
     Broken(Box<WireError>),
 }
 
 impl Shared {
-    /// Takes whole frames out of the decoder and puts them into the mailbox, as many as there is room for.
+    /// Takes whole frames out of the decoder and puts them into the mailbox, as long as there is room.
     pub(super) fn decode<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
@@ -42,14 +42,14 @@ impl Shared {
     ) -> Decoded {
         let of_all = match c.origin {
             Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight),
-            // Nothing that such a peer says is in flight.
+            // What a dialed peer says is owed no answer, so it does not count as in flight.
             Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
         self.decode_up_to(of_all, c, mailbox)
     }
 
-    /// The same, with so much room for frames of all connections. Where there is none, a request to look is taken
-    /// all the same: how the server does can be asked whatever waits.
+    /// The same, where `of_all` is the room that is left for frames of all connections. When there is none, a request
+    /// to look is taken anyway: the status can always be asked for, whatever waits.
     pub(super) fn decode_up_to<S: Socket>(
         &mut self,
         of_all: usize,
@@ -122,12 +122,12 @@ impl Shared {
             self.let_operator_in(c);
         }
         let is_reserve = c.state == ConnectionState::Reserve;
-        // The one place where it is looked at what a connection may do; requests for identities that come in a row
-        // are only taken from one that may.
+        // The only place that checks what a connection may do. Requests for identities that come in a row are checked
+        // above: they are only taken from a connection that may make them.
         if c.origin == Origin::Accepted
             && let Err(error) = c.grants.check(&message)
         {
-            // Whoever came when all places were taken is told so, and goes to another server.
+            // A client that came when all places were taken is told so, and can go to another server.
             return match is_reserve || c.place == Place::Operator {
                 true => Taken::Refused(self.too_many()),
                 false => Taken::Request(Event::Denied {
@@ -147,7 +147,7 @@ impl Shared {
                 if is_reserve {
                     self.promote(c);
                 }
-                // It may be refused, and then nothing behind it is to be looked at.
+                // The request may be refused, and then nothing after it may be decoded.
                 c.gate = Gate::Shut;
                 if c.address.is_none() {
                     let address = c
@@ -191,13 +191,13 @@ impl Shared {
 }
 
 impl Shared {
-    /// Its reply may be large, and so may that of the next one.
+    /// The reply may be large, and so may the next one. So nothing more is decoded before it.
     fn shut_for_look<S>(&mut self, c: &mut Connection<S>) {
         c.gate = Gate::Looks;
         self.looks_in_flight += 1;
     }
 
-    /// Whether one more may come in beyond the limit who speaks like a peer.
+    /// Whether there is room beyond the limit for one more connection that speaks like a peer.
     fn has_place_for_peer<S: Socket>(&self, c: &Connection<S>) -> bool {
         let is_named = || {
             let socket = c.socket.as_ref();
@@ -209,17 +209,17 @@ impl Shared {
     }
 }
 
-/// What a message is to the server.
+/// What a message means for the server.
 enum Taken {
-    /// An answer is owed.
+    /// A request: an answer is owed.
     Request(Event),
-    /// It answers a question of this server, or nothing at all: no answer is owed.
+    /// An answer to this server, or a message that needs none: no answer is owed.
     Word(Event),
-    /// It is not taken on this connection.
+    /// A message that may not be sent on this connection.
     Refused(WireError),
 }
 
-/// The name under which the actor knows the other side, if it is a peer.
+/// The name that the actor uses for the other side if it is a peer.
 fn link<S>(c: &Connection<S>) -> Link {
     match c.origin {
         Origin::Accepted => Link::Accepted(c.id),

@@ -1,18 +1,18 @@
-//! All connections: the `Slab` they stand in, reading and decoding, writing, closing and reaping.
+//! All connections: the `Slab` that holds them, and how they are read, decoded, written, closed and reaped.
 //!
-//! It moves bytes and decides nothing about identities: what it decodes goes into the mailbox, and what it
-//! sends was given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, the errors
-//! of `frames`, the events of `actor` and `limits`.
+//! It moves bytes and decides nothing about identities. What it decodes goes into the mailbox, and what it sends was
+//! given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, the errors of `frames`, the
+//! events of `actor` and `limits`.
 //!
 //! Four rules that a reader should know:
 //!
-//! - Readiness is told once. Whoever stops reading before the socket is empty says who goes on: a readiness of our
-//!   own, the flush when there is room, or the line of those that wait for others (`Resume`).
-//! - Replies are written at the end of the turn, all that have come together for a connection in one
-//!   write.
-//! - Nothing is freed while it is being handled: a connection is marked `Closed` and reaped at the end of the
-//!   turn, and its slot is given back when it is owed no answer and nobody names it any more.
-//! - A connection holds buffers only while something stands in them.
+//! - The poll reports each readiness only once. Code that stops reading before the socket is empty must set what
+//!   starts reading again: a readiness of our own, the flush when there is room, or one of the lines of waiting
+//!   connections (`Resume`).
+//! - Replies are written at the end of the turn. All replies of a connection leave in one write.
+//! - Nothing is freed while it is being handled. A connection is marked `Closed` and reaped at the end of the turn.
+//!   Its slot is freed when it is owed no answer and nothing names it any more.
+//! - A connection holds buffers only while there is something in them.
 
 mod admission;
 mod decoding;
@@ -43,52 +43,54 @@ use crate::{
     mailbox::{Mailbox, Readiness},
 };
 
-/// What an operator may set.
+/// Limits that an operator can set.
 #[derive(Clone, Debug)]
 pub struct TransportLimits {
-    /// Connections that are accepted, at most.
+    /// The most accepted connections.
     pub connections_max: usize,
-    /// As much as is read from one connection at a time, [`READ_BYTES_MAX`] at most. A simulation makes it smaller, so
-    /// that reads end exactly where they may.
+    /// The most bytes read from one connection at a time, at most [`READ_BYTES_MAX`]. A simulation makes it smaller,
+    /// so that reads end at every possible place.
     pub read_bytes_max: usize,
-    /// Bytes of replies that may wait for one connection before nothing more is read from it.
+    /// Bytes of replies that may wait for one connection. At this bound nothing more is read from it.
     pub pending_bytes_max: usize,
-    /// Bytes of replies that may wait for all connections together before those for which most waits are closed.
+    /// Bytes of replies that may wait for all connections together. Above it the connections with the most waiting
+    /// bytes are closed.
     pub pending_bytes_total: usize,
-    /// How long a connection may be idle; `None` for ever.
+    /// How long a connection may be idle; `None` means for ever.
     pub idle_timeout: Option<Duration>,
-    /// Addresses, beside those of loopback, from which an operator may come.
+    /// Addresses from which an operator may connect, besides loopback.
     pub trusted: Vec<IpAddr>,
 }
 
-/// A connection that was closed in this turn, for the server to tell of.
+/// A connection that was closed in this turn and has to be reported to the server.
 #[derive(Debug)]
 pub struct Closure {
-    /// Which.
+    /// The connection that was closed.
     pub connection: ConnectionId,
-    /// Who had begun it.
+    /// Which side began it.
     pub origin: Origin,
-    /// Whether the actor knows it as a link to a peer that connected.
+    /// Whether the actor knows it as a link to a peer that connected to this server.
     pub is_link: bool,
-    /// Why.
+    /// Why it was closed.
     pub reason: CloseReason,
 }
 
-/// What a readiness led to, beyond bytes that were read.
+/// What a readiness led to, apart from bytes that were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readied {
     /// Nothing else.
     Nothing,
-    /// A connection to a peer stands now.
+    /// A connection to a peer is now established.
     Connected(PeerId),
 }
 
-/// What became of the note that a connection is a link.
+/// The result of marking a connection as a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {
-    /// Its closure will say so, or has.
+    /// The closure of this connection reports the link, or has already done so.
     Known,
-    /// It was closed before, and its closure said nothing of a link: the actor has yet to hear that it is gone.
+    /// The connection was already closed, and its closure did not mention a link. The actor still has to be told that
+    /// the link is gone.
     Late,
 }
 
@@ -96,13 +98,13 @@ pub enum Linked {
 #[derive(Debug)]
 pub struct Transport<S> {
     connections: Slab<Connection<S>>,
-    /// All the rest. A connection is looked up once, where the transport is entered; inside, functions take the
+    /// Everything else. A connection is looked up once, where the transport is entered. Inside, functions take the
     /// connection and this.
     shared: Shared,
 }
 
 impl<S: Socket> Transport<S> {
-    /// No connections.
+    /// A transport without connections.
     pub fn new(limits: TransportLimits) -> Transport<S> {
         assert!(
             (1..=READ_BYTES_MAX).contains(&limits.read_bytes_max),
@@ -114,7 +116,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// What the operator has set.
+    /// The limits that the operator has set.
     pub fn limits(&self) -> &TransportLimits {
         &self.shared.limits
     }
@@ -134,34 +136,34 @@ impl<S: Socket> Transport<S> {
         &self.shared.errors
     }
 
-    /// Frames decoded and not answered.
+    /// Frames that are decoded and not answered yet.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight
     }
 
-    /// Bytes that wait for all connections together.
+    /// Bytes of replies that wait to be written, for all connections together.
     pub fn pending_bytes(&self) -> usize {
         self.shared.pending_total
     }
 
-    /// Connections that were closed because too many bytes waited for all.
+    /// Connections that were closed because too many bytes waited for all connections.
     pub fn crowded_out(&self) -> u64 {
         self.shared.crowded_out
     }
 
-    /// Whether an operator may be at the other end of the connection.
+    /// Whether the other end of the connection may act as an operator.
     pub fn may_operate(&self, connection: ConnectionId) -> bool {
         self.get(connection)
             .is_some_and(|c| c.grants.has(Grant::Operate))
     }
 
-    /// Notes addresses of a peer that was named: it gets in also when strangers fill the reserve.
+    /// Notes the addresses of a peer that was named. Such a peer gets in even when strangers fill the reserve.
     pub fn note_named(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         let room = NAMED_ADDRESSES_MAX.saturating_sub(self.shared.named.len());
         self.shared.named.extend(addresses.into_iter().take(room));
     }
 
-    /// Where an accepted connection comes from, for people.
+    /// The address that an accepted connection comes from, as text for people.
     pub fn address(&self, connection: ConnectionId) -> String {
         let c = self.get(connection);
         let kept = c.and_then(|c| c.address.as_deref().copied());
@@ -173,7 +175,7 @@ impl<S: Socket> Transport<S> {
     /// Takes in a connection that is being dialed.
     ///
     /// # Errors
-    /// The poll takes no more.
+    /// The poll accepts no more sockets.
     pub fn dial<E: Edge<Socket = S>>(
         &mut self,
         edge: &mut E,
@@ -188,7 +190,7 @@ impl<S: Socket> Transport<S> {
             Terms {
                 origin: Origin::Dialed(peer),
                 codec: Codec::Frames(Receiver::Dialer),
-                // It answers, and asks for nothing.
+                // A dialed peer answers and asks for nothing.
                 grants: Grants::NONE,
             },
             ConnectionState::Connecting,
@@ -225,7 +227,7 @@ impl<S: Socket> Transport<S> {
         let Some(c) = get_mut(&mut self.connections, id) else {
             return Readied::Nothing;
         };
-        // Nearly every readiness is that of a client that waits for nothing and asks.
+        // Nearly every readiness comes from a client that waits for nothing and asks for identities.
         if self.shared.read_at_rest(c, readiness, now, mailbox) {
             Readied::Nothing
         } else {
@@ -241,12 +243,12 @@ impl<S: Socket> Transport<S> {
         self.answer(to, |replies| replies.message(message));
     }
 
-    /// The same for an identityReply.
+    /// Answers with an identityReply.
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
         self.answer(to, |replies| replies.identities(first, count));
     }
 
-    /// Answers requests that were decoded from `to` with what `answer` gives.
+    /// Answers requests that were decoded from `to` with the replies that `answer` writes.
     #[inline(always)]
     pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
         let Some(c) = get_mut(&mut self.connections, to) else {
@@ -256,7 +258,7 @@ impl<S: Socket> Transport<S> {
         self.shared.answer(c, answer);
     }
 
-    /// Sends a message that answers nothing.
+    /// Sends a message that is not an answer.
     pub fn send(&mut self, to: ConnectionId, message: &Message) {
         if let Some(c) = get_mut(&mut self.connections, to)
             && c.state == ConnectionState::Open
@@ -273,14 +275,14 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Reads nothing more from anybody.
+    /// Reads nothing more from any connection.
     pub fn drain_all(&mut self) {
         for (_, c) in &mut self.connections {
             self.shared.drain(c);
         }
     }
 
-    /// Notes that the actor knows this connection as a link to a peer: its slot is held until
+    /// Marks this connection as a link to a peer that the actor knows. Its slot is held until
     /// [`release_link`](Self::release_link).
     pub fn set_link(&mut self, id: ConnectionId) -> Linked {
         let Some(c) = get_mut(&mut self.connections, id) else {
@@ -303,7 +305,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// The actor has handled that the link is gone, and nobody names it any more.
+    /// The actor has handled the loss of the link, and nothing names it any more.
     pub fn release_link(&mut self, id: ConnectionId) {
         if let Some(c) = get_mut(&mut self.connections, id) {
             debug_assert_eq!(c.link, LinkState::Leaving);
@@ -312,26 +314,26 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Closes a connection now. What was not written is lost.
+    /// Closes a connection now. Replies that are not written yet are lost.
     pub fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if let Some(c) = get_mut(&mut self.connections, id) {
             self.shared.close(c, reason);
         }
     }
 
-    /// Whether a connection was closed and not told of yet.
+    /// Whether any connection was closed and not reported yet.
     #[inline]
     pub fn has_closures(&self) -> bool {
         !self.shared.closures.is_empty()
     }
 
-    /// The next connection that was closed and not told of yet.
+    /// The next connection that was closed and not reported yet.
     pub fn take_closure(&mut self) -> Option<Closure> {
         self.shared.closures.pop()
     }
 
-    /// Frees the sockets of closed connections, and the slots of those that are owed nothing. The last step of
-    /// a turn.
+    /// Frees the sockets of closed connections, and the slots of those that are owed no answer. This is the last step
+    /// of a turn.
     pub fn reap(&mut self) {
         if self.shared.reapable.is_empty() {
             return;
@@ -351,7 +353,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Dispatches a readiness for every open connection: a server that stops reads what has arrived.
+    /// Dispatches a readiness for every open connection, so that a server that stops reads what has arrived.
     pub fn dispatch_all(&self, mailbox: &mut Mailbox) {
         for (_, c) in &self.connections {
             if c.state == ConnectionState::Open && c.origin == Origin::Accepted {
@@ -365,12 +367,12 @@ impl<S: Socket> Transport<S> {
     }
 }
 
-/// What people are told in the place of the address of a connection that is gone.
+/// What people are shown when a connection is gone and its address is not known any more.
 pub(crate) fn address_that_is_gone() -> String {
     "an address that is gone".to_owned()
 }
 
-/// The connection of that id, unless the slot has passed to another one since.
+/// The connection with this id. `None` if the slot belongs to another one by now.
 #[inline]
 fn get_mut<S>(
     connections: &mut Slab<Connection<S>>,

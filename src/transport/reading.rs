@@ -1,6 +1,6 @@
-//! Reading: bytes come out of a socket, a limited number at a time, and go to the decoder.
+//! Reading: a limited number of bytes at a time goes from a socket to the decoder.
 //!
-//! The poll tells of each change once. So every way out of a read says who goes on with what may be left (`Resume`), and
+//! The poll reports each change only once. So every path out of a read sets what will read the rest (`Resume`), and
 //! [`Connection::is_taken_up`] holds whenever a connection is left alone.
 
 use std::io;
@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl Shared {
-    /// [`read`](Self::read) for a connection on which nothing is under way and nothing else has happened. Returns false,
-    /// and has done nothing, for any other.
+    /// A fast version of [`read`](Self::read), for a connection on which nothing else is under way and nothing else
+    /// has happened. For any other it does nothing and returns false.
     #[inline(always)]
     pub(super) fn read_at_rest<S: Socket>(
         &mut self,
@@ -58,7 +58,7 @@ impl Shared {
         true
     }
 
-    /// Acts on a readiness, whatever is under way on the connection.
+    /// Handles a readiness, whatever else is under way on the connection.
     #[cold]
     pub(super) fn on_ready<S: Socket>(
         &mut self,
@@ -84,7 +84,7 @@ impl Shared {
                     self.discard(c, mailbox);
                 }
             }
-            // What comes is left where it is until all is answered.
+            // New input stays in the kernel until everything is answered.
             ConnectionState::Draining | ConnectionState::Closed => {}
         }
         debug_assert!(c.is_taken_up());
@@ -102,7 +102,8 @@ impl Shared {
                 c.state = ConnectionState::Open;
                 c.progress_at = now;
                 if c.inflow.may_hold_more() {
-                    // The peer spoke first, or closed. It is read in its turn, and no other edge comes for it.
+                    // The peer has already sent something, or closed. It is read in its turn, and no other edge will
+                    // report it.
                     read_again(c, mailbox);
                 }
                 Readied::Connected(peer)
@@ -123,16 +124,16 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) {
         if c.is_held_up() {
-            // Whoever it waits for takes it up again.
+            // Whatever it waits for will resume it.
             return;
         }
         if !c.has_room(self.limits.pending_bytes_max) {
-            // Its replies are flushed later, and the flush takes it up again.
+            // Its replies are flushed later, and the flush will resume it.
             c.resume = Resume::Flush;
             return;
         }
-        // Peers that were dialed are read even so: what they say is owed no answer, and what they object must
-        // be heard in time.
+        // Dialed peers are read even now. What they say is owed no answer, and their objections must be heard in
+        // time.
         let is_accepted = c.origin == Origin::Accepted;
         if is_accepted && (!self.line.is_empty() || self.in_flight >= FRAMES_IN_FLIGHT_MAX) {
             return self.read_for_look(c, now, mailbox);
@@ -145,8 +146,8 @@ impl Shared {
         self.read_on(c, before, None, now, mailbox);
     }
 
-    /// Reads a little of a connection while too many frames of all wait, and takes what asks to look. Everything else
-    /// stands in line.
+    /// Reads a little from a connection while too many frames of all connections wait, and takes a request to look.
+    /// Any other request waits in the line.
     #[cold]
     fn read_for_look<S: Socket>(
         &mut self,
@@ -175,7 +176,7 @@ impl Shared {
         };
         self.keep_rest(c, before, now);
         match stop {
-            // The answer to the look opens the gate, and the flush goes on from there.
+            // The answer to the look opens the gate, and then the flush resumes the connection.
             Stop::Gate => {
                 c.resume = Resume::Flush;
                 self.mark_dirty(c);
@@ -184,8 +185,7 @@ impl Shared {
         }
     }
 
-    /// Decodes what is in the decoder, reads more where that is due, and leaves the connection as it has to be
-    /// then.
+    /// Decodes what is in the decoder, reads more if needed, and then sets how the connection goes on.
     #[cold]
     fn read_on<S: Socket>(
         &mut self,
@@ -200,7 +200,7 @@ impl Shared {
         self.leave(c, stop, mailbox);
     }
 
-    /// Decodes and reads until it has to stop, and says why.
+    /// Decodes and reads until it has to stop, and returns why it stopped.
     fn pull_and_decode<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
@@ -219,10 +219,10 @@ impl Shared {
             }
             match pulled {
                 Some(Pulled::Failed(error)) => return Stop::Failed(error),
-                // There may be more, but others have their turn first.
+                // There may be more, but the others have their turn first.
                 Some(Pulled::Full) => return Stop::All,
                 Some(Pulled::Part) if !goes_on_to_the_end(c) => return Stop::All,
-                // Nothing was there, or nothing more ever will be.
+                // Nothing was there, or nothing more will ever come.
                 Some(Pulled::Nothing) => return Stop::All,
                 Some(Pulled::Part) | None => {
                     pulled = Some(pull(c, &mut self.decoder, self.limits.read_bytes_max));
@@ -231,10 +231,10 @@ impl Shared {
         }
     }
 
-    /// Keeps what was not decoded for the next read.
+    /// Keeps the bytes that were not decoded for the next read.
     fn keep_rest<S: Socket>(&mut self, c: &mut Connection<S>, before: Before, now: Instant) {
         let rest = self.decoder.rest();
-        // While replies wait, only a client that reads them makes progress.
+        // While replies wait, a client makes progress only by reading them.
         let progress = c.owed > before.owed || (!before.has_begun && !rest.is_empty());
         if progress && c.pending_bytes() == 0 {
             c.progress_at = now;
@@ -243,7 +243,7 @@ impl Shared {
         self.sweep_wanted |= !rest.is_empty();
     }
 
-    /// Leaves the connection as the end of a read wants it: with somebody who goes on, wherever something may be left.
+    /// Sets how the connection goes on after a read. If anything may be left to read, something must resume it.
     fn leave<S: Socket>(&mut self, c: &mut Connection<S>, stop: Stop, mailbox: &mut Mailbox) {
         match stop {
             Stop::Failed(error) => self.close(c, CloseReason::Io(error)),
@@ -256,7 +256,7 @@ impl Shared {
             Stop::Gate if self.in_flight >= FRAMES_IN_FLIGHT_MAX => self.stand_in_line(c),
             Stop::Gate => {
                 c.resume = Resume::Flush;
-                // The gate may have closed with nothing in flight, over replies that wait.
+                // The gate may be closed because of waiting replies, with nothing in flight.
                 self.mark_dirty(c);
             }
             Stop::All if c.inflow == Inflow::Ended => self.ended(c, mailbox),
@@ -271,14 +271,14 @@ impl Shared {
         }
     }
 
-    /// Puts a connection into the line of those that wait until fewer frames are in flight. Nobody passes them: else
-    /// room that is free for a moment would go to those that are quickest, again and again.
+    /// Puts a connection into the line of those that wait until fewer frames are in flight. No connection may pass
+    /// the line. Otherwise the fastest clients would take every free place again and again.
     fn stand_in_line<S>(&mut self, c: &mut Connection<S>) {
         c.resume = Resume::Line;
         self.line.push(c.id);
     }
 
-    /// The other side will send nothing more.
+    /// The other side has ended its stream and will send nothing more.
     fn ended<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
         let bytes = c.input().len();
         match c.origin {
@@ -293,8 +293,8 @@ impl Shared {
         }
     }
 
-    /// Bytes that are no message take their place in the line, so that what was asked before them is answered
-    /// before them. Nothing more is read.
+    /// A malformed frame is queued like a request, so that everything asked before it is answered before it. Nothing
+    /// more is read.
     pub(super) fn broken<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
@@ -314,12 +314,12 @@ impl Shared {
         }));
     }
 
-    /// Throws away what a connection still sends that was told why it is closed.
+    /// Reads and drops what a connection still sends after it was told why it is closed.
     #[cold]
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
         self.decoder.restore(&[]);
         match pull(c, &mut self.decoder, self.limits.read_bytes_max) {
-            // There may be more, and always more; others have their turn first.
+            // There may always be more, so the others have their turn first.
             Pulled::Part | Pulled::Full => read_again(c, mailbox),
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
             Pulled::Nothing | Pulled::Failed(_) => self.close(c, CloseReason::Told),
@@ -327,44 +327,44 @@ impl Shared {
     }
 }
 
-/// How a connection stood before it was read.
+/// The state of a connection before it was read.
 struct Before {
     owed: u32,
-    /// A frame had been begun.
+    /// Part of a frame had arrived.
     has_begun: bool,
 }
 
 /// Why reading stopped.
 enum Stop {
-    /// All that was read is decoded.
+    /// Everything that was read is decoded.
     All,
-    /// There is no room for what more would be decoded.
+    /// There is no room for more decoded frames.
     Gate,
-    /// The same, and whoever waits in the line goes first.
+    /// There is no room either, and connections that already wait in the line go first.
     Line,
     /// A request to look has to wait for its turn.
     Looks,
-    /// What was decoded last has its turn first.
+    /// The frame that was decoded last must be handled first.
     Turn,
-    /// The bytes are no message.
+    /// The bytes are not a valid message.
     Broken(Box<WireError>),
     /// The connection is broken.
     Failed(io::Error),
 }
 
-/// What a read came to.
+/// The result of one read.
 enum Pulled {
-    /// Some bytes, and the socket is empty now, or only its end is left.
+    /// Some bytes, and the socket is now empty, except perhaps for its end.
     Part,
-    /// Some bytes, and perhaps not all.
+    /// Some bytes, and there may be more.
     Full,
-    /// None.
+    /// No bytes.
     Nothing,
     /// The connection is broken.
     Failed(io::Error),
 }
 
-/// Reads once into the decoder, so many bytes at most, and notes what the socket may still hold.
+/// Reads once into the decoder, at most `most` bytes, and notes what the socket may still hold.
 #[inline(always)]
 fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usize) -> Pulled {
     let Some(socket) = &mut c.socket else {
@@ -396,8 +396,8 @@ fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usiz
     }
 }
 
-/// The socket holds no more bytes: asking again would cost a system call for each request. The end it may still
-/// hold, of which the poll has told and does not tell again.
+/// The socket holds no more bytes. Reading again to find that out would cost a system call for each request. It may
+/// still hold the end: the poll has reported that once and will not report it again.
 #[inline(always)]
 fn emptied<S>(c: &mut Connection<S>) -> Pulled {
     // bug EdgeLost: c.inflow = Inflow::Empty;
@@ -417,8 +417,8 @@ fn filled<S>(c: &mut Connection<S>) -> Pulled {
     Pulled::Full
 }
 
-/// Whether a read that has emptied the socket is followed by one that meets the end. What a peer said before it closed
-/// has its turn first: else a refusal would pass for a connection that was lost.
+/// Whether to read on until the end after a read that emptied the socket. What a peer sent before it closed must be
+/// handled first. Otherwise a refusal would look like a lost connection.
 fn goes_on_to_the_end<S>(c: &Connection<S>) -> bool {
     c.inflow == Inflow::Ending && c.origin == Origin::Accepted
 }

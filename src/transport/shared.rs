@@ -1,4 +1,4 @@
-//! What all connections share, and the steps that every way through the transport takes: mark, answer, drain, close.
+//! What all connections share, and the steps that every path through the transport uses: mark, answer, drain, close.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,42 +22,42 @@ use crate::{
     mailbox::Mailbox,
 };
 
-/// All of the transport but the connections themselves.
+/// Everything in the transport except the connections themselves.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: TransportLimits,
-    /// Goes into the next connection's id.
+    /// Becomes part of the next connection's id.
     serial: u32,
     /// Accepted connections that are not closed.
     pub(super) accepted_open: usize,
     pub(super) accepted_total: u64,
-    /// Connections in [`Place::Beyond`], oldest first: whoever leaves that place leaves the list, so nobody is turned
-    /// away for one that had the slot before.
+    /// Connections in [`Place::Beyond`], oldest first. A connection that leaves that place also leaves this list, so
+    /// a later connection in the same slot is never turned away by mistake.
     pub(super) reserve: VecDeque<ConnectionId>,
     /// Connections of peers that came in beyond the limit.
     pub(super) promoted: usize,
-    /// Open connections that came in beyond the limit, peers among them: they take no client's place.
+    /// Open connections that came in beyond the limit, including peers. They do not use up places for clients.
     pub(super) beyond: usize,
-    /// The one decoder; between two reads a connection keeps only what it has begun.
+    /// The only decoder. Between two reads a connection keeps only the frame that it has begun.
     pub(super) decoder: FrameDecoder,
     pub(super) pool: BufferPool,
-    /// Frames decoded and not answered, of all connections.
+    /// Frames of all connections that are decoded and not answered yet.
     pub(super) in_flight: usize,
     pub(super) dirty: Vec<ConnectionId>,
-    /// Those that wait because of `in_flight`, in the order in which they came: while anybody stands here, whoever
-    /// wants to decode stands behind.
+    /// Connections that wait because of `in_flight`, in the order in which they came. While any connection waits
+    /// here, every other one that wants to decode joins the end.
     pub(super) line: Vec<ConnectionId>,
-    /// Requests to look that are decoded and not answered, of all connections.
+    /// Requests to look, of all connections, that are decoded and not answered yet.
     pub(super) looks_in_flight: usize,
-    /// Those that want to look and wait for their turn, in the order in which they came.
+    /// Connections that wait for their turn to look, in the order in which they came.
     pub(super) look_line: VecDeque<ConnectionId>,
-    /// Bytes that waited for all connections after their last flush.
+    /// Bytes of replies of all connections that were left after their last flush.
     pub(super) pending_total: usize,
-    /// Connections that were closed because of that.
+    /// Connections that were closed because `pending_total` was too high.
     pub(super) crowded_out: u64,
-    /// Connections beyond the limit from which an operator looks.
+    /// Connections beyond the limit that are used by an operator.
     pub(super) operators: usize,
-    /// Addresses of the peers that were named, as far as they are known.
+    /// Known addresses of the peers that were named.
     pub(super) named: BTreeSet<IpAddr>,
     pub(super) reapable: Vec<ConnectionId>,
     pub(super) closures: Vec<Closure>,
@@ -94,14 +94,14 @@ impl Shared {
         }
     }
 
-    /// The id of the next connection, which gets this slot.
+    /// A new id for the connection that gets this slot.
     pub(super) fn next_id(&mut self, slot: u32) -> ConnectionId {
         let id = ConnectionId::new(slot, self.serial);
         self.serial = self.serial.wrapping_add(1);
         id
     }
 
-    /// What waits for the connection is written at the end of the turn.
+    /// Marks the connection to be written at the end of the turn.
     #[inline]
     pub(super) fn mark_dirty<S>(&mut self, c: &mut Connection<S>) {
         if !c.dirty {
@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    /// Answers requests of the connection with what `answer` gives.
+    /// Answers requests of the connection with the replies that `answer` writes.
     #[inline(always)]
     pub(super) fn answer<S: Socket>(
         &mut self,
@@ -122,7 +122,7 @@ impl Shared {
         answer(&mut replies);
         let answers = replies.count();
         if is_closed {
-            // Nobody is there any more to be answered: the buffers go with what stands in them.
+            // Nobody is left to read the answer. The buffers are dropped with their contents.
             self.reapable.push(c.id);
         } else {
             self.mark_dirty(c);
@@ -142,18 +142,18 @@ impl Shared {
         c.gate = Gate::Open;
     }
 
-    /// Notes how many bytes wait for the connection now.
+    /// Updates how many bytes wait for the connection.
     #[inline]
     pub(super) fn count_pending<S: Socket>(&mut self, c: &mut Connection<S>) {
         let pending = c.pending_bytes();
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
-            // A reply is shorter than a frame, and few wait above the bound of one connection.
+            // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits.
             c.counted = u32::try_from(pending).unwrap_or(u32::MAX);
         }
     }
 
-    /// Reads nothing more from the connection, and closes it when its replies have left.
+    /// Reads nothing more from the connection, and closes it when its replies are written.
     pub(super) fn drain<S: Socket>(&mut self, c: &mut Connection<S>) {
         if matches!(c.state, ConnectionState::Open | ConnectionState::Reserve) {
             c.state = ConnectionState::Draining;
@@ -162,7 +162,7 @@ impl Shared {
         }
     }
 
-    /// Closes the connection now. What was not written is lost.
+    /// Closes the connection now. Replies that are not written yet are lost.
     pub(super) fn close<S>(&mut self, c: &mut Connection<S>, reason: CloseReason) {
         if c.state == ConnectionState::Closed {
             return;
@@ -200,7 +200,7 @@ impl Shared {
         }
     }
 
-    /// It spoke like a peer, for whom the reserve is.
+    /// The connection spoke like a peer, and the reserve is kept for peers.
     pub(super) fn promote<S>(&mut self, c: &mut Connection<S>) {
         self.leave_reserve(c);
         c.state = ConnectionState::Open;
@@ -208,7 +208,7 @@ impl Shared {
         self.promoted += 1;
     }
 
-    /// An operator looks or operates there, and may do nothing else.
+    /// The connection is used by an operator and may do nothing else.
     pub(super) fn let_operator_in<S>(&mut self, c: &mut Connection<S>) {
         self.leave_reserve(c);
         c.state = ConnectionState::Open;
@@ -228,7 +228,7 @@ impl Shared {
     }
 }
 
-/// Brings the connection back to be read: others have their turn first.
+/// Dispatches a readiness for the connection, so that it is read again after the others had their turn.
 pub(super) fn read_again<S>(c: &mut Connection<S>, mailbox: &mut Mailbox) {
     c.resume = Resume::Mailbox;
     mailbox.dispatch_readable(c.id);

@@ -1,4 +1,4 @@
-//! Deadlines: connections that idle, stall or linger are found by looking them over now and then.
+//! Deadlines: now and then all connections are checked for being idle, stalled or lingering too long.
 
 use std::io;
 
@@ -14,17 +14,17 @@ use crate::{
 };
 
 impl<S: Socket> Transport<S> {
-    /// Whether a connection has come under a deadline since the last call.
+    /// Whether any connection has come under a deadline since the last call.
     pub fn take_sweep_wanted(&mut self) -> bool {
         std::mem::take(&mut self.shared.sweep_wanted)
     }
 
-    /// Whether connections are under a deadline from the moment when they are accepted.
+    /// Whether connections are under a deadline from the moment they are accepted.
     pub fn has_idle_timeout(&self) -> bool {
         self.shared.limits.idle_timeout.is_some()
     }
 
-    /// Looks every connection over for deadlines that have passed. Says whether any is still under one.
+    /// Checks every connection for deadlines that have passed. Returns whether any connection is still under one.
     pub fn sweep(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
         let idle_timeout = self.shared.limits.idle_timeout;
         let mut waiting = false;
@@ -35,7 +35,7 @@ impl<S: Socket> Transport<S> {
                     self.shared.on_overdue(c, what, now, mailbox);
                 }
                 Some(_) => waiting = true,
-                // It comes under the deadline on idleness without a word when it is answered.
+                // When it has been answered it comes under the idle deadline, and nothing reports that.
                 None => waiting |= idle_timeout.is_some() && c.state == ConnectionState::Open,
             }
         }

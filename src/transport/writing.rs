@@ -1,4 +1,4 @@
-//! Writing: what has come together for a connection leaves in one write, at the end of the turn.
+//! Writing: all replies that were collected for a connection leave in one write, at the end of the turn.
 
 use super::{
     Transport, get_mut,
@@ -14,13 +14,13 @@ use crate::{
 };
 
 impl<S: Socket> Transport<S> {
-    /// Writes what has come together for each connection, and takes up those that were held up.
+    /// Writes the collected replies of each connection, and resumes connections that had to wait.
     pub fn flush(&mut self, now: Instant, mailbox: &mut Mailbox) {
         let Self {
             connections,
             shared,
         } = self;
-        // The list is not taken out, and keeps its space for the next turn. Flushing marks nothing dirty.
+        // The list is not taken out, so it keeps its memory for the next turn. Flushing adds nothing to it.
         let dirty = shared.dirty.len();
         for place in 0..dirty {
             if let Some(c) = get_mut(connections, shared.dirty[place]) {
@@ -52,7 +52,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Takes up those that want to look, as many as may at a time.
+    /// Resumes connections that wait with a request to look, as many as are allowed at a time.
     fn take_up_looks(&mut self, now: Instant, mailbox: &mut Mailbox) {
         let Self {
             connections,
@@ -72,7 +72,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Closes the connections for which most waits, until what waits for all is well below its bound again.
+    /// Closes the connections with the most waiting bytes, until the sum is well below its bound again.
     #[cold]
     fn crowd_out(&mut self) {
         let Self {
@@ -97,7 +97,7 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Whether every reply has left.
+    /// Whether every reply has been written.
     pub fn is_flushed(&self) -> bool {
         self.connections.iter().all(|(_, c)| {
             c.state == ConnectionState::Closed || (c.owed == 0 && c.pending_bytes() == 0)
@@ -133,17 +133,17 @@ impl Shared {
         c.release_buffers(&mut self.pool);
     }
 
-    /// Takes a connection that waits for the flush up again when there is room.
+    /// Resumes a connection that waits for the flush, if there is room now.
     #[inline]
     fn resume<S: Socket>(&self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
         if c.resume == Resume::Flush && c.has_room(self.limits.pending_bytes_max) {
-            // The time that it was made to wait is not held against it.
+            // The time that the server made it wait is not counted against it.
             c.progress_at = now;
             read_again(c, mailbox);
         }
     }
 
-    /// Everything was answered and has left: closes the connection, gently.
+    /// Everything was answered and written: closes the connection in order, so that the last reply is not lost.
     #[cold]
     fn finish<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
         if c.inflow == Inflow::Ended {
@@ -156,7 +156,8 @@ impl Shared {
             return self.close(c, CloseReason::Io(error));
         }
         c.release_buffers(&mut self.pool);
-        // What arrived while it drained was left where it is, the end perhaps too, and no edge comes for it.
+        // Input that arrived while it drained was not read, perhaps including the end, and no new edge will report
+        // it.
         read_again(c, mailbox);
     }
 }

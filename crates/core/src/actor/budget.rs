@@ -123,7 +123,7 @@ impl Budget {
             self.filled_at = now;
             return;
         };
-        // Time that has not yet made a whole token is not thrown away, or many small looks would fill nothing.
+        // Time that was too short for a whole token is kept. Otherwise many calls in a row would never add one.
         if filled > 0 {
             self.share(filled);
             let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);

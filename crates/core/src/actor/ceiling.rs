@@ -1,4 +1,4 @@
-//! How far the disk allows, and when to ask it for more.
+//! How far the disk allows the counter to go, and when a higher ceiling has to be written.
 //!
 //! Handing out a sequence is allowed only at or below a ceiling that this boot has made durable. The
 //! ceiling is raised ahead of need, when no more than a reserve is left, in steps that follow demand: a
@@ -15,11 +15,12 @@ use crate::{
     time::Instant,
 };
 
-/// The durable ceiling and the raise that is under way.
+/// The durable ceiling, and the raise that is under way.
 #[derive(Clone, Debug)]
 pub(super) struct Ceiling {
     durable: Sequence,
-    /// The sequence at which the next raise is due; `None` while one is under way, and at the very end.
+    /// The sequence at which the next raise is due. `None` while a raise is under way, and when there is nothing left
+    /// to raise to.
     raise_at: Option<Sequence>,
     writing: Option<Sequence>,
     /// The highest sequence that something waits for which does not move the counter before it is durable.
@@ -34,9 +35,9 @@ pub(super) struct Ceiling {
     asked_at: Instant,
     asked_sequence: Sequence,
     asked_identities: u64,
-    /// How far peers and `after` moved the sequence in a span, as it was measured then.
+    /// How far peers and `after` moved the sequence in a span, in the last measurement.
     absorbed_demand: u64,
-    /// How far they can move it in a span for long.
+    /// The most by which they can move it in a span, over a long time.
     absorbed_demand_max: u64,
 }
 
@@ -79,7 +80,7 @@ impl Ceiling {
         self.writing.is_some()
     }
 
-    /// The highest sequence that is durable and at which no raise is due.
+    /// The highest sequence that is durable and needs no raise yet.
     pub(super) fn clear(&self) -> Sequence {
         match self.raise_at {
             Some(raise_at) => Sequence::new(raise_at.get().saturating_sub(1))
@@ -138,10 +139,10 @@ impl Ceiling {
         target
     }
 
-    /// Hears that the write is durable.
+    /// The requested ceiling is durable.
     ///
     /// # Panics
-    /// When none was asked for: a ceiling that nobody wrote would be a mistake of this program.
+    /// If no raise was requested. A ceiling that nobody wrote would be a bug in this program.
     pub(super) fn raised(&mut self) -> Sequence {
         self.durable = self
             .writing
@@ -151,7 +152,7 @@ impl Ceiling {
         self.durable
     }
 
-    /// Hears that the write failed: no raise is ever asked for again.
+    /// The write failed: no raise is requested ever again.
     pub(super) fn failed(&mut self) {
         self.writing = None;
         self.raise_at = None;
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
     use crate::limits::{RESERVE_DEFAULT, RESERVE_MAX};
 
-    /// What peers may move a server by in a second, for long.
+    /// The most by which peers may move a server in a second, over a long time.
     const FLOW: u64 = 1_000_000;
 
     fn sequence(value: u64) -> Sequence {
@@ -201,7 +202,7 @@ mod tests {
         let mut ceiling = new(sequence(1000), sequence(2000), FLOW);
         assert_eq!(ceiling.clear(), sequence(1499));
         assert!(!ceiling.is_due(ceiling.clear()));
-        // While a raise is under way no other is due, and when it has failed none ever is.
+        // While a raise is under way no other is due. After one has failed, none is due ever again.
         ceiling.raise(sequence(1500), 500, Instant::START);
         assert_eq!(ceiling.clear(), sequence(2000));
         let mut failed = ceiling.clone();
@@ -230,14 +231,14 @@ mod tests {
         assert_eq!(ceiling.raised(), sequence(450_000));
         assert!(!ceiling.is_due(sequence(249_999)));
         assert!(ceiling.is_due(sequence(250_000)));
-        // An hour of nothing brings it back to the least.
+        // After an hour without demand it is back at the minimum.
         let later = now.after(Duration::from_secs(3600));
         assert_eq!(
             ceiling.raise(sequence(250_000), 250_000, later),
             sequence(450_000 + STEP_MIN)
         );
         ceiling.raised();
-        // And nothing brings it over the most.
+        // And no demand brings it above the maximum.
         assert_eq!(
             ceiling.raise(sequence(1 << 50), 1 << 50, later),
             sequence((1 << 50) + STEP_MAX)
@@ -269,7 +270,7 @@ mod tests {
             ceiling.raised();
         }
         assert_eq!(steps, [STEP_MIN, 200_000, 200_000]);
-        // Faster than the budgets allow for long is not taken for more than that.
+        // Movement that is faster than the budgets allow over a long time counts only as far as they allow.
         for second in 4..=5 {
             at += 100 * FLOW;
             let now = Instant::START.after(Duration::from_secs(second));
@@ -287,7 +288,7 @@ mod tests {
         });
         let mut at = sequence(1 << 30);
         for second in 1..=100 {
-            // One crashes: its next start is where it had the ceiling. The other one absorbs that.
+            // One server crashes and starts again at its old ceiling. The other one absorbs that jump.
             let now = Instant::START.after(Duration::from_secs(second));
             let [crashed, other] = &mut ceilings;
             let target = other.raise(at, 0, now);

@@ -1,4 +1,4 @@
-//! The counter: `next` and `update` of the model, and how far it may be raised.
+//! The counter: `next` and `update` of the model, and the limits on raising it.
 //!
 //! It knows nothing of the peers, and of the disk only how far it allows. Whoever calls it has asked before whether the
 //! server may hand out, and lets nothing leave before it is durable.
@@ -26,9 +26,9 @@ pub(super) struct Counter {
     advance_max: u64,
     /// The highest sequence handed out, promised to a held reply, or absorbed.
     sequence: Sequence,
-    /// Up to here a request needs a look at nothing else.
+    /// Up to this sequence a request needs no other check.
     clear: Sequence,
-    /// The highest sequence that came from a peer or an operator. Never above `sequence`.
+    /// The highest sequence that came from a peer or an operator. It is never above `sequence`.
     absorbed: Sequence,
     /// The highest advance that was paid for. Above `sequence` it waits for the disk.
     claimed: Sequence,
@@ -40,9 +40,9 @@ pub(super) struct Counter {
     /// Requests for which sequences were taken, and how many were.
     requests: u64,
     identities: u64,
-    /// Times that it was raised by a peer or by `after`.
+    /// How often it was raised by a peer or by `after`.
     advances: u64,
-    /// The part of the sequence that people were last warned is used up, in percent.
+    /// The last warning about used-up sequences, in percent.
     warned_percent: u64,
     /// Raises by clients and by peers of which people hear.
     raises_by_clients: News,
@@ -80,7 +80,7 @@ impl Counter {
         self.sequence
     }
 
-    /// The highest sequence that came from a peer or an operator: it is never taken back.
+    /// The highest sequence that came from a peer or an operator. It is never taken back.
     pub(super) const fn absorbed(&self) -> Sequence {
         self.absorbed
     }
@@ -96,30 +96,30 @@ impl Counter {
         tally.absorbed = self.advances;
     }
 
-    /// Up to here [`Counter::next_in_the_clear`] goes.
+    /// The limit of [`Counter::next_in_the_clear`].
     pub(super) const fn clear(&self) -> Sequence {
         self.clear
     }
 
-    /// From now on a request needs a look at nothing else up to `clear`.
+    /// From now on a request up to `clear` needs no other check.
     pub(super) fn set_clear(&mut self, clear: Sequence) {
         self.clear = clear;
     }
 
-    /// `next` for nearly every request: one that raises the counter no further than is clear, and by nothing but
-    /// its count. `None` for all others, which are to be looked at more closely.
+    /// `next` for nearly every request: it raises the counter by the count alone and stays within `clear`. Returns
+    /// `None` for any other request, which then has to be checked closely.
     #[inline(always)]
     pub(super) fn next_in_the_clear(&mut self, count: u32, after: u64) -> Option<Identity> {
         let before = self.sequence;
         let last = before.checked_add_up_to(u64::from(count), self.clear)?;
-        // There is none where the count is zero.
+        // There is no first sequence if the count is zero.
         let first = before.checked_add_up_to(1, last)?;
-        // An `after` that is no identity is ahead, too.
+        // An `after` that is not a valid identity counts as ahead, too.
         let is_ahead = after >> PID_BITS > before.get();
         (count <= self.count_max && !is_ahead).then(|| self.take(first, last, count))
     }
 
-    /// Whether so many identities may be asked for at once.
+    /// Whether a request may ask for this many identities.
     pub(super) fn judge_count(&self, count: u32) -> Result<(), Refusal> {
         let count_max = self.count_max;
         // bug CountUnchecked instead: if count == 0 || (count > count_max && !BUG) {
@@ -129,7 +129,7 @@ impl Counter {
         Ok(())
     }
 
-    /// Where a request would leave the counter, if nothing refused it.
+    /// The sequence at which a request would leave the counter if it were not refused.
     pub(super) fn reach(&self, count: u32, after: u64) -> u64 {
         let after = Identity::from_u64(after).map_or(u64::MAX, |after| after.sequence().get());
         self.sequence
@@ -183,7 +183,7 @@ impl Counter {
     /// Returns what the raise has cost.
     ///
     /// # Errors
-    /// The budget does not allow it; nothing has changed.
+    /// The budget does not allow it. Nothing has changed.
     pub(super) fn update(
         &mut self,
         sequence: Sequence,
@@ -259,13 +259,13 @@ impl Counter {
         Some(before)
     }
 
-    /// Takes back what was decided above `before`. What was absorbed stays so: nothing below it is handed out any
+    /// Takes back what was decided above `before`, but not what was absorbed: nothing below that is handed out any
     /// more.
     pub(super) fn go_back(&mut self, before: Sequence) {
         self.sequence = before.max(self.absorbed);
     }
 
-    /// `sequence`, if the counter may be raised so far. Refusing costs order, never uniqueness.
+    /// Returns `sequence` if the counter may be raised that far. A refusal costs order, never uniqueness.
     pub(super) fn judge_advance(&self, sequence: u64, source: Source) -> Result<Sequence, Refusal> {
         let wanted = Sequence::new(sequence).ok_or(Refusal::NoSequence { sequence, source })?;
         let advance_max = match source {
@@ -285,7 +285,7 @@ impl Counter {
         Ok(wanted)
     }
 
-    /// As far as others are believed when they speak of a sequence: what is beyond it is never made durable.
+    /// How far a sequence told by others is believed. What is beyond that is never made durable.
     pub(super) fn believable(&self, sequence: u64) -> Sequence {
         let most = self.sequence.saturating_add(self.advance_max);
         Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
@@ -348,7 +348,7 @@ impl Counter {
         })
     }
 
-    /// Raises the counter to `last`, which is the last of `count` sequences, and returns the first identity.
+    /// Raises the counter to `last`, the last of `count` sequences, and returns the first identity.
     #[inline(always)]
     fn take(&mut self, first: Sequence, last: Sequence, count: u32) -> Identity {
         self.requests += 1;
@@ -359,7 +359,7 @@ impl Counter {
         Identity::new(first, self.pid)
     }
 
-    /// The sequence of `after`, if the counter may be raised so far.
+    /// The sequence of `after`, if the counter may be raised that far.
     fn judge_after(&self, after: u64) -> Result<Sequence, Refusal> {
         let identity = Identity::from_u64(after).ok_or(Refusal::NoIdentity { after })?;
         self.judge_advance(identity.sequence().get(), Source::After)

@@ -1,4 +1,4 @@
-//! What the disk answers, and the stop, which ends with its last answer.
+//! Answers of the disk. A stop ends with the last of them.
 
 use super::{Actor, Effect, Outcome, Report, Write, Written, phase::Phase, refusal::Refusal};
 use crate::{time::Instant, words::Message};
@@ -44,8 +44,8 @@ impl Actor {
         }
     }
 
-    /// The disk failed: what waited for it is answered with an error, and the counter goes back to where it
-    /// can still serve what lies under the durable ceiling.
+    /// The disk failed. Answers that waited for it become errors. The counter goes back, so that it can still serve
+    /// what is below the durable ceiling.
     fn on_write_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.phase.fail();
         let error = Message::ErrorReply(Box::new(Refusal::StorageFailed.into()));
@@ -57,7 +57,7 @@ impl Actor {
         effects.push(Effect::Report(Report::StorageFailed));
     }
 
-    /// The server is to stop: nothing more is handed out, and the exact sequence is made durable.
+    /// The server is to stop. Nothing more is handed out, and the exact sequence is made durable.
     pub(super) fn on_stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.phase.stop() {
             self.save_members(now, true, effects);
@@ -66,11 +66,11 @@ impl Actor {
         }
     }
 
-    /// Makes the exact sequence durable once no ceiling is on its way to the disk and nothing waits for one.
+    /// Makes the exact sequence durable, once no ceiling is on its way to the disk and no answer waits for one.
     fn stop_if_settled(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.durability.is_settled() {
             self.phase.end();
-            // What was heard since the stop began is saved before the last write.
+            // What was heard during the stop is saved before the last write.
             self.save_members(now, true, effects);
             let sequence = self.counter.sequence();
             effects.push(Effect::Write(Write::Stop { sequence }));

@@ -1,4 +1,4 @@
-//! Durable first, reply after: how far the disk allows, and the answers that wait for it.
+//! Durable first, reply after: how far the disk allows the counter to go, and the answers that wait for the disk.
 
 use super::{
     ActorConfig, ConnectionId, Effect, Write, ceiling::Ceiling, counter::Counter, line::Line,
@@ -9,7 +9,7 @@ use crate::{identity::Sequence, time::Instant, words::Message};
 #[derive(Debug)]
 pub(super) struct Durability {
     ceiling: Ceiling,
-    /// Answers that wait for the disk. Bounded by the frames that the server keeps in flight.
+    /// Answers that wait for the disk. The server's bound on frames in flight bounds them too.
     held: Line<Held>,
     /// Identity requests that had to wait.
     waited: u64,
@@ -17,18 +17,18 @@ pub(super) struct Durability {
     is_settling: bool,
 }
 
-/// An answer that must not leave before the disk has caught up.
+/// An answer that must wait for the disk.
 #[derive(Debug)]
 enum Held {
-    /// It waits for a sequence that was decided for it.
+    /// It waits until the sequence that was decided for it is durable.
     Decided {
-        /// The ceiling that it waits for.
+        /// It leaves when this sequence is durable.
         until: Sequence,
-        /// The sequence as it was before, should the disk fail.
+        /// The sequence before this request, in case the disk fails.
         before: Sequence,
         effect: Effect,
     },
-    /// It waits for nothing itself, and leaves with the one before it.
+    /// It needs nothing from the disk, and only has to leave after the answer before it.
     Behind(Effect),
 }
 
@@ -48,7 +48,7 @@ impl Durability {
         self.ceiling.durable()
     }
 
-    /// The highest sequence that is durable and at which no raise is due.
+    /// The highest sequence that is durable and needs no raise yet.
     pub(super) fn clear(&self) -> Sequence {
         self.ceiling.clear()
     }
@@ -88,7 +88,7 @@ impl Durability {
         self.held.is_empty()
     }
 
-    /// Whether an answer to that connection waits.
+    /// Whether an answer for that connection waits.
     pub(super) fn holds_for(&self, connection: ConnectionId) -> bool {
         self.held.has(connection)
     }
@@ -98,8 +98,8 @@ impl Durability {
         self.held.is_empty() && !self.ceiling.is_writing()
     }
 
-    /// Lets an answer leave as soon as the last sequence that was decided, which is that of this answer, is
-    /// durable. `before` is the sequence as it was before.
+    /// Sends the answer for which a sequence was decided last, as soon as that sequence is durable. `before` is the
+    /// sequence before that.
     pub(super) fn reply_when_durable(
         &mut self,
         to: ConnectionId,
@@ -109,7 +109,7 @@ impl Durability {
         effects: &mut Vec<Effect>,
     ) {
         if self.may_leave(counter) {
-            // Nothing is held back: what is ends above the ceiling, and this answer comes after it.
+            // No answer is held. If one were, its sequence would be above the ceiling, and so would this later one.
             effects.push(reply);
             return;
         }
@@ -131,7 +131,7 @@ impl Durability {
         counter.sequence() <= self.ceiling.durable()
     }
 
-    /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
+    /// Sends an answer that needs nothing from the disk, after the held answers of the same connection.
     pub(super) fn reply_behind(
         &mut self,
         to: ConnectionId,
@@ -164,7 +164,7 @@ impl Durability {
         effects.push(Effect::Write(Write::Ceiling { sequence, ceiling }));
     }
 
-    /// The ceiling that was asked for is durable: what waited for it leaves.
+    /// The requested ceiling is durable: the answers that waited for it leave.
     pub(super) fn raised(&mut self, effects: &mut Vec<Effect>) {
         let durable = self.ceiling.raised();
         let may_leave = |held: &Held| match held {
@@ -177,11 +177,11 @@ impl Durability {
         }
     }
 
-    /// The disk failed: no raise is asked for any more, and what waited for one is answered with `error`. Returns
-    /// the sequence as it was before the first that is taken back so.
+    /// The disk failed. No raise is requested any more, and every answer that waits for one becomes `error`. Returns
+    /// the sequence from before the first request that is taken back this way.
     pub(super) fn fail(&mut self, error: &Message, effects: &mut Vec<Effect>) -> Option<Sequence> {
         self.ceiling.failed();
-        // What leaves next, leaves with its own sequence: the others stand behind one.
+        // The first answer in the line always has a sequence of its own. Answers without one come only after it.
         let before = self.held.first().and_then(|held| match held {
             Held::Decided { before, .. } => Some(*before),
             Held::Behind(_) => None,

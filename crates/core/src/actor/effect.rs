@@ -11,91 +11,89 @@ use crate::{
     words::{ErrorReply, Message, Standing},
 };
 
-/// What the actor wants done. The server carries effects out in their order, all of one event before the
-/// next event.
+/// What the actor wants done. The server carries out all effects of an event, in order, before the next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Answer an identityRequest with identities. Nearly every effect is this one, so it needs no memory of
-    /// its own and nothing to be freed.
+    /// Answer an identityRequest with identities. Nearly every effect is this one, so it allocates nothing.
     ReplyIdentities {
-        /// Who asked.
+        /// The connection that sent the request.
         to: ConnectionId,
         /// The first identity.
         first: Identity,
-        /// How many.
+        /// How many identities, in a row from the first.
         count: u32,
     },
-    /// Answer a request; each request is answered exactly once, in the order of the requests.
+    /// Answer a request. Each request is answered exactly once, in the order of the requests of its connection.
     Reply {
-        /// Who asked.
+        /// The connection that sent the request.
         to: ConnectionId,
         /// The answer.
         message: Message,
     },
-    /// Answer a statusRequest: the server knows the rest of what goes into it.
+    /// Answer a statusRequest. The server knows the rest of the content.
     ReplyStatus {
-        /// Who asked.
+        /// The connection that sent the request.
         to: ConnectionId,
     },
-    /// Answer a membersRequest: the server knows the addresses that go into it.
+    /// Answer a membersRequest. The server adds the addresses.
     ReplyMembers {
-        /// Who asked.
+        /// The connection that sent the request.
         to: ConnectionId,
-        /// The lowest pid that was asked for.
+        /// The lowest pid that was requested.
         first: Pid,
     },
-    /// Tell a process why it must not hand out identities, and people, when that is new. The server adds
-    /// addresses.
+    /// Tell a process why it must not hand out identities. If the charge is new, people are told too. The server adds
+    /// the addresses.
     Object {
-        /// Against whom, where, and why.
+        /// Which process, on which link, and why.
         charge: Charge,
-        /// Whether it answers a request that came on that link.
+        /// Whether this is the answer to a request that came on that link.
         answers: bool,
     },
-    /// Send something on a link that answers nothing.
+    /// Send a message on a link that is not an answer.
     Tell {
-        /// On which link.
+        /// The link.
         to: Link,
-        /// What.
+        /// The message.
         message: Message,
     },
-    /// Close the connection once what was answered has left.
+    /// Close the connection after its answers have been written.
     Close(ConnectionId),
-    /// Send to a peer; dropped when it is not connected, the next round repairs that.
+    /// Send a message to a peer. It is dropped if the peer is not connected: the next round makes up for it.
     Send {
-        /// To whom.
+        /// The peer.
         to: PeerId,
-        /// What.
+        /// The message.
         message: Message,
     },
-    /// Give up the connection to a peer; it is dialed again later.
+    /// Give up the connection to a peer. It is dialed again later.
     HangUp {
-        /// On whom.
+        /// The peer.
         peer: PeerId,
-        /// Why.
+        /// Why it is given up.
         cause: HangUp,
     },
     /// Start the ticker.
     StartTicker,
-    /// Stop the ticker: there is nobody to ask.
+    /// Stop the ticker: there is no peer to ask.
     StopTicker,
-    /// Dispatch `saveTimeout` after so long: then what is remembered of the peers may be saved again.
+    /// Dispatch `saveTimeout` after this time. Then the memory of the peers may be saved again.
     SaveLater(Duration),
     /// Make something durable, and dispatch `written` or `writeFailed`.
     Write(Write),
-    /// The stop is over: its exact sequence is durable, or could not be made so.
+    /// The stop is over. Its exact sequence is durable, or could not be made durable.
     Stopped(Outcome),
-    /// Tell people.
+    /// Report something to people.
     Report(Report),
 }
 
-/// Where the actor puts what it wants done.
+/// Receives what the actor wants done.
 ///
-/// A list is one, and takes everything. A server may carry the commonest effect out at once instead: an event has
-/// that one alone, or effects that all go into the list, so as long as the list is empty when an event is handled
-/// nothing is overtaken.
+/// A plain list takes every effect. A server may instead carry out the most common effect at once. An event has
+/// either that effect alone, or effects that all go into the list. So the order is kept, as long as the list is empty
+/// when an event is handled.
 pub trait Outbox {
-    /// Takes the [`Effect::ReplyIdentities`] of an event that has no other effect.
+    /// Takes the [`Effect::ReplyIdentities`] of an event that has only this effect.
     fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32);
 
     /// Takes all effects of any other event, in order.
@@ -113,7 +111,7 @@ impl Outbox for Vec<Effect> {
 }
 
 impl fmt::Display for Effect {
-    /// As it stands in a trace.
+    /// The text in a trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Effect::ReplyIdentities { to, first, count } => {
@@ -168,7 +166,7 @@ impl fmt::Display for Effect {
     }
 }
 
-/// A message as it stands in a trace.
+/// A message, as text in a trace.
 struct MessageFields<'a>(&'a Message);
 
 impl fmt::Display for MessageFields<'_> {
@@ -205,11 +203,11 @@ impl fmt::Display for MessageFields<'_> {
 /// Why the actor gives up the connection to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HangUp {
-    /// It has not answered for so long.
+    /// It has not answered for this long.
     Silent(Duration),
-    /// This server refuses it.
+    /// This server refuses the peer.
     Refused(Box<ErrorReply>),
-    /// It refuses this server.
+    /// The peer refuses this server.
     RefusedBy(Box<ErrorReply>),
 }
 
@@ -223,43 +221,42 @@ impl fmt::Display for HangUp {
     }
 }
 
-/// What people should hear of. The server adds addresses, and tells only so much of what comes in floods.
+/// Something that people should know. The server adds addresses, and leaves some out when there are very many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// A peer is heard for the first time on any link.
+    /// A peer is heard, and was not heard on any other link before.
     PeerUp {
-        /// On which link.
+        /// The link on which it is heard.
         link: Link,
         /// The peer's pid.
         pid: Pid,
-        /// How far it is.
+        /// The sequence that it told.
         sequence: u64,
     },
-    /// A peer that was up is heard on no link any more.
+    /// A peer that was up is not heard on any link any more.
     PeerDown {
         /// The last link on which it was heard.
         link: Link,
         /// Its pid.
         pid: Pid,
     },
-    /// A peer was refused and its connection is about to be closed.
+    /// A peer was refused, and its connection is about to be closed.
     Refused {
-        /// Who it was.
+        /// The connection of the peer.
         from: ConnectionId,
-        /// What it was told.
+        /// What the peer was told.
         error: Box<ErrorReply>,
     },
-    /// A round was refused, by this server or by the peer, and the one before it was not. The connection
-    /// goes on.
+    /// A round was refused, by this server or by the peer, after one that was not. The connection stays open.
     RoundRefused {
-        /// On which link.
+        /// The link of the round.
         link: Link,
-        /// What is wrong.
+        /// Why it was refused.
         error: Box<ErrorReply>,
     },
     /// An advance that a client asked for was refused.
     AdvanceRefused {
-        /// Who asked.
+        /// The connection that sent the request.
         from: ConnectionId,
         /// What the client was told.
         error: Box<ErrorReply>,
@@ -295,7 +292,7 @@ pub enum Report {
     },
     /// A peer objects to this server, which hands out nothing from now on.
     Objected {
-        /// What it is now.
+        /// The standing of this server from now on.
         standing: Standing,
         /// What `--recover-above` must be at least.
         above: Sequence,
@@ -309,25 +306,25 @@ pub enum Report {
     },
     /// An operator has answered for the state of a peer that was objected to.
     Overruled {
-        /// On which link it is heard.
+        /// The link on which the peer is heard.
         link: Link,
         /// Its pid.
         pid: Pid,
-        /// Above which sequence it began.
+        /// The sequence above which the peer started.
         above: u64,
     },
-    /// The peers were asked, and identities are handed out from now on.
+    /// The peers have been asked, and identities are handed out from now on.
     Joined {
         /// How many peers answered.
         answered: usize,
         /// How many were asked.
         asked: usize,
     },
-    /// No peer has answered in time, and one must.
+    /// No peer has answered in time, but one must.
     JoinWaits,
-    /// So much of the sequence is used up.
+    /// A large part of the sequence is used up.
     Exhaustion {
-        /// In percent.
+        /// The part that is used up, in percent.
         percent: u64,
         /// How many sequences are left.
         remaining: u64,
@@ -353,7 +350,7 @@ pub enum Report {
 }
 
 impl fmt::Display for Report {
-    /// As it stands in a trace.
+    /// The text in a trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Report::PeerUp {

@@ -1,4 +1,4 @@
-//! What can happen to the actor, as plain data that can be stored, printed and replayed.
+//! The events that the actor handles, as plain data that can be stored, printed and replayed.
 
 use std::fmt;
 
@@ -8,96 +8,96 @@ use crate::{
     words::{ErrorReply, Objection, Overrule, SyncMessage},
 };
 
-/// What can happen to the actor. The model's kinds come first; each has one handler.
+/// An event for the actor. The events of the model come first. Each kind has one handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A frame that no handler takes, and why.
+    /// A frame that no handler accepts, with the reason.
     Unknown {
-        /// Who sent it.
+        /// The connection that sent it.
         from: ConnectionId,
         /// What is wrong with it.
         error: Box<ErrorReply>,
     },
-    /// A request that its connection may not make.
+    /// A request that this connection is not allowed to make.
     Denied {
-        /// Who asks.
+        /// The connection that sent the request.
         from: ConnectionId,
-        /// Why it may not.
+        /// Why it is not allowed.
         error: Box<ErrorReply>,
     },
     /// A client asks for identities.
     IdentityRequest {
-        /// Who asks.
+        /// The connection that sent the request.
         from: ConnectionId,
-        /// How many.
+        /// How many identities it asks for.
         count: Count,
-        /// They are to be greater than this identity; 0 is no demand.
+        /// The identities must be greater than this one; 0 means that any will do.
         after: u64,
     },
-    /// The ticker expired: time to ask the peers.
+    /// The ticker expired: it is time to ask the peers.
     SyncTimeout,
-    /// A peer says how far it is and asks the same.
+    /// A peer tells its sequence and asks for the sequence of this server.
     SyncRequest {
-        /// Who asks.
+        /// The connection of the peer. The answer goes there.
         from: ConnectionId,
-        /// What it says.
+        /// What the peer tells about itself.
         sync: Box<SyncMessage>,
     },
-    /// A peer answers.
+    /// A peer answers a syncRequest.
     SyncReply {
-        /// Who answers.
+        /// The peer, which this server dialed.
         from: PeerId,
-        /// What it says.
+        /// What the peer tells about itself.
         sync: Box<SyncMessage>,
     },
-    /// A peer answers that it will not.
+    /// A peer answers a syncRequest with an error.
     ErrorReply {
-        /// Who answers.
+        /// The peer, which this server dialed.
         from: PeerId,
-        /// What it says.
+        /// The error.
         error: Box<ErrorReply>,
     },
-    /// Someone asks how the server does.
+    /// Someone asks for the status.
     StatusRequest {
-        /// Who asks.
+        /// The connection that sent the request.
         from: ConnectionId,
     },
-    /// A connection to a peer stands.
+    /// A connection to a peer is established.
     PeerConnected(PeerId),
-    /// The connection of a peer is gone.
+    /// The connection to or from a peer is gone.
     PeerDisconnected(Link),
-    /// A peer says why this server, or one that was here before it, must not hand out identities.
+    /// A peer says why this server, or an earlier process in its place, must not hand out identities.
     Objection(Box<(Link, Objection)>),
-    /// A server that was objected to has its operator's word.
+    /// A server that was objected to says that its operator has confirmed its state.
     Overrule(Box<(Link, Overrule)>),
-    /// The time for asking the peers before handing anything out is over.
+    /// The time for asking the peers before the first identity is over.
     JoinTimeout,
-    /// What is remembered of the peers may be saved again.
+    /// The memory of the peers may be saved again.
     SaveTimeout,
     /// The write that is under way may be late: see [`Actor::write_deadline`](super::Actor::write_deadline).
     WriteTimeout,
     /// Someone asks which servers this one knows.
     MembersRequest {
-        /// Who asks.
+        /// The connection that sent the request.
         from: ConnectionId,
-        /// The lowest pid that is asked for.
+        /// The lowest pid that was requested.
         first: Pid,
     },
     /// An operator asks to forget a pid.
     ForgetRequest {
-        /// Who asks.
+        /// The connection that sent the request.
         from: ConnectionId,
-        /// The pid.
+        /// The pid to forget.
         pid: Pid,
     },
     /// An operator asks to go on above a sequence.
     AdvanceRequest {
-        /// Who asks.
+        /// The connection that sent the request.
         from: ConnectionId,
-        /// The sequence.
+        /// The sequence to go on above.
         above: u64,
     },
-    /// What was asked of the disk is durable, or could not be made so.
+    /// A write is durable, or has failed.
     Written(Written),
     /// The server is stopping: hand out nothing more, and make the exact sequence durable.
     Stop,
@@ -132,7 +132,7 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// The name and the fields, as they stand in a trace.
+    /// The name and the fields, as text in a trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
@@ -174,7 +174,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// A sync message as it stands in a trace.
+/// A sync message, as text in a trace.
 pub(super) struct Fields<'a>(pub(super) &'a SyncMessage);
 
 impl fmt::Display for Fields<'_> {
@@ -197,7 +197,7 @@ impl fmt::Display for Fields<'_> {
     }
 }
 
-/// An objection as it stands in a trace.
+/// An objection, as text in a trace.
 pub(super) struct ObjectionFields<'a>(pub(super) &'a Objection);
 
 impl fmt::Display for ObjectionFields<'_> {
@@ -216,7 +216,7 @@ impl fmt::Display for ObjectionFields<'_> {
     }
 }
 
-/// An overrule as it stands in a trace.
+/// An overrule, as text in a trace.
 pub(super) struct OverruleFields<'a>(pub(super) &'a Overrule);
 
 impl fmt::Display for OverruleFields<'_> {

@@ -1,26 +1,25 @@
-//! The memory of a cluster: what every other pid was last heard to be, and the judgement of who comes
-//! under its name.
+//! The memory of a cluster: the last known state of every other pid, and the decision whether a process may use its
+//! pid.
 //!
-//! Two things must not happen to a pid. It must not be used by two live servers, and it must not come back
-//! with a state older than the one it had. Each server remembers its peers so that it can tell.
+//! Two things must never happen to a pid. Two live servers must not use it. And it must not come back with a state
+//! that is older than before. To notice both, each server remembers its peers.
 //!
-//! **A stale state.** What a server tells of itself is durable before it tells it. So a server of the same
-//! directory that comes back has a higher boot and no lower sequence. One that comes back otherwise has
-//! lost its directory, or had it rolled back.
+//! **A stale state.** A server makes its state durable before it tells it. So a server that comes back with the same
+//! directory has a higher boot and a sequence that is not lower. If not, the directory was lost or rolled back.
 //!
-//! **A conflict.** Every process has a random session. That two sessions of a pid were heard is no proof: a
-//! restart does that, and the last message of the dead process may even be handled after the first of the
-//! new one. The proof is that both were alive at one time:
+//! **A conflict.** Every process has a random session. Two sessions of one pid are no proof of a conflict. A restart
+//! causes that too, and the last message of the dead process may even be handled after the first one of the new
+//! process. The proof is that both were alive at the same time:
 //!
 //! - A session was alive before the moment at which it was *first heard*.
-//! - A session was alive after a moment at which something was sent to it, if it is known to have received
-//!   that: because it answered it, or asked anew behind it (a server has one question at a time on a
-//!   connection, so what it asks next it asks after it had the answer).
+//! - A session was alive after a moment at which something was sent to it, if it is known to have received that. It
+//!   is known if the session has answered it, or if it asked again after it: a server has only one question at a time
+//!   on a connection, so it asks the next one after it has the answer.
 //!
-//! If X was alive after Y was first heard, and Y was alive after X was first heard, then the lives of X and Y
-//! overlap: both held the moment at which the later of them began. A process that was restarted was never
-//! alive after its successor was heard, however late its messages come. Moments are the serial numbers of
-//! the messages handled here: no clock is compared with another.
+//! Suppose X was alive after Y was first heard, and Y was alive after X was first heard. Then both were alive at the
+//! moment at which the later of them began, so their lives overlap. A process that was restarted was never alive
+//! after its successor was heard, however late its messages come. The moments are the serial numbers of the messages
+//! that are handled here, so no clock is compared with another.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -32,33 +31,33 @@ use crate::{
     words::{ErrorCode, Overrule, SyncMessage},
 };
 
-/// What is remembered of another pid, durably.
+/// What is remembered of another pid, and is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remembered {
     /// The pid.
     pub pid: Pid,
-    /// The random value of its state directory.
+    /// Its incarnation: the random value of its state directory.
     pub incarnation: u128,
-    /// The highest boot that it told.
+    /// The highest boot that it has told.
     pub boot: u64,
-    /// The random value of the process that told it.
+    /// Its session: the random value of the process that told it.
     pub session: u64,
-    /// The highest sequence that it told.
+    /// The highest sequence that it has told.
     pub sequence: Sequence,
 }
 
-/// A position in the order of all that this server has heard and sent to its peers.
+/// A position in the order of all messages that this server has received from its peers and sent to them.
 pub(super) type Serial = u64;
 
 /// One process that was heard under a pid since this server started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Life {
     session: u64,
-    /// It was alive before this.
+    /// It was alive before this moment.
     first_heard: Serial,
-    /// It was alive after this; 0 when nothing is known to have reached it.
+    /// It was alive after this moment; 0 if nothing is known to have reached it.
     alive_at: Serial,
-    /// Where it was last heard, as long as that link is there: nothing is said to one that is gone.
+    /// The link on which it was last heard. `None` when that link is gone: then nothing is sent to it.
     link: Option<Link>,
     /// Why it must not hand out identities.
     objection: Option<ErrorCode>,
@@ -67,37 +66,37 @@ struct Life {
 /// What is known of one pid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// What survives a restart of this server.
+    /// The part that survives a restart of this server.
     pub remembered: Remembered,
-    /// When it was last heard; `None` when that was before this server started.
+    /// When it was last heard; `None` if that was before this server started.
     pub heard_at: Option<Instant>,
-    /// Since this server started, the one heard last at the end.
+    /// The processes since this server started. The one that was heard last is at the end.
     lives: Vec<Life>,
 }
 
 impl Known {
-    /// What is objected to the process that was heard last.
+    /// The objection to the process that was heard last.
     pub fn objection(&self) -> Option<ErrorCode> {
         self.lives.last()?.objection
     }
 }
 
-/// What speaks against one process.
+/// An objection to one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// The pid that it uses.
     pub pid: Pid,
     /// Its session.
     pub session: u64,
-    /// Where it was last heard.
+    /// The link on which it was last heard.
     pub link: Link,
     /// Why it must not hand out identities.
     pub code: ErrorCode,
-    /// The highest sequence that is known of the pid.
+    /// The highest known sequence of the pid.
     pub sequence: Sequence,
-    /// Where the other process is heard, when two use the pid and its link is there.
+    /// The link of the other process, if two use the pid and that link still exists.
     pub rival: Option<Link>,
-    /// Whether it was not charged with this before: then people should hear of it.
+    /// Whether this is a new charge against the process. Then people are told too.
     pub is_new: bool,
 }
 
@@ -112,34 +111,34 @@ pub(super) struct Guard {
     saves: TokenBucket,
     /// Something waits to be saved, and a timer is set for it.
     is_waiting: bool,
-    /// It is being saved. Meanwhile nothing more is handed to the disk, however long it takes: only the newest
-    /// counts.
+    /// A save is under way. Until it is done nothing more is given to the disk, however long that takes: only the
+    /// newest state counts.
     is_saving: bool,
 }
 
-/// What has changed since it was last saved; the more urgent is the greater.
+/// What has changed since the last save. The more urgent change is the greater value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Unsaved {
     Nothing,
-    /// How far a peer has come.
+    /// The sequence of a peer.
     HowFar,
-    /// Who a peer is: that should not wait.
+    /// The identity of a peer. That is saved as soon as possible.
     Who,
 }
 
-/// What is to become of what has changed.
+/// What to do with the changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Save {
-    /// Nothing has, or its time has not come, or it is seen to already.
+    /// Nothing has changed, or it is too early, or a save is already planned.
     Nothing,
-    /// It is to be saved.
+    /// Save this now.
     Now(Vec<Remembered>),
-    /// It is to be saved after so long. That is said once.
+    /// Save after this time. This is returned only once.
     Later(Duration),
 }
 
 impl Guard {
-    /// Begins with what was remembered.
+    /// Starts with what was remembered.
     pub(super) fn new(remembered: Vec<Remembered>) -> Guard {
         let known = |remembered: Remembered| {
             (
@@ -166,15 +165,15 @@ impl Guard {
         &self.members
     }
 
-    /// The serial of a message that is about to be sent.
+    /// The serial for a message that is about to be sent.
     pub(super) fn next_serial(&mut self) -> Serial {
         self.serial += 1;
         self.serial
     }
 
-    /// Hears a message of a peer, the sequence of which is believed as far as `sequence`. `received` is the
-    /// serial of what it is known to have received before it sent this. Returns the charges: against the sender
-    /// first, and against another process that shares its pid.
+    /// Handles what a peer tells about itself. Its sequence is believed up to `sequence`. `received` is the serial of
+    /// the last message that it is known to have received before it sent this one. Returns the charges: first the one
+    /// against the sender, then the one against another process that uses its pid.
     pub(super) fn hear(
         &mut self,
         link: Link,
@@ -212,7 +211,7 @@ impl Guard {
         let rival_link = rival.as_ref().and_then(|rival| rival.link);
         let mut rival_charge = None;
         if let Some(rival) = rival {
-            // What either has handed out is gone for both.
+            // Both may have handed out identities up to their sequences, so neither may hand those out again.
             known.remembered.sequence = known.remembered.sequence.max(sequence);
             life.objection = Some(ErrorCode::PidConflict);
             let is_new = rival.objection.replace(ErrorCode::PidConflict) != life.objection;
@@ -252,8 +251,8 @@ impl Guard {
         charges
     }
 
-    /// An operator has answered for a state that was objected to: nothing above their word was handed out, which
-    /// counts as far as it is `believed`. Returns whether that settles it.
+    /// An operator has confirmed a state that was objected to: nothing above the sequence in `overrule` was handed
+    /// out. That sequence counts only as far as it is `believed`. Returns whether the objection is settled.
     pub(super) fn overrule(&mut self, overrule: &Overrule, believed: Sequence) -> bool {
         let Some(known) = self.members.get_mut(&overrule.pid) else {
             return false;
@@ -266,12 +265,13 @@ impl Guard {
             Some(life) if overrule.above >= remembered.sequence.get() => {
                 life.objection = None;
                 for other in &mut known.lives {
-                    // Their state was given up, and what they still say, however late it comes, is not learned.
+                    // The other states were given up. Nothing is learned from what they still say, however late it
+                    // comes.
                     if other.session != overrule.session {
                         other.objection.get_or_insert(ErrorCode::StaleState);
                     }
                 }
-                // Its boot is learned from its next message, and may be lower than that of the lost one.
+                // Its boot is learned from its next message. It may be lower than the boot of the lost state.
                 known.remembered = Remembered {
                     incarnation: overrule.incarnation,
                     session: overrule.session,
@@ -286,7 +286,7 @@ impl Guard {
         }
     }
 
-    /// The link of a peer of that pid is gone: from now on nothing here names it.
+    /// The link to a peer with that pid is gone. From now on nothing here names the link.
     pub(super) fn lose(&mut self, link: Link, pid: Pid) {
         if let Some(known) = self.members.get_mut(&pid) {
             for life in &mut known.lives {
@@ -301,16 +301,16 @@ impl Guard {
         lives.any(|life| life.link == Some(link))
     }
 
-    /// Forgets a pid. Returns the highest sequence that was known of it.
+    /// Forgets a pid. Returns its highest known sequence.
     pub(super) fn forget(&mut self, pid: Pid) -> Option<Sequence> {
         let known = self.members.remove(&pid)?;
         self.unsaved = Unsaved::Who;
         Some(known.remembered.sequence)
     }
 
-    /// What is to be saved now, if anything. Who a peer is, is saved as soon as may be; how far it has come, now and
-    /// then: the boot notices a rolled-back directory too. Others cause these writes, so there are only so many; a
-    /// stop saves whatever there is.
+    /// What has to be saved now, if anything. Who a peer is, is saved as soon as possible. Its sequence is saved only
+    /// now and then: the boot also shows that a directory was rolled back. Others cause these saves, so their number
+    /// is limited. A stop saves everything.
     pub(super) fn take_unsaved(&mut self, now: Instant, stopping: bool) -> Save {
         if self.unsaved == Unsaved::Nothing {
             return Save::Nothing;
@@ -341,19 +341,19 @@ impl Guard {
         Save::Later(self.saves.wait(now))
     }
 
-    /// The time that [`Save::Later`] named is over.
+    /// The time of [`Save::Later`] is over.
     pub(super) fn wait_is_over(&mut self) {
         self.is_waiting = false;
     }
 
-    /// What was handed to the disk is saved, or could not be.
+    /// The last save is done or has failed.
     pub(super) fn saved(&mut self) {
         self.is_saving = false;
     }
 }
 
 impl Known {
-    /// Takes the life of a session out of the list, or begins it.
+    /// Takes the life of a session out of the list, or begins a new one. Also returns whether it is new.
     fn take_life(&mut self, session: u64, serial: Serial, link: Link) -> (Life, bool) {
         if let Some(index) = self.lives.iter().position(|life| life.session == session) {
             return (self.lives.remove(index), false);
@@ -383,8 +383,8 @@ impl Life {
 }
 
 impl Remembered {
-    /// Whether a process that is heard for the first time claims less than this. What it claims counts, and not as
-    /// far as it is believed: who is far ahead is not behind.
+    /// Whether the claim of a process that is heard for the first time is older than this. The claim counts as it is,
+    /// not only as far as it is believed: a process that is far ahead is not behind.
     fn is_newer_than(&self, claimed: &SyncMessage) -> bool {
         // bug RollbackUnseen: return false;
         claimed.session != self.session
@@ -393,11 +393,11 @@ impl Remembered {
                 || claimed.sequence < self.sequence.get())
     }
 
-    /// Takes over what is higher. Returns what of it is to be saved.
+    /// Takes over every higher value. Returns what of this has to be saved.
     fn learn(&mut self, claimed: &Remembered) -> Unsaved {
         let before = *self;
         self.sequence = self.sequence.max(claimed.sequence);
-        // The last words of a lost directory do not bring it back.
+        // The last messages from a lost directory must not bring it back.
         let is_same = claimed.incarnation == self.incarnation;
         if is_same && claimed.boot > self.boot {
             *self = Remembered {

@@ -11,9 +11,9 @@ pub(super) struct Join {
     /// How many peers were named.
     peers: usize,
     requires_peer: bool,
-    /// The named peers that have judged this server and not objected.
+    /// The named peers that have checked this server and did not object.
     answered: BTreeSet<PeerId>,
-    /// Those, and the named peers that turned out to be no peers.
+    /// The same, and the named peers that turned out not to be peers.
     decided: BTreeSet<PeerId>,
 }
 
@@ -27,28 +27,28 @@ impl Join {
         }
     }
 
-    /// A named peer has judged this server and did not object.
+    /// A named peer has checked this server and did not object.
     pub(super) fn answered(&mut self, peer: PeerId) {
         self.answered.insert(peer);
         self.decided.insert(peer);
     }
 
-    /// A named peer is no peer, and will not become one: it is not waited for.
+    /// A named server is not a peer and will not become one. It is not waited for.
     pub(super) fn is_none(&mut self, peer: PeerId) {
         self.decided.insert(peer);
     }
 
-    /// Whether nobody is left whose answer would matter.
+    /// Whether no other answer can make a difference.
     pub(super) fn is_complete(&self) -> bool {
         self.decided.len() >= self.peers && self.is_enough()
     }
 
-    /// Whether those that have answered are enough, if time does not allow for more.
+    /// Whether enough peers have answered to serve when the time is over.
     pub(super) fn is_enough(&self) -> bool {
         !self.requires_peer || !self.answered.is_empty()
     }
 
-    /// What people should hear when it is over.
+    /// What people are told when joining is over.
     pub(super) fn report(&self) -> Report {
         Report::Joined {
             answered: self.answered.len(),

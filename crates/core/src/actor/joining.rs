@@ -1,16 +1,16 @@
-//! What happens while a server joins: peers answer, the time is over, and those who waited are answered.
+//! The events while a server joins: peers answer, the time runs out, and requests that waited are answered.
 
 use super::{Actor, Effect, PeerId, Report, phase::Phase};
 use crate::{time::Instant, words::ErrorCode};
 
 impl Actor {
-    /// A named peer has judged this server and did not object.
+    /// A named peer has checked this server and did not object.
     pub(super) fn peer_answered(&mut self, peer: PeerId, now: Instant, effects: &mut Vec<Effect>) {
         self.join.answered(peer);
         self.serve_if_joined(now, effects);
     }
 
-    /// A named peer was refused, or refuses, for this reason. Some reasons say that it is no peer.
+    /// A named peer was refused, or refuses this server, with this code. Some codes mean that it is not a peer.
     pub(super) fn peer_refused(
         &mut self,
         peer: PeerId,
@@ -51,7 +51,7 @@ impl Actor {
         } else {
             self.phase.overdue();
             effects.push(Effect::Report(Report::JoinWaits));
-            // Nobody knows how long that takes: from now on those who ask are told.
+            // Nobody knows how long this will take. From now on requests for identities are refused with that reason.
             self.settle_waiting(now, effects);
         }
     }

@@ -1,8 +1,8 @@
-//! What waits to leave, in the order in which it came.
+//! A line of answers or requests that wait, in the order in which they came.
 //!
-//! Whoever is answered at once must not be answered before something that its connection waits for. So the line
-//! knows of every connection whether anything in it is for it, without being looked through: while a disk hangs it is
-//! as long as the server has frames in flight, and every answer asks.
+//! An answer that could leave at once must not overtake one that its connection already waits for. So the line knows
+//! for every connection whether it holds anything for it, without a search. A search would be slow: while a disk
+//! hangs the line is as long as the number of frames in flight, and every answer has to ask.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +12,7 @@ use crate::limits::EMPTY_LIST_ROOM_MAX;
 #[derive(Debug)]
 pub(super) struct Line<T> {
     items: VecDeque<(ConnectionId, T)>,
-    /// How many of them are for each connection; those without any are not here.
+    /// How many items are for each connection. Connections without items are left out.
     counts: BTreeMap<ConnectionId, usize>,
 }
 
@@ -37,7 +37,7 @@ impl<T> Line<T> {
         self.counts.contains_key(&connection)
     }
 
-    /// What leaves next.
+    /// The item that leaves next.
     pub(super) fn first(&self) -> Option<&T> {
         self.items.front().map(|(_, item)| item)
     }
@@ -47,7 +47,7 @@ impl<T> Line<T> {
         *self.counts.entry(to).or_default() += 1;
     }
 
-    /// Takes out what leaves next, if `may_leave` says so.
+    /// Takes out the next item if `may_leave` allows it.
     pub(super) fn pop_if(&mut self, may_leave: impl FnOnce(&T) -> bool) -> Option<T> {
         let (to, item) = self.items.pop_front_if(|(_, item)| may_leave(item))?;
         if let Some(count) = self.counts.get_mut(&to) {

@@ -1,12 +1,12 @@
-//! The local actor: it owns the sequence, handles one event at a time, and says what is to be done.
+//! The actor: it owns the sequence, handles one event at a time, and returns what has to be done.
 //!
-//! No I/O, no clock, no randomness. Given an event and the present moment, [`Actor::handle`] changes the
-//! actor's private state and pushes [`Effect`]s; the server carries those out before it takes the next
-//! event. So the actor runs unchanged under a simulated network, disk and time. It may import `identity`,
-//! `ids`, `words`, `limits` and `time`.
+//! It does no I/O, reads no clock and uses no randomness. [`Actor::handle`] takes an event and the present moment,
+//! changes the actor's private state and adds [`Effect`]s. The server carries these out before it takes the next
+//! event. So the actor runs unchanged with a simulated network, disk and time. It may import `identity`, `ids`,
+//! `words`, `limits` and `time`.
 //!
-//! Durable first, reply after: an identity is *decided* when its request is handled and *leaves* when the
-//! ceiling that covers it is durable.
+//! Durable first, reply after: an identity is *decided* when its request is handled. It *leaves* when the ceiling
+//! above it is durable.
 //!
 //! The state stands in rooms, each a struct with private fields, so a line can touch no more than its room:
 //! [`counter`], [`durability`], [`join`], [`links`], [`guard`], [`objections`], [`phase`] and [`writes`]. The other files
@@ -67,26 +67,26 @@ use crate::{
 /// What an actor needs to know when it is made.
 #[derive(Clone, Debug)]
 pub struct ActorConfig {
-    /// The cluster's name; servers of another are refused.
+    /// The cluster's name. Servers of other clusters are refused.
     pub cluster: ClusterName,
     /// The actor's own number in the cluster.
     pub pid: Pid,
-    /// The random value made with the state directory.
+    /// The incarnation: a random value that is made with the state directory.
     pub incarnation: u128,
-    /// How many times that directory has been started.
+    /// The boot: how many times that directory has been started.
     pub boot: u64,
-    /// The random value of this process. It also decides how the lots of the rounds fall.
+    /// A random value of this process. It is also the seed for drawing the peers of each round.
     pub session: u64,
     /// Identities are handed out above this sequence.
     pub sequence: Sequence,
-    /// What this boot has made durable: nothing above it is handed out before the disk is written again.
-    /// [`Sequence::MAX`] where there is no disk.
+    /// The ceiling that this boot has made durable. Nothing above it is handed out before the disk is written again.
+    /// [`Sequence::MAX`] if there is no disk.
     pub ceiling: Sequence,
     /// The most identities in one request, 1 to [`COUNT_LIMIT_MAX`](crate::limits::COUNT_LIMIT_MAX).
     pub count_max: u32,
-    /// How far a peer or an `after` may raise the sequence at once.
+    /// The most by which a peer or an `after` may raise the sequence at once.
     pub advance_max: u64,
-    /// How many sequences `after` may absorb at once, and a peer, and how many of both fill in each second.
+    /// How many sequences `after` and peers may skip in a burst, and how many more they may skip each second.
     pub budgets: Budgets,
     /// It is the first start of its state directory. Later ones begin without the bursts of the budgets.
     pub first_start: bool,
@@ -101,13 +101,13 @@ pub struct ActorConfig {
     pub remembered: Vec<Remembered>,
     /// How many peers were named.
     pub peers: usize,
-    /// Whether they are asked before anything is handed out.
+    /// Whether the peers are asked before anything is handed out.
     pub joins: bool,
-    /// Whether one of them must answer: without, the server hands out when `joinTimeout` has come.
+    /// Whether at least one peer must answer. If not, the server hands out after `joinTimeout` in any case.
     pub join_requires_peer: bool,
     /// How many of the connected peers are asked in a round, at most.
     pub fanout: usize,
-    /// How long a peer may take to answer before it is hung up on. Checked when the ticker expires.
+    /// How long a peer may take to answer before its connection is given up. Checked when the ticker expires.
     pub peer_silence: Duration,
 }
 
@@ -125,7 +125,7 @@ pub struct Budgets {
 /// What the actor has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Identity requests answered with identities, or about to be.
+    /// Identity requests that were answered with identities, or will be as soon as the disk allows.
     pub identity_requests: u64,
     /// Identity requests that had to wait for the disk.
     pub waited: u64,
@@ -181,8 +181,8 @@ impl Actor {
     /// Handles one event.
     #[inline(always)]
     pub fn handle(&mut self, event: Event, now: Instant, effects: &mut impl Outbox) {
-        // Nearly every event is a request that needs no look at anything else, so it is asked for before the
-        // jump table.
+        // Nearly every event is a request that depends on the counter alone. So this is checked before the jump
+        // table.
         if let Event::IdentityRequest { from, count, after } = event
             && let Some(first) = self.next_in_the_clear(count.get(), after)
         {
@@ -202,8 +202,8 @@ impl Actor {
         }
     }
 
-    /// The jump table, in the order of the protocol: the model's events, those of peers, of clients and operators, of
-    /// the disk, of the server.
+    /// The jump table. The order is that of the protocol: the events of the model, of peers, of clients and
+    /// operators, of the disk, of the server.
     #[cold]
     fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
@@ -234,7 +234,7 @@ impl Actor {
         }
     }
 
-    /// `next` for nearly every request, without a look at anything but the counter.
+    /// `next` for nearly every request: it looks at nothing but the counter.
     #[inline(always)]
     fn next_in_the_clear(&mut self, count: u32, after: u64) -> Option<Identity> {
         debug_assert_eq!(self.counter.clear(), self.clear_up_to());
@@ -264,17 +264,17 @@ impl Actor {
         }
     }
 
-    /// Who the actor is.
+    /// The configuration that the actor was made with.
     pub fn config(&self) -> &ActorConfig {
         &self.config
     }
 
-    /// The highest sequence handed out or absorbed that is durable: what peers and people are told. Never a
-    /// reserved ceiling: where the ceiling is the smaller one, everything below it is spoken for.
+    /// The highest durable sequence that was handed out or absorbed. Peers and people are told this one, never a
+    /// reserved ceiling. When the ceiling is the smaller one, everything below it is already taken.
     ///
-    /// It goes back in one case, when the disk fails and what was decided and is not durable is taken back. That
-    /// does no harm: not below what was absorbed or has left, what was told can only have raised others, peers
-    /// judge no later word of a process by its sequence, and the next life begins above the ceiling.
+    /// It goes back in one case: when the disk fails, what was decided but is not durable is taken back. That does no
+    /// harm. It does not go below what was absorbed or has left. What was told before can only have raised others.
+    /// Peers do not judge later messages of a process by its sequence. And the next start begins above the ceiling.
     pub fn sequence(&self) -> Sequence {
         self.counter.sequence().min(self.durability.durable())
     }
@@ -317,7 +317,7 @@ impl Actor {
         report
     }
 
-    /// Whether a peer has objected to this server, so that an operator has to look.
+    /// Whether a peer has objected to this server. Then an operator has to look.
     pub fn is_objected(&self) -> bool {
         self.objections.is_objected()
     }

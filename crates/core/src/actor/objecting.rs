@@ -1,4 +1,4 @@
-//! Objections: made to others, and heard from them, and an operator's word against one.
+//! Objections: those that this server makes, those that it receives, and an operator's answer to one.
 
 use super::{
     Actor, Effect, Link, Report, Write,
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl Actor {
-    /// Remembers who a peer is, and objects when something speaks against it. Returns whether the message
-    /// that was heard has been answered with an objection.
+    /// Notes who a peer is, and objects if there is a reason. Returns whether the message was answered with an
+    /// objection.
     pub(super) fn guard_against(
         &mut self,
         link: Link,
@@ -35,12 +35,12 @@ impl Actor {
         objected
     }
 
-    /// Tells a process why it must not hand out identities: in the place of an answer, where one is due.
+    /// Tells a process why it must not hand out identities. If it waits for an answer, the objection is that answer.
     fn object(&mut self, mut charge: Charge, is_sender: bool, effects: &mut Vec<Effect>) {
         match charge.link {
             Link::Accepted(connection) if is_sender => {
                 if self.is_waited_for(connection) {
-                    // What waits could outlive every link but that of its own connection.
+                    // An answer that waits may outlive every link except the one of its own connection.
                     charge.rival = None;
                 }
                 let effect = Effect::Object {
@@ -58,7 +58,7 @@ impl Actor {
         }
     }
 
-    /// A peer objects to this process, or to one that was here before it.
+    /// A peer objects to this process, or to an earlier process in its place.
     pub(super) fn on_objection(
         &mut self,
         link: Link,
@@ -66,7 +66,7 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        // Only a peer may object: one that was asked, or one that has asked.
+        // Only a peer may object: one that this server has asked, or one that has asked this server.
         if !self.links.hear_objection(link) {
             return;
         }
@@ -95,8 +95,8 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         if self.phase == Phase::Stopped {
-            // It comes too late to be made durable, and counts as though it came after the end: who says at
-            // his end that he was objected to has to know it at the next start.
+            // It is too late to make this durable, so it counts as if it came after the end. A server whose exit says
+            // that it was objected to must still know that at its next start.
             return;
         }
         let objected = Objected {
@@ -119,7 +119,7 @@ impl Actor {
         }
     }
 
-    /// The process that was objected to has its operator's word.
+    /// The operator of a process that was objected to has confirmed its state.
     pub(super) fn on_overrule(
         &mut self,
         link: Link,
@@ -136,7 +136,7 @@ impl Actor {
         }
     }
 
-    /// Hands what is remembered of the peers to the disk, when it is time.
+    /// Gives the memory of the peers to the disk, if it is time.
     pub(super) fn save_members(&mut self, now: Instant, stopping: bool, effects: &mut Vec<Effect>) {
         match self.guard.take_unsaved(now, stopping) {
             Save::Nothing => {}
@@ -145,7 +145,7 @@ impl Actor {
         }
     }
 
-    /// What had to wait may be saved, if nothing has saved it since.
+    /// What had to wait is saved now, unless it has been saved since.
     pub(super) fn on_save_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.guard.wait_is_over();
         self.save_members(now, false, effects);

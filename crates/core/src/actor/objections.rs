@@ -1,4 +1,4 @@
-//! The objections to this server: what one means for it, and how far it has come to the disk.
+//! The objections to this server: what each of them means, and what of them is durable.
 
 use super::{ActorConfig, bucket::TokenBucket, phase::Phase};
 use crate::{
@@ -14,7 +14,7 @@ pub(super) struct Objections {
     pid: Pid,
     incarnation: u128,
     session: u64,
-    /// An operator's word that the start is no lower than this; zero for none.
+    /// An operator has confirmed that it is safe to start above this sequence; zero if none has.
     recovered: Sequence,
     noted: Noted,
     /// How often peers may make the server write.
@@ -66,25 +66,25 @@ impl Objected {
     }
 }
 
-/// Whether this server was objected to.
+/// Whether this server was objected to, and what of that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Noted {
-    /// Never.
+    /// It was never objected to.
     Nothing,
-    /// It was, when nothing could be made durable any more.
+    /// It was objected to, when nothing could be made durable any more.
     Heard,
     /// It was, as is durable or on its way to the disk.
     Written { objected: Objected },
 }
 
-/// What an objection means.
+/// What an objection means for this server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing: it is meant for a process that was here before, or it is of a later version.
+    /// Nothing: it is for an earlier process, or its code comes from a later version.
     Void,
-    /// An operator has answered for this state, which is to be said.
+    /// An operator has confirmed this state. The peer that objects has to be told so.
     Overruled(Overrule),
-    /// This server must not hand out identities, and becomes that.
+    /// This server must not hand out identities any more, and enters this phase.
     Counts(Phase),
 }
 
@@ -103,7 +103,7 @@ impl Objections {
         }
     }
 
-    /// Whether this server was objected to, so that an operator has to look.
+    /// Whether this server was objected to. Then an operator has to look.
     pub(super) fn is_objected(&self) -> bool {
         self.noted != Noted::Nothing
     }
@@ -150,7 +150,7 @@ impl Objections {
         if !(says_more && may_write) {
             return None;
         }
-        // The first one is never left out: before it nothing was taken.
+        // The first objection is never left out: nothing was taken from the budget before it.
         self.writes.take(1, now).ok()?;
         self.noted = Noted::Written { objected };
         Some(objected)

@@ -1,4 +1,4 @@
-//! What an operator may ask: to forget a pid, and to go on above a sequence.
+//! What an operator may request: to forget a pid, and to go on above a sequence.
 
 use super::{
     Actor, ConnectionId, Effect, Report,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Actor {
-    /// An operator says that what is remembered of a pid counts no more.
+    /// An operator wants everything that is remembered of a pid to be forgotten.
     pub(super) fn on_forget_request(
         &mut self,
         from: ConnectionId,
@@ -35,8 +35,8 @@ impl Actor {
         }
     }
 
-    /// An operator says that the server is to go on above a sequence, whatever the budgets allow. Durable
-    /// before its answer.
+    /// An operator wants the server to go on above a sequence. Budgets do not apply. This is durable before it is
+    /// answered.
     pub(super) fn on_advance_request(
         &mut self,
         from: ConnectionId,

@@ -1,4 +1,4 @@
-//! What the server is at: the one state machine from which the public [`Standing`] follows.
+//! The phase of the server. It is the only state machine for this, and the public [`Standing`] follows from it.
 //!
 //! ```text
 //! a start      Joining ──▶ JoinOverdue ──▶ Serving     (mostly straight from Joining to Serving)
@@ -7,7 +7,7 @@
 //! a stop       Joining, JoinOverdue, Serving, Stale, Conflict ──▶ Stopping ──▶ Stopped
 //! ```
 //!
-//! No way leads back to `Serving`: what a peer or the disk has said, only the next start can change.
+//! Nothing leads back to `Serving`: only the next start can change what a peer or the disk has said.
 
 use super::{objections::Objected, refusal::Refusal};
 use crate::words::Standing;
@@ -15,23 +15,23 @@ use crate::words::Standing;
 /// See the [module](self).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It asks its peers, and whoever asks for identities waits.
+    /// It asks its peers, and requests for identities wait.
     Joining,
-    /// The time for that is over, and one peer must answer: from now on those who ask are told so.
+    /// The time for asking is over, but one peer must answer. From now on requests for identities are refused.
     JoinOverdue,
-    /// It hands out.
+    /// It hands out identities.
     Serving,
     /// Another live server has the same pid.
     Conflict,
     /// Its state is older than what its peers remember of its pid.
     Stale,
-    /// The disk failed while it handed out: what lies under the durable ceiling may still be handed out.
+    /// The disk failed while it handed out identities. What is below the durable ceiling may still be handed out.
     Finishing,
     /// The disk failed, and nothing is handed out.
     StorageFailed,
     /// It is stopping, and waits for the writes that are under way.
     Stopping,
-    /// The exact sequence of the stop was handed to the disk, and no ceiling or objection is written behind it.
+    /// The exact sequence of the stop was given to the disk. No ceiling or objection is written after it.
     Stopped,
 }
 
@@ -47,7 +47,7 @@ impl Phase {
         }
     }
 
-    /// What others are told.
+    /// The standing that others are told.
     pub(super) const fn standing(self) -> Standing {
         match self {
             Phase::Joining | Phase::JoinOverdue => Standing::Joining,
@@ -59,7 +59,7 @@ impl Phase {
         }
     }
 
-    /// Whether what peers say raises the sequence.
+    /// Whether the sequence of a peer may raise the counter.
     pub(super) const fn absorbs(self) -> bool {
         match self {
             Phase::Joining | Phase::JoinOverdue | Phase::Serving => true,
@@ -97,7 +97,7 @@ impl Phase {
         matches!(self, Phase::Joining | Phase::JoinOverdue)
     }
 
-    /// Whether something may still be handed to the disk, and matter.
+    /// Whether a write can still be given to the disk and make a difference.
     pub(super) const fn may_write(self) -> bool {
         !matches!(
             self,
@@ -105,19 +105,19 @@ impl Phase {
         )
     }
 
-    /// The time for joining is over, and it goes on waiting.
+    /// The time for joining is over, but the server goes on waiting for a peer.
     pub(super) fn overdue(&mut self) {
         debug_assert!(self.is_joining());
         *self = Phase::JoinOverdue;
     }
 
-    /// The peers have been asked.
+    /// The peers have been asked, and the server begins to serve.
     pub(super) fn serve(&mut self) {
         debug_assert!(self.is_joining(), "nothing else leads to serving");
         *self = Phase::Serving;
     }
 
-    /// A peer objects, and so it becomes that: [`Phase::Conflict`] or [`Phase::Stale`]. Returns whether that is new.
+    /// A peer objects, so the phase becomes [`Phase::Conflict`] or [`Phase::Stale`]. Returns whether that is new.
     pub(super) fn object(&mut self, becomes: Phase) -> bool {
         let (next, is_new) = match *self {
             Phase::Joining | Phase::JoinOverdue | Phase::Serving => (becomes, true),
@@ -131,7 +131,7 @@ impl Phase {
         is_new
     }
 
-    /// A write failed. A server that did not hand out does not begin to now.
+    /// A write failed. A server that did not hand out before does not start to now.
     pub(super) fn fail(&mut self) {
         *self = match *self {
             Phase::Serving | Phase::Finishing => Phase::Finishing,
@@ -145,7 +145,7 @@ impl Phase {
         };
     }
 
-    /// The server is asked to stop. Returns whether that is news.
+    /// The server is asked to stop. Returns whether that is new.
     pub(super) fn stop(&mut self) -> bool {
         let is_news = match *self {
             Phase::Joining
@@ -161,7 +161,7 @@ impl Phase {
         is_news
     }
 
-    /// The exact sequence of the stop is handed to the disk.
+    /// The exact sequence of the stop is given to the disk.
     pub(super) fn end(&mut self) {
         debug_assert_eq!(*self, Phase::Stopping);
         *self = Phase::Stopped;

@@ -1,5 +1,4 @@
-//! Why the actor does not do what it is asked to: an enum near the causes, and the one place of the words that people
-//! read.
+//! Why the actor refuses something: an enum, and the only place with the texts that people read.
 
 use crate::{
     identity::{Pid, Sequence},
@@ -20,7 +19,7 @@ pub(super) enum Refusal {
     Stale,
     Stopping,
     StorageFailed,
-    /// An `after` that is no identity.
+    /// An `after` that is not a valid identity.
     NoIdentity {
         after: u64,
     },
@@ -53,7 +52,7 @@ pub(super) enum Refusal {
         own: ClusterName,
         theirs: ClusterName,
     },
-    /// A peer that speaks for another pid than before.
+    /// A peer that uses another pid than before.
     OtherPid {
         before: Pid,
         pid: Pid,
@@ -62,7 +61,7 @@ pub(super) enum Refusal {
     SamePid(Pid),
 }
 
-/// Who asks for an advance.
+/// Who asks to raise the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A client, with `after`.
@@ -76,7 +75,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// What a text begins with.
+    /// The start of the text.
     const fn prefix(self) -> &'static str {
         match self {
             Source::After => "after: ",
@@ -95,7 +94,7 @@ impl Source {
 }
 
 impl Refusal {
-    /// Whether an advance was refused: people should hear of that.
+    /// Whether an advance was refused. People are told of that.
     pub(super) const fn is_of_advance(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,5 @@
-//! Requests for identities and for what is known, frames that nobody takes, and the order in which answers leave.
+//! Requests for identities, for the status and for the members; frames that no handler accepts; and the order of
+//! answers.
 
 use super::{
     Actor, ConnectionId, Effect, Link, Report,
@@ -14,7 +15,7 @@ use crate::{
 };
 
 impl Actor {
-    /// Increments the counter by `count`, not lower than `after`, and answers with what lies between.
+    /// Raises the counter by `count`, above `after`, and answers with the identities in between.
     pub(super) fn on_identity_request(
         &mut self,
         from: ConnectionId,
@@ -78,7 +79,7 @@ impl Actor {
         effects.extend(report.map(Effect::Report));
     }
 
-    /// Whether so much may still be handed out.
+    /// Whether this request may still be served.
     fn may_serve(&self, count: u32, after: u64) -> Result<(), Refusal> {
         match self.phase {
             Phase::Serving => Ok(()),
@@ -122,7 +123,7 @@ impl Actor {
         }
     }
 
-    /// Tells a peer why it is refused, and people too.
+    /// Tells a peer why it is refused, and reports it to people.
     pub(super) fn refuse_peer(
         &mut self,
         from: ConnectionId,
@@ -136,7 +137,7 @@ impl Actor {
         self.reply_and_close(from, error, effects);
     }
 
-    /// Answers with an error; the connection goes on.
+    /// Answers with an error. The connection stays open.
     pub(super) fn refuse(&mut self, to: ConnectionId, refusal: Refusal, effects: &mut Vec<Effect>) {
         self.reply_error(to, refusal.into(), effects);
     }
@@ -156,8 +157,8 @@ impl Actor {
         self.answer(to, Effect::Reply { to, message }, effects);
     }
 
-    /// Lets the answer for which the counter was raised leave as soon as that is durable. `before` is the sequence as
-    /// it was before.
+    /// Sends the answer for which the counter was raised, as soon as that is durable. `before` is the sequence before
+    /// that.
     pub(super) fn reply_when_durable(
         &mut self,
         to: ConnectionId,
@@ -171,12 +172,12 @@ impl Actor {
         self.raise_if_due(now, effects);
     }
 
-    /// Whether an answer to that connection would have to wait behind others.
+    /// Whether an answer for that connection would have to wait behind others.
     pub(super) fn is_waited_for(&self, connection: ConnectionId) -> bool {
         self.waiting.has(connection) || self.durability.holds_for(connection)
     }
 
-    /// Lets an answer leave that waits for nothing itself, behind those of the same connection that do.
+    /// Sends an answer that needs nothing from the disk, after the answers that its connection already waits for.
     pub(super) fn answer(&mut self, to: ConnectionId, effect: Effect, effects: &mut Vec<Effect>) {
         if self.waiting.has(to) {
             self.waiting.push(to, Waiting::Answer(effect));

@@ -1,6 +1,6 @@
-//! Synchronization: asking the peers, answering them, taking the larger sequence.
+//! Synchronization: asking the peers, answering them, and taking the larger sequence.
 //!
-//! Late, duplicated and reordered messages do no harm: a message can only raise the counter.
+//! Late, repeated and reordered messages do no harm: a message can only raise the counter.
 
 use super::{
     Actor, ConnectionId, Effect, HangUp, Link, PeerId, Report,
@@ -15,9 +15,9 @@ use crate::{
 };
 
 impl Actor {
-    /// Asks the peers, or some of them.
+    /// Asks all or some of the peers.
     pub(super) fn on_sync_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        // While it joins clients wait for it, and any peer may be the one that remembers.
+        // While it joins, clients wait for it, and any peer may be the one that has a reason to object.
         let whom = match self.phase.is_joining() {
             true => Whom::All,
             false => Whom::Some,
@@ -41,7 +41,7 @@ impl Actor {
         self.links.connect(peer, &message, serial, now, effects);
     }
 
-    /// A link is gone. When this was handled, nothing in the actor names it: the server then gives its slot away.
+    /// A link is gone. Once this is handled, nothing in the actor names the link, and the server frees its slot.
     pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
         if let Some(pid) = self.links.pid(link) {
             self.guard.lose(link, pid);
@@ -54,7 +54,7 @@ impl Actor {
         }
     }
 
-    /// Takes the larger sequence and answers with its own.
+    /// Takes the larger sequence and answers with this server's own.
     pub(super) fn on_sync_request(
         &mut self,
         from: ConnectionId,
@@ -71,7 +71,7 @@ impl Actor {
         self.hear(link, sync, now, effects);
         let objected = self.guard_against(link, sync, now, effects);
         let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
-        // From here on the peer is answered, and whatever it asks next it asks after it had the answer.
+        // From here on the peer will be answered, and it sends its next question only after it has the answer.
         let serial = self.guard.next_serial();
         self.links.answer(link, serial);
         if objected {
@@ -100,7 +100,7 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         let link = Link::Dialed(from);
-        // A reply that comes after its connection was given up is late, and does no harm.
+        // A reply that comes after its connection was given up is late and is ignored.
         if !self.links.has(link) {
             return;
         }
@@ -122,7 +122,7 @@ impl Actor {
         }
     }
 
-    /// A peer answers a question with an error: whether the connection goes on, the code says.
+    /// A peer answers a question with an error. The code says whether the connection stays open.
     pub(super) fn on_error_reply(
         &mut self,
         from: PeerId,
@@ -143,7 +143,7 @@ impl Actor {
         }
     }
 
-    /// Gives up the connection to a peer that this server refuses, or that refuses it.
+    /// Gives up the connection to a peer that this server refuses, or that refuses this server.
     fn hang_up(
         &mut self,
         peer: PeerId,
@@ -198,8 +198,8 @@ impl Actor {
         }
     }
 
-    /// Another server with this one's pid was met face to face. Both are alive: it has spoken to this
-    /// process, and this process hears it.
+    /// Another server with the same pid was met directly. Both are alive: the other one has spoken to this process,
+    /// and this process hears it.
     fn notice_same_pid(
         &mut self,
         error: &ErrorReply,
@@ -214,7 +214,7 @@ impl Actor {
         }
     }
 
-    /// Whether a server that speaks so may be synchronized with.
+    /// Whether this server may be synchronized with.
     fn judge_peer(&self, link: Link, sync: &SyncMessage) -> Result<(), Refusal> {
         let own = &self.config;
         if sync.cluster != own.cluster {
@@ -236,7 +236,7 @@ impl Actor {
         }
     }
 
-    /// Notes what a peer says of itself, and tells people when it was not heard on any link before.
+    /// Notes what a peer tells about itself. Reports it to people if it was not heard on any link before.
     fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant, effects: &mut Vec<Effect>) {
         if self.links.hear(link, sync, now) {
             effects.push(Effect::Report(Report::PeerUp {

@@ -1,7 +1,7 @@
-//! The one door to the disk, as plain data: what is to be made durable, and what came of it.
+//! The only way to the disk, as plain data: what has to be made durable, and the result.
 //!
-//! The actor asks with one effect, [`Effect::Write`](super::Effect::Write), and hears with one event,
-//! [`Event::Written`](super::Event::Written). What is behind the door is not known here: a state directory, a
+//! The actor requests a write with one effect, [`Effect::Write`](super::Effect::Write), and gets the result with one
+//! event, [`Event::Written`](super::Event::Written). What does the writing is not known here: a state directory, a
 //! simulated disk, or nothing at all.
 
 use std::fmt;
@@ -9,23 +9,23 @@ use std::fmt;
 use super::{Remembered, objections::Objected};
 use crate::identity::Sequence;
 
-/// What is to be made durable. Each is answered by one [`Written`], in the order in which they were asked for.
+/// Something that has to be made durable. Each write is answered by one [`Written`], in the order of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// A higher ceiling. At most one is under way.
+    /// A higher ceiling. At most one raise is under way at a time.
     Ceiling {
-        /// The highest sequence handed out or absorbed by now.
+        /// The highest sequence that was handed out or absorbed so far.
         sequence: Sequence,
-        /// The ceiling.
+        /// The new ceiling.
         ceiling: Sequence,
     },
     /// A peer objected, because identities may have been handed out by another state of this pid.
     Objection(Objected),
     /// What is remembered of the peers. A failure does no harm: the next write has it all again.
     Members(Vec<Remembered>),
-    /// The exact sequence of a clean stop. Behind it comes neither a ceiling nor an objection.
+    /// The exact sequence of a clean stop. No ceiling and no objection is written after it.
     Stop {
-        /// Everything handed out or absorbed is at or below it.
+        /// Everything that was handed out or absorbed is at or below it.
         sequence: Sequence,
     },
 }
@@ -42,12 +42,12 @@ impl Write {
     }
 }
 
-/// Which write it was, and what came of it.
+/// Which write it was, and its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// The ceiling that was asked for.
     Ceiling(Outcome),
-    /// That a peer objected.
+    /// The objection of a peer.
     Objection(Outcome),
     /// What is remembered of the peers.
     Members(Outcome),
@@ -56,7 +56,7 @@ pub enum Written {
 }
 
 impl Written {
-    /// What came of it.
+    /// The result.
     pub const fn outcome(self) -> Outcome {
         match self {
             Written::Ceiling(outcome)
@@ -75,12 +75,12 @@ impl Written {
     }
 }
 
-/// What came of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is durable.
     Durable,
-    /// It may be durable or not: only the next start can tell.
+    /// It may be durable or not. Only the next start can tell.
     Failed,
 }
 
@@ -95,7 +95,7 @@ impl Outcome {
 }
 
 impl fmt::Display for Write {
-    /// As it stands in a trace.
+    /// The text in a trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Write::Ceiling { sequence, ceiling } => {
@@ -114,7 +114,7 @@ impl fmt::Display for Write {
 }
 
 impl fmt::Display for Written {
-    /// Which write it was, as it stands in a trace behind the name of the event.
+    /// Which write it was, as the text after the event's name in a trace.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Written::Ceiling(_) => "ceiling",

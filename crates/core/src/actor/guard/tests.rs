@@ -1,4 +1,4 @@
-//! The guard hears servers that restart, that were copied, that lost their state.
+//! Tests of the guard with servers that restart, that were copied, or that lost their state.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{ids::PeerId, words::WIRE_VERSION};
 const PID: u16 = 7;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server as it speaks of itself.
+/// What a server tells about itself.
 #[derive(Clone, Copy)]
 struct Speaker {
     incarnation: u128,
@@ -60,7 +60,7 @@ impl Guard {
         )
     }
 
-    /// Hears the speaker ask, and answers: the serial of the answer.
+    /// Hears the speaker ask, and answers. Returns the serial of the answer.
     fn asked_by(&mut self, speaker: Speaker, received: Option<Serial>) -> (Vec<Charge>, Serial) {
         (self.hears(speaker, received), self.next_serial())
     }
@@ -102,7 +102,7 @@ fn a_restart_is_no_conflict_however_late_the_last_words_come() {
     let (_, answer) = guard.asked_by(old, None);
     let (charges, answer_to_new) = guard.asked_by(new, None);
     assert_eq!(charges, []);
-    // What the dead process had sent behind its last answer is handled only now.
+    // The dead process sent this after its last answer, and it is handled only now.
     assert_eq!(guard.hears(old, Some(answer)), []);
     let (charges, answer_to_new) = guard.asked_by(new, Some(answer_to_new));
     assert_eq!(charges, []);
@@ -117,16 +117,16 @@ fn a_restart_is_no_conflict_however_late_the_last_words_come() {
 #[test]
 fn two_who_were_alive_at_one_time_are_both_charged() {
     let mut guard = empty();
-    // A copied directory: the same incarnation, a boot further.
+    // A copied directory: the same incarnation, and a higher boot.
     let (one, two) = (speaker(1, 5, 1, 100), speaker(1, 6, 2, 100));
     let (_, to_one) = guard.asked_by(one, None);
     let (_, to_two) = guard.asked_by(two, None);
-    // The first may have been dead by then: this could be its last words.
+    // The first process may have been dead by then: this could be its last message.
     let (charges, to_one) = guard.asked_by(one, Some(to_one));
     assert_eq!(charges, []);
     let (charges, _) = guard.asked_by(two, Some(to_two));
     assert_eq!(charges, []);
-    // It asks behind an answer that was given after the second was heard.
+    // It asks again after an answer that was given when the second had already been heard.
     let charges = guard.hears(one, Some(to_one));
     assert_eq!(charges.len(), 2, "{charges:?}");
     assert_eq!((charges[0].session, charges[0].rival), (1, Some(two.link)));
@@ -140,7 +140,7 @@ fn two_who_were_alive_at_one_time_are_both_charged() {
         charges[0].is_new && !charges[1].is_new,
         "people are told once"
     );
-    // Told again at every message, and people are not.
+    // The process is told again with every message, but people are not.
     let again = guard.hears(two, None);
     assert_eq!((again.len(), again[0].is_new), (1, false));
 }
@@ -221,7 +221,7 @@ fn an_operators_word_settles_a_stale_state_when_it_goes_far_enough() {
     assert_eq!(guard.codes(fresh), []);
     let remembered = guard.remembered();
     assert_eq!((remembered.incarnation, remembered.boot), (2, 1));
-    // The lost directory turns up again.
+    // The lost directory comes back.
     assert_eq!(guard.codes(speaker(1, 6, 4, 5000)), [ErrorCode::StaleState]);
 }
 
@@ -230,7 +230,7 @@ fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
     let mut guard = empty();
     let before = speaker(1, 5, 1, 1000);
     guard.hears(before, None);
-    // Rolled back to the start before, and an operator has answered for it.
+    // The directory was rolled back to the start before, and an operator has confirmed it.
     let recovered = speaker(1, 5, 2, 1000);
     assert_eq!(guard.codes(recovered), [ErrorCode::StaleState]);
     let overrule = Overrule {
@@ -240,12 +240,12 @@ fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
         above: 1000,
     };
     assert!(guard.overrule(&overrule, sequence(1000)));
-    // A packet of the dead process was lost, and comes again only now.
+    // A packet of the dead process was lost, and is repeated only now.
     assert_eq!(guard.codes(before), [ErrorCode::StaleState]);
     assert_eq!(guard.codes(speaker(1, 5, 2, 2000)), []);
     let remembered = guard.remembered();
     assert_eq!((remembered.session, remembered.boot), (2, 5));
-    // This server is restarted, and hears the one that has gone on, above the word that was given for it.
+    // This server is restarted. Then it hears the process that has gone on, above the sequence that was confirmed.
     let saved = guard.saves(Instant::START, false);
     assert_eq!(Guard::new(saved).codes(speaker(1, 5, 2, 3000)), []);
 }
@@ -275,7 +275,7 @@ fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
     guard.hears(speaker(1, 1, 1, 300), None);
     assert_eq!(guard.saves(later, true)[0].sequence, sequence(300));
     guard.saved();
-    // Who a peer is does not wait for that.
+    // Who a peer is does not wait for that interval.
     guard.hears(speaker(1, 2, 2, 300), None);
     assert_eq!(guard.saves(later, false)[0].boot, 2);
 }
@@ -287,7 +287,7 @@ fn whoever_speaks_there_are_ten_saves_at_once_and_one_a_second() {
     let mut timer = None;
     let tick = Duration::from_millis(1);
     let mut now = Instant::START;
-    // For a minute a peer says in every millisecond that it was restarted, and each save takes as long.
+    // For a minute a peer claims every millisecond that it was restarted, and each save takes as long.
     for _ in 0..60_000 {
         boot += 1;
         guard.hears(speaker(1, boot, boot, 0), None);
@@ -309,7 +309,7 @@ fn whoever_speaks_there_are_ten_saves_at_once_and_one_a_second() {
     }
     let bound = SAVE_BURST + 60 * SAVE_RATE_PER_SECOND;
     assert!((bound - 1..=bound).contains(&saves), "{saves} saves");
-    // It is silent from now on, and what it said last is not lost.
+    // From now on it is silent, and its last message is not lost.
     let due = timer.expect("something waits");
     guard.wait_is_over();
     assert_eq!(guard.saves(due, false)[0].boot, boot);
@@ -340,11 +340,11 @@ fn the_lives_of_a_pid_are_bounded() {
 }
 
 proptest! {
-    // A failure prints the least input that fails; a file beside the sources would say no more.
+    // A failure prints the smallest input that fails. A file beside the sources would add nothing.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One server, restarted again and again, each process with one question under way at a time; the
-    /// last words of the dead come at any time later.
+    /// One server that is restarted again and again. Each process has one question under way at a time. The last
+    /// messages of the dead processes arrive at any later time.
     #[test]
     fn restarts_are_never_taken_for_a_conflict(
         lives in prop::collection::vec((0..5usize, 0..12usize), 1..12),
@@ -366,8 +366,8 @@ proptest! {
                 last_words = rest;
                 for (_, dead, received) in due {
                     let charges = guard.hears(dead, received);
-                    // A dead process that is not known, or not any more, may look stale. It is charged
-                    // alone, and hears nothing of it.
+                    // A dead process that is unknown, or not known any more, may look stale. Only that process is
+                    // charged, and it does not hear of it.
                     let harmless = |charge: &Charge| {
                         charge.code == ErrorCode::StaleState && charge.session == dead.session
                     };
@@ -379,14 +379,14 @@ proptest! {
         }
     }
 
-    /// Two live servers are found out by whoever hears both, in whatever order they come.
+    /// Two live servers are noticed by any server that hears both, in any order.
     #[test]
     fn two_live_servers_are_always_found_out(order in prop::collection::vec(any::<bool>(), 0..20)) {
         let mut guard = empty();
         let speakers = [speaker(1, 5, 1, 100), speaker(1, 6, 2, 100)];
         let mut received = [None, None];
         let mut charged = [false, false];
-        // Whatever the order was, each comes a few times more in the end.
+        // Whatever the order was, each is heard a few more times at the end.
         let rounds = order.into_iter().map(usize::from).chain([0, 1, 0, 1, 0, 1, 0, 1]);
         for which in rounds {
             let (charges, answer) = guard.asked_by(speakers[which], received[which]);

@@ -1,14 +1,14 @@
-//! Whom to ask in a round: all peers that are connected, or, where there are more than `--fanout`, so many
-//! drawn by lot.
+//! Which peers are asked in a round: all that are connected or, if there are more than `--fanout`, that many drawn at
+//! random.
 //!
-//! With a few random partners in each round what one server knows reaches all in a number of rounds that
-//! grows with the logarithm of their number (A. Demers et al., "Epidemic Algorithms for Replicated Database
-//! Maintenance", PODC 1987; a round tells in both directions, so R. Karp, C. Schindelhauer, S. Shenker and
-//! B. Vöcking, "Randomized Rumor Spreading", FOCS 2000).
+//! With a few random partners in each round, what one server knows reaches all others. The number of rounds for that
+//! grows with the logarithm of the number of servers (A. Demers et al., "Epidemic Algorithms for Replicated Database
+//! Maintenance", PODC 1987). A round carries news in both directions, as in R. Karp, C. Schindelhauer, S. Shenker and
+//! B. Vöcking, "Randomized Rumor Spreading", FOCS 2000.
 //!
-//! Lots are drawn in passes, like cards from a deck: nobody is drawn again before all others were. That
-//! spreads as fast, and it bounds for certain what chance alone would only make likely: each peer is asked
-//! within two passes, so a dead one is noticed, and whoever has to be objected to is.
+//! Peers are drawn in passes, like cards from a deck: no peer is drawn again before all others were drawn. This
+//! spreads news as fast. It also makes certain what pure chance only makes likely: each peer is asked within two
+//! passes. So a dead peer is noticed, and an objection reaches the peer that it is for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,11 +23,11 @@ pub(super) struct Lots {
 }
 
 impl Lots {
-    /// Lots that fall as the seed says.
+    /// A drawing that depends only on the seed.
     pub(super) fn new(seed: u64) -> Lots {
         Lots {
             random: SplitMix64(seed),
-            // Above that of a link on which nobody was asked yet.
+            // Higher than the value for a link on which nothing was asked yet.
             pass: 1,
         }
     }
@@ -37,7 +37,7 @@ impl Lots {
         self.pass
     }
 
-    /// Draws `count` of the dialed peers that owe no answer, or all of them if they are no more.
+    /// Draws `count` of the dialed peers that owe no answer. If there are fewer, draws all of them.
     pub(super) fn draw(
         &mut self,
         count: usize,
@@ -61,14 +61,14 @@ impl Lots {
         let mut drawn = BTreeSet::new();
         self.take(count, left, links, &mut drawn);
         if drawn.len() < count {
-            // Those were the last of this pass.
+            // Those were the last peers of this pass.
             self.pass += 1;
             self.take(count - drawn.len(), asked, links, &mut drawn);
         }
         drawn
     }
 
-    /// Takes `count` of the pile, or all of it.
+    /// Takes `count` peers from the pile, or all of them.
     fn take(
         &mut self,
         count: usize,
@@ -86,9 +86,9 @@ impl Lots {
     }
 }
 
-/// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014):
-/// a few lines, and any seed will do. It balances load and guards nothing, so that it can be foretold does
-/// no harm.
+/// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014). It takes
+/// a few lines, and any seed will do. It only balances load and protects nothing, so it does no harm that its numbers
+/// can be predicted.
 #[derive(Debug)]
 struct SplitMix64(u64);
 
@@ -101,8 +101,8 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, which is small: that some numbers come more often, by one part in 2^64 /
-    /// `bound`, is of no account.
+    /// A number below `bound`. The bound is small: some numbers come more often by one part in 2^64 / `bound`, which
+    /// makes no difference here.
     fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
@@ -112,7 +112,7 @@ impl SplitMix64 {
 mod tests {
     use super::*;
 
-    /// Links to so many peers, none of which owes an answer.
+    /// Links to `count` peers, none of which owes an answer.
     fn links(count: u16) -> BTreeMap<Link, LinkState> {
         let link = |peer| (Link::Dialed(PeerId(peer)), LinkState::default());
         (0..count).map(link).collect()
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_generator_is_the_published_one() {
-        // As the authors' own program prints it.
+        // The numbers that the authors' own program prints.
         let mut random = SplitMix64(1_234_567);
         assert_eq!(
             [random.next(), random.next(), random.next()],
@@ -153,7 +153,7 @@ mod tests {
                 let drawn = lots.draw(count, &mut links);
                 for (peer, since) in rounds_since.iter_mut().enumerate() {
                     *since += 1;
-                    // First in one pass and last in the next.
+                    // At most: first in one pass and last in the next.
                     assert!(*since * count < 2 * usize::from(peers) + count, "{since}");
                     if drawn.contains(&PeerId(peer as u16)) {
                         *since = 0;

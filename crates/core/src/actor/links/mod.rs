@@ -1,7 +1,7 @@
-//! The links on which peers are heard or asked, and what was said on each.
+//! The links on which peers are heard or asked, and what was said on each link.
 //!
-//! A link is a connection to a peer: one that this server dialed, or one on which a syncRequest was accepted. A peer
-//! is often heard on two.
+//! A link is a connection to a peer: one that this server dialed, or one on which a syncRequest was accepted. The
+//! same peer is often heard on two links.
 
 mod fanout;
 
@@ -25,7 +25,7 @@ pub(super) struct Links {
     fanout: usize,
     peer_silence: Duration,
     links: BTreeMap<Link, LinkState>,
-    /// On how many links each pid is heard. With a thousand peers there are too many links to look through.
+    /// On how many links each pid is heard. With a thousand peers there are too many links to search.
     links_of: BTreeMap<Pid, usize>,
     lots: Lots,
     requests: u64,
@@ -35,23 +35,23 @@ pub(super) struct Links {
 /// What the actor knows of the peer at the other end of a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkState {
-    /// Its pid, once it has spoken.
+    /// Its pid, once it has sent a message.
     pub pid: Option<Pid>,
-    /// The sequence that it told last.
+    /// The last sequence that it told.
     pub sequence: u64,
-    /// When it last spoke.
+    /// When it last sent a message.
     pub heard_at: Option<Instant>,
-    /// When it was asked what it has not answered yet.
+    /// When it was asked the question that it has not answered yet.
     asked_at: Option<Instant>,
-    /// The pass of lots in which it was last asked; 0 before the first.
+    /// The pass of draws in which it was last asked; 0 before the first.
     pass: u64,
-    /// What was last sent to it: once it is heard again, it has received that.
+    /// The last message that was sent to it. When it is heard again, it has received that message.
     sent: Option<Serial>,
     /// How the last round ended.
     round: Round,
 }
 
-/// How a round ended. People are told once of those that are refused.
+/// How a round ended. People are told only of the first in a row of refused rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Round {
     #[default]
@@ -72,7 +72,7 @@ impl Links {
         }
     }
 
-    /// All of them.
+    /// All links.
     pub(super) const fn states(&self) -> &BTreeMap<Link, LinkState> {
         &self.links
     }
@@ -82,27 +82,27 @@ impl Links {
         tally.sync_replies = self.replies;
     }
 
-    /// Whether there is anybody to ask.
+    /// Whether there is a peer to ask.
     pub(super) fn has_dialed(&self) -> bool {
         self.links.range(..Link::FIRST_ACCEPTED).next().is_some()
     }
 
-    /// Whether the link is there.
+    /// Whether the link exists.
     pub(super) fn has(&self, link: Link) -> bool {
         self.links.contains_key(&link)
     }
 
-    /// The pid of the peer on a link, once it has spoken.
+    /// The pid of the peer on a link, once it has sent a message.
     pub(super) fn pid(&self, link: Link) -> Option<Pid> {
         self.links.get(&link)?.pid
     }
 
-    /// What the peer on a link is known to have received, when it is heard again.
+    /// The last message that the peer on a link has received, if it is heard again now.
     pub(super) fn sent(&self, link: Link) -> Option<Serial> {
         self.links.get(&link)?.sent
     }
 
-    /// A connection to a peer stands, and it is asked with this.
+    /// A connection to a peer is established, and the peer is asked with this message.
     pub(super) fn connect(
         &mut self,
         peer: PeerId,
@@ -116,7 +116,7 @@ impl Links {
         ask(peer, state, message, serial, now, effects);
     }
 
-    /// A connection is gone. Returns the pid of the peer that is not heard on any other.
+    /// A connection is gone. Returns the pid of its peer if that is heard on no other link.
     pub(super) fn disconnect(&mut self, link: Link) -> Option<Pid> {
         let pid = self.links.remove(&link)?.pid?;
         let Entry::Occupied(mut links) = self.links_of.entry(pid) else {
@@ -130,10 +130,10 @@ impl Links {
         Some(pid)
     }
 
-    /// Notes what a peer says of itself. Returns whether it is heard on no other link.
+    /// Notes what a peer tells about itself. Returns whether it is heard on no other link.
     pub(super) fn hear(&mut self, link: Link, sync: &SyncMessage, now: Instant) -> bool {
         let state = self.links.entry(link).or_default();
-        // Messages of one link keep their order, so the last is the newest.
+        // Messages on one link stay in order, so the last one is the newest.
         state.sequence = sync.sequence;
         state.heard_at = Some(now);
         state.asked_at = None;
@@ -147,7 +147,8 @@ impl Links {
         *links == 1
     }
 
-    /// The peer on a link answers with an error. Returns false if the link is gone: then that comes late.
+    /// The peer on a link answers with an error. Returns false if the link is gone, which means that the error came
+    /// late.
     pub(super) fn hear_error(&mut self, link: Link, now: Instant) -> bool {
         let Some(state) = self.links.get_mut(&link) else {
             return false;
@@ -157,7 +158,7 @@ impl Links {
         true
     }
 
-    /// The peer on a link objects, which is an answer too. Returns false if the link is gone, or never was one.
+    /// The peer on a link objects, which is an answer too. Returns false if the link is gone or never existed.
     pub(super) fn hear_objection(&mut self, link: Link) -> bool {
         let Some(state) = self.links.get_mut(&link) else {
             return false;
@@ -166,7 +167,7 @@ impl Links {
         true
     }
 
-    /// The peer on a link is answered with this: whatever it asks next it asks after it had the answer.
+    /// The peer on a link is answered with this message. It asks its next question only after it has the answer.
     pub(super) fn answer(&mut self, link: Link, serial: Serial) {
         if let Some(state) = self.links.get_mut(&link) {
             state.sent = Some(serial);
@@ -179,7 +180,7 @@ impl Links {
         self.agreed(link);
     }
 
-    /// A syncReply was heard, whatever comes of it.
+    /// A syncReply was received, whatever its outcome.
     pub(super) const fn count_reply(&mut self) {
         self.replies += 1;
     }
@@ -191,15 +192,15 @@ impl Links {
         }
     }
 
-    /// A round was refused, by either side. Returns whether the one before it was not.
+    /// A round was refused, by either side. Returns whether the round before was not refused.
     pub(super) fn refused(&mut self, link: Link) -> bool {
         self.links.get_mut(&link).is_some_and(|state| {
             std::mem::replace(&mut state.round, Round::Refused) == Round::Agreed
         })
     }
 
-    /// Asks the peers, or some of them, that have answered what they were asked before, and hangs up on those
-    /// that are silent.
+    /// Asks all or some of the peers that have answered their last question, and gives up those that have been silent
+    /// too long.
     pub(super) fn ask_round(
         &mut self,
         whom: Whom,
@@ -217,10 +218,10 @@ impl Links {
             let Link::Dialed(peer) = *link else { continue };
             match state.asked_at {
                 None if drawn.contains(&peer) => ask(peer, state, message, serial, now, effects),
-                // Its turn comes in a later round.
+                // It is asked in a later round.
                 None => {}
-                // One question at a time: what is late is not asked again, and a peer that has stopped
-                // reading is not written to.
+                // One question at a time: a peer that is late is not asked again, and nothing is sent to a peer that
+                // has stopped reading.
                 Some(asked_at) if now.since(asked_at) < self.peer_silence => {}
                 Some(asked_at) => {
                     effects.push(Effect::HangUp {
@@ -233,12 +234,12 @@ impl Links {
     }
 }
 
-/// Who is asked in a round.
+/// Which peers are asked in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whom {
-    /// As many as `--fanout` says.
+    /// As many as `--fanout` allows.
     Some,
-    /// Everybody.
+    /// All peers.
     All,
 }
 
