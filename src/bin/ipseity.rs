@@ -111,11 +111,13 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     }
     // It listens first: a start that cannot have its address leaves no mark in the state directory.
     let listen = &options.listen;
-    let cannot_listen = |error: io::Error| {
-        format!(
+    let cannot_listen = |error: io::Error| match os::advice(&error) {
+        // The address has nothing to do with it.
+        Some(advice) => format!("cannot open a socket to listen: {error}; {advice}"),
+        None => format!(
             "cannot listen on {listen}: {error}; {}",
             listen_advice(&error)
-        )
+        ),
     };
     let bound = Bound::new(listen).map_err(cannot_listen)?;
     let address = bound.address().map_err(cannot_listen)?;
@@ -159,9 +161,6 @@ fn objection_kept(objected: Objected) -> String {
 }
 
 fn listen_advice(error: &io::Error) -> &'static str {
-    if let Some(advice) = os::advice(error) {
-        return advice;
-    }
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             "is another server running there? --listen takes another address"

@@ -151,8 +151,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `Write`, `Foreign`, `Unseen`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still counts, the new one does
-    /// not. An error never goes away by another call.
+    /// `Write`, `Foreign`, `Unseen`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still
+    /// counts, the new one does not. An error never goes away by another call.
     ///
     /// [`STEP_MAX`]: ipseity_core::limits::STEP_MAX
     pub fn write_ceiling(

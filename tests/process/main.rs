@@ -10,6 +10,7 @@
 )]
 
 mod cluster; // several servers that synchronize, and survive each other
+mod directory; // who may use a state directory, and what a start says and leaves behind
 mod disk; // a server on disks that fail
 mod flood; // how much others can make a server log and save
 mod guard; // two servers of one pid, and state that is lost or rolled back
