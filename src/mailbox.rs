@@ -214,16 +214,16 @@ impl Mailbox {
         }
         // Behind the end of this slice the line goes on at the beginning of the other.
         let (line, _) = self.entries.as_slices();
-        let mut taken = 0;
-        for entry in &line[..most.min(line.len())] {
-            let Some((count, after)) = asked(entry) else {
-                break;
-            };
-            taken += 1;
+        let line = &line[..most.min(line.len())];
+        // What was taken is counted once, at the end: while it goes on, every register is wanted.
+        let mut left = line.iter();
+        while let Some((count, after)) = left.as_slice().first().and_then(|entry| asked(entry)) {
+            left.next();
             if handle(count, after).is_break() {
                 break;
             }
         }
+        let taken = line.len() - left.len();
         // They own nothing, so nothing has to be freed.
         self.entries.drain(..taken);
         taken
