@@ -173,7 +173,7 @@ impl Mailbox {
 
     /// The entry at the head of the line, where it stays.
     #[inline(always)]
-    pub fn first(&self) -> Option<&Entry> {
+    fn first(&self) -> Option<&Entry> {
         self.entries.front().map(|entry| &**entry)
     }
 
@@ -181,13 +181,6 @@ impl Mailbox {
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
         self.entries.pop_front().map(ManuallyDrop::into_inner)
-    }
-
-    /// Takes out the entry at the head of the line, which was looked at and owns nothing: a request or a readiness. So
-    /// nothing is moved, and nothing is freed.
-    #[inline(always)]
-    pub fn remove_plain(&mut self) {
-        self.entries.pop_front();
     }
 
     /// Takes identityRequests of one connection from the head of the line, one after the other, as long as `handle`
