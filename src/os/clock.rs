@@ -2,7 +2,7 @@
 
 use ipseity_core::time::Instant;
 
-/// Counts from the moment when it was made.
+/// A clock that counts from the moment when it was made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: std::time::Instant,

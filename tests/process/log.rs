@@ -396,7 +396,10 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
         let begin = format!("ipseity: cannot write the trace file {trace}: ");
         assert!(said.starts_with(&begin), "{said}");
         assert!(said.contains(why), "{said}");
-        assert!(said.ends_with("; --trace takes another\n"), "{said}");
+        assert!(
+            said.ends_with("; choose another file with --trace\n"),
+            "{said}"
+        );
     }
     drop(socket);
 }
