@@ -174,7 +174,7 @@ impl Mailbox {
 
     /// The first entry. It stays in the queue.
     #[inline(always)]
-    pub fn first(&self) -> Option<&Entry> {
+    fn first(&self) -> Option<&Entry> {
         self.entries.front().map(|entry| &**entry)
     }
 
@@ -182,13 +182,6 @@ impl Mailbox {
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
         self.entries.pop_front().map(ManuallyDrop::into_inner)
-    }
-
-    /// Removes the first entry, which must be one that owns nothing: an identityRequest or a readiness. So nothing is
-    /// moved, and nothing is freed.
-    #[inline(always)]
-    pub fn remove_plain(&mut self) {
-        self.entries.pop_front();
     }
 
     /// Takes identityRequests of one connection from the front of the queue, one after the other, until `handle` says
@@ -215,16 +208,16 @@ impl Mailbox {
         }
         // The queue may go on in the second slice. The next call takes what is there.
         let (front, _) = self.entries.as_slices();
-        let mut taken = 0;
-        for entry in &front[..most.min(front.len())] {
-            let Some((count, after)) = asked(entry) else {
-                break;
-            };
-            taken += 1;
+        let front = &front[..most.min(front.len())];
+        // The requests are counted once, at the end, because the loop needs every register.
+        let mut left = front.iter();
+        while let Some((count, after)) = left.as_slice().first().and_then(|entry| asked(entry)) {
+            left.next();
             if handle(count, after).is_break() {
                 break;
             }
         }
+        let taken = front.len() - left.len();
         // They own nothing, so nothing has to be freed.
         self.entries.drain(..taken);
         taken
