@@ -1,5 +1,5 @@
 //! The bounds of the server, each with its reason; `const` assertions tie those that depend on each other.
-//! Those of the core and of a frame stand in their own crates, `ipseity_core::limits` and
+//! Those of the core and of a frame are in their own crates, `ipseity_core::limits` and
 //! `ipseity_frames::limits`.
 
 use std::time::Duration;
@@ -220,7 +220,7 @@ pub const STORAGE_EXIT: Duration = Duration::from_secs(1);
 // terminal or a disk can wait for ever. The thread may hold as much again: what it is writing.
 
 /// Log lines that wait to be written. Beyond this number they are dropped, and one line says how many: nobody
-/// misses the ten thousandth line of a log that stands still.
+/// misses the ten thousandth line of a log that nobody reads.
 pub const LOG_LINES_MAX: usize = 10_000;
 
 /// Bytes of log lines that wait to be written: a few thousand lines, and little compared with what connections take.

@@ -108,7 +108,8 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
         warn!(
-            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
+            "{} file descriptors allow {} connections, not {}: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
+             lower --max-connections",
             descriptors.limit, descriptors.connections_max, options.connections_max
         );
     }

@@ -22,8 +22,8 @@ impl Bound {
     /// Binds the first address of `listen` (`host:port`) that can be bound.
     ///
     /// # Errors
-    /// None can be bound: the name has no address, the address is not one of this machine, or it is taken. Or there
-    /// is no socket to be had.
+    /// None can be bound: the name has no address, the address is not one of this machine, or it is taken. Or the
+    /// system refuses a socket.
     pub fn new(listen: &str) -> io::Result<Bound> {
         let mut failed = None;
         for address in listen.to_socket_addrs()? {

@@ -290,7 +290,9 @@ impl Reporter {
         if self.outcomes.send(done).is_ok()
             && let Err(error) = self.waker.wake()
         {
-            ::log::error!("cannot wake the event loop: {error}");
+            ::log::error!(
+                "cannot wake the event loop: {error}; what a helper thread has done is noticed later"
+            );
         }
     }
 }

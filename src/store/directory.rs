@@ -520,7 +520,7 @@ mod tests {
             assert!(text.contains("/somewhere/state"), "{text}");
             assert!(
                 text.contains("; "),
-                "what to do stands after a semicolon: {text}"
+                "what to do comes after a semicolon: {text}"
             );
             assert!(!text.contains("  ") && !text.contains('\n'), "{text}");
         }

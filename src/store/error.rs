@@ -27,7 +27,7 @@ pub enum StoreError {
     Locked {
         /// The directory.
         directory: PathBuf,
-        /// That process's id, where it is known.
+        /// That process's id, if it is known.
         holder: Option<u32>,
     },
     /// The directory belongs to another pid. It was not touched.
@@ -173,7 +173,7 @@ impl StoreError {
         }
     }
 
-    /// Names the file that the slots stand in.
+    /// For `map_err`: an error of the slots in `file`.
     pub(super) fn slots(file: impl Into<PathBuf>) -> impl FnOnce(SlotsError) -> StoreError {
         move |error| {
             let file = file.into();
@@ -209,7 +209,7 @@ impl StoreError {
         }
     }
 
-    /// Names the directory and the server that wanted it.
+    /// An error of a start, with the directory and the server that was started on it.
     pub(super) fn recover(
         error: RecoverError,
         directory: PathBuf,
@@ -416,7 +416,7 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
             "mount the file system for writing, or name another place with --data-dir"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
-        // Something else stands in the place of a file.
+        // A symbolic link, a FIFO or the like is in the place of a file.
         io::ErrorKind::AlreadyExists => "move it away, or name another place with --data-dir",
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
             "name a directory with --data-dir"

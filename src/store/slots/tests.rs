@@ -154,7 +154,7 @@ fn a_new_file_begins_at_nothing() {
     assert_eq!((found.start(), found.skipped()), (Sequence::ZERO, 0));
     assert_eq!(found.newest().boot, 0);
     assert!(!found.hidden());
-    // Both copies of both generations stand where they belong, so a start has nothing to complete.
+    // Both copies of both generations are where they belong, so a start has nothing to complete.
     for (block, generation) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
         let record = Record::decode(&found.device.blocks[block as usize], block).unwrap();
         assert_eq!(record.generation, generation);
