@@ -67,11 +67,6 @@ impl TraceOut {
         }
     }
 
-    /// How many lines were dropped since the start, because they found no room or could not be written.
-    pub fn dropped(&self) -> u64 {
-        self.queue.dropped()
-    }
-
     pub(super) fn queue(&self) -> &LineQueue {
         &self.queue
     }
