@@ -176,7 +176,7 @@ impl Peers {
     }
 
     /// Notes that the attempt failed or the connection is gone, and sets the time of the next attempt. `random` is 64
-    /// random bits. Returns how long the wait is: half of it is certain, except after a refusal, which has a fixed wait.
+    /// random bits. Returns how long the wait is.
     pub fn failed(&mut self, peer: PeerId, refused: bool, now: Instant, random: u64) -> Duration {
         let peer = self.peer_mut(peer);
         peer.refused = refused;
