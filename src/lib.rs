@@ -17,7 +17,7 @@
 //! frame at the end of the same mailbox. An event goes to the [`actor`](ipseity_core::actor), which owns the
 //! sequence: it changes its private state and returns effects (reply, send, write, start the ticker), and
 //! the server carries them out before it takes the next entry. An identity is decided when its request is
-//! handled. It leaves when a ceiling that is not below it is on the disk: durable first, reply after.
+//! handled. It leaves when the ceiling on the disk allows it: durable first, reply after.
 //!
 //! # Where to start reading
 //!
