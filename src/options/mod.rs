@@ -163,8 +163,8 @@ pub fn help() -> String {
         "Usage: ipseity [FLAGS]\n\n\
          Hands out unique, increasing 64-bit identities over TCP, and keeps its counter in step with its\n\
          peers. Ask it with ipseity-cli. Stop it with SIGTERM or Ctrl-C.\n\n\
-         Exit code: 0 it was stopped as asked, 1 it failed or a peer had objected to it, 2 the command\n\
-         line is wrong.",
+         Exit code: 0 it was stopped as asked, 1 it failed, or was stopped after a peer had objected to\n\
+         it, 2 the command line is wrong.",
     )
 }
 
