@@ -535,7 +535,7 @@ fn every_reason_to_close_a_connection_has_its_words() {
         ),
         (
             CloseReason::Wire(WireError::UnknownKind(99)),
-            "it sent what is no answer: unknown kind 99",
+            "it sent something that is not an answer: unknown kind 99",
         ),
         (
             CloseReason::HungUp(HangUp::Silent(silence)),

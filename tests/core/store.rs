@@ -243,7 +243,7 @@ fn a_file_without_a_good_block_is_refused_untouched_with_every_cause() {
         "block 0 at offset 0 is damaged",
         "block 1 at offset 4096 is not a record",
         "block 2 at offset 8192 is blank",
-        "block 3 at offset 12288 is unreadable: the file holds 10 of its 4096 bytes",
+        "block 3 at offset 12288 is unreadable: only 10 of its 4096 bytes could be read",
         "--recover-above",
         "unused --pid",
     ] {

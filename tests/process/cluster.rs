@@ -523,7 +523,11 @@ fn a_server_says_at_its_start_when_it_asks_only_some() {
         ];
         let asking = Server::start(&flags);
         let line = asking.wait_for_log("listens on");
-        assert_eq!(line.contains("(1 by lot in each round)"), says, "{line}");
+        assert_eq!(
+            line.contains("(1 asked in each round, at random)"),
+            says,
+            "{line}"
+        );
         asking.wait_for_status("both peers", |status| {
             status.peers.iter().all(|peer| peer.state == PeerState::Up)
         });

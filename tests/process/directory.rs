@@ -146,7 +146,7 @@ fn the_parents_of_a_directory_that_somebody_named_are_not_made() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("volume").join("7");
     let parent = home.path().join("volume");
-    let says = [parent.to_str().unwrap(), "is not there"];
+    let says = [parent.to_str().unwrap(), "does not exist"];
     assert_refused(start_on(&directory), &says);
     assert!(!parent.exists(), "nothing was made");
 }

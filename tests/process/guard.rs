@@ -308,7 +308,7 @@ fn a_first_start_asks_its_peers_and_a_start_that_requires_one_waits_for_it() {
     ask(&preferring, 1);
     let flags = ["--join", "require", "--join-timeout", "50ms"];
     let requiring = one(&home.path().join("requires"), &observer, &flags);
-    requiring.wait_for_log("--join=require wants one");
+    requiring.wait_for_log("--join=require needs one");
     let (code, text) = refusal(&requiring);
     assert_eq!(code, ErrorCode::Joining.get());
     assert!(text.contains("asks its peers first"), "{text}");

@@ -263,7 +263,8 @@ fn a_server_with_few_descriptors_says_so_and_takes_fewer_connections() {
     let status = server.status();
     assert!(status.connections_max < 200, "{}", status.connections_max);
     server.wait_for_log(&format!(
-        "300 file descriptors allow {} connections, not 10000: raise ulimit -n or lower --max-connections",
+        "300 file descriptors allow {} connections, not 10000: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
+         lower --max-connections",
         status.connections_max
     ));
 }

@@ -291,7 +291,7 @@ fn a_trace_that_was_moved_away_goes_on_in_a_new_file() {
 }
 
 #[test]
-fn a_trace_that_cannot_be_opened_anew_goes_on_in_the_old_file() {
+fn a_trace_that_cannot_be_opened_again_goes_on_in_the_old_file() {
     let directory = TempDir::new().unwrap();
     let home = directory.path().join("traces");
     fs::create_dir(&home).unwrap();
@@ -301,7 +301,7 @@ fn a_trace_that_cannot_be_opened_anew_goes_on_in_the_old_file() {
     fs::rename(&home, &moved).unwrap();
     server.signal("HUP");
     let line = server.wait_for_log("cannot open the trace");
-    assert!(line.contains("going on with the old one"), "{line}");
+    assert!(line.contains("going on with the old file"), "{line}");
     server.ask(1, 0);
     let trace = moved.join("trace");
     assert!(eventually(|| {
@@ -396,7 +396,10 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
         let begin = format!("ipseity: cannot write the trace file {trace}: ");
         assert!(said.starts_with(&begin), "{said}");
         assert!(said.contains(why), "{said}");
-        assert!(said.ends_with("; --trace takes another\n"), "{said}");
+        assert!(
+            said.ends_with("; choose another file with --trace\n"),
+            "{said}"
+        );
     }
     drop(socket);
 }

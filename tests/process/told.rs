@@ -49,7 +49,7 @@ fn a_disk_that_hangs_is_told_while_others_go_on() {
     let shown = run(&["watch", "-n", "1", "--server", &server.address()]).good();
     assert!(shown.contains("waiting for the disk"), "{shown}");
     assert_eq!(first(&ahead.receive()), 50_001);
-    let line = server.wait_for_log("that took so long is over after");
+    let line = server.wait_for_log("the slow write to the state directory is over after");
     assert!(line.contains("WARN"), "{line}");
     assert!(line.contains(" and 1 requests waited for it"), "{line}");
     server.wait_for_status("the end of it", |status| {
@@ -70,7 +70,10 @@ fn a_sequence_that_is_used_up_is_told_at_once_and_at_each_start() {
     };
     advance(last / 100 * 60);
     let line = server.wait_for_log("an operator at 127.0.0.1:");
-    assert!(line.contains("go on above sequence"), "{line}");
+    assert!(
+        line.contains("has advanced this server above sequence"),
+        "{line}"
+    );
     server.wait_for_log("50 % of the sequence is used up");
     advance(last - 3);
     server.wait_for_log("90 % of the sequence is used up");
