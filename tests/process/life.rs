@@ -50,7 +50,7 @@ fn sequences(reply: &Message) -> (u64, u64) {
 }
 
 #[test]
-fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
+fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
     for (line, part) in [
         ("--nonsense", "there is no flag \"--nonsense\""),
         ("-x", "-x"),
@@ -110,7 +110,7 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
 }
 
 #[test]
-fn an_argument_that_is_no_text_is_refused() {
+fn an_argument_that_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStrExt as _;
     let directory = TempDir::new().unwrap();
     let output = Command::new(ipseity_harness::programs::ipseity())
