@@ -72,7 +72,7 @@ fn a_transcript_that_says_something_else_is_noticed() {
     ] {
         let wrong = written.replace(said, other);
         let played = play(&wrong).unwrap();
-        assert_eq!(played, written, "what the actor does is written anew");
+        assert_eq!(played, written, "what the actor does is written again");
         assert!(difference(&wrong, &played).is_some(), "{other}");
     }
     for (nonsense, why) in [
@@ -119,7 +119,7 @@ fn play(text: &str) -> Result<String, String> {
     let mut scene = None;
     let mut played = String::new();
     for line in text.lines() {
-        // What the actor did is written anew.
+        // What the actor did is written again.
         if line.starts_with(['>', '=']) {
             continue;
         }
