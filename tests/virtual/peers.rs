@@ -244,7 +244,7 @@ fn the_waits_between_attempts_grow_up_to_their_bound() {
 }
 
 #[test]
-fn a_name_is_looked_up_anew_at_each_attempt() {
+fn a_name_is_looked_up_again_at_each_attempt() {
     let mut world = cluster(&[&[], &[], &[]]);
     world.start(Setup::new(9).peers(&["moving:3264"]));
     world.advance(10 * SECOND);
@@ -274,7 +274,7 @@ fn a_name_is_looked_up_anew_at_each_attempt() {
 }
 
 #[test]
-fn a_slow_lookup_holds_nobody_up() {
+fn a_slow_lookup_does_not_hold_up_clients() {
     let mut world = World::new();
     world.start(Setup::new(1).peers(&["slow:1"]));
     world.node(0).lookup_delay = 30 * SECOND;
@@ -318,7 +318,7 @@ fn a_name_without_an_address_is_tried_again() {
 }
 
 #[test]
-fn an_attempt_that_hangs_is_given_up_and_made_again() {
+fn an_attempt_that_hangs_is_given_up_and_repeated() {
     let (mut world, stage) = stage();
     drop(world.accept(stage).unwrap());
     world.net().routes.insert(stage, Route::Hangs);
