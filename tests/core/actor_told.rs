@@ -263,6 +263,21 @@ fn a_peers_sequence_above_the_ceiling_is_absorbed_once_it_is_durable() {
 }
 
 #[test]
+fn of_several_sequences_of_peers_all_that_a_raise_covers_are_absorbed_with_it() {
+    let mut scene = given(|_| {});
+    scene.on(Event::PeerConnected(PEER));
+    scene.peer_answers(50_000);
+    // The raise under way covers the next one, which came after it was asked for, and not the one after that.
+    scene.peer_answers(50_100);
+    scene.peer_answers(200_000);
+    assert_eq!(
+        scene.on(CEILING_WRITTEN),
+        vec![write_ceiling(50_100, 200_000 + 1024)]
+    );
+    assert_eq!(scene.sequence(), 50_100);
+}
+
+#[test]
 fn an_operators_advance_above_the_ceiling_waits_alone() {
     let mut scene = given(|_| {});
     assert_eq!(

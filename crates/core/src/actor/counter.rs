@@ -32,10 +32,12 @@ pub(super) struct Counter {
     absorbed: Sequence,
     /// The highest advance that was paid for. Above `sequence` it waits for the disk.
     claimed: Sequence,
-    /// The highest sequence of a peer that waits for the disk; and what it was when the last raise was asked for, as the
-    /// raise may not cover what comes later.
+    /// The highest sequence of a peer that waits for the disk.
     heard: Sequence,
-    heard_when_asked: Sequence,
+    /// The highest of those that the raise under way covers. A later one may lie above the ceiling that was asked for.
+    heard_below_asked: Sequence,
+    /// The ceiling that was asked for last.
+    asked: Sequence,
     budget: Budget,
     /// Requests for which sequences were taken, and how many were.
     requests: u64,
@@ -64,7 +66,8 @@ impl Counter {
             absorbed: config.sequence,
             claimed: Sequence::ZERO,
             heard: Sequence::ZERO,
-            heard_when_asked: Sequence::ZERO,
+            heard_below_asked: Sequence::ZERO,
+            asked: Sequence::ZERO,
             budget: Budget::new(config.budgets, start),
             requests: 0,
             identities: 0,
@@ -205,6 +208,7 @@ impl Counter {
         if sequence > durable {
             if absorbs {
                 self.heard = self.heard.max(sequence);
+                self.note_below_asked(sequence);
             }
             return Ok(paid);
         }
@@ -223,14 +227,21 @@ impl Counter {
         self.heard
     }
 
-    /// A raise of the ceiling is asked for, which covers what has been heard so far.
-    pub(super) fn raise_asked(&mut self) {
-        self.heard_when_asked = self.heard;
+    /// A raise to this ceiling is asked for. It covers everything that has been heard so far.
+    pub(super) fn raise_asked(&mut self, ceiling: Sequence) {
+        self.asked = ceiling;
+        self.note_below_asked(self.heard);
+    }
+
+    fn note_below_asked(&mut self, sequence: Sequence) {
+        if sequence <= self.asked {
+            self.heard_below_asked = self.heard_below_asked.max(sequence);
+        }
     }
 
     /// So much is durable: absorbs what was heard from peers and waited for that.
     pub(super) fn absorb_heard(&mut self, durable: Sequence) {
-        let durable_ones = [self.heard, self.heard_when_asked]
+        let durable_ones = [self.heard, self.heard_below_asked]
             .into_iter()
             .filter(|heard| *heard <= durable);
         let Some(heard) = durable_ones.max() else {

@@ -156,10 +156,10 @@ impl Durability {
         if self.is_settling || !self.ceiling.is_due(counter.sequence()) {
             return;
         }
-        counter.raise_asked();
         let ceiling = self
             .ceiling
             .raise(counter.sequence(), counter.identities(), now);
+        counter.raise_asked(ceiling);
         let sequence = counter.sequence().min(self.ceiling.durable());
         effects.push(Effect::Write(Write::Ceiling { sequence, ceiling }));
     }
