@@ -7,8 +7,8 @@ use ipseity_core::{
     limits::PORT_DEFAULT,
 };
 
-/// A host name or an IP address, and a port. The name is looked up anew each time that a connection is
-/// made, so it may move.
+/// A host name or an IP address, and a port. The name is looked up each time a connection is made, so its address may
+/// change.
 ///
 /// ```
 /// use ipseity_client::ServerAddress;
@@ -31,7 +31,7 @@ impl ServerAddress {
     /// Reads `HOST[:PORT]`. Without a port it is `port_default`.
     ///
     /// # Errors
-    /// The text is not an address, or its port is 0, which nobody can connect to.
+    /// The text is not an address, or its port is 0, to which nobody can connect.
     pub fn with_default_port(text: &str, port_default: u16) -> Result<ServerAddress, AddressError> {
         let address: HostPort = text.parse()?;
         match address.port().unwrap_or(port_default) {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_address_say_why() {
+    fn the_error_says_why_a_text_is_not_an_address() {
         for (text, reason) in [
             ("", "names no host"),
             (":3264", "names no host"),

@@ -1,11 +1,11 @@
-//! What a request brings: one or more identities that stand one sequence apart.
+//! The result of a request: one or more identities, one sequence apart.
 
 use std::iter::FusedIterator;
 
 use ipseity_core::identity::Identity;
 
 /// One or more identities of one server: `first`, `first + 1024`, `first + 2048`, ... They were handed out
-/// together and belong to nobody else.
+/// together, and nobody else has them.
 ///
 /// ```
 /// use ipseity_client::{Block, Identity};
@@ -24,8 +24,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// The block of `count` identities from `first` on, or `None` when there is no such block: it would
-    /// be empty, begin before sequence 1 or end beyond the last sequence.
+    /// The block of `count` identities from `first` on. `None` if it would be empty, begin before sequence 1 or end beyond
+    /// the last sequence.
     pub fn new(first: Identity, count: u32) -> Option<Block> {
         let last = first.checked_add(u64::from(count.checked_sub(1)?))?;
         (first.sequence().get() > 0).then_some(Block { first, last, count })

@@ -10,7 +10,7 @@ impl Stopwatch {
     /// A stopwatch that begins now.
     #[allow(
         clippy::disallowed_methods,
-        reason = "the ban keeps the server's core replayable; a client waits for a network in real time"
+        reason = "the ban is for the server, whose runs are simulated; a client waits for a network in real time"
     )]
     pub(super) fn start() -> Stopwatch {
         Stopwatch(Instant::now())
@@ -21,7 +21,7 @@ impl Stopwatch {
         Stopwatch::start().0.saturating_duration_since(self.0)
     }
 
-    /// What is left of `limit`, or `None` when it is used up.
+    /// What is left of `limit`, or `None` if it is used up.
     pub(super) fn left_of(self, limit: Duration) -> Option<Duration> {
         limit
             .checked_sub(self.elapsed())

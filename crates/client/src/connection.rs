@@ -19,10 +19,10 @@ use ipseity_core::{
 };
 use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
 
-/// The shortest time that the operating system takes; it means "for ever" by zero.
+/// The shortest timeout that the operating system accepts. Zero would mean no timeout.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
-/// Why an attempt at one server brought no reply to hand on.
+/// Why an attempt at one server brought no reply.
 pub(super) enum Trouble {
     /// The server failed; another may do better.
     Failed(FailureCause),
@@ -50,7 +50,7 @@ impl From<WireError> for Trouble {
     }
 }
 
-/// A connection and what is under way on it.
+/// A connection and the requests that are under way on it.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -96,8 +96,8 @@ impl Connection {
         self.awaited
     }
 
-    /// Puts a request into the line. It is written when the next reply must be waited for, together with
-    /// all others, so that many requests take one system call.
+    /// Queues a request. All queued requests are written together when the next reply has to be waited for, so that many
+    /// requests take one system call.
     pub(super) fn queue(&mut self, request: &Message) -> Result<(), Trouble> {
         match self.decoder.rest().len() {
             bytes if bytes > 0 && self.awaited == 0 => Err(Violation::Unasked { bytes }.into()),
@@ -111,11 +111,11 @@ impl Connection {
 
     /// The next reply, in the order of the requests. An errorReply is returned as the message that it is.
     pub(super) fn receive(&mut self) -> Result<Message, Trouble> {
-        // All of the time is left, so nothing is asked of the clock and nothing is set on the socket.
+        // The whole time is left, so neither the clock nor the socket's timeout is needed.
         self.receive_within(Stopwatch::start(), self.reply_timeout)
     }
 
-    /// The same, where several replies share the time of one: it began with the stopwatch.
+    /// The same, for several replies that share one time limit, which began with the stopwatch.
     pub(super) fn receive_since(&mut self, stopwatch: Stopwatch) -> Result<Message, Trouble> {
         let left = stopwatch.left_of(self.reply_timeout).unwrap_or_default();
         self.receive_within(stopwatch, left)
@@ -128,8 +128,8 @@ impl Connection {
     ) -> Result<Message, Trouble> {
         loop {
             if let Some(message) = self.decoder.next(Receiver::Client)? {
-                // Not below zero: a server may send an errorReply before anything was asked of it, and
-                // close.
+                // Not below zero: a server may send an errorReply before it was asked anything, and then
+                // close the connection.
                 self.awaited = self.awaited.saturating_sub(1);
                 return Ok(message);
             }
@@ -167,7 +167,7 @@ impl Connection {
         if left.is_zero() {
             return Err(self.timeout());
         }
-        // Nearly every reply comes in one read, with the whole time left: then nothing is set.
+        // Nearly every reply comes in one read, with the whole time left. Then the timeout need not be set.
         let timeout = left.max(TIMEOUT_MIN);
         if timeout != self.read_timeout {
             self.stream
@@ -201,8 +201,8 @@ impl Connection {
     }
 }
 
-/// Connects to the first address of `server` that accepts. The addresses share the time: each gets an
-/// equal part of what is left, so that one that swallows packets does not starve the next.
+/// Connects to the first address of `server` that accepts. The addresses share the time: each gets an equal part of what
+/// is left, so that one that never answers leaves time for the next.
 fn dial(server: &ServerAddress, timeout: Duration) -> Result<TcpStream, FailureCause> {
     let addresses: Vec<_> = (server.host(), server.port())
         .to_socket_addrs()
@@ -215,8 +215,8 @@ fn dial(server: &ServerAddress, timeout: Duration) -> Result<TcpStream, FailureC
         let part = stopwatch.left_of(timeout).unwrap_or_default() / parts;
         let attempt =
             TcpStream::connect_timeout(address, part.max(TIMEOUT_MIN)).and_then(|stream| {
-                // The kernel may pick the very port that is dialed for our end, where nobody listens:
-                // the connection is then one to ourselves.
+                // Where nobody listens, the kernel may choose the dialed port for our own end. Then
+                // the connection is one to ourselves.
                 if stream.local_addr()? == stream.peer_addr()? {
                     Err(ErrorKind::ConnectionRefused.into())
                 } else {

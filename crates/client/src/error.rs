@@ -11,25 +11,24 @@ use ipseity_core::{
 };
 use ipseity_frames::{Kind, WireError};
 
-/// Why a call brought nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub enum ClientError {
     /// No server answered. Each was tried once, in the order of the list; the list is never empty.
     /// Trying again later is safe.
     Unavailable(Vec<ServerFailure>),
-    /// A server answered that it cannot serve this request, and that is the answer. Another would say the
-    /// same: [`ErrorCode::BadCount`] and [`ErrorCode::AdvanceTooLarge`]. Or another was not meant:
-    /// [`ErrorCode::NotTrusted`] and [`ErrorCode::UnknownPid`]. Or this build does not know the code. The client
-    /// can be used further.
+    /// A server refused this request, and no other server is tried. Another one would say the same
+    /// ([`ErrorCode::BadCount`], [`ErrorCode::AdvanceTooLarge`]), or the request was for this one only
+    /// ([`ErrorCode::NotTrusted`], [`ErrorCode::UnknownPid`]), or this build does not know the code. The client can still
+    /// be used.
     Refused {
         /// The server that answered.
         server: ServerAddress,
         /// Its answer: a code for programs, and a text for people.
         reply: ErrorReply,
     },
-    /// What a server sent breaks the protocol, so nothing of it is handed on. It may be no Ipseity
-    /// server, or one whose counter went back; going on with another server would hide that. The
-    /// connection is closed; the next call makes a new one.
+    /// A server broke the protocol, so its reply is not used. Perhaps it is not an Ipseity server, or its counter went
+    /// back; to go on with another server would hide that. The connection is closed; the next call makes a new one.
     Violation {
         /// The server that sent it.
         server: ServerAddress,
@@ -38,7 +37,7 @@ pub enum ClientError {
     },
     /// The list of servers is empty.
     NoServers,
-    /// A text in the list of servers is no address.
+    /// A text in the list of servers is not an address.
     Address(AddressError),
 }
 
@@ -116,12 +115,12 @@ impl fmt::Display for ServerFailure {
     }
 }
 
-/// What happened at a server that gave no answer; the next server is tried.
+/// What happened at a server that gave no answer. The next server is tried.
 #[derive(Debug)]
 pub enum FailureCause {
     /// The name could not be looked up.
     Lookup(io::Error),
-    /// The name exists and has no address.
+    /// The name exists but has no address.
     NoAddress,
     /// No connection to any of its addresses; the last address that was tried, and why it failed.
     Connect {
@@ -134,12 +133,12 @@ pub enum FailureCause {
     Timeout(Duration),
     /// The server closed the connection before the reply was complete; how many bytes of it had arrived.
     Closed {
-        /// Bytes that arrived, of the frame that was begun.
+        /// How many bytes of the frame had arrived.
         bytes: usize,
     },
     /// The connection failed in another way.
     Io(io::Error),
-    /// The server answered with an error that another server need not have:
+    /// The server answered with an error that another server may not have:
     /// [`ErrorCode::TooManyConnections`], [`ErrorCode::Storage`], [`ErrorCode::Stopping`],
     /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`],
     /// [`ErrorCode::Joining`] or [`ErrorCode::Exhausted`].
@@ -182,14 +181,14 @@ pub enum Violation {
         /// The kind that came instead.
         received: Kind,
     },
-    /// Another number of identities than was asked for.
+    /// Not as many identities as were asked for.
     WrongCount {
         /// How many were asked for.
         asked: u32,
         /// How many the reply says it holds.
         received: u32,
     },
-    /// The numbers are no identities: before sequence 1 or beyond the last.
+    /// The numbers are not identities: before sequence 1 or beyond the last.
     NoIdentities {
         /// The first, as it came.
         first: u64,
@@ -216,21 +215,21 @@ pub enum Violation {
         /// The pid that was asked for.
         from: Pid,
     },
-    /// Not as many members as the reply counts, and no way to ask for the others; or more.
+    /// Fewer members than the reply says there are, with no way to ask for the others; or more.
     MembersMiscounted {
-        /// How many the server says there are from the pid on that was asked for.
+        /// How many the server says there are, from the requested pid on.
         total: u32,
         /// How many the reply holds.
         received: usize,
     },
-    /// What is done is said with a sequence that there is none of, or that is too low.
+    /// The server confirmed the operation with a sequence that does not exist or is too low.
     WrongSequence {
         /// The sequence, as it came; it may be one that does not exist.
         received: u64,
         /// The lowest sequence that would do: what the request asked for.
         least: Sequence,
     },
-    /// Bytes arrived though every request had its reply.
+    /// Bytes arrived although every request had its reply.
     Unasked {
         /// How many bytes had arrived when that was noticed.
         bytes: usize,
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_violation_says_what_came_and_what_was_due() {
+    fn every_violation_says_what_came_and_what_was_expected() {
         let identity = |value| Identity::from_u64(value).unwrap();
         for (violation, text) in [
             (

@@ -1,4 +1,4 @@
-//! What can be wrong with the flags of a command line, in words.
+//! The flags of a command line: their help, and what can be wrong with them.
 
 use getopts::{Fail, Options};
 

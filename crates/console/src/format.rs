@@ -61,31 +61,30 @@ pub fn code_name(code: u16) -> String {
     ErrorCode::from_u16(code).map_or_else(|| code.to_string(), |code| code.name().to_owned())
 }
 
-/// A duration for people, with no more digits than they want.
+/// A duration for people, without digits that say nothing.
 pub fn age(ms: u64) -> impl fmt::Display {
     let coarse = if ms < 1000 { ms } else { ms - ms % 1000 };
     humantime::format_duration(Duration::from_millis(coarse))
 }
 
-/// The duration in milliseconds with three digits behind the point: `1.500 ms`. What is less than a microsecond
-/// is rounded.
+/// The duration in milliseconds with three decimals: `1.500 ms`. It is rounded to a microsecond.
 pub fn milliseconds(duration: Duration) -> String {
     format!("{:.3} ms", duration.as_secs_f64() * 1000.0)
 }
 
-/// How many sequences remain after this one; 0 for the last, and for what lies beyond it.
+/// How many sequences remain after this one; 0 for the last one and beyond.
 pub fn remaining(sequence: u64) -> u64 {
     Sequence::new(sequence).map_or(0, Sequence::remaining)
 }
 
-/// The part of all sequences that remains, rounded down: 100 % is never said of less.
+/// The part of all sequences that remains, rounded down, so that less than everything is never shown as 100 %.
 pub fn remaining_percent(sequence: u64) -> String {
     let part = u128::from(remaining(sequence)) * 1_000_000 / u128::from(Sequence::MAX.get());
     format!("{}.{:04} %", part / 10_000, part % 10_000)
 }
 
-/// Rows as lines, their columns aligned. A column has at least its width in `widths`, is as wide as its
-/// longest cell, and stands to the right when its width is negative. The last is never padded.
+/// Rows as lines with aligned columns. A column is as wide as its longest cell, and at least as wide as `widths` says. It
+/// is aligned to the right if its width there is negative. The last column is never padded.
 pub fn table(rows: &[Vec<String>], widths: &[i8]) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));

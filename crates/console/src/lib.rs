@@ -1,7 +1,7 @@
-//! What Ipseity's programs share towards the people who start them: flags and values as they are typed, how
-//! things look, how a program says what went wrong, and the limit of open files.
+//! What Ipseity's two programs share for the people who use them: flags and values on the command line, how things are
+//! shown, how an error is written, and the limit of open files.
 //!
-//! It opens nothing and looks nothing up.
+//! It opens no file and looks up no name.
 
 mod flag;
 mod format;

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// [`u64::MAX`] if there is none. It is never lowered.
 pub fn raise_open_files(needed: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    // `None` is no limit.
+    // `None` means that there is no limit.
     let soft = limit.current.unwrap_or(u64::MAX);
     let wanted = needed.min(limit.maximum.unwrap_or(u64::MAX)).max(soft);
     let raised = Rlimit {
@@ -32,7 +32,7 @@ mod tests {
         assert!(before <= hard);
         let a_little_more = before.saturating_add(1).min(hard);
         assert_eq!(raise_open_files(a_little_more), a_little_more);
-        // Not beyond the hard limit, whatever is asked for.
+        // Never beyond the hard limit.
         assert!(raise_open_files(u64::MAX) <= hard);
     }
 }

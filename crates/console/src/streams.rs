@@ -1,7 +1,7 @@
-//! What the programs say on standard error, and how a stream that takes no more ends a write.
+//! Writing to standard error, and to files that have reached their limit.
 //!
-//! `println!` and its kin panic when the stream cannot be written, and a program that was built to abort then
-//! ends with a core dump in the place of its exit code. So nobody uses them (see clippy.toml).
+//! `println!` and the like panic if the stream cannot be written, and a program that is built to abort then ends with a
+//! core dump instead of its exit code. So they are not used (see clippy.toml).
 
 use std::{
     fmt,
@@ -13,8 +13,8 @@ use signal_hook::consts::SIGXFSZ;
 
 use crate::plain;
 
-/// Writes `PROGRAM: TEXT` as one line to standard error, whatever the text holds. It never panics: where nobody can be told, nobody can be
-/// told that either. It waits as long as the stream does, so it is for a program that has nothing else to do.
+/// Writes `PROGRAM: TEXT` to standard error, always as one line. It never panics: if the line cannot be written, there is
+/// nowhere to report that. It waits as long as the stream does, so only a program that has nothing else to do may use it.
 pub fn complain(program: &str, text: impl fmt::Display) {
     // One write, so that the lines of two programs do not mix.
     let _ = io::stderr().write_all(format!("{program}: {}\n", plain(&text.to_string())).as_bytes());
@@ -24,8 +24,8 @@ pub fn complain(program: &str, text: impl fmt::Display) {
 /// default the signal SIGXFSZ would end the process.
 ///
 /// # Errors
-/// The system takes no handler for the signal.
+/// The system does not accept a handler for the signal.
 pub fn outlive_file_size_limit() -> io::Result<()> {
-    // What counts is that there is a handler. Nobody asks whether it was called.
+    // The handler only has to exist. The flag that it sets is not used.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(|_| ())
 }

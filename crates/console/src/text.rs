@@ -4,23 +4,23 @@ use std::fmt::Write as _;
 
 use ipseity_core::text::{Plain, is_plain};
 
-/// The text in one line that neither steers a terminal nor forges a line.
+/// The text in one line, without characters that could control a terminal or forge another line.
 pub fn plain(text: &str) -> String {
     Plain(text).to_string()
 }
 
-/// A JSON text in which no string holds a control character, a line separator or a directional mark as it is.
-/// Whoever parses it gets the same strings.
+/// The JSON text with every control character, line separator and directional mark in its strings escaped. A parser reads
+/// the same strings.
 pub fn plain_json(json: &str) -> String {
     let mut plain = String::with_capacity(json.len());
     for character in json.chars() {
-        // Outside of strings JSON has none of these but line ends, and those are left.
+        // Outside of strings, JSON has none of these except line ends, which are kept.
         if is_plain(character) || character == '\n' {
             plain.push(character);
         } else {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                // A String takes everything.
+                // Writing to a String never fails.
                 let _ = write!(plain, "\\u{unit:04x}");
             }
         }

@@ -1,9 +1,8 @@
 //! An address as people give it: a host and perhaps a port. It imports `text`.
 //!
-//! It is text and nothing else. Whether the host has an address is for those to find out who connect, again and
-//! again.
+//! It is only text. Whether the host has an address is found out by those who connect, each time they do.
 
-// Of addresses as values, without a socket; `std::net` would bring sockets too.
+// IP addresses as values. `std::net` would bring sockets too.
 use core::net::Ipv6Addr;
 use std::{fmt, str::FromStr};
 
@@ -73,16 +72,16 @@ pub struct AddressError {
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressFault {
-    /// There is no host, or it holds a character that no host has.
+    /// The host is missing, or holds a character that no host can have.
     Host,
     /// The port is not a number, or is not one that a server can have.
     Port,
-    /// What stands in brackets is not an IPv6 address, or something else than a port follows it.
+    /// The brackets do not hold an IPv6 address, or something other than a port follows them.
     Brackets,
 }
 
 impl AddressError {
-    /// Says of `text` what is wrong with it.
+    /// The error for `text` with this fault.
     pub fn new(text: &str, fault: AddressFault) -> AddressError {
         let text = text.to_owned();
         AddressError { text, fault }

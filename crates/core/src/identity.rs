@@ -29,7 +29,7 @@ pub const IDENTITY_STRIDE: u64 = 1 << PID_BITS;
 pub struct Pid(u16);
 
 impl Pid {
-    /// The smallest pid, and that of a server which was given none.
+    /// The smallest pid. A server without `--pid` has it.
     pub const MIN: Pid = Pid(0);
     /// The largest pid.
     pub const MAX: Pid = Pid((1 << PID_BITS) - 1);
@@ -132,7 +132,7 @@ impl Sequence {
         Self::MAX.0 - self.0
     }
 
-    /// How far this sequence is ahead of `other`; zero when it is not.
+    /// How far this sequence is ahead of `other`; 0 if it is not ahead.
     pub const fn ahead_of(self, other: Sequence) -> u64 {
         self.0.saturating_sub(other.0)
     }
@@ -173,7 +173,7 @@ impl Identity {
         Identity((sequence.0 << PID_BITS) | pid.0 as u64)
     }
 
-    /// Takes an identity from its integer, or `None` when bit 63 is set, which no identity has.
+    /// The identity with this integer, or `None` if bit 63 is set: it is 0 in every identity.
     pub const fn from_u64(value: u64) -> Option<Identity> {
         if value >> 63 == 0 {
             Some(Identity(value))
@@ -233,10 +233,10 @@ impl FromStr for Identity {
     }
 }
 
-/// Why a text or a number is no identity, sequence or pid.
+/// Why a text or a number is not an identity, a sequence or a pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityError {
-    /// Neither decimal digits, nor `0x` and hexadecimal digits, nor a pair.
+    /// Not decimal digits, not `0x` and hexadecimal digits, and not a pair.
     NotANumber,
     /// The number has more than 64 bits.
     Overflow,

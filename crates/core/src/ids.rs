@@ -8,9 +8,9 @@ use crate::limits::{CONNECTION_SLOT_BITS, COUNT_LIMIT_MAX};
 /// from those that had the slot before.
 ///
 /// Both share 32 bits, because an id stands in nearly every entry of the mailbox. The serial counts all
-/// connections and wraps after 4,096 of them, so nothing rests on it. Whoever keeps an id holds the slot: it is given
-/// back only when its connection is owed no answer, and when the actor has handled that its link is gone and names it
-/// no more. All that could come late then is a readiness, and that is a hint.
+/// connections and wraps after 4,096 of them, so nothing may depend on it. Instead, a slot is held as long as anything
+/// keeps its id: it is freed only when its connection is owed no answer, and the actor has handled the loss of its link
+/// and no longer names it. After that only a readiness can come late, and a readiness is only a hint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u32);
 
@@ -96,7 +96,7 @@ impl fmt::Display for Link {
 pub struct Count([u8; 3]);
 
 impl Count {
-    /// What a request without a count asks for.
+    /// The count of a request that gives none.
     pub const ONE: Count = Count::saturating(1);
 
     /// The count, or the largest there is.

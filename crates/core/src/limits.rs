@@ -18,7 +18,8 @@ pub const COUNT_LIMIT_MAX: u32 = (1 << 24) - 2;
 
 /// Identities in one request, unless `--max-count` says otherwise. A client that does nothing but ask for
 /// the largest block burns the sequence in (2^53 / this / requests a second): at ten million requests a
-/// second in ten days of this, and in four hours of 65,536. So it stays small, and who needs more says so.
+/// second in ten days of this, and in four hours of 65,536. So the
+/// default stays small. Anyone who needs more sets `--max-count`.
 pub const COUNT_MAX_DEFAULT: u32 = 1_000;
 
 /// How far a peer or an `after` may raise the sequence at once, unless `--max-advance` says otherwise: 2^40
@@ -46,12 +47,13 @@ pub const RESERVE_MAX: Duration = Duration::from_secs(300);
 const _: () = assert!(ADVANCE_RATE_DEFAULT * RESERVE_MAX.as_secs() <= STEP_MAX);
 const _: () = assert!(RESERVE_MIN.as_nanos() <= RESERVE_DEFAULT.as_nanos());
 
-/// A write that takes longer than this is late: people are told, and the standing says so while somebody waits for it.
+/// A write that takes longer than this is late. It is logged, and the standing shows it while somebody waits for the
+/// write.
 /// A disk that works takes a hundredth of it, even a busy one.
 pub const WRITE_LATE: Duration = Duration::from_secs(1);
 
-/// The shortest time over which demand is measured, so that two requests that happen to come close together
-/// do not look like a flood.
+/// The shortest time over which demand is measured. Otherwise two requests that happen to come close together would
+/// look like a flood.
 pub const STEP_DEMAND_FLOOR: Duration = Duration::from_millis(50);
 
 /// The room that a list keeps once it is empty, in items. Where requests wait for the disk, all frames in
@@ -72,22 +74,22 @@ const _: () = assert!(STEP_MAX <= (1 << 53) >> 20);
 /// How many other servers are remembered: one per pid.
 pub const REMEMBERED_MAX: usize = 1 << 10;
 
-/// The port of a server that is told no other: 3264.
+/// The port of a server, unless it is given another one.
 pub const PORT_DEFAULT: u16 = 3264;
 
-/// Processes remembered of one pid: the one that runs, the one before it, and two more for those who should
-/// not be there. The one that was heard of longest ago makes room.
+/// Processes remembered of one pid: the one that runs, the one before it, and two more that should not be there. A new
+/// one takes the place of the one that was heard longest ago.
 pub const LIVES_PER_PID_MAX: usize = 4;
 
-/// How often the sequences of peers are written to the disk. Who they are is written as soon as may be.
+/// How often the sequences of peers are written to the disk. A new peer is written as soon as possible.
 pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Writes to the disk that others cause at once, at most: a cluster that is started together is remembered without
 /// a wait. What is remembered of the peers, and what peers object, each have so many.
 pub const SAVE_BURST: u64 = 10;
 
-/// What fills in of them in each second: a peer that restarts in a loop, or a stranger who makes believe, must not
-/// keep the disk busy, or wear it out.
+/// How many of them are added each second. A peer that restarts in a loop, or a stranger who pretends to be one, must
+/// not keep the disk busy or wear it out.
 pub const SAVE_RATE_PER_SECOND: u64 = 1;
 
 /// How much `after` may absorb at once, unless `--after-burst` says otherwise: 2^32 is 7 minutes at ten
@@ -98,24 +100,24 @@ pub const AFTER_BURST_DEFAULT: u64 = 1 << 32;
 /// `--max-advance` allows, so that a new server can catch up.
 pub const PEER_BURST_DEFAULT: u64 = 1 << 40;
 
-/// How much fills in of both together in each second, unless `--advance-rate` says otherwise. Ten million a second is
+/// How much is added to both together each second, unless `--advance-rate` says otherwise. Ten million a second is
 /// more than a cluster hands out, and sustained abuse needs 28 years for the 2^53 sequences.
 pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
 
 /// A year, in seconds.
 const YEAR_S: u64 = 31_557_600;
 
-// As docs/guarantees.md says. One who fills both buckets first, and burns them with the rest, is no faster by a day.
+// As docs/guarantees.md says. To fill both buckets first and then burn them too does not save a day.
 const _: () = assert!(
     ((1 << 53) - PEER_BURST_DEFAULT - AFTER_BURST_DEFAULT) / ADVANCE_RATE_DEFAULT / YEAR_S >= 28
 );
 
-/// So many raises by clients, and as many by peers, are told to people in [`RAISE_REPORT_INTERVAL`], each in a line; of
-/// the others only how many they were.
+/// At most this many raises by clients, and as many by peers, are logged in each [`RAISE_REPORT_INTERVAL`], one line
+/// each. The rest are only counted.
 pub const RAISE_REPORTS_MAX: u32 = 10;
 
 /// See [`RAISE_REPORTS_MAX`].
 pub const RAISE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Parts of the sequence, in percent, at which people are warned that it comes to its end.
+/// Parts of the sequence, in percent, at which a warning is logged that it comes to its end.
 pub const EXHAUSTION_WARNINGS_PERCENT: [u64; 3] = [50, 75, 90];

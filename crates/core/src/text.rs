@@ -25,8 +25,8 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// Whether a character stays on its line and in its place. Control characters can move the cursor, line
-/// separators can forge a line, and directional marks can show a text in another order than it has.
+/// Whether a character stays on its line and in its place. Control characters can move the cursor, line separators can
+/// forge a line, and directional marks can change the order in which a text is shown.
 pub const fn is_plain(character: char) -> bool {
     !matches!(
         character,

@@ -1,9 +1,9 @@
 //! Bodies to bytes and back. The only code that names bincode.
 //!
-//! Nothing here reserves memory for a length that has only been claimed. bincode's limit alone does not
-//! see to that: it counts a text before it reads it, so a frame of a few bytes could still make it reserve
-//! the whole limit, and through serde it does not count lists at all, of which serde then reserves up to
-//! a mebibyte in advance. So every text and list in a message has a reader of its own, in `words`.
+//! Nothing here reserves memory for a length that was only claimed. bincode's limit alone is not enough for that. It
+//! counts a text before it reads it, so a frame of a few bytes could still make it reserve the whole limit. And through
+//! serde it does not count lists at all: serde reserves up to a mebibyte for a list in advance. So every text and list
+//! in a message has its own reader, in `words`.
 
 use bincode::{
     config::{self, BigEndian, Configuration, Fixint, Limit},
@@ -31,8 +31,8 @@ pub(crate) fn body_bytes<T: Serialize>(body: T) -> usize {
     size.bytes_written
 }
 
-/// Reads a `T` from the front of `body` and returns it with the number of bytes that it took. The caller
-/// judges what is left over.
+/// Reads a `T` from the front of `body`. Returns it with the number of bytes that it took. The caller decides about the
+/// bytes that are left over.
 pub(crate) fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<(T, usize), String> {
     bincode::serde::decode_from_slice(body, CONFIG).map_err(|error| match error {
         DecodeError::UnexpectedEnd { additional } => {
@@ -50,13 +50,13 @@ pub(crate) fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<(T, usize)
 }
 
 fn write_body<T: Serialize>(body: T, writer: impl Writer) {
-    // What it can refuse is a list of unknown length and a writer that is full; no message has the one,
-    // and neither writer here is ever the other.
+    // It fails only for a list of unknown length, which no message has, and for a full writer, which neither of the
+    // two is.
     bincode::serde::encode_into_writer(body, writer, CONFIG)
         .expect("a message in memory has a form on the wire");
 }
 
-/// Writes straight to the end of a buffer: nothing is zeroed first, and nothing is cut off after.
+/// Writes straight to the end of a buffer. Nothing is zeroed before, and nothing is cut off after.
 struct Appender<'a>(&'a mut Vec<u8>);
 
 impl Writer for Appender<'_> {

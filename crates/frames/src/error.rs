@@ -6,24 +6,24 @@ use ipseity_core::words::{ErrorCode, ErrorReply, WIRE_VERSION};
 
 use crate::kind::Kind;
 
-/// Why bytes are no frame that this side takes. Each ends the connection: after it nobody knows where the
-/// next frame begins.
+/// Why bytes are not a frame that this side accepts. Each error ends the connection, because nobody knows where the next
+/// frame begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WireError {
-    /// Length 0: not even a kind.
+    /// Length 0: there is not even a kind.
     EmptyFrame,
-    /// The length is over that of every frame that this side takes.
+    /// The length is greater than that of every frame that this side accepts.
     FrameTooLong {
         /// The length that was read.
         length: u16,
-        /// The longest that this side takes.
+        /// The greatest length that this side accepts.
         length_max: u16,
     },
     /// No message has this kind.
     UnknownKind(u8),
-    /// A kind that exists, but not in this direction: a reply sent to a server, say.
+    /// The kind exists, but not in this direction: for example a reply that is sent to a server.
     UnexpectedKind(Kind),
-    /// The length is none that this kind can have.
+    /// A frame of this kind cannot have this length.
     BadLength {
         /// The kind that was read.
         kind: Kind,
@@ -41,7 +41,7 @@ pub enum WireError {
     LeftOver {
         /// The kind that was read.
         kind: Kind,
-        /// How many bytes are left behind the last field, 1 or more.
+        /// How many bytes are left after the last field, 1 or more.
         bytes: usize,
     },
     /// A synchronization message of another version.
@@ -53,17 +53,17 @@ pub enum WireError {
     },
     /// The sender closed its side in the middle of a frame.
     Incomplete {
-        /// Bytes that arrived, of the frame that was begun.
+        /// How many bytes of the frame had arrived.
         bytes: usize,
     },
-    /// The frame was begun and not completed in time.
+    /// The frame was not completed in time.
     Stalled {
-        /// Bytes that arrived, of the frame that was begun.
+        /// How many bytes of the frame had arrived.
         bytes: usize,
         /// The time that a frame has, in milliseconds.
         timeout_ms: u64,
     },
-    /// A request of a client that there is no room for.
+    /// A request of a client for which there is no room.
     TooManyConnections {
         /// As many connections as the server takes.
         connections_max: usize,

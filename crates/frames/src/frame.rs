@@ -67,13 +67,12 @@ impl Receiver {
     }
 }
 
-/// Bytes in, messages out. It knows nothing of sockets: the caller fills [`space`](Self::space), says how
-/// much arrived with [`filled`](Self::filled), and takes messages with [`next`](Self::next) until there is
-/// none.
+/// Bytes in, messages out. It knows nothing of sockets: the caller fills [`space`](Self::space), says with
+/// [`filled`](Self::filled) how much arrived, and takes messages with [`next`](Self::next) until there are no more.
 ///
-/// A server keeps one decoder for all its connections. Between two reads a connection keeps only the
-/// bytes of the frame that it has begun, [`rest`](Self::rest), and gives them back with
-/// [`restore`](Self::restore); an idle connection keeps nothing.
+/// A server has one decoder for all its connections. Between two reads a connection keeps only the bytes of an
+/// unfinished frame, [`rest`](Self::rest), and gives them back with [`restore`](Self::restore). An idle connection
+/// keeps nothing.
 #[derive(Debug)]
 pub struct FrameDecoder {
     buffer: Box<[u8]>,
@@ -101,7 +100,7 @@ impl FrameDecoder {
     /// Forgets everything and begins with `bytes`, which arrived earlier.
     ///
     /// # Panics
-    /// When `bytes` are more than the buffer holds. What [`rest`](Self::rest) returned never is.
+    /// If `bytes` are more than the buffer holds. What [`rest`](Self::rest) returned always fits.
     #[inline(always)]
     pub fn restore(&mut self, bytes: &[u8]) {
         assert!(
@@ -114,12 +113,12 @@ impl FrameDecoder {
         self.invariants();
     }
 
-    /// Where the next bytes go. Never empty once [`next`](Self::next) has said that more are needed; before
-    /// that it may be, and to read into it would look like the end of the stream.
+    /// Where the next bytes go. It is never empty once [`next`](Self::next) has returned `None`. Before that it may be
+    /// empty, and a read into it would look like the end of the stream.
     #[inline(always)]
     pub fn space(&mut self) -> &mut [u8] {
-        // What was consumed makes room. Usually nothing is left to move; if a frame has been begun, each
-        // of its bytes moves once, since it then stands at the front until it is whole.
+        // The bytes that were consumed make room. Usually nothing has to be moved. Each byte of an unfinished frame is
+        // moved once: after that it is at the front until the frame is whole.
         if self.consumed > 0 {
             self.buffer.copy_within(self.consumed..self.buffered, 0);
             self.buffered -= self.consumed;
@@ -146,7 +145,7 @@ impl FrameDecoder {
         &self.buffer[self.consumed..self.buffered]
     }
 
-    /// Whether every byte that has arrived belongs to a message that was taken.
+    /// Whether every byte that has arrived was part of a message that was taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.consumed == self.buffered
@@ -155,9 +154,9 @@ impl FrameDecoder {
     /// The next whole message, or `None` when more bytes are needed.
     ///
     /// # Errors
-    /// The bytes are no frame that `receiver` takes. Kind and length are judged as soon as they have
-    /// arrived. Nothing can be read after an error: the caller closes.
-    // Kept out of the loop that calls it, whose registers are for what is met nearly always.
+    /// The bytes are not a frame that `receiver` accepts. Kind and length are checked as soon as they have arrived.
+    /// Nothing can be read after an error: the caller closes the connection.
+    // Not inlined, so that the loop that calls it keeps its registers for the common case.
     #[inline(never)]
     pub fn next(&mut self, receiver: Receiver) -> Result<Option<Message>, WireError> {
         match split(self.rest(), receiver)? {
@@ -194,7 +193,7 @@ impl FrameDecoder {
     }
 
     /// The count and the `after` of the messages at the front, as long as they are whole identityRequests:
-    /// [`next`](Self::next) for what a server meets nearly always. What bincode makes of them is the same.
+    /// a fast [`next`](Self::next) for nearly everything that a server receives. bincode would give the same.
     #[inline(always)]
     pub fn identity_requests(&mut self) -> IdentityRequests<'_> {
         IdentityRequests {
@@ -213,7 +212,7 @@ impl FrameDecoder {
 /// An identityRequest without a body, the smallest frame of all.
 const BARE_REQUEST: [u8; FRAME_HEADER_BYTES] = [0, 1, Kind::IdentityRequest as u8];
 
-/// So many of them are recognized by one comparison, in three words. It costs less than to compare two of them alone.
+/// This many of them are compared at once, as three words. That costs less than comparing two of them alone.
 const BARE_AT_ONCE: usize = 8;
 
 const BARE_REQUESTS: [[u8; FRAME_HEADER_BYTES]; BARE_AT_ONCE] = [BARE_REQUEST; BARE_AT_ONCE];
@@ -248,7 +247,7 @@ impl Iterator for IdentityRequests<'_> {
 }
 
 impl Drop for IdentityRequests<'_> {
-    // Told once, at the end: while it runs, the cursor is a register.
+    // Set once, at the end. While it runs, the cursor stays in a register.
     #[inline(always)]
     fn drop(&mut self) {
         *self.consumed = self.buffered - self.rest.len();
@@ -308,8 +307,8 @@ fn decode(kind: Kind, body: &[u8]) -> Result<Message, WireError> {
 }
 
 fn sync(kind: Kind, body: &[u8]) -> Result<Box<SyncMessage>, WireError> {
-    // Only the version is read of a message of another version: the rest may have other fields. The least
-    // length of the kind has seen to it that there is a version.
+    // Of a message of another version only the version is read: the rest may have other fields. The version is there,
+    // because the length was checked.
     let version = BigEndian::read_u16(body);
     match version {
         WIRE_VERSION => whole(kind, body),
@@ -331,13 +330,13 @@ fn whole<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
 /// than a frame, the last peers are left out: they are counted in `peers_total`.
 ///
 /// # Panics
-/// When a frame of the message's kind cannot be so long: an [`ErrorReply`](ipseity_core::words::ErrorReply) whose text was
-/// not cut by its `new`, say. That would be a mistake of this program.
+/// If a frame of this kind cannot be so long, for example an [`ErrorReply`](ipseity_core::words::ErrorReply) whose text
+/// was not cut by its `new`. That would be a mistake in this program.
 #[inline]
 pub fn encode(message: &Message, out: &mut Vec<u8>) {
     match message {
-        // Clients send these nearly always, so they are written at once. What bincode makes of them is the
-        // same.
+        // Nearly everything that clients send is one of these, so they are written directly. bincode would give the same
+        // bytes.
         Message::IdentityRequest { count: 1, after: 0 } => out.extend_from_slice(&[0, 1, 1]),
         Message::IdentityRequest { count, after } => {
             let mut frame = [0; LENGTH_BYTES + 13];
@@ -362,8 +361,8 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends an identityReply to `out`: [`encode`] for what a busy server sends nearly always. What bincode makes
-/// of it is the same.
+/// Appends an identityReply to `out`: a fast [`encode`] for nearly everything that a server sends. bincode would give the
+/// same bytes.
 #[inline]
 pub fn encode_identities(first: Identity, count: u32, out: &mut Vec<u8>) {
     let mut frame = [0; LENGTH_BYTES + 13];
@@ -373,11 +372,11 @@ pub fn encode_identities(first: Identity, count: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&frame);
 }
 
-/// [`encode`] for what is sent seldom.
+/// [`encode`] for messages that are sent seldom.
 fn encode_other(message: &Message, out: &mut Vec<u8>) {
     let kind = Kind::from(message);
     let start = out.len();
-    // The length is put in when it is known.
+    // The length is filled in once it is known.
     out.extend_from_slice(&[0, 0, kind as u8]);
     match message {
         Message::IdentityRequest { count, after } => encode_body((count, after), out),
@@ -407,7 +406,7 @@ fn encode_other(message: &Message, out: &mut Vec<u8>) {
     BigEndian::write_u16(&mut out[start..], length);
 }
 
-/// The message without the last items of its list, when it is longer than a frame with them.
+/// The message without the last items of its list, if it is too long for a frame with them.
 fn fit<T: Clone + Serialize, I: Serialize>(
     message: &T,
     list: impl Fn(&mut T) -> &mut Vec<I>,
@@ -467,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_at_once_is_what_bincode_makes_of_it() {
+    fn what_is_written_directly_is_what_bincode_would_write() {
         for message in [
             Message::IdentityRequest { count: 1, after: 1 },
             Message::IdentityRequest {
@@ -489,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_request_that_is_read_at_once_is_what_bincode_makes_of_it() {
+    fn an_identity_request_that_is_read_directly_is_what_bincode_would_read() {
         for frame in [
             &[0, 1, 1][..],
             &[0, 13, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
@@ -512,7 +511,7 @@ mod tests {
                 usize::from((count, after) == (1, 0) && frame.len() == 3)
             );
             assert_eq!(decoder.rest(), &frame[3 * bare..]);
-            // One that is not whole is left to wait.
+            // An unfinished one waits for the rest.
             decoder.restore(&frame[..frame.len() - 1]);
             assert_eq!(decoder.identity_requests().next(), None);
             assert_eq!(decoder.rest(), &frame[..frame.len() - 1]);
@@ -526,7 +525,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_bare_requests_are_taken_as_stand_at_the_front_and_no_more_than_asked_for() {
+    fn bare_requests_are_taken_from_the_front_up_to_the_number_asked_for() {
         for tail in [
             &[][..],
             &[0],

@@ -16,13 +16,13 @@ pub enum Kind {
     SyncRequest = 3,
     /// The answer of the peer that was asked.
     SyncReply = 4,
-    /// Anyone asks how the server does.
+    /// Anyone asks for the status of the server.
     StatusRequest = 5,
-    /// The answer to a statusRequest: how the server does.
+    /// The answer to a statusRequest.
     StatusReply = 6,
     /// A peer says why the addressed server must not hand out identities.
     Objection = 7,
-    /// The addressed server answers that its operator has answered for that.
+    /// The addressed server answers that its operator has confirmed its state.
     Overrule = 8,
     /// Anyone asks which servers this one knows.
     MembersRequest = 9,

@@ -13,13 +13,13 @@ pub(crate) const LENGTH_BYTES: usize = 2;
 /// The greatest length field there is.
 pub(crate) const LENGTH_MAX: u16 = (FRAME_BYTES_MAX - LENGTH_BYTES) as u16;
 
-/// The least and the greatest length field of a kind. An identityRequest has only these two, the lengths
+/// The least and the greatest length field of a kind. An identityRequest has one of these two; the lengths
 /// between them are refused.
 pub(crate) const fn length_bounds(kind: Kind) -> (u16, u16) {
-    /// The kind and the version: the least that can be told to be of another version. A message of this
-    /// version is longer, and one that is too short for its fields does not decode.
+    /// The kind and the version, which is all that is read of a message of another version. A message of this version
+    /// is longer, and one that is too short for its fields does not decode.
     const SYNC_LEAST: u16 = 1 + 2;
-    /// Every text and list empty but the cluster's name, which has a byte.
+    /// All texts and lists are empty, except for the cluster's name, which has one byte.
     const STATUS_LEAST: u16 = 210;
     match kind {
         Kind::IdentityRequest => (1, 13),

@@ -14,14 +14,14 @@ pub const READ_BUFFER_BYTES: usize = 68 * 1024;
 
 const _: () = assert!(READ_BUFFER_BYTES > FRAME_BYTES_MAX);
 
-/// What bincode may read of one body, in bytes; without a limit it would take any length on the wire at its
-/// word. It is no less than the longest body, which the frame's own length bounds already.
+/// How many bytes bincode may read of one body. Without a limit it would believe any length on the wire. It is not less
+/// than the longest body, which the length of the frame already bounds.
 pub const BODY_BYTES_LIMIT: usize = 65536;
 
 const _: () = assert!(BODY_BYTES_LIMIT >= FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
 
-/// The length field of a sync message. One of this version has at most 53 + 255; the rest is room for a
-/// later version, which is to be refused for its version and not for its length. It stays below 0x1600,
+/// The greatest length field of a sync message. In this version it is 53 + 255. The rest is room for a later version,
+/// so that it is refused for its version and not for its length. It stays below 0x1600,
 /// so that no frame that a server takes begins like TLS does.
 pub const SYNC_LENGTH_MAX: u16 = 1024;
 

@@ -24,7 +24,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes `tokens`, or says how many there are and takes none.
+    /// Takes `tokens`. If there are too few it takes none, and returns how many there are.
     pub(super) fn take(&mut self, tokens: u64, now: Instant) -> Result<(), u64> {
         self.fill(now);
         match self.tokens.checked_sub(tokens) {
@@ -36,7 +36,7 @@ impl TokenBucket {
         }
     }
 
-    /// How long it takes until there is a token; zero where there is one.
+    /// How long it takes until there is a token; zero if there is one.
     pub(super) fn wait(&mut self, now: Instant) -> Duration {
         self.fill(now);
         if self.tokens > 0 {
@@ -59,7 +59,7 @@ impl TokenBucket {
             self.filled_at = now;
             return;
         };
-        // Time that has not yet made a whole token is not thrown away, or many small looks would fill nothing.
+        // Time that was too short for a whole token is kept. Otherwise many calls in a row would never add one.
         if filled > 0 {
             self.tokens = self.tokens.saturating_add(filled).min(self.burst);
             let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);
@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_gives_its_burst_and_then_what_time_fills_in() {
+    fn a_full_bucket_gives_its_burst_and_then_what_time_adds() {
         let mut bucket = TokenBucket::new(1000, 10);
         assert_eq!(bucket.take(1001, at(0)), Err(1000));
         assert_eq!(bucket.take(1000, at(0)), Ok(()));
         assert_eq!(bucket.take(1, at(0)), Err(0));
         assert_eq!(bucket.take(10, at(1000)), Ok(()));
         assert_eq!(bucket.take(1, at(1050)), Err(0));
-        // The fifty milliseconds were not lost, neither before a whole token nor behind one.
+        // The fifty milliseconds were not lost, neither before a whole token nor after one.
         assert_eq!(bucket.take(1, at(1150)), Ok(()));
         assert_eq!(bucket.take(1, at(1200)), Ok(()));
     }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_as_long_as_it_says_gets_a_token() {
+    fn after_the_wait_that_it_names_there_is_a_token() {
         for rate in [1, 3, 7, 1000] {
             let mut bucket = TokenBucket::new(2, rate);
             assert_eq!(bucket.wait(at(0)), Duration::ZERO);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_nothing_is_filled_in() {
+    fn without_a_rate_nothing_is_added() {
         let mut bucket = TokenBucket::new(5, 0);
         assert_eq!(bucket.take(5, at(0)), Ok(()));
         assert_eq!(bucket.take(1, Instant::from_nanos(u64::MAX)), Err(0));

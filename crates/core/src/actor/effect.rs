@@ -261,7 +261,8 @@ pub enum Report {
         /// What the client was told.
         error: Box<ErrorReply>,
     },
-    /// A peer or a client has raised the sequence by more than a step of the ceiling. Told so many times in a while.
+    /// A peer or a client has raised the sequence by more than a step of the ceiling. The number of such reports in a
+    /// span of time is bounded.
     Raised {
         /// Who.
         link: Link,
@@ -269,7 +270,7 @@ pub enum Report {
         by: u64,
         /// To which sequence.
         to: Sequence,
-        /// How many of this kind were not told since the last.
+        /// How many of this kind were not reported since the last one.
         untold: u64,
     },
     /// An operator has the server go on above a sequence.
@@ -281,7 +282,7 @@ pub enum Report {
         /// Where the server stood.
         sequence: Sequence,
     },
-    /// An operator has a pid forgotten.
+    /// An operator has this server forget a pid.
     Forgot {
         /// Who.
         from: ConnectionId,
@@ -299,12 +300,12 @@ pub enum Report {
         /// What the peer said.
         why: String,
     },
-    /// A peer knows of a higher sequence of this pid than the one that people have been told.
+    /// A peer knows of a higher sequence of this pid than the one that was reported.
     ObjectedHigher {
         /// What `--recover-above` must be at least.
         above: Sequence,
     },
-    /// An operator has answered for the state of a peer that was objected to.
+    /// An operator has confirmed the state of a peer that was objected to.
     Overruled {
         /// The link on which the peer is heard.
         link: Link,
@@ -329,7 +330,7 @@ pub enum Report {
         /// How many sequences are left.
         remaining: u64,
     },
-    /// All of it is.
+    /// The whole sequence is used up.
     Exhausted,
     /// A write is late.
     WriteLate {

@@ -1,4 +1,4 @@
-//! So many lines about one kind of thing in a while, and how many there would have been.
+//! Lets only so many reports of one kind through in a span of time, and counts the rest.
 
 use crate::{
     limits::{RAISE_REPORT_INTERVAL, RAISE_REPORTS_MAX},
@@ -8,14 +8,14 @@ use crate::{
 /// See the [module](self).
 #[derive(Clone, Debug, Default)]
 pub(super) struct News {
-    /// When the while began.
+    /// When the span of time began.
     began_at: Option<Instant>,
     told: u32,
     untold: u64,
 }
 
 impl News {
-    /// Something has happened. If people should hear of it, how many of its kind they have not heard of since the last.
+    /// Something has happened. If it should be logged, returns how many of its kind were not logged since the last one.
     pub(super) fn tell(&mut self, now: Instant) -> Option<u64> {
         let is_over = self
             .began_at
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_is_told_of_by_its_first_and_then_by_its_number() {
+    fn of_many_the_first_are_told_and_the_rest_are_counted() {
         let mut news = News::default();
         let now = Instant::START;
         for _ in 0..RAISE_REPORTS_MAX {

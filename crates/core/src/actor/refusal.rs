@@ -40,7 +40,7 @@ pub(super) enum Refusal {
         left: u64,
         source: Source,
     },
-    /// More than its budget ever holds.
+    /// More than its budget can ever hold.
     NeverPaid {
         sequence: Sequence,
         advance: u64,
@@ -70,7 +70,7 @@ pub(super) enum Source {
     Peer,
     /// A peer that this server was told to dial, or that it remembers from before its start, with its sequence.
     KnownPeer,
-    /// An operator, for whom no budget counts.
+    /// An operator. Budgets do not apply.
     Operator,
 }
 
@@ -84,7 +84,7 @@ impl Source {
         }
     }
 
-    /// The flag that sets the most that it may take at once.
+    /// The flag that sets how much it may take at once.
     const fn burst_flag(self) -> &'static str {
         match self {
             Source::After => "--after-burst",
@@ -94,7 +94,7 @@ impl Source {
 }
 
 impl Refusal {
-    /// Whether an advance was refused. People are told of that.
+    /// Whether this is the refusal of an advance, which is reported.
     pub(super) const fn is_of_advance(&self) -> bool {
         matches!(
             self,

@@ -1,9 +1,9 @@
-//! What waits before it is decided: everybody for the peers, while the server joins; and for the disk an advance above
-//! what is durable, with what its connection asks behind it.
+//! What waits before it is decided. While the server joins, every request waits for the peers. Later, only an advance
+//! above the durable ceiling waits, for the disk, together with what its connection asks after it.
 //!
-//! An advance of the second kind waits alone. It moves the counter only when that is durable, so the others go on below
-//! it, and nobody waits for a write that somebody else has made necessary. When it is decided, so is in order what came
-//! behind it.
+//! Such an advance waits alone. It moves the counter only once that is durable. So the others go on below it, and nobody
+//! waits for a write that somebody else has made necessary. When the advance is decided, what came after it on the same
+//! connection is decided too, in order.
 
 use super::{Actor, ConnectionId, Effect};
 use crate::{identity::Sequence, time::Instant};
@@ -15,12 +15,12 @@ pub(super) enum Waiting {
     Request { count: u32, after: u64 },
     /// An operator's word.
     Advance { above: Sequence },
-    /// The answer to something that the same connection asked behind one.
+    /// The answer to something that the same connection asked after one that waits.
     Answer(Effect),
 }
 
 impl Actor {
-    /// Lets an advance wait until the sequence to which it leads is durable.
+    /// Lets an advance wait until the sequence that it leads to is durable.
     pub(super) fn wait_for_disk(
         &mut self,
         from: ConnectionId,
@@ -34,20 +34,20 @@ impl Actor {
         self.raise_if_due(now, effects);
     }
 
-    /// Asks for a higher ceiling when the counter has come so far, or something waits for one.
+    /// Asks for a higher ceiling if the counter has come far enough, or if something waits for one.
     pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.durability
             .raise_if_due(&mut self.counter, now, effects);
     }
 
-    /// The ceiling stands higher: what waited for it is decided, in its order. The next raise is asked for behind this.
+    /// The ceiling is higher now: decides what waited for it, in order. The next raise is asked for after that.
     pub(super) fn settle_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.durability.set_settling(true);
         for (to, waiting) in self.waiting.take_all() {
             let is_request = matches!(waiting, Waiting::Request { .. });
             let held = self.durability.waited();
             self.settle_one(to, waiting, now, effects);
-            // It has waited, whether or not it goes on to.
+            // It has waited, whether or not it still does.
             let is_answered = !self.waiting.has(to) && self.durability.waited() == held;
             if is_request && is_answered {
                 self.durability.count_waited();
@@ -56,7 +56,7 @@ impl Actor {
         self.durability.set_settling(false);
     }
 
-    /// Nobody waits any more: answers those who did, in their order. Only who waits for the disk still does.
+    /// Nobody waits for the peers any more: answers those who did, in order. Those who wait for the disk still do.
     pub(super) fn settle_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         for (to, waiting) in self.waiting.take_all() {
             self.settle_one(to, waiting, now, effects);

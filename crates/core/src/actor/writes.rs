@@ -1,8 +1,7 @@
-//! Whether the disk takes its time: a write that is late is told at once, and again when it is over.
+//! Finds writes that are late. A late write is reported at once, and again when it is over.
 //!
-//! Time comes with the events. Who carries the effects out asks when the next look is due, and dispatches `writeTimeout`
-//! then: a deadline of its own, because the sweep runs only while connections have deadlines, and a disk may hang when
-//! none has.
+//! Time comes with the events. The server asks when the next check is due, and dispatches `writeTimeout` then. This is a
+//! timer of its own, because the sweep runs only while a connection has a deadline, and a disk may hang when none has.
 
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use crate::{limits::WRITE_LATE, time::Instant};
 #[derive(Debug)]
 pub(super) struct Writes {
     under_way: usize,
-    /// When the disk began with the one that it is at.
+    /// When the disk began with the write that is under way.
     since: Instant,
-    /// That one is late, and people were told.
+    /// That write is late, and was reported.
     is_late: bool,
 }
 
@@ -27,7 +26,7 @@ impl Writes {
         }
     }
 
-    /// A write is asked for.
+    /// A write was asked for.
     pub(super) fn asked(&mut self, now: Instant) {
         if self.under_way == 0 {
             self.since = now;
@@ -35,7 +34,7 @@ impl Writes {
         self.under_way += 1;
     }
 
-    /// The disk is done with the one that it was at. If that was late, how long it took.
+    /// The disk is done with the write that was under way. If that was late, returns how long it took.
     pub(super) fn finished(&mut self, now: Instant) -> Option<Duration> {
         self.under_way = self.under_way.saturating_sub(1);
         let took = now.since(self.since);
@@ -43,19 +42,19 @@ impl Writes {
         std::mem::take(&mut self.is_late).then_some(took)
     }
 
-    /// Whether the one that it is at is late, and people were told.
+    /// Whether the write that is under way is late, and was reported.
     pub(super) const fn is_late(&self) -> bool {
         self.is_late
     }
 
-    /// When it will be late, unless it is done by then.
+    /// When the write that is under way will be late, unless it is done by then.
     pub(super) fn deadline(&self) -> Option<Instant> {
         (self.under_way > 0 && !self.is_late).then(|| self.since.after(WRITE_LATE))
     }
 
-    /// A deadline has come. Returns how long the write has taken so far, if it is late and people have not been told.
+    /// The deadline has come. Returns how long the write has taken so far, if it is late and was not reported yet.
     pub(super) fn look(&mut self, now: Instant) -> Option<Duration> {
-        // The write of the deadline may be done, and another one under way.
+        // The write that had this deadline may be done, and another one under way.
         // bug LateWriteUntold: return None;
         self.deadline().filter(|deadline| *deadline <= now)?;
         self.is_late = true;
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn each_write_has_its_time_from_when_the_disk_begins_with_it() {
+    fn the_time_of_a_write_begins_when_the_disk_begins_with_it() {
         let mut writes = Writes::new();
         assert_eq!(writes.deadline(), None);
         assert_eq!(writes.look(at(5000)), None);

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// The number in an errorReply. Codes below 32 end the connection: where the next frame begins is not
-/// known any more, or there is no place for one. From 32 on the error stands in the place of one reply
-/// and the connection goes on. Codes from 64 on are answers to peers and end the connection too.
+/// The number in an errorReply. Codes below 32 end the connection: it is not known where the next frame begins, or there
+/// is no place for the connection. From 32 on the error is the reply to one request, and the connection goes on. Codes
+/// from 64 on are answers to peers and also end the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum ErrorCode {
-    /// The kind byte is none that this server takes.
+    /// This server does not accept this kind byte.
     UnknownKind = 1,
-    /// The length is none that a frame of this kind can have.
+    /// A frame of this kind cannot have this length.
     BadLength = 2,
     /// The body does not decode, or bytes are left over.
     BadBody = 3,
-    /// The frame was begun and not completed: the sender closed, or took too long.
+    /// The frame was not completed: the sender closed the connection, or took too long.
     Incomplete = 4,
     /// The server has as many connections as it takes.
     TooManyConnections = 5,
@@ -33,7 +33,7 @@ pub enum ErrorCode {
     PidConflict = 37,
     /// The server's state is older than what its peers remember of its pid.
     StaleState = 38,
-    /// So much has been absorbed lately that the budget for it is used up.
+    /// The budget for advances is used up for now.
     OverBudget = 39,
     /// The server has just started and asks its peers first.
     Joining = 40,

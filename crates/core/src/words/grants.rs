@@ -1,4 +1,4 @@
-//! Grants: what a connection may do. They are decided once for each connection, and looked at in one place.
+//! Grants: what a connection may do. They are decided once for each connection, and checked in one place.
 
 use super::{ErrorCode, ErrorReply, Message};
 
@@ -23,12 +23,12 @@ pub struct Grants(u8);
 impl Grants {
     /// Nothing.
     pub const NONE: Grants = Grants(0);
-    /// What everybody may do where nothing else is said.
+    /// What everybody may do, unless something else is set.
     pub const EVERYBODY: Grants = Grants::NONE
         .and(Grant::Take)
         .and(Grant::Look)
         .and(Grant::Sync);
-    /// What an operator needs who only looks and operates.
+    /// What an operator needs to look and to operate.
     pub const OPERATOR: Grants = Grants::NONE.and(Grant::Look).and(Grant::Operate);
     /// Everything.
     pub const ALL: Grants = Grants::EVERYBODY.and(Grant::Operate);
@@ -51,10 +51,10 @@ impl Grants {
         self.0 & grant as u8 != 0
     }
 
-    /// Whether a message may be said to this server by one who has these.
+    /// Whether a connection with these grants may send this message.
     ///
     /// # Errors
-    /// It may not, and this is the answer.
+    /// It may not. The error is the answer.
     pub fn check(self, message: &Message) -> Result<(), ErrorReply> {
         // bug GrantsIgnored: return Ok(());
         match message.needs() {
@@ -88,7 +88,7 @@ impl Grant {
 }
 
 impl Message {
-    /// Whether an operator asks for this to see how a server does, or to tell it something.
+    /// Whether this is a request of an operator: for the status or the members, or to change something.
     pub const fn is_for_operators(&self) -> bool {
         matches!(
             self,
@@ -99,8 +99,8 @@ impl Message {
         )
     }
 
-    /// What whoever asks for this must be allowed to do. An answer needs nothing: it is taken only from one who was
-    /// asked. Nor do an objection and an overrule, which are taken only from one who was allowed to synchronize.
+    /// The grant that a message needs. An answer needs none, because it is accepted only from a server that was asked.
+    /// An objection and an overrule need none either: they are accepted only from a peer that may synchronize.
     const fn needs(&self) -> Option<Grant> {
         match self {
             Message::IdentityRequest { .. } => Some(Grant::Take),

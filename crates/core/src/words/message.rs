@@ -15,8 +15,8 @@ pub const WIRE_VERSION: u16 = 1;
 
 /// What a client, a peer or a server says to another.
 ///
-/// Large bodies are boxed: a message that a client sends a million times a second should not be moved
-/// about in the size of a status reply.
+/// Large bodies are boxed. Otherwise a message that a client sends a million times a second would have the size of a
+/// status reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Asks for `count` identities, all greater than the identity `after` (0: no demand). On the wire an

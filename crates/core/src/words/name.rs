@@ -21,7 +21,7 @@ impl ClusterName {
 }
 
 impl Default for ClusterName {
-    /// The name of a cluster that was given none: `ipseity`.
+    /// The name of a cluster without `--cluster`: `ipseity`.
     fn default() -> Self {
         ClusterName("ipseity".to_owned())
     }
@@ -62,7 +62,7 @@ impl FromStr for ClusterName {
     }
 }
 
-/// Why a text is no cluster name.
+/// Why a text is not a cluster name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterNameError {
     /// Empty, or longer than 255 bytes; the length in bytes.

@@ -46,12 +46,12 @@ pub struct Status {
     /// is encoded.
     #[serde(deserialize_with = "list")]
     pub peers: Vec<PeerStatus>,
-    /// How the bounds over all do. Later fields go to its end, so that a client which skips the rest of a frame goes on
-    /// to work.
+    /// What the bounds over all connections have come to. New fields are added at its end, so a client that skips the
+    /// rest of a frame still works.
     pub bounds: BoundsStatus,
 }
 
-/// How the bounds do that hold over all connections: what waits, and what was dropped or closed.
+/// What the bounds over all connections have come to: what waits, and what was dropped or closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundsStatus {
     /// Requests that wait for the disk now.
@@ -63,7 +63,7 @@ pub struct BoundsStatus {
 /// What a server has done since it started. Each only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Connections accepted, also those that there was no room for and that were told so.
+    /// Connections accepted, also those that were refused for lack of room.
     pub accepted: u64,
     /// Identity requests answered with identities.
     pub identity_requests: u64,
@@ -82,7 +82,7 @@ pub struct Counters {
     pub errors: Vec<(u16, u64)>,
 }
 
-/// How the state directory does.
+/// The state of the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageStatus {
     /// False under `--ephemeral`, where nothing is written and the rest is zero.
@@ -95,7 +95,7 @@ pub struct StorageStatus {
     pub writes: u64,
     /// Microseconds that the longest write took.
     pub longest_write_us: u64,
-    /// Microseconds since the write that is under way began; 0 when none is.
+    /// Microseconds since the write that is under way began; 0 if there is none.
     pub current_write_us: u64,
 }
 
@@ -106,11 +106,11 @@ pub struct StorageStatus {
 pub enum Standing {
     /// It hands out identities.
     Serving = 0,
-    /// It is stopping: what had arrived is still answered.
+    /// It is stopping: requests that have arrived are still answered.
     Stopping = 1,
     /// The disk failed: what lies under the durable ceiling is still handed out.
     StorageFailed = 2,
-    /// It asks its peers whether they know of anything that speaks against it.
+    /// It asks its peers first whether they object to it.
     Joining = 3,
     /// Another live server has the same pid.
     Conflict = 4,
@@ -135,8 +135,8 @@ impl Standing {
         Standing::Exhausted,
     ];
 
-    /// Whether a request for identities can expect to get some. A server whose disk has failed still has a few,
-    /// and exits at any moment: that counts as no.
+    /// Whether a request for identities can expect to get some. A server whose disk has failed still has a few, but may
+    /// exit at any moment, so this is false.
     pub const fn hands_out(self) -> bool {
         match self {
             Standing::Serving => true,
@@ -184,7 +184,7 @@ impl TryFrom<u8> for Standing {
         Standing::ALL
             .into_iter()
             .find(|standing| *standing as u8 == byte)
-            .ok_or_else(|| format!("{byte} is no standing"))
+            .ok_or_else(|| format!("{byte} is not a standing"))
     }
 }
 
@@ -259,7 +259,7 @@ impl TryFrom<u8> for PeerState {
         ]
         .into_iter()
         .find(|state| *state as u8 == byte)
-        .ok_or_else(|| format!("{byte} is no state of a peer"))
+        .ok_or_else(|| format!("{byte} is not the state of a peer"))
     }
 }
 

@@ -507,7 +507,7 @@ pub fn malformed_too() -> Vec<Malformed> {
         bad_status(
             65,
             9,
-            "the body of statusReply does not decode: 9 is no standing",
+            "the body of statusReply does not decode: 9 is not a standing",
         ),
         bad_status(
             174,
@@ -522,7 +522,7 @@ pub fn malformed_too() -> Vec<Malformed> {
         bad_status(
             251,
             5,
-            "the body of statusReply does not decode: 5 is no state of a peer",
+            "the body of statusReply does not decode: 5 is not the state of a peer",
         ),
     ]
 }
