@@ -156,9 +156,9 @@ fn a_mistyped_pid_never_hands_out_anything() {
 #[test]
 fn two_servers_of_one_pid_that_meet_face_to_face_both_stop() {
     let home = tempfile::tempdir().unwrap();
-    let first = Server::start(&["--pid", "1"]);
-    ask(&first, 1);
-    let second = one(
+    let mut first = Server::start(&["--pid", "1"]);
+    ask(&first, 40);
+    let mut second = one(
         &home.path().join("second"),
         &first,
         &["--join-timeout", "0"],
@@ -166,6 +166,30 @@ fn two_servers_of_one_pid_that_meet_face_to_face_both_stop() {
     wait_until(&first, Standing::Conflict);
     wait_until(&second, Standing::Conflict);
     assert_eq!(refusal(&first).0, ErrorCode::PidConflict.get());
+
+    // One number tells what --recover-above must be at least, in both logs and after a restart.
+    for server in [&first, &second] {
+        assert!(
+            eventually(|| newest_number(server) == Some(40)),
+            "{}",
+            server.log()
+        );
+    }
+    assert_eq!((first.stop(), second.stop()), (1, 1));
+    first.restart();
+    second.restart();
+    for server in [&first, &second] {
+        let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict): a peer has");
+        assert!(line.contains("at least 40 "), "{line}");
+    }
+}
+
+/// The number that the log of a server has told last for `--recover-above`.
+fn newest_number(server: &Server) -> Option<u64> {
+    let log = server.log();
+    let line = log.lines().rfind(|line| line.contains("NOT HANDING OUT"))?;
+    let (_, number) = line.rsplit_once("at least ")?;
+    number.trim_end_matches(')').parse().ok()
 }
 
 #[test]
