@@ -111,7 +111,7 @@ pub enum Join {
 pub enum TraceTarget {
     /// Standard error, among the log lines.
     StandardError,
-    /// Into this file, in place of what stood there.
+    /// At the end of this file.
     File(PathBuf),
 }
 
