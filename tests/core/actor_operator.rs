@@ -912,11 +912,25 @@ fn while_the_peers_are_being_saved_only_the_newest_state_of_them_waits() {
     let failed = Event::Written(Written::Members(Outcome::Failed));
     assert_eq!(saved(&scene.on(failed)), Some(5));
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
-    // A stop waits for nobody: it may be the last chance.
+    // In a stop too. It is over only when all is saved, also what is heard while its last write is under way.
     scene.wait(60);
     assert_eq!(saved(&scene.hear(restarted(6))), Some(6));
     assert_eq!(saved(&scene.hear(restarted(7))), None);
-    assert_eq!(saved(&scene.on(Event::Stop)), Some(7));
+    assert_eq!(saved(&scene.on(Event::Stop)), None);
+    assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(7));
+    for boot in 8..30 {
+        assert_eq!(saved(&scene.hear(restarted(boot))), None);
+        // No budget holds it up.
+        assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(boot));
+    }
+    assert!(scene.actor.is_saving());
+    scene.on(MEMBERS_WRITTEN);
+    assert!(scene.actor.has_saved());
+    // And a disk that fails is not tried again and again.
+    assert_eq!(saved(&scene.hear(restarted(30))), Some(30));
+    let failed = Event::Written(Written::Members(Outcome::Failed));
+    assert_eq!(saved(&scene.on(failed)), None);
+    assert!(!scene.actor.is_saving() && !scene.actor.has_saved());
 }
 
 /// What docs/guarantees.md says of a server that refuses: its error does not say who it is.

@@ -5,12 +5,14 @@
     reason = "tests print, and one that cannot may fail"
 )]
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
+use ipseity::{limits::STOP_REPEAT, store::MembersFile};
 use ipseity_core::{
-    identity::Sequence,
-    words::{ErrorCode, Message, Standing},
+    identity::{Pid, Sequence},
+    words::{ClusterName, ErrorCode, Message, Standing, SyncMessage, WIRE_VERSION},
 };
+use ipseity_frames::Receiver;
 use ipseity_harness::{
     failing::strace::{self, Attached},
     program::run,
@@ -112,4 +114,67 @@ fn a_reserve_is_kept_ready() {
         ready >= 20 * a_second,
         "{ready} are ready, and {a_second} are taken in a second"
     );
+}
+
+/// A server whose saves of its peers take 1.5 s each, and a connection of a peer that it knows from a first message.
+fn with_slow_saves() -> (Server, Attached, Connection) {
+    let server = Server::start(&["--pid", "3"]);
+    let log = server.scratch().join("strace");
+    let delay = "?rename,?renameat,?renameat2:delay_enter=1500000".to_owned();
+    let attached = Attached::to(&server, &log, &server.data_dir(), &[delay]);
+    let mut peer = server.connect();
+    speak(&mut peer, 1);
+    (server, attached, peer)
+}
+
+/// A peer that was started so often says so, and gets its answer.
+fn speak(peer: &mut Connection, boot: u64) {
+    peer.send(&Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: ClusterName::default(),
+        pid: Pid::MIN,
+        incarnation: 7,
+        boot,
+        session: boot,
+        sequence: 0,
+    })));
+    let answer = peer.try_receive_as(Receiver::Dialer);
+    assert!(matches!(answer, Some(Message::SyncReply(_))), "{answer:?}");
+}
+
+#[test]
+fn what_a_peer_says_while_a_server_stops_is_saved() {
+    if !strace::is_allowed() {
+        return;
+    }
+    let (mut server, _attached, mut peer) = with_slow_saves();
+    server.signal("TERM");
+    // From the moment when it hands out nothing more, the exact sequence waits behind the save.
+    while {
+        let request = Message::IdentityRequest { count: 1, after: 0 };
+        peer.send(&request);
+        matches!(peer.receive(), Message::IdentityReply { .. })
+    } {}
+    speak(&mut peer, 2);
+    drop(peer);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    let saved = MembersFile::new(&server.data_dir()).load().unwrap();
+    assert_eq!(saved[0].boot, 2, "{}", server.log());
+    assert!(!server.log().contains("is lost"), "{}", server.log());
+}
+
+#[test]
+fn what_a_server_could_not_save_before_its_end_is_told() {
+    if !strace::is_allowed() {
+        return;
+    }
+    let (mut server, _attached, mut peer) = with_slow_saves();
+    speak(&mut peer, 2);
+    server.signal("TERM");
+    server.wait_for_log("asked to stop");
+    thread::sleep(STOP_REPEAT);
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(1));
+    let line = server.wait_for_log("what was heard of the peers since the last save is lost");
+    assert!(line.contains("WARN"), "{line}");
 }

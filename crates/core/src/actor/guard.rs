@@ -23,7 +23,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Link, bucket::TokenBucket};
+use super::{Link, Outcome, bucket::TokenBucket};
 use crate::{
     identity::{Pid, Sequence},
     limits::{LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, SAVE_BURST, SAVE_RATE_PER_SECOND},
@@ -312,14 +312,14 @@ impl Guard {
     /// now and then: the boot also shows that a directory was rolled back. Others cause these saves, so their number
     /// is limited. A stop saves everything.
     pub(super) fn take_unsaved(&mut self, now: Instant, stopping: bool) -> Save {
-        if self.unsaved == Unsaved::Nothing {
+        if self.unsaved == Unsaved::Nothing || self.is_saving {
             return Save::Nothing;
         }
         if !stopping {
             let is_soon = self
                 .saved_at
                 .is_some_and(|saved_at| now.since(saved_at) < MEMBERS_SAVE_INTERVAL);
-            if self.is_saving || (is_soon && self.unsaved == Unsaved::HowFar) {
+            if is_soon && self.unsaved == Unsaved::HowFar {
                 return Save::Nothing;
             }
             // bug SavesUnbounded instead: if !BUG && self.saves.take(1, now).is_err() {
@@ -346,9 +346,22 @@ impl Guard {
         self.is_waiting = false;
     }
 
-    /// The last save is done or has failed.
-    pub(super) fn saved(&mut self) {
+    /// The save that was under way is done or has failed. One that has failed is made again, but not at once: it
+    /// would mostly fail again.
+    pub(super) fn saved(&mut self, outcome: Outcome) {
         self.is_saving = false;
+        if outcome == Outcome::Failed {
+            self.unsaved = self.unsaved.max(Unsaved::HowFar);
+        }
+    }
+
+    pub(super) const fn is_saving(&self) -> bool {
+        self.is_saving
+    }
+
+    /// Whether everything is on the disk.
+    pub(super) fn has_saved(&self) -> bool {
+        self.unsaved == Unsaved::Nothing && !self.is_saving
     }
 }
 

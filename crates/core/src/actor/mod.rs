@@ -322,6 +322,16 @@ impl Actor {
         self.objections.is_objected()
     }
 
+    /// Whether a save of what is known of other pids is under way.
+    pub fn is_saving(&self) -> bool {
+        self.guard.is_saving()
+    }
+
+    /// Whether all that is known of other pids is on the disk.
+    pub fn has_saved(&self) -> bool {
+        self.guard.has_saved()
+    }
+
     /// What is known of other pids.
     pub fn members(&self) -> &BTreeMap<Pid, Known> {
         self.guard.members()
