@@ -6,9 +6,10 @@ use std::{fs, io::ErrorKind, path::Path};
 use ipseity::store::MembersFile;
 use ipseity_core::{
     identity::{Identity, Pid},
-    words::{ErrorCode, Message, Standing},
+    words::{ClusterName, ErrorCode, Message, Standing, SyncMessage, WIRE_VERSION},
 };
-use ipseity_harness::server::{Server, eventually};
+use ipseity_frames::Receiver;
+use ipseity_harness::server::{Connection, Server, eventually};
 
 /// A server that the others name as their peer: the one who hears them all.
 fn observer() -> Server {
@@ -190,6 +191,45 @@ fn newest_number(server: &Server) -> Option<u64> {
     let line = log.lines().rfind(|line| line.contains("NOT HANDING OUT"))?;
     let (_, number) = line.rsplit_once("at least ")?;
     number.trim_end_matches(')').parse().ok()
+}
+
+#[test]
+fn a_conflict_names_both_even_if_one_of_them_has_hung_up() {
+    let observer = observer();
+    let [mut one, mut other] = [observer.connect(), observer.connect()];
+    let addresses = [&mut one, &mut other].map(|peer| peer.stream().local_addr().unwrap());
+    let speak = |peer: &mut Connection, session: u64| {
+        peer.send(&Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: ClusterName::default(),
+            pid: 1.try_into().unwrap(),
+            incarnation: 7,
+            boot: session,
+            session,
+            sequence: 0,
+        })));
+        peer.try_receive_as(Receiver::Dialer).unwrap()
+    };
+    for (peer, session) in [(&mut one, 1), (&mut other, 2)] {
+        assert!(matches!(speak(peer, session), Message::SyncReply(_)));
+    }
+    // The first one is known to have lived beside the second one, before it hangs up.
+    for _ in 0..2 {
+        assert!(matches!(speak(&mut one, 1), Message::SyncReply(_)));
+    }
+    drop(one);
+    observer.wait_for_status("one peer less", |status| status.peers_total == 1);
+    let Message::Objection(objection) = speak(&mut other, 2) else {
+        panic!("it is known that the other one lived beside the first one, too");
+    };
+    let [one, other] = addresses;
+    let both = format!("two live servers, {other} and {one} (not connected now): neither");
+    assert!(
+        objection.message.contains(&both),
+        "{} has not {both}",
+        objection.message
+    );
+    observer.wait_for_log(&both);
 }
 
 #[test]

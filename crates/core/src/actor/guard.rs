@@ -94,10 +94,19 @@ pub struct Charge {
     pub code: ErrorCode,
     /// The highest known sequence of the pid.
     pub sequence: Sequence,
-    /// The link of the other process, if two use the pid and that link still exists.
-    pub rival: Option<Link>,
+    /// The other process, if two use the pid.
+    pub rival: Option<Rival>,
     /// Whether this is a new charge against the process. Then people are told too.
     pub is_new: bool,
+}
+
+/// The other one of two processes that use one pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Its session.
+    pub session: u64,
+    /// The link on which it was last heard, if that still exists.
+    pub link: Option<Link>,
 }
 
 /// The memory of a cluster. See the [module](self).
@@ -208,7 +217,10 @@ impl Guard {
         }
         let mut charges = Vec::new();
         let rival = known.lives.iter_mut().find(|other| life.overlaps(other));
-        let rival_link = rival.as_ref().and_then(|rival| rival.link);
+        let of_sender = rival.as_ref().map(|rival| Rival {
+            session: rival.session,
+            link: rival.link,
+        });
         let mut rival_charge = None;
         if let Some(rival) = rival {
             // Both may have handed out identities up to their sequences, so neither may hand those out again.
@@ -227,12 +239,15 @@ impl Guard {
                 code,
                 sequence,
                 is_new,
-                rival: rival_link,
+                rival: of_sender,
             });
             if let Some((session, Some(other), rival_is_new)) = rival_charge
                 && (is_new || rival_is_new)
             {
-                let rival = Some(link);
+                let rival = Some(Rival {
+                    session: life.session,
+                    link: Some(link),
+                });
                 let is_new = false; // People are told once of the two.
                 charges.push(Charge {
                     pid: sync.pid,

@@ -52,7 +52,7 @@ use self::{
 pub use self::{
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
-    guard::{Charge, Known, Remembered},
+    guard::{Charge, Known, Remembered, Rival},
     links::LinkState,
     objections::Objected,
     write::{Outcome, Write, Written},

@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Effect, Link, Report, Write,
-    guard::{Charge, Save},
+    guard::{Charge, Rival, Save},
     objections::{Objected, Verdict},
     phase::Phase,
 };
@@ -41,7 +41,10 @@ impl Actor {
             Link::Accepted(connection) if is_sender => {
                 if self.is_waited_for(connection) {
                     // An answer that waits may outlive every link except the one of its own connection.
-                    charge.rival = None;
+                    charge.rival = charge.rival.map(|rival| Rival {
+                        link: None,
+                        ..rival
+                    });
                 }
                 let effect = Effect::Object {
                     charge,

@@ -31,6 +31,13 @@ fn speaker(incarnation: u128, boot: u64, session: u64, sequence: u64) -> Speaker
     }
 }
 
+fn rival(speaker: Speaker) -> Rival {
+    Rival {
+        session: speaker.session,
+        link: Some(speaker.link),
+    }
+}
+
 fn sequence(value: u64) -> Sequence {
     Sequence::new(value).unwrap()
 }
@@ -129,8 +136,14 @@ fn two_who_were_alive_at_one_time_are_both_charged() {
     // It asks again after an answer that was given when the second had already been heard.
     let charges = guard.hears(one, Some(to_one));
     assert_eq!(charges.len(), 2, "{charges:?}");
-    assert_eq!((charges[0].session, charges[0].rival), (1, Some(two.link)));
-    assert_eq!((charges[1].session, charges[1].rival), (2, Some(one.link)));
+    assert_eq!(
+        (charges[0].session, charges[0].rival),
+        (1, Some(rival(two)))
+    );
+    assert_eq!(
+        (charges[1].session, charges[1].rival),
+        (2, Some(rival(one)))
+    );
     assert!(
         charges
             .iter()
