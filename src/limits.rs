@@ -236,7 +236,7 @@ const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 pub const LINES_SPAN: Duration = Duration::from_secs(60);
 
 /// The kinds of lines that others can cause.
-pub const LINE_KINDS: usize = 9;
+pub const LINE_KINDS: usize = 10;
 
 /// Lines of one kind about one peer in that time: a server that is restarted a few times is seen to be.
 pub const LINES_PER_PEER_MAX: u32 = 5;

@@ -90,10 +90,9 @@ impl<E: Edge> Server<E> {
                 );
             }
             Report::ObjectedHigher { above } => {
-                error!(
-                    "NOT HANDING OUT IDENTITIES: by what a peer says now, --recover-above would have to be at \
-                     least {above}"
-                );
+                if self.may_tell(Line::ObjectedHigher, Whom::Nobody) {
+                    tell_of_higher(*above);
+                }
             }
             Report::Overruled { link, pid, above } => {
                 if self.may_tell(Line::Overruled, self.whom(*link)) {
@@ -169,6 +168,10 @@ impl<E: Edge> Server<E> {
                 line.name(),
                 about.unwrap_or_default()
             );
+            if line == Line::ObjectedHigher {
+                // The last number that people read has to be the one that counts.
+                tell_of_higher(self.actor.objected_above());
+            }
         }
     }
 
@@ -231,4 +234,10 @@ impl<E: Edge> Server<E> {
             _ => self.link_address(link),
         }
     }
+}
+
+fn tell_of_higher(above: Sequence) {
+    error!(
+        "NOT HANDING OUT IDENTITIES: by what a peer says now, --recover-above would have to be at least {above}"
+    );
 }

@@ -101,6 +101,30 @@ fn a_peer_that_floods_by_turns_is_told_of_and_saved_within_bounds() {
 }
 
 #[test]
+fn a_conflict_that_says_more_and_more_is_told_within_bounds_and_the_last_number_counts() {
+    let (mut world, first) = one();
+    drop(first);
+    const ROUNDS: u64 = 1800;
+    let mut lines = Vec::new();
+    for sequence in 1..=ROUNDS {
+        // It has the pid of the server, so it is refused each time.
+        let twin = world.connect(0);
+        twin.send_message(&says(1, 1, 7, sequence));
+        world.advance(SECOND / 10);
+        lines.extend(lines_with("--recover-above would have to be"));
+    }
+    world.advance(LINES_SPAN);
+    lines.extend(lines_with("--recover-above would have to be"));
+    let minutes = ROUNDS / 10 / LINES_SPAN.as_secs() + 1;
+    let bound = minutes * (u64::from(LINES_PER_PEER_MAX) + 1);
+    assert!(lines.len() as u64 <= bound, "{}: {lines:#?}", lines.len());
+    let noted = world.node(0).disk.objected.unwrap().sequence;
+    // What found no token for a write is not noted. The twin would say it again.
+    assert!(noted.get() > ROUNDS - 20);
+    assert!(lines.last().unwrap().ends_with(&format!(" {noted}")));
+}
+
+#[test]
 fn strangers_with_many_pids_do_not_hide_a_peer_that_was_named() {
     let stage = SocketAddr::from(([10, 9, 9, 9], 3264));
     let mut world = World::new();

@@ -322,6 +322,11 @@ impl Actor {
         self.objections.is_objected()
     }
 
+    /// The highest sequence in an objection to this server; zero if there is none.
+    pub fn objected_above(&self) -> Sequence {
+        self.objections.above()
+    }
+
     /// Whether a save of what is known of other pids is under way.
     pub fn is_saving(&self) -> bool {
         self.guard.is_saving()
