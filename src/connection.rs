@@ -372,6 +372,12 @@ impl<S: Socket> Connection<S> {
         Ok(Flushed::Part { progress })
     }
 
+    /// Whether a flush that has written everything changes nothing but its buffers.
+    #[inline(always)]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state == ConnectionState::Open && self.counted == 0 && self.resume == Resume::Poll
+    }
+
     /// Gives the buffers back if they are empty.
     #[inline(always)]
     pub(crate) fn release_buffers(&mut self, pool: &mut BufferPool) {

@@ -173,7 +173,7 @@ impl Mailbox {
 
     /// The entry at the head of the line, where it stays.
     #[inline(always)]
-    pub fn first(&self) -> Option<&Entry> {
+    fn first(&self) -> Option<&Entry> {
         self.entries.front().map(|entry| &**entry)
     }
 
@@ -181,13 +181,6 @@ impl Mailbox {
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
         self.entries.pop_front().map(ManuallyDrop::into_inner)
-    }
-
-    /// Takes out the entry at the head of the line, which was looked at and owns nothing: a request or a readiness. So
-    /// nothing is moved, and nothing is freed.
-    #[inline(always)]
-    pub fn remove_plain(&mut self) {
-        self.entries.pop_front();
     }
 
     /// Takes identityRequests of one connection from the head of the line, one after the other, as long as `handle`
@@ -214,16 +207,16 @@ impl Mailbox {
         }
         // Behind the end of this slice the line goes on at the beginning of the other.
         let (line, _) = self.entries.as_slices();
-        let mut taken = 0;
-        for entry in &line[..most.min(line.len())] {
-            let Some((count, after)) = asked(entry) else {
-                break;
-            };
-            taken += 1;
+        let line = &line[..most.min(line.len())];
+        // What was taken is counted once, at the end: while it goes on, every register is wanted.
+        let mut left = line.iter();
+        while let Some((count, after)) = left.as_slice().first().and_then(|entry| asked(entry)) {
+            left.next();
             if handle(count, after).is_break() {
                 break;
             }
         }
+        let taken = line.len() - left.len();
         // They own nothing, so nothing has to be freed.
         self.entries.drain(..taken);
         taken

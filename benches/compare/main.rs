@@ -25,6 +25,7 @@
 mod build;
 mod flood;
 mod grpc;
+mod load;
 mod memory;
 mod sample;
 mod speed;

@@ -213,41 +213,39 @@ impl<E: Edge> Server<E> {
     /// connection, at most `left`. Returns how many it handled, or `None` when the mailbox is empty.
     #[inline(always)]
     fn handle_next(&mut self, left: usize) -> Option<usize> {
-        let entry = self.mailbox.first()?;
-        self.watch.entry(self.now, entry);
-        // Nearly every entry is one of these two. They own nothing, so they need not be moved. Each is recognized by
-        // one comparison; a match over all variants would use a jump table.
+        let entry = self.mailbox.take()?;
+        self.watch.entry(self.now, &entry);
+        // Nearly every entry is one of these two. Each is recognized by one comparison; a match over all variants
+        // would use a jump table.
         if let Entry::Ready {
             connection,
             readiness,
-        } = *entry
+        } = entry
         {
-            self.mailbox.remove_plain();
             self.on_ready(connection, readiness);
-        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = *entry {
-            self.mailbox.remove_plain();
+        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
             return Some(self.on_identity_requests(from, count, after, left));
         } else {
-            self.handle_other();
+            self.handle_other(entry);
         }
         Some(1)
     }
 
-    /// Takes the next entry out and handles it. Used for the entries that are rare.
+    /// Handles the entries that are rare.
     // Cold, like everything beside the path of an identityRequest, so that the compiler lays that path out in one
     // piece.
     #[cold]
     #[inline(never)]
-    fn handle_other(&mut self) {
-        match self.mailbox.take() {
-            Some(Entry::Event(event)) => self.on_event(event),
-            Some(Entry::Acceptable(listener)) => self.on_acceptable(listener),
-            Some(Entry::Expired(timer)) => self.on_expired(timer),
-            Some(Entry::Resolved(peer)) => self.on_resolved(peer),
-            Some(Entry::Signal) => self.on_signal(),
-            // bug HangupStops instead: Some(Entry::Hangup) => if BUG { self.on_signal() } else { self.edge.reopen() },
-            Some(Entry::Hangup) => self.edge.reopen(),
-            Some(Entry::Ready { .. }) | None => unreachable!("it was looked at before"),
+    fn handle_other(&mut self, entry: Entry) {
+        match entry {
+            Entry::Event(event) => self.on_event(event),
+            Entry::Acceptable(listener) => self.on_acceptable(listener),
+            Entry::Expired(timer) => self.on_expired(timer),
+            Entry::Resolved(peer) => self.on_resolved(peer),
+            Entry::Signal => self.on_signal(),
+            // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.edge.reopen() },
+            Entry::Hangup => self.edge.reopen(),
+            Entry::Ready { .. } => unreachable!("it was looked at before"),
         }
     }
 

@@ -115,6 +115,11 @@ impl Shared {
             return;
         }
         match c.flush() {
+            // Nearly every flush: nothing has waited, and nothing waits for it.
+            Ok(Flushed::All) if c.is_settled() => {
+                c.progress_at = now;
+                return c.release_buffers(&mut self.pool);
+            }
             Ok(Flushed::All) => c.progress_at = now,
             Ok(Flushed::Part { progress }) => {
                 if progress {

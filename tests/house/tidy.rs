@@ -261,7 +261,12 @@ const OUTSIDE_CRATES: &[&str] = &[
 /// Who may read a clock, and all else takes `now` as an argument.
 const CLOCK_READERS: &[&str] = &["os", "client", "bench", "cli"];
 
-const CLOCK_READINGS: &[&str] = &["Instant::now", "SystemTime::now", ".elapsed()"];
+const CLOCK_READINGS: &[&str] = &[
+    "Instant::now",
+    "SystemTime::now",
+    ".elapsed()",
+    "clock_gettime",
+];
 
 const UNFINISHED: &[&str] = &[".unwrap()", "todo!", "unimplemented!", "dbg!"];
 

@@ -152,8 +152,10 @@ fn the_client_too_meets_a_limit_of_the_file_size_as_an_error() {
 
 #[test]
 fn other_signals_do_what_they_do_to_every_process() {
+    // A shell makes what it starts in the background ignore SIGQUIT, and these tests may run there.
+    let runner = ["env", "--default-signal=QUIT,USR1,USR2"];
     for (signal, number) in [("QUIT", 3), ("USR1", 10), ("USR2", 12), ("KILL", 9)] {
-        let mut server = Unheard::start(Stdio::null(), &[]);
+        let mut server = Unheard::start_under(&runner, Stdio::null(), &[]);
         assert_eq!(server.next(), 1);
         server.signal(signal);
         assert_eq!(server.wait().0.signal(), Some(number));

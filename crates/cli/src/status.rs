@@ -184,8 +184,8 @@ mod tests {
                 },
             ],
             bounds: BoundsStatus {
-                waiting_for_disk: 0,
-                log_lines_dropped: 0,
+                waiting_for_disk: 9,
+                log_lines_dropped: 4,
             },
         }
     }
@@ -211,6 +211,7 @@ identities   900
 sync         4 requests answered, 5 replies received, 6 times raised
 errors       unknownKind 2, badCount 7, joining 3, 63 1
 storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
+log          4 lines dropped: nobody reads it, or it cannot be written
 peers        3, the first 2 of them below
 
 address  pid  state       sequence   lag  last heard
@@ -260,7 +261,8 @@ c:3264     -  connecting         0  1000  never
                 r#""longest_write_us":1500,"current_write_us":0},"peers_total":3,"peers":["#,
                 r#"{"address":"b:3264","pid":2,"state":"up","sequence":990,"lag":10,"#,
                 r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
-                r#""sequence":0,"lag":1000,"last_heard_ms":null}]}"#,
+                r#""sequence":0,"lag":1000,"last_heard_ms":null}],"#,
+                r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4}}"#,
                 "\n"
             )
         );
@@ -281,7 +283,7 @@ c:3264     -  connecting         0  1000  never
             text::write(&mut out, "a:3264", &status).unwrap();
             let shown = String::from_utf8(out).unwrap();
             assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
-            assert_eq!(shown.lines().count(), 17 + status.peers.len());
+            assert_eq!(shown.lines().count(), 18 + status.peers.len());
 
             let mut out = Vec::new();
             json::write(&mut out, "a:3264", &status).unwrap();

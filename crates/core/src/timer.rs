@@ -108,7 +108,12 @@ impl Timers {
     }
 
     fn change(&mut self, timer: Timer, deadline: Option<Instant>) {
-        self.deadlines[timer as usize] = deadline;
+        let slot = &mut self.deadlines[timer as usize];
+        // The timer of a write is set after each event and seldom changes.
+        if *slot == deadline {
+            return;
+        }
+        *slot = deadline;
         self.next = self.deadlines.iter().flatten().min().copied();
     }
 }
