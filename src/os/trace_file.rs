@@ -135,7 +135,11 @@ impl TracePlace {
         let file = match open(path, false) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                access(in_directory(path), Access::WRITE_OK | Access::EXEC_OK)?;
+                if matches!(path.as_os_str().as_encoded_bytes(), [] | [.., b'/']) {
+                    return Err(io::Error::other("it names no file"));
+                }
+                let made = resolved(path);
+                access(in_directory(&made), Access::WRITE_OK | Access::EXEC_OK)?;
                 None
             }
             Err(error) => return Err(error),

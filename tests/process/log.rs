@@ -382,6 +382,7 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
     make_fifo(&here.join("pipe"));
     let socket = UnixListener::bind(here.join("socket")).unwrap();
     fs::create_dir(here.join("folder")).unwrap();
+    symlink("no/where", here.join("link")).unwrap();
     for (trace, why) in [
         (
             "pipe",
@@ -390,6 +391,9 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
         ("socket", "it is a socket"),
         ("folder", "is a directory"),
         ("no/where", "No such file or directory"),
+        ("link", "No such file or directory"),
+        ("new/", "it names no file"),
+        ("", "it names no file"),
     ] {
         let output = refused(here, &["--trace", trace]);
         let said = String::from_utf8(output.stderr).unwrap();
