@@ -60,7 +60,7 @@ impl Watch {
         if let Some(trace) = &mut self.0
             && let Err(error) = trace.flush()
         {
-            error!("cannot write the trace: {error}; going on without it");
+            error!("cannot write the trace: {error}; going on without a trace");
             self.0 = None;
         }
     }

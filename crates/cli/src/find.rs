@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn command_lines_that_are_wrong_say_what_is() {
+    fn a_wrong_command_line_says_what_is_wrong() {
         for (line, part) in [
             ("", "the command is missing; the commands are next, status"),
             ("nxt", "there is no command \"nxt\""),
