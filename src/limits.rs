@@ -185,7 +185,7 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// The wait after a refusal, which only an operator can resolve.
 pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
 
-/// Symbolic links that are followed to see where a trace would go; the kernel follows no more in one path.
+/// Symbolic links that are followed to find out where a trace would be written. The kernel follows no more in one path.
 pub const SYMLINKS_MAX: usize = 40;
 
 /// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. The others

@@ -198,7 +198,7 @@ impl Peers {
         let peer = self.peer_mut(peer);
         let wait = match failure {
             Failure::Unreached => backoff(peer.failures, random),
-            // Both have stopped by now. When it asks once more, the other one hears how far this one has come.
+            // Both have stopped by now. This server asks once more soon, so that the other one learns its last sequence.
             Failure::SamePid if !peer.refused => backoff(peer.failures, random),
             Failure::SamePid | Failure::Refused => BACKOFF_REFUSED,
         };
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_the_same_pid_is_asked_once_more_soon() {
+    fn after_the_first_refusal_for_the_same_pid_it_asks_again_soon() {
         let mut peers = peers();
         let mut wait = || peers.failed(PEER, Failure::SamePid, Instant::START, 0);
         assert_eq!(wait(), BACKOFF_MIN / 2);

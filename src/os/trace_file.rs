@@ -103,21 +103,20 @@ impl Write for TraceOut {
     }
 }
 
-/// A place for a trace where a start has found nothing against it, and has changed nothing yet.
+/// A place where a trace can be written. Nothing was changed there yet.
 #[derive(Debug)]
 pub struct TracePlace {
     path: PathBuf,
-    /// What is there already. It stays open, so that the reader of a pipe does not meet its end.
+    /// The file, if it exists already. It stays open, because the reader of a pipe would otherwise see the end.
     file: Option<File>,
 }
 
 impl TracePlace {
-    /// Looks whether a trace can be written at `path`: not in the state directory, and not into a pipe that nobody
-    /// reads. A start that is refused for its trace is to change nothing, so this comes before everything that
-    /// writes.
+    /// Checks whether a trace can be written at `path`. A start that is refused because of its trace must not change
+    /// anything, so this is called before anything is written.
     ///
     /// # Errors
-    /// It cannot.
+    /// The path is in the state directory, is a pipe that nobody reads, or cannot be opened for writing.
     pub fn find(path: &Path, state_directory: Option<&Path>) -> io::Result<TracePlace> {
         if let Some(directory) = state_directory
             && is_inside(path, directory)
@@ -148,8 +147,8 @@ impl TracePlace {
     }
 }
 
-/// Whether `path` leads into `directory`, by whatever names: through symbolic links, another mount, or as a further
-/// name of a file that is there.
+/// Whether `path` leads into `directory`: directly, through symbolic links, through another mount, or because it is a
+/// hard link to one of the files there.
 fn is_inside(path: &Path, directory: &Path) -> bool {
     let path = resolved(path);
     let is_same = |one: &Path, other: &Path| match (fs::metadata(one), fs::metadata(other)) {
@@ -163,14 +162,14 @@ fn is_inside(path: &Path, directory: &Path) -> bool {
             .any(|name| is_same(&path, &directory.join(name)))
 }
 
-/// A path without symbolic links, as far as it leads; what is not there yet keeps its name.
+/// The path without symbolic links. The file at its end need not exist.
 fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..SYMLINKS_MAX {
         if let Ok(resolved) = fs::canonicalize(&path) {
             return resolved;
         }
-        // A link to a file that is not there yet: that is the one that would be made.
+        // A link to a file that does not exist: opening it would make that file.
         match fs::read_link(&path) {
             Ok(target) => path = in_directory(&path).join(target),
             Err(_) => break,

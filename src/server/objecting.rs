@@ -56,7 +56,7 @@ impl<E: Edge> Server<E> {
         )))
     }
 
-    /// Where the other one of two servers is, or where it was last heard.
+    /// The address of the other server, or the one where it was last heard.
     fn rival_address(&self, pid: Pid, rival: Option<Rival>) -> String {
         let Some(Rival { session, link }) = rival else {
             return "another one".to_owned();

@@ -169,7 +169,7 @@ impl<E: Edge> Server<E> {
                 about.unwrap_or_default()
             );
             if line == Line::ObjectedHigher {
-                // The last number that people read has to be the one that counts.
+                // The last line of this kind must have the number that counts.
                 tell_of_higher(self.actor.objected_above());
             }
         }

@@ -38,7 +38,7 @@ pub(super) enum Step {
     Draining { deadline: Instant },
     /// The actor was told to stop, and the exact sequence is being made durable.
     Settling,
-    /// The exact sequence is durable. The remaining answers are being written, and what was last heard of the peers.
+    /// The exact sequence is durable. The remaining answers are being written, and what the peers have said last is being saved.
     Flushing,
 }
 
@@ -91,8 +91,8 @@ impl<E: Edge> Server<E> {
         };
         if exit.is_some() && !self.actor.has_saved() {
             warn!(
-                "what was heard of the peers since the last save is lost: after the next start, this server may \
-                 not notice that one of them comes back with less"
+                "what the peers have said since the last save is lost: after the next start, this server may not \
+                 notice if one of them has lost its state"
             );
         }
         exit
@@ -107,7 +107,7 @@ impl<E: Edge> Server<E> {
                 None
             }
             Step::Settling => None,
-            // Peers may have been heard until the exact sequence was durable.
+            // Peers may have spoken until the exact sequence was durable.
             Step::Flushing if self.actor.is_saving() => None,
             Step::Flushing => self.transport.is_flushed().then(|| self.clean_exit()),
         }

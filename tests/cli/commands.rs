@@ -318,7 +318,7 @@ fn a_ping_of_a_server_that_hands_out_nothing_says_so() {
 }
 
 #[test]
-fn an_exit_code_tells_of_all_servers_though_nobody_reads() {
+fn the_exit_code_covers_all_servers_even_if_the_reader_has_left() {
     let (joining, nobody) = (Fake::serving(1), Nobody::new());
     joining.set_standing(Standing::Joining);
     let unread = |arguments: &[&str]| {
@@ -342,12 +342,12 @@ fn an_exit_code_tells_of_all_servers_though_nobody_reads() {
             assert_eq!(unread(&all), Some(code), "{all:?}");
         }
     }
-    // A million would take a while.
+    // A million round trips would take long.
     let list = [&*one, &*two].join(",");
     assert_eq!(unread(&["ping", "-n", "1000000", "-s", &one]), Some(3));
     assert_eq!(unread(&["ping", "-n", "1000000", "-s", &list]), Some(1));
 
-    // And what was to be done is done everywhere.
+    // The work is done on every server, too.
     let others = [Fake::serving(2), Fake::serving(3)];
     let list = others.each_ref().map(Fake::address).join(",");
     for other in &others {
@@ -357,7 +357,7 @@ fn an_exit_code_tells_of_all_servers_though_nobody_reads() {
     for other in &others {
         assert_eq!(other.requests().len(), 1);
     }
-    // Who takes identities has enough when nobody reads on.
+    // But `next` takes no more identities when nobody reads them.
     assert_eq!(unread(&["next", "-n", "1000000", "-s", &list]), Some(0));
 }
 

@@ -912,7 +912,7 @@ fn while_the_members_are_being_saved_only_their_newest_state_waits() {
     let failed = Event::Written(Written::Members(Outcome::Failed));
     assert_eq!(saved(&scene.on(failed)), Some(5));
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
-    // In a stop too. It is over only when all is saved, also what is heard while its last write is under way.
+    // The same holds during a stop, which ends only when everything is saved.
     scene.wait(60);
     assert_eq!(saved(&scene.hear(restarted(6))), Some(6));
     assert_eq!(saved(&scene.hear(restarted(7))), None);
@@ -920,13 +920,13 @@ fn while_the_members_are_being_saved_only_their_newest_state_waits() {
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(7));
     for boot in 8..30 {
         assert_eq!(saved(&scene.hear(restarted(boot))), None);
-        // No budget holds it up.
+        // No budget delays a stop.
         assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(boot));
     }
     assert!(scene.actor.is_saving());
     scene.on(MEMBERS_WRITTEN);
     assert!(scene.actor.has_saved());
-    // And a disk that fails is not tried again and again.
+    // If the disk fails, a stop does not try again.
     assert_eq!(saved(&scene.hear(restarted(30))), Some(30));
     let failed = Event::Written(Written::Members(Outcome::Failed));
     assert_eq!(saved(&scene.on(failed)), None);

@@ -681,12 +681,16 @@ fn two_that_meet_face_to_face_note_the_same_number() {
     for (first, second) in [(700, 300), (300, 700)] {
         let (mut asks, mut answers) = (twin(1, first), twin(2, second));
         assert_eq!(meet(&mut asks, &mut answers, 0), [Some(700), Some(700)]);
-        assert_eq!(meet(&mut asks, &mut answers, 0), [None, None], "it is said");
+        assert_eq!(
+            meet(&mut asks, &mut answers, 0),
+            [None, None],
+            "both have said it already"
+        );
         for scene in [&asks, &answers] {
             assert_eq!(scene.actor.standing(), Standing::Conflict);
         }
     }
-    // What one hands out before it hears of the other, both know when it asks again.
+    // What one hands out before it hears of the other is known to both when it asks again.
     let (mut asks, mut answers) = (twin(1, 700), twin(2, 300));
     assert_eq!(meet(&mut asks, &mut answers, 5), [Some(705), Some(700)]);
     assert_eq!(meet(&mut asks, &mut answers, 0), [None, Some(705)]);

@@ -117,7 +117,7 @@ fn a_reserve_is_kept_ready() {
     });
 }
 
-/// A server whose saves of its peers take 1.5 s each, and a connection of a peer that it knows from a first message.
+/// A server that takes 1.5 s for each save of its peers, and a connection of a peer that it has heard once.
 fn with_slow_saves() -> (Server, Attached, Connection) {
     let server = Server::start(&["--pid", "3"]);
     let log = server.scratch().join("strace");
@@ -128,7 +128,7 @@ fn with_slow_saves() -> (Server, Attached, Connection) {
     (server, attached, peer)
 }
 
-/// A peer that was started so often says so, and gets its answer.
+/// The peer sends a sync message with this boot, and is answered.
 fn speak(peer: &mut Connection, boot: u64) {
     peer.send(&Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
@@ -144,13 +144,13 @@ fn speak(peer: &mut Connection, boot: u64) {
 }
 
 #[test]
-fn what_a_peer_says_while_a_server_stops_is_saved() {
+fn what_a_peer_says_during_a_stop_is_saved() {
     if !strace::is_allowed() {
         return;
     }
     let (mut server, _attached, mut peer) = with_slow_saves();
     server.signal("TERM");
-    // From the moment when it hands out nothing more, the exact sequence waits behind the save.
+    // When it refuses requests, the exact sequence waits behind the save.
     while {
         let request = Message::IdentityRequest { count: 1, after: 0 };
         peer.send(&request);
@@ -165,7 +165,7 @@ fn what_a_peer_says_while_a_server_stops_is_saved() {
 }
 
 #[test]
-fn what_a_server_could_not_save_before_its_end_is_told() {
+fn a_server_that_exits_without_saving_its_peers_says_so() {
     if !strace::is_allowed() {
         return;
     }
@@ -176,6 +176,6 @@ fn what_a_server_could_not_save_before_its_end_is_told() {
     thread::sleep(STOP_REPEAT);
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(1));
-    let line = server.wait_for_log("what was heard of the peers since the last save is lost");
+    let line = server.wait_for_log("what the peers have said since the last save is lost");
     assert!(line.contains("WARN"), "{line}");
 }

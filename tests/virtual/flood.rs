@@ -101,13 +101,13 @@ fn a_peer_that_floods_is_logged_and_saved_within_bounds() {
 }
 
 #[test]
-fn a_conflict_that_says_more_and_more_is_told_within_bounds_and_the_last_number_counts() {
+fn rising_sequences_in_a_conflict_are_logged_within_bounds_and_the_last_line_has_the_highest() {
     let (mut world, first) = one();
     drop(first);
     const ROUNDS: u64 = 1800;
     let mut lines = Vec::new();
     for sequence in 1..=ROUNDS {
-        // It has the pid of the server, so it is refused each time.
+        // It has the pid of the server, so each one is refused.
         let twin = world.connect(0);
         twin.send_message(&says(1, 1, 7, sequence));
         world.advance(SECOND / 10);
@@ -119,7 +119,7 @@ fn a_conflict_that_says_more_and_more_is_told_within_bounds_and_the_last_number_
     let bound = minutes * (u64::from(LINES_PER_PEER_MAX) + 1);
     assert!(lines.len() as u64 <= bound, "{}: {lines:#?}", lines.len());
     let noted = world.node(0).disk.objected.unwrap().sequence;
-    // What found no token for a write is not noted. The twin would say it again.
+    // A sequence is noted only if there is a token for the write. A real server would send it again.
     assert!(noted.get() > ROUNDS - 20);
     assert!(lines.last().unwrap().ends_with(&format!(" {noted}")));
 }

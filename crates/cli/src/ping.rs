@@ -50,7 +50,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         let mut trips = Trips::default();
         let mut standing = None;
         let server = client.server().clone();
-        // At least one: the exit code tells of each server, also when nobody reads on.
+        // At least one round trip: the exit code covers all servers, even if the reader has left.
         while trips.count == 0 || (trips.count < count && !out.has_left()) {
             match client.timed_status() {
                 Ok((status, trip)) => {

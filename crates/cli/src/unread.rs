@@ -1,9 +1,9 @@
-//! An output that may go unread.
+//! An output whose reader may leave.
 
 use std::io::{self, ErrorKind, Write};
 
-/// An output for the commands whose exit code, or whose work, counts even if nobody reads what they write: when the
-/// reader has left, they go on without it.
+/// For commands whose exit code or work matters even if nobody reads their output: when the reader has left, they go
+/// on without it.
 pub struct Unread<'a> {
     out: &'a mut dyn Write,
     has_left: bool,

@@ -18,7 +18,7 @@ impl Actor {
             Written::Objection(Outcome::Durable) => {}
             Written::Members(outcome) => {
                 self.guard.saved(outcome);
-                // A stop does not try again: it would fail until its time is over.
+                // A stop does not try again, because it would only fail until the time is over.
                 if outcome == Outcome::Durable || !self.phase.is_stopping() {
                     self.save_members(now, effects);
                 }

@@ -361,8 +361,8 @@ impl Guard {
         self.is_waiting = false;
     }
 
-    /// The save that was under way is done or has failed. One that has failed is made again, but not at once: it
-    /// would mostly fail again.
+    /// The save that was under way is done or has failed. After a failure there is another save later. At once it would
+    /// mostly fail again.
     pub(super) fn saved(&mut self, outcome: Outcome) {
         self.is_saving = false;
         if outcome == Outcome::Failed {

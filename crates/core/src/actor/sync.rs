@@ -217,8 +217,8 @@ impl Actor {
         }
     }
 
-    /// Tells the other server of this pid which sequence this server has noted, so that both name one number. An
-    /// errorReply carries none.
+    /// Tells the other server with this pid which sequence this server has noted, so that both name the same one. An
+    /// errorReply cannot carry a sequence.
     fn tell_same_pid(
         &self,
         link: Link,
