@@ -117,11 +117,12 @@ fn a_reserve_is_kept_ready() {
     });
 }
 
-/// A server that takes 1.5 s for each save of its peers, and a connection of a peer that it has heard once.
-fn with_slow_saves() -> (Server, Attached, Connection) {
+/// A server that takes so long for each save of its peers, and a connection of a peer that it has heard once.
+fn with_slow_saves(delay: Duration) -> (Server, Attached, Connection) {
     let server = Server::start(&["--pid", "3"]);
     let log = server.scratch().join("strace");
-    let delay = "?rename,?renameat,?renameat2:delay_enter=1500000".to_owned();
+    let micros = delay.as_micros();
+    let delay = format!("?rename,?renameat,?renameat2:delay_enter={micros}");
     let attached = Attached::to(&server, &log, &server.data_dir(), &[delay]);
     let mut peer = server.connect();
     speak(&mut peer, 1);
@@ -148,7 +149,7 @@ fn what_a_peer_says_during_a_stop_is_saved() {
     if !strace::is_allowed() {
         return;
     }
-    let (mut server, _attached, mut peer) = with_slow_saves();
+    let (mut server, _attached, mut peer) = with_slow_saves(Duration::from_millis(700));
     server.signal("TERM");
     // When it refuses requests, the exact sequence waits behind the save.
     while {
@@ -169,7 +170,7 @@ fn a_server_that_exits_without_saving_its_peers_says_so() {
     if !strace::is_allowed() {
         return;
     }
-    let (mut server, _attached, mut peer) = with_slow_saves();
+    let (mut server, _attached, mut peer) = with_slow_saves(Duration::from_secs(3));
     speak(&mut peer, 2);
     server.signal("TERM");
     server.wait_for_log("asked to stop");
