@@ -185,6 +185,9 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// The wait after a refusal, which only an operator can resolve.
 pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
 
+/// Symbolic links that are followed to find out where a trace would be written. The kernel follows no more in one path.
+pub const SYMLINKS_MAX: usize = 40;
+
 /// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. The others
 /// wait for their turn.
 pub const LOOKUPS_MAX: usize = 16;
@@ -233,7 +236,7 @@ const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 pub const LINES_SPAN: Duration = Duration::from_secs(60);
 
 /// How many kinds of lines others can cause.
-pub const LINE_KINDS: usize = 9;
+pub const LINE_KINDS: usize = 10;
 
 /// Lines of one kind about one peer in that time: enough to show each of a few restarts.
 pub const LINES_PER_PEER_MAX: u32 = 5;

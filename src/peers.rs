@@ -31,6 +31,17 @@ pub enum Dial {
     Connected(ConnectionId),
 }
 
+/// Why an attempt or a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The peer was not reached, or the connection broke.
+    Unreached,
+    /// One of the two has refused the other.
+    Refused,
+    /// Both have the same pid.
+    SamePid,
+}
+
 /// One peer.
 #[derive(Debug)]
 struct Peer {
@@ -177,14 +188,21 @@ impl Peers {
 
     /// Notes that the attempt failed or the connection is gone, and sets the time of the next attempt. `random` is 64
     /// random bits. Returns how long the wait is.
-    pub fn failed(&mut self, peer: PeerId, refused: bool, now: Instant, random: u64) -> Duration {
+    pub fn failed(
+        &mut self,
+        peer: PeerId,
+        failure: Failure,
+        now: Instant,
+        random: u64,
+    ) -> Duration {
         let peer = self.peer_mut(peer);
-        peer.refused = refused;
-        let wait = if refused {
-            BACKOFF_REFUSED
-        } else {
-            backoff(peer.failures, random)
+        let wait = match failure {
+            Failure::Unreached => backoff(peer.failures, random),
+            // Both have stopped by now. This server asks once more soon, so that the other one learns its last sequence.
+            Failure::SamePid if !peer.refused => backoff(peer.failures, random),
+            Failure::SamePid | Failure::Refused => BACKOFF_REFUSED,
         };
+        peer.refused = failure != Failure::Unreached;
         peer.failures = peer.failures.saturating_add(1);
         peer.dial = Dial::Waiting {
             due: now.after(wait),
@@ -293,7 +311,7 @@ mod tests {
         assert_eq!(peers.connection(PEER), None);
         peers.connected(PEER);
         assert_eq!(peers.connection(PEER), Some(connection));
-        let wait = peers.failed(PEER, false, Instant::START, 0);
+        let wait = peers.failed(PEER, Failure::Unreached, Instant::START, 0);
         assert_eq!(peers.connection(PEER), None);
         assert_eq!(
             peers.dial(PEER),
@@ -307,21 +325,35 @@ mod tests {
     fn an_answer_makes_the_next_wait_short_and_a_refusal_makes_it_long() {
         let mut peers = peers();
         for _ in 0..10 {
-            peers.failed(PEER, false, Instant::START, 0);
+            peers.failed(PEER, Failure::Unreached, Instant::START, 0);
         }
         assert_eq!(
-            peers.failed(PEER, false, Instant::START, 0),
+            peers.failed(PEER, Failure::Unreached, Instant::START, 0),
             BACKOFF_MAX / 2
         );
         peers.answered(PEER, Pid::MIN);
         assert_eq!(
-            peers.failed(PEER, false, Instant::START, 0),
+            peers.failed(PEER, Failure::Unreached, Instant::START, 0),
             BACKOFF_MIN / 2
         );
-        assert_eq!(peers.failed(PEER, true, Instant::START, 0), BACKOFF_REFUSED);
+        let refused = Failure::Refused;
+        assert_eq!(
+            peers.failed(PEER, refused, Instant::START, 0),
+            BACKOFF_REFUSED
+        );
         assert!(peers.is_refused(PEER));
         peers.answered(PEER, Pid::MIN);
         assert!(!peers.is_refused(PEER));
+    }
+
+    #[test]
+    fn after_the_first_refusal_for_the_same_pid_it_asks_again_soon() {
+        let mut peers = peers();
+        let mut wait = || peers.failed(PEER, Failure::SamePid, Instant::START, 0);
+        assert_eq!(wait(), BACKOFF_MIN / 2);
+        assert_eq!(wait(), BACKOFF_REFUSED);
+        assert_eq!(wait(), BACKOFF_REFUSED);
+        assert!(peers.is_refused(PEER));
     }
 
     #[test]
@@ -339,10 +371,10 @@ mod tests {
     fn after_a_peer_was_lost_only_a_refusal_is_news() {
         let mut peers = peers();
         peers.lost(PEER);
-        peers.failed(PEER, false, Instant::START, 0);
+        peers.failed(PEER, Failure::Unreached, Instant::START, 0);
         assert!(!peers.is_news(PEER, "connection refused"));
         assert!(!peers.is_news(PEER, "timed out"));
-        peers.failed(PEER, true, Instant::START, 0);
+        peers.failed(PEER, Failure::Refused, Instant::START, 0);
         assert!(peers.is_news(PEER, "it refuses this server"));
         assert!(!peers.is_news(PEER, "it refuses this server"));
     }

@@ -22,7 +22,7 @@ use ipseity_core::{
 use ipseity::{
     limits::{PEER_SILENCE_MIN, READ_BYTES_MAX},
     options::{self, Command, Join, Options, TraceTarget, UsageError},
-    os::{self, Bound, Descriptors, Os, StartSignals, TraceOut},
+    os::{self, Bound, Descriptors, Os, StartSignals, TraceOut, TracePlace},
     server::{Exit, Server, ServerConfig},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
@@ -101,9 +101,11 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let signals = StartSignals::handle()
         .and_then(|signals| outlive_file_size_limit().map(|()| signals))
         .map_err(|error| failed("handle signals", error))?;
-    if let Some(TraceTarget::File(path)) = &options.trace {
-        os::check_trace_path(path).map_err(|error| cannot_trace(path, &error))?;
-    }
+    let trace_to = options
+        .trace
+        .as_ref()
+        .map(|target| find_trace(target, options.data_dir.as_deref()))
+        .transpose()?;
     let descriptors = os::raise_limit(options.connections_max, options.peers.len())
         .map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
@@ -139,7 +141,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     };
     // Opened only once the address and the state directory are this server's: before that, the file may be the trace
     // of another server.
-    *trace = options.trace.as_ref().map(open_trace).transpose()?;
+    *trace = trace_to.map(open_trace).transpose()?;
     let edge = Os::new(bound, store, signals, trace.clone()).map_err(|error| error.to_string())?;
     let config = config(options, &started, session, remembered, &descriptors);
     announce(options, &started, address);
@@ -177,12 +179,32 @@ fn listen_advice(error: &io::Error) -> &'static str {
     }
 }
 
-fn open_trace(target: &TraceTarget) -> Result<TraceOut, String> {
+/// Where the trace goes; a file with the path that was given for it.
+enum TraceTo<'a> {
+    StandardError,
+    File(&'a Path, TracePlace),
+}
+
+fn find_trace<'a>(
+    target: &'a TraceTarget,
+    state_directory: Option<&Path>,
+) -> Result<TraceTo<'a>, String> {
     match target {
-        TraceTarget::StandardError => {
+        TraceTarget::StandardError => Ok(TraceTo::StandardError),
+        TraceTarget::File(path) => TracePlace::find(path, state_directory)
+            .map(|place| TraceTo::File(path, place))
+            .map_err(|error| cannot_trace(path, &error)),
+    }
+}
+
+fn open_trace(to: TraceTo<'_>) -> Result<TraceOut, String> {
+    match to {
+        TraceTo::StandardError => {
             TraceOut::standard_error().map_err(|error| failed("write a trace", error))
         }
-        TraceTarget::File(path) => TraceOut::file(path).map_err(|error| cannot_trace(path, &error)),
+        TraceTo::File(path, place) => {
+            TraceOut::file(place).map_err(|error| cannot_trace(path, &error))
+        }
     }
 }
 

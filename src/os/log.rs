@@ -50,7 +50,8 @@ pub fn announce(what: fmt::Arguments<'_>) {
 
 /// Says why the process ends, in a line without a time and a level.
 pub fn say(what: &str) {
-    put(&format!("ipseity: {what}\n"));
+    // A path may hold anything.
+    put(&format!("ipseity: {}\n", Plain(what)));
 }
 
 /// How many lines were dropped since the start, because they found no room or could not be written.

@@ -36,7 +36,7 @@ pub use self::{
     log::{announce, dropped as dropped_log_lines, init as init_log, say},
     signals::StartSignals,
     socket::TcpSocket,
-    trace_file::{TraceOut, check_trace_path},
+    trace_file::{TraceOut, TracePlace},
 };
 use ipseity_core::{
     actor::{Event, Write, Written},

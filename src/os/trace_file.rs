@@ -7,18 +7,21 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use log::{error, info};
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags, access};
 
 use super::{
     line_queue::{Bounds, LineQueue, Sink},
     log::{StandardError, wait_until_writable},
 };
-use crate::limits::{TRACE_BYTES_MAX, TRACE_LINES_MAX};
+use crate::{
+    limits::{SYMLINKS_MAX, TRACE_BYTES_MAX, TRACE_LINES_MAX},
+    store::FILES,
+};
 
 /// Lines are handed over to the thread at the end of each turn, and after so many bytes within one.
 const WAKE_BYTES: usize = 64 * 1024;
@@ -49,11 +52,12 @@ impl TraceOut {
     ///
     /// # Errors
     /// It cannot be opened for writing, or the thread that writes it cannot be started.
-    pub fn file(path: &Path) -> io::Result<TraceOut> {
-        let file = open(path)?;
-        let cut = ends_inside_a_line(path, &file);
+    pub fn file(place: TracePlace) -> io::Result<TraceOut> {
+        let path = place.path.clone();
+        let file = place.open()?;
+        let cut = ends_inside_a_line(&path, &file);
         let sink = FileTrace {
-            path: path.to_owned(),
+            path,
             file,
             has_failed: false,
         };
@@ -99,28 +103,95 @@ impl Write for TraceOut {
     }
 }
 
-/// Checks whether a trace can be opened at this path, as far as that can be seen without changing anything.
-///
-/// # Errors
-/// The path is a directory, or its directory does not exist, or it cannot be looked at.
-pub fn check_trace_path(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let directory = path.parent().filter(|above| *above != Path::new(""));
-            fs::metadata(directory.unwrap_or(Path::new("."))).map(|_| ())
+/// A place where a trace can be written. Nothing was changed there yet.
+#[derive(Debug)]
+pub struct TracePlace {
+    path: PathBuf,
+    /// The file, if it exists already. It stays open, because the reader of a pipe would otherwise see the end.
+    file: Option<File>,
+}
+
+impl TracePlace {
+    /// Checks whether a trace can be written at `path`. A start that is refused because of its trace must not change
+    /// anything, so this is called before anything is written.
+    ///
+    /// # Errors
+    /// The path is in the state directory, is a pipe that nobody reads, or cannot be opened for writing.
+    pub fn find(path: &Path, state_directory: Option<&Path>) -> io::Result<TracePlace> {
+        if let Some(directory) = state_directory
+            && is_inside(path, directory)
+        {
+            return Err(io::Error::other(format!(
+                "it is in the state directory {}, where only the server's own files may be",
+                directory.display()
+            )));
         }
-        Err(error) => Err(error),
+        let file = match open(path, false) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if matches!(path.as_os_str().as_encoded_bytes(), [] | [.., b'/']) {
+                    return Err(io::Error::other("it names no file"));
+                }
+                let made = resolved(path);
+                access(in_directory(&made), Access::WRITE_OK | Access::EXEC_OK)?;
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let path = path.to_owned();
+        Ok(TracePlace { path, file })
+    }
+
+    fn open(self) -> io::Result<File> {
+        self.file.map_or_else(|| open(&self.path, true), Ok)
     }
 }
 
+/// Whether `path` leads into `directory`: directly, through symbolic links, through another mount, or because it is a
+/// hard link to one of the files there.
+fn is_inside(path: &Path, directory: &Path) -> bool {
+    let path = resolved(path);
+    let is_same = |one: &Path, other: &Path| match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    };
+    path.starts_with(resolved(directory))
+        || path.ancestors().any(|above| is_same(above, directory))
+        || FILES
+            .iter()
+            .any(|name| is_same(&path, &directory.join(name)))
+}
+
+/// The path without symbolic links. The file at its end need not exist.
+fn resolved(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..SYMLINKS_MAX {
+        if let Ok(resolved) = fs::canonicalize(&path) {
+            return resolved;
+        }
+        // A link to a file that does not exist: opening it would make that file.
+        match fs::read_link(&path) {
+            Ok(target) => path = in_directory(&path).join(target),
+            Err(_) => break,
+        }
+    }
+    match (fs::canonicalize(in_directory(&path)), path.file_name()) {
+        (Ok(above), Some(name)) => above.join(name),
+        _ => std::path::absolute(&path).unwrap_or(path),
+    }
+}
+
+fn in_directory(path: &Path) -> &Path {
+    let above = path.parent().filter(|above| *above != Path::new(""));
+    above.unwrap_or(Path::new("."))
+}
+
 /// Opens the path for adding to its end, without waiting for the reader of a pipe or for a modem.
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, makes: bool) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = OpenOptions::new()
         .append(true)
-        .create(true)
+        .create(makes)
         .mode(0o600)
         .custom_flags(flags.bits().cast_signed())
         .open(path);
@@ -128,6 +199,7 @@ fn open(path: &Path) -> io::Result<File> {
         Ok(found) if found.file_type().is_fifo() => {
             io::Error::other("it is a named pipe that nobody reads; start its reader first")
         }
+        Ok(found) if found.is_dir() => io::ErrorKind::IsADirectory.into(),
         Ok(found) if found.file_type().is_socket() => {
             io::Error::other("it is a socket, and only a file, a pipe or a terminal will do")
         }
@@ -176,7 +248,7 @@ impl Sink for FileTrace {
 
     fn reopen(&mut self) {
         let path = self.path.display();
-        match open(&self.path) {
+        match open(&self.path, true) {
             Ok(file) => {
                 info!("the trace goes on in {path}, which was opened again");
                 self.file = file;

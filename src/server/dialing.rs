@@ -16,7 +16,7 @@ use crate::{
     connection::{CloseReason, Origin},
     edge::Edge,
     mailbox::Entry,
-    peers::Dial,
+    peers::{Dial, Failure},
     transport::Closure,
 };
 
@@ -86,7 +86,8 @@ impl<E: Edge> Server<E> {
 
     fn dial_failed(&mut self, peer: PeerId, reason: &str) {
         let random = self.edge.random();
-        self.peers.failed(peer, false, self.now, random);
+        self.peers
+            .failed(peer, Failure::Unreached, self.now, random);
         self.arm_dial();
         self.tell_of_failure(peer, reason, reason);
     }
@@ -121,13 +122,13 @@ impl<E: Edge> Server<E> {
                 self.dial_next(peer, Some(closure.reason.to_string()));
             }
             Dial::Connected(connection) if connection == closure.connection => {
-                let refused = match &closure.reason {
-                    CloseReason::HungUp(HangUp::Refused(_)) => true,
-                    CloseReason::HungUp(HangUp::RefusedBy(error)) => !may_pass(error),
-                    _ => false,
+                let failure = match &closure.reason {
+                    CloseReason::HungUp(HangUp::Refused(_)) => Failure::Refused,
+                    CloseReason::HungUp(HangUp::RefusedBy(error)) => refused_by(error),
+                    _ => Failure::Unreached,
                 };
                 let random = self.edge.random();
-                self.peers.failed(peer, refused, self.now, random);
+                self.peers.failed(peer, failure, self.now, random);
                 self.arm_dial();
                 self.lose(Link::Dialed(peer), &closure.reason);
             }
@@ -137,10 +138,12 @@ impl<E: Edge> Server<E> {
     }
 }
 
-/// Whether the cause of this error may go away without an operator.
-fn may_pass(error: &ErrorReply) -> bool {
-    matches!(
-        ErrorCode::from_u16(error.code),
-        Some(ErrorCode::TooManyConnections | ErrorCode::Incomplete)
-    )
+/// What a refusal by the peer means for the next attempt.
+fn refused_by(error: &ErrorReply) -> Failure {
+    match ErrorCode::from_u16(error.code) {
+        // The cause may go away without an operator.
+        Some(ErrorCode::TooManyConnections | ErrorCode::Incomplete) => Failure::Unreached,
+        Some(ErrorCode::SamePid) => Failure::SamePid,
+        _ => Failure::Refused,
+    }
 }

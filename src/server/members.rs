@@ -4,11 +4,20 @@ use super::Server;
 use ipseity_core::{
     identity::Pid,
     ids::Link,
-    limits::REMEMBERED_MAX,
+    limits::{LIVES_PER_PID_MAX, REMEMBERED_MAX},
     words::{Member, Members, Message},
 };
 
 use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
+
+/// Where one process was last heard.
+#[derive(Debug)]
+pub(super) struct Heard {
+    session: u64,
+    /// The link, while it exists.
+    link: Option<Link>,
+    address: String,
+}
 
 impl<E: Edge> Server<E> {
     /// The answer to a membersRequest for the pids from `first` on. Only an operator gets all of them in one answer.
@@ -30,7 +39,8 @@ impl<E: Edge> Server<E> {
                 address: self
                     .addresses
                     .get(pid)
-                    .map_or(String::new(), |(_, address)| address.clone()),
+                    .and_then(|heard| heard.last())
+                    .map_or(String::new(), |heard| heard.address.clone()),
                 last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),
                 objection: known.objection().map_or(0, |code| code.get()),
             })
@@ -38,23 +48,37 @@ impl<E: Edge> Server<E> {
         Message::MembersReply(Box::new(Members { total, members }))
     }
 
-    /// Notes that `pid` is heard on `link`.
-    pub(super) fn note_address(&mut self, pid: Pid, link: Link) {
-        if self
-            .addresses
-            .get(&pid)
-            .is_none_or(|(known, _)| *known != Some(link))
-        {
-            let address = self.link_address(link);
-            self.addresses.insert(pid, (Some(link), address));
+    /// Notes that a process of `pid` is heard on `link`.
+    pub(super) fn note_address(&mut self, pid: Pid, session: u64, link: Link) {
+        let heard = self.addresses.entry(pid).or_default();
+        let newest = |heard: &Heard| heard.session == session && heard.link == Some(link);
+        if heard.last().is_some_and(newest) {
+            return;
         }
+        heard.retain(|heard| heard.session != session);
+        if heard.len() >= LIVES_PER_PID_MAX {
+            heard.remove(0);
+        }
+        let address = self.link_address(link);
+        self.addresses.entry(pid).or_default().push(Heard {
+            session,
+            link: Some(link),
+            address,
+        });
+    }
+
+    /// Where a process was last heard, as far as that is known.
+    pub(super) fn last_address(&self, pid: Pid, session: u64) -> Option<&str> {
+        let heard = self.addresses.get(&pid)?;
+        let heard = heard.iter().find(|heard| heard.session == session)?;
+        Some(&heard.address)
     }
 
     /// The actor has handled the loss of a link. Nothing names the link any more, so the slot of its connection can
     /// be freed.
     pub(super) fn forget_link(&mut self, link: Link) {
-        for (known, _) in self.addresses.values_mut() {
-            known.take_if(|known| *known == link);
+        for heard in self.addresses.values_mut().flatten() {
+            heard.link.take_if(|heard_on| *heard_on == link);
         }
         debug_assert!(!self.losses.contains_key(&link));
         if let Link::Accepted(connection) = link {

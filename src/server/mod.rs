@@ -27,7 +27,7 @@ mod watching;
 
 use std::{collections::BTreeMap, io, time::Duration};
 
-use self::{loss::Loss, stopping::Stopping, telling::Telling, watching::Watch};
+use self::{loss::Loss, members::Heard, stopping::Stopping, telling::Telling, watching::Watch};
 
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event},
@@ -100,8 +100,8 @@ pub struct Server<E: Edge> {
     skipped: u64,
     /// Effects of the event that is being handled. Empty between two entries.
     effects: Vec<Effect>,
-    /// The address where each pid was last heard, and the link, while that link exists.
-    addresses: BTreeMap<Pid, (Option<Link>, String)>,
+    /// Where the last processes of each pid were heard, the newest last.
+    addresses: BTreeMap<Pid, Vec<Heard>>,
     telling: Telling,
 }
 
@@ -272,15 +272,17 @@ impl<E: Edge> Server<E> {
     fn on_event(&mut self, event: Event) {
         let (mut heard, mut lost) = (None, None);
         match &event {
-            Event::SyncRequest { from, .. } => heard = Some(Link::Accepted(*from)),
-            Event::SyncReply { from, .. } => heard = Some(Link::Dialed(*from)),
+            Event::SyncRequest { from, sync } => {
+                heard = Some((Link::Accepted(*from), sync.session));
+            }
+            Event::SyncReply { from, sync } => heard = Some((Link::Dialed(*from), sync.session)),
             Event::PeerDisconnected(link) => lost = Some(*link),
             _ => {}
         }
         self.actor.handle(event, self.now, &mut self.effects);
         self.carry_out_effects();
-        if let Some(link) = heard {
-            self.on_heard(link);
+        if let Some((link, session)) = heard {
+            self.on_heard(link, session);
         }
         if let Some(link) = lost {
             self.forget_loss(link);
@@ -359,11 +361,11 @@ impl<E: Edge> Server<E> {
     }
 
     /// Notes that a peer was heard, unless the actor refused it.
-    fn on_heard(&mut self, link: Link) {
+    fn on_heard(&mut self, link: Link, session: u64) {
         let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
             return;
         };
-        self.note_address(pid, link);
+        self.note_address(pid, session, link);
         match link {
             Link::Dialed(peer) => self.peers.answered(peer, pid),
             Link::Accepted(connection) => {

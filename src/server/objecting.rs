@@ -4,11 +4,12 @@ use log::error;
 
 use super::{Server, telling::Line};
 use ipseity_core::{
-    actor::Charge,
+    actor::{Charge, Rival},
+    identity::Pid,
     words::{ErrorCode, Message, Objection},
 };
 
-use crate::{edge::Edge, transport::address_that_is_gone};
+use crate::edge::Edge;
 
 impl<E: Edge> Server<E> {
     /// The objection that is sent to a process. It is also logged if it is new.
@@ -29,7 +30,7 @@ impl<E: Edge> Server<E> {
                  Stop both. Start the one that keeps the pid with --recover-above SEQUENCE, at least {sequence} \
                  and not lower than anything that either may have handed out; start the other with an \
                  unused --pid and a new state directory",
-                rival.map_or_else(address_that_is_gone, |rival| self.link_address(rival))
+                self.rival_address(pid, rival)
             )
         } else {
             format!(
@@ -39,9 +40,9 @@ impl<E: Edge> Server<E> {
                  SEQUENCE, at least {sequence} and not lower than anything that it may have handed out"
             )
         };
-        let line = match rival {
-            Some(_) => Line::Conflict,
-            None => Line::Stale,
+        let line = match code {
+            ErrorCode::PidConflict => Line::Conflict,
+            _ => Line::Stale,
         };
         if is_new && self.may_tell(line, self.whom_of(pid)) {
             error!("{text}");
@@ -53,5 +54,17 @@ impl<E: Edge> Server<E> {
             sequence.get(),
             &text,
         )))
+    }
+
+    /// The address of the other server, or the one where it was last heard.
+    fn rival_address(&self, pid: Pid, rival: Option<Rival>) -> String {
+        let Some(Rival { session, link }) = rival else {
+            return "another one".to_owned();
+        };
+        match (link, self.last_address(pid, session)) {
+            (Some(link), _) => self.link_address(link),
+            (None, Some(address)) => format!("{address} (not connected now)"),
+            (None, None) => "another one (not connected now)".to_owned(),
+        }
     }
 }

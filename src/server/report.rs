@@ -90,9 +90,9 @@ impl<E: Edge> Server<E> {
                 );
             }
             Report::ObjectedHigher { above } => {
-                error!(
-                    "NOT HANDING OUT IDENTITIES: a peer now says that --recover-above has to be at least {above}"
-                );
+                if self.may_tell(Line::ObjectedHigher, Whom::Nobody) {
+                    tell_of_higher(*above);
+                }
             }
             Report::Overruled { link, pid, above } => {
                 if self.may_tell(Line::Overruled, self.whom(*link)) {
@@ -168,6 +168,10 @@ impl<E: Edge> Server<E> {
                 line.name(),
                 about.unwrap_or_default()
             );
+            if line == Line::ObjectedHigher {
+                // The last line of this kind must have the number that counts.
+                tell_of_higher(self.actor.objected_above());
+            }
         }
     }
 
@@ -230,4 +234,10 @@ impl<E: Edge> Server<E> {
             _ => self.link_address(link),
         }
     }
+}
+
+fn tell_of_higher(above: Sequence) {
+    error!(
+        "NOT HANDING OUT IDENTITIES: a peer now says that --recover-above has to be at least {above}"
+    );
 }

@@ -38,7 +38,7 @@ pub(super) enum Step {
     Draining { deadline: Instant },
     /// The actor was told to stop, and the exact sequence is being made durable.
     Settling,
-    /// The exact sequence is durable, and the remaining answers are being written.
+    /// The exact sequence is durable. The remaining answers are being written, and what the peers have said last is being saved.
     Flushing,
 }
 
@@ -84,11 +84,18 @@ impl<E: Edge> Server<E> {
 
     #[cold]
     fn advance(&mut self) -> Option<Exit> {
-        match self.stopping {
+        let exit = match self.stopping {
             Stopping::No | Stopping::Failing => None,
             Stopping::Asked { at, step } => self.advance_to(at, step),
             Stopping::Over(exit) => Some(exit),
+        };
+        if exit.is_some() && !self.actor.has_saved() {
+            warn!(
+                "what the peers have said since the last save is lost: after the next start, this server may not \
+                 notice if one of them has lost its state"
+            );
         }
+        exit
     }
 
     fn advance_to(&mut self, at: Instant, step: Step) -> Option<Exit> {
@@ -100,6 +107,8 @@ impl<E: Edge> Server<E> {
                 None
             }
             Step::Settling => None,
+            // Peers may have spoken until the exact sequence was durable.
+            Step::Flushing if self.actor.is_saving() => None,
             Step::Flushing => self.transport.is_flushed().then(|| self.clean_exit()),
         }
     }
@@ -146,7 +155,9 @@ impl<E: Edge> Server<E> {
                     self.stopping = Stopping::Over(Exit::StorageFailed);
                 }
                 Step::Flushing => {
-                    warn!("some clients do not read their replies: exiting without them");
+                    if !self.transport.is_flushed() {
+                        warn!("some clients do not read their replies: exiting without them");
+                    }
                     self.stopping = Stopping::Over(self.clean_exit());
                 }
             },

@@ -26,6 +26,8 @@ pub(super) enum Line {
     Stale,
     Overruled,
     AcceptFailed,
+    /// The sequence in the objection to this server is higher now.
+    ObjectedHigher,
 }
 
 impl Line {
@@ -39,6 +41,7 @@ impl Line {
         Line::Stale,
         Line::Overruled,
         Line::AcceptFailed,
+        Line::ObjectedHigher,
     ];
 
     /// What the line is about, in words.
@@ -53,6 +56,7 @@ impl Line {
             Line::Stale => "the state of a pid is not the newest",
             Line::Overruled => "a pid goes on by its operator's word",
             Line::AcceptFailed => "cannot accept a connection",
+            Line::ObjectedHigher => "a peer says a higher sequence",
         }
     }
 
@@ -66,7 +70,8 @@ impl Line {
             | Line::Refused
             | Line::RoundRefused
             | Line::Conflict
-            | Line::Overruled => LINES_PER_PEER_MAX,
+            | Line::Overruled
+            | Line::ObjectedHigher => LINES_PER_PEER_MAX,
         }
     }
 }

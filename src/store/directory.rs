@@ -38,6 +38,9 @@ const STATE: &str = "state";
 const STATE_TEMPORARY: &str = "state.new";
 pub(super) const MEMBERS: &str = "members";
 
+/// The files of a state directory.
+pub const FILES: [&str; 3] = [LOCK, STATE, MEMBERS];
+
 // The permission bits that let everybody write, and the group.
 const MODE_WRITE_ALL: u32 = 0o002;
 const MODE_WRITE_GROUP: u32 = 0o020;

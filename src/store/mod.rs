@@ -26,7 +26,7 @@ pub mod slots;
 mod starting;
 mod state_file;
 
-pub use directory::{Store, StoreOptions};
+pub use directory::{FILES, Store, StoreOptions};
 pub use error::StoreError;
 pub use members::{MembersError, MembersFault, MembersFile};
 pub use starting::{Started, begin};

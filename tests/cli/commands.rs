@@ -1,7 +1,7 @@
 //! `ipseity-cli` as a person or a script uses it: the real binary, its output, errors and exit codes.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -315,6 +315,50 @@ fn a_ping_of_a_server_that_hands_out_nothing_says_so() {
     );
     // Both are measured all the same.
     assert_eq!(run.out.lines().count(), 2 * 3, "{run:?}");
+}
+
+#[test]
+fn the_exit_code_covers_all_servers_even_if_the_reader_has_left() {
+    let (joining, nobody) = (Fake::serving(1), Nobody::new());
+    joining.set_standing(Standing::Joining);
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let status = command(arguments)
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .status();
+        status.unwrap().code()
+    };
+    let (one, two) = (joining.address(), nobody.address());
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["status", "--check"],
+    ] {
+        for (servers, code) in [(vec![&*one], 3), (vec![&*one, &*two, &*one], 1)] {
+            let list = servers.join(",");
+            let all = [arguments, &["-s", &list]].concat();
+            assert_eq!(unread(&all), Some(code), "{all:?}");
+        }
+    }
+    // A million round trips would take long.
+    let list = [&*one, &*two].join(",");
+    assert_eq!(unread(&["ping", "-n", "1000000", "-s", &one]), Some(3));
+    assert_eq!(unread(&["ping", "-n", "1000000", "-s", &list]), Some(1));
+
+    // The work is done on every server, too.
+    let others = [Fake::serving(2), Fake::serving(3)];
+    let list = others.each_ref().map(Fake::address).join(",");
+    for other in &others {
+        other.set_members([9]);
+    }
+    assert_eq!(unread(&["members", "--forget", "9", "-s", &list]), Some(0));
+    for other in &others {
+        assert_eq!(other.requests().len(), 1);
+    }
+    // But `next` takes no more identities when nobody reads them.
+    assert_eq!(unread(&["next", "-n", "1000000", "-s", &list]), Some(0));
 }
 
 /// Characters that control a terminal, or change the order in which a text is shown.

@@ -948,6 +948,19 @@ fn a_wrong_peer_that_asks_is_told_why_and_closed() {
     for (question, code, text) in wrong_peers() {
         let mut scene = fresh();
         let mut expected = conflict(code, text, 5);
+        if code == ErrorCode::SamePid {
+            let objection = Objection::new(
+                question.pid,
+                question.session,
+                ErrorCode::PidConflict,
+                5,
+                text,
+            );
+            expected.push(Effect::Tell {
+                to: Link::Accepted(BOB),
+                message: Message::Objection(Box::new(objection)),
+            });
+        }
         expected.extend([
             Effect::Report(Report::Refused {
                 from: BOB,

@@ -912,11 +912,25 @@ fn while_the_members_are_being_saved_only_their_newest_state_waits() {
     let failed = Event::Written(Written::Members(Outcome::Failed));
     assert_eq!(saved(&scene.on(failed)), Some(5));
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
-    // A stop saves at once: it may be the last chance.
+    // The same holds during a stop, which ends only when everything is saved.
     scene.wait(60);
     assert_eq!(saved(&scene.hear(restarted(6))), Some(6));
     assert_eq!(saved(&scene.hear(restarted(7))), None);
-    assert_eq!(saved(&scene.on(Event::Stop)), Some(7));
+    assert_eq!(saved(&scene.on(Event::Stop)), None);
+    assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(7));
+    for boot in 8..30 {
+        assert_eq!(saved(&scene.hear(restarted(boot))), None);
+        // No budget delays a stop.
+        assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(boot));
+    }
+    assert!(scene.actor.is_saving());
+    scene.on(MEMBERS_WRITTEN);
+    assert!(scene.actor.has_saved());
+    // If the disk fails, a stop does not try again.
+    assert_eq!(saved(&scene.hear(restarted(30))), Some(30));
+    let failed = Event::Written(Written::Members(Outcome::Failed));
+    assert_eq!(saved(&scene.on(failed)), None);
+    assert!(!scene.actor.is_saving() && !scene.actor.has_saved());
 }
 
 /// What docs/guarantees.md says of a server that refuses: its error does not say who it is.

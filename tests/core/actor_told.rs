@@ -649,6 +649,68 @@ fn an_objection_keeps_the_sequence_that_the_peer_says() {
     assert_eq!(effects, vec![]);
 }
 
+/// One of two servers of one pid that meet face to face.
+fn twin(session: u64, has_come_to: u64) -> Scene {
+    given(|config| {
+        config.session = session;
+        config.sequence = sequence(has_come_to);
+        config.peers = 1;
+    })
+}
+
+/// `asks` dials `answers` and asks; it hands out `meanwhile` identities before the answer is there. Returns the sequence
+/// that each of them notes, if it notes one.
+fn meet(asks: &mut Scene, answers: &mut Scene, meanwhile: u32) -> [Option<u64>; 2] {
+    let question = asks.on(Event::PeerConnected(PEER));
+    let sync = question.into_iter().find_map(|effect| match effect {
+        Effect::Send {
+            message: Message::SyncRequest(sync),
+            ..
+        } => Some(sync),
+        _ => None,
+    });
+    asks.ask(ALICE, meanwhile);
+    let sync = sync.expect("it asks when it is connected");
+    let effects = answers.on(Event::SyncRequest { from: BOB, sync });
+    let mut noted = [None, written(&effects)];
+    for effect in effects {
+        let event = match effect {
+            Effect::Tell {
+                to: Link::Accepted(BOB),
+                message: Message::Objection(objection),
+            } => Event::Objection(Box::new((Link::Dialed(PEER), *objection))),
+            Effect::Reply {
+                to: BOB,
+                message: Message::ErrorReply(error),
+            } => Event::ErrorReply { from: PEER, error },
+            _ => continue,
+        };
+        noted[0] = written(&asks.on(event)).or(noted[0]);
+    }
+    asks.on(Event::PeerDisconnected(Link::Dialed(PEER)));
+    noted.map(|noted| noted.map(|objected| objected.sequence.get()))
+}
+
+#[test]
+fn two_that_meet_face_to_face_note_the_same_number() {
+    for (first, second) in [(700, 300), (300, 700)] {
+        let (mut asks, mut answers) = (twin(1, first), twin(2, second));
+        assert_eq!(meet(&mut asks, &mut answers, 0), [Some(700), Some(700)]);
+        assert_eq!(
+            meet(&mut asks, &mut answers, 0),
+            [None, None],
+            "both have said it already"
+        );
+        for scene in [&asks, &answers] {
+            assert_eq!(scene.actor.standing(), Standing::Conflict);
+        }
+    }
+    // What one hands out before it hears of the other is known to both when it asks again.
+    let (mut asks, mut answers) = (twin(1, 700), twin(2, 300));
+    assert_eq!(meet(&mut asks, &mut answers, 5), [Some(705), Some(700)]);
+    assert_eq!(meet(&mut asks, &mut answers, 0), [None, Some(705)]);
+}
+
 #[test]
 fn a_conflict_stays_a_conflict_after_a_restart() {
     let mut scene = given(|_| {});

@@ -8,7 +8,7 @@ use ipseity::{
     mailbox::{Entry, Readiness},
 };
 use ipseity_core::{
-    actor::{Charge, Effect, Event, HangUp, Objected, Outcome, Report, Write, Written},
+    actor::{Charge, Effect, Event, HangUp, Objected, Outcome, Report, Rival, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, ListenerId, PeerId},
     timer::Timer,
@@ -252,7 +252,10 @@ fn every_effect_has_its_line() {
         ),
         (
             Effect::Object {
-                charge: charge(Some(LINK)),
+                charge: charge(Some(Rival {
+                    session: 0x52,
+                    link: Some(LINK),
+                })),
                 answers: false,
             },
             "tell connection=3.1 objection pid=7 session=0000000000000051 code=37 sequence=9 rival peer=2"

@@ -14,6 +14,7 @@ use ipseity_core::{
     identity::Identity,
     words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, WIRE_VERSION},
 };
+use ipseity_frames::Receiver;
 use ipseity_harness::server::{Connection, Port, Server, eventually};
 use ipseity_sim::checker::{Answer, Clock, check};
 
@@ -381,6 +382,14 @@ fn a_wrong_peer_that_dials_is_told_why_and_the_log_says_the_same() {
         let mut connection = server.connect();
         let address = connection.stream().local_addr().unwrap();
         connection.send(&Message::SyncRequest(Box::new(sync)));
+        if code == ErrorCode::SamePid {
+            // It comes before the error, and says how far the server has come.
+            let Some(Message::Objection(objection)) = connection.try_receive_as(Receiver::Dialer)
+            else {
+                panic!("it objects");
+            };
+            assert_eq!(objection.code, ErrorCode::PidConflict.get());
+        }
         let (refused, text) = error_of(connection.receive());
         assert_eq!(refused, Some(code));
         assert_eq!(connection.try_receive(), None);

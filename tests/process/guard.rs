@@ -6,9 +6,10 @@ use std::{fs, io::ErrorKind, path::Path};
 use ipseity::store::MembersFile;
 use ipseity_core::{
     identity::{Identity, Pid},
-    words::{ErrorCode, Message, Standing},
+    words::{ClusterName, ErrorCode, Message, Standing, SyncMessage, WIRE_VERSION},
 };
-use ipseity_harness::server::{Server, eventually};
+use ipseity_frames::Receiver;
+use ipseity_harness::server::{Connection, Server, eventually};
 
 /// A server that the others name as their peer, so that it hears them all.
 fn observer() -> Server {
@@ -156,9 +157,9 @@ fn a_mistyped_pid_never_hands_out_anything() {
 #[test]
 fn two_servers_with_one_pid_that_meet_directly_both_stop() {
     let home = tempfile::tempdir().unwrap();
-    let first = Server::start(&["--pid", "1"]);
-    ask(&first, 1);
-    let second = one(
+    let mut first = Server::start(&["--pid", "1"]);
+    ask(&first, 40);
+    let mut second = one(
         &home.path().join("second"),
         &first,
         &["--join-timeout", "0"],
@@ -166,6 +167,69 @@ fn two_servers_with_one_pid_that_meet_directly_both_stop() {
     wait_until(&first, Standing::Conflict);
     wait_until(&second, Standing::Conflict);
     assert_eq!(refusal(&first).0, ErrorCode::PidConflict.get());
+
+    // One number tells what --recover-above must be at least, in both logs and after a restart.
+    for server in [&first, &second] {
+        assert!(
+            eventually(|| newest_number(server) == Some(40)),
+            "{}",
+            server.log()
+        );
+    }
+    assert_eq!((first.stop(), second.stop()), (1, 1));
+    first.restart();
+    second.restart();
+    for server in [&first, &second] {
+        let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict): a peer has");
+        assert!(line.contains("at least 40 "), "{line}");
+    }
+}
+
+/// The number that the log of a server has told last for `--recover-above`.
+fn newest_number(server: &Server) -> Option<u64> {
+    let log = server.log();
+    let line = log.lines().rfind(|line| line.contains("NOT HANDING OUT"))?;
+    let (_, number) = line.rsplit_once("at least ")?;
+    number.trim_end_matches(')').parse().ok()
+}
+
+#[test]
+fn a_conflict_names_both_even_if_one_of_them_has_hung_up() {
+    let observer = observer();
+    let [mut one, mut other] = [observer.connect(), observer.connect()];
+    let addresses = [&mut one, &mut other].map(|peer| peer.stream().local_addr().unwrap());
+    let speak = |peer: &mut Connection, session: u64| {
+        peer.send(&Message::SyncRequest(Box::new(SyncMessage {
+            version: WIRE_VERSION,
+            cluster: ClusterName::default(),
+            pid: 1.try_into().unwrap(),
+            incarnation: 7,
+            boot: session,
+            session,
+            sequence: 0,
+        })));
+        peer.try_receive_as(Receiver::Dialer).unwrap()
+    };
+    for (peer, session) in [(&mut one, 1), (&mut other, 2)] {
+        assert!(matches!(speak(peer, session), Message::SyncReply(_)));
+    }
+    // The first one is known to have lived beside the second one, before it hangs up.
+    for _ in 0..2 {
+        assert!(matches!(speak(&mut one, 1), Message::SyncReply(_)));
+    }
+    drop(one);
+    observer.wait_for_status("one peer less", |status| status.peers_total == 1);
+    let Message::Objection(objection) = speak(&mut other, 2) else {
+        panic!("it is known that the other one lived beside the first one, too");
+    };
+    let [one, other] = addresses;
+    let both = format!("two live servers, {other} and {one} (not connected now): neither");
+    assert!(
+        objection.message.contains(&both),
+        "{} has not {both}",
+        objection.message
+    );
+    observer.wait_for_log(&both);
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use ipseity_core::words::{Message, Standing};
+use ipseity_core::{
+    text::is_plain,
+    words::{Message, Standing},
+};
 use ipseity_frames::encode;
 use ipseity_harness::server::{Connection, Port, Server};
 use tempfile::TempDir;
@@ -375,6 +378,18 @@ fn a_state_directory_that_cannot_be_made_gives_one_clear_line() {
         1,
     );
     assert!(said.contains("file/state"), "{said}");
+}
+
+#[test]
+fn a_path_cannot_forge_a_line_or_steer_a_terminal() {
+    let directory = TempDir::new().unwrap();
+    let odd = "no\u{1b}[2J\n\u{202e}where/state";
+    for flag in ["--data-dir", "--trace"] {
+        let arguments = ["--listen", "127.0.0.1:0", flag, odd];
+        let said = complaint(run_in(directory.path(), &arguments), 1);
+        assert!(said.chars().all(is_plain), "{said:?}");
+        assert!(said.contains(r"no\u{1b}[2J\n\u{202e}where"), "{said}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read as _, Write as _, pipe},
     os::unix::{
-        fs::{OpenOptionsExt as _, PermissionsExt as _},
+        fs::{OpenOptionsExt as _, PermissionsExt as _, symlink},
         net::UnixListener,
     },
     path::Path,
@@ -380,6 +380,7 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
     make_fifo(&here.join("pipe"));
     let socket = UnixListener::bind(here.join("socket")).unwrap();
     fs::create_dir(here.join("folder")).unwrap();
+    symlink("no/where", here.join("link")).unwrap();
     for (trace, why) in [
         (
             "pipe",
@@ -388,6 +389,9 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
         ("socket", "it is a socket"),
         ("folder", "is a directory"),
         ("no/where", "No such file or directory"),
+        ("link", "No such file or directory"),
+        ("new/", "it names no file"),
+        ("", "it names no file"),
     ] {
         let output = refused(here, &["--trace", trace]);
         let said = String::from_utf8(output.stderr).unwrap();
@@ -398,8 +402,95 @@ fn a_trace_that_cannot_be_opened_is_refused_with_what_to_do() {
             said.ends_with("; choose another file with --trace\n"),
             "{said}"
         );
+        assert!(!here.join("ipseity-data").exists(), "nothing is made");
     }
     drop(socket);
+}
+
+#[test]
+fn a_start_that_is_refused_for_its_trace_uses_up_no_boot() {
+    let directory = TempDir::new().unwrap();
+    let trace = directory.path().join("trace");
+    let mut server = Server::start(&["--pid", "1"]);
+    assert_eq!(server.stop(), 0);
+    make_fifo(&trace);
+    let flags = ["--data-dir", server.data_dir().to_str().unwrap()].map(str::to_owned);
+    let [flag, home] = &flags;
+    refused(
+        directory.path(),
+        &[flag, home, "--trace", trace.to_str().unwrap()],
+    );
+    server.restart();
+    assert_eq!(server.status().boot, 2);
+}
+
+#[test]
+fn a_trace_in_the_state_directory_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let here = directory.path();
+    let state = here.join("state");
+    let mut first = Server::start_with(
+        &["--listen", "127.0.0.1:0"],
+        &["--pid", "1", "--data-dir", state.to_str().unwrap()],
+    );
+    assert_eq!(first.stop(), 0);
+    fs::write(state.join("members"), "").unwrap();
+    let kept = || ["lock", "state", "members"].map(|name| fs::read(state.join(name)).unwrap());
+    let before = kept();
+    fs::create_dir(state.join("below")).unwrap();
+    symlink("state", here.join("other-name")).unwrap();
+    symlink("state/state", here.join("to-a-file")).unwrap();
+    symlink("state/new", here.join("to-none")).unwrap();
+    symlink("to-none", here.join("to-a-link")).unwrap();
+    fs::hard_link(state.join("lock"), here.join("one-more")).unwrap();
+    let absolute = state.join("lock");
+    for (trace, data_dir) in [
+        ("state/state", "state"),
+        ("state/lock", "state"),
+        ("state/members", "state"),
+        ("state/new", "state"),
+        ("state/below/new", "state"),
+        ("./below/../state/state", "state"),
+        ("other-name/state", "state"),
+        ("state/state", "other-name"),
+        ("to-a-file", "state"),
+        ("to-none", "state"),
+        ("to-a-link", "state"),
+        ("one-more", "state"),
+        ("state", "state"),
+        (absolute.to_str().unwrap(), "state"),
+    ] {
+        fs::create_dir_all(here.join("below")).unwrap();
+        let output = refused(here, &["--data-dir", data_dir, "--trace", trace]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let text = format!(
+            "ipseity: cannot write the trace file {trace}: it is in the state directory {data_dir}, where only \
+             the server's own files may be; choose another file with --trace\n"
+        );
+        assert_eq!(said, text);
+        assert!(kept() == before, "{trace} is touched");
+        assert!(!state.join("new").exists());
+    }
+    // Before the first start, too.
+    symlink("later/trace", here.join("to-later")).unwrap();
+    for trace in ["later", "to-later"] {
+        refused(here, &["--data-dir", "later", "--trace", trace]);
+        assert!(!here.join("later").exists());
+    }
+    // Beside it, it may be.
+    let beside = here.join("state.trace");
+    let server = Server::start_with(
+        &["--listen", "127.0.0.1:0"],
+        &[
+            "--pid",
+            "1",
+            "--data-dir",
+            here.join("beside").to_str().unwrap(),
+            "--trace",
+            beside.to_str().unwrap(),
+        ],
+    );
+    server.ask(1, 0);
 }
 
 #[test]

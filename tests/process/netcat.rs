@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use ipseity_core::words::{Message, Objection, SyncMessage};
+use ipseity_core::words::{ErrorCode, Message, Objection, SyncMessage};
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 use ipseity_harness::server::{Server, eventually};
 use ipseity_sim::goldens::{error_reply, hex, malformed, malformed_too, messages, unfinished};
@@ -470,10 +470,26 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
     assert_bytes(&nc(&server, &request), &identity(4), "");
 
     // A live server with the same pid is another matter: a server that meets it stops handing out.
-    let twin = sync_request(|sync| sync.pid = "1".parse().unwrap());
+    let mut told = ipseity_sim::goldens::sync_message();
+    let twin = sync_request(|sync| {
+        sync.pid = "1".parse().unwrap();
+        told = sync.clone();
+    });
     let text = "pid 1 is that of this server too, so both stop handing out identities: start the one that \
                 is to keep it with --recover-above, and the other with an unused --pid";
-    assert_bytes(&nc(&server, &twin), &error_reply(66, text), text);
+    // It is told how far both have come, and then why.
+    let sequence = told.sequence.max(4);
+    let objection = Objection::new(
+        told.pid,
+        told.session,
+        ErrorCode::PidConflict,
+        sequence,
+        text,
+    );
+    let mut answer = Vec::new();
+    encode(&Message::Objection(Box::new(objection)), &mut answer);
+    answer.extend(error_reply(66, text));
+    assert_bytes(&nc(&server, &twin), &answer, text);
     server.wait_for_log("refused peer 127.0.0.1:");
     server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict)");
     let text = "another live server has the pid of this one, so both have stopped: ask another one, and \

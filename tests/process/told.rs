@@ -5,12 +5,14 @@
     reason = "tests print, and one that cannot may fail"
 )]
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
+use ipseity::{limits::STOP_REPEAT, store::MembersFile};
 use ipseity_core::{
-    identity::Sequence,
-    words::{ErrorCode, Message, Standing, Status},
+    identity::{Pid, Sequence},
+    words::{ClusterName, ErrorCode, Message, Standing, Status, SyncMessage, WIRE_VERSION},
 };
+use ipseity_frames::Receiver;
 use ipseity_harness::{
     failing::strace::{self, Attached},
     program::run,
@@ -113,4 +115,68 @@ fn a_reserve_is_kept_ready() {
     server.wait_for_status("a reserve of twenty seconds", |status| {
         status.storage.ceiling - status.sequence >= 20 * a_second(status)
     });
+}
+
+/// A server that takes so long for each save of its peers, and a connection of a peer that it has heard once.
+fn with_slow_saves(delay: Duration) -> (Server, Attached, Connection) {
+    let server = Server::start(&["--pid", "3"]);
+    let log = server.scratch().join("strace");
+    let micros = delay.as_micros();
+    let delay = format!("?rename,?renameat,?renameat2:delay_enter={micros}");
+    let attached = Attached::to(&server, &log, &server.data_dir(), &[delay]);
+    let mut peer = server.connect();
+    speak(&mut peer, 1);
+    (server, attached, peer)
+}
+
+/// The peer sends a sync message with this boot, and is answered.
+fn speak(peer: &mut Connection, boot: u64) {
+    peer.send(&Message::SyncRequest(Box::new(SyncMessage {
+        version: WIRE_VERSION,
+        cluster: ClusterName::default(),
+        pid: Pid::MIN,
+        incarnation: 7,
+        boot,
+        session: boot,
+        sequence: 0,
+    })));
+    let answer = peer.try_receive_as(Receiver::Dialer);
+    assert!(matches!(answer, Some(Message::SyncReply(_))), "{answer:?}");
+}
+
+#[test]
+fn what_a_peer_says_during_a_stop_is_saved() {
+    if !strace::is_allowed() {
+        return;
+    }
+    let (mut server, _attached, mut peer) = with_slow_saves(Duration::from_millis(700));
+    server.signal("TERM");
+    // When it refuses requests, the exact sequence waits behind the save.
+    while {
+        let request = Message::IdentityRequest { count: 1, after: 0 };
+        peer.send(&request);
+        matches!(peer.receive(), Message::IdentityReply { .. })
+    } {}
+    speak(&mut peer, 2);
+    drop(peer);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    let saved = MembersFile::new(&server.data_dir()).load().unwrap();
+    assert_eq!(saved[0].boot, 2, "{}", server.log());
+    assert!(!server.log().contains("is lost"), "{}", server.log());
+}
+
+#[test]
+fn a_server_that_exits_without_saving_its_peers_says_so() {
+    if !strace::is_allowed() {
+        return;
+    }
+    let (mut server, _attached, mut peer) = with_slow_saves(Duration::from_secs(3));
+    speak(&mut peer, 2);
+    server.signal("TERM");
+    server.wait_for_log("asked to stop");
+    thread::sleep(STOP_REPEAT);
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(1));
+    let line = server.wait_for_log("what the peers have said since the last save is lost");
+    assert!(line.contains("WARN"), "{line}");
 }

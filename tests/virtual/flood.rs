@@ -101,6 +101,30 @@ fn a_peer_that_floods_is_logged_and_saved_within_bounds() {
 }
 
 #[test]
+fn rising_sequences_in_a_conflict_are_logged_within_bounds_and_the_last_line_has_the_highest() {
+    let (mut world, first) = one();
+    drop(first);
+    const ROUNDS: u64 = 1800;
+    let mut lines = Vec::new();
+    for sequence in 1..=ROUNDS {
+        // It has the pid of the server, so each one is refused.
+        let twin = world.connect(0);
+        twin.send_message(&says(1, 1, 7, sequence));
+        world.advance(SECOND / 10);
+        lines.extend(lines_with("--recover-above has to be"));
+    }
+    world.advance(LINES_SPAN);
+    lines.extend(lines_with("--recover-above has to be"));
+    let minutes = ROUNDS / 10 / LINES_SPAN.as_secs() + 1;
+    let bound = minutes * (u64::from(LINES_PER_PEER_MAX) + 1);
+    assert!(lines.len() as u64 <= bound, "{}: {lines:#?}", lines.len());
+    let noted = world.node(0).disk.objected.unwrap().sequence;
+    // A sequence is noted only if there is a token for the write. A real server would send it again.
+    assert!(noted.get() > ROUNDS - 20);
+    assert!(lines.last().unwrap().ends_with(&format!(" {noted}")));
+}
+
+#[test]
 fn strangers_with_many_pids_do_not_hide_a_named_peer_in_the_log() {
     let stage = SocketAddr::from(([10, 9, 9, 9], 3264));
     let mut world = World::new();

@@ -16,6 +16,7 @@ mod next;
 mod ping;
 mod servers;
 mod status;
+mod unread;
 mod unseen;
 mod values;
 mod watch;

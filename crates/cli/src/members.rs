@@ -16,7 +16,9 @@ use crate::{
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
     json::{write_error, write_line},
-    servers, values,
+    servers,
+    unread::Unread,
+    values,
 };
 
 /// The command.
@@ -59,6 +61,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         .and_then(|pid| u16::try_from(pid).ok())
         .and_then(Pid::new);
     let headed = servers::addresses(matches)?.len() > 1;
+    let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
     for (server, answer) in servers::ask_each(matches, |client| ask(client, forgotten))? {

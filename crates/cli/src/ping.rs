@@ -10,7 +10,9 @@ use ipseity_console::milliseconds;
 use crate::{
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
-    servers, values,
+    servers,
+    unread::Unread,
+    values,
 };
 
 const COUNT_MAX: u64 = 1_000_000_000;
@@ -42,12 +44,14 @@ fn options(options: &mut Options) {
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
+    let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     for mut client in servers::clients(matches, ClientOptions::default())? {
         let mut trips = Trips::default();
         let mut standing = None;
         let server = client.server().clone();
-        while trips.count < count {
+        // At least one round trip: the exit code covers all servers, even if the reader has left.
+        while trips.count == 0 || (trips.count < count && !out.has_left()) {
             match client.timed_status() {
                 Ok((status, trip)) => {
                     trips.add(trip);

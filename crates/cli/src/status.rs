@@ -14,6 +14,7 @@ use crate::{
     failure::{Failure, Outcome, advice, complain},
     json::write_error,
     servers,
+    unread::Unread,
     unseen::Unseen,
 };
 
@@ -64,6 +65,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         (false, true) => Look::Check,
         (false, false) => Look::Text,
     };
+    let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
     for (server, answer) in servers::ask_each(matches, Client::status)? {

@@ -16,9 +16,12 @@ impl Actor {
                 self.on_write_failed(now, effects);
             }
             Written::Objection(Outcome::Durable) => {}
-            Written::Members(_) => {
-                self.guard.saved();
-                self.save_members(now, false, effects);
+            Written::Members(outcome) => {
+                self.guard.saved(outcome);
+                // A stop does not try again, because it would only fail until the time is over.
+                if outcome == Outcome::Durable || !self.phase.is_stopping() {
+                    self.save_members(now, effects);
+                }
             }
             Written::Stop(outcome) => effects.push(Effect::Stopped(outcome)),
         }
@@ -60,7 +63,7 @@ impl Actor {
     /// The server is to stop. Nothing more is handed out, and the exact sequence is made durable.
     pub(super) fn on_stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.phase.stop() {
-            self.save_members(now, true, effects);
+            self.save_members(now, effects);
             self.settle_waiting(now, effects);
             self.stop_if_settled(now, effects);
         }
@@ -70,8 +73,7 @@ impl Actor {
     fn stop_if_settled(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.durability.is_settled() {
             self.phase.end();
-            // What was heard during the stop is saved before the last write.
-            self.save_members(now, true, effects);
+            self.save_members(now, effects);
             let sequence = self.counter.sequence();
             effects.push(Effect::Write(Write::Stop { sequence }));
         }

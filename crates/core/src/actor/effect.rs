@@ -144,8 +144,8 @@ impl fmt::Display for Effect {
                     "{verb} {link} objection pid={pid} session={session:016x} code={code} \
                      sequence={sequence}"
                 )?;
-                match rival {
-                    Some(rival) => write!(f, " rival {rival}"),
+                match rival.and_then(|rival| rival.link) {
+                    Some(link) => write!(f, " rival {link}"),
                     None => Ok(()),
                 }
             }

@@ -23,7 +23,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Link, bucket::TokenBucket};
+use super::{Link, Outcome, bucket::TokenBucket};
 use crate::{
     identity::{Pid, Sequence},
     limits::{LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, SAVE_BURST, SAVE_RATE_PER_SECOND},
@@ -94,10 +94,19 @@ pub struct Charge {
     pub code: ErrorCode,
     /// The highest known sequence of the pid.
     pub sequence: Sequence,
-    /// The link of the other process, if two use the pid and that link still exists.
-    pub rival: Option<Link>,
+    /// The other process, if two use the pid.
+    pub rival: Option<Rival>,
     /// Whether this is a new charge against the process. Then people are told too.
     pub is_new: bool,
+}
+
+/// The other one of two processes that use one pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Its session.
+    pub session: u64,
+    /// The link on which it was last heard, if that still exists.
+    pub link: Option<Link>,
 }
 
 /// The memory of a cluster. See the [module](self).
@@ -208,7 +217,10 @@ impl Guard {
         }
         let mut charges = Vec::new();
         let rival = known.lives.iter_mut().find(|other| life.overlaps(other));
-        let rival_link = rival.as_ref().and_then(|rival| rival.link);
+        let of_sender = rival.as_ref().map(|rival| Rival {
+            session: rival.session,
+            link: rival.link,
+        });
         let mut rival_charge = None;
         if let Some(rival) = rival {
             // Both may have handed out identities up to their sequences, so neither may hand those out again.
@@ -227,12 +239,15 @@ impl Guard {
                 code,
                 sequence,
                 is_new,
-                rival: rival_link,
+                rival: of_sender,
             });
             if let Some((session, Some(other), rival_is_new)) = rival_charge
                 && (is_new || rival_is_new)
             {
-                let rival = Some(link);
+                let rival = Some(Rival {
+                    session: life.session,
+                    link: Some(link),
+                });
                 let is_new = false; // People are told once of the two.
                 charges.push(Charge {
                     pid: sync.pid,
@@ -312,14 +327,14 @@ impl Guard {
     /// now and then: the boot also shows that a directory was rolled back. Others cause these saves, so their number
     /// is limited. A stop saves everything.
     pub(super) fn take_unsaved(&mut self, now: Instant, stopping: bool) -> Save {
-        if self.unsaved == Unsaved::Nothing {
+        if self.unsaved == Unsaved::Nothing || self.is_saving {
             return Save::Nothing;
         }
         if !stopping {
             let is_soon = self
                 .saved_at
                 .is_some_and(|saved_at| now.since(saved_at) < MEMBERS_SAVE_INTERVAL);
-            if self.is_saving || (is_soon && self.unsaved == Unsaved::HowFar) {
+            if is_soon && self.unsaved == Unsaved::HowFar {
                 return Save::Nothing;
             }
             // bug SavesUnbounded instead: if !BUG && self.saves.take(1, now).is_err() {
@@ -346,9 +361,22 @@ impl Guard {
         self.is_waiting = false;
     }
 
-    /// The last save is done or has failed.
-    pub(super) fn saved(&mut self) {
+    /// The save that was under way is done or has failed. After a failure there is another save later. At once it would
+    /// mostly fail again.
+    pub(super) fn saved(&mut self, outcome: Outcome) {
         self.is_saving = false;
+        if outcome == Outcome::Failed {
+            self.unsaved = self.unsaved.max(Unsaved::HowFar);
+        }
+    }
+
+    pub(super) const fn is_saving(&self) -> bool {
+        self.is_saving
+    }
+
+    /// Whether everything is on the disk.
+    pub(super) fn has_saved(&self) -> bool {
+        self.unsaved == Unsaved::Nothing && !self.is_saving
     }
 }
 

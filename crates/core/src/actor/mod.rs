@@ -53,7 +53,7 @@ use self::{
 pub use self::{
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
-    guard::{Charge, Known, Remembered},
+    guard::{Charge, Known, Remembered, Rival},
     links::LinkState,
     objected::Objected,
     write::{Outcome, Write, Written},
@@ -321,6 +321,21 @@ impl Actor {
     /// Whether a peer has objected to this server. Then an operator has to look.
     pub fn is_objected(&self) -> bool {
         self.objections.is_objected()
+    }
+
+    /// The highest sequence in an objection to this server; zero if there is none.
+    pub fn objected_above(&self) -> Sequence {
+        self.objections.above()
+    }
+
+    /// Whether a save of what is known of other pids is under way.
+    pub fn is_saving(&self) -> bool {
+        self.guard.is_saving()
+    }
+
+    /// Whether all that is known of other pids is on the disk.
+    pub fn has_saved(&self) -> bool {
+        self.guard.has_saved()
     }
 
     /// What is known of other pids.

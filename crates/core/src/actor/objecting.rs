@@ -2,7 +2,7 @@
 
 use super::{
     Actor, Effect, Link, Report, Write,
-    guard::{Charge, Save},
+    guard::{Charge, Rival, Save},
     objected::Objected,
     objections::Verdict,
     phase::Phase,
@@ -32,7 +32,7 @@ impl Actor {
         for (index, charge) in charges.into_iter().enumerate() {
             self.object(charge, index == 0 && objected, effects);
         }
-        self.save_members(now, false, effects);
+        self.save_members(now, effects);
         objected
     }
 
@@ -42,7 +42,10 @@ impl Actor {
             Link::Accepted(connection) if is_sender => {
                 if self.is_waited_for(connection) {
                     // An answer that waits may outlive every link except the one of its own connection.
-                    charge.rival = None;
+                    charge.rival = charge.rival.map(|rival| Rival {
+                        link: None,
+                        ..rival
+                    });
                 }
                 let effect = Effect::Object {
                     charge,
@@ -133,13 +136,13 @@ impl Actor {
         if speaks_for_itself && self.guard.overrule(overrule, believed) {
             let (pid, above) = (overrule.pid, overrule.above);
             effects.push(Effect::Report(Report::Overruled { link, pid, above }));
-            self.save_members(now, false, effects);
+            self.save_members(now, effects);
         }
     }
 
-    /// Gives the memory of the peers to the disk, if it is time.
-    pub(super) fn save_members(&mut self, now: Instant, stopping: bool, effects: &mut Vec<Effect>) {
-        match self.guard.take_unsaved(now, stopping) {
+    /// Gives the memory of the peers to the disk, if it is time. In a stop it always is.
+    pub(super) fn save_members(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        match self.guard.take_unsaved(now, self.phase.is_stopping()) {
             Save::Nothing => {}
             Save::Now(members) => effects.push(Effect::Write(Write::Members(members))),
             Save::Later(wait) => effects.push(Effect::SaveLater(wait)),
@@ -149,6 +152,6 @@ impl Actor {
     /// What had to wait is saved now, unless it has been saved since.
     pub(super) fn on_save_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.guard.wait_is_over();
-        self.save_members(now, false, effects);
+        self.save_members(now, effects);
     }
 }

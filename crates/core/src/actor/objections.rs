@@ -63,6 +63,14 @@ impl Objections {
         self.noted != Noted::Nothing
     }
 
+    /// The highest sequence that an objection has named, as far as it is durable or on its way; zero if there is none.
+    pub(super) fn above(&self) -> Sequence {
+        match self.noted {
+            Noted::Nothing | Noted::Heard => Sequence::ZERO,
+            Noted::Written { objected } => objected.sequence,
+        }
+    }
+
     pub(super) fn judge(&self, objection: &Objection) -> Verdict {
         if objection.pid != self.pid || objection.session != self.session {
             return Verdict::Void;

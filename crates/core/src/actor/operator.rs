@@ -27,7 +27,7 @@ impl Actor {
                     pid,
                     sequence,
                 }));
-                self.save_members(now, false, effects);
+                self.save_members(now, effects);
                 let reply = done(from, sequence);
                 self.answer(from, reply, effects);
             }

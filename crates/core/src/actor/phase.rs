@@ -105,6 +105,10 @@ impl Phase {
         )
     }
 
+    pub(super) const fn is_stopping(self) -> bool {
+        matches!(self, Phase::Stopping | Phase::Stopped)
+    }
+
     /// The time for joining is over, but the server goes on waiting for a peer.
     pub(super) fn overdue(&mut self) {
         debug_assert!(self.is_joining());

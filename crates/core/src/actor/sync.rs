@@ -11,7 +11,7 @@ use super::{
 use crate::{
     identity::Sequence,
     time::Instant,
-    words::{ErrorCode, ErrorReply, Message, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, ErrorReply, Message, Objection, SyncMessage, WIRE_VERSION},
 };
 
 impl Actor {
@@ -66,6 +66,9 @@ impl Actor {
         if let Err(refusal) = self.judge_peer(link, sync) {
             let error = ErrorReply::from(refusal);
             self.notice_same_pid(&error, sync.sequence, now, effects);
+            if error.code == ErrorCode::SamePid.get() {
+                self.tell_same_pid(link, sync, &error, effects);
+            }
             return self.refuse_peer(from, error, effects);
         }
         self.hear(link, sync, now, effects);
@@ -212,6 +215,29 @@ impl Actor {
             let sequence = self.counter.believable(sequence).max(self.sequence());
             self.object_to_oneself(Phase::Conflict, sequence, &error.message, now, effects);
         }
+    }
+
+    /// Tells the other server with this pid which sequence this server has noted, so that both name the same one. An
+    /// errorReply cannot carry a sequence.
+    fn tell_same_pid(
+        &self,
+        link: Link,
+        sync: &SyncMessage,
+        error: &ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        let known = self.counter.believable(sync.sequence).max(self.sequence());
+        let objection = Objection::new(
+            sync.pid,
+            sync.session,
+            ErrorCode::PidConflict,
+            self.objections.above().max(known).get(),
+            &error.message,
+        );
+        effects.push(Effect::Tell {
+            to: link,
+            message: Message::Objection(Box::new(objection)),
+        });
     }
 
     /// Whether this server may be synchronized with.

@@ -29,7 +29,7 @@ fn command_line(log: &Path, data_dir: &Path, injections: &[String]) -> Vec<Strin
     let mut line: Vec<String> = ["strace", "-f", "-qq", "-o"].map(String::from).into();
     line.push(log.display().to_string());
     let above = data_dir.parent().unwrap();
-    let names = ["state", "state.new", "lock", "members"];
+    let names = ["state", "state.new", "lock", "members", "members.new"];
     let inside = names.iter().map(|name| data_dir.join(name));
     for path in [above.to_path_buf(), data_dir.to_path_buf()]
         .into_iter()

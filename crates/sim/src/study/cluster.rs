@@ -9,7 +9,10 @@ use std::{
 };
 
 use fastrand::Rng;
-use ipseity::{limits::DIAL_TIMEOUT, peers::Peers};
+use ipseity::{
+    limits::DIAL_TIMEOUT,
+    peers::{Failure, Peers},
+};
 use ipseity_core::{
     actor::{Actor, Effect, Event, HangUp, Report, Write},
     identity::{Pid, Sequence},
@@ -294,7 +297,7 @@ impl Cluster {
         let wait = self
             .server(way)
             .peers
-            .failed(way.peer(), false, now, random);
+            .failed(way.peer(), Failure::Unreached, now, random);
         self.plan_for(spent + wait, StudyEvent::Dial(way));
     }
 

@@ -31,6 +31,13 @@ fn speaker(incarnation: u128, boot: u64, session: u64, sequence: u64) -> Speaker
     }
 }
 
+fn rival(speaker: Speaker) -> Rival {
+    Rival {
+        session: speaker.session,
+        link: Some(speaker.link),
+    }
+}
+
 fn sequence(value: u64) -> Sequence {
     Sequence::new(value).unwrap()
 }
@@ -129,8 +136,14 @@ fn two_who_were_alive_at_one_time_are_both_charged() {
     // It asks again after an answer that was given when the second had already been heard.
     let charges = guard.hears(one, Some(to_one));
     assert_eq!(charges.len(), 2, "{charges:?}");
-    assert_eq!((charges[0].session, charges[0].rival), (1, Some(two.link)));
-    assert_eq!((charges[1].session, charges[1].rival), (2, Some(one.link)));
+    assert_eq!(
+        (charges[0].session, charges[0].rival),
+        (1, Some(rival(two)))
+    );
+    assert_eq!(
+        (charges[1].session, charges[1].rival),
+        (2, Some(rival(one)))
+    );
     assert!(
         charges
             .iter()
@@ -265,16 +278,16 @@ fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
     assert_eq!(guard.take_unsaved(Instant::START, true), Save::Nothing);
     guard.hears(speaker(1, 1, 1, 100), None);
     assert_eq!(guard.saves(Instant::START, false).len(), 1);
-    guard.saved();
+    guard.saved(Outcome::Durable);
     guard.hears(speaker(1, 1, 1, 200), None);
     let soon = Instant::START.after(SECOND);
     assert_eq!(guard.take_unsaved(soon, false), Save::Nothing);
     let later = Instant::START.after(MEMBERS_SAVE_INTERVAL);
     assert_eq!(guard.saves(later, false)[0].sequence, sequence(200));
-    guard.saved();
+    guard.saved(Outcome::Durable);
     guard.hears(speaker(1, 1, 1, 300), None);
     assert_eq!(guard.saves(later, true)[0].sequence, sequence(300));
-    guard.saved();
+    guard.saved(Outcome::Durable);
     // Who a peer is does not wait for that interval.
     guard.hears(speaker(1, 2, 2, 300), None);
     assert_eq!(guard.saves(later, false)[0].boot, 2);
@@ -299,7 +312,7 @@ fn whoever_speaks_there_are_ten_saves_at_once_and_one_a_second() {
             Save::Now(remembered) => {
                 assert_eq!(remembered[0].boot, boot, "the newest is saved");
                 saves += 1;
-                guard.saved();
+                guard.saved(Outcome::Durable);
             }
             Save::Later(wait) => {
                 assert_eq!(timer.replace(now.after(wait)), None, "one timer is enough");
@@ -316,13 +329,31 @@ fn whoever_speaks_there_are_ten_saves_at_once_and_one_a_second() {
 }
 
 #[test]
+fn a_save_that_has_failed_is_made_again_later_and_at_a_stop_at_once() {
+    let mut guard = empty();
+    guard.hears(speaker(1, 1, 1, 100), None);
+    assert_eq!(guard.saves(Instant::START, false).len(), 1);
+    assert!(!guard.has_saved());
+    guard.saved(Outcome::Failed);
+    assert!(!guard.has_saved());
+    let soon = Instant::START.after(SECOND);
+    assert_eq!(guard.take_unsaved(soon, false), Save::Nothing);
+    assert_eq!(guard.saves(soon, true).len(), 1);
+    guard.saved(Outcome::Failed);
+    let later = soon.after(MEMBERS_SAVE_INTERVAL);
+    assert_eq!(guard.saves(later, false).len(), 1);
+    guard.saved(Outcome::Durable);
+    assert!(guard.has_saved());
+}
+
+#[test]
 fn a_stop_saves_what_waits_and_pays_nothing_for_it() {
     let mut guard = empty();
     for boot in 1..=SAVE_BURST + 1 {
         guard.hears(speaker(1, boot, boot, 0), None);
         let save = guard.take_unsaved(Instant::START, false);
         assert_eq!(matches!(save, Save::Now(_)), boot <= SAVE_BURST, "{save:?}");
-        guard.saved();
+        guard.saved(Outcome::Durable);
     }
     assert_eq!(guard.saves(Instant::START, true)[0].boot, SAVE_BURST + 1);
 }
