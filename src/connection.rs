@@ -1,7 +1,11 @@
 //! One connection: a socket, the frame that has begun to arrive, the replies that wait to be written, and its state.
 //! It decides nothing; [`transport`](crate::transport) moves it from state to state.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use ipseity_core::{
     ids::{ConnectionId, PeerId},
@@ -162,12 +166,41 @@ pub(crate) enum LinkState {
     Leaving,
 }
 
+/// Who a connection is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, because one host usually
+/// has all addresses behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder(IpAddr);
+
+impl Holder {
+    /// The holder that this address belongs to. An IPv4 address on an IPv6 socket is still the same address.
+    pub fn of(address: IpAddr) -> Holder {
+        Holder(match address.to_canonical() {
+            IpAddr::V6(ip) if !ip.is_loopback() => {
+                let network = ip.to_bits() >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from_bits(network))
+            }
+            other => other,
+        })
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V6(ip) if !ip.is_loopback() => write!(f, "{ip}/64"),
+            ip => ip.fmt(f),
+        }
+    }
+}
+
 /// What was decided when the connection was made. It does not change while the connection lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) origin: Origin,
     pub(crate) codec: Codec,
     pub(crate) grants: Grants,
+    /// Who an accepted connection is counted for.
+    pub(crate) holder: Option<Holder>,
 }
 
 /// One connection.
@@ -181,6 +214,8 @@ pub struct Connection<S> {
     pub(crate) codec: Codec,
     /// What it may do.
     pub(crate) grants: Grants,
+    /// Who it is counted for, if it was accepted.
+    pub(crate) holder: Option<Holder>,
     /// The address of a peer. It is stored because a socket forgets it when it is reset. It is boxed because few
     /// connections are peers.
     pub(crate) address: Option<Box<SocketAddr>>,
@@ -213,6 +248,7 @@ impl<S: Socket> Connection<S> {
             origin,
             codec,
             grants,
+            holder,
         } = terms;
         Connection {
             id,
@@ -220,6 +256,7 @@ impl<S: Socket> Connection<S> {
             origin,
             codec,
             grants,
+            holder,
             address: None,
             state,
             inflow: Inflow::Empty,

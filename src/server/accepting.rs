@@ -12,7 +12,7 @@ use ipseity_core::{ids::ListenerId, timer::Timer};
 
 use crate::{
     edge::Edge,
-    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX},
+    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, LINES_SPAN},
     mailbox::Entry,
     transport::Arrival,
 };
@@ -36,8 +36,12 @@ impl<E: Edge> Server<E> {
                         address,
                         listener: self.listeners.get(listener),
                     };
-                    self.transport
-                        .admit(&mut self.edge, arrival, self.now, &mut self.mailbox);
+                    let is_full =
+                        self.transport
+                            .admit(&mut self.edge, arrival, self.now, &mut self.mailbox);
+                    if is_full {
+                        self.tell_that_it_is_full();
+                    }
                     if self.transport.has_idle_timeout() {
                         self.set_sweep();
                     }
@@ -70,5 +74,26 @@ impl<E: Edge> Server<E> {
         }
         // There may be more, but the others have their turn first.
         self.mailbox.dispatch(Entry::Acceptable(listener));
+    }
+
+    /// Logs that all places are taken and who holds most of them, at most once a minute.
+    fn tell_that_it_is_full(&mut self) {
+        let is_told = |at| self.now.since(at) < LINES_SPAN;
+        if self.full_told_at.is_some_and(is_told) {
+            return;
+        }
+        self.full_told_at = Some(self.now);
+        let most: Vec<String> = self
+            .transport
+            .holders()
+            .into_iter()
+            .map(|(holder, count)| format!("{holder} ({count})"))
+            .collect();
+        warn!(
+            "all {} places for clients are taken, and more clients are refused; most connections come from {}: \
+             close some there, or raise --max-connections",
+            self.transport.limits().connections_max,
+            most.join(" and ")
+        );
     }
 }

@@ -103,6 +103,8 @@ pub struct Server<E: Edge> {
     /// Where the last processes of each pid were heard, the newest last.
     addresses: BTreeMap<Pid, Vec<Heard>>,
     telling: Telling,
+    /// When a line last said that all places are taken.
+    full_told_at: Option<Instant>,
 }
 
 impl<E: Edge> Server<E> {
@@ -135,6 +137,7 @@ impl<E: Edge> Server<E> {
             effects: Vec::new(),
             addresses: BTreeMap::new(),
             telling: Telling::new(),
+            full_told_at: None,
         };
         // Also at each start, or it would be forgotten between two levels.
         if let Some(report) = server.actor.start_report() {

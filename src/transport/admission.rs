@@ -8,7 +8,7 @@ use ipseity_core::{time::Instant, words::Message};
 use ipseity_frames::WireError;
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Origin, Place, Terms},
+    connection::{CloseReason, Connection, ConnectionState, Holder, Origin, Place, Terms},
     edge::{Edge, Socket},
     limits::RESERVE_CONNECTIONS_MAX,
     listeners::Listener,
@@ -28,14 +28,14 @@ pub struct Arrival<S> {
 
 impl<S: Socket> Transport<S> {
     /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer or an
-    /// operator may stay.
+    /// operator may stay. Returns whether all places were taken.
     pub fn admit<E: Edge<Socket = S>>(
         &mut self,
         edge: &mut E,
         arrival: Arrival<S>,
         now: Instant,
         mailbox: &mut Mailbox,
-    ) {
+    ) -> bool {
         self.shared.accepted_total += 1;
         let clients = self.shared.accepted_open - self.shared.beyond;
         let state = if clients < self.shared.limits.connections_max {
@@ -50,19 +50,23 @@ impl<S: Socket> Transport<S> {
             address,
             listener,
         } = arrival;
+        let holder = Holder::of(address.ip());
         let terms = Terms {
             origin: Origin::Accepted,
             codec: listener.codec,
             grants: listener.grants_for(address, &self.shared.limits.trusted),
+            holder: Some(holder),
         };
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
         if let Ok(id) = self.insert(edge, socket, terms, state, now) {
             self.shared.accepted_open += 1;
+            self.shared.holders.came(holder);
             if state == ConnectionState::Reserve {
                 self.shared.beyond += 1;
                 self.shared.reserve.push_back(id);
             }
         }
+        state == ConnectionState::Reserve
     }
 
     /// Makes room in the reserve. The oldest connection there is told at once that there are too many, and is closed.

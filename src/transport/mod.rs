@@ -16,6 +16,7 @@
 
 mod admission;
 mod decoding;
+mod holders;
 mod reading;
 mod shared;
 mod sweeping;
@@ -37,7 +38,7 @@ use self::shared::Shared;
 
 use crate::{
     codec::{Codec, Replies},
-    connection::{CloseReason, Connection, ConnectionState, LinkState, Origin, Terms},
+    connection::{CloseReason, Connection, ConnectionState, Holder, LinkState, Origin, Terms},
     edge::{Edge, Socket},
     limits::{NAMED_ADDRESSES_MAX, READ_BYTES_MAX},
     mailbox::{Mailbox, Readiness},
@@ -131,6 +132,11 @@ impl<S: Socket> Transport<S> {
         self.shared.accepted_total
     }
 
+    /// The address with the most accepted connections, and the next one, each with its count.
+    pub fn holders(&self) -> Vec<(Holder, usize)> {
+        self.shared.holders.most()
+    }
+
     /// Error replies sent, by code.
     pub fn errors(&self) -> &BTreeMap<u16, u64> {
         &self.shared.errors
@@ -192,6 +198,7 @@ impl<S: Socket> Transport<S> {
                 codec: Codec::Frames(Receiver::Dialer),
                 // A dialed peer answers and asks for nothing.
                 grants: Grants::NONE,
+                holder: None,
             },
             ConnectionState::Connecting,
             now,

@@ -11,7 +11,7 @@ use ipseity_core::{
 };
 use ipseity_frames::FrameDecoder;
 
-use super::{Closure, TransportLimits};
+use super::{Closure, TransportLimits, holders::Holders};
 use crate::{
     buffer::BufferPool,
     codec::Replies,
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// Accepted connections that are not closed.
     pub(super) accepted_open: usize,
     pub(super) accepted_total: u64,
+    /// Who holds the accepted connections.
+    pub(super) holders: Holders,
     /// Connections in [`Place::Beyond`], oldest first. A connection that leaves that place also leaves this list, so
     /// a later connection in the same slot is never turned away by mistake.
     pub(super) reserve: VecDeque<ConnectionId>,
@@ -73,6 +75,7 @@ impl Shared {
             serial: 0,
             accepted_open: 0,
             accepted_total: 0,
+            holders: Holders::default(),
             reserve: VecDeque::new(),
             promoted: 0,
             beyond: 0,
@@ -172,6 +175,9 @@ impl Shared {
         c.counted = 0;
         if c.origin == Origin::Accepted {
             self.accepted_open -= 1;
+        }
+        if let Some(holder) = c.holder {
+            self.holders.left(holder);
         }
         match c.place {
             Place::Regular => {}

@@ -16,7 +16,7 @@ use ipseity_core::{
     words::{ErrorCode, Message, Overrule, PeerState, SyncMessage, WIRE_VERSION},
 };
 use ipseity_frames::encode;
-use ipseity_sim::world::{Client, DiskMode, Setup, World};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, keep_log_lines, take_log_lines};
 
 /// `EMFILE`: the process has no descriptors left.
 const EMFILE: i32 = 24;
@@ -884,6 +884,28 @@ fn replies_over_all_connections_are_bounded_and_clients_that_read_are_served() {
     }
     let status = world.status(0);
     assert!(status.connections < 25, "{}", status.connections);
+}
+
+#[test]
+fn a_full_server_says_at_most_once_a_minute_who_holds_most() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 2;
+    let mut world = World::with(setup);
+    let _regulars: Vec<Client> = (0..2).map(|_| world.connect(0)).collect();
+    world.drive();
+    keep_log_lines();
+    for _ in 0..30 {
+        let _client = world.connect(0);
+        world.advance(Duration::from_secs(4));
+    }
+    let lines = take_log_lines();
+    let full: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.contains("all 2 places for clients are taken"))
+        .collect();
+    // The attempts last 116 seconds, so there are lines at 0 and 60 seconds.
+    assert_eq!(full.len(), 2, "{lines:#?}");
+    assert!(full[0].contains("come from 192.168.0.1 (3)"), "{full:?}");
 }
 
 #[test]
