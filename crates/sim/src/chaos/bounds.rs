@@ -9,8 +9,9 @@ use ipseity_core::limits::{SAVE_BURST, SAVE_RATE_PER_SECOND};
 /// much of the sequence is used up.
 const OWN_LINES_MAX: u64 = 20;
 
-/// Saves that belong to a stop: when it begins and before the last write.
-const LAST_SAVES: u64 = 2;
+/// Saves that belong to a stop. It waits for at most three writes, one after the other: a save or a raise that was under
+/// way, a save, and the exact sequence. What was heard during each is saved after it, and then once more.
+const LAST_SAVES: u64 = 4;
 
 /// Log lines of a server in a life that has lasted so long, at most, with so many peers named to it.
 pub fn lines_max(named: usize, age: Duration) -> u64 {
