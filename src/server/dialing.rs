@@ -114,6 +114,9 @@ impl<E: Edge> Server<E> {
         if closure.is_link {
             self.lose(Link::Accepted(id), &closure.reason);
         }
+        if closure.is_owed {
+            self.mailbox.dispatch(Entry::Event(Event::Disconnected(id)));
+        }
     }
 
     fn on_dialed_closed(&mut self, peer: PeerId, closure: &Closure) {

@@ -273,19 +273,29 @@ impl<E: Edge> Server<E> {
 
     #[cold]
     fn on_event(&mut self, event: Event) {
-        let (mut heard, mut lost) = (None, None);
+        if let Some(client) = event.client()
+            && self.transport.is_closed(client)
+        {
+            return self.transport.drop_request(client);
+        }
+        let (mut heard, mut lost, mut gone) = (None, None, None);
         match &event {
             Event::SyncRequest { from, sync } => {
                 heard = Some((Link::Accepted(*from), sync.session));
             }
             Event::SyncReply { from, sync } => heard = Some((Link::Dialed(*from), sync.session)),
             Event::PeerDisconnected(link) => lost = Some(*link),
+            // Behind this event nothing of the connection is in the mailbox, and now not in the actor either.
+            Event::Disconnected(connection) => gone = Some(*connection),
             _ => {}
         }
         self.actor.handle(event, self.now, &mut self.effects);
         self.carry_out_effects();
         if let Some((link, session)) = heard {
             self.on_heard(link, session);
+        }
+        if let Some(connection) = gone {
+            self.transport.forget(connection);
         }
         if let Some(link) = lost {
             self.forget_loss(link);

@@ -72,6 +72,8 @@ pub struct Closure {
     pub origin: Origin,
     /// Whether the actor knows it as a link to a peer that connected to this server.
     pub is_link: bool,
+    /// Whether it is owed answers.
+    pub is_owed: bool,
     /// Why it was closed.
     pub reason: CloseReason,
 }
@@ -242,6 +244,25 @@ impl<S: Socket> Transport<S> {
         }
     }
 
+    /// Whether the connection was closed.
+    pub fn is_closed(&self, id: ConnectionId) -> bool {
+        self.get(id)
+            .is_some_and(|c| c.state == ConnectionState::Closed)
+    }
+
+    /// Drops a request of a connection that was closed before it was handled.
+    pub fn drop_request(&mut self, of: ConnectionId) {
+        self.answer(of, |_| debug_assert!(false, "it is closed"));
+    }
+
+    /// Nothing of a closed connection waits for an answer any more.
+    pub fn forget(&mut self, id: ConnectionId) {
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            debug_assert_eq!(c.state, ConnectionState::Closed);
+            self.shared.forget(c);
+        }
+    }
+
     /// Answers one frame that was decoded from `to`.
     pub fn reply(&mut self, to: ConnectionId, message: &Message) {
         if let Message::ErrorReply(error) = message {
@@ -255,7 +276,8 @@ impl<S: Socket> Transport<S> {
         self.answer(to, |replies| replies.identities(first, count));
     }
 
-    /// Answers requests that were decoded from `to` with the replies that `answer` writes.
+    /// Answers requests that were decoded from `to` with the replies that `answer` writes. If the connection is closed,
+    /// one request is dropped instead.
     #[inline(always)]
     pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
         let Some(c) = get_mut(&mut self.connections, to) else {

@@ -120,21 +120,36 @@ impl Shared {
         c: &mut Connection<S>,
         answer: impl FnOnce(&mut Replies<'_>),
     ) {
-        let is_closed = c.state == ConnectionState::Closed;
+        if c.state == ConnectionState::Closed {
+            return self.settle(c, 1);
+        }
         let mut replies = c.replies(&mut self.pool);
         answer(&mut replies);
         let answers = replies.count();
-        if is_closed {
-            // Nobody is left to read the answer. The buffers are dropped with their contents.
-            self.reapable.push(c.id);
-        } else {
-            self.mark_dirty(c);
-        }
+        self.mark_dirty(c);
         c.owed -= answers;
         self.in_flight -= answers as usize;
         if c.owed == 0 && c.gate != Gate::Open {
             self.open_gate(c);
         }
+    }
+
+    /// A closed connection is no longer owed so many answers: nobody is left to read them.
+    #[cold]
+    fn settle<S>(&mut self, c: &mut Connection<S>, answers: u32) {
+        c.owed -= answers;
+        self.in_flight -= answers as usize;
+        if c.owed == 0 {
+            self.reapable.push(c.id);
+            if c.gate != Gate::Open {
+                self.open_gate(c);
+            }
+        }
+    }
+
+    /// See [`Transport::forget`](super::Transport::forget).
+    pub(super) fn forget<S>(&mut self, c: &mut Connection<S>) {
+        self.settle(c, c.owed);
     }
 
     #[cold]
@@ -199,6 +214,7 @@ impl Shared {
             connection: c.id,
             origin: c.origin,
             is_link: c.link == LinkState::Known,
+            is_owed: c.owed > 0,
             reason,
         });
         if c.link == LinkState::Known {

@@ -278,6 +278,28 @@ fn of_several_sequences_of_peers_all_that_a_raise_covers_are_absorbed_with_it() 
 }
 
 #[test]
+fn no_raise_is_asked_for_after_the_exact_sequence_of_a_stop() {
+    let mut scene = given(|_| {});
+    scene.on(Event::PeerConnected(PEER));
+    scene.peer_answers(50_000);
+    // The raise under way does not cover this one, which waits for another.
+    scene.peer_answers(200_000);
+    assert_eq!(scene.quietly(Event::Stop), vec![]);
+    let stop = Effect::Write(Write::Stop {
+        sequence: sequence(50_000),
+    });
+    assert_eq!(scene.quietly(CEILING_WRITTEN), vec![stop]);
+    // The disk would refuse it, and the server would take that for a failure.
+    let effects = scene.peer_asks(ALICE, 10);
+    assert!(
+        !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Write(_))),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn an_operators_advance_above_the_ceiling_waits_alone() {
     let mut scene = given(|_| {});
     assert_eq!(
@@ -315,6 +337,44 @@ fn an_operators_advance_is_done_while_the_server_joins() {
     assert_eq!(scene.on(CEILING_WRITTEN), vec![done(ALICE, 70_000)]);
     let effects = scene.quietly(Event::JoinTimeout);
     assert_eq!(effects, vec![identities(BOB, 70_001, 1)]);
+}
+
+#[test]
+fn what_waits_for_a_connection_that_is_gone_is_forgotten() {
+    let mut scene = given(|_| {});
+    scene.ask(ALICE, 1);
+    let before = scene.sequence();
+    scene.after(ALICE, 1, 90_000);
+    scene.ask(ALICE, 1);
+    assert_eq!(scene.actor.waiting_for_disk(), 2);
+    assert_eq!(scene.on(Event::Disconnected(ALICE)), vec![]);
+    assert_eq!(scene.actor.waiting_for_disk(), 0);
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
+    assert_eq!(scene.sequence(), before, "nobody moves the counter");
+    // The others keep what they wait for, in their order.
+    scene.after(ALICE, 1, 900_000);
+    scene.after(BOB, 1, 900_000);
+    scene.on(Event::Disconnected(ALICE));
+    assert_eq!(scene.on(CEILING_WRITTEN), vec![identities(BOB, 900_001, 1)]);
+}
+
+#[test]
+fn a_failed_disk_takes_back_also_what_was_decided_for_connections_that_are_gone() {
+    let mut scene = given(|_| {});
+    let durable = scene.actor.ceiling().get();
+    scene.on(Event::PeerConnected(PEER));
+    scene.peer_answers(durable - 10);
+    // More than is durable: it waits for the disk, and then its connection is gone.
+    scene.ask(ALICE, 20);
+    assert_eq!(scene.actor.waiting_for_disk(), 1);
+    scene.on(Event::Disconnected(ALICE));
+    assert_eq!(scene.actor.waiting_for_disk(), 0);
+    scene.on(CEILING_FAILED);
+    // What is durable is still handed out.
+    assert_eq!(
+        scene.ask(BOB, 1),
+        vec![identities(BOB, durable - 10 + 1, 1)]
+    );
 }
 
 #[test]

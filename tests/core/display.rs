@@ -124,6 +124,10 @@ fn every_event_has_its_line() {
             "peerDisconnected peer=2".to_owned(),
         ),
         (
+            Event::Disconnected(from),
+            "disconnected connection=3.1".to_owned(),
+        ),
+        (
             Event::Objection(Box::new((Link::Accepted(from), objection()))),
             format!("objection connection=3.1 {OBJECTION}"),
         ),

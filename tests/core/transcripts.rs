@@ -229,6 +229,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         },
         "peerConnected" => Event::PeerConnected(fields.peer()?),
         "peerDisconnected" => Event::PeerDisconnected(fields.link()?),
+        "disconnected" => Event::Disconnected(fields.connection()?),
         "objection" => Event::Objection(Box::new((fields.link()?, fields.objection()?))),
         "overrule" => Event::Overrule(Box::new((fields.link()?, fields.overrule()?))),
         "joinTimeout" => Event::JoinTimeout,

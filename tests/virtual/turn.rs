@@ -6,7 +6,7 @@ use ipseity::{
     limits::{
         ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
         READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
-        STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX,
+        STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX, TURN_ENTRIES_MAX,
     },
     server::Exit,
 };
@@ -558,32 +558,59 @@ fn nobody_is_turned_away_in_place_of_a_connection_that_left_the_reserve() {
 }
 
 #[test]
-fn a_reply_that_comes_too_late_reaches_nobody_and_the_slot_waits_for_it() {
+fn what_waits_for_a_connection_that_is_gone_no_longer_counts_and_reaches_nobody() {
     let (mut world, client) = pair(slow(1));
     client.ask(3);
     world.drive();
+    assert_eq!(world.status(0).bounds.waiting_for_disk, 3);
     client.reset();
     world.drive();
+    assert_eq!(world.trace(0, "disconnected connection=0.0").len(), 1);
+    // The slot is free. What was decided for the one before stays decided.
     let mut next = world.connect(0);
     next.ask(1);
     world.drive();
-    assert_eq!(
-        world.trace(0, "identityRequest connection=1.1").len(),
-        1,
-        "slot 0 is owed three answers"
-    );
+    assert_eq!(world.trace(0, "identityRequest connection=0.2").len(), 1);
+    assert_eq!(world.status(0).bounds.waiting_for_disk, 1);
     world.end_write(0, true);
     world.drive();
     assert_eq!(next.sequences(), [4]);
-    let mut third = world.connect(0);
-    third.ask(1);
+}
+
+#[test]
+fn requests_of_a_connection_that_is_closed_before_they_are_handled_take_no_identities() {
+    let mut world = World::new();
+    let mut setup = Setup::new(1);
+    setup.limits.pending_bytes_total = 1000;
+    world.start(setup);
+    // More requests than a turn handles. At its end their replies are over the bound, and most clients are closed.
+    let window = world.net().window_bytes;
+    world.net().window_bytes = 100;
+    world.net().send_buffer_bytes = 100;
+    let clients: Vec<Client> = (0..=TURN_ENTRIES_MAX / FRAMES_PER_CONNECTION_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    // The ends of the server are made later.
+    world.net().window_bytes = window;
     world.drive();
-    assert_eq!(third.sequences(), [5]);
-    assert_eq!(
-        world.trace(0, "identityRequest connection=0.2").len(),
-        1,
-        "and is free after them"
+    for client in &clients {
+        client.ask(FRAMES_PER_CONNECTION_MAX);
+    }
+    world.drive();
+    let asked = clients.len() * FRAMES_PER_CONNECTION_MAX;
+    let requests = world.trace(0, "identityRequest").len();
+    assert_eq!(requests, asked, "all of them were in the mailbox");
+    let status = world.status(0);
+    assert!(
+        status.sequence > 0 && status.sequence < asked as u64,
+        "{}",
+        status.sequence
     );
+    // Nothing of them is left.
+    let mut next = world.connect(0);
+    next.ask(1);
+    world.drive();
+    assert_eq!(next.sequences(), [status.sequence + 1]);
 }
 
 #[test]

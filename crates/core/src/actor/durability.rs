@@ -11,6 +11,9 @@ pub(super) struct Durability {
     ceiling: Ceiling,
     /// Answers that wait for the disk. The server's bound on frames in flight bounds them too.
     held: Line<Held>,
+    /// Answers that waited for the disk and whose connection is gone: the highest sequence that one of them waited for,
+    /// and the lowest sequence from before one. `None` once that is durable.
+    forgotten: Option<Forgotten>,
     /// Identity requests that had to wait.
     waited: u64,
     /// Until all who wait have been looked at no raise is asked for: it is to cover those who wait on.
@@ -32,12 +35,20 @@ enum Held {
     Behind(Effect),
 }
 
+/// See [`Durability::forgotten`].
+#[derive(Clone, Copy, Debug)]
+struct Forgotten {
+    until: Sequence,
+    before: Sequence,
+}
+
 impl Durability {
     pub(super) fn new(config: &ActorConfig) -> Durability {
         let rate = config.budgets.rate_per_second;
         Durability {
             ceiling: Ceiling::new(config.sequence, config.ceiling, rate, config.reserve),
             held: Line::new(),
+            forgotten: None,
             waited: 0,
             is_settling: false,
         }
@@ -164,9 +175,26 @@ impl Durability {
         effects.push(Effect::Write(Write::Ceiling { sequence, ceiling }));
     }
 
+    /// A connection is gone, and nobody waits for its answers.
+    pub(super) fn forget(&mut self, connection: ConnectionId) {
+        for held in self.held.take_of(connection) {
+            let Held::Decided { until, before, .. } = held else {
+                continue;
+            };
+            self.forgotten = Some(match self.forgotten {
+                None => Forgotten { until, before },
+                Some(forgotten) => Forgotten {
+                    until: forgotten.until.max(until),
+                    before: forgotten.before.min(before),
+                },
+            });
+        }
+    }
+
     /// The requested ceiling is durable: the answers that waited for it leave.
     pub(super) fn raised(&mut self, effects: &mut Vec<Effect>) {
         let durable = self.ceiling.raised();
+        self.forgotten = self.forgotten.filter(|forgotten| forgotten.until > durable);
         let may_leave = |held: &Held| match held {
             Held::Decided { until, .. } => *until <= durable,
             Held::Behind(_) => true,
@@ -186,6 +214,8 @@ impl Durability {
             Held::Decided { before, .. } => Some(*before),
             Held::Behind(_) => None,
         });
+        let forgotten = self.forgotten.take().map(|forgotten| forgotten.before);
+        let before = before.into_iter().chain(forgotten).min();
         for (to, held) in self.held.take_all() {
             effects.push(match held {
                 Held::Decided { .. } => Effect::Reply {

@@ -66,6 +66,8 @@ pub enum Event {
     PeerConnected(PeerId),
     /// The connection to or from a peer is gone.
     PeerDisconnected(Link),
+    /// A connection that is owed answers is gone. Nothing of it comes after this.
+    Disconnected(ConnectionId),
     /// A peer says why this server, or an earlier process in its place, must not hand out identities.
     Objection(Box<(Link, Objection)>),
     /// A server that was objected to says that its operator has confirmed its state.
@@ -117,6 +119,7 @@ impl Event {
             Event::StatusRequest { .. } => "statusRequest",
             Event::PeerConnected(_) => "peerConnected",
             Event::PeerDisconnected(_) => "peerDisconnected",
+            Event::Disconnected(_) => "disconnected",
             Event::Objection(_) => "objection",
             Event::Overrule(_) => "overrule",
             Event::JoinTimeout => "joinTimeout",
@@ -127,6 +130,34 @@ impl Event {
             Event::AdvanceRequest { .. } => "advanceRequest",
             Event::Written(written) => written.name(),
             Event::Stop => "stop",
+        }
+    }
+
+    /// The connection that waits for the answer, if this is a request that has no effect without one. What a peer says
+    /// is heard even if its connection is gone.
+    pub const fn client(&self) -> Option<ConnectionId> {
+        match self {
+            Event::IdentityRequest { from, .. }
+            | Event::StatusRequest { from }
+            | Event::MembersRequest { from, .. }
+            | Event::ForgetRequest { from, .. }
+            | Event::AdvanceRequest { from, .. } => Some(*from),
+            Event::Unknown { .. }
+            | Event::Denied { .. }
+            | Event::SyncTimeout
+            | Event::SyncRequest { .. }
+            | Event::SyncReply { .. }
+            | Event::ErrorReply { .. }
+            | Event::PeerConnected(_)
+            | Event::PeerDisconnected(_)
+            | Event::Disconnected(_)
+            | Event::Objection(_)
+            | Event::Overrule(_)
+            | Event::JoinTimeout
+            | Event::SaveTimeout
+            | Event::WriteTimeout
+            | Event::Written(_)
+            | Event::Stop => None,
         }
     }
 }
@@ -154,6 +185,7 @@ impl fmt::Display for Event {
             Event::StatusRequest { from } => write!(f, " connection={from}"),
             Event::PeerConnected(peer) => write!(f, " peer={peer}"),
             Event::PeerDisconnected(link) => write!(f, " {link}"),
+            Event::Disconnected(connection) => write!(f, " connection={connection}"),
             Event::Objection(heard) => {
                 let (link, objection) = &**heard;
                 write!(f, " {link} {}", ObjectionFields(objection))

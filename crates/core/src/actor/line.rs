@@ -62,6 +62,18 @@ impl<T> Line<T> {
         Some(item)
     }
 
+    /// Takes out everything that is for that connection, in order.
+    pub(super) fn take_of(&mut self, connection: ConnectionId) -> Vec<T> {
+        if self.counts.remove(&connection).is_none() {
+            return Vec::new();
+        }
+        let (of_it, rest) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|(to, _)| *to == connection);
+        self.items = rest;
+        of_it.into_iter().map(|(_, item)| item).collect()
+    }
+
     /// Takes everything out, in order.
     pub(super) fn take_all(&mut self) -> VecDeque<(ConnectionId, T)> {
         self.counts.clear();
@@ -93,6 +105,19 @@ mod tests {
         assert_eq!(line.take_all(), [(one, 3), (other, 4)]);
         assert!(line.is_empty() && !line.has(one) && !line.has(other));
         assert_eq!(line.pop_if(|_| true), None);
+    }
+
+    #[test]
+    fn what_is_for_one_connection_can_be_taken_out_and_the_others_keep_their_order() {
+        let (one, other) = (ConnectionId::new(1, 1), ConnectionId::new(2, 1));
+        let mut line = Line::new();
+        for (to, item) in [(one, 1), (other, 2), (one, 3), (other, 4)] {
+            line.push(to, item);
+        }
+        assert_eq!(line.take_of(one), [1, 3]);
+        assert_eq!(line.take_of(one), []);
+        assert!(!line.has(one) && line.has(other));
+        assert_eq!(line.take_all(), [(other, 2), (other, 4)]);
     }
 
     #[test]

@@ -227,6 +227,7 @@ impl Actor {
             }
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
+            Event::Disconnected(connection) => self.on_disconnected(connection),
             Event::JoinTimeout => self.on_join_timeout(now, effects),
             Event::SaveTimeout => self.on_save_timeout(now, effects),
             Event::WriteTimeout => self.on_write_timeout(now, effects),

@@ -5,7 +5,7 @@
 //! waits for a write that somebody else has made necessary. When the advance is decided, what came after it on the same
 //! connection is decided too, in order.
 
-use super::{Actor, ConnectionId, Effect};
+use super::{Actor, ConnectionId, Effect, phase::Phase};
 use crate::{identity::Sequence, time::Instant};
 
 /// What waits.
@@ -36,6 +36,10 @@ impl Actor {
 
     /// Asks for a higher ceiling if the counter has come far enough, or if something waits for one.
     pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        // After the exact sequence of a stop the disk takes no ceiling.
+        if self.phase == Phase::Stopped {
+            return;
+        }
         self.durability
             .raise_if_due(&mut self.counter, now, effects);
     }
@@ -61,6 +65,12 @@ impl Actor {
         for (to, waiting) in self.waiting.take_all() {
             self.settle_one(to, waiting, now, effects);
         }
+    }
+
+    /// A connection is gone: nothing waits for it any more. What was decided for it stays decided.
+    pub(super) fn on_disconnected(&mut self, connection: ConnectionId) {
+        self.waiting.take_of(connection);
+        self.durability.forget(connection);
     }
 
     fn settle_one(
