@@ -68,6 +68,10 @@ pub const RESERVE_OPERATORS_MAX: usize = 16;
 /// named.
 pub const RESERVE_STRANGERS_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
 
+/// With `--when-full close-idle`, only a client that has asked for nothing for this long is closed to make room. It is
+/// also how often they are searched for, which takes a look at every connection.
+pub const IDLE_MIN: Duration = Duration::from_secs(1);
+
 /// The most addresses that are kept for the named peers; a name may have several.
 pub const NAMED_ADDRESSES_MAX: usize = 4 * PEERS_MAX;
 

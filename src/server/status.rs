@@ -57,6 +57,10 @@ impl<E: Edge> Server<E> {
             bounds: BoundsStatus {
                 waiting_for_disk: self.actor.waiting_for_disk() as u64,
                 log_lines_dropped: self.edge.log_lines_dropped(),
+                pending_bytes: self.transport.pending_bytes() as u64,
+                cut_off: self.transport.crowded_out(),
+                refused_for_address: self.transport.refused_for_address(),
+                closed_idle: self.transport.closed_idle(),
             },
         }))
     }

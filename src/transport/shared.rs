@@ -7,6 +7,7 @@ use std::{
 
 use ipseity_core::{
     ids::ConnectionId,
+    time::Instant,
     words::{ErrorReply, Grants},
 };
 use ipseity_frames::FrameDecoder;
@@ -33,6 +34,13 @@ pub(super) struct Shared {
     pub(super) accepted_total: u64,
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
+    /// Connections that were refused because their address had as many as it may have.
+    pub(super) refused_for_address: u64,
+    /// Idle connections that were closed to make room.
+    pub(super) closed_idle: u64,
+    /// Connections that were idle at the last search, and since when, the longest idle last; and when that search was.
+    pub(super) idle: Vec<(Instant, ConnectionId)>,
+    pub(super) idle_searched_at: Option<Instant>,
     /// Connections in [`Place::Beyond`], oldest first. A connection that leaves that place also leaves this list, so
     /// a later connection in the same slot is never turned away by mistake.
     pub(super) reserve: VecDeque<ConnectionId>,
@@ -76,6 +84,10 @@ impl Shared {
             accepted_open: 0,
             accepted_total: 0,
             holders: Holders::default(),
+            refused_for_address: 0,
+            closed_idle: 0,
+            idle: Vec::new(),
+            idle_searched_at: None,
             reserve: VecDeque::new(),
             promoted: 0,
             beyond: 0,

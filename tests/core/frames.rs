@@ -561,6 +561,10 @@ fn any_status() -> impl Strategy<Value = Status> {
                 bounds: BoundsStatus {
                     waiting_for_disk: n13,
                     log_lines_dropped: n14,
+                    pending_bytes: n1,
+                    cut_off: n2,
+                    refused_for_address: n3,
+                    closed_idle: n4,
                 },
             }
         })

@@ -4,9 +4,10 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
     limits::{
-        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
-        READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
-        STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX, TURN_ENTRIES_MAX,
+        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, IDLE_MIN,
+        LOOKS_IN_FLIGHT_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
+        RESERVE_STRANGERS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX,
+        TURN_ENTRIES_MAX,
     },
     server::Exit,
 };
@@ -933,6 +934,102 @@ fn a_full_server_says_at_most_once_a_minute_who_holds_most() {
     // The attempts last 116 seconds, so there are lines at 0 and 60 seconds.
     assert_eq!(full.len(), 2, "{lines:#?}");
     assert!(full[0].contains("come from 192.168.0.1 (3)"), "{full:?}");
+}
+
+#[test]
+fn one_address_has_no_more_connections_than_it_may_have() {
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(3);
+    let mut world = World::with(setup);
+    let mut clients: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
+    keep_log_lines();
+    world.drive();
+    for client in &clients {
+        client.ask(1);
+    }
+    world.drive();
+    let too_many = ErrorCode::TooManyConnections.get();
+    for client in &mut clients[..3] {
+        assert_eq!(client.sequences().len(), 1);
+    }
+    for client in &mut clients[3..] {
+        assert_eq!(client.codes(), [too_many]);
+    }
+    let lines = take_log_lines();
+    let told = |line: &&String| line.contains("has 3 connections, and more are refused");
+    assert_eq!(lines.iter().filter(told).count(), 1, "{lines:#?}");
+    // A place is free again once a connection is gone.
+    drop(clients.remove(0));
+    world.drive();
+    let mut next = world.connect(0);
+    next.ask(1);
+    assert_eq!(world.collect(&mut next), [4]);
+    // Also an operator who asks how the server does counts as a connection of this address.
+    drop(clients.remove(0));
+    world.drive();
+    assert_eq!(world.status(0).bounds.refused_for_address, 2);
+}
+
+#[test]
+fn those_who_are_trusted_have_as_many_connections_as_they_want() {
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(1);
+    let mut world = World::with(setup);
+    let _first = world.connect(0);
+    world.drive();
+    let mut refused = world.connect(0);
+    world.drive();
+    assert_eq!(refused.codes(), [ErrorCode::TooManyConnections.get()]);
+    // All clients of a world have this address.
+    let trusted = [192, 168, 0, 1].into();
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(1);
+    setup.limits.trusted = vec![trusted];
+    let mut world = World::with(setup);
+    let mut clients: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
+    world.drive();
+    for client in &mut clients {
+        client.ask(1);
+        assert_eq!(world.collect(client).len(), 1);
+    }
+}
+
+#[test]
+fn when_full_the_client_that_is_idle_longest_makes_room() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 3;
+    setup.limits.closes_idle = true;
+    let mut world = World::with(setup);
+    let mut clients: Vec<Client> = (0..3).map(|_| world.connect(0)).collect();
+    world.advance(IDLE_MIN);
+    // The second one has been idle longest.
+    for client in [2, 0] {
+        clients[client].ask(1);
+        world.advance(IDLE_MIN);
+        assert_eq!(clients[client].sequences().len(), 1);
+    }
+    world.advance(IDLE_MIN);
+    let mut next = world.connect(0);
+    next.ask(1);
+    assert_eq!(world.collect(&mut next), [3]);
+    assert!(clients[1].has_ended());
+    assert!(!clients[0].has_ended() && !clients[2].has_ended());
+    // One that has asked since the search keeps its place, and the next one goes.
+    clients[2].ask(1);
+    world.drive();
+    let mut other = world.connect(0);
+    other.ask(1);
+    assert_eq!(world.collect(&mut other), [5]);
+    assert!(clients[0].has_ended() && !clients[2].has_ended());
+    assert_eq!(clients[2].sequences(), [4]);
+    // None of them has been idle for long now, so the new one is refused.
+    let mut late = world.connect(0);
+    world.drive();
+    late.ask(1);
+    world.advance(Duration::from_secs(2));
+    assert_eq!(late.codes(), [ErrorCode::TooManyConnections.get()]);
+    assert!(!clients[2].has_ended() && !next.has_ended() && !other.has_ended());
+    assert_eq!(world.status(0).bounds.closed_idle, 3);
 }
 
 #[test]

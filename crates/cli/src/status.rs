@@ -186,6 +186,10 @@ mod tests {
             bounds: BoundsStatus {
                 waiting_for_disk: 9,
                 log_lines_dropped: 4,
+                pending_bytes: 700,
+                cut_off: 3,
+                refused_for_address: 2,
+                closed_idle: 5,
             },
         }
     }
@@ -205,7 +209,8 @@ standing     serving
 sequence     1000
 remaining    9007199254739991 (99.9999 %)
 uptime       1h 2m 3s, boot 3
-connections  2 of at most 10000, 12 accepted so far
+connections  2 of at most 10000, 12 accepted so far; 2 refused for their address, 5 closed as idle
+unread       700 bytes of replies, 3 clients cut off
 requests     30, of which 1 waited for the disk
 identities   900
 sync         4 requests answered, 5 replies received, 6 times raised
@@ -262,7 +267,8 @@ c:3264     -  connecting         0  1000  never
                 r#"{"address":"b:3264","pid":2,"state":"up","sequence":990,"lag":10,"#,
                 r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
                 r#""sequence":0,"lag":1000,"last_heard_ms":null}],"#,
-                r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4}}"#,
+                r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4,"pending_bytes":700,"#,
+                r#""cut_off":3,"refused_for_address":2,"closed_idle":5}}"#,
                 "\n"
             )
         );
@@ -283,7 +289,7 @@ c:3264     -  connecting         0  1000  never
             text::write(&mut out, "a:3264", &status).unwrap();
             let shown = String::from_utf8(out).unwrap();
             assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
-            assert_eq!(shown.lines().count(), 18 + status.peers.len());
+            assert_eq!(shown.lines().count(), 19 + status.peers.len());
 
             let mut out = Vec::new();
             json::write(&mut out, "a:3264", &status).unwrap();

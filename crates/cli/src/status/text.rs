@@ -34,11 +34,12 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             "uptime",
             format!("{}, boot {}", age(status.uptime_ms), status.boot),
         ),
+        ("connections", connections(status)),
         (
-            "connections",
+            "unread",
             format!(
-                "{} of at most {}, {} accepted so far",
-                status.connections, status.connections_max, counters.accepted
+                "{} bytes of replies, {} clients cut off",
+                status.bounds.pending_bytes, status.bounds.cut_off
             ),
         ),
         (
@@ -71,6 +72,19 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         }
     }
     Ok(())
+}
+
+fn connections(status: &Status) -> String {
+    let accepted = format!(
+        "{} of at most {}, {} accepted so far",
+        status.connections, status.connections_max, status.counters.accepted
+    );
+    match (status.bounds.refused_for_address, status.bounds.closed_idle) {
+        (0, 0) => accepted,
+        (refused, closed) => {
+            format!("{accepted}; {refused} refused for their address, {closed} closed as idle")
+        }
+    }
 }
 
 fn errors(errors: &[(u16, u64)]) -> String {

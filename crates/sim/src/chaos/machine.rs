@@ -138,6 +138,8 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
+                per_address_max: None,
+                closes_idle: false,
                 read_bytes_max: self.plan.read_bytes_max,
                 pending_bytes_max: 16 * 1024,
                 pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,

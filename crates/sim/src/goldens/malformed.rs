@@ -428,13 +428,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "00d1 06",
+            "00f1 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 209,
+                length: 241,
             },
             2,
-            "frame length 209: that of statusReply is 210 to 65535",
+            "frame length 241: that of statusReply is 242 to 65535",
         ),
         malformed(
             Receiver::Client,
