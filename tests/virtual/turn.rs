@@ -370,8 +370,8 @@ fn requests_with_long_replies_are_taken_one_by_one() {
     world.drive();
     assert_eq!(
         world.trace(0, "statusRequest").len(),
-        1,
-        "the others wait for its reply"
+        0,
+        "they wait until the disk has answered what was asked before"
     );
     world.end_write(0, true);
     world.drive();
@@ -854,6 +854,62 @@ fn a_status_is_answered_whatever_waits_for_the_disk() {
     operator.send_message(&Message::StatusRequest);
     world.drive();
     assert_eq!(operator.replies().len(), 0);
+}
+
+#[test]
+fn those_who_look_without_end_leave_others_their_turn() {
+    let mut world = World::with(Setup::new(1));
+    let crowd: Vec<Client> = (0..5 * LOOKS_IN_FLIGHT_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    let mut honest = world.connect(0);
+    world.drive();
+    for client in &crowd {
+        for _ in 0..100 {
+            client.send_message(&Message::StatusRequest);
+        }
+    }
+    for _ in 0..3 {
+        world.step(0);
+    }
+    honest.send_message(&Message::StatusRequest);
+    let answered = |world: &World| {
+        let trace = world.trace(0, "");
+        let replies = trace.iter().filter(|line| line.contains("statusReply"));
+        replies.count()
+    };
+    let before = answered(&world);
+    while honest.replies().is_empty() {
+        world.step(0);
+    }
+    // Everybody who came before has had one turn, and nobody has had many.
+    let between = answered(&world) - before;
+    assert!(
+        between <= crowd.len() + 2 * LOOKS_IN_FLIGHT_MAX,
+        "{between} came first"
+    );
+}
+
+#[test]
+fn looks_behind_requests_that_wait_for_the_disk_hold_up_no_others() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    let mut crowd: Vec<Client> = (0..2 * LOOKS_IN_FLIGHT_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    for client in &crowd {
+        // All of them together ask for more than the ceiling allows.
+        client.ask(FRAMES_PER_CONNECTION_MAX - 1);
+        client.send_message(&Message::StatusRequest);
+    }
+    world.drive();
+    for client in &mut crowd[2..] {
+        assert_eq!(client.replies().len(), 0, "it waits for the disk");
+    }
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 1);
 }
 
 #[test]
