@@ -23,6 +23,7 @@
 )]
 
 mod build;
+mod bursts;
 mod flood;
 mod grpc;
 mod memory;
@@ -49,6 +50,7 @@ const SECTIONS: &[Section] = &[
     ("essay", speed::essay),
     ("sweep", sweep::sweep),
     ("flood", flood::flood),
+    ("bursts", bursts::bursts),
     ("memory", memory::memory),
     ("build", build::build),
 ];

@@ -809,9 +809,7 @@ fn an_operator_gets_in_when_all_places_are_taken_and_takes_none_of_the_identitie
 #[test]
 fn requests_to_look_are_answered_a_few_in_a_turn_and_identities_in_between() {
     let mut world = World::with(Setup::new(1));
-    let mut crowd: Vec<Client> = (0..20 * LOOKS_IN_FLIGHT_MAX)
-        .map(|_| world.connect(0))
-        .collect();
+    let mut crowd: Vec<Client> = (0..80).map(|_| world.connect(0)).collect();
     let mut honest = world.connect(0);
     world.drive();
     for client in &mut crowd {
@@ -859,9 +857,7 @@ fn a_status_is_answered_whatever_waits_for_the_disk() {
 #[test]
 fn those_who_look_without_end_leave_others_their_turn() {
     let mut world = World::with(Setup::new(1));
-    let crowd: Vec<Client> = (0..5 * LOOKS_IN_FLIGHT_MAX)
-        .map(|_| world.connect(0))
-        .collect();
+    let crowd: Vec<Client> = (0..20).map(|_| world.connect(0)).collect();
     let mut honest = world.connect(0);
     world.drive();
     for client in &crowd {
@@ -893,9 +889,7 @@ fn those_who_look_without_end_leave_others_their_turn() {
 #[test]
 fn looks_behind_requests_that_wait_for_the_disk_hold_up_no_others() {
     let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
-    let mut crowd: Vec<Client> = (0..2 * LOOKS_IN_FLIGHT_MAX)
-        .map(|_| world.connect(0))
-        .collect();
+    let mut crowd: Vec<Client> = (0..8).map(|_| world.connect(0)).collect();
     world.drive();
     for client in &crowd {
         // All of them together ask for more than the ceiling allows.
