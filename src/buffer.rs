@@ -14,7 +14,7 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    /// Whether they hold nothing.
+    /// Whether both are empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.input.is_empty() && self.output.is_empty()
     }
@@ -29,7 +29,7 @@ pub(crate) struct BufferPool {
 }
 
 impl BufferPool {
-    /// Empty buffers.
+    /// Takes empty buffers out of the pool, or makes new ones.
     #[inline]
     pub(crate) fn take(&mut self) -> Box<Buffers> {
         self.free.pop().unwrap_or_default()
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_back_is_empty_and_what_grew_large_does_not_come_back() {
+    fn buffers_come_back_empty_and_large_ones_are_freed() {
         let mut pool = BufferPool::default();
         let mut buffers = pool.take();
         buffers.input.extend_from_slice(b"begun");

@@ -23,8 +23,8 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Takes requests for identities from the start of what was read, until something else comes, and puts each into
-    /// the mailbox. Nearly always there is nothing else. Returns how many it took.
+    /// Takes requests for identities from the start of what was read, until something else comes, at most `room` of
+    /// them, and puts each into the mailbox. Nearly always there is nothing else. Returns how many it took.
     #[inline(always)]
     pub(crate) fn take_identity_requests(
         self,
@@ -123,7 +123,7 @@ fn take_framed_requests(
     room: usize,
     mailbox: &mut Mailbox,
 ) -> usize {
-    // The smallest requests can be recognized by three bytes, and their entries are all the same.
+    // The smallest requests are the same three bytes each, and their entries are all the same.
     let bare = decoder.take_bare_identity_requests(room);
     mailbox.dispatch_bare_requests(from, bare);
     if bare == room || decoder.is_empty() {

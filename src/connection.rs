@@ -20,8 +20,7 @@ use crate::{
     mailbox::Readiness,
 };
 
-/// The life of a connection. It only moves down this list, with one exception: a connection in reserve can become
-/// open.
+/// The life of a connection. It only moves down this list, and may leave states out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
     /// Being dialed.
@@ -136,7 +135,9 @@ impl fmt::Display for CloseReason {
             CloseReason::Told => f.write_str("closed after an error reply"),
             CloseReason::Io(error) => write!(f, "connection lost: {error}"),
             CloseReason::Dial(error) => write!(f, "cannot connect: {error}"),
-            CloseReason::Wire(error) => write!(f, "it sent what is no answer: {error}"),
+            CloseReason::Wire(error) => {
+                write!(f, "it sent something that is not an answer: {error}")
+            }
             CloseReason::HungUp(cause) => cause.fmt(f),
             CloseReason::Unread(wait) => {
                 write!(f, "it left its replies unread for {} ms", wait.as_millis())

@@ -19,10 +19,10 @@ use crate::mailbox::Mailbox;
 
 /// A stream that never blocks: what cannot be done now fails with [`io::ErrorKind::WouldBlock`].
 ///
-/// Readiness is told by edges: after a read or a write that was cut short by `WouldBlock`, a new readiness
-/// is dispatched when it can go on, and only then.
+/// Readiness is edge-triggered: after a `WouldBlock`, a new readiness is dispatched when reading or writing can go
+/// on, and only then.
 pub trait Socket: Read + io::Write {
-    /// Whether a connection that was begun stands: `Ok(false)` while it is under way.
+    /// Whether the connection is established: `Ok(false)` while it is still being made.
     ///
     /// # Errors
     /// The connection failed.
@@ -34,8 +34,8 @@ pub trait Socket: Read + io::Write {
     /// The connection is broken.
     fn peer_address(&self) -> io::Result<SocketAddr>;
 
-    /// From now on finds out soon when the other side has vanished without a word: it is a peer that asks, so
-    /// nothing is ever written to it that would fail.
+    /// From now on, notices soon if the other side vanishes without closing. It is for a peer that connected and
+    /// asks: it gets nothing but answers, so after it has vanished no write would fail.
     fn watch(&self) {}
 
     /// Tells the other side that nothing more will be sent.
@@ -47,61 +47,62 @@ pub trait Socket: Read + io::Write {
 
 /// The world around one server.
 pub trait Edge {
-    /// Its connections.
+    /// A connection to another process.
     type Socket: Socket;
 
-    /// The present moment.
+    /// The present moment, on a clock that never goes back.
     fn now(&self) -> Instant;
 
     /// Waits until something happens or the deadline comes, and dispatches what happened: readiness,
-    /// finished lookups, finished writes, signals. `None` waits for ever; a deadline in the past only looks.
+    /// finished lookups, finished writes, signals. With `None` it waits without a limit; with a deadline in
+    /// the past it only looks and does not wait.
     ///
     /// # Errors
     /// The poll itself failed: the server cannot go on.
     fn poll(&mut self, deadline: Option<Instant>, mailbox: &mut Mailbox) -> io::Result<()>;
 
-    /// Takes the next connection that has come in by a listener.
+    /// Accepts the next connection that waits at a listener.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none; others leave it in the queue.
+    /// `WouldBlock` if none waits. After most other errors the connection still waits.
     fn accept(&mut self, listener: ListenerId) -> io::Result<(Self::Socket, SocketAddr)>;
 
     /// Closes the listeners.
     fn stop_accepting(&mut self);
 
-    /// Begins to connect.
+    /// Starts to connect.
     ///
     /// # Errors
-    /// It failed at once.
+    /// The attempt failed at once.
     fn connect(&mut self, address: SocketAddr) -> io::Result<Self::Socket>;
 
-    /// From now on readiness of `socket` is dispatched under the name `connection`.
+    /// From now on, readiness of `socket` is dispatched with the id `connection`.
     ///
     /// # Errors
-    /// The poll takes no more.
+    /// The poll accepts no more sockets.
     fn register(&mut self, socket: &mut Self::Socket, connection: ConnectionId) -> io::Result<()>;
 
-    /// Begins to look up the address of a peer, `host:port`. `Entry::Resolved` is dispatched when it is
+    /// Starts to look up the address of a peer, `host:port`. `Entry::Resolved` is dispatched when it is
     /// done.
     fn resolve(&mut self, peer: PeerId, name: &str);
 
-    /// The outcome of a lookup that is done; taken once.
+    /// Takes the result of a lookup that is done. There is one result for each `Entry::Resolved`.
     ///
     /// # Errors
-    /// The name has no address now.
+    /// The name has no address at the moment.
     fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>>;
 
-    /// Begins to make something durable, behind everything that was asked for before. `Event::Written` is
-    /// dispatched when it is done. Should it fail, the edge tells people why.
+    /// Starts to make something durable, after everything that was requested before. `Event::Written` is
+    /// dispatched with the result. If it fails, the edge logs why.
     fn write(&mut self, write: Write);
 
-    /// How the disk does. The ceiling in it is the caller's to fill.
+    /// The part of the status about the disk. The caller fills in the ceiling and what was skipped.
     fn storage(&self) -> StorageStatus;
 
-    /// Log lines that were dropped so far.
+    /// How many log lines were dropped since the start.
     fn log_lines_dropped(&self) -> u64;
 
-    /// Begins to open anew what may have been moved away while it was written: the trace. It never waits.
+    /// Has the trace file opened again, because it may have been moved away. The call does not wait for that.
     fn reopen(&mut self);
 
     /// 64 random bits, for the jitter of the backoff.

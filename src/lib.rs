@@ -2,30 +2,32 @@
 //! with its peers.
 //!
 //! This crate is the server and the two programs, `ipseity` and `ipseity-cli`; it is public so that it can be
-//! read, tested and run in a simulation. To use a server from Rust, `ipseity-client` is all that is needed.
-//! docs/protocol.md has what crosses the network, byte by byte.
+//! read, tested and run in a simulation. To use a server from Rust, `ipseity-client` is all you need.
+//! docs/protocol.md shows every message on the network, byte by byte.
 //!
 //! # The turn of the loop
 //!
-//! One thread owns everything. Each readiness of a socket, each timer that expires, each frame that was
-//! decoded and each signal is an entry in one queue, the [`mailbox`]. One turn of the [`server`]: wait until
-//! the kernel has something to tell, and put it into the mailbox; put the timers that expired behind it;
-//! take the entries out one at a time, in order, and handle each to its end; write the replies that have
-//! come together for each connection; free the connections that were closed. An entry that is a readiness
-//! goes to the [`transport`], which reads, decodes, and puts an event for each frame at the end of the same
-//! mailbox. An event goes to the [`actor`](ipseity_core::actor), which owns the sequence: it changes its private state and returns
-//! effects (reply, send, write, start the ticker), and the server carries them out before it takes the next
-//! entry. An identity is decided when its request is handled, and leaves when the disk holds a ceiling above
-//! it: durable first, reply after.
+//! One thread owns everything. Each readiness of a socket, each timer that expires, each decoded frame and
+//! each signal is an entry in one queue, the [`mailbox`]. One turn of the [`server`] goes like this: wait
+//! until the kernel reports something, and put it into the mailbox; put the expired timers behind it; take
+//! entries out one at a time, in order, and handle each completely; write the replies that were collected
+//! for each connection; free the connections that were closed.
+//!
+//! An entry that is a readiness goes to the [`transport`], which reads, decodes, and puts an event for each
+//! frame at the end of the same mailbox. An event goes to the [`actor`](ipseity_core::actor), which owns the
+//! sequence: it changes its private state and returns effects (reply, send, write, start the ticker), and
+//! the server carries them out before it takes the next entry. An identity is decided when its request is
+//! handled. It leaves when the ceiling on the disk allows it: durable first, reply after.
 //!
 //! # Where to start reading
 //!
-//! At [`server`], whose one function `turn` is the paragraph above; then [`actor`](ipseity_core::actor), whose `handle` is the
-//! table of all that can happen. docs/architecture.md has the picture, the bounds and the traps;
-//! docs/guarantees.md has what is promised, and what happens under which fault.
+//! Start with [`server`], whose function `turn` is the paragraph above. Then read
+//! [`actor`](ipseity_core::actor), whose `handle` is the table of everything that can happen.
+//! docs/architecture.md has the picture, the bounds and the traps. docs/guarantees.md says what is promised,
+//! and what happens under each fault.
 //!
-//! A comment that begins with `// bug` can be skipped. It says how a bug would be made there, and only a hunt
-//! makes it real: see docs/testing.md, "Planted bugs".
+//! You can skip a comment that begins with `// bug`. It says how a bug would be made there, and only a hunt
+//! puts it into the code: see docs/testing.md, "Planted bugs".
 //!
 //! # The modules, each above those that may name it
 //!
@@ -35,15 +37,15 @@
 //! - [`limits`]: every bound of the server, with its reason.
 //! - [`mailbox`]: the one queue.
 //! - [`options`]: the server's command line.
-//! - [`store`]: the state directory, which outlives every crash, and what is remembered of the peers.
+//! - [`store`]: the state directory, which survives every crash, and what is remembered about the peers.
 //! - [`trace`]: a line for each entry and each effect.
 //! - [`edge`]: what the server asks of the world, as two traits.
 //! - [`codec`]: how bytes become messages, and messages bytes.
-//! - [`listeners`]: by which doors connections come in, and what each may do.
+//! - [`listeners`]: where connections come in, and what they may do there.
 //! - `buffer`: what connections borrow while something is under way.
 //! - [`connection`]: one connection and the state it is in.
 //! - [`transport`]: all connections: reading, decoding, writing, closing, reaping.
-//! - [`peers`]: whom to dial, and when.
+//! - [`peers`]: which peers to dial, and when.
 //! - [`server`]: the turn of the loop.
 //! - [`os`]: the edge to a real operating system, by way of `mio`.
 

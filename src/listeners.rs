@@ -51,7 +51,7 @@ impl Listeners {
         Listeners(listeners)
     }
 
-    /// The ids of all.
+    /// The ids of all listeners, in order.
     pub fn ids(&self) -> impl Iterator<Item = ListenerId> + use<> {
         (0..self.0.len() as u16).map(ListenerId)
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operators_come_from_loopback_and_from_where_the_server_was_told_to_trust() {
+    fn operators_come_from_loopback_and_trusted_addresses() {
         let trusted = ["10.1.2.3".parse().unwrap()];
         let from = |address: &str, listener: Listener| {
             listener.grants_for(format!("{address}:1").parse().unwrap(), &trusted)

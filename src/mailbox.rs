@@ -1,5 +1,5 @@
-//! The mailbox: every readiness, every timer expiry, every decoded frame, every signal stands in this one
-//! line, and one loop takes them out one at a time, in order.
+//! The mailbox: every readiness, every expired timer, every decoded frame and every signal is an entry in this
+//! one queue, and one loop takes the entries out one at a time, in order.
 //!
 //! An entry is plain data: it can be compared, printed and replayed. The module may import `actor`,
 //! `timer` and `limits`; it does no I/O and decides nothing.
@@ -14,25 +14,25 @@ use ipseity_core::{
 
 use crate::limits::ENTRY_BYTES_MAX;
 
-/// What stands in the mailbox.
+/// What is in the mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A listener has connections to accept.
     Acceptable(ListenerId),
     /// A connection can be read or written, or both.
     Ready {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// For what.
+        /// What it is ready for.
         readiness: Readiness,
     },
     /// A timer expired. The ticker's expiry is not here: it is the actor's `syncTimeout`.
     Expired(Timer),
-    /// The lookup of a peer's name is done; the edge holds the outcome.
+    /// The lookup of a peer's name is done; the edge has the result.
     Resolved(PeerId),
     /// The server was asked to stop.
     Signal,
-    /// The server was asked to open its files anew.
+    /// The server was asked to open its trace file again.
     Hangup,
     /// An event of the actor: a decoded frame, the ticker, the disk.
     Event(Event),
@@ -58,7 +58,7 @@ impl Entry {
 }
 
 impl fmt::Display for Entry {
-    /// The name and the fields, as they stand in a trace.
+    /// The name and the fields, as a trace shows them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Entry::Ready {
@@ -81,8 +81,8 @@ impl fmt::Display for Entry {
     }
 }
 
-/// For what a connection is ready. A hint: it may be spurious, and what is not used up must be dispatched
-/// again, because the poll tells of each change once.
+/// What a connection is ready for. It is only a hint and may be wrong. What is not used up must be dispatched
+/// again, because the poll reports each change once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness(u8);
 
@@ -90,7 +90,7 @@ impl Readiness {
     /// Something can be read.
     pub const READABLE: Readiness = Readiness(1);
 
-    /// The readiness that the flags of a poll stand for.
+    /// Makes a readiness from the flags of a poll.
     pub const fn new(readable: bool, writable: bool, read_closed: bool) -> Readiness {
         Readiness(
             (readable || read_closed) as u8 | (writable as u8) << 1 | (read_closed as u8) << 2,
@@ -107,7 +107,7 @@ impl Readiness {
         self.0 & 2 != 0
     }
 
-    /// Whether to read to the end.
+    /// Whether the other side has ended its stream, so that all of it can be read now.
     pub const fn is_read_closed(self) -> bool {
         self.0 & 4 != 0
     }
@@ -123,14 +123,14 @@ impl Readiness {
 
 /// The one `VecDeque`.
 ///
-/// Its length is bounded by those who dispatch: one poll brings at most
+/// Its length is bounded by what is dispatched: one poll brings at most
 /// [`POLL_EVENTS_MAX`](crate::limits::POLL_EVENTS_MAX), a turn takes out up to
 /// [`TURN_ENTRIES_MAX`](crate::limits::TURN_ENTRIES_MAX), and the transport decodes no frame while
 /// [`FRAMES_IN_FLIGHT_MAX`](crate::limits::FRAMES_IN_FLIGHT_MAX) wait for their answer.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    /// Who takes an entry out frees what it owns. So those that own nothing, which are nearly all, can be removed
-    /// together without a look at each.
+    /// Nearly all entries own nothing. `ManuallyDrop` lets them be removed together, without a check of each whether
+    /// it has something to free. Code that takes out any other entry frees it.
     entries: VecDeque<ManuallyDrop<Entry>>,
 }
 
@@ -140,13 +140,14 @@ impl Mailbox {
         Mailbox::default()
     }
 
-    /// Puts an entry at the end of the line.
+    /// Puts an entry at the end of the queue.
     #[inline]
     pub fn dispatch(&mut self, entry: Entry) {
         self.entries.push_back(ManuallyDrop::new(entry));
     }
 
-    /// Puts so many identityRequests of one connection at the end of the line, each without a body.
+    /// Puts this many identityRequests of one connection at the end of the queue. Each is one without a body: it asks
+    /// for one identity, and has no `after`.
     #[inline(always)]
     pub fn dispatch_bare_requests(&mut self, from: ConnectionId, requests: usize) {
         let request = || {
@@ -155,15 +156,15 @@ impl Mailbox {
         };
         // bug MailboxLifo: (0..requests).for_each(|_| self.entries.push_front(request())); return;
         if requests > 1 {
-            // This takes some preparation, and then a fifth of what it costs to put each there alone.
+            // This needs some preparation. After that it costs a fifth of pushing each request alone.
             self.entries.extend((0..requests).map(|_| request()));
         } else if requests == 1 {
             self.entries.push_back(request());
         }
     }
 
-    /// Brings a connection back to be read: whoever stops before the end has to, since no new edge comes for
-    /// what is left.
+    /// Dispatches a readiness of our own. Code that stops reading before the socket is empty needs it, because the
+    /// poll does not report again what is left.
     pub fn dispatch_readable(&mut self, connection: ConnectionId) {
         self.dispatch(Entry::Ready {
             connection,
@@ -171,23 +172,22 @@ impl Mailbox {
         });
     }
 
-    /// The entry at the head of the line, where it stays.
+    /// The first entry. It stays in the queue.
     #[inline(always)]
     fn first(&self) -> Option<&Entry> {
         self.entries.front().map(|entry| &**entry)
     }
 
-    /// Takes the entry at the head of the line.
+    /// Takes the first entry out.
     #[inline]
     pub fn take(&mut self) -> Option<Entry> {
         self.entries.pop_front().map(ManuallyDrop::into_inner)
     }
 
-    /// Takes identityRequests of one connection from the head of the line, one after the other, as long as `handle`
-    /// goes on and nothing else stands between them: at most `most`, and perhaps fewer than there are. Returns how
-    /// many.
+    /// Takes identityRequests of one connection from the front of the queue, one after the other, until `handle` says
+    /// to stop or another entry comes: at most `most`, and perhaps fewer than there are. Returns how many.
     ///
-    /// They are handled where they stand and leave together, which costs half of what it does to take each out.
+    /// They are handled in place and removed together, which costs half as much as taking out each alone.
     #[inline(always)]
     pub fn take_identity_requests(
         &mut self,
@@ -202,27 +202,28 @@ impl Mailbox {
             _ => None,
         };
         if self.first().and_then(asked).is_none() {
-            // Nothing to prepare for: so it is where each client waits for its reply before it asks again.
+            // Return before any preparation. This is the usual case: clients that wait for a reply before they ask
+            // again.
             return 0;
         }
-        // Behind the end of this slice the line goes on at the beginning of the other.
-        let (line, _) = self.entries.as_slices();
-        let line = &line[..most.min(line.len())];
-        // What was taken is counted once, at the end: while it goes on, every register is wanted.
-        let mut left = line.iter();
+        // The queue may go on in the second slice. The next call takes what is there.
+        let (front, _) = self.entries.as_slices();
+        let front = &front[..most.min(front.len())];
+        // The requests are counted once, at the end, because the loop needs every register.
+        let mut left = front.iter();
         while let Some((count, after)) = left.as_slice().first().and_then(|entry| asked(entry)) {
             left.next();
             if handle(count, after).is_break() {
                 break;
             }
         }
-        let taken = line.len() - left.len();
+        let taken = front.len() - left.len();
         // They own nothing, so nothing has to be freed.
         self.entries.drain(..taken);
         taken
     }
 
-    /// Whether none waits.
+    /// Whether no entry waits.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -262,7 +263,7 @@ mod tests {
         let (one, other) = (ConnectionId::new(1, 1), ConnectionId::new(2, 1));
         let go_on = |_, _| ControlFlow::Continue(());
         let mut mailbox = Mailbox::new();
-        // The line goes over the end of its memory in one of these rounds, whatever that is.
+        // In one of these rounds the queue wraps around the end of its memory, whatever its size is.
         for round in 0..40 {
             assert_eq!(mailbox.take_identity_requests(one, 9, go_on), 0);
             for after in 1..=4 {
@@ -272,7 +273,7 @@ mod tests {
             mailbox.dispatch(Entry::Signal);
             assert_eq!(mailbox.take_identity_requests(other, 9, go_on), 0);
             let mut seen = Vec::new();
-            // As many as may be, one at least where there is one.
+            // Each call takes at most `most` requests, and at least one.
             while seen.len() < 3 {
                 let most = 3 - seen.len();
                 let taken = mailbox.take_identity_requests(one, most, |count, after| {
@@ -287,7 +288,7 @@ mod tests {
             }
             assert_eq!(seen, [1, 2, 3]);
             mailbox.dispatch(request(one, 6));
-            // Who does not go on has had the one that it stopped at.
+            // The request at which `handle` says to stop is taken too.
             let stop = |_, after| {
                 assert_eq!(after, 4);
                 ControlFlow::Break(())

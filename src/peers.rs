@@ -1,9 +1,9 @@
-//! The peers that were named with `--peer`, and the dialing of them: whom to dial when, at which address,
-//! and over which connection each is reached today.
+//! The peers that were named with `--peer`, and how they are dialed: which one, when, at which address, and on
+//! which connection each is reached now.
 //!
-//! No I/O: it is told what happened and says what is due. Dialing never gives up. Between two attempts it
+//! It does no I/O: it is told what happened and says what is due. Dialing never gives up. Between two attempts it
 //! waits with exponential backoff and "equal jitter" (M. Brooker, "Exponential Backoff And Jitter", AWS
-//! Architecture Blog, 2015), so that servers which lost the same peer do not come back all at once.
+//! Architecture Blog, 2015), so that servers that lost the same peer do not come back all at once.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,14 +20,14 @@ use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED};
 pub enum Dial {
     /// Waiting for the next attempt.
     Waiting {
-        /// When that is due.
+        /// When it is due.
         due: Instant,
     },
     /// Its name is being looked up.
     Resolving,
     /// A connection is being made.
     Connecting(ConnectionId),
-    /// The connection stands.
+    /// The connection is established.
     Connected(ConnectionId),
 }
 
@@ -43,18 +43,18 @@ struct Peer {
     failures: u32,
     /// The last attempt ended in a refusal.
     refused: bool,
-    /// Who answered there last.
+    /// The pid that answered there last.
     pid: Option<Pid>,
-    /// What people were last told of it, unless that it is up.
+    /// What was last logged about it, if that was that it is down.
     told: Option<Told>,
 }
 
-/// Why people believe that a peer is down.
+/// What was logged about a peer that is down.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
-    /// It was up, and was lost: that it cannot be reached either is no news.
+    /// It was up and was lost. That it cannot be reached now is then not news.
     Lost,
-    /// It was not reached, for this reason.
+    /// It could not be reached, for this reason.
     Unreached(String),
 }
 
@@ -65,7 +65,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Peers that are all due at once.
+    /// Takes the names of the peers, each `host:port`. All of them are due at once.
     pub fn new(names: Vec<String>) -> Peers {
         let peer = |name| Peer {
             name,
@@ -108,12 +108,12 @@ impl Peers {
         self.peer(peer).pid
     }
 
-    /// The peer where the server of that pid answered last.
+    /// The peer at whose address this pid answered last.
     pub fn named(&self, pid: Pid) -> Option<PeerId> {
         self.ids().find(|peer| self.pid(*peer) == Some(pid))
     }
 
-    /// The connection to the peer, if one stands.
+    /// The connection to the peer, if one is established.
     pub fn connection(&self, peer: PeerId) -> Option<ConnectionId> {
         match self.dial(peer) {
             Dial::Connected(connection) => Some(connection),
@@ -121,12 +121,12 @@ impl Peers {
         }
     }
 
-    /// When the next attempt is due.
+    /// When the next attempt to dial any of them is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.peers.iter().filter_map(Peer::due).min()
     }
 
-    /// Takes a peer whose attempt is due; call it until there is none. The caller looks up its name.
+    /// Takes a peer that is due to be dialed; call it until there is none. The caller looks up its name.
     pub fn take_due(&mut self, now: Instant) -> Option<PeerId> {
         let index = self
             .peers
@@ -136,7 +136,7 @@ impl Peers {
         Some(PeerId(index as u16))
     }
 
-    /// Hears the outcome of a lookup: the addresses to try, in their order.
+    /// Notes the result of a lookup: the addresses to try, in order.
     pub fn resolved(&mut self, peer: PeerId, mut addresses: Vec<SocketAddr>) {
         addresses.reverse();
         self.peer_mut(peer).addresses = addresses;
@@ -147,12 +147,12 @@ impl Peers {
         self.peer_mut(peer).addresses.pop()
     }
 
-    /// Hears that a connection is being made.
+    /// Notes that a connection is being made.
     pub fn connecting(&mut self, peer: PeerId, connection: ConnectionId) {
         self.peer_mut(peer).dial = Dial::Connecting(connection);
     }
 
-    /// Hears that the connection stands.
+    /// Notes that the connection that was being made is established.
     pub fn connected(&mut self, peer: PeerId) {
         let peer = self.peer_mut(peer);
         if let Dial::Connecting(connection) = peer.dial {
@@ -161,7 +161,7 @@ impl Peers {
         }
     }
 
-    /// Hears that the peer answered, and who it is: the next attempt, whenever that is, comes soon.
+    /// Notes that the peer answered, and with which pid. If it is lost later, the first wait is short again.
     pub fn answered(&mut self, peer: PeerId, pid: Pid) {
         let peer = self.peer_mut(peer);
         peer.failures = 0;
@@ -170,12 +170,12 @@ impl Peers {
         peer.told = None;
     }
 
-    /// Hears that people were told of the loss of the peer, which was up.
+    /// Notes that the loss of the peer, which was up, was logged.
     pub fn lost(&mut self, peer: PeerId) {
         self.peer_mut(peer).told = Some(Told::Lost);
     }
 
-    /// Hears that the attempt failed or the connection is gone, and sets the next attempt. `random` is 64
+    /// Notes that the attempt failed or the connection is gone, and sets the time of the next attempt. `random` is 64
     /// random bits. Returns how long the wait is.
     pub fn failed(&mut self, peer: PeerId, refused: bool, now: Instant, random: u64) -> Duration {
         let peer = self.peer_mut(peer);
@@ -192,8 +192,7 @@ impl Peers {
         wait
     }
 
-    /// Whether people should be told that an attempt failed, for `reason`: they have not been told so yet, or
-    /// were told another reason since.
+    /// Whether to log that an attempt failed for `reason`: not if the last line about this peer said so too.
     pub fn is_news(&mut self, peer: PeerId, reason: &str) -> bool {
         let peer = self.peer_mut(peer);
         let news = match &peer.told {
@@ -226,13 +225,13 @@ impl Peer {
     }
 }
 
-/// Half of an exponentially growing wait is certain, the other half random.
+/// The wait grows exponentially. Half of it is certain, the other half is random.
 fn backoff(failures: u32, random: u64) -> Duration {
     let doubled = BACKOFF_MIN
         .saturating_mul(1 << failures.min(16))
         .min(BACKOFF_MAX);
     let half = doubled / 2;
-    let nanos = u64::try_from(half.as_nanos()).expect("the longest backoff is some seconds");
+    let nanos = u64::try_from(half.as_nanos()).expect("the longest backoff is a few seconds");
     half + Duration::from_nanos(random % (nanos + 1))
 }
 
@@ -285,15 +284,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_connection_that_stands_is_sent_to() {
+    fn only_an_established_connection_is_used() {
         let mut peers = peers();
         let connection = ConnectionId::new(1, 1);
         peers.connected(PEER);
-        assert_eq!(
-            peers.connection(PEER),
-            None,
-            "a connection that is late is not taken for one"
-        );
+        assert_eq!(peers.connection(PEER), None, "none was being made");
         peers.connecting(PEER, connection);
         assert_eq!(peers.connection(PEER), None);
         peers.connected(PEER);
@@ -330,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_once_until_it_changes() {
+    fn a_failure_is_news_once_until_the_reason_changes() {
         let mut peers = peers();
         assert!(peers.is_news(PEER, "connection refused"));
         assert!(!peers.is_news(PEER, "connection refused"));
@@ -341,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_peer_that_was_lost_only_a_refusal_is_news() {
+    fn after_a_peer_was_lost_only_a_refusal_is_news() {
         let mut peers = peers();
         peers.lost(PEER);
         peers.failed(PEER, false, Instant::START, 0);

@@ -1,5 +1,5 @@
-//! The serial trace: a line for each entry taken out of the mailbox, and under it a line for each effect.
-//! It explains a run; docs/architecture.md says how to read it.
+//! The trace: a line for each entry that is taken out of the mailbox, and below it a line for each effect.
+//! It shows what a run did; docs/architecture.md says how to read it.
 
 use std::{
     fmt::{self, Write as _},
@@ -10,20 +10,20 @@ use ipseity_core::{actor::Effect, time::Instant};
 
 use crate::mailbox::Entry;
 
-/// Where trace lines go.
+/// Writes the trace of one run.
 pub struct Trace {
     out: Box<dyn Write>,
-    /// The line that is being made. Its memory is used again.
+    /// The line that is being made. Its memory is reused.
     line: String,
     serial: u64,
     now: Instant,
-    /// Why a line was lost, of those since the last flush.
+    /// The first error since the last flush. Its line was lost.
     failed: Option<io::Error>,
 }
 
 impl Trace {
-    /// A trace that is written to `out`, a whole line at a time. It is flushed once a turn. As it is written by the
-    /// thread that serves, `out` must never wait.
+    /// A trace that is written to `out`, a whole line at a time. It is flushed once a turn. The loop's thread writes
+    /// it, so `out` must never wait.
     pub fn new(out: Box<dyn Write>) -> Trace {
         Trace {
             out,
@@ -48,10 +48,10 @@ impl Trace {
         self.line(format_args!("> {effect}"));
     }
 
-    /// Hands everything on.
+    /// Flushes what was written.
     ///
     /// # Errors
-    /// A line could not be written since the last call; the trace has a gap and should be given up.
+    /// A line could not be written since the last call. The trace has a gap and should be given up.
     pub fn flush(&mut self) -> io::Result<()> {
         match self.failed.take() {
             Some(error) => Err(error),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_lost_is_told_of() {
+    fn a_lost_line_is_reported_once() {
         let mut trace = Trace::new(Box::new(Full));
         trace.entry(Instant::START, &Entry::Signal);
         assert_eq!(

@@ -1,5 +1,5 @@
-//! What the wire takes from memory: nothing for what is sent most, and never what a length on the wire
-//! merely claims. And what the actor and the mailbox give back.
+//! How much memory decoding takes: none for the most frequent messages, and never as much as a length on the wire
+//! merely claims. And that the actor and the mailbox give memory back.
 //!
 //! This is a binary of its own because `allocation_counter` replaces the allocator, which costs time on every
 //! allocation.
@@ -89,7 +89,7 @@ fn a_length_that_claims_more_than_its_body_has_takes_no_memory() {
 }
 
 #[test]
-fn what_a_burst_that_waited_for_the_disk_took_is_given_back() {
+fn memory_of_a_burst_that_waited_for_the_disk_is_given_back() {
     let mut actor = Actor::new(actor_config());
     let request = Event::IdentityRequest {
         from: ConnectionId::new(1, 1),
@@ -124,7 +124,7 @@ fn what_a_burst_that_waited_for_the_disk_took_is_given_back() {
 }
 
 #[test]
-fn what_is_left_in_a_mailbox_is_freed_with_it() {
+fn entries_left_in_a_mailbox_are_freed_with_it() {
     let memory = measure(|| {
         let mut mailbox = Mailbox::new();
         for _ in 0..3 {
@@ -141,12 +141,12 @@ fn what_is_left_in_a_mailbox_is_freed_with_it() {
 }
 
 proptest! {
-    // A failure prints the least input that fails; a file beside the sources would say no more.
+    // A failure prints the smallest input that fails; a file beside the sources would say no more.
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A frame may be the longest, and claim anything of what is in it.
+    /// For frames up to the longest, whatever the lengths in them claim.
     #[test]
-    fn decoding_takes_memory_for_what_has_arrived_and_for_nothing_else(
+    fn decoding_takes_memory_only_for_bytes_that_have_arrived(
         input in bytes_for("frames"),
         claimed in prop::sample::select(vec![255u64, 4096, 65_000, 65_536, 1 << 24, 1 << 32, u64::MAX]),
         at in any::<Index>(),

@@ -24,7 +24,8 @@ use rustix::{
 };
 
 use crate::{
-    sample::{Load, Place, Plan, Sample, Samples, grouped, measure, ratio},
+    load::{Load, Place},
+    sample::{Plan, Sample, Samples, grouped, measure, ratio},
     subject::Subject,
 };
 

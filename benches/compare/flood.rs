@@ -10,7 +10,8 @@ use ipseity_frames::encode;
 use ipseity_harness::lockstep::identity_request;
 
 use crate::{
-    sample::{Load, Place, Plan, Sample, Samples, measure, ratio},
+    load::{Load, Place},
+    sample::{Plan, Sample, Samples, measure, ratio},
     subject::Subject,
 };
 

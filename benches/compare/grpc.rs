@@ -9,7 +9,10 @@ use std::{
 use ipseity_harness::measured::{Program, line};
 use tempfile::TempDir;
 
-use crate::sample::{Load, Place, Sample};
+use crate::{
+    load::{Load, Place},
+    sample::Sample,
+};
 
 /// Where Debian and Ubuntu put the sources of Go packages.
 const GO_PATH: &str = "/usr/share/gocode";

@@ -26,6 +26,7 @@ mod build;
 mod bursts;
 mod flood;
 mod grpc;
+mod load;
 mod memory;
 mod sample;
 mod speed;

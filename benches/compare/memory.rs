@@ -10,7 +10,8 @@ use ipseity_frames::encode;
 use ipseity_harness::lockstep::identity_request;
 
 use crate::{
-    sample::{Load, Place, Plan, grouped, measure},
+    load::{Load, Place},
+    sample::{Plan, grouped, measure},
     subject::Subject,
 };
 

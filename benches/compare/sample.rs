@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use ipseity_harness::measured;
 use serde_json::Value;
 
 use crate::{
     SAMPLE,
+    load::{Load, Place},
     subject::{Running, Subject},
 };
 
@@ -65,66 +65,6 @@ impl Plan {
             idle_connections: 100,
             builds: false,
         }
-    }
-}
-
-/// What the clients do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    pub connections: usize,
-    pub in_flight: usize,
-    /// Identities in a request.
-    pub count: u32,
-}
-
-impl Load {
-    /// One identity a request.
-    pub const fn new(connections: usize, in_flight: usize) -> Load {
-        Load {
-            connections,
-            in_flight,
-            count: 1,
-        }
-    }
-}
-
-impl std::fmt::Display for Load {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} x {}", self.connections, self.in_flight)
-    }
-}
-
-/// Which CPUs server and clients have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Both the same one: the work of a request is measured, and not how two virtual processors that may share
-    /// a physical one get on.
-    OneCpu,
-    /// One each.
-    TwoCpus,
-    /// All that there are.
-    Free,
-}
-
-impl Place {
-    /// What stands before the server's command line.
-    pub fn of_server(self) -> Vec<String> {
-        self.pinned(0)
-    }
-
-    /// The same for the clients'.
-    pub fn of_clients(self) -> Vec<String> {
-        self.pinned(1)
-    }
-
-    fn pinned(self, turn: usize) -> Vec<String> {
-        let cpus = measured::cpus();
-        let cpu = match self {
-            Place::OneCpu => &cpus[0],
-            Place::TwoCpus => &cpus[turn.min(cpus.len() - 1)],
-            Place::Free => return Vec::new(),
-        };
-        measured::line(&["taskset", "-c", cpu])
     }
 }
 

@@ -6,7 +6,8 @@ use ipseity_baselines::Baseline;
 
 use crate::{
     grpc,
-    sample::{self, Load, Place, Plan, Sample, Samples, alternate, grouped, ratio},
+    load::{Load, Place},
+    sample::{self, Plan, Sample, Samples, alternate, grouped, ratio},
     subject::{Disk, Subject},
 };
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use ipseity_harness::measured::{self, Program, line};
 use tempfile::TempDir;
 
-use crate::sample::{Load, Place};
+use crate::load::{Load, Place};
 
 /// A server that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

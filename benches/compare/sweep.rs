@@ -5,7 +5,8 @@ use std::{fs, path::Path};
 use plotters::prelude::*;
 
 use crate::{
-    sample::{Load, Place, Plan, Sample, Samples, grouped, measure},
+    load::{Load, Place},
+    sample::{Plan, Sample, Samples, grouped, measure},
     speed::ESSAY,
     subject::Running,
 };

@@ -1,4 +1,4 @@
-//! `ipseity-cli`: the command line client. All of it stands in the crate of that name.
+//! `ipseity-cli`: the command line client. All of it is in the crate of that name.
 
 use std::process::ExitCode;
 

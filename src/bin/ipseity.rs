@@ -1,8 +1,8 @@
 //! `ipseity`: the server.
 //!
-//! It reads the command line, opens what the server needs, in the order in which it must be opened, and
-//! turns the end of the run into an exit code: 0 for a clean stop, 1 for a failure or when a peer has
-//! objected to this server, 2 for a command line that is wrong.
+//! It reads the command line, opens what the server needs in the right order, and turns the end of the run into an
+//! exit code: 0 for a clean stop, 1 for a failure or if a peer has objected to this server, 2 for a wrong command
+//! line.
 
 use std::{
     ffi::OsString,
@@ -52,18 +52,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// What stands behind the program's name. Bytes that are no text are not guessed at: they could name another
-/// directory than was meant.
+/// The arguments after the program's name. One that is not UTF-8 is refused: a guess could name another directory
+/// than the one that was meant.
 fn arguments() -> Result<Vec<String>, UsageError> {
     let word = |word: OsString| {
         word.into_string().map_err(|word| {
-            UsageError::new(format!("{word:?} is not UTF-8, and every argument must be"))
+            UsageError::new(format!("{word:?} is not UTF-8: every argument must be"))
         })
     };
     std::env::args_os().skip(1).map(word).collect()
 }
 
-/// Writes to standard output. A reader that has left has seen enough.
+/// Writes to standard output. A closed pipe is not an error: its reader has seen enough.
 fn show(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -74,11 +74,14 @@ fn show(text: &str) -> Result<(), String> {
     }
 }
 
-/// Runs a server until it is stopped. From the first line of its log on, nothing waits for those who read it: not
-/// the server, and not the end of the process.
+/// Runs a server until it is stopped. From its first log line on, the server never waits for the reader of the log,
+/// and the end of the process waits only for a moment.
 fn serve(options: &Options) -> ExitCode {
     if let Err(error) = os::init_log(options.log_level) {
-        complain("ipseity", failed("begin a thread for the log", error));
+        complain(
+            "ipseity",
+            failed("start the thread that writes the log", error),
+        );
         return ExitCode::FAILURE;
     }
     let mut trace = None;
@@ -93,7 +96,7 @@ fn serve(options: &Options) -> ExitCode {
     }
 }
 
-/// An error is one line for people. What is left in `trace` is to be written to its end.
+/// Opens everything and runs the server. An error is one line for people. The caller finishes what is left in `trace`.
 fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> {
     let signals = StartSignals::handle()
         .and_then(|signals| outlive_file_size_limit().map(|()| signals))
@@ -105,14 +108,15 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
         warn!(
-            "{} file descriptors allow {} connections, not {}: raise ulimit -n or lower --max-connections",
+            "{} file descriptors allow {} connections, not {}: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
+             lower --max-connections",
             descriptors.limit, descriptors.connections_max, options.connections_max
         );
     }
-    // It listens first: a start that cannot have its address leaves no mark in the state directory.
+    // Listening comes first: if the address is taken, the start changes nothing in the state directory.
     let listen = &options.listen;
     let cannot_listen = |error: io::Error| match os::advice(&error) {
-        // The address has nothing to do with it.
+        // The cause is not the address.
         Some(advice) => format!("cannot open a socket to listen: {error}; {advice}"),
         None => format!(
             "cannot listen on {listen}: {error}; {}",
@@ -122,7 +126,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let bound = Bound::new(listen).map_err(cannot_listen)?;
     let address = bound.address().map_err(cannot_listen)?;
     let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
-    // Read before the store is opened: a start that cannot be uses up no boot.
+    // Read before the store is opened: if it cannot be read, the start uses up no boot.
     let remembered = match &options.data_dir {
         Some(directory) => MembersFile::new(directory)
             .load()
@@ -133,7 +137,8 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         Some(directory) => open_store(options, directory, session)?,
         None => (None, ephemeral(options)?),
     };
-    // Not before the address and the state directory are this server's: the trace may be that of another one.
+    // Opened only once the address and the state directory are this server's: before that, the file may be the trace
+    // of another server.
     *trace = options.trace.as_ref().map(open_trace).transpose()?;
     let edge = Os::new(bound, store, signals, trace.clone()).map_err(|error| error.to_string())?;
     let config = config(options, &started, session, remembered, &descriptors);
@@ -150,25 +155,25 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| failed("wait for events", error))
 }
 
-/// What is said at each start until an operator has decided.
+/// The line that is logged at each start until an operator has decided.
 fn objection_kept(objected: Objected) -> String {
     let (standing, sequence) = (objected.standing(), objected.sequence);
     format!(
-        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only \
-         --recover-above SEQUENCE, at least {sequence} and not lower than all that any server with this pid may \
-         have handed out, says that it may go on; or take an unused --pid with a new directory"
+        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only an operator \
+         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, at least \
+         {sequence} and not lower than anything that a server with this pid may have handed out"
     )
 }
 
 fn listen_advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "is another server running there? --listen takes another address"
+            "is another server running there? choose another address with --listen"
         }
         io::ErrorKind::PermissionDenied => {
-            "a port below 1024 is for privileged users; --listen takes another"
+            "ports below 1024 are for privileged users; choose another port with --listen"
         }
-        _ => "--listen takes an address of this machine",
+        _ => "choose an address of this machine with --listen",
     }
 }
 
@@ -183,7 +188,7 @@ fn open_trace(target: &TraceTarget) -> Result<TraceOut, String> {
 
 fn cannot_trace(path: &Path, error: &io::Error) -> String {
     format!(
-        "cannot write the trace file {}: {error}; --trace takes another",
+        "cannot write the trace file {}: {error}; choose another file with --trace",
         path.display()
     )
 }
@@ -208,7 +213,7 @@ fn open_store(
     Ok((Some(store), started))
 }
 
-/// Where a server without a disk starts: at the beginning, with nothing to raise.
+/// The start of a server without a disk: at the beginning, and with a ceiling that need not be raised.
 fn ephemeral(options: &Options) -> Result<Started, String> {
     let random = || getrandom::u64().map_err(|error| failed("draw random bits", error));
     let incarnation = u128::from(random()?) << 64 | u128::from(random()?);
@@ -271,7 +276,7 @@ fn config(
     }
 }
 
-/// One line says who this is.
+/// Logs one line that says who this server is.
 fn announce(options: &Options, started: &Started, address: impl Display) {
     let peers = if options.peers.is_empty() {
         "none".to_owned()
@@ -279,20 +284,20 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
         options.peers.join(" ")
     };
     let round = match options.peers.len() > options.fanout {
-        true => format!(" ({} by lot in each round)", options.fanout),
+        true => format!(" ({} asked in each round, at random)", options.fanout),
         false => String::new(),
     };
     let state = match &options.data_dir {
         Some(directory) => format!(
             "data directory {} (boot {}, sequence {})",
-            // Where that cannot be found out, the path as it was given has to do.
+            // If the full path cannot be found out, the path as it was given is shown.
             path::absolute(directory)
                 .unwrap_or_else(|_| directory.clone())
                 .display(),
             started.boot,
             started.sequence
         ),
-        None => "EPHEMERAL: nothing is written, and after a restart the same identities come again"
+        None => "EPHEMERAL: nothing is kept on a disk, and after a restart the same identities come again"
             .to_owned(),
     };
     os::announce(format_args!(

@@ -1,11 +1,11 @@
-//! An address as people give it to the server: with its port.
+//! An address as people type it: a host and a port.
 
 use ipseity_core::address::HostPort;
 
 use super::{UsageError, bad};
 
-/// `host:port`, `1.2.3.4:port` or `[v6]:port`. Whether the host has an address is found out later, and
-/// again and again.
+/// Reads `host:port`, `1.2.3.4:port` or `[v6]:port`. The host is not looked up here, but later, at each attempt to
+/// reach it.
 pub(super) fn host_port(flag: &str, text: &str) -> Result<HostPort, UsageError> {
     let address: Option<HostPort> = text.parse().ok();
     address

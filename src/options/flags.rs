@@ -1,5 +1,5 @@
-//! The flags: a table with an entry for each, in the order of `--help`. What their values may be is judged
-//! by those who read them.
+//! The flags: a table with an entry for each, in the order of `--help`. The code that reads a value checks it, not
+//! this table.
 
 use std::{fmt::Display, time::Duration};
 
@@ -23,7 +23,7 @@ struct Flag {
     name: &'static str,
     takes: Takes,
     help: &'static str,
-    /// What it is when it is not given, for the help.
+    /// The value that it has when it is not given, for the help.
     default: Option<String>,
 }
 
@@ -39,7 +39,7 @@ enum Takes {
 
 use Takes::{Nothing, Value, Values};
 
-/// The flags as getopts wants them.
+/// The flags as `getopts` takes them.
 pub(super) fn flags() -> getopts::Options {
     let mut flags = getopts::Options::new();
     for flag in table() {
@@ -53,7 +53,7 @@ pub(super) fn flags() -> getopts::Options {
             Values(hint) => flags.optmulti("", flag.name, &help, hint),
         };
     }
-    // The only ones that have a letter too.
+    // Only these two have a letter too.
     flags
         .optflag("h", "help", "show this text")
         .optflag("V", "version", "show the version");
@@ -77,8 +77,7 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "pid",
             takes: Value("N"),
-            help: "this server's number, 0 to 1023; each server of a cluster has one of its own, so it is \
-                   required with --peer",
+            help: "this server's own number in its cluster, 0 to 1023; required with --peer",
             default: shown(Pid::MIN),
         },
         Flag {
@@ -90,7 +89,7 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "sync-interval",
             takes: Value("DURATION"),
-            help: "how often to ask the peers: 250ms, 2s; a bare number means milliseconds",
+            help: "how often to ask the peers, such as 250ms or 2s; a bare number means milliseconds",
             default: time(SYNC_INTERVAL_DEFAULT),
         },
         Flag {
@@ -108,13 +107,13 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "existing",
             takes: Nothing,
-            help: "refuse to start where there is no state to go on from",
+            help: "refuse to start if the state directory holds no state yet",
             default: None,
         },
         Flag {
             name: "allow-shared-dir",
             takes: Nothing,
-            help: "take a state directory to which everybody may write",
+            help: "accept a state directory to which everybody may write",
             default: None,
         },
         Flag {
@@ -151,27 +150,27 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "peer-burst",
             takes: Value("N"),
-            help: "how far peers may raise it, in all, before --advance-rate limits them",
+            help: "how far peers may raise the sequence, in all, before --advance-rate limits them",
             default: shown(PEER_BURST_DEFAULT),
         },
         Flag {
             name: "advance-rate",
             takes: Value("N"),
-            help: "how much of both bursts together comes back each second",
+            help: "how much of both bursts together is refilled each second",
             default: shown(ADVANCE_RATE_DEFAULT),
         },
         Flag {
             name: "reserve",
             takes: Value("DURATION"),
-            help: "how long a write to the disk may take until clients wait for it, at the load of late; a crash \
-                   skips what is kept ready for that",
+            help: "how long a write to the disk may take before clients have to wait for it, at the load of the \
+                   last seconds; a crash skips what is kept ready for this",
             default: time(RESERVE_DEFAULT),
         },
         Flag {
             name: "join",
             takes: Value("prefer|require"),
-            help: "prefer: a first start asks its peers before it hands out identities, and then goes on; \
-                   require: every start asks, and waits until a peer has answered",
+            help: "prefer: a first start asks its peers before it hands out identities, and goes on without \
+                   them after --join-timeout; require: every start asks, and waits until a peer has answered",
             default: shown("prefer"),
         },
         Flag {
@@ -190,8 +189,8 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "trust",
             takes: Values("IP"),
-            help: "an address from which `members --forget` and `advance` are accepted, besides this \
-                   machine itself; may be repeated",
+            help: "an address, besides this machine itself, from which `members --forget` and `advance` are \
+                   accepted; may be repeated",
             default: None,
         },
         Flag {
@@ -203,8 +202,8 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "max-pending-bytes-total",
             takes: Value("N"),
-            help: "how many bytes of replies may wait for all clients together; beyond it, the clients for \
-                   which most waits are cut off",
+            help: "how many bytes of replies may wait for all clients together; beyond it, the clients with \
+                   the most waiting bytes are cut off",
             default: shown(PENDING_BYTES_TOTAL_DEFAULT),
         },
         Flag {
@@ -222,7 +221,7 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "log-level",
             takes: Value("LEVEL"),
-            help: "which lines to log: error, warn, info or debug, each with those before it",
+            help: "the lowest level to log: error, warn, info or debug",
             default: shown("info"),
         },
     ]

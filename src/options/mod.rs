@@ -1,6 +1,6 @@
 //! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
 
-// Long because: its tests hold every refused flag to its words.
+// Long because: its tests check the text for every refused flag.
 
 mod address;
 mod flags;
@@ -44,10 +44,10 @@ pub enum Command {
     Version,
 }
 
-/// How a server is to run.
+/// The options of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen, `host:port`; port 0 for any that is free.
+    /// Where to listen, `host:port`; with port 0 the system picks a free port.
     pub listen: String,
     /// The peers to synchronize with, each `host:port`.
     pub peers: Vec<String>,
@@ -61,19 +61,19 @@ pub struct Options {
     pub fanout: usize,
     /// The state directory; `None` to run without a disk.
     pub data_dir: Option<PathBuf>,
-    /// Nobody has named it: it is the default, of which the parent is made too.
+    /// `--data-dir` was not given. The parent of the default directory is made too.
     pub is_default_dir: bool,
-    /// It must hold a state.
+    /// The state directory must already hold a state.
     pub is_existing: bool,
-    /// Everybody may have the right to write to it.
+    /// The state directory is accepted even if everybody may write to it.
     pub may_be_shared: bool,
-    /// How many client connections there may be, 1 or more.
+    /// How many client connections there may be, 1 to 1,000,000.
     pub connections_max: usize,
-    /// How many identities one request may ask for, 1 or more.
+    /// How many identities one request may ask for, 1 to 16,777,214.
     pub count_max: u32,
-    /// How far a peer or an `after` may raise the sequence at once.
+    /// How far a peer or an `after` may raise the sequence in one step, 1 or more.
     pub advance_max: u64,
-    /// How many sequences clients and peers may absorb.
+    /// How far clients and peers may raise the sequence in all.
     pub budgets: Budgets,
     /// How much time of recent demand is kept ready on the disk, 100 ms to five minutes.
     pub reserve: Duration,
@@ -81,15 +81,15 @@ pub struct Options {
     pub join: Join,
     /// How long a start waits for its peers, 0 to an hour.
     pub join_timeout: Duration,
-    /// An operator's word that nothing at or below this may be handed out.
+    /// The operator states that this pid has handed out nothing above this sequence; the server starts above it.
     pub recover_above: Option<Sequence>,
-    /// Addresses, beside those of loopback, from which an operator may come.
+    /// Addresses, besides loopback, from which an operator may connect.
     pub trusted: Vec<IpAddr>,
-    /// Bytes of replies that may wait for one connection.
+    /// Bytes of replies that may wait for one connection, 4 KiB to 1 GiB.
     pub pending_bytes_max: usize,
-    /// Bytes of replies that may wait for all clients together.
+    /// Bytes of replies that may wait for all clients together, 1 MiB to 1 TiB.
     pub pending_bytes_total: usize,
-    /// How long a client may be idle; `None` for ever.
+    /// How long a client may be idle, up to 30 days; `None` for any time.
     pub idle_timeout: Option<Duration>,
     /// Where the trace goes; `None` for no trace.
     pub trace: Option<TraceTarget>,
@@ -100,9 +100,9 @@ pub struct Options {
 /// Whether a start waits for its peers before it hands out identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
-    /// A first start does, and then hands out in any case.
+    /// A start waits if no earlier one has heard from a peer. When the time is over, it hands out in any case.
     Prefer,
-    /// Every start does, and hands out only when one has answered.
+    /// Every start waits, and hands out only once a peer has answered.
     Require,
 }
 
@@ -111,7 +111,7 @@ pub enum Join {
 pub enum TraceTarget {
     /// Standard error, among the log lines.
     StandardError,
-    /// Into this file, in place of what stood there.
+    /// This file. What is in it already stays.
     File(PathBuf),
 }
 
@@ -120,7 +120,7 @@ pub enum TraceTarget {
 pub struct UsageError(String);
 
 impl UsageError {
-    /// One that is found outside of this module.
+    /// Makes an error that was found outside of this module. `what` is one line for people.
     pub fn new(what: impl Into<String>) -> UsageError {
         UsageError(what.into())
     }
@@ -137,7 +137,7 @@ impl std::error::Error for UsageError {}
 /// Reads the arguments, without the program's name.
 ///
 /// # Errors
-/// A flag is unknown, given twice, or has a value that it cannot have; or flags contradict each other.
+/// A flag is unknown, is given twice or has an invalid value, or two flags contradict each other.
 pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
     let matches = flags()
         .parse(arguments)
@@ -163,8 +163,8 @@ pub fn help() -> String {
         "Usage: ipseity [FLAGS]\n\n\
          Hands out unique, increasing 64-bit identities over TCP, and keeps its counter in step with its\n\
          peers. Ask it with ipseity-cli. Stop it with SIGTERM or Ctrl-C.\n\n\
-         Exit code: 0 it was stopped as asked, 1 it failed or a peer objects to it, 2 the command line\n\
-         is wrong.",
+         Exit code: 0 it was stopped as asked, 1 it failed, or was stopped after a peer had objected to\n\
+         it, 2 the command line is wrong.",
     )
 }
 
@@ -250,7 +250,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         trace: matches
             .opt_str("trace")
             .map(|target| match target.as_str() {
-                // Under its name it could not be opened where it is a socket, as under systemd.
+                // It cannot be opened by this name if it is a socket, as it is under systemd.
                 "-" | "/dev/stderr" => TraceTarget::StandardError,
                 file => TraceTarget::File(PathBuf::from(file)),
             }),
@@ -284,7 +284,7 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
     }
     if peers.len() > PEERS_MAX {
         return Err(UsageError(format!(
-            "--peer is given {} times: a cluster has no more than {PEERS_MAX} others",
+            "--peer is given {} times: a server can have at most {PEERS_MAX} peers",
             peers.len()
         )));
     }
@@ -326,8 +326,8 @@ fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> 
         matches.opt_present("ephemeral"),
     ) {
         (Some(_), true) => Err(UsageError(
-            "--data-dir and --ephemeral contradict each other: with a directory nothing is lost, \
-             without a disk everything is"
+            "--data-dir and --ephemeral contradict each other: one keeps the state on the disk, the other \
+             keeps nothing"
                 .to_owned(),
         )),
         (Some(text), false) if text.is_empty() => {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_given_is_one_durable_server_on_the_default_port() {
+    fn without_flags_it_is_one_durable_server_on_the_default_port() {
         let options = served("");
         assert_eq!(options.listen, "127.0.0.1:3264");
         assert_eq!(options.pid, Pid::MIN);
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_given_is_taken() {
+    fn every_flag_is_read() {
         let options = served(
             "--listen [::1]:0 --peer a:1 --peer 10.0.0.2:3264 --pid 7 --cluster blue --sync-interval 250ms \
              --data-dir /var/lib/ipseity --max-connections 5 --max-count 6 --max-advance 7 \
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line_that_names_the_flag() {
+    fn an_error_is_one_line_that_names_the_flag() {
         for (line, says) in [
             ("--nonsense", "there is no flag \"--nonsense\""),
             ("-x", "there is no flag \"-x\""),
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_are_taken_and_what_lies_beyond_is_refused() {
+    fn the_bounds_are_accepted_and_values_beyond_them_are_refused() {
         for (flag, least, most) in [
             ("pid", 0_u64, 1023),
             ("fanout", 1, 1023),
@@ -592,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_fits_a_terminal_and_shows_what_a_flag_is_when_it_is_not_given() {
+    fn the_help_fits_a_terminal_and_shows_the_defaults() {
         let help = help();
         let widest = help.lines().map(|line| line.chars().count()).max();
         assert!(widest.is_some_and(|columns| columns <= 100), "{help}");

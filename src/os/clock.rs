@@ -3,7 +3,7 @@
 use ipseity_core::time::Instant;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Counts from the moment when it was made.
+/// A clock that counts from the moment when it was made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     start: Timespec,

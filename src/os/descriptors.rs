@@ -6,7 +6,7 @@ use ipseity_console::raise_open_files;
 
 use crate::limits::{DESCRIPTORS_MIN, DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
 
-/// What the limit of the process came out at.
+/// The limit of the process after it was raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
     /// Client connections that there are descriptors for, at most as many as were asked for.

@@ -1,4 +1,4 @@
-//! The state directory on a thread of its own, so that a slow disk holds up only those who wait for it, and
+//! The state directory on a thread of its own, so that a slow disk holds up only the requests that wait for it, and
 //! a disk that hangs can be seen in `status`.
 
 use std::{collections::VecDeque, io, sync::mpsc, thread, time::Duration};
@@ -18,14 +18,14 @@ use crate::store::{MembersFile, Store, StoreError};
 #[derive(Debug)]
 pub(super) struct Disk {
     door: Door,
-    /// When each write that is under way was handed over, the oldest first. That one was begun when it was handed over
-    /// or when the one before it was done.
+    /// When each write under way was handed over, the oldest first. The oldest counts from the end of the write before
+    /// it, if that was later.
     under_way: VecDeque<Instant>,
     writes: u64,
     longest: Duration,
 }
 
-/// What is behind the one door. Whatever it is, it answers each write once, in their order.
+/// Where the writes go. Each write is answered once, and in order, whichever it is.
 #[derive(Debug)]
 enum Door {
     /// Nothing is durable, and each write is done at once. The actor's ceiling is the end of the sequence, so it
@@ -40,7 +40,7 @@ impl Disk {
         Disk::behind(Door::Nothing(reporter))
     }
 
-    /// Everything goes to `store`, on a thread of its own.
+    /// Sends every write to `store`, on a thread of its own.
     pub(super) fn durable(store: Store, reporter: Reporter) -> io::Result<Disk> {
         let (writes, inbox) = mpsc::channel();
         thread::Builder::new()
@@ -72,7 +72,7 @@ impl Disk {
         }
     }
 
-    /// Hears that the oldest of the writes that are under way is done.
+    /// Notes that the oldest write under way is done.
     pub(super) fn finished(&mut self, now: Instant) {
         if let Some(started_at) = self.under_way.pop_front() {
             self.writes += 1;
@@ -101,10 +101,10 @@ impl Disk {
     }
 }
 
-/// The thread: one write after the other, until there is no server any more.
+/// What the thread does: one write after the other, until the server is gone.
 fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporter) {
     let mut members_file = MembersFile::new(store.path());
-    // What people were last told of it. Others cause these writes, so a disk that stays full is told of once.
+    // The error that was logged last. Peers cause these writes, so a disk that stays full is logged once.
     let mut told = None;
     for write in inbox {
         let outcome = match &write {

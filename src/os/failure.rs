@@ -1,15 +1,15 @@
 //! What the system refuses at a start, and what to do about it.
 //!
-//! It knows errors of the system and nothing of what they were met with.
+//! It knows the errors of the system, and nothing about what was attempted.
 
 use std::{error::Error, fmt, io};
 
 use rustix::io::Errno;
 
-/// Something that the server needs and that the system does not give.
+/// Something that the server needs and that the system refused.
 #[derive(Debug)]
 pub struct StartFailure {
-    /// What was attempted, as in "cannot make a poll".
+    /// What was attempted, as "make a poll" in "cannot make a poll".
     doing: &'static str,
     source: io::Error,
 }
@@ -38,12 +38,12 @@ impl Error for StartFailure {
     }
 }
 
-/// What to do about an error of the system that has nothing to do with what it was met with.
+/// What to do about an error that a limit of the system causes, whatever was attempted.
 pub fn advice(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
         Errno::MFILE => Some("raise the limit of open files (ulimit -n, LimitNOFILE=)"),
         Errno::NFILE => {
-            Some("the whole machine has no open file left: close some, or raise fs.file-max")
+            Some("the whole machine has too many files open: close some, or raise fs.file-max")
         }
         Errno::AGAIN => {
             Some("raise the limit of processes and threads (ulimit -u, TasksMax=, the container's)")
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_named_as_what_it_is() {
+    fn an_error_names_the_limit_to_raise() {
         for (errno, says) in [
             (Errno::MFILE, "ulimit -n"),
             (Errno::NFILE, "fs.file-max"),

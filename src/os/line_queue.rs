@@ -1,8 +1,8 @@
 //! Lines on their way to a stream that may be slow, full or gone: a bounded queue, and a thread that writes.
 //!
-//! Whoever has a line to write puts it into the queue and goes on; only the thread ever waits for the stream. A line
+//! Code that has a line to write puts it into the queue and goes on; only the thread ever waits for the stream. A line
 //! that finds no room is dropped and counted, and one that could not be written is counted too. When the stream
-//! takes lines again, the first of them says how many are missing.
+//! accepts lines again, the first of them says how many are missing.
 //!
 //! It knows nothing of what the lines say. It may import nothing of the server.
 
@@ -16,24 +16,24 @@ use std::{
     time::Duration,
 };
 
-/// Room that a queue keeps while it is empty.
+/// The most memory that a queue keeps while it is empty.
 const EMPTY_BYTES_MAX: usize = 64 * 1024;
 
 /// Where the lines go. Only the thread uses it.
 pub(super) trait Sink: Send + 'static {
-    /// Writes some of these bytes, and waits until it can.
+    /// Writes some of these bytes and returns how many. It may wait as long as that takes.
     ///
     /// # Errors
-    /// The stream takes no more now. It is tried again with the next lines.
+    /// The stream accepts nothing now. The next lines are tried all the same.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Opens the stream anew, where it has a name.
+    /// Opens the stream again, if it has a name.
     fn reopen(&mut self) {}
 
-    /// Lines were lost because of this.
+    /// Is told of an error because of which lines were lost.
     fn failed(&mut self, _error: &io::Error) {}
 
-    /// The line that stands in the place of so many others.
+    /// The line that is written in place of this many missing ones.
     fn missing(&self, lines: u64) -> String;
 }
 
@@ -51,11 +51,11 @@ pub(super) struct LineQueue {
 }
 
 impl LineQueue {
-    /// Begins a thread that writes into `sink` what is put into the queue. The thread ends with the process. With
-    /// `cut` the stream ends in the middle of a line, and the first line begins a new one.
+    /// Starts a thread that writes what is put into the queue to `sink`. The thread ends with the process. With `cut`,
+    /// the stream ends in the middle of a line, so a newline is written first.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The thread cannot be started.
     pub(super) fn begin(
         name: &str,
         bounds: Bounds,
@@ -87,8 +87,8 @@ impl LineQueue {
         let count = line_ends(lines);
         let bounds = self.shared.bounds;
         let mut waiting = self.shared.lock();
-        // Once a line was dropped, all are until the thread has taken what waits: so those that are missing are
-        // missing behind it.
+        // Once a line was dropped, all further ones are dropped until the thread takes what waits. So all missing
+        // lines are in one place, after it.
         if waiting.dropped > 0
             || waiting.lines + count > bounds.lines
             || waiting.bytes.len() + lines.len() > bounds.bytes
@@ -100,7 +100,7 @@ impl LineQueue {
         waiting.lines += count;
     }
 
-    /// Lets the thread know that there is something to write. Without a call of it lines may wait.
+    /// Tells the thread that there is something to write. Without this call, lines may stay in the queue.
     pub(super) fn wake(&self) {
         let waiting = self.shared.lock();
         if waiting.is_idle && waiting.is_something() {
@@ -108,18 +108,18 @@ impl LineQueue {
         }
     }
 
-    /// Has the thread open the stream anew, before it writes what waits.
+    /// Has the thread open the stream again, before it writes what waits.
     pub(super) fn reopen(&self) {
         self.shared.lock().reopen = true;
         self.wake();
     }
 
-    /// How many lines were ever dropped, or could not be written.
+    /// How many lines were dropped since the start, or could not be written.
     pub(super) fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything is written or was tried, but no longer than this.
+    /// Waits until every line was written or failed, but no longer than `timeout`.
     pub(super) fn finish(&self, timeout: Duration) {
         self.wake();
         let waiting = self.shared.lock();
@@ -137,26 +137,26 @@ impl LineQueue {
 struct Shared {
     bounds: Bounds,
     waiting: Mutex<Waiting>,
-    /// There is something to write.
+    /// Signals that there is something to write.
     filled: Condvar,
-    /// Everything was written.
+    /// Signals that everything was written.
     written: Condvar,
     dropped: AtomicU64,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nobody panics while holding it, and what is in it is good after every single step.
+        // No code panics while it holds the lock, and what it guards is valid after every single step.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts lines that are lost, in all and where it will be told.
-    fn count_dropped(&self, lines: usize, told_by: &mut u64) {
-        *told_by += lines as u64;
+    /// Counts lost lines, in the total and in the count that is reported next.
+    fn count_dropped(&self, lines: usize, unreported: &mut u64) {
+        *unreported += lines as u64;
         self.dropped.fetch_add(lines as u64, Ordering::Relaxed);
     }
 
-    /// Waits until there is something, and takes it. What was taken before is done.
+    /// Waits until there is something to do, and takes it. The batch that was taken before is done.
     fn take(&self, batch: &mut Waiting) {
         batch.clear();
         let mut waiting = self.lock();
@@ -178,7 +178,7 @@ impl Shared {
 struct Waiting {
     bytes: Vec<u8>,
     lines: usize,
-    /// How many lines were dropped behind these.
+    /// How many lines were dropped after these.
     dropped: u64,
     reopen: bool,
     /// The thread waits for something to do.
@@ -200,11 +200,11 @@ impl Waiting {
     }
 }
 
-/// The thread.
+/// What the thread owns.
 struct Writer<S> {
     shared: Arc<Shared>,
     sink: S,
-    /// Lines that are missing, and nothing in the stream says so yet.
+    /// Lines lost but not yet reported in the stream.
     missing: u64,
     /// The stream ends in the middle of a line.
     cut: bool,
@@ -222,8 +222,8 @@ impl<S: Sink> Writer<S> {
             self.missing += batch.dropped;
             match outcome {
                 Ok(()) if batch.dropped > 0 => {
-                    // Should this fail, it is tried again with the next lines.
-                    let _ = self.tell_what_is_missing();
+                    // If this fails, it is tried again with the next lines.
+                    let _ = self.report_missing();
                 }
                 Ok(()) => {}
                 Err(error) => self.sink.failed(&error),
@@ -233,7 +233,7 @@ impl<S: Sink> Writer<S> {
 
     /// Writes the lines, and counts those that could not be written.
     fn write_batch(&mut self, batch: &Waiting) -> io::Result<()> {
-        let outcome = match self.tell_what_is_missing() {
+        let outcome = match self.report_missing() {
             Ok(()) => self.write_all(&batch.bytes),
             Err(error) => Err((batch.bytes.len(), error)),
         };
@@ -245,7 +245,7 @@ impl<S: Sink> Writer<S> {
         })
     }
 
-    fn tell_what_is_missing(&mut self) -> io::Result<()> {
+    fn report_missing(&mut self) -> io::Result<()> {
         let mut text = String::new();
         if self.cut {
             text.push('\n');
@@ -259,7 +259,7 @@ impl<S: Sink> Writer<S> {
         Ok(())
     }
 
-    /// Writes all of it, or says how many bytes are left.
+    /// Writes all of it. With an error it returns how many bytes are left.
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut rest = bytes;
         while !rest.is_empty() {

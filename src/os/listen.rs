@@ -1,8 +1,8 @@
 //! The listening socket.
 //!
 //! It listens as soon as it is bound. Two sockets can be bound to one address as long as neither listens, so the
-//! one that listens second would find out too late: it would have used up a boot of its state directory by then.
-//! Connections that come in before the server takes them wait in the kernel's queue.
+//! one that listens second would find out too late: its start would have used up a boot of its state directory.
+//! Connections that come in before the server accepts them wait in the kernel's queue.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::{LISTEN_BACKLOG, SEND_BUFFER_BYTES};
 
-/// An address that is bound, and nobody else's. Connections wait in its queue, and none is taken yet.
+/// A socket that listens on an address that no other process has. Connections wait in its queue; none is accepted yet.
 #[derive(Debug)]
 pub struct Bound(Socket);
 
@@ -22,8 +22,8 @@ impl Bound {
     /// Binds the first address of `listen` (`host:port`) that can be bound.
     ///
     /// # Errors
-    /// None can be: the name has no address, or it is not one of this machine, or it is taken; or the system gives
-    /// no socket.
+    /// None can be bound: the name has no address, the address is not one of this machine, or it is taken. Or the
+    /// system refuses a socket.
     pub fn new(listen: &str) -> io::Result<Bound> {
         let mut failed = None;
         for address in listen.to_socket_addrs()? {
@@ -47,7 +47,7 @@ impl Bound {
             .ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
-    /// From now on connections can be taken.
+    /// From now on, connections can be accepted.
     pub(super) fn into_listener(self) -> TcpListener {
         TcpListener::from_std(self.0.into())
     }
@@ -59,7 +59,7 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    // A restart must not wait for connections of the last run to time out.
+    // A restart must not wait until the connections of the last run have timed out.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         // `[::]` means every address, as it does for Redis and etcd.

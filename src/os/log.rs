@@ -1,8 +1,8 @@
 //! Log lines on standard error: `2026-01-31T12:00:00.000Z INFO peer 10.0.0.2:3264 is up: ...`.
 //!
 //! No line is written by the thread that logs it: standard error may be a pipe that nobody reads, or a terminal that
-//! is stopped. The lines wait in a bounded queue for a thread that writes them, and those that find no room are
-//! dropped, counted, and told of by one line later.
+//! is stopped. The lines wait in a bounded queue for a thread that writes them. Lines that find no room are dropped
+//! and counted, and one line later says how many.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -28,7 +28,7 @@ static LOG: OnceLock<LineQueue> = OnceLock::new();
 /// report, which would wait for standard error.
 ///
 /// # Errors
-/// The system gives no thread.
+/// The thread cannot be started.
 pub fn init(level: LevelFilter) -> io::Result<()> {
     let bounds = Bounds {
         lines: LOG_LINES_MAX,
@@ -43,7 +43,7 @@ pub fn init(level: LevelFilter) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a line that no log level keeps back: who this server is, and where it listens.
+/// Writes a line at every log level: who this server is, and where it listens.
 pub fn announce(what: fmt::Arguments<'_>) {
     put(&line(Level::Info, what));
 }
@@ -65,7 +65,7 @@ pub(super) fn finish(timeout: Duration) {
     }
 }
 
-/// Where the macros of `log` lead.
+/// Receives what the macros of `log` are given.
 struct Queued;
 
 impl Log for Queued {
@@ -91,7 +91,8 @@ impl StandardError {
     /// Writes some bytes, whole lines of one writer where the stream takes them.
     pub(super) fn write(bytes: &[u8]) -> io::Result<usize> {
         loop {
-            // Held over a write that waits: only threads that write lines take it, and nobody waits for those.
+            // The lock is held even while the write waits. Only the threads that write lines take it, and nothing
+            // waits for those.
             let mut stream = io::stderr().lock();
             match stream.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -116,7 +117,7 @@ impl Sink for StandardError {
     }
 }
 
-/// Waits for a stream that somebody, perhaps another process, has set to fail in place of waiting.
+/// Waits for a stream that does not wait itself: somebody, perhaps another process, has made it non-blocking.
 pub(super) fn wait_until_writable(stream: &impl std::os::fd::AsFd) -> io::Result<()> {
     let mut wanted = [PollFd::new(stream, PollFlags::OUT)];
     match poll(&mut wanted, None) {
@@ -132,20 +133,18 @@ fn put(line: &str) {
     }
 }
 
-#[allow(clippy::disallowed_methods)] // People want the time of day; nothing else looks at it.
+#[allow(clippy::disallowed_methods)] // The time of day, for people only.
 fn line(level: Level, what: fmt::Arguments<'_>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    // Texts of peers stand in some lines: none of them may look like another line, or move the cursor.
+    // Some lines contain text that a peer has sent. It must not look like another line, or move the cursor.
     format!("{time} {level:<5} {}\n", Plain(&what.to_string()))
 }
 
-/// Logs a panic, and gives the line some time: after it the process may be gone at once.
+/// Logs a panic, and waits a moment for the line to be written: the process may end right after this.
 fn report_panic(info: &PanicHookInfo<'_>) {
     let thread = thread::current();
     let name = thread.name().unwrap_or("without a name").to_owned();
-    let what = info
-        .payload_as_str()
-        .unwrap_or("something else than a text");
+    let what = info.payload_as_str().unwrap_or("the panic has no text");
     let place = info
         .location()
         .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);

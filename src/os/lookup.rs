@@ -1,5 +1,5 @@
-//! Looking up names with the system's resolver, which blocks: each lookup has a thread of its own, and there
-//! are few at one time.
+//! Looking up names with the system's resolver, which blocks. Each lookup has a thread of its own, and few are under
+//! way at a time.
 
 use std::{collections::VecDeque, net::ToSocketAddrs, thread};
 
@@ -13,7 +13,7 @@ use crate::limits::LOOKUPS_MAX;
 pub(super) struct Lookups {
     reporter: Reporter,
     under_way: usize,
-    /// Those that wait for a thread, in their order; at most one for each peer.
+    /// Those that wait for a thread, in order; at most one for each peer.
     waiting: VecDeque<(PeerId, String)>,
 }
 
@@ -26,14 +26,14 @@ impl Lookups {
         }
     }
 
-    /// Begins a lookup, now or when there is a thread for it. One that cannot begin is reported as failed,
-    /// and will be tried again.
+    /// Starts a lookup, now or when there is a thread for it. If it cannot be started, it is reported as failed, and
+    /// the server tries it again later.
     pub(super) fn begin(&mut self, peer: PeerId, name: &str) {
         self.waiting.push_back((peer, name.to_owned()));
         self.begin_waiting();
     }
 
-    /// Hears that one is done.
+    /// Notes that a lookup is done, and starts the next one.
     pub(super) fn finished(&mut self) {
         self.under_way -= 1;
         self.begin_waiting();

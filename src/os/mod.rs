@@ -1,9 +1,9 @@
 //! The edge to a real operating system: one `mio::Poll`, the listener, the sockets, the signals, the clock.
 //!
 //! Some things have no call that does not block: looking up a name, writing to the disk so that it is durable, and
-//! writing to a log or a trace. Each is made on a helper thread that owns nothing of the server. A lookup or a write
-//! to the disk is a task in a channel, and its outcome comes back in a channel and enters the mailbox like
-//! everything else. Lines of the log and of the trace stand in bounded queues, and nobody waits for them.
+//! writing to a log or a trace. Each of these is done on a helper thread that owns nothing of the server. A lookup or
+//! a write to the disk is a task in a channel. Its result comes back in a channel and enters the mailbox like
+//! everything else. Lines of the log and of the trace wait in bounded queues, and the server does not wait for them.
 
 mod clock;
 mod descriptors;
@@ -60,7 +60,7 @@ const FIRST_LISTENER: usize = (1 << 32) + 2;
 /// What a helper thread has done.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// Something is durable, or could not be made so.
+    /// Something is durable, or could not be made durable.
     Written(Written),
     /// A name was looked up.
     Resolved(PeerId, io::Result<Vec<SocketAddr>>),
@@ -70,10 +70,10 @@ pub(crate) enum Done {
 pub struct Os {
     poll: Poll,
     events: Events,
-    /// By their ids; none when the server takes no more connections.
+    /// By their ids; empty once the server accepts no more connections.
     listeners: Vec<TcpListener>,
     signals: Signals,
-    /// What is opened anew at a SIGHUP.
+    /// Opened again at a SIGHUP.
     trace: Option<TraceOut>,
     clock: Clock,
     disk: Disk,
@@ -83,12 +83,12 @@ pub struct Os {
 }
 
 impl Os {
-    /// Takes over the signals, and puts the disk onto its thread: without a `store` nothing is
-    /// durable. Connections of `bound` are taken from the first poll on, and not before: what the store has made
-    /// durable at its opening must be so when the first one is accepted.
+    /// Takes over the signals, and starts the thread of the disk. Without a `store`, nothing is durable. Connections
+    /// of `bound` are accepted from the first poll on and not before, because the store must have made this boot
+    /// durable by then.
     ///
     /// # Errors
-    /// The system gives no poll, pipe or thread.
+    /// The system refuses a poll, a pipe or a thread.
     pub fn new(
         bound: Bound,
         store: Option<Store>,
@@ -129,7 +129,7 @@ impl Os {
         })
     }
 
-    /// What the helper threads have done since the last look.
+    /// Puts what the helper threads have done since the last call into the mailbox.
     fn collect_done(&mut self, mailbox: &mut Mailbox) {
         while let Ok(done) = self.done.try_recv() {
             match done {
@@ -265,19 +265,19 @@ impl Edge for Os {
     }
 }
 
-/// Waits at the end of the process until the last lines of the trace and of the log are written, but for a short
-/// time only. Nothing is lost by it that was not lost anyway.
+/// Waits at the end of the process until the last lines of the trace and of the log are written, but for
+/// [`LAST_LINES_TIMEOUT`] at most.
 pub fn finish_lines(trace: Option<&TraceOut>) {
     let clock = Clock::new();
     if let Some(trace) = trace {
         trace.queue().finish(LAST_LINES_TIMEOUT);
     }
-    // The log's thread was at work meanwhile.
+    // The log's thread was writing meanwhile.
     let waited = clock.now().since(Instant::START);
     log::finish(LAST_LINES_TIMEOUT.saturating_sub(waited));
 }
 
-/// How a helper thread reports: the outcome goes into a channel, and the poll is woken.
+/// How a helper thread reports: it puts the result into a channel and wakes the poll.
 #[derive(Clone, Debug)]
 pub(crate) struct Reporter {
     outcomes: mpsc::Sender<Done>,
@@ -286,11 +286,13 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     pub(crate) fn report(&self, done: Done) {
-        // The receiver is gone when the server has exited, and then nobody wants to know.
+        // The receiver is gone once the server has ended, and then nobody needs the result.
         if self.outcomes.send(done).is_ok()
             && let Err(error) = self.waker.wake()
         {
-            ::log::error!("cannot wake the event loop: {error}");
+            ::log::error!(
+                "cannot wake the event loop: {error}; what a helper thread has done is noticed later"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What becomes of a signal. docs/operations.md has the table.
+//! How signals are handled. docs/operations.md has the table.
 //!
-//! While a server starts, a signal to stop ends it at once, as by default: it has answered nobody. From then on each
-//! is an entry of the mailbox. A signal without a handler has no effect on the first process of a container, so
-//! that one has handlers from the beginning.
+//! While a server starts, a signal to stop ends it at once, as it does by default: nobody has been answered yet. After
+//! that, each signal is an entry of the mailbox. A signal without a handler has no effect on the first process of a
+//! container, so there the server has handlers from the beginning.
 
 use std::{
     io, process,
@@ -20,7 +20,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::mailbox::Entry;
 
-/// By the custom of shells, the exit code of a process that SIGTERM has ended.
+/// By convention, the exit code of a process that a signal has ended is this plus the number of the signal.
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// The signals during a start.
@@ -30,13 +30,13 @@ pub struct StartSignals {
 }
 
 impl StartSignals {
-    /// From now on SIGHUP ends nothing, and a signal to stop ends even the first process of a container.
+    /// From now on SIGHUP does not end the process, and a signal to stop ends even the first process of a container.
     ///
     /// # Errors
-    /// The system takes no handlers.
+    /// The system refuses the handlers.
     pub fn handle() -> io::Result<StartSignals> {
         let is_starting = Arc::new(AtomicBool::new(true));
-        // There is nothing to open anew yet, so nobody asks whether it came.
+        // There is nothing to open again yet, so nothing checks whether it came.
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
         if process::id() == 1 {
             for signal in [SIGTERM, SIGINT] {
@@ -55,7 +55,7 @@ impl StartSignals {
     }
 }
 
-/// What a signal is in the mailbox.
+/// The entry of the mailbox for a signal.
 pub(super) fn entry(signal: i32) -> Entry {
     match signal {
         SIGHUP => Entry::Hangup,

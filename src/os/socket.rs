@@ -32,7 +32,7 @@ impl TcpSocket {
     pub(super) fn connect(address: SocketAddr) -> io::Result<TcpSocket> {
         let stream = TcpStream::connect(address)?;
         tune(&stream);
-        // Never worse than the system's default, so an error changes nothing.
+        // If this fails, the system's default stays, which only takes more memory.
         let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
         Ok(TcpSocket(stream))
     }
@@ -42,8 +42,8 @@ impl TcpSocket {
     }
 }
 
-/// Replies leave at once, and connections whose other side has vanished are found out. A connection that
-/// cannot be tuned is about to be found broken by its first read.
+/// Lets replies leave at once, and detects connections whose other side has vanished. Errors are ignored: a connection
+/// that cannot be tuned is broken, and its first read shows that.
 fn tune(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let keepalive = TcpKeepalive::new()
@@ -78,7 +78,7 @@ impl Socket for TcpSocket {
             return Err(error);
         }
         match self.0.peer_addr() {
-            // A dial to a free port of this machine may be given that very port, and reach itself.
+            // A dial to a free port of this machine may get that same port as its own, and so reach itself.
             Ok(peer) if self.0.local_addr()? == peer => {
                 Err(io::ErrorKind::ConnectionRefused.into())
             }

@@ -1,8 +1,8 @@
 //! Where a trace goes: a file, a terminal, a pipe, or standard error. Like the log it is written by a thread, so that
-//! none of them holds the server up.
+//! the server never waits for it.
 //!
-//! The file is only ever added to. It is opened anew when it is asked for, so that it can be moved away while the
-//! server runs.
+//! Lines are only ever added to the end of the file. It is opened again on request, so that it can be moved away while
+//! the server runs.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,7 +28,7 @@ const BOUNDS: Bounds = Bounds {
     bytes: TRACE_BYTES_MAX,
 };
 
-/// A trace that is being written. Each write is one whole line, and never waits or fails. A clone is the same trace.
+/// A trace to write to. Each write is one whole line, and never waits or fails. A clone is the same trace.
 #[derive(Clone, Debug)]
 pub struct TraceOut {
     queue: LineQueue,
@@ -37,21 +37,21 @@ pub struct TraceOut {
 }
 
 impl TraceOut {
-    /// A trace among the log lines.
+    /// A trace among the log lines, on standard error.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The thread that writes it cannot be started.
     pub fn standard_error() -> io::Result<TraceOut> {
         TraceOut::begin(StandardErrorTrace, false, false)
     }
 
-    /// A trace at the end of a file, which is made when it is not there. A pipe or a terminal will do too.
+    /// A trace at the end of a file, which is made if it does not exist. A pipe or a terminal works too.
     ///
     /// # Errors
-    /// It cannot be opened for writing, or the system gives no thread.
+    /// It cannot be opened for writing, or the thread that writes it cannot be started.
     pub fn file(path: &Path) -> io::Result<TraceOut> {
         let file = open(path)?;
-        let cut = ends_in_a_line(path, &file);
+        let cut = ends_inside_a_line(path, &file);
         let sink = FileTrace {
             path: path.to_owned(),
             file,
@@ -60,16 +60,11 @@ impl TraceOut {
         TraceOut::begin(sink, true, cut)
     }
 
-    /// Opens the file anew, so that it can have been moved away. The lines that wait go into the new one.
+    /// Opens the file again, because it may have been moved away. The lines that wait go into the new file.
     pub fn reopen(&self) {
         if self.has_file {
             self.queue.reopen();
         }
-    }
-
-    /// How many lines were dropped since the start, because they found no room or could not be written.
-    pub fn dropped(&self) -> u64 {
-        self.queue.dropped()
     }
 
     pub(super) fn queue(&self) -> &LineQueue {
@@ -104,10 +99,10 @@ impl Write for TraceOut {
     }
 }
 
-/// Whether a trace can be opened at this path, as far as can be seen without touching anything.
+/// Checks whether a trace can be opened at this path, as far as that can be seen without changing anything.
 ///
 /// # Errors
-/// It cannot.
+/// The path is a directory, or its directory does not exist, or it cannot be looked at.
 pub fn check_trace_path(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -120,7 +115,7 @@ pub fn check_trace_path(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens for adding to the end, and never waits: not for the reader of a pipe, and not for a modem.
+/// Opens the path for adding to its end, without waiting for the reader of a pipe or for a modem.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = OpenOptions::new()
@@ -140,8 +135,8 @@ fn open(path: &Path) -> io::Result<File> {
     })
 }
 
-/// Whether what an earlier process wrote ends in the middle of a line. What cannot be read again does not.
-fn ends_in_a_line(path: &Path, file: &File) -> bool {
+/// Whether what an earlier process wrote ends in the middle of a line. If that cannot be read, it does not.
+fn ends_inside_a_line(path: &Path, file: &File) -> bool {
     let Ok(length) = file.metadata().map(|found| match found.is_file() {
         true => found.len(),
         false => 0,
@@ -154,7 +149,8 @@ fn ends_in_a_line(path: &Path, file: &File) -> bool {
         && last != [b'\n']
 }
 
-/// The line of a trace that stands in the place of so many others. They had a serial each, or that of their entry.
+/// The line of a trace that is written in place of this many missing ones. It has no serial of its own: each of them
+/// had one.
 fn missing(lines: u64) -> String {
     format!("- - missing lines={lines}\n")
 }
@@ -162,7 +158,7 @@ fn missing(lines: u64) -> String {
 struct FileTrace {
     path: PathBuf,
     file: File,
-    /// People were told that it cannot be written.
+    /// It was logged that the file cannot be written.
     has_failed: bool,
 }
 
@@ -182,12 +178,12 @@ impl Sink for FileTrace {
         let path = self.path.display();
         match open(&self.path) {
             Ok(file) => {
-                info!("the trace goes on in {path}, opened anew");
+                info!("the trace goes on in {path}, which was opened again");
                 self.file = file;
                 self.has_failed = false;
             }
             Err(error) => {
-                error!("cannot open the trace {path} anew: {error}; going on with the old one");
+                error!("cannot open the trace {path} again: {error}; going on with the old file");
             }
         }
     }
@@ -195,7 +191,7 @@ impl Sink for FileTrace {
     fn failed(&mut self, error: &io::Error) {
         if !self.has_failed {
             error!(
-                "cannot write the trace {}: {error}; going on without the lines that it does not take",
+                "cannot write the trace {}: {error}; going on, and dropping the lines that it does not take",
                 self.path.display()
             );
             self.has_failed = true;
@@ -207,7 +203,7 @@ impl Sink for FileTrace {
     }
 }
 
-/// A trace on standard error. Should that fail, there is no other place to say so.
+/// A trace on standard error. If that fails, there is no other place to report it.
 struct StandardErrorTrace;
 
 impl Sink for StandardErrorTrace {

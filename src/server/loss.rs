@@ -116,7 +116,7 @@ impl<E: Edge> Server<E> {
         } else if self.peers.is_news(peer, kind) && self.may_tell(Line::PeerDown, Whom::Named(peer))
         {
             let name = self.peers.name(peer);
-            warn!("peer {name} is down: {reason}; trying again and again");
+            warn!("peer {name} is down: {reason}; the server keeps trying");
         }
     }
 }

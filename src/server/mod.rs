@@ -339,7 +339,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Looks at the disk again when the write that it is at becomes late.
+    /// Sets the timer to the moment when the write under way becomes late.
     fn set_write_timer(&mut self) {
         match self.actor.write_deadline() {
             Some(deadline) => self.timers.set(Timer::Write, deadline),

@@ -26,17 +26,17 @@ impl<E: Edge> Server<E> {
         let text = if code == ErrorCode::PidConflict {
             format!(
                 "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
-                 Stop both; start the one that is to keep the pid with --recover-above SEQUENCE, not lower \
-                 than all that either may have handed out and not lower than {sequence}, and the other \
-                 with an unused --pid and a new state directory",
+                 Stop both. Start the one that keeps the pid with --recover-above SEQUENCE, at least {sequence} \
+                 and not lower than anything that either may have handed out; start the other with an \
+                 unused --pid and a new state directory",
                 rival.map_or_else(address_that_is_gone, |rival| self.link_address(rival))
             )
         } else {
             format!(
                 "the state of pid {pid} at {address} is not the newest: another state directory of this pid, or a \
-                 later state of this one, had come to sequence {sequence}. Start it with an unused --pid \
+                 later state of this one, had reached sequence {sequence}. Start it with an unused --pid \
                  and a new state directory; or, if the other state is gone for ever, with --recover-above \
-                 SEQUENCE, not lower than all that it may have handed out and not lower than {sequence}"
+                 SEQUENCE, at least {sequence} and not lower than anything that it may have handed out"
             )
         };
         let line = match rival {

@@ -66,7 +66,7 @@ impl<E: Edge> Server<E> {
             } => {
                 let address = self.transport.address(*from);
                 warn!(
-                    "an operator at {address} has this server go on above sequence {above}; it was at {sequence}"
+                    "an operator at {address} has advanced this server above sequence {above}; it was at {sequence}"
                 );
             }
             Report::Forgot {
@@ -76,7 +76,7 @@ impl<E: Edge> Server<E> {
             } => {
                 let address = self.transport.address(*from);
                 warn!(
-                    "an operator at {address} has this server forget pid {pid}, which had come to sequence \
+                    "an operator at {address} has made this server forget pid {pid}, which was at sequence \
                      {sequence}"
                 );
             }
@@ -91,8 +91,7 @@ impl<E: Edge> Server<E> {
             }
             Report::ObjectedHigher { above } => {
                 error!(
-                    "NOT HANDING OUT IDENTITIES: by what a peer says now, --recover-above would have to be at \
-                     least {above}"
+                    "NOT HANDING OUT IDENTITIES: a peer now says that --recover-above has to be at least {above}"
                 );
             }
             Report::Overruled { link, pid, above } => {
@@ -108,13 +107,13 @@ impl<E: Edge> Server<E> {
             }
             Report::JoinWaits => {
                 warn!(
-                    "no peer has answered yet, and --join=require wants one: not handing out identities \
+                    "no peer has answered yet, and --join=require needs one: not handing out identities \
                      until one does"
                 );
             }
             Report::Exhaustion { percent, remaining } => {
                 warn!(
-                    "{percent} % of the sequence is used up: {remaining} are left, and it never wraps"
+                    "{percent} % of the sequence is used up: {remaining} sequences are left, and it never wraps"
                 );
             }
             Report::Exhausted => {
@@ -132,8 +131,8 @@ impl<E: Edge> Server<E> {
             }
             Report::WriteOver { took, waited } => {
                 warn!(
-                    "the write to the state directory that took so long is over after {} ms, and {waited} \
-                     requests waited for it",
+                    "the slow write to the state directory is over after {} ms, and {waited} requests waited \
+                     for it",
                     took.as_millis()
                 );
             }
@@ -210,7 +209,7 @@ impl<E: Edge> Server<E> {
         };
         let more = match untold {
             0 => String::new(),
-            untold => format!(" (and {untold} more like this were not told)"),
+            untold => format!(" (and {untold} more like this were not logged)"),
         };
         info!("{who} raises the sequence by {by}, to {to}{more}");
     }

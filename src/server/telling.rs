@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_peer_so_many_lines_of_a_kind_are_told_in_a_minute() {
+    fn lines_of_a_kind_about_one_peer_are_limited() {
         let mut telling = Telling::new();
         assert_eq!(
             told(&mut telling, Line::PeerUp, |_| PEER, 1000),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn of_all_strangers_so_many_lines_of_a_kind_are_told_in_a_minute() {
+    fn lines_of_a_kind_about_all_strangers_are_limited() {
         let mut telling = Telling::new();
         assert_eq!(
             told(&mut telling, Line::Refused, host, 100_000),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_crowds_is_told_once_in_a_minute() {
+    fn lines_that_come_in_crowds_are_logged_once_a_minute() {
         for line in [Line::AdvanceRefused, Line::Stale, Line::AcceptFailed] {
             let mut telling = Telling::new();
             assert_eq!(told(&mut telling, line, |_| Whom::Nobody, 100), 1);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flood_makes_it_remember_more_than_its_bound() {
+    fn a_flood_does_not_make_it_remember_more_than_its_bound() {
         let mut telling = Telling::new();
         for line in Line::ALL {
             for number in 0..3 * PEERS_MAX as u32 {

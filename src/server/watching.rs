@@ -10,7 +10,6 @@ use ipseity_core::{
     time::Instant,
 };
 
-use super::answering::Outlet;
 use crate::{limits::TURN_ENTRIES_MAX, mailbox::Entry, trace::Trace};
 
 /// The trace, if there is one. No code can ask whether there is. It is boxed because it is checked for each entry,
@@ -61,16 +60,16 @@ impl Watch {
         if let Some(trace) = &mut self.0
             && let Err(error) = trace.flush()
         {
-            error!("cannot write the trace: {error}; going on without it");
+            error!("cannot write the trace: {error}; going on without a trace");
             self.0 = None;
         }
     }
 }
 
-/// An outlet that also shows everything to the trace.
-pub(super) struct Watched<'a, 'b, 'c>(pub(super) &'a mut Outlet<'b, 'c>, pub(super) &'a mut Watch);
+/// An outbox that also shows everything to the trace.
+pub(super) struct Watched<'a, O>(pub(super) &'a mut O, pub(super) &'a mut Watch);
 
-impl Outbox for Watched<'_, '_, '_> {
+impl<O: Outbox> Outbox for Watched<'_, O> {
     #[inline(always)]
     fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
         self.1.reply_identities(to, first, count);

@@ -3,14 +3,14 @@
 //! ```text
 //! lock      held while a server uses the directory; names its process, or says `stopped`
 //! state     four blocks, see `record` and `slots`
-//! members   what other servers said of themselves, see `members`
+//! members   what other servers said about themselves, see `members`
 //! ```
 //!
 //! A start takes the lock, makes durable whatever an earlier run may have left in the page cache, reads
-//! the medium, and writes a boot of its own before it returns. A directory that it refuses keeps every
-//! byte of its state.
+//! the medium, and writes a boot of its own before it returns. If it refuses a directory, it changes no byte of the
+//! state in it.
 
-// Long because: its tests hold every error to its words.
+// Long because: its tests check the text of every error.
 
 use std::{
     io,
@@ -32,26 +32,26 @@ use ipseity_core::{
     words::ClusterName,
 };
 
-/// The names in the directory.
+// The names of the files in the directory.
 const LOCK: &str = "lock";
 const STATE: &str = "state";
 const STATE_TEMPORARY: &str = "state.new";
 pub(super) const MEMBERS: &str = "members";
 
-/// The right of everybody to write, and that of the group.
+// The permission bits that let everybody write, and the group.
 const MODE_WRITE_ALL: u32 = 0o002;
 const MODE_WRITE_GROUP: u32 = 0o020;
 
 /// What a start needs to know.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// The state directory. It is made when it is not there.
+    /// The state directory. It is made if it does not exist.
     pub directory: PathBuf,
-    /// Those above it are made, too.
+    /// Missing directories above it are made too.
     pub makes_parents: bool,
-    /// It must hold a state: this start is not to make one.
+    /// It must already hold a state: this start may not make one.
     pub is_existing: bool,
-    /// Everybody may have the right to write to it.
+    /// It is accepted even if everybody may write to it.
     pub may_be_shared: bool,
     /// The random value of this process, which it writes into each record.
     pub session: u64,
@@ -59,17 +59,17 @@ pub struct StoreOptions {
     pub cluster: ClusterName,
     /// The pid that it must belong to.
     pub pid: Pid,
-    /// How many sequences above the start the first ceiling stands.
+    /// How far the first ceiling is above the start, in sequences.
     pub first_step: u64,
-    /// An operator's word that the start is no lower than this. It also allows a start in a used
-    /// directory the state file of which is gone.
+    /// An operator's word that the start is not below this. It also allows a start in a used directory whose state
+    /// file is gone.
     pub recover_above: Option<Sequence>,
 }
 
 /// A state directory in use. Dropping it gives up the lock.
 ///
-/// After a write or a sync that failed, or after the directory was removed, every call is
-/// [`StoreError::Poisoned`] and nothing more is written; only a new start shows what the disk holds.
+/// After a write or a sync has failed, or the directory was removed, every call fails with
+/// [`StoreError::Poisoned`] and nothing more is written. Only a new start shows what the disk holds.
 #[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
@@ -78,13 +78,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Takes the directory, making it on the first start. When this returns, the boot and its ceiling are
+    /// Takes the directory, and makes it on the first start. When this returns, the boot and its ceiling are
     /// durable.
     ///
     /// # Errors
     ///
-    /// Every [`StoreError`] but `Poisoned`, `Stopped` and `Backwards`. A directory that is in use, belongs
-    /// to somebody else, is damaged or of a newer format keeps every byte of its state.
+    /// Every [`StoreError`] but `Poisoned`, `Stopped` and `Backwards`. If a directory is in use, belongs to another
+    /// server, is damaged or has a newer format, no byte of its state is changed.
     pub fn open(options: &StoreOptions) -> Result<(Store, Started), StoreError> {
         Store::open_with(options, Access::Direct)
     }
@@ -141,18 +141,18 @@ impl Store {
 
     /// Makes `ceiling` durable: when this returns, identities up to it may be handed out. `sequence`, the
     /// highest handed out or absorbed so far, is noted with it, so that a start after a crash can say
-    /// how much it skipped; one above the ceiling is noted as the ceiling.
+    /// how much it skipped. If it is above the ceiling, the ceiling is noted.
     ///
-    /// Before it writes it reads the file back. If that shows a record of another process, this server is not
-    /// alone on the directory, whatever the locks say: then nothing is written.
+    /// Before it writes, it reads the file back. If there is a record of another process, this server is not
+    /// alone on the directory, whatever the locks say. Then nothing is written.
     ///
-    /// A ceiling that is durable already costs nothing. One more than [`STEP_MAX`] above the last costs
-    /// two records in place of one.
+    /// A ceiling that is already durable is not written again. If the ceiling is more than [`STEP_MAX`] above the
+    /// last one, two records are written instead of one.
     ///
     /// # Errors
     ///
     /// `Write`, `Foreign`, `Unseen`, `Gone`, `Io`, `Poisoned`, `Stopped` or `Exhausted`: the old ceiling still
-    /// counts, the new one does not. An error never goes away by another call.
+    /// counts, the new one does not. Calling again does not help.
     ///
     /// [`STEP_MAX`]: ipseity_core::limits::STEP_MAX
     pub fn write_ceiling(
@@ -166,8 +166,8 @@ impl Store {
         self.check_in_place()
     }
 
-    /// Notes that a peer objected to this directory, because identities may have been handed out by another one: see
-    /// [`Started::objected`].
+    /// Notes that a peer objected to this directory, because another one of the same pid may have handed out
+    /// identities: see [`Started::objected`].
     ///
     /// # Errors
     ///
@@ -191,8 +191,8 @@ impl Store {
             .write_stop(sequence)
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()?;
-        // The stop itself is durable by now. But a disk that does not take this line is not well, and somebody may
-        // act on the process id that is left there.
+        // The stop itself is durable by now. But a disk that does not take this text is not healthy, and somebody may
+        // act on the process id that stays in the file.
         self.lock.sign_off().map_err(StoreError::io(
             "write the lock file",
             self.directory.join(LOCK),
@@ -208,22 +208,22 @@ impl Store {
         self.directory.join(STATE)
     }
 
-    /// Comes after the writes: a directory that was removed before or between them makes them void, and
-    /// one that is removed later has kept its promise until then.
+    /// Called after the writes. If the directory was removed before or between them, they are void. If it is removed
+    /// later, they were durable until then.
     fn check_in_place(&mut self) -> Result<(), StoreError> {
         let file = self.file();
         let error = match self.slots.device().is_in_place() {
             Ok(true) => return Ok(()),
             Ok(false) => StoreError::Gone { file },
-            Err(error) => StoreError::io("find again", file)(error),
+            Err(error) => StoreError::io("look for the state file", file)(error),
         };
         self.slots.poison(error.to_string());
         Err(error)
     }
 }
 
-/// Makes the directory. Those above it are made only where nobody has named the place: a volume that is not
-/// mounted, or a path with a slip of the pen, must not become a first start by itself.
+/// Makes the directory. Missing directories above it are made only for the default path. A volume that is not mounted,
+/// or a mistyped path, must not lead to a first start.
 fn make_directory(options: &StoreOptions) -> Result<(), StoreError> {
     let directory = &options.directory;
     let made = match options.makes_parents {
@@ -245,7 +245,7 @@ fn make_directory(options: &StoreOptions) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses a directory to which everybody may write. Returns a warning where others may.
+/// Refuses a directory to which everybody may write. Returns warnings if anybody else may.
 fn check_rights(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
     let directory = &options.directory;
     let found = std::fs::metadata(directory)
@@ -265,15 +265,15 @@ fn check_rights(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
         ));
     } else if mode & MODE_WRITE_GROUP != 0 {
         notes.push(format!(
-            "its group may write to the state directory {shown} (mode {mode:04o}): whoever is in it can replace \
-             the state"
+            "its group may write to the state directory {shown} (mode {mode:04o}): any member of the group can \
+             replace the state"
         ));
     }
     let own = rustix::process::geteuid().as_raw();
     if found.uid() != own {
         notes.push(format!(
-            "the state directory {shown} belongs to user {}, and this server runs as user {own}: the other one \
-             can replace the state",
+            "the state directory {shown} belongs to user {}, and this server runs as user {own}: its owner can \
+             replace the state",
             found.uid()
         ));
     }
@@ -281,7 +281,7 @@ fn check_rights(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
 }
 
 fn first_start_note(directory: &Path) -> String {
-    // Where it cannot be found out, the path as it was given has to do.
+    // If the full path cannot be found out, the path as it was given is shown.
     let shown = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
     format!(
         "first start in {}: a new, empty state was made. If this pid has \
@@ -301,8 +301,8 @@ fn take_lock(directory: &Path) -> Result<Lock, StoreError> {
     })
 }
 
-/// Makes the state file: whole and durable under a temporary name first, so that under its own name it is
-/// never seen half made.
+/// Makes the state file: first complete and durable under a temporary name, so that an incomplete file never has its
+/// name.
 fn create_state(options: &StoreOptions, file: &Path) -> Result<(), StoreError> {
     let temporary = options.directory.join(STATE_TEMPORARY);
     let owner = owner(options);
@@ -315,7 +315,7 @@ fn create_state(options: &StoreOptions, file: &Path) -> Result<(), StoreError> {
     slots::format(&mut device, &owner, u128::from_be_bytes(incarnation))
         .and_then(|()| device.settle())
         .map_err(StoreError::io("write the new state file", &temporary))?;
-    std::fs::rename(&temporary, file).map_err(StoreError::io("put in place", file))
+    std::fs::rename(&temporary, file).map_err(StoreError::io("rename the new state file to", file))
 }
 
 /// Makes the name of the state file durable, and that of its directory: the start that made them may have
@@ -324,13 +324,13 @@ fn sync_names(directory: &Path) -> Result<(), StoreError> {
     sync_directory(directory).map_err(StoreError::io("sync the directory", directory))?;
     let above = parent(directory);
     match sync_directory(&above) {
-        // Not ours to read, so that it was not made by an earlier start either.
+        // This server may not read it, so no earlier start has made it.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done.map_err(StoreError::io("sync the directory", above)),
     }
 }
 
-/// Reads what the medium holds. Nothing is written that was not already on its way there.
+/// Reads what the medium holds. The only thing it may write is what was already in the page cache.
 fn recover(
     options: &StoreOptions,
     file: &Path,
@@ -363,15 +363,15 @@ fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<String> {
         .iter()
         .map(|fault| {
             format!(
-                "in the state file {}, {fault}; the other copies are used, and this one is written anew",
+                "in the state file {}, {fault}; the other copies are used, and this one is written again",
                 file.display()
             )
         })
         .collect();
     if recovered.hidden() {
         notes.push(format!(
-            "the newest record of the state file {} may have been lost; skipping to sequence {}, which \
-             is above all that it can have allowed",
+            "the newest record of the state file {} may have been lost; skipping to sequence {}, so \
+             that nothing that it can have allowed is repeated",
             file.display(),
             recovered.start()
         ));
@@ -386,7 +386,7 @@ fn owner(options: &StoreOptions) -> Owner {
     }
 }
 
-/// Unlike `Path::exists`, an error is not taken for an absence.
+/// Unlike `Path::exists`, this does not take an error for an absence.
 fn exists(path: &Path) -> io::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
@@ -403,14 +403,14 @@ mod tests {
         Sequence::new(value).unwrap()
     }
 
-    /// The same promises where `O_DIRECT` is refused, on a disk and in memory, and files that pass from
-    /// one way of writing to the other.
+    /// The promises also hold if `O_DIRECT` is refused, on a disk and in memory, and if a file is written first with
+    /// one and then with the other.
     #[test]
     #[allow(
         clippy::disallowed_macros,
         reason = "tests print, and one that cannot may fail"
     )]
-    fn the_page_cache_is_as_good() {
+    fn the_promises_hold_through_the_page_cache_too() {
         let mut homes = vec![tempfile::tempdir().unwrap()];
         match tempfile::tempdir_in("/dev/shm") {
             Ok(home) => homes.push(home),
@@ -520,7 +520,7 @@ mod tests {
             assert!(text.contains("/somewhere/state"), "{text}");
             assert!(
                 text.contains("; "),
-                "what to do stands after a semicolon: {text}"
+                "what to do comes after a semicolon: {text}"
             );
             assert!(!text.contains("  ") && !text.contains('\n'), "{text}");
         }

@@ -1,5 +1,4 @@
-//! What can go wrong with the state directory, in words that name the place, what happened and what to
-//! do.
+//! What can go wrong with the state directory. Each text names the file, what happened and what to do.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -12,14 +11,14 @@ use ipseity_core::{
     words::ClusterName,
 };
 
-/// Why a state directory cannot be used, or no longer.
+/// Why a state directory cannot be used, or cannot be used any longer.
 #[derive(Debug)]
 pub enum StoreError {
     /// The operating system refused.
     Io {
-        /// What was attempted, as in "cannot open".
+        /// What was attempted, as "lock" in "cannot lock".
         doing: &'static str,
-        /// With what.
+        /// The file or the directory.
         path: PathBuf,
         /// The refusal.
         source: io::Error,
@@ -28,25 +27,25 @@ pub enum StoreError {
     Locked {
         /// The directory.
         directory: PathBuf,
-        /// That process's id, where it is known.
+        /// That process's id, if it is known.
         holder: Option<u32>,
     },
     /// The directory belongs to another pid. It was not touched.
     ForeignPid {
         /// The directory.
         directory: PathBuf,
-        /// Whose it is.
+        /// The pid that it belongs to.
         found: Pid,
-        /// Who asked for it.
+        /// The pid of this server.
         wanted: Pid,
     },
     /// The directory belongs to another cluster. It was not touched.
     ForeignCluster {
         /// The directory.
         directory: PathBuf,
-        /// Whose it is.
+        /// The cluster that it belongs to.
         found: ClusterName,
-        /// Who asked for it.
+        /// The cluster of this server.
         wanted: ClusterName,
     },
     /// The state file was written by a newer Ipseity. It was not touched.
@@ -61,16 +60,16 @@ pub enum StoreError {
         /// The state file.
         file: PathBuf,
     },
-    /// There is no state to go on from, and this start was not to make one. Nothing was made.
+    /// There is no state, and this start may not make one. Nothing was made.
     NotExisting {
         /// The state file.
         file: PathBuf,
     },
-    /// The directory that the state directory is to be made in is not there. Nothing was made.
+    /// The directory above the state directory does not exist. Nothing was made.
     NoParent {
         /// The state directory.
         directory: PathBuf,
-        /// What is not there.
+        /// The directory above it.
         parent: PathBuf,
     },
     /// Everybody may write to the directory. It was not touched.
@@ -138,7 +137,7 @@ pub enum StoreError {
         /// The state file.
         file: PathBuf,
     },
-    /// A clean stop was to say less than what was noted before. It was not written.
+    /// The sequence of a clean stop is lower than one that was noted before. It was not written.
     Backwards {
         /// The state file.
         file: PathBuf,
@@ -158,8 +157,8 @@ pub enum StoreError {
 
 /// The way out when a server's own record of what it handed out is lost.
 const WAY_OUT: &str = "give this server an unused --pid and a new --data-dir (recommended), or move \
-    the directory aside and start with --recover-above SEQUENCE, at least as high as any sequence that \
-    this pid ever handed out (the other servers of the cluster know it)";
+    the directory aside and start with --recover-above SEQUENCE, not lower than any sequence that this \
+    pid ever handed out (ipseity-cli members shows what the other servers remember)";
 
 impl StoreError {
     /// For `map_err`: the refusal of the operating system at `path`.
@@ -174,7 +173,7 @@ impl StoreError {
         }
     }
 
-    /// Names the file that the slots stand in.
+    /// For `map_err`: an error of the slots in `file`.
     pub(super) fn slots(file: impl Into<PathBuf>) -> impl FnOnce(SlotsError) -> StoreError {
         move |error| {
             let file = file.into();
@@ -185,7 +184,7 @@ impl StoreError {
                     source,
                 },
                 SlotsError::Look(LookError::Device(source)) => {
-                    StoreError::io("look again at", file)(source)
+                    StoreError::io("read back the state file", file)(source)
                 }
                 SlotsError::Look(LookError::Unseen { faults }) => {
                     StoreError::Unseen { file, faults }
@@ -210,7 +209,7 @@ impl StoreError {
         }
     }
 
-    /// Names the directory and the server that wanted it.
+    /// An error of a start, with the directory and the server that was started on it.
     pub(super) fn recover(
         error: RecoverError,
         directory: PathBuf,
@@ -301,21 +300,21 @@ impl fmt::Display for StoreError {
             ),
             Self::NotExisting { file } => write!(
                 f,
-                "there is no state file {}, and --existing says that there is one; look whether the volume is \
-                 mounted and --data-dir is right, or leave --existing out for a first start",
+                "there is no state file {}, and --existing requires one; check that the volume is mounted and \
+                 --data-dir is right, or leave --existing out for a first start",
                 file.display()
             ),
             Self::NoParent { directory, parent } => write!(
                 f,
-                "cannot make the state directory {}: {} is not there; look whether the volume is mounted and \
-                 --data-dir is right, or make it",
+                "cannot make the state directory {}: {} does not exist; check that the volume is mounted and \
+                 --data-dir is right, or make that directory yourself",
                 directory.display(),
                 parent.display()
             ),
             Self::SharedDirectory { directory, mode } => write!(
                 f,
-                "everybody may write to the state directory {} (mode {mode:04o}), and could replace what is \
-                 in it; take that right away (chmod o-w), or start with --allow-shared-dir",
+                "everybody may write to the state directory {} (mode {mode:04o}), and so could replace the \
+                 state; take that right away (chmod o-w), or start with --allow-shared-dir",
                 directory.display()
             ),
             Self::Damaged { file, faults } => {
@@ -327,28 +326,28 @@ impl fmt::Display for StoreError {
             }
             Self::Mixed { file } => write!(
                 f,
-                "the state file {} holds blocks of different directories, as after a careless copy; \
+                "the state file {} holds blocks of different state directories, as after a careless copy; \
                  nothing was changed; {WAY_OUT}",
                 file.display()
             ),
             Self::Missing { file } => write!(
                 f,
                 "the state file {} is gone from a directory that a server has used; put it back if it \
-                 was moved (never an older copy), or else {WAY_OUT}",
+                 was moved (never an older copy), otherwise {WAY_OUT}",
                 file.display()
             ),
             Self::Gone { file } => write!(
                 f,
                 "the state file {} is no longer in its place: its directory was removed, renamed or \
-                 replaced, and what is written now would be lost; put it back before the next start, or \
-                 else {WAY_OUT}",
+                 replaced, and what is written now would be lost; put it back before the next start, \
+                 otherwise {WAY_OUT}",
                 file.display()
             ),
             Self::Foreign { file, found } => write!(
                 f,
                 "another process has written this state directory, or an older state was put back into it: in \
-                 {}, {found}; find the other server, or whoever restores snapshots, and stop it. Two mounts or \
-                 two hosts may not share locks. Then start one server again",
+                 {}, {found}; find the other server, or what restores snapshots, and stop it (two mounts or two \
+                 hosts may not share locks), then start one server again",
                 file.display()
             ),
             Self::Unseen { file, faults } => {
@@ -390,13 +389,13 @@ impl fmt::Display for StoreError {
                 noted,
             } => write!(
                 f,
-                "refused to note {sequence} as the last sequence in {}, which knows of {noted}; this is \
-                 an error in Ipseity, please report it; the next start skips instead",
+                "refused to note {sequence} as the last sequence in {}, which has noted {noted} before; this is \
+                 a bug in Ipseity, please report it; the next start skips ahead, and nothing is handed out twice",
                 file.display()
             ),
             Self::Exhausted { file, what } => write!(
                 f,
-                "the state file {} has counted as many {what} as there can be; give this server an \
+                "the state file {} has used up all the {what} that it can count; give this server an \
                  unused --pid and a new --data-dir",
                 file.display()
             ),
@@ -417,7 +416,7 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
             "mount the file system for writing, or name another place with --data-dir"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
-        // Something else stands in the place of a file.
+        // A symbolic link, a FIFO or the like is in the place of a file.
         io::ErrorKind::AlreadyExists => "move it away, or name another place with --data-dir",
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
             "name a directory with --data-dir"
@@ -426,7 +425,7 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Of the process, or of the whole machine.
+/// Whether the process, or the whole machine, has too many files open.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     let [process, machine] = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
     [process, machine]

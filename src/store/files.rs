@@ -1,5 +1,5 @@
 //! What the files of the state directory have in common: they are regular files, their names are durable, and
-//! their calls may be interrupted by a signal.
+//! a signal may interrupt the calls on them.
 //!
 //! It may import `limits`; it knows nothing of what the files hold.
 
@@ -27,8 +27,8 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
     call()
 }
 
-/// Makes a file durable, length and all. Unlike that of `std`, which repeats an interrupted sync: the
-/// kernel may report a failed write in the very call that it interrupts, and then not again.
+/// Makes a file durable, with its length. Unlike `std`, it does not repeat an interrupted sync: the kernel may report
+/// a failed write in the very call that is interrupted, and then never again.
 pub(super) fn sync_all(file: &File) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     return Ok(rustix::fs::fsync(file)?);
@@ -48,7 +48,7 @@ pub(super) fn sync_data(file: &File) -> io::Result<()> {
 /// Makes the names in a directory durable: what was created, renamed or removed in it.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     match sync_all(&File::open(directory)?) {
-        // A file system that has no such operation, as some network ones, keeps its names by itself.
+        // A file system without this operation, such as some network file systems, makes names durable by itself.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         done => done,
     }
@@ -62,10 +62,10 @@ pub(super) fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// Opens a file as `how` says, if it is a regular one. It follows no symbolic link and waits for nobody: the
-/// name may be in the hand of somebody else, and a FIFO would wait for its other end.
+/// Opens a file as `how` says, if it is a regular file. It follows no symbolic link and does not wait: somebody else
+/// may have put a link or a FIFO there, and a FIFO would wait for its other end.
 ///
-/// `flags` are those of the call, beside the ones that this needs.
+/// `flags` are added to those that this needs.
 pub(super) fn open_regular(path: &Path, how: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     // The bits of a C int.
@@ -103,8 +103,8 @@ pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
     match create_in(&above, directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && above != Path::new(".") => {
             create_directory(&above)?;
-            // Tried once more and no further: some places, as `/proc`, are there and take no directory,
-            // and say of it that it is not found.
+            // Tried once more and no further: some places, such as `/proc`, exist but take no directory, and report
+            // it as not found.
             create_in(&above, directory)
         }
         done => done,
@@ -114,14 +114,14 @@ pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
 fn create_in(above: &Path, directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => sync_directory(above),
-        // Another server may have made it just now. A file of that name shows when it is used.
+        // Another server may have made it just now. If it is a file, its first use shows that.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Creates a file that is to be written whole under a temporary name, and removes the one that a crash
-/// may have left there: a new file has no failed write behind it.
+/// Creates a file under a temporary name, to be written as a whole. It first removes a file that a crash may have left
+/// there, because no write to a new file can have failed before.
 pub(super) fn create_temporary(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,8 +1,8 @@
 //! The lock on a state directory: a file that one process at a time has locked, and that says which.
 //!
-//! The operating system gives the lock back when the process ends, however it ends. The text in the file
-//! is for people and may be stale; the lock is what counts. After a clean stop the text is `stopped`. It is never
-//! empty again: a start takes an empty file for that of a directory which was never used.
+//! The operating system releases the lock when the process ends, however it ends. The text in the file is for people
+//! and may be out of date; the lock is what counts. After a clean stop the text is `stopped`. It is never empty again,
+//! because an empty file tells a start that the directory was never used.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -16,10 +16,11 @@ use rustix::fs::OFlags;
 
 use super::files::{open_regular, uninterrupted};
 
-/// A process id or a word, blanks to a fixed width, and a newline, so that one write replaces another.
+/// The length of the text: a process id or a word, blanks up to a fixed width, and a newline. So one text replaces
+/// another completely.
 const TEXT_BYTES: usize = 12;
 
-/// What stands in the file after a clean stop.
+/// The text after a clean stop.
 const STOPPED: &str = "stopped";
 
 /// The lock, held while this lives.
@@ -32,14 +33,14 @@ pub(super) struct Lock {
 /// Why the lock is not held.
 #[derive(Debug)]
 pub(super) enum LockError {
-    /// Another process holds it; its id, where the file says it.
+    /// Another process holds it; with its id, if the file has one.
     Held(Option<u32>),
     /// The file cannot be opened or locked.
     Io(io::Error),
 }
 
 impl Lock {
-    /// Takes the lock at `path`, or says who has it. It never waits.
+    /// Takes the lock at `path`, or returns which process has it. It never waits.
     pub(super) fn take(path: &Path) -> Result<Lock, LockError> {
         let mut how = OpenOptions::new();
         how.read(true)
@@ -63,7 +64,7 @@ impl Lock {
         Ok(Lock { file, used })
     }
 
-    /// Whether a server has begun with this directory before.
+    /// Whether a server has used this directory before.
     pub(super) fn used(&self) -> bool {
         self.used
     }
@@ -91,10 +92,10 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// The lock goes with this, and not with the last descriptor of the file: a child that another thread is just
-    /// starting has one more, until it becomes its program.
+    /// Releases the lock now, and not with the last descriptor of the file: a child process that another thread is
+    /// just starting has a descriptor too, until it executes its program.
     fn drop(&mut self) {
-        // Where it fails, closing the file gives the lock back.
+        // If this fails, closing the file releases the lock.
         let _ = self.file.unlock();
     }
 }

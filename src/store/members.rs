@@ -1,5 +1,5 @@
-//! What other servers have said of themselves, kept across restarts: so that a server which comes back
-//! with an older state, or none, can be told.
+//! What other servers have said about themselves, kept across restarts. With it, a server that comes back with an
+//! older state, or with none, can be told so.
 //!
 //! ```text
 //! offset  bytes  field             all integers are big-endian
@@ -74,7 +74,7 @@ impl MembersFile {
         self.directory.join(MEMBERS)
     }
 
-    /// What was saved last, in the order of the pids; nothing when nothing was ever saved.
+    /// What was saved last, in the order of the pids; an empty list if nothing was ever saved.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl MembersFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(self.io("open", error)),
         };
-        // One byte more than there can be shows that there are too many.
+        // If there is one byte more than there can be, the file is too long.
         file.take(FILE_BYTES_MAX as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| self.io("read", error))?;
@@ -98,12 +98,12 @@ impl MembersFile {
     }
 
     /// Replaces what is remembered by `members`, durably, in any order. To forget a server, leave it out.
-    /// After an error either the old list or the new one stands, and saving may be tried again: each save
+    /// After an error the file holds either the old list or the new one, and saving may be tried again: each save
     /// makes a new file.
     ///
     /// # Errors
     ///
-    /// The file cannot be written, or there are two entries of one pid.
+    /// The file cannot be written, or `members` has two entries of one pid.
     pub fn save(&mut self, members: &[Remembered]) -> Result<(), MembersError> {
         let mut members = members.to_vec();
         members.sort_by_key(|member| member.pid);
@@ -192,7 +192,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
     Ok(members)
 }
 
-/// An entry of either format: only that of format 1 is so short.
+/// An entry of either format. That of format 1 is shorter than any other.
 fn decode_entry(entry: &[u8]) -> Result<Remembered, MembersFault> {
     let (pid, fields) = entry.split_at(2);
     let fields = match entry.len() {
@@ -223,7 +223,7 @@ fn decode_entry(entry: &[u8]) -> Result<Remembered, MembersFault> {
 pub enum MembersError {
     /// The operating system refused.
     Io {
-        /// What was attempted.
+        /// What was attempted, as "open" in "cannot open".
         doing: &'static str,
         /// The file.
         file: PathBuf,
@@ -244,32 +244,32 @@ pub enum MembersError {
 /// What is wrong with the bytes of a members file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembersFault {
-    /// It has this many bytes, which no list has, or not the one that it holds. One byte over the most
-    /// stands for all that is longer.
+    /// It has this many bytes, and a list has another length. One byte more than the longest list stands for every
+    /// longer file.
     Length(usize),
     /// It does not begin like a members file.
     NoMagic,
     /// The bytes are not those that were written.
     Checksum,
-    /// Whole, and of this format, which this build does not know.
+    /// It is whole, and has this format, which this build does not know.
     Format(u16),
-    /// Whole, and an entry has fields that only a newer build knows.
+    /// It is whole, and an entry has fields that only a newer build knows.
     NewerFields,
-    /// The checksum is right, and an entry holds what it cannot hold.
+    /// The checksum is right, and an entry has an invalid field, or the entries are not in order.
     Entry,
 }
 
 impl fmt::Display for MembersFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length(bytes) => write!(f, "{bytes} bytes is not its length"),
-            Self::NoMagic => f.write_str("it is no list of members of Ipseity"),
+            Self::Length(bytes) => write!(f, "its length of {bytes} bytes is wrong"),
+            Self::NoMagic => f.write_str("it is not a file of Ipseity"),
             Self::Checksum => f.write_str("its checksum is wrong"),
             Self::Format(format) => {
                 write!(f, "it has format {format}, and this version knows {FORMAT}")
             }
             Self::NewerFields => f.write_str("it has fields that this version does not know"),
-            Self::Entry => f.write_str("an entry holds what it cannot hold"),
+            Self::Entry => f.write_str("an entry is invalid"),
         }
     }
 }
@@ -299,15 +299,15 @@ impl fmt::Display for MembersError {
                     | MembersFault::NoMagic
                     | MembersFault::Checksum
                     | MembersFault::Entry => {
-                        "move it aside: this server's own identities do not depend on it, and it learns \
-                         its peers anew, but until it has heard of one it does not notice when that \
-                         one's directory is lost or rolled back"
+                        "move it aside: this server's own identities do not depend on it, and it gets to know \
+                         its peers again; but until it has heard from a peer, it does not notice if the \
+                         directory of that peer is lost or rolled back"
                     }
                 })
             }
             Self::Twice(pid) => write!(
                 f,
-                "pid {pid} was to be remembered twice; this is an error in Ipseity, please report it"
+                "the list of members has two entries of pid {pid}; this is a bug in Ipseity, please report it"
             ),
         }
     }
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_behind_is_no_hindrance() {
+    fn a_file_that_a_crash_left_half_written_does_no_harm() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("members.new"), "half").unwrap();
         let mut file = MembersFile::new(home.path());
@@ -395,7 +395,7 @@ mod tests {
         bytes
     }
 
-    /// As version 0.1 wrote it: a list must be readable for as long as somebody may have one.
+    /// Version 0.1 wrote it like this. Such a list must stay readable for as long as somebody may have one.
     #[test]
     fn a_file_of_format_1_is_read() {
         let mut bytes = b"IPSEMEM\0\0\x01\0\x02".to_vec();
@@ -413,7 +413,7 @@ mod tests {
         );
     }
 
-    /// A later version makes entries longer, as long as nothing stands there that this one would lose.
+    /// A later version may make entries longer. They are read if nothing is in them that this version would lose.
     #[test]
     fn longer_entries_are_read_unless_they_say_more() {
         let longer = |entry_bytes: usize, last: u8| {
@@ -508,12 +508,12 @@ mod tests {
         for (fault, what, way_out) in [
             (
                 MembersFault::Length(7),
-                "7 bytes is not its length",
+                "its length of 7 bytes is wrong",
                 "move it aside",
             ),
             (
                 MembersFault::NoMagic,
-                "it is no list of members of Ipseity",
+                "it is not a file of Ipseity",
                 "move it aside",
             ),
             (
@@ -531,11 +531,7 @@ mod tests {
                 "it has fields that this version does not know",
                 "start the version that wrote it",
             ),
-            (
-                MembersFault::Entry,
-                "an entry holds what it cannot hold",
-                "move it aside",
-            ),
+            (MembersFault::Entry, "an entry is invalid", "move it aside"),
         ] {
             let error = MembersError::Damaged {
                 file: file(),
@@ -559,7 +555,7 @@ mod tests {
         );
         let twice = MembersError::Twice(Pid::MAX).to_string();
         assert!(
-            twice.starts_with("pid 1023 was to be remembered twice"),
+            twice.starts_with("the list of members has two entries of pid 1023;"),
             "{twice}"
         );
     }

@@ -1,20 +1,20 @@
-//! The state directory: what a server must still know after a crash, made durable before it acts on it.
+//! The state directory: what a server must still know after a crash. It is made durable before the server acts on it.
 //!
 //! ```text
 //! directory   the lock, the file, the order of a start      Store
 //!     │   └─▶ state_file   one file: O_DIRECT, or buffered with fdatasync
 //!     ▼
-//!  starting    what a start makes of the blocks
+//!  starting    what a start does with the blocks
 //!     ▼
 //!   slots      which block holds what, and which to believe; runs on anything that has four blocks
 //!     ▼
 //!   record     the bytes of a block
 //!
-//! members     what other servers have said of themselves    MembersFile
+//! members     what other servers have said about themselves    MembersFile
 //! ```
 //!
-//! The calls block until the disk has answered. Nothing here knows of sockets, time or the actor, writes
-//! to a log, or tries a failed write again. It may import `identity`, `limits` and the cluster's name.
+//! The calls block until the disk has answered. Nothing here knows a socket or the time, writes to a log, or tries a
+//! failed write again. It may import `identity`, `limits`, the cluster's name, and the plain data of `actor`.
 
 mod directory;
 mod error;

@@ -25,10 +25,10 @@
 //!   4092      4  CRC-32C of the 4092 bytes before it
 //! ```
 //!
-//! Magic, format and checksum keep their places in every later format, so that "a newer format" is only
-//! ever said of a block that is whole.
+//! Magic, format and checksum keep their places in every later format, so that only a whole block is ever reported
+//! as being of "a newer format".
 //!
-//! Format 1 is read too: it had no session, and zeros stand there. A later version that needs more fields takes
+//! Format 1 is read too: it had no session, and zeros in its place. A later version that needs more fields takes
 //! them from the spare bytes and the other flags, where 0 means that the field is not there. So it can read this
 //! format as it is, and needs no new one. This version refuses a whole block in which they are not 0, as it
 //! refuses a newer format: it could not keep what it does not know.
@@ -50,7 +50,7 @@ use crate::limits::{BLOCK_BYTES, BLOCK_COUNT};
 /// The format that this build writes, and the newest that it reads.
 pub const FORMAT: u16 = 2;
 
-/// The format before sessions stood in the record. It is read, and never written.
+/// The format before the record had a session. It is read, and never written.
 const FORMAT_WITHOUT_SESSION: u16 = 1;
 
 const MAGIC: &[u8; 8] = b"IPSEITY\0";
@@ -74,13 +74,13 @@ const AT_SESSION: usize = 344;
 const AT_SPARE: usize = 352;
 const AT_CHECKSUM: usize = BLOCK_BYTES - 4;
 
-/// The bit of the objection that says that two live servers had the pid: no sequence comes near it.
+/// The bit of the objection that says that two live servers had the pid. No sequence is so large.
 const CONFLICT: u64 = 1 << 63;
 
 const _: () = assert!(Sequence::MAX.get() + 1 < CONFLICT);
 const _: () = assert!(AT_CLUSTER + CLUSTER_NAME_BYTES_MAX <= AT_OBJECTED);
 
-/// One block of the state file, aligned as `O_DIRECT` wants its memory.
+/// One block of the state file, aligned as `O_DIRECT` requires it.
 #[derive(Clone, PartialEq, Eq)]
 #[repr(align(4096))]
 pub struct Block(pub [u8; BLOCK_BYTES]);
@@ -89,7 +89,7 @@ impl Block {
     /// A block of zeros.
     pub const ZERO: Block = Block([0; BLOCK_BYTES]);
 
-    /// The format of the record in it, which must be a whole one.
+    /// The format of the record in it. The block must be whole.
     pub fn format(&self) -> u16 {
         BigEndian::read_u16(&self.0[AT_FORMAT..])
     }
@@ -101,7 +101,7 @@ impl fmt::Debug for Block {
     }
 }
 
-/// What a server has promised, as of one generation.
+/// What a server has promised with one generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The cluster that the directory belongs to.
@@ -118,19 +118,19 @@ pub struct Record {
     pub session: u64,
     /// Counts the records ever written, from 0. It never wraps.
     pub generation: u64,
-    /// The highest sequence handed out or absorbed when this was written. For people: it says how many
-    /// may have been skipped. It is never an allowance.
+    /// The highest sequence handed out or absorbed when this was written. It is for people, to say how many may have
+    /// been skipped, and never allows anything.
     pub sequence: Sequence,
     /// Nothing above this was handed out before the next generation was durable.
     pub ceiling: Sequence,
     /// The ceiling of the next generation is at most this.
     pub reach: Sequence,
-    /// The highest sequence above which an operator has told this directory to begin, because identities up
-    /// to it may have been handed out by a lost or rolled-back one. Zero when that never happened. Peers
-    /// are answered with it when they remember such a one.
+    /// The highest sequence above which an operator has told this directory to begin, because a lost or rolled-back
+    /// directory may have handed out identities up to it. Zero if that never happened. Peers that remember such a
+    /// directory are answered with it.
     pub recovered: Sequence,
-    /// A peer has objected to this directory: identities up to that sequence may have been handed out by
-    /// another one, and nothing is handed out before an operator's word is at least that.
+    /// A peer has objected to this directory: another one may have handed out identities up to that sequence. Nothing
+    /// is handed out before an operator's word is at least that high.
     pub objected: Option<Objected>,
     /// The server stopped with exactly `sequence`, which is then `ceiling` too.
     pub clean: bool,
@@ -167,8 +167,8 @@ impl Record {
         bytes
     }
 
-    /// Reads the record that stands in the block `block`, 0 to 3. Everything is checked: bytes that this
-    /// build would not have written are an error.
+    /// Reads the record in the block `block`, 0 to 3. Everything is checked: bytes that this build would not have
+    /// written are an error.
     pub fn decode(bytes: &Block, block: u32) -> Result<Record, RecordError> {
         let b = &bytes.0;
         if *bytes == Block::ZERO {
@@ -212,7 +212,7 @@ impl Record {
         if format == FORMAT_WITHOUT_SESSION && record.session != 0 {
             return Err(RecordError::Field("reserved bytes"));
         }
-        // What is not a field is zero, as `encode` leaves it.
+        // Bytes that belong to no field are zero, as `encode` leaves them.
         // bug NoChecksum instead: if record.encode_as(format, block) != *bytes && !BUG {
         if record.encode_as(format, block) != *bytes {
             return Err(RecordError::Field("reserved bytes"));
@@ -283,7 +283,7 @@ const _: () = assert!(BLOCK_COUNT <= u8::MAX as u32);
 /// Why a block holds no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// Nothing but zeros.
+    /// It is all zeros.
     Blank,
     /// It does not begin like a record.
     NoMagic,
@@ -294,13 +294,13 @@ pub enum RecordError {
         /// The checksum of its bytes.
         computed: u32,
     },
-    /// Whole, and of this format, which is newer than this build knows.
+    /// It is whole, and has this format, which is newer than this build knows.
     NewerFormat(u16),
-    /// Whole, of the format that this build writes, and with fields that only a newer one knows.
+    /// It is whole, has the format that this build writes, and has fields that only a newer build knows.
     NewerFields,
-    /// Written for the block of this number.
+    /// It was written for the block of this number.
     Misplaced(u8),
-    /// The checksum is right and the field of this name is not: no Ipseity wrote this.
+    /// The checksum is right, but the field of this name is invalid: no Ipseity wrote this.
     Field(&'static str),
 }
 
@@ -318,7 +318,7 @@ impl fmt::Display for RecordError {
             }
             Self::NewerFields => f.write_str("with fields that this build does not know"),
             Self::Misplaced(block) => write!(f, "a copy of block {block} in the wrong place"),
-            Self::Field(name) => write!(f, "the field {name} holds what it cannot hold"),
+            Self::Field(name) => write!(f, "invalid in the field {name}"),
         }
     }
 }
@@ -413,7 +413,7 @@ mod tests {
         }
     }
 
-    /// As version 0.1 wrote it: a record must be readable for as long as somebody may have one.
+    /// Version 0.1 wrote it like this. Such a record must stay readable for as long as somebody may have one.
     fn format_1(edit: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Block {
         let mut bytes = Record {
             session: 0,
@@ -527,14 +527,11 @@ mod tests {
                 RecordError::Misplaced(3),
                 "a copy of block 3 in the wrong place",
             ),
-            (
-                RecordError::Field("pid"),
-                "the field pid holds what it cannot hold",
-            ),
+            (RecordError::Field("pid"), "invalid in the field pid"),
         ] {
             assert_eq!(error.to_string(), text);
         }
-        // Where a test fails its head is enough.
+        // A failed test shows a block, and the head of it is enough.
         let shown = format!("{:?}", record().encode(1));
         assert!(shown.starts_with("Block([49, 50, 53, 45"), "{shown}");
         assert!(shown.len() < 400, "{shown}");

@@ -1,18 +1,18 @@
-//! The slots: which generation stands in which block, which one a start believes, and how a server sees that
+//! The slots: which generation is in which block, which one a start believes, and how a server sees that
 //! another one writes the same blocks.
 //!
-//! Generation g stands in the blocks g mod 2 and g mod 2 + 2, and is written to them in that order, each
-//! write durable before the next begins. So a write never touches the newest whole generation, and each
+//! Generation g is in the blocks g mod 2 and g mod 2 + 2. It is written to them in that order, and each write is
+//! durable before the next begins. So a write never touches the newest whole generation, and each generation
 //! has two copies. A caller is told that a generation is durable when both copies are.
 //!
 //! # Why a start never begins too low
 //!
-//! What is assumed of the disk: a block reads as something that was written to it, or it is noticed to be
+//! The assumptions about the disk: a block reads as something that was written to it, or it is noticed to be
 //! bad (torn, rotten, unreadable). A write under way at a crash may leave its block bad. What was durable
 //! does not turn back into something older.
 //!
 //! 1. *Generation g + 1 is begun when g is durable.* A start that finds only one copy of the newest
-//!    generation, because the write of the other was cut short or has rotted, completes the pair first.
+//!    generation, because the write of the other was cut short or the other has rotted, completes the pair first.
 //! 2. *Nothing above `ceiling` of generation g is handed out before generation g + 1 is durable*, and
 //!    nothing above it had been handed out before. A raise only raises the ceiling; a boot begins at or
 //!    above all of that; a stop lowers the ceiling to the last sequence used, after which nothing more is
@@ -22,32 +22,32 @@
 //!    absorbed sequence, an operator's word) is announced first: one generation with the old ceiling and
 //!    a reach that holds the new one, then the generation that allows it.
 //! 4. Let a start see g as the highest whole generation. Generation g + 2 was never durable: it would
-//!    stand in both blocks of g's pair, and then g would not be seen in one of them; nor was a later
+//!    be in both blocks of g's pair, and then g would not be seen in one of them. Nor was a later
 //!    one, by (1). If a block of the *other* pair holds g - 1, g + 1 was not durable either, since that
 //!    block would hold it. So by (2) nothing above `ceiling` was handed out. If *neither* block of the
 //!    other pair holds g - 1, g + 1 may have been durable. So by (3) nothing above `reach` was handed out,
-//!    and the start begins there. Where one server wrote all, a block of the other pair that is not bad holds
-//!    g - 1. It holds something else where a second server wrote there, see below.
+//!    and the start begins there. If one server wrote everything, a block of the other pair that is not bad holds
+//!    g - 1. If it holds something else, a second server wrote there; see below.
 //!
-//! One bad block, and that is all that a torn write leaves, therefore never costs a sequence: a clean
-//! stop stays exact. A generation that a start sees although only one copy was written is as good as any:
-//! (2) holds of it as soon as its write begins.
+//! So one bad block, and a torn write leaves no more than that, never costs a sequence: a clean stop stays exact. A
+//! generation of which only one copy was written is as good as any other to the start that sees it: (2) holds for
+//! it as soon as its write begins.
 //!
 //! After a start that skipped to `reach`, the number g + 1 is used a second time, over blocks that could
-//! not be read. Should the disk give the old one back in one of them, the higher ceiling wins: that of
+//! not be read. If the disk gives the old generation back in one of them, the higher ceiling wins: that of
 //! the new one is `reach`, and by (3) no old one is above that. The boot count is then raised by two,
 //! because the lost generation may have been that of a boot. And because the blocks may still be unreadable
-//! after they were written, such a boot is always announced: then its record stands in the other pair.
+//! after they were written, such a boot is always announced: then its record is in the other pair too.
 //!
 //! # Why two servers on the same blocks do not go on for long
 //!
-//! A lock keeps a second server away. But file systems exist that do not share their locks: two mounts, two
-//! hosts. What is assumed for this part: a read shows every write that was durable before the read began.
+//! A lock keeps a second server away. But some file systems do not share their locks between two mounts or two
+//! hosts. The assumption of this part: a read shows every write that was durable before the read began.
 //!
 //! A running server knows what each block holds: the pair of its newest generation n holds n, the other pair
 //! holds n - 1, as this server read or wrote them. Before each generation it looks: it reads all four blocks.
 //! If a whole block holds anything else, somebody else has written, and it stops for good. It also stops if no
-//! block shows n: then it cannot know. A bad block alone says nothing. What is compared is the whole record,
+//! block shows n, because then it cannot know. A bad block alone says nothing. The whole record is compared,
 //! with boot, generation and session: two servers that start at once from the same record write records that
 //! differ only in their sessions.
 //!
@@ -59,13 +59,13 @@
 //! 6. So of two servers one writes at most once after the other's first write. What both may have handed out
 //!    lies in that one raise and in the one before it.
 //!
-//! A start has looked, too: it reads the blocks, and then writes one or two generations. And a write that has
-//! waited long in the queue of one host may land on much newer generations of another. Then the pairs no longer
+//! A start has looked too: it reads the blocks, and then writes one or two generations. And a write that has
+//! waited long in the queue of one host may overwrite much newer generations of another. Then the pairs no longer
 //! hold n and n - 1, and by (4) the next start skips to `reach`.
 //!
 //! No I/O but through [`BlockDevice`], no clock. It may import `record`, `identity` and `limits`.
 
-// Long because: a third of it is the proof, and the code that the proof speaks of has to stand beside it.
+// Long because: a third of it is the proof, and the proof belongs beside the code that it is about.
 
 use std::{fmt, io};
 
@@ -84,14 +84,14 @@ const _: () = assert!(
     "two pairs, for even and for odd generations"
 );
 
-/// Four blocks on something that keeps them.
+/// Four blocks on a durable medium.
 pub trait BlockDevice {
-    /// Makes everything durable that was ever written, and forgets what is known of it otherwise: the reads
-    /// that follow show the medium.
+    /// Makes everything durable that was ever written, and drops what is cached, so that the reads that follow show
+    /// the medium.
     fn settle(&mut self) -> io::Result<()>;
 
-    /// Forgets what is cached of the blocks, all of which are durable, so that the reads that follow show what
-    /// others have written.
+    /// Drops what is cached of the blocks, all of which are durable, so that the reads that follow show what others
+    /// have written.
     fn look_again(&mut self) -> io::Result<()>;
 
     /// Reads the block `index`, 0 to 3, from the medium itself.
@@ -102,7 +102,7 @@ pub trait BlockDevice {
     fn write(&mut self, index: u32, block: &Block) -> io::Result<()>;
 }
 
-/// Whose blocks they are.
+/// The server that the blocks belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The cluster.
@@ -111,7 +111,7 @@ pub struct Owner {
     pub pid: Pid,
 }
 
-/// The blocks the index of which stands in `generation`'s pair, in the order in which they are written.
+/// The two blocks of `generation`, in the order in which they are written.
 fn pair(generation: u64) -> [u32; 2] {
     // bug SingleSlot: return [0, 0];
     let first = (generation % 2) as u32;
@@ -140,12 +140,12 @@ pub fn format(device: &mut impl BlockDevice, owner: &Owner, incarnation: u128) -
     Ok(())
 }
 
-/// What was found on the device. Nothing has been written yet; [`Recovered::boot`] goes on.
+/// What was found on the device. Nothing has been written yet; the next step is [`Recovered::boot`].
 #[derive(Debug)]
 pub struct Recovered<D> {
     device: D,
     newest: Record,
-    /// The blocks of its pair that hold something else.
+    /// The blocks of its pair that do not hold it.
     missing: Vec<u32>,
     faults: Vec<BlockFault>,
     start: Sequence,
@@ -154,8 +154,8 @@ pub struct Recovered<D> {
     is_older: bool,
 }
 
-/// Reads all four blocks and finds what the last server may have handed out. Writes nothing but what was on
-/// its way already.
+/// Reads all four blocks and finds out what the last server may have handed out. The only thing that it may write is
+/// what was already cached.
 pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered<D>, RecoverError> {
     device.settle().map_err(RecoverError::Settle)?;
     let mut records: Vec<(u32, Record)> = Vec::new();
@@ -258,14 +258,14 @@ impl<D: BlockDevice> Recovered<D> {
     }
 
     /// How many sequences are skipped at most: [`Recovered::start`] minus the sequence that the newest
-    /// record noted. 0 after a clean stop of which no later record can have been lost.
+    /// record noted. 0 after a clean stop, unless a later record may have been lost.
     pub fn skipped(&self) -> u64 {
         self.start.ahead_of(self.newest.sequence)
     }
 
-    /// Begins a boot of the process `session`: completes the newest record's pair, counts the boot, and makes a ceiling of
-    /// `first_step` above the start durable. The start is that of [`Recovered::start`], or `above` where
-    /// that is higher. At the end of the sequence space the step is what is left.
+    /// Begins a boot of the process `session`: completes the newest record's pair, counts the boot, and makes a
+    /// ceiling durable that is `first_step` above the start. The start is [`Recovered::start`], or `above` if that is
+    /// higher. At the end of the sequence space the step is what is left.
     pub fn boot(
         mut self,
         session: u64,
@@ -300,14 +300,14 @@ impl<D: BlockDevice> Recovered<D> {
         let mut slots = Slots {
             device: self.device,
             before: self.newest.clone(),
-            // (2) holds of the higher ceiling just as well, and an announcement has to begin there.
+            // (2) holds for the higher ceiling too, and an announcement has to begin there.
             newest: Record {
                 ceiling: self.start,
                 ..self.newest
             },
             standing: Access::Starting,
         };
-        // Two generations leave no block of an older format behind.
+        // After two generations, no block of an older format is left.
         if self.hidden || self.is_older {
             slots.announce(&next)?;
         }
@@ -317,7 +317,7 @@ impl<D: BlockDevice> Recovered<D> {
     }
 }
 
-/// The blocks in the hand of a running server.
+/// The blocks of a running server.
 #[derive(Debug)]
 pub struct Slots<D> {
     device: D,
@@ -343,17 +343,17 @@ impl<D: BlockDevice> Slots<D> {
         &self.newest
     }
 
-    /// The device, for what it knows besides its blocks.
+    /// The device, to ask it for what it knows besides its blocks.
     pub fn device(&self) -> &D {
         &self.device
     }
 
     /// Makes the ceiling `ceiling` durable and notes `sequence`, the highest that was handed out or
-    /// absorbed. A ceiling that is durable already is not written again. A noted sequence never
-    /// decreases and is at most the ceiling: one that is not is brought there.
+    /// absorbed. A ceiling that is already durable is not written again. The noted sequence never
+    /// decreases and is at most the ceiling; another `sequence` is moved into that range.
     ///
-    /// This, [`Slots::write_objection`] and [`Slots::write_stop`] look at the device before they write. Where somebody else
-    /// has written to it, they write nothing and are an error.
+    /// This, [`Slots::write_objection`] and [`Slots::write_stop`] look at the device before they write. If somebody
+    /// else has written to it, they write nothing and return an error.
     pub fn write_ceiling(
         &mut self,
         sequence: Sequence,
@@ -371,7 +371,7 @@ impl<D: BlockDevice> Slots<D> {
     }
 
     /// Makes it durable that a peer objected: no later start hands out anything before an operator's word is
-    /// at least that sequence.
+    /// at least as high as that sequence.
     pub fn write_objection(&mut self, objected: Objected) -> Result<(), SlotsError> {
         self.check_open()?;
         // bug ConflictForgotten: let objected = Objected { is_conflict: objected.is_conflict && !BUG, ..objected };
@@ -416,7 +416,7 @@ impl<D: BlockDevice> Slots<D> {
         }
     }
 
-    /// Writes the next generation, and the announcement before it where `next` is out of reach.
+    /// Writes the next generation, and an announcement before it if `next` is out of reach.
     fn append(&mut self, next: Record) -> Result<(), SlotsError> {
         if next.ceiling > self.newest.reach {
             self.announce(&next)?;
@@ -428,13 +428,13 @@ impl<D: BlockDevice> Slots<D> {
         })
     }
 
-    /// Writes a generation that allows no more than the newest, and within the reach of which `next` is.
+    /// Writes a generation that allows no more than the newest, but has `next` within its reach.
     fn announce(&mut self, next: &Record) -> Result<(), SlotsError> {
         self.write(Record {
             sequence: self.newest.sequence,
             ceiling: self.newest.ceiling,
             reach: next.ceiling.max(self.newest.reach),
-            // An operator's word counts with the ceiling that belongs to it, and not before.
+            // An operator's word becomes durable together with the ceiling that belongs to it, and not before.
             recovered: self.newest.recovered,
             objected: self.newest.objected,
             clean: false,
@@ -527,7 +527,7 @@ pub struct BlockFault {
 /// Why a block holds no record.
 #[derive(Debug)]
 pub enum FaultCause {
-    /// The device did not give it.
+    /// The device could not read it.
     Read(io::Error),
     /// It does not hold a record that belongs there.
     Record(RecordError),
@@ -547,14 +547,14 @@ impl fmt::Display for BlockFault {
 /// Why a server does not see that the newest record on its device is its own.
 #[derive(Debug)]
 pub enum LookError {
-    /// What others have written cannot be asked for.
+    /// The device cannot drop what is cached, so it cannot show what others have written.
     Device(io::Error),
     /// No block shows the newest record of this server, and none shows one of another.
     Unseen {
         /// What is wrong with the blocks.
         faults: Vec<BlockFault>,
     },
-    /// Somebody else has written to the device, or it was put back to an older state.
+    /// Somebody else has written to the device, or an older state was put back.
     Foreign(Box<Foreign>),
 }
 
@@ -578,7 +578,7 @@ pub struct Foreign {
     pub block: u32,
     /// The newest record of this server.
     pub own: Record,
-    /// What stands there; `None` for a record of a newer version.
+    /// The record in that block; `None` if it is one of a newer version.
     pub found: Option<Record>,
 }
 
@@ -650,7 +650,7 @@ pub enum SlotsError {
     Poisoned(String),
     /// The server has stopped.
     Stopped,
-    /// A clean stop below what was noted before.
+    /// A clean stop below a sequence that was noted before.
     Backwards {
         /// The sequence that was to be the last.
         sequence: Sequence,

@@ -1,4 +1,4 @@
-//! What a start makes of the blocks that it found, on any device: the part of it that has no directory.
+//! What a start does with the blocks that it found. It needs no directory, so it works on any device.
 //!
 //! It may import `slots`, `actor` and `identity`.
 
@@ -8,44 +8,44 @@ use ipseity_core::{
     identity::Sequence,
 };
 
-/// What a start found, and made durable.
+/// What a start found and has made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
     /// The random value made with the directory.
     pub incarnation: u128,
-    /// Counts the starts of the directory, from 1. It always grows, mostly by one: by two after a start
-    /// to which the newest record may have been lost.
+    /// Counts the starts of the directory, from 1. It grows by one with each start, or by two if the newest record
+    /// may have been lost.
     pub boot: u64,
-    /// Only what is greater may be handed out. Exactly the last sequence after a clean stop.
+    /// Only greater sequences may be handed out. After a clean stop it is exactly the last one.
     pub sequence: Sequence,
-    /// Up to this it may be handed out: made durable by this boot.
+    /// No greater sequence may be handed out. This boot has made it durable.
     pub ceiling: Sequence,
     /// The highest `recover_above` that this directory was ever started with; zero for none.
     pub recovered: Sequence,
-    /// A peer objected to this directory in an earlier run, and `recover_above` was never at least this since:
+    /// A peer objected to this directory in an earlier run, and no `recover_above` since then was high enough. So
     /// nothing may be handed out.
     pub objected: Option<Objected>,
-    /// At most how many sequences were never handed out, because the last run did not stop cleanly: the
-    /// sequence that this start begins after (`recover_above` left aside), minus the one that the last
-    /// run noted when it last raised its ceiling. What was handed out after that note is counted too. A
-    /// start that failed after it had begun to write counts as a run.
+    /// How many sequences were skipped at most, because the last run did not stop cleanly: the sequence after which
+    /// this start begins (without `recover_above`), minus the one that the last run noted when it last raised its
+    /// ceiling. What was handed out after that note is counted too. A start that failed after it had begun to write
+    /// counts as a run.
     pub skipped: u64,
     /// No earlier start of this directory has come this far.
     pub first_start: bool,
-    /// Warnings for the log, a sentence each: those of the directory, which knows its name.
+    /// Warnings for the log, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl Started {
-    /// Whether this start asks its peers before it hands out, where it has any: the first one does, and any
-    /// other that an operator wants to (`--join=require`). A first start that was cut short has heard of
-    /// nobody, and the next one asks again.
+    /// Whether this start asks its peers, if it has any, before it hands out identities. The first start does, and so
+    /// does any start with `--join=require`. So does a start that remembers no peer, because the first start may have
+    /// ended before it heard from one.
     pub fn asks_first(&self, remembered: &[Remembered], required: bool) -> bool {
         self.first_start || remembered.is_empty() || required
     }
 }
 
-/// Begins a boot, see [`Recovered::boot`], and says where the server stands after it.
+/// Begins a boot (see [`Recovered::boot`]), and returns what the server has to know of it.
 ///
 /// # Errors
 /// Those of [`Recovered::boot`].

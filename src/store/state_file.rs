@@ -1,7 +1,7 @@
 //! The state file: four blocks in a file, past the page cache where the file system allows it.
 //!
 //! With `O_DIRECT | O_DSYNC` a write goes to the medium and is durable when it returns, and a read shows
-//! what the medium holds. Where that is refused, a write goes through the page cache and an fdatasync
+//! what the medium holds. If the file system refuses that, a write goes through the page cache and an fdatasync
 //! follows, and the cache is dropped before the blocks are read.
 //!
 //! It never repeats a write or a sync that failed: the kernel may have marked the pages clean, and would
@@ -51,15 +51,15 @@ impl StateFile {
         })
     }
 
-    /// Opens the file, past the page cache if that is asked for and not refused.
+    /// Opens the file, past the page cache if `access` says so and the file system allows it.
     pub(super) fn open(path: &Path, access: Access) -> io::Result<StateFile> {
         // bug StartReadsCache instead: if access == Access::Direct && !BUG {
         if access == Access::Direct {
             match StateFile::open_direct(path) {
                 Err(error) if refuses_direct(&error) => {}
                 Ok(mut direct) => match direct.read(0, &mut Block::ZERO.clone()) {
-                    // Some file systems take the flag and refuse the first use of it. Any other error
-                    // is for the one who reads the blocks.
+                    // Some file systems accept the flag and refuse its first use. Any other error will come again
+                    // when the blocks are read.
                     Err(error) if refuses_direct(&error) => {}
                     _ => return Ok(direct),
                 },
@@ -97,8 +97,8 @@ impl StateFile {
         self.access
     }
 
-    /// Locks the file itself, for the case that somebody removed the lock file of a running server.
-    /// False when another process has it.
+    /// Locks the state file too, in case somebody removed the lock file of a running server. Returns false if another
+    /// process has locked it.
     pub(super) fn try_lock(&self) -> io::Result<bool> {
         match self.file.try_lock() {
             Ok(()) => Ok(true),
@@ -107,8 +107,8 @@ impl StateFile {
         }
     }
 
-    /// Whether the path still leads to this file: it does not after the directory was removed, renamed
-    /// or replaced, and then the next start would not find what is written here.
+    /// Whether the path still leads to this file. If the directory was removed, renamed or replaced, it does not, and
+    /// the next start would not find what is written here.
     pub(super) fn is_in_place(&self) -> io::Result<bool> {
         let open = self.file.metadata()?;
         match std::fs::symlink_metadata(&self.path) {
@@ -120,9 +120,9 @@ impl StateFile {
 }
 
 impl Drop for StateFile {
-    /// As with the lock file: the lock goes with this, and not with the last descriptor.
+    /// Releases the lock now, as with the lock file.
     fn drop(&mut self) {
-        // Where it fails, closing the file gives the lock back.
+        // If this fails, closing the file releases the lock.
         let _ = self.file.unlock();
     }
 }
@@ -141,13 +141,13 @@ impl BlockDevice for StateFile {
         self.look_again()
     }
 
-    /// With `O_DIRECT` a read passes the page cache by: it shows what the device, or the server of a network
+    /// With `O_DIRECT` a read bypasses the page cache: it shows what the device, or the server of a network
     /// file system, holds. So it shows what every process on this machine has written, and what another machine
-    /// has written there past its own cache, as Ipseity does. It does not show what another machine still keeps.
+    /// has written past its own cache, as Ipseity does. It does not show what another machine still has in its cache.
     ///
-    /// Without it the cached pages are dropped first. All of them are durable, so that they can be. That is
-    /// advice to the kernel: a file system that answers from memory of its own, or has no other medium, may not
-    /// take it. Then what another process on this machine writes is seen, and what another machine writes may
+    /// Without `O_DIRECT` the cached pages are dropped first, which is possible because all of them are durable. But
+    /// this is only advice to the kernel: a file system that answers from memory of its own, or has no other medium,
+    /// may ignore it. Then a write of another process on this machine is still seen, but one of another machine may
     /// not be.
     fn look_again(&mut self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
@@ -159,7 +159,7 @@ impl BlockDevice for StateFile {
 
     fn read(&mut self, index: u32, block: &mut Block) -> io::Result<()> {
         let mut length = 0;
-        // What is missing cannot be read on its own: its offset would not be aligned.
+        // The missing part cannot be read alone, because its offset would not be aligned.
         for _ in 0..SHORT_READS_MAX {
             length = uninterrupted(|| self.file.read_at(&mut block.0, offset(index)))?;
             if length == BLOCK_BYTES {
@@ -168,13 +168,13 @@ impl BlockDevice for StateFile {
         }
         Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
-            format!("the file holds {length} of its {BLOCK_BYTES} bytes"),
+            format!("only {length} of its {BLOCK_BYTES} bytes could be read"),
         ))
     }
 
     fn write(&mut self, index: u32, block: &Block) -> io::Result<()> {
         let length = uninterrupted(|| self.file.write_at(&block.0, offset(index)))?;
-        // One aligned block of a preallocated file is taken whole by a disk that works.
+        // A disk that works takes an aligned block of a preallocated file as a whole.
         if length != BLOCK_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::WriteZero,

@@ -89,7 +89,7 @@ impl<S: Socket> Transport<S> {
         let Some(c) = oldest.and_then(|id| get_mut(&mut self.connections, id)) else {
             debug_assert!(
                 oldest.is_none(),
-                "whoever leaves the reserve leaves its list"
+                "a connection that leaves the reserve leaves its list"
             );
             self.shared.reserve.pop_front();
             return false;

@@ -369,7 +369,7 @@ impl<S: Socket> Transport<S> {
 
 /// What people are shown when a connection is gone and its address is not known any more.
 pub(crate) fn address_that_is_gone() -> String {
-    "an address that is gone".to_owned()
+    "an address that is not known any more".to_owned()
 }
 
 /// The connection with this id. `None` if the slot belongs to another one by now.

@@ -1,5 +1,5 @@
-//! `ipseity-cli bench` as a person or a script uses it: what it counts, what it refuses, and that it finds
-//! every lie that a server can tell about identities. How fast anything is, is nobody's business here.
+//! `ipseity-cli bench` as a person or a script uses it: what it counts, what it refuses, and that it finds every lie
+//! that a server can tell about identities. How fast anything is does not matter here.
 
 use std::{
     io::{Read as _, Write as _},
@@ -54,7 +54,7 @@ fn block(sequence: u64, pid: u64, count: u32) -> Step {
 }
 
 #[test]
-fn it_sends_as_many_requests_as_it_is_told_and_checks_every_identity() {
+fn a_bench_sends_as_many_requests_as_it_is_told_and_checks_every_identity() {
     let server = Server::start(&["--pid", "3"]);
     let out = bench(&server.address(), &["-n", "1000", "-c", "7", "-P", "5"]).good();
     for line in [
@@ -118,7 +118,7 @@ fn json_has_all_numbers_of_every_round() {
         let quantiles = ["p50", "p90", "p99", "p99_9", "max"].map(|name| latency[name].as_f64());
         assert!(quantiles[0] > Some(0.0) && quantiles.is_sorted(), "{round}");
     }
-    // What was asked for before measuring began is checked too, and not counted.
+    // What was asked for before measuring began is checked too, but not counted.
     let checked = report["checked"]["identities"].as_u64().unwrap();
     assert!(checked > 6000, "{checked}");
     assert_eq!(checked, server.status().counters.identities);
@@ -155,7 +155,7 @@ fn csv_has_a_line_for_each_round() {
 }
 
 #[test]
-fn a_duration_ends_by_itself() {
+fn a_bench_with_a_duration_ends_by_itself() {
     let server = Server::start(&[]);
     let flags = ["--duration", "50ms", "-P", "3", "--format", "json"];
     let report = json(&bench(&server.address(), &flags).good());
@@ -181,7 +181,7 @@ fn connections_are_spread_over_all_servers() {
 }
 
 #[test]
-fn a_sweep_is_a_table_and_a_picture() {
+fn a_sweep_gives_a_table_and_a_plot() {
     let server = Server::start(&[]);
     let plot = server.scratch().join("sweep.svg");
     let flags = ["-n", "40", "--sweep", "1..4", "--rounds", "2", "--plot"];
@@ -214,7 +214,7 @@ print(root.tagName, root.namespaceURI, len(root.getElementsByTagName('circle')))
 }
 
 #[test]
-fn an_open_loop_sends_every_request_at_its_moment_and_no_other() {
+fn an_open_loop_sends_exactly_the_requests_that_are_due() {
     let server = Server::start(&[]);
     let flags = ["--rate", "2000", "-c", "3", "--format", "json"];
     let counted = [&flags[..], &["-n", "100"]].concat();
@@ -234,8 +234,8 @@ fn an_open_loop_sends_every_request_at_its_moment_and_no_other() {
 }
 
 #[test]
-fn an_open_loop_that_asks_too_much_says_so() {
-    // One answer, and then none before the end: what is due on the one connection cannot be sent.
+fn an_open_loop_that_falls_behind_says_so() {
+    // One answer, and then no more until the end: what is due on the one connection cannot be sent.
     let server = Fake::scripted(1, [Step::Serve, Step::Silence]);
     let flags = [
         "--rate",
@@ -325,7 +325,7 @@ fn every_lie_about_identities_is_found() {
 }
 
 #[test]
-fn two_servers_of_one_pid_are_found() {
+fn two_servers_with_the_same_pid_are_found() {
     let servers = [Fake::serving(4), Fake::serving(4)];
     let list = servers.each_ref().map(Fake::address).join(",");
     let run = bench(&list, &["-n", "50", "-c", "2"]);
@@ -344,7 +344,7 @@ fn errors_are_counted_and_named_and_the_rest_is_measured() {
 }
 
 #[test]
-fn a_server_that_refuses_from_the_first_is_not_asked_again_and_again() {
+fn a_bench_stops_when_its_first_request_is_refused() {
     let server = Server::start(&["--max-count", "10"]);
     let run = bench(&server.address(), &["--count", "11"]);
     assert_eq!(
@@ -358,7 +358,7 @@ fn a_server_that_refuses_from_the_first_is_not_asked_again_and_again() {
 }
 
 #[test]
-fn a_connection_that_ends_early_is_told_with_what_was_measured() {
+fn a_connection_that_ends_early_is_reported_with_what_was_measured() {
     let partial = vec![0, 13, 2, 0, 0];
     let server = Fake::scripted(1, [Step::Serve, Step::Serve, Step::Last(partial)]);
     let run = bench(&server.address(), &["-n", "10", "-c", "1"]);
@@ -384,7 +384,7 @@ fn a_connection_that_ends_early_is_told_with_what_was_measured() {
 }
 
 #[test]
-fn silence_has_an_end() {
+fn a_silent_server_ends_a_bench_after_the_timeout() {
     let server = Fake::scripted(1, [Step::Serve, Step::Silence]);
     let run = bench(
         &server.address(),
@@ -398,11 +398,11 @@ fn silence_has_an_end() {
 }
 
 #[test]
-fn a_time_in_which_nothing_was_answered_is_a_failure() {
+fn a_bench_in_which_nothing_was_answered_fails() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let late = thread::spawn(move || {
-        // One that only looks whether somebody is there, and one that asks.
+        // The first connection only checks whether somebody listens; the second one asks.
         let _looks = listener.accept().unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         stream.read_exact(&mut [0; 3]).unwrap();
@@ -416,7 +416,7 @@ fn a_time_in_which_nothing_was_answered_is_a_failure() {
             &mut reply,
         );
         stream.write_all(&reply).unwrap();
-        // Until it has gone.
+        // Waits until the bench has gone.
         let _ = stream.read(&mut [0; 3]);
     });
     let flags = [
@@ -439,7 +439,7 @@ fn a_time_in_which_nothing_was_answered_is_a_failure() {
 }
 
 #[test]
-fn nobody_there_and_strangers_are_named() {
+fn a_bench_says_when_nobody_listens_or_something_else_answers() {
     let nobody = Nobody::new();
     let run = bench(&nobody.address(), &["-n", "1"]);
     let says = "cannot connect: nobody listens there (is it running?)";
@@ -497,7 +497,7 @@ fn a_raw_target_is_only_counted() {
 }
 
 #[test]
-fn command_lines_that_are_wrong_say_what_is() {
+fn a_wrong_command_line_says_what_is_wrong() {
     for (line, says) in [
         ("-c 0", "-c takes a number from 1 to 64000, not \"0\""),
         ("-P x", "-P takes a number from 1 to 65536"),
@@ -579,7 +579,7 @@ fn an_interrupted_bench_shows_what_it_has_measured() {
 }
 
 #[test]
-fn progress_is_shown_on_a_terminal_and_taken_away() {
+fn progress_is_shown_on_a_terminal_and_cleared_before_the_report() {
     let server = Server::start(&[]);
     let line = format!(
         "{} bench -s {} -n 100 --sweep 1,2",
@@ -596,7 +596,7 @@ fn progress_is_shown_on_a_terminal_and_taken_away() {
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{shown}");
     assert!(shown.contains("2 connections, round 1 of 1"), "{shown}");
-    // The report begins in a line of its own.
+    // The report begins on a line of its own.
     assert!(
         shown.contains("\x1b[2Kipseity ") || shown.contains("\x1b[Kipseity "),
         "{shown:?}"

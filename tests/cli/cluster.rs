@@ -19,7 +19,7 @@ fn command(servers: &[Server], arguments: &[&str]) -> Command {
     command
 }
 
-/// What it wrote, of a run that went well and complained of nothing.
+/// The output of a run that succeeded and wrote no error.
 fn good(servers: &[Server], arguments: &[&str]) -> String {
     let output = command(servers, arguments).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
@@ -27,7 +27,7 @@ fn good(servers: &[Server], arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Two that know each other, both ways.
+/// Two servers that know each other, both ways.
 fn two() -> Vec<Server> {
     let servers = Server::cluster(2, &["--sync-interval", "20ms"]);
     for server in &servers {
@@ -67,7 +67,7 @@ fn next_asks_a_real_server_in_every_format() {
 }
 
 #[test]
-fn a_count_or_an_after_that_the_server_refuses_is_one_line() {
+fn a_count_or_an_after_that_the_server_refuses_is_one_error_line() {
     let servers = [Server::start(&[
         "--max-count",
         "100",
@@ -93,7 +93,7 @@ fn a_count_or_an_after_that_the_server_refuses_is_one_line() {
 }
 
 #[test]
-fn a_million_into_a_reader_that_wants_one() {
+fn next_stops_asking_when_its_reader_leaves() {
     let servers = [Server::start(&[])];
     let mut child = command(&servers, &["next", "-n", "1000000"])
         .stdout(Stdio::piped())
@@ -114,7 +114,7 @@ fn a_million_into_a_reader_that_wants_one() {
 }
 
 #[test]
-fn what_next_writes_goes_on_and_never_back_when_its_server_is_killed() {
+fn next_goes_on_and_never_back_when_its_server_is_killed() {
     const COUNT: usize = 3_000_000;
     let mut servers = two();
     let mut child = command(&servers, &["next", "-n", &COUNT.to_string()])
@@ -191,7 +191,7 @@ fn status_shows_a_cluster_with_its_peers() {
         assert!(peer["last_heard_ms"].is_u64());
     }
 
-    // One of them is gone: the other says so, and so does the exit code.
+    // One of them is gone: the other one says so, and so does the exit code.
     servers[1].kill();
     servers[0].wait_for_status("a peer down", |status| {
         status.peers[0].state != PeerState::Up
@@ -224,7 +224,7 @@ fn ping_measures_every_server() {
 }
 
 #[test]
-fn watch_in_a_pipe_is_clean_lines() {
+fn watch_in_a_pipe_writes_plain_lines() {
     let servers = two();
     servers[0].ask(30, 0);
     servers[1].wait_for_status("the same", |status| status.sequence == 30);

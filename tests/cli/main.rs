@@ -9,4 +9,4 @@
 mod bench; // `ipseity-cli bench`: what it counts, refuses and finds
 mod cluster; // clusters as a person sees them, and failover in the middle of an output
 mod commands; // each command: its output, errors and exit codes
-mod readme; // every example of README.md, run as it stands there
+mod readme; // every example of README.md, run as it is shown

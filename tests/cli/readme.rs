@@ -1,4 +1,4 @@
-//! What README.md shows is what happens: every shell example is run, in order, as by somebody who follows the page.
+//! What README.md shows is what happens: every shell example is run, in order, as somebody who follows the page would.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 use ipseity_harness::page;
 use tempfile::TempDir;
 
-/// How long an example may take to come out as it is shown. Generous: machines are shared.
+/// How long an example may take to give the output that is shown. Generous: machines are shared.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The ports that the README names; each example runs on a free one in its place.
@@ -20,7 +20,7 @@ const PORTS: [&str; 4] = ["3264", "3271", "3272", "3273"];
 #[test]
 fn the_examples_of_the_readme_come_out_as_shown() {
     let mut shell = Shell::new();
-    // The main job: its build is what ran this test.
+    // The README first builds and starts a server. Cargo has built it for this test, so only the start is left.
     shell.serve("ipseity --listen 127.0.0.1:3264");
     for block in page::blocks(&page::read("README.md"), "console") {
         for example in page::examples(&block) {
@@ -61,8 +61,8 @@ impl Shell {
         }
     }
 
-    /// Runs an example until it comes out as shown: a server needs a moment to listen, and servers need a
-    /// moment to agree. What hands out identities never comes out right the second time.
+    /// Runs an example until it gives the output that is shown: a server needs a moment to listen, and servers need a
+    /// moment to agree. An example that hands out identities never gives the same output a second time.
     fn run(&mut self, example: &page::Example) {
         let command = &example.command;
         if let Some(server) = command.strip_suffix(" &") {
@@ -109,7 +109,7 @@ impl Shell {
 
     fn command(&self, command: &str) -> Command {
         let mut shell = Command::new("bash");
-        // Built here, and not in target/release.
+        // The tests have programs of their own, found by PATH.
         let command = self.mapped(command).replace("target/release/", "");
         shell
             .args(["-c", &command])
@@ -139,14 +139,14 @@ impl Drop for Shell {
     }
 }
 
-/// Ports that nobody listens on, below those that the system gives out by itself.
+/// Ports that nobody listens on, below those that the system assigns by itself.
 fn free_ports(count: usize) -> Vec<u16> {
     let start = 10_000 + process::id() % 20_000;
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (start as u16..32_000).filter(free).take(count).collect()
 }
 
-/// The line with one space in the place of many: a port of five digits moves the columns.
+/// The line with single spaces: a port of five digits moves the columns.
 fn words(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -26,7 +26,7 @@ const OTHER_PEER: PeerId = PeerId(1);
 const CEILING_WRITTEN: Event = Event::Written(Written::Ceiling(Outcome::Durable));
 const CEILING_FAILED: Event = Event::Written(Written::Ceiling(Outcome::Failed));
 
-/// An actor with a moment: events happen to it one after the other.
+/// An actor, and the time at which the next event happens to it.
 struct Scene {
     actor: Actor,
     now: Instant,
@@ -50,8 +50,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // What is remembered of peers goes to the disk beside all else, and large raises are told: both have tests of
-        // their own.
+        // Saving what is remembered of peers and reporting large raises have tests of their own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -74,7 +73,7 @@ impl Scene {
         self.now = self.now.after(wait);
     }
 
-    /// A connection to the peer stands, and it has answered the first question.
+    /// The peer is connected and has answered the first request.
     fn meet(&mut self, peer: PeerId, pid: u16) {
         self.on(Event::PeerConnected(peer));
         self.on(sync_reply(peer, hello(pid, 0)));
@@ -224,7 +223,7 @@ fn each_request_is_answered_with_the_next_identity() {
 }
 
 #[test]
-fn a_block_is_contiguous_and_the_next_request_begins_behind_it() {
+fn a_block_is_contiguous_and_the_next_request_begins_after_it() {
     let mut scene = fresh();
     assert_eq!(scene.ask(ALICE, 500), vec![identities(ALICE, 1, 500)]);
     assert_eq!(scene.ask(BOB, 1), vec![identities(BOB, 501, 1)]);
@@ -274,7 +273,7 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
     assert_eq!(scene.sequence(), 0);
     // One less is the furthest that is allowed; the disk has to be asked for it.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
-    // One jump is no demand that goes on: the step is the least.
+    // A single jump is not lasting demand, so the step is the smallest.
     assert_eq!(effects, vec![write_ceiling(0, 1_000_001 + 1024)]);
 }
 
@@ -317,7 +316,7 @@ fn a_block_that_crosses_the_end_is_refused_and_a_smaller_one_is_not() {
             identities(ALICE, last - 9, 10),
             Effect::Report(Report::Exhausted)
         ],
-        "what was refused took nothing"
+        "a refused request takes nothing"
     );
     assert_eq!(
         scene.ask(ALICE, 1),
@@ -370,7 +369,7 @@ fn the_ceiling_is_raised_once_when_half_is_left() {
 }
 
 #[test]
-fn what_lies_above_the_ceiling_leaves_when_the_disk_has_caught_up() {
+fn requests_above_the_ceiling_are_answered_once_the_raise_is_durable() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     assert_eq!(
         scene.ask(ALICE, 8),
@@ -405,7 +404,7 @@ fn a_raise_that_is_not_enough_is_followed_by_another() {
         vec![
             identities(ALICE, 1, 11),
             identities(BOB, 1001, 1),
-            // One jump is no demand that goes on: the step is the least.
+            // A single jump is not lasting demand, so the step is the smallest.
             write_ceiling(1001, 5001 + 1024)
         ]
     );
@@ -471,7 +470,7 @@ fn replies_of_one_connection_keep_their_order_while_others_go_on() {
 }
 
 #[test]
-fn when_the_disk_fails_those_who_wait_are_told_and_the_rest_is_still_served() {
+fn when_the_disk_fails_waiting_requests_are_refused_and_the_rest_is_still_served() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     scene.ask(ALICE, 6);
     assert_eq!(scene.ask(ALICE, 5), vec![]);
@@ -487,7 +486,7 @@ fn when_the_disk_fails_those_who_wait_are_told_and_the_rest_is_still_served() {
         ]
     );
     assert_eq!(scene.actor.standing(), Standing::StorageFailed);
-    assert_eq!(scene.sequence(), 6, "nobody has what was refused");
+    assert_eq!(scene.sequence(), 6, "refused requests have taken nothing");
     assert_eq!(scene.ask(ALICE, 5), vec![storage_failed(ALICE)]);
     assert_eq!(scene.ask(ALICE, 4), vec![identities(ALICE, 7, 4)]);
     assert_eq!(scene.ask(ALICE, 1), vec![storage_failed(ALICE)]);
@@ -519,7 +518,7 @@ fn after_a_failure_nothing_is_absorbed_and_the_disk_is_not_asked_again() {
 // Stopping.
 
 #[test]
-fn a_stop_refuses_what_is_new_and_makes_the_exact_sequence_durable() {
+fn a_stop_refuses_new_requests_and_makes_the_exact_sequence_durable() {
     let mut scene = fresh();
     scene.ask(ALICE, 7);
     let stop = Effect::Write(Write::Stop {
@@ -534,7 +533,7 @@ fn a_stop_refuses_what_is_new_and_makes_the_exact_sequence_durable() {
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 100))),
         vec![peer_up(Link::Accepted(BOB), 2, 100), synced(BOB, 7)],
-        "what is on its way to the disk does not change any more"
+        "the sequence on its way to the disk does not change any more"
     );
     assert_eq!(
         scene.on(Event::Stop),
@@ -591,7 +590,7 @@ fn a_stop_waits_until_everything_that_was_decided_is_durable() {
 }
 
 #[test]
-fn a_stop_tells_those_who_wait_undecided() {
+fn a_stop_refuses_waiting_requests_that_are_not_decided_yet() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     assert_eq!(
         scene.on(identity_request(BOB, 1, identity(5000))),
@@ -657,7 +656,7 @@ fn the_ticker_runs_while_any_dialed_peer_is_connected() {
 }
 
 #[test]
-fn a_peer_that_only_connected_here_starts_and_stops_no_ticker() {
+fn an_accepted_peer_neither_starts_nor_stops_the_ticker() {
     let mut scene = fresh();
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 0))),
@@ -671,7 +670,7 @@ fn a_peer_that_only_connected_here_starts_and_stops_no_ticker() {
 }
 
 #[test]
-fn a_peer_that_has_not_answered_is_not_asked_again_and_hung_up_on_in_the_end() {
+fn a_silent_peer_is_not_asked_again_and_is_hung_up_on_in_the_end() {
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     scene.wait(Duration::from_millis(4999));
@@ -701,12 +700,12 @@ fn a_reply_raises_the_sequence_and_a_smaller_one_does_not() {
 }
 
 #[test]
-fn what_is_absorbed_raises_the_ceiling_like_what_is_handed_out() {
+fn absorbing_raises_the_ceiling_like_handing_out() {
     let mut scene = fresh();
     scene.meet(PEER, 2);
     assert_eq!(
         scene.on(sync_reply(PEER, hello(2, 5000))),
-        // 5000 in 1000 seconds is less than the least step.
+        // 5000 in 1000 seconds is less than the smallest step.
         vec![write_ceiling(0, 5000 + 1024)]
     );
     assert_eq!(scene.sequence(), 0, "never what is not durable");
@@ -722,7 +721,7 @@ fn what_is_absorbed_raises_the_ceiling_like_what_is_handed_out() {
 }
 
 #[test]
-fn a_late_reply_of_a_peer_that_is_gone_does_nothing() {
+fn a_late_reply_from_a_peer_that_is_gone_does_nothing() {
     let mut scene = fresh();
     scene.meet(PEER, 2);
     scene.on(Event::PeerDisconnected(Link::Dialed(PEER)));
@@ -736,7 +735,7 @@ fn a_late_reply_of_a_peer_that_is_gone_does_nothing() {
 }
 
 #[test]
-fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
+fn a_wrong_peer_that_answers_is_hung_up_on() {
     for (answer, code, text) in wrong_peers() {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
@@ -751,7 +750,7 @@ fn a_peer_of_the_wrong_kind_that_answers_is_hung_up_on() {
     }
 }
 
-/// What a server does first that has met its own pid, at the sequence `heard`.
+/// What a server does first when it meets its own pid, at the sequence `heard`.
 fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
     if code != ErrorCode::SamePid {
         return Vec::new();
@@ -772,7 +771,7 @@ fn advance_refused(text: &str) -> Effect {
     Effect::Report(Report::AdvanceRefused { from: ALICE, error })
 }
 
-/// Peers that no server takes: of another cluster, with the same pid, and the server itself.
+/// Peers that every server refuses: of another cluster, with the same pid, and the server itself.
 fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
     let mut foreign = hello(2, 5);
     foreign.cluster = "other".parse().unwrap();
@@ -820,7 +819,7 @@ fn a_peer_that_refuses_this_server_is_hung_up_on() {
 }
 
 #[test]
-fn a_code_that_nobody_knows_is_taken_for_a_refusal() {
+fn an_unknown_error_code_is_taken_for_a_refusal() {
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     let error = Box::new(ErrorReply {
@@ -840,7 +839,7 @@ fn a_code_that_nobody_knows_is_taken_for_a_refusal() {
 }
 
 #[test]
-fn a_round_that_the_peer_refuses_is_told_once_and_the_connection_goes_on() {
+fn a_round_that_the_peer_refuses_is_reported_once_and_the_connection_stays_open() {
     let mut scene = fresh();
     scene.meet(PEER, 2);
     let code = ErrorCode::AdvanceTooLarge;
@@ -863,7 +862,7 @@ fn a_round_that_the_peer_refuses_is_told_once_and_the_connection_goes_on() {
 }
 
 #[test]
-fn a_reply_too_far_ahead_is_refused_and_told_once() {
+fn a_reply_too_far_ahead_is_refused_and_reported_once() {
     let mut scene = fresh();
     scene.meet(PEER, 2);
     let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
@@ -886,14 +885,14 @@ fn a_reply_too_far_ahead_is_refused_and_told_once() {
     assert_eq!(
         scene.on(sync_reply(PEER, hello(2, 1_000_001))),
         vec![told],
-        "once more after a round that was agreed"
+        "reported again after a round that succeeded"
     );
 }
 
 // Answering peers.
 
 #[test]
-fn a_request_raises_the_sequence_and_is_answered_with_the_larger() {
+fn a_sync_request_raises_the_sequence_and_is_answered_with_the_larger_one() {
     let mut scene = fresh();
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 40))),
@@ -927,7 +926,7 @@ fn a_peer_that_is_heard_on_two_links_is_announced_once() {
 }
 
 #[test]
-fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is_durable() {
+fn a_peers_sequence_above_the_ceiling_is_not_passed_on_before_it_is_durable() {
     let mut scene = fresh();
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 2500))),
@@ -945,7 +944,7 @@ fn what_a_peer_says_above_the_ceiling_is_absorbed_and_not_passed_on_before_it_is
 }
 
 #[test]
-fn a_peer_of_the_wrong_kind_that_asks_is_told_why_and_closed() {
+fn a_wrong_peer_that_asks_is_told_why_and_closed() {
     for (question, code, text) in wrong_peers() {
         let mut scene = fresh();
         let mut expected = conflict(code, text, 5);
@@ -964,7 +963,7 @@ fn a_peer_of_the_wrong_kind_that_asks_is_told_why_and_closed() {
 }
 
 #[test]
-fn a_peer_of_another_version_is_told_why_and_people_hear_of_it() {
+fn a_peer_of_another_version_is_told_why_and_reported() {
     let mut scene = fresh();
     let wrong = WireError::ForeignVersion {
         kind: Kind::SyncRequest,
@@ -989,7 +988,7 @@ fn a_peer_of_another_version_is_told_why_and_people_hear_of_it() {
 }
 
 #[test]
-fn a_peer_too_far_ahead_that_asks_is_told_and_the_connection_goes_on() {
+fn a_peer_too_far_ahead_is_refused_and_its_connection_stays_open() {
     let mut scene = fresh();
     let link = Link::Accepted(BOB);
     let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
@@ -1009,7 +1008,7 @@ fn a_peer_too_far_ahead_that_asks_is_told_and_the_connection_goes_on() {
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 1_000_001))),
         vec![error(BOB, code, &text)],
-        "people are told once"
+        "reported once"
     );
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 5))),
@@ -1031,20 +1030,20 @@ fn a_peer_too_far_ahead_that_asks_is_told_and_the_connection_goes_on() {
                 "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
             )
         ],
-        "and told again once it has been right"
+        "reported again after a round that succeeded"
     );
     assert_eq!(scene.sequence(), 5);
 }
 
 #[test]
 #[should_panic(expected = "only a raise that was asked for becomes durable")]
-fn a_raise_that_nobody_asked_for_is_a_mistake_of_this_program() {
+fn a_raise_that_was_not_asked_for_panics() {
     fresh().on(CEILING_WRITTEN);
 }
 
 #[test]
 #[should_panic(expected = "an actor starts at or below its ceiling")]
-fn an_actor_does_not_start_above_its_ceiling() {
+fn an_actor_that_starts_above_its_ceiling_panics() {
     given(|config| config.sequence = sequence(2001));
 }
 
@@ -1064,7 +1063,7 @@ fn joined(answered: usize) -> Effect {
 }
 
 #[test]
-fn who_asks_a_joining_server_waits_and_is_answered_in_order() {
+fn requests_to_a_joining_server_wait_and_are_answered_in_order() {
     let mut scene = joining(false);
     scene.on(Event::PeerConnected(PEER));
     assert_eq!(scene.ask(ALICE, 2), vec![]);
@@ -1091,7 +1090,7 @@ fn who_asks_a_joining_server_waits_and_is_answered_in_order() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
+fn a_joining_server_waits_for_a_silent_peer_only_until_the_timeout() {
     let mut scene = joining(false);
     assert_eq!(scene.ask(ALICE, 1), vec![]);
     assert_eq!(
@@ -1102,7 +1101,7 @@ fn a_peer_that_does_not_answer_is_waited_for_so_long_and_no_longer() {
 }
 
 #[test]
-fn where_a_peer_must_answer_those_who_ask_later_are_told() {
+fn with_join_require_requests_are_refused_after_the_timeout_until_a_peer_answers() {
     let mut scene = joining(true);
     let text = "this server has just started and asks its peers first: try again in a moment or ask \
                 another one";
@@ -1136,8 +1135,16 @@ fn a_joining_server_that_is_objected_to_hands_out_nothing() {
     };
     let own = actor_config().session;
     let stale = ErrorCode::StaleState.get();
-    assert_eq!(scene.on(objection(own + 1, stale)), vec![], "for another");
-    assert_eq!(scene.on(objection(own, 999)), vec![], "nobody knows why");
+    assert_eq!(
+        scene.on(objection(own + 1, stale)),
+        vec![],
+        "for another process"
+    );
+    assert_eq!(
+        scene.on(objection(own, 999)),
+        vec![],
+        "for an unknown reason"
+    );
     let effects = scene.on(objection(own, stale));
     assert_eq!(
         effects[..2],
@@ -1178,36 +1185,36 @@ fn strangers_cannot_object() {
 }
 
 #[test]
-fn what_was_absorbed_stays_absorbed_when_the_disk_fails() {
+fn an_absorbed_sequence_stays_absorbed_when_the_disk_fails() {
     let mut scene = given(|config| config.ceiling = sequence(1000));
     scene.ask(ALICE, 490);
     scene.ask(ALICE, 490);
     // Held: 980 + 50 is above the ceiling.
     assert_eq!(scene.ask(ALICE, 50), vec![]);
-    // Of these one is durable, and the other one waited for the raise, and was never absorbed.
+    // One of these is durable. The other waited for the raise and was never absorbed.
     scene.on(sync_request(BOB, hello(2, 990)));
     scene.on(sync_request(BOB, hello(2, 5000)));
     scene.on(CEILING_FAILED);
-    // 981 to 990 are durable, and below what was absorbed.
+    // 981 to 990 are durable, but not above what was absorbed.
     assert_eq!(scene.sequence(), 990);
     assert_eq!(scene.ask(ALICE, 10), vec![identities(ALICE, 991, 10)]);
     assert_eq!(refused_with(&scene.ask(ALICE, 1)), ErrorCode::Storage.get());
 }
 
 #[test]
-fn what_a_peer_has_come_to_stays_absorbed_when_what_was_decided_is_taken_back() {
+fn a_peers_sequence_stays_absorbed_when_decided_replies_are_taken_back() {
     let speaks = |event: fn(SyncMessage) -> Event| {
         let mut scene = given(|config| config.ceiling = sequence(10));
         scene.meet(PEER, 2);
         scene.ask(ALICE, 6);
-        // Held: 7 to 11 end above the ceiling. The peer is not ahead of that, and raises nothing.
+        // Held: 7 to 11 reach above the ceiling. The peer is not ahead of that, so it raises nothing.
         assert_eq!(scene.ask(ALICE, 5), vec![]);
         scene.on(event(hello(2, 8)));
         scene.on(CEILING_FAILED);
         assert_eq!(
             scene.sequence(),
             8,
-            "7 and 8 would be below what was absorbed"
+            "7 and 8 would not be above what was absorbed"
         );
         assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 9, 1)]);
     };
@@ -1216,7 +1223,7 @@ fn what_a_peer_has_come_to_stays_absorbed_when_what_was_decided_is_taken_back() 
 }
 
 #[test]
-fn what_is_told_goes_back_with_what_the_disk_did_not_take_and_nobody_objects() {
+fn after_a_failed_write_peers_hear_a_lower_sequence_and_do_not_object() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     scene.ask(ALICE, 6);
     scene.ask(ALICE, 5);
@@ -1225,7 +1232,7 @@ fn what_is_told_goes_back_with_what_the_disk_did_not_take_and_nobody_objects() {
     scene.on(CEILING_FAILED);
     let told = scene.on(sync_request(BOB, hello(2, 0)));
     assert_eq!(told, vec![synced(BOB, 6)]);
-    // Its peer has heard both, and then its next life, which begins above the ceiling.
+    // A peer hears both, and then the next life of this server, which begins above the ceiling.
     let mut peer = given(|config| config.pid = Pid::new(2).unwrap());
     let next = SyncMessage {
         boot: 10,
@@ -1248,7 +1255,7 @@ fn what_is_told_goes_back_with_what_the_disk_did_not_take_and_nobody_objects() {
 }
 
 #[test]
-fn people_are_warned_before_the_sequence_ends() {
+fn warnings_are_reported_before_the_sequence_ends() {
     let percent = Sequence::MAX.get() / 100;
     for (at, level) in [(49, None), (50, Some(50)), (80, Some(75)), (99, Some(90))] {
         let mut scene = given(|config| {
@@ -1262,14 +1269,14 @@ fn people_are_warned_before_the_sequence_ends() {
             })
         };
         assert_eq!(warned(&scene.ask(ALICE, 60)), level, "{at}");
-        // Told once.
+        // Reported once.
         scene.on(CEILING_WRITTEN);
         assert_eq!(warned(&scene.ask(ALICE, 500)), None);
         assert_eq!(warned(&scene.ask(ALICE, 500)), None);
     }
 }
 
-/// An objection to this actor, from a peer that is known.
+/// An objection to this actor, heard on this link.
 fn objection(link: Link, code: ErrorCode, sequence: u64) -> Event {
     let objection = Objection {
         pid: Pid::new(1).unwrap(),
@@ -1295,8 +1302,8 @@ fn refused_with(effects: &[Effect]) -> u16 {
 }
 
 #[test]
-fn a_disk_that_fails_turns_no_server_on_that_was_off() {
-    // One that met its own pid while a raise was under way.
+fn a_failing_disk_does_not_make_a_refused_server_serve_again() {
+    // A server that met its own pid while a raise was under way.
     let mut scene = fresh();
     scene.ask(ALICE, 500);
     scene.ask(ALICE, 500);
@@ -1309,14 +1316,14 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
     let storage = ErrorCode::Storage.get();
     assert_eq!(refused_with(&scene.ask(ALICE, 1)), storage);
 
-    // One that had not joined yet.
+    // A server that had not joined yet.
     let mut scene = joining(true);
     scene.ask(ALICE, 1);
     scene.on(sync_request(BOB, hello(3, 1500)));
     let effects = scene.on(CEILING_FAILED);
     assert_eq!(refused_with(&effects[..1]), storage);
 
-    // And one that is objected to afterwards stops at once.
+    // A server that is objected to after the failure stops handing out at once.
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     scene.ask(ALICE, 500);
@@ -1328,7 +1335,7 @@ fn a_disk_that_fails_turns_no_server_on_that_was_off() {
 }
 
 #[test]
-fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
+fn a_higher_objection_counts_and_one_too_high_is_cut_to_max_advance() {
     let written = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|effect| match effect {
             Effect::Write(Write::Objection(objected)) => Some(objected.sequence.get()),
@@ -1346,12 +1353,12 @@ fn a_higher_objection_counts_and_an_unbelievable_one_is_cut() {
     assert_eq!(written(scene.on(stale(5000))), Some(5000));
     scene.now = scene.now.after(Duration::from_secs(1));
     assert_eq!(written(scene.on(stale(4000))), None);
-    // Nobody can burn the sequence by an objection: --max-advance counts here too.
+    // Nobody can use up the sequence with an objection: --max-advance limits it too.
     assert_eq!(written(scene.on(stale(u64::MAX))), Some(1_000_000));
 }
 
 #[test]
-fn an_objection_in_a_stop_counts_as_long_as_it_can_still_be_made_durable() {
+fn an_objection_during_a_stop_counts_only_while_it_can_still_be_made_durable() {
     let objected = |scene: &mut Scene| {
         let effects = scene.on(objection(Link::Dialed(PEER), ErrorCode::StaleState, 7));
         effects
@@ -1366,8 +1373,8 @@ fn an_objection_in_a_stop_counts_as_long_as_it_can_still_be_made_durable() {
     assert!(objected(&mut scene));
     assert!(scene.actor.is_objected());
 
-    // The stop is on its way to the disk, and nothing is written behind it: a server that says at its end that
-    // it was objected to would be believed, and the next start knows nothing of it.
+    // The stop is on its way to the disk, and nothing is written behind it. If the server still said at its end
+    // that it was objected to, people would believe it, but the next start would know nothing of it.
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     scene.on(Event::Stop);
@@ -1376,7 +1383,7 @@ fn an_objection_in_a_stop_counts_as_long_as_it_can_still_be_made_durable() {
 }
 
 #[test]
-fn an_operators_word_waits_behind_what_its_connection_asked_before() {
+fn an_advance_waits_behind_earlier_requests_of_its_connection() {
     let mut scene = joining(false);
     assert_eq!(scene.ask(ALICE, 10), vec![]);
     let advance = Event::AdvanceRequest {
@@ -1395,7 +1402,7 @@ fn an_operators_word_waits_behind_what_its_connection_asked_before() {
 }
 
 #[test]
-fn two_live_servers_of_one_pid_are_found_out_however_far_ahead_they_are() {
+fn two_live_servers_with_one_pid_are_noticed_however_far_ahead_they_are() {
     let mut scene = fresh();
     let mut charged = Vec::new();
     for round in 0..6 {
@@ -1414,13 +1421,13 @@ fn two_live_servers_of_one_pid_are_found_out_however_far_ahead_they_are() {
 }
 
 #[test]
-fn a_named_peer_that_is_none_is_not_waited_for() {
+fn a_join_does_not_wait_for_itself_or_for_another_cluster() {
     for code in [ErrorCode::Oneself, ErrorCode::ForeignCluster] {
         let mut scene = joining(false);
         scene.on(Event::PeerConnected(PEER));
         let effects = scene.on(error_reply(PEER, code));
         assert_eq!(effects[0], joined(0), "{code}");
-        // But where one must answer, it has to be one.
+        // Where a peer must answer, this is not an answer.
         let mut scene = joining(true);
         scene.on(Event::PeerConnected(PEER));
         let effects = scene.on(error_reply(PEER, code));

@@ -1,7 +1,7 @@
-//! The actor and those who answer for it: what an operator asks, what peers object and overrule, and what is
-//! refused to those who may not ask. One scenario a function, as in tests/core/actor.rs.
+//! What operators ask of the actor, objections and overrules of peers, and what is refused to those who may not ask.
+//! One scenario a function, as in tests/core/actor.rs.
 
-// Long because: it holds one short scenario for each thing that may be said, and they share their words.
+// Long because: it holds one short scenario for each of these messages, and they share their words.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Scene {
         }
     }
 
-    /// A scene with a connection to a peer, which has said this.
+    /// A scene with a connected peer that has said this.
     fn with_peer(said: SyncMessage, change: impl FnOnce(&mut ActorConfig)) -> (Scene, Vec<Effect>) {
         let mut scene = Scene::new(change);
         scene.on(Event::PeerConnected(PEER));
@@ -54,7 +54,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // What is told of raises and of operators has tests of its own.
+        // The reports about raises and operators have tests of their own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -85,7 +85,7 @@ impl Scene {
         self.on_granted(&Message::AdvanceRequest { above }, trusted, event)
     }
 
-    /// What the server hands to the actor when a connection asks that is trusted, or is not.
+    /// What the server hands to the actor when a connection asks, trusted or not.
     fn on_granted(&mut self, asked: &Message, trusted: bool, event: Event) -> Vec<Effect> {
         let grants = match trusted {
             true => Grants::ALL,
@@ -147,7 +147,7 @@ fn remembered() -> Remembered {
     }
 }
 
-/// The word of the operator of pid 7.
+/// The overrule that the operator of pid 7 asked for.
 fn word(above: u64) -> Overrule {
     Overrule {
         pid: seven(),
@@ -191,14 +191,14 @@ const NOT_TRUSTED: &str = "only an operator may ask for this: from a loopback ad
     server was given with --trust";
 
 #[test]
-fn who_is_not_trusted_changes_nothing() {
+fn untrusted_forget_and_advance_requests_are_refused() {
     let (mut scene, _) = Scene::with_peer(lost(), |_| {});
     for effects in [scene.forget(seven(), false), scene.advance(90, false)] {
         assert_eq!(effects, refused(ErrorCode::NotTrusted, NOT_TRUSTED));
     }
     assert_eq!(scene.actor.sequence(), sequence(10));
     let effects = scene.forget(seven(), true);
-    assert_eq!(effects.last(), Some(&done(10)), "it is known still");
+    assert_eq!(effects.last(), Some(&done(10)), "it is still known");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_pid_is_forgotten_once_and_durably() {
 }
 
 #[test]
-fn who_is_asked_for_the_members_leaves_them_to_the_server() {
+fn the_actor_leaves_the_list_of_members_to_the_server() {
     let mut scene = Scene::new(|_| {});
     let (from, first) = (ALICE, seven());
     assert_eq!(
@@ -228,7 +228,7 @@ fn who_is_asked_for_the_members_leaves_them_to_the_server() {
 }
 
 #[test]
-fn an_operator_may_advance_to_all_that_exists_and_no_further() {
+fn an_operator_may_advance_to_the_last_sequence_and_no_further() {
     let mut scene = Scene::new(|config| config.ceiling = Sequence::MAX);
     let most = Sequence::MAX.get();
     assert_eq!(
@@ -239,14 +239,14 @@ fn an_operator_may_advance_to_all_that_exists_and_no_further() {
         )
     );
     assert_eq!(scene.advance(800, true), [done(800)]);
-    // To do it twice is to do it once, and nothing goes back.
+    // A second time changes nothing, and the sequence never goes back.
     assert_eq!(scene.advance(800, true), [done(800)]);
     assert_eq!(scene.advance(5, true), [done(800)]);
     assert_eq!(scene.advance(most, true)[0], done(most));
 }
 
 #[test]
-fn a_server_that_stops_or_has_no_disk_is_not_advanced() {
+fn a_server_that_is_stopping_or_whose_disk_failed_refuses_an_advance() {
     for (event, code) in [
         (CEILING_FAILED, ErrorCode::Storage),
         (Event::Stop, ErrorCode::Stopping),
@@ -259,7 +259,7 @@ fn a_server_that_stops_or_has_no_disk_is_not_advanced() {
 }
 
 #[test]
-fn advances_of_clients_and_of_peers_have_budgets_of_their_own() {
+fn clients_and_peers_have_separate_budgets_for_advances() {
     let (mut scene, _) = Scene::with_peer(lost(), |config| {
         config.budgets.after_burst = 100;
         config.budgets.peer_burst = 50;
@@ -285,9 +285,9 @@ fn advances_of_clients_and_of_peers_have_budgets_of_their_own() {
         )
     );
     let told = |effect: &Effect| matches!(effect, Effect::Report(Report::AdvanceRefused { .. }));
-    // People hear of it each time, as clients do; the server lets through what they can bear.
+    // It is reported each time; the server limits how often that is logged.
     assert!(effects.iter().any(told));
-    // Clients and peers share what fills in.
+    // Clients and peers share the refill.
     assert!(scene.on(after(117)).iter().any(told));
     scene.wait(9);
     assert_eq!(
@@ -299,7 +299,7 @@ fn advances_of_clients_and_of_peers_have_budgets_of_their_own() {
         scene.on(after(116))[0],
         Effect::ReplyIdentities { .. }
     ));
-    // Ten of the peers' fifty are spent, and five have filled in.
+    // Ten of the peers' fifty are spent, and five have been refilled.
     let said = |sequence| SyncMessage { sequence, ..lost() };
     scene.hear(said(117 + 46));
     assert_eq!(scene.actor.sequence(), sequence(117));
@@ -326,7 +326,7 @@ fn a_connection_speaks_for_one_pid() {
 }
 
 #[test]
-fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
+fn an_overrule_ends_an_objection_unless_it_is_too_low() {
     let scene = || {
         let (scene, effects) =
             Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
@@ -355,7 +355,7 @@ fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
         scene.wait(60);
         assert_eq!(scene.overrule(DIALED, word(above)), settled(above));
         scene.on(MEMBERS_WRITTEN);
-        // It is heard like any other from now on, and its boot is soon on the disk.
+        // From now on it is heard like any other, and its boot is soon on the disk.
         scene.on(Event::SyncTimeout);
         scene.wait(2);
         let effects = scene.hear(lost());
@@ -388,9 +388,9 @@ fn an_operators_word_ends_an_objection_and_a_lower_one_does_not() {
     }
 }
 
-/// It remembers of a life before its restart what is now further ahead than it would believe anybody.
+/// From before its restart it remembers a sequence that is further ahead than it would now believe of anybody.
 #[test]
-fn who_is_too_far_ahead_to_be_believed_is_not_taken_for_one_that_is_behind() {
+fn a_peer_too_far_ahead_to_be_believed_is_not_taken_for_rolled_back() {
     let observer = |said: SyncMessage| {
         Scene::with_peer(said, |config| {
             config.advance_max = 100;
@@ -407,13 +407,9 @@ fn who_is_too_far_ahead_to_be_believed_is_not_taken_for_one_that_is_behind() {
         let (scene, effects) = observer(next(ahead));
         assert_eq!(effects.iter().any(is_objection), is_behind, "{ahead}");
         let known = scene.actor.members()[&seven()].remembered;
-        assert_eq!(
-            known.sequence,
-            sequence(500),
-            "and nothing of it is learned"
-        );
+        assert_eq!(known.sequence, sequence(500), "nothing is learned from it");
     }
-    // Nor is an operator's word too low because it is not believed so far.
+    // An overrule is not taken for too low because it is too far ahead to be believed.
     for (above, is_enough) in [(499, false), (500, true), (9000, true)] {
         let (mut scene, _) = observer(lost());
         let effects = scene.overrule(DIALED, word(above));
@@ -424,7 +420,7 @@ fn who_is_too_far_ahead_to_be_believed_is_not_taken_for_one_that_is_behind() {
 }
 
 #[test]
-fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
+fn a_server_started_with_recover_above_overrules_an_objection_and_goes_on() {
     let stale = |sequence| {
         let config = actor_config();
         let code = ErrorCode::StaleState;
@@ -474,7 +470,7 @@ fn a_server_with_its_operators_word_overrules_an_objection_and_goes_on() {
 }
 
 #[test]
-fn an_objection_to_another_process_or_of_another_kind_is_none() {
+fn an_objection_to_another_process_or_of_an_unknown_kind_is_ignored() {
     let own = actor_config();
     let stale = ErrorCode::StaleState;
     let mut unknown = Objection::new(own.pid, own.session, stale, 900, "");
@@ -494,7 +490,7 @@ fn an_objection_to_another_process_or_of_another_kind_is_none() {
 }
 
 #[test]
-fn what_is_known_of_peers_is_there_to_be_shown() {
+fn links_and_members_show_what_is_known_of_peers() {
     let (mut scene, _) = Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
     let link = &scene.actor.links()[&DIALED];
     assert_eq!((link.pid, link.sequence), (Some(seven()), 10));
@@ -508,7 +504,7 @@ fn what_is_known_of_peers_is_there_to_be_shown() {
     assert_eq!(known.heard_at, Some(scene.now));
     assert_eq!(known.objection(), Some(ErrorCode::StaleState));
     assert_eq!(scene.actor.tally().sync_replies, 1);
-    // A second link to it, and one to nobody.
+    // A second link to it, and one on which nobody has spoken.
     let (from, sync) = (ALICE, Box::new(lost()));
     scene.on(Event::SyncRequest { from, sync });
     scene.on(Event::PeerConnected(PeerId(1)));
@@ -519,7 +515,11 @@ fn what_is_known_of_peers_is_there_to_be_shown() {
             _ => None,
         })
     };
-    assert_eq!(lose(Link::Accepted(ALICE)), None, "it is up on the other");
+    assert_eq!(
+        lose(Link::Accepted(ALICE)),
+        None,
+        "it is up on the other link"
+    );
     assert_eq!(lose(Link::Dialed(PeerId(1))), None, "nobody spoke on it");
     assert_eq!(lose(DIALED), Some((DIALED, seven())));
     assert_eq!(lose(DIALED), None, "it is told once");
@@ -528,7 +528,7 @@ fn what_is_known_of_peers_is_there_to_be_shown() {
 }
 
 #[test]
-fn a_word_about_a_pid_that_was_forgotten_means_nothing() {
+fn an_overrule_of_a_forgotten_pid_is_ignored() {
     let (mut scene, _) = Scene::with_peer(lost(), |config| config.remembered = vec![remembered()]);
     scene.forget(seven(), true);
     scene.wait(60);
@@ -536,7 +536,7 @@ fn a_word_about_a_pid_that_was_forgotten_means_nothing() {
 }
 
 #[test]
-fn whatever_a_connection_asks_waits_behind_what_waits_for_the_disk_and_nobody_else_does() {
+fn later_requests_wait_for_the_disk_only_behind_their_own_connection() {
     let mut scene = Scene::new(|config| {
         config.ceiling = sequence(5);
         config.remembered = vec![remembered()];
@@ -596,7 +596,7 @@ fn whatever_a_connection_asks_waits_behind_what_waits_for_the_disk_and_nobody_el
 }
 
 #[test]
-fn an_operators_word_that_waits_keeps_nobody_else_waiting() {
+fn a_waiting_advance_does_not_hold_up_other_connections() {
     let mut scene = Scene::new(|config| {
         config.joins = true;
         config.peers = 1;
@@ -612,7 +612,7 @@ fn an_operators_word_that_waits_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn what_is_done_is_counted() {
+fn the_tally_counts_requests_identities_and_absorptions() {
     let (mut scene, _) = Scene::with_peer(lost(), |_| {});
     let ask = |count, after: u64| Event::IdentityRequest {
         from: BOB,
@@ -693,7 +693,7 @@ fn writes_objection(effects: &[Effect]) -> bool {
 }
 
 #[test]
-fn an_objection_that_says_no_more_is_not_written_again() {
+fn an_objection_with_nothing_new_is_not_written_again() {
     let (mut scene, _) = Scene::with_peer(lost(), |_| {});
     for (sequence, is_written) in [(900, true), (900, false), (899, false), (901, true)] {
         let effects = scene.on(objection(ErrorCode::StaleState, sequence));
@@ -703,7 +703,7 @@ fn an_objection_that_says_no_more_is_not_written_again() {
 }
 
 #[test]
-fn a_stale_server_can_still_be_in_conflict_and_not_the_other_way_round() {
+fn a_stale_server_can_come_into_conflict_but_not_the_other_way_round() {
     let (mut scene, _) = Scene::with_peer(lost(), |_| {});
     let mut hear = |code| {
         let effects = scene.on(objection(code, 900));
@@ -718,7 +718,7 @@ fn a_stale_server_can_still_be_in_conflict_and_not_the_other_way_round() {
 }
 
 #[test]
-fn of_two_live_servers_the_one_that_asks_is_answered_and_the_other_is_told() {
+fn of_two_live_servers_with_one_pid_the_one_that_asks_is_answered_and_the_other_is_told() {
     let mut scene = Scene::new(|_| {});
     let mut asks = |from, session| {
         // A copied directory: a boot further.
@@ -743,13 +743,13 @@ fn of_two_live_servers_the_one_that_asks_is_answered_and_the_other_is_told() {
     for (from, session) in [(BOB, 2), (ALICE, 1), (BOB, 2)] {
         assert_eq!(asks(from, session), []);
     }
-    // It asks behind an answer that was sent when the other had been heard, so it lives still.
+    // It asks after an answer that was sent when the other had been heard, so it is still alive.
     assert_eq!(asks(ALICE, 1), [(alice, 1, true), (bob, 2, false)]);
     assert_eq!(asks(BOB, 2)[0], (bob, 2, true));
 }
 
 #[test]
-fn a_third_server_of_a_pid_is_news_and_so_is_the_second_to_it() {
+fn a_third_server_with_the_same_pid_is_reported_as_new() {
     const CAROL: ConnectionId = ConnectionId::new(2, 3);
     let mut scene = Scene::new(|_| {});
     let mut asks = |from, session| {
@@ -768,9 +768,9 @@ fn a_third_server_of_a_pid_is_news_and_so_is_the_second_to_it() {
     for (from, session) in [(ALICE, 1), (BOB, 2), (ALICE, 1), (BOB, 2)] {
         assert_eq!(asks(from, session), []);
     }
-    // People are told once of the two.
+    // The two are reported once.
     assert_eq!(asks(ALICE, 1), [(1, true), (2, false)]);
-    assert_eq!(asks(ALICE, 1), [(1, false)], "nobody is told again");
+    assert_eq!(asks(ALICE, 1), [(1, false)], "reported once");
     assert_eq!(asks(CAROL, 3), []);
     asks(ALICE, 1);
     asks(ALICE, 1);
@@ -778,7 +778,7 @@ fn a_third_server_of_a_pid_is_news_and_so_is_the_second_to_it() {
 }
 
 #[test]
-fn late_words_of_a_process_that_is_gone_change_nothing_but_the_sequence() {
+fn late_messages_of_a_process_that_is_gone_raise_only_the_sequence() {
     let mut scene = Scene::new(|_| {});
     let mut hear = |from, boot, sequence| {
         let sync = Box::new(SyncMessage {
@@ -802,7 +802,7 @@ fn late_words_of_a_process_that_is_gone_change_nothing_but_the_sequence() {
 }
 
 #[test]
-fn a_process_that_lost_its_directory_is_news_once() {
+fn a_lost_directory_is_reported_once_for_each_process() {
     let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
     let mut is_news = |session, seconds| {
         scene.wait(seconds);
@@ -816,15 +816,15 @@ fn a_process_that_lost_its_directory_is_news_once() {
     };
     assert_eq!(is_news(1, 0), Some(true));
     assert_eq!(is_news(1, 0), Some(false));
-    // Another one is news too, and when it asks on and on it is none, however long. The server tells people once in
-    // a minute of a crowd of them.
+    // Another process is news too, but only once, however long it goes on asking. Of many of them the server logs one
+    // line a minute.
     assert_eq!(is_news(2, 59), Some(true));
     assert_eq!(is_news(2, 120), Some(false));
     assert_eq!(is_news(3, 0), Some(true));
 }
 
 #[test]
-fn a_disk_that_fails_twice_leaves_everything_as_after_the_first_time() {
+fn a_second_failure_of_the_disk_changes_nothing() {
     let mut scene = Scene::new(|_| {});
     let stale = |scene: &mut Scene| scene.on(objection(ErrorCode::StaleState, 0));
     scene.on(CEILING_FAILED);
@@ -839,7 +839,7 @@ fn a_disk_that_fails_twice_leaves_everything_as_after_the_first_time() {
 }
 
 #[test]
-fn what_did_not_wait_for_the_disk_itself_is_answered_when_the_disk_fails() {
+fn a_forget_behind_a_waiting_request_is_answered_when_the_disk_fails() {
     let mut scene = Scene::new(|config| {
         config.ceiling = sequence(5);
         config.remembered = vec![remembered()];
@@ -872,7 +872,7 @@ fn what_did_not_wait_for_the_disk_itself_is_answered_when_the_disk_fails() {
 }
 
 #[test]
-fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
+fn a_stop_waits_for_a_raise_that_no_request_waits_for() {
     let mut scene = Scene::new(|_| {});
     for _ in 0..1000 {
         scene.ask();
@@ -886,7 +886,7 @@ fn a_stop_waits_for_a_write_that_nothing_else_waits_for() {
 }
 
 #[test]
-fn while_the_peers_are_being_saved_only_the_newest_state_of_them_waits() {
+fn while_the_members_are_being_saved_only_their_newest_state_waits() {
     fn saved(effects: &[Effect]) -> Option<u64> {
         effects.iter().find_map(|effect| match effect {
             Effect::Write(Write::Members(members)) => Some(members[0].boot),
@@ -906,13 +906,13 @@ fn while_the_peers_are_being_saved_only_the_newest_state_of_them_waits() {
         assert_eq!(saved(&scene.hear(restarted(boot))), None, "the disk hangs");
     }
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), Some(4));
-    // One that fails is followed by the next one like any other.
+    // A write that fails is followed by the next one like any other.
     scene.wait(60);
     assert_eq!(saved(&scene.hear(restarted(5))), None);
     let failed = Event::Written(Written::Members(Outcome::Failed));
     assert_eq!(saved(&scene.on(failed)), Some(5));
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
-    // A stop waits for nobody: it may be the last chance.
+    // A stop saves at once: it may be the last chance.
     scene.wait(60);
     assert_eq!(saved(&scene.hear(restarted(6))), Some(6));
     assert_eq!(saved(&scene.hear(restarted(7))), None);
@@ -921,7 +921,7 @@ fn while_the_peers_are_being_saved_only_the_newest_state_of_them_waits() {
 
 /// What docs/guarantees.md says of a server that refuses: its error does not say who it is.
 #[test]
-fn who_refuses_a_round_is_not_known_before_it_speaks_for_itself() {
+fn a_peer_that_refuses_a_round_stays_unknown_until_it_says_who_it_is() {
     let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
     scene.on(Event::PeerConnected(PEER));
     for code in [ErrorCode::AdvanceTooLarge, ErrorCode::OverBudget] {
@@ -933,8 +933,8 @@ fn who_refuses_a_round_is_not_known_before_it_speaks_for_itself() {
     assert!(scene.hear(lost()).iter().any(is_objection));
 }
 
-/// What docs/guarantees.md says of a copy of the newest boot: only its sequence tells, until another peer has brought
-/// that up.
+/// What docs/guarantees.md says of a copy of the newest boot: only its sequence gives it away, until another peer has
+/// raised that.
 #[test]
 fn a_rolled_back_server_that_absorbs_first_is_not_noticed() {
     for (absorbs, is_noticed) in [(None, true), (Some(499), true), (Some(500), false)] {

@@ -1,5 +1,5 @@
-//! What waits alone for the disk, and what people and the standing are told: late writes, the end of the sequence, large
-//! raises, operators, objections.
+//! What waits alone for the disk, and what is reported and shown as the standing: late writes, the end of the sequence,
+//! large raises, operators, objections.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // What is remembered of peers has tests of its own.
+        // Saving what is remembered of peers has tests of its own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -50,7 +50,7 @@ impl Scene {
         effects
     }
 
-    /// Without what people hear.
+    /// The effects without the reports.
     fn quietly(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = self.on(event);
         effects.retain(|effect| !matches!(effect, Effect::Report(_)));
@@ -75,7 +75,7 @@ impl Scene {
         self.on(Event::SyncRequest { from, sync })
     }
 
-    /// The peer that was named answers.
+    /// The dialed peer answers.
     fn peer_answers(&mut self, sequence: u64) -> Vec<Effect> {
         let sync = Box::new(peer(sequence));
         self.on(Event::SyncReply { from: PEER, sync })
@@ -194,7 +194,7 @@ fn an_after_above_the_ceiling_waits_alone_and_keeps_the_order_of_its_connection(
 }
 
 #[test]
-fn an_after_that_only_its_count_takes_above_the_ceiling_waits_alone_too() {
+fn an_after_whose_count_reaches_above_the_ceiling_waits_alone_too() {
     let mut scene = given(|_| {});
     assert_eq!(
         scene.after(ALICE, 500, 1900),
@@ -208,7 +208,7 @@ fn an_after_that_only_its_count_takes_above_the_ceiling_waits_alone_too() {
 }
 
 #[test]
-fn an_after_that_the_others_have_passed_meanwhile_is_an_ordinary_request() {
+fn an_after_that_others_have_passed_meanwhile_is_an_ordinary_request() {
     let mut scene = given(|_| {});
     assert_eq!(
         scene.after(ALICE, 500, 1600),
@@ -225,7 +225,7 @@ fn an_after_that_the_others_have_passed_meanwhile_is_an_ordinary_request() {
 }
 
 #[test]
-fn what_comes_while_a_raise_is_written_is_covered_by_the_next() {
+fn requests_during_a_raise_are_covered_by_the_next_raise() {
     let mut scene = given(|_| {});
     scene.after(ALICE, 1, 10_000);
     assert_eq!(scene.after(BOB, 1, 90_000), vec![], "one raise at a time");
@@ -240,7 +240,7 @@ fn what_comes_while_a_raise_is_written_is_covered_by_the_next() {
 }
 
 #[test]
-fn a_peer_above_the_ceiling_is_remembered_and_absorbed_when_it_is_durable() {
+fn a_peers_sequence_above_the_ceiling_is_absorbed_once_it_is_durable() {
     let mut scene = given(|_| {});
     scene.on(Event::PeerConnected(PEER));
     scene.peer_answers(10);
@@ -295,7 +295,7 @@ fn an_operators_advance_is_done_while_the_server_joins() {
     assert_eq!(
         scene.actor.waiting_for_disk(),
         0,
-        "who waits for the peers does not wait for the disk"
+        "a request that waits for the peers does not wait for the disk"
     );
     assert_eq!(scene.on(CEILING_WRITTEN), vec![done(ALICE, 70_000)]);
     let effects = scene.quietly(Event::JoinTimeout);
@@ -303,7 +303,7 @@ fn an_operators_advance_is_done_while_the_server_joins() {
 }
 
 #[test]
-fn when_the_disk_fails_what_waited_alone_is_refused_and_was_never_absorbed() {
+fn when_the_disk_fails_what_waited_alone_is_refused_and_not_absorbed() {
     let mut scene = given(|_| {});
     scene.after(ALICE, 1, 50_000);
     scene.peer_asks(BOB, 60_000);
@@ -313,7 +313,7 @@ fn when_the_disk_fails_what_waited_alone_is_refused_and_was_never_absorbed() {
 }
 
 #[test]
-fn a_server_that_is_objected_to_refuses_what_waited() {
+fn a_server_that_is_objected_to_refuses_waiting_requests() {
     let mut scene = given(|_| {});
     scene.on(Event::PeerConnected(PEER));
     scene.after(ALICE, 1, 50_000);
@@ -370,7 +370,7 @@ fn an_advance_that_can_never_be_paid_says_so_and_what_to_do() {
 }
 
 #[test]
-fn a_restart_does_not_refill_the_budgets_and_a_known_peer_helps_up() {
+fn after_a_restart_the_budgets_are_empty_except_for_known_peers() {
     let restarted = || {
         let mut scene = given(|config| {
             config.first_start = false;
@@ -393,7 +393,11 @@ fn a_restart_does_not_refill_the_budgets_and_a_known_peer_helps_up() {
     for _ in 0..2 {
         let sync = Box::new(stranger.clone());
         let effects = scene.on(Event::SyncRequest { from: BOB, sync });
-        assert_eq!(refusal(&effects).0, over, "heard is not known");
+        assert_eq!(
+            refusal(&effects).0,
+            over,
+            "having spoken does not make it known"
+        );
     }
     assert_eq!(scene.sequence(), 0);
     // One that it remembers, and one that it dials.
@@ -402,7 +406,7 @@ fn a_restart_does_not_refill_the_budgets_and_a_known_peer_helps_up() {
     scene.peer_answers(900);
     assert_eq!(scene.sequence(), 900);
     scene.peer_answers(1100);
-    assert_eq!(scene.sequence(), 900, "that was all");
+    assert_eq!(scene.sequence(), 900, "the budget is spent");
     scene.wait(Duration::from_secs(20));
     scene.peer_answers(1100);
     assert_eq!(scene.sequence(), 1100);
@@ -414,7 +418,7 @@ fn a_restart_does_not_refill_the_budgets_and_a_known_peer_helps_up() {
 // A disk that takes its time.
 
 #[test]
-fn a_write_that_is_late_is_told_at_once_and_when_it_is_over() {
+fn a_late_write_is_reported_once_and_again_when_it_is_over() {
     let mut scene = given(|_| {});
     assert_eq!(scene.actor.write_deadline(), None);
     scene.after(ALICE, 1, 50_000);
@@ -429,7 +433,7 @@ fn a_write_that_is_late_is_told_at_once_and_when_it_is_over() {
     };
     assert_eq!(scene.on(Event::WriteTimeout), vec![Effect::Report(late)]);
     assert_eq!(scene.actor.standing(), Standing::WaitingForDisk);
-    assert_eq!(scene.actor.write_deadline(), None, "it is told once");
+    assert_eq!(scene.actor.write_deadline(), None, "it is reported once");
     assert_eq!(scene.on(Event::WriteTimeout), vec![]);
     scene.ask(BOB, 400);
     scene.ask(ALICE, 1);
@@ -443,7 +447,7 @@ fn a_write_that_is_late_is_told_at_once_and_when_it_is_over() {
 }
 
 #[test]
-fn a_late_write_for_which_nobody_waits_leaves_the_standing() {
+fn a_late_write_changes_the_standing_only_when_somebody_waits() {
     let mut scene = given(|_| {});
     for _ in 0..2 {
         scene.ask(ALICE, 500);
@@ -466,7 +470,7 @@ fn a_late_write_for_which_nobody_waits_leaves_the_standing() {
 // The end of the sequence.
 
 #[test]
-fn the_end_is_told_at_once_and_at_each_start() {
+fn the_end_of_the_sequence_is_reported_at_once_and_at_each_start() {
     let last = Sequence::MAX.get();
     for ceiling in [last - 5, last] {
         let mut scene = given(|config| {
@@ -487,14 +491,14 @@ fn the_end_is_told_at_once_and_at_each_start() {
             assert_eq!(
                 scene.actor.standing(),
                 Standing::Serving,
-                "somebody has yet to get them"
+                "the last ones are not handed out yet"
             );
             scene.on(CEILING_WRITTEN);
         }
         assert_eq!(scene.actor.standing(), Standing::Exhausted);
         let effects = scene.ask(ALICE, 1);
         assert_eq!(refusal(&effects).0, ErrorCode::Exhausted.get());
-        assert_eq!(reports(effects), vec![], "told once");
+        assert_eq!(reports(effects), vec![], "reported once");
     }
     let mut next = given(|config| {
         config.sequence = Sequence::MAX;
@@ -505,7 +509,7 @@ fn the_end_is_told_at_once_and_at_each_start() {
 }
 
 #[test]
-fn without_a_disk_people_are_warned_too() {
+fn an_ephemeral_server_warns_of_the_end_too() {
     let percent = Sequence::MAX.get() / 100;
     let mut scene = given(|config| {
         config.sequence = sequence(75 * percent - 2);
@@ -521,10 +525,10 @@ fn without_a_disk_people_are_warned_too() {
     assert_eq!(reports(scene.ask(ALICE, 1)), vec![]);
 }
 
-// Who has moved the sequence.
+// Raises and who caused them.
 
 #[test]
-fn every_raise_by_more_than_a_step_is_told_with_its_source() {
+fn a_raise_by_more_than_a_step_is_reported_with_its_source() {
     let mut scene = given(|config| {
         config.ceiling = sequence(900_000);
         config.sequence = sequence(800_000);
@@ -537,16 +541,16 @@ fn every_raise_by_more_than_a_step_is_told_with_its_source() {
     };
     let alice = Link::Accepted(ALICE);
     let told = reports(scene.on(request(ALICE, 1, 899_999 << 10)));
-    assert_eq!(told, vec![], "that is a step, and not more");
+    assert_eq!(told, vec![], "that is a step and no more");
     let told = reports(scene.on(request(ALICE, 1, 1_000_001 << 10)));
     assert_eq!(told, vec![raised(alice, 100_001, 1_000_001)]);
-    // What waits was told, and only what goes beyond it is told next.
+    // What waits has been reported, so only what goes beyond it is reported next.
     let told = reports(scene.peer_asks(BOB, 1_700_000));
     assert_eq!(told, vec![raised(Link::Accepted(BOB), 699_999, 1_700_000)]);
 }
 
 #[test]
-fn a_crowd_of_raises_is_told_by_its_number() {
+fn many_large_raises_are_reported_as_a_number() {
     let mut scene = given(|_| {});
     let mut told = Vec::new();
     for index in 1..=RAISE_REPORTS_MAX + 5 {
@@ -564,7 +568,7 @@ fn a_crowd_of_raises_is_told_by_its_number() {
 }
 
 #[test]
-fn operators_are_told_of_with_their_address() {
+fn forget_and_advance_are_reported_with_their_connection() {
     let mut scene = given(|config| config.remembered = vec![remembered()]);
     let pid = remembered().pid;
     let told = reports(scene.on(Event::ForgetRequest { from: ALICE, pid }));
@@ -582,7 +586,7 @@ fn operators_are_told_of_with_their_address() {
         sequence: sequence(7),
     };
     assert_eq!(told, vec![advanced]);
-    // Who is refused has done nothing.
+    // A request that is refused is not reported.
     let refused = scene.on(Event::AdvanceRequest {
         from: BOB,
         above: u64::MAX,
@@ -606,7 +610,7 @@ fn written(effects: &[Effect]) -> Option<Objected> {
 }
 
 #[test]
-fn the_number_of_an_objection_is_the_one_that_the_peer_says() {
+fn an_objection_keeps_the_sequence_that_the_peer_says() {
     // However far this server has come by itself: it begins above that in any case.
     let mut scene = given(|config| config.sequence = sequence(1500));
     scene.on(Event::PeerConnected(PEER));
@@ -618,7 +622,7 @@ fn the_number_of_an_objection_is_the_one_that_the_peer_says() {
         why: "no".to_owned(),
     };
     assert_eq!(reports(effects), vec![objected]);
-    // The peer hears more of the other one, and people of that: the last number in the log is the one that counts.
+    // The peer hears more of the other server. That is reported too: the last number in the log is the one that counts.
     scene.wait(Duration::from_secs(1));
     let effects = scene.on(objection(ErrorCode::PidConflict, 1700));
     assert_eq!(written(&effects), Some(Objected::conflict(sequence(1700))));
@@ -631,12 +635,12 @@ fn the_number_of_an_objection_is_the_one_that_the_peer_says() {
 }
 
 #[test]
-fn a_conflict_is_still_one_after_a_restart() {
+fn a_conflict_stays_a_conflict_after_a_restart() {
     let mut scene = given(|_| {});
     scene.on(Event::PeerConnected(PEER));
     let effects = scene.on(objection(ErrorCode::StaleState, 500));
     assert_eq!(written(&effects), Some(Objected::stale(sequence(500))));
-    // At once, though the other one was a moment ago, and though it says no more of the sequence.
+    // Written at once, although the last objection was a moment ago, and although the sequence is no higher.
     let effects = scene.on(objection(ErrorCode::PidConflict, 400));
     let kept = Objected::conflict(sequence(500));
     assert_eq!(written(&effects), Some(kept));

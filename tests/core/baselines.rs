@@ -1,5 +1,5 @@
-//! The servers that the real one is compared with (benches/servers) keep the same promise, or the comparison
-//! would be of nothing: identities are unique, and increase on each connection, whatever is in flight.
+//! The servers that the real one is compared with (benches/servers) keep the same promise, or the comparison would
+//! mean nothing: identities are unique and increase on each connection, however many requests are in flight.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use ipseity_frames::{FrameDecoder, Receiver, encode};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Those that hand out identities.
+/// The baselines that hand out identities.
 const COUNTERS: [Baseline; 4] = [
     Baseline::Simple,
     Baseline::Sequence,
@@ -23,7 +23,7 @@ const COUNTERS: [Baseline; 4] = [
     Baseline::Channel,
 ];
 
-/// One of them, on a free port. It ends with the test.
+/// A baseline on a free port. It ends with the test process.
 fn start(kind: Baseline) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -77,7 +77,7 @@ fn identities_are_unique_and_increase_on_each_connection() {
         let client = move || {
             let mut stream = connect(server);
             let mut mine = Vec::new();
-            // More than one read brings, so that a batch is cut somewhere.
+            // More than one read takes in, so that a batch is cut somewhere.
             let batch: Vec<Message> = (0..300).map(|place| request(1 + place % 3, 0)).collect();
             for _ in 0..BATCHES {
                 for (reply, asked) in ask(&mut stream, &batch).iter().zip(&batch) {
@@ -104,7 +104,7 @@ fn identities_are_unique_and_increase_on_each_connection() {
             all.extend(mine);
         }
         assert_eq!(all.len(), received, "{} repeated one", kind.name());
-        // None is lost, either: the last is as many as there are.
+        // None is lost either: the last sequence is their number.
         assert_eq!(
             all.last(),
             Some(&(received as u64 * 1024)),
@@ -115,7 +115,7 @@ fn identities_are_unique_and_increase_on_each_connection() {
 }
 
 #[test]
-fn after_raises_them_and_a_wrong_count_is_refused() {
+fn an_after_raises_the_sequence_and_a_wrong_count_is_refused() {
     for kind in COUNTERS {
         let mut stream = connect(start(kind));
         let replies = ask(
@@ -141,7 +141,7 @@ fn after_raises_them_and_a_wrong_count_is_refused() {
 }
 
 #[test]
-fn a_frame_that_is_none_is_answered_and_ends_the_connection() {
+fn a_malformed_frame_is_answered_and_closes_the_connection() {
     for kind in COUNTERS {
         let mut stream = connect(start(kind));
         let mut bytes = Vec::new();
@@ -161,7 +161,7 @@ fn a_frame_that_is_none_is_answered_and_ends_the_connection() {
 }
 
 #[test]
-fn the_floor_answers_each_three_bytes_with_fifteen_however_they_come() {
+fn the_raw_baseline_answers_every_three_bytes_with_fifteen() {
     let server = start(Baseline::Raw);
     let mut one = Vec::new();
     let constant = Message::IdentityReply {

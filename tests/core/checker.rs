@@ -20,7 +20,7 @@ fn answer(sequence: u64, count: u32, begun: u64, ended: u64) -> Answer {
     }
 }
 
-/// The same of another server to another client.
+/// The same answer, from another server to another client.
 fn of(server: u16, client: u32, answer: Answer) -> Answer {
     Answer {
         server,
@@ -57,8 +57,8 @@ fn a_history_that_keeps_every_promise_is_accepted_and_counted() {
 }
 
 #[test]
-fn an_identity_that_stands_twice_is_found() {
-    // Each began before the other had ended: only the identities themselves betray them.
+fn an_identity_handed_out_twice_is_found() {
+    // Each began before the other had ended, so only the identities themselves show it.
     for (first, second) in [
         (answer(5, 1, 0, 9), answer(5, 1, 1, 8)),
         (answer(5, 10, 0, 9), answer(14, 1, 1, 8)),
@@ -73,19 +73,19 @@ fn an_identity_that_stands_twice_is_found() {
             );
         }
     }
-    // Blocks that touch are no overlap, nor are equal sequences of two pids.
+    // Blocks that touch do not overlap, nor do equal sequences of two pids.
     check(&[answer(5, 10, 0, 9), answer(15, 1, 1, 8)]).unwrap();
     check(&[answer(5, 10, 0, 9), of(2, 1, answer(5, 10, 1, 8))]).unwrap();
 }
 
 #[test]
-fn a_server_that_goes_back_is_found_whoever_asks() {
+fn a_server_that_goes_back_is_found_across_clients() {
     let (greater, less) = (answer(100, 1, 0, 1), of(1, 2, answer(99, 1, 2, 3)));
     assert_eq!(
         check(&[less, greater]),
         Err(BrokenPromise::Decreasing(greater, less))
     );
-    // Another one in between hides nothing.
+    // A third answer in between hides nothing.
     let between = of(1, 3, answer(50, 1, 0, 9));
     assert_eq!(
         check(&[greater, between, less]),
@@ -142,7 +142,7 @@ fn an_answer_that_does_not_exceed_its_after_is_found() {
 }
 
 #[test]
-fn a_client_that_carries_its_newest_and_goes_back_is_found() {
+fn a_client_that_sends_after_and_goes_back_is_found() {
     let from_one = answer(100, 10, 0, 1);
     let from_two = Answer {
         after: 1,
@@ -164,7 +164,7 @@ fn a_client_that_carries_its_newest_and_goes_back_is_found() {
 }
 
 #[test]
-fn what_is_no_block_of_the_server_that_was_asked_is_found() {
+fn an_impossible_block_or_a_foreign_pid_is_found() {
     for broken in [
         answer(5, 0, 0, 1),
         answer(0, 1, 0, 1),
@@ -192,8 +192,8 @@ fn every_fault_shows_the_answers_that_prove_it() {
 }
 
 #[test]
-fn a_report_counts_what_check_only_finds() {
-    // Sequences 5 to 14 twice, 8 and 9 of them three times; and two answers that touch nothing.
+fn a_report_counts_the_duplicates_that_check_only_finds() {
+    // Sequences 5 to 14 twice, 8 and 9 of them three times, and two answers that overlap with none.
     let history = [
         answer(5, 10, 0, 1),
         answer(1, 14, 2, 3),
@@ -250,7 +250,7 @@ fn a_report_on_a_good_history_says_so() {
 
 #[test]
 #[should_panic(expected = "requests were lost from the count")]
-fn a_request_that_nobody_counted_is_noticed() {
+fn a_request_missing_from_the_count_is_noticed() {
     let tally = Tally {
         attempted: 3,
         acknowledged: 1,
@@ -261,7 +261,7 @@ fn a_request_that_nobody_counted_is_noticed() {
 }
 
 #[test]
-fn moments_are_never_equal() {
+fn ticks_of_the_clock_are_never_equal() {
     let clock = Clock::default();
     assert!(clock.tick() < clock.tick());
 }

@@ -1,5 +1,5 @@
-//! Every event, effect, message and report as it stands in a trace, and every reason for which a connection was
-//! closed: the words that docs/architecture.md and the logs use, in full.
+//! Every event, effect, message and report as a trace shows it, and every reason for closing a connection: the words
+//! that docs/architecture.md and the logs use, in full.
 
 use std::{io, time::Duration};
 
@@ -499,7 +499,7 @@ fn every_report_has_its_line() {
 }
 
 #[test]
-fn every_timer_and_every_way_to_a_peer_has_its_name() {
+fn timers_connections_and_peers_have_their_names() {
     assert_eq!(
         Timer::ALL.map(Timer::name),
         [
@@ -535,7 +535,7 @@ fn every_reason_to_close_a_connection_has_its_words() {
         ),
         (
             CloseReason::Wire(WireError::UnknownKind(99)),
-            "it sent what is no answer: unknown kind 99",
+            "it sent something that is not an answer: unknown kind 99",
         ),
         (
             CloseReason::HungUp(HangUp::Silent(silence)),

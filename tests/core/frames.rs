@@ -1,7 +1,7 @@
-//! Frames in pieces: wherever a stream is cut, the same messages and the same errors come out, each at the
-//! earliest byte that allows it; and no bytes whatever do anything else.
+//! Frames in pieces. Wherever a stream is cut, the same messages and the same errors come out, each at the earliest
+//! byte that allows it. Any bytes at all give messages or an error, and nothing else.
 
-// Long because: it makes up every message there is, beside what it does with them.
+// Long because: it also generates every kind of message.
 
 use ipseity_core::{
     identity::Pid,
@@ -54,7 +54,7 @@ fn read<'a>(
                     Ok(Some(message)) => outcome.messages.push(message),
                     Ok(None) => break,
                     Err(error) => {
-                        // It is the same however often one asks.
+                        // Asking again gives the same error.
                         assert_eq!(decoder.next(receiver), Err(error.clone()));
                         outcome.error = Some(error);
                         break;
@@ -81,7 +81,7 @@ fn encoded<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Vec<u8> {
     bytes
 }
 
-/// All golden frames that this receiver takes, one behind the other.
+/// All golden frames that this receiver takes, one after the other.
 fn pipelined(receiver: Receiver) -> (Vec<u8>, Vec<Message>) {
     messages()
         .into_iter()
@@ -154,7 +154,7 @@ fn pipelined_frames_may_be_cut_anywhere() {
 }
 
 #[test]
-fn what_is_malformed_is_judged_at_the_earliest_byte() {
+fn a_malformed_frame_is_refused_at_the_earliest_byte() {
     let mut decoder = FrameDecoder::new();
     for Malformed {
         name,
@@ -165,7 +165,7 @@ fn what_is_malformed_is_judged_at_the_earliest_byte() {
         ..
     } in malformed().into_iter().chain(malformed_too())
     {
-        // Alone, and behind messages that are in order and are still taken.
+        // Alone, and after good messages, which are still taken.
         for (before, messages) in [(Vec::new(), Vec::new()), pipelined(receiver)] {
             for arrived in 0..=bytes.len() {
                 let stream = [&before, &bytes[..arrived]].concat();
@@ -179,7 +179,7 @@ fn what_is_malformed_is_judged_at_the_earliest_byte() {
                 assert_eq!(at_once, expected, "{name}, {arrived} bytes");
                 let mut in_bytes = read(&mut decoder, receiver, byte_by_byte(&stream));
                 if judged {
-                    // What comes behind the byte that decided it is not looked at.
+                    // The bytes after the one that decided it are not looked at.
                     in_bytes.rest = expected.rest.clone();
                 }
                 assert_eq!(in_bytes, expected, "{name}, {arrived} bytes one by one");
@@ -189,7 +189,7 @@ fn what_is_malformed_is_judged_at_the_earliest_byte() {
 }
 
 #[test]
-fn a_frame_that_is_not_completed_is_told_by_what_arrived_of_it() {
+fn the_error_of_an_unfinished_frame_counts_the_bytes_that_arrived() {
     let mut decoder = FrameDecoder::new();
     for unfinished in unfinished() {
         let (before, messages) = pipelined(unfinished.receiver);
@@ -241,8 +241,8 @@ fn a_body_that_is_cut_short_or_too_long_is_never_a_message() {
 }
 
 #[test]
-fn what_is_left_of_a_read_can_be_kept_and_given_back_whatever_its_length() {
-    // A read may fill the buffer to its end while the one who takes messages has no room for any.
+fn the_rest_of_a_read_that_filled_the_buffer_can_be_kept_and_restored() {
+    // A read may fill the whole buffer while there is no room for another message.
     let bytes = [0, 1, 1].repeat(READ_BUFFER_BYTES / 3 + 1);
     let mut decoder = FrameDecoder::new();
     decoder.space().copy_from_slice(&bytes[..READ_BUFFER_BYTES]);
@@ -261,7 +261,7 @@ fn what_is_left_of_a_read_can_be_kept_and_given_back_whatever_its_length() {
 }
 
 #[test]
-fn there_is_space_behind_a_frame_that_begins_late_in_the_buffer() {
+fn there_is_space_after_a_frame_that_begins_late_in_the_buffer() {
     let mut decoder = FrameDecoder::new();
     let requests = [0, 1, 1].repeat(READ_BUFFER_BYTES / 3 - 1);
     let bytes = [&requests[..], &[0, 13]].concat();
@@ -290,7 +290,7 @@ fn a_status_with_too_many_peers_is_cut_to_a_frame() {
         let [Message::StatusReply(cut)] = &outcome.messages[..] else {
             panic!("{outcome:?}");
         };
-        // All that fit are there, and all else is as it was.
+        // All peers that fit are there, and the rest of the status is unchanged.
         let peer_bytes = 8 + address_bytes + 3 + 1 + 8 + 9;
         assert!(frame.len() + peer_bytes > FRAME_BYTES_MAX);
         long.peers.truncate(cut.peers.len());
@@ -299,7 +299,7 @@ fn a_status_with_too_many_peers_is_cut_to_a_frame() {
 }
 
 #[test]
-fn a_status_that_just_fits_keeps_its_last_peer_and_one_byte_more_costs_it() {
+fn a_status_that_just_fits_keeps_its_last_peer_and_one_byte_more_drops_it() {
     let mut long = status();
     long.peers.truncate(1);
     long.peers[0].address.clear();
@@ -316,7 +316,7 @@ fn a_status_that_just_fits_keeps_its_last_peer_and_one_byte_more_costs_it() {
 }
 
 #[test]
-fn members_too_many_for_a_frame_are_cut_and_the_rest_is_asked_for() {
+fn members_that_do_not_fit_in_a_frame_are_cut_and_the_rest_can_be_asked_for() {
     for (address_bytes, count) in [(0, 1200), (21, 1024), (261, 1024)] {
         let all: Vec<Member> = (0..count)
             .map(|index| Member {
@@ -340,7 +340,7 @@ fn members_too_many_for_a_frame_are_cut_and_the_rest_is_asked_for() {
                 panic!("{outcome:?}");
             };
             assert_eq!(cut.total as usize, rest.len());
-            // All that fit are there.
+            // All members that fit are there.
             let member_bytes = 53 + 8 + address_bytes;
             let is_cut = cut.members.len() < rest.len();
             assert_eq!(is_cut, frame.len() + member_bytes > FRAME_BYTES_MAX);
@@ -351,11 +351,11 @@ fn members_too_many_for_a_frame_are_cut_and_the_rest_is_asked_for() {
 }
 
 proptest! {
-    // A failure prints the least input that fails; a file beside the sources would say no more.
+    // A failure prints the smallest input that fails; a file beside the sources would say no more.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_bytes_in_any_pieces_come_to_the_same(
+    fn any_bytes_give_the_same_messages_in_any_pieces(
         stream in any_stream(),
         cuts in vec(1..40usize, 0..60),
         receiver in prop::sample::select(&RECEIVERS),
@@ -378,7 +378,7 @@ proptest! {
     }
 
     #[test]
-    fn no_message_says_more_than_its_bytes(
+    fn decoded_messages_encode_back_to_their_bytes(
         stream in any_stream(),
         receiver in prop::sample::select(&RECEIVERS),
     ) {
@@ -397,7 +397,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded(messages in vec(any_message(), 0..8)) {
+    fn an_encoded_message_decodes_to_itself(messages in vec(any_message(), 0..8)) {
         let mut decoder = FrameDecoder::new();
         for message in messages {
             let receiver = RECEIVERS

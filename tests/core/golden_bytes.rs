@@ -51,7 +51,7 @@ fn golden_bytes_are_decoded_to_their_message() {
 }
 
 #[test]
-fn a_request_for_one_identity_may_also_be_written_out() {
+fn a_request_for_one_identity_may_also_have_the_long_form() {
     let mut decoder = FrameDecoder::new();
     decoder.restore(&ipseity_sim::goldens::hex(
         "000d 01 00000001 0000000000000000",
@@ -142,8 +142,8 @@ fn protocol_page() -> String {
     ipseity_harness::page::read("docs/protocol.md")
 }
 
-/// The fenced blocks whose info string is `frame NAME`: their names and their bytes. On each line stand
-/// bytes in hexadecimal, then `#` and what they mean.
+/// The fenced blocks whose info string is `frame NAME`: their names and their bytes. Each line has bytes in
+/// hexadecimal, then `#` and their meaning.
 fn frames_shown(page: &str) -> Vec<(String, Vec<u8>)> {
     let shown = |block: ipseity_harness::page::Fence| {
         let digits: String = block

@@ -8,14 +8,14 @@
 )]
 
 mod actor; // the actor's transitions, one scenario a function
-mod actor_operator; // the actor and those who answer for it: operators, objections, refusals
-mod actor_told; // what waits alone for the disk, and what people are told
+mod actor_operator; // what operators ask of the actor, objections, overrules, refusals
+mod actor_told; // what waits alone for the disk, and what is reported
 mod baselines; // the servers that the real one is compared with keep the same promise
 mod checker; // the checker of histories finds each broken promise
 mod client; // the Rust client against servers that fail in every way
 mod display; // events, effects, messages and causes as a trace and the log show them
-mod frames; // frames in pieces, wherever a stream is cut
+mod frames; // frames in pieces, wherever the stream is cut
 mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
 mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
-mod strangers; // bytes from strangers: what holds of any input whatever
+mod strangers; // bytes from strangers: what holds for every input
 mod transcripts; // scenarios of the actor, as texts that a review can compare

@@ -1,6 +1,4 @@
 //! The state directory on real file systems: what a start finds after stops, crashes, damage and misuse.
-//!
-//! What the machine does not allow is skipped, and says so.
 
 use std::{
     collections::BTreeMap,
@@ -91,7 +89,7 @@ fn edit(directory: &Path, mut change: impl FnMut(&mut Record)) {
 }
 
 #[test]
-fn a_first_start_makes_a_private_directory_and_counts_from_there() {
+fn a_first_start_makes_a_private_directory_and_begins_at_zero() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("ipseity-data").join("7");
     let (store, started) = open(&directory);
@@ -236,14 +234,14 @@ fn a_file_without_a_good_block_is_refused_untouched_with_every_cause() {
     garbage.truncate(3 * BLOCK_BYTES + 10);
     fs::write(&path, &garbage).unwrap();
     let mut options = options(home.path());
-    // Not even an operator's word makes it write over what may still be rescued.
+    // Not even --recover-above makes it overwrite what may still be rescued.
     options.recover_above = Some(sequence(1));
     let text = refused(&options).to_string();
     for part in [
         "block 0 at offset 0 is damaged",
         "block 1 at offset 4096 is not a record",
         "block 2 at offset 8192 is blank",
-        "block 3 at offset 12288 is unreadable: the file holds 10 of its 4096 bytes",
+        "block 3 at offset 12288 is unreadable: only 10 of its 4096 bytes could be read",
         "--recover-above",
         "unused --pid",
     ] {
@@ -275,7 +273,7 @@ fn one_bad_block_is_a_warning() {
     }
 }
 
-/// Whatever is cut off, a start is at or above what was promised, or refused.
+/// However much is cut off, a start begins at or above what was promised, or is refused.
 #[test]
 fn no_truncation_makes_a_start_begin_too_low() {
     let home = tempfile::tempdir().unwrap();
@@ -316,17 +314,17 @@ fn a_crash_in_the_first_start_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_leftover_that_cannot_be_removed_is_told_as_what_it_is() {
+fn a_leftover_that_cannot_be_removed_is_reported_with_its_cause() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("state.new")).unwrap();
     let error = refused(&options(home.path()));
     let cause = error.source().unwrap().to_string();
-    // The words of the system for a directory that is not removed like a file; they differ between systems.
+    // The rest is in the system's own words, which differ between systems.
     assert!(!cause.contains("exists"), "{cause}");
 }
 
 #[test]
-fn only_a_start_that_has_heard_of_nobody_asks_its_peers_first() {
+fn a_first_start_or_one_that_remembers_nobody_asks_its_peers_first() {
     let home = tempfile::tempdir().unwrap();
     let (store, first) = open(home.path());
     drop(store);
@@ -363,7 +361,7 @@ fn a_state_file_that_is_gone_is_not_a_first_start() {
 }
 
 #[test]
-fn an_operators_word_is_durable_and_never_lowers() {
+fn recover_above_is_durable_and_never_lowers_the_sequence() {
     let home = tempfile::tempdir().unwrap();
     let far = 5 * STEP_MAX;
     let mut word = options(home.path());
@@ -380,7 +378,7 @@ fn an_operators_word_is_durable_and_never_lowers() {
 }
 
 #[test]
-fn what_is_raised_in_a_directory_that_is_gone_is_no_promise() {
+fn a_raise_in_a_directory_that_is_gone_is_an_error() {
     let removed: fn(&Path) = |directory| fs::remove_dir_all(directory).unwrap();
     let renamed: fn(&Path) =
         |directory| fs::rename(directory, directory.with_extension("old")).unwrap();
@@ -410,7 +408,7 @@ fn what_is_raised_in_a_directory_that_is_gone_is_no_promise() {
 }
 
 #[test]
-fn counts_that_are_used_up_are_errors_and_nothing_wraps() {
+fn boots_and_generations_that_are_used_up_are_errors_and_never_wrap() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
     edit(home.path(), |record| record.boot = u64::MAX);
@@ -457,7 +455,7 @@ fn the_last_sequence_is_reached_and_not_passed() {
 }
 
 #[test]
-fn a_path_that_is_no_directory_is_an_error_that_names_it() {
+fn a_path_that_is_not_a_directory_is_named_in_the_error() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "").unwrap();
@@ -470,7 +468,7 @@ fn a_path_that_is_no_directory_is_an_error_that_names_it() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_place_that_takes_no_directory_is_an_error_that_names_it() {
+fn a_place_where_no_directory_can_be_made_is_named_in_the_error() {
     for place in ["/proc/ipseity", "/proc/ipseity/below/1"] {
         let error = refused(&options(Path::new(place)));
         assert!(matches!(error, StoreError::Io { .. }), "{error:?}");

@@ -1,10 +1,10 @@
-//! Bytes from strangers: what holds of any bytes that somebody sends, writes or types. The fuzzer in `fuzz/`
-//! holds the same properties against bytes that it finds by itself.
+//! Bytes from strangers: what holds for any bytes that somebody sends, writes or types. The fuzzer in `fuzz/` checks
+//! the same properties with bytes that it finds by itself.
 
 use ipseity_sim::properties::{bytes_for, client, command_line, connection, frames, seeds, slots};
 use proptest::prelude::*;
 
-/// What holds a property against an input.
+/// Checks that a property holds for an input.
 type Check = fn(&[u8]);
 
 #[test]
@@ -48,7 +48,7 @@ fn every_target_of_the_fuzzer_has_its_seeds_and_its_program() {
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
-        // A failure prints the least input that fails; a file beside the sources would say no more.
+        // A failure prints the smallest input that fails; a file beside the sources would say no more.
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -58,7 +58,7 @@ proptest! {
     #![proptest_config(config(500))]
 
     #[test]
-    fn any_stream_comes_to_the_same_however_it_is_cut(input in bytes_for("frames")) {
+    fn any_stream_gives_the_same_messages_however_it_is_cut(input in bytes_for("frames")) {
         frames::check(&input);
     }
 
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn no_argument_is_taken_for_what_it_is_not(input in bytes_for("command_line")) {
+    fn any_arguments_are_accepted_within_bounds_or_refused_in_one_line(input in bytes_for("command_line")) {
         command_line::check(&input);
     }
 }
@@ -77,19 +77,19 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn a_server_outlives_every_stranger(input in bytes_for("connection")) {
+    fn a_server_survives_any_bytes_from_a_stranger(input in bytes_for("connection")) {
         connection::check(&input);
     }
 
     #[test]
-    fn a_client_believes_no_answer_that_breaks_a_promise(input in bytes_for("client")) {
+    fn a_client_accepts_no_answer_that_breaks_a_promise(input in bytes_for("client")) {
         client::check(&input);
     }
 }
 
 /// Found by the fuzzer: a disk that fails ends the server while a reply has left in part.
 #[test]
-fn a_reply_may_be_cut_by_the_end_of_a_server_whose_disk_has_failed() {
+fn a_server_whose_disk_failed_may_exit_in_the_middle_of_a_reply() {
     const FOUND: [u8; 186] = [
         144, 131, 15, 0, 1, 1, 0, 13, 1, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 129, 129, 129, 129, 129,
         129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129, 129,

@@ -1,9 +1,9 @@
 //! Scenarios of the actor as transcripts: text files that a review can read as a diff.
 //!
-//! Each file in tests/core/transcripts is played. `given` makes an actor, a line such as those of `--trace` is an event, and
-//! under it stands what the actor did: each effect with `>`, and with `=` how it stands, where that has changed. What an
-//! event does not say has the value that most transcripts want, so that a line shows what it is about; whole lines of a
-//! real trace, without the serial and the time, can be put in as they are.
+//! Each file in tests/core/transcripts is played. `given` makes an actor. A line as in `--trace` is an event, and under
+//! it is what the actor did: each effect after `>`, and after `=` its standing, sequence and ceiling if they have changed.
+//! A field that a line leaves out has the value that most transcripts want, so that the line shows only what matters.
+//! Whole lines of a real trace, without the serial and the time, can be put in as they are.
 //!
 //! `IPSEITY_REWRITE=1 cargo test --test core transcripts` writes down what the actor does now. Then read the diff.
 
@@ -42,7 +42,7 @@ fn transcripts() -> Vec<PathBuf> {
 fn the_actor_does_what_the_transcripts_say() {
     let rewrites = std::env::var_os("IPSEITY_REWRITE").is_some();
     let files = transcripts();
-    assert!(files.len() >= 6, "where are they?");
+    assert!(files.len() >= 6, "transcripts are missing");
     let mut differences = String::new();
     for file in files {
         let written = fs::read_to_string(&file).unwrap();
@@ -72,7 +72,7 @@ fn a_transcript_that_says_something_else_is_noticed() {
     ] {
         let wrong = written.replace(said, other);
         let played = play(&wrong).unwrap();
-        assert_eq!(played, written, "what the actor does is written anew");
+        assert_eq!(played, written, "what the actor does is written again");
         assert!(difference(&wrong, &played).is_some(), "{other}");
     }
     for (nonsense, why) in [
@@ -108,7 +108,7 @@ fn difference(written: &str, played: &str) -> Option<String> {
     None
 }
 
-/// An actor and the moment at which it is.
+/// An actor, and the time at which the next event happens to it.
 struct Scene {
     actor: Actor,
     now: Instant,
@@ -119,7 +119,7 @@ fn play(text: &str) -> Result<String, String> {
     let mut scene = None;
     let mut played = String::new();
     for line in text.lines() {
-        // What the actor did is written anew.
+        // What the actor did is written again.
         if line.starts_with(['>', '=']) {
             continue;
         }
@@ -255,7 +255,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
     Ok(event)
 }
 
-/// What stands behind the name of an event.
+/// The fields after the name of an event.
 struct Fields(BTreeMap<String, String>);
 
 impl Fields {
@@ -274,7 +274,7 @@ impl Fields {
                 },
             };
             if fields.insert(name.to_owned(), value.to_owned()).is_some() {
-                return Err(format!("{name} stands there twice"));
+                return Err(format!("{name} is there twice"));
             }
             rest = behind.trim_start();
         }
@@ -390,7 +390,7 @@ impl Fields {
         })
     }
 
-    /// The word of the operator of pid 2, unless it says otherwise.
+    /// An overrule of pid 2, unless it says otherwise.
     fn overrule(&mut self) -> Result<Overrule, String> {
         Ok(Overrule {
             pid: self.pid("pid", 2)?,

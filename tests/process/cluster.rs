@@ -1,5 +1,5 @@
-//! Several real servers that synchronize: they converge, survive each other's death, refuse whom they must,
-//! and hand out nothing twice.
+//! Several real servers that synchronize: they converge, survive each other's death, refuse wrong peers, and hand out
+//! nothing twice.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use ipseity_core::{
 use ipseity_harness::server::{Connection, Port, Server, eventually};
 use ipseity_sim::checker::{Answer, Clock, check};
 
-/// Waits until all of them tell the same sequence, and not one below `least`.
+/// Waits until all of them show the same sequence, and one of at least `least`.
 fn wait_until_they_agree<'a>(
     servers: impl IntoIterator<Item = &'a Server> + Clone,
     least: u64,
@@ -36,7 +36,7 @@ fn wait_until_they_agree<'a>(
     seen[0]
 }
 
-/// Waits until it has so many peers, all of them up.
+/// Waits until it has this many peers, all of them up.
 fn wait_for_peers(server: &Server, count: usize) -> Status {
     server.wait_for_status("peers that are all up", |status| {
         status.peers.len() == count && status.peers.iter().all(|peer| peer.state == PeerState::Up)
@@ -73,7 +73,7 @@ fn sync_message(pid: u16, sequence: u64) -> SyncMessage {
 }
 
 #[test]
-fn three_that_name_each_other_come_to_agree() {
+fn three_servers_that_name_each_other_agree() {
     let servers = Server::cluster(3, &["--sync-interval", "20ms"]);
     for (asked, server) in servers.iter().enumerate() {
         server.ask(100 * (asked as u32 + 1), 0);
@@ -109,13 +109,13 @@ fn named_and_naming(sync_interval: &str) -> (Server, Server) {
 }
 
 #[test]
-fn one_that_is_named_by_the_other_alone_agrees_too() {
+fn two_servers_agree_when_only_one_names_the_other() {
     let (named, naming) = named_and_naming("20ms");
     naming.ask(50, 0);
     wait_until_they_agree([&named, &naming], 50);
     named.ask(50, 0);
     wait_until_they_agree([&named, &naming], 100);
-    // The named one knows the other by its pid; it never dialed.
+    // The named server knows the other by its pid; it never dialed.
     let status = wait_for_peers(&named, 1);
     assert_eq!(status.peers[0].pid.map(|pid| pid.get()), Some(2));
     assert_eq!(status.counters.sync_replies, 0);
@@ -125,9 +125,9 @@ fn one_that_is_named_by_the_other_alone_agrees_too() {
 }
 
 #[test]
-fn two_rounds_suffice() {
-    // The promise in words that need no clock: one interval later a round has begun, and one round trip later
-    // it is over. The first reply that is seen may be of a round that was under way already.
+fn two_rounds_are_enough_to_agree() {
+    // The promise without a clock: one interval later a round has begun, and one round trip later it is over. The first
+    // reply that is seen may be of a round that was under way already.
     let (named, naming) = named_and_naming("200ms");
     wait_for_peers(&naming, 1);
     for round in 1..=3 {
@@ -143,8 +143,8 @@ fn two_rounds_suffice() {
 }
 
 #[test]
-fn one_that_died_is_missed_once_and_catches_up_at_once_when_it_is_back() {
-    // Nobody waits for a ticker here: what happens, happens because a connection stands or falls.
+fn a_killed_server_is_reported_down_once_and_catches_up_at_once_when_it_is_back() {
+    // No ticker matters here: everything happens because a connection opens or closes.
     let mut servers = Server::cluster(3, &["--sync-interval", "1h"]);
     for server in &servers {
         wait_for_peers(server, 2);
@@ -154,7 +154,7 @@ fn one_that_died_is_missed_once_and_catches_up_at_once_when_it_is_back() {
         let line = server.wait_for_log("(pid 3) is down: ");
         assert!(
             line.contains(&format!("peer {} ", servers[2].address())),
-            "it is not known by its name: {line}"
+            "the peer is not called by its name: {line}"
         );
         let status = server.wait_for_status("one peer down", |status| {
             status
@@ -177,14 +177,14 @@ fn one_that_died_is_missed_once_and_catches_up_at_once_when_it_is_back() {
         let log = server.log();
         server.wait_for_logs("is up: pid 3", 2);
         server.wait_for_logs("(pid 3) is down: ", 1);
-        // And before it had been up for the first time, at most once that it was not there yet.
+        // Before it was up for the first time, the log may say once that it was not there yet.
         let unreached = format!("peer {} is down: cannot connect", servers[2].address());
         assert!(server.count_log(&unreached) <= 1, "{log}");
     }
 }
 
 #[test]
-fn one_that_stops_is_missed_once_and_welcomed_once() {
+fn a_stopped_server_is_reported_down_once_and_up_once_each_time() {
     let mut servers = Server::cluster(2, &["--sync-interval", "20ms"]);
     for _ in 0..3 {
         for server in &servers {
@@ -225,7 +225,7 @@ fn concurrent_clients_never_receive_an_identity_twice() {
                 let mut answers = Vec::new();
                 let mut newest = 0;
                 for request in 0..200 {
-                    // Each connection asks for a while; then a new client carries on where it ended.
+                    // Each connection asks for a while. Then a new client goes on where it ended.
                     let count = 1 + (request * 7 + client) % 50;
                     let mut fresh = Client::new(&order[request as usize % 2..]).unwrap();
                     if newest > 0 {
@@ -259,7 +259,7 @@ fn concurrent_clients_never_receive_an_identity_twice() {
 }
 
 #[test]
-fn what_after_absorbed_reaches_the_peers_too() {
+fn an_absorbed_after_reaches_the_peers_too() {
     let servers = Server::cluster(2, &["--sync-interval", "10ms"]);
     let after = 1_000_000 << 10 | 9;
     assert_eq!(sequence_of(&servers[0].ask(1, after)), 1_000_001);
@@ -268,10 +268,10 @@ fn what_after_absorbed_reaches_the_peers_too() {
 }
 
 #[test]
-fn a_foreign_cluster_is_refused_by_name_and_clients_are_served_on() {
+fn a_peer_of_another_cluster_is_refused_by_name_and_clients_are_still_served() {
     let blue = Server::start(&["--pid", "1", "--cluster", "blue"]);
     let mut red = Server::start(&["--pid", "2", "--cluster", "red", "--peer", &blue.address()]);
-    // The one that refuses says whom and why, and the one that is refused what it was told.
+    // The server that refuses logs whom and why, and the one that is refused logs what it was told.
     let line = blue.wait_for_log("refused peer 127.0.0.1:");
     assert!(line.contains("cluster \"blue\", not \"red\""), "{line}");
     let line = red.wait_for_log(&format!("peer {} is down: ", blue.address()));
@@ -309,7 +309,7 @@ fn a_foreign_cluster_is_refused_by_name_and_clients_are_served_on() {
 }
 
 #[test]
-fn one_of_the_same_pid_is_refused_by_name_and_neither_hands_out_any_more() {
+fn a_peer_with_the_same_pid_is_refused_by_name_and_both_stop_handing_out() {
     let first = Server::start(&["--pid", "1"]);
     assert_eq!(sequence_of(&first.ask(1, 0)), 1);
     let second = Server::start(&["--pid", "1", "--peer", &first.address()]);
@@ -370,7 +370,7 @@ fn another_version_is_refused_whichever_side_dialed() {
 }
 
 #[test]
-fn a_peer_that_is_refused_as_dialer_hears_the_same_as_one_that_answers() {
+fn a_wrong_peer_that_dials_is_told_why_and_the_log_says_the_same() {
     let server = Server::start(&["--pid", "1"]);
     let mut foreign = sync_message(2, 0);
     foreign.cluster = "else".parse().unwrap();
@@ -390,7 +390,7 @@ fn a_peer_that_is_refused_as_dialer_hears_the_same_as_one_that_answers() {
 }
 
 #[test]
-fn names_are_looked_up_and_one_that_has_no_address_hurts_nobody() {
+fn names_are_looked_up_and_a_name_without_an_address_does_no_harm() {
     let named = Server::start(&["--pid", "1"]);
     let by_name = format!("localhost:{}", named.socket_address().port());
     let nowhere = "no-such-host.invalid:3264";
@@ -438,10 +438,10 @@ fn an_advance_that_is_too_large_is_refused_and_logged_once_and_changes_nothing()
     assert_eq!(behind.status().counters.absorbed, 0);
     assert_eq!(sequence_of(&behind.ask(1, 0)), 1);
     behind.wait_for_logs("not synchronized", 1);
-    // Refusing costs order, and the connection goes on: the one ahead is still told of.
+    // Refusing costs order, but the connection stays open: the peer is still shown as up.
     wait_for_peers(&behind, 1);
 
-    // The same from a peer that asks: it is told.
+    // A peer that asks is refused in the same way.
     let mut peer = Connection::dialing(TcpStream::connect(behind.socket_address()).unwrap());
     for _ in 0..3 {
         let sync = sync_message(9, 5_000_000);
@@ -457,7 +457,7 @@ fn an_advance_that_is_too_large_is_refused_and_logged_once_and_changes_nothing()
         Message::SyncReply(reply) => assert_eq!(reply.sequence, 900),
         other => panic!("{other:?}"),
     }
-    // And from a client.
+    // So is a client.
     let (code, _) = error_of(behind.ask(1, 6_000_000 << 10));
     assert_eq!(code, Some(ErrorCode::AdvanceTooLarge));
     let (code, _) = error_of(behind.ask(1, u64::MAX));
@@ -474,7 +474,7 @@ fn a_peer_that_is_paused_is_hung_up_on_once_and_comes_back() {
     servers[1].signal("STOP");
     let line = servers[0].wait_for_log("(pid 2) is down: ");
     assert!(line.contains("no answer for "), "{line}");
-    // Its kernel still takes connections: they are tried, and nobody is told of each.
+    // Its kernel still accepts connections. They are tried, but not each is logged.
     let highest = sequence_of(&servers[0].ask(300, 0)) + 299;
     servers[0].wait_for_status("another attempt", |status| {
         status.peers[0].state == PeerState::Connected
@@ -513,7 +513,7 @@ fn a_client_goes_on_with_another_server_when_its_own_dies() {
 }
 
 #[test]
-fn a_server_says_at_its_start_when_it_asks_only_some() {
+fn the_first_log_line_says_when_a_round_asks_only_some_peers() {
     let one = Server::start(&["--pid", "1"]);
     let two = Server::start(&["--pid", "2"]);
     let (one, two) = (one.address(), two.address());
@@ -523,7 +523,11 @@ fn a_server_says_at_its_start_when_it_asks_only_some() {
         ];
         let asking = Server::start(&flags);
         let line = asking.wait_for_log("listens on");
-        assert_eq!(line.contains("(1 by lot in each round)"), says, "{line}");
+        assert_eq!(
+            line.contains("(1 asked in each round, at random)"),
+            says,
+            "{line}"
+        );
         asking.wait_for_status("both peers", |status| {
             status.peers.iter().all(|peer| peer.state == PeerState::Up)
         });

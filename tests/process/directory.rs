@@ -1,5 +1,5 @@
-//! The state directory between servers, operators and strangers: who may use it, what may stand in it, and what a
-//! start says and leaves behind.
+//! The state directory between servers, operators and strangers: who may use it, what may be in it, and what a start
+//! says and leaves behind.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -9,7 +9,6 @@ use std::{
     path::Path,
     process::Command,
     thread,
-    time::{Duration, Instant},
 };
 
 use ipseity_core::words::Message;
@@ -34,7 +33,7 @@ fn up(started: Result<Server, Refusal>) -> Server {
     started.unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
 }
 
-/// It was refused with one line, which says all of this.
+/// The start was refused with one line, which says all of this.
 fn assert_refused(started: Result<Server, Refusal>, says: &[&str]) {
     let Err(refusal) = started else {
         panic!("it started");
@@ -55,13 +54,13 @@ fn used(home: &TempDir) -> std::path::PathBuf {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_at_once_and_by_its_name() {
+fn anything_but_a_regular_file_is_refused_by_its_name() {
     for name in ["lock", "state", "members"] {
         let home = TempDir::new().unwrap();
         let directory = used(&home);
         let (file, aside) = (directory.join(name), home.path().join("aside"));
         match name {
-            // A server without peers has none. Nobody reads what stands in it.
+            // A server without peers has no such file. Nobody reads what is in it.
             "members" => fs::write(&aside, "").unwrap(),
             _ => fs::rename(&file, &aside).unwrap(),
         }
@@ -72,12 +71,8 @@ fn what_is_no_regular_file_is_refused_at_once_and_by_its_name() {
 
         fs::remove_file(&file).unwrap();
         command::run(Command::new("mkfifo").arg(&file)).unwrap();
-        let begun = Instant::now();
+        // A start that opened it would wait for ever for the other end. It would be killed, and have no exit code.
         assert_refused(start_on(&directory), &[path, "regular file"]);
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "a FIFO has no other end"
-        );
 
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();
@@ -86,7 +81,7 @@ fn what_is_no_regular_file_is_refused_at_once_and_by_its_name() {
 }
 
 #[test]
-fn a_directory_that_everybody_may_write_is_refused_and_others_are_told_of() {
+fn a_directory_that_everybody_may_write_is_refused_and_smaller_risks_are_logged() {
     let home = TempDir::new().unwrap();
     let directory = used(&home);
     let path = directory.to_str().unwrap();
@@ -124,7 +119,7 @@ fn a_directory_that_everybody_may_write_is_refused_and_others_are_told_of() {
 }
 
 #[test]
-fn a_start_on_an_existing_state_makes_none() {
+fn a_start_with_existing_makes_no_state() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("7");
     let path = directory.to_str().unwrap();
@@ -135,18 +130,18 @@ fn a_start_on_an_existing_state_makes_none() {
     assert_eq!(up(start_on(&directory)).stop(), 0);
     let mut server = up(start(&flags));
     assert_eq!(server.stop(), 0);
-    // Not even with an operator's word.
+    // Not even with --recover-above.
     fs::remove_file(directory.join("state")).unwrap();
     let with_word = [&flags[..], &["--recover-above", "5"]].concat();
     assert_refused(start(&with_word), &[path, "--existing"]);
 }
 
 #[test]
-fn the_parents_of_a_directory_that_somebody_named_are_not_made() {
+fn the_parents_of_a_named_directory_are_not_made() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("volume").join("7");
     let parent = home.path().join("volume");
-    let says = [parent.to_str().unwrap(), "is not there"];
+    let says = [parent.to_str().unwrap(), "does not exist"];
     assert_refused(start_on(&directory), &says);
     assert!(!parent.exists(), "nothing was made");
 }
@@ -184,7 +179,7 @@ fn the_lock_names_the_server_while_it_runs_and_says_when_it_has_stopped() {
     let directory = home.path().join("7");
     let text = || fs::read_to_string(directory.join("lock")).unwrap();
     let (state, aside) = (directory.join("state"), home.path().join("aside"));
-    // Without its state a used directory is no first start, however the last one ended.
+    // A start on a used directory without its state is not a first start, however the last server ended.
     let is_known_as_used = || {
         fs::rename(&state, &aside).unwrap();
         assert_refused(
@@ -204,9 +199,10 @@ fn the_lock_names_the_server_while_it_runs_and_says_when_it_has_stopped() {
     is_known_as_used();
 }
 
-/// The one that is shown: it finds its own server by the lock, and nobody who was given the same number since.
+/// The command in the documentation finds its own server by the lock, and no process that has been given the same number
+/// since.
 #[test]
-fn the_way_to_stop_a_server_that_is_taught_finds_no_other_process() {
+fn the_documented_way_to_stop_a_server_finds_no_other_process() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("7");
     let lock = directory.join("lock");
@@ -264,7 +260,7 @@ fn of_two_starts_at_once_on_one_port_the_loser_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_the_system_does_not_give_is_named_and_not_taken_for_an_address() {
+fn a_missing_system_resource_is_named_and_the_address_is_not_blamed() {
     if !strace::is_allowed() {
         return;
     }
@@ -301,7 +297,7 @@ fn what_the_system_does_not_give_is_named_and_not_taken_for_an_address() {
 }
 
 #[test]
-fn a_limit_of_descriptors_with_which_nobody_can_be_served_refuses_the_start() {
+fn a_start_with_too_few_descriptors_to_serve_anybody_is_refused() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("7");
     let script = "ulimit -n 15 && exec \"$0\" \"$@\"";
@@ -318,14 +314,14 @@ struct Overlays {
 }
 
 impl Overlays {
-    /// In a cage, which has no address of its own yet.
+    /// Called in a cage, where no address is up yet.
     fn mount() -> Option<Overlays> {
         command::run(Command::new("ip").args(["link", "set", "lo", "up"])).unwrap();
         let home = TempDir::new_in("/run").unwrap();
         for name in ["lower", "upper", "work-one", "work-two", "one", "two"] {
             fs::create_dir(home.path().join(name)).unwrap();
         }
-        // What is made in one mount later would not be seen in the other.
+        // What is made later in one mount would not be seen in the other.
         used_in(&home.path().join("upper"));
         for name in ["one", "two"] {
             let at = |part: &str| home.path().join(part).display().to_string();
@@ -354,7 +350,7 @@ fn used_in(above: &Path) {
     assert_eq!(up(start_on(&above.join("7"))).stop(), 0);
 }
 
-/// All sequences that it gives out until it does not, or has given out so many times.
+/// All sequences that it hands out until it refuses or has answered this many times, and whether it still answers.
 fn take(server: &Server, times: usize) -> (Vec<u64>, bool) {
     let mut given = Vec::new();
     for _ in 0..times {
@@ -373,7 +369,7 @@ fn take(server: &Server, times: usize) -> (Vec<u64>, bool) {
     (given, true)
 }
 
-/// More than one ceiling allows, whatever the demand before it was.
+/// More requests than one ceiling allows, whatever the demand before it was.
 const ENOUGH: usize = 3000;
 
 const FOREIGN: &str = "another process has written this state directory";
@@ -391,7 +387,7 @@ fn a_server_stops_when_another_one_starts_beside_it_without_its_lock() {
         let mut two = overlays.start("two");
         let (of_two, goes_on) = take(&two, 5);
         assert!(goes_on, "{}", two.log());
-        // What it may still hand out, and then it sees the other one's record.
+        // It hands out what it still may, and then it sees the other server's record.
         let (after, goes_on) = take(&one, ENOUGH);
         assert!(!goes_on, "{}", one.log());
         assert_eq!(one.wait().code(), Some(1), "{}", one.log());
@@ -415,8 +411,8 @@ fn a_server_stops_when_another_one_starts_beside_it_without_its_lock() {
 }
 
 #[test]
-fn of_two_that_start_at_once_without_a_lock_at_least_one_stops() {
-    let name = "directory::of_two_that_start_at_once_without_a_lock_at_least_one_stops";
+fn of_two_servers_that_start_at_once_without_a_lock_at_least_one_stops() {
+    let name = "directory::of_two_servers_that_start_at_once_without_a_lock_at_least_one_stops";
     cage::run(name, || {
         let Some(overlays) = Overlays::mount() else {
             return;

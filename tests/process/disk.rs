@@ -1,9 +1,9 @@
-//! A real server on disks that fail: system calls that return errors, power cuts, full, read-only, removed and
-//! hanging ones. Whatever happens, nothing that a client was ever given comes again, and people are told.
+//! A real server on disks that fail: system calls that return errors, power cuts, and file systems that are full,
+//! read-only, removed or hang. Whatever happens, no identity is handed out twice, and the log says what happened.
 //!
-//! The ordinary run takes a sample; the whole is
+//! The ordinary run takes a sample. All of it is
 //! `cargo test --test process disk -- --include-ignored --nocapture`, as root, because it mounts file systems. What
-//! the machine does not allow is skipped, and says so.
+//! the machine does not allow is skipped, and the output says so.
 
 #![allow(
     clippy::disallowed_macros,
@@ -46,7 +46,7 @@ fn start(data_dir: &Path) -> Server {
     start_under(&[], data_dir).unwrap_or_else(|refusal| panic!("{}", refusal.log))
 }
 
-/// A start on `data_dir` is refused with one line that names it and holds `why`.
+/// A start on `data_dir` is refused with one line that names it and contains `why`.
 fn assert_refused(data_dir: &Path, why: &str) {
     let refusal = start_under(&[], data_dir).unwrap_err();
     assert_eq!(refusal.code, Some(1), "{}", refusal.log);
@@ -68,8 +68,8 @@ fn assert_goes_on(data_dir: &Path, history: &mut History) {
     assert_eq!(server.stop(), 0, "{}", server.log());
 }
 
-/// The server notices that its disk has failed when it is asked for more than the ceiling allows, tells its
-/// clients, and exits. Its log holds `why`.
+/// The server notices that its disk has failed when it is asked for more than the ceiling allows, tells its clients,
+/// and exits. Its log contains `why`.
 fn assert_fails(server: &mut Server, history: &mut History, why: &str) {
     assert!(!run_load(server, history), "{}", server.log());
     assert_eq!(server.wait().code(), Some(1), "{}", server.log());
@@ -78,8 +78,7 @@ fn assert_fails(server: &mut Server, history: &mut History, why: &str) {
 }
 
 mod every_call {
-    //! Every system call on the files of the state directory fails, in each run one: once, or from
-    //! some time on.
+    //! Every system call on the files of the state directory fails, one in each run: once, or from some time on.
 
     use super::*;
 
@@ -90,8 +89,8 @@ mod every_call {
         FirstStart,
         /// From the start after a crash on.
         Start,
-        /// From when it serves on. strace counts the calls of each thread, so that those of the thread that
-        /// writes would otherwise stand behind those of the start.
+        /// From when it serves. strace counts the calls of each thread, and those of the start would otherwise come
+        /// first in the count.
         Running,
         /// As from a start after a crash on, but where the file system refuses `O_DIRECT`, so that each write
         /// needs a sync. Only syncs fail.
@@ -135,7 +134,7 @@ mod every_call {
         /// Whether a server that goes on as though nothing had happened would be wrong.
         fn is_fatal(&self) -> bool {
             match self.call.as_str() {
-                // Interrupted before it moved a byte, it is made again.
+                // A call that was interrupted before it moved a byte is repeated.
                 "pwrite64" => self.what != "error=EINTR",
                 "fsync" | "fdatasync" => true,
                 _ => false,
@@ -155,7 +154,7 @@ mod every_call {
         StopFailed,
     }
 
-    /// One life with `injection`, and one without after it.
+    /// One life with `injection`, and then one without.
     fn live(phase: Phase, injection: Option<String>, log: &Path) -> Course {
         let always = always(phase).iter().map(|&always| always.to_owned());
         let injections: Vec<String> = always.chain(injection).collect();
@@ -182,7 +181,7 @@ mod every_call {
                     server.wait_for_log("through the page cache");
                 }
                 let course = serve(&mut server, &mut history);
-                // strace ends with the server, and has written all down by then.
+                // strace ends with the server, and has written everything down by then.
                 if let Some(attached) = attached {
                     attached.finish();
                 }
@@ -256,7 +255,7 @@ mod every_call {
         faults
     }
 
-    /// Runs a life for each of the faults, several at a time. At the end it says what became of them.
+    /// Runs a life for each of the faults, several at a time, and prints how they went.
     fn inject(faults: &[Fault]) {
         let next = AtomicUsize::new(0);
         let injected = AtomicUsize::new(0);
@@ -308,7 +307,7 @@ mod every_call {
     }
 
     #[test]
-    fn a_sample_of_calls_that_fail_breaks_no_promise() {
+    fn a_sample_of_failing_calls_breaks_no_promise() {
         if strace::is_allowed() {
             let all = all_faults();
             let sample: Vec<Fault> = all.iter().step_by(all.len() / 37).cloned().collect();
@@ -318,7 +317,7 @@ mod every_call {
 
     #[test]
     #[ignore = "the long form, about two minutes: every call, every error, every time"]
-    fn no_call_that_fails_breaks_a_promise() {
+    fn no_failing_call_breaks_a_promise() {
         if strace::is_allowed() {
             inject(&all_faults());
         }
@@ -329,21 +328,21 @@ mod power_cuts {
     //! The file under a mounted file system is copied while the server writes: what a disk would hold after a
     //! power cut at that moment, if it keeps all that it was given.
     //!
-    //! A copy takes a while, and one of a changing file may be a state that no moment ever had. So the server is
-    //! stopped first, wherever it stands between two system calls, and the file is read until it reads the
-    //! same twice: what the kernel still writes by itself has an end. Nothing in it ever turns back to what it
-    //! was, so the copy is the state of the moment between the two readings. A block that the cut tore in
-    //! the middle, and a disk that loses what it was not told to flush, do not come about in this way.
+    //! A copy takes a while, and a copy of a changing file may be a state that never existed. So the server is
+    //! paused first, wherever it is between two system calls, and the file is read until it is the same twice: what
+    //! the kernel still writes by itself has an end. Nothing in it ever changes back, so the copy is the state of the
+    //! moment between the two readings. This cannot show a block that the cut tore in the middle, nor a disk that
+    //! loses what it was not told to flush.
 
     use super::*;
 
-    /// Raises the sequence on and on, so that each request is written to the disk before it is answered, or
-    /// while. Every identity goes into `newest` as soon as it is there.
+    /// Raises the sequence without end, so that the disk is written before or while each request is answered. Every
+    /// identity goes into `newest` as soon as it has come.
     fn load(server: &Server, newest: &AtomicU64, is_over: &AtomicBool) {
         let mut history = History::default();
         let mut client = Client::connect(server.socket_address());
         for turn in 0_u64.. {
-            // Half of the longest step: the ceiling is raised behind the answer, mostly. The far ones wait.
+            // Half of the longest step: mostly, the ceiling is raised after the answer. The far ones wait.
             let half_a_step = newest.load(Ordering::SeqCst) + (STEP_MAX << 10) / 2;
             let after = if turn % 4 == 0 {
                 far_above(&history)
@@ -379,7 +378,7 @@ mod power_cuts {
             let before = std::mem::replace(&mut bytes, fs::read(volume.image()).unwrap());
             before == bytes
         };
-        assert!(eventually(is_still), "the file never stands still");
+        assert!(eventually(is_still), "the file never stops changing");
         bytes
     }
 
@@ -430,7 +429,7 @@ mod power_cuts {
                 thread::sleep(moment);
                 pause(&server);
                 let bytes = copy(&volume);
-                // The server has said nothing since before the copy began, so this is not too much.
+                // The server has answered nothing since before the copy began, so this is not too much.
                 let given = newest.load(Ordering::SeqCst);
                 let after_the_cut = Volume::from_image(&bytes);
                 let data_dir = after_the_cut.path().join("1");
@@ -479,12 +478,12 @@ mod file_systems {
             assert!(run_load(&server, &mut history), "{}", server.log());
         }
         server.kill();
-        // So does a start after a crash, and a clean stop.
+        // A start after a crash and a clean stop work too.
         assert_goes_on(&data_dir, &mut history);
     }
 
     #[test]
-    fn a_first_start_on_a_full_file_system_is_refused_and_leaves_the_way_free() {
+    fn a_first_start_on_a_full_file_system_is_refused_and_works_once_there_is_room() {
         if !volume::is_allowed() {
             return;
         }
@@ -580,7 +579,7 @@ mod file_systems {
     }
 
     #[test]
-    fn a_state_file_that_is_removed_stops_the_server_and_is_no_first_start() {
+    fn a_state_file_that_is_removed_stops_the_server_and_the_next_start_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let data_dir = home.path().join("1");
         let mut history = History::default();
@@ -604,13 +603,13 @@ mod file_systems {
         let copied = fs::read(&file).unwrap();
         assert_fails(&mut server, &mut history, "is no longer in its place");
         assert_eq!(fs::read(&file).unwrap(), copied, "the copy is not written");
-        // As the log says: the file itself is put back.
+        // As the log asks, the file itself is put back.
         fs::rename(&aside, &file).unwrap();
         assert_goes_on(&data_dir, &mut history);
     }
 
     #[test]
-    fn a_place_that_takes_no_directory_is_refused() {
+    fn a_place_where_no_directory_can_be_made_is_refused() {
         assert_refused(
             Path::new("/proc/ipseity"),
             "name a directory with --data-dir",
@@ -652,14 +651,14 @@ mod hanging {
     }
 
     #[test]
-    fn only_those_above_the_ceiling_wait_for_a_disk_that_hangs() {
+    fn only_requests_above_the_ceiling_wait_for_a_disk_that_hangs() {
         if !strace::is_allowed() {
             return;
         }
         let home = tempfile::tempdir().unwrap();
-        let (mut server, attached) = slow_server(home.path(), 5);
+        let (mut server, attached) = slow_server(home.path(), 10);
         let mut history = History::default();
-        // Half of the first step is used: the raise begins. What is under the ceiling is answered meanwhile.
+        // Half of the first step is used, so the raise begins. What is below the ceiling is answered meanwhile.
         for count in [600, 100, 100] {
             add(&server.ask(count, 0), &mut history);
         }
@@ -745,14 +744,14 @@ mod hanging {
     }
 
     #[test]
-    fn a_raise_that_fails_during_a_stop_is_told_and_the_exit_says_so() {
+    fn a_raise_that_fails_during_a_stop_refuses_its_request_and_sets_the_exit_code() {
         if !strace::is_allowed() {
             return;
         }
         let home = tempfile::tempdir().unwrap();
         let data_dir = home.path().join("1");
         let mut server = start(&data_dir);
-        let fails_late = "pwrite64:error=EIO:delay_enter=1000000:when=1".to_owned();
+        let fails_late = "pwrite64:error=EIO:delay_enter=3000000:when=1".to_owned();
         let log = home.path().join("strace");
         let attached = Attached::to(&server, &log, &data_dir, &[fails_late]);
         let mut history = History::default();
@@ -771,10 +770,10 @@ mod hanging {
         assert_goes_on(&data_dir, &mut history);
     }
 
-    /// The same on a file system that really hangs, where not even a kill ends the wait of the thread that
-    /// writes: clients are let go of in time, and the process ends when the disk comes back.
+    /// The same on a file system that really hangs, where not even a kill ends the wait of the thread that writes: the
+    /// clients' connections are closed in time, and the process ends when the disk comes back.
     #[test]
-    fn a_stop_on_a_file_system_that_hangs_lets_go_of_the_clients() {
+    fn a_stop_on_a_file_system_that_hangs_closes_the_clients_connections() {
         if !volume::is_allowed() {
             return;
         }

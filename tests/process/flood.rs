@@ -24,7 +24,7 @@ fn a_peer_that_floods_fills_neither_the_log_nor_the_disk() {
     let mut server = Unheard::start(log.reopen().unwrap(), &["--pid", "1"]);
     let mut peer = Connection::dialing(TcpStream::connect(server.address()).unwrap());
     let (before, begun) = (length(), Instant::now());
-    // By turns it says what is refused and what is not, and each time that it was restarted.
+    // Every second message is refused, and each claims another restart.
     for round in 0..ROUNDS {
         for number in 0..ROUND {
             let is_refused = number % 2 == 1;
@@ -55,7 +55,7 @@ fn a_peer_that_floods_fills_neither_the_log_nor_the_disk() {
     let Message::StatusReply(status) = client.receive() else {
         panic!("a statusRequest has one answer");
     };
-    // Nothing was handed out, so all that was written are the peers.
+    // Nothing was handed out, so only the peers were written.
     let bound = SAVE_BURST + SAVE_RATE_PER_SECOND * (begun.elapsed().as_secs() + 1);
     let writes = status.storage.writes;
     assert!(

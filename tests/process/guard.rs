@@ -1,5 +1,5 @@
-//! A cluster that guards itself, with real processes: two servers of one pid, a lost directory, one that was
-//! rolled back, each from its start to the way out that the server itself states.
+//! A cluster that guards itself, with real processes: two servers with one pid, a lost directory, a directory that was
+//! rolled back, each from its start to the way out that the server itself names.
 
 use std::{fs, io::ErrorKind, path::Path};
 
@@ -10,7 +10,7 @@ use ipseity_core::{
 };
 use ipseity_harness::server::{Server, eventually};
 
-/// A server that the others name as their peer: the one who hears them all.
+/// A server that the others name as their peer, so that it hears them all.
 fn observer() -> Server {
     Server::start(&["--pid", "3"])
 }
@@ -70,7 +70,7 @@ fn copy(from: &Path, to: &Path) {
         let file = entry.unwrap().path();
         match fs::copy(&file, to.join(file.file_name().unwrap())) {
             Ok(_) => {}
-            // A new file of the members has its name only until it takes the place of the old one.
+            // A new file of the members has this name only until it replaces the old one.
             Err(error) if error.kind() == ErrorKind::NotFound && file.ends_with("members.new") => {}
             Err(error) => panic!("{}: {error}", file.display()),
         }
@@ -108,9 +108,9 @@ fn a_copied_directory_stops_both_and_one_goes_on_above_what_either_handed_out() 
     assert_eq!(
         observer.log().matches("two live servers").count(),
         1,
-        "people are told once"
+        "reported once"
     );
-    // Whoever is not part of it goes on serving.
+    // A server that is not part of the conflict goes on serving.
     ask(&observer, 1);
 
     let highest = first.status().sequence.max(second.status().sequence);
@@ -119,8 +119,8 @@ fn a_copied_directory_stops_both_and_one_goes_on_above_what_either_handed_out() 
         (1, 1),
         "an operator has to look"
     );
-    // Without the operator's word the one that is kept does not go on, however often it is started: the
-    // other may have handed out more.
+    // Without --recover-above the server that is kept does not go on, however often it is started: the other one may
+    // have handed out more.
     for _ in 0..3 {
         let mut kept = one(&original, &observer, &[]);
         kept.wait_for_log("a peer has objected to this state directory");
@@ -132,7 +132,7 @@ fn a_copied_directory_stops_both_and_one_goes_on_above_what_either_handed_out() 
     wait_until(&kept, Standing::Serving);
     assert!(ask(&kept, 1).sequence().get() > highest + 1000);
     assert_eq!(kept.stop(), 0);
-    // The word is durable: the next start needs no flag.
+    // --recover-above is durable: the next start needs no flag.
     let kept = one(&original, &observer, &[]);
     ask(&kept, 1);
 }
@@ -154,7 +154,7 @@ fn a_mistyped_pid_never_hands_out_anything() {
 }
 
 #[test]
-fn two_servers_of_one_pid_that_meet_face_to_face_both_stop() {
+fn two_servers_with_one_pid_that_meet_directly_both_stop() {
     let home = tempfile::tempdir().unwrap();
     let first = Server::start(&["--pid", "1"]);
     ask(&first, 1);
@@ -169,7 +169,7 @@ fn two_servers_of_one_pid_that_meet_face_to_face_both_stop() {
 }
 
 #[test]
-fn a_restart_is_no_conflict() {
+fn a_restart_is_not_a_conflict() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("state");
     let observer = observer();
@@ -229,7 +229,7 @@ fn a_lost_directory_is_noticed_and_has_two_ways_out() {
     wait_until(&server, Standing::Serving);
     ask(&server, 1);
 
-    // Or an operator's word; one that is too low does not count.
+    // The other way out is --recover-above. One that is too low does not count.
     let too_low = (last - 1).to_string();
     let mut server = one(&directory, &observer, &["--recover-above", &too_low]);
     wait_until(&server, Standing::Stale);
@@ -278,7 +278,7 @@ fn what_peers_remember_survives_their_restart() {
     wait_until(&server, Standing::Serving);
     ask(&server, 10);
     wait_until_heard(&observer, 10);
-    // It is saved behind the answer, and a kill would be sooner on a busy disk.
+    // It is saved after the answer, and on a busy disk the kill would be sooner.
     let members = MembersFile::new(&observer.data_dir());
     let is_saved = || {
         let saved = members.load().unwrap();
@@ -294,11 +294,11 @@ fn what_peers_remember_survives_their_restart() {
 }
 
 #[test]
-fn a_first_start_asks_its_peers_and_a_start_that_requires_one_waits_for_it() {
+fn a_first_start_asks_its_peers_and_with_join_require_waits_for_one() {
     let home = tempfile::tempdir().unwrap();
     let mut observer = observer();
     assert_eq!(observer.stop(), 0);
-    // Nobody answers: a first start waits for so long, and not for ever.
+    // Nobody answers: a first start waits for --join-timeout, and not for ever.
     let preferring = one(
         &home.path().join("prefers"),
         &observer,
@@ -308,7 +308,7 @@ fn a_first_start_asks_its_peers_and_a_start_that_requires_one_waits_for_it() {
     ask(&preferring, 1);
     let flags = ["--join", "require", "--join-timeout", "50ms"];
     let requiring = one(&home.path().join("requires"), &observer, &flags);
-    requiring.wait_for_log("--join=require wants one");
+    requiring.wait_for_log("--join=require needs one");
     let (code, text) = refusal(&requiring);
     assert_eq!(code, ErrorCode::Joining.get());
     assert!(text.contains("asks its peers first"), "{text}");
@@ -319,7 +319,7 @@ fn a_first_start_asks_its_peers_and_a_start_that_requires_one_waits_for_it() {
 }
 
 #[test]
-fn advances_over_budget_are_refused_and_an_operator_is_the_way_past() {
+fn advances_over_budget_are_refused_but_an_operator_may_advance() {
     let server = Server::start(&["--pid", "1", "--after-burst", "1000", "--advance-rate", "1"]);
     let after = |sequence: u64| (sequence << 10) | 9;
     let reply = server.ask(1, after(600));
@@ -373,7 +373,7 @@ fn advances_over_budget_are_refused_and_an_operator_is_the_way_past() {
 }
 
 #[test]
-fn what_an_operator_asked_for_is_durable_before_its_answer() {
+fn an_advance_that_was_answered_survives_a_kill() {
     let mut server = Server::start(&["--pid", "1"]);
     let mut operator = server.connect();
     operator.send(&Message::AdvanceRequest { above: 1 << 40 });
@@ -384,7 +384,7 @@ fn what_an_operator_asked_for_is_durable_before_its_answer() {
 }
 
 #[test]
-fn the_end_of_the_sequence_is_an_error_for_ever_and_never_wraps() {
+fn the_end_of_the_sequence_is_a_lasting_error_and_never_wraps() {
     let end = (1u64 << 53) - 1;
     let above = (end - 5).to_string();
     let mut server = Server::start(&["--pid", "1", "--recover-above", &above]);
@@ -411,7 +411,7 @@ fn a_first_start_that_was_cut_short_asks_again() {
     server.kill();
     fs::remove_dir_all(&directory).unwrap();
 
-    // The one who remembers is away: the first start on a new directory waits, and is killed.
+    // The server that remembers is away: the first start on a new directory waits, and is killed.
     assert_eq!(observer.stop(), 0);
     let mut server = one(&directory, &observer, &["--join-timeout", "1h"]);
     wait_until(&server, Standing::Joining);

@@ -1,6 +1,5 @@
-//! Three servers under load that are killed, stopped, paused and started again at random: every identity that
-//! any client received is there once, every server increases over all its lives, and at the end the counters
-//! agree.
+//! Three servers under load that are killed, stopped, paused and started again at random: no client receives an identity
+//! that another one has, every server increases over all its lives, and at the end the counters agree.
 //!
 //! The ordinary run has 20 kills. The long one has 250, takes half a minute and is run with
 //!
@@ -20,7 +19,7 @@ use ipseity_harness::clients::{
 use ipseity_harness::server::Server;
 use ipseity_sim::checker::report::RunReport;
 
-/// Answers that must have come for each kill: fewer, and the run has shown nothing.
+/// Answers that must have come for each kill. With fewer the run has shown nothing.
 const ANSWERS_PER_KILL_MIN: usize = 50;
 
 /// What one kill may cost, in sequences: a step of what these servers hand out, and of what peers may move them by.
@@ -108,7 +107,7 @@ struct Deaths {
     pauses: usize,
 }
 
-/// Kills, stops and pauses servers until there were so many kills, and leaves all of them running.
+/// Kills, stops and pauses servers until there were this many kills, and leaves all of them running.
 fn rain(servers: &mut [Server], kills: usize, mut rng: Rng) -> Deaths {
     let mut done = Deaths::default();
     let mut is_down = vec![false; servers.len()];
@@ -136,7 +135,7 @@ fn rain(servers: &mut [Server], kills: usize, mut rng: Rng) -> Deaths {
                 is_down[victim] = true;
             }
             6..8 => {
-                // Whoever else uses the machine may keep the disk busy for longer than a stop waits for it.
+                // Others on the machine may keep the disk busy for longer than a stop waits for it.
                 let is_clean = server.stop_unless_disk_is_slow();
                 done.stops += 1;
                 done.slow_stops += usize::from(!is_clean);

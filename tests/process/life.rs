@@ -14,7 +14,7 @@ use ipseity_frames::encode;
 use ipseity_harness::server::{Connection, Port, Server};
 use tempfile::TempDir;
 
-/// Runs it to its end, in a directory of its own.
+/// Runs the server to its end, in a directory of its own.
 fn run(arguments: &[&str]) -> Output {
     let directory = TempDir::new().unwrap();
     run_in(directory.path(), arguments)
@@ -50,7 +50,7 @@ fn sequences(reply: &Message) -> (u64, u64) {
 }
 
 #[test]
-fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
+fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
     for (line, part) in [
         ("--nonsense", "there is no flag \"--nonsense\""),
         ("-x", "-x"),
@@ -110,7 +110,7 @@ fn a_wrong_command_line_is_one_clear_line_and_exit_code_2() {
 }
 
 #[test]
-fn an_argument_that_is_no_text_is_refused() {
+fn an_argument_that_is_not_utf8_is_refused() {
     use std::os::unix::ffi::OsStrExt as _;
     let directory = TempDir::new().unwrap();
     let output = Command::new(ipseity_harness::programs::ipseity())
@@ -151,7 +151,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn a_reader_of_the_help_that_leaves_is_no_failure_and_a_full_disk_is_one() {
+fn a_reader_that_leaves_the_help_is_not_a_failure_but_a_full_disk_is() {
     for flag in ["--help", "--version"] {
         let mut child = Command::new(ipseity_harness::programs::ipseity())
             .arg(flag)
@@ -176,7 +176,7 @@ fn a_reader_of_the_help_that_leaves_is_no_failure_and_a_full_disk_is_one() {
 }
 
 #[test]
-fn the_first_line_says_who_it_is() {
+fn the_first_log_line_says_who_the_server_is() {
     let directory = TempDir::new().unwrap();
     let state = directory.path().join("state");
     let flags = [
@@ -246,7 +246,7 @@ fn an_ephemeral_server_says_so_and_writes_nothing() {
 }
 
 #[test]
-fn the_state_directory_is_made_below_the_working_directory_unless_told() {
+fn the_state_directory_is_made_below_the_working_directory_by_default() {
     let directory = TempDir::new().unwrap();
     let line = first_line(
         directory.path(),
@@ -259,7 +259,7 @@ fn the_state_directory_is_made_below_the_working_directory_unless_told() {
 }
 
 #[test]
-fn it_listens_on_ipv6() {
+fn a_server_can_listen_on_ipv6() {
     if let Err(error) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         eprintln!("SKIPPED: this machine has no IPv6: {error}");
         return;
@@ -274,14 +274,14 @@ fn it_listens_on_ipv6() {
 }
 
 #[test]
-fn a_name_can_be_listened_on() {
+fn a_server_can_listen_on_a_name() {
     let server = Server::start_with(&["--listen", "localhost:0"], &["--ephemeral"]);
     assert!(server.socket_address().ip().is_loopback());
     assert_eq!(sequences(&server.ask(1, 0)), (1, 1));
 }
 
 #[test]
-fn an_address_in_use_is_one_clear_line_and_leaves_no_mark() {
+fn an_address_in_use_gives_one_clear_line_and_leaves_nothing_behind() {
     let first = Server::start(&[]);
     let directory = TempDir::new().unwrap();
     for listen in [
@@ -303,7 +303,7 @@ fn an_address_in_use_is_one_clear_line_and_leaves_no_mark() {
         assert!(said.contains("--listen"), "{said}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
-    // Nor in a directory that is there already: its next life is its second, and skips nothing.
+    // Nor does it in a directory that is there already: the next start is its second, and skips nothing.
     let mut other = Server::start(&[]);
     other.ask(5, 0);
     assert_eq!(other.stop(), 0);
@@ -364,7 +364,7 @@ fn a_directory_of_another_pid_or_cluster_is_refused() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_made_is_one_clear_line() {
+fn a_state_directory_that_cannot_be_made_gives_one_clear_line() {
     let directory = TempDir::new().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
     let said = complaint(
@@ -422,7 +422,7 @@ fn kills_in_a_row_repeat_nothing_and_clean_stops_between_them_skip_nothing() {
             server.kill();
             server.restart();
             let status = server.status();
-            // What was handed out behind the last write is not known: skipped is the most that it can be.
+            // What was handed out after the last write is not known: skipped is the most that it can be.
             let (reached, skipped) = (status.sequence, status.storage.skipped);
             assert!(
                 newest <= reached && reached <= newest + skipped,
@@ -440,7 +440,7 @@ fn kills_in_a_row_repeat_nothing_and_clean_stops_between_them_skip_nothing() {
 }
 
 #[test]
-fn what_after_raised_survives_a_kill() {
+fn a_sequence_raised_by_after_survives_a_kill() {
     let mut server = Server::start(&[]);
     assert_eq!(
         sequences(&server.ask(1, 123_456_789 << 10)),
@@ -452,11 +452,11 @@ fn what_after_raised_survives_a_kill() {
 }
 
 #[test]
-fn both_signals_stop_it_cleanly() {
+fn both_stop_signals_stop_a_server_cleanly() {
     for signal in ["TERM", "INT"] {
         let mut server = Server::start(&[]);
         server.ask(1, 0);
-        // Idle connections hold nothing up.
+        // Idle connections do not hold up a stop.
         let mut idle = server.connect();
         server.signal(signal);
         let status = server.wait();
@@ -471,13 +471,13 @@ fn both_signals_stop_it_cleanly() {
 }
 
 #[test]
-fn what_had_arrived_before_a_stop_is_answered() {
+fn requests_that_had_arrived_before_a_stop_are_answered() {
     let mut server = Server::start(&[]);
     let mut known = server.connect();
     known.send(&Message::StatusRequest);
     known.receive();
     server.signal("STOP");
-    // It arrives while the server holds still: on a connection that it knows, and on one that it does not.
+    // Requests arrive while the server is paused: on a connection that it knows, and on one that it does not.
     let mut bytes = Vec::new();
     for _ in 0..3000 {
         encode(&Message::IdentityRequest { count: 2, after: 0 }, &mut bytes);
@@ -504,7 +504,7 @@ fn what_had_arrived_before_a_stop_is_answered() {
 }
 
 #[test]
-fn nothing_new_is_accepted_while_it_stops() {
+fn no_new_connection_is_accepted_during_a_stop() {
     let server = Server::start(&[]);
     let _held = unread(&server);
     server.signal("TERM");
@@ -513,19 +513,19 @@ fn nothing_new_is_accepted_while_it_stops() {
         TcpStream::connect(server.socket_address()).is_err()
     });
     assert!(refused, "it still accepts");
-    // And not because it is gone: it waits for the one that does not read, and says so before it goes.
+    // And not because it is gone: it waits for the client that does not read, and would log its exit first.
     let log = server.log();
     assert!(!log.contains("exiting"), "{log}");
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_a_stop_at_once() {
     let mut server = Server::start(&[]);
     let newest = sequences(&server.ask(1, 0)).1;
     let _held = unread(&server);
     server.signal("TERM");
     server.wait_for_log("asked to stop: ");
-    // One that comes sooner is the same request told twice.
+    // A signal that comes sooner counts as the same request.
     std::thread::sleep(ipseity::limits::STOP_REPEAT);
     server.signal("INT");
     let status = server.wait();
@@ -560,7 +560,7 @@ fn unread(server: &Server) -> Connection {
 }
 
 #[test]
-fn the_log_level_decides_what_is_logged_but_never_hides_who_it_is() {
+fn the_log_level_decides_what_is_logged_but_never_hides_the_first_line() {
     let foreign = |server: &Server| {
         let mut connection = server.connect();
         connection.stream().write_all(&[0, 3, 3, 0, 2]).unwrap();
@@ -652,7 +652,7 @@ fn a_trace_goes_to_a_file_or_among_the_log_lines() {
 }
 
 #[test]
-fn a_trace_that_cannot_be_written_is_said_before_anything_is_touched() {
+fn a_trace_that_cannot_be_written_refuses_the_start_before_anything_is_touched() {
     let directory = TempDir::new().unwrap();
     let said = complaint(
         run_in(
@@ -694,7 +694,7 @@ fn a_port_is_free_again_at_once() {
     let port = Port::reserve();
     let mut server = Server::start_on(port, &[]);
     for _ in 0..3 {
-        // Connections that the server closed first would hold the port for a minute, were it not shared.
+        // Connections that the server closed first would hold the port for a minute if it could not be reused.
         let mut connection = server.connect();
         connection.send(&Message::IdentityRequest { count: 1, after: 0 });
         connection.receive();

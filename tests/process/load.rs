@@ -1,8 +1,8 @@
-//! What is promised under load and against clients that mean no good: memory is bounded, nobody starves,
-//! everybody hears why.
+//! What is promised under load and against hostile clients: memory is bounded, nobody starves, and everybody is told
+//! why.
 //!
-//! Nothing here depends on how fast the machine is. Where a test waits, it waits for something to happen,
-//! and only a failure waits long.
+//! Nothing here depends on how fast the machine is. Where a test waits, it waits for something to happen, and only a
+//! failure waits long.
 
 use std::{
     fs,
@@ -31,11 +31,11 @@ const ONE: [u8; 3] = [0, 1, 1];
 /// A request that is refused: 15 bytes, answered by 46.
 const NONE: [u8; 15] = [0, 13, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-/// What each idle connection may cost the server; 72 were measured. The kernel's part is not in it.
+/// What each idle connection may cost the server; 72 bytes were measured. The kernel's part does not count.
 const IDLE_BYTES_MAX: u64 = 256;
 
-/// What a client may make the server hold that does not read: the 256 KiB of `--max-pending-bytes`, in a
-/// buffer that grows by doubling, and what the allocator keeps. 480 KB were measured.
+/// What a client that does not read may make the server hold: the 256 KiB of `--max-pending-bytes`, in a buffer that
+/// grows by doubling, and what the allocator keeps. 480 KB were measured.
 const GROWTH_BYTES_MAX: u64 = 2 << 20;
 
 fn start(flags: &[&str]) -> Server {
@@ -52,7 +52,7 @@ fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// A connection for which this side's kernel keeps little, so that the server's part shows.
+/// A connection for which the kernel on this side keeps little, so that the server has to hold the rest.
 fn connect_narrow(server: &Server) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(8 * 1024).unwrap();
@@ -79,8 +79,8 @@ fn assert_synchronizes(peer: &mut Connection) {
     }
 }
 
-/// Everything up to the end of the connection. A reset is an end too: a client that was told and goes on
-/// sending may meet one, behind what it was told.
+/// Everything up to the end of the connection. A reset is an end too: a client that goes on sending after its error may
+/// meet one behind the error.
 fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -94,7 +94,7 @@ fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     }
 }
 
-/// Lets this process have so many descriptors, or says that it cannot.
+/// Lets this process have this many descriptors. Returns whether it may.
 fn may_have_descriptors(wanted: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|maximum| maximum < wanted) {
@@ -117,7 +117,7 @@ fn skipped(test: &str, why: &str) {
     let _ = writeln!(out, "\nSKIPPED: {test}: {why}\n");
 }
 
-/// The memory of the process that is its own: `RssAnon`.
+/// The process's own memory: `RssAnon`.
 fn memory(server: &Server) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:"));
@@ -155,14 +155,14 @@ fn sync_request() -> Message {
 }
 
 #[test]
-fn ten_thousand_idle_connections_are_cheap_and_hinder_nobody() {
+fn ten_thousand_idle_connections_are_cheap_and_do_not_hinder_others() {
     const IDLE: u64 = 10_000;
     if !may_have_descriptors(IDLE + 2_000) {
         let why = "the hard limit of open files (ulimit -Hn) is below 12000";
         return skipped("ten_thousand_idle_connections", why);
     }
     let server = start(&["--max-connections", "10100"]);
-    // What the first connection costs is not the price of each.
+    // The first connection costs more than each later one.
     assert_serves(&server);
     let before = memory(&server);
     let idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(&server)).collect();
@@ -172,7 +172,7 @@ fn ten_thousand_idle_connections_are_cheap_and_hinder_nobody() {
     let each = memory(&server).saturating_sub(before) / IDLE;
     println!("{each} bytes for each idle connection");
     assert!(each < IDLE_BYTES_MAX, "{each} bytes for each");
-    // Each is a whole connection, not only one that the kernel has taken, and becomes idle again.
+    // The server serves each of them; the kernel has not just accepted them. They become idle again.
     for mut stream in idle.iter().step_by(100) {
         stream.write_all(&ONE).unwrap();
         let mut reply = [0; 15];
@@ -185,7 +185,7 @@ fn ten_thousand_idle_connections_are_cheap_and_hinder_nobody() {
 }
 
 #[test]
-fn a_flood_is_told_that_there_are_too_many_and_peers_still_get_in() {
+fn connections_over_the_limit_are_refused_and_peers_still_get_in() {
     let server = start(&["--max-connections", "20"]);
     let answer = too_many(20);
     let mut holders: Vec<Connection> = (0..20).map(|_| server.connect()).collect();
@@ -193,7 +193,7 @@ fn a_flood_is_told_that_there_are_too_many_and_peers_still_get_in() {
         holder.send(&Message::IdentityRequest { count: 1, after: 0 });
         holder.receive();
     }
-    // Those that ask, those that only wait, and those that do not know the difference.
+    // Some ask, some begin a frame, and some send nothing.
     let extra: Vec<TcpStream> = (0..150).map(|_| connect(&server)).collect();
     for (mut stream, number) in extra.iter().zip(0..) {
         match number % 3 {
@@ -208,7 +208,7 @@ fn a_flood_is_told_that_there_are_too_many_and_peers_still_get_in() {
     for stream in extra {
         assert_eq!(read_to_end(stream), answer);
     }
-    // Those that were there before are served as ever, and so is the peer.
+    // The connections that were there before are served as ever, and so is the peer.
     for holder in &mut holders {
         holder.send(&Message::IdentityRequest { count: 1, after: 0 });
         assert!(matches!(holder.receive(), Message::IdentityReply { .. }));
@@ -224,12 +224,12 @@ fn a_flood_is_told_that_there_are_too_many_and_peers_still_get_in() {
 }
 
 #[test]
-fn a_flood_that_comes_all_at_once_is_told_too_and_washes_no_peer_away() {
+fn a_sudden_flood_of_connections_is_refused_and_drops_no_peer() {
     let server = start(&["--max-connections", "1"]);
     let mut holder = server.connect();
     holder.send(&Message::StatusRequest);
     holder.receive();
-    // These wait in the reserve, and ask in the moment in which the flood comes.
+    // These wait in the reserve, and ask at the moment when the flood comes.
     let waiting: Vec<TcpStream> = (0..40).map(|_| connect(&server)).collect();
     let status = |holder: &mut Connection| {
         holder.send(&Message::StatusRequest);
@@ -263,14 +263,15 @@ fn a_server_with_few_descriptors_says_so_and_takes_fewer_connections() {
     let status = server.status();
     assert!(status.connections_max < 200, "{}", status.connections_max);
     server.wait_for_log(&format!(
-        "300 file descriptors allow {} connections, not 10000: raise ulimit -n or lower --max-connections",
+        "300 file descriptors allow {} connections, not 10000: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
+         lower --max-connections",
         status.connections_max
     ));
 }
 
 #[test]
-fn a_server_without_descriptors_tells_who_waits_longest_and_goes_on() {
-    // Too few even for the reserve: whoever comes next gets the place of the one that came first.
+fn a_server_without_descriptors_refuses_the_oldest_waiting_connections_and_goes_on() {
+    // Too few even for the reserve: each new connection takes the place of the one that came first.
     let server = Server::start_with_descriptors(40, &["--ephemeral"]);
     let mut first = server.connect();
     first.send(&Message::IdentityRequest { count: 1, after: 0 });
@@ -327,7 +328,7 @@ fn a_client_that_never_reads_is_not_read_from_and_gets_everything_once_it_reads(
             stream.shutdown(Shutdown::Write).unwrap();
         })
     };
-    // It stands still when nothing more is answered.
+    // It has come to a halt when nothing more is answered.
     let mut last = 0;
     let stands = eventually(|| {
         thread::sleep(Duration::from_millis(50));
@@ -346,7 +347,7 @@ fn a_client_that_never_reads_is_not_read_from_and_gets_everything_once_it_reads(
     for _ in 0..REQUESTS {
         reader.read_exact(&mut reply).unwrap();
         let first = u64::from_be_bytes(reply[3..11].try_into().unwrap());
-        assert!(first > newest, "{first} behind {newest}");
+        assert!(first > newest, "{first} after {newest}");
         newest = first;
     }
     assert_eq!(read_some(&mut reader, &mut reply).unwrap(), 0);
@@ -354,7 +355,7 @@ fn a_client_that_never_reads_is_not_read_from_and_gets_everything_once_it_reads(
 }
 
 #[test]
-fn a_client_that_is_always_behind_with_reading_does_not_make_the_server_grow() {
+fn a_client_that_reads_too_slowly_does_not_make_the_server_grow() {
     const REQUESTS: usize = 300_000;
     let server = start(&[]);
     assert_serves(&server);
@@ -368,7 +369,7 @@ fn a_client_that_is_always_behind_with_reading_does_not_make_the_server_grow() {
     let mut buffer = vec![0; 16 * 1024];
     let (mut seen, mut base) = (0, None);
     while seen < whole {
-        // Behind, but never standing still: there are always more requests than the server may answer.
+        // Slow, but never at a halt: there are always more requests than the server may answer.
         thread::sleep(Duration::from_micros(100));
         let count = read_some(&mut stream, &mut buffer).unwrap();
         assert!(count > 0);
@@ -390,19 +391,19 @@ fn a_client_that_is_always_behind_with_reading_does_not_make_the_server_grow() {
 }
 
 #[test]
-fn a_begun_frame_that_stalls_or_trickles_is_told_so() {
+fn a_frame_that_stalls_or_trickles_in_gets_an_error() {
     let server = start(&[]);
     let stalled = ipseity_sim::goldens::unfinished().pop().unwrap();
     assert_eq!(stalled.name, "stalled");
     let mut at_once = connect(&server);
     at_once.write_all(&stalled.bytes).unwrap();
-    // Behind requests that were served, and a single byte.
+    // A single byte, behind requests that were served.
     let mut later = connect(&server);
     later.write_all(&[ONE, ONE].concat()).unwrap();
     later.write_all(&[0]).unwrap();
     let mut two = [0; 30];
     later.read_exact(&mut two).unwrap();
-    // Each byte comes in good time, and the frame does not.
+    // Each byte comes in time, but the frame does not.
     let mut trickle = connect(&server);
     let trickling = {
         let mut stream = trickle.try_clone().unwrap();
@@ -416,7 +417,7 @@ fn a_begun_frame_that_stalls_or_trickles_is_told_so() {
             }
         })
     };
-    // Somebody who asks now and then is not meant.
+    // A client that only asks now and then is left alone.
     let mut patient = connect(&server);
     assert_eq!(read_to_end(at_once), stalled.answer());
     let answer = error_reply(4, "only 1 byte of a frame arrived within 10000 ms");
@@ -468,8 +469,8 @@ fn a_greedy_connection_does_not_starve_another() {
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
     reader.join().unwrap();
-    // How many the greedy one got between two of the other's. The machine may make any of these long; a
-    // server that does not share makes all of them long.
+    // How many identities the greedy client got between two of the other's. The machine may make any of these numbers
+    // large; a server that does not share makes all of them large.
     let mut between: Vec<u64> = firsts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_unstable();
     println!("between two: {} at the quarter", between[between.len() / 4]);
@@ -496,7 +497,7 @@ fn many_greedy_connections_starve_neither_each_other_nor_a_modest_one() {
             let mut replies = vec![0; GREEDY];
             let mut joined = 0;
             while !stop.load(Ordering::Relaxed) {
-                // One after the other joins in, so that their turns do not fall together.
+                // They join one after the other, so that their turns are not at the same time.
                 joined = GREEDY.min(joined + 1);
                 for (place, stream) in greedy[..joined].iter_mut().enumerate() {
                     // Where the last write was cut off, the next one goes on.
@@ -523,7 +524,7 @@ fn many_greedy_connections_starve_neither_each_other_nor_a_modest_one() {
             reply => panic!("{reply:?}"),
         }
     }
-    // And it hears that it is to stop.
+    // The server still notices that it is to stop.
     assert_eq!(server.stop(), 0);
     let log = server.log();
     assert!(
@@ -535,7 +536,7 @@ fn many_greedy_connections_starve_neither_each_other_nor_a_modest_one() {
     let mut between: Vec<u64> = firsts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_unstable();
     println!("{replies:?}, {between:?}");
-    // Once round is 50 times 1024.
+    // One turn for everybody is 50 times 1024.
     assert!(between[between.len() / 4] < 200_000, "{between:?}");
     let (least, most) = (replies.iter().min().unwrap(), replies.iter().max().unwrap());
     assert!(least * 20 > *most, "{replies:?}");
@@ -582,7 +583,7 @@ fn pipelined_requests_are_answered_in_few_writes() {
 }
 
 #[test]
-fn clients_that_vanish_in_the_middle_of_anything_leave_nothing() {
+fn clients_that_vanish_at_any_point_leave_nothing_behind() {
     let server = start(&["--max-connections", "50"]);
     let mut sync = Vec::new();
     encode(&sync_request(), &mut sync);
@@ -599,7 +600,7 @@ fn clients_that_vanish_in_the_middle_of_anything_leave_nothing() {
     for round in 0..60 {
         let streams: Vec<TcpStream> = pieces.iter().map(|_| connect(&server)).collect();
         for (mut stream, piece) in streams.iter().zip(pieces) {
-            // Nobody reads, so closing resets most of them; and some writes meet an end already.
+            // Nobody reads, so closing resets most of them. Some writes already meet a closed connection.
             let _ = stream.write_all(piece);
             if round % 3 == 0 {
                 let _ = stream.shutdown(Shutdown::Write);
@@ -609,7 +610,7 @@ fn clients_that_vanish_in_the_middle_of_anything_leave_nothing() {
             thread::sleep(Duration::from_millis(2));
         }
     }
-    // Who asks may find the server full of them for a moment.
+    // For a moment the server may still be full of them.
     let gone = eventually(|| {
         let mut client = server.connect();
         client.send(&Message::StatusRequest);
@@ -629,12 +630,13 @@ fn clients_that_vanish_in_the_middle_of_anything_leave_nothing() {
 }
 
 #[test]
-fn a_busy_client_that_falls_idle_is_closed_too() {
-    let server = start(&["--idle-timeout", "300ms"]);
+fn a_busy_client_that_becomes_idle_is_closed_too() {
+    // Long enough that this process is not taken for idle when a busy machine lets it wait.
+    let server = start(&["--idle-timeout", "3s"]);
     let mut stream = connect(&server);
     let writer = {
         let mut stream = stream.try_clone().unwrap();
-        // Long enough that the server looks for idle ones in the middle of it.
+        // So much that the server looks for idle connections in the middle of it.
         thread::spawn(move || {
             let many = ONE.repeat(10_000);
             for _ in 0..60 {
@@ -653,7 +655,7 @@ fn a_busy_client_that_falls_idle_is_closed_too() {
 }
 
 #[test]
-fn a_peer_is_no_idle_client() {
+fn a_peer_is_not_closed_as_an_idle_client() {
     let named = start(&[]);
     let address = named.address();
     let server = Server::start_with(
@@ -671,15 +673,15 @@ fn a_peer_is_no_idle_client() {
         ],
     );
     server.wait_for_log("is up: pid 1");
-    // Younger than the connection to the peer: where this one is idle for too long, so is that.
+    // This connection is younger than the one to the peer. When it has been idle for too long, so has the other.
     let mut idle = connect(&server);
     assert_eq!(read_some(&mut idle, &mut [0]).unwrap(), 0);
     assert!(!server.log().contains("is down"), "{}", server.log());
 }
 
 #[test]
-fn a_peer_that_was_full_is_asked_again_soon() {
-    // A refusal waits for an operator for half a minute; that somebody leaves can be hoped for sooner.
+fn a_peer_that_was_full_is_dialed_again_soon() {
+    // After other refusals a server waits half a minute, because an operator has to act. A full peer may have room sooner.
     let full = TcpListener::bind("127.0.0.1:0").unwrap();
     let address: SocketAddr = full.local_addr().unwrap();
     let peer = address.to_string();

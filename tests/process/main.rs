@@ -16,7 +16,7 @@ mod flood; // how much others can make a server log and save
 mod guard; // two servers of one pid, and state that is lost or rolled back
 mod kills; // servers under load that are killed, stopped and paused at random
 mod life; // the life of one server: start, stop, signals, and what it says
-mod load; // memory and fairness under load, and against clients that mean no good
+mod load; // memory and fairness under load, and against hostile clients
 mod log; // a log and a trace that nobody reads, and streams that fail
 mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol as netcat speaks it
@@ -24,6 +24,6 @@ mod operator; // what an operator does: members, forget, advance
 mod signals; // what each signal does, also to process 1
 mod soak; // every hostile client at once, beside honest ones
 mod store_faults; // the state directory where system calls and file systems fail
-mod told; // what people are told: a disk that hangs, the end of the sequence, who raises it
+mod told; // what the log and the status report: a disk that hangs, the end of the sequence, who raises it
 mod trace; // the trace of scripted runs, line by line
 mod waiting; // the calls of the loop's thread, and threads that wait in its place

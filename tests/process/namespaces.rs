@@ -1,6 +1,6 @@
-//! Real servers, each on a host of its own (a network namespace), under real clients on others, and a nemesis:
-//! one-way drops, partitions, loss, resets, slow cables, pauses, kills, stops. It is the run for what a simulator
-//! cannot see: the kernel's TCP, real processes, real sockets.
+//! Real servers, each on a host of its own (a network namespace), real clients on other hosts, and a nemesis: one-way
+//! drops, partitions, loss, resets, slow cables, pauses, kills, stops. This run is for what a simulator cannot see: the
+//! kernel's TCP, real processes, real sockets.
 //!
 //! In the end everything is healed, the counters must meet, every server must serve, and everything that any
 //! client received is judged. A run that served too little, or in which a kind of fault met nothing, fails.
@@ -12,11 +12,9 @@
 //! ```
 //!
 //! `IPSEITY_ROUNDS=...` sets another number of rounds, and `IPSEITY_SERVERS=...` another number of servers than 3.
-//! Both runs print their seed. `IPSEITY_SEED=...` draws the same faults again; what they meet is up to the
-//! machine.
+//! Both runs print their seed. `IPSEITY_SEED=...` draws the same faults again; what they meet depends on the machine.
 //!
-//! The test needs root, or a machine that lets others make namespaces. Where it can not have them it is
-//! skipped, and says so.
+//! The test needs root, or a machine that lets other users make namespaces. Otherwise it is skipped, and says so.
 
 #![allow(
     clippy::disallowed_macros,
@@ -40,8 +38,8 @@ use tempfile::TempDir;
 /// Hosts with clients. With two of them a partition can put clients on either side.
 const CLIENT_HOSTS: usize = 2;
 
-/// Answers that must have come for each round: fewer, and the run has shown nothing. A quiet machine gives
-/// about thirty times as many.
+/// Answers that must have come for each round. With fewer the run has shown nothing. A quiet machine gives about thirty
+/// times as many.
 const ANSWERS_PER_ROUND_MIN: usize = 1000;
 
 #[test]
@@ -87,8 +85,8 @@ fn run(rounds: usize) {
     let mut servers: Vec<Server> = (0..servers)
         .map(|host| start(host, servers, &directory))
         .collect();
-    // A server that has never heard of a peer asks for one at each start, and lets clients wait meanwhile. The
-    // nemesis would make that the whole of a short run.
+    // A server that has never heard of a peer asks for one at each start, and lets clients wait meanwhile. With the
+    // nemesis at work, a short run would consist of nothing else.
     for server in &servers {
         server.wait_for_status("every peer", |status| {
             status.peers.iter().all(|peer| peer.pid.is_some())
@@ -165,7 +163,7 @@ fn run(rounds: usize) {
     );
 }
 
-/// The server of a host, which knows those of all others.
+/// The server of a host, which names those of all other hosts.
 fn start(host: usize, servers: usize, directory: &TempDir) -> Server {
     let pid = (host + 1).to_string();
     let data_dir = directory.path().join(&pid);

@@ -1,5 +1,5 @@
 //! The protocol as netcat speaks it: bytes in, bytes out, against a real server. And every command that
-//! docs/protocol.md shows, run as it stands there.
+//! docs/protocol.md shows, run as it is shown.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use ipseity_frames::{FrameDecoder, Receiver, encode};
 use ipseity_harness::server::{Server, eventually};
 use ipseity_sim::goldens::{error_reply, hex, malformed, malformed_too, messages, unfinished};
 
-/// How long nc waits, in seconds, while nothing comes and nothing goes. Only a test that fails waits so.
+/// How long nc waits, in seconds, while nothing comes and nothing goes. Only a failing test waits that long.
 const PATIENCE_S: &str = "20";
 
 const INSTALL: &str =
@@ -66,7 +66,7 @@ impl Netcat {
         self.rest()
     }
 
-    /// All that still comes, while standard input stays open: the end is the server's doing.
+    /// All that still comes while standard input stays open, so that it is the server who closes.
     fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.stdout.read_to_end(&mut bytes).unwrap();
@@ -82,7 +82,7 @@ impl Drop for Netcat {
     }
 }
 
-/// A test that needs nc fails where there is none, rather than pass without having looked.
+/// A test that needs nc fails where there is none, rather than pass without having tested anything.
 fn check_that_nc_is_here() {
     static HELP: OnceLock<String> = OnceLock::new();
     let help = HELP.get_or_init(|| match Command::new("nc").arg("-h").output() {
@@ -113,7 +113,7 @@ fn fresh(flags: &[&str]) -> Server {
     Server::start_with(&["--listen", "127.0.0.1:0"], &all)
 }
 
-/// The reply to a request for one identity: that of this sequence of pid 1.
+/// The reply to a request for one identity: the one of pid 1 with this sequence.
 fn identity(sequence: u64) -> Vec<u8> {
     block(sequence, 1)
 }
@@ -187,7 +187,7 @@ fn a_request_may_come_byte_by_byte() {
         thread::sleep(Duration::from_millis(3));
     }
     nc.expect(&[block(6, 3), block(9, 2)].concat());
-    // The connection is as good as before.
+    // The connection still works.
     nc.send(&golden("identityRequest"));
     nc.expect(&identity(11));
     assert!(nc.finish().is_empty());
@@ -205,13 +205,13 @@ fn a_connection_may_wait_between_its_requests() {
 }
 
 #[test]
-fn a_connection_that_asks_nothing_is_closed_without_a_word() {
+fn a_connection_that_asks_nothing_is_closed_without_a_reply() {
     let server = fresh(&[]);
     assert!(nc(&server, b"").is_empty());
 }
 
 #[test]
-fn every_malformed_input_gets_its_errorreply_and_the_end() {
+fn every_malformed_input_gets_its_error_reply_and_closes_the_connection() {
     let server = fresh(&[]);
     for malformed in as_a_server_meets_them() {
         let reply = nc(&server, &malformed.bytes);
@@ -223,7 +223,7 @@ fn every_malformed_input_gets_its_errorreply_and_the_end() {
 fn malformed_input_is_answered_as_soon_as_it_can_be_judged() {
     let server = fresh(&[]);
     for malformed in as_a_server_meets_them() {
-        // Without -N: the sender would go on.
+        // Without -N, as from a sender that would go on.
         let mut nc = Netcat::start(&server, &[]);
         nc.send(&malformed.bytes[..malformed.judged_at]);
         nc.expect(&malformed.answer());
@@ -232,7 +232,7 @@ fn malformed_input_is_answered_as_soon_as_it_can_be_judged() {
 }
 
 #[test]
-fn malformed_input_does_not_stop_what_was_asked_before_it_and_stops_what_comes_after() {
+fn requests_before_malformed_input_are_answered_and_those_after_it_are_not() {
     let server = fresh(&[]);
     for (turn, malformed) in (0..).zip(as_a_server_meets_them()) {
         let sent = [
@@ -254,7 +254,7 @@ fn malformed_input_does_not_stop_what_was_asked_before_it_and_stops_what_comes_a
     }
 }
 
-/// What a server judges by itself; a frame that is closed or stalled in its middle has tests of its own.
+/// The malformed inputs of a server. A frame whose connection is closed or stalls in its middle has tests of its own.
 fn as_a_server_meets_them() -> Vec<ipseity_sim::goldens::Malformed> {
     let all = malformed().into_iter().chain(malformed_too());
     all.filter(|malformed| malformed.receiver == Receiver::Server)
@@ -262,7 +262,7 @@ fn as_a_server_meets_them() -> Vec<ipseity_sim::goldens::Malformed> {
 }
 
 #[test]
-fn a_side_that_is_shut_in_the_middle_of_a_frame_is_told_so() {
+fn a_connection_shut_in_the_middle_of_a_frame_gets_an_error() {
     let server = fresh(&[]);
     let incomplete = unfinished().into_iter().next().unwrap();
     assert_eq!(incomplete.name, "incomplete");
@@ -279,7 +279,7 @@ fn a_side_that_is_shut_in_the_middle_of_a_frame_is_told_so() {
 }
 
 #[test]
-fn a_connection_that_met_an_error_is_closed_at_once_and_leaves_nothing() {
+fn a_connection_that_met_an_error_is_closed_at_once_and_leaves_nothing_behind() {
     let server = fresh(&[]);
     for malformed in as_a_server_meets_them() {
         nc(&server, &malformed.bytes);
@@ -334,7 +334,7 @@ fn a_request_that_cannot_be_served_gets_an_error_in_its_place_and_the_connection
 }
 
 #[test]
-fn the_last_identities_can_be_had_and_none_beyond_them() {
+fn the_last_identities_are_handed_out_and_none_beyond_them() {
     let most = "9007199254740991";
     let server = fresh(&["--max-advance", most, "--after-burst", most]);
     let left = |left| {
@@ -355,7 +355,7 @@ fn the_last_identities_can_be_had_and_none_beyond_them() {
 }
 
 #[test]
-fn a_status_comes_in_its_place_in_the_line() {
+fn a_status_is_answered_in_its_place_among_the_requests() {
     let server = fresh(&["--cluster", "netcat", "--max-connections", "77"]);
     let one = golden("identityRequest");
     let sent = [&one[..], &golden("statusRequest"), &one].concat();
@@ -406,7 +406,7 @@ fn a_peer_is_answered_and_its_sequence_absorbed() {
     let replies = nc(&server, &sent.concat());
     let mut decoder = FrameDecoder::new();
     decoder.restore(&replies);
-    // A peer's replies and a client's stand in one stream here: each is read as the one that takes it.
+    // The replies to a peer and to a client are in one stream here: each is read by the receiver that takes it.
     let Ok(Some(Message::SyncReply(first))) = decoder.next(Receiver::Dialer) else {
         panic!("{}", shown(&replies));
     };
@@ -427,7 +427,7 @@ fn a_peer_is_answered_and_its_sequence_absorbed() {
 }
 
 #[test]
-fn a_peer_that_does_not_belong_here_is_told_why_and_so_is_the_log() {
+fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
     let server = fresh(&["--cluster", "ipseity"]);
     let session = server.status().session;
     let foreign_version = malformed()
@@ -453,7 +453,7 @@ fn a_peer_that_does_not_belong_here_is_told_why_and_so_is_the_log() {
     for (turn, (bytes, code, text)) in (1..).zip(cases) {
         let answer = error_reply(code, text);
         assert_bytes(&nc(&server, &bytes), &answer, text);
-        // What was asked before is answered, and nothing behind the fault is looked at.
+        // What was asked before is answered, and nothing after the fault is looked at.
         let one = golden("identityRequest");
         let sent = [&one[..], &bytes, &one, &one].concat();
         let expected = [identity(turn), answer.clone()].concat();
@@ -469,7 +469,7 @@ fn a_peer_that_does_not_belong_here_is_told_why_and_so_is_the_log() {
     let request = golden("identityRequest");
     assert_bytes(&nc(&server, &request), &identity(4), "");
 
-    // A live server with the same pid is another matter: whoever meets it hands out nothing any more.
+    // A live server with the same pid is another matter: a server that meets it stops handing out.
     let twin = sync_request(|sync| sync.pid = "1".parse().unwrap());
     let text = "pid 1 is that of this server too, so both stop handing out identities: start the one that \
                 is to keep it with --recover-above, and the other with an unused --pid";
@@ -482,7 +482,7 @@ fn a_peer_that_does_not_belong_here_is_told_why_and_so_is_the_log() {
 }
 
 #[test]
-fn a_client_that_is_cut_off_in_the_middle_harms_nobody() {
+fn a_client_cut_off_in_the_middle_of_a_frame_harms_nobody() {
     let server = fresh(&[]);
     let mut nc1 = Netcat::start(&server, &[]);
     nc1.send(&golden("identityRequest").repeat(3));

@@ -1,5 +1,5 @@
-//! What an operator does with real servers: sees who knows whom, has one forgotten, goes on above a
-//! sequence, and answers for a state that is lost.
+//! What an operator does with real servers: looks at the members, has one forgotten, advances the sequence, and recovers
+//! a state that is lost.
 
 use ipseity_core::words::Standing;
 use ipseity_harness::program::{Run, run};
@@ -67,7 +67,7 @@ fn two_servers_show_what_they_know_of_each_other() {
 }
 
 #[test]
-fn a_server_forgets_one_that_is_gone_and_no_other() {
+fn a_server_forgets_a_peer_that_is_gone() {
     let (one, mut two) = pair();
     next(&two);
     one.wait_for_status("the sequence", |status| status.sequence >= 1);
@@ -100,7 +100,7 @@ fn an_advance_is_durable_before_it_is_answered() {
 }
 
 #[test]
-fn a_lost_state_goes_on_with_an_operators_word_and_not_without() {
+fn a_server_that_lost_its_state_goes_on_only_with_recover_above() {
     let (one, mut two) = pair();
     let used = (0..5).map(|_| next(&two)).max().unwrap();
     one.wait_for_status("the sequence", |status| status.sequence >= used);

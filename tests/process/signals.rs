@@ -1,5 +1,5 @@
-//! What each signal does to a server, also where it is the first process of its namespace, as in a container: there
-//! the kernel drops every signal for which a process has no handler. docs/operations.md has the table.
+//! What each signal does to a server, even if it is the first process of its namespace, as in a container: there the
+//! kernel drops every signal for which a process has no handler. docs/operations.md has the table.
 
 #![cfg(target_os = "linux")]
 use std::{
@@ -23,7 +23,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 /// Makes what it runs the first process of a namespace of processes.
 const CONTAINER: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/// Whether such a namespace can be had; if not, it says so.
+/// Whether such a namespace can be made. If not, it says so.
 fn containers_are_allowed() -> bool {
     let works = Command::new(CONTAINER[0])
         .args(&CONTAINER[1..])
@@ -83,7 +83,7 @@ fn sighup_never_ends_a_server() {
         thread::sleep(MOMENT);
         assert!(server.runs());
         assert_eq!(server.next(), 21);
-        // Nor does it hurry a stop, or hold it up.
+        // It neither hurries a stop nor holds it up.
         server.signal("HUP");
         server.signal("TERM");
         server.signal("HUP");
@@ -92,7 +92,7 @@ fn sighup_never_ends_a_server() {
 }
 
 #[test]
-fn sighup_opens_files_anew_also_where_it_was_ignored() {
+fn sighup_reopens_files_even_where_it_was_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("trace");
     let flags = ["--trace", trace.to_str().unwrap()];
@@ -105,7 +105,7 @@ fn sighup_opens_files_anew_also_where_it_was_ignored() {
 }
 
 #[test]
-fn a_limit_of_the_file_size_is_a_full_disk_like_any_other() {
+fn a_file_size_limit_is_treated_like_a_full_disk() {
     // 32 or 64 KiB, as `sh` counts; the state fits.
     let runner = ["sh", "-c", "ulimit -f 64; exec \"$0\" \"$@\""].map(str::to_owned);
     let directory = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ fn a_limit_of_the_file_size_is_a_full_disk_like_any_other() {
     assert!(line.contains("File too large"), "{line}");
     assert_eq!(server.stop(), 0);
     assert_eq!(server.count_log("cannot write the trace"), 1);
-    // And where not even the state has room, the start says so.
+    // If there is no room even for the state, the start says so.
     let runner = ["sh", "-c", "ulimit -f 0; exec \"$0\" \"$@\""].map(str::to_owned);
     let other = directory.path().join("other");
     let flags = ["--data-dir", other.to_str().unwrap()];
@@ -137,7 +137,7 @@ fn a_limit_of_the_file_size_is_a_full_disk_like_any_other() {
 }
 
 #[test]
-fn the_client_too_meets_a_limit_of_the_file_size_as_an_error() {
+fn the_client_reports_a_file_size_limit_as_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new("sh")
         .args(["-c", "ulimit -f 0; \"$0\" --help > help"])
@@ -162,7 +162,7 @@ fn other_signals_do_what_they_do_to_every_process() {
         server.restart(Stdio::null(), &[]);
         assert!(server.next() > 1, "nothing is repeated");
     }
-    // A reader that leaves is an error of a write, and no signal.
+    // A reader that leaves is an error of a write, not a signal.
     let mut server = Unheard::start(Stdio::null(), &[]);
     server.signal("PIPE");
     thread::sleep(MOMENT);
@@ -171,7 +171,7 @@ fn other_signals_do_what_they_do_to_every_process() {
 }
 
 #[test]
-fn as_the_first_process_of_a_container_it_stops_and_goes_on_as_elsewhere() {
+fn as_the_first_process_of_a_container_a_server_handles_signals_as_elsewhere() {
     if !containers_are_allowed() {
         return;
     }
@@ -182,7 +182,7 @@ fn as_the_first_process_of_a_container_it_stops_and_goes_on_as_elsewhere() {
         )
         .is_ok()));
         assert_eq!(server.next(), 1);
-        // What has no handler cannot end it.
+        // A signal without a handler cannot end it.
         for other in ["HUP", "PIPE", "QUIT", "USR1", "USR2"] {
             server.signal(other);
         }
@@ -198,13 +198,13 @@ fn as_the_first_process_of_a_container_it_stops_and_goes_on_as_elsewhere() {
 }
 
 #[test]
-fn a_start_can_be_ended_also_as_the_first_process_of_a_container() {
+fn a_start_can_be_ended_even_as_the_first_process_of_a_container() {
     if !containers_are_allowed() || !strace::is_allowed() {
         return;
     }
     for (signal, number) in [("TERM", 15), ("INT", 2)] {
-        // A disk on which a start takes its time.
-        let slow = "inject=fsync,fdatasync:delay_enter=500000";
+        // A disk on which a start takes so long that the signal comes before its end, on a busy machine too.
+        let slow = "inject=fsync,fdatasync:delay_enter=2000000";
         let strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", slow];
         let mut server = contained(&strace, &[]);
         assert!(eventually(|| handled(&server, number)));

@@ -1,9 +1,8 @@
-//! The state directory where the machine itself fails: system calls that return errors, a full and a
-//! read-only file system.
+//! The state directory where the machine itself fails: system calls that return errors, a full and a read-only file
+//! system.
 //!
-//! The code under test runs in a process of its own: this test binary, started again with an
-//! environment variable, under strace or with mounts of its own. What the machine does not allow is
-//! skipped, and says so.
+//! The code under test runs in a process of its own: this test binary, started again with an environment variable, under
+//! strace or with mounts of its own. What the machine does not allow is skipped, and the output says so.
 
 #![allow(
     clippy::disallowed_macros,
@@ -23,7 +22,7 @@ use ipseity_core::{
     limits::STEP_MAX,
 };
 
-/// Names the directory to a process that is to play the server.
+/// Names the directory to a process that is to act as the server.
 const DIRECTORY: &str = "IPSEITY_TEST_DIRECTORY";
 
 fn sequence(value: u64) -> Sequence {
@@ -44,8 +43,8 @@ fn options(directory: &Path) -> StoreOptions {
     }
 }
 
-/// Not a test but the server of the others: it lives one life and prints what it was promised, so that
-/// nothing is known of it but what it said before it failed.
+/// Not a test but the server of the other tests: it lives one life and prints what it was promised, so that nothing is
+/// known of it but what it printed before it failed.
 #[test]
 fn server() {
     if let Some(directory) = env::var_os(DIRECTORY)
@@ -86,7 +85,7 @@ fn live(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a server said, and how it ended.
+/// What a server printed, and how it ended.
 struct Told {
     ceiling: Option<u64>,
     stopped: Option<u64>,
@@ -177,8 +176,8 @@ fn can_strace() -> bool {
     works
 }
 
-/// The call fails once per run, at its 1st time, its 2nd, and so on beyond the last; first on new
-/// directories, then on such that were used. Returns how many runs ended in an error.
+/// The call fails once in each run: the 1st time, the 2nd, and so on beyond the last. First this is done on new
+/// directories, then on used ones. Returns how many runs ended in an error.
 fn inject_at_every_call(call: &str, fault: &str, always: &[String]) -> usize {
     let mut failed = 0;
     for fresh in [true, false] {
@@ -206,7 +205,7 @@ fn inject_at_every_call(call: &str, fault: &str, always: &[String]) -> usize {
 const CALLS_MAX: u32 = 20;
 
 #[test]
-fn a_write_that_fails_breaks_no_promise() {
+fn a_failing_write_breaks_no_promise() {
     if can_strace() {
         for fault in ["error=EIO", "retval=512"] {
             assert!(inject_at_every_call("pwrite64", fault, &[]) > 10, "{fault}");
@@ -215,7 +214,7 @@ fn a_write_that_fails_breaks_no_promise() {
 }
 
 #[test]
-fn a_call_that_is_interrupted_is_repeated() {
+fn an_interrupted_write_is_repeated() {
     if can_strace() {
         assert_eq!(inject_at_every_call("pwrite64", "error=EINTR", &[]), 0);
     }
@@ -246,7 +245,7 @@ fn every_call_with_every_error_breaks_no_promise() {
             "error=EINTR",
             "retval=100",
         ] {
-            // Only some calls move bytes; for the others a count is no answer.
+            // Only some calls return a number of bytes.
             if fault.starts_with("retval") && !call.starts_with('p') {
                 continue;
             }
@@ -256,17 +255,16 @@ fn every_call_with_every_error_breaks_no_promise() {
     }
 }
 
-/// The first read of `O_DIRECT` is refused, so that each write is followed by an fdatasync; one fails.
+/// The first read with `O_DIRECT` is refused, so that each write is followed by an fdatasync. One of these fails.
 #[test]
-fn a_sync_that_fails_breaks_no_promise() {
+fn a_failing_sync_breaks_no_promise() {
     if can_strace() {
         let buffered = ["pread64:error=EINVAL:when=2".to_owned()];
         assert!(inject_at_every_call("fdatasync", "error=ENOSPC", &buffered) > 10);
     }
 }
 
-/// What one life on a directory that was used asks of the kernel about the state file, a call a line: each
-/// beginning with its name.
+/// The system calls on the state file in one life on a used directory, one a line, each beginning with its name.
 fn calls(faults: &[String]) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     Store::open(&options(home.path())).unwrap();
@@ -294,9 +292,9 @@ fn takes_direct() -> bool {
     rustix::fs::open(file.path(), flags, rustix::fs::Mode::empty()).is_ok()
 }
 
-/// A start reads the medium and not what the page cache says of it, and no write counts before it is there.
+/// A start reads the disk and not the page cache, and no write counts before it is on the disk.
 #[test]
-fn past_the_page_cache_or_with_a_sync_for_each_write() {
+fn writes_bypass_the_page_cache_or_are_synced_one_by_one() {
     if !can_strace() {
         return;
     }
@@ -307,13 +305,13 @@ fn past_the_page_cache_or_with_a_sync_for_each_write() {
         assert_eq!(place(&direct, "fdatasync"), None, "{direct:#?}");
         assert_eq!(place(&direct, "fadvise64"), None, "{direct:#?}");
         let synced = place(&direct, "fsync").unwrap();
-        // One read finds out whether the file system means it; the four that count come behind the sync.
+        // One read finds out whether the file system really allows it; the four that count come after the sync.
         let reads = |calls: &[String]| calls.iter().filter(|c| c.starts_with("pread64")).count();
         assert_eq!(reads(&direct[opened..synced]), 1, "{direct:#?}");
         let is_block = |call: &&String| call.starts_with("pwrite64") && call.contains("IPSEITY");
         let first_write = direct.iter().position(|call| is_block(&call)).unwrap();
         assert_eq!(reads(&direct[synced..first_write]), 4, "{direct:#?}");
-        // Before each later generation, of two writes, all four blocks are looked at.
+        // Before each later generation, which is two writes, all four blocks are read.
         let running = &direct[first_write + 2..];
         let generations = running.iter().filter(is_block).count() / 2;
         assert!(generations >= 5, "{direct:#?}");
@@ -324,18 +322,18 @@ fn past_the_page_cache_or_with_a_sync_for_each_write() {
             running[0]
         );
 
-        // Opening it so is refused.
+        // Opening it with O_DIRECT is refused.
         let opens = direct[..=opened].iter().filter(|c| c.starts_with("openat"));
         let refusal = format!("openat:error=EINVAL:when={}", opens.count());
         syncs_each_write(&calls(&[refusal]));
-        // A block that cannot be read is no refusal.
+        // A block that cannot be read does not count as a refusal.
         let faulty = calls(&["pread64:error=EIO:when=2".to_owned()]);
         assert_eq!(place(&faulty, "fdatasync"), None, "{faulty:#?}");
     } else {
         eprintln!("SKIPPED: the file system takes no O_DIRECT");
     }
 
-    // The first read of O_DIRECT is refused.
+    // The first read with O_DIRECT is refused.
     syncs_each_write(&calls(&["pread64:error=EINVAL:when=2".to_owned()]));
 }
 
@@ -345,14 +343,13 @@ fn syncs_each_write(calls: &[String]) {
     assert!(forgotten < place(calls, "pwrite64").unwrap());
     for (at, call) in calls.iter().enumerate() {
         let next = calls.get(at + 1).map_or("", String::as_str);
-        // The lock file gets a line for people, which need not outlive anything.
+        // The lock file gets a line for people, which need not be durable.
         let is_block = call.starts_with("pwrite64") && call.contains("IPSEITY");
         assert!(!is_block || next.starts_with("fdatasync"), "{calls:#?}");
     }
 }
 
-/// Whatever the machine does behind a first start, the next one finds the file under its name and the directory
-/// under its own.
+/// Whatever the machine does after a first start, the next one finds the directory and the file under their names.
 #[test]
 fn a_first_start_makes_its_names_durable() {
     if !can_strace() {
@@ -365,7 +362,7 @@ fn a_first_start_makes_its_names_durable() {
     for argument in runner.iter_mut().filter(|a| *a == "/dev/null") {
         *argument = log.display().to_string();
     }
-    // As the kernel names it.
+    // The path as the kernel shows it.
     let above = fs::canonicalize(home.path()).unwrap();
     let [within, above] = [above.join("7"), above].map(|path| path.display().to_string());
     // With the path of each descriptor.
@@ -385,7 +382,7 @@ fn a_first_start_makes_its_names_durable() {
     assert!(synced(&within) > Some(named), "{calls:#?}");
 }
 
-/// Runs a server on a directory that was used, where the kernel answers that this user may not open `path`.
+/// Runs a server on a used directory, where the kernel answers that this user may not open `path`.
 fn run_forbidden(directory: &Path, path: &Path) -> Told {
     drop(Store::open(&options(directory)).unwrap());
     let mut runner = ["strace", "-f", "-qq", "-o", "/dev/null", "-P"]
@@ -397,7 +394,7 @@ fn run_forbidden(directory: &Path, path: &Path) -> Told {
 }
 
 #[test]
-fn what_may_not_be_opened_is_named_with_a_way_out() {
+fn a_file_that_may_not_be_opened_is_named_with_what_to_do() {
     if can_strace() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("state");
@@ -407,7 +404,7 @@ fn what_may_not_be_opened_is_named_with_a_way_out() {
     }
 }
 
-/// Whoever cannot know that he is alone does not begin: first the lock file, then the state file itself.
+/// A server that cannot know that it is alone does not start: first the lock file, then the state file itself.
 #[test]
 fn a_lock_that_cannot_be_taken_ends_the_start() {
     if can_strace() {
@@ -426,7 +423,7 @@ fn a_lock_that_cannot_be_taken_ends_the_start() {
 }
 
 #[test]
-fn a_directory_may_stand_in_one_that_cannot_be_read() {
+fn a_directory_may_be_inside_one_that_cannot_be_read() {
     if can_strace() {
         let home = tempfile::tempdir().unwrap();
         let told = run_forbidden(&home.path().join("7"), home.path());
@@ -478,7 +475,7 @@ fn a_read_only_file_system_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_full_file_system_stops_a_first_start_and_no_later_raise() {
+fn a_full_file_system_stops_a_first_start_but_no_later_raise() {
     let home = tempfile::tempdir().unwrap();
     let full = "mount -t tmpfs -o size=32k,mode=700 tmpfs \"$PWD\" && cd \"$PWD\"";
     let fill = "dd if=/dev/zero of=fill bs=4096 2>/dev/null || true";

@@ -1,4 +1,4 @@
-//! What happens is told: a disk that takes its time, the end of the sequence, operators, and who raises the sequence.
+//! What the log and the status report: a disk that takes long, the end of the sequence, and operators. And the reserve.
 
 #![allow(
     clippy::disallowed_macros,
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipseity_core::{
     identity::Sequence,
-    words::{ErrorCode, Message, Standing},
+    words::{ErrorCode, Message, Standing, Status},
 };
 use ipseity_harness::{
     failing::strace::{self, Attached},
@@ -25,12 +25,12 @@ fn first(reply: &Message) -> u64 {
 }
 
 #[test]
-fn a_disk_that_hangs_is_told_while_others_go_on() {
+fn a_disk_that_hangs_is_reported_while_others_are_served() {
     if !strace::is_allowed() {
         return;
     }
     let server = Server::start(&[]);
-    let delay = "pwrite64:delay_enter=5000000:when=1".to_owned();
+    let delay = "pwrite64:delay_enter=10000000:when=1".to_owned();
     let log = server.scratch().join("strace");
     let attached = Attached::to(&server, &log, &server.data_dir(), &[delay]);
     // One client's advance is above the ceiling.
@@ -49,7 +49,7 @@ fn a_disk_that_hangs_is_told_while_others_go_on() {
     let shown = run(&["watch", "-n", "1", "--server", &server.address()]).good();
     assert!(shown.contains("waiting for the disk"), "{shown}");
     assert_eq!(first(&ahead.receive()), 50_001);
-    let line = server.wait_for_log("that took so long is over after");
+    let line = server.wait_for_log("the slow write to the state directory is over after");
     assert!(line.contains("WARN"), "{line}");
     assert!(line.contains(" and 1 requests waited for it"), "{line}");
     server.wait_for_status("the end of it", |status| {
@@ -59,7 +59,7 @@ fn a_disk_that_hangs_is_told_while_others_go_on() {
 }
 
 #[test]
-fn a_sequence_that_is_used_up_is_told_at_once_and_at_each_start() {
+fn a_used_up_sequence_is_reported_at_once_and_at_each_start() {
     let last = Sequence::MAX.get();
     let mut server = Server::start(&["--pid", "3"]);
     let other = Server::start(&["--pid", "4"]);
@@ -70,7 +70,10 @@ fn a_sequence_that_is_used_up_is_told_at_once_and_at_each_start() {
     };
     advance(last / 100 * 60);
     let line = server.wait_for_log("an operator at 127.0.0.1:");
-    assert!(line.contains("go on above sequence"), "{line}");
+    assert!(
+        line.contains("has advanced this server above sequence"),
+        "{line}"
+    );
     server.wait_for_log("50 % of the sequence is used up");
     advance(last - 3);
     server.wait_for_log("90 % of the sequence is used up");
@@ -94,7 +97,7 @@ fn a_sequence_that_is_used_up_is_told_at_once_and_at_each_start() {
 
 #[test]
 fn a_reserve_is_kept_ready() {
-    // A thousand identities in a good while, and a minute of that kept ready.
+    // A load of a second and a half, of which the server is to keep a minute's worth ready.
     let server = Server::start(&["--reserve", "1m"]);
     let mut connection = server.connect();
     let began = std::time::Instant::now();
@@ -105,11 +108,9 @@ fn a_reserve_is_kept_ready() {
         });
         first(&connection.receive());
     }
-    let status = server.status();
-    let a_second = status.counters.identities / 2;
-    let ready = status.storage.ceiling - status.sequence;
-    assert!(
-        ready >= 20 * a_second,
-        "{ready} are ready, and {a_second} are taken in a second"
-    );
+    // A raise that is under way on a slow disk may still have to end.
+    let a_second = |status: &Status| status.counters.identities / 2;
+    server.wait_for_status("a reserve of twenty seconds", |status| {
+        status.storage.ceiling - status.sequence >= 20 * a_second(status)
+    });
 }

@@ -1,7 +1,7 @@
-//! The trace of scripted runs of a real server, compared line by line: when its behaviour changes, a reviewer
-//! sees how, as a difference of text. Times are masked, and what is random.
+//! The trace of scripted runs of a real server, compared line by line: when its behaviour changes, a reviewer sees the
+//! change as a diff. Times and random values are masked.
 //!
-//! Each step waits until the server has shown the one before, so the order of lines is certain.
+//! Each step waits until the trace shows the one before, so the order of the lines is certain.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ impl Traced {
         fs::read_to_string(&self.file).unwrap()
     }
 
-    /// Waits until a line ends so.
+    /// Waits until a line has this end.
     fn wait_for(&self, end: &str) {
         let end = format!(" {end}\n");
         assert!(
@@ -48,18 +48,17 @@ impl Traced {
         );
     }
 
-    /// The trace with times and random values masked, without what no script decides: when connections are
-    /// looked over for deadlines, and whether the kernel tells once more that one can be written to which
-    /// has been shut.
+    /// The trace with times and random values masked, without what no script decides: when connections are swept for
+    /// deadlines, and whether the kernel reports once more that a connection is writable after it was shut.
     fn masked(&self) -> String {
         let mut writables = 0;
         let mut shown = String::new();
         for line in self.text().lines().map(mask) {
             writables += usize::from(line == "writable connection=0.0");
-            // When the disk is done with what nobody waits for, it decides itself.
+            // When the disk is done with a write that nobody waits for depends on the disk.
             let has_its_moment = line != "sweepTimeout" && line != "written members";
             if has_its_moment && (line != "writable connection=0.0" || writables == 1) {
-                // Serials tell which effect belongs to which entry; here the indent does.
+                // In a trace, serials say which effect belongs to which entry. Here the indent does.
                 shown += &line;
                 shown += "\n";
             }
@@ -68,8 +67,8 @@ impl Traced {
     }
 }
 
-/// A line without its serial and its time, an effect indented, and words starred out that are random or
-/// depend on the time, as the step of the ceiling does.
+/// A line without its serial and its time. An effect is indented, and values that are random or depend on the time, as
+/// the ceiling does, are replaced by a star.
 fn mask(line: &str) -> String {
     let mut words = line.splitn(3, ' ');
     let (serial, time) = (words.next().unwrap(), words.next().unwrap());
@@ -110,7 +109,7 @@ fn assert_trace(shown: &str, expected: &str) {
 }
 
 #[test]
-fn every_frame_of_a_connection_and_what_came_of_it() {
+fn a_trace_shows_every_frame_of_a_connection_and_its_effects() {
     let mut traced = Traced::start(&["--max-count", "5000"]);
     let mut connection = traced.server.connect();
     traced.wait_for("writable connection=0.0");
@@ -130,7 +129,7 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
     ask(&request(1, 1 << 60));
     ask(&request(1, u64::MAX));
     ask(&Message::StatusRequest);
-    // Three that arrive together are three entries, and one readiness brought them.
+    // Three requests that arrive together are three entries behind one readiness.
     connection
         .stream()
         .write_all(&[0, 1, 1, 0, 1, 1, 0, 1, 1])
@@ -141,7 +140,7 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
     connection.stream().write_all(&[0, 1, 99]).unwrap();
     connection.receive();
     assert_eq!(connection.try_receive(), None);
-    // The server looks once for what came behind; if it met the end there, no readiness would tell of it.
+    // The server reads once more for what came after. If it met the end there, no readiness would report it.
     let looked = || {
         let text = traced.text();
         let (_, behind) = text.split_once("close connection=0.0").unwrap_or_default();
@@ -220,10 +219,20 @@ fn every_frame_of_a_connection_and_what_came_of_it() {
 }
 
 #[test]
-fn every_round_with_a_peer_from_dialing_to_its_end() {
+fn a_trace_shows_every_round_with_a_peer_from_dialing_to_its_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let name = listener.local_addr().unwrap().to_string();
-    let traced = Traced::start(&["--peer", &name, "--sync-interval", "300ms"]);
+    // Times in which this test can answer even on a busy machine: a round without an answer has other lines, and so has
+    // the end of the time to join.
+    let flags = [
+        "--peer",
+        &name,
+        "--sync-interval",
+        "2s",
+        "--join-timeout",
+        "1h",
+    ];
+    let traced = Traced::start(&flags);
     let mut peer = Connection::serving(listener.accept().unwrap().0);
     let reply = |sequence| {
         Message::SyncReply(Box::new(SyncMessage {
@@ -245,9 +254,9 @@ fn every_round_with_a_peer_from_dialing_to_its_end() {
     drop((peer, listener));
     traced.wait_for("> stopTicker");
     traced.wait_for("written members");
-    // The connection was under a deadline while it was made, and was looked over for it.
+    // The connection was under a deadline while it was made, so it was swept.
     traced.wait_for("sweepTimeout");
-    // From here on it dials again and again, in its own time.
+    // From here on it dials again and again, at times of its own.
     let shown = traced.masked();
     let (script, _) = shown.split_once("    stopTicker\n").unwrap();
     assert_trace(

@@ -12,10 +12,10 @@ use std::sync::{
 
 use ipseity_sim::chaos::{Options, bugs::BUGS, run};
 
-/// A bug that is not found in so many seeds has got away.
+/// A bug that is not found in this many seeds has escaped.
 const SEEDS_MAX: u64 = 20_000;
 
-/// The places in the table of the bugs to be found: all, or the one that `IPSEITY_BUG` names.
+/// The places in the table of the bugs that are hunted: all, or the one that `IPSEITY_BUG` names.
 fn hunted() -> Vec<usize> {
     let named = std::env::var("IPSEITY_BUG").ok();
     let is_hunted = |place: &usize| named.as_deref().is_none_or(|name| name == BUGS[*place].0);

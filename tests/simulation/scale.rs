@@ -1,7 +1,7 @@
 //! How soon many servers agree, and what it costs: docs/scale.md and docs/scale.svg are made here.
 //!
-//! `cargo test --release --test simulation scale -- --ignored` measures all and writes both anew. The ordinary tests
-//! measure the small clusters, and hold the page and the law to them.
+//! `cargo test --release --test simulation scale -- --ignored` measures everything and writes both again. The ordinary
+//! tests measure the small clusters, and compare them with the page and the theory.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use ipseity_sim::world::{Setup, World, address};
 /// The largest cluster of the page.
 const SERVERS_MAX: usize = 1000;
 
-/// The largest that is measured each time.
+/// The largest cluster that the ordinary tests measure.
 const SERVERS_OF_A_TEST: usize = 10;
 
 fn path(file: &str) -> PathBuf {
@@ -43,7 +43,7 @@ fn the_page_shows_what_is_measured() {
     let page = fs::read_to_string(path("docs/scale.md")).unwrap();
     let rows = measure_all(&all_plans(SERVERS_OF_A_TEST));
     for row in &rows {
-        // A question and an answer for each that is asked; some are under way when the time is over.
+        // A request and a reply for each peer that is asked; some are under way when the time is over.
         let messages = 2 * row.servers * row.fanout.unwrap_or(row.servers - 1);
         let measured = row.measured[0].messages;
         assert!(
@@ -60,7 +60,7 @@ fn the_page_shows_what_is_measured() {
             .collect();
         assert_eq!(
             shown, lines,
-            "left: docs/scale.md, right: now; to write it anew: \
+            "left: docs/scale.md, right: now; to write it again: \
              cargo test --release --test simulation scale -- --ignored"
         );
     }
@@ -76,7 +76,7 @@ fn without_loss(servers: usize, fanout: Option<usize>) -> Plan {
 }
 
 #[test]
-fn what_one_has_all_have_as_soon_as_theory_says() {
+fn every_server_learns_a_sequence_as_soon_as_theory_says() {
     let larger = [(30, Some(1)), (30, Some(4)), (100, Some(1))];
     for (servers, fanout) in all_plans(SERVERS_OF_A_TEST).into_iter().chain(larger) {
         let intervals = measure_intervals(without_loss(servers, fanout));
@@ -90,7 +90,7 @@ fn hold_to_theory(servers: usize, fanout: Option<usize>, intervals: &[f64]) {
     let bound = match fanout {
         // The promise: one interval and a round trip, of at most 3 ms.
         None => 1.003,
-        // A round is under way when it begins.
+        // A round is under way when the measurement begins.
         Some(_) => theory(servers, fanout) + 1.0,
     };
     assert!(
@@ -100,10 +100,10 @@ fn hold_to_theory(servers: usize, fanout: Option<usize>, intervals: &[f64]) {
 }
 
 #[test]
-fn loss_costs_time_and_nobody_is_left_behind() {
+fn loss_costs_time_but_leaves_no_server_behind() {
     for (servers, fanout) in [(10, Some(1)), (10, None), (30, Some(4))] {
         for loss_percent in [10, 50, 80] {
-            // It fails by itself when one is left behind, or objected to.
+            // This panics if a server is left behind or objected to.
             let intervals = measure_intervals(Plan {
                 servers,
                 fanout,
@@ -115,7 +115,7 @@ fn loss_costs_time_and_nobody_is_left_behind() {
 }
 
 #[test]
-fn whole_servers_agree_as_soon_as_actors_do() {
+fn whole_servers_agree_as_soon_as_bare_actors_do() {
     const SERVERS: usize = 10;
     for fanout in [Some(1), Some(4), None] {
         let mut world = servers(SERVERS, fanout);
@@ -138,7 +138,7 @@ fn whole_servers_agree_as_soon_as_actors_do() {
         }
         let actors = measure_intervals(without_loss(SERVERS, fanout));
         let (whole, actors) = (mean(&took), mean(&actors));
-        // To look at ten servers takes some 40 ms of their time, and there are not very many of either.
+        // Reading the status of ten servers takes some 40 ms of virtual time, and both means are of few samples.
         assert!(
             (whole - actors).abs() < 0.25,
             "fanout {fanout:?}: {whole} rounds, and of actors alone {actors}"
@@ -146,10 +146,10 @@ fn whole_servers_agree_as_soon_as_actors_do() {
     }
 }
 
-/// How long everything takes from one whole server to another: the mean of the study.
+/// How long everything takes from one whole server to another: the mean delay of the study.
 const DELAY: Duration = Duration::from_millis(1);
 
-/// So many whole servers that name each other, each at its own moment in the interval.
+/// This many whole servers that name each other, each with rounds at its own time in the interval.
 fn servers(count: usize, fanout: Option<usize>) -> World {
     let mut world = World::new();
     world.net().delay = DELAY;
@@ -163,7 +163,7 @@ fn servers(count: usize, fanout: Option<usize>) -> World {
         // In no regular order.
         world.advance(INTERVAL * (number as u32 * 7 % 10) / 13);
     }
-    // Those who came first found nobody, and dial again.
+    // The first ones found nobody and dial again.
     world.advance(10 * INTERVAL);
     world
 }

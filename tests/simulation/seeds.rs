@@ -1,4 +1,4 @@
-//! A cluster that is simulated, with every fault that we can think of, over many seeds: see docs/testing.md.
+//! A simulated cluster with every fault that we can think of, over many seeds: see docs/testing.md.
 
 #![allow(
     clippy::disallowed_macros,
@@ -15,14 +15,14 @@ use ipseity_sim::chaos::{
     run,
 };
 
-/// Seeds of the ordinary run: what fits into it without being felt.
+/// Seeds of the ordinary run: as many as it has time for.
 const SEEDS: u64 = if cfg!(debug_assertions) { 120 } else { 600 };
 
-/// Of these the entries that the servers handled are counted. The others run without a trace, as most servers do:
-/// then requests of one connection are handled in a row.
+/// The seeds whose handled entries are counted. The others run without a trace, as most servers do: then requests of
+/// one connection are handled in a row.
 const TRACED: u64 = 60;
 
-/// What stands in the mailbox, by name, beside the timers.
+/// The names of the entries of the mailbox, without the timers.
 const ENTRIES: [&str; 27] = [
     "acceptable",
     "readable",
@@ -73,7 +73,7 @@ fn expect_no_failure(found: &HuntReport, options: &Options) {
 
 /// Every promise holds in every seed, and together they meet every fault, every error code and every handler.
 #[test]
-fn no_seed_breaks_a_promise_and_all_is_exercised() {
+fn no_seed_breaks_a_promise_and_together_they_exercise_everything() {
     let options = Options::from_environment();
     let one = number("IPSEITY_SEED");
     let found = Hunt {
@@ -142,7 +142,7 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte() {
 
 /// The judge can say no: on disks that forget what they have acknowledged, uniqueness cannot hold.
 #[test]
-fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
+fn lying_disks_are_found_out_and_the_seed_is_shrunk() {
     let options = Options {
         disks_lie: true,
         ..Options::default()
@@ -160,7 +160,7 @@ fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
     let (seed, violation) = found.failures.first().expect("a promise is broken");
     let (smallest, outcome) = shrink(*seed, &options);
     assert!(outcome.violation.is_some());
-    // A power loss is all that it takes, with or without something else that happens to be there.
+    // A power loss is enough. A fault or two that happen to be there may be left.
     assert!(outcome.faults.iter().count() <= 3, "{:?}", outcome.faults);
     assert!(smallest.faults != Faults::ALL);
     let text = failure_report(*seed, violation, &options);
@@ -172,7 +172,7 @@ fn disks_that_lie_are_found_out_and_the_seed_is_shrunk() {
 /// `IPSEITY_SEED` on.
 #[test]
 #[ignore = "takes as long as it is told to"]
-fn long() {
+fn no_seed_of_a_long_run_breaks_a_promise() {
     let options = Options::from_environment();
     let duration = std::env::var("IPSEITY_DURATION").ok().map(|text| {
         let wrong = |error| panic!("IPSEITY_DURATION is a duration as 10min, not {text}: {error}");
@@ -196,7 +196,7 @@ fn long() {
     assert!(found.simulated > Duration::ZERO);
 }
 
-/// What was exercised, for people.
+/// What was exercised, as a table for people.
 struct Table<'a>(&'a HuntReport);
 
 impl std::fmt::Debug for Table<'_> {

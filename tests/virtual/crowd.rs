@@ -1,5 +1,5 @@
-//! Clients that come, ask, stall and vanish in any order, against a server with small buffers and a slow
-//! disk: whoever stays gets every answer, once, in order, and nothing is left behind by the others.
+//! Clients that come, ask, stall and vanish in any order, against a server with small buffers and a slow disk: each
+//! client that stays gets every answer once and in order, and the others leave nothing behind.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ipseity_core::words::Message;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
 use proptest::{collection::vec, prelude::*};
 
-/// What may happen next. A client is named by a number that is taken modulo those that there are.
+/// What may happen next. A client is named by a number, taken modulo the number of clients.
 #[derive(Clone, Debug)]
 enum Act {
     Connect,
@@ -42,7 +42,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A client, and what it is owed.
+/// A client, and how many answers it has still to get.
 struct Guest {
     client: Client,
     asked: usize,
@@ -66,7 +66,7 @@ impl Guest {
         }
     }
 
-    /// Ends a request that was begun; then it may ask anything.
+    /// Sends the rest of a request that was begun, so that another one may follow.
     fn complete(&mut self) {
         if self.is_halfway {
             self.client.send(&[1, 1]);
@@ -141,7 +141,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whoever_stays_gets_every_answer_once_and_in_order(
+    fn each_client_that_stays_gets_every_answer_once_and_in_order(
         acts in vec(act(), 1..80),
         disk_ms in 0..400u64,
         window in 40..5000usize,
@@ -157,7 +157,7 @@ proptest! {
         for act in &acts {
             perform(&mut world, &mut guests, act);
         }
-        // Now everybody ends what was begun, and reads until nothing is owed.
+        // Now every client completes its request and reads until no answer is missing.
         for guest in &mut guests {
             guest.complete();
         }
@@ -168,7 +168,7 @@ proptest! {
             world.advance(Duration::from_millis(if rounds % 100 == 99 { 500 } else { 0 }));
             guests.iter_mut().for_each(Guest::read);
             rounds += 1;
-            prop_assert!(rounds < 100_000, "someone is never answered");
+            prop_assert!(rounds < 100_000, "a client is never answered");
         }
         world.drive();
         let mut all: Vec<u64> = Vec::new();
@@ -184,7 +184,7 @@ proptest! {
         all.sort_unstable();
         all.dedup();
         prop_assert_eq!(all.len(), handed_out);
-        // Those who are gone left nothing behind.
+        // The clients that are gone left nothing behind.
         drop(guests);
         world.advance(Duration::from_secs(70));
         world.net().window_bytes = 64 * 1024;

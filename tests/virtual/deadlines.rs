@@ -25,7 +25,7 @@ fn idle(timeout: Duration) -> Setup {
     setup
 }
 
-/// How long it takes until the server has closed its side; what it sends is read all the time.
+/// How long it takes until the server has closed its side, while the client goes on reading.
 fn until_ended(world: &mut World, client: &mut Client, wait_max: Duration) -> (Duration, Vec<u16>) {
     let mut codes = Vec::new();
     let waited = world.advance_until(wait_max, |_| {
@@ -44,10 +44,10 @@ fn assert_about(waited: Duration, expected: Duration) {
     );
 }
 
-// A frame that was begun.
+// Unfinished frames.
 
 #[test]
-fn a_frame_that_stalls_is_told_of_and_closed() {
+fn a_frame_that_stalls_gets_an_error_and_closes_the_connection() {
     let (mut world, mut client) = pair(Setup::new(1));
     client.send(&[0]);
     let (waited, codes) = until_ended(&mut world, &mut client, 20 * SECOND);
@@ -56,7 +56,7 @@ fn a_frame_that_stalls_is_told_of_and_closed() {
 }
 
 #[test]
-fn a_frame_that_trickles_is_no_better_than_one_that_stalls() {
+fn a_frame_that_trickles_in_is_treated_like_one_that_stalls() {
     let (mut world, mut client) = pair(Setup::new(1));
     client.send(&[0, 13, 1]);
     for _ in 0..9 {
@@ -70,10 +70,10 @@ fn a_frame_that_trickles_is_no_better_than_one_that_stalls() {
 }
 
 #[test]
-fn frames_that_trickle_and_become_whole_are_served_for_ever() {
+fn frames_that_trickle_in_but_become_complete_are_always_served() {
     let (mut world, mut client) = pair(Setup::new(1));
     for round in 1..=100 {
-        // Each ends what the one before it began.
+        // Each write completes the frame that the one before it began.
         client.send(if round == 1 {
             &[0, 1, 1, 0]
         } else {
@@ -85,7 +85,7 @@ fn frames_that_trickle_and_become_whole_are_served_for_ever() {
 }
 
 #[test]
-fn a_frame_has_its_time_from_when_it_was_begun_however_long_nothing_came_before() {
+fn the_time_of_a_frame_counts_from_its_first_byte() {
     let (mut world, mut client) = pair(Setup::new(1));
     world.advance(60 * SECOND);
     client.send(&[0, 1]);
@@ -96,9 +96,9 @@ fn a_frame_has_its_time_from_when_it_was_begun_however_long_nothing_came_before(
 }
 
 #[test]
-fn the_server_being_slow_is_not_held_against_the_client() {
+fn a_slow_server_does_not_count_against_the_client() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
-    // The gate closes, and the frame behind it has been begun and ended long before it opens.
+    // The gate closes, and the frame behind it is begun and completed long before the gate opens.
     client.ask(FRAMES_PER_CONNECTION_MAX);
     client.send(&[0, 1]);
     world.advance(5 * FRAME_TIMEOUT);
@@ -137,11 +137,11 @@ fn a_client_that_never_reads_is_cut_off() {
     drop(client);
     let turns = world.turns(0);
     world.advance(10 * SECOND);
-    assert!(world.turns(0) <= turns + 2, "nothing is left to look over");
+    assert!(world.turns(0) <= turns + 2, "nothing is left to sweep");
 }
 
 #[test]
-fn a_client_that_never_reads_and_goes_on_asking_is_cut_off_just_so() {
+fn a_client_that_never_reads_but_goes_on_asking_is_cut_off_too() {
     let (mut world, client) = deaf();
     for _ in 0..59 {
         world.advance(SECOND);
@@ -200,7 +200,7 @@ fn an_idle_connection_is_closed_in_time_and_a_busy_one_is_not() {
 }
 
 #[test]
-fn waiting_for_the_disk_is_not_idleness_and_after_it_idleness_counts_again() {
+fn waiting_for_the_disk_is_not_idleness_but_idleness_counts_again_afterwards() {
     let setup = idle(3 * SECOND).disk(DiskMode::Waits, 0);
     let (mut world, mut client) = pair(setup);
     client.ask(1);
@@ -222,7 +222,7 @@ fn waiting_for_others_that_wait_for_the_disk_is_not_idleness() {
         client.ask(FRAMES_PER_CONNECTION_MAX);
     }
     world.drive();
-    // No more frames are decoded, so this one is owed nothing yet.
+    // No more frames are decoded, so the server has not seen this request yet.
     let mut modest = world.connect(0);
     modest.ask(1);
     world.advance(60 * SECOND);
@@ -234,7 +234,7 @@ fn waiting_for_others_that_wait_for_the_disk_is_not_idleness() {
 }
 
 #[test]
-fn without_an_idle_timeout_nobody_looks_and_nobody_is_closed() {
+fn without_an_idle_timeout_no_connection_is_swept_or_closed() {
     let (mut world, mut client) = pair(Setup::new(1));
     client.ask(1);
     world.drive();
@@ -274,14 +274,14 @@ fn a_half_closed_client_gets_its_answers_and_then_the_end() {
 }
 
 #[test]
-fn a_client_that_was_told_off_and_stays_is_closed_after_a_while() {
+fn a_client_that_stays_after_its_error_is_closed_after_a_while() {
     let (mut world, mut client) = pair(Setup::new(1));
     client.send(&[0, 1, 99]);
     world.drive();
     assert_eq!(client.codes(), [ErrorCode::UnknownKind.get()]);
     assert!(client.has_ended(), "the server sends nothing more");
     assert_eq!(world.status(0).connections, 2, "and waits for the client");
-    // What it still sends is thrown away.
+    // What the client still sends is thrown away.
     client.send(&[7; 100_000]);
     world.advance(LINGER_TIMEOUT - SECOND);
     assert_eq!(world.status(0).connections, 2);
@@ -291,7 +291,7 @@ fn a_client_that_was_told_off_and_stays_is_closed_after_a_while() {
 }
 
 #[test]
-fn a_client_that_closed_before_it_was_told_off_is_not_waited_for() {
+fn a_client_that_closed_before_its_error_is_not_waited_for() {
     let (mut world, mut client) = pair(Setup::new(1));
     client.send(&[0, 1, 99, 1, 2, 3]);
     client.finish();
@@ -302,7 +302,7 @@ fn a_client_that_closed_before_it_was_told_off_is_not_waited_for() {
 }
 
 #[test]
-fn what_was_sent_behind_a_malformed_frame_does_not_cut_off_the_reply() {
+fn bytes_after_a_malformed_frame_do_not_cut_off_the_reply() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
     client.ask(1);
     client.send(&[0, 1, 99]);
@@ -320,7 +320,7 @@ fn what_was_sent_behind_a_malformed_frame_does_not_cut_off_the_reply() {
 // The reserve.
 
 #[test]
-fn a_silent_connection_beyond_the_limit_is_told_after_a_moment() {
+fn a_silent_connection_beyond_the_limit_is_refused_after_a_moment() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     let (mut world, _regular) = pair(setup);

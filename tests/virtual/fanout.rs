@@ -1,4 +1,4 @@
-//! Rounds in which a server asks only some of its peers: whom one actor asks, and what becomes of a cluster.
+//! Rounds in which a server asks only some of its peers: which peers one actor asks, and how a whole cluster fares.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,7 +14,7 @@ use ipseity_sim::world::{Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An actor with its peers, all of whom are connected and have been asked, and a moment.
+/// An actor, its peers, which are all connected and have been asked, and the time.
 struct Scene {
     actor: Actor,
     peers: u16,
@@ -37,7 +37,7 @@ impl Scene {
         scene
     }
 
-    /// All peers have answered the first question.
+    /// All peers have answered the first request.
     fn met(mut self) -> Scene {
         for peer in 0..self.peers {
             self.answer(peer);
@@ -65,7 +65,7 @@ impl Scene {
         self.on(Event::SyncReply { from, sync });
     }
 
-    /// The next round. Returns who is asked, and who is hung up on.
+    /// The next round. Returns the peers that are asked, and those that are hung up on.
     fn round(&mut self) -> (BTreeSet<u16>, BTreeSet<u16>) {
         self.now = self.now.after(SECOND);
         let (mut asked, mut hung_up) = (BTreeSet::new(), BTreeSet::new());
@@ -82,7 +82,7 @@ impl Scene {
         (asked, hung_up)
     }
 
-    /// The next round, in which everybody who is asked answers.
+    /// The next round, in which every peer that is asked answers.
     fn answered_round(&mut self) -> BTreeSet<u16> {
         let (asked, hung_up) = self.round();
         assert_eq!(hung_up, BTreeSet::new());
@@ -96,7 +96,7 @@ impl Scene {
 // One actor.
 
 #[test]
-fn as_many_are_asked_in_a_round_as_the_fanout_says() {
+fn a_round_asks_as_many_peers_as_the_fanout_says() {
     for (fanout, asked) in [(1, 1), (3, 3), (7, 7), (8, 7), (1023, 7)] {
         let mut scene = Scene::new(7, |config| config.fanout = fanout).met();
         for _ in 0..20 {
@@ -106,7 +106,7 @@ fn as_many_are_asked_in_a_round_as_the_fanout_says() {
 }
 
 #[test]
-fn each_peer_is_asked_within_two_passes_and_not_always_in_one_order() {
+fn each_peer_is_asked_within_two_passes_in_changing_order() {
     let mut scene = Scene::new(10, |config| config.fanout = 3).met();
     let rounds: Vec<_> = (0..200).map(|_| scene.answered_round()).collect();
     // Two passes over ten peers, three at a time.
@@ -119,7 +119,7 @@ fn each_peer_is_asked_within_two_passes_and_not_always_in_one_order() {
 }
 
 #[test]
-fn a_peer_that_comes_back_has_had_its_turn() {
+fn a_peer_that_reconnects_has_had_its_turn() {
     for session in 0..20 {
         let mut scene = Scene::new(3, |config| {
             (config.fanout, config.session) = (1, session);
@@ -136,7 +136,7 @@ fn a_peer_that_comes_back_has_had_its_turn() {
 }
 
 #[test]
-fn the_lots_are_those_of_the_process() {
+fn the_session_decides_the_order_of_the_peers() {
     let rounds = |session| {
         let mut scene = Scene::new(30, |config| {
             (config.fanout, config.session) = (4, session);
@@ -149,17 +149,17 @@ fn the_lots_are_those_of_the_process() {
 }
 
 #[test]
-fn who_is_not_asked_is_not_silent_and_who_is_silent_is_hung_up_on_in_any_round() {
+fn only_a_peer_that_was_asked_can_be_silent_and_it_is_hung_up_on_in_any_round() {
     let mut scene = Scene::new(6, |config| config.fanout = 1).met();
     let silent = 2;
     let mut asked_at = None;
     for round in 0..100 {
         let (asked, hung_up) = scene.round();
-        // The silent one takes nobody's turn: another is asked.
+        // The silent peer does not use up the round: another one is asked.
         assert_eq!(asked.len(), 1);
         for peer in asked {
             if peer == silent {
-                assert_eq!(asked_at, None, "one question at a time");
+                assert_eq!(asked_at, None, "one request at a time");
                 asked_at = Some(round);
             } else {
                 scene.answer(peer);
@@ -174,7 +174,7 @@ fn who_is_not_asked_is_not_silent_and_who_is_silent_is_hung_up_on_in_any_round()
 }
 
 #[test]
-fn a_server_that_joins_asks_everybody_in_each_round() {
+fn a_joining_server_asks_every_peer_in_each_round() {
     let mut scene = Scene::new(5, |config| {
         (config.fanout, config.joins, config.join_requires_peer) = (1, true, true);
     });
@@ -185,7 +185,7 @@ fn a_server_that_joins_asks_everybody_in_each_round() {
         let effects = scene.on(Event::PeerConnected(PeerId(peer)));
         assert!(matches!(effects[..], [Effect::Send { .. }]));
     }
-    // An objection to a process that was here before frees a peer that has decided nothing.
+    // An objection to an earlier process decides nothing, but the peer may be asked again.
     for peer in 0..5 {
         let link = Link::Dialed(PeerId(peer));
         let objection = Objection {
@@ -207,16 +207,16 @@ fn a_server_that_joins_asks_everybody_in_each_round() {
 
 // A cluster.
 
-/// So many servers that all name each other, with this fanout, after a while of quiet.
+/// This many servers that all name each other, with this fanout, after a quiet while.
 fn cluster(servers: u16, fanout: usize) -> World {
     let mut world = World::new();
     world.net().delay = Duration::from_millis(2);
     for number in 0..servers {
         world.start(setup(number, servers, fanout));
-        // So that their rounds do not fall together.
+        // So that their rounds are not at the same time.
         world.advance(SECOND / u32::from(servers));
     }
-    // Those who came first found nobody, and dial again.
+    // The first ones found nobody and dial again.
     world.advance(10 * SECOND);
     world
 }
@@ -233,7 +233,7 @@ fn setup(number: u16, servers: u16, fanout: usize) -> Setup {
 }
 
 #[test]
-fn with_a_fanout_of_one_all_learn_a_sequence_within_a_few_rounds() {
+fn with_a_fanout_of_one_all_servers_learn_a_sequence_within_a_few_rounds() {
     const SERVERS: usize = 16;
     let mut world = cluster(SERVERS as u16, 1);
     for origin in [0, 7, 15] {
@@ -260,7 +260,7 @@ fn with_a_fanout_of_one_all_learn_a_sequence_within_a_few_rounds() {
 }
 
 #[test]
-fn two_servers_of_one_pid_are_found_out_with_a_fanout_of_one() {
+fn two_servers_with_one_pid_are_noticed_with_a_fanout_of_one() {
     const WITNESSES: u16 = 4;
     let servers = WITNESSES + 2;
     let mut world = World::new();
@@ -268,7 +268,7 @@ fn two_servers_of_one_pid_are_found_out_with_a_fanout_of_one() {
     for number in 0..WITNESSES {
         world.start(setup(number, servers, 1));
     }
-    // They name nobody, and are told by those who name them.
+    // They name nobody. The servers that name them tell them.
     let twins = [usize::from(WITNESSES), usize::from(WITNESSES) + 1];
     for twin in twins {
         let mut setup = Setup::new(500);

@@ -1,4 +1,4 @@
-//! Floods: others speak without end, and a server tells people of them and saves what it hears, both within bounds.
+//! Floods: others send without end, and a server logs this and saves what it hears, both within bounds.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +13,7 @@ use ipseity_sim::config::actor_config;
 use ipseity_sim::world::{Client, Setup, World, keep_log_lines, take_log_lines};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Behind the last sequence that there is.
+/// One more than the last sequence.
 const TOO_FAR: u64 = Sequence::MAX.get() + 1;
 const STRANGER: u16 = 900;
 
@@ -29,7 +29,7 @@ fn says(pid: u16, boot: u64, session: u64, sequence: u64) -> Message {
     }))
 }
 
-/// A server, with the log lines that it writes from now on, and a connection to it.
+/// A server whose log lines are kept from now on, and a connection to it.
 fn one() -> (World, Client) {
     let mut world = World::with(Setup::new(1));
     world.drive();
@@ -38,7 +38,7 @@ fn one() -> (World, Client) {
     (world, client)
 }
 
-/// The lines since the last call that hold this.
+/// The lines since the last call that contain this.
 fn lines_with(what: &str) -> Vec<String> {
     let mut lines = take_log_lines();
     lines.retain(|line| line.contains(what));
@@ -46,7 +46,7 @@ fn lines_with(what: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_peer_that_floods_by_turns_is_told_of_and_saved_within_bounds() {
+fn a_peer_that_floods_is_logged_and_saved_within_bounds() {
     let (mut world, mut peer) = one();
     let (mut boot, mut sent) = (0, 0);
     let mut lines = Vec::new();
@@ -78,7 +78,7 @@ fn a_peer_that_floods_by_turns_is_told_of_and_saved_within_bounds() {
         saves <= bound && saves + 2 >= bound,
         "{saves} saves, {bound} are the bound"
     );
-    // From now on it is silent. What it said last is saved all the same, and what people did not see is counted.
+    // From now on it is silent. What it said last is still saved, and the lines that were left out are counted.
     world.advance(SECOND);
     assert_eq!(world.node(0).disk.members[0].boot, boot);
     world.advance(LINES_SPAN);
@@ -101,7 +101,7 @@ fn a_peer_that_floods_by_turns_is_told_of_and_saved_within_bounds() {
 }
 
 #[test]
-fn strangers_with_many_pids_do_not_hide_a_peer_that_was_named() {
+fn strangers_with_many_pids_do_not_hide_a_named_peer_in_the_log() {
     let stage = SocketAddr::from(([10, 9, 9, 9], 3264));
     let mut world = World::new();
     world.listen(stage);
@@ -143,7 +143,7 @@ fn strangers_with_many_pids_do_not_hide_a_peer_that_was_named() {
 }
 
 #[test]
-fn a_client_whose_advances_are_refused_is_told_of_once_a_minute() {
+fn refused_advances_of_a_client_are_logged_once_a_minute() {
     let (mut world, client) = one();
     for _ in 0..1000 {
         client.send_message(&Message::IdentityRequest {
@@ -165,7 +165,7 @@ fn a_client_whose_advances_are_refused_is_told_of_once_a_minute() {
 }
 
 #[test]
-fn a_crowd_of_lost_directories_is_one_piece_of_news_in_a_minute() {
+fn many_lost_directories_are_logged_once_a_minute() {
     let mut setup = Setup::new(1);
     setup.actor.remembered = vec![Remembered {
         pid: Pid::new(STRANGER).unwrap(),

@@ -1,5 +1,5 @@
-//! The server's loop, transport and peers in a world that a test arranges: its network, its disk and its time are
-//! not real, so nothing here waits, and nothing depends on the machine.
+//! The server's loop, transport and peers in a world that a test arranges. Its network, disk and time are not real, so
+//! nothing here waits, and nothing depends on the machine.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,
@@ -7,7 +7,7 @@
 )]
 
 mod crowd; // clients that come, ask, stall and vanish in any order
-mod deadlines; // when a connection is closed that waits too long
+mod deadlines; // when a connection that waits too long is closed
 mod fanout; // rounds in which a server asks only some of its peers
 mod flood; // how much others can make a server log and save
 mod peers; // dialing, synchronizing with and losing peers

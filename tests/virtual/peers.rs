@@ -21,7 +21,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(40);
 /// Where tests play the peer.
 const STAGE: ([u8; 4], u16) = ([10, 9, 9, 9], 3264);
 
-/// The servers 0, 1, ..., each naming those given, far enough apart that a message takes its time.
+/// The servers 0, 1, ..., each naming those given, far enough apart that messages take some time.
 fn cluster(named: &[&[usize]]) -> World {
     let mut world = World::new();
     world.net().delay = DELAY;
@@ -46,7 +46,7 @@ fn stage() -> (World, SocketAddr) {
     (world, stage)
 }
 
-/// How far a server says that it is.
+/// The sequence that a server's status shows.
 fn sequence(world: &mut World, server: usize) -> u64 {
     world.status(server).sequence
 }
@@ -55,7 +55,7 @@ fn peer_state(world: &mut World, server: usize) -> PeerState {
     world.status(server).peers[0].state
 }
 
-/// Hands out so many identities at a server.
+/// Takes this many identities from a server.
 fn hand_out(world: &mut World, server: usize, count: usize) {
     let mut client = world.connect(server);
     client.ask(count);
@@ -83,7 +83,7 @@ fn error(code: ErrorCode) -> Message {
     Message::ErrorReply(Box::new(ErrorReply::new(code, "no")))
 }
 
-/// The next connection of the server to the stage, and how long it took to come.
+/// The server's next connection to the stage, and how long it took to come.
 fn next_attempt(world: &mut World, stage: SocketAddr) -> (Duration, Client) {
     let mut attempt = None;
     let waited = world.advance_until(60 * SECOND, |world| {
@@ -93,7 +93,7 @@ fn next_attempt(world: &mut World, stage: SocketAddr) -> (Duration, Client) {
     (waited, attempt.unwrap())
 }
 
-/// The next connection of the server to the stage, which the server has begun and not heard of since.
+/// The server's next connection to the stage, which the server does not know to be open yet.
 fn next_dial(world: &mut World, stage: SocketAddr) -> Client {
     loop {
         world.net().now = world.now().after(Duration::from_millis(1));
@@ -108,21 +108,21 @@ fn next_dial(world: &mut World, stage: SocketAddr) -> Client {
 // Synchronizing.
 
 #[test]
-fn two_servers_meet_within_an_interval_and_a_round_trip() {
+fn two_servers_agree_within_an_interval_and_a_round_trip() {
     for (handing_out, behind) in [(0, 1), (1, 0)] {
         for moment_ms in [0, 1, 250, 500, 940, 960, 980, 999] {
             let mut world = cluster(&[&[1], &[]]);
             world.advance(3 * SECOND + Duration::from_millis(moment_ms));
             hand_out(&mut world, handing_out, 5);
             world.advance(SECOND + ROUND_TRIP);
-            // What is read now was so before its question arrived.
+            // The sequence that is read now was reached before the status request arrived.
             assert_eq!(sequence(&mut world, behind), 5, "at {moment_ms} ms");
         }
     }
 }
 
 #[test]
-fn three_servers_meet_whoever_names_whom() {
+fn three_servers_agree_whichever_of_them_are_named() {
     for named in [
         &[&[1usize, 2][..], &[0, 2], &[0, 1]][..],
         &[&[1, 2], &[], &[]],
@@ -180,7 +180,7 @@ fn a_server_that_comes_back_catches_up_at_once() {
     world.kill(1);
     hand_out(&mut world, 0, 1000);
     world.restart(1);
-    // To connect takes one round trip, to ask another.
+    // Connecting takes one round trip, and asking takes another.
     world.advance(2 * ROUND_TRIP);
     let mut client = world.connect(1);
     client.ask(1);
@@ -191,7 +191,7 @@ fn a_server_that_comes_back_catches_up_at_once() {
 }
 
 #[test]
-fn a_server_that_comes_back_is_found_by_those_who_name_it() {
+fn a_server_that_comes_back_is_found_by_the_servers_that_name_it() {
     let mut world = cluster(&[&[1], &[]]);
     world.advance(2 * SECOND);
     world.kill(1);
@@ -205,7 +205,7 @@ fn a_server_that_comes_back_is_found_by_those_who_name_it() {
 }
 
 #[test]
-fn what_comes_back_from_its_disk_hands_out_nothing_twice() {
+fn a_server_that_restarts_from_its_disk_hands_out_nothing_twice() {
     let mut world = World::new();
     world.start(Setup::new(1).disk(DiskMode::Takes(DELAY), 100));
     let mut last = 0;
@@ -214,7 +214,7 @@ fn what_comes_back_from_its_disk_hands_out_nothing_twice() {
         client.ask(1500);
         world.advance(DELAY / 2);
         client.ask(700);
-        // Some wait for the disk, and die with the process.
+        // Some of these wait for the disk and are lost with the process.
         let sequences = world.collect(&mut client);
         assert!(sequences[0] > last && sequences.is_sorted());
         last = *sequences.last().unwrap();
@@ -244,7 +244,7 @@ fn the_waits_between_attempts_grow_up_to_their_bound() {
 }
 
 #[test]
-fn a_name_is_looked_up_anew_at_each_attempt() {
+fn a_name_is_looked_up_again_at_each_attempt() {
     let mut world = cluster(&[&[], &[], &[]]);
     world.start(Setup::new(9).peers(&["moving:3264"]));
     world.advance(10 * SECOND);
@@ -274,7 +274,7 @@ fn a_name_is_looked_up_anew_at_each_attempt() {
 }
 
 #[test]
-fn a_slow_lookup_holds_nobody_up() {
+fn a_slow_lookup_does_not_hold_up_clients() {
     let mut world = World::new();
     world.start(Setup::new(1).peers(&["slow:1"]));
     world.node(0).lookup_delay = 30 * SECOND;
@@ -318,7 +318,7 @@ fn a_name_without_an_address_is_tried_again() {
 }
 
 #[test]
-fn an_attempt_that_hangs_is_given_up_and_made_again() {
+fn an_attempt_that_hangs_is_given_up_and_repeated() {
     let (mut world, stage) = stage();
     drop(world.accept(stage).unwrap());
     world.net().routes.insert(stage, Route::Hangs);
@@ -330,7 +330,7 @@ fn an_attempt_that_hangs_is_given_up_and_made_again() {
 }
 
 #[test]
-fn a_dead_peer_keeps_nobody_busy() {
+fn a_dead_peer_does_not_keep_the_server_busy() {
     let mut world = cluster(&[&[1]]);
     world.advance(60 * SECOND);
     let turns = world.turns(0);
@@ -367,7 +367,7 @@ fn a_silent_peer_is_hung_up_on_and_dialed_again() {
 }
 
 #[test]
-fn a_peer_of_another_cluster_is_left_alone_for_long_by_both() {
+fn a_peer_of_another_cluster_is_left_alone_for_a_long_time() {
     let mut world = World::new();
     let mut foreign = Setup::new(1).peers(&[&address(1).to_string()]);
     foreign.actor.cluster = "other".parse().unwrap();
@@ -383,8 +383,8 @@ fn a_peer_of_another_cluster_is_left_alone_for_long_by_both() {
 }
 
 #[test]
-fn a_refusal_and_the_end_may_come_together() {
-    // Before it was asked, after, and so that the connection is cut.
+fn a_refusal_and_the_end_of_the_connection_may_come_together() {
+    // Before it was asked, after it was asked, and with the connection cut.
     for (asked, cut) in [(false, false), (true, false), (true, true)] {
         let (mut world, stage) = stage();
         drop(world.accept(stage).unwrap());
@@ -427,7 +427,7 @@ fn a_peer_that_answers_wrongly_is_refused() {
 }
 
 #[test]
-fn a_peer_that_answers_with_no_frame_is_closed_and_dialed_again() {
+fn a_peer_that_answers_with_a_malformed_frame_is_closed_and_dialed_again() {
     let (mut world, stage) = stage();
     for _ in 0..5 {
         let (_, mut peer) = next_attempt(&mut world, stage);
@@ -440,7 +440,7 @@ fn a_peer_that_answers_with_no_frame_is_closed_and_dialed_again() {
 }
 
 #[test]
-fn a_peer_that_closes_at_once_is_not_dialed_in_a_hurry() {
+fn a_peer_that_closes_at_once_is_dialed_with_growing_waits() {
     let (mut world, stage) = stage();
     let start = world.now();
     for _ in 0..12 {
@@ -452,7 +452,7 @@ fn a_peer_that_closes_at_once_is_not_dialed_in_a_hurry() {
 }
 
 #[test]
-fn a_peer_that_answers_and_closes_at_once_was_heard_and_is_gone() {
+fn a_peer_that_answers_and_closes_at_once_is_heard_and_then_down() {
     let (mut world, stage) = stage();
     let peer = world.accept(stage).unwrap();
     peer.send_message(&Message::SyncReply(hello(2, 70)));
@@ -463,7 +463,7 @@ fn a_peer_that_answers_and_closes_at_once_was_heard_and_is_gone() {
 }
 
 #[test]
-fn a_peer_that_answered_is_dialed_again_soon_however_long_it_took_to_reach_it() {
+fn a_peer_that_answered_is_dialed_again_soon_even_after_a_long_outage() {
     let mut world = cluster(&[&[1], &[]]);
     world.advance(SECOND);
     world.kill(1);
@@ -478,7 +478,7 @@ fn a_peer_that_answered_is_dialed_again_soon_however_long_it_took_to_reach_it() 
 }
 
 #[test]
-fn a_round_that_is_refused_does_not_end_the_connection() {
+fn a_refused_round_does_not_close_the_connection() {
     let (mut world, stage) = stage();
     let mut peer = world.accept(stage).unwrap();
     peer.send_message(&error(ErrorCode::AdvanceTooLarge));
@@ -510,11 +510,11 @@ fn a_peer_that_connected_is_forgotten_when_it_is_gone() {
 }
 
 #[test]
-fn a_peer_that_is_gone_before_its_question_is_handled_leaves_no_link_behind() {
+fn a_peer_that_is_gone_before_its_request_is_handled_leaves_no_link_behind() {
     let mut world = World::with(Setup::new(1));
     let peer = world.connect(0);
     world.drive();
-    // One poll brings both: the connection fails while the question stands in the mailbox.
+    // One poll brings both: the connection fails while the request is in the mailbox.
     peer.send_message(&Message::SyncRequest(hello(2, 7)));
     peer.reset();
     world.drive();
@@ -522,11 +522,11 @@ fn a_peer_that_is_gone_before_its_question_is_handled_leaves_no_link_behind() {
     assert_eq!(world.trace(0, "peerDisconnected").len(), 1);
     let status = world.status(0);
     assert_eq!(status.peers, []);
-    assert_eq!(status.sequence, 7, "what it said is true all the same");
+    assert_eq!(status.sequence, 7, "what it said still counts");
 }
 
 #[test]
-fn a_crowd_of_waiting_clients_does_not_drown_an_objection() {
+fn many_waiting_clients_do_not_delay_an_objection() {
     let stage = SocketAddr::from(STAGE);
     let mut world = World::new();
     world.listen(stage);
@@ -556,7 +556,7 @@ fn a_crowd_of_waiting_clients_does_not_drown_an_objection() {
     };
     peer.send_message(&Message::Objection(Box::new(objection)));
     world.drive();
-    // No time has passed: it was the objection that they were answered for.
+    // No time has passed, so it was the objection that ended their wait.
     for client in &mut crowd {
         let replies = client.replies();
         let is_error = |reply: &Message| matches!(reply, Message::ErrorReply(_));
@@ -566,7 +566,7 @@ fn a_crowd_of_waiting_clients_does_not_drown_an_objection() {
 }
 
 #[test]
-fn a_peer_that_is_down_is_shown_with_what_it_said_last() {
+fn the_status_of_a_peer_that_is_down_shows_what_it_said_last() {
     let mut world = World::new();
     world.start(Setup::new(1).peers(&[&address(1).to_string()]));
     let other = world.start(Setup::new(2));

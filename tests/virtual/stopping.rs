@@ -52,9 +52,9 @@ fn a_stop_makes_the_exact_sequence_durable_and_the_next_start_goes_on_there() {
 }
 
 #[test]
-fn what_has_arrived_before_a_stop_is_answered() {
+fn requests_that_arrived_before_a_stop_are_answered() {
     let (mut world, mut client) = pair(Setup::new(1).disk(AT_ONCE, 100));
-    // More than the gate lets through at once, and half of it in the kernel.
+    // More than the gate lets through at once, so that a part is still in the kernel.
     let requests = 3 * FRAMES_PER_CONNECTION_MAX;
     client.ask(requests);
     world.signal(0);
@@ -77,7 +77,7 @@ fn a_stop_waits_for_replies_that_wait_for_the_disk() {
 }
 
 #[test]
-fn a_server_that_stops_takes_no_connection_and_dials_nobody() {
+fn a_stopping_server_accepts_no_connection_and_dials_nobody() {
     let mut setup = Setup::new(1).disk(DiskMode::Waits, 1000);
     setup.peers = vec![address(7).to_string()];
     let mut world = World::with(setup);
@@ -94,7 +94,7 @@ fn a_server_that_stops_takes_no_connection_and_dials_nobody() {
 }
 
 #[test]
-fn new_requests_during_a_stop_are_told_so() {
+fn new_requests_during_a_stop_are_refused() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 1000));
     client.ask(1);
     world.drive();
@@ -116,7 +116,7 @@ fn new_requests_during_a_stop_are_told_so() {
 }
 
 #[test]
-fn a_client_that_goes_on_and_on_cannot_hold_a_stop_up() {
+fn a_client_that_never_stops_asking_cannot_hold_up_a_stop() {
     let (mut world, mut client) = pair(Setup::new(1).disk(AT_ONCE, 1000));
     world.signal(0);
     let start = world.now();
@@ -141,7 +141,7 @@ fn a_client_that_goes_on_and_on_cannot_hold_a_stop_up() {
 }
 
 #[test]
-fn a_client_that_does_not_read_cannot_hold_a_stop_up() {
+fn a_client_that_does_not_read_cannot_hold_up_a_stop() {
     let mut world = World::new();
     world.net().window_bytes = 100;
     world.net().send_buffer_bytes = 100;
@@ -170,7 +170,7 @@ fn a_second_signal_exits_at_once() {
 }
 
 #[test]
-fn a_disk_that_hangs_cannot_hold_a_stop_up() {
+fn a_disk_that_hangs_cannot_hold_up_a_stop() {
     for requests in [0, 1] {
         let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
         client.ask(requests);
@@ -182,7 +182,7 @@ fn a_disk_that_hangs_cannot_hold_a_stop_up() {
 }
 
 #[test]
-fn a_disk_that_fails_the_last_write_is_a_failure() {
+fn a_stop_whose_last_write_fails_exits_with_a_failure() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
     let (mut world, mut client) = pair(setup);
     client.ask(1);
@@ -195,7 +195,7 @@ fn a_disk_that_fails_the_last_write_is_a_failure() {
 }
 
 #[test]
-fn a_disk_that_fails_while_a_stop_waits_for_it_is_a_failure_and_told() {
+fn a_stop_that_waits_for_a_write_that_fails_refuses_its_requests_and_exits_with_a_failure() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 0);
     let (mut world, mut client) = pair(setup);
     client.ask(2);
@@ -208,7 +208,7 @@ fn a_disk_that_fails_while_a_stop_waits_for_it_is_a_failure_and_told() {
 }
 
 #[test]
-fn peers_are_no_obstacle_to_a_stop() {
+fn connected_peers_do_not_hold_up_a_stop() {
     let mut world = World::new();
     world.net().delay = Duration::from_millis(20);
     world.start(Setup::new(1).peers(&[&address(1).to_string()]));
@@ -224,7 +224,7 @@ fn peers_are_no_obstacle_to_a_stop() {
 // A signal that does not stop.
 
 #[test]
-fn a_hangup_opens_files_anew_and_neither_ends_a_server_nor_hurries_a_stop() {
+fn a_hangup_reopens_files_and_neither_ends_a_server_nor_hurries_a_stop() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 1000));
     world.hang_up(0);
     world.hang_up(0);
@@ -246,14 +246,14 @@ fn a_hangup_opens_files_anew_and_neither_ends_a_server_nor_hurries_a_stop() {
 // A disk that fails.
 
 #[test]
-fn when_the_disk_fails_what_lies_under_the_ceiling_is_served_and_the_server_exits() {
+fn when_the_disk_fails_requests_below_the_ceiling_are_served_and_the_server_exits() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(Duration::ZERO), 10);
     let (mut world, mut client) = pair(setup);
     let mut other = world.connect(0);
     world.drive();
     client.ask(8);
     world.drive();
-    assert_eq!(client.sequences().len(), 8, "the raise fails behind them");
+    assert_eq!(client.sequences().len(), 8, "the raise fails after them");
     other.ask(3);
     world.drive();
     assert_eq!(other.codes(), [0, 0, STORAGE]);
@@ -268,7 +268,7 @@ fn when_the_disk_fails_what_lies_under_the_ceiling_is_served_and_the_server_exit
 }
 
 #[test]
-fn after_a_failure_the_next_start_is_above_everything() {
+fn after_a_failed_disk_the_next_start_begins_above_everything() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
     let (mut world, mut client) = pair(setup);
     client.ask(2000);
@@ -284,7 +284,7 @@ fn after_a_failure_the_next_start_is_above_everything() {
 }
 
 #[test]
-fn a_signal_while_the_server_exits_anyway_changes_nothing() {
+fn a_signal_to_a_server_that_is_exiting_changes_nothing() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(Duration::ZERO), 0);
     let (mut world, mut client) = pair(setup);
     client.ask(1);

@@ -1,4 +1,4 @@
-//! The transport over sockets that do what a test says, where a real one would have to be lucky.
+//! The transport over sockets that do what a test says. A real socket would do it only by luck.
 
 use std::{
     cell::RefCell,
@@ -38,7 +38,7 @@ struct Wire {
 #[derive(Clone, Debug)]
 enum Found {
     Bytes(&'static [u8]),
-    /// One byte more, as often as one asks.
+    /// One more byte at every read.
     Endless,
     End,
 }
@@ -50,7 +50,7 @@ impl Read for Fake {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         wire.reads_made += 1;
-        assert!(wire.reads_made < 100, "it reads and reads");
+        assert!(wire.reads_made < 100, "it never stops reading");
         match wire.reads.front().cloned() {
             None => Err(ErrorKind::WouldBlock.into()),
             Some(Found::Bytes(bytes)) => {
@@ -192,7 +192,7 @@ impl Scene {
         }
     }
 
-    /// The poll tells of something to read.
+    /// The poll reports that there is something to read.
     fn ready(&mut self, found: &[Found]) {
         self.wire.borrow_mut().reads.extend(found.iter().cloned());
         self.on_ready();
@@ -225,7 +225,7 @@ impl Scene {
         self.transport.flush(self.now, &mut self.mailbox);
     }
 
-    /// Whether the poll's next word is not needed: the transport has told itself to read.
+    /// Whether the transport has told itself to read, so that it needs no readiness from the poll.
     fn is_told_to_read(&mut self) -> bool {
         let connection = self.id;
         let readiness = Readiness::READABLE;
@@ -242,7 +242,7 @@ impl Scene {
 }
 
 #[test]
-fn a_client_that_is_served_while_idle_ones_are_looked_for_is_found_idle_later() {
+fn a_client_that_was_busy_during_a_sweep_is_found_idle_later() {
     let idle_timeout = Duration::from_secs(1);
     let mut scene = Scene::new(Some(idle_timeout));
     scene.ready(&[Found::Bytes(&[0, 1, 1])]);
@@ -257,10 +257,10 @@ fn a_client_that_is_served_while_idle_ones_are_looked_for_is_found_idle_later() 
 }
 
 #[test]
-fn the_end_that_came_while_nothing_was_read_is_met() {
+fn an_end_that_came_while_nothing_was_read_is_noticed() {
     let mut scene = Scene::new(None);
     scene.ready(&[Found::Bytes(&[0, 1, 7])]);
-    // The other side closes before it is answered, and the poll tells of that once.
+    // The other side closes before it is answered, and the poll reports that only once.
     scene.ready(&[Found::End]);
     scene.answer();
     assert!(scene.wire.borrow().shut);
@@ -270,7 +270,7 @@ fn the_end_that_came_while_nothing_was_read_is_met() {
 }
 
 #[test]
-fn a_client_that_was_told_and_sends_on_does_not_keep_the_others_waiting() {
+fn a_client_that_goes_on_sending_after_its_error_does_not_hold_up_the_others() {
     let mut scene = Scene::new(None);
     scene.ready(&[Found::Bytes(&[0, 1, 7])]);
     scene.answer();
@@ -310,7 +310,7 @@ fn a_write_that_is_interrupted_or_finds_no_room_loses_nothing() {
 }
 
 #[test]
-fn what_waits_already_counts_in_the_bound_of_a_connection() {
+fn waiting_requests_count_towards_the_bound_of_a_connection() {
     let most: &'static [u8] = [0, 1, 1].repeat(FRAMES_PER_CONNECTION_MAX - 1).leak();
     let mut scene = Scene::new(None);
     for _ in 0..2 {
@@ -320,7 +320,7 @@ fn what_waits_already_counts_in_the_bound_of_a_connection() {
 }
 
 #[test]
-fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
+fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
     const CROWD: usize = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
     let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
     let mut transport = Transport::new(TransportLimits {
@@ -344,7 +344,7 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
     }
     let (first, last) = (world.registered[0], world.registered[CROWD]);
     assert_eq!(transport.in_flight(), FRAMES_IN_FLIGHT_MAX);
-    // One after the other is answered. The first is the quickest to ask again.
+    // One after the other is answered. The first one is the quickest to ask again.
     let answer_one = |transport: &mut Transport<Fake>, mailbox: &mut Mailbox| {
         for _ in 0..FRAMES_PER_CONNECTION_MAX {
             let Some(Entry::Event(Event::IdentityRequest { from, .. })) = mailbox.take() else {
@@ -371,7 +371,7 @@ fn whoever_waits_for_frames_to_become_fewer_is_passed_by_nobody() {
 }
 
 #[test]
-fn a_connection_is_denied_what_its_listener_does_not_grant_and_goes_on() {
+fn a_connection_is_denied_what_its_listener_does_not_grant_and_stays_open() {
     let requests: &'static [u8] = &[0, 1, 1, 0, 1, 5, 0, 1, 1];
     let mut transport = Transport::new(TransportLimits {
         connections_max: 1,

@@ -34,7 +34,7 @@ fn slow(pid: u16) -> Setup {
     Setup::new(pid).disk(DiskMode::Waits, 0)
 }
 
-/// Holds a long list of sequences against what it should be, without printing it.
+/// Compares a long list of sequences with the expected range, without printing it.
 #[track_caller]
 fn assert_all(sequences: &[u64], expected: RangeInclusive<u64>) {
     assert_eq!(
@@ -48,7 +48,7 @@ fn assert_all(sequences: &[u64], expected: RangeInclusive<u64>) {
 // Order and edges.
 
 #[test]
-fn every_entry_is_handled_in_the_order_in_which_it_came() {
+fn entries_are_handled_in_the_order_in_which_they_came() {
     let (mut world, mut one) = pair(Setup::new(1));
     let mut other = world.connect(0);
     world.drive();
@@ -64,10 +64,10 @@ fn every_entry_is_handled_in_the_order_in_which_it_came() {
             "signal",
             "readableWritable connection=0.0",
             "readableWritable connection=1.1",
-            // The signal wants what has arrived to be read.
+            // Because of the signal, what has arrived is read.
             "readable connection=0.0",
             "readable connection=1.1",
-            // Behind all that was there before them.
+            // After everything that was there before.
             "identityRequest connection=0.0 count=1 after=0",
             "> reply connection=0.0 identityReply first=1025 count=1",
             "identityRequest connection=0.0 count=1 after=0",
@@ -119,11 +119,11 @@ fn a_trace_changes_nothing_that_a_client_sees() {
 }
 
 #[test]
-fn a_short_read_that_is_followed_by_more_loses_no_edge() {
+fn no_edge_is_lost_when_more_bytes_follow_a_short_read() {
     let (mut world, mut client) = pair(Setup::new(1));
     for round in 1..=5 {
         client.ask(1);
-        // The edge stands in the mailbox, or in the poll, and more arrives.
+        // The edge is in the mailbox or in the poll, and more arrives.
         world.step(0);
         client.ask(1);
         world.drive();
@@ -132,7 +132,7 @@ fn a_short_read_that_is_followed_by_more_loses_no_edge() {
 }
 
 #[test]
-fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
+fn a_read_that_fills_its_buffer_goes_on_without_an_edge() {
     // Long frames, so that a read is full before their number closes a gate.
     let mut setup = Setup::new(1);
     setup.actor.cluster = "c".repeat(255).parse().unwrap();
@@ -159,7 +159,7 @@ fn a_read_that_fills_its_buffer_is_taken_up_again_without_an_edge() {
 }
 
 #[test]
-fn what_lies_behind_a_read_that_ends_in_words_is_read_without_an_edge() {
+fn bytes_after_a_read_that_ends_with_an_overrule_are_read_without_an_edge() {
     let setup = Setup::new(1);
     let mut hello = Vec::new();
     let question = Message::SyncRequest(Box::new(SyncMessage {
@@ -180,7 +180,7 @@ fn what_lies_behind_a_read_that_ends_in_words_is_read_without_an_edge() {
         above: 1,
     }));
     encode(&overrule, &mut word);
-    // A word has its turn before what stands behind it. It ends a read exactly: one that filled the buffer, one that
+    // An overrule has its turn before what follows it. It ends a read exactly: one that filled the buffer, one that
     // found a frame begun, and one that decoded only what had been kept.
     for words in [1, 2, 3, 4, 7, 100, READ_BYTES_MAX / word.len()] {
         let before = (READ_BYTES_MAX - words * word.len()) / 3;
@@ -231,7 +231,7 @@ fn bytes_may_come_one_by_one() {
 }
 
 #[test]
-fn replies_that_came_together_leave_in_one_write() {
+fn replies_to_requests_that_came_together_leave_in_one_write() {
     let (mut world, mut client) = pair(Setup::new(1));
     client.ask(100);
     assert_all(&world.collect(&mut client), 1..=100);
@@ -239,7 +239,7 @@ fn replies_that_came_together_leave_in_one_write() {
 }
 
 #[test]
-fn a_reply_longer_than_the_kernel_takes_leaves_as_it_takes_more() {
+fn replies_longer_than_the_socket_buffer_leave_as_it_takes_more() {
     let mut world = World::new();
     world.net().window_bytes = 100;
     world.net().send_buffer_bytes = 90;
@@ -268,12 +268,12 @@ fn a_pipeline_longer_than_the_gate_is_answered_whole_and_in_order() {
 }
 
 #[test]
-fn the_end_is_met_although_it_came_while_the_gate_was_closed() {
+fn an_end_that_came_while_the_gate_was_closed_is_noticed() {
     let (mut world, mut client) = pair(slow(1));
     let requests = 2 * FRAMES_PER_CONNECTION_MAX;
     client.ask(requests);
     world.drive();
-    assert_eq!(client.sequences(), [], "the disk has them");
+    assert_eq!(client.sequences(), [], "they wait for the disk");
     client.finish();
     world.drive();
     world.node(0).disk.mode = DiskMode::Takes(Duration::ZERO);
@@ -281,11 +281,15 @@ fn the_end_is_met_although_it_came_while_the_gate_was_closed() {
     world.drive();
     assert_all(&world.collect(&mut client), 1..=requests as u64);
     assert!(client.has_ended());
-    assert_eq!(world.status(0).connections, 1, "only the one that asks");
+    assert_eq!(
+        world.status(0).connections,
+        1,
+        "only the one that asks for the status"
+    );
 }
 
 #[test]
-fn half_a_frame_at_the_end_is_told_of_although_the_gate_was_closed() {
+fn half_a_frame_before_the_end_gets_an_error_although_the_gate_was_closed() {
     let (mut world, mut client) = pair(slow(1));
     client.ask(FRAMES_PER_CONNECTION_MAX);
     client.send(&[0]);
@@ -301,7 +305,7 @@ fn half_a_frame_at_the_end_is_told_of_although_the_gate_was_closed() {
 }
 
 #[test]
-fn the_gate_of_all_closes_and_opens_for_everybody() {
+fn the_gate_over_all_connections_closes_and_opens_for_everybody() {
     let mut world = World::with(slow(1));
     // Each of the first takes its full share; the last ones find nothing left.
     let full = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
@@ -386,7 +390,7 @@ fn requests_with_long_replies_are_taken_one_by_one() {
 // Fairness.
 
 #[test]
-fn an_objection_is_the_answer_that_the_next_request_waits_for() {
+fn an_objection_is_an_answer_and_lets_the_next_request_through() {
     let setup = Setup::new(1);
     let cluster = setup.actor.cluster.clone();
     let (mut world, mut peer) = pair(setup);
@@ -435,7 +439,7 @@ fn a_modest_client_does_not_wait_for_a_greedy_one() {
 // Slots.
 
 #[test]
-fn a_late_readiness_does_nothing_to_the_next_in_the_slot() {
+fn a_late_readiness_does_not_reach_the_next_connection_in_the_slot() {
     let (mut world, client) = pair(Setup::new(1));
     // The readiness of the reset and the next connection come with one poll; the slot is the same.
     client.reset();
@@ -448,8 +452,8 @@ fn a_late_readiness_does_nothing_to_the_next_in_the_slot() {
     assert!(lines.iter().any(|line| line.contains("connection=0.1")));
 }
 
-/// Connections come and go until the next one would have the slot and the serial of the first, if a serial alone
-/// told one from another: there are as many as two connections have different ids at most.
+/// Connections come and go until a serial of the width that an id has room for would be used again: then the next
+/// connection would have the slot and the serial of the first.
 fn wrap_serials(world: &mut World, opened_since: usize) {
     for _ in opened_since..1 << (32 - CONNECTION_SLOT_BITS) {
         let passing = world.connect(0);
@@ -473,7 +477,7 @@ fn seventh(setup: &Setup, boot: u64) -> Message {
 }
 
 #[test]
-fn an_objection_to_one_that_is_gone_reaches_nobody_however_many_came_since() {
+fn an_objection_to_a_connection_that_is_gone_reaches_nobody_however_many_came_since() {
     let setup = Setup::new(1);
     let mut world = World::with(setup.clone());
     let mut first = world.connect(0);
@@ -499,12 +503,12 @@ fn an_objection_to_one_that_is_gone_reaches_nobody_however_many_came_since() {
     assert_eq!(innocent.bytes(), [], "it never asked for that");
     assert!(
         world.trace(0, "identityRequest connection=0.0").len() == 1,
-        "the innocent has the name that the first had"
+        "the innocent one has the id that the first had"
     );
 }
 
 #[test]
-fn the_slot_of_a_link_is_free_when_the_actor_has_heard_that_it_is_gone() {
+fn the_slot_of_a_peer_is_free_once_the_actor_knows_that_it_is_gone() {
     let setup = Setup::new(1);
     let (mut world, mut peer) = pair(setup.clone());
     for next in 1..=3 {
@@ -522,7 +526,7 @@ fn the_slot_of_a_link_is_free_when_the_actor_has_heard_that_it_is_gone() {
 }
 
 #[test]
-fn nobody_is_turned_away_for_one_that_left_the_reserve_however_many_came_since() {
+fn nobody_is_turned_away_in_place_of_a_connection_that_left_the_reserve() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     let mut world = World::with(setup);
@@ -533,7 +537,7 @@ fn nobody_is_turned_away_for_one_that_left_the_reserve_however_many_came_since()
     drop(too_many);
     world.drive();
     wrap_serials(&mut world, 2);
-    // Slots are taken again from the last that was given back, so one of these two has the name.
+    // The slot that was given back last is taken first, so one of these two has the id.
     let mut pair = [world.connect(0), world.connect(0)];
     world.drive();
     let named: Vec<bool> = (0..2)
@@ -605,7 +609,7 @@ fn a_client_may_vanish_at_any_moment() {
 }
 
 #[test]
-fn a_malformed_frame_is_answered_behind_what_was_asked_before() {
+fn a_malformed_frame_is_answered_after_the_requests_before_it() {
     let (mut world, mut client) = pair(slow(1));
     client.ask(2);
     client.send(&[0, 1, 99]);
@@ -621,7 +625,7 @@ fn a_malformed_frame_is_answered_behind_what_was_asked_before() {
 // Accepting.
 
 #[test]
-fn without_descriptors_accepting_goes_on_by_the_timer_and_keeps_nobody_busy() {
+fn without_descriptors_accepting_is_retried_by_the_timer_only() {
     let mut world = World::with(Setup::new(1));
     world.node(0).accept_error = Some(EMFILE);
     let mut client = world.connect(0);
@@ -656,7 +660,7 @@ fn a_new_connection_ends_the_wait_for_descriptors() {
 }
 
 #[test]
-fn a_crowd_is_accepted_in_turns() {
+fn many_connections_are_accepted_in_several_turns() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1000;
     let mut world = World::with(setup);
@@ -669,12 +673,12 @@ fn a_crowd_is_accepted_in_turns() {
     assert_eq!(answered.sum::<usize>(), 1000);
     drop(crowd);
     world.drive();
-    // And the one that asks.
+    // The connection that asks for the status counts too.
     assert_eq!(world.status(0).counters.accepted, 1001);
 }
 
 #[test]
-fn beyond_the_limit_a_client_is_told_and_a_peer_gets_in() {
+fn beyond_the_limit_a_client_is_refused_and_a_peer_gets_in() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 2;
     let mut world = World::with(setup);
@@ -696,7 +700,7 @@ fn beyond_the_limit_a_client_is_told_and_a_peer_gets_in() {
 }
 
 #[test]
-fn only_so_many_peers_get_in_by_the_reserve() {
+fn the_reserve_lets_in_a_limited_number_of_strangers() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     let cluster = setup.actor.cluster.clone();
@@ -728,7 +732,7 @@ fn only_so_many_peers_get_in_by_the_reserve() {
 }
 
 #[test]
-fn a_peer_that_was_named_gets_in_although_strangers_have_their_half_of_the_reserve() {
+fn a_named_peer_gets_in_when_strangers_fill_their_half_of_the_reserve() {
     let named = ipseity_sim::world::address(1).to_string();
     let mut setup = Setup::new(1).peers(&[&named]);
     setup.limits.connections_max = 1;
@@ -760,7 +764,7 @@ fn a_peer_that_was_named_gets_in_although_strangers_have_their_half_of_the_reser
 }
 
 #[test]
-fn an_operator_gets_in_when_all_places_are_taken_and_takes_none_of_the_identities() {
+fn an_operator_gets_in_when_all_places_are_taken_but_gets_no_identities() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     // Clients of this world come from 192.168.0.1.
@@ -807,7 +811,7 @@ fn an_operator_gets_in_when_all_places_are_taken_and_takes_none_of_the_identitie
 }
 
 #[test]
-fn requests_to_look_are_answered_a_few_in_a_turn_and_identities_in_between() {
+fn status_requests_are_answered_a_few_in_a_turn_with_identities_in_between() {
     let mut world = World::with(Setup::new(1));
     let mut crowd: Vec<Client> = (0..80).map(|_| world.connect(0)).collect();
     let mut honest = world.connect(0);
@@ -847,7 +851,7 @@ fn a_status_is_answered_whatever_waits_for_the_disk() {
     operator.send_message(&Message::StatusRequest);
     world.drive();
     assert_eq!(operator.replies().len(), 1);
-    // Somebody who asks for identities behind it waits like all the others.
+    // But a connection that asks for identities waits like all the others.
     operator.ask(1);
     operator.send_message(&Message::StatusRequest);
     world.drive();
@@ -855,7 +859,7 @@ fn a_status_is_answered_whatever_waits_for_the_disk() {
 }
 
 #[test]
-fn those_who_look_without_end_leave_others_their_turn() {
+fn clients_that_ask_for_the_status_without_end_leave_others_their_turn() {
     let mut world = World::with(Setup::new(1));
     let crowd: Vec<Client> = (0..20).map(|_| world.connect(0)).collect();
     let mut honest = world.connect(0);
@@ -878,7 +882,7 @@ fn those_who_look_without_end_leave_others_their_turn() {
     while honest.replies().is_empty() {
         world.step(0);
     }
-    // Everybody who came before has had one turn, and nobody has had many.
+    // Each client that came before has had one turn, and no client has had many.
     let between = answered(&world) - before;
     assert!(
         between <= crowd.len() + 2 * LOOKS_IN_FLIGHT_MAX,
@@ -887,7 +891,7 @@ fn those_who_look_without_end_leave_others_their_turn() {
 }
 
 #[test]
-fn looks_behind_requests_that_wait_for_the_disk_hold_up_no_others() {
+fn status_requests_that_wait_for_the_disk_hold_up_no_others() {
     let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
     let mut crowd: Vec<Client> = (0..8).map(|_| world.connect(0)).collect();
     world.drive();
@@ -907,7 +911,7 @@ fn looks_behind_requests_that_wait_for_the_disk_hold_up_no_others() {
 }
 
 #[test]
-fn replies_for_all_together_are_bounded_and_those_who_read_are_served() {
+fn replies_over_all_connections_are_bounded_and_clients_that_read_are_served() {
     let mut setup = Setup::new(1);
     setup.limits.pending_bytes_total = 40_000;
     let mut world = World::new();
@@ -933,7 +937,7 @@ fn replies_for_all_together_are_bounded_and_those_who_read_are_served() {
 }
 
 #[test]
-fn a_flood_beyond_the_limit_is_told_at_once() {
+fn a_flood_beyond_the_limit_is_refused_at_once() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     let mut world = World::with(setup);
@@ -950,7 +954,7 @@ fn a_flood_beyond_the_limit_is_told_at_once() {
 }
 
 #[test]
-fn those_who_left_the_reserve_make_room_before_anybody_is_told() {
+fn connections_that_left_the_reserve_make_room_before_anybody_is_refused() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     let (mut world, _regular) = pair(setup);
@@ -958,7 +962,7 @@ fn those_who_left_the_reserve_make_room_before_anybody_is_told() {
     world.drive();
     drop(gone);
     world.drive();
-    // They get the slots of those who left, and are others all the same.
+    // They get the slots of those that left, but they are other connections.
     let mut flood: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX)
         .map(|_| world.connect(0))
         .collect();
@@ -998,7 +1002,7 @@ fn only_an_operator_may_forget_and_advance() {
 }
 
 #[test]
-fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
+fn a_status_lists_as_many_peers_as_fit_and_their_total() {
     let names: Vec<String> = (0..400).map(|peer| format!("{peer:0>250}:1")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut world = World::with(slow(1).peers(&names));
@@ -1016,7 +1020,7 @@ fn a_status_tells_of_as_many_peers_as_fit_and_how_many_there_are() {
 }
 
 #[test]
-fn a_status_tells_the_ceiling() {
+fn a_status_shows_the_ceiling() {
     let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
     assert_eq!(world.status(0).storage.ceiling, 2000);
 }

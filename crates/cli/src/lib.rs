@@ -9,6 +9,7 @@ mod bench;
 mod command;
 mod decode;
 mod failure;
+mod find;
 mod json;
 mod members;
 mod next;
@@ -49,10 +50,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
-    match command::find(arguments)? {
-        command::Found::Help(text) => Ok(out.write_all(text.as_bytes())?),
-        command::Found::Version => Ok(writeln!(out, "ipseity-cli {}", env!("CARGO_PKG_VERSION"))?),
-        command::Found::Command(command, matches) => {
+    match find::find(arguments)? {
+        find::Found::Help(text) => Ok(out.write_all(text.as_bytes())?),
+        find::Found::Version => Ok(writeln!(out, "ipseity-cli {}", env!("CARGO_PKG_VERSION"))?),
+        find::Found::Command(command, matches) => {
             (command.run)(&matches, out).map_err(|failure| failure.with_help_of(Some(command.name)))
         }
     }

@@ -112,7 +112,7 @@ impl fmt::Display for WireError {
                 )
             }
             WireError::BadLength { kind, length } => {
-                let (least, most) = crate::frame::length_bounds(*kind);
+                let (least, most) = crate::length::length_bounds(*kind);
                 match (kind, least == most) {
                     (Kind::IdentityRequest, _) => {
                         write!(

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use byteorder::{BigEndian, ByteOrder};
 use ipseity_core::{
     identity::Identity,
-    limits::ERROR_TEXT_BYTES_MAX,
     words::{Message, SyncMessage, WIRE_VERSION},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,14 +13,9 @@ use crate::{
     body::{body_bytes, decode_body, encode_body},
     error::WireError,
     kind::Kind,
+    length::{LENGTH_BYTES, LENGTH_MAX, length_fits},
     limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX},
 };
-
-/// The bytes of a frame's length field, which do not count themselves.
-const LENGTH_BYTES: usize = 2;
-
-/// The greatest length field there is.
-const LENGTH_MAX: u16 = (FRAME_BYTES_MAX - LENGTH_BYTES) as u16;
 
 /// Who reads: it decides which kinds are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,37 +64,6 @@ impl Receiver {
             Receiver::Server | Receiver::Dialer => SYNC_LENGTH_MAX,
             Receiver::Client => LENGTH_MAX,
         }
-    }
-}
-
-/// The least and the greatest length field of a kind. An identityRequest has only these two, the lengths
-/// between them are refused.
-pub(crate) const fn length_bounds(kind: Kind) -> (u16, u16) {
-    /// The kind and the version: the least that can be told to be of another version. A message of this
-    /// version is longer, and one that is too short for its fields does not decode.
-    const SYNC_LEAST: u16 = 1 + 2;
-    /// Every text and list empty but the cluster's name, which has a byte.
-    const STATUS_LEAST: u16 = 210;
-    match kind {
-        Kind::IdentityRequest => (1, 13),
-        Kind::IdentityReply => (13, 13),
-        Kind::SyncRequest | Kind::SyncReply => (SYNC_LEAST, SYNC_LENGTH_MAX),
-        Kind::StatusRequest => (1, 1),
-        Kind::StatusReply => (STATUS_LEAST, LENGTH_MAX),
-        Kind::Objection => (29, 29 + ERROR_TEXT_BYTES_MAX as u16),
-        Kind::Overrule => (35, 35),
-        Kind::MembersRequest | Kind::ForgetRequest => (3, 3),
-        Kind::MembersReply => (13, LENGTH_MAX),
-        Kind::AdvanceRequest | Kind::DoneReply => (9, 9),
-        Kind::ErrorReply => (11, 11 + ERROR_TEXT_BYTES_MAX as u16),
-    }
-}
-
-const fn length_fits(kind: Kind, length: u16) -> bool {
-    let (least, most) = length_bounds(kind);
-    match kind {
-        Kind::IdentityRequest => length == least || length == most,
-        _ => least <= length && length <= most,
     }
 }
 
@@ -473,7 +436,7 @@ mod tests {
             let longest = (0..=255)
                 .filter_map(Kind::from_u8)
                 .filter(|kind| receiver.takes(*kind))
-                .map(|kind| length_bounds(kind).1)
+                .map(|kind| crate::length::length_bounds(kind).1)
                 .max();
             assert_eq!(Some(receiver.length_max()), longest, "{receiver:?}");
         }
@@ -499,7 +462,7 @@ mod tests {
             peers: Vec::new(),
             bounds: BoundsStatus::default(),
         };
-        let (least, _) = length_bounds(Kind::StatusReply);
+        let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));
     }
 

@@ -12,6 +12,7 @@ mod body;
 mod error;
 mod frame;
 mod kind;
+mod length;
 pub mod limits;
 
 pub use error::WireError;

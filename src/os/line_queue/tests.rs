@@ -1,4 +1,4 @@
-//! A queue before a stream that does what the test says, write by write.
+//! A queue in front of a stream that does what the test says, write by write.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -12,7 +12,7 @@ const BOUNDS: Bounds = Bounds {
     bytes: 100,
 };
 
-/// What a write does: takes so many bytes at most, or fails.
+/// What a write does: it takes at most this many bytes, or fails.
 type Answer = io::Result<usize>;
 
 /// What the sink was called for.
@@ -107,11 +107,11 @@ fn full() -> Answer {
 }
 
 #[test]
-fn lines_leave_in_their_order_whatever_is_cut() {
+fn lines_are_written_in_order_even_if_writes_are_cut_short() {
     let scene = Scene::new(false);
     scene.put("one");
     scene.assert_writes("one\n");
-    // These come together, as the stream takes them.
+    // These two wait, and are then written together.
     scene.put("two");
     scene.put("three");
     scene.answer(Ok(2));
@@ -126,7 +126,7 @@ fn lines_leave_in_their_order_whatever_is_cut() {
 }
 
 #[test]
-fn nobody_waits_for_a_stream_that_waits() {
+fn callers_do_not_wait_for_a_stream_that_hangs() {
     let scene = Scene::new(false);
     scene.put("one");
     scene.assert_writes("one\n");
@@ -139,7 +139,7 @@ fn nobody_waits_for_a_stream_that_waits() {
 }
 
 #[test]
-fn what_finds_no_room_is_counted_and_told_in_its_place() {
+fn lines_that_find_no_room_are_counted_and_reported_in_their_place() {
     let scene = Scene::new(false);
     scene.put("one");
     scene.assert_writes("one\n");
@@ -150,7 +150,7 @@ fn what_finds_no_room_is_counted_and_told_in_its_place() {
     assert_eq!(scene.queue.dropped(), 2);
     scene.answer(Ok(100));
     scene.assert_writes("2\n3\n4\n5\n");
-    // There is room again, before it was told.
+    // There is room again before the missing lines are reported.
     scene.put("8");
     scene.answer(Ok(100));
     scene.assert_writes("missing 2\n");
@@ -162,7 +162,7 @@ fn what_finds_no_room_is_counted_and_told_in_its_place() {
 }
 
 #[test]
-fn bytes_have_a_bound_too_and_nothing_passes_a_line_that_was_dropped() {
+fn bytes_have_a_bound_too_and_no_line_passes_one_that_was_dropped() {
     let scene = Scene::new(false);
     scene.put("one");
     scene.assert_writes("one\n");
@@ -177,13 +177,13 @@ fn bytes_have_a_bound_too_and_nothing_passes_a_line_that_was_dropped() {
 }
 
 #[test]
-fn what_could_not_be_written_is_counted_and_told_later() {
+fn lines_that_could_not_be_written_are_counted_and_reported_later() {
     let scene = Scene::new(false);
     scene.put("one");
     scene.assert_writes("one\n");
     scene.answer(full());
     assert_eq!(scene.call(), Call::Failed(io::ErrorKind::StorageFull));
-    // The first is tried again, as its count, and takes the next with it.
+    // The first line is now reported as missing. That fails too, and then the second line is missing as well.
     scene.put("two");
     scene.assert_writes("missing 1\n");
     scene.answer(full());
@@ -200,7 +200,7 @@ fn what_could_not_be_written_is_counted_and_told_later() {
 }
 
 #[test]
-fn a_line_that_was_cut_is_missing_and_the_next_one_begins_anew() {
+fn a_line_that_was_cut_counts_as_missing_and_the_next_one_starts_on_a_new_line() {
     let scene = Scene::new(false);
     scene.put("one");
     scene.assert_writes("one\n");
@@ -221,7 +221,7 @@ fn a_line_that_was_cut_is_missing_and_the_next_one_begins_anew() {
 }
 
 #[test]
-fn a_stream_that_ends_in_a_line_gets_its_end_first() {
+fn a_stream_that_ends_inside_a_line_gets_a_newline_first() {
     let scene = Scene::new(true);
     scene.put("one");
     scene.assert_writes("\n");
@@ -230,7 +230,7 @@ fn a_stream_that_ends_in_a_line_gets_its_end_first() {
 }
 
 #[test]
-fn what_waits_goes_into_the_stream_that_was_opened_anew() {
+fn waiting_lines_go_into_the_stream_that_was_opened_again() {
     let scene = Scene::new(false);
     scene.queue.reopen();
     assert_eq!(scene.call(), Call::Reopen);

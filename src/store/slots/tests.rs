@@ -8,15 +8,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// That of every server here that is alone.
+/// The session of every server here that is alone.
 const SESSION: u64 = 5;
 
 const SECTOR_BYTES: usize = 512;
+const SECTORS: usize = BLOCK_BYTES / SECTOR_BYTES;
 
 fn stale(value: u64) -> Objected {
     Objected::stale(sequence(value))
 }
-const SECTORS: usize = BLOCK_BYTES / SECTOR_BYTES;
 
 /// Four blocks of memory with faults. A bit of a mask stands for a block, or for a sector of one.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ struct Fake {
     blocks: [Block; BLOCK_COUNT as usize],
     /// Blocks that cannot be read, for as long as the bit is set.
     unreadable: u8,
-    /// After so many writes comes one of which only these sectors land, and then nothing works.
+    /// After this many writes comes one that writes only these sectors, and then nothing works.
     crash: Option<(u32, u8)>,
     crashed: bool,
     writes: u32,
@@ -140,7 +140,7 @@ fn stopped() -> Fake {
     slots.into_device().restarted()
 }
 
-/// A directory the last server of which crashed under the ceiling 5000, with 900 noted.
+/// A directory whose last server crashed under the ceiling 5000, with 1900 noted.
 fn crashed() -> Fake {
     let mut slots = booted(&stopped(), 1000);
     slots.write_ceiling(sequence(1500), sequence(4000)).unwrap();
@@ -154,7 +154,7 @@ fn a_new_file_begins_at_nothing() {
     assert_eq!((found.start(), found.skipped()), (Sequence::ZERO, 0));
     assert_eq!(found.newest().boot, 0);
     assert!(!found.hidden());
-    // Both copies of both generations stand where they belong, so a start has nothing to complete.
+    // Both copies of both generations are where they belong, so a start has nothing to complete.
     for (block, generation) in [(0, 0), (1, 1), (2, 0), (3, 1)] {
         let record = Record::decode(&found.device.blocks[block as usize], block).unwrap();
         assert_eq!(record.generation, generation);
@@ -170,7 +170,7 @@ fn a_clean_stop_is_exact_once() {
     let found = recovered(&stopped());
     assert_eq!((found.start(), found.skipped()), (sequence(1234), 0));
     assert!(found.newest().clean);
-    // The boot that follows supersedes it, however little it did.
+    // The boot that follows ends that, however little it did.
     let device = booted(&stopped(), 1000).into_device();
     let found = recovered(&device);
     assert!(!found.newest().clean);
@@ -284,10 +284,10 @@ fn a_conflict_stays_one_whatever_is_objected_later() {
     assert_eq!(slots.newest().objected, Some(both));
 }
 
-/// What docs/guarantees.md says of rot: the newest word is lost with both of its blocks, but not what it meant for
-/// the start, and a raise later it stands in all four.
+/// What docs/guarantees.md says about rot: the newest word is lost with both of its blocks, but the start is still
+/// above it. After one more raise it is in all four blocks.
 #[test]
-fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_and_the_start_is_above_it_even_so() {
+fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_but_the_start_is_above_it() {
     // The second and the last word are beyond the reach of the record before them.
     for (word, objected) in [
         (9000, None),
@@ -338,8 +338,8 @@ fn a_start_that_skipped_raises_the_boot_by_two() {
     assert_eq!(slots.newest().ceiling, sequence(4000 + STEP_MAX + 10));
 }
 
-/// Found by the histories below: the write of generation 6 was cut short after one copy, generation 7
-/// stood on it, and when both blocks of 7 and that copy rotted, 4 did not bound what 7 had allowed.
+/// Found by the histories below: the write of generation 6 was cut short after one copy, and generation 7 was written
+/// after it. When both blocks of 7 and that copy rotted, 4 did not bound what 7 had allowed.
 #[test]
 fn a_generation_with_one_copy_is_completed_before_the_next() {
     let mut device = Fake::new();
@@ -539,7 +539,7 @@ fn a_newer_format_and_fields_of_a_newer_version_are_refused() {
     }
 }
 
-/// A write that waited long in another host's queue lands over the newest generation.
+/// A write that waited long in another host's queue overwrites the newest generation.
 #[test]
 fn a_late_write_of_another_server_does_not_let_a_start_begin_too_low() {
     let mut slots = booted(&crashed(), 1000);
@@ -616,8 +616,8 @@ fn a_server_whose_blocks_were_put_back_or_are_of_a_newer_version_stops() {
     }
 }
 
-/// A sector of a record is told apart by its place only at the record's head and at the checksum, so
-/// these tears show all that others do.
+/// Only the sectors with the record's head and with the checksum differ by their place, so these tears show everything
+/// that others would show.
 fn tears() -> impl Iterator<Item = u8> {
     let prefixes = (0..=SECTORS as u32).map(|count| 1u8.checked_shl(count).map_or(255, |m| m - 1));
     prefixes
@@ -833,7 +833,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => 0..8 * STEP_MAX,
     ];
     let above = prop_oneof![4 => Just(0), 1 => 0..40 * STEP_MAX];
-    // Servers start more often than they fail, or else nothing would happen on most disks.
+    // Servers start more often than they fail. Otherwise nothing would happen on most disks.
     prop_oneof![
         8 => (above, far.clone()).prop_map(|(above, first_step)| Op::Boot { above, first_step }),
         6 => (far.clone(), 0..5000u64).prop_map(|(by, note)| Op::Raise { by, note }),
@@ -847,7 +847,7 @@ fn ops() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    // A failure prints the least input that fails; a file beside the sources would say no more.
+    // A failure prints the smallest input that fails; a file beside the sources would not say more.
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Starts, stops, kills, power failures in the middle of a write, rot, and blocks that come and go:

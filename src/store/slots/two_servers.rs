@@ -14,9 +14,9 @@ use super::*;
 /// The ceiling that a start finds.
 const FOUND: u64 = 10_000;
 const FIRST_STEP: u64 = 1000;
-/// The same for both: where they do the same at once, only their sessions tell their records apart.
+/// The same for both: if they do the same at once, their records differ only in their sessions.
 const STEP: u64 = 700;
-/// More than what a schedule says, so that both would go on if nothing stopped them.
+/// More than a schedule says, so that both would go on if nothing stopped them.
 const RAISES: usize = 4;
 
 /// Whose turn it is, and the blocks.
@@ -27,7 +27,7 @@ struct Stage {
     is_over: [bool; 2],
 }
 
-/// The blocks in the hand of one of the two.
+/// The access of one of the two to the blocks.
 #[derive(Clone)]
 struct Seat {
     stage: Arc<(Mutex<Stage>, Condvar)>,
@@ -35,7 +35,7 @@ struct Seat {
 }
 
 impl Seat {
-    /// Waits for the server's turn, and takes one step. Behind the schedule they take turns as they come.
+    /// Waits for the server's turn, and takes one step. After the schedule they take their turns in any order.
     fn step<T>(&self, act: impl FnOnce(&mut Stage) -> T) -> T {
         let (stage, turned) = &*self.stage;
         let is_its_turn = |stage: &mut Stage| {
@@ -61,7 +61,7 @@ impl Seat {
     }
 }
 
-/// What is read in one step: a look is as good as its first read, and a later one would only show more.
+/// Reads all blocks in one step. That is enough: later reads of the same look could only show more.
 struct Looking {
     seat: Seat,
     seen: [Block; BLOCK_COUNT as usize],
@@ -231,7 +231,7 @@ fn check(schedule: &[usize], [first, second]: &[Course; 2]) {
     );
 }
 
-/// A generation is a look and two writes. Behind a schedule the two go on in any order.
+/// A generation is a look and two writes. After a schedule the two go on in any order.
 const STEPS_OF_ONE: usize = 3;
 
 fn play_all(orders: &[Vec<usize>], runs: bool) {

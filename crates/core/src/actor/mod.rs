@@ -31,6 +31,7 @@ mod writes;
 // What happens at an event.
 mod disk;
 mod joining;
+mod objected;
 mod objecting;
 mod operator;
 mod requests;
@@ -54,7 +55,7 @@ pub use self::{
     event::Event,
     guard::{Charge, Known, Remembered},
     links::LinkState,
-    objections::Objected,
+    objected::Objected,
     write::{Outcome, Write, Written},
 };
 use crate::{

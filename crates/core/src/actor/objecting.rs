@@ -3,7 +3,8 @@
 use super::{
     Actor, Effect, Link, Report, Write,
     guard::{Charge, Save},
-    objections::{Objected, Verdict},
+    objected::Objected,
+    objections::Verdict,
     phase::Phase,
 };
 use crate::{

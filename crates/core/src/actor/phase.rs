@@ -9,7 +9,7 @@
 //!
 //! Nothing leads back to `Serving`: only the next start can change what a peer or the disk has said.
 
-use super::{objections::Objected, refusal::Refusal};
+use super::{objected::Objected, refusal::Refusal};
 use crate::words::Standing;
 
 /// See the [module](self).

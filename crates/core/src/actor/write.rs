@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Remembered, objections::Objected};
+use super::{Remembered, objected::Objected};
 use crate::identity::Sequence;
 
 /// Something that has to be made durable. Each write is answered by one [`Written`], in the order of the requests.

@@ -8,10 +8,12 @@ mod error;
 mod fields;
 mod grants;
 mod message;
+mod name;
 mod status;
 
 pub use cluster::{Member, Members, Objection, Overrule};
 pub use error::ErrorCode;
 pub use grants::{Grant, Grants};
-pub use message::{ClusterName, ClusterNameError, ErrorReply, Message, SyncMessage, WIRE_VERSION};
+pub use message::{ErrorReply, Message, SyncMessage, WIRE_VERSION};
+pub use name::{ClusterName, ClusterNameError};
 pub use status::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};

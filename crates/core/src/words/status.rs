@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     fields::{list, text},
-    message::ClusterName,
+    name::ClusterName,
 };
 use crate::identity::Pid;
 

@@ -10,7 +10,8 @@ use ipseity::{mailbox::Entry, store::slots::RecoverError};
 use ipseity_core::identity::Sequence;
 
 use super::{
-    cluster::{Call, Cluster},
+    calls::{Call, Undo},
+    cluster::Cluster,
     fault::{Fault, stream},
     judge::Life,
     machine::storage,
@@ -19,14 +20,6 @@ use super::{
 };
 use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
 use byteorder::{BigEndian, ByteOrder};
-
-/// What ends a fault that lasts.
-#[derive(Clone, Debug)]
-pub enum Undo {
-    Route(SocketAddr),
-    Names,
-    Accept(usize),
-}
 
 impl Cluster {
     pub fn on_act(&mut self, index: usize) {

@@ -21,10 +21,11 @@ use ipseity_frames::FrameDecoder;
 
 use super::{
     Options,
+    bounds::{lines_max, saves_max},
+    calls::{Call, Flood, Undo},
     client::Client,
     coverage::Coverage,
     fault::{Fault, stream},
-    flood::{Flood, lines_max, saves_max},
     judge::{Judge, Life},
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
@@ -52,46 +53,6 @@ fn server_at(address: SocketAddr) -> Option<usize> {
     }
 }
 
-/// What the cluster does at a moment that it has scheduled with the world.
-#[derive(Clone, Copy, Debug)]
-pub enum Call {
-    Client(usize),
-    Act(usize),
-    Undo(usize),
-    Restart(usize),
-    Signal(usize),
-    Flood(usize),
-    Recover,
-}
-
-impl Call {
-    fn token(self) -> u64 {
-        let (kind, index) = match self {
-            Call::Client(index) => (0, index),
-            Call::Act(index) => (1, index),
-            Call::Undo(index) => (2, index),
-            Call::Restart(index) => (3, index),
-            Call::Signal(index) => (4, index),
-            Call::Recover => (5, 0),
-            Call::Flood(index) => (6, index),
-        };
-        kind << 32 | index as u64
-    }
-
-    fn from_token(token: u64) -> Call {
-        let index = token as u32 as usize;
-        match token >> 32 {
-            0 => Call::Client(index),
-            1 => Call::Act(index),
-            2 => Call::Undo(index),
-            3 => Call::Restart(index),
-            4 => Call::Signal(index),
-            6 => Call::Flood(index),
-            _ => Call::Recover,
-        }
-    }
-}
-
 /// See the head of this file.
 pub struct Cluster {
     pub plan: Plan,
@@ -100,7 +61,7 @@ pub struct Cluster {
     pub machines: Vec<Machine>,
     pub clients: Vec<Client>,
     pub judge: Judge,
-    pub undos: Vec<super::acts::Undo>,
+    pub undos: Vec<Undo>,
     /// Connections on which an old message of a peer was sent once more.
     pub replays: Vec<SimSocket>,
     pub floods: Vec<Flood>,

@@ -1,5 +1,4 @@
 //! A peer that speaks without end: each of its messages is something that people would hear of, or that would be saved.
-//! And how much of that a server may log and save.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,16 +6,14 @@ use std::{
     time::Duration,
 };
 
-use ipseity::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
 use ipseity_core::{
     identity::{Pid, Sequence},
-    limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
-    time::Instant,
     words::{Message, SyncMessage, WIRE_VERSION},
 };
 
 use super::{
-    cluster::{Call, Cluster},
+    calls::{Call, Flood},
+    cluster::Cluster,
     fault::Fault,
 };
 use crate::world::SimSocket;
@@ -27,20 +24,6 @@ const PID: u16 = 900;
 /// How often it speaks, and how many messages it sends each time.
 const PAUSE: Duration = Duration::from_millis(50);
 const MESSAGES: u64 = 60;
-
-/// Lines that a server writes of itself in one life: that it joins, that it is objected to, that it stops, and how
-/// much of the sequence is used up.
-const OWN_LINES_MAX: u64 = 20;
-
-/// Saves that belong to a stop: when it begins and before the last write.
-const LAST_SAVES: u64 = 2;
-
-/// See the head of this file.
-pub struct Flood {
-    socket: SimSocket,
-    until: Instant,
-    boot: u64,
-}
 
 impl Cluster {
     pub fn begin_flood(&mut self, server: usize, wait: Duration) -> bool {
@@ -99,18 +82,4 @@ impl Cluster {
             self.call(now.after(PAUSE), Call::Flood(index));
         }
     }
-}
-
-/// Log lines of a server in a life that has lasted so long, at most, with so many peers named to it.
-pub fn lines_max(named: usize, age: Duration) -> u64 {
-    // A minute is begun with a line, and what was left out in it is told when it is over, in one line for each kind.
-    let minutes = age.as_secs() / LINES_SPAN.as_secs() + 1;
-    let of_a_kind =
-        u64::from(LINES_PER_KIND_MAX) + named as u64 * u64::from(LINES_PER_PEER_MAX) + 1;
-    OWN_LINES_MAX + minutes * LINE_KINDS as u64 * of_a_kind
-}
-
-/// Saves of what it remembers of its peers in that time, at most.
-pub fn saves_max(age: Duration) -> u64 {
-    SAVE_BURST + SAVE_RATE_PER_SECOND * age.as_secs() + LAST_SAVES
 }

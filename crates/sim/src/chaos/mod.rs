@@ -7,6 +7,7 @@
 //!
 //! - `plan`: what a seed draws before the run begins. `fault` has the classes of faults, `bugs` the planted bugs.
 //! - `cluster`: the run itself; `machine` is one server in it, `network` what becomes of packets.
+//! - `calls`: what it does later, and what it keeps until then. `bounds`: how much a server may log and save.
 //! - `acts`: the faults that strike at a moment. `flood`: a peer that speaks without end. `recovery`: the end of the run.
 //! - `client`, `traffic`: what clients ask, and what they are answered.
 //! - `judge`: holds everything that is written to the promises.
@@ -14,7 +15,9 @@
 
 mod acts;
 mod advances;
+mod bounds;
 pub mod bugs;
+mod calls;
 mod client;
 mod cluster;
 pub mod coverage;

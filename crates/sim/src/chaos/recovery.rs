@@ -9,8 +9,9 @@ use ipseity_core::{time::Instant, words::Standing};
 use crate::world::WriteFate;
 
 use super::{
+    calls::Call,
     client::{Batch, Client, Connection, Ending},
-    cluster::{Call, Cluster},
+    cluster::Cluster,
     network::SIZES,
     plan::ClientPlan,
     traffic::status_batch,

@@ -10,8 +10,9 @@ use ipseity_core::{
 use ipseity_frames::Receiver;
 
 use super::{
+    calls::Call,
     client::{Asked, Batch, Connection, Ending, Floor, may_answer},
-    cluster::{Call, Cluster},
+    cluster::Cluster,
     fault::{Fault, chance},
 };
 use crate::world::SimSocket;

@@ -20,9 +20,9 @@ use ipseity_core::{
 };
 
 use super::{
+    end::EndId,
     net::{Net, WorldEvent},
     node::{DiskMode, Polled, Wake},
-    stream::EndId,
 };
 
 /// The network that servers and clients share.

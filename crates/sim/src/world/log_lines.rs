@@ -12,6 +12,10 @@ thread_local! {
     static KEPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
+/// How the lines begin that tell what an operator did. Each of them is logged, however many there are, so they are not
+/// counted.
+const OF_OPERATORS: &str = "an operator at ";
+
 struct Listener;
 
 impl Log for Listener {
@@ -21,18 +25,18 @@ impl Log for Listener {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            COUNT.set(COUNT.get() + 1);
-            KEPT.with_borrow_mut(|kept| {
-                kept.as_mut()
-                    .map(|kept| kept.push(record.args().to_string()))
-            });
+            let line = record.args().to_string();
+            if !line.starts_with(OF_OPERATORS) {
+                COUNT.set(COUNT.get() + 1);
+            }
+            KEPT.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.push(line)));
         }
     }
 
     fn flush(&self) {}
 }
 
-/// How many lines were written on this thread, since somebody in this process asked for the first time.
+/// How many lines were written on this thread since the first call in this process, without those of operators.
 pub fn count_log_lines() -> u64 {
     static LISTENS: Once = Once::new();
     LISTENS.call_once(|| {

@@ -8,7 +8,8 @@
 //! next.
 //!
 //! - `node`: what the world knows of one machine: its disk, its clock, its lookups.
-//! - `net`: the network, and the events that are scheduled. `stream`: the two ends of a connection.
+//! - `net`: the network, and the events that are scheduled. `end`: one end of a connection. `stream`: what
+//!   the two ends of a connection do.
 //! - `edge`: what a server takes for its operating system.
 //! - `medium`: the blocks of a disk. `storage`: a state directory on them, with the real logic of the slots.
 //! - `client`: the clients of a test. `setup`: how a server is configured. `lines`: a trace as text.
@@ -16,6 +17,7 @@
 
 mod client;
 mod edge;
+mod end;
 mod lines;
 mod log_lines;
 mod medium;
@@ -49,6 +51,7 @@ use ipseity_frames::Receiver;
 pub use self::{
     client::Client,
     edge::{Shared, SimEdge, SimSocket},
+    end::EndId,
     lines::Lines,
     log_lines::{count_log_lines, keep_log_lines, take_log_lines},
     medium::{Medium, WriteFate},
@@ -56,7 +59,6 @@ pub use self::{
     node::{Clock, DiskMode, Node, Polled, Wake},
     setup::{Setup, address},
     storage::{DiskFault, StartFault, Storage},
-    stream::EndId,
 };
 
 /// A world that is still busy after so many turns at one moment will never be idle.

@@ -17,8 +17,8 @@ use ipseity::{
 use ipseity_core::time::Instant;
 
 use super::{
+    end::{End, EndId, Phase},
     node::{Node, Wake},
-    stream::{End, EndId, Phase},
 };
 
 /// What will happen, and to whom.

@@ -14,7 +14,7 @@ use ipseity_core::{
     time::Instant,
 };
 
-use super::{storage::Storage, stream::EndId};
+use super::{end::EndId, storage::Storage};
 
 /// What the next poll of a server brings.
 #[derive(Clone, Debug, PartialEq, Eq)]

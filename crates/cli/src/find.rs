@@ -1,0 +1,270 @@
+//! The commands, and the way from a command line to one of them. It connects to nothing.
+
+use std::ffi::OsString;
+
+use getopts::{Fail, Matches, Options};
+use ipseity_console::{explain, usage};
+
+use crate::{
+    advance, bench, command::Command, decode, failure::Failure, members, next, ping, servers,
+    status, watch,
+};
+
+const COMMANDS: [&Command; 8] = [
+    &next::COMMAND,
+    &status::COMMAND,
+    &decode::COMMAND,
+    &ping::COMMAND,
+    &watch::COMMAND,
+    &members::COMMAND,
+    &advance::COMMAND,
+    &bench::COMMAND,
+];
+
+/// What a command line asks for.
+pub enum Found {
+    /// To be shown a text.
+    Help(String),
+    /// To be shown the version.
+    Version,
+    /// This command, with these options.
+    Command(&'static Command, Matches),
+}
+
+/// Finds what `arguments`, without the program's name, ask for.
+pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
+    let matches = every_option()
+        .parse(arguments)
+        .map_err(|fail| unclear(&fail).with_help_of(None))?;
+    if matches.opt_present("version") {
+        return Ok(Found::Version);
+    }
+    let helps = matches.opt_present("help");
+    let Some(name) = matches.free.first() else {
+        return if helps {
+            Ok(Found::Help(overview()))
+        } else {
+            Err(no_command("the command is missing"))
+        };
+    };
+    let Some(command) = COMMANDS.into_iter().find(|command| command.name == name) else {
+        return Err(no_command(&format!("there is no command {name:?}")));
+    };
+    if helps {
+        return Ok(Found::Help(help(command)));
+    }
+    let mut matches = options_of(command)
+        .parse(arguments)
+        .map_err(|fail| unclear(&fail).with_help_of(Some(command.name)))?;
+    matches.free.remove(0);
+    Ok(Found::Command(command, matches))
+}
+
+fn no_command(reason: &str) -> Failure {
+    let names = COMMANDS.map(|command| command.name).join(", ");
+    Failure::Usage(format!("{reason}; the commands are {names}")).with_help_of(None)
+}
+
+fn unclear(fail: &Fail) -> Failure {
+    Failure::Usage(match fail {
+        // Another command may have it.
+        Fail::UnrecognizedOption(_) => format!("{} here", explain(fail)),
+        _ => explain(fail),
+    })
+}
+
+fn global_options(options: &mut Options) {
+    servers::options(options);
+    options.optflag("h", "help", "show this help, or that of a command");
+    options.optflag("V", "version", "show the version");
+}
+
+fn options_of(command: &Command) -> Options {
+    let mut options = Options::new();
+    (command.options)(&mut options);
+    global_options(&mut options);
+    options
+}
+
+fn every_option() -> Options {
+    let mut options = Options::new();
+    for command in COMMANDS {
+        (command.options)(&mut options);
+    }
+    global_options(&mut options);
+    options
+}
+
+fn overview() -> String {
+    let mut options = Options::new();
+    global_options(&mut options);
+    let mut brief = String::from(
+        "Gets identities from Ipseity servers, shows how the servers are doing, and manages them.\n\n\
+         Usage: ipseity-cli [FLAGS] COMMAND [FLAGS]\n\nCommands:\n",
+    );
+    for command in COMMANDS {
+        brief += &format!("    {:<8} {}\n", command.name, command.summary);
+    }
+    brief += "\nipseity-cli COMMAND --help shows the flags of a command.\n\n\
+              Exit code: 0 it worked, 1 it failed, 2 the command line is wrong, 3 a server hands out no\n\
+              identities (status and ping).";
+    usage(&options, &brief)
+}
+
+fn help(command: &Command) -> String {
+    let Command {
+        name,
+        arguments,
+        summary,
+        details,
+        ..
+    } = command;
+    let brief = format!("{summary}\n\nUsage: ipseity-cli {name} [FLAGS]{arguments}\n\n{details}");
+    usage(&options_of(command), brief.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::ProptestConfig;
+
+    use super::*;
+
+    fn found(line: &str) -> Result<Found, Failure> {
+        let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        find(&arguments)
+    }
+
+    fn refused(line: &str) -> String {
+        match found(line) {
+            Err(Failure::Usage(text)) => text,
+            Err(other) => panic!("{line}: {other:?}"),
+            Ok(_) => panic!("{line} was taken"),
+        }
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in [
+            "--server a:1 next -n 3",
+            "next -n 3 --server a:1",
+            "next -s a:1 -n3",
+        ] {
+            match found(line) {
+                Ok(Found::Command(command, matches)) => {
+                    assert_eq!(command.name, "next");
+                    assert_eq!(matches.opt_str("n").as_deref(), Some("3"));
+                    assert_eq!(matches.opt_strs("server"), ["a:1"]);
+                    assert!(matches.free.is_empty());
+                }
+                _ => panic!("{line}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_never_taken_for_the_command() {
+        match found("--server status ping") {
+            Ok(Found::Command(command, _)) => assert_eq!(command.name, "ping"),
+            _ => panic!("the command is ping"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_says_what_is_wrong() {
+        for (line, part) in [
+            ("", "the command is missing; the commands are next, status"),
+            ("nxt", "there is no command \"nxt\""),
+            ("next --frobnicate", "there is no flag \"--frobnicate\""),
+            ("next -x", "there is no flag \"-x\""),
+            ("next -n", "-n needs a value"),
+            ("next -n 1 -n 2", "-n is given more than once"),
+            ("status --json --json", "--json is given more than once"),
+            ("status --json=yes", "--json takes no value"),
+            (
+                "next --json",
+                "there is no flag \"--json\" here (see ipseity-cli next --help)",
+            ),
+        ] {
+            let text = refused(line);
+            assert!(text.contains(part), "{line}: {text}");
+            assert!(!text.contains('\n'), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn help_is_there_for_all_and_for_each() {
+        match found("--help") {
+            Ok(Found::Help(text)) => {
+                for command in COMMANDS {
+                    assert!(text.contains(command.summary), "{text}");
+                }
+            }
+            _ => panic!("no help"),
+        }
+        for command in COMMANDS {
+            match found(&format!("{} -h", command.name)) {
+                Ok(Found::Help(text)) => {
+                    assert!(text.contains(command.summary), "{text}");
+                    assert!(text.contains("--server"), "{text}");
+                    for line in text.lines() {
+                        assert!(line.chars().count() <= 100, "{line}");
+                    }
+                }
+                _ => panic!("no help for {}", command.name),
+            }
+        }
+        assert!(matches!(found("next --version"), Ok(Found::Version)));
+    }
+
+    proptest::proptest! {
+        // A failure prints the least input that fails; a file beside the sources would say no more.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_arguments_are_met_with_a_panic_or_more_than_a_line(
+            arguments in proptest::collection::vec(any_argument(), 0..6),
+        ) {
+            let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+            match find(&arguments) {
+                Ok(Found::Command(command, matches)) => {
+                    // What it takes as values is judged by the command, which for this one asks no server.
+                    if command.name == "decode" {
+                        let _ = (command.run)(&matches, &mut std::io::sink());
+                    }
+                }
+                Ok(Found::Help(_) | Found::Version) => {}
+                Err(Failure::Usage(text)) => assert!(!text.contains(char::is_control), "{text:?}"),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn any_argument() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let known = [
+            "next",
+            "status",
+            "decode",
+            "members",
+            "advance",
+            "--server",
+            "-n",
+            "-n3",
+            "--json",
+            "--timeout",
+            "--help",
+            "-V",
+            "--",
+            "-",
+            "--json=1",
+            "1:1",
+            "0x401",
+            "a:1",
+        ];
+        prop_oneof![
+            4 => prop::sample::select(known.to_vec()).prop_map(str::to_owned),
+            1 => any::<String>(),
+            1 => any::<String>().prop_map(|text| format!("--{text}")),
+        ]
+    }
+}

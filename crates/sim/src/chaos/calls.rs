@@ -1,0 +1,63 @@
+//! What the cluster does at a moment that it has scheduled, and what it keeps until then.
+
+use std::net::SocketAddr;
+
+use ipseity_core::time::Instant;
+
+use crate::world::SimSocket;
+
+/// What the cluster does at a moment that it has scheduled with the world.
+#[derive(Clone, Copy, Debug)]
+pub enum Call {
+    Client(usize),
+    Act(usize),
+    Undo(usize),
+    Restart(usize),
+    Signal(usize),
+    Flood(usize),
+    Recover,
+}
+
+impl Call {
+    pub fn token(self) -> u64 {
+        let (kind, index) = match self {
+            Call::Client(index) => (0, index),
+            Call::Act(index) => (1, index),
+            Call::Undo(index) => (2, index),
+            Call::Restart(index) => (3, index),
+            Call::Signal(index) => (4, index),
+            Call::Recover => (5, 0),
+            Call::Flood(index) => (6, index),
+        };
+        kind << 32 | index as u64
+    }
+
+    pub fn from_token(token: u64) -> Call {
+        let index = token as u32 as usize;
+        match token >> 32 {
+            0 => Call::Client(index),
+            1 => Call::Act(index),
+            2 => Call::Undo(index),
+            3 => Call::Restart(index),
+            4 => Call::Signal(index),
+            6 => Call::Flood(index),
+            _ => Call::Recover,
+        }
+    }
+}
+
+/// What ends a fault that lasts.
+#[derive(Clone, Debug)]
+pub enum Undo {
+    Route(SocketAddr),
+    Names,
+    Accept(usize),
+}
+
+/// A peer that speaks without end.
+pub struct Flood {
+    pub socket: SimSocket,
+    pub until: Instant,
+    /// The boot that it claimed last.
+    pub boot: u64,
+}

@@ -1,0 +1,137 @@
+//! One end of a connection: what it has sent and received, and how far it is.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use ipseity::mailbox::Readiness;
+use ipseity_core::{ids::ConnectionId, time::Instant};
+
+/// One end of a connection: its place in the list of ends, which only grows.
+pub type EndId = usize;
+
+/// How far an end is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Connecting,
+    Open,
+    Refused,
+}
+
+/// One end of a connection.
+pub struct End {
+    pub(super) own: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) other: Option<EndId>,
+    /// Whom to wake.
+    pub(super) registered: Option<(usize, ConnectionId)>,
+    /// The client that is to hear when something changes.
+    pub(super) client: Option<usize>,
+    pub(super) phase: Phase,
+    pub(super) arrived: VecDeque<u8>,
+    /// In how many pieces bytes have arrived.
+    pub(super) pieces: u64,
+    pub(super) on_the_way: usize,
+    pub(super) window_bytes: usize,
+    pub(super) unsent: VecDeque<u8>,
+    pub(super) send_buffer_bytes: usize,
+    /// It was told `WouldBlock` and is to hear of space.
+    pub(super) is_blocked: bool,
+    pub(super) fin_wanted: bool,
+    pub(super) fin_sent: bool,
+    pub(super) fin_arrived: bool,
+    pub(super) is_reset: bool,
+    pub(super) is_dropped: bool,
+    /// When the last of what was sent to it arrives: nothing overtakes on a connection.
+    pub(super) last_arrival: Instant,
+    /// As many bytes as are sent at one moment.
+    pub(super) segment_bytes: usize,
+    /// Nothing arrives here any more.
+    pub(super) is_silenced: bool,
+    /// The listener that it came to.
+    pub(super) listener: u64,
+}
+
+impl End {
+    pub fn new(
+        own: SocketAddr,
+        remote: SocketAddr,
+        phase: Phase,
+        window_bytes: usize,
+        send_buffer_bytes: usize,
+    ) -> End {
+        End {
+            own,
+            remote,
+            other: None,
+            registered: None,
+            client: None,
+            phase,
+            arrived: VecDeque::new(),
+            pieces: 0,
+            on_the_way: 0,
+            window_bytes,
+            unsent: VecDeque::new(),
+            send_buffer_bytes,
+            is_blocked: false,
+            fin_wanted: false,
+            fin_sent: false,
+            fin_arrived: false,
+            is_reset: false,
+            is_dropped: false,
+            last_arrival: Instant::START,
+            segment_bytes: usize::MAX,
+            is_silenced: false,
+            listener: 0,
+        }
+    }
+
+    /// Takes as much as comes, whatever the other side reads.
+    pub fn set_unbounded(&mut self) {
+        self.send_buffer_bytes = usize::MAX;
+    }
+
+    pub fn has_ended(&self) -> bool {
+        (self.is_reset || self.fin_arrived) && self.arrived.is_empty()
+    }
+
+    /// Whether whoever held it has cut the connection.
+    pub fn is_cut(&self) -> bool {
+        self.is_dropped && self.fin_sent
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.is_reset
+    }
+
+    /// Nothing arrives there any more.
+    pub fn silence(&mut self) {
+        self.is_silenced = true;
+    }
+
+    /// Nothing more happens to it.
+    pub fn is_over(&self) -> bool {
+        self.is_reset || self.is_dropped
+    }
+
+    /// The machine that held it is off: nobody is told, and nothing more is sent.
+    pub fn vanish(&mut self) {
+        self.is_dropped = true;
+        self.registered = None;
+        self.arrived.clear();
+        self.unsent.clear();
+        self.fin_wanted = true;
+        self.fin_sent = true;
+    }
+
+    /// What a poll says of it now, if anything.
+    pub fn readiness(&self) -> Option<Readiness> {
+        let broken = self.is_reset || self.phase == Phase::Refused;
+        let closed = broken || self.fin_arrived;
+        let readable = closed || !self.arrived.is_empty();
+        let writable = broken || (self.phase == Phase::Open && self.has_space());
+        (readable || writable).then(|| Readiness::new(readable, writable, closed))
+    }
+
+    pub(super) fn has_space(&self) -> bool {
+        self.unsent.len() <= self.send_buffer_bytes / 3 * 2
+    }
+}
