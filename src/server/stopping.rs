@@ -107,7 +107,9 @@ impl<E: Edge> Server<E> {
     fn stop_actor(&mut self, at: Instant, deadline: Instant) {
         let step = Step::Settling;
         self.stopping = Stopping::Asked { at, step };
-        self.timers.set(Timer::Stop, deadline);
+        // After a pause of the process the deadline may be over, but the disk has had no time yet.
+        let least = self.now.after(STOP_TIMEOUT - STOP_DRAIN);
+        self.timers.set(Timer::Stop, deadline.max(least));
         self.mailbox.dispatch(Entry::Event(Event::Stop));
     }
 

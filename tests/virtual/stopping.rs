@@ -182,6 +182,35 @@ fn a_disk_that_hangs_cannot_hold_up_a_stop() {
 }
 
 #[test]
+fn a_pause_during_a_stop_takes_no_time_from_the_last_write() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Takes(SECOND), 0));
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    world.step(0);
+    // The process is stopped for longer than a stop may take, and goes on.
+    let resumed = world.now().after(2 * STOP_TIMEOUT);
+    world.net().now = resumed;
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (SECOND, Exit::Clean));
+    assert_eq!(client.sequences(), [1]);
+    assert_eq!(world.node(0).disk.durable.get(), 1);
+    // But the disk has no more time than in any other stop.
+    let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    world.step(0);
+    let resumed = world.now().after(2 * STOP_TIMEOUT);
+    world.net().now = resumed;
+    let (waited, exit) = self::exit(&mut world);
+    assert_eq!(
+        (waited, exit),
+        (STOP_TIMEOUT - STOP_DRAIN, Exit::StorageFailed)
+    );
+}
+
+#[test]
 fn a_stop_whose_last_write_fails_exits_with_a_failure() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
     let (mut world, mut client) = pair(setup);
