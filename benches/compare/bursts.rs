@@ -19,8 +19,7 @@ use ipseity_frames::{FrameDecoder, Receiver, encode};
 use ipseity_harness::measured::{self, PATIENCE};
 use rustix::{
     net::{RecvFlags, recv},
-    process::nice,
-    thread::{CpuSet, sched_setaffinity},
+    thread::{CpuSet, gettid, sched_setaffinity},
 };
 
 use crate::{
@@ -40,9 +39,6 @@ const PIDS: usize = 1000;
 
 /// The time between two bursts.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// So low a priority that the processor is the honest client's whenever it wants it.
-const NICE: i32 = 19;
 
 /// A kind of burst.
 struct Kind {
@@ -100,8 +96,9 @@ pub fn bursts(plan: &Plan) {
     println!(
         "50 x 1, the server on one CPU and all clients on another; {} rounds. {crowd_size} more connections, each of \
          them a peer with a pid of its own, send {REQUESTS} requests each at once, wait for the answers, pause for \
-         {} ms, and begin anew. They are operators, so the answers are as large as they can be. They have the lowest \
-         priority and throw the answers away without reading them, because the honest clients share their processor. \
+         {} ms, and begin anew. They are operators, so the answers are as large as they can be. They run \
+         only while the honest clients do not, and throw the answers away without reading them, because all clients \
+         share one processor. \
          The first burst is of ordinary requests: what it costs is the price of sharing.\n",
         plan.rounds,
         PAUSE.as_millis()
@@ -242,15 +239,15 @@ fn throw_away(stream: &TcpStream) -> usize {
     thrown
 }
 
-/// From now on this thread runs where the clients run, and only when they do not want to. Where it may not be so, the
-/// numbers are worse.
+/// From now on this thread runs where the clients run, and only while they do not want to: with a low priority alone it
+/// would be left running to the end of its slice, more than a millisecond. Where it may not be so, the numbers are worse.
 fn share_the_clients_cpu() {
     let cpus = measured::cpus();
     let mut set = CpuSet::new();
     set.set(cpus[1.min(cpus.len() - 1)].parse().unwrap());
     let _ = sched_setaffinity(None, &set);
-    // Of this thread only, as Linux has it.
-    let _ = nice(NICE);
+    let thread = gettid().as_raw_nonzero().to_string();
+    measured::succeeds(&["chrt", "--idle", "--pid", "0", &thread]);
 }
 
 /// Bursts without end, by a thread.

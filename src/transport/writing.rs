@@ -33,7 +33,10 @@ impl<S: Socket> Transport<S> {
         if shared.pending_total > shared.limits.pending_bytes_total {
             self.crowd_out();
         }
-        self.take_up_looks(now, mailbox);
+        // Otherwise nobody has looked, and nobody waits for it.
+        if self.shared.looks_left < LOOKS_IN_FLIGHT_MAX {
+            self.take_up_looks(now, mailbox);
+        }
         let Self {
             connections,
             shared,
@@ -52,6 +55,7 @@ impl<S: Socket> Transport<S> {
 
     /// Lets connections that wait with a request to look have their turn, as many as are allowed at a time. Each is
     /// read here and now, so that nobody else takes its turn.
+    #[cold]
     fn take_up_looks(&mut self, now: Instant, mailbox: &mut Mailbox) {
         let Self {
             connections,
