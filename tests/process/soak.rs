@@ -1,5 +1,5 @@
-//! Every hostile client that we can think of, all at once, beside honest ones: nothing is repeated, every honest request
-//! is answered, memory and log stay within their bounds, and SIGTERM ends the server in time.
+//! Hostile clients of every kind attack a server at once, beside honest ones. No identity is repeated, every honest
+//! request is answered, memory and log stay within their bounds, and SIGTERM ends the server in time.
 //!
 //! The log and the trace of the server stand still, too: nobody reads them at first. The ordinary run takes some
 //! seconds. The long one takes two minutes, or as many seconds as `IPSEITY_SOAK_SECONDS` says:
@@ -182,7 +182,7 @@ fn throw_away(mut stream: &TcpStream) -> bool {
     }
 }
 
-// Hostile clients. Whatever fails for them is what they deserve.
+// Hostile clients. When something fails for one of them, it tries again.
 
 fn do_not_read(trouble: &Trouble, done: &AtomicU64, mut rng: Rng) {
     let mut deaf: Vec<Asking> = Vec::new();
@@ -229,7 +229,8 @@ fn send_malformed(trouble: &Trouble, done: &AtomicU64, mut rng: Rng) {
     }
 }
 
-/// Now pids that nobody has, each time in another life, now another cluster or version, and sequences beyond the last.
+/// Some messages have a pid that no server has, with another session each time. Others have another cluster or version,
+/// or a sequence beyond the last.
 fn pretend_to_be_peers(trouble: &Trouble, done: &AtomicU64, mut rng: Rng) {
     while trouble.goes_on() {
         let Some(mut stream) = trouble.connect() else {
@@ -311,7 +312,7 @@ fn take_blocks(trouble: &Trouble, done: &AtomicU64, _: Rng) {
     }
 }
 
-/// They ask, say that nothing more comes, and stay without reading; or stay in the middle of a frame.
+/// They ask and shut their sending side, some of them in the middle of a frame. Then they stay and do not read.
 fn close_one_side(trouble: &Trouble, done: &AtomicU64, mut rng: Rng) {
     let mut held = VecDeque::new();
     while trouble.goes_on() {
@@ -340,7 +341,7 @@ fn reset(trouble: &Trouble, done: &AtomicU64, mut rng: Rng) {
         if rng.bool() {
             pause(1);
         }
-        // Dropped like this it is reset, whatever is on its way.
+        // With this option, closing the socket resets the connection.
         SockRef::from(&stream)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
@@ -472,7 +473,7 @@ fn run(time: Duration) {
             }));
         }
         let mut operator = server.connect();
-        // They are in before the places are taken.
+        // They have their places before the others come.
         let are_in = eventually(|| {
             let status = status(&mut operator);
             let asked = status.counters.identity_requests;
@@ -490,7 +491,7 @@ fn run(time: Duration) {
         for client in honest {
             client.join().unwrap();
         }
-        // The others go on, so that it is stopped in the middle of them.
+        // The hostile clients go on while the server stops.
         let (code, waited) = server.stop("TERM");
         drop(end_of_trouble);
         (seen, code, waited)
@@ -525,7 +526,7 @@ fn run(time: Duration) {
         tally.acknowledged >= ANSWERS_PER_SECOND_MIN * time.as_secs(),
         "{report}"
     );
-    // Nor does another life repeat anything, or the named peer mind what has happened.
+    // The next start goes on above everything, and the named peer has logged no error.
     server.restart(Stdio::null(), &["--pid", "1"]);
     assert!(server.next() > report.range.unwrap().1 >> 10);
     assert!(!other.log().contains(" ERROR "), "{}", other.log());

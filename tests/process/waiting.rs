@@ -1,5 +1,5 @@
-//! What the loop's thread may wait for: nothing but its poll. Every system call that it makes stands in
-//! docs/architecture.md with the reason why it does not block, and a helper thread that is held holds up no client.
+//! The loop's thread waits in its poll and nowhere else. docs/architecture.md lists every system call that it makes, with
+//! the reason why it does not block. And clients are answered while a helper thread is held in a call.
 
 use std::{collections::BTreeSet, fs, io::Write as _};
 
@@ -104,7 +104,7 @@ fn every_call_of_the_loops_thread_is_on_the_page() {
     // Files are opened anew, what is known of the peer is saved, it goes, and the server stops.
     fs::rename(&trace, &moved).unwrap();
     server.signal("HUP");
-    server.wait_for_log("opened anew");
+    server.wait_for_log("the trace goes on in");
     drop(other);
     server.wait_for_log("(pid 2) is down");
     let process = server.pid();
@@ -155,7 +155,7 @@ fn threads_that_write_lines_hold_up_no_client() {
     server.signal("HUP");
     assert_answers(&server);
     drop(attached);
-    server.wait_for_log("opened anew");
+    server.wait_for_log("the trace goes on in");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Floods: somebody speaks without end, and each message is something that people would hear of, that would be saved, or
-//! that costs the server much; or connections come and go without end.
+//! Floods. Somebody sends messages without end, and each of them could be a log line or a write to the disk, or has a large
+//! answer. Or connections come and go without end.
 
 use std::{
     io::{Read as _, Write as _},
