@@ -31,9 +31,10 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
 
 /// Requests to look (a status, the members) of all connections that are decoded and not answered yet. They cost
-/// five bytes to send and up to 64 KiB to answer, so only a few are answered in a turn, and requests for identities
-/// are answered in between.
-pub const LOOKS_IN_FLIGHT_MAX: usize = 4;
+/// five bytes to send and up to 64 KiB to answer, which takes as long as a hundred requests for identities. So only one
+/// is answered in a turn, and requests for identities are answered in between. With four, the median of fifty clients
+/// beside 9,000 of them was twice as long (`benches/compare`, "bursts").
+pub const LOOKS_IN_FLIGHT_MAX: usize = 1;
 
 /// The most bytes read from a connection while too many frames of all connections wait: enough to see whether it
 /// asks for a status, which is answered even then.

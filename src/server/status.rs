@@ -56,6 +56,7 @@ impl<E: Edge> Server<E> {
             peers,
             bounds: BoundsStatus {
                 waiting_for_disk: self.actor.waiting_for_disk() as u64,
+                // bug DroppedLinesUntold instead: log_lines_dropped: if BUG { 0 } else { self.edge.log_lines_dropped() },
                 log_lines_dropped: self.edge.log_lines_dropped(),
                 pending_bytes: self.transport.pending_bytes() as u64,
                 cut_off: self.transport.crowded_out(),

@@ -20,6 +20,7 @@ use crate::{
         CloseReason, Connection, ConnectionState, Gate, LinkState, Origin, Place, Resume,
     },
     edge::Socket,
+    limits::LOOKS_IN_FLIGHT_MAX,
     mailbox::Mailbox,
 };
 
@@ -59,6 +60,9 @@ pub(super) struct Shared {
     pub(super) line: Vec<ConnectionId>,
     /// Requests to look, of all connections, that are decoded and not answered yet.
     pub(super) looks_in_flight: usize,
+    /// How many more of them may be decoded before the next flush. It is zero while any connection waits in the line:
+    /// otherwise those who look again and again would take every turn.
+    pub(super) looks_left: usize,
     /// Connections that wait for their turn to look, in the order in which they came.
     pub(super) look_line: VecDeque<ConnectionId>,
     /// Bytes of replies of all connections that were left after their last flush.
@@ -97,6 +101,7 @@ impl Shared {
             dirty: Vec::new(),
             line: Vec::new(),
             looks_in_flight: 0,
+            looks_left: LOOKS_IN_FLIGHT_MAX,
             look_line: VecDeque::new(),
             pending_total: 0,
             crowded_out: 0,

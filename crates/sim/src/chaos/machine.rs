@@ -33,6 +33,8 @@ pub struct Machine {
     pub wakes_at: Option<Instant>,
     /// Log lines of this life.
     pub log_lines: u64,
+    /// Until then nobody reads its log.
+    pub log_stalls_until: Instant,
     /// When it was asked to stop.
     pub signals: Vec<Instant>,
     /// Faults of the disk that were met before this life began.
@@ -78,6 +80,7 @@ impl Machine {
             ready_at: now,
             wakes_at: None,
             log_lines: 0,
+            log_stalls_until: Instant::START,
             signals: Vec::new(),
             faults_before: 0,
             has_failed: false,
