@@ -229,7 +229,7 @@ pub struct Connection<S> {
     pub(crate) link: LinkState,
     /// Frames that are decoded and not answered yet.
     pub(crate) owed: u32,
-    /// Bytes that were left after its last flush, as counted in the sum over all connections.
+    /// The memory of the replies that were left after its last flush, as counted in the sum over all connections.
     pub(crate) counted: u32,
     /// When a frame was last completed or begun, or a reply was last written.
     pub(crate) progress_at: Instant,
@@ -301,6 +301,15 @@ impl<S: Socket> Connection<S> {
         self.buffers
             .as_ref()
             .map_or(0, |buffers| buffers.output.len() - buffers.written)
+    }
+
+    /// How many bytes of memory hold replies that wait to be written. A buffer doubles as it grows, so this is up to
+    /// twice as much.
+    pub(crate) fn pending_room(&self) -> usize {
+        match &self.buffers {
+            Some(buffers) if buffers.output.len() > buffers.written => buffers.output.capacity(),
+            Some(_) | None => 0,
+        }
     }
 
     /// Whether this is an open connection of a client on which everything was answered and nothing is under way.

@@ -177,13 +177,14 @@ impl Shared {
         c.gate = Gate::Open;
     }
 
-    /// Updates how many bytes wait for the connection.
+    /// Updates how much memory holds replies that wait for the connection.
     #[inline]
     pub(super) fn count_pending<S: Socket>(&mut self, c: &mut Connection<S>) {
-        let pending = c.pending_bytes();
+        let pending = c.pending_room();
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
-            // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits.
+            // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits even
+            // in a buffer that has doubled.
             c.counted = u32::try_from(pending).unwrap_or(u32::MAX);
         }
     }
