@@ -5,5 +5,7 @@
     reason = "a panic is the report, and tests print"
 )]
 
+mod circles; // no files import each other in a circle
+mod invariants; // what docs/architecture.md says is not there is not there
 mod pages; // the pages show the flags, bounds, commands and log lines that there are
 mod tidy; // rooms, arrows, clocks, sizes, planted bugs

@@ -261,7 +261,7 @@ const OUTSIDE_CRATES: &[&str] = &[
 /// Who may read a clock, and all else takes `now` as an argument.
 const CLOCK_READERS: &[&str] = &["os", "client", "bench", "cli"];
 
-const CLOCK_READINGS: &[&str] = &[
+pub(crate) const CLOCK_READINGS: &[&str] = &[
     "Instant::now",
     "SystemTime::now",
     ".elapsed()",
@@ -425,6 +425,22 @@ fn planted_bugs_are_those_of_the_table() {
     );
 }
 
+#[test]
+fn the_page_says_of_each_planted_bug_what_the_table_says() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/testing.md"));
+    let page = page.unwrap();
+    let on_page: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| {
+            let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+            let (wrong, seed) = rest.split_once(" | ")?;
+            seed.strip_suffix(" |")?.parse::<u64>().ok()?;
+            Some((name, wrong))
+        })
+        .collect();
+    assert_eq!(on_page, BUGS);
+}
+
 /// A file without a `mod` line would not be compiled, and nobody would miss its tests.
 #[test]
 fn every_file_of_a_test_binary_has_a_line_in_its_index() {
@@ -477,20 +493,25 @@ fn planted_in(folders: &[&str]) -> BTreeSet<String> {
 }
 
 /// A file of a crate that is read.
-struct Source {
+pub(crate) struct Source {
     /// The path in the repository.
-    path: String,
+    pub(crate) path: String,
     /// The room of the table that it belongs to; empty for the head of a crate that has rooms.
-    room: String,
+    pub(crate) room: String,
     text: String,
     /// The text without comments, without what stands in strings, and without what is only for tests.
-    code: String,
+    pub(crate) code: String,
     /// The same with what is only for tests.
     code_and_tests: String,
 }
 
 impl Source {
-    fn new(path: &str, text: &str) -> Source {
+    /// The code of a file, without comments, without what stands in strings, and without what is only for tests.
+    pub(crate) fn code_of(text: &str) -> String {
+        without_tests(&code_of(text))
+    }
+
+    pub(crate) fn new(path: &str, text: &str) -> Source {
         let code_and_tests = code_of(text);
         // The file of a `#[cfg(test)] mod tests;`.
         let is_for_tests = path.ends_with("/tests.rs");
@@ -537,7 +558,7 @@ fn room_of_use(path: &[String], home: &str) -> Option<String> {
 }
 
 /// Holds every file of the crates against a rule, and names all that break it at once.
-fn check(rule: impl Fn(&Source) -> Vec<String>) {
+pub(crate) fn check(rule: impl Fn(&Source) -> Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut broken = Vec::new();
     for (folder, ..) in CRATES {
@@ -573,7 +594,7 @@ fn is_for_tests(root: &Path, path: &str) -> bool {
         .any(|text| text.contains(&declared))
 }
 
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+pub(crate) fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -624,7 +645,7 @@ fn broken_arrows(source: &Source) -> Vec<String> {
 }
 
 /// The things of the outside world that code names.
-fn outside(code: &str) -> Vec<String> {
+pub(crate) fn outside(code: &str) -> Vec<String> {
     let mut broken = named(code, OUTSIDE_CRATES);
     for mut path in paths_from(code, "std") {
         if path
@@ -643,7 +664,7 @@ fn outside(code: &str) -> Vec<String> {
 }
 
 /// Which of these names stand in the code as whole words.
-fn named(code: &str, names: &[&str]) -> Vec<String> {
+pub(crate) fn named(code: &str, names: &[&str]) -> Vec<String> {
     let words: Vec<&str> = code.split(|c| !is_word(c)).collect();
     names
         .iter()
@@ -653,7 +674,7 @@ fn named(code: &str, names: &[&str]) -> Vec<String> {
 }
 
 /// Which of these pieces of code stand in the code, with their lines.
-fn written(code: &str, pieces: &[&str]) -> Vec<String> {
+pub(crate) fn written(code: &str, pieces: &[&str]) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, line) in code.lines().enumerate() {
         for piece in pieces.iter().filter(|piece| line.contains(*piece)) {
@@ -665,7 +686,7 @@ fn written(code: &str, pieces: &[&str]) -> Vec<String> {
 
 /// Every path in `code` that begins with `root::`, each to its leaves: of `use crate::{a, b::{c, d}}` that
 /// is `crate::a`, `crate::b::c` and `crate::b::d`.
-fn paths_from(code: &str, root: &str) -> Vec<Vec<String>> {
+pub(crate) fn paths_from(code: &str, root: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     for (at, _) in code.match_indices(root) {
         let (before, behind) = (&code[..at], &code[at + root.len()..]);

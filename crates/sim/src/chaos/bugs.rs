@@ -9,11 +9,11 @@ pub const BUGS: &[(&str, &str)] = &[
     // The state file.
     (
         "ResumeBelowCeiling",
-        "A start begins at the sequence that the newest record notes, not above its ceiling.",
+        "A start begins at the sequence in the newest record and not above its ceiling.",
     ),
     (
         "ServeEarlierBoot",
-        "A start writes nothing, and serves under the ceiling of an earlier boot.",
+        "A start writes nothing and hands out under the ceiling of an earlier boot.",
     ),
     ("BootNotRaised", "A start does not count the boot."),
     (
@@ -22,15 +22,15 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "CleanFlagKept",
-        "A start leaves the flag of a clean stop set, and the next one believes it.",
+        "A start leaves the flag of a clean stop set, and the next start believes it.",
     ),
     (
         "NoChecksum",
-        "A block is believed whatever its checksum says.",
+        "A block is believed even if its checksum is wrong.",
     ),
     (
         "SingleSlot",
-        "Every generation overwrites the one before it, in one and the same block.",
+        "Every generation overwrites the one before it, in the same block.",
     ),
     ("OneCopy", "Only one copy of a generation is written."),
     (
@@ -39,11 +39,11 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "LostPairNotSkipped",
-        "A start does not skip although both blocks that could hold the newest generation are bad.",
+        "A start does not skip ahead, although both blocks that could hold the newest generation are bad.",
     ),
     (
         "FailedSyncIgnored",
-        "A write or sync that failed counts as done.",
+        "A write or sync that failed is treated as done.",
     ),
     (
         "StartReadsCache",
@@ -51,7 +51,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "ForeignRecordIgnored",
-        "A server does not look whether somebody else has written its state file.",
+        "A server does not check whether another process has written its state file.",
     ),
     // The counter and its ceiling.
     (
@@ -60,19 +60,19 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "AbsorptionBypassesCeiling",
-        "What a peer raised the sequence to is handed out above the ceiling.",
+        "A sequence that came from a peer is handed out above the ceiling.",
     ),
     (
         "AdvanceMovesAll",
-        "An advance above the ceiling moves the counter at once, and all others wait for it.",
+        "An advance above the ceiling moves the counter at once, and everybody else waits for the disk.",
     ),
     (
         "HeardForgotten",
-        "What a peer has said above the ceiling is not absorbed when that is durable.",
+        "The sequence of a peer that was above the ceiling is not absorbed once it is durable.",
     ),
     (
         "RequestOvertakesAdvance",
-        "What a client asks behind an advance that waits is decided before it.",
+        "A request is decided before an advance of the same client that came earlier and waits.",
     ),
     (
         "BudgetRefilled",
@@ -80,12 +80,9 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "LateWriteUntold",
-        "A write that takes long is told to nobody.",
+        "A write that takes long is not reported.",
     ),
-    (
-        "AfterIgnored",
-        "The `after` of a request counts for nothing.",
-    ),
+    ("AfterIgnored", "The `after` of a request is ignored."),
     ("BudgetIgnored", "Advances cost nothing."),
     (
         "CountUnchecked",
@@ -96,14 +93,17 @@ pub const BUGS: &[(&str, &str)] = &[
         "The counter moves by one for a whole block.",
     ),
     ("PidLeftOut", "Every identity has pid 0."),
-    ("EndWraps", "Behind the last sequence comes the first."),
+    (
+        "EndWraps",
+        "After the last sequence the counter begins again at 1.",
+    ),
     (
         "ServesWhileStopping",
-        "A server goes on handing out while the exact sequence of its stop is made durable.",
+        "A server goes on handing out while the exact sequence of its stop is being written.",
     ),
     (
         "ReplyOvertakes",
-        "An answer that waits for nothing overtakes those of its connection that wait for the disk.",
+        "An answer that waits for nothing overtakes answers of the same connection that wait for the disk.",
     ),
     (
         "ErrorCloses",
@@ -112,11 +112,11 @@ pub const BUGS: &[(&str, &str)] = &[
     // The peers.
     (
         "SyncAssigns",
-        "The sequence of a peer replaces that of the server, the larger one too.",
+        "The sequence of a peer replaces that of the server, even if it is smaller.",
     ),
     (
         "SyncTakesSmaller",
-        "Of a peer's sequence and that of the server the smaller one is taken.",
+        "A server takes the sequence of a peer if it is smaller than its own, and not if it is larger.",
     ),
     ("SyncNeverAnswers", "A syncRequest is not answered."),
     ("CeilingGossiped", "Peers are told the ceiling."),
@@ -138,15 +138,15 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "RollbackUnseen",
-        "A state that is older than the one that is remembered is not noticed.",
+        "A state that is older than the remembered one is not noticed.",
     ),
     (
         "ConflictForgotten",
-        "A restart takes a conflict for a state that is not the newest.",
+        "After a restart, a conflict is taken for a state that is not the newest.",
     ),
     (
         "ObjectionNotDurable",
-        "An objection is forgotten when the server is restarted.",
+        "After a restart, an objection is forgotten.",
     ),
     // The loop and its connections.
     (
@@ -155,40 +155,37 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "BatchRunsOn",
-        "Requests of a batch are handled although the one before them has effects that are not carried out.",
+        "A batch of requests goes on, although the request before has effects that are not carried out yet.",
     ),
     (
         "GrantsIgnored",
-        "What a connection may do is not looked at.",
+        "It is not checked what a connection may do.",
     ),
     (
         "TickerNotRestarted",
-        "A ticker that was stopped does not run again.",
+        "A ticker that was stopped never runs again.",
     ),
     (
         "StaleToken",
-        "The serial in a connection's id is not looked at, and a slot is not held for late answers.",
+        "The serial in the id of a connection is not compared, and a slot is not held for late answers.",
     ),
     (
         "ReserveNotLeft",
-        "A connection that leaves the reserve stays in its list, and whoever has its name later is turned away for it.",
+        "A connection that leaves the reserve stays in its list, and a later one with the same id is turned away.",
     ),
     (
         "EdgeLost",
-        "Reading stops after a short read, although the other side has closed and no edge comes any more.",
+        "Reading stops after a short read, although the other side has closed and the poll will not report it again.",
     ),
     (
         "FullReadLost",
-        "What follows a full read that ended in a peer's word is read when the peer speaks again.",
+        "After a full read that ended with a message of a peer, the rest is only read when the peer sends more.",
     ),
     (
         "RequestLostAtGate",
-        "The request behind the last one for which there is room is lost.",
+        "The request after the last one for which there is room is lost.",
     ),
-    (
-        "HangupStops",
-        "A request to open files anew is taken for one to stop.",
-    ),
+    ("HangupStops", "SIGHUP stops the server."),
     // What others can cause.
     (
         "FloodToldInFull",
@@ -196,10 +193,10 @@ pub const BUGS: &[(&str, &str)] = &[
     ),
     (
         "SavesUnbounded",
-        "Who a peer is, is saved as often as peers say that it has changed.",
+        "A new state of a peer is saved each time, however often it changes.",
     ),
     (
         "DroppedLinesUntold",
-        "A status does not tell of log lines that were dropped.",
+        "The status does not show how many log lines were dropped.",
     ),
 ];

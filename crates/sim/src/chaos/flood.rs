@@ -17,6 +17,7 @@ use super::{
     calls::{Call, Flood, FloodKind},
     cluster::Cluster,
     fault::Fault,
+    plan::SCAN_MIN,
 };
 use crate::world::SimSocket;
 
@@ -27,10 +28,9 @@ const PID: u16 = 900;
 const PAUSE: Duration = Duration::from_millis(50);
 const MESSAGES: u64 = 60;
 
-/// How many connections come and go each time, and for how long at least: an id has 12 bits that count connections, so
-/// then all of them have been used.
+/// How many connections come and go each time. An id has 12 bits that count connections, so in the shortest scan all of
+/// them are used.
 const SCANNED: u64 = 100;
-pub const SCAN_MIN: Duration = Duration::from_millis(2500);
 
 const _: () = assert!(SCAN_MIN.as_millis() as u64 / PAUSE.as_millis() as u64 * SCANNED > 1 << 12);
 

@@ -14,12 +14,14 @@ use ipseity_core::{
 use super::{
     calls::FloodKind,
     fault::{Fault, Faults, chance, stream},
-    flood::SCAN_MIN,
 };
 use crate::world::{DiskFault, WriteFate, address};
 
 /// When the world begins.
 pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
+
+/// How long a scan lasts at least. By then the ids of connections repeat.
+pub const SCAN_MIN: Duration = Duration::from_millis(2500);
 
 /// One server.
 #[derive(Clone, Debug)]
