@@ -14,7 +14,7 @@ use crate::intervals::{Intervals, Range};
 /// Ranges that one counter keeps at most: a megabyte.
 pub const RANGES_MAX: usize = 1 << 16;
 
-/// Ranges are looked over for some to forget when there are so many, and not sooner.
+/// Only when there are this many ranges, some are chosen to be forgotten.
 const RANGES_FEW: usize = 1 << 10;
 
 /// What a counter's identities have in common, and other counters' do not have: an Ipseity server's pid, or

@@ -26,7 +26,7 @@ pub struct Batch {
     pub left: u32,
 }
 
-/// A connection, what is in flight on it, and how many bytes of requests have not gone yet.
+/// A connection, its requests in flight, and how many bytes of requests have not been sent yet.
 pub struct Connection {
     pub socket: mio::net::TcpStream,
     /// Its place among the connections.
@@ -100,7 +100,7 @@ impl Connection {
         }
     }
 
-    /// Sends what has not gone, as far as the kernel takes it.
+    /// Sends what has not been sent yet, as far as the kernel takes it.
     pub fn write(&mut self, requests: &Requests) -> io::Result<()> {
         while self.unsent_bytes > 0 {
             let begin = self.sent_of_request;
@@ -123,7 +123,7 @@ impl Connection {
     }
 }
 
-/// As many requests as one connection may have in flight, one behind the other.
+/// As many requests as one connection may have in flight, one after the other.
 pub struct Requests {
     bytes: Vec<u8>,
     /// How many bytes one request has.
@@ -131,7 +131,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// `count` copies of this request, one behind the other.
+    /// `count` copies of this request, one after the other.
     pub fn new(request: &[u8], count: u32) -> Requests {
         Requests {
             bytes: request.repeat(count as usize),

@@ -115,7 +115,7 @@ impl Generator {
         })
     }
 
-    /// Runs one round over so many connections. `watch` is told the part of it that is done.
+    /// Runs one round over this many connections. `watch` is called with the part of it that is done.
     pub fn round(
         &mut self,
         settings: &Settings,
@@ -466,7 +466,7 @@ impl<P: Protocol> Turns<'_, P> {
         sent.map_err(|error| self.lost(place, &error))
     }
 
-    /// Sends what is due in an open loop. What falls due for a connection meanwhile leaves together.
+    /// Sends what is due in an open loop. Requests of one connection that are due at the same time are sent together.
     fn send_due(&mut self) -> Result<(), String> {
         let mut first = None;
         let mut count = 0;

@@ -46,7 +46,7 @@ impl From<io::Error> for BenchError {
     }
 }
 
-/// Measures what `settings` say, and writes what came of it to `out`.
+/// Measures what `settings` ask for, and writes the result to `out`.
 ///
 /// # Errors
 /// Something could not be measured in full, or what came of it not be written. What was measured before is
@@ -62,7 +62,7 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), BenchError> {
     // A failure that came before the first answer says all there is to say.
     if outcome.is_ok() || points.iter().any(has_answers) {
         report::write(out, settings, &points, &checks)?;
-        // So that it stands before what is said on standard error.
+        // Flushed, so that it is shown before what is written to standard error.
         out.flush()?;
         if let Some(path) = &settings.plot {
             plot::draw(path, settings, &points).map_err(BenchError::Failed)?;

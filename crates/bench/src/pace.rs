@@ -104,7 +104,7 @@ impl Open {
         Moment(self.start.0 + (index as f64 * self.gap) as u64)
     }
 
-    /// The moment at which the request that is `place` requests behind a connection's first should leave.
+    /// The moment at which the request number `place` of a connection, counted from 0, should be sent.
     #[inline]
     pub fn intended_on(&self, connection: usize, place: u64) -> Moment {
         self.intended(connection as u64 + place * self.connections)

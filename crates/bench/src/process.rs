@@ -46,7 +46,7 @@ fn nanoseconds(schedstat: &str) -> io::Result<u64> {
 /// File descriptors that are not connections.
 const DESCRIPTORS_OTHER: u64 = 32;
 
-/// Raises the soft limit of open files to what so many connections need.
+/// Raises the soft limit of open files to what this many connections need.
 pub fn raise_descriptors(connections: usize) -> Result<(), String> {
     let needed = connections as u64 + DESCRIPTORS_OTHER;
     let limit = raise_open_files(needed);

@@ -5,18 +5,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Steps of the bar in a round.
 const STEPS: u64 = 1000;
 
-/// The progress bar of a bench. It shows nothing where standard error is no terminal.
+/// The progress bar of a bench. It shows nothing if standard error is not a terminal.
 pub struct Progress {
     bar: ProgressBar,
     round: u64,
 }
 
 impl Progress {
-    /// Of so many rounds in all.
+    /// How many rounds there are in all.
     pub fn new(rounds: usize) -> Progress {
         let bar = ProgressBar::with_draw_target(
             Some(rounds as u64 * STEPS),
-            // Which draws nothing where there is no terminal.
+            // It draws nothing if there is no terminal.
             ProgressDrawTarget::stderr(),
         );
         if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}") {
@@ -37,12 +37,12 @@ impl Progress {
         self.bar.set_position(self.round * STEPS + steps);
     }
 
-    /// It is at its end.
+    /// The run has ended.
     pub fn end(&mut self) {
         self.round += 1;
     }
 
-    /// Takes the bar off the screen, so that the result does not stand behind it.
+    /// Removes the bar from the screen, so that the result is not written after it.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -34,7 +34,7 @@ pub trait Protocol {
     /// What is at the front of `bytes`, where [`quickly`](Self::quickly) does not know.
     fn slowly(&mut self, bytes: &[u8]) -> Slow;
 
-    /// The counter that `identity` is of, from this place in the list of servers; or what is wrong with it.
+    /// The counter that `identity` comes from, starting at this place in the list of servers; or what is wrong with it.
     fn counter(&self, identity: u64, server: usize) -> Result<CounterKey, String>;
 
     /// Whether `last`, the end of a run, exists.
@@ -62,7 +62,7 @@ pub enum Slow {
 /// Replies of Ipseity: identityReply of one count, or errorReply.
 pub struct Ipseity {
     count: u32,
-    /// Reads what is not an identityReply of the count that was asked for.
+    /// Reads anything but an identityReply with the count that was asked for.
     decoder: FrameDecoder,
 }
 
@@ -158,10 +158,10 @@ impl Line<'_> {
     }
 }
 
-/// The decimal number at the front of `bytes`, with the end of a line behind it, and the length of both.
+/// The decimal number at the front of `bytes`, which a line end must follow, and the length of both.
 #[inline(always)]
 fn decimal_line(bytes: &[u8]) -> Option<(u64, usize)> {
-    /// No number of so many digits is too large.
+    /// A number with this many digits is never too large.
     const DIGITS_MAX: usize = 19;
     let mut number: u64 = 0;
     for (place, byte) in bytes.iter().enumerate().take(DIGITS_MAX + 1) {
@@ -271,7 +271,7 @@ impl Protocol for Memcached {
     }
 }
 
-/// Replies at which nobody looks.
+/// Replies that are not checked.
 pub struct Raw;
 
 impl Protocol for Raw {

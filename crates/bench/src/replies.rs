@@ -9,7 +9,7 @@ use crate::{
     tally::Tally,
 };
 
-/// No identity of any counter: what follows a run when there is none.
+/// Not an identity of any counter: it stands for the end of a run while there is no run.
 const NO_RUN: u64 = u64::MAX;
 
 /// What all replies of a round go into.
@@ -27,7 +27,7 @@ pub struct Ledger<'a> {
 /// What one look at the bytes has come to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// How many bytes the whole replies have. What stands behind them is the beginning of the next.
+    /// How many bytes the whole replies have. The bytes after them are the beginning of the next one.
     pub bytes: usize,
     /// How many replies that were.
     pub replies: u32,
@@ -145,7 +145,7 @@ fn take_of<P: Protocol>(
     })
 }
 
-/// Counts the replies of one part and records their latency, if they belong to what is measured.
+/// Counts the replies of one part and records their latency, if they came within the measured time.
 #[inline(always)]
 fn count(connection: &Connection, batch: Batch, part: &Part, now: Moment, ledger: &mut Ledger<'_>) {
     let replies = u64::from(part.served + part.refused);
@@ -287,7 +287,7 @@ mod tests {
         bytes
     }
 
-    /// Connections at which nothing is sent or read: a test says what is in flight, and what came.
+    /// Connections without a socket: a test says what is in flight, and what arrived.
     struct Bench {
         protocol: Ipseity,
         connections: Vec<Connection>,

@@ -246,7 +246,7 @@ fn microseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1000.0
 }
 
-/// Rounded to three digits behind the point.
+/// Rounded to three decimals.
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
@@ -415,7 +415,7 @@ mod tests {
         }
     }
 
-    /// A round of a thousand requests in so many seconds.
+    /// A round of a thousand requests that took this many seconds.
     fn round(seconds: u64) -> Round {
         let us = |us: u64| Duration::from_nanos(us * 1000 + 400);
         Round {

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 /// Latencies are kept apart up to this, and beyond it counted as this.
 const LATENCY_MAX: Duration = Duration::from_secs(3600);
 
-/// Latencies are right to so many digits.
+/// How many digits of a latency are exact.
 const DIGITS: u8 = 3;
 
 /// Errors are counted by their codes, of which a server has a few; what comes beyond so many is counted as
@@ -19,7 +19,7 @@ const ERROR_CODES_MAX: usize = 32;
 /// The counters of a round that is under way.
 pub struct Tally {
     latencies: Histogram<u64>,
-    /// Requests that were answered with what was asked for.
+    /// Requests that were answered with what they asked for.
     pub requests: u64,
     /// When the last of these answers came.
     pub last: Option<Moment>,

@@ -26,7 +26,7 @@ pub enum Target {
     Redis,
     /// memcached, by its text protocol: `incr`.
     Memcached,
-    /// Whoever answers each request of Ipseity's length with 15 bytes, at which nobody looks.
+    /// Any server that answers each request of Ipseity's length with 15 bytes. They are not checked.
     Raw,
 }
 
@@ -57,7 +57,7 @@ impl Target {
         self != Target::Raw
     }
 
-    /// Does what has to be done once before the first request.
+    /// Prepares the server, once, before the first request.
     pub fn prepare(self, stream: TcpStream, timeout: Duration) -> Result<(), String> {
         match self {
             Target::Ipseity | Target::Redis | Target::Raw => Ok(()),

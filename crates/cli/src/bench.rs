@@ -141,7 +141,7 @@ pub fn options(options: &mut Options) {
     );
 }
 
-/// Reads the flags, each held to its range, with its default where it is not given.
+/// Reads the flags. Each must be in its range, and has its default if it is not given.
 fn settings(matches: &Matches) -> Result<Settings, Failure> {
     let (target, servers) = target_and_servers(matches)?;
     let number = |name, range| values::number(matches, name, range);

@@ -19,7 +19,7 @@ pub struct Command {
     /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
     /// command can be found before its options are known.
     pub options: fn(&mut Options),
-    /// Runs it with its flags. What it writes goes to the writer; whoever called flushes.
+    /// Runs it with its flags. It writes to the writer, and the caller flushes it.
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 

@@ -74,7 +74,7 @@ pub fn advice(error: &ClientError) -> String {
     }
 }
 
-/// Writes one line to standard error, whatever the text holds. If that is closed, it is no reason to fail twice.
+/// Writes to standard error, always as one line. If standard error is closed, that is not a second failure.
 pub fn complain(text: &str) {
     ipseity_console::complain("ipseity-cli", text);
 }
@@ -92,7 +92,7 @@ impl Outcome {
         self.failed = true;
     }
 
-    /// A server has said how it stands.
+    /// A server has told its standing.
     pub fn stands(&mut self, standing: Standing) {
         self.hands_out_nothing |= !standing.hands_out();
     }
@@ -108,7 +108,7 @@ impl Outcome {
     }
 }
 
-/// Says what is to be said, and gives the exit code.
+/// Reports the failure, and returns the exit code.
 pub fn report(failure: Failure) -> ExitCode {
     match failure {
         Failure::NobodyReads => ExitCode::SUCCESS,

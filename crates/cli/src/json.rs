@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::unseen::Unseen;
 
-/// What stands in the place of a server's answer: why there is none.
+/// What is shown instead of a server's answer: why there is no answer.
 #[derive(Serialize)]
 struct Unanswered<'a> {
     server: &'a str,

@@ -1,4 +1,4 @@
-//! `members`: which other servers each server knows, for people or as JSON; and to have one forgotten.
+//! `members`: which other servers each server knows, for people or as JSON. It can also make them forget one.
 
 use std::io::{self, Write};
 
@@ -82,7 +82,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
                 complain(&advice(&error));
             }
         }
-        // So that it stands before what is said of the next server on standard error.
+        // Flushed, so that it is shown before what is written about the next server to standard error.
         out.flush()?;
     }
     outcome.end()
@@ -106,7 +106,7 @@ fn ask(client: &mut Client, forgotten: Option<Pid>) -> Result<Answer, ClientErro
 }
 
 impl Answer {
-    /// For people. Where several servers are asked, each has its heading.
+    /// For people. If several servers are asked, each has a heading.
     fn write_text(&self, out: &mut dyn Write, server: &str, headed: bool) -> io::Result<()> {
         match self {
             Answer::Known(members) => {

@@ -1,4 +1,4 @@
-//! `status`: how each server does, for people or as JSON.
+//! `status`: the status of each server, for people or as JSON.
 
 mod json;
 mod text;
@@ -83,7 +83,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
                 show_error(out, look, &server, &error)?;
             }
         }
-        // So that it stands before what is said of the next server on standard error.
+        // Flushed, so that it is shown before what is written about the next server to standard error.
         out.flush()?;
     }
     outcome.end()
@@ -120,7 +120,7 @@ fn show_error(
     Ok(())
 }
 
-/// How far the peer is behind the server.
+/// How many sequences the peer is behind the server.
 fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
     server_sequence.saturating_sub(peer_sequence)
 }

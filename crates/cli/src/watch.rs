@@ -24,7 +24,7 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
-/// However short the interval, a server has this time to answer, and however long, no more than a client
+/// A server has at least this time to answer, however short the interval is, and at most as long as a client
 /// gives it otherwise.
 const TIMEOUT_MIN: Duration = Duration::from_millis(250);
 
@@ -109,7 +109,7 @@ fn ask(clients: &mut [Client]) -> Vec<Seen> {
 struct Screen {
     /// Whether rows are redrawn in place.
     redraws: bool,
-    /// How many lines were written, of which the cursor stands below the last.
+    /// How many lines were written. The cursor is below the last one.
     lines: usize,
 }
 
@@ -149,7 +149,7 @@ fn redrawn(table: &[String], lines_before: usize) -> String {
     }
     text += "\x1b[?7l";
     for line in table {
-        // Each clears what an earlier, longer line leaves behind it.
+        // Each clears the rest of an earlier line that was longer.
         text += &format!("\r{line}\x1b[K\n");
     }
     text + "\x1b[?7h"

@@ -107,7 +107,7 @@ fn log(bounds: &BoundsStatus) -> String {
 
 fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
     if !storage.durable {
-        return "none (ephemeral): a restart begins anew".to_owned();
+        return "none (ephemeral): a restart begins again at 1".to_owned();
     }
     let current = match storage.current_write_us {
         0 => "none under way".to_owned(),
