@@ -57,6 +57,8 @@ impl<E: Edge> Server<E> {
             bounds: BoundsStatus {
                 waiting_for_disk: self.actor.waiting_for_disk() as u64,
                 log_lines_dropped: self.edge.log_lines_dropped(),
+                unread_bytes: self.transport.pending_bytes() as u64,
+                crowded_out: self.transport.crowded_out(),
             },
         }))
     }

@@ -59,6 +59,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         ("errors", errors(&counters.errors)),
         ("storage", storage(&status.storage, &status.bounds)),
         ("log", log(&status.bounds)),
+        ("unread", unread(&status.bounds)),
         ("peers", peers_count(status)),
     ];
     for (name, value) in lines {
@@ -89,6 +90,13 @@ fn log(bounds: &BoundsStatus) -> String {
         0 => "no line dropped".to_owned(),
         dropped => format!("{dropped} lines dropped: nobody reads it, or it cannot be written"),
     }
+}
+
+fn unread(bounds: &BoundsStatus) -> String {
+    format!(
+        "{} bytes wait, {} clients that did not read were cut off",
+        bounds.unread_bytes, bounds.crowded_out
+    )
 }
 
 fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {

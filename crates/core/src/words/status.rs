@@ -58,6 +58,10 @@ pub struct BoundsStatus {
     pub waiting_for_disk: u64,
     /// Log lines that were dropped, because nobody reads the log or it cannot be written.
     pub log_lines_dropped: u64,
+    /// Bytes that wait now in the server and the kernel for clients that do not read their replies.
+    pub unread_bytes: u64,
+    /// Connections that were closed because too many bytes of replies waited.
+    pub crowded_out: u64,
 }
 
 /// What a server has done since it started. Each only grows.

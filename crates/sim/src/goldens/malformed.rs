@@ -428,13 +428,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "00d1 06",
+            "00e1 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 209,
+                length: 225,
             },
             2,
-            "frame length 209: that of statusReply is 210 to 65535",
+            "frame length 225: that of statusReply is 226 to 65535",
         ),
         malformed(
             Receiver::Client,
