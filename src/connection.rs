@@ -454,6 +454,15 @@ impl<S: Socket> Connection<S> {
         !waits && self.link == LinkState::Unknown && self.origin == Origin::Accepted
     }
 
+    /// Whether it is a client's and nothing at all is under way on it, so that it may be closed to make room. The places
+    /// of the reserve are left alone.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == ConnectionState::Open
+            && self.place == Place::Regular
+            && self.may_idle()
+            && self.buffers.is_none()
+    }
+
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {
         self.buffers.get_or_insert_with(|| pool.take())
     }

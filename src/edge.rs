@@ -42,6 +42,9 @@ pub trait Socket: Read + io::Write {
     /// wait for them. It is asked for nearly every write that does not fit, so it must cost nothing.
     fn held_bytes(&self) -> usize;
 
+    /// When it is closed, what was not sent is dropped, so that the kernel keeps nothing for somebody who does not read.
+    fn discard(&self) {}
+
     /// Tells the other side that nothing more will be sent.
     ///
     /// # Errors

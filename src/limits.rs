@@ -31,9 +31,10 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
 
 /// Requests to look (a status, the members) of all connections that are decoded and not answered yet. They cost
-/// five bytes to send and up to 64 KiB to answer, so only a few are answered in a turn, and requests for identities
-/// are answered in between.
-pub const LOOKS_IN_FLIGHT_MAX: usize = 4;
+/// five bytes to send and up to 64 KiB to answer, which takes as long as a hundred requests for identities. So only one
+/// is answered in a turn, and requests for identities are answered in between. With four, the median of fifty clients
+/// beside 9,000 of them was twice as long (`benches/compare`, "bursts").
+pub const LOOKS_IN_FLIGHT_MAX: usize = 1;
 
 /// The most bytes read from a connection while too many frames of all connections wait: enough to see whether it
 /// asks for a status, which is answered even then.
@@ -67,6 +68,10 @@ pub const RESERVE_OPERATORS_MAX: usize = 16;
 /// Connections beyond the limit for strangers that speak like a peer. The other half is for the peers that were
 /// named.
 pub const RESERVE_STRANGERS_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
+
+/// With `--when-full close-idle`, only a client that has asked for nothing for this long is closed to make room. It is
+/// also how often they are searched for, which takes a look at every connection.
+pub const IDLE_MIN: Duration = Duration::from_secs(1);
 
 /// The most addresses that are kept for the named peers; a name may have several.
 pub const NAMED_ADDRESSES_MAX: usize = 4 * PEERS_MAX;
@@ -107,12 +112,12 @@ pub const PENDING_BYTES_TOTAL_MAX: usize = 1 << 40;
 
 /// Bytes of replies that the kernel may hold for one connection (`SO_SNDBUF`, which Linux doubles, because it counts
 /// its own structures too). By default it would be almost 4 MB for each client that never reads, and the memory limit of
-/// a container counts it. Half of it is room for 500 replies.
+/// a container counts it. It has room for 800 replies.
 pub const SEND_BUFFER_BYTES: usize = 8 * 1024;
 
 /// Bytes of requests that the kernel may hold for one connection (`SO_RCVBUF`, which Linux doubles as well). They fill
 /// up when the server has stopped reading from a client that does not read. By default it would be 128 KiB and more.
-pub const RECEIVE_BUFFER_BYTES: usize = 8 * 1024;
+pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024;
 
 /// What the kernel holds for a client that does not read: both buffers, doubled. It is added to the replies that wait in
 /// the server, as soon as there are any.

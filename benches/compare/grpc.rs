@@ -89,7 +89,9 @@ impl Server<'_> {
         Sample {
             requests: text.trim().parse().unwrap(),
             cpu_us: f64::NAN,
+            p50_us: f64::NAN,
             p99_us: f64::NAN,
+            p99_9_us: f64::NAN,
         }
     }
 }

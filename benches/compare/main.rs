@@ -23,6 +23,7 @@
 )]
 
 mod build;
+mod bursts;
 mod flood;
 mod grpc;
 mod load;
@@ -50,6 +51,7 @@ const SECTIONS: &[Section] = &[
     ("essay", speed::essay),
     ("sweep", sweep::sweep),
     ("flood", flood::flood),
+    ("bursts", bursts::bursts),
     ("memory", memory::memory),
     ("build", build::build),
 ];

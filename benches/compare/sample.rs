@@ -75,8 +75,10 @@ pub struct Sample {
     pub requests: f64,
     /// The server's processor time, in microseconds a request.
     pub cpu_us: f64,
-    /// The slowest but one in a hundred, in microseconds.
+    /// The latency, in microseconds: that of half of the requests is no longer, and that of 99 and 99.9 in a hundred.
+    pub p50_us: f64,
     pub p99_us: f64,
+    pub p99_9_us: f64,
 }
 
 /// Samples of the same thing.
@@ -197,6 +199,8 @@ fn sample(round: &Value) -> Sample {
     Sample {
         requests: number(&round["requests_per_second"]),
         cpu_us: number(&round["processes"][0]["us_per_request"]),
+        p50_us: number(&round["latency_us"]["p50"]),
         p99_us: number(&round["latency_us"]["p99"]),
+        p99_9_us: number(&round["latency_us"]["p99_9"]),
     }
 }

@@ -285,6 +285,8 @@ fn config(
         },
         limits: TransportLimits {
             connections_max: descriptors.connections_max,
+            per_address_max: options.per_address_max,
+            closes_idle: options.closes_idle,
             read_bytes_max: READ_BYTES_MAX,
             pending_bytes_max: options.pending_bytes_max,
             pending_bytes_total: options.pending_bytes_total,

@@ -129,6 +129,20 @@ fn table() -> Vec<Flag> {
             default: shown(CONNECTIONS_MAX_DEFAULT),
         },
         Flag {
+            name: "max-connections-per-address",
+            takes: Value("N"),
+            help: "how many of them may come from one address (of IPv6: from one /64 network); this machine itself, \
+                   --trust and --peer are exempt",
+            default: shown("no limit"),
+        },
+        Flag {
+            name: "when-full",
+            takes: Value("refuse|close-idle"),
+            help: "refuse: refuse new clients while --max-connections are connected; close-idle: close the one that \
+                   has been idle longest instead",
+            default: shown("refuse"),
+        },
+        Flag {
             name: "max-count",
             takes: Value("N"),
             help: "how many identities one request may ask for",

@@ -69,6 +69,10 @@ pub struct Options {
     pub may_be_shared: bool,
     /// How many client connections there may be, 1 to 1,000,000.
     pub connections_max: usize,
+    /// How many of them may come from one address, 1 to 1,000,000; `None` is no limit.
+    pub per_address_max: Option<usize>,
+    /// When all places are taken, the client that has been idle longest makes room.
+    pub closes_idle: bool,
     /// How many identities one request may ask for, 1 to 16,777,214.
     pub count_max: u32,
     /// How far a peer or an `after` may raise the sequence in one step, 1 or more.
@@ -210,6 +214,18 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         may_be_shared: matches.opt_present("allow-shared-dir"),
         connections_max: number(matches, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
             .map_or(CONNECTIONS_MAX_DEFAULT, |number| number as usize),
+        per_address_max: number(
+            matches,
+            "max-connections-per-address",
+            1,
+            CONNECTIONS_LIMIT_MAX as u64,
+        )?
+        .map(|number| number as usize),
+        closes_idle: match matches.opt_str("when-full").as_deref() {
+            None | Some("refuse") => false,
+            Some("close-idle") => true,
+            Some(text) => return Err(bad("when-full", text, "refuse or close-idle")),
+        },
         count_max: number(matches, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
             .map_or(COUNT_MAX_DEFAULT, |number| number as u32),
         advance_max: number(matches, "max-advance", 1, u64::MAX)?.unwrap_or(ADVANCE_MAX_DEFAULT),
@@ -400,6 +416,10 @@ mod tests {
         assert_eq!(options.advance_max, 1 << 40);
         assert_eq!(options.reserve, Duration::from_secs(1));
         assert_eq!(options.idle_timeout, None);
+        assert_eq!(
+            (options.per_address_max, options.closes_idle),
+            (None, false)
+        );
         assert_eq!(options.trace, None);
         assert!(options.is_default_dir);
         assert!(!options.is_existing && !options.may_be_shared);
@@ -431,6 +451,12 @@ mod tests {
             "--join require --join-timeout 0 --recover-above 5 --trust 10.0.0.5 --trust ::ffff:10.0.0.6 \
              --after-burst 1 --peer-burst 2 --advance-rate 3 --reserve 1m",
         );
+        let bounded = served("--max-connections-per-address 8 --when-full close-idle");
+        assert_eq!(
+            (bounded.per_address_max, bounded.closes_idle),
+            (Some(8), true)
+        );
+        assert!(!served("--when-full refuse").closes_idle);
         assert_eq!(guarded.reserve, Duration::from_secs(60));
         assert_eq!(
             (guarded.join, guarded.join_timeout),

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr},
+    time::Duration,
 };
 
 use mio::net::TcpStream;
@@ -104,6 +105,11 @@ impl Socket for TcpSocket {
     // Full buffers hold what they may, so there is no need to ask the kernel (SIOCOUTQ).
     fn held_bytes(&self) -> usize {
         KERNEL_BYTES
+    }
+
+    fn discard(&self) {
+        // If this fails, the kernel frees the memory later.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
 
     fn shutdown_write(&self) -> io::Result<()> {

@@ -11,10 +11,11 @@ use super::{
 use ipseity_core::{ids::ListenerId, timer::Timer};
 
 use crate::{
+    connection::Holder,
     edge::Edge,
     limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, LINES_SPAN},
     mailbox::Entry,
-    transport::Arrival,
+    transport::{Admitted, Arrival},
 };
 
 impl<E: Edge> Server<E> {
@@ -36,11 +37,16 @@ impl<E: Edge> Server<E> {
                         address,
                         listener: self.listeners.get(listener),
                     };
-                    let is_full =
+                    let admitted =
                         self.transport
                             .admit(&mut self.edge, arrival, self.now, &mut self.mailbox);
-                    if is_full {
-                        self.tell_that_it_is_full();
+                    match admitted {
+                        Admitted::Placed => {}
+                        Admitted::InPlaceOfIdle => {
+                            self.tell_that_it_is_full("those that are idle longest are closed");
+                        }
+                        Admitted::Full => self.tell_that_it_is_full("more clients are refused"),
+                        Admitted::OverAddress(holder) => self.tell_of_crowd(holder),
                     }
                     if self.transport.has_idle_timeout() {
                         self.set_sweep();
@@ -77,7 +83,7 @@ impl<E: Edge> Server<E> {
     }
 
     /// Logs that all places are taken and who holds most of them, at most once a minute.
-    fn tell_that_it_is_full(&mut self) {
+    fn tell_that_it_is_full(&mut self, consequence: &str) {
         let is_told = |at| self.now.since(at) < LINES_SPAN;
         if self.full_told_at.is_some_and(is_told) {
             return;
@@ -90,10 +96,24 @@ impl<E: Edge> Server<E> {
             .map(|(holder, count)| format!("{holder} ({count})"))
             .collect();
         warn!(
-            "all {} places for clients are taken, and more clients are refused; most connections come from {}: \
-             close some there, or raise --max-connections",
+            "all {} places for clients are taken, and {consequence}; most connections come from {}: close some \
+             there, or raise --max-connections",
             self.transport.limits().connections_max,
             most.join(" and ")
+        );
+    }
+
+    /// Logs that an address has as many connections as it may have, at most once a minute.
+    fn tell_of_crowd(&mut self, holder: Holder) {
+        let is_told = |at| self.now.since(at) < LINES_SPAN;
+        if self.crowd_told_at.is_some_and(is_told) {
+            return;
+        }
+        self.crowd_told_at = Some(self.now);
+        let most = self.transport.limits().per_address_max.unwrap_or_default();
+        warn!(
+            "{holder} has {most} connections, and more are refused: close some there, or raise \
+             --max-connections-per-address"
         );
     }
 }

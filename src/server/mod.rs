@@ -105,6 +105,8 @@ pub struct Server<E: Edge> {
     telling: Telling,
     /// When a line last said that all places are taken.
     full_told_at: Option<Instant>,
+    /// When it was last logged that an address has too many connections.
+    crowd_told_at: Option<Instant>,
 }
 
 impl<E: Edge> Server<E> {
@@ -138,6 +140,7 @@ impl<E: Edge> Server<E> {
             addresses: BTreeMap::new(),
             telling: Telling::new(),
             full_told_at: None,
+            crowd_told_at: None,
         };
         // Also at each start, or it would be forgotten between two levels.
         if let Some(report) = server.actor.start_report() {

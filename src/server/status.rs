@@ -56,9 +56,12 @@ impl<E: Edge> Server<E> {
             peers,
             bounds: BoundsStatus {
                 waiting_for_disk: self.actor.waiting_for_disk() as u64,
+                // bug DroppedLinesUntold instead: log_lines_dropped: if BUG { 0 } else { self.edge.log_lines_dropped() },
                 log_lines_dropped: self.edge.log_lines_dropped(),
-                unread_bytes: self.transport.pending_bytes() as u64,
-                crowded_out: self.transport.crowded_out(),
+                pending_bytes: self.transport.pending_bytes() as u64,
+                cut_off: self.transport.crowded_out(),
+                refused_for_address: self.transport.refused_for_address(),
+                closed_idle: self.transport.closed_idle(),
             },
         }))
     }

@@ -1,16 +1,16 @@
 //! Admitting connections: up to the limit as clients. Beyond it they go into a reserve, from which peers are let in,
 //! and where clients are told that there are too many.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Transport, get_mut, shared::Shared};
-use ipseity_core::{time::Instant, words::Message};
+use ipseity_core::{ids::ConnectionId, time::Instant, words::Message};
 use ipseity_frames::WireError;
 
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Holder, Origin, Place, Terms},
     edge::{Edge, Socket},
-    limits::RESERVE_CONNECTIONS_MAX,
+    limits::{IDLE_MIN, RESERVE_CONNECTIONS_MAX},
     listeners::Listener,
     mailbox::Mailbox,
 };
@@ -26,47 +26,132 @@ pub struct Arrival<S> {
     pub listener: Listener,
 }
 
+/// What became of a connection that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// It has a place.
+    Placed,
+    /// It has the place of one that was idle.
+    InPlaceOfIdle,
+    /// All places are taken. Only a peer or an operator may stay.
+    Full,
+    /// Its address has as many connections as it may have, and it is refused.
+    OverAddress(Holder),
+}
+
 impl<S: Socket> Transport<S> {
     /// Takes in a connection that was accepted. Beyond the limit it goes into the reserve, where only a peer or an
-    /// operator may stay. Returns whether all places were taken.
+    /// operator may stay.
     pub fn admit<E: Edge<Socket = S>>(
         &mut self,
         edge: &mut E,
         arrival: Arrival<S>,
         now: Instant,
         mailbox: &mut Mailbox,
-    ) -> bool {
+    ) -> Admitted {
         self.shared.accepted_total += 1;
-        let clients = self.shared.accepted_open - self.shared.beyond;
-        let state = if clients < self.shared.limits.connections_max {
-            ConnectionState::Open
+        let holder = Holder::of(arrival.address.ip());
+        let admitted = if self.shared.is_over(arrival.address.ip(), holder) {
+            Admitted::OverAddress(holder)
+        } else if self.shared.has_place() {
+            Admitted::Placed
+        } else if self.close_idle(now) {
+            Admitted::InPlaceOfIdle
         } else {
-            self.make_room(now, mailbox);
-            self.shared.sweep_wanted = true;
-            ConnectionState::Reserve
+            Admitted::Full
+        };
+        let state = match admitted {
+            Admitted::Placed | Admitted::InPlaceOfIdle => ConnectionState::Open,
+            Admitted::Full | Admitted::OverAddress(_) => {
+                self.make_room(now, mailbox);
+                self.shared.sweep_wanted = true;
+                ConnectionState::Reserve
+            }
         };
         let Arrival {
             socket,
             address,
             listener,
         } = arrival;
-        let holder = Holder::of(address.ip());
+        // One that is refused is not counted, or a refused crowd would keep its address out.
+        let holder = match admitted {
+            Admitted::OverAddress(_) => None,
+            Admitted::Placed | Admitted::InPlaceOfIdle | Admitted::Full => Some(holder),
+        };
         let terms = Terms {
             origin: Origin::Accepted,
             codec: listener.codec,
             grants: listener.grants_for(address, &self.shared.limits.trusted),
-            holder: Some(holder),
+            holder,
         };
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
         if let Ok(id) = self.insert(edge, socket, terms, state, now) {
             self.shared.accepted_open += 1;
-            self.shared.holders.came(holder);
+            if let Some(holder) = holder {
+                self.shared.holders.came(holder);
+            }
             if state == ConnectionState::Reserve {
                 self.shared.beyond += 1;
                 self.shared.reserve.push_back(id);
             }
+            if let Admitted::OverAddress(_) = admitted {
+                self.refuse_for_address(id, mailbox);
+            }
         }
-        state == ConnectionState::Reserve
+        admitted
+    }
+
+    /// Tells a connection that its address has too many, and closes it.
+    fn refuse_for_address(&mut self, id: ConnectionId, mailbox: &mut Mailbox) {
+        self.shared.refused_for_address += 1;
+        let per_address_max = self.shared.limits.per_address_max.unwrap_or(usize::MAX);
+        if let Some(c) = get_mut(&mut self.connections, id) {
+            let error = WireError::TooManyFromAddress { per_address_max };
+            self.shared.broken(c, error, mailbox);
+        }
+    }
+
+    /// Closes the connection that has been idle longest, if that is wanted and if there is one that has been idle for
+    /// [`IDLE_MIN`]. Returns whether it did.
+    ///
+    /// A search goes over all connections. It finds a list for many calls, and is made again at most once in
+    /// [`IDLE_MIN`].
+    fn close_idle(&mut self, now: Instant) -> bool {
+        if !self.shared.limits.closes_idle {
+            return false;
+        }
+        if self.shared.idle.is_empty() {
+            self.search_idle(now);
+        }
+        while let Some((since, id)) = self.shared.idle.pop() {
+            // It may have asked for something since the search, or be gone.
+            if let Some(c) = get_mut(&mut self.connections, id)
+                && c.is_idle()
+                && c.progress_at == since
+            {
+                self.shared.closed_idle += 1;
+                self.shared.close(c, CloseReason::Idle(now.since(since)));
+                return true;
+            }
+        }
+        false
+    }
+
+    fn search_idle(&mut self, now: Instant) {
+        let is_soon = |at| now.since(at) < IDLE_MIN;
+        if self.shared.idle_searched_at.is_some_and(is_soon) {
+            return;
+        }
+        self.shared.idle_searched_at = Some(now);
+        let idle = self
+            .connections
+            .iter()
+            .filter(|(_, c)| c.is_idle() && now.since(c.progress_at) >= IDLE_MIN)
+            .map(|(_, c)| (c.progress_at, c.id));
+        self.shared.idle = idle.collect();
+        self.shared
+            .idle
+            .sort_unstable_by(|one, other| other.cmp(one));
     }
 
     /// Makes room in the reserve. The oldest connection there is told at once that there are too many, and is closed.
@@ -109,6 +194,23 @@ impl<S: Socket> Transport<S> {
 }
 
 impl Shared {
+    /// Whether there is a place for another client.
+    fn has_place(&self) -> bool {
+        self.accepted_open - self.beyond < self.limits.connections_max
+    }
+
+    /// Whether this address has as many connections as it may have.
+    fn is_over(&self, address: IpAddr, holder: Holder) -> bool {
+        let Some(most) = self.limits.per_address_max else {
+            return false;
+        };
+        let address = address.to_canonical();
+        let is_exempt = address.is_loopback()
+            || self.limits.trusted.contains(&address)
+            || self.named.contains(&address);
+        !is_exempt && self.holders.count(holder) >= most
+    }
+
     /// Tells a connection of the reserve that there are too many, unless it was told already, and closes it. Returns
     /// whether it closed it.
     fn turn_away<S: Socket>(&mut self, c: &mut Connection<S>) -> bool {

@@ -12,8 +12,8 @@ use crate::{
     connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
     limits::{
-        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
-        RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX,
+        RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
     },
     mailbox::{Entry, Mailbox},
 };
@@ -81,7 +81,13 @@ impl Shared {
             if taken == room && !passes {
                 break;
             }
-            if looks && self.looks_in_flight >= LOOKS_IN_FLIGHT_MAX {
+            if looks && c.owed > 0 {
+                // What was asked before may wait for the disk. The look is decoded when that is answered, because
+                // one that waits would keep its turn from all others.
+                c.gate = Gate::Shut;
+                break;
+            }
+            if looks && self.looks_left == 0 {
                 return Decoded::Looks;
             }
             let message = match codec.next(&mut self.decoder) {
@@ -195,6 +201,7 @@ impl Shared {
     fn shut_for_look<S>(&mut self, c: &mut Connection<S>) {
         c.gate = Gate::Looks;
         self.looks_in_flight += 1;
+        self.looks_left -= 1;
     }
 
     /// Whether there is room beyond the limit for one more connection that speaks like a peer.

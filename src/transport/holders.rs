@@ -25,6 +25,11 @@ impl Holders {
         }
     }
 
+    /// How many connections a holder has.
+    pub(super) fn count(&self, holder: Holder) -> usize {
+        self.0.get(&holder).copied().unwrap_or(0)
+    }
+
     /// The holder with the most connections, and the next one if there is one, each with its count.
     pub(super) fn most(&self) -> Vec<(Holder, usize)> {
         let mut most = Vec::new();

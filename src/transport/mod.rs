@@ -33,7 +33,7 @@ use ipseity_core::{
 use ipseity_frames::Receiver;
 use slab::Slab;
 
-pub use self::admission::Arrival;
+pub use self::admission::{Admitted, Arrival};
 use self::shared::Shared;
 
 use crate::{
@@ -49,6 +49,11 @@ use crate::{
 pub struct TransportLimits {
     /// The most accepted connections.
     pub connections_max: usize,
+    /// The most accepted connections from one address ([`Holder`]); `None` is no limit. Loopback, trusted addresses and
+    /// those of named peers are exempt.
+    pub per_address_max: Option<usize>,
+    /// When all places are taken, the connection that has been idle longest makes room for a new one.
+    pub closes_idle: bool,
     /// The most bytes read from one connection at a time, at most [`READ_BYTES_MAX`]. A simulation makes it smaller,
     /// so that reads end at every possible place.
     pub read_bytes_max: usize,
@@ -157,6 +162,16 @@ impl<S: Socket> Transport<S> {
     /// Connections that were closed because too many bytes waited for all connections.
     pub fn crowded_out(&self) -> u64 {
         self.shared.crowded_out
+    }
+
+    /// Connections that were refused because their address had as many as it may have.
+    pub fn refused_for_address(&self) -> u64 {
+        self.shared.refused_for_address
+    }
+
+    /// Idle connections that were closed to make room for others.
+    pub fn closed_idle(&self) -> u64 {
+        self.shared.closed_idle
     }
 
     /// Whether the other end of the connection may act as an operator.

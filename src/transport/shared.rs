@@ -7,6 +7,7 @@ use std::{
 
 use ipseity_core::{
     ids::ConnectionId,
+    time::Instant,
     words::{ErrorReply, Grants},
 };
 use ipseity_frames::FrameDecoder;
@@ -19,6 +20,7 @@ use crate::{
         CloseReason, Connection, ConnectionState, Gate, LinkState, Origin, Place, Resume,
     },
     edge::Socket,
+    limits::LOOKS_IN_FLIGHT_MAX,
     mailbox::Mailbox,
 };
 
@@ -33,6 +35,13 @@ pub(super) struct Shared {
     pub(super) accepted_total: u64,
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
+    /// Connections that were refused because their address had as many as it may have.
+    pub(super) refused_for_address: u64,
+    /// Idle connections that were closed to make room.
+    pub(super) closed_idle: u64,
+    /// Connections that were idle at the last search, and since when, the longest idle last; and when that search was.
+    pub(super) idle: Vec<(Instant, ConnectionId)>,
+    pub(super) idle_searched_at: Option<Instant>,
     /// Connections in [`Place::Beyond`], oldest first. A connection that leaves that place also leaves this list, so
     /// a later connection in the same slot is never turned away by mistake.
     pub(super) reserve: VecDeque<ConnectionId>,
@@ -51,6 +60,9 @@ pub(super) struct Shared {
     pub(super) line: Vec<ConnectionId>,
     /// Requests to look, of all connections, that are decoded and not answered yet.
     pub(super) looks_in_flight: usize,
+    /// How many more of them may be decoded before the next flush. It is zero while any connection waits in the line:
+    /// otherwise those who look again and again would take every turn.
+    pub(super) looks_left: usize,
     /// Connections that wait for their turn to look, in the order in which they came.
     pub(super) look_line: VecDeque<ConnectionId>,
     /// Bytes of replies of all connections that were left after their last flush, with what the kernel holds for those.
@@ -76,6 +88,10 @@ impl Shared {
             accepted_open: 0,
             accepted_total: 0,
             holders: Holders::default(),
+            refused_for_address: 0,
+            closed_idle: 0,
+            idle: Vec::new(),
+            idle_searched_at: None,
             reserve: VecDeque::new(),
             promoted: 0,
             beyond: 0,
@@ -85,6 +101,7 @@ impl Shared {
             dirty: Vec::new(),
             line: Vec::new(),
             looks_in_flight: 0,
+            looks_left: LOOKS_IN_FLIGHT_MAX,
             look_line: VecDeque::new(),
             pending_total: 0,
             crowded_out: 0,

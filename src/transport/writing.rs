@@ -33,7 +33,8 @@ impl<S: Socket> Transport<S> {
         if shared.pending_total > shared.limits.pending_bytes_total {
             self.crowd_out();
         }
-        if !self.shared.look_line.is_empty() {
+        // Otherwise nobody has looked, and nobody waits for it.
+        if self.shared.looks_left < LOOKS_IN_FLIGHT_MAX {
             self.take_up_looks(now, mailbox);
         }
         let Self {
@@ -52,24 +53,31 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Resumes connections that wait with a request to look, as many as are allowed at a time.
+    /// Lets connections that wait with a request to look have their turn, as many as are allowed at a time. Each is
+    /// read here and now, so that nobody else takes its turn.
+    #[cold]
     fn take_up_looks(&mut self, now: Instant, mailbox: &mut Mailbox) {
         let Self {
             connections,
             shared,
         } = self;
-        let mut room = LOOKS_IN_FLIGHT_MAX.saturating_sub(shared.looks_in_flight);
-        while room > 0
+        while shared.looks_in_flight < LOOKS_IN_FLIGHT_MAX
             && let Some(id) = shared.look_line.pop_front()
         {
             if let Some(c) = get_mut(connections, id)
                 && c.resume == Resume::Looks
+                && matches!(c.state, ConnectionState::Open | ConnectionState::Reserve)
             {
-                room -= 1;
-                c.resume = Resume::Flush;
-                shared.resume(c, now, mailbox);
+                shared.looks_left = 1;
+                c.resume = Resume::Mailbox;
+                shared.read(c, now, mailbox);
+                debug_assert!(c.is_taken_up());
             }
         }
+        shared.looks_left = match shared.look_line.is_empty() {
+            true => LOOKS_IN_FLIGHT_MAX - shared.looks_in_flight,
+            false => 0,
+        };
     }
 
     /// Closes the connections with the most waiting bytes, until the sum is well below its bound again.
@@ -92,6 +100,9 @@ impl<S: Socket> Transport<S> {
             }
             if let Some(c) = get_mut(connections, id) {
                 shared.crowded_out += 1;
+                if let Some(socket) = &c.socket {
+                    socket.discard();
+                }
                 shared.close(c, CloseReason::Crowded(bytes as usize));
             }
         }

@@ -503,7 +503,7 @@ fn any_status() -> impl Strategy<Value = Status> {
         any_text(20),
         any_sync(),
         standing,
-        any::<[u64; 17]>(),
+        any::<[u64; 15]>(),
         (any::<[u32; 3]>(), any::<bool>(), errors),
         vec(any_peer(), 0..5),
     )
@@ -525,8 +525,6 @@ fn any_status() -> impl Strategy<Value = Status> {
                 n12,
                 n13,
                 n14,
-                n15,
-                n16,
             ] = numbers;
             Status {
                 version,
@@ -563,8 +561,10 @@ fn any_status() -> impl Strategy<Value = Status> {
                 bounds: BoundsStatus {
                     waiting_for_disk: n13,
                     log_lines_dropped: n14,
-                    unread_bytes: n15,
-                    crowded_out: n16,
+                    pending_bytes: n1,
+                    cut_off: n2,
+                    refused_for_address: n3,
+                    closed_idle: n4,
                 },
             }
         })

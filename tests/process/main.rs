@@ -10,6 +10,7 @@
 )]
 
 mod cluster; // several servers that synchronize, and survive each other
+mod container; // a server in a memory cgroup, with clients that never read
 mod directory; // who may use a state directory, and what a start says and leaves behind
 mod disk; // a server on disks that fail
 mod flood; // how much others can make a server log and save
@@ -22,6 +23,8 @@ mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol as netcat speaks it
 mod operator; // what an operator does: members, forget, advance
 mod signals; // what each signal does, also to process 1
+mod soak; // every hostile client at once, beside honest ones
 mod store_faults; // the state directory where system calls and file systems fail
 mod told; // what the log and the status report: a disk that hangs, the end of the sequence, who raises it
 mod trace; // the trace of scripted runs, line by line
+mod waiting; // the calls of the loop's thread, and threads that wait in its place

@@ -176,6 +176,8 @@ impl Scene {
     fn new(idle_timeout: Option<Duration>) -> Scene {
         let mut transport = Transport::new(TransportLimits {
             connections_max: 1,
+            per_address_max: None,
+            closes_idle: false,
             read_bytes_max: READ_BYTES_MAX,
             pending_bytes_max: 4096,
             pending_bytes_total: 1 << 30,
@@ -329,6 +331,8 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
     let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
     let mut transport = Transport::new(TransportLimits {
         connections_max: CROWD + 1,
+        per_address_max: None,
+        closes_idle: false,
         read_bytes_max: READ_BYTES_MAX,
         pending_bytes_max: 1 << 20,
         pending_bytes_total: 1 << 30,
@@ -379,6 +383,8 @@ fn a_connection_is_denied_what_its_listener_does_not_grant_and_stays_open() {
     let requests: &'static [u8] = &[0, 1, 1, 0, 1, 5, 0, 1, 1];
     let mut transport = Transport::new(TransportLimits {
         connections_max: 1,
+        per_address_max: None,
+        closes_idle: false,
         read_bytes_max: READ_BYTES_MAX,
         pending_bytes_max: 4096,
         pending_bytes_total: 1 << 30,

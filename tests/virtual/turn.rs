@@ -4,9 +4,10 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
     limits::{
-        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOKS_IN_FLIGHT_MAX,
-        READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
-        STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX, TURN_ENTRIES_MAX,
+        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, IDLE_MIN,
+        LOOKS_IN_FLIGHT_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
+        RESERVE_STRANGERS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX,
+        TURN_ENTRIES_MAX,
     },
     server::Exit,
 };
@@ -374,8 +375,8 @@ fn requests_with_long_replies_are_taken_one_by_one() {
     world.drive();
     assert_eq!(
         world.trace(0, "statusRequest").len(),
-        1,
-        "the others wait for its reply"
+        0,
+        "they wait until the disk has answered what was asked before"
     );
     world.end_write(0, true);
     world.drive();
@@ -840,9 +841,7 @@ fn an_operator_gets_in_when_all_places_are_taken_but_gets_no_identities() {
 #[test]
 fn status_requests_are_answered_a_few_in_a_turn_with_identities_in_between() {
     let mut world = World::with(Setup::new(1));
-    let mut crowd: Vec<Client> = (0..20 * LOOKS_IN_FLIGHT_MAX)
-        .map(|_| world.connect(0))
-        .collect();
+    let mut crowd: Vec<Client> = (0..80).map(|_| world.connect(0)).collect();
     let mut honest = world.connect(0);
     world.drive();
     for client in &mut crowd {
@@ -888,6 +887,58 @@ fn a_status_is_answered_whatever_waits_for_the_disk() {
 }
 
 #[test]
+fn clients_that_ask_for_the_status_without_end_leave_others_their_turn() {
+    let mut world = World::with(Setup::new(1));
+    let crowd: Vec<Client> = (0..20).map(|_| world.connect(0)).collect();
+    let mut honest = world.connect(0);
+    world.drive();
+    for client in &crowd {
+        for _ in 0..100 {
+            client.send_message(&Message::StatusRequest);
+        }
+    }
+    for _ in 0..3 {
+        world.step(0);
+    }
+    honest.send_message(&Message::StatusRequest);
+    let answered = |world: &World| {
+        let trace = world.trace(0, "");
+        let replies = trace.iter().filter(|line| line.contains("statusReply"));
+        replies.count()
+    };
+    let before = answered(&world);
+    while honest.replies().is_empty() {
+        world.step(0);
+    }
+    // Each client that came before has had one turn, and no client has had many.
+    let between = answered(&world) - before;
+    assert!(
+        between <= crowd.len() + 2 * LOOKS_IN_FLIGHT_MAX,
+        "{between} came first"
+    );
+}
+
+#[test]
+fn status_requests_that_wait_for_the_disk_hold_up_no_others() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Waits, 2000));
+    let mut crowd: Vec<Client> = (0..8).map(|_| world.connect(0)).collect();
+    world.drive();
+    for client in &crowd {
+        // All of them together ask for more than the ceiling allows.
+        client.ask(FRAMES_PER_CONNECTION_MAX - 1);
+        client.send_message(&Message::StatusRequest);
+    }
+    world.drive();
+    for client in &mut crowd[2..] {
+        assert_eq!(client.replies().len(), 0, "it waits for the disk");
+    }
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 1);
+}
+
+#[test]
 fn replies_over_all_connections_are_bounded_and_clients_that_read_are_served() {
     let mut setup = Setup::new(1);
     setup.limits.pending_bytes_total = 40_000;
@@ -913,11 +964,11 @@ fn replies_over_all_connections_are_bounded_and_clients_that_read_are_served() {
     assert!(status.connections < 25, "{}", status.connections);
     let cut_off = u64::from(26 - status.connections);
     assert_eq!(
-        status.bounds.crowded_out, cut_off,
+        status.bounds.cut_off, cut_off,
         "the 26th asks for the status"
     );
-    assert!(status.bounds.unread_bytes <= 40_000, "{:?}", status.bounds);
-    assert!(status.bounds.unread_bytes > 0);
+    assert!(status.bounds.pending_bytes <= 40_000, "{:?}", status.bounds);
+    assert!(status.bounds.pending_bytes > 0);
 }
 
 #[test]
@@ -940,6 +991,102 @@ fn a_full_server_says_at_most_once_a_minute_who_holds_most() {
     // The attempts last 116 seconds, so there are lines at 0 and 60 seconds.
     assert_eq!(full.len(), 2, "{lines:#?}");
     assert!(full[0].contains("come from 192.168.0.1 (3)"), "{full:?}");
+}
+
+#[test]
+fn one_address_has_no_more_connections_than_it_may_have() {
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(3);
+    let mut world = World::with(setup);
+    let mut clients: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
+    keep_log_lines();
+    world.drive();
+    for client in &clients {
+        client.ask(1);
+    }
+    world.drive();
+    let too_many = ErrorCode::TooManyConnections.get();
+    for client in &mut clients[..3] {
+        assert_eq!(client.sequences().len(), 1);
+    }
+    for client in &mut clients[3..] {
+        assert_eq!(client.codes(), [too_many]);
+    }
+    let lines = take_log_lines();
+    let told = |line: &&String| line.contains("has 3 connections, and more are refused");
+    assert_eq!(lines.iter().filter(told).count(), 1, "{lines:#?}");
+    // A place is free again once a connection is gone.
+    drop(clients.remove(0));
+    world.drive();
+    let mut next = world.connect(0);
+    next.ask(1);
+    assert_eq!(world.collect(&mut next), [4]);
+    // Also an operator who asks how the server does counts as a connection of this address.
+    drop(clients.remove(0));
+    world.drive();
+    assert_eq!(world.status(0).bounds.refused_for_address, 2);
+}
+
+#[test]
+fn those_who_are_trusted_have_as_many_connections_as_they_want() {
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(1);
+    let mut world = World::with(setup);
+    let _first = world.connect(0);
+    world.drive();
+    let mut refused = world.connect(0);
+    world.drive();
+    assert_eq!(refused.codes(), [ErrorCode::TooManyConnections.get()]);
+    // All clients of a world have this address.
+    let trusted = [192, 168, 0, 1].into();
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(1);
+    setup.limits.trusted = vec![trusted];
+    let mut world = World::with(setup);
+    let mut clients: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
+    world.drive();
+    for client in &mut clients {
+        client.ask(1);
+        assert_eq!(world.collect(client).len(), 1);
+    }
+}
+
+#[test]
+fn when_full_the_client_that_is_idle_longest_makes_room() {
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 3;
+    setup.limits.closes_idle = true;
+    let mut world = World::with(setup);
+    let mut clients: Vec<Client> = (0..3).map(|_| world.connect(0)).collect();
+    world.advance(IDLE_MIN);
+    // The second one has been idle longest.
+    for client in [2, 0] {
+        clients[client].ask(1);
+        world.advance(IDLE_MIN);
+        assert_eq!(clients[client].sequences().len(), 1);
+    }
+    world.advance(IDLE_MIN);
+    let mut next = world.connect(0);
+    next.ask(1);
+    assert_eq!(world.collect(&mut next), [3]);
+    assert!(clients[1].has_ended());
+    assert!(!clients[0].has_ended() && !clients[2].has_ended());
+    // One that has asked since the search keeps its place, and the next one goes.
+    clients[2].ask(1);
+    world.drive();
+    let mut other = world.connect(0);
+    other.ask(1);
+    assert_eq!(world.collect(&mut other), [5]);
+    assert!(clients[0].has_ended() && !clients[2].has_ended());
+    assert_eq!(clients[2].sequences(), [4]);
+    // None of them has been idle for long now, so the new one is refused.
+    let mut late = world.connect(0);
+    world.drive();
+    late.ask(1);
+    world.advance(Duration::from_secs(2));
+    assert_eq!(late.codes(), [ErrorCode::TooManyConnections.get()]);
+    assert!(!clients[2].has_ended() && !next.has_ended() && !other.has_ended());
+    assert_eq!(world.status(0).bounds.closed_idle, 3);
 }
 
 #[test]

@@ -63,6 +63,11 @@ pub enum WireError {
         /// The time that a frame has, in milliseconds.
         timeout_ms: u64,
     },
+    /// A request of a client whose address has as many connections as it may have.
+    TooManyFromAddress {
+        /// As many connections as one address may have.
+        per_address_max: usize,
+    },
     /// A request of a client for which there is no room.
     TooManyConnections {
         /// As many connections as the server takes.
@@ -81,7 +86,9 @@ impl WireError {
             WireError::BadBody { .. } | WireError::LeftOver { .. } => ErrorCode::BadBody,
             WireError::ForeignVersion { .. } => ErrorCode::ForeignVersion,
             WireError::Incomplete { .. } | WireError::Stalled { .. } => ErrorCode::Incomplete,
-            WireError::TooManyConnections { .. } => ErrorCode::TooManyConnections,
+            WireError::TooManyConnections { .. } | WireError::TooManyFromAddress { .. } => {
+                ErrorCode::TooManyConnections
+            }
         }
     }
 
@@ -158,6 +165,11 @@ impl fmt::Display for WireError {
                     Bytes(*bytes)
                 )
             }
+            WireError::TooManyFromAddress { per_address_max } => write!(
+                f,
+                "this server takes {per_address_max} connections from one address \
+                 (--max-connections-per-address) and has them: close one, or try another server"
+            ),
             WireError::TooManyConnections { connections_max } => write!(
                 f,
                 "this server takes {connections_max} connections (--max-connections) and has them: try \

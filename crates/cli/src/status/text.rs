@@ -34,11 +34,12 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             "uptime",
             format!("{}, boot {}", age(status.uptime_ms), status.boot),
         ),
+        ("connections", connections(status)),
         (
-            "connections",
+            "unread",
             format!(
-                "{} of at most {}, {} accepted so far",
-                status.connections, status.connections_max, counters.accepted
+                "{} bytes wait, {} clients cut off",
+                status.bounds.pending_bytes, status.bounds.cut_off
             ),
         ),
         (
@@ -59,7 +60,6 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         ("errors", errors(&counters.errors)),
         ("storage", storage(&status.storage, &status.bounds)),
         ("log", log(&status.bounds)),
-        ("unread", unread(&status.bounds)),
         ("peers", peers_count(status)),
     ];
     for (name, value) in lines {
@@ -72,6 +72,19 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         }
     }
     Ok(())
+}
+
+fn connections(status: &Status) -> String {
+    let accepted = format!(
+        "{} of at most {}, {} accepted so far",
+        status.connections, status.connections_max, status.counters.accepted
+    );
+    match (status.bounds.refused_for_address, status.bounds.closed_idle) {
+        (0, 0) => accepted,
+        (refused, closed) => {
+            format!("{accepted}; {refused} refused for their address, {closed} closed as idle")
+        }
+    }
 }
 
 fn errors(errors: &[(u16, u64)]) -> String {
@@ -90,13 +103,6 @@ fn log(bounds: &BoundsStatus) -> String {
         0 => "no line dropped".to_owned(),
         dropped => format!("{dropped} lines dropped: nobody reads it, or it cannot be written"),
     }
-}
-
-fn unread(bounds: &BoundsStatus) -> String {
-    format!(
-        "{} bytes wait, {} clients that did not read were cut off",
-        bounds.unread_bytes, bounds.crowded_out
-    )
 }
 
 fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {

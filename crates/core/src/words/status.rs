@@ -58,10 +58,14 @@ pub struct BoundsStatus {
     pub waiting_for_disk: u64,
     /// Log lines that were dropped, because nobody reads the log or it cannot be written.
     pub log_lines_dropped: u64,
-    /// Bytes that wait now in the server and the kernel for clients that do not read their replies.
-    pub unread_bytes: u64,
-    /// Connections that were closed because too many bytes of replies waited.
-    pub crowded_out: u64,
+    /// Bytes that wait for clients that do not read, in the server and in the kernel, for all connections together.
+    pub pending_bytes: u64,
+    /// Clients that were cut off because too many bytes waited for all of them together.
+    pub cut_off: u64,
+    /// Connections that were refused because their address had as many as it may have.
+    pub refused_for_address: u64,
+    /// Idle connections that were closed to make room for others.
+    pub closed_idle: u64,
 }
 
 /// What a server has done since it started. Each only grows.

@@ -60,7 +60,23 @@ pub struct Attached {
 impl Attached {
     /// Follows all threads of `server` from now on.
     pub fn to(server: &Server, log: &Path, data_dir: &Path, injections: &[String]) -> Attached {
-        let line = command_line(log, data_dir, injections);
+        Attached::by(server, &command_line(log, data_dir, injections))
+    }
+
+    /// Follows all threads of `server` from now on, and holds each that makes one of these calls until this is dropped.
+    pub fn holding(server: &Server, log: &Path, calls: &str) -> Attached {
+        let an_hour = 3_600_000_000_u64;
+        let mut line: Vec<String> = ["strace", "-f", "-qq", "-o"].map(String::from).into();
+        line.push(log.display().to_string());
+        line.extend(["-e".to_owned(), format!("trace={calls}")]);
+        line.extend([
+            "-e".to_owned(),
+            format!("inject={calls}:delay_enter={an_hour}"),
+        ]);
+        Attached::by(server, &line)
+    }
+
+    fn by(server: &Server, line: &[String]) -> Attached {
         let strace = Command::new(&line[0])
             .args(&line[1..])
             .args(["-p", &server.pid().to_string()])
@@ -94,6 +110,35 @@ impl Drop for Attached {
         let _ = self.strace.kill();
         let _ = self.strace.wait();
     }
+}
+
+/// What is to be put before a server's command line so that every system call of all its threads is written down.
+pub fn recorder(log: &Path) -> Vec<String> {
+    let mut line: Vec<String> = ["strace", "-D", "-f", "-qq", "-o"].map(String::from).into();
+    line.push(log.display().to_string());
+    line
+}
+
+/// The names of the system calls that a thread has made, in their order.
+pub fn calls_of_thread(log: &Path, thread: u32) -> Vec<String> {
+    let name = thread.to_string();
+    let text = fs::read_to_string(log).unwrap();
+    let calls = text.lines().filter_map(|line| {
+        let (of, rest) = line.split_once(' ')?;
+        let (call, _) = rest.trim_start().split_once('(')?;
+        let is_name = call.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (of == name && is_name).then(|| call.to_owned())
+    });
+    calls.collect()
+}
+
+/// Whether a thread of this process with this name stands still because it is traced.
+pub fn is_held(process: u32, thread: &str) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks.map(|task| task.unwrap().path()).any(|task| {
+        let read = |file| fs::read_to_string(task.join(file)).unwrap_or_default();
+        read("comm").trim_end() == thread && read("status").contains("State:\tt (tracing stop)")
+    })
 }
 
 /// How often each system call was made on the files, by the thread that made it most often: that is how strace

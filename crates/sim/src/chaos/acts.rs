@@ -131,7 +131,12 @@ impl Cluster {
                 true
             }
             Act::Replay { seed } => self.replay(seed),
-            Act::Flood { server, wait } => self.begin_flood(server, wait),
+            Act::Flood { server, wait, kind } => self.begin_flood(server, wait, kind),
+            Act::LogStalls { server, wait } => {
+                let machine = &mut self.machines[server];
+                machine.log_stalls_until = machine.log_stalls_until.max(now.after(wait));
+                machine.server.is_some()
+            }
         };
         if has_struck && let Some(fault) = counted {
             self.fault(fault);

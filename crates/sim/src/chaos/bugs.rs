@@ -178,6 +178,10 @@ pub const BUGS: &[(&str, &str)] = &[
         "Reading stops after a short read, although the other side has closed and no edge comes any more.",
     ),
     (
+        "FullReadLost",
+        "What follows a full read that ended in a peer's word is read when the peer speaks again.",
+    ),
+    (
         "RequestLostAtGate",
         "The request behind the last one for which there is room is lost.",
     ),
@@ -193,5 +197,9 @@ pub const BUGS: &[(&str, &str)] = &[
     (
         "SavesUnbounded",
         "Who a peer is, is saved as often as peers say that it has changed.",
+    ),
+    (
+        "DroppedLinesUntold",
+        "A status does not tell of log lines that were dropped.",
     ),
 ];

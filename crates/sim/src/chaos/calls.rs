@@ -54,10 +54,26 @@ pub enum Undo {
     Accept(usize),
 }
 
-/// A peer that speaks without end.
+/// What a flood consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloodKind {
+    /// What a peer says: by turns something to save, and something to log.
+    Peer,
+    /// Requests for the status and the members.
+    Looks,
+    /// Requests that are refused, each of which could be a log line.
+    Refusals,
+    /// Connections that come and go.
+    Scan,
+}
+
+/// Somebody who speaks without end.
 pub struct Flood {
-    pub socket: SimSocket,
+    pub kind: FloodKind,
+    pub server: usize,
+    /// What is said goes there, unless the flood consists of connections.
+    pub socket: Option<SimSocket>,
     pub until: Instant,
-    /// The boot that it claimed last.
+    /// The boot that a peer claimed last.
     pub boot: u64,
 }

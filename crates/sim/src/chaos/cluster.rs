@@ -224,7 +224,12 @@ impl Cluster {
         self.net.borrow_mut().nodes[number].polled = None;
         let lines_before = count_log_lines();
         let exit = server.turn().expect("a poll here never fails");
-        machine.log_lines += count_log_lines() - lines_before;
+        let logged = count_log_lines() - lines_before;
+        machine.log_lines += logged;
+        if now < machine.log_stalls_until {
+            // As though the lines before had filled the queue.
+            self.net.borrow_mut().nodes[number].log_lines_dropped += logged;
+        }
         self.judge.coverage.turns += 1;
         let mut net = self.net.borrow_mut();
         let mut wiretap = net.wiretap.take().expect("somebody listens");
@@ -280,9 +285,9 @@ impl Cluster {
             } else {
                 0
             };
-            life.budget = after_burst
-                .saturating_add(budgets.peer_burst)
-                .saturating_add((budgets.rate_per_second * filled).div_ceil(1000));
+            life.budget_of_clients =
+                after_burst.saturating_add((budgets.rate_per_second * filled).div_ceil(1000));
+            life.budget = life.budget_of_clients.saturating_add(budgets.peer_burst);
             let machines = self.machines.len();
             let overlooked = storage.overlooked.as_ref();
             let overlooked = overlooked.map(|record| (record.generation, record.boot));

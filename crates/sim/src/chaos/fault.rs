@@ -105,6 +105,16 @@ faults! {
     SharedDirectory,
     /// A peer speaks without end, and in each message there is something that people hear of or that is saved.
     Flood,
+    /// A client asks for the status and the members without end, faster than it is answered.
+    Looks,
+    /// A client asks without end for what is refused, and each refusal could be a log line.
+    Refusals,
+    /// Connections come and go, so many that the names of connections repeat.
+    Scan,
+    /// Nobody reads the log for a while: its lines are dropped and counted.
+    LogStalls,
+    /// Reads end exactly where the buffer does.
+    FullRead,
 }
 
 /// A set of them.

@@ -57,10 +57,13 @@ pub struct Life {
     pub advances: Advances,
     /// Where it began, and where operators have brought it since.
     pub base_hard: u64,
+    /// The highest sequence that any peer has told it, in this life or before.
+    pub told: u64,
     /// All identities that it was ever asked for.
     pub asked: u64,
-    /// What budgets let in since it started, at most.
+    /// What budgets let in since it started, at most; and how much of that clients may have.
     pub budget: u64,
+    pub budget_of_clients: u64,
     /// It is the first start of its directory.
     pub is_first: bool,
     /// Its disk has failed: it absorbs nothing more.
@@ -200,6 +203,7 @@ impl Judge {
         self.lives[server] = Life {
             advances: before.advances.begin(life.start),
             base_hard: life.start,
+            told: before.told,
             asked: before.asked,
             life: self.coverage.lives,
             ..life
@@ -256,9 +260,11 @@ impl Judge {
         let life = &mut self.lives[server];
         if sequence <= Sequence::MAX.get() {
             life.advances.say(sequence);
-            if is_operator {
-                life.base_hard = life.base_hard.max(sequence);
-            }
+            let most = match is_operator {
+                true => &mut life.base_hard,
+                false => &mut life.told,
+            };
+            *most = sequence.max(*most);
         }
     }
 
@@ -395,6 +401,13 @@ impl Judge {
             .base_hard
             .saturating_add(life.asked)
             .saturating_add(life.budget);
+        // No peer has brought it further than peers have told.
+        let of_clients = life
+            .base_hard
+            .max(life.told)
+            .saturating_add(life.asked)
+            .saturating_add(life.budget_of_clients);
+        let budgeted = budgeted.min(of_clients);
         let (allowed, start) = (life.allowed, life.start);
         if life.joins_until.is_some_and(|until| self.now < until) {
             return self.note_violation(|| format!("{}, and no peer has answered it yet", shown()));

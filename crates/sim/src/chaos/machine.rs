@@ -33,6 +33,8 @@ pub struct Machine {
     pub wakes_at: Option<Instant>,
     /// Log lines of this life.
     pub log_lines: u64,
+    /// Until then nobody reads its log.
+    pub log_stalls_until: Instant,
     /// When it was asked to stop.
     pub signals: Vec<Instant>,
     /// Faults of the disk that were met before this life began.
@@ -78,6 +80,7 @@ impl Machine {
             ready_at: now,
             wakes_at: None,
             log_lines: 0,
+            log_stalls_until: Instant::START,
             signals: Vec::new(),
             faults_before: 0,
             has_failed: false,
@@ -138,6 +141,8 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
+                per_address_max: None,
+                closes_idle: false,
                 read_bytes_max: self.plan.read_bytes_max,
                 pending_bytes_max: 16 * 1024,
                 pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,

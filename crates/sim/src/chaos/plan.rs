@@ -11,7 +11,11 @@ use ipseity_core::{
     time::Instant,
 };
 
-use super::fault::{Fault, Faults, chance, stream};
+use super::{
+    calls::FloodKind,
+    fault::{Fault, Faults, chance, stream},
+    flood::SCAN_MIN,
+};
 use crate::world::{DiskFault, WriteFate, address};
 
 /// When the world begins.
@@ -122,8 +126,14 @@ pub enum Act {
     Replay {
         seed: u64,
     },
-    /// A peer floods a server, and goes on for so long.
+    /// Somebody floods a server, and goes on for so long.
     Flood {
+        server: usize,
+        wait: Duration,
+        kind: FloodKind,
+    },
+    /// Nobody reads the log of a server for so long.
+    LogStalls {
         server: usize,
         wait: Duration,
     },
@@ -140,6 +150,7 @@ impl Act {
             Act::Unreachable { .. } => Fault::Unreachable,
             Act::Lookup { .. } => Fault::Lookup,
             Act::Accept { .. } => Fault::Accept,
+            Act::LogStalls { .. } => Fault::LogStalls,
             Act::Copy { .. } => Fault::Copy,
             Act::WrongPid { .. } => Fault::WrongPid,
             Act::Share { .. } => Fault::SharedDirectory,
@@ -265,6 +276,10 @@ impl Plan {
                 true
             }
             Fault::Require => self.servers.iter().any(|server| server.requires),
+            Fault::FullRead => {
+                let is_small = |server: &ServerPlan| server.read_bytes_max < READ_BYTES_MAX;
+                self.servers.iter().any(is_small)
+            }
             _ => false,
         });
         standing
@@ -304,7 +319,7 @@ impl Plan {
 
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
-            Fault::Copy | Fault::WrongPid | Fault::SharedDirectory => 1,
+            Fault::Copy | Fault::WrongPid | Fault::SharedDirectory | Fault::Scan => 1,
             Fault::Lost | Fault::Rollback => rng.usize(1..=2),
             Fault::Rot | Fault::KillInStart | Fault::Amnesia => rng.usize(1..=4),
             _ => rng.usize(1..=6),
@@ -425,7 +440,27 @@ impl Plan {
                     },
                 },
                 Fault::Replay => Act::Replay { seed: draws[1] },
-                Fault::Flood => Act::Flood { server, wait },
+                Fault::Flood => Act::Flood {
+                    server,
+                    wait,
+                    kind: FloodKind::Peer,
+                },
+                Fault::Looks => Act::Flood {
+                    server,
+                    wait,
+                    kind: FloodKind::Looks,
+                },
+                Fault::Refusals => Act::Flood {
+                    server,
+                    wait,
+                    kind: FloodKind::Refusals,
+                },
+                Fault::Scan => Act::Flood {
+                    server,
+                    wait: wait.max(SCAN_MIN),
+                    kind: FloodKind::Scan,
+                },
+                Fault::LogStalls => Act::LogStalls { server, wait },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
             };
@@ -474,6 +509,9 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
             | Fault::Rollback
             | Fault::SharedDirectory
             | Fault::Exhaustion => density / 3,
+            // These take as long as everything else in a run.
+            Fault::Looks | Fault::Refusals => density / 3,
+            Fault::Scan => density / 6,
             Fault::Budget | Fault::Oneself | Fault::Crowd => density / 2,
             _ => density,
         };
@@ -531,8 +569,8 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 } else {
                     100
                 },
-                read_bytes_max: match rng.u32(..8) {
-                    0 => 62,
+                read_bytes_max: match rng.u32(..3) {
+                    0 if faults.has(Fault::FullRead) => 62,
                     _ => READ_BYTES_MAX,
                 },
                 recover_above: faults

@@ -379,6 +379,11 @@ impl Cluster {
                 _ => true,
             };
         let asked_at = self.clients[number].asked_at;
+        // What it says of its log stands still when somebody reads the log again.
+        let dropped = self.net.borrow().nodes[server].log_lines_dropped;
+        let told = status.bounds.log_lines_dropped;
+        let is_exact = machine.log_stalls_until < asked_at;
+        let is_consistent = is_consistent && told <= dropped && (!is_exact || told == dropped);
         machine.status = Some((asked_at, status.standing, status.sequence));
         let pid = self.judge.lives[server].pid;
         let state = self.judge.pid(pid);

@@ -428,13 +428,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "00e1 06",
+            "00f1 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 225,
+                length: 241,
             },
             2,
-            "frame length 225: that of statusReply is 226 to 65535",
+            "frame length 241: that of statusReply is 242 to 65535",
         ),
         malformed(
             Receiver::Client,

@@ -81,7 +81,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "014c 06
+            "015c 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -94,7 +94,8 @@ pub fn messages() -> Vec<Golden> {
              000000000000000d 31302e302e302e323a33323634 01 0002 03 0000000000000009
              01 00000000000000fa
              000000000000000e 632e6578616d706c653a33323634 00 01 0000000000000000 00
-             0000000000000004 0000000000000011 0000000000001000 0000000000000003",
+             0000000000000004 0000000000000011 0000000000001000 0000000000000002
+             0000000000000006 0000000000000001",
         ),
         golden(
             "objection",
@@ -222,8 +223,10 @@ pub fn status() -> Status {
         bounds: BoundsStatus {
             waiting_for_disk: 4,
             log_lines_dropped: 17,
-            unread_bytes: 4096,
-            crowded_out: 3,
+            pending_bytes: 4096,
+            cut_off: 2,
+            refused_for_address: 6,
+            closed_idle: 1,
         },
     }
 }

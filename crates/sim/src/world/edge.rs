@@ -236,7 +236,7 @@ impl Edge for SimEdge {
     }
 
     fn log_lines_dropped(&self) -> u64 {
-        0
+        self.net.borrow().nodes[self.node].log_lines_dropped
     }
 
     fn reopen(&mut self) {

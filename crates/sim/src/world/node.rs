@@ -110,6 +110,8 @@ pub struct Node {
     pub accepts: u64,
     /// Times that this process saved what it remembers of its peers.
     pub saves: u64,
+    /// Log lines of this process that were dropped.
+    pub log_lines_dropped: u64,
     /// Times that files were to be opened anew.
     pub reopened: u64,
     /// The names that were looked up.
@@ -144,6 +146,7 @@ impl Node {
             accept_error: None,
             accepts: 0,
             saves: 0,
+            log_lines_dropped: 0,
             reopened: 0,
             lookups: Vec::new(),
             lookup_delay: Duration::ZERO,
@@ -165,6 +168,7 @@ impl Node {
         self.disk.under_way = None;
         self.polled = None;
         self.saves = 0;
+        self.log_lines_dropped = 0;
     }
 
     /// Queues what the next poll brings. An end that changes twice before it is told once.

@@ -41,6 +41,8 @@ impl Setup {
             actor,
             limits: TransportLimits {
                 connections_max: 100,
+                per_address_max: None,
+                closes_idle: false,
                 read_bytes_max: READ_BYTES_MAX,
                 pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
                 pending_bytes_total: PENDING_BYTES_TOTAL_DEFAULT,
