@@ -303,6 +303,13 @@ impl<S: Socket> Connection<S> {
             .map_or(0, |buffers| buffers.output.len() - buffers.written)
     }
 
+    /// The memory that its replies take, which is more than the bytes that wait: it grows by doubling.
+    pub(crate) fn output_room(&self) -> usize {
+        self.buffers
+            .as_ref()
+            .map_or(0, |buffers| buffers.output.capacity())
+    }
+
     /// Whether this is an open connection of a client on which everything was answered and nothing is under way.
     /// Nearly every readiness comes from such a connection.
     #[inline]

@@ -184,7 +184,7 @@ impl Shared {
         // If anything waits here, the kernel's buffers are full.
         let pending = match c.pending_bytes() {
             0 => 0,
-            waiting => waiting + held(),
+            _ => c.output_room() + held(),
         };
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
