@@ -229,7 +229,8 @@ pub struct Connection<S> {
     pub(crate) link: LinkState,
     /// Frames that are decoded and not answered yet.
     pub(crate) owed: u32,
-    /// Bytes that were left after its last flush and what the kernel holds, as counted in the sum over all connections.
+    /// The memory of the replies that were left after its last flush, with what the kernel holds, as counted in the sum
+    /// over all connections.
     pub(crate) counted: u32,
     /// When a frame was last completed or begun, or a reply was last written.
     pub(crate) progress_at: Instant,
@@ -303,11 +304,13 @@ impl<S: Socket> Connection<S> {
             .map_or(0, |buffers| buffers.output.len() - buffers.written)
     }
 
-    /// The memory that its replies take, which is more than the bytes that wait: it grows by doubling.
-    pub(crate) fn output_room(&self) -> usize {
-        self.buffers
-            .as_ref()
-            .map_or(0, |buffers| buffers.output.capacity())
+    /// How many bytes of memory hold replies that wait to be written. A buffer doubles as it grows, so this is up to
+    /// twice as much.
+    pub(crate) fn pending_room(&self) -> usize {
+        match &self.buffers {
+            Some(buffers) if buffers.output.len() > buffers.written => buffers.output.capacity(),
+            Some(_) | None => 0,
+        }
     }
 
     /// Whether this is an open connection of a client on which everything was answered and nothing is under way.

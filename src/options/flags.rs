@@ -216,7 +216,7 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "max-pending-bytes-total",
             takes: Value("N"),
-            help: "how many bytes of replies may wait for all clients together; beyond it, the clients with \
+            help: "how many bytes of memory may hold replies that wait for clients; beyond it, the clients with \
                    the most waiting bytes are cut off",
             default: shown(PENDING_BYTES_TOTAL_DEFAULT),
         },

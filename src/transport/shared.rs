@@ -177,18 +177,19 @@ impl Shared {
         c.gate = Gate::Open;
     }
 
-    /// Updates how many bytes wait for the connection, here and in the kernel.
+    /// Updates how much memory holds replies that wait for the connection, here and in the kernel.
     #[inline]
     pub(super) fn count_pending<S: Socket>(&mut self, c: &mut Connection<S>) {
         let held = || c.socket.as_ref().map_or(0, Socket::held_bytes);
         // If anything waits here, the kernel's buffers are full.
-        let pending = match c.pending_bytes() {
+        let pending = match c.pending_room() {
             0 => 0,
-            _ => c.output_room() + held(),
+            room => room + held(),
         };
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
-            // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits.
+            // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits even
+            // in a buffer that has doubled.
             c.counted = u32::try_from(pending).unwrap_or(u32::MAX);
         }
     }
