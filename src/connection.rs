@@ -229,7 +229,8 @@ pub struct Connection<S> {
     pub(crate) link: LinkState,
     /// Frames that are decoded and not answered yet.
     pub(crate) owed: u32,
-    /// The memory of the replies that were left after its last flush, as counted in the sum over all connections.
+    /// The memory of the replies that were left after its last flush, with what the kernel holds, as counted in the sum
+    /// over all connections.
     pub(crate) counted: u32,
     /// When a frame was last completed or begun, or a reply was last written.
     pub(crate) progress_at: Instant,

@@ -38,6 +38,13 @@ pub trait Socket: Read + io::Write {
     /// asks: it gets nothing but answers, so after it has vanished no write would fail.
     fn watch(&self) {}
 
+    /// How many bytes the kernel holds for a socket that takes no more: replies that were not read, and requests that
+    /// wait for them. It is asked for nearly every write that does not fit, so it must cost nothing.
+    fn held_bytes(&self) -> usize;
+
+    /// When it is closed, what was not sent is dropped, so that the kernel keeps nothing for somebody who does not read.
+    fn discard(&self) {}
+
     /// Tells the other side that nothing more will be sent.
     ///
     /// # Errors

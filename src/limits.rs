@@ -110,9 +110,18 @@ pub const PENDING_BYTES_TOTAL_MIN: usize = 1 << 20;
 /// The most that `--max-pending-bytes-total` may be.
 pub const PENDING_BYTES_TOTAL_MAX: usize = 1 << 40;
 
-/// Bytes of replies that the kernel may hold for one connection (`SO_SNDBUF`, which Linux doubles). By default it
-/// would be almost 4 MB for each client that never reads.
-pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes of replies that the kernel may hold for one connection (`SO_SNDBUF`, which Linux doubles, because it counts
+/// its own structures too). By default it would be almost 4 MB for each client that never reads, and the memory limit of
+/// a container counts it. It has room for 800 replies.
+pub const SEND_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Bytes of requests that the kernel may hold for one connection (`SO_RCVBUF`, which Linux doubles as well). They fill
+/// up when the server has stopped reading from a client that does not read. By default it would be 128 KiB and more.
+pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024;
+
+/// What the kernel holds for a client that does not read: both buffers, doubled. It is added to the replies that wait in
+/// the server, as soon as there are any.
+pub const KERNEL_BYTES: usize = 2 * (SEND_BUFFER_BYTES + RECEIVE_BUFFER_BYTES);
 
 /// Buffers kept for the next connection that needs some; those beyond it are freed.
 pub const BUFFER_POOL_MAX: usize = 64;

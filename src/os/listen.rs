@@ -12,7 +12,7 @@ use std::{
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits::{LISTEN_BACKLOG, SEND_BUFFER_BYTES};
+use crate::limits::{LISTEN_BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
 
 /// A socket that listens on an address that no other process has. Connections wait in its queue; none is accepted yet.
 #[derive(Debug)]
@@ -65,8 +65,9 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
         // `[::]` means every address, as it does for Redis and etcd.
         socket.set_only_v6(false)?;
     }
-    // Accepted sockets inherit it, and it must be set before the handshake.
+    // Accepted sockets inherit both, and the second must be set before the handshake.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(LISTEN_BACKLOG)?;

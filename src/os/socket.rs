@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr},
+    time::Duration,
 };
 
 use mio::net::TcpStream;
@@ -12,8 +13,8 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::{
     edge::Socket,
     limits::{
-        KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, PEER_KEEPALIVE_IDLE, PEER_KEEPALIVE_INTERVAL,
-        PEER_KEEPALIVE_RETRIES, SEND_BUFFER_BYTES,
+        KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KERNEL_BYTES, PEER_KEEPALIVE_IDLE,
+        PEER_KEEPALIVE_INTERVAL, PEER_KEEPALIVE_RETRIES, SEND_BUFFER_BYTES,
     },
 };
 
@@ -99,6 +100,16 @@ impl Socket for TcpSocket {
             .with_retries(PEER_KEEPALIVE_RETRIES);
         // Without it a dead peer is noticed later.
         let _ = SockRef::from(&self.0).set_tcp_keepalive(&keepalive);
+    }
+
+    // Full buffers hold what they may, so there is no need to ask the kernel (SIOCOUTQ).
+    fn held_bytes(&self) -> usize {
+        KERNEL_BYTES
+    }
+
+    fn discard(&self) {
+        // If this fails, the kernel frees the memory later.
+        let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));
     }
 
     fn shutdown_write(&self) -> io::Result<()> {

@@ -154,7 +154,7 @@ impl<S: Socket> Transport<S> {
         self.shared.in_flight
     }
 
-    /// Bytes of replies that wait to be written, for all connections together.
+    /// Bytes of replies that wait to be written, for all connections together, with what the kernel holds for those.
     pub fn pending_bytes(&self) -> usize {
         self.shared.pending_total
     }

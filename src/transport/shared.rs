@@ -65,7 +65,7 @@ pub(super) struct Shared {
     pub(super) looks_left: usize,
     /// Connections that wait for their turn to look, in the order in which they came.
     pub(super) look_line: VecDeque<ConnectionId>,
-    /// Bytes of replies of all connections that were left after their last flush.
+    /// Bytes of replies of all connections that were left after their last flush, with what the kernel holds for those.
     pub(super) pending_total: usize,
     /// Connections that were closed because `pending_total` was too high.
     pub(super) crowded_out: u64,
@@ -177,10 +177,15 @@ impl Shared {
         c.gate = Gate::Open;
     }
 
-    /// Updates how much memory holds replies that wait for the connection.
+    /// Updates how much memory holds replies that wait for the connection, here and in the kernel.
     #[inline]
     pub(super) fn count_pending<S: Socket>(&mut self, c: &mut Connection<S>) {
-        let pending = c.pending_room();
+        let held = || c.socket.as_ref().map_or(0, Socket::held_bytes);
+        // If anything waits here, the kernel's buffers are full.
+        let pending = match c.pending_room() {
+            0 => 0,
+            room => room + held(),
+        };
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
             // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits even

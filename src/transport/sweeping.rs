@@ -61,6 +61,9 @@ impl Shared {
             }
             Overdue::Unread => {
                 let wait = now.since(c.progress_at);
+                if let Some(socket) = &c.socket {
+                    socket.discard();
+                }
                 self.close(c, CloseReason::Unread(wait));
             }
             Overdue::Idle => {

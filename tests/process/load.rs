@@ -95,7 +95,7 @@ fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
 }
 
 /// Lets this process have this many descriptors. Returns whether it may.
-fn may_have_descriptors(wanted: u64) -> bool {
+pub fn may_have_descriptors(wanted: u64) -> bool {
     let limit = getrlimit(Resource::Nofile);
     if limit.maximum.is_some_and(|maximum| maximum < wanted) {
         return false;
@@ -111,7 +111,7 @@ fn may_have_descriptors(wanted: u64) -> bool {
     true
 }
 
-fn skipped(test: &str, why: &str) {
+pub fn skipped(test: &str, why: &str) {
     // Not through the captured output of the test: a skip must be seen where everything passes.
     let mut out = std::io::stderr().lock();
     let _ = writeln!(out, "\nSKIPPED: {test}: {why}\n");

@@ -10,6 +10,7 @@
 )]
 
 mod cluster; // several servers that synchronize, and survive each other
+mod container; // a server in a memory cgroup, with clients that never read
 mod directory; // who may use a state directory, and what a start says and leaves behind
 mod disk; // a server on disks that fail
 mod flood; // how much others can make a server log and save

@@ -92,6 +92,10 @@ impl Socket for Fake {
         Ok(([127, 0, 0, 1], 1).into())
     }
 
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.0.borrow_mut().shut = true;
         Ok(())

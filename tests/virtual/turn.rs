@@ -962,6 +962,13 @@ fn replies_over_all_connections_are_bounded_and_clients_that_read_are_served() {
     }
     let status = world.status(0);
     assert!(status.connections < 25, "{}", status.connections);
+    let cut_off = u64::from(26 - status.connections);
+    assert_eq!(
+        status.bounds.cut_off, cut_off,
+        "the 26th asks for the status"
+    );
+    assert!(status.bounds.pending_bytes <= 40_000, "{:?}", status.bounds);
+    assert!(status.bounds.pending_bytes > 0);
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         (
             "unread",
             format!(
-                "{} bytes of replies, {} clients cut off",
+                "{} bytes wait, {} clients cut off",
                 status.bounds.pending_bytes, status.bounds.cut_off
             ),
         ),

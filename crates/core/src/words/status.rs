@@ -58,7 +58,7 @@ pub struct BoundsStatus {
     pub waiting_for_disk: u64,
     /// Log lines that were dropped, because nobody reads the log or it cannot be written.
     pub log_lines_dropped: u64,
-    /// Bytes of memory that hold replies which wait, for all connections together.
+    /// Bytes of memory, in the server and in the kernel, that hold replies which wait, for all connections together.
     pub pending_bytes: u64,
     /// Clients that were cut off because too many bytes waited for all of them together.
     pub cut_off: u64,

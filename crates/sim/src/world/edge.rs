@@ -89,6 +89,10 @@ impl Socket for SimSocket {
         self.net.borrow_mut().keep_alive(self.end);
     }
 
+    fn held_bytes(&self) -> usize {
+        self.net.borrow().ends[self.end].unsent.len()
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.net.borrow_mut().shutdown(self.end)
     }
