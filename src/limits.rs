@@ -117,7 +117,7 @@ pub const SEND_BUFFER_BYTES: usize = 8 * 1024;
 
 /// Bytes of requests that the kernel may hold for one connection (`SO_RCVBUF`, which Linux doubles as well). They fill
 /// up when the server has stopped reading from a client that does not read. By default it would be 128 KiB and more.
-pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024;
+pub const RECEIVE_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What the kernel holds for a client that does not read: both buffers, doubled. It is added to the replies that wait in
 /// the server, as soon as there are any.

@@ -176,8 +176,8 @@ fn survives(name: &str, limit: u64, pending_total: u64, clients: u64) {
 }
 
 #[test]
-fn two_thousand_clients_that_never_read_fit_into_64_mib() {
-    survives("deaf-2000", 64 * MIB, 16 * MIB, 2_000);
+fn two_thousand_clients_that_never_read_fit_into_80_mib() {
+    survives("deaf-2000", 80 * MIB, 16 * MIB, 2_000);
 }
 
 #[test]
