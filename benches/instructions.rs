@@ -186,7 +186,7 @@ impl Case {
         words.is_empty() || words.iter().any(|word| self.name.contains(word.as_str()))
     }
 
-    /// How often the work is done in so many rounds.
+    /// How often the work is done in this many rounds.
     fn times(&self, rounds: u64) -> u64 {
         match &self.work {
             Work::Answers(load) => rounds * load.requests_per_round(),

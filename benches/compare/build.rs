@@ -1,4 +1,4 @@
-//! The machine, and what is built: its size, its dependencies, its time.
+//! The machine, and the program that is built: its size, its dependencies, and the time that it takes.
 
 use std::{
     fs,

@@ -229,7 +229,7 @@ fn encoded(message: &Message) -> Vec<u8> {
     bytes
 }
 
-/// Throws away what has come: the kernel copies none of it. Returns how many bytes there were.
+/// Throws away what has arrived, without copying it from the kernel. Returns how many bytes there were.
 fn throw_away(stream: &TcpStream) -> usize {
     let mut buffer = [0; 64 * 1024];
     let mut thrown = 0;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Each sample is one run of `ipseity-cli bench`. Those that are compared alternate, round by round, so that what
-//! else the machine does meets all of them. What is not installed here is left out, and says so.
+//! else the machine does meets all of them. What is not installed here is left out, with a line that says so.
 
 #![allow(
     clippy::disallowed_macros,
@@ -137,5 +137,5 @@ fn compare(words: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// So long and so often is measured where a section has no reason for more or less.
+/// How long and how often is measured, unless a section has a reason for more or less.
 const SAMPLE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! One measurement, many of them, and what they come to.
+//! One measurement, many of them, and their summary.
 
 use std::{
     path::PathBuf,

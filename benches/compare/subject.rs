@@ -67,7 +67,7 @@ impl Subject {
         }
     }
 
-    /// Whether it can be measured here; if not, the output says so.
+    /// Whether it can be measured here; if not, it prints why.
     pub fn is_here(self) -> bool {
         match self.needs() {
             Some((program, package)) if !measured::succeeds(&[program, "--version"]) => {

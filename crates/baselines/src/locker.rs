@@ -1,4 +1,4 @@
-//! The real actor under a mutex: whoever has an event handles it.
+//! The real actor under a mutex: the thread that has an event handles it.
 
 use std::sync::{Mutex, PoisonError};
 

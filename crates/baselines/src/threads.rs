@@ -75,7 +75,7 @@ fn converse<S: Service>(
         for (count, after) in decoder.identity_requests() {
             service.take(session, Request { count, after }, &mut out);
         }
-        // What stands there now is no whole identityRequest.
+        // The bytes that are left are not a whole identityRequest.
         let end = match decoder.next(Receiver::Server) {
             Ok(None) => None,
             Ok(Some(other)) => Some(WireError::UnexpectedKind(Kind::from(&other))),

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-/// Runs a command to its end and returns what it has said; an error names the command and says why.
+/// Runs a command and returns its output. An error names the command and the reason.
 pub fn run(command: &mut Command) -> Result<String, String> {
     match command.stdin(Stdio::null()).output() {
         Ok(output) if output.status.success() => {

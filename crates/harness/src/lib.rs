@@ -11,7 +11,7 @@
 //! - [`stand_in`]: servers of other kinds, made of threads.
 //! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client whose load is
 //!   the same in every run.
-//! - [`nobody`]: an address where nobody listens.
+//! - [`nobody`]: an address where nothing listens.
 //! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
 //!   black-box runs.
 

@@ -35,7 +35,7 @@ impl Load {
         (self.connections * self.in_flight) as u64
     }
 
-    /// Runs so many rounds against the server there, and panics when a reply is not what was asked for, or an
+    /// Runs this many rounds against the server there, and panics if a reply is not what was asked for, or an
     /// identity does not increase on its connection.
     pub fn run(&self, server: SocketAddr, rounds: u64) {
         let mut one = Vec::new();
@@ -105,7 +105,7 @@ impl Lines {
         (self.connections * self.in_flight) as u64
     }
 
-    /// Runs so many rounds against the server there.
+    /// Runs this many rounds against the server there.
     pub fn run(&self, server: SocketAddr, rounds: u64) {
         let mut buffer = vec![0; LINES_BYTES];
         let mut stream = connect(server);
@@ -156,7 +156,7 @@ pub fn come_and_go(server: SocketAddr, connections: u64) {
     }
 }
 
-/// Answers so many syncRequests of a server that has dialed `listener`.
+/// Answers this many syncRequests of a server that has dialed `listener`.
 pub fn answer_rounds(listener: &TcpListener, rounds: u64) {
     let (mut stream, _) = listener.accept().unwrap();
     prepare(&stream);

@@ -121,7 +121,7 @@ fn listens_on(line: &str) -> Option<SocketAddr> {
     word.trim_end_matches(':').parse().ok()
 }
 
-/// An address of this machine at which nobody listens.
+/// An address of this machine at which nothing listens.
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()

@@ -1,8 +1,8 @@
-//! An address where nobody listens.
+//! An address where nothing listens.
 
 use socket2::{Domain, Socket, Type};
 
-/// An address where nobody listens, and where nobody else can while this lives.
+/// An address where nothing listens, and where nothing else can listen while this lives.
 pub struct Nobody(Socket);
 
 impl Nobody {

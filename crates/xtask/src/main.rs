@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {
-            // Where nobody can be told, the exit code is what is left.
+            // If nothing can be printed, the exit code is all that is left.
             let _ = writeln!(io::stderr(), "xtask: {message}");
             ExitCode::FAILURE
         }

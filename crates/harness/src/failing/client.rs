@@ -1,4 +1,4 @@
-//! A client that remembers what it was ever given, and a load that makes the server write.
+//! A client that remembers everything it was given, and a load that makes the server write.
 
 use std::{
     io::Write as _,

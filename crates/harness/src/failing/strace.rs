@@ -9,7 +9,7 @@ use std::{
 
 use crate::server::{Server, eventually};
 
-/// Whether strace may do here what these tests want of it; if not, it says so.
+/// Whether strace can do here what these tests need; if not, it prints why.
 pub fn is_allowed() -> bool {
     let works = Command::new("strace")
         .args(["-D", "-f", "-qq", "-o", "/dev/null"])

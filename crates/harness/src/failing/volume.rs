@@ -25,7 +25,7 @@ pub struct Volume {
     home: TempDir,
 }
 
-/// Whether this user may make and mount file systems here; if not, it says so.
+/// Whether this user may make and mount file systems here; if not, it prints why.
 pub fn is_allowed() -> bool {
     match Volume::try_new(&[]) {
         Ok(_) => true,

@@ -31,7 +31,7 @@ const CAGE: [&str; 10] = [
     "--kill-child",
 ];
 
-/// Runs `body` in a cage, as a part of the test of this name. Where a cage can not be had, it says so.
+/// Runs `body` in a cage, as a part of the test of this name. If a cage cannot be made, it prints that.
 pub fn run(test: &str, body: impl FnOnce()) {
     if env::var_os(CAGED).is_some() {
         // Names of namespaces, and state directories: nothing of that reaches the machine's disk.
@@ -40,7 +40,7 @@ pub fn run(test: &str, body: impl FnOnce()) {
         println!("{THE_END}");
         return;
     }
-    // One who is not root may be root in a namespace of users.
+    // A user who is not root may be root in a user namespace.
     let roots: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
     let mut refusal = String::new();
     let root = roots

@@ -161,7 +161,7 @@ pub fn enter(host: usize) {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
 }
 
-/// Lets no more than so many bits a second go to a host. What comes faster waits in a queue, and what finds it
+/// Lets only this many bits a second go to a host. What comes faster waits in a queue, and what finds it
 /// full is lost.
 pub fn slow(host: usize, bits_per_second: u32) {
     try_slow(host, bits_per_second).unwrap();

@@ -25,7 +25,7 @@ const AT_ONCE_MAX: usize = 3;
 /// How long most faults last. A retransmission of TCP comes after 200 ms at the soonest.
 const LASTS_MS: Range<u64> = 150..800;
 
-/// One of so many faults of a long run lasts as long as a silence.
+/// In a long run, one of this many faults lasts as long as a silence.
 const LONG_ONE_IN: u32 = 20;
 
 /// How long the nemesis waits between two faults.

@@ -126,7 +126,7 @@ impl Server {
         Server::start_under(&[], listen, flags).map_err(|refusal| refusal.log)
     }
 
-    /// A server on a free port that may have no more than so many file descriptors.
+    /// A server on a free port that may have at most this many file descriptors.
     pub fn start_with_descriptors(limit: usize, flags: &[&str]) -> Server {
         let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
         let runner = ["sh".to_owned(), "-c".to_owned(), script];
@@ -281,7 +281,7 @@ impl Server {
         lines.0.iter().filter(|line| line.contains(what)).count()
     }
 
-    /// Waits for so many log lines that hold `what`, and fails when there are more.
+    /// Waits for this many log lines that contain `what`, and fails if there are more.
     pub fn wait_for_logs(&self, what: &str, count: usize) {
         eventually(|| self.count_log(what) >= count);
         let log = self.log();

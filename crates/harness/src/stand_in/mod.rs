@@ -85,13 +85,13 @@ impl StandIn {
         self.shared.lock().unwrap().counter
     }
 
-    /// After so many requests all are refused.
+    /// After this many requests, all are refused.
     pub fn refuse_after(&self, good: u64) {
         let mut shared = self.shared.lock().unwrap();
         (shared.good, shared.then) = (Some(good), Fault::Refuse);
     }
 
-    /// After so many requests the last number comes again.
+    /// After this many requests, the last number comes again.
     pub fn repeat_after(&self, good: u64) {
         let mut shared = self.shared.lock().unwrap();
         (shared.good, shared.then) = (Some(good), Fault::Repeat);

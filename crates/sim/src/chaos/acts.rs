@@ -374,7 +374,7 @@ impl Cluster {
             .expect("every server here has one"))
     }
 
-    /// An operator says that nobody with this pid has handed out anything above a sequence, and is right.
+    /// An operator says that no server with this pid has handed out anything above a sequence, and is right.
     fn recover_above(&mut self, number: usize) {
         let pid = self.machines[number].plan.pid;
         if self.machines[number].rival.is_some() {

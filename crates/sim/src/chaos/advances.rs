@@ -34,7 +34,7 @@ impl Advances {
         }
     }
 
-    /// A server of which so much is durable was brought no further than this, but for what it was asked for.
+    /// A server with this much durable was raised no further than this, apart from what it was asked for.
     pub fn base(&mut self, durable: u64) -> u64 {
         self.base = take_up_to(&mut self.above, durable).map_or(self.base, |it| it.max(self.base));
         self.base
@@ -47,13 +47,13 @@ impl Advances {
         }
     }
 
-    /// A turn is over behind which nothing is left to be handled, and the server knows that so much is durable.
+    /// A turn is over and nothing is left to be handled. The server knows that this much is durable.
     pub fn settle(&mut self, durable: u64) {
         let heard = take_up_to(&mut self.heard, durable);
         self.absorbed = heard.map_or(self.absorbed, |it| it.max(self.absorbed));
     }
 
-    /// The disk has failed: what waits is not absorbed any more.
+    /// The disk has failed: nothing that waits is absorbed any more.
     pub fn give_up(&mut self) {
         self.heard.clear();
     }
@@ -69,7 +69,7 @@ impl Advances {
     }
 }
 
-/// Takes what is no higher than `most` out of the set. Returns the highest of it.
+/// Takes everything up to `most` out of the set, and returns the highest.
 fn take_up_to(set: &mut BTreeSet<u64>, most: u64) -> Option<u64> {
     let highest = set.range(..=most).next_back().copied()?;
     *set = set.split_off(&(highest + 1));

@@ -13,16 +13,16 @@ const OWN_LINES_MAX: u64 = 20;
 /// way, a save, and the exact sequence. What was heard during each is saved after it, and then once more.
 const LAST_SAVES: u64 = 4;
 
-/// Log lines of a server in a life that has lasted so long, at most, with so many peers named to it.
+/// How many lines a server may log in a life of this length, with this many named peers.
 pub fn lines_max(named: usize, age: Duration) -> u64 {
-    // A minute is begun with a line, and what was left out in it is told when it is over, in one line for each kind.
+    // At the end of a minute, one line for each kind says how many lines were left out.
     let minutes = age.as_secs() / LINES_SPAN.as_secs() + 1;
     let of_a_kind =
         u64::from(LINES_PER_KIND_MAX) + named as u64 * u64::from(LINES_PER_PEER_MAX) + 1;
     OWN_LINES_MAX + minutes * LINE_KINDS as u64 * of_a_kind
 }
 
-/// Saves of what it remembers of its peers in that time, at most.
+/// How often it may save what it remembers of its peers in that time.
 pub fn saves_max(age: Duration) -> u64 {
     SAVE_BURST + SAVE_RATE_PER_SECOND * age.as_secs() + LAST_SAVES
 }

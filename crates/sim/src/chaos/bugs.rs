@@ -1,4 +1,4 @@
-//! The bugs that the simulation has to find: what stands in `// bug` directives of the code, and what the program
+//! The bugs that the simulation has to find: those in the `// bug` directives of the code, and what the program
 //! then does wrong.
 //!
 //! A directive is a comment, so no ordinary build has a bug. `cargo run -p xtask -- hunt` makes a copy of the tree

@@ -57,7 +57,7 @@ pub enum Undo {
 /// What a flood consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloodKind {
-    /// What a peer says: by turns something to save, and something to log.
+    /// A peer: it sends something to save and something to log, in turn.
     Peer,
     /// Requests for the status and the members.
     Looks,

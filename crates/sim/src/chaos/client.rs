@@ -24,7 +24,7 @@ pub struct Floor {
     pub left: u64,
     /// And what anybody had been told: not while its disk fails.
     pub told: u64,
-    /// And what it had absorbed: as long as that process lives.
+    /// What it had absorbed. It counts as long as that process lives.
     pub absorbed: u64,
     /// Which began then.
     pub began: Instant,
@@ -49,7 +49,7 @@ pub enum Asked {
     Advance {
         above: u64,
     },
-    /// What is no frame: an error comes, and the end.
+    /// A malformed frame: an error comes, and then the end.
     Nonsense,
 }
 
@@ -59,7 +59,7 @@ pub struct Connection {
     pub server: usize,
     /// When it was begun.
     pub began: Instant,
-    /// Bytes that have arrived and are no whole frame.
+    /// Bytes of a frame that has not arrived as a whole.
     pub partial: Vec<u8>,
     pub asked: VecDeque<Asked>,
     /// Nothing more is sent.
@@ -78,7 +78,7 @@ pub struct Client {
     pub plan: ClientPlan,
     pub rng: Rng,
     pub connection: Option<Connection>,
-    /// Connections that it keeps for no reason.
+    /// Connections that it keeps without using them.
     pub kept: Vec<SimSocket>,
     /// The newest identity that it was given.
     pub newest: u64,
@@ -216,7 +216,7 @@ impl Client {
             batch.faults.push(Fault::Operator);
             match rng.u32(..3) {
                 0 => {
-                    // A pid that nobody has, so that nothing is forgotten that is needed.
+                    // A pid that no server has, so that nothing is forgotten that is needed.
                     let pid = Pid::new(rng.u16(600..700)).unwrap();
                     batch.add(&Message::ForgetRequest { pid }, Asked::Forget);
                 }
@@ -294,7 +294,7 @@ impl Batch {
     }
 }
 
-/// Bytes that are no frame, of every kind.
+/// Malformed frames of every kind.
 fn nonsense(rng: &mut Rng) -> Vec<u8> {
     match rng.u32(..6) {
         0 => vec![0, 1, rng.u8(14..255)],

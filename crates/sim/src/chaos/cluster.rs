@@ -279,7 +279,7 @@ impl Cluster {
             life.grants = storage.granted.0;
             let budgets = self.plan.budgets;
             let filled = machine.age(now).as_millis() as u64 + 1;
-            // Both share the rate, and later starts begin without what is for clients.
+            // Both share the rate, and later starts begin with an empty budget for clients.
             let after_burst = if life.is_first {
                 budgets.after_burst
             } else {

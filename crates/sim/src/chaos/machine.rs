@@ -33,7 +33,7 @@ pub struct Machine {
     pub wakes_at: Option<Instant>,
     /// Log lines of this life.
     pub log_lines: u64,
-    /// Until then nobody reads its log.
+    /// Until then its log is not read.
     pub log_stalls_until: Instant,
     /// When it was asked to stop.
     pub signals: Vec<Instant>,
@@ -55,7 +55,7 @@ pub struct Machine {
     pub rival: Option<usize>,
     /// It was taken away, and is not started again.
     pub is_gone: bool,
-    /// It was objected to when it stopped, cleanly, and nobody has said anything since.
+    /// It was objected to when it stopped cleanly, and no operator has said anything since.
     pub was_objected: bool,
     /// And that was one of a conflict, which it has said.
     pub was_in_conflict: bool,

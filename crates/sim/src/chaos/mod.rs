@@ -54,7 +54,7 @@ pub struct Options {
     pub end: Option<Instant>,
     /// Every server writes a trace.
     pub trace: bool,
-    /// Disks acknowledge what they do not keep, against all assumptions: a promise must break.
+    /// Disks confirm writes that they do not keep, against all assumptions: a promise must break.
     pub disks_lie: bool,
 }
 

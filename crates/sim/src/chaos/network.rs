@@ -109,7 +109,7 @@ impl FaultyNetwork {
             while chance(loss, self.loss) {
                 self.coverage.fault(Fault::Loss);
                 if what == Sent::Reset {
-                    // Nobody acknowledges it, so nobody sends it again.
+                    // A reset is not acknowledged, so a lost one is never sent again.
                     return Fate::Silence;
                 }
                 depart = depart.after(again);

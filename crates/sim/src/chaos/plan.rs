@@ -40,7 +40,7 @@ pub struct ServerPlan {
     pub recover_above: Option<Sequence>,
 }
 
-/// How a client behaves, each in so many of a thousand cases.
+/// How a client behaves: each number is how many cases of a thousand.
 #[derive(Clone, Debug, Default)]
 pub struct ClientPlan {
     /// The mean wait between two requests.
@@ -172,7 +172,7 @@ impl Act {
 pub enum Beside {
     /// While the first one runs.
     Later,
-    /// It reads the directory, and takes so long until it writes.
+    /// It reads the directory, and takes this long until it writes.
     Slowly(Duration),
     /// Together with the first one, which is started again.
     AtOnce,
@@ -185,7 +185,7 @@ pub struct Downtime {
     /// Bits that rot: the block and the place in it.
     pub rot: Vec<(usize, usize)>,
     pub amnesia: bool,
-    /// The start is cut short after so many writes.
+    /// The start is cut short after this many writes.
     pub cut_short: Option<(u32, WriteFate)>,
     pub loss: DirectoryLoss,
     /// An operator answers for what comes back, with `--recover-above`.
@@ -238,7 +238,7 @@ impl Plan {
             budgets: Budgets {
                 after_burst: AFTER_BURST_DEFAULT,
                 peer_burst: PEER_BURST_DEFAULT,
-                // So much that nobody is refused for long.
+                // Enough that no client is refused for long.
                 rate_per_second: 1 << 32,
             },
             reserve: Duration::from_millis(
@@ -550,7 +550,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 |other: &usize| named(*other) || (*other == index && faults.has(Fault::Oneself));
             let clock = rng.u64(500_000..2_000_000);
             let requires = rng.bool() && faults.has(Fault::Require) && (0..count).any(named);
-            // Peers take a client's place, and whoever looks at the end needs one too.
+            // Peers take a client's place, and the check at the end needs one too.
             let crowded = rng.usize(1..6) + count;
             ServerPlan {
                 pid: pids[index],

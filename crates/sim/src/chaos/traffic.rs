@@ -20,7 +20,7 @@ use crate::world::SimSocket;
 /// As long as a server may be at something else, in microseconds.
 const STALL_US: u64 = 100_000;
 
-/// Connections that a client keeps for no reason, at most.
+/// How many connections a client keeps without using them, at most.
 const KEPT_MAX: usize = 8;
 
 impl Cluster {
@@ -113,7 +113,7 @@ impl Cluster {
         }
         let client = &mut self.clients[number];
         if !client.write(&batch.bytes) {
-            // The buffers on the way are full, or the connection is gone: nobody knows what has been taken.
+            // The buffers on the way are full, or the connection is gone. It is not known how much was taken.
             return self.leave(number, true);
         }
         let Some(connection) = &mut client.connection else {
@@ -306,7 +306,7 @@ impl Cluster {
                 .judge
                 .note_violation(|| format!("no such error code: {}", error.code));
         };
-        // A frame that comes too slowly is not finished in time, and a crowd is turned away unasked.
+        // A frame that comes too slowly is not finished in time, and a crowd is turned away before it asks.
         let is_due = match connection.asked.front() {
             Some(asked) => may_answer(code, asked, &self.template, client.plan.is_trusted),
             None => false,
@@ -347,7 +347,7 @@ impl Cluster {
         }
     }
 
-    /// What a server says of itself, against what is known of it. Returns whether that fits.
+    /// Compares what a server says of itself with what is known of it. Returns whether that fits.
     fn on_status(&mut self, number: usize, server: usize, floor: &Floor, status: &Status) -> bool {
         let connection = self.clients[number]
             .connection
@@ -379,7 +379,7 @@ impl Cluster {
                 _ => true,
             };
         let asked_at = self.clients[number].asked_at;
-        // What it says of its log stands still when somebody reads the log again.
+        // Its count of dropped lines stops growing when the log is read again.
         let dropped = self.net.borrow().nodes[server].log_lines_dropped;
         let told = status.bounds.log_lines_dropped;
         let is_exact = machine.log_stalls_until < asked_at;

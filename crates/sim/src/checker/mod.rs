@@ -63,7 +63,7 @@ pub struct Summary {
 /// A promise that was broken, and the answers which show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenPromise {
-    /// The numbers are no block of identities.
+    /// The numbers are not a block of identities.
     NoBlock(Answer),
     /// The identities carry another pid than the server that was asked.
     ForeignPid(Answer),

@@ -17,7 +17,7 @@ pub struct Tally {
     pub acknowledged: u64,
     /// Answered with an error.
     pub refused: u64,
-    /// Without an answer that reached the client. What they were given, if anything, nobody has.
+    /// Without an answer that reached the client. Nobody has what they may have been given.
     pub unanswered: u64,
 }
 
@@ -40,7 +40,7 @@ pub struct RunReport {
     pub identities: u64,
     /// How many identities stand in more than one answer.
     pub duplicated: u64,
-    /// The first of those, each with the number of answers that it stands in.
+    /// The first of those, each with the number of answers that contain it.
     pub duplicates: BTreeMap<u64, usize>,
     /// The least and the greatest identity.
     pub range: Option<(u64, u64)>,

@@ -62,7 +62,7 @@ pub fn hex(text: &str) -> Vec<u8> {
         .chunks(2)
         .map(|pair| {
             let byte = String::from_iter(pair);
-            u8::from_str_radix(&byte, 16).unwrap_or_else(|_| panic!("{byte:?} is no byte"))
+            u8::from_str_radix(&byte, 16).unwrap_or_else(|_| panic!("{byte:?} is not a byte"))
         })
         .collect()
 }

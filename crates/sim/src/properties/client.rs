@@ -113,7 +113,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let answer = answer.lock().unwrap().clone();
-                // A client that has gone is no fault of the server.
+                // A client that has gone is not a fault of the server.
                 let _ = give(stream.unwrap(), &answer);
             }
         });

@@ -164,7 +164,10 @@ pub fn check(input: &[u8]) {
         let mut messages = read.messages.iter();
         let is_peer = messages.any(|message| matches!(message, Message::SyncRequest(_)));
         let may_stay = scene.is_dialed || (scene.stays && is_peer);
-        assert!(may_stay || stranger.has_ended(), "nobody stays for ever");
+        assert!(
+            may_stay || stranger.has_ended(),
+            "no stranger stays for ever"
+        );
     }
     match world.exit(0) {
         None => honest.is_answered(),
@@ -287,7 +290,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
         consumed,
     } = frames::read(Receiver::Server, &[stream]);
     let mut replies = replies.iter();
-    // Words are owed no answer, but end the connection of one that is no peer.
+    // Objections and overrules are owed no answer, but they end the connection of one that is not a peer.
     let is_word = |m: &&Message| matches!(m, Message::Objection(_) | Message::Overrule(_));
     for message in messages.iter().filter(|message| !is_word(message)) {
         let reply = replies.next();

@@ -16,7 +16,7 @@ pub struct Outcome {
     pub consumed: usize,
 }
 
-/// However it is cut, and whether or not what is met nearly always is asked for first, a stream comes to the
+/// However it is cut, and whether or not the fast way is tried first, a stream comes to the
 /// same; no message says more than its bytes, and all of them say the
 /// message again.
 pub fn check(input: &[u8]) {
@@ -45,7 +45,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// What a stream that arrives in these pieces comes to.
+/// The outcome of a stream that arrives in these pieces.
 pub fn read(receiver: Receiver, pieces: &[&[u8]]) -> Outcome {
     read_by(|decoder| decoder.next(receiver), pieces)
 }

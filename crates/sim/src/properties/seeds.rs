@@ -19,7 +19,7 @@ pub fn seeds() -> Vec<Seeds> {
     ]
 }
 
-/// Every golden frame alone, all of a receiver together, and what is malformed behind them.
+/// Every golden frame alone, all of a receiver together, and malformed frames after them.
 fn frames() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (number, receiver) in RECEIVERS.into_iter().enumerate() {

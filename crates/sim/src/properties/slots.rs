@@ -55,7 +55,7 @@ pub fn check(input: &[u8]) {
 struct Disk {
     blocks: Vec<Block>,
     unreadable: u8,
-    /// After so many writes comes one of which only these sectors land, and then nothing works.
+    /// After this many writes comes one of which only these sectors are written, and then nothing works.
     crash: Option<(u32, u8)>,
     crashed: bool,
     writes: u32,

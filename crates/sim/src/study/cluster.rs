@@ -104,7 +104,7 @@ pub struct Cluster {
     traffic: Traffic,
     /// The highest sequence of all.
     highest: Sequence,
-    /// How many servers have come to it.
+    /// How many servers have reached it.
     arrived: usize,
 }
 
@@ -164,7 +164,7 @@ impl Cluster {
         self.now = end;
     }
 
-    /// Lets time pass until all servers have come to the highest sequence. Returns how long that takes.
+    /// Lets time pass until all servers have reached the highest sequence. Returns how long that takes.
     pub fn advance_until_level(&mut self, wait_max: Duration) -> Duration {
         let start = self.now;
         let end = start.after(wait_max);
@@ -174,7 +174,7 @@ impl Cluster {
         self.now.since(start)
     }
 
-    /// A client takes so many identities from a server.
+    /// A client takes this many identities from a server.
     pub fn hand_out(&mut self, server: usize, count: u32) {
         let event = Event::IdentityRequest {
             from: self.client(),

@@ -33,7 +33,7 @@ const BUSIEST_RATE: u64 = 10_000;
 /// How often each hands out what its rate allows, and how often it is looked how far they are apart.
 const STEP: Duration = Duration::from_millis(10);
 
-/// What is measured of one cluster.
+/// The measurements of one cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
     /// How many intervals it took until all had absorbed a sequence, sorted.
@@ -134,7 +134,7 @@ fn measure(plan: Plan) -> Measured {
     measured
 }
 
-/// The first of what is measured, and nothing else.
+/// Only the first measurement.
 pub fn measure_intervals(plan: Plan) -> Vec<f64> {
     let seeds = 0..effort(plan).seeds;
     let mut intervals: Vec<f64> = seeds.flat_map(|seed| spread(plan, seed).1).collect();
@@ -221,7 +221,7 @@ pub fn theory(servers: usize, fanout: Option<usize>) -> f64 {
     n.ln() / (2.0 * k + 1.0).ln() + n.ln().ln() / (k + 1.0).ln()
 }
 
-/// The middle and the end of what is sorted.
+/// The median and the greatest of sorted numbers.
 pub fn middle_and_most(sorted: &[f64]) -> (f64, f64) {
     (sorted[sorted.len() / 2], sorted[sorted.len() - 1])
 }

@@ -39,7 +39,7 @@ impl Client {
         self.send(&bytes);
     }
 
-    /// Asks for one identity, so many times.
+    /// Asks for one identity, this many times.
     pub fn ask(&self, requests: usize) {
         self.send(&[0, 1, 1].repeat(requests));
     }

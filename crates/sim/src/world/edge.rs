@@ -54,7 +54,7 @@ impl Drop for SimSocket {
             Ok(mut net) => net.drop_end(self.end),
             // A connection that is silently left open would keep its place at the other side for ever.
             Err(_) if !std::thread::panicking() => panic!("a connection is dropped by its network"),
-            // The test has failed, and nobody cares.
+            // The test has failed, and this does not matter any more.
             Err(_) => {}
         }
     }

@@ -93,7 +93,7 @@ impl End {
         (self.is_reset || self.fin_arrived) && self.arrived.is_empty()
     }
 
-    /// Whether whoever held it has cut the connection.
+    /// Whether its owner has cut the connection.
     pub fn is_cut(&self) -> bool {
         self.is_dropped && self.fin_sent
     }

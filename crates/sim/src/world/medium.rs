@@ -24,7 +24,7 @@ pub enum WriteFate {
     Old,
     /// It is there.
     New,
-    /// So many bytes of it are, and behind them what was there before.
+    /// This many bytes of it are, and after them what was there before.
     Torn(usize),
 }
 
@@ -60,11 +60,11 @@ pub struct Medium {
     fails: Option<(u32, WriteFate)>,
     /// The newest record, until a block changes.
     newest: Option<Record>,
-    /// Reads that showed what is not on the medium.
+    /// Reads that returned something other than what is on the medium.
     pub stale_reads: u32,
-    /// It acknowledges what it forgets with the power.
+    /// It confirms writes that it forgets at a power loss.
     pub lies: bool,
-    /// What it keeps all the same.
+    /// What it keeps in spite of that.
     kept: Option<Vec<Block>>,
 }
 
@@ -92,7 +92,7 @@ impl Medium {
         self.hang = Duration::ZERO;
     }
 
-    /// The next write takes so much longer.
+    /// The next write takes this much longer.
     pub fn hang(&mut self, wait: Duration) {
         self.hang = wait;
     }
@@ -102,7 +102,7 @@ impl Medium {
         self.busy_until
     }
 
-    /// Lets a write fail, after so many that do not.
+    /// Lets a write fail after this many that succeed.
     pub fn fail(&mut self, after: u32, fate: WriteFate) {
         self.fails = Some((after, fate));
     }

@@ -61,7 +61,7 @@ pub use self::{
     storage::{DiskFault, StartFault, Storage},
 };
 
-/// A world that is still busy after so many turns at one moment will never be idle.
+/// A world that is still busy after this many turns at one moment will never be idle.
 const TURNS_MAX: u64 = 20_000;
 
 /// How many lines of each server's trace are shown when a test fails.
@@ -198,7 +198,7 @@ impl World {
         self.node(server).wake(Wake::Entry(Entry::Signal));
     }
 
-    /// Asks a server to open its files anew.
+    /// Asks a server to open its files again.
     pub fn hang_up(&mut self, server: usize) {
         self.node(server).wake(Wake::Entry(Entry::Hangup));
     }

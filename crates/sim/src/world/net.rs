@@ -47,7 +47,7 @@ pub enum WorldEvent {
     },
     /// TCP looks whether the other side is still there.
     KeepAlive { end: EndId },
-    /// Something that whoever drives the world has scheduled.
+    /// Something that the user of the world has scheduled.
     Call(u64),
 }
 
@@ -100,7 +100,7 @@ pub enum Sent {
 /// What becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It arrives, at this moment or behind what was sent before it.
+    /// It arrives, at this moment or after what was sent before it.
     Arrives(Instant),
     /// Nothing arrives any more in this direction of the connection, and nobody is told.
     Silence,
@@ -124,7 +124,7 @@ pub struct Wiretap {
     pub parts: Vec<(usize, EndId, usize)>,
 }
 
-/// Where an address leads, other than to whoever listens there.
+/// Where an address leads, if not to the listener there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// Nothing comes back.
@@ -168,7 +168,7 @@ pub struct Net {
     pub calls: VecDeque<u64>,
     /// Clients whose end has changed.
     pub ready_clients: VecDeque<usize>,
-    /// What was written since somebody last looked, where somebody looks.
+    /// What was written since the last look, if anything looks.
     pub wiretap: Option<Wiretap>,
     pub(super) ends: Vec<End>,
     listeners: BTreeMap<SocketAddr, Listener>,
@@ -244,13 +244,13 @@ impl Net {
                 WorldEvent::Lookup { node, life, entry } if self.nodes[node].life == life => {
                     self.nodes[node].wake(Wake::Entry(entry));
                 }
-                // Of a process that is no more.
+                // It belongs to a process that is gone.
                 WorldEvent::Disk { .. } | WorldEvent::Lookup { .. } => {}
             }
         }
     }
 
-    /// Whether it comes to a machine without power.
+    /// Whether its machine is without power.
     fn meets_no_power(&self, event: &WorldEvent) -> bool {
         let address = match event {
             WorldEvent::Segment { to, .. } | WorldEvent::Fin { to } | WorldEvent::Reset { to } => {
@@ -332,7 +332,7 @@ impl Net {
         self.listeners.insert(address, listener);
     }
 
-    /// Closes the listener, and resets those that nobody has taken.
+    /// Closes the listener, and resets the connections that were not accepted.
     pub fn stop_listening(&mut self, address: SocketAddr) {
         let listener = self.listeners.remove(&address);
         for end in listener.into_iter().flat_map(|listener| listener.queue) {
@@ -387,7 +387,7 @@ impl Net {
         }
     }
 
-    /// The other side has acknowledged: whoever listens may take the connection.
+    /// The other side has acknowledged: the listener may accept the connection.
     fn on_established(&mut self, end: EndId) {
         let (own, serial) = (self.ends[end].own, self.ends[end].listener);
         match self.listeners.get_mut(&own) {

@@ -30,7 +30,7 @@ pub enum Wake {
 /// How the disk of a server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskMode {
-    /// There is none: nothing is durable, and the ceiling is the end.
+    /// There is no disk: nothing is durable, and the ceiling is the last sequence.
     Ephemeral,
     /// Each write takes this long.
     Takes(Duration),
@@ -108,11 +108,11 @@ pub struct Node {
     pub accept_error: Option<i32>,
     /// Times that a connection was asked for.
     pub accepts: u64,
-    /// Times that this process saved what it remembers of its peers.
+    /// How often this process saved what it remembers of its peers.
     pub saves: u64,
     /// Log lines of this process that were dropped.
     pub log_lines_dropped: u64,
-    /// Times that files were to be opened anew.
+    /// How often files were to be opened again.
     pub reopened: u64,
     /// The names that were looked up.
     pub lookups: Vec<String>,

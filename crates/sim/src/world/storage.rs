@@ -23,7 +23,7 @@ use super::medium::{Device, Medium, WriteFate, Writer};
 /// What a disk does to the next write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
-    /// Of the block writes from now on, one fails after so many that do not.
+    /// How many block writes succeed from now on before one fails.
     Fails(u32, WriteFate),
     /// It hangs for so long.
     Hangs(Duration),
@@ -205,7 +205,7 @@ impl Storage {
         self.fault = None;
     }
 
-    /// Takes what is to be made durable. Returns when the disk is done with it, if it was idle.
+    /// Takes a write. Returns when the disk is done with it, if it was idle.
     pub fn write(&mut self, write: Write, now: Instant) -> Option<Instant> {
         self.waiting.push_back(write);
         match &self.running {

@@ -269,7 +269,7 @@ impl Net {
         self.changed(end);
     }
 
-    /// The edge: something changed, and whoever is registered hears of it.
+    /// Something changed: reports an edge to the registered server.
     fn changed(&mut self, end: EndId) {
         let e = &self.ends[end];
         if let Some((node, _)) = e.registered {

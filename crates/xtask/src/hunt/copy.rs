@@ -19,7 +19,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Puts a file there, in the place of what was there before.
+    /// Writes a file there, in place of the one before.
     pub fn put(&mut self, path: PathBuf, bytes: Vec<u8>) {
         self.files.insert(path, bytes);
     }

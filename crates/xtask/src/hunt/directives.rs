@@ -93,7 +93,7 @@ struct Directive<'a> {
 }
 
 impl<'a> Directive<'a> {
-    /// Reads what stands behind [`MARK`].
+    /// Reads what follows [`MARK`].
     fn read(directive: &'a str) -> Result<Directive<'a>, &'static str> {
         let (head, text) = directive
             .split_once(": ")
@@ -136,7 +136,7 @@ impl<'a> Directive<'a> {
         format!("::bugs::is(\"{}\")", self.name)
     }
 
-    /// The text with the switch in the place of each word `BUG`; `None` if there is no such word.
+    /// The text with each word `BUG` replaced by the switch; `None` if there is no such word.
     fn with_switch(&self) -> Option<String> {
         const WORD: &str = "BUG";
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
