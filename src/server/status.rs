@@ -62,6 +62,7 @@ impl<E: Edge> Server<E> {
                 cut_off: self.transport.crowded_out(),
                 refused_for_address: self.transport.refused_for_address(),
                 closed_idle: self.transport.closed_idle(),
+                advance_max: own.advance_max,
             },
         }))
     }

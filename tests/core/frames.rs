@@ -565,6 +565,7 @@ fn any_status() -> impl Strategy<Value = Status> {
                     cut_off: n2,
                     refused_for_address: n3,
                     closed_idle: n4,
+                    advance_max: n5,
                 },
             }
         })

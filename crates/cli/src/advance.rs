@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use getopts::{Matches, Options};
-use ipseity_core::{identity::Sequence, limits::ADVANCE_MAX_DEFAULT};
+use ipseity_core::identity::Sequence;
 
 use crate::{
     command::{Command, no_more},
@@ -13,10 +13,6 @@ use crate::{
 
 /// The last sequence would leave the server none to hand out.
 const ABOVE_MAX: u64 = Sequence::MAX.get() - 1;
-
-/// A longer jump has to be meant: `--yes`. It is what servers take from peers and clients at once unless they
-/// were told otherwise; what this one was told is not known here.
-const JUMP_MAX: u64 = ADVANCE_MAX_DEFAULT;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -29,7 +25,7 @@ its disk when the command ends. If the server is above the sequence already, not
 command shows the sequence above which the server goes on.
 
 Sequences that are jumped over are never handed out, and the peers of the server follow it. So a
-jump of more than 2^40 needs --yes.
+jump of more than the --max-advance of the server (2^40 by default) needs --yes.
 
 A server takes this command only from its own machine, or from an address that it was given with
 --trust.",
@@ -39,7 +35,11 @@ A server takes this command only from its own machine, or from an address that i
 
 fn options(options: &mut Options) {
     options.optopt("", "above", "the sequence; required", "SEQUENCE");
-    options.optflag("", "yes", "allow a jump of more than 2^40");
+    options.optflag(
+        "",
+        "yes",
+        "allow a jump of more than the --max-advance of the server",
+    );
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
@@ -56,22 +56,23 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let mut client = servers::client(matches)?;
     if !matches.opt_present("yes") {
-        let from = client.status()?.sequence;
-        check_jump(from, above.get())?;
+        let status = client.status()?;
+        check_jump(status.sequence, above.get(), status.bounds.advance_max)?;
     }
     let goes_on_above = client.advance(above)?;
     Ok(writeln!(out, "{goes_on_above}")?)
 }
 
-/// Refuses a jump that is too long to be made by mistake.
-fn check_jump(from: u64, above: u64) -> Result<(), Failure> {
-    match above.saturating_sub(from) {
-        ..=JUMP_MAX => Ok(()),
-        jump => Err(Failure::Usage(format!(
-            "--above {above} jumps over {jump} sequences, which are then gone for good: the server is at \
-             {from}. If you mean it, add --yes"
-        ))),
+/// Refuses a jump that is longer than what the server takes from peers and clients at once: it may be a mistake.
+fn check_jump(from: u64, above: u64, most: u64) -> Result<(), Failure> {
+    let jump = above.saturating_sub(from);
+    if jump <= most {
+        return Ok(());
     }
+    Err(Failure::Usage(format!(
+        "--above {above} jumps over {jump} sequences, which are then gone for good: the server is at {from}, and \
+         its --max-advance is {most}. If you mean it, add --yes"
+    )))
 }
 
 #[cfg(test)]
@@ -79,12 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_long_jump_has_to_be_meant() {
-        for (from, above) in [(0, 0), (9, 5), (7, 7 + JUMP_MAX), (0, JUMP_MAX)] {
-            assert!(check_jump(from, above).is_ok(), "{from} to {above}");
+    fn only_a_jump_beyond_what_the_server_takes_at_once_needs_a_yes() {
+        const MOST: u64 = 1000;
+        for (from, above) in [(0, 0), (9, 5), (7, 7 + MOST), (0, MOST)] {
+            assert!(check_jump(from, above, MOST).is_ok(), "{from} to {above}");
         }
-        for (from, above) in [(0, JUMP_MAX + 1), (7, 8 + JUMP_MAX), (0, ABOVE_MAX)] {
-            match check_jump(from, above) {
+        for (from, above) in [(0, MOST + 1), (7, 8 + MOST), (0, ABOVE_MAX)] {
+            match check_jump(from, above, MOST) {
                 Err(Failure::Usage(text)) => {
                     let jump = format!("jumps over {} sequences", above - from);
                     assert!(text.contains(&jump) && text.contains("--yes"), "{text}");

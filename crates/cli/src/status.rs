@@ -190,6 +190,7 @@ mod tests {
                 cut_off: 3,
                 refused_for_address: 2,
                 closed_idle: 5,
+                advance_max: 1 << 40,
             },
         }
     }
@@ -268,7 +269,7 @@ c:3264     -  connecting         0  1000  never
                 r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
                 r#""sequence":0,"lag":1000,"last_heard_ms":null}],"#,
                 r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4,"pending_bytes":700,"#,
-                r#""cut_off":3,"refused_for_address":2,"closed_idle":5}}"#,
+                r#""cut_off":3,"refused_for_address":2,"closed_idle":5,"advance_max":1099511627776}}"#,
                 "\n"
             )
         );

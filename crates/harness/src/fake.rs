@@ -303,7 +303,10 @@ impl Shared {
             storage: StorageStatus::default(),
             peers_total: 0,
             peers: Vec::new(),
-            bounds: BoundsStatus::default(),
+            bounds: BoundsStatus {
+                advance_max: 1 << 40,
+                ..BoundsStatus::default()
+            },
         }
     }
 }

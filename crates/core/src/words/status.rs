@@ -66,6 +66,8 @@ pub struct BoundsStatus {
     pub refused_for_address: u64,
     /// Idle connections that were closed to make room for others.
     pub closed_idle: u64,
+    /// How far a peer, or the `after` of a client, may raise the sequence at once (`--max-advance`).
+    pub advance_max: u64,
 }
 
 /// What a server has done since it started. Each only grows.

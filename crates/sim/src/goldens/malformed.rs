@@ -428,13 +428,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "00f1 06",
+            "00f9 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 241,
+                length: 249,
             },
             2,
-            "frame length 241: that of statusReply is 242 to 65535",
+            "frame length 249: that of statusReply is 250 to 65535",
         ),
         malformed(
             Receiver::Client,
