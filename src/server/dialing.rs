@@ -114,6 +114,7 @@ impl<E: Edge> Server<E> {
         if closure.is_link {
             self.lose(Link::Accepted(id), &closure.reason);
         }
+        // bug StaleToken instead: if closure.is_owed && !BUG {
         if closure.is_owed {
             self.mailbox.dispatch(Entry::Event(Event::Disconnected(id)));
         }
