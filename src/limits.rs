@@ -99,9 +99,9 @@ const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
 /// otherwise. Once this many wait, nothing more is read from it.
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
-/// Bytes of memory that may hold replies which wait, for all connections together, unless `--max-pending-bytes-total` says otherwise.
-/// Beyond this, the connections with the most waiting bytes are closed. Otherwise a thousand clients that do not read
-/// would fill the memory.
+/// Bytes of memory that may hold replies which wait, for all connections together, unless `--max-pending-bytes-total`
+/// says otherwise. Beyond this, the connections with the most waiting bytes are closed. Otherwise a thousand clients that
+/// do not read would fill the memory.
 pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// The least that `--max-pending-bytes-total` may be: room for a few large replies.

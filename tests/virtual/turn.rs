@@ -12,7 +12,8 @@ use ipseity::{
     server::Exit,
 };
 use ipseity_core::{
-    identity::Pid,
+    actor::Remembered,
+    identity::{Pid, Sequence},
     limits::CONNECTION_SLOT_BITS,
     words::{ErrorCode, Message, Overrule, PeerState, SyncMessage, WIRE_VERSION},
 };
@@ -1170,6 +1171,37 @@ fn a_status_lists_as_many_peers_as_fit_and_their_total() {
     assert_eq!(status.peers_total, 400);
     assert_eq!(status.peers.len(), STATUS_PEERS_BYTES_MAX / each);
     assert_eq!(status.peers[1].address, names[1]);
+}
+
+#[test]
+fn a_list_of_members_is_bounded_for_everyone_but_operators() {
+    let remembered: Vec<Remembered> = (1..=200)
+        .map(|pid| Remembered {
+            pid: Pid::new(pid).unwrap(),
+            incarnation: u128::from(pid),
+            boot: 1,
+            session: 1,
+            sequence: Sequence::ZERO,
+        })
+        .collect();
+    for (trusted, most) in [
+        (vec![], STRANGERS_LIST_MAX),
+        (vec![[192, 168, 0, 1].into()], remembered.len()),
+    ] {
+        let mut setup = Setup::new(0);
+        setup.actor.remembered = remembered.clone();
+        setup.limits.trusted = trusted;
+        let (mut world, mut client) = pair(setup);
+        client.send_message(&Message::MembersRequest { from: Pid::MIN });
+        world.drive();
+        match &client.replies()[..] {
+            [Message::MembersReply(members)] => {
+                assert_eq!(members.total as usize, remembered.len());
+                assert_eq!(members.members.len(), most);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]
