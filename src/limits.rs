@@ -222,8 +222,9 @@ pub const STOP_MAX: Duration = Duration::from_secs(5);
 /// them, so it waits this long only if nobody reads them.
 pub const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a stop may take until the loop ends: what has not been written by then is lost.
-pub const STOP_TIMEOUT: Duration = Duration::from_millis(4500);
+/// How long a stop may take until the loop ends: what has not been written by then is lost. The last lines come after
+/// it, and what remains of [`STOP_MAX`] is for the system to end the process.
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(4250);
 
 const _: () = assert!(STOP_DRAIN.as_nanos() < STOP_TIMEOUT.as_nanos());
 const _: () =
