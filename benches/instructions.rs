@@ -202,7 +202,7 @@ impl Case {
         more as f64 / (self.times(long) - self.times(short)) as f64
     }
 
-    /// Whether a count is below its ceiling; if not, it says so.
+    /// Whether a count is below its ceiling; if not, it prints that.
     fn holds(&self, what: &str, now: f64, then: f64) -> bool {
         let ceiling = then * (1.0 + HEADROOM_PERCENT / 100.0);
         let within = now <= ceiling;

@@ -165,7 +165,7 @@ fn channel() -> SyncSender<Sender<u64>> {
     thread::spawn(move || {
         let mut owner = Owner::new();
         for reply in mailbox {
-            // Whoever asks waits for the answer.
+            // The thread that asks waits for the answer.
             reply.send(owner.handle(request())).unwrap();
         }
     });

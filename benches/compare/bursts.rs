@@ -96,7 +96,7 @@ pub fn bursts(plan: &Plan) {
     println!(
         "50 x 1, the server on one CPU and all clients on another; {} rounds. {crowd_size} more connections, each of \
          them a peer with a pid of its own, send {REQUESTS} requests each at once, wait for the answers, pause for \
-         {} ms, and begin anew. They are operators, so the answers are as large as they can be. They run \
+         {} ms, and begin again. They are operators, so the answers are as large as they can be. They run \
          only while the honest clients do not, and throw the answers away without reading them, because all clients \
          share one processor. \
          The first burst is of ordinary requests: what it costs is the price of sharing.\n",

@@ -92,7 +92,7 @@ fn serve(words: &[String]) -> Result<(), String> {
         }
     };
     let kind = ipseity_baselines::Baseline::from_name(name)
-        .ok_or_else(|| format!("{name:?} is none of {}", names.join(", ")))?;
+        .ok_or_else(|| format!("{name:?} is not one of {}", names.join(", ")))?;
     let cannot = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
     let listener = TcpListener::bind(listen).map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
@@ -117,7 +117,7 @@ fn compare(words: &[String]) -> Result<(), String> {
                 None => {
                     let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
                     return Err(format!(
-                        "{name:?} is no section; there are {}, and the flags --quick and --plot FILE.svg",
+                        "{name:?} is not a section; there are {}, and the flags --quick and --plot FILE.svg",
                         names.join(", ")
                     ));
                 }

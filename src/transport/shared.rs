@@ -151,7 +151,7 @@ impl Shared {
         }
     }
 
-    /// A closed connection is no longer owed so many answers: nobody is left to read them.
+    /// A closed connection is no longer owed this many answers: nobody is left to read them.
     #[cold]
     fn settle<S>(&mut self, c: &mut Connection<S>, answers: u32) {
         c.owed -= answers;

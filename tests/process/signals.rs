@@ -23,7 +23,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 /// Makes what it runs the first process of a namespace of processes.
 const CONTAINER: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/// Whether such a namespace can be made. If not, it says so.
+/// Whether such a namespace can be made. If not, it prints that.
 fn containers_are_allowed() -> bool {
     let works = Command::new(CONTAINER[0])
         .args(&CONTAINER[1..])

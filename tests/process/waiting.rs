@@ -101,7 +101,7 @@ fn every_call_of_the_loops_thread_is_on_the_page() {
         let _ = connection.stream().write_all(bytes);
     }
     drop(crowd);
-    // Files are opened anew, what is known of the peer is saved, it goes, and the server stops.
+    // Files are opened again, what is known of the peer is saved, it goes, and the server stops.
     fs::rename(&trace, &moved).unwrap();
     server.signal("HUP");
     server.wait_for_log("the trace goes on in");

@@ -34,7 +34,7 @@ pub struct Taken {
 }
 
 /// Takes all whole replies from the front of `bytes`, which had all come `now` on the connection in this
-/// place. Fails, in words, on a reply that breaks a promise or is none.
+/// place. Fails, in words, on a reply that breaks a promise or is malformed.
 #[inline]
 pub fn take<P: Protocol>(
     protocol: &mut P,

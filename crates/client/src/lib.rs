@@ -40,7 +40,7 @@
 //! without a disk, asking its peers first, objected to by them, over its budget, out of sequences) is left for the next in
 //! the list, and the client stays with the one that answered. An answer such as "the count is over the
 //! limit" is an answer: no other server is asked. A connection that had been in use and is
-//! found closed, after an idle time, say, is made anew once before its server counts as failed. A server
+//! found closed, after an idle time, say, is made again once before its server counts as failed. A server
 //! that breaks the protocol ends the call.
 //!
 //! A request whose reply was lost is simply sent again, to the same server or the next. That is safe: the
@@ -129,7 +129,7 @@ impl Client {
     /// or connected before the first call.
     ///
     /// # Errors
-    /// [`ClientError::NoServers`] when there is none, [`ClientError::Address`] when one is no address.
+    /// [`ClientError::NoServers`] if there are none, [`ClientError::Address`] if one is not an address.
     pub fn new<A: AsRef<str>>(servers: impl IntoIterator<Item = A>) -> Result<Client, ClientError> {
         Client::with_options(servers, ClientOptions::default())
     }

@@ -1,7 +1,7 @@
 //! How much may be absorbed: two token buckets over the monotonic clock that share what fills in (see J. Turner, "New
 //! Directions in Communications", IEEE Communications Magazine 24(10), 1986; a token is one sequence).
 //!
-//! Whoever can reach a server can ask it to go on above a sequence, and sequences that are jumped over are
+//! Anybody who can reach a server can ask it to go on above a sequence, and sequences that are jumped over are
 //! gone. The buckets let real differences between servers through, and make burning the 2^53 of them a
 //! matter of decades: of both together no more fills in than the rate, and a restart brings back none of it.
 //!
@@ -65,7 +65,7 @@ struct Bucket {
 
 impl Budget {
     /// Only a directory that has absorbed nothing yet begins with full buckets. All others begin with empty ones, or
-    /// whoever can make a server restart could burn a burst each time.
+    /// anybody who can make a server restart could burn a burst each time.
     pub(super) fn new(budgets: Budgets, start: Start) -> Budget {
         let Budgets {
             after_burst,
@@ -214,7 +214,7 @@ mod tests {
             }
         }
         assert_eq!(drained, [300, 300]);
-        // Whoever asks alone gets all of it once the other is full.
+        // One that asks alone gets all of it once the other is full.
         let later = at(1000 * (60 + 400));
         assert_eq!(budget.take(1000, Payer::Peer, later), Ok(()));
         assert_eq!(budget.take(1000, Payer::Client, later), Ok(()));

@@ -1,6 +1,6 @@
 //! The counter: `next` and `update` of the model, and the limits on raising it.
 //!
-//! It knows nothing of the peers, and of the disk only how far it allows. Whoever calls it has asked before whether the
+//! It knows nothing of the peers, and of the disk only how far it allows. The caller has asked before whether the
 //! server may hand out, and lets nothing leave before it is durable.
 //!
 //! **What waits alone.** An advance above what is durable pays at once and moves nothing: the others go on below. It is

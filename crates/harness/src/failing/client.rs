@@ -100,7 +100,7 @@ impl Client {
     }
 }
 
-/// An identity as far above the newest as a raise goes at most: whoever sends it as `after` waits for the disk,
+/// An identity as far above the newest as a raise goes at most: a client that sends it as `after` waits for the disk,
 /// and for an announcement before it.
 pub fn far_above(history: &History) -> u64 {
     history.newest + 2 * STEP_MAX * STRIDE

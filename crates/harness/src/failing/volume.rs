@@ -69,7 +69,7 @@ impl Volume {
     }
 
     fn open(home: TempDir, image: PathBuf, options: &[&str]) -> Result<Volume, String> {
-        // Not past the page cache of the file: what the device was given must show at once to whoever reads
+        // Not past the page cache of the file: what was written to the device must be seen at once by anybody who reads
         // the file.
         let attach = || {
             run(Command::new("losetup")

@@ -285,7 +285,7 @@ impl Cluster {
         }
         let frame = heard[rng.usize(..heard.len())].clone();
         let tail = &frame[frame.len() - 42..];
-        // Whoever speaks with the pid of the one that hears it is another server of that pid, and not an echo.
+        // A message with the pid of the server that hears it comes from another server of that pid, and is not an echo.
         if BigEndian::read_u16(tail) == self.machines[server].plan.pid {
             return false;
         }

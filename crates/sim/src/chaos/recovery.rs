@@ -1,4 +1,4 @@
-//! The end of a run. The faults are over, and within a bound every server has to work again: whoever should serve
+//! The end of a run. The faults are over, and within a bound every server has to work again: a server that should serve
 //! serves, every request is answered, and the counters agree.
 
 use std::{net::SocketAddr, time::Duration};

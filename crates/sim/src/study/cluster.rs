@@ -325,7 +325,7 @@ impl Cluster {
                 let from = to.slot() as u16;
                 let mut way = Way::new(from, number);
                 way.serial = self.server(way).serials[usize::from(number)];
-                // Whoever asked may have hung up meanwhile.
+                // The one that asked may have hung up meanwhile.
                 let lost = way.connection() != to;
                 if let (Some(arrives), false) = (self.send(&message), lost) {
                     let Message::SyncReply(sync) = message else {

@@ -211,7 +211,7 @@ fn keep_busy(cluster: &mut Cluster, busy: Duration) -> Vec<f64> {
 
 /// How many rounds theory gives to a sequence that is to reach all, without loss.
 ///
-/// At first it spreads: whoever has it tells `k` others in a round, and is asked by `k` on the average, so
+/// At first it spreads: a server that has it tells `k` others in a round, and is asked by `k` on the average, so
 /// those who have it are `2k + 1` times as many after it. At last those who lack it vanish: they still lack
 /// it if all of `k` that they ask lack it too, so their share is raised to the power `k + 1` (Karp,
 /// Schindelhauer, Shenker, Vöcking 2000, for `k` = 1: log3 n + O(log log n)).

@@ -136,12 +136,12 @@ pub enum Route {
 /// How soon what was sent to a machine without power is sent again.
 const RETRANSMISSION: Duration = Duration::from_secs(1);
 
-/// Whoever takes connections at an address, and those that it has not taken yet.
+/// A listener at an address, and the connections that it has not accepted yet.
 struct Listener {
     /// The server to wake; a test looks by itself.
     node: Option<usize>,
     queue: VecDeque<EndId>,
-    /// Whoever listened at the address before had another one.
+    /// The listener that was at the address before had another one.
     serial: u64,
 }
 
@@ -295,7 +295,7 @@ impl Net {
     }
 
     /// So much time passes for TCP that servers find out which connections of clients lead nowhere. Who came in and
-    /// never said a word counts as one, whoever it was meant to be: no server could know.
+    /// never sent anything counts as one, whatever it was meant to be: no server could know.
     pub fn cut_dead(&mut self, is_client: impl Fn(SocketAddr) -> bool) {
         for end in 0..self.ends.len() {
             let e = &self.ends[end];

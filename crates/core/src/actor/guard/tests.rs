@@ -93,7 +93,7 @@ impl Guard {
 }
 
 #[test]
-fn whoever_comes_first_is_remembered() {
+fn the_process_that_comes_first_is_remembered() {
     let mut guard = empty();
     assert_eq!(guard.codes(speaker(1, 1, 1, 100)), []);
     assert_eq!(guard.codes(speaker(1, 1, 1, 200)), []);
@@ -294,7 +294,7 @@ fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
 }
 
 #[test]
-fn whoever_speaks_there_are_ten_saves_at_once_and_one_a_second() {
+fn peers_cause_ten_saves_at_once_and_one_a_second() {
     let mut guard = empty();
     let (mut saves, mut boot) = (0, 0);
     let mut timer = None;
