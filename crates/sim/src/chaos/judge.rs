@@ -361,6 +361,14 @@ impl Judge {
                     }
                 }
             }
+            // An operator has answered for the state of the speaker, so what the hearer remembers of it counts no more,
+            // also when the state loses that word later. If this does not arrive, the hearer objects again.
+            Some(Kind::Overrule) => {
+                if let Some(hearer) = hearer {
+                    let pid = self.lives[server].pid;
+                    self.knows.remove(&(hearer, pid));
+                }
+            }
             Some(Kind::Objection) => {
                 let (pid, session) = (BigEndian::read_u16(body), BigEndian::read_u64(&body[2..]));
                 let is_innocent = self.pids.get(&pid).is_some_and(|state| !state.was_breached);
