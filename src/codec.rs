@@ -2,8 +2,8 @@
 //! life.
 //!
 //! Codecs are a closed set. The loop sees only messages, so the guarantees are the same for every codec. A new codec
-//! is an arm here and a row in the table of listeners. This module may import `words` and `frames`, and puts requests
-//! for identities into the mailbox. It does no I/O and decides nothing.
+//! is an arm here and a row in the table of listeners. This module puts requests for identities into the mailbox. It
+//! does no I/O and decides nothing.
 
 use ipseity_core::{
     actor::Event,

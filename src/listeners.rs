@@ -1,6 +1,7 @@
 //! The listeners: where connections come in, and what that says about them. Today there is one, for `--listen`.
 //!
-//! It may import `codec` and the core's words. It opens nothing: the edge holds the sockets and uses the same ids.
+//! It may import `codec`, `frames`, and the ids and words of the core. It opens nothing: the edge holds the sockets and
+//! uses the same ids.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -43,7 +43,7 @@ pub enum Entry {
 const _: () = assert!(size_of::<Entry>() <= ENTRY_BYTES_MAX);
 
 impl Entry {
-    /// The name in logs, traces and metrics.
+    /// The name in logs and traces.
     pub const fn name(&self) -> &'static str {
         match self {
             Entry::Acceptable(_) => "acceptable",

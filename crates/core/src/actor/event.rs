@@ -106,7 +106,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The name in logs, traces and metrics.
+    /// The name in logs and traces.
     pub const fn name(&self) -> &'static str {
         match self {
             Event::Unknown { .. } => "unknown",

@@ -91,7 +91,7 @@ impl Objections {
     }
 
     /// Notes an objection. Returns all that is to be made durable, if it says more than those before. Peers say it again
-    /// with each round, so one that there is no token for is not lost.
+    /// with each round, so one without a token is not lost.
     pub(super) fn note(
         &mut self,
         objected: Objected,

@@ -66,7 +66,7 @@ impl Written {
         }
     }
 
-    /// The name of the event in logs, traces and metrics.
+    /// The name of the event in logs and traces.
     pub(super) const fn name(self) -> &'static str {
         match self.outcome() {
             Outcome::Durable => "written",

@@ -55,7 +55,7 @@ pub struct Overrule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Members {
     /// How many there are from the pid on that was asked for. The list holds as many as fit into a frame;
-    /// the rest is asked for from the pid behind the last.
+    /// the rest is asked for from the pid after the last.
     pub total: u32,
     /// The servers, in the order of their pids.
     #[serde(deserialize_with = "list")]

@@ -65,7 +65,7 @@ faults! {
     Clock,
     /// The memory of the peers is lost.
     Amnesia,
-    /// Bytes that are no frame.
+    /// Malformed frames.
     Garbage,
     /// Frames that are begun and not finished.
     Unfinished,

@@ -458,7 +458,7 @@ impl Judge {
     }
 
     /// Two servers on one directory may repeat what one raise has allowed, and not go on repeating: one of the two
-    /// has no second raise behind that one.
+    /// has no second raise after that one.
     fn repeats(&mut self, server: usize, low: u64, high: u64) {
         let Life {
             pid, life, grants, ..
