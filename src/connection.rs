@@ -473,6 +473,12 @@ impl<S: Socket> Connection<S> {
             && self.buffers.is_none()
     }
 
+    /// Whether a request of it, or a part of one, has arrived and was not read yet. The readiness that will read it may
+    /// stand far back in the mailbox, or be in the next poll.
+    pub(crate) fn has_unread_input(&self) -> bool {
+        self.socket.as_ref().is_some_and(Socket::has_input)
+    }
+
     fn buffers(&mut self, pool: &mut BufferPool) -> &mut Buffers {
         self.buffers.get_or_insert_with(|| pool.take())
     }

@@ -42,6 +42,9 @@ pub trait Socket: Read + io::Write {
     /// wait for them. It is asked for nearly every write that does not fit, so it must cost nothing.
     fn held_bytes(&self) -> usize;
 
+    /// Whether bytes have arrived that were not read yet.
+    fn has_input(&self) -> bool;
+
     /// When it is closed, what was not sent is dropped, so that the kernel keeps nothing for somebody who does not read.
     fn discard(&self) {}
 

@@ -107,6 +107,11 @@ impl Socket for TcpSocket {
         KERNEL_BYTES
     }
 
+    fn has_input(&self) -> bool {
+        // The end of the stream and a broken connection bring no bytes.
+        self.0.peek(&mut [0]).is_ok_and(|bytes| bytes > 0)
+    }
+
     fn discard(&self) {
         // If this fails, the kernel frees the memory later.
         let _ = SockRef::from(&self.0).set_linger(Some(Duration::ZERO));

@@ -104,9 +104,8 @@ impl<S: Socket> Transport<S> {
     /// Tells a connection that its address has too many, and closes it.
     fn refuse_for_address(&mut self, id: ConnectionId, mailbox: &mut Mailbox) {
         self.shared.refused_for_address += 1;
-        let per_address_max = self.shared.limits.per_address_max.unwrap_or(usize::MAX);
         if let Some(c) = get_mut(&mut self.connections, id) {
-            let error = WireError::TooManyFromAddress { per_address_max };
+            let error = self.shared.too_many_from_address();
             self.shared.broken(c, error, mailbox);
         }
     }
@@ -124,10 +123,11 @@ impl<S: Socket> Transport<S> {
             self.search_idle(now);
         }
         while let Some((since, id)) = self.shared.idle.pop() {
-            // It may have asked for something since the search, or be gone.
+            // It may have asked for something since the search, even if that was not read yet, or be gone.
             if let Some(c) = get_mut(&mut self.connections, id)
                 && c.is_idle()
                 && c.progress_at == since
+                && !c.has_unread_input()
             {
                 self.shared.closed_idle += 1;
                 self.shared.close(c, CloseReason::Idle(now.since(since)));
@@ -188,6 +188,8 @@ impl<S: Socket> Transport<S> {
         // input resets the connection, and the client might never see the reply.
         if c.state == ConnectionState::Reserve {
             self.shared.read(c, now, mailbox);
+        } else {
+            self.shared.throw_away(c);
         }
         self.shared.turn_away(c)
     }
@@ -218,7 +220,11 @@ impl Shared {
             return false;
         }
         if c.state == ConnectionState::Reserve || c.owed > 0 {
-            let error = self.too_many().reply();
+            let error = match c.holder {
+                Some(_) => self.too_many(),
+                None => self.too_many_from_address(),
+            };
+            let error = error.reply();
             if c.owed == 0 {
                 // If an answer is owed, it is this same error: it is in the mailbox and is counted there.
                 self.count_error(&error);
@@ -232,6 +238,12 @@ impl Shared {
         c.socket = None;
         self.close(c, CloseReason::Told);
         true
+    }
+
+    fn too_many_from_address(&self) -> WireError {
+        WireError::TooManyFromAddress {
+            per_address_max: self.limits.per_address_max.unwrap_or(usize::MAX),
+        }
     }
 
     pub(super) fn too_many(&self) -> WireError {

@@ -315,6 +315,14 @@ impl Shared {
         }));
     }
 
+    /// Reads once and drops what came, on a connection that is about to be closed: closing it with unread input would
+    /// reset it, and it might never see why.
+    pub(super) fn throw_away<S: Socket>(&mut self, c: &mut Connection<S>) {
+        self.decoder.restore(&[]);
+        // It is closed in any case.
+        let _ = pull(c, &mut self.decoder, self.limits.read_bytes_max);
+    }
+
     /// Reads and drops what a connection still sends after it was told why it is closed.
     #[cold]
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {

@@ -96,6 +96,11 @@ impl Socket for Fake {
         0
     }
 
+    fn has_input(&self) -> bool {
+        let wire = self.0.borrow();
+        matches!(wire.reads.front(), Some(Found::Bytes(_) | Found::Endless))
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.0.borrow_mut().shut = true;
         Ok(())

@@ -1090,6 +1090,111 @@ fn when_full_the_client_that_is_idle_longest_makes_room() {
     assert_eq!(world.status(0).bounds.closed_idle, 3);
 }
 
+/// A server that is full, makes room by closing idle clients, and has these clients; all of them are idle.
+fn full_of_idle(setup: Setup, count: usize) -> (World, Vec<Client>) {
+    let mut setup = setup;
+    setup.limits.connections_max = count;
+    setup.limits.closes_idle = true;
+    let mut world = World::with(setup);
+    let clients: Vec<Client> = (0..count)
+        .map(|_| {
+            let client = world.connect(0);
+            // So that the first one is idle longest.
+            world.advance(Duration::from_millis(1));
+            client
+        })
+        .collect();
+    world.advance(2 * IDLE_MIN);
+    (world, clients)
+}
+
+#[test]
+fn a_client_whose_request_has_arrived_is_not_closed_to_make_room() {
+    let (mut world, mut clients) = full_of_idle(Setup::new(1), 2);
+    // One poll brings both, the new connection first.
+    let mut next = world.connect(0);
+    clients[0].ask(1);
+    world.drive();
+    assert!(!clients[0].is_reset() && !clients[0].has_ended());
+    assert_eq!(clients[0].sequences(), [1]);
+    assert!(clients[1].has_ended(), "it is the next one");
+    next.ask(1);
+    assert_eq!(world.collect(&mut next), [2]);
+    // The one that asks for the status takes a place, too.
+    world.advance(2 * IDLE_MIN);
+    assert_eq!(world.status(0).bounds.closed_idle, 2);
+}
+
+#[test]
+fn a_client_that_waits_for_the_disk_is_not_closed_to_make_room() {
+    let (mut world, mut clients) = full_of_idle(slow(1), 2);
+    clients[0].ask(1);
+    world.advance(2 * IDLE_MIN);
+    let _next = world.connect(0);
+    world.drive();
+    assert!(clients[1].has_ended());
+    world.end_write(0, true);
+    world.drive();
+    assert_eq!(clients[0].sequences(), [1]);
+}
+
+#[test]
+fn peers_and_operators_are_not_closed_to_make_room() {
+    let mut setup = Setup::new(1);
+    // Clients of this world come from 192.168.0.1.
+    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    let peer = seventh(&setup, 1);
+    let (mut world, mut clients) = full_of_idle(setup, 1);
+    // There is one place. A peer takes it, and then an operator gets into the reserve.
+    clients[0].send_message(&peer);
+    world.drive();
+    assert_eq!(clients[0].peer_replies().len(), 1);
+    let mut operator = world.connect(0);
+    operator.send_message(&Message::StatusRequest);
+    world.drive();
+    assert_eq!(operator.replies().len(), 1);
+    world.advance(2 * IDLE_MIN);
+    let mut next = world.connect(0);
+    next.ask(1);
+    world.drive();
+    assert_eq!(next.codes(), [ErrorCode::TooManyConnections.get()]);
+    for client in [&mut clients[0], &mut operator] {
+        assert!(!client.has_ended());
+        client.send_message(&Message::StatusRequest);
+        world.drive();
+        assert_eq!(client.replies().len(), 1);
+    }
+}
+
+#[test]
+fn each_of_a_flood_from_one_address_is_told_what_it_has_too_many_of() {
+    let mut setup = Setup::new(1);
+    setup.limits.per_address_max = Some(1);
+    let (mut world, mut client) = pair(setup);
+    // More than the reserve holds, so the oldest of them are turned away at once.
+    let mut flood: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX + 10)
+        .map(|_| world.connect(0))
+        .collect();
+    for refused in &flood {
+        refused.ask(1);
+    }
+    world.drive();
+    for refused in &mut flood {
+        match &refused.replies()[..] {
+            [Message::ErrorReply(error)] => assert!(
+                error.message.contains("--max-connections-per-address"),
+                "{}",
+                error.message
+            ),
+            other => panic!("{other:?}"),
+        }
+        assert!(refused.has_ended() && !refused.is_reset());
+    }
+    client.ask(1);
+    world.drive();
+    assert_eq!(client.sequences(), [1]);
+}
+
 #[test]
 fn a_flood_beyond_the_limit_is_refused_at_once() {
     let mut setup = Setup::new(1);

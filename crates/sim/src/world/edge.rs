@@ -93,6 +93,10 @@ impl Socket for SimSocket {
         self.net.borrow().ends[self.end].unsent.len()
     }
 
+    fn has_input(&self) -> bool {
+        !self.net.borrow().ends[self.end].arrived.is_empty()
+    }
+
     fn shutdown_write(&self) -> io::Result<()> {
         self.net.borrow_mut().shutdown(self.end)
     }
