@@ -227,6 +227,8 @@ pub struct Connection<S> {
     /// Whether it is in the list of connections to be flushed.
     pub(crate) dirty: bool,
     pub(crate) link: LinkState,
+    /// Whether it was owed answers when it was closed, and `disconnected` is on its way to the actor.
+    pub(crate) is_leaving: bool,
     /// Frames that are decoded and not answered yet.
     pub(crate) owed: u32,
     /// The memory of the replies that were left after its last flush, with what the kernel holds, as counted in the sum
@@ -273,6 +275,7 @@ impl<S: Socket> Connection<S> {
             gate: Gate::Open,
             dirty: false,
             link: LinkState::Unknown,
+            is_leaving: false,
             owed: 0,
             counted: 0,
             progress_at: now,
@@ -347,9 +350,9 @@ impl<S: Socket> Connection<S> {
         bytes < space
     }
 
-    /// Whether its slot must be kept: it is owed an answer, or the actor names it.
+    /// Whether its slot must be kept: it is owed an answer, or the actor or an event names it.
     pub(crate) fn is_held(&self) -> bool {
-        self.owed > 0 || self.link != LinkState::Unknown
+        self.owed > 0 || self.is_leaving || self.link != LinkState::Unknown
     }
 
     /// Whether the server makes it wait.

@@ -166,6 +166,7 @@ impl Shared {
 
     /// See [`Transport::forget`](super::Transport::forget).
     pub(super) fn forget<S>(&mut self, c: &mut Connection<S>) {
+        c.is_leaving = false;
         self.settle(c, c.owed);
     }
 
@@ -240,6 +241,7 @@ impl Shared {
             is_owed: c.owed > 0,
             reason,
         });
+        c.is_leaving = c.owed > 0;
         if c.link == LinkState::Known {
             c.link = LinkState::Leaving;
         }

@@ -4,10 +4,10 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use ipseity::{
     limits::{
-        ACCEPT_RETRY, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, IDLE_MIN,
-        LOOKS_IN_FLIGHT_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
-        RESERVE_STRANGERS_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX,
-        TURN_ENTRIES_MAX,
+        ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX,
+        IDLE_MIN, LOOKS_IN_FLIGHT_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX,
+        RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX, STATUS_PEER_BYTES_MAX,
+        STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX, TURN_ENTRIES_MAX,
     },
     server::Exit,
 };
@@ -613,6 +613,54 @@ fn requests_of_a_connection_that_is_closed_before_they_are_handled_take_no_ident
     next.ask(1);
     world.drive();
     assert_eq!(next.sequences(), [status.sequence + 1]);
+}
+
+#[test]
+fn the_slot_of_a_connection_is_free_once_the_actor_knows_that_it_is_gone() {
+    let mut world = World::new();
+    let mut setup = Setup::new(1);
+    setup.limits.connections_max = 1000;
+    setup.limits.pending_bytes_total = 1000;
+    world.start(setup);
+    // The first client reads so little that it is closed at the end of a turn.
+    let window = world.net().window_bytes;
+    let buffer = world.net().send_buffer_bytes;
+    world.net().window_bytes = 100;
+    world.net().send_buffer_bytes = 100;
+    let client = world.connect(0);
+    // The end of the server is made later.
+    world.net().window_bytes = window;
+    world.drive();
+    world.net().send_buffer_bytes = buffer;
+    let each = FRAMES_PER_CONNECTION_MAX;
+    let crowd: Vec<Client> = (0..2 * TURN_ENTRIES_MAX / each)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    // A turn ends amid its requests, others have enough behind it for another turn, and then more connections wait than
+    // are accepted at a time.
+    let (before, behind) = crowd.split_at(TURN_ENTRIES_MAX / each - 1);
+    before.iter().for_each(|other| other.ask(each));
+    client.ask(each);
+    behind.iter().for_each(|other| other.ask(each));
+    let late: Vec<Client> = (0..2 * ACCEPTS_PER_TURN_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.drive();
+    assert_eq!(world.trace(0, "disconnected connection=0.0").len(), 1);
+    // None of these got its slot, although its last request had been dropped by then.
+    let of_slot = |world: &World| {
+        let lines = world.trace(0, "connection=0.");
+        let others = lines
+            .iter()
+            .filter(|line| !line.ends_with("connection=0.0") && !line.contains("connection=0.0 "));
+        others.cloned().collect::<Vec<String>>()
+    };
+    assert_eq!(of_slot(&world), [""; 0]);
+    let _next = world.connect(0);
+    world.drive();
+    assert_eq!(of_slot(&world).len(), 1, "now it is free");
+    drop((crowd, late));
 }
 
 #[test]
