@@ -14,6 +14,7 @@ mod container; // a server in a memory cgroup, with clients that never read
 mod directory; // who may use a state directory, and what a start says and leaves behind
 mod disk; // a server on disks that fail
 mod flood; // how much others can make a server log and save
+mod full; // a server whose places are all taken: who gets in, and who makes room
 mod guard; // two servers of one pid, and state that is lost or rolled back
 mod kills; // servers under load that are killed, stopped and paused at random
 mod life; // the life of one server: start, stop, signals, and what it says
