@@ -317,7 +317,8 @@ fn a_connection_speaks_for_one_pid() {
     let hangs_up = effects.iter().any(|effect| match effect {
         Effect::HangUp { peer, cause } => {
             *peer == PEER
-                && cause.to_string() == "refused: pid 8 on a connection that spoke for pid 7 before"
+                && cause.to_string()
+                    == "refused: this connection was for pid 7 before, and now is for pid 8: a peer keeps its pid"
         }
         _ => false,
     });

@@ -1,4 +1,4 @@
-//! A wake-up for the loop at a moment between two milliseconds, which is as fine as a poll can wait.
+//! A wake-up for the loop that is exact to less than a millisecond, which a poll's own timeout is not.
 
 use std::{io, time::Duration};
 
@@ -36,7 +36,7 @@ mod timer {
 
         pub fn set(&self, wait: Duration) -> io::Result<()> {
             let zero = Timespec::default();
-            // A timer that is set to no time at all is stopped.
+            // A timer that is set to zero is stopped.
             let wait = wait.max(Duration::from_nanos(1));
             let value = Timespec::try_from(wait).map_err(|_| io::Error::from(Errno::INVAL))?;
             let spec = Itimerspec {
@@ -57,7 +57,7 @@ mod timer {
 mod timer {
     use super::*;
 
-    /// Without a timer of the system's, a poll waits as finely as it can.
+    /// Without such a timer, the poll's timeout has to do.
     pub struct Alarm;
 
     impl Alarm {

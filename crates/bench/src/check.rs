@@ -1,4 +1,4 @@
-//! Holds what servers hand out to what they promise, while it comes, in memory that does not grow with it.
+//! Checks that servers keep their promises, while the identities come, in memory that does not grow with them.
 //!
 //! Two things are checked of every identity. It is greater than every identity of the same counter that had
 //! been received, on any connection, before it was asked for: what its connection has received, and the
@@ -37,12 +37,12 @@ pub struct Checks {
 #[derive(Debug)]
 struct Counter {
     key: CounterKey,
-    /// One identity is 2 to this from the next.
+    /// Two neighbouring identities are 2 to this power apart.
     stride_bits: u32,
     /// The greatest that was received.
     newest: u64,
     seen: Intervals,
-    /// Nothing at or below it may still come.
+    /// No identity at or below this may come any more.
     closed_to: u64,
     /// The number of ranges at which some are looked for that may be forgotten.
     ranges_before_look: usize,
@@ -62,8 +62,8 @@ pub struct Run {
 pub struct Breach(pub String);
 
 impl Checks {
-    /// The counter of this key, made when it is met for the first time. Its identities are 2 to
-    /// `stride_bits` from one to the next.
+    /// The counter of this key, made when the key is met for the first time. Its identities are 2 to the power
+    /// `stride_bits` apart.
     pub fn counter(&mut self, key: CounterKey, stride_bits: u32) -> CounterId {
         let known = self.counters.iter().position(|counter| counter.key == key);
         CounterId(known.unwrap_or_else(|| {
@@ -97,8 +97,11 @@ impl Checks {
         self.forgotten
     }
 
-    /// Takes a run that is greater than what its connection has to exceed. `open_from` says what the answers
-    /// that are still to come exceed, at the least, of this counter; it is asked seldom.
+    /// Takes a run, which the caller has compared with what its connection has to exceed. `open_from` returns the least
+    /// that the answers which are still to come from this counter have to exceed; it is called seldom.
+    ///
+    /// # Errors
+    /// An identity of the run came twice, or too late.
     #[inline]
     pub fn take(
         &mut self,
@@ -132,7 +135,7 @@ impl Checks {
 
 impl Counter {
     fn repeated(&self, new: Range, with: Range) -> Breach {
-        // All that a counter hands out is alike below the stride: the pid, or nothing.
+        // The bits below the stride are the same in all identities of a counter: the pid, or none.
         let low = self.newest % (1 << self.stride_bits);
         let identity = |number: u64| (number << self.stride_bits) + low;
         let twice = identity(new.first.max(with.first));

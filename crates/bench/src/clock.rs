@@ -16,7 +16,7 @@ impl Moment {
         Moment(self.0.saturating_add(ns))
     }
 
-    /// The time since `earlier`, or none if that is later.
+    /// The time since `earlier`; zero if that is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -39,7 +39,7 @@ impl Clock {
     /// The present moment, never before one that this clock has shown.
     #[inline]
     pub fn now(self) -> Moment {
-        // As nanoseconds fit 64 bits for 584 years.
+        // Nanoseconds fit 64 bits for 584 years.
         Moment(self.0.elapsed().as_nanos() as u64)
     }
 }

@@ -1,5 +1,5 @@
-//! One connection of the bench: what is in flight on it, and the bytes that have not gone yet. All requests
-//! are alike, so those bytes are a number.
+//! One connection of the bench: what is in flight on it, and what has not been sent yet. All requests are the
+//! same, so the number of bytes is enough.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use crate::{
     clock::Moment,
 };
 
-/// Requests that were sent at one moment, and what their answers are held to.
+/// Requests that were sent at one moment, and what their answers must exceed.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
     /// The moment of the turn in which they were given to the kernel.
@@ -33,9 +33,9 @@ pub struct Connection {
     pub place: usize,
     /// The place of its server in the list of servers.
     pub server: usize,
-    /// Whose identities come here; not known before the first.
+    /// The counter whose identities come here; not known before the first.
     pub counter: Option<(CounterKey, CounterId)>,
-    /// The newest that came here.
+    /// The newest identity that came here.
     pub newest: u64,
     /// What is in flight, in order.
     pub batches: VecDeque<Batch>,
@@ -48,7 +48,7 @@ pub struct Connection {
     pub sent: u64,
     pub answered: u64,
     unsent_bytes: usize,
-    /// How much has gone of a request whose rest has not.
+    /// How many bytes of the request at the front have been sent.
     sent_of_request: usize,
 }
 

@@ -1,7 +1,6 @@
-//! The loop that keeps servers busy: one thread, one poll, one buffer to read into. It is to cost a request
-//! about as little as it costs the server, so requests of a connection leave in one write, replies are taken
-//! where they lie, nothing is allocated for a request, and the clock is read once for all that one read
-//! brings.
+//! The loop that keeps servers busy: one thread, one poll, one buffer to read into. A request must not cost it much
+//! more than it costs the server. So requests of a connection leave in one write, replies are read where they lie,
+//! nothing is allocated for a request, and the clock is read once for each read.
 
 use std::{
     io::{self, ErrorKind, Read as _},
@@ -31,13 +30,13 @@ use crate::{
 /// The longest reply of an Ipseity server fits, and so do 4,642 of the usual ones.
 const READ_BYTES: usize = READ_BUFFER_BYTES;
 
-/// As many connections as one poll may tell of.
+/// How many connections one poll may report.
 const EVENTS_MAX: usize = 1024;
 
-/// How often it is looked whether replies are overdue, and progress is shown.
+/// How often the loop looks for overdue replies and shows its progress.
 const TICK: Duration = Duration::from_millis(100);
 
-// Tokens of connections are their places.
+// The token of a connection is its place.
 const SIGNALS: Token = Token(usize::MAX);
 const ALARM: Token = Token(usize::MAX - 1);
 
@@ -52,7 +51,7 @@ pub struct Generator {
     addresses: Vec<Vec<SocketAddr>>,
 }
 
-/// How a round came to its end.
+/// How a round ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// All that was asked for was sent and answered.
@@ -63,14 +62,14 @@ pub enum Ended {
     Failed(String),
 }
 
-/// What a round has come to.
+/// The result of a round.
 #[derive(Clone, Debug)]
 pub struct Round {
     /// Requests that were answered with identities.
     pub requests: u64,
     /// From the moment when the first might leave to the moment when the last was answered.
     pub elapsed: Duration,
-    /// How long the replies took that `requests` counts.
+    /// How long the replies took that are counted in `requests`.
     pub latency: Latency,
     /// Requests that were answered with errors.
     pub errors: Vec<ErrorCount>,
@@ -80,12 +79,12 @@ pub struct Round {
     pub own_cpu: Option<Duration>,
     /// The processor time of each process that was named, in the order in which they were.
     pub cpu: Vec<Duration>,
-    /// How it came to its end.
+    /// How it ended.
     pub ended: Ended,
 }
 
 impl Generator {
-    /// Looks the servers up, and does what they need done once.
+    /// Looks the servers up, and prepares each of them once.
     pub fn new(settings: &Settings) -> Result<Generator, String> {
         let system = |error: io::Error| format!("cannot set up the loop: {error}");
         raise_descriptors(settings.points.iter().copied().max().unwrap_or(0))?;
@@ -477,7 +476,7 @@ impl<P: Protocol> Turns<'_, P> {
                 count += 1;
             }
         }
-        // They take turns, so these are the ones.
+        // The connections take turns, so the due ones follow each other.
         let (first, all) = (first.unwrap_or(0), self.connections.len());
         for turn in 0..count.min(all) {
             self.send((first + turn) % all, 0)?;
@@ -556,7 +555,7 @@ impl<P: Protocol> Turns<'_, P> {
     }
 
     fn lost(&self, place: usize, error: &io::Error) -> String {
-        // Whether the end is met by a read or by a write is chance.
+        // It is chance whether a read or a write is the first to notice that the server has closed.
         if let ErrorKind::BrokenPipe | ErrorKind::ConnectionReset = error.kind() {
             return self.closed(place);
         }

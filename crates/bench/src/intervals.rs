@@ -1,11 +1,11 @@
-//! Which numbers have been seen, as ranges without their members: two words a gap, whatever lies between.
+//! Which numbers have been seen, as ranges: each takes two words, however many numbers it holds.
 
 /// Numbers from the first to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The first number of the range; never above `last`.
     pub first: u64,
-    /// The last, which is in it too.
+    /// The last number of the range.
     pub last: u64,
 }
 
@@ -37,7 +37,7 @@ impl Intervals {
     }
 
     fn insert_anywhere(&mut self, new: Range) -> Result<(), Range> {
-        // The first that ends at or behind the new one's first.
+        // The first range that ends at or after the beginning of the new one.
         let place = self.ranges.partition_point(|range| range.last < new.first);
         if let Some(range) = self.ranges.get(place)
             && range.first <= new.last

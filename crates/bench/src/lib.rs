@@ -1,7 +1,7 @@
 //! The load generator: how many identities a server hands out, and how fast, with every one of them checked.
 //!
-//! `generator` is the loop that keeps the server busy, `replies` takes what it answers, and `check`
-//! holds that to what is promised. This file runs the rounds and shows what came of them.
+//! `generator` is the loop that keeps the server busy, `replies` reads what it answers, and `check` compares that with
+//! what is promised. This file runs the rounds and shows the result.
 
 mod alarm;
 mod check;
@@ -34,7 +34,7 @@ pub use target::{Target, parse_url};
 /// Why a bench ended before its end.
 #[derive(Debug)]
 pub enum BenchError {
-    /// What came of it could not be written.
+    /// The result could not be written.
     Output(io::Error),
     /// Something was not measured: one line that says what happened, where, and what to do.
     Failed(String),
@@ -49,8 +49,8 @@ impl From<io::Error> for BenchError {
 /// Measures what `settings` ask for, and writes the result to `out`.
 ///
 /// # Errors
-/// Something could not be measured in full, or what came of it not be written. What was measured before is
-/// written all the same.
+/// Something could not be measured in full, or the result could not be written. What was measured before that is
+/// written in any case.
 pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), BenchError> {
     if let Some(path) = &settings.plot {
         plot::prepare(path).map_err(BenchError::Failed)?;
@@ -127,7 +127,7 @@ fn measure(
     (points, outcome)
 }
 
-/// A bench of which a part was refused did not measure what it was asked to.
+/// Fails if any request was refused: then the bench did not measure what it was asked to.
 fn refused(points: &[Point]) -> Result<(), BenchError> {
     let rounds = points.iter().flat_map(|point| &point.rounds);
     let errors = rounds.flat_map(|round| &round.errors);

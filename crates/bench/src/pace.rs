@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// How long requests that are late may still leave after the end of an open loop with a duration. What is
-/// not sent by then was too much to ask for, and is counted.
+/// How long late requests may still be sent after the end of an open loop with a duration. Those that are not sent by
+/// then were too many for the rate, and are counted.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How much there is to do in a round.
@@ -62,7 +62,7 @@ pub struct Open {
     /// Nanoseconds from one request to the next.
     gap: f64,
     connections: u64,
-    /// The next that is not due yet.
+    /// The number of the next request that is not due yet, from 0.
     next: u64,
     /// How many requests there are, with those of the warm-up.
     total: u64,
@@ -121,7 +121,7 @@ impl Open {
         Some(connection)
     }
 
-    /// When the next request is due that was not yet.
+    /// When the next request is due; `None` if all have been due.
     pub fn wakes_at(&self) -> Option<Moment> {
         (self.next < self.total).then(|| self.intended(self.next))
     }

@@ -9,7 +9,7 @@ use crate::{report::Point, settings::Settings};
 const SIZE: (u32, u32) = (900, 540);
 const INK: RGBColor = RGBColor(0x1f, 0x4e, 0x8c);
 
-/// Sees to it that the file can be written, before anything is measured for it.
+/// Checks that the file can be written, before anything is measured. It creates the file, or empties it.
 pub fn prepare(path: &Path) -> Result<(), String> {
     fs::File::create(path)
         .map(drop)

@@ -5,7 +5,7 @@ use std::{fs, io, time::Duration};
 
 use ipseity_console::raise_open_files;
 
-/// The processor time of this program; nothing where the system does not tell it.
+/// The processor time of this program; `None` if the system does not tell it.
 pub fn own_cpu() -> Option<Duration> {
     used("self").ok()
 }
@@ -36,7 +36,7 @@ fn used_in_ticks(process: &str) -> io::Result<Duration> {
     Ok(TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX)))
 }
 
-/// The first of three numbers.
+/// The time that a thread has run: the first of three numbers.
 fn nanoseconds(schedstat: &str) -> io::Result<u64> {
     let first = schedstat.split_whitespace().next();
     let number = first.and_then(|text| text.parse().ok());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_there_is_named() {
+    fn a_process_that_does_not_exist_is_named() {
         let used = own_cpu().unwrap();
         // Where the system counts in ticks, it may be less than one.
         assert!(!used.is_zero() || !fs::exists("/proc/self/schedstat").unwrap());

@@ -12,7 +12,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How many rounds there are in all.
+    /// A bar for this many rounds.
     pub fn new(rounds: usize) -> Progress {
         let bar = ProgressBar::with_draw_target(
             Some(rounds as u64 * STEPS),
@@ -25,19 +25,19 @@ impl Progress {
         Progress { bar, round: 0 }
     }
 
-    /// The next round begins, which is this.
+    /// The next round begins. `what` is shown beside the bar.
     pub fn begin(&self, what: String) {
         self.bar.set_message(what);
         self.bar.set_position(self.round * STEPS);
     }
 
-    /// This part of it is done.
+    /// This part of the round is done, from 0 to 1.
     pub fn show(&self, part: f64) {
         let steps = (part.clamp(0.0, 1.0) * STEPS as f64) as u64;
         self.bar.set_position(self.round * STEPS + steps);
     }
 
-    /// The run has ended.
+    /// The round has ended.
     pub fn end(&mut self) {
         self.round += 1;
     }
@@ -59,7 +59,7 @@ mod tests {
         progress.begin("one".to_owned());
         progress.show(0.5);
         assert_eq!(at(&progress), (500, Some(2000)));
-        // What a round promises in time, it may exceed.
+        // A round may take longer than planned.
         progress.show(7.0);
         assert_eq!(at(&progress), (1000, Some(2000)));
         progress.end();

@@ -1,5 +1,5 @@
-//! Replies, as each kind of server writes them: where they end, and which identities are in them. What a
-//! busy server sends nearly always is told at a glance; everything else takes the slow way.
+//! Replies, as each kind of server writes them: where they end, and which identities are in them. The replies that a
+//! busy server nearly always sends are read fast. Everything else takes the slow way.
 
 use ipseity_core::{
     identity::{IDENTITY_STRIDE, Sequence},
@@ -24,17 +24,20 @@ pub trait Protocol {
     /// Whether there are identities in replies.
     const CHECKED: bool = true;
 
-    /// The identities of the reply at the front of `bytes` (the first of them) and its length. `None` when
-    /// it is not whole, or needs [`slowly`](Self::slowly) to be understood.
+    /// The first identity of the reply at the front of `bytes`, and the length of the reply. `None` if the reply is not
+    /// whole, or needs [`slowly`](Self::slowly).
     fn quickly(&self, bytes: &[u8]) -> Option<(u64, usize)>;
 
-    /// How far it is from the first identity of a reply to the first that may follow it.
+    /// The distance from the first identity of a reply to the first that may follow the reply.
     fn block(&self) -> u64;
 
-    /// What is at the front of `bytes`, where [`quickly`](Self::quickly) does not know.
+    /// What is at the front of `bytes`, if [`quickly`](Self::quickly) returned `None`.
     fn slowly(&mut self, bytes: &[u8]) -> Slow;
 
-    /// The counter that `identity` comes from, starting at this place in the list of servers; or what is wrong with it.
+    /// The counter that `identity` comes from, on a connection to the server at this place in the list.
+    ///
+    /// # Errors
+    /// What is wrong with the identity, in words.
     fn counter(&self, identity: u64, server: usize) -> Result<CounterKey, String>;
 
     /// Whether `last`, the end of a run, exists.
@@ -123,7 +126,7 @@ impl Protocol for Ipseity {
     }
 }
 
-/// What Redis and memcached have in common: a line with the last number of the block in decimal.
+/// A line of Redis or memcached. Both answer with the last number of the block in decimal.
 struct Line<'a> {
     text: &'a [u8],
     bytes: usize,
@@ -315,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn identities_are_told_at_a_glance_and_all_else_in_words() {
+    fn identities_are_read_fast_and_everything_else_slowly() {
         let mut protocol = Ipseity::new(3);
         let mut bytes = frame(&Message::IdentityReply {
             first: 5000,
@@ -376,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_a_number_are_errors_or_no_replies() {
+    fn lines_without_a_number_are_errors_or_malformed() {
         let error = |bytes, code: &str, text: &str| Slow::Error {
             bytes,
             code: code.to_owned(),

@@ -9,32 +9,34 @@ use crate::{
     tally::Tally,
 };
 
-/// Not an identity of any counter: it stands for the end of a run while there is no run.
+/// Stands for "no run". No counter has this identity.
 const NO_RUN: u64 = u64::MAX;
 
-/// What all replies of a round go into.
+/// Where the replies of a round are counted, timed and checked.
 pub struct Ledger<'a> {
-    /// What they are counted and timed in.
+    /// Counts and times them.
     pub tally: &'a mut Tally,
-    /// What they are held to.
+    /// Checks them.
     pub checks: &'a mut Checks,
     /// Requests that were sent, or should have been, before this are not counted.
     pub measured_from: Moment,
-    /// The moments at which requests should have left, if they had any.
+    /// In an open loop: the moments at which requests should have left.
     pub open: Option<&'a Open>,
 }
 
-/// What one look at the bytes has come to.
+/// What [`take`] has taken.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
     /// How many bytes the whole replies have. The bytes after them are the beginning of the next one.
     pub bytes: usize,
-    /// How many replies that were.
+    /// How many replies there were.
     pub replies: u32,
 }
 
-/// Takes all whole replies from the front of `bytes`, which had all come `now` on the connection in this
-/// place. Fails, in words, on a reply that breaks a promise or is malformed.
+/// Takes all whole replies from the front of `bytes`, which came `now` on the connection at this place.
+///
+/// # Errors
+/// A reply breaks a promise or is malformed; the text says how.
 #[inline]
 pub fn take<P: Protocol>(
     protocol: &mut P,
@@ -98,9 +100,9 @@ fn take_of<P: Protocol>(
 ) -> Result<Part, String> {
     let (mut at, mut left, mut refused) = (0, batch.left, 0);
     let mut run_first = NO_RUN;
-    // What continues the run, so that of most identities it is known by one look that all is well.
+    // The identity that would continue the run. For most identities this one comparison is enough.
     let mut run_next = NO_RUN;
-    // How far it is from the first of a block to the first of the next, if nothing is between them.
+    // The distance from the first of a block to the first of the next, if there is no gap.
     let block = protocol.block();
     while left > 0 {
         if let Some((first, length)) = protocol.quickly(&bytes[at..]) {
@@ -120,7 +122,7 @@ fn take_of<P: Protocol>(
                 Slow::Partial => break,
                 Slow::Broken(reason) => return Err(reason),
                 Slow::Error { bytes, code, text } => {
-                    // A server that gives nothing but errors need not be asked a million times.
+                    // A server that answers only with errors need not be asked a million times.
                     if !ledger.tally.has_served && left == batch.left {
                         return Err(format!("refused: {text} ({code})"));
                     }
@@ -175,8 +177,8 @@ fn count(connection: &Connection, batch: Batch, part: &Part, now: Moment, ledger
     }
 }
 
-/// Looks at the first identity of a run: it is of the counter whose identities come on this connection, and
-/// greater than all that had been received when it was asked for.
+/// Checks the first identity of a run: it must be of the counter whose identities come on this connection, and greater
+/// than all that had been received when it was asked for.
 #[inline(always)]
 fn begin<P: Protocol>(
     protocol: &P,
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_had_asked_for_is_counted_without_the_replies_before_it() {
+    fn bytes_that_nothing_asked_for_are_counted_without_the_replies_before_them() {
         let mut bench = Bench::new(1);
         bench.sends(0, 1, ms(10));
         let error = bench.receives(0, &replies(&[1, 2, 3]), ms(30)).unwrap_err();

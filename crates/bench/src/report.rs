@@ -19,11 +19,11 @@ use ipseity_console::{milliseconds, plain_json, table};
 pub struct Point {
     /// How many connections there were, 1 or more.
     pub connections: usize,
-    /// What each round has come to, in order.
+    /// The result of each round, in order.
     pub rounds: Vec<Round>,
 }
 
-/// The middle one of several numbers, and the ends.
+/// The median of several numbers, the least and the most of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub median: f64,
@@ -32,7 +32,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one number.
+    /// Of these numbers; `None` if there are none.
     fn of(numbers: impl Iterator<Item = f64>) -> Option<Spread> {
         let mut sorted: Vec<f64> = numbers.collect();
         sorted.sort_by(f64::total_cmp);
@@ -66,7 +66,7 @@ impl Round {
         }
     }
 
-    /// What this time is a request, in microseconds.
+    /// This time divided by the number of requests, in microseconds; 0 without requests.
     fn us_a_request(&self, time: Duration) -> f64 {
         match self.requests {
             0 => 0.0,
@@ -74,7 +74,7 @@ impl Round {
         }
     }
 
-    /// The same of this program's processor time, as text.
+    /// This program's processor time for each request in microseconds, as text; `-` if it is not known.
     fn own_us(&self) -> String {
         let own = self.own_cpu.map(|time| self.us_a_request(time));
         own.map_or_else(|| "-".to_owned(), |us| format!("{us:.3}"))
@@ -224,7 +224,7 @@ fn write_points(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> i
     )
 }
 
-/// What was looked at, in words.
+/// What was checked, in words.
 fn checked(settings: &Settings, checks: &Checks) -> String {
     if !settings.target.is_checked() {
         return "nothing: what a raw target answers is not looked at".to_owned();
@@ -541,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_divided_by_nothing() {
+    fn nothing_is_divided_by_zero() {
         let mut nothing = round(0);
         nothing.requests = 0;
         assert_eq!(nothing.throughput(), 0.0);

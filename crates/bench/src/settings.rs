@@ -9,11 +9,11 @@ use crate::{pace::Amount, target::Target};
 /// What is to be measured, and how it is shown.
 #[derive(Debug)]
 pub struct Settings {
-    /// Which kind of server they are.
+    /// The kind of the servers.
     pub target: Target,
     /// The servers, over which the connections are spread.
     pub servers: Vec<ServerAddress>,
-    /// The numbers of connections, each of which is measured.
+    /// The numbers of connections to measure with.
     pub points: Vec<usize>,
     /// Whether the points are a sweep.
     pub is_sweep: bool,
@@ -33,13 +33,13 @@ pub struct Settings {
     pub processes: Vec<u32>,
     /// How long a connection and a reply may take.
     pub timeouts: ClientOptions,
-    /// How the outcome is written.
+    /// How the result is written.
     pub format: Format,
     /// The file that a sweep is drawn into.
     pub plot: Option<PathBuf>,
 }
 
-/// How the outcome is written.
+/// How the result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Lines for people, and a table for a sweep.

@@ -6,14 +6,13 @@ use hdrhistogram::Histogram;
 
 use crate::clock::Moment;
 
-/// Latencies are kept apart up to this, and beyond it counted as this.
+/// The greatest latency that is recorded. A longer one is counted as this.
 const LATENCY_MAX: Duration = Duration::from_secs(3600);
 
 /// How many digits of a latency are exact.
 const DIGITS: u8 = 3;
 
-/// Errors are counted by their codes, of which a server has a few; what comes beyond so many is counted as
-/// one.
+/// Errors are counted by their codes, of which a server has a few. All codes beyond this many are counted as one.
 const ERROR_CODES_MAX: usize = 32;
 
 /// The counters of a round that is under way.
@@ -59,7 +58,7 @@ impl Tally {
     /// Counters at zero.
     pub fn new() -> Tally {
         let latencies = Histogram::new_with_bounds(1, LATENCY_MAX.as_nanos() as u64, DIGITS)
-            .expect("the bounds and the digits are such as it takes");
+            .expect("a histogram accepts these bounds and digits");
         Tally {
             latencies,
             requests: 0,
@@ -69,7 +68,7 @@ impl Tally {
         }
     }
 
-    /// `count` replies took so long.
+    /// Records that `count` replies took this long.
     #[inline]
     pub fn record(&mut self, latency: Duration, count: u64) {
         let ns = latency.as_nanos() as u64;
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_counted_by_their_codes_of_which_a_server_cannot_make_up_any_number() {
+    fn errors_are_counted_by_a_bounded_number_of_codes() {
         let mut tally = Tally::new();
         for number in 0..2 * ERROR_CODES_MAX {
             tally.error(format!("code{number}"), "text".to_owned());

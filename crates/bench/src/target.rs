@@ -1,4 +1,4 @@
-//! What is driven: Ipseity, or another server in its place, over the same connections and by the same loop.
+//! What is measured: Ipseity, or another server in its place, over the same connections and by the same loop.
 
 use std::{
     fmt,
@@ -52,7 +52,7 @@ impl Target {
         }
     }
 
-    /// Whether its identities are looked at.
+    /// Whether its identities are checked.
     pub fn is_checked(self) -> bool {
         self != Target::Raw
     }
@@ -77,7 +77,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Reads `redis://HOST[:PORT]` and its like.
+/// Reads `redis://HOST[:PORT]`, `memcached://HOST[:PORT]` or `raw://HOST[:PORT]`.
 pub fn parse_url(text: &str) -> Result<(Target, ServerAddress), String> {
     let wrong = || {
         format!(
@@ -104,7 +104,7 @@ fn redis_command(words: &[&str]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// memcached counts only under a key that is there.
+/// memcached counts only under a key that exists.
 fn prepare_memcached(mut stream: TcpStream, timeout: Duration) -> Result<(), String> {
     let mut ask = || -> io::Result<String> {
         stream.set_read_timeout(Some(timeout))?;
@@ -121,7 +121,7 @@ fn prepare_memcached(mut stream: TcpStream, timeout: Duration) -> Result<(), Str
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     };
     match ask() {
-        // It counts on from where an earlier run has left it.
+        // If the key exists, it counts on from where an earlier run has left it.
         Ok(answer) if answer == "STORED" || answer == "NOT_STORED" => Ok(()),
         Ok(answer) => Err(format!(
             "the key {KEY} cannot be added: {}",

@@ -14,7 +14,7 @@ pub struct Command {
     pub arguments: &'static str,
     /// What it does, in a line.
     pub summary: &'static str,
-    /// What else is to be said in its help; whole lines.
+    /// The rest of its help, in whole lines.
     pub details: &'static str,
     /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
     /// command can be found before its options are known.
@@ -23,7 +23,7 @@ pub struct Command {
     pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
 }
 
-/// Fails when arguments are left that are neither options nor wanted.
+/// Fails if an argument is left over.
 pub fn no_more(arguments: &[String]) -> Result<(), Failure> {
     match arguments.first() {
         None => Ok(()),

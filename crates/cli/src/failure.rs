@@ -19,8 +19,7 @@ pub enum Failure {
     Said,
     /// It worked, and a server does not hand out identities; that has been said. Exit code 3.
     HandsOutNothing,
-    /// Nobody reads the output any more, as in `... | head -1`. That is how such a pipe ends: exit code
-    /// 0, and not a word.
+    /// Nobody reads the output any more, as in `... | head -1`. That is a normal end: exit code 0, and no message.
     NobodyReads,
 }
 
@@ -58,7 +57,7 @@ impl From<ClientError> for Failure {
 /// The error and what can be done about it, in one line.
 pub fn advice(error: &ClientError) -> String {
     match error {
-        // One that refuses is running, and says itself what to do.
+        // A server that refuses is running, and its answer says what to do.
         ClientError::Unavailable(failures)
             if failures
                 .iter()
@@ -97,8 +96,8 @@ impl Outcome {
         self.hands_out_nothing |= !standing.hands_out();
     }
 
-    /// The end of a command that has said all this. A server that could not be asked counts for more than one
-    /// that hands out nothing: it may do the same, and nobody knows.
+    /// The end of a command that has reported all this. A server that could not be asked counts for more than one that
+    /// hands out nothing, because nobody knows how it does.
     pub fn end(self) -> Result<(), Failure> {
         match (self.failed, self.hands_out_nothing) {
             (true, _) => Err(Failure::Said),
@@ -133,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_asks_whether_a_server_runs_that_has_answered() {
+    fn the_advice_does_not_doubt_that_a_server_runs_which_has_answered() {
         let unavailable = |cause| {
             let server = "127.0.0.1:3264".parse().unwrap();
             advice(&ClientError::Unavailable(vec![ServerFailure {

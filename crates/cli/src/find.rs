@@ -23,9 +23,9 @@ const COMMANDS: [&Command; 8] = [
 
 /// What a command line asks for.
 pub enum Found {
-    /// To be shown a text.
+    /// This help.
     Help(String),
-    /// To be shown the version.
+    /// The version.
     Version,
     /// This command, with these options.
     Command(&'static Command, Matches),
@@ -138,7 +138,7 @@ mod tests {
         match found(line) {
             Err(Failure::Usage(text)) => text,
             Err(other) => panic!("{line}: {other:?}"),
-            Ok(_) => panic!("{line} was taken"),
+            Ok(_) => panic!("{line} was accepted"),
         }
     }
 
@@ -217,17 +217,17 @@ mod tests {
     }
 
     proptest::proptest! {
-        // A failure prints the least input that fails; a file beside the sources would say no more.
+        // A failure prints the smallest input that fails. A file beside the sources would add nothing.
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_arguments_are_met_with_a_panic_or_more_than_a_line(
+        fn any_arguments_give_a_result_or_an_error_of_one_line(
             arguments in proptest::collection::vec(any_argument(), 0..6),
         ) {
             let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
             match find(&arguments) {
                 Ok(Found::Command(command, matches)) => {
-                    // What it takes as values is judged by the command, which for this one asks no server.
+                    // Commands check their values when they run. This one can be run here, as it asks no server.
                     if command.name == "decode" {
                         let _ = (command.run)(&matches, &mut std::io::sink());
                     }

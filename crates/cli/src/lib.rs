@@ -1,8 +1,8 @@
 //! `ipseity-cli`: identities, how the servers do, and what an operator tells them, from a shell.
 //!
-//! Each command is a file with one `command::Command` in it. This file finds the command, and turns what
-//! came of it into an exit code: 0 done, 1 it failed, 2 the command line is wrong, 3 a server does not
-//! hand out identities. It opens no connection and writes nothing but help.
+//! Each command is a file with one `command::Command` in it. This file finds the command, and turns its
+//! result into an exit code: 0 it worked, 1 it failed, 2 the command line is wrong, 3 a server does not
+//! hand out identities. It opens no connection, and writes only help and the version.
 
 mod advance;
 mod bench;

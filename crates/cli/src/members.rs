@@ -92,7 +92,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
 enum Answer {
     /// These are the others that it knows.
     Known(Vec<Member>),
-    /// It has forgotten one, which had come so far.
+    /// It has forgotten this pid, which had come to this sequence.
     Forgotten(Pid, Sequence),
 }
 

@@ -110,7 +110,7 @@ fn show_error(
     match look {
         Look::Text => {}
         Look::Json => write_error(out, server, error)?,
-        // It has said it on its line, and needs no other.
+        // The error is on its line of standard output, so none is written to standard error.
         Look::Check => {
             let unseen = Unseen::new(error);
             return writeln!(out, "{server}: {}, {}", unseen.word, unseen.reason);
@@ -276,7 +276,7 @@ c:3264     -  connecting         0  1000  never
     }
 
     proptest::proptest! {
-        // A failure prints the least input that fails; a file beside the sources would say no more.
+        // A failure prints the smallest input that fails. A file beside the sources would add nothing.
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]

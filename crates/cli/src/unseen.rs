@@ -1,12 +1,12 @@
-//! Why nothing is known of a server, in a word and a few more.
+//! Why it is not known how a server does, in one word and in one line.
 
 use ipseity_client::{ClientError, ErrorReply, FailureCause};
 use ipseity_console::plain;
 
 /// Why it is not known how a server does.
 pub struct Unseen {
-    /// What stands in the place of its standing: `unreachable`, `refused` (it is there, and says no) or
-    /// `unclear` (what it says is not the protocol).
+    /// The word in place of its standing: `unreachable`, `refused` (it answered with an error) or `unclear` (its
+    /// answer breaks the protocol).
     pub word: &'static str,
     /// What happened, in one line without the server's name.
     pub reason: String,
@@ -15,13 +15,13 @@ pub struct Unseen {
 }
 
 impl Unseen {
-    /// Of a server that was asked alone.
+    /// From the error of a client that has only this server.
     pub fn new(error: &ClientError) -> Unseen {
         let refused = |reply: &ErrorReply| ("refused", reply.message.clone(), Some(reply.code));
         let (word, reason, code) = match error {
             ClientError::Unavailable(failures) => match failures.as_slice() {
                 [failure] => match &failure.cause {
-                    // One that says no is there.
+                    // A server that answers with an error can be reached.
                     FailureCause::Refused(reply) => refused(reply),
                     cause => ("unreachable", cause.to_string(), None),
                 },

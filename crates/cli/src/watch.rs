@@ -1,5 +1,5 @@
-//! `watch`: how several servers do, seen again and again. Each server is asked by a thread of its own, so
-//! that one that hangs costs a round no more than its timeout. On a terminal the rows are redrawn in their
+//! `watch`: how several servers do, round after round. Each server is asked by a thread of its own, so
+//! that a server that hangs costs a round no more than its timeout. On a terminal the rows are redrawn in their
 //! place; into a pipe they are appended as clean lines.
 
 mod row;
@@ -78,7 +78,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             thread::sleep(interval);
         }
     }
-    // A cluster with some servers down is a fine thing to watch; one of which nothing was seen is not.
+    // It is not a failure that some servers are down, but it is one that no server was seen.
     if before.iter().all(|seen| seen.status.is_err()) {
         return Err(Failure::Failed(
             "no server answered in the last round".to_owned(),

@@ -1,5 +1,5 @@
-//! One connection to one server: requests out, replies in, each within its time. It may import `wire`,
-//! `limits` and `std::net`; it decides nothing about identities and never tries another server.
+//! One connection to one server: requests out, replies in, each within its time. It decides nothing about identities
+//! and never tries another server.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -24,9 +24,9 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
 /// Why an attempt at one server brought no reply.
 pub(super) enum Trouble {
-    /// The server failed; another may do better.
+    /// The server failed; the next one is tried.
     Failed(FailureCause),
-    /// The server answered with an error, which is the answer.
+    /// The server answered with an error, and no other server is tried.
     Answered(ErrorReply),
     /// The server broke the protocol.
     Violated(Violation),
@@ -215,8 +215,8 @@ fn dial(server: &ServerAddress, timeout: Duration) -> Result<TcpStream, FailureC
         let part = stopwatch.left_of(timeout).unwrap_or_default() / parts;
         let attempt =
             TcpStream::connect_timeout(address, part.max(TIMEOUT_MIN)).and_then(|stream| {
-                // Where nobody listens, the kernel may choose the dialed port for our own end. Then
-                // the connection is one to ourselves.
+                // If nobody listens there, the kernel may choose the dialed port for our own end. Then the
+                // connection leads to ourselves.
                 if stream.local_addr()? == stream.peer_addr()? {
                     Err(ErrorKind::ConnectionRefused.into())
                 } else {

@@ -104,7 +104,7 @@ pub struct ServerFailure {
 impl fmt::Display for ServerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            // Once is enough to name it.
+            // The address is the server's name, so it is not named twice.
             FailureCause::Connect { address, error }
                 if address.to_string() == self.server.to_string() =>
             {
@@ -172,7 +172,7 @@ impl fmt::Display for FailureCause {
 /// How a reply breaks the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The bytes are not a frame that a client takes.
+    /// The bytes are not a frame that a client accepts.
     Undecodable(WireError),
     /// A reply of another kind than the request has.
     WrongKind {
@@ -181,14 +181,14 @@ pub enum Violation {
         /// The kind that came instead.
         received: Kind,
     },
-    /// Not as many identities as were asked for.
+    /// More or fewer identities than were asked for.
     WrongCount {
         /// How many were asked for.
         asked: u32,
         /// How many the reply says it holds.
         received: u32,
     },
-    /// The numbers are not identities: before sequence 1 or beyond the last.
+    /// The numbers are not identities: they are before sequence 1 or beyond the last sequence.
     NoIdentities {
         /// The first, as it came.
         first: u64,
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_asked_nobody_says_why() {
+    fn a_call_that_asked_no_server_says_why() {
         assert_eq!(
             ClientError::NoServers.to_string(),
             "the list of servers is empty"

@@ -30,18 +30,17 @@
 //! - **Checked.** A reply that does not keep the promises of docs/protocol.md (not greater than `after`, of
 //!   another count or kind, not decodable) is a [`Violation`], and nothing of it is handed on.
 //! - **Bounded.** Each call ends: a server has [`ClientOptions::connect_timeout`] to accept and
-//!   [`ClientOptions::reply_timeout`] to reply (in full, however many frames that takes), and each server is tried once per call. Only the lookup of a
-//!   name takes as long as the operating system lets it.
+//!   [`ClientOptions::reply_timeout`] to reply in full, however many frames that takes. Each server is tried once per
+//!   call. Only the lookup of a name has no limit of the client's: it takes as long as the operating system allows.
 //!
 //! # Failover
 //!
 //! The client connects with its first call and keeps the connection. A server that cannot be reached, does
 //! not reply in time, closes the connection or answers that it cannot serve now (it is full, stopping,
 //! without a disk, asking its peers first, objected to by them, over its budget, out of sequences) is left for the next in
-//! the list, and the client stays with the one that answered. An answer such as "the count is over the
-//! limit" is an answer: no other server is asked. A connection that had been in use and is
-//! found closed, after an idle time, say, is made again once before its server counts as failed. A server
-//! that breaks the protocol ends the call.
+//! the list, and the client stays with the one that answered. After an answer such as "the count is over the
+//! limit" no other server is asked. If a connection that was in use is found closed, for example after an idle time, it
+//! is made again once before its server counts as failed. A server that breaks the protocol ends the call.
 //!
 //! A request whose reply was lost is simply sent again, to the same server or the next. That is safe: the
 //! identities of the lost reply may have been taken from the counter, and then nobody ever gets them. They
@@ -50,8 +49,8 @@
 //! # What it does not do
 //!
 //! It starts no thread, keeps no state beyond its process and reads no wall clock. One client serves one
-//! thread at a time; threads that share nothing take one client each. It may import `identity`, `limits`
-//! and `wire`.
+//! thread at a time; threads that share nothing take one client each. It imports `ipseity_core` and
+//! `ipseity_frames`, and nothing of the server.
 
 mod address;
 mod block;
@@ -171,8 +170,8 @@ impl Client {
         self.block(1).map(|block| block.first())
     }
 
-    /// `count` identities with one request, all greater than those that this client has seen. A server has
-    /// a limit for `count`, 1000 unless its operator set another; 0 or more than that it refuses.
+    /// `count` identities with one request, all greater than those that this client has seen. A server
+    /// refuses 0, and more than its limit: 1000 unless its operator has set another.
     ///
     /// # Errors
     /// [`ClientError`] says what each of them means.
@@ -183,9 +182,9 @@ impl Client {
         })
     }
 
-    /// Sends a request for each of `counts`, keeps up to `in_flight` of them without a reply (1 to 1024,
-    /// what lies outside is taken as the nearest) and yields the replies in the order of the requests.
-    /// See [`Pipeline`].
+    /// Sends a request for each of `counts`, keeps up to `in_flight` of them without a reply, and yields the
+    /// replies in the order of the requests. `in_flight` is 1 to 1024; a value outside is taken as the
+    /// nearest of these. See [`Pipeline`].
     pub fn pipeline<I>(&mut self, in_flight: usize, counts: I) -> Pipeline<'_, I::IntoIter>
     where
         I: IntoIterator<Item = u32>,
@@ -205,8 +204,8 @@ impl Client {
         self.attempt(0, |connection, _| receive_status(connection))
     }
 
-    /// The time that a status request takes to be answered, on a connection that stands. With several
-    /// servers, by the first that answers.
+    /// The time that a server takes to answer a status request on an open connection. With several
+    /// servers, the first that answers.
     ///
     /// # Errors
     /// [`ClientError`] says what each of them means.
@@ -214,7 +213,7 @@ impl Client {
         self.timed_status().map(|(_, time)| time)
     }
 
-    /// How the server does, and the time that it took to answer, on a connection that stands. With several
+    /// How the server does, and the time that it took to answer on an open connection. With several
     /// servers, the first that answers.
     ///
     /// # Errors
@@ -228,7 +227,7 @@ impl Client {
     }
 
     /// Makes an identity known that came another way: what this client returns from now on is greater.
-    /// One that is not greater than the newest changes nothing. A server refuses an `after` that is too
+    /// An identity that is not greater than the newest changes nothing. A server refuses an `after` that is too
     /// far ahead of its own sequence ([`ErrorCode::AdvanceTooLarge`]).
     ///
     /// ```
@@ -256,14 +255,13 @@ impl Client {
     }
 
     /// Does `call` on the connection, or on one to the next server until each has been tried once.
-    /// `awaited` is how many replies the caller has to expect on a connection that stands.
+    /// `awaited` is how many replies the caller expects on a connection that is open already.
     fn attempt<T>(
         &mut self,
         awaited: usize,
         mut call: impl FnMut(&mut Connection, &mut Option<Identity>) -> Result<T, Trouble>,
     ) -> Result<T, ClientError> {
-        // Replies that nobody waits for any more, of a pipeline that was dropped, would be taken for
-        // ours.
+        // Replies to a pipeline that was dropped would be taken for replies to this call.
         self.connection
             .take_if(|connection| connection.awaited() != awaited);
         let mut failures = Vec::new();
@@ -313,7 +311,7 @@ fn identity_request(count: u32, newest: Option<Identity>) -> Message {
     }
 }
 
-/// Waits for the reply to a request for `count` identities, and judges it.
+/// Waits for the reply to a request for `count` identities, and checks it.
 fn receive_block(
     connection: &mut Connection,
     count: u32,
@@ -359,7 +357,7 @@ fn receive_status(connection: &mut Connection) -> Result<Status, Trouble> {
     }
 }
 
-/// Whether another server could answer better decides what an errorReply is.
+/// What an errorReply means: try the next server if that may answer better, otherwise hand the error on.
 fn refusal(reply: ErrorReply) -> Trouble {
     match ErrorCode::from_u16(reply.code) {
         Some(
@@ -390,8 +388,8 @@ fn refusal(reply: ErrorReply) -> Trouble {
     }
 }
 
-/// Whether the connection can be used after an errorReply. One of an unknown code is given up: a new
-/// connection costs little, one that nobody reads costs a timeout.
+/// Whether the connection can be used after an errorReply. After an unknown code it is given up: a new
+/// connection costs little, and one that the server no longer reads costs a timeout.
 fn goes_on_after(reply: &ErrorReply) -> bool {
     ErrorCode::from_u16(reply.code).is_some_and(|code| !code.closes())
 }

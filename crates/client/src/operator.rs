@@ -38,8 +38,8 @@ impl Client {
     /// Tells a server to forget what it remembers of a pid, and returns the highest sequence that it knew
     /// of it. A server of that pid that is still there is known again as soon as it is heard again.
     ///
-    /// With several servers, the first that answers forgets, and no other. When its reply is lost and the
-    /// request is sent again, what was done already is answered as an unknown pid.
+    /// With several servers, only the first that answers forgets. If its reply is lost and the request is sent
+    /// again, the second answer says that the pid is unknown.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with [`ErrorCode::NotTrusted`](ipseity_core::words::ErrorCode::NotTrusted) when the
@@ -57,7 +57,7 @@ impl Client {
     /// the sequence that it goes on above: `above`, or a higher one where it was already. That is durable
     /// when it returns. The sequences that are jumped over are gone for good.
     ///
-    /// With several servers, the first that answers. To do it twice is to do it once.
+    /// With several servers, only the first that answers goes on. To ask twice has the same effect as to ask once.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with [`ErrorCode::NotTrusted`](ipseity_core::words::ErrorCode::NotTrusted) when the
@@ -114,7 +114,7 @@ fn judge_page(from: Pid, page: &Members) -> Result<Option<Pid>, Violation> {
     }
 }
 
-/// Asks for something to be done. What is done is said with a sequence, not below `least`.
+/// Sends an operator's request. Returns the sequence in the reply, which must not be below `least`.
 fn receive_done(
     connection: &mut Connection,
     request: &Message,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_followed_by_that_behind_its_last_pid() {
+    fn the_next_page_begins_after_the_last_pid_of_this_one() {
         let judged = |from, total, pids: &[u16]| judge_page(pid(from), &page(total, pids));
         assert_eq!(judged(0, 0, &[]), Ok(None));
         assert_eq!(judged(0, 2, &[0, 1023]), Ok(None));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_would_be_followed_for_ever_is_none() {
+    fn a_page_that_would_be_followed_for_ever_is_refused() {
         for (from, pids) in [(5, &[4, 6][..]), (0, &[2, 1]), (0, &[1, 1])] {
             let judged = judge_page(pid(from), &page(9, pids));
             let from = pid(from);

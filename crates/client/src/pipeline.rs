@@ -24,7 +24,7 @@ use super::{Block, Client, ClientError, identity_request, receive_block};
 /// ```
 ///
 /// # Errors
-/// What was in flight when a server failed is asked of the next, as in every call. A request that a server
+/// What was in flight when a server failed is sent to the next, as in every call. A request that a server
 /// refuses ([`ClientError::Refused`]) yields its error in its place, and the line goes on. After any
 /// other error, when no server answers or one breaks the protocol, the line has ended and the iterator
 /// yields `None`; the client can be used for a new one.
@@ -73,7 +73,7 @@ impl<I: Iterator<Item = u32>> Iterator for Pipeline<'_, I> {
         };
         let in_flight = &self.in_flight;
         let reply = self.client.attempt(awaited, |connection, newest| {
-            // On the connection that stands these are the new ones, on another one all.
+            // On the same connection these are the new requests, on a new connection all of them.
             for count in in_flight.iter().skip(connection.awaited()) {
                 connection.queue(&identity_request(*count, *newest))?;
             }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn forms() {
+    fn each_form_is_written_and_read_by_its_name() {
         assert_eq!(shown(Form::Decimal, 1025), "1025");
         assert_eq!(shown(Form::Hex, 1025), "0x0000000000000401");
         assert_eq!(shown(Form::Hex, i64::MAX as u64), "0x7fffffffffffffff");

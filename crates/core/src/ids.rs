@@ -63,11 +63,11 @@ impl fmt::Display for PeerId {
     }
 }
 
-/// A door by which connections come in: its place in the server's table of listeners.
+/// A listener, which accepts connections: its place in the server's table of listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u16);
 
-/// A way on which a peer is heard.
+/// A connection on which a peer is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Link {
     /// This server connected to it and asks.

@@ -16,10 +16,9 @@ pub const CONNECTION_SLOT_BITS: u32 = 20;
 /// everything above.
 pub const COUNT_LIMIT_MAX: u32 = (1 << 24) - 2;
 
-/// Identities in one request, unless `--max-count` says otherwise. A client that does nothing but ask for
-/// the largest block burns the sequence in (2^53 / this / requests a second): at ten million requests a
-/// second in ten days of this, and in four hours of 65,536. So the
-/// default stays small. Anyone who needs more sets `--max-count`.
+/// Identities in one request, unless `--max-count` says otherwise. A client that only asks for the largest block can
+/// use up the sequence: at ten million requests a second in ten days with this default, and in four hours with 65,536.
+/// So the default stays small. Anyone who needs more sets `--max-count`.
 pub const COUNT_MAX_DEFAULT: u32 = 1_000;
 
 /// How far a peer or an `after` may raise the sequence at once, unless `--max-advance` says otherwise: 2^40
@@ -48,8 +47,7 @@ const _: () = assert!(ADVANCE_RATE_DEFAULT * RESERVE_MAX.as_secs() <= STEP_MAX);
 const _: () = assert!(RESERVE_MIN.as_nanos() <= RESERVE_DEFAULT.as_nanos());
 
 /// A write that takes longer than this is late. It is logged, and the standing shows it while somebody waits for the
-/// write.
-/// A disk that works takes a hundredth of it, even a busy one.
+/// write. A disk that works takes a hundredth of it, even a busy one.
 pub const WRITE_LATE: Duration = Duration::from_secs(1);
 
 /// The shortest time over which demand is measured. Otherwise two requests that happen to come close together would
@@ -107,7 +105,7 @@ pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
 /// A year, in seconds.
 const YEAR_S: u64 = 31_557_600;
 
-// As docs/guarantees.md says. To fill both buckets first and then burn them too does not save a day.
+// As docs/guarantees.md says. Buckets that are full at the start shorten it by little more than a day.
 const _: () = assert!(
     ((1 << 53) - PEER_BURST_DEFAULT - AFTER_BURST_DEFAULT) / ADVANCE_RATE_DEFAULT / YEAR_S >= 28
 );

@@ -55,7 +55,7 @@ mod tests {
             let shown = Plain(&format!("a{odd}b")).to_string();
             assert!(shown.starts_with("a\\") && shown.ends_with('b'), "{shown}");
             assert!(shown.is_ascii(), "{shown:?}");
-            // What is shown as Debug does it, as in most error texts, is as safe.
+            // Debug, which most error texts use, is as safe.
             assert!(format!("{:?}", odd.to_string()).is_ascii());
         }
         for plain in [

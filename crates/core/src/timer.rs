@@ -24,7 +24,7 @@ pub enum Timer {
     Join,
     /// What is remembered of the peers may be saved again.
     Save,
-    /// People are to be told how many log lines were left out.
+    /// It is to be logged how many log lines were left out.
     Tell,
     /// A write to the disk may be late.
     Write,
@@ -95,7 +95,7 @@ impl Timers {
         self.next
     }
 
-    /// Takes a timer whose deadline has come; call it until there is none.
+    /// Takes a timer whose deadline has come. The caller repeats this until it returns `None`.
     #[inline]
     pub fn expire(&mut self, now: Instant) -> Option<Timer> {
         if self.next.is_none_or(|next| next > now) {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticker_that_was_stopped_stays_so() {
+    fn a_stopped_ticker_stays_stopped() {
         let mut timers = Timers::new();
         let mut ticker = Ticker::new(SECOND);
         ticker.start(at(0), &mut timers);

@@ -65,12 +65,12 @@ pub enum WireError {
     },
     /// A request of a client whose address has as many connections as it may have.
     TooManyFromAddress {
-        /// As many connections as one address may have.
+        /// The most connections that one address may have.
         per_address_max: usize,
     },
     /// A request of a client for which there is no room.
     TooManyConnections {
-        /// As many connections as the server takes.
+        /// The most connections that the server takes.
         connections_max: usize,
     },
 }

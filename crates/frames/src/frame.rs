@@ -17,14 +17,14 @@ use crate::{
     limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX},
 };
 
-/// Who reads: it decides which kinds are taken.
+/// Who reads. This decides which kinds of frames are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receiver {
-    /// A server, of those who connected to it: requests.
+    /// A server that reads from a connection which it accepted: requests.
     Server,
-    /// A server, of a peer that it connected to: answers.
+    /// A server that reads from a peer which it dialed: answers.
     Dialer,
-    /// A client, which takes answers.
+    /// A client: answers.
     Client,
 }
 
@@ -58,7 +58,7 @@ impl Receiver {
         }
     }
 
-    /// The longest length field of any frame that is taken.
+    /// The greatest length field of any frame that is accepted.
     const fn length_max(self) -> u16 {
         match self {
             Receiver::Server | Receiver::Dialer => SYNC_LENGTH_MAX,
@@ -326,8 +326,8 @@ fn whole<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
     }
 }
 
-/// Appends `message` to `out` as one frame, and takes no more room than that. Of a statusReply that is longer
-/// than a frame, the last peers are left out: they are counted in `peers_total`.
+/// Appends `message` to `out` as one frame, and takes no more room than that. A statusReply or membersReply that is too
+/// long for a frame loses the last items of its list; `peers_total` or `total` still counts them.
 ///
 /// # Panics
 /// If a frame of this kind cannot be so long, for example an [`ErrorReply`](ipseity_core::words::ErrorReply) whose text

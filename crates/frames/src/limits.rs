@@ -21,8 +21,8 @@ pub const BODY_BYTES_LIMIT: usize = 65536;
 const _: () = assert!(BODY_BYTES_LIMIT >= FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
 
 /// The greatest length field of a sync message. In this version it is 53 + 255. The rest is room for a later version,
-/// so that it is refused for its version and not for its length. It stays below 0x1600,
-/// so that no frame that a server takes begins like TLS does.
+/// so that it is refused for its version and not for its length. It stays below 0x1600, so that no frame that a server
+/// accepts begins as TLS does.
 pub const SYNC_LENGTH_MAX: u16 = 1024;
 
 const _: () = assert!(SYNC_LENGTH_MAX as usize >= 53 + CLUSTER_NAME_BYTES_MAX);

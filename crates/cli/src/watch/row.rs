@@ -6,7 +6,7 @@ use ipseity_core::words::{PeerState, Status};
 
 use crate::unseen::Unseen;
 
-/// The headings of the columns. The last has none: it is the reason where a server is not seen.
+/// The headings of the columns. The last one is empty: that column holds the reason if a server was not seen.
 pub const HEADER: [&str; 9] = [
     "server",
     "pid",
@@ -86,7 +86,7 @@ fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
     ]
 }
 
-/// Identities a second since `earlier`; nothing when that is of another run of the server or no time has
+/// Identities a second since `earlier`; `None` if that is from another run of the server, or if no time has
 /// passed.
 fn rate(status: &Status, earlier: Option<&Status>) -> Option<u64> {
     let earlier = earlier.filter(|earlier| earlier.session == status.session)?;

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_wait_that_it_names_there_is_a_token() {
+    fn after_the_wait_that_it_returns_there_is_a_token() {
         for rate in [1, 3, 7, 1000] {
             let mut bucket = TokenBucket::new(2, rate);
             assert_eq!(bucket.wait(at(0)), Duration::ZERO);

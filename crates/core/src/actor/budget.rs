@@ -3,11 +3,11 @@
 //!
 //! Anybody who can reach a server can ask it to go on above a sequence, and sequences that are jumped over are
 //! gone. The buckets let real differences between servers through, and make burning the 2^53 of them a
-//! matter of decades: of both together no more fills in than the rate, and a restart brings back none of it.
+//! matter of decades: both together fill no faster than the rate, and a restart does not refill them.
 //!
 //! A server that was down for long has to catch up with its peers. What a peer has really reached is used up already,
-//! so that costs nothing; but a stranger can say anything. So only a peer that this server knows helps it up, once in
-//! each life: one that it was told to dial, or one of a state directory that it remembers.
+//! so that costs nothing; but a stranger can say anything. So only a peer that this server knows lets it catch up, once
+//! in each life: one that it was told to dial, or one of a state directory that it remembers.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(super) struct Budget {
     /// What known peers may raise a server by that begins with an empty bucket. It never fills again.
     catch_up: u64,
     rate_per_second: u64,
-    /// A token that has filled in and could not be halved yet.
+    /// 1 if a token is left over that could not be halved, otherwise 0.
     odd: u64,
     filled_at: Instant,
 }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(take(1, 0), Err(Unpaid::NotNow { left: 0 }));
         assert_eq!(take(10, 1100), Ok(()));
         assert_eq!(take(1, 1150), Err(Unpaid::NotNow { left: 0 }));
-        // Neither the fifty milliseconds were lost nor the eleventh token.
+        // Neither the fifty milliseconds nor the eleventh token were lost.
         assert_eq!(take(2, 1200), Ok(()));
         assert_eq!(take(1, 1300), Err(Unpaid::NotNow { left: 0 }));
         assert_eq!(take(2, 1400), Ok(()));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_peer_helps_a_restarted_server_up_once() {
+    fn a_known_peer_lets_a_restarted_server_catch_up_once() {
         let mut budget = budget(1000, 1000, 10, LATER);
         // Two seconds have given ten tokens, which are spent first.
         assert_eq!(budget.take(900, Payer::KnownPeer, at(2000)), Ok(()));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_never_heard_a_peer_may_take_what_the_first_one_says() {
+    fn a_server_that_has_never_heard_a_peer_may_absorb_a_burst_from_the_first() {
         let mut budget = budget(
             1000,
             1000,
@@ -304,7 +304,7 @@ mod tests {
             crate::limits::AFTER_BURST_DEFAULT,
             crate::limits::PEER_BURST_DEFAULT,
         ];
-        // A second of every life, all of which somebody burns at once; the process ends, and the next one begins.
+        // Each process runs for a second. Somebody burns all that it allows, then it ends and the next one begins.
         let mut burned = 0;
         for life in 0..100 {
             let start = if life == 0 { FIRST } else { LATER };

@@ -5,7 +5,8 @@
 //! busy server writes about once a second, an idle one asks for little. This is the high-low allocation of
 //! databases with a step that adapts.
 //!
-//! The reserve is so much time of recent demand (`--reserve`): a write may take so long until somebody waits for it.
+//! The reserve covers the recent demand of some time (`--reserve`): a write may take that long before anybody waits for
+//! it.
 
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ pub(super) struct Ceiling {
     /// to raise to.
     raise_at: Option<Sequence>,
     writing: Option<Sequence>,
-    /// The highest sequence that something waits for which does not move the counter before it is durable.
+    /// The highest sequence that something waits for without moving the counter.
     wanted: Sequence,
     step: u64,
     /// What is to be left when the next raise is asked for.
     reserve: u64,
-    /// The same as time.
+    /// The time whose demand the reserve covers.
     reserve_time: Duration,
     /// When the last raise was asked for, how far the sequence had come by then, and how many identities had been
     /// handed out.
@@ -42,9 +43,9 @@ pub(super) struct Ceiling {
 }
 
 impl Ceiling {
-    /// Starts below a ceiling that this boot has made durable, `sequence` being where it starts.
-    /// `absorbed_per_second` is what peers and `after` may move it by for long, and `reserve_time` how much of recent
-    /// demand is to be left when a raise is asked for.
+    /// Starts at `sequence`, below a ceiling that this boot has made durable. `absorbed_per_second` is the most by
+    /// which peers and `after` may move the sequence over a long time. When a raise is asked for, the demand of
+    /// `reserve_time` is to be left.
     pub(super) fn new(
         sequence: Sequence,
         durable: Sequence,
@@ -105,14 +106,16 @@ impl Ceiling {
             .is_some_and(|raise_at| sequence >= raise_at || self.wanted > self.durable)
     }
 
-    /// The ceiling to ask the disk for, now that the actor has come to `sequence` and has handed out so many
-    /// `identities`. What waits for a raise is covered by it.
+    /// The ceiling to ask the disk for, now that the actor has come to `sequence` and has handed out this many
+    /// `identities` in all. It covers what waits for a raise.
     ///
-    /// The step is the demand of two spans, as long as the reserve is there, and the reserve with it where it is not. What
-    /// was absorbed is demand too, or a server that follows busy peers would make its clients wait for the disk in
-    /// each round. But only what goes on counts, the smaller one of the last two measurements, and no more than
-    /// the budgets let in for long: a server that crashes skips its step, its peers absorb that jump, and if
-    /// they took it for demand, their steps, and so what they skip in a crash, would be larger than it, and so on.
+    /// The step is the demand of two spans. If less than the reserve is left, the raise also restores the reserve.
+    ///
+    /// What was absorbed is demand too. Otherwise a server that follows busy peers would make its clients wait for
+    /// the disk in each round. But only lasting demand counts: the smaller one of the last two measurements, and no
+    /// more than the budgets allow over a long time. A server that crashes skips its step, and its peers absorb that
+    /// jump. If they took it for demand, their steps would become larger than it, then also what they skip in a crash,
+    /// and so on.
     pub(super) fn raise(&mut self, sequence: Sequence, identities: u64, now: Instant) -> Sequence {
         let sequence = sequence.max(self.wanted);
         let elapsed = now.since(self.asked_at).max(STEP_DEMAND_FLOOR);
@@ -168,7 +171,7 @@ impl Ceiling {
     }
 }
 
-/// What so much in `elapsed` is in `span`.
+/// How much it is in `span`, if it is `amount` in `elapsed`.
 fn amount_in(span: Duration, amount: u64, elapsed: Duration) -> u64 {
     let amount = u128::from(amount) * span.as_nanos() / elapsed.as_nanos();
     u64::try_from(amount).unwrap_or(u64::MAX)
@@ -352,8 +355,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reserve_is_so_much_demand_and_is_there_after_one_raise() {
-        // 10,000 a second, for which a disk may stall a minute.
+    fn a_reserve_covers_its_time_of_demand_after_one_raise() {
+        // 10,000 a second, and a disk that may stall for a minute.
         let minute = Duration::from_secs(60);
         let mut ceiling = Ceiling::new(Sequence::ZERO, sequence(STEP_MIN), FLOW, minute);
         let mut at = 10_000;
@@ -372,7 +375,7 @@ mod tests {
             assert_eq!(target.ahead_of(durable), 20_000);
             ceiling.raised();
         }
-        // Who asks for nothing reserves nothing.
+        // Without demand only the smallest reserve is kept.
         let later = now.after(Duration::from_secs(3600));
         ceiling.raise(sequence(at), at, later);
         let durable = ceiling.raised();

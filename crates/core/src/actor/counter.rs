@@ -1,10 +1,11 @@
 //! The counter: `next` and `update` of the model, and the limits on raising it.
 //!
-//! It knows nothing of the peers, and of the disk only how far it allows. The caller has asked before whether the
-//! server may hand out, and lets nothing leave before it is durable.
+//! It knows nothing of the peers. Of the disk it knows only how far the counter may go. The caller has checked before
+//! whether the server may hand out, and lets nothing leave before it is durable.
 //!
-//! **What waits alone.** An advance above what is durable pays at once and moves nothing: the others go on below. It is
-//! *claimed*, so that what comes later pays only what goes beyond it, and it moves the counter when it is durable.
+//! **What waits alone.** An advance above what is durable is paid for at once, but moves nothing: the others go on
+//! below it. It is *claimed*, so what comes later pays only for what goes beyond it. It moves the counter when it is
+//! durable.
 
 use super::{
     ActorConfig, Link, Report, Tally,
@@ -34,7 +35,7 @@ pub(super) struct Counter {
     claimed: Sequence,
     /// The highest sequence of a peer that waits for the disk.
     heard: Sequence,
-    /// The highest of those that the raise under way covers. A later one may lie above the ceiling that was asked for.
+    /// The highest sequence of a peer that the raise under way covers. A later one may be above that ceiling.
     heard_below_asked: Sequence,
     /// The ceiling that was asked for last.
     asked: Sequence,
@@ -46,7 +47,7 @@ pub(super) struct Counter {
     advances: u64,
     /// The last warning about used-up sequences, in percent.
     warned_percent: u64,
-    /// Raises by clients and by peers of which people hear.
+    /// The raises by clients and by peers that are reported.
     raises_by_clients: News,
     raises_by_peers: News,
 }
@@ -141,8 +142,9 @@ impl Counter {
             .saturating_add(u64::from(count))
     }
 
-    /// `next` of the model: takes `count` sequences above both the counter and `after`. Where that advances the counter
-    /// beyond `durable`, nothing is taken: the request has to wait, and pays when it is heard.
+    /// `next` of the model: takes `count` sequences above both the counter and `after`. If `after` is ahead of the
+    /// counter and the last of them is above `durable`, nothing is taken: the request has to wait. Its advance is paid
+    /// for now.
     pub(super) fn next(
         &mut self,
         count: u32,
@@ -180,10 +182,11 @@ impl Counter {
         })
     }
 
-    /// `update` of the model: raises the counter to where a peer is, if the server `absorbs`, and if that is durable.
-    /// What is not waits, also where the counter is that far already: what it stands at may be taken back.
+    /// `update` of the model: raises the counter to the sequence of a peer, if the server `absorbs` and the sequence is
+    /// durable. A sequence that is not durable waits, even if the counter is that far already: the counter may be taken
+    /// back.
     ///
-    /// Returns what the raise has cost.
+    /// Returns how many tokens the raise has cost.
     ///
     /// # Errors
     /// The budget does not allow it. Nothing has changed.
@@ -239,7 +242,7 @@ impl Counter {
         }
     }
 
-    /// So much is durable: absorbs what was heard from peers and waited for that.
+    /// Everything up to `durable` is durable now: absorbs what was heard from peers and waited for that.
     pub(super) fn absorb_heard(&mut self, durable: Sequence) {
         let durable_ones = [self.heard, self.heard_below_asked]
             .into_iter()
@@ -255,8 +258,8 @@ impl Counter {
         self.absorbed = self.absorbed.max(heard);
     }
 
-    /// An operator raises the counter, whatever the budgets allow, if that is durable. Where it is not, the raise has to
-    /// wait, and `None` comes back. Else where the counter stood before.
+    /// An operator raises the counter, whatever the budgets allow. Returns where the counter stood before, or `None` if
+    /// the raise has to wait until `above` is durable.
     pub(super) fn advance(&mut self, above: Sequence, durable: Sequence) -> Option<Sequence> {
         let before = self.sequence;
         if above > before && above > durable {
@@ -302,7 +305,7 @@ impl Counter {
         Sequence::new(sequence).unwrap_or(Sequence::MAX).min(most)
     }
 
-    /// Up to here there is nothing that people should hear of the end of the sequence.
+    /// The highest sequence up to which no warning about used-up sequences is due.
     pub(super) fn quiet(&self) -> Sequence {
         let next = EXHAUSTION_WARNINGS_PERCENT
             .into_iter()
@@ -316,7 +319,7 @@ impl Counter {
         Sequence::new(next - 1).unwrap_or(Sequence::MAX)
     }
 
-    /// What people should hear, if so much of the sequence is used up that they have not heard of it yet.
+    /// The next warning about used-up sequences, if it is due. Each is returned once.
     pub(super) fn exhaustion(&mut self) -> Option<Report> {
         let remaining = self.sequence.remaining();
         let used_percent = self.sequence.get() / PERCENT;
@@ -334,7 +337,8 @@ impl Counter {
         })
     }
 
-    /// What people should hear of a raise that has cost so much, if it is more than a `step` of the ceiling.
+    /// The report of a raise that has cost `paid`, if that is more than a `step` of the ceiling and not too many such
+    /// raises were reported lately.
     pub(super) fn raise_report(
         &mut self,
         paid: u64,
@@ -376,8 +380,8 @@ impl Counter {
         self.judge_advance(identity.sequence().get(), Source::After)
     }
 
-    /// Takes an advance to `sequence` out of the budget of its source, but for what was paid before. What is over budget
-    /// is refused: it is never absorbed in part, and never made durable. Returns what it has cost.
+    /// Takes an advance to `sequence` out of the budget of its source, except for what was paid before. An advance over
+    /// budget is refused: it is never absorbed in part, and never made durable. Returns how many tokens it has cost.
     fn claim(&mut self, sequence: Sequence, source: Source, now: Instant) -> Result<u64, Refusal> {
         let advance = sequence.ahead_of(self.sequence.max(self.claimed));
         self.pay(sequence, advance, source, now)?;
@@ -427,7 +431,7 @@ pub(super) enum Next {
         first: Identity,
         paid: u64,
     },
-    /// It has to wait until that is durable, and has moved nothing.
+    /// It has to wait until `until` is durable, and has moved nothing.
     Waits { until: Sequence, paid: u64 },
 }
 

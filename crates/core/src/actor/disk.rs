@@ -27,7 +27,7 @@ impl Actor {
         }
     }
 
-    /// The write that the disk is at may be late.
+    /// The write that is under way may be late.
     pub(super) fn on_write_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if let Some(took) = self.writes.look(now) {
             let waiting = self.waiting_for_disk();
@@ -35,7 +35,7 @@ impl Actor {
         }
     }
 
-    /// The ceiling stands higher: what waited for it leaves, is absorbed, is decided.
+    /// The ceiling is higher: the answers that waited for it leave, and what waited for it is absorbed and decided.
     fn on_ceiling_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.durability.raised(effects);
         self.counter.absorb_heard(self.durability.durable());

@@ -16,7 +16,8 @@ pub(super) struct Durability {
     forgotten: Option<Forgotten>,
     /// Identity requests that had to wait.
     waited: u64,
-    /// Until all who wait have been looked at no raise is asked for: it is to cover those who wait on.
+    /// Everything that waits is being looked at. No raise is asked for until that is over, so that the next one covers
+    /// what still waits.
     is_settling: bool,
 }
 
@@ -69,12 +70,12 @@ impl Durability {
         self.waited
     }
 
-    /// From now on no raise is asked for, or again.
+    /// From now on no raise is asked for (`true`), or raises are asked for again (`false`).
     pub(super) const fn set_settling(&mut self, is_settling: bool) {
         self.is_settling = is_settling;
     }
 
-    /// One more that had to wait, and was not held.
+    /// Counts a request that had to wait, but whose answer was not held.
     pub(super) const fn count_waited(&mut self) {
         self.waited += 1;
     }
@@ -157,7 +158,7 @@ impl Durability {
         }
     }
 
-    /// Asks for a higher ceiling when the counter has come so far, or something waits for one.
+    /// Asks for a higher ceiling if the counter has come far enough, or if something waits for one.
     pub(super) fn raise_if_due(
         &mut self,
         counter: &mut Counter,

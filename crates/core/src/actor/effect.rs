@@ -50,7 +50,7 @@ pub enum Effect {
         /// Whether this is the answer to a request that came on that link.
         answers: bool,
     },
-    /// Send a message on a link that is not an answer.
+    /// Send a message that is not an answer, on a link.
     Tell {
         /// The link.
         to: Link,
@@ -264,9 +264,9 @@ pub enum Report {
     /// A peer or a client has raised the sequence by more than a step of the ceiling. The number of such reports in a
     /// span of time is bounded.
     Raised {
-        /// Who.
+        /// The link of the peer, or the connection of the client.
         link: Link,
-        /// By how much.
+        /// By how many sequences.
         by: u64,
         /// To which sequence.
         to: Sequence,
@@ -275,16 +275,16 @@ pub enum Report {
     },
     /// An operator has the server go on above a sequence.
     Advanced {
-        /// Who.
+        /// The connection of the operator.
         from: ConnectionId,
         /// That sequence.
         above: Sequence,
-        /// Where the server stood.
+        /// The sequence of the server before that.
         sequence: Sequence,
     },
     /// An operator has this server forget a pid.
     Forgot {
-        /// Who.
+        /// The connection of the operator.
         from: ConnectionId,
         /// The pid.
         pid: Pid,

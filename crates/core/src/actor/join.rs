@@ -1,5 +1,5 @@
-//! Joining: a server that starts asks its peers whether they know of anything that speaks against it, and
-//! hands out nothing before. Who asks for identities meanwhile waits (see [`waiting`](super::waiting)).
+//! Joining: a server that starts first asks its peers whether they object to it. It hands out nothing until then.
+//! Requests for identities wait meanwhile (see [`waiting`](super::waiting)).
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Join {
     }
 
     /// A named server is not a peer and will not become one. It is not waited for.
-    pub(super) fn is_none(&mut self, peer: PeerId) {
+    pub(super) fn rule_out(&mut self, peer: PeerId) {
         self.decided.insert(peer);
     }
 

@@ -19,7 +19,7 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         if matches!(code, Some(ErrorCode::Oneself | ErrorCode::ForeignCluster)) {
-            self.join.is_none(peer);
+            self.join.rule_out(peer);
             self.serve_if_joined(now, effects);
         }
     }

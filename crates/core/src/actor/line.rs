@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::ConnectionId;
 use crate::limits::EMPTY_LIST_ROOM_MAX;
 
+/// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Line<T> {
     items: VecDeque<(ConnectionId, T)>,
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn things_leave_in_their_order_and_it_is_known_for_whom_they_are() {
+    fn items_leave_in_order_and_the_line_knows_their_connections() {
         let (one, other) = (ConnectionId::new(1, 1), ConnectionId::new(2, 1));
         let mut line = Line::new();
         assert!(line.is_empty());

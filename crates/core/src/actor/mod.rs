@@ -119,7 +119,7 @@ pub struct Budgets {
     pub after_burst: u64,
     /// For peers.
     pub peer_burst: u64,
-    /// What fills in, of both together.
+    /// How many tokens both together get each second.
     pub rate_per_second: u64,
 }
 

@@ -87,9 +87,9 @@ impl Actor {
         }
     }
 
-    /// This server must not hand out identities any more, up to `sequence` at least somebody else may have.
-    /// That is durable, or restarts would wash it off: only an operator's word changes it. The sequence is the one that
-    /// the peer has said, so that in all logs, in `members` and at the next start it is one number.
+    /// This server must not hand out identities any more, because somebody else may have handed out identities up to
+    /// `sequence`. This is made durable, so that a restart does not undo it: only an operator's word does. The sequence
+    /// is the one that the peer has said, so that all logs, `members` and the next start name the same number.
     pub(super) fn object_to_oneself(
         &mut self,
         becomes: Phase,
@@ -140,7 +140,7 @@ impl Actor {
         }
     }
 
-    /// Gives the memory of the peers to the disk, if it is time. In a stop it always is.
+    /// Writes what is remembered of the peers to the disk, if it is time. During a stop it always is.
     pub(super) fn save_members(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         match self.guard.take_unsaved(now, self.phase.is_stopping()) {
             Save::Nothing => {}
@@ -149,7 +149,7 @@ impl Actor {
         }
     }
 
-    /// What had to wait is saved now, unless it has been saved since.
+    /// The wait for the next save is over. What waited is saved now, unless it was saved meanwhile.
     pub(super) fn on_save_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.guard.wait_is_over();
         self.save_members(now, effects);

@@ -28,7 +28,7 @@ enum Noted {
     Nothing,
     /// It was objected to, when nothing could be made durable any more.
     Heard,
-    /// It was, as is durable or on its way to the disk.
+    /// It was objected to, and that is durable or on its way to the disk.
     Written { objected: Objected },
 }
 
@@ -90,8 +90,8 @@ impl Objections {
         }
     }
 
-    /// Notes an objection. Returns all that is to be made durable, if it says more than those before. Peers say it again
-    /// with each round, so one without a token is not lost.
+    /// Notes an objection. Returns what is to be made durable, if this objection says more than those before. Peers
+    /// repeat it in each round, so one that finds no token is not lost.
     pub(super) fn note(
         &mut self,
         objected: Objected,

@@ -46,7 +46,7 @@ impl Actor {
     ) {
         match self.judge_operator(above) {
             Ok(above) => {
-                // Told when it is heard, and not when it is done: its connection may be gone by then.
+                // Reported when it is asked for and not when it is done: its connection may be gone by then.
                 effects.push(Effect::Report(Report::Advanced {
                     from,
                     above,
@@ -58,7 +58,7 @@ impl Actor {
         }
     }
 
-    /// An operator's word that was found good before.
+    /// An operator's advance that was accepted before and has waited since.
     pub(super) fn on_advance_again(
         &mut self,
         from: ConnectionId,

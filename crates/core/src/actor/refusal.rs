@@ -207,7 +207,9 @@ impl Refusal {
                 theirs.as_str()
             ),
             Refusal::OtherPid { before, pid } => {
-                format!("pid {pid} on a connection that spoke for pid {before} before")
+                format!(
+                    "this connection was for pid {before} before, and now is for pid {pid}: a peer keeps its pid"
+                )
             }
             Refusal::Oneself => {
                 "this server was named as its own peer: remove that --peer".to_owned()

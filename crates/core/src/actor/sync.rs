@@ -186,7 +186,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Whether this server knew that state directory before it started: what it has heard since may be anything.
+    /// Whether this server knew that state directory before it started. Anybody may have said what it heard since then.
     fn remembered_at_start(&self, sync: &SyncMessage) -> bool {
         self.config
             .remembered
@@ -211,7 +211,7 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         if error.code == ErrorCode::SamePid.get() {
-            // It says nothing of a sequence where it only refuses this server.
+            // A peer that only refuses this server names no sequence; then `sequence` is 0.
             let sequence = self.counter.believable(sequence).max(self.sequence());
             self.object_to_oneself(Phase::Conflict, sequence, &error.message, now, effects);
         }

@@ -75,10 +75,10 @@ pub struct Member {
     pub session: u64,
     /// The highest sequence that it has told.
     pub sequence: u64,
-    /// Where it was last heard, or nothing when that was before this server was started. At most 261 bytes.
+    /// Where it was last heard; empty if that was before this server was started. At most 261 bytes.
     #[serde(deserialize_with = "text")]
     pub address: String,
-    /// Milliseconds since it was last heard; nothing when that was before this server was started.
+    /// Milliseconds since it was last heard; `None` if that was before this server was started.
     pub last_heard_ms: Option<u64>,
     /// What this server objects to: the number of an [`ErrorCode`], or 0 for nothing.
     pub objection: u16,

@@ -16,7 +16,7 @@ pub enum ErrorCode {
     BadBody = 3,
     /// The frame was not completed: the sender closed the connection, or took too long.
     Incomplete = 4,
-    /// The server has as many connections as it takes.
+    /// The server, or the client's address, has as many connections as it may have.
     TooManyConnections = 5,
 
     /// The count is 0 or over the server's limit.

@@ -33,19 +33,19 @@ impl Grants {
     /// Everything.
     pub const ALL: Grants = Grants::EVERYBODY.and(Grant::Operate);
 
-    /// These and one more.
+    /// These grants and one more.
     #[must_use]
     pub const fn and(self, grant: Grant) -> Grants {
         Grants(self.0 | grant as u8)
     }
 
-    /// What is in both.
+    /// The grants that are in both.
     #[must_use]
     pub const fn within(self, other: Grants) -> Grants {
         Grants(self.0 & other.0)
     }
 
-    /// Whether this is among them.
+    /// Whether this grant is among them.
     #[inline(always)]
     pub const fn has(self, grant: Grant) -> bool {
         self.0 & grant as u8 != 0
@@ -54,7 +54,7 @@ impl Grants {
     /// Whether a connection with these grants may send this message.
     ///
     /// # Errors
-    /// It may not. The error is the answer.
+    /// It may not. The error is what the sender is told.
     pub fn check(self, message: &Message) -> Result<(), ErrorReply> {
         // bug GrantsIgnored: return Ok(());
         match message.needs() {

@@ -65,7 +65,7 @@ pub enum Message {
         /// The sequence above which the server is to go on.
         above: u64,
     },
-    /// It is done, and durable where that matters.
+    /// Answers a forgetRequest or an advanceRequest: it is done. An advance is durable.
     DoneReply {
         /// After a forgetRequest, the highest sequence that was known of the pid; after an advanceRequest, the
         /// sequence that the server goes on above.

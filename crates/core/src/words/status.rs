@@ -34,7 +34,7 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Connections that are open now, the asking one included.
     pub connections: u32,
-    /// As many connections as this server takes.
+    /// The most connections that this server takes.
     pub connections_max: u32,
     /// What has been done since the start.
     pub counters: Counters,

@@ -103,7 +103,7 @@ fn the_process_that_comes_first_is_remembered() {
 }
 
 #[test]
-fn a_restart_is_no_conflict_however_late_the_last_words_come() {
+fn a_restart_is_not_a_conflict_however_late_the_last_message_comes() {
     let mut guard = empty();
     let (old, new) = (speaker(1, 1, 1, 100), speaker(1, 2, 2, 1000));
     let (_, answer) = guard.asked_by(old, None);
@@ -117,12 +117,12 @@ fn a_restart_is_no_conflict_however_late_the_last_words_come() {
     assert_eq!(
         guard.remembered().boot,
         2,
-        "the late one does not undo what is newer"
+        "a late message does not undo what is newer"
     );
 }
 
 #[test]
-fn two_who_were_alive_at_one_time_are_both_charged() {
+fn two_processes_that_were_alive_at_one_time_are_both_charged() {
     let mut guard = empty();
     // A copied directory: the same incarnation, and a higher boot.
     let (one, two) = (speaker(1, 5, 1, 100), speaker(1, 6, 2, 100));
@@ -264,7 +264,7 @@ fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
 }
 
 #[test]
-fn a_pid_that_is_forgotten_may_be_anybody() {
+fn anybody_may_use_a_forgotten_pid() {
     let mut guard = empty();
     guard.hears(speaker(1, 5, 1, 1000), None);
     assert_eq!(guard.forget(Pid::new(PID).unwrap()), Some(sequence(1000)));
@@ -273,7 +273,7 @@ fn a_pid_that_is_forgotten_may_be_anybody() {
 }
 
 #[test]
-fn who_a_peer_is_is_saved_at_once_and_how_far_it_is_now_and_then() {
+fn the_identity_of_a_peer_is_saved_at_once_and_its_sequence_now_and_then() {
     let mut guard = empty();
     assert_eq!(guard.take_unsaved(Instant::START, true), Save::Nothing);
     guard.hears(speaker(1, 1, 1, 100), None);
@@ -329,7 +329,7 @@ fn peers_cause_ten_saves_at_once_and_one_a_second() {
 }
 
 #[test]
-fn a_save_that_has_failed_is_made_again_later_and_at_a_stop_at_once() {
+fn a_failed_save_is_repeated_later_and_in_a_stop_at_once() {
     let mut guard = empty();
     guard.hears(speaker(1, 1, 1, 100), None);
     assert_eq!(guard.saves(Instant::START, false).len(), 1);

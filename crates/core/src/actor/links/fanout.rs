@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_drawn_as_there_are_and_as_are_wanted() {
+    fn no_more_are_drawn_than_are_wanted_or_exist() {
         for seed in 0..20 {
             let mut lots = Lots::new(seed);
             let mut links = links(5);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_owes_an_answer_takes_nobodys_place() {
+    fn a_peer_that_owes_an_answer_takes_no_place_in_a_round() {
         let mut lots = Lots::new(1);
         let mut links = links(4);
         for state in links.values_mut().take(2) {
