@@ -8,7 +8,7 @@ use super::{
     Server,
     telling::{Line, Whom},
 };
-use ipseity_core::{ids::ListenerId, timer::Timer};
+use ipseity_core::{ids::ListenerId, time::Instant, timer::Timer};
 
 use crate::{
     connection::Holder,
@@ -84,11 +84,9 @@ impl<E: Edge> Server<E> {
 
     /// Logs that all places are taken and who holds most of them, at most once a minute.
     fn tell_that_it_is_full(&mut self, consequence: &str) {
-        let is_told = |at| self.now.since(at) < LINES_SPAN;
-        if self.full_told_at.is_some_and(is_told) {
+        if !is_due(&mut self.full_told_at, self.now) {
             return;
         }
-        self.full_told_at = Some(self.now);
         let most: Vec<String> = self
             .transport
             .holders()
@@ -105,15 +103,25 @@ impl<E: Edge> Server<E> {
 
     /// Logs that an address has as many connections as it may have, at most once a minute.
     fn tell_of_crowd(&mut self, holder: Holder) {
-        let is_told = |at| self.now.since(at) < LINES_SPAN;
-        if self.crowd_told_at.is_some_and(is_told) {
+        if !is_due(&mut self.crowd_told_at, self.now) {
             return;
         }
-        self.crowd_told_at = Some(self.now);
         let most = self.transport.limits().per_address_max.unwrap_or_default();
         warn!(
             "{holder} has {most} connections, and more are refused: close some there, or raise \
              --max-connections-per-address"
         );
     }
+}
+
+/// Whether a line that is logged at most once a minute may be logged now. If so, `told_at` is set.
+///
+/// [`Telling`](super::telling::Telling) is not asked, because it would also count the lines that are left out: how many
+/// connections were refused is in the status.
+fn is_due(told_at: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = told_at.is_none_or(|at| now.since(at) >= LINES_SPAN);
+    if is_due {
+        *told_at = Some(now);
+    }
+    is_due
 }

@@ -267,7 +267,10 @@ impl<S: Socket> Transport<S> {
 
     /// Drops a request of a connection that was closed before it was handled.
     pub fn drop_request(&mut self, of: ConnectionId) {
-        self.answer(of, |_| debug_assert!(false, "it is closed"));
+        if let Some(c) = get_mut(&mut self.connections, of) {
+            debug_assert_eq!(c.state, ConnectionState::Closed);
+            self.shared.settle(c, 1);
+        }
     }
 
     /// Nothing of a closed connection waits for an answer any more.

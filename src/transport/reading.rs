@@ -318,21 +318,25 @@ impl Shared {
     /// Reads once and drops what came, on a connection that is about to be closed: closing it with unread input would
     /// reset it, and it might never see why.
     pub(super) fn throw_away<S: Socket>(&mut self, c: &mut Connection<S>) {
-        self.decoder.restore(&[]);
         // It is closed in any case.
-        let _ = pull(c, &mut self.decoder, self.limits.read_bytes_max);
+        let _ = self.pull_and_drop(c);
     }
 
     /// Reads and drops what a connection still sends after it was told why it is closed.
     #[cold]
     fn discard<S: Socket>(&mut self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
-        self.decoder.restore(&[]);
-        match pull(c, &mut self.decoder, self.limits.read_bytes_max) {
+        match self.pull_and_drop(c) {
             // There may always be more, so the others have their turn first.
             Pulled::Part | Pulled::Full => read_again(c, mailbox),
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
             Pulled::Nothing | Pulled::Failed(_) => self.close(c, CloseReason::Told),
         }
+    }
+
+    /// Reads once. The bytes that come are lost.
+    fn pull_and_drop<S: Socket>(&mut self, c: &mut Connection<S>) -> Pulled {
+        self.decoder.restore(&[]);
+        pull(c, &mut self.decoder, self.limits.read_bytes_max)
     }
 }
 

@@ -153,7 +153,7 @@ impl Shared {
 
     /// A closed connection is no longer owed this many answers: nobody is left to read them.
     #[cold]
-    fn settle<S>(&mut self, c: &mut Connection<S>, answers: u32) {
+    pub(super) fn settle<S>(&mut self, c: &mut Connection<S>, answers: u32) {
         c.owed -= answers;
         self.in_flight -= answers as usize;
         if c.owed == 0 {
@@ -245,6 +245,14 @@ impl Shared {
         if c.link == LinkState::Known {
             c.link = LinkState::Leaving;
         }
+    }
+
+    /// Closes a connection that does not read its replies, and drops what the kernel still holds of them.
+    pub(super) fn close_unread<S: Socket>(&mut self, c: &mut Connection<S>, reason: CloseReason) {
+        if let Some(socket) = &c.socket {
+            socket.discard();
+        }
+        self.close(c, reason);
     }
 
     /// The connection spoke like a peer, and the reserve is kept for peers.

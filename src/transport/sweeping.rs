@@ -61,10 +61,7 @@ impl Shared {
             }
             Overdue::Unread => {
                 let wait = now.since(c.progress_at);
-                if let Some(socket) = &c.socket {
-                    socket.discard();
-                }
-                self.close(c, CloseReason::Unread(wait));
+                self.close_unread(c, CloseReason::Unread(wait));
             }
             Overdue::Idle => {
                 let wait = now.since(c.progress_at);

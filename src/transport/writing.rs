@@ -100,10 +100,7 @@ impl<S: Socket> Transport<S> {
             }
             if let Some(c) = get_mut(connections, id) {
                 shared.crowded_out += 1;
-                if let Some(socket) = &c.socket {
-                    socket.discard();
-                }
-                shared.close(c, CloseReason::Crowded(bytes as usize));
+                shared.close_unread(c, CloseReason::Crowded(bytes as usize));
             }
         }
     }

@@ -181,28 +181,28 @@ fn a_disk_that_hangs_cannot_hold_up_a_stop() {
     }
 }
 
-#[test]
-fn a_pause_during_a_stop_takes_no_time_from_the_last_write() {
-    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Takes(SECOND), 0));
+/// A client asks for an identity and a stop begins. Then the process is paused for longer than a stop may take, and
+/// goes on.
+fn ask_and_pause_in_stop(world: &mut World, client: &Client) {
     client.ask(1);
     world.drive();
     world.signal(0);
     world.step(0);
-    // The process is stopped for longer than a stop may take, and goes on.
     let resumed = world.now().after(2 * STOP_TIMEOUT);
     world.net().now = resumed;
+}
+
+#[test]
+fn a_pause_during_a_stop_takes_no_time_from_the_last_write() {
+    let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Takes(SECOND), 0));
+    ask_and_pause_in_stop(&mut world, &client);
     let (waited, exit) = exit(&mut world);
     assert_eq!((waited, exit), (SECOND, Exit::Clean));
     assert_eq!(client.sequences(), [1]);
     assert_eq!(world.node(0).disk.durable.get(), 1);
     // But the disk has no more time than in any other stop.
     let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
-    client.ask(1);
-    world.drive();
-    world.signal(0);
-    world.step(0);
-    let resumed = world.now().after(2 * STOP_TIMEOUT);
-    world.net().now = resumed;
+    ask_and_pause_in_stop(&mut world, &client);
     let (waited, exit) = self::exit(&mut world);
     assert_eq!(
         (waited, exit),

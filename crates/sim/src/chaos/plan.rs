@@ -347,6 +347,7 @@ impl Plan {
                 wait,
                 ..Downtime::default()
             };
+            let flood = |kind, wait| Act::Flood { server, wait, kind };
             let crash = |downtime| Act::Crash {
                 server,
                 power: coin,
@@ -442,26 +443,10 @@ impl Plan {
                     },
                 },
                 Fault::Replay => Act::Replay { seed: draws[1] },
-                Fault::Flood => Act::Flood {
-                    server,
-                    wait,
-                    kind: FloodKind::Peer,
-                },
-                Fault::Looks => Act::Flood {
-                    server,
-                    wait,
-                    kind: FloodKind::Looks,
-                },
-                Fault::Refusals => Act::Flood {
-                    server,
-                    wait,
-                    kind: FloodKind::Refusals,
-                },
-                Fault::Scan => Act::Flood {
-                    server,
-                    wait: wait.max(SCAN_MIN),
-                    kind: FloodKind::Scan,
-                },
+                Fault::Flood => flood(FloodKind::Peer, wait),
+                Fault::Looks => flood(FloodKind::Looks, wait),
+                Fault::Refusals => flood(FloodKind::Refusals, wait),
+                Fault::Scan => flood(FloodKind::Scan, wait.max(SCAN_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
