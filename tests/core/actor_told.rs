@@ -378,6 +378,41 @@ fn a_failed_disk_takes_back_also_what_was_decided_for_connections_that_are_gone(
 }
 
 #[test]
+fn a_failed_disk_takes_back_nothing_that_was_answered_if_some_connections_are_gone() {
+    let mut scene = given(|config| config.count_max = u32::MAX);
+    let durable = scene.actor.ceiling().get();
+    scene.on(Event::PeerConnected(PEER));
+    let effects = scene.peer_answers(durable - 10);
+    let raised = asked_ceiling(&effects);
+    // One client is gone before the raise is durable, and another one waits for its answer.
+    scene.ask(ALICE, 20);
+    scene.ask(BOB, 5);
+    scene.on(Event::Disconnected(ALICE));
+    // One more asks for so much that it has to wait for the next raise, and is gone too.
+    scene.ask(ALICE, u32::try_from(raised - durable).unwrap());
+    scene.on(Event::Disconnected(ALICE));
+    let effects = scene.on(CEILING_WRITTEN);
+    assert_eq!(effects[0], identities(BOB, durable + 11, 5));
+    asked_ceiling(&effects);
+    scene.on(CEILING_FAILED);
+    let last = durable + 15;
+    assert!(
+        scene.sequence() >= last,
+        "{last} was handed out, and the server is at {}",
+        scene.sequence()
+    );
+}
+
+/// The ceiling that these effects ask the disk for.
+fn asked_ceiling(effects: &[Effect]) -> u64 {
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Write(Write::Ceiling { ceiling, .. }) => Some(ceiling.get()),
+        _ => None,
+    });
+    asked.expect("a ceiling is asked for")
+}
+
+#[test]
 fn when_the_disk_fails_what_waited_alone_is_refused_and_not_absorbed() {
     let mut scene = given(|_| {});
     scene.after(ALICE, 1, 50_000);

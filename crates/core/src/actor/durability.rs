@@ -11,8 +11,8 @@ pub(super) struct Durability {
     ceiling: Ceiling,
     /// Answers that wait for the disk. The server's bound on frames in flight bounds them too.
     held: Line<Held>,
-    /// Answers that waited for the disk and whose connection is gone: the highest sequence that one of them waited for,
-    /// and the lowest sequence from before one. `None` once that is durable.
+    /// Answers that waited for the disk and whose connection is gone: the highest sequence that one of them waits for,
+    /// and the sequence to go back to if the disk fails. `None` once all of it is durable.
     forgotten: Option<Forgotten>,
     /// Identity requests that had to wait.
     waited: u64,
@@ -195,7 +195,14 @@ impl Durability {
     /// The requested ceiling is durable: the answers that waited for it leave.
     pub(super) fn raised(&mut self, effects: &mut Vec<Effect>) {
         let durable = self.ceiling.raised();
-        self.forgotten = self.forgotten.filter(|forgotten| forgotten.until > durable);
+        // What is durable is not taken back: answers that came between the forgotten ones leave now.
+        self.forgotten = self
+            .forgotten
+            .filter(|forgotten| forgotten.until > durable)
+            .map(|Forgotten { until, before }| Forgotten {
+                until,
+                before: before.max(durable),
+            });
         let may_leave = |held: &Held| match held {
             Held::Decided { until, .. } => *until <= durable,
             Held::Behind(_) => true,
