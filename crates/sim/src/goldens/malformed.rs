@@ -4,7 +4,7 @@ use ipseity_frames::{Kind, Receiver, WireError};
 
 use super::{Malformed, hex, messages};
 
-/// The malformed inputs that docs/protocol.md shows byte by byte, as a server meets them.
+/// The malformed inputs of a server that docs/protocol.md shows byte by byte.
 pub fn malformed() -> Vec<Malformed> {
     let judged = |judged_at, name, bytes, error, code, text| Malformed {
         name,
@@ -96,8 +96,8 @@ pub fn malformed() -> Vec<Malformed> {
     ]
 }
 
-/// Frames that are begun and never completed: the same bytes, of a sender that closes and of one that
-/// falls silent.
+/// Frames that begin and never end: the same bytes, once from a sender that closes and once from one that falls
+/// silent.
 pub fn unfinished() -> Vec<Malformed> {
     let bytes = hex("000d 01 0000");
     vec![
@@ -125,7 +125,7 @@ pub fn unfinished() -> Vec<Malformed> {
     ]
 }
 
-/// More inputs that are refused. docs/protocol.md quotes the text of each that a server may meet.
+/// More malformed inputs. docs/protocol.md quotes the error text of each one that a server may get.
 pub fn malformed_too() -> Vec<Malformed> {
     fn malformed(
         receiver: Receiver,
@@ -397,7 +397,7 @@ pub fn malformed_too() -> Vec<Malformed> {
             Kind::ForgetRequest,
             "the body of forgetRequest does not decode: pid 1024 is beyond the last, 1023",
         ),
-        // What a client and a dialing server refuse.
+        // Inputs that a client or a dialing server refuses.
         malformed(
             Receiver::Client,
             3,
