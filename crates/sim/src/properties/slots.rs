@@ -326,7 +326,11 @@ impl Life {
         if found.hidden() {
             assert_eq!(start, found.newest().reach);
         } else {
-            assert_eq!(start, found.newest().ceiling, "nothing is skipped without need");
+            assert_eq!(
+                start,
+                found.newest().ceiling,
+                "nothing is skipped without need"
+            );
         }
 
         let (boot, generation) = (found.newest().boot, found.newest().generation);

@@ -43,7 +43,8 @@ pub struct Measured {
     pub messages: f64,
     /// Their bytes.
     pub bytes: f64,
-    /// How far the last server was behind the first, sorted. The unit is what the busiest one hands out in an interval.
+    /// How far the last server was behind the first, sorted. The unit is what the busiest one hands out in an
+    /// interval.
     pub behind: Vec<f64>,
 }
 
