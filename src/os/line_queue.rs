@@ -30,7 +30,7 @@ pub(super) trait Sink: Send + 'static {
     /// Opens the stream again, if it has a name.
     fn reopen(&mut self) {}
 
-    /// Is told of an error because of which lines were lost.
+    /// Is told about an error that has lost lines.
     fn failed(&mut self, _error: &io::Error) {}
 
     /// The line that is written in place of this many missing ones.

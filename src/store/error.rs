@@ -416,7 +416,7 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
             "mount the file system for writing, or name another place with --data-dir"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
-        // A symbolic link, a FIFO or the like is in the place of a file.
+        // There is a symbolic link, a FIFO or the like instead of a file.
         io::ErrorKind::AlreadyExists => "move it away, or name another place with --data-dir",
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
             "name a directory with --data-dir"

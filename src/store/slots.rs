@@ -53,9 +53,9 @@
 //!
 //! 5. Let Y complete a write y, and let X be another server that runs. *X stops at its first look after y, or Y
 //!    stops at its second.* Say that X does not stop. Then X has overwritten both blocks of y before that look,
-//!    and with one write w: X looked last before y was there. If Y looks when w is there, Y sees w in the place
-//!    of y, and stops. If Y looks before that, it writes once more, and to the other pair. At its second look it
-//!    sees w in the place of y, and stops.
+//!    and with one write w: X looked last before y was there. If Y looks when w is there, Y sees w instead of
+//!    y, and stops. If Y looks before that, it writes once more, and to the other pair. At its second look it
+//!    sees w instead of y, and stops.
 //! 6. So of two servers one writes at most once after the other's first write. What both may have handed out
 //!    lies in that one raise and in the one before it.
 //!

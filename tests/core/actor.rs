@@ -788,7 +788,7 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
         (
             twin,
             ErrorCode::SamePid,
-            "pid 1 is that of this server too, so both stop handing out identities: start the one that is to keep it with --recover-above, and the other with an unused --pid",
+            "pid 1 is this server's pid too, so both stop handing out identities: start the one that keeps it with --recover-above, and the other with an unused --pid",
         ),
         (
             oneself,

@@ -315,7 +315,7 @@ fn a_peer_with_the_same_pid_is_refused_by_name_and_both_stop_handing_out() {
     assert_eq!(sequence_of(&first.ask(1, 0)), 1);
     let second = Server::start(&["--pid", "1", "--peer", &first.address()]);
     let line = first.wait_for_log("refused peer 127.0.0.1:");
-    assert!(line.contains("pid 1 is that of this server too"), "{line}");
+    assert!(line.contains("pid 1 is this server's pid too"), "{line}");
     let line = second.wait_for_log(&format!("peer {} is down: ", first.address()));
     assert!(line.contains("--pid"), "{line}");
     for server in [&first, &second] {

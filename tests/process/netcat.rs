@@ -475,8 +475,8 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
         sync.pid = "1".parse().unwrap();
         told = sync.clone();
     });
-    let text = "pid 1 is that of this server too, so both stop handing out identities: start the one that \
-                is to keep it with --recover-above, and the other with an unused --pid";
+    let text = "pid 1 is this server's pid too, so both stop handing out identities: start the one that \
+    keeps it with --recover-above, and the other with an unused --pid";
     // It is told how far both have come, and then why.
     let sequence = told.sequence.max(4);
     let objection = Objection::new(

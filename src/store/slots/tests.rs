@@ -698,7 +698,7 @@ enum Op {
     Raise { by: u64, note: u64 },
     /// The server stops `ahead` above what it noted last.
     Stop { ahead: u64 },
-    /// After so many writes from now the power fails, and so the next one is torn.
+    /// After this many writes from now the power fails, and the next write is torn.
     Crash { after: u32, sectors: u8 },
     /// The server is killed between two writes.
     Kill,
@@ -752,7 +752,7 @@ impl Life {
         }
     }
 
-    /// Does what is possible now, and checks what must hold then.
+    /// Does this if it is possible now, and checks what must be true then.
     fn apply(&mut self, op: Op) {
         match (op, self.server.take()) {
             (Op::Boot { above, first_step }, None) => self.boot(above, first_step),
@@ -811,7 +811,7 @@ impl Life {
     }
 
     fn stop(&mut self, mut slots: Slots<Rc<RefCell<Fake>>>, ahead: u64) {
-        // Above the ceiling it is not handed out, and can still have been absorbed.
+        // A sequence above the ceiling cannot have been handed out, but it can have been absorbed.
         let last = sequence(self.noted).saturating_add(ahead);
         let absorbed = last > slots.newest().ceiling;
         match slots.write_stop(last) {

@@ -50,7 +50,7 @@ pub fn malformed() -> Vec<Malformed> {
                 length: 5,
             },
             2,
-            "frame length 5: that of identityRequest is 1 or 13",
+            "frame length 5: identityRequest needs 1 or 13",
         ),
         judged(
             2,
@@ -199,7 +199,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of statusRequest is 1",
+            "frame length 2: statusRequest needs 1",
         ),
         malformed(
             Receiver::Server,
@@ -210,7 +210,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of syncRequest is 3 to 1024",
+            "frame length 2: syncRequest needs 3 to 1024",
         ),
         malformed(
             Receiver::Server,
@@ -221,7 +221,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of objection is 29 to 541",
+            "frame length 2: objection needs 29 to 541",
         ),
         malformed(
             Receiver::Server,
@@ -232,7 +232,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of overrule is 35",
+            "frame length 2: overrule needs 35",
         ),
         malformed(
             Receiver::Server,
@@ -243,7 +243,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of membersRequest is 3",
+            "frame length 2: membersRequest needs 3",
         ),
         malformed(
             Receiver::Server,
@@ -254,7 +254,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of forgetRequest is 3",
+            "frame length 2: forgetRequest needs 3",
         ),
         malformed(
             Receiver::Server,
@@ -265,7 +265,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of advanceRequest is 9",
+            "frame length 2: advanceRequest needs 9",
         ),
         malformed(
             Receiver::Server,
@@ -423,7 +423,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 14,
             },
             2,
-            "frame length 14: that of identityReply is 13",
+            "frame length 14: identityReply needs 13",
         ),
         malformed(
             Receiver::Client,
@@ -434,7 +434,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 249,
             },
             2,
-            "frame length 249: that of statusReply is 250 to 65535",
+            "frame length 249: statusReply needs 250 to 65535",
         ),
         malformed(
             Receiver::Client,
@@ -445,7 +445,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 12,
             },
             2,
-            "frame length 12: that of membersReply is 13 to 65535",
+            "frame length 12: membersReply needs 13 to 65535",
         ),
         malformed(
             Receiver::Client,
@@ -456,7 +456,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 8,
             },
             2,
-            "frame length 8: that of doneReply is 9",
+            "frame length 8: doneReply needs 9",
         ),
         malformed(
             Receiver::Client,
@@ -491,7 +491,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 524,
             },
             2,
-            "frame length 524: that of errorReply is 11 to 523",
+            "frame length 524: errorReply needs 11 to 523",
         ),
         malformed(
             Receiver::Client,
