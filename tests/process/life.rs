@@ -307,7 +307,7 @@ fn an_address_in_use_gives_one_clear_line_and_leaves_nothing_behind() {
         assert!(said.contains("--listen"), "{said}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
-    // Nor does it in a directory that is there already: the next start is its second, and skips nothing.
+    // The same is true in a directory that exists already: the next start is its second, and skips nothing.
     let mut other = Server::start(&[]);
     other.ask(5, 0);
     assert_eq!(other.stop(), 0);
@@ -488,7 +488,7 @@ fn both_stop_signals_stop_a_server_cleanly() {
 
 #[test]
 fn requests_that_had_arrived_before_a_stop_are_answered() {
-    /// As many as have surely arrived: they take half of what the kernel holds for a connection.
+    /// So few that all of them have surely arrived: they fill half of the kernel's buffer for a connection.
     const REQUESTS: u64 = RECEIVE_BUFFER_BYTES as u64 / 2 / 15;
     let mut server = Server::start(&[]);
     let mut known = server.connect();

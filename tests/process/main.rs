@@ -1,7 +1,7 @@
 //! The real server as a process: real sockets, signals, disks and networks.
 //!
-//! The tests run side by side, so none changes what belongs to the process: they start programs to be limited, held
-//! or cut off.
+//! The tests run side by side, so no test changes anything of this process. Instead they limit, hold or cut off programs
+//! that they start.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,
@@ -21,7 +21,7 @@ mod life; // the life of one server: start, stop, signals, and what it says
 mod load; // memory and fairness under load, and against hostile clients
 mod log; // a log and a trace that nobody reads, and streams that fail
 mod namespaces; // a cluster in network namespaces, and a nemesis
-mod netcat; // the protocol as netcat speaks it
+mod netcat; // the protocol, spoken with netcat
 mod operator; // what an operator does: members, forget, advance
 mod signals; // what each signal does, also to process 1
 mod soak; // every hostile client at once, beside honest ones
