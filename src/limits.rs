@@ -136,7 +136,7 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the other side may take to close, after it was told why the connection ends. Closing at once would reset
-/// the connection and could destroy what it was told.
+/// the connection and could destroy the last reply.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often connections are checked for these deadlines, and so how exactly they are kept.

@@ -97,7 +97,7 @@ pub enum StoreError {
         file: PathBuf,
     },
     /// The path no longer leads to the open state file: the directory was removed, renamed or replaced.
-    /// What was written last will not be found by the next start. Nothing more is written.
+    /// The next start will not find the last record. Nothing more is written.
     Gone {
         /// The state file.
         file: PathBuf,

@@ -1,7 +1,7 @@
 //! The actor's transitions, one scenario a function: given a state, an event happens, and these effects are
 //! expected, no more and no others.
 
-// Long because: it holds one short scenario for each handler and each error, and they share their words.
+// Long because: it has one short scenario for each handler and each error, and they share helper functions.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // Saving what is remembered of peers and reporting large raises have tests of their own.
+        // Saving the memory of the peers and reporting large raises have tests of their own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -271,7 +271,7 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
         assert_eq!(effects, vec![advance_refused(&text), refused.clone()]);
     }
     assert_eq!(scene.sequence(), 0);
-    // One less is the furthest that is allowed; the disk has to be asked for it.
+    // One less is the furthest that is allowed. The disk has to allow it first.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
     // A single jump is not lasting demand, so the step is the smallest.
     assert_eq!(effects, vec![write_ceiling(0, 1_000_001 + 1024)]);

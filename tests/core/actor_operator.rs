@@ -1,7 +1,7 @@
 //! The requests of operators, the objections and overrules of peers, and how the actor refuses those who may not ask.
 //! One scenario a function, as in tests/core/actor.rs.
 
-// Long because: it holds one short scenario for each of these messages, and they share their words.
+// Long because: it has one short scenario for each of these messages, and they share helper functions.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Scene {
         self.on_granted(&Message::AdvanceRequest { above }, trusted, event)
     }
 
-    /// What the server hands to the actor when a connection asks, trusted or not.
+    /// The event that the server gives to the actor when a connection asks, trusted or not.
     fn on_granted(&mut self, asked: &Message, trusted: bool, event: Event) -> Vec<Effect> {
         let grants = match trusted {
             true => Grants::ALL,
@@ -136,7 +136,7 @@ fn lost() -> SyncMessage {
     }
 }
 
-/// What is remembered of pid 7: another directory, which had come to 500.
+/// The memory of pid 7: another directory, which had come to sequence 500.
 fn remembered() -> Remembered {
     Remembered {
         pid: seven(),
@@ -147,7 +147,7 @@ fn remembered() -> Remembered {
     }
 }
 
-/// The overrule that the operator of pid 7 asked for.
+/// The overrule with which the operator of pid 7 answers.
 fn word(above: u64) -> Overrule {
     Overrule {
         pid: seven(),

@@ -40,7 +40,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // Saving what is remembered of peers has tests of its own.
+        // Saving the memory of the peers has tests of its own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -167,7 +167,7 @@ fn reports(effects: Vec<Effect>) -> Vec<Report> {
 fn an_after_above_the_ceiling_waits_alone_and_keeps_the_order_of_its_connection() {
     let mut scene = given(|_| {});
     assert_eq!(scene.ask(ALICE, 10), vec![identities(ALICE, 1, 10)]);
-    // The raise covers what waits.
+    // The raise covers everything that waits.
     assert_eq!(
         scene.after(ALICE, 5, 50_000),
         vec![write_ceiling(10, 50_005 + 1024)]
@@ -351,7 +351,7 @@ fn what_waits_for_a_connection_that_is_gone_is_forgotten() {
     assert_eq!(scene.actor.waiting_for_disk(), 0);
     assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
     assert_eq!(scene.sequence(), before, "nobody moves the counter");
-    // The others keep what they wait for, in their order.
+    // The others keep the answers that they wait for, in order.
     scene.after(ALICE, 1, 900_000);
     scene.after(BOB, 1, 900_000);
     scene.on(Event::Disconnected(ALICE));
@@ -370,7 +370,7 @@ fn a_failed_disk_takes_back_also_what_was_decided_for_connections_that_are_gone(
     scene.on(Event::Disconnected(ALICE));
     assert_eq!(scene.actor.waiting_for_disk(), 0);
     scene.on(CEILING_FAILED);
-    // What is durable is still handed out.
+    // Identities that are durable are still handed out.
     assert_eq!(
         scene.ask(BOB, 1),
         vec![identities(BOB, durable - 10 + 1, 1)]
@@ -654,7 +654,7 @@ fn a_raise_by_more_than_a_step_is_reported_with_its_source() {
     assert_eq!(told, vec![], "that is a step and no more");
     let told = reports(scene.on(request(ALICE, 1, 1_000_001 << 10)));
     assert_eq!(told, vec![raised(alice, 100_001, 1_000_001)]);
-    // What waits has been reported, so only what goes beyond it is reported next.
+    // The raise that waits has been reported, so only the part above it is reported next.
     let told = reports(scene.peer_asks(BOB, 1_700_000));
     assert_eq!(told, vec![raised(Link::Accepted(BOB), 699_999, 1_700_000)]);
 }

@@ -104,7 +104,7 @@ fn identities_are_unique_and_increase_on_each_connection() {
             all.extend(mine);
         }
         assert_eq!(all.len(), received, "{} repeated one", kind.name());
-        // None is lost either: the last sequence is their number.
+        // No identity is lost: the last sequence equals their number.
         assert_eq!(
             all.last(),
             Some(&(received as u64 * 1024)),

@@ -457,7 +457,7 @@ fn replies_to_an_operator_are_checked() {
             received: Kind::DoneReply
         }
     );
-    // A total that is always higher than what comes would be asked for without end.
+    // If the total is always higher than the members that come, the client must not ask for ever.
     let endless = Members {
         total: 1,
         members: Vec::new(),
@@ -503,7 +503,7 @@ fn a_pipeline_goes_on_with_the_next_server_and_repeats_nothing() {
     let mut identities = Vec::new();
     for (index, block) in client.pipeline(4, [10; 20]).enumerate() {
         if index == 1 {
-            // What is in flight is lost. The failing server would accept again, so it is shut for good.
+            // Requests in flight are lost. The failing server would accept again, so it is shut for good.
             failing.script(vec![Step::Last(vec![]); 20]);
         }
         identities.extend(block.unwrap());

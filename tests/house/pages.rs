@@ -1,4 +1,4 @@
-//! The pages say what the files say: the commands that set up a fresh machine, every flag of the server, every
+//! The pages agree with the files: the commands that set up a fresh machine, every flag of the server, every
 //! bound, and every line of the log.
 
 use std::{

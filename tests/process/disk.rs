@@ -658,7 +658,7 @@ mod hanging {
         let home = tempfile::tempdir().unwrap();
         let (mut server, attached) = slow_server(home.path(), 10);
         let mut history = History::default();
-        // Half of the first step is used, so the raise begins. What is below the ceiling is answered meanwhile.
+        // Half of the first step is used, so the raise begins. Requests below the ceiling are answered meanwhile.
         for count in [600, 100, 100] {
             add(&server.ask(count, 0), &mut history);
         }

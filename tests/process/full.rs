@@ -98,7 +98,7 @@ fn the_client_that_is_idle_longest_makes_room_unless_its_request_has_arrived() {
         is_served
     }));
     assert!(clients[0].try_receive().is_none(), "it was idle longest");
-    // The second one asks while the server stands still, after another one has connected.
+    // The second one asks while the server is paused, after another one has connected.
     server.signal("STOP");
     let mut late = server.connect();
     clients[1].send(&ONE);

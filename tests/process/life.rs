@@ -438,7 +438,7 @@ fn kills_in_a_row_repeat_nothing_and_clean_stops_between_them_skip_nothing() {
             server.kill();
             server.restart();
             let status = server.status();
-            // What was handed out after the last write is not known: skipped is the most that it can be.
+            // Nobody knows how much was handed out after the last write: `skipped` is the most that it can be.
             let (reached, skipped) = (status.sequence, status.storage.skipped);
             assert!(
                 newest <= reached && reached <= newest + skipped,

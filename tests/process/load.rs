@@ -307,7 +307,7 @@ fn a_server_that_cannot_accept_says_so_once_and_tries_again() {
     let mut client = server.connect();
     client.send(&Message::IdentityRequest { count: 1, after: 0 });
     server.wait_for_log("cannot accept a connection");
-    // It tries again meanwhile, in vain.
+    // Meanwhile it tries again, without success.
     thread::sleep(3 * ACCEPT_RETRY);
     allow(before);
     assert!(matches!(client.receive(), Message::IdentityReply { .. }));

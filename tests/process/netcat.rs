@@ -453,7 +453,7 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
     for (turn, (bytes, code, text)) in (1..).zip(cases) {
         let answer = error_reply(code, text);
         assert_bytes(&nc(&server, &bytes), &answer, text);
-        // What was asked before is answered, and nothing after the fault is looked at.
+        // Earlier requests are answered, and nothing after the mistake is looked at.
         let one = golden("identityRequest");
         let sent = [&one[..], &bytes, &one, &one].concat();
         let expected = [identity(turn), answer.clone()].concat();

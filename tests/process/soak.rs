@@ -1,7 +1,7 @@
 //! Hostile clients of every kind attack a server at once, beside honest ones. No identity is repeated, every honest
 //! request is answered, memory and log stay within their bounds, and SIGTERM ends the server in time.
 //!
-//! The log and the trace of the server stand still, too: nobody reads them at first. The ordinary run takes some
+//! The log and the trace of the server are stuck, too: nobody reads them at first. The ordinary run takes some
 //! seconds. The long one takes two minutes, or as many seconds as `IPSEITY_SOAK_SECONDS` says:
 //!
 //! ```text

@@ -281,7 +281,7 @@ fn a_client_that_stays_after_its_error_is_closed_after_a_while() {
     assert_eq!(client.codes(), [ErrorCode::UnknownKind.get()]);
     assert!(client.has_ended(), "the server sends nothing more");
     assert_eq!(world.status(0).connections, 2, "and waits for the client");
-    // What the client still sends is thrown away.
+    // Bytes that the client still sends are thrown away.
     client.send(&[7; 100_000]);
     world.advance(LINGER_TIMEOUT - SECOND);
     assert_eq!(world.status(0).connections, 2);

@@ -100,7 +100,7 @@ fn a_trace_changes_nothing_that_a_client_sees() {
         let ask = |client: &mut Client, count, after| {
             client.send_message(&Message::IdentityRequest { count, after });
         };
-        // Runs of requests of one connection, cut by what waits for the disk, by errors and by other kinds.
+        // Runs of requests of one connection, interrupted by waits for the disk, by errors and by other kinds.
         for round in 0..20 {
             for count in [1, 1, 1, 100, 0, 1, 1] {
                 ask(&mut one, count, 0);
@@ -568,7 +568,7 @@ fn answers_that_wait_for_a_closed_connection_no_longer_count_and_reach_nobody() 
     client.reset();
     world.drive();
     assert_eq!(world.trace(0, "disconnected connection=0.0").len(), 1);
-    // The slot is free. What was decided for the one before stays decided.
+    // The slot is free. Identities that were decided for the old connection stay decided.
     let mut next = world.connect(0);
     next.ask(1);
     world.drive();

@@ -35,7 +35,7 @@ pub enum Baseline {
     Simple,
     /// The same; the counter is an object whose methods lock it, one for each step of a request.
     Sequence,
-    /// The same; the mutex holds the real actor, which handles an event under it.
+    /// The same; the mutex is around the real actor, which handles an event under it.
     Locker,
     /// The threads dispatch events into a bounded channel. One more thread owns the real actor and sends the replies
     /// back.

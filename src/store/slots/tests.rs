@@ -247,7 +247,7 @@ fn an_operators_word_stays_and_never_becomes_lower() {
 fn an_objection_stays_until_an_operators_word_is_not_lower() {
     let mut slots = booted(&Fake::new(), 1000);
     slots.write_objection(stale(500)).unwrap();
-    // The highest counts, and what is known already is not written again.
+    // The highest counts, and an objection that is already known is not written again.
     let writes = slots.device().writes;
     slots.write_objection(stale(500)).unwrap();
     slots.write_objection(stale(400)).unwrap();

@@ -45,7 +45,7 @@ faults! {
     DiskFails,
     /// A write takes a long time.
     DiskHangs,
-    /// What is remembered of the peers cannot be saved.
+    /// The memory of the peers cannot be saved.
     SaveFails,
     /// Bits rot in blocks of the state file between two lives.
     Rot,
@@ -59,7 +59,7 @@ faults! {
     Stop,
     /// A second signal, which forces the exit.
     Force,
-    /// A server stands still for a while.
+    /// A server is paused for a while.
     Pause,
     /// Clocks run at different speeds.
     Clock,

@@ -212,7 +212,7 @@ impl Judge {
         self.coverage.lives += 1;
     }
 
-    /// The lower bound for what a client gets that asks now.
+    /// The lower bound for the identities of a client that asks now.
     pub fn floor(&self, server: usize, began: Instant) -> Floor {
         let life = &self.lives[server];
         let state = &self.pids[&life.pid];

@@ -88,7 +88,7 @@ impl Cluster {
         let Ok(end) = connected else { return };
         let mut net = self.net.borrow_mut();
         net.watch(end, number);
-        // What it sends waits there until the server takes it.
+        // Bytes that it sends wait there until the server takes them.
         net.set_unbounded(end);
         drop(net);
         let client = &mut self.clients[number];

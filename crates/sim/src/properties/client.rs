@@ -81,7 +81,7 @@ fn ask(
     Ok(())
 }
 
-/// A status says exactly what the bytes say that it came in.
+/// Checks that a status encodes to the bytes at the start of the answer.
 fn is_what_was_said(status: Status, answer: &[u8]) {
     let mut again = Vec::new();
     encode(&Message::StatusReply(Box::new(status)), &mut again);

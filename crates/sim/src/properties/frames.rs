@@ -7,7 +7,7 @@ use super::input::{Input, pieces};
 
 pub const RECEIVERS: [Receiver; 3] = [Receiver::Server, Receiver::Dialer, Receiver::Client];
 
-/// What came out of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, Default, PartialEq)]
 pub struct Outcome {
     pub messages: Vec<Message>,

@@ -175,7 +175,7 @@ impl Shared {
 
 impl BlockDevice for Shared {
     fn settle(&mut self) -> io::Result<()> {
-        // What was written is on the medium at once.
+        // Every write is on the medium at once.
         Ok(())
     }
 

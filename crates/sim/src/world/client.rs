@@ -16,7 +16,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(net: &Shared, end: usize, receiver: Receiver) -> Client {
-        // What it sends waits here until the server takes it.
+        // Bytes that it sends wait here until the server takes them.
         net.borrow_mut().ends[end].set_unbounded();
         Client {
             socket: SimSocket::new(net, end),
