@@ -1,21 +1,21 @@
-//! How many instructions and system calls the real server spends on a request, counted and not timed: under
-//! `valgrind --tool=callgrind` and `strace -c`, with the load of [`lockstep`], as the difference of a
-//! short run and a long one, so that start and stop count for nothing.
+//! How many instructions and system calls the real server spends on a request. They are counted, not timed, under
+//! `valgrind --tool=callgrind` and `strace -c`, with the load of [`lockstep`]. Each count is the difference between
+//! a short run and a long one, so that start and stop do not count.
 //!
 //! ```text
 //! cargo bench --bench instructions                  all cases, as a Markdown table
-//! cargo bench --bench instructions -- 50x64 sync    only the cases whose name holds one of these
+//! cargo bench --bench instructions -- 50x64 sync    only the cases whose name contains one of these
 //! cargo bench --bench instructions -- --others      Redis and memcached, for comparison
 //! cargo bench --bench instructions -- --check       exit code 1 when a count is above its ceiling
 //! ... -- --server target/release/ipseity            counts this server, not the one that was built with it
 //! ```
 //!
-//! Client and server share one CPU, and the server is scheduled as a batch process, which does not preempt
-//! the client: so it finds each round whole, and two runs differ by less than one percent.
+//! Client and server share one CPU. The server is scheduled as a batch process, which does not preempt the client.
+//! So it finds each round complete, and two runs differ by less than one percent.
 
 #![allow(
     clippy::disallowed_macros,
-    reason = "benchmarks print, and one that cannot may fail"
+    reason = "benchmarks print, and may fail if they cannot"
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
@@ -27,11 +27,11 @@ use ipseity_harness::{
     measured::{self, Program, eventually},
 };
 
-/// A ceiling is this much above what was counted: a compiler or a library that changes a little passes, work
-/// that is done twice does not.
+/// A ceiling is this much above the count. It allows small changes in the compiler or a library, but no work that is
+/// done twice.
 const HEADROOM_PERCENT: f64 = 20.0;
 
-/// What was counted when a line was last changed: the work, instructions, system calls.
+/// The counts when each line was last changed: the work, instructions, system calls.
 const NOTED: &[(&str, f64, f64)] = &[
     ("identityRequest 1x1", 690.0, 3.0),
     ("identityRequest 50x1", 551.0, 2.02),
@@ -50,16 +50,16 @@ const NOTED: &[(&str, f64, f64)] = &[
 /// The server that is built with this program.
 const SERVER: &str = env!("CARGO_BIN_EXE_ipseity");
 
-/// What the server does again and again while it is counted.
+/// The work that the server repeats while it is counted.
 #[derive(Debug)]
 enum Work {
-    /// It answers.
+    /// It answers requests.
     Answers(Load),
-    /// It takes a connection, answers one request on it, and is left.
+    /// It accepts a connection and answers one request on it, and then the client closes it.
     ComeAndGo,
-    /// It asks its one peer, which answers.
+    /// It asks its only peer, which answers.
     Asks,
-    /// Another server counts.
+    /// Another server does the counting.
     Other(Lines),
 }
 
@@ -68,7 +68,7 @@ enum Work {
 struct Case {
     name: String,
     work: Work,
-    /// Rounds of the short run, which makes buffers grow to their size, and of the long one.
+    /// The rounds of the short run, in which buffers grow to their size, and of the long run.
     rounds: [u64; 2],
 }
 
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What one would use instead, under the loads that it is compared with.
+/// Other servers that people use instead, with the loads of the comparison.
 fn others() -> Vec<Case> {
     let redis = Lines {
         server: &["redis-server", "--save", "", "--port"],
@@ -195,33 +195,33 @@ impl Case {
         }
     }
 
-    /// What one time costs, by a count of what a whole run cost.
+    /// The cost of doing the work once. `count` gives the cost of a whole run.
     fn cost(&self, count: impl Fn(&Case, u64) -> u64) -> f64 {
         let [short, long] = self.rounds;
         let more = count(self, long).saturating_sub(count(self, short));
         more as f64 / (self.times(long) - self.times(short)) as f64
     }
 
-    /// Whether a count is below its ceiling; if not, it prints that.
+    /// Whether a count is below its ceiling. If not, it prints the count.
     fn holds(&self, what: &str, now: f64, then: f64) -> bool {
         let ceiling = then * (1.0 + HEADROOM_PERCENT / 100.0);
         let within = now <= ceiling;
         if !within {
             eprintln!(
-                "{}: {now:.2} {what}, and {then:.2} when last noted: find out what the server does that it did not \
-                 do before, or change its line in benches/instructions.rs and say why",
+                "{}: {now:.2} {what}, and {then:.2} when last noted: find out what the server does now that it did not \
+                do before, or change its line in benches/instructions.rs and say why",
                 self.name
             );
         }
         within
     }
 
-    /// A server under `runner`, from its start to its stop, that does its work for so many rounds.
+    /// Runs a server under `runner`, from its start to its stop, while it does its work for this many rounds.
     fn run(&self, server: &str, runner: &[&str], rounds: u64) {
         let mut line = measured::line(&["chrt", "--batch", "0"]);
         if let Work::Other(_) = self.work {
-            // memcached asks for exactly as many descriptors as connections, 2000, and under valgrind that works
-            // only where these are all: it keeps twelve more for itself.
+            // memcached asks for 2000 descriptors, one for each connection. Under valgrind this works only with a
+            // limit of 2012, because valgrind keeps twelve for itself.
             line.extend(measured::line(&["prlimit", "--nofile=2012:2012"]));
         }
         line.extend(measured::line(runner));
@@ -285,7 +285,7 @@ fn system_calls(case: &Case, server: &str, rounds: u64) -> u64 {
         &["strace", "-D", "-f", "-c", "-o", table.to_str().unwrap()],
         rounds,
     );
-    // strace stands beside the server and writes its table when the server has ended.
+    // strace runs as another process, and writes its table when the server has ended.
     let mut total = None;
     eventually(|| {
         let text = fs::read_to_string(&table).unwrap_or_default();
@@ -305,7 +305,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let checks = words.iter().any(|word| word == "--check");
     let is_of_others = words.iter().any(|word| word == "--others");
-    // The word behind --server is its path.
+    // The word after --server is the path.
     let place = words.iter().position(|word| word == "--server");
     let server = match place.map(|place| words.get(place + 1)) {
         None => SERVER,

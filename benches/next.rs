@@ -1,18 +1,18 @@
-//! What one `next` costs in memory, without a network: through a plain call, a mutex, an atomic, a channel to
-//! another thread, and the real mailbox and actor; by 1 to 8 threads where they can share it.
+//! How much one `next` costs in memory, without a network: through a plain call, a mutex, an atomic, a channel to
+//! another thread, and the real mailbox and actor. Where threads can share the counter, with 1 to 8 threads.
 //!
 //! ```text
 //! cargo bench --bench next                    all of them
 //! cargo bench --bench next -- 'channel|mutex'  only these
 //! ```
 //!
-//! A time is wall time by all calls of all threads. So where threads get in each other's way it does not go
-//! down with their number, and where they do not, it does, as far as there are processors.
+//! A time is the wall time divided by all calls of all threads. If threads do not get in each other's way, it goes
+//! down with their number, as long as there are enough processors. If they do, it does not go down.
 
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a panic is the report, and measuring is what the clock is for"
+    reason = "a panic is the report, and a benchmark has to read the clock"
 )]
 
 use std::{
@@ -34,16 +34,16 @@ use ipseity_core::{
     ids::{ConnectionId, Count},
 };
 
-/// How many threads call at a time.
+/// How many threads call at the same time.
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 
-/// As many entries as the bounded channel of the essay holds.
+/// The capacity of the bounded channel, as in the essay.
 const CHANNEL_ENTRIES_MAX: usize = 1024;
 
-/// How many requests stand in the mailbox when they are handled: one, and a batch of a busy server.
+/// How many requests are in the mailbox when they are handled: one, and as many as in a busy server.
 const BATCHES: [usize; 2] = [1, 64];
 
-/// A request of which the compiler knows nothing, as of one that came over a network.
+/// A request whose fields the compiler does not know, as if it had come over a network.
 fn request() -> Event {
     Event::IdentityRequest {
         from: ConnectionId::from_u32(black_box(0)),
@@ -55,7 +55,7 @@ fn request() -> Event {
 /// The moment at which all events of this page are handled.
 const NOW: ipseity_core::time::Instant = ipseity_core::time::Instant::START;
 
-/// An actor, and what becomes of its effects.
+/// An actor, and the buffer for its effects.
 struct Owner {
     actor: Actor,
     answers: Answers,
@@ -65,7 +65,7 @@ struct Owner {
 #[derive(Default)]
 struct Answers {
     newest: u64,
-    /// It wants nothing else here, and this stays empty.
+    /// The other effects. There are none here, so this stays empty.
     others: Vec<Effect>,
 }
 
@@ -93,7 +93,7 @@ impl Owner {
     }
 }
 
-/// One thread has the counter, and nobody else.
+/// One thread owns the counter.
 fn alone(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("alone");
     group.throughput(Throughput::Elements(1));
@@ -159,7 +159,7 @@ fn shared(criterion: &mut Criterion) {
     }
 }
 
-/// A thread that has the actor, behind a bounded channel. It ends when nobody can ask any more.
+/// A thread that owns the actor, behind a bounded channel. It ends when nobody can ask any more.
 fn channel() -> SyncSender<Sender<u64>> {
     let (sender, mailbox) = mpsc::sync_channel::<Sender<u64>>(CHANNEL_ENTRIES_MAX);
     thread::spawn(move || {
@@ -182,7 +182,7 @@ fn asking(mailbox: &SyncSender<Sender<u64>>) -> impl FnMut() -> u64 + use<> {
     }
 }
 
-/// The time that so many calls take, by so many threads that begin together, each with a caller of its own.
+/// The time that this many calls take on this many threads that begin together, each with its own caller.
 fn by<F: FnMut() -> u64 + Send>(threads: usize, calls: u64, caller: impl Fn() -> F) -> Duration {
     let share = calls.div_ceil(threads as u64);
     let gate = Barrier::new(threads + 1);
@@ -204,7 +204,7 @@ fn by<F: FnMut() -> u64 + Send>(threads: usize, calls: u64, caller: impl Fn() ->
         for worker in workers {
             worker.join().unwrap();
         }
-        // As though exactly as many calls had been made as were asked for.
+        // Scaled, as if exactly the requested number of calls had been made.
         start
             .elapsed()
             .mul_f64(calls as f64 / (share * threads as u64) as f64)

@@ -1,5 +1,5 @@
-//! What a connection needs only while something is under way: its buffers, and the pool that they come from. An idle
-//! connection has none. That makes ten thousand idle connections cheap.
+//! The buffers of connections, and the pool that they come from. A connection needs them only while something is
+//! under way. An idle connection has none. That makes ten thousand idle connections cheap.
 
 use crate::limits::{BUFFER_POOL_BYTES_MAX, BUFFER_POOL_MAX};
 
@@ -23,7 +23,7 @@ impl Buffers {
 /// Free buffers for the next connection that needs some.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
-    // Boxed, so that a connection holds one pointer instead of the buffers themselves.
+    // Boxed, so that a connection has one pointer instead of the buffers themselves.
     #[allow(clippy::vec_box)]
     free: Vec<Box<Buffers>>,
 }

@@ -193,7 +193,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// What was decided when the connection was made. It does not change while the connection lives.
+/// The facts that are decided when the connection is made. They do not change while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) origin: Origin,
@@ -381,7 +381,7 @@ impl<S: Socket> Connection<S> {
         Replies::new(codec, &mut self.buffers(pool).output)
     }
 
-    /// Writes what waits, until everything is written or the kernel takes no more.
+    /// Writes the replies that wait, until all are written or the kernel takes no more.
     ///
     /// # Errors
     /// The connection is broken.

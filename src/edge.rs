@@ -1,4 +1,4 @@
-//! What the server asks of the world: sockets, names, a disk, the time, randomness.
+//! What the server needs from the world: sockets, names, a disk, the time, randomness.
 //!
 //! The server and the transport are written against these two traits, so that the same code runs on an
 //! operating system ([`os`](crate::os)) and in a simulation.
@@ -45,7 +45,7 @@ pub trait Socket: Read + io::Write {
     /// Whether bytes have arrived that were not read yet.
     fn has_input(&self) -> bool;
 
-    /// When it is closed, what was not sent is dropped, so that the kernel keeps nothing for somebody who does not read.
+    /// When it is closed, unsent bytes are dropped, so that the kernel keeps nothing for somebody who does not read.
     fn discard(&self) {}
 
     /// Tells the other side that nothing more will be sent.

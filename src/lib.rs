@@ -31,15 +31,15 @@
 //!
 //! # The modules, each above those that may name it
 //!
-//! Above all of them stand [`ipseity_core`], which has the identity, the words and the actor, and
+//! Above all of them are [`ipseity_core`], which has the identity, the words and the actor, and
 //! [`ipseity_frames`], which has the bytes.
 //!
 //! - [`limits`]: every bound of the server, with its reason.
 //! - [`mailbox`]: the one queue.
 //! - [`options`]: the server's command line.
-//! - [`store`]: the state directory, which survives every crash, and what is remembered about the peers.
+//! - [`store`]: the state directory, which survives every crash, and the memory of the peers.
 //! - [`trace`]: a line for each entry and each effect.
-//! - [`edge`]: what the server asks of the world, as two traits.
+//! - [`edge`]: what the server needs from the world, as two traits.
 //! - [`codec`]: how bytes become messages, and messages bytes.
 //! - [`listeners`]: where connections come in, and what they may do there.
 //! - `buffer`: what connections borrow while something is under way.

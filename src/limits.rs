@@ -99,9 +99,9 @@ const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
 /// otherwise. Once this many wait, nothing more is read from it.
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
-/// Bytes of memory that may hold replies which wait, for all connections together, unless `--max-pending-bytes-total`
-/// says otherwise. Beyond this, the connections with the most waiting bytes are closed. Otherwise a thousand clients that
-/// do not read would fill the memory.
+/// Bytes of memory that the waiting replies of all connections together may take, unless
+/// `--max-pending-bytes-total` says otherwise. Beyond this, the connections with the most waiting bytes are closed.
+/// Otherwise a thousand clients that do not read would fill the memory.
 pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// The least that `--max-pending-bytes-total` may be: room for a few large replies.
@@ -136,7 +136,7 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the other side may take to close, after it was told why the connection ends. Closing at once would reset
-/// the connection and could destroy what it was told.
+/// the connection and could destroy the last reply.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often connections are checked for these deadlines, and so how exactly they are kept.
@@ -151,7 +151,7 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// The queue of connections that the kernel keeps for the listener.
 pub const LISTEN_BACKLOG: i32 = 4096;
 
-/// TCP keepalive: idle for so long before the first probe, so that the connections of clients that vanished
+/// TCP keepalive: idle for this long before the first probe, so that the connections of clients that vanished
 /// do not stay for ever; Redis has the same default.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(300);
 
@@ -230,7 +230,7 @@ const _: () = assert!(STOP_DRAIN.as_nanos() < STOP_TIMEOUT.as_nanos());
 const _: () =
     assert!(STOP_TIMEOUT.as_nanos() + LAST_LINES_TIMEOUT.as_nanos() <= STOP_MAX.as_nanos());
 
-/// How long a server whose disk failed still hands out what lies under the durable ceiling, and tells its clients
+/// How long a server whose disk failed still hands out identities up to the durable ceiling, and tells its clients
 /// about the failure, before it exits.
 pub const STORAGE_EXIT: Duration = Duration::from_secs(1);
 
@@ -267,7 +267,7 @@ pub const TRACE_LINES_MAX: usize = 65_536;
 
 const _: () = assert!(TRACE_LINES_MAX >= 8 * TURN_ENTRIES_MAX);
 
-/// Bytes of the trace that wait to be written: room for so many lines of the usual length, 128 bytes each.
+/// Bytes of the trace that wait to be written: room for that many lines of the usual length, 128 bytes each.
 pub const TRACE_BYTES_MAX: usize = 1 << 23;
 
 const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);

@@ -81,8 +81,8 @@ impl fmt::Display for Entry {
     }
 }
 
-/// What a connection is ready for. It is only a hint and may be wrong. What is not used up must be dispatched
-/// again, because the poll reports each change once.
+/// What a connection is ready for. It is only a hint and may be wrong. A readiness that is not used up must be
+/// dispatched again, because the poll reports each change once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness(u8);
 
@@ -206,7 +206,7 @@ impl Mailbox {
             // again.
             return 0;
         }
-        // The queue may go on in the second slice. The next call takes what is there.
+        // The queue may go on in the second slice. The next call takes the rest.
         let (front, _) = self.entries.as_slices();
         let front = &front[..most.min(front.len())];
         // The requests are counted once, at the end, because the loop needs every register.

@@ -56,7 +56,7 @@ struct Peer {
     refused: bool,
     /// The pid that answered there last.
     pid: Option<Pid>,
-    /// What was last logged about it, if that was that it is down.
+    /// If the last log line about it said that it is down: what that line said.
     told: Option<Told>,
 }
 
@@ -198,7 +198,7 @@ impl Peers {
         let peer = self.peer_mut(peer);
         let wait = match failure {
             Failure::Unreached => backoff(peer.failures, random),
-            // Both have stopped by now. This server asks once more soon, so that the other one learns its last sequence.
+            // Both have stopped by now. This server asks again soon, so that the other one learns its last sequence.
             Failure::SamePid if !peer.refused => backoff(peer.failures, random),
             Failure::SamePid | Failure::Refused => BACKOFF_REFUSED,
         };

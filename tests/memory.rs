@@ -1,5 +1,5 @@
 //! How much memory decoding takes: none for the most frequent messages, and never as much as a length on the wire
-//! merely claims. And that the actor and the mailbox give memory back.
+//! only claims. Also, the actor and the mailbox give memory back.
 //!
 //! This is a binary of its own because `allocation_counter` replaces the allocator, which costs time on every
 //! allocation.
@@ -27,7 +27,7 @@ use proptest::{prelude::*, sample::Index};
 /// More than any golden message takes, and far less than the lengths that are claimed below.
 const MESSAGE_BYTES_MAX: u64 = 4096;
 
-/// Room for the texts of an error, beside what grows with the input.
+/// Room for the texts of an error, in addition to what grows with the input.
 const DECODING_BYTES_MAX: u64 = 2048;
 
 /// More than any byte on the wire takes in memory, where lists grow by doubling.

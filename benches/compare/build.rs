@@ -1,4 +1,4 @@
-//! The machine, and the program that is built: its size, its dependencies, and the time that it takes.
+//! The machine, and the program: its size, its dependencies, and how long it takes to build.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use ipseity_harness::measured;
 
 use crate::sample::{Plan, grouped};
 
-/// What it is measured on.
+/// The machine on which everything is measured.
 pub fn machine(_plan: &Plan) {
     println!("### Machine\n");
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -42,7 +42,7 @@ pub fn machine(_plan: &Plan) {
     println!();
 }
 
-/// The program as shipped.
+/// The program as it is shipped.
 pub fn build(plan: &Plan) {
     println!("### The program\n");
     println!("| what | measured |");
@@ -72,7 +72,7 @@ pub fn build(plan: &Plan) {
         ];
         line.extend(features);
         let text = said(&line);
-        // One that stands there a second time is marked.
+        // A package that is listed a second time is marked.
         let mut packages: Vec<&str> = text
             .lines()
             .map(|line| line.trim_end_matches(" (*)"))
@@ -105,7 +105,7 @@ pub fn build(plan: &Plan) {
     println!();
 }
 
-/// What a command writes to standard output, or that it failed.
+/// The standard output of a command, or a line about its failure.
 fn said(line: &[&str]) -> String {
     let output = Command::new(line[0])
         .args(&line[1..])

@@ -1,4 +1,4 @@
-//! How honest clients fare beside bursts of what costs a server the most.
+//! How fast honest clients are served beside bursts of the requests that cost a server the most.
 
 use std::{
     io::{Read as _, Write as _},
@@ -31,10 +31,10 @@ use crate::{
 /// How many requests each connection of the crowd sends in a burst: with a thousand connections, nine thousand.
 const REQUESTS: usize = 9;
 
-/// How many connections a burst opens that consists of connections.
+/// How many connections a burst opens, if it consists of connections.
 const STORM: usize = 500;
 
-/// The pids that the crowd says it has. Each of them is in the list of members.
+/// How many pids the crowd claims. Each of them is in the list of members.
 const PIDS: usize = 1000;
 
 /// The time between two bursts.
@@ -89,7 +89,7 @@ const KINDS: [Kind; 7] = [
     },
 ];
 
-/// Quiet, and beside each kind of burst.
+/// Measures the honest clients alone, and beside each kind of burst.
 pub fn bursts(plan: &Plan) {
     let crowd_size = plan.idle_connections.min(PIDS);
     println!("### Beside bursts of heavy requests\n");
@@ -144,7 +144,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// So many connections. Each is a peer of a pid of its own, so the lists of a server are long.
+    /// Makes this many connections. Each is a peer with its own pid, so the lists of the server are long.
     fn connect(server: SocketAddr, size: usize) -> Crowd {
         let stream = |number: usize| {
             let mut stream = TcpStream::connect(server).unwrap();
@@ -194,7 +194,7 @@ impl Crowd {
         let requests = encoded(request).repeat(REQUESTS);
         for mut stream in &self.streams {
             let sent = stream.write(&requests).unwrap();
-            assert_eq!(sent, requests.len(), "a few bytes always find room");
+            assert_eq!(sent, requests.len(), "there is always room for a few bytes");
         }
         let mut silent_rounds = 0;
         while silent_rounds < 5 {
@@ -204,8 +204,8 @@ impl Crowd {
         }
     }
 
-    /// Opens many connections, sends these bytes on each of them, and closes all when those that are owed an answer
-    /// have it. Where this machine has no ports left for so many, there are fewer.
+    /// Opens many connections and sends these bytes on each of them. It closes all when every connection that is owed
+    /// an answer has it. If the machine has too few ports left, there are fewer connections.
     fn storm(&self, bytes: &[u8]) {
         let connect = |_| {
             let mut stream = TcpStream::connect(self.server).ok()?;
@@ -216,7 +216,7 @@ impl Crowd {
         let streams: Vec<TcpStream> = (0..STORM).map_while(connect).collect();
         if !bytes.is_empty() {
             for mut stream in &streams {
-                // However it ends, it ends.
+                // It does not matter how the connection ends.
                 let _ = stream.read(&mut [0; 256]);
             }
         }
@@ -239,8 +239,9 @@ fn throw_away(stream: &TcpStream) -> usize {
     thrown
 }
 
-/// From now on this thread runs where the clients run, and only while they do not want to: with a low priority alone it
-/// would be left running to the end of its slice, more than a millisecond. Where it may not be so, the numbers are worse.
+/// From now on this thread runs on the clients' CPU, and only while they are idle. A low priority would not be
+/// enough: the thread could still run to the end of its time slice, more than a millisecond. If this is not allowed
+/// here, the numbers are worse.
 fn share_the_clients_cpu() {
     let cpus = measured::cpus();
     let mut set = CpuSet::new();
@@ -250,7 +251,7 @@ fn share_the_clients_cpu() {
     measured::succeeds(&["chrt", "--idle", "--pid", "0", &thread]);
 }
 
-/// Bursts without end, by a thread.
+/// A thread that makes bursts without end.
 struct Bursts {
     is_over: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
@@ -282,7 +283,7 @@ impl Bursts {
         }
     }
 
-    /// Waits for the end of the last one, and returns the crowd and how many there were.
+    /// Waits for the end of the last burst. Returns the crowd and the number of bursts.
     fn end(self) -> (Crowd, u64) {
         self.is_over.store(true, Ordering::Relaxed);
         let crowd = self.thread.join().unwrap();

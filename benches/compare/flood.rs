@@ -1,4 +1,4 @@
-//! How the others fare while one client floods.
+//! How fast other clients are served while one client floods.
 
 use std::{
     io::{Read as _, Write as _},
@@ -15,13 +15,13 @@ use crate::{
     subject::Subject,
 };
 
-/// Requests that the flooding client hands to the kernel at a time.
+/// How many requests the flooding client gives to the kernel at a time.
 const FLOOD_BATCH: usize = 8192;
 
-/// The bytes of replies that it takes at a time.
+/// How many bytes of replies it takes at a time.
 const FLOOD_READ_BYTES: usize = 1 << 20;
 
-/// The slowest but one in a hundred of fifty clients, alone and beside one that floods.
+/// Measures fifty clients, alone and beside one that floods.
 pub fn flood(plan: &Plan) {
     println!("### While one client floods\n");
     println!(
@@ -59,7 +59,7 @@ pub fn flood(plan: &Plan) {
     println!();
 }
 
-/// A client that asks without end. It looks at no reply, so that it costs the machine little beside the server.
+/// A client that asks without end. It does not look at replies, so it costs the machine little apart from the server.
 struct Flood {
     stream: TcpStream,
     threads: [JoinHandle<()>; 2],

@@ -1,4 +1,4 @@
-//! The Go server of `benches/grpc/main.go`, built with the packages of the distribution, and its client.
+//! The Go server and the Go client of `benches/grpc/main.go`, built with the Go packages of the distribution.
 
 use std::{
     net::SocketAddr,
@@ -17,7 +17,7 @@ use crate::{
 /// Where Debian and Ubuntu put the sources of Go packages.
 const GO_PATH: &str = "/usr/share/gocode";
 
-/// The program, in a directory that goes with it.
+/// The program, in a directory that is removed with it.
 #[derive(Debug)]
 pub struct Binary(TempDir);
 
@@ -27,7 +27,7 @@ impl Binary {
     }
 }
 
-/// Builds the program, or says why not.
+/// Builds the program, or prints why it cannot.
 pub fn build() -> Option<Binary> {
     let binary = Binary(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/grpc/main.go");
@@ -50,7 +50,7 @@ pub fn build() -> Option<Binary> {
     None
 }
 
-/// The server, up.
+/// The running server.
 #[derive(Debug)]
 pub struct Server<'a> {
     binary: &'a Binary,

@@ -1,8 +1,8 @@
-//! What clients ask for, and on which processors they and the server run.
+//! What clients ask, and on which processors they and the server run.
 
 use ipseity_harness::measured;
 
-/// What the clients do.
+/// The load that the clients make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     pub connections: usize,
@@ -28,25 +28,25 @@ impl std::fmt::Display for Load {
     }
 }
 
-/// Which CPUs server and clients have.
+/// The CPUs of the server and of the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Both the same one: the work of a request is measured, and not how two virtual processors that may share
-    /// a physical one get on.
+    /// Both use the same CPU. This measures the work of a request, and not how two virtual processors share a physical
+    /// one.
     OneCpu,
-    /// One each.
+    /// One CPU each.
     TwoCpus,
-    /// All that there are.
+    /// Both may use all CPUs.
     Free,
 }
 
 impl Place {
-    /// What stands before the server's command line.
+    /// The words in front of the server's command line.
     pub fn of_server(self) -> Vec<String> {
         self.pinned(0)
     }
 
-    /// The same for the clients'.
+    /// The words in front of the clients' command line.
     pub fn of_clients(self) -> Vec<String> {
         self.pinned(1)
     }

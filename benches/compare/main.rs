@@ -1,25 +1,25 @@
-//! Ipseity against a floor, against what one would use instead, and against the servers of the model's essay:
-//! every table of docs/benchmarks.md, in Markdown on standard output.
+//! Compares Ipseity with a floor, with servers that people use instead, and with the kinds of servers in the essay.
+//! It prints the tables of docs/benchmarks.md as Markdown, except those of the last two sections.
 //!
 //! ```text
 //! cargo bench --bench compare                           everything, in about a quarter of an hour
 //! cargo bench --bench compare -- floor essay            only these sections
 //! cargo bench --bench compare -- --plot docs/sweep.svg  draw the sweep, too
-//! cargo bench --bench compare -- --quick                everything so short that it only shows that it works
+//! cargo bench --bench compare -- --quick                everything, so short that it only shows that it works
 //! cargo bench --bench compare -- serve locker           one of the other servers, until it is killed
 //! ```
 //!
-//! Each sample is one run of `ipseity-cli bench`. Those that are compared alternate, round by round, so that what
-//! else the machine does meets all of them. What is not installed here is left out, with a line that says so.
+//! Each sample is one run of `ipseity-cli bench`. Servers that are compared alternate, round by round, so that other
+//! work of the machine affects all of them. A server that is not installed is left out, with a line that says so.
 
 #![allow(
     clippy::disallowed_macros,
-    reason = "benchmarks print, and one that cannot may fail"
+    reason = "benchmarks print, and may fail if they cannot"
 )]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a panic is the report, and measuring is what the clock is for"
+    reason = "a panic is the report, and a benchmark has to read the clock"
 )]
 
 mod build;
@@ -86,7 +86,7 @@ fn serve(words: &[String]) -> Result<(), String> {
         [name, flag, listen] if flag == "--listen" => (name, listen.as_str()),
         _ => {
             return Err(format!(
-                "serve wants one of {} [--listen HOST:PORT]",
+                "serve needs one of {} [--listen HOST:PORT]",
                 names.join(", ")
             ));
         }
@@ -100,7 +100,7 @@ fn serve(words: &[String]) -> Result<(), String> {
     Err(format!("{name} cannot go on: {}", kind.serve(listener)))
 }
 
-/// Prints the sections that were asked for.
+/// Prints the sections that the command line names.
 fn compare(words: &[String]) -> Result<(), String> {
     let mut plan = Plan::full();
     let mut chosen = Vec::new();
@@ -109,7 +109,7 @@ fn compare(words: &[String]) -> Result<(), String> {
         match word.as_str() {
             "--quick" => plan = Plan::quick(plan.plot),
             "--plot" => {
-                let path = rest.next().ok_or("--plot wants a file")?;
+                let path = rest.next().ok_or("--plot needs a file")?;
                 plan.plot = Some(PathBuf::from(path));
             }
             name => match SECTIONS.iter().find(|(section, _)| *section == name) {
@@ -137,5 +137,5 @@ fn compare(words: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// How long and how often is measured, unless a section has a reason for more or less.
+/// How long a sample lasts, unless a section has a reason for more or less.
 const SAMPLE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What connections cost in memory.
+//! How much memory connections cost.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ pub fn memory(plan: &Plan) {
     println!("| what | measured | goal |");
     println!("| --- | ---: | ---: |");
     let server = Subject::Ipseity.start(Place::Free);
-    // The first uses what all use.
+    // The first connection allocates the buffers that all share.
     let first = used(server.address());
     let before = resident(server.pid(), "RssAnon");
     let held: Vec<TcpStream> = (1..plan.idle_connections)
@@ -61,7 +61,7 @@ pub fn memory(plan: &Plan) {
     println!();
 }
 
-/// A connection that has asked once and been answered.
+/// A connection with one request, which was answered.
 fn used(server: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(server).unwrap();
     let mut request = Vec::new();

@@ -14,30 +14,30 @@ use crate::{
     subject::{Running, Subject},
 };
 
-/// How long and how often is measured.
+/// How long and how often everything is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Rounds, in each of which every subject has its turn.
+    /// The number of rounds. Every subject has its turn in each round.
     pub rounds: usize,
     /// How long a sample lasts.
     pub sample: Duration,
-    /// How long is sent before it begins.
+    /// How long requests are sent before a sample begins.
     pub warmup: Duration,
-    /// The rounds and the length of a sample of the sweep, which has many.
+    /// The rounds and the length of a sample of the sweep, which has many samples.
     pub sweep_rounds: usize,
     pub sweep_sample: Duration,
     /// The most clients of the sweep; it begins at one.
     pub sweep_clients: usize,
-    /// Where it is drawn.
+    /// The file for the picture of the sweep.
     pub plot: Option<PathBuf>,
-    /// How many idle connections are held.
+    /// How many idle connections are kept open.
     pub idle_connections: usize,
     /// Whether the clean build, which takes a minute or two, is timed.
     pub builds: bool,
 }
 
 impl Plan {
-    /// What the numbers in the docs are made with.
+    /// The plan for the numbers in the docs.
     pub fn full() -> Plan {
         Plan {
             rounds: 7,
@@ -52,7 +52,7 @@ impl Plan {
         }
     }
 
-    /// Just enough to see that everything runs.
+    /// A plan just long enough to see that everything runs.
     pub fn quick(plot: Option<PathBuf>) -> Plan {
         Plan {
             rounds: 1,
@@ -68,14 +68,14 @@ impl Plan {
     }
 }
 
-/// What one run of `ipseity-cli bench` told.
+/// The results of one run of `ipseity-cli bench`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     /// Requests a second.
     pub requests: f64,
     /// The server's processor time, in microseconds a request.
     pub cpu_us: f64,
-    /// The latency, in microseconds: that of half of the requests is no longer, and that of 99 and 99.9 in a hundred.
+    /// The latency in microseconds, as percentiles: 50 percent of the requests take no longer than this, and so on.
     pub p50_us: f64,
     pub p99_us: f64,
     pub p99_9_us: f64,
@@ -111,8 +111,8 @@ impl Samples {
     }
 }
 
-/// The median, over the rounds, of how many times as much one has of a number than the other. Neighbours in time
-/// are compared, so what changes slowly on the machine falls out.
+/// The median of the ratio of one number in two series. Samples of the same round are compared, so slow changes of the
+/// machine do not matter.
 pub fn ratio(one: &Samples, other: &Samples, number: impl Fn(&Sample) -> f64) -> f64 {
     let pairs = one.0.iter().zip(&other.0);
     let mut ratios: Vec<f64> = pairs.map(|(a, b)| number(a) / number(b)).collect();
@@ -134,8 +134,8 @@ pub fn grouped(value: f64, digits: usize) -> String {
     out + fraction
 }
 
-/// Runs every subject under `load`, alternating, and returns the samples of each in their order. All of them are
-/// up for the whole time; those that are not asked have nothing to do.
+/// Runs the subjects in turn under `load`, and returns the samples of each, in the order of the subjects. All of them
+/// run the whole time; while one is measured, the others are idle.
 pub fn alternate(subjects: &[Subject], load: Load, place: Place, plan: &Plan) -> Vec<Samples> {
     let running: Vec<Running> = subjects
         .iter()
@@ -151,7 +151,7 @@ pub fn alternate(subjects: &[Subject], load: Load, place: Place, plan: &Plan) ->
     samples
 }
 
-/// A sample in which the machine gave server and clients no time at all is taken again so often.
+/// How often a sample is tried. It fails if the machine gives the server and the clients no time at all.
 const TRIES: usize = 3;
 
 /// One sample.

@@ -11,7 +11,7 @@ use crate::{
     subject::{Disk, Subject},
 };
 
-/// How many clients the comparisons have, where they do not say.
+/// How many clients a comparison has, unless it says otherwise.
 const CLIENTS: usize = 50;
 
 fn requests(sample: &Sample) -> f64 {
@@ -22,7 +22,7 @@ fn cpu(sample: &Sample) -> f64 {
     sample.cpu_us
 }
 
-/// Against the raw loop: what can be had at all.
+/// Against the raw loop: how close Ipseity comes to the fastest possible server.
 pub fn floor(plan: &Plan) {
     println!("### Against a poll loop that ignores what it receives\n");
     println!(
@@ -46,7 +46,7 @@ pub fn floor(plan: &Plan) {
     ] {
         let subjects = [Subject::Unchecked, Subject::Essay(Baseline::Raw)];
         let [ours, raw] = &alternate(&subjects, load, Place::OneCpu, plan)[..] else {
-            unreachable!("there are samples for each subject");
+            unreachable!("each subject has samples");
         };
         println!(
             "| {load} | {} | {} | {:.3} | {goal} | {} | {} | {:.3} | {cpu_goal} |",
@@ -61,7 +61,7 @@ pub fn floor(plan: &Plan) {
     println!();
 }
 
-/// Against the counters of Redis and memcached, in memory, while ours is durable.
+/// Against the counters of Redis and memcached, which are in memory, while Ipseity is durable.
 pub fn others(plan: &Plan) {
     println!("### Against Redis INCR and memcached incr, both without a disk\n");
     println!(
@@ -130,7 +130,7 @@ fn against<const N: usize>(
     println!();
 }
 
-/// What the disk costs.
+/// How much the disk costs.
 pub fn durable(plan: &Plan) {
     println!("### Durable against `--ephemeral`\n");
     println!(
@@ -170,7 +170,7 @@ pub fn durable(plan: &Plan) {
     println!();
 }
 
-/// What a block costs.
+/// How much a block costs.
 pub fn blocks(plan: &Plan) {
     println!("### Blocks\n");
     println!(
@@ -194,7 +194,7 @@ pub fn blocks(plan: &Plan) {
     println!();
 }
 
-/// A Go server with gRPC, in the place of that of the essay's author, which is not public in this form.
+/// Against a Go server with gRPC. It takes the place of the essay author's server, which is not public in this form.
 pub fn grpc(plan: &Plan) {
     println!("### Against an actor in Go behind gRPC\n");
     let Some(program) = grpc::build() else {
@@ -237,7 +237,7 @@ pub fn grpc(plan: &Plan) {
     println!();
 }
 
-/// The servers of the essay, and the real one among them.
+/// The kinds of servers in the essay, and the real server.
 pub fn essay(plan: &Plan) {
     println!("### The servers of the essay\n");
     println!(
@@ -268,7 +268,7 @@ pub fn essay(plan: &Plan) {
     println!();
 }
 
-/// What the essay compares. The real server has no disk here, like the others.
+/// The servers of the essay. The real server has no disk here, like the others.
 pub const ESSAY: [Subject; 5] = [
     Subject::Ephemeral,
     Subject::Essay(Baseline::Simple),

@@ -1,4 +1,4 @@
-//! The servers that are compared: how each is started, and how it is asked.
+//! The servers that are compared: how to start each one, and how to measure it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,24 +10,24 @@ use crate::load::{Load, Place};
 /// A server that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// The real server with a state directory, as it is meant to run.
+    /// The real server with a state directory, as in production.
     Ipseity,
-    /// The same, and the client looks at no identity, as it looks at none of the floor's replies.
+    /// The same, but the client does not look at the identities, just as it does not look at the replies of the floor.
     Unchecked,
     /// The real server without a disk.
     Ephemeral,
     /// One of the essay's servers, or the floor.
     Essay(ipseity_baselines::Baseline),
-    /// Redis, and what it does with its disk.
+    /// Redis, and how it uses its disk.
     Redis(Disk),
     /// memcached.
     Memcached,
 }
 
-/// What Redis does with its disk.
+/// How Redis uses its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disk {
-    /// Nothing.
+    /// Not at all.
     None,
     /// It appends each command to a file and syncs it once a second.
     EverySecond,
@@ -35,12 +35,12 @@ pub enum Disk {
     Always,
 }
 
-/// A subject that is up.
+/// A running subject.
 #[derive(Debug)]
 pub struct Running {
     subject: Subject,
     program: Program,
-    /// Where its files are, which go with it.
+    /// The directory for its files. It is removed with it.
     _directory: TempDir,
 }
 
@@ -58,7 +58,7 @@ impl Subject {
         }
     }
 
-    /// What has to be installed for it: the program, and its package.
+    /// The program that has to be installed for it, and its package.
     const fn needs(self) -> Option<(&'static str, &'static str)> {
         match self {
             Subject::Ipseity | Subject::Unchecked | Subject::Ephemeral | Subject::Essay(_) => None,
@@ -67,7 +67,7 @@ impl Subject {
         }
     }
 
-    /// Whether it can be measured here; if not, it prints why.
+    /// Whether it can be measured here. If not, it prints why.
     pub fn is_here(self) -> bool {
         match self.needs() {
             Some((program, package)) if !measured::succeeds(&[program, "--version"]) => {
@@ -83,7 +83,7 @@ impl Subject {
 
     /// Starts it on a free port.
     pub fn start(self, place: Place) -> Running {
-        // On the disk of the build, since what /tmp is need not be one.
+        // On the disk of the build, because /tmp may not be on a disk.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = directory.path().to_str().unwrap();
         let mut all = place.of_server();
@@ -119,7 +119,7 @@ impl Subject {
             Subject::Memcached => {
                 let address = measured::free_address();
                 let port = address.port().to_string();
-                // One thread: it shares a CPU, and all that it does is count under one key.
+                // One thread: it shares a CPU, and only counts under one key.
                 all.extend(line(&["memcached", "-l", "127.0.0.1", "-p", &port]));
                 all.extend(line(&["-U", "0", "-u", "root", "-t", "1", "-c", "2048"]));
                 Program::start_on(address, &all)

@@ -1,4 +1,4 @@
-//! The essay's experiment: throughput against the number of concurrent clients, as a table and as a picture.
+//! The experiment of the essay: throughput against the number of concurrent clients, as a table and as a picture.
 
 use std::{fs, path::Path};
 
@@ -11,12 +11,12 @@ use crate::{
     subject::Running,
 };
 
-/// The table shows this many clients; the picture shows all.
+/// The numbers of clients that the table shows. The picture shows all.
 const SHOWN: [usize; 8] = [1, 2, 3, 4, 8, 16, 32, 42];
 
 const SIZE: (u32, u32) = (900, 540);
 
-/// How far the picture goes beyond the highest value, so that the names have a place of their own.
+/// How far the picture goes above the highest value, so that there is room for the names.
 const ROOM: f64 = 1.35;
 
 /// A colour for each server of [`ESSAY`].
@@ -31,7 +31,7 @@ const COLOURS: [RGBColor; ESSAY.len()] = [
 /// The samples of one server at each number of clients.
 type Line = Vec<(usize, Samples)>;
 
-/// All servers, from one client on.
+/// Measures all servers with one client and more.
 pub fn sweep(plan: &Plan) {
     println!("### Throughput against concurrent clients\n");
     println!(

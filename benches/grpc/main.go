@@ -1,12 +1,12 @@
-// An actor in Go behind gRPC, to compare with: one goroutine owns the counter, and calls dispatch their events
-// to it through a channel of 1,024. And its client, which counts the answers and sees to it that the identities
-// of a client increase.
+// An actor in Go behind gRPC, for comparison: one goroutine owns the counter, and calls dispatch their events to it
+// through a channel of 1,024. The program is also the client, which counts the answers and checks that the
+// identities of each client increase.
 //
 //	main serve ADDRESS
 //	main unary|stream ADDRESS CLIENTS IN_FLIGHT DURATION
 //
-// The messages are the wrappers that come with protobuf, so nothing has to be generated: a count in, an
-// identity out.
+// The messages are the wrapper types that come with protobuf, so no code has to be generated. A request is a count,
+// and a reply is an identity.
 package main
 
 import (
@@ -90,7 +90,7 @@ func serve(address string) {
 	check(server.Serve(listener))
 }
 
-// A client on a connection of its own; returns how many answers it got before the end.
+// A client on its own connection. Returns how many answers it got before the end.
 func client(mode string, connection *grpc.ClientConn, inFlight int, end time.Time) uint64 {
 	request := &wrappers.UInt32Value{Value: 1}
 	var answers, newest uint64

@@ -1,8 +1,8 @@
-//! Writes where the fuzzer begins, a file for each seed: `corpus/TARGET/NAME`.
+//! Writes the seeds of the fuzzer, each into a file `corpus/TARGET/NAME`.
 
 #![allow(
     clippy::disallowed_macros,
-    reason = "tests print, and one that cannot may fail"
+    reason = "tests print, and may fail if they cannot"
 )]
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 

@@ -33,7 +33,7 @@ use crate::limits::{
 /// The directory below the working directory in which each pid has its state directory.
 const DATA_DIR_DEFAULT: &str = "ipseity-data";
 
-/// What a command line asks for.
+/// The command on a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Run a server with these options, all of them within their bounds.
@@ -115,7 +115,7 @@ pub enum Join {
 pub enum TraceTarget {
     /// Standard error, among the log lines.
     StandardError,
-    /// This file. What is in it already stays.
+    /// This file. Its present content stays.
     File(PathBuf),
 }
 

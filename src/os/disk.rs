@@ -101,7 +101,7 @@ impl Disk {
     }
 }
 
-/// What the thread does: one write after the other, until the server is gone.
+/// The work of the thread: one write after the other, until the server is gone.
 fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporter) {
     let mut members_file = MembersFile::new(store.path());
     // The error that was logged last. Peers cause these writes, so a disk that stays full is logged once.

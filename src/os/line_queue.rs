@@ -4,7 +4,7 @@
 //! that finds no room is dropped and counted, and one that could not be written is counted too. When the stream
 //! accepts lines again, the first of them says how many are missing.
 //!
-//! It knows nothing of what the lines say. It may import nothing of the server.
+//! It does not know what the lines say. It may import nothing of the server.
 
 use std::{
     io, mem,
@@ -30,7 +30,7 @@ pub(super) trait Sink: Send + 'static {
     /// Opens the stream again, if it has a name.
     fn reopen(&mut self) {}
 
-    /// Is told of an error because of which lines were lost.
+    /// Is told about an error that has lost lines.
     fn failed(&mut self, _error: &io::Error) {}
 
     /// The line that is written in place of this many missing ones.
@@ -87,7 +87,7 @@ impl LineQueue {
         let count = line_ends(lines);
         let bounds = self.shared.bounds;
         let mut waiting = self.shared.lock();
-        // Once a line was dropped, all further ones are dropped until the thread takes what waits. So all missing
+        // Once a line was dropped, all further ones are dropped until the thread takes the rest. So all missing
         // lines are in one place, after it.
         if waiting.dropped > 0
             || waiting.lines + count > bounds.lines
@@ -108,7 +108,7 @@ impl LineQueue {
         }
     }
 
-    /// Has the thread open the stream again, before it writes what waits.
+    /// Tells the thread to open the stream again before it writes the lines that wait.
     pub(super) fn reopen(&self) {
         self.shared.lock().reopen = true;
         self.wake();
@@ -173,7 +173,7 @@ impl Shared {
     }
 }
 
-/// What waits to be written.
+/// The lines that wait to be written.
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: Vec<u8>,
@@ -200,7 +200,7 @@ impl Waiting {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 struct Writer<S> {
     shared: Arc<Shared>,
     sink: S,

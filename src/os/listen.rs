@@ -36,7 +36,7 @@ impl Bound {
         Err(failed.unwrap_or_else(none))
     }
 
-    /// The address that was bound: the port is known even where 0 was asked for.
+    /// The address that was bound, with the real port even if 0 was given.
     ///
     /// # Errors
     /// The socket is broken.

@@ -66,7 +66,7 @@ pub(super) fn finish(timeout: Duration) {
     }
 }
 
-/// Receives what the macros of `log` are given.
+/// Receives the lines of the macros of `log`.
 struct Queued;
 
 impl Log for Queued {

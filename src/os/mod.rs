@@ -129,7 +129,7 @@ impl Os {
         })
     }
 
-    /// Puts what the helper threads have done since the last call into the mailbox.
+    /// Puts the results of the helper threads since the last call into the mailbox.
     fn collect_done(&mut self, mailbox: &mut Mailbox) {
         while let Ok(done) = self.done.try_recv() {
             match done {

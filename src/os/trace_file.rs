@@ -23,7 +23,7 @@ use crate::{
     store::FILES,
 };
 
-/// Lines are handed over to the thread at the end of each turn, and after so many bytes within one.
+/// Lines are handed over to the thread at the end of each turn, and within a turn after this many bytes.
 const WAKE_BYTES: usize = 64 * 1024;
 
 const BOUNDS: Bounds = Bounds {

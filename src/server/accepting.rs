@@ -53,7 +53,7 @@ impl<E: Edge> Server<E> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // This connection is gone already; there may be another one behind it.
+                // This connection is gone already. Another one may wait after it.
                 Err(error)
                     if matches!(
                         error.kind(),

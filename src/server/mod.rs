@@ -142,7 +142,8 @@ impl<E: Edge> Server<E> {
             full_told_at: None,
             crowd_told_at: None,
         };
-        // Also at each start, or it would be forgotten between two levels.
+        // The line about a sequence that is nearly used up comes also at each start. Otherwise people would forget
+        // it between two levels.
         if let Some(report) = server.actor.start_report() {
             server.report(&report);
         }
@@ -288,7 +289,8 @@ impl<E: Edge> Server<E> {
             }
             Event::SyncReply { from, sync } => heard = Some((Link::Dialed(*from), sync.session)),
             Event::PeerDisconnected(link) => lost = Some(*link),
-            // Behind this event nothing of the connection is in the mailbox, and now not in the actor either.
+            // After this event nothing of the connection is in the mailbox, and once it is handled nothing is in the
+            // actor either.
             Event::Disconnected(connection) => gone = Some(*connection),
             _ => {}
         }

@@ -1,5 +1,5 @@
-//! Stopping: what has arrived is answered, the exact sequence is made durable, and the answers are written. Each step
-//! has a time limit.
+//! Stopping: all requests that have arrived are answered, the exact sequence is made durable, and the answers are
+//! written. Each step has a time limit.
 
 use log::{error, info, warn};
 
@@ -34,11 +34,12 @@ pub(super) enum Stopping {
 /// How far a requested stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// What has arrived is still read and answered. The whole stop ends at the deadline.
+    /// Requests that have arrived are still read and answered. The whole stop ends at the deadline.
     Draining { deadline: Instant },
     /// The actor was told to stop, and the exact sequence is being made durable.
     Settling,
-    /// The exact sequence is durable. The remaining answers are being written, and what the peers have said last is being saved.
+    /// The exact sequence is durable. The remaining answers are being written, and the last news of the peers is
+    /// being saved.
     Flushing,
 }
 

@@ -1,4 +1,4 @@
-//! What only watches. The trace is shown everything here and returns nothing. So no line of the loop can depend on
+//! Only watching: here everything is shown to the trace, and nothing comes back. So no line of the loop can depend on
 //! whether there is a trace, and tests that use a trace see the code that runs in production.
 
 use log::error;

@@ -97,7 +97,7 @@ pub enum StoreError {
         file: PathBuf,
     },
     /// The path no longer leads to the open state file: the directory was removed, renamed or replaced.
-    /// What was written last will not be found by the next start. Nothing more is written.
+    /// The next start will not find the last record. Nothing more is written.
     Gone {
         /// The state file.
         file: PathBuf,
@@ -416,7 +416,7 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
             "mount the file system for writing, or name another place with --data-dir"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the file system",
-        // A symbolic link, a FIFO or the like is in the place of a file.
+        // There is a symbolic link, a FIFO or the like instead of a file.
         io::ErrorKind::AlreadyExists => "move it away, or name another place with --data-dir",
         io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::NotFound => {
             "name a directory with --data-dir"

@@ -1,7 +1,7 @@
 //! What the files of the state directory have in common: they are regular files, their names are durable, and
 //! a signal may interrupt the calls on them.
 //!
-//! It may import `limits`; it knows nothing of what the files hold.
+//! It may import `limits`; it does not know what the files contain.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -103,7 +103,7 @@ pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
     match create_in(&above, directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && above != Path::new(".") => {
             create_directory(&above)?;
-            // Tried once more and no further: some places, such as `/proc`, exist but take no directory, and report
+            // Tried once again and no further: some places, such as `/proc`, exist but take no directory, and report
             // it as not found.
             create_in(&above, directory)
         }

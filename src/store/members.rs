@@ -13,7 +13,7 @@
 //!
 //! The flags are 0. A later version that has more to note of a server uses them, or makes all entries longer. In
 //! both cases 0 means that the field is not there, so it can read this format as it is. This version reads
-//! longer entries, and refuses what is not 0 in them: it could not keep what it does not know.
+//! longer entries, and refuses values other than 0 in the unknown part, because it could not keep them.
 //!
 //! Format 1 is read too: it had neither the entry bytes nor the flags. The file is always replaced whole, in
 //! format 2. It may import `files`, `actor`, `identity` and `limits`.

@@ -53,9 +53,9 @@
 //!
 //! 5. Let Y complete a write y, and let X be another server that runs. *X stops at its first look after y, or Y
 //!    stops at its second.* Say that X does not stop. Then X has overwritten both blocks of y before that look,
-//!    and with one write w: X looked last before y was there. If Y looks when w is there, Y sees w in the place
-//!    of y, and stops. If Y looks before that, it writes once more, and to the other pair. At its second look it
-//!    sees w in the place of y, and stops.
+//!    and with one write w: X looked last before y was there. If Y looks when w is there, Y sees w instead of
+//!    y, and stops. If Y looks before that, it writes once more, and to the other pair. At its second look it
+//!    sees w instead of y, and stops.
 //! 6. So of two servers one writes at most once after the other's first write. What both may have handed out
 //!    lies in that one raise and in the one before it.
 //!
@@ -170,7 +170,7 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
                     records.push((block, record));
                     continue;
                 }
-                // One whole block of a newer format is enough: the others may be what it left behind.
+                // One whole block of a newer format is enough: the others may be older than it.
                 Err(RecordError::NewerFormat(found)) => return Err(RecoverError::Newer { found }),
                 Err(RecordError::NewerFields) => return Err(RecoverError::NewerFields),
                 Err(error) => FaultCause::Record(error),
@@ -343,7 +343,7 @@ impl<D: BlockDevice> Slots<D> {
         &self.newest
     }
 
-    /// The device, to ask it for what it knows besides its blocks.
+    /// The device, for what it knows besides its blocks.
     pub fn device(&self) -> &D {
         &self.device
     }
@@ -606,7 +606,7 @@ fn write_life(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
 /// Why the blocks cannot be used. Nothing was written.
 #[derive(Debug)]
 pub enum RecoverError {
-    /// What was written earlier could not be made durable.
+    /// Earlier writes could not be made durable.
     Settle(io::Error),
     /// No block holds a record.
     NoneGood {

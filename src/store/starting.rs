@@ -45,7 +45,7 @@ impl Started {
     }
 }
 
-/// Begins a boot (see [`Recovered::boot`]), and returns what the server has to know of it.
+/// Begins a boot (see [`Recovered::boot`]), and returns what the server has to know about it.
 ///
 /// # Errors
 /// Those of [`Recovered::boot`].

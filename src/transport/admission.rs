@@ -184,7 +184,7 @@ impl<S: Socket> Transport<S> {
             return false;
         };
         // It may have sent something already, with its readiness far back in the queue. So it is read first: a peer
-        // gets in even then. And what a client has sent must be read from the kernel, because closing with unread
+        // gets in even then. And the bytes of a client must be read from the kernel, because closing with unread
         // input resets the connection, and the client might never see the reply.
         if c.state == ConnectionState::Reserve {
             self.shared.read(c, now, mailbox);

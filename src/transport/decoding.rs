@@ -42,14 +42,14 @@ impl Shared {
     ) -> Decoded {
         let of_all = match c.origin {
             Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight),
-            // What a dialed peer says is owed no answer, so it does not count as in flight.
+            // Messages of a dialed peer are owed no answer, so they do not count as in flight.
             Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
         self.decode_up_to(of_all, c, mailbox)
     }
 
     /// The same, where `of_all` is the room that is left for frames of all connections. When there is none, a request
-    /// to look is taken anyway: the status can always be asked for, whatever waits.
+    /// to look is taken anyway: people can always get the status, whatever waits.
     pub(super) fn decode_up_to<S: Socket>(
         &mut self,
         of_all: usize,
@@ -82,7 +82,7 @@ impl Shared {
                 break;
             }
             if looks && c.owed > 0 {
-                // What was asked before may wait for the disk. The look is decoded when that is answered, because
+                // Earlier requests may wait for the disk. The look is decoded when they are answered, because
                 // one that waits would keep its turn from all others.
                 c.gate = Gate::Shut;
                 break;

@@ -1,7 +1,7 @@
 //! Reading: a limited number of bytes at a time goes from a socket to the decoder.
 //!
 //! The poll reports each change only once. So every path out of a read sets what will read the rest (`Resume`), and
-//! [`Connection::is_taken_up`] holds whenever a connection is left alone.
+//! [`Connection::is_taken_up`] is true whenever a connection is left alone.
 
 use std::io;
 
@@ -132,7 +132,7 @@ impl Shared {
             c.resume = Resume::Flush;
             return;
         }
-        // Dialed peers are read even now. What they say is owed no answer, and their objections must be heard in
+        // Dialed peers are read even now. Their messages are owed no answer, and their objections must be heard in
         // time.
         let is_accepted = c.origin == Origin::Accepted;
         if is_accepted && (!self.line.is_empty() || self.in_flight >= FRAMES_IN_FLIGHT_MAX) {
@@ -315,7 +315,7 @@ impl Shared {
         }));
     }
 
-    /// Reads once and drops what came, on a connection that is about to be closed: closing it with unread input would
+    /// Reads once and drops the bytes, on a connection that is about to be closed: closing it with unread input would
     /// reset it, and it might never see why.
     pub(super) fn throw_away<S: Socket>(&mut self, c: &mut Connection<S>) {
         // It is closed in any case.

@@ -61,7 +61,7 @@ pub(super) struct Shared {
     /// Requests to look, of all connections, that are decoded and not answered yet.
     pub(super) looks_in_flight: usize,
     /// How many more of them may be decoded before the next flush. It is zero while any connection waits in the line:
-    /// otherwise those who look again and again would take every turn.
+    /// otherwise clients that look again and again would take every turn.
     pub(super) looks_left: usize,
     /// Connections that wait for their turn to look, in the order in which they came.
     pub(super) look_line: VecDeque<ConnectionId>,

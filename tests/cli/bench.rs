@@ -118,7 +118,7 @@ fn json_has_all_numbers_of_every_round() {
         let quantiles = ["p50", "p90", "p99", "p99_9", "max"].map(|name| latency[name].as_f64());
         assert!(quantiles[0] > Some(0.0) && quantiles.is_sorted(), "{round}");
     }
-    // What was asked for before measuring began is checked too, but not counted.
+    // Requests before the measurement are checked too, but not counted.
     let checked = report["checked"]["identities"].as_u64().unwrap();
     assert!(checked > 6000, "{checked}");
     assert_eq!(checked, server.status().counters.identities);
@@ -235,7 +235,7 @@ fn an_open_loop_sends_exactly_the_requests_that_are_due() {
 
 #[test]
 fn an_open_loop_that_falls_behind_says_so() {
-    // One answer, and then no more until the end: what is due on the one connection cannot be sent.
+    // One answer, and then no more until the end: the requests that are due on the only connection cannot be sent.
     let server = Fake::scripted(1, [Step::Serve, Step::Silence]);
     let flags = [
         "--rate",

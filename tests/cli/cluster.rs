@@ -1,4 +1,4 @@
-//! `ipseity-cli` against clusters of real servers: what a person sees of them, and failover in the middle of a
+//! `ipseity-cli` against clusters of real servers: what people see of them, and failover in the middle of a
 //! long output.
 
 use std::{
@@ -109,7 +109,7 @@ fn next_stops_asking_when_its_reader_leaves() {
         (&*line, output.status.code(), &*output.stderr),
         ("1024\n", Some(0), &b""[..])
     );
-    // What it did not read was not asked for.
+    // It has requested no more identities than were read.
     assert!(servers[0].status().counters.identities < 1_000_000);
 }
 

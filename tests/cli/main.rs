@@ -1,4 +1,4 @@
-//! `ipseity-cli` as a process, and what the README shows of both programs.
+//! `ipseity-cli` as a process, and the examples of the README for both programs.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

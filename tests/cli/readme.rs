@@ -1,4 +1,5 @@
-//! What README.md shows is what happens: every shell example is run, in order, as somebody who follows the page would.
+//! README.md shows what really happens: every shell example is run, in order, as somebody who follows the page would
+//! run it.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use std::{
 use ipseity_harness::page;
 use tempfile::TempDir;
 
-/// How long an example may take to give the output that is shown. Generous: machines are shared.
+/// How long an example may take to give the output that is shown. It is long because machines are shared.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The ports that the README names; each example runs on a free one in its place.

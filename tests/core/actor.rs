@@ -1,7 +1,7 @@
 //! The actor's transitions, one scenario a function: given a state, an event happens, and these effects are
 //! expected, no more and no others.
 
-// Long because: it holds one short scenario for each handler and each error, and they share their words.
+// Long because: it has one short scenario for each handler and each error, and they share helper functions.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // Saving what is remembered of peers and reporting large raises have tests of their own.
+        // Saving the memory of the peers and reporting large raises have tests of their own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -99,7 +99,7 @@ fn unknown(from: ConnectionId) -> Event {
     Event::Unknown { from, error }
 }
 
-/// What a peer says of itself.
+/// What a peer says about itself.
 fn hello(pid: u16, sequence: u64) -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
@@ -112,7 +112,7 @@ fn hello(pid: u16, sequence: u64) -> SyncMessage {
     }
 }
 
-/// What this actor says of itself.
+/// What this actor says about itself.
 fn own(sequence: u64) -> Box<SyncMessage> {
     let config = actor_config();
     Box::new(SyncMessage {
@@ -271,7 +271,7 @@ fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
         assert_eq!(effects, vec![advance_refused(&text), refused.clone()]);
     }
     assert_eq!(scene.sequence(), 0);
-    // One less is the furthest that is allowed; the disk has to be asked for it.
+    // One less is the furthest that is allowed. The disk has to allow it first.
     let effects = scene.on(identity_request(ALICE, 1, identity(1_000_000)));
     // A single jump is not lasting demand, so the step is the smallest.
     assert_eq!(effects, vec![write_ceiling(0, 1_000_001 + 1024)]);
@@ -419,7 +419,7 @@ fn a_raise_that_is_not_enough_is_followed_by_another() {
 fn replies_of_one_connection_keep_their_order_while_others_go_on() {
     let mut scene = given(|config| config.ceiling = sequence(10));
     assert_eq!(scene.ask(ALICE, 11), vec![write_ceiling(10, 11 + 1024)]);
-    // All of these come behind the reply that waits for the disk ...
+    // All of these come after the reply that waits for the disk ...
     assert_eq!(
         scene.on(Event::StatusRequest { from: ALICE }),
         Vec::<Effect>::new()
@@ -788,7 +788,7 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
         (
             twin,
             ErrorCode::SamePid,
-            "pid 1 is that of this server too, so both stop handing out identities: start the one that is to keep it with --recover-above, and the other with an unused --pid",
+            "pid 1 is this server's pid too, so both stop handing out identities: start the one that keeps it with --recover-above, and the other with an unused --pid",
         ),
         (
             oneself,
@@ -1062,7 +1062,7 @@ fn an_actor_that_starts_above_its_ceiling_panics() {
 
 // Joining.
 
-/// An actor that asks one peer before it hands out.
+/// An actor that asks one peer before it hands out identities.
 fn joining(require: bool) -> Scene {
     given(|config| {
         config.peers = 1;
@@ -1386,8 +1386,8 @@ fn an_objection_during_a_stop_counts_only_while_it_can_still_be_made_durable() {
     assert!(objected(&mut scene));
     assert!(scene.actor.is_objected());
 
-    // The stop is on its way to the disk, and nothing is written behind it. If the server still said at its end
-    // that it was objected to, people would believe it, but the next start would know nothing of it.
+    // The stop is on its way to the disk, and nothing is written after it. If the server said at its end that a
+    // peer had objected, people would believe it, but the next start would know nothing about it.
     let mut scene = fresh();
     scene.on(Event::PeerConnected(PEER));
     scene.on(Event::Stop);
@@ -1421,7 +1421,7 @@ fn two_live_servers_with_one_pid_are_noticed_however_far_ahead_they_are() {
     for round in 0..6 {
         let (from, session) = [(ALICE, 7), (BOB, 8)][round % 2];
         let mut sync = hello(5, 5_000_000);
-        // A copied directory: a boot further.
+        // A copied directory, with one more boot.
         (sync.session, sync.boot) = (session, session);
         for effect in scene.on(sync_request(from, sync)) {
             if let Effect::Object { charge, .. } = effect {
@@ -1440,7 +1440,7 @@ fn a_join_does_not_wait_for_itself_or_for_another_cluster() {
         scene.on(Event::PeerConnected(PEER));
         let effects = scene.on(error_reply(PEER, code));
         assert_eq!(effects[0], joined(0), "{code}");
-        // Where a peer must answer, this is not an answer.
+        // If a peer must answer, this does not count as an answer.
         let mut scene = joining(true);
         scene.on(Event::PeerConnected(PEER));
         let effects = scene.on(error_reply(PEER, code));

@@ -1,7 +1,7 @@
-//! What operators ask of the actor, objections and overrules of peers, and what is refused to those who may not ask.
+//! The requests of operators, the objections and overrules of peers, and how the actor refuses those who may not ask.
 //! One scenario a function, as in tests/core/actor.rs.
 
-// Long because: it holds one short scenario for each of these messages, and they share their words.
+// Long because: it has one short scenario for each of these messages, and they share helper functions.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Scene {
         self.on_granted(&Message::AdvanceRequest { above }, trusted, event)
     }
 
-    /// What the server hands to the actor when a connection asks, trusted or not.
+    /// The event that the server gives to the actor when a connection asks, trusted or not.
     fn on_granted(&mut self, asked: &Message, trusted: bool, event: Event) -> Vec<Effect> {
         let grants = match trusted {
             true => Grants::ALL,
@@ -123,7 +123,7 @@ fn seven() -> Pid {
     Pid::new(7).unwrap()
 }
 
-/// What pid 7 says of itself after its directory was lost.
+/// What pid 7 says about itself after its directory was lost.
 fn lost() -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
@@ -136,7 +136,7 @@ fn lost() -> SyncMessage {
     }
 }
 
-/// What is remembered of pid 7: another directory, which had come to 500.
+/// The memory of pid 7: another directory, which had come to sequence 500.
 fn remembered() -> Remembered {
     Remembered {
         pid: seven(),
@@ -147,7 +147,7 @@ fn remembered() -> Remembered {
     }
 }
 
-/// The overrule that the operator of pid 7 asked for.
+/// The overrule with which the operator of pid 7 answers.
 fn word(above: u64) -> Overrule {
     Overrule {
         pid: seven(),
@@ -389,7 +389,7 @@ fn an_overrule_ends_an_objection_unless_it_is_too_low() {
     }
 }
 
-/// From before its restart it remembers a sequence that is further ahead than it would now believe of anybody.
+/// From before its restart the server remembers a sequence that is further ahead than it would now believe.
 #[test]
 fn a_peer_too_far_ahead_to_be_believed_is_not_taken_for_rolled_back() {
     let observer = |said: SyncMessage| {
@@ -537,7 +537,7 @@ fn an_overrule_of_a_forgotten_pid_is_ignored() {
 }
 
 #[test]
-fn later_requests_wait_for_the_disk_only_behind_their_own_connection() {
+fn later_requests_wait_for_the_disk_only_on_their_own_connection() {
     let mut scene = Scene::new(|config| {
         config.ceiling = sequence(5);
         config.remembered = vec![remembered()];
@@ -722,7 +722,7 @@ fn a_stale_server_can_come_into_conflict_but_not_the_other_way_round() {
 fn of_two_live_servers_with_one_pid_the_one_that_asks_is_answered_and_the_other_is_told() {
     let mut scene = Scene::new(|_| {});
     let mut asks = |from, session| {
-        // A copied directory: a boot further.
+        // A copied directory, with one more boot.
         let boot = session;
         let sync = Box::new(SyncMessage {
             session,
@@ -840,7 +840,7 @@ fn a_second_failure_of_the_disk_changes_nothing() {
 }
 
 #[test]
-fn a_forget_behind_a_waiting_request_is_answered_when_the_disk_fails() {
+fn a_forget_after_a_waiting_request_is_answered_when_the_disk_fails() {
     let mut scene = Scene::new(|config| {
         config.ceiling = sequence(5);
         config.remembered = vec![remembered()];
@@ -913,7 +913,7 @@ fn while_the_members_are_being_saved_only_their_newest_state_waits() {
     let failed = Event::Written(Written::Members(Outcome::Failed));
     assert_eq!(saved(&scene.on(failed)), Some(5));
     assert_eq!(saved(&scene.on(MEMBERS_WRITTEN)), None);
-    // The same holds during a stop, which ends only when everything is saved.
+    // The same is true during a stop, which ends only when everything is saved.
     scene.wait(60);
     assert_eq!(saved(&scene.hear(restarted(6))), Some(6));
     assert_eq!(saved(&scene.hear(restarted(7))), None);
@@ -934,7 +934,7 @@ fn while_the_members_are_being_saved_only_their_newest_state_waits() {
     assert!(!scene.actor.is_saving() && !scene.actor.has_saved());
 }
 
-/// What docs/guarantees.md says of a server that refuses: its error does not say who it is.
+/// What docs/guarantees.md says about a server that refuses: its error does not say who it is.
 #[test]
 fn a_peer_that_refuses_a_round_stays_unknown_until_it_says_who_it_is() {
     let mut scene = Scene::new(|config| config.remembered = vec![remembered()]);
@@ -948,8 +948,8 @@ fn a_peer_that_refuses_a_round_stays_unknown_until_it_says_who_it_is() {
     assert!(scene.hear(lost()).iter().any(is_objection));
 }
 
-/// What docs/guarantees.md says of a copy of the newest boot: only its sequence gives it away, until another peer has
-/// raised that.
+/// What docs/guarantees.md says about a copy of the newest boot: only its sequence gives it away, until another peer
+/// has raised that.
 #[test]
 fn a_rolled_back_server_that_absorbs_first_is_not_noticed() {
     for (absorbs, is_noticed) in [(None, true), (Some(499), true), (Some(500), false)] {

@@ -1,4 +1,4 @@
-//! What waits alone for the disk, and what is reported and shown as the standing: late writes, the end of the sequence,
+//! Advances that wait alone for the disk. Also the reports and the standing: late writes, the end of the sequence,
 //! large raises, operators, objections.
 
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
-        // Saving what is remembered of peers has tests of its own.
+        // Saving the memory of the peers has tests of its own.
         effects.retain(|effect| {
             !matches!(
                 effect,
@@ -161,19 +161,19 @@ fn reports(effects: Vec<Effect>) -> Vec<Report> {
     effects.into_iter().filter_map(report).collect()
 }
 
-// What waits alone.
+// Advances that wait alone.
 
 #[test]
 fn an_after_above_the_ceiling_waits_alone_and_keeps_the_order_of_its_connection() {
     let mut scene = given(|_| {});
     assert_eq!(scene.ask(ALICE, 10), vec![identities(ALICE, 1, 10)]);
-    // The raise covers what waits.
+    // The raise covers everything that waits.
     assert_eq!(
         scene.after(ALICE, 5, 50_000),
         vec![write_ceiling(10, 50_005 + 1024)]
     );
     assert_eq!(scene.sequence(), 10, "it moves nothing");
-    // Everybody else goes on, and what Alice asks behind it waits behind it.
+    // Everybody else goes on, and Alice's later requests wait with it.
     assert_eq!(scene.ask(BOB, 3), vec![identities(BOB, 11, 3)]);
     assert_eq!(scene.ask(ALICE, 1), vec![]);
     assert_eq!(scene.on(Event::StatusRequest { from: ALICE }), vec![]);
@@ -267,7 +267,7 @@ fn of_several_sequences_of_peers_all_that_a_raise_covers_are_absorbed_with_it() 
     let mut scene = given(|_| {});
     scene.on(Event::PeerConnected(PEER));
     scene.peer_answers(50_000);
-    // The raise under way covers the next one, which came after it was asked for, and not the one after that.
+    // The raise under way covers the next sequence, which came after the raise was requested, but not the one after.
     scene.peer_answers(50_100);
     scene.peer_answers(200_000);
     assert_eq!(
@@ -278,7 +278,7 @@ fn of_several_sequences_of_peers_all_that_a_raise_covers_are_absorbed_with_it() 
 }
 
 #[test]
-fn no_raise_is_asked_for_after_the_exact_sequence_of_a_stop() {
+fn no_raise_is_requested_after_the_exact_sequence_of_a_stop() {
     let mut scene = given(|_| {});
     scene.on(Event::PeerConnected(PEER));
     scene.peer_answers(50_000);
@@ -289,7 +289,7 @@ fn no_raise_is_asked_for_after_the_exact_sequence_of_a_stop() {
         sequence: sequence(50_000),
     });
     assert_eq!(scene.quietly(CEILING_WRITTEN), vec![stop]);
-    // The disk would refuse it, and the server would take that for a failure.
+    // The disk would refuse a raise, and the server would take that for a failure.
     let effects = scene.peer_asks(ALICE, 10);
     assert!(
         !effects
@@ -351,7 +351,7 @@ fn what_waits_for_a_connection_that_is_gone_is_forgotten() {
     assert_eq!(scene.actor.waiting_for_disk(), 0);
     assert_eq!(scene.on(CEILING_WRITTEN), vec![]);
     assert_eq!(scene.sequence(), before, "nobody moves the counter");
-    // The others keep what they wait for, in their order.
+    // The others keep the answers that they wait for, in order.
     scene.after(ALICE, 1, 900_000);
     scene.after(BOB, 1, 900_000);
     scene.on(Event::Disconnected(ALICE));
@@ -364,13 +364,13 @@ fn a_failed_disk_takes_back_also_what_was_decided_for_connections_that_are_gone(
     let durable = scene.actor.ceiling().get();
     scene.on(Event::PeerConnected(PEER));
     scene.peer_answers(durable - 10);
-    // More than is durable: it waits for the disk, and then its connection is gone.
+    // The request needs more than is durable, so it waits for the disk. Then its connection is gone.
     scene.ask(ALICE, 20);
     assert_eq!(scene.actor.waiting_for_disk(), 1);
     scene.on(Event::Disconnected(ALICE));
     assert_eq!(scene.actor.waiting_for_disk(), 0);
     scene.on(CEILING_FAILED);
-    // What is durable is still handed out.
+    // Identities that are durable are still handed out.
     assert_eq!(
         scene.ask(BOB, 1),
         vec![identities(BOB, durable - 10 + 1, 1)]
@@ -409,7 +409,7 @@ fn asked_ceiling(effects: &[Effect]) -> u64 {
         Effect::Write(Write::Ceiling { ceiling, .. }) => Some(ceiling.get()),
         _ => None,
     });
-    asked.expect("a ceiling is asked for")
+    asked.expect("a ceiling is requested")
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn an_advance_that_can_never_be_paid_says_so_and_what_to_do() {
     let effects = scene.peer_asks(BOB, 201);
     let (_, text) = refusal(&effects);
     assert!(text.contains("never allows more than 200 (--peer-burst)"));
-    // One that can be paid later says that.
+    // The error says so if the advance can be paid later.
     scene.after(ALICE, 1, 100);
     let effects = scene.after(ALICE, 1, 150);
     let (code, text) = refusal(&effects);
@@ -510,7 +510,7 @@ fn after_a_restart_the_budgets_are_empty_except_for_known_peers() {
         );
     }
     assert_eq!(scene.sequence(), 0);
-    // One that it remembers, and one that it dials.
+    // A peer that it remembers, and a peer that it dials.
     scene.peer_asks(ConnectionId::new(2, 3), 300);
     assert_eq!(scene.sequence(), 300);
     scene.peer_answers(900);
@@ -654,7 +654,7 @@ fn a_raise_by_more_than_a_step_is_reported_with_its_source() {
     assert_eq!(told, vec![], "that is a step and no more");
     let told = reports(scene.on(request(ALICE, 1, 1_000_001 << 10)));
     assert_eq!(told, vec![raised(alice, 100_001, 1_000_001)]);
-    // What waits has been reported, so only what goes beyond it is reported next.
+    // The raise that waits has been reported, so only the part above it is reported next.
     let told = reports(scene.peer_asks(BOB, 1_700_000));
     assert_eq!(told, vec![raised(Link::Accepted(BOB), 699_999, 1_700_000)]);
 }
@@ -721,7 +721,7 @@ fn written(effects: &[Effect]) -> Option<Objected> {
 
 #[test]
 fn an_objection_keeps_the_sequence_that_the_peer_says() {
-    // However far this server has come by itself: it begins above that in any case.
+    // It does not matter how far this server has come by itself, because it begins above that in any case.
     let mut scene = given(|config| config.sequence = sequence(1500));
     scene.on(Event::PeerConnected(PEER));
     let effects = scene.on(objection(ErrorCode::PidConflict, 1200));
@@ -800,7 +800,7 @@ fn two_that_meet_face_to_face_note_the_same_number() {
             assert_eq!(scene.actor.standing(), Standing::Conflict);
         }
     }
-    // What one hands out before it hears of the other is known to both when it asks again.
+    // When a server asks again, both know what it handed out before it heard from the other.
     let (mut asks, mut answers) = (twin(1, 700), twin(2, 300));
     assert_eq!(meet(&mut asks, &mut answers, 5), [Some(705), Some(700)]);
     assert_eq!(meet(&mut asks, &mut answers, 0), [None, Some(705)]);

@@ -1,5 +1,5 @@
-//! The servers that the real one is compared with (benches/servers) keep the same promise, or the comparison would
-//! mean nothing: identities are unique and increase on each connection, however many requests are in flight.
+//! The servers that the real one is compared with (crates/baselines) keep the same promise. Otherwise the comparison
+//! would mean nothing. Identities are unique and increase on each connection, however many requests are in flight.
 
 use std::{
     collections::BTreeSet,
@@ -104,7 +104,7 @@ fn identities_are_unique_and_increase_on_each_connection() {
             all.extend(mine);
         }
         assert_eq!(all.len(), received, "{} repeated one", kind.name());
-        // None is lost either: the last sequence is their number.
+        // No identity is lost: the last sequence equals their number.
         assert_eq!(
             all.last(),
             Some(&(received as u64 * 1024)),
@@ -179,7 +179,7 @@ fn the_raw_baseline_answers_every_three_bytes_with_fifteen() {
     stream.read_exact(&mut answer).unwrap();
     writer.join().unwrap();
     assert!(answer.chunks(15).all(|reply| reply == one));
-    // A request in two pieces, and the end right behind another.
+    // A request in two pieces, and the end right after another request.
     let mut stream = connect(server);
     stream.set_nodelay(true).unwrap();
     stream.write_all(&[0, 1]).unwrap();

@@ -1,5 +1,5 @@
-//! The checker of histories, fed histories that break each promise: a judge that never finds anything is
-//! worth nothing.
+//! The checker of histories gets histories that break each promise. A checker that never finds anything is worth
+//! nothing.
 
 use ipseity_sim::checker::{
     Answer, BrokenPromise, Clock, check,

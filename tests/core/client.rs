@@ -385,7 +385,7 @@ fn members_come_from_one_server_even_if_another_fails_in_the_middle() {
     failing.set_members([5, 6, 7]);
     server.set_members([1, 2, 3]);
     let mut client = client_of(&[&failing, &server]);
-    // Only a connection that was in use before is opened once more; this one failed in its first call.
+    // Only a connection that was in use before is opened again. This one failed in its first call.
     let pids = client.members().unwrap();
     assert!(pids.iter().all(|member| member.pid.get() < 5), "{pids:?}");
     assert_eq!((pids.len(), failing.requests().len()), (3, 2));
@@ -457,7 +457,7 @@ fn replies_to_an_operator_are_checked() {
             received: Kind::DoneReply
         }
     );
-    // A total that is always higher than what comes would be asked for without end.
+    // If the total is always higher than the members that come, the client must not ask for ever.
     let endless = Members {
         total: 1,
         members: Vec::new(),
@@ -503,7 +503,7 @@ fn a_pipeline_goes_on_with_the_next_server_and_repeats_nothing() {
     let mut identities = Vec::new();
     for (index, block) in client.pipeline(4, [10; 20]).enumerate() {
         if index == 1 {
-            // What is in flight is lost. The failing server would accept again, so it is shut for good.
+            // Requests in flight are lost. The failing server would accept again, so it is shut for good.
             failing.script(vec![Step::Last(vec![]); 20]);
         }
         identities.extend(block.unwrap());
@@ -554,7 +554,7 @@ fn replies_to_a_dropped_pipeline_are_not_taken_for_others() {
     assert_eq!(block.count(), 2);
     assert!(block.first() > first.last());
     assert_eq!(server.accepted(), 2);
-    // The same holds for a pipeline that is forgotten, which runs no destructor.
+    // The same is true for a pipeline that is forgotten, which runs no destructor.
     let mut pipeline = client.pipeline(8, [1; 8]);
     pipeline.next().unwrap().unwrap();
     std::mem::forget(pipeline);

@@ -23,7 +23,7 @@ use proptest::{collection::vec, option, prelude::*};
 
 const RECEIVERS: [Receiver; 3] = [Receiver::Server, Receiver::Dialer, Receiver::Client];
 
-/// What came out of a stream.
+/// The result of reading a stream.
 #[derive(Debug, Default, PartialEq)]
 struct Outcome {
     messages: Vec<Message>,
@@ -63,7 +63,7 @@ fn read<'a>(
             }
         }
         outcome.rest = [decoder.rest(), piece].concat();
-        // Another connection's bytes come between.
+        // Bytes of another connection come in between.
         decoder.restore(b"\0\x0d\x01another");
     }
     outcome
@@ -226,7 +226,7 @@ fn a_body_that_is_cut_short_or_too_long_is_never_a_message() {
             let frame = [&length[..], &[kind as u8], &longer[..bytes]].concat();
             let outcome = read(&mut decoder, golden.receiver, [&frame[..]]);
             assert_eq!(outcome.messages, [], "{}, {bytes} bytes", golden.name);
-            let error = outcome.error.expect("it is judged once it is whole");
+            let error = outcome.error.expect("its error is found once it is whole");
             if bytes > body.len() {
                 let over = bytes - body.len();
                 assert!(

@@ -1,5 +1,5 @@
-//! The bytes of every message and of the answer to every malformed input, and that docs/protocol.md shows
-//! exactly these.
+//! Checks the bytes of every message and of the answer to every malformed input, and that docs/protocol.md shows
+//! exactly these bytes.
 
 use std::collections::BTreeMap;
 

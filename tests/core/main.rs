@@ -9,7 +9,7 @@
 
 mod actor; // the actor's transitions, one scenario a function
 mod actor_operator; // what operators ask of the actor, objections, overrules, refusals
-mod actor_told; // what waits alone for the disk, and what is reported
+mod actor_told; // advances that wait alone for the disk, and reports
 mod baselines; // the servers that the real one is compared with keep the same promise
 mod checker; // the checker of histories finds each broken promise
 mod client; // the Rust client against servers that fail in every way
@@ -17,5 +17,5 @@ mod display; // events, effects, messages and causes as a trace and the log show
 mod frames; // frames in pieces, wherever the stream is cut
 mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
 mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
-mod strangers; // bytes from strangers: what holds for every input
+mod strangers; // bytes from strangers: what is true for every input
 mod transcripts; // scenarios of the actor, as texts that a review can compare

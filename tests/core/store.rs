@@ -341,7 +341,7 @@ fn a_first_start_or_one_that_remembers_nobody_asks_its_peers_first() {
         "it may be a lost directory"
     );
     assert!(second.asks_first(&[], false));
-    assert!(second.asks_first(&heard, true), "an operator wants it");
+    assert!(second.asks_first(&heard, true), "the operator wants it");
     assert!(!second.asks_first(&heard, false));
 }
 
@@ -369,7 +369,7 @@ fn recover_above_is_durable_and_never_lowers_the_sequence() {
     let (store, started) = Store::open(&word).unwrap();
     assert_eq!(started.sequence, sequence(far));
     assert_eq!(started.ceiling, sequence(far + FIRST_STEP));
-    assert_eq!(started.skipped, 0, "what the operator said is not a skip");
+    assert_eq!(started.skipped, 0, "the jump of the operator is not a skip");
     drop(store);
     word.recover_above = Some(sequence(5));
     let (_, started) = Store::open(&word).unwrap();

@@ -1,5 +1,5 @@
-//! Bytes from strangers: what holds for any bytes that somebody sends, writes or types. The fuzzer in `fuzz/` checks
-//! the same properties with bytes that it finds by itself.
+//! Bytes from strangers: properties that are true for any bytes that somebody sends, writes or types. The fuzzer in
+//! `fuzz/` checks the same properties with bytes that it finds by itself.
 
 use ipseity_sim::properties::{bytes_for, client, command_line, connection, frames, seeds, slots};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn the_seeds_of_the_fuzzer_keep_every_property() {
         let (_, check) = checks
             .iter()
             .find(|(name, _)| name == target)
-            .expect("every target has its check");
+            .expect("every target has a check");
         for (number, seed) in inputs.iter().enumerate() {
             println!("{target}, seed {number}");
             check(seed);
@@ -87,7 +87,7 @@ proptest! {
     }
 }
 
-/// Found by the fuzzer: a disk that fails ends the server while a reply has left in part.
+/// Found by the fuzzer: a failing disk ends the server when only a part of a reply has left.
 #[test]
 fn a_server_whose_disk_failed_may_exit_in_the_middle_of_a_reply() {
     const FOUND: [u8; 186] = [

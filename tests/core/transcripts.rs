@@ -25,7 +25,7 @@ use ipseity_core::{
 };
 use ipseity_sim::config::actor_config;
 
-/// Long after the start of the actor, so that nothing is "just now" that a transcript does not say.
+/// Long after the start of the actor, so that nothing has happened just before unless the transcript says so.
 const BEGINS_AT: Instant = Instant::from_nanos(1_000_000_000_000);
 
 fn transcripts() -> Vec<PathBuf> {
@@ -119,7 +119,7 @@ fn play(text: &str) -> Result<String, String> {
     let mut scene = None;
     let mut played = String::new();
     for line in text.lines() {
-        // What the actor did is written again.
+        // The lines about what the actor did are written again.
         if line.starts_with(['>', '=']) {
             continue;
         }
@@ -282,7 +282,7 @@ impl Fields {
         Ok(Fields(fields))
     }
 
-    /// Nothing is left over.
+    /// Checks that no field is left over.
     fn end(self) -> Result<(), String> {
         match self.0.keys().next() {
             None => Ok(()),
@@ -365,7 +365,7 @@ impl Fields {
         }
     }
 
-    /// What pid 2 says of itself, unless it says otherwise.
+    /// What pid 2 says about itself, unless the line says otherwise.
     fn sync(&mut self) -> Result<SyncMessage, String> {
         let cluster = actor_config().cluster;
         Ok(SyncMessage {
@@ -379,7 +379,7 @@ impl Fields {
         })
     }
 
-    /// An objection to this actor, unless it says otherwise.
+    /// An objection to this actor, unless the line says otherwise.
     fn objection(&mut self) -> Result<Objection, String> {
         let own = actor_config();
         Ok(Objection {
@@ -391,7 +391,7 @@ impl Fields {
         })
     }
 
-    /// An overrule of pid 2, unless it says otherwise.
+    /// An overrule of pid 2, unless the line says otherwise.
     fn overrule(&mut self) -> Result<Overrule, String> {
         Ok(Overrule {
             pid: self.pid("pid", 2)?,

@@ -1,5 +1,5 @@
-//! No files of one crate import each other in a circle. What a file takes from the head of its own module, which holds
-//! what its parts share, does not count.
+//! No files of one crate import each other in a circle. Imports from the head of a file's own module do not count: it
+//! contains what its parts share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -74,7 +74,7 @@ fn imports(files: &BTreeMap<Module, String>) -> BTreeMap<Module, BTreeSet<Module
     imports
 }
 
-/// A circle, if there is one: what is left when all modules are taken away that import none of the others.
+/// A circle, if there is one: the modules that are left after all that import none of the others are taken away.
 fn circle(files: &BTreeMap<Module, String>) -> Vec<String> {
     let mut left = imports(files);
     loop {
@@ -90,7 +90,7 @@ fn circle(files: &BTreeMap<Module, String>) -> Vec<String> {
             left.remove(&module);
         }
     }
-    // What only imports the circle is not a part of it.
+    // A module that only imports the circle is not part of it.
     loop {
         let named: BTreeSet<Module> = left.values().flatten().cloned().collect();
         let outer: Vec<Module> = left
@@ -131,7 +131,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_circle_is_found_and_what_leads_to_it_is_left_out() {
+fn a_circle_is_found_without_the_modules_that_lead_to_it() {
     let files = |texts: &[(&str, &str)]| -> BTreeMap<Module, String> {
         let module = |name: &str| name.split("::").map(str::to_owned).collect();
         texts

@@ -6,6 +6,6 @@
 )]
 
 mod circles; // no files import each other in a circle
-mod invariants; // what docs/architecture.md says is not there is not there
-mod pages; // the pages show the flags, bounds, commands and log lines that there are
+mod invariants; // the code does not contain what docs/architecture.md says is not there
+mod pages; // the pages show the real flags, bounds, commands and log lines
 mod tidy; // rooms, arrows, clocks, sizes, planted bugs

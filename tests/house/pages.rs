@@ -1,4 +1,4 @@
-//! The pages say what the files say: the commands that set up a fresh machine, every flag of the server, every
+//! The pages agree with the files: the commands that set up a fresh machine, every flag of the server, every
 //! bound, and every line of the log.
 
 use std::{
@@ -14,7 +14,7 @@ use ipseity_harness::{page, programs};
 const MAIN_JOB: &str = "cargo build --release --locked && target/release/ipseity";
 const TESTS: &str = ".ci/setup && cargo test --workspace --locked";
 
-/// Where the bounds stand that an operator may meet.
+/// The files with the bounds that an operator may reach.
 const LIMITS: [&str; 3] = [
     "src/limits.rs",
     "crates/core/src/limits.rs",
@@ -39,7 +39,7 @@ fn two_commands_set_up_a_fresh_machine() {
 }
 
 #[test]
-fn what_ci_tests_is_there() {
+fn the_tests_that_ci_runs_exist() {
     let root = programs::repository();
     let mut named = 0;
     for program in [".ci/run", ".ci/full"] {
@@ -61,7 +61,7 @@ fn what_ci_tests_is_there() {
 }
 
 #[test]
-fn the_table_of_flags_is_that_of_the_help() {
+fn the_table_of_flags_equals_the_help() {
     let help: BTreeSet<String> = ipseity::options::help()
         .lines()
         .filter_map(|line| {
@@ -81,7 +81,7 @@ fn the_table_of_flags_is_that_of_the_help() {
 }
 
 #[test]
-fn the_bounds_of_the_architecture_are_those_of_the_limits() {
+fn the_bounds_on_the_architecture_page_are_in_the_limits() {
     let mut limits = BTreeMap::new();
     for line in LIMITS.map(page::read).concat().replace("=\n", "=").lines() {
         if let Some((name, value)) = line
@@ -115,10 +115,10 @@ fn the_bounds_of_the_architecture_are_those_of_the_limits() {
 }
 
 #[test]
-fn the_log_lines_of_the_operations_are_in_the_code() {
+fn the_log_lines_on_the_operations_page_are_in_the_code() {
     let mut code = String::new();
     collect(&programs::repository().join("src"), &mut code);
-    // A long text goes on behind a backslash at the end of a line.
+    // A long text continues after a backslash at the end of a line.
     let parts: Vec<&str> = code.split("\\\n").collect();
     let (first, rest) = parts.split_first().unwrap();
     let code = rest
@@ -133,7 +133,7 @@ fn the_log_lines_of_the_operations_are_in_the_code() {
     assert!(lines.len() >= 10, "only {} lines are shown", lines.len());
     for line in lines {
         let line = line.split('`').next().unwrap();
-        // What stands in the place of `...` differs each time.
+        // The text in place of `...` is different each time.
         for piece in line.split("...").filter(|piece| piece.len() > 3) {
             assert!(code.contains(piece), "{line:?}: src/ has no {piece:?}");
         }

@@ -1,5 +1,5 @@
-//! The rules of the house that a program can check. It reads the crates and looks at code only: comments and
-//! strings may say what they like. What is under `#[cfg(test)]` is held to the arrows and to nothing else.
+//! The rules of the house that a program can check. It reads the crates and looks only at code: comments and strings
+//! may say anything. Code under `#[cfg(test)]` has to follow the arrows and no other rule.
 
 use std::{
     collections::BTreeSet,
@@ -9,9 +9,8 @@ use std::{
 
 use ipseity_sim::chaos::bugs::BUGS;
 
-/// Which of our rooms a room may name. A room is a module of the core or of the server, or a crate that is read
-/// as one. It may only name those that stand above it, so there is no circle. A new room gets a line here, below
-/// all that it uses.
+/// Which of our rooms a room may name. A room is a module of the core or of the server, or a crate that counts as
+/// one. It may only name rooms above it, so there is no circle. A new room gets a line here, below all that it uses.
 const ARROWS: &[(&str, &[&str])] = &[
     // The core: no socket, no clock, no file, no bytes.
     ("core::limits", &[]),
@@ -32,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("core::timer", &["core::time"]),
-    // What stands on it.
+    // Built on the core.
     ("frames", &["core::identity", "core::limits", "core::words"]),
     ("console", &["core::identity", "core::text", "core::words"]),
     (
@@ -220,8 +219,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bin/ipseity-cli", &["cli"]),
 ];
 
-/// The crates that are read, each with its folder, its name in code, and whether its modules are rooms of
-/// their own. The crates that only tests use have no rooms.
+/// The crates that are read, each with its folder, its name in code, and whether its modules are rooms of their own.
+/// The crates that only tests use have no rooms.
 const CRATES: &[(&str, &str, &str)] = &[
     ("src", "ipseity", ""),
     ("crates/core/src", "ipseity_core", "core::"),
@@ -258,7 +257,7 @@ const OUTSIDE_CRATES: &[&str] = &[
     "signal_hook_mio",
 ];
 
-/// Who may read a clock, and all else takes `now` as an argument.
+/// The files that may read a clock. All others take `now` as an argument.
 const CLOCK_READERS: &[&str] = &["os", "client", "bench", "cli"];
 
 pub(crate) const CLOCK_READINGS: &[&str] = &[
@@ -403,7 +402,7 @@ fn long_files_say_why() {
 }
 
 #[test]
-fn planted_bugs_are_those_of_the_table() {
+fn the_planted_bugs_are_in_the_table() {
     let named: BTreeSet<&str> = BUGS.iter().map(|(name, _)| *name).collect();
     let told: BTreeSet<&str> = BUGS.iter().map(|(_, wrong)| *wrong).collect();
     assert_eq!((named.len(), told.len()), (BUGS.len(), BUGS.len()));
@@ -426,7 +425,7 @@ fn planted_bugs_are_those_of_the_table() {
 }
 
 #[test]
-fn the_page_says_of_each_planted_bug_what_the_table_says() {
+fn the_page_and_the_table_describe_each_planted_bug_alike() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/testing.md"));
     let page = page.unwrap();
     let on_page: Vec<(&str, &str)> = page
@@ -468,7 +467,7 @@ fn every_file_of_a_test_binary_has_a_line_in_its_index() {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// The names in the `// bug` directives of these folders. crates/xtask expands them, and none stands there.
+/// The names in the `// bug` directives of these folders. crates/xtask expands them and contains none itself.
 fn planted_in(folders: &[&str]) -> BTreeSet<String> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
@@ -499,21 +498,21 @@ pub(crate) struct Source {
     /// The room of the table that it belongs to; empty for the head of a crate that has rooms.
     pub(crate) room: String,
     text: String,
-    /// The text without comments, without what stands in strings, and without what is only for tests.
+    /// The text without comments, without the contents of strings, and without code that is only for tests.
     pub(crate) code: String,
-    /// The same with what is only for tests.
+    /// The same, with the code that is only for tests.
     code_and_tests: String,
 }
 
 impl Source {
-    /// The code of a file, without comments, without what stands in strings, and without what is only for tests.
+    /// The code of a file, without comments, without the contents of strings, and without code that is only for tests.
     pub(crate) fn code_of(text: &str) -> String {
         without_tests(&code_of(text))
     }
 
     pub(crate) fn new(path: &str, text: &str) -> Source {
         let code_and_tests = code_of(text);
-        // The file of a `#[cfg(test)] mod tests;`.
+        // This is the file of a `#[cfg(test)] mod tests;`.
         let is_for_tests = path.ends_with("/tests.rs");
         Source {
             path: path.to_owned(),
@@ -543,8 +542,8 @@ fn room_of_path(path: &str) -> String {
     }
 }
 
-/// The room that a path in code leads to: `crate::a::b`, or `ipseity_core::a::b`. `None` for one that leads to no
-/// crate of ours, or no further than to the head of a crate that has rooms.
+/// The room that a path in code leads to: `crate::a::b`, or `ipseity_core::a::b`. `None` if the path leads to no crate
+/// of ours, or only to the head of a crate that has rooms.
 fn room_of_use(path: &[String], home: &str) -> Option<String> {
     let is_named = |(folder, name, _): &&(&str, &str, &str)| match path[0].as_str() {
         "crate" => *folder == home,
@@ -557,7 +556,7 @@ fn room_of_use(path: &[String], home: &str) -> Option<String> {
     Some(format!("{prefix}{}", path.get(1)?))
 }
 
-/// Holds every file of the crates against a rule, and names all that break it at once.
+/// Checks every file of the crates against a rule, and names all that break it.
 pub(crate) fn check(rule: impl Fn(&Source) -> Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut broken = Vec::new();
@@ -582,7 +581,7 @@ pub(crate) fn check(rule: impl Fn(&Source) -> Vec<String>) {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// Whether a file is a `#[cfg(test)] mod NAME;` of the module beside it, which is as good as tests inside of it.
+/// Whether a file is a `#[cfg(test)] mod NAME;` of the module beside it. This counts like tests inside of the module.
 fn is_for_tests(root: &Path, path: &str) -> bool {
     let Some((module, file)) = path.rsplit_once('/') else {
         return false;
@@ -605,7 +604,7 @@ pub(crate) fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// The rooms that a file names and may not.
+/// The rooms that a file names and may not name.
 fn broken_arrows(source: &Source) -> Vec<String> {
     let room = source.room.as_str();
     if room.is_empty() {
@@ -644,7 +643,7 @@ fn broken_arrows(source: &Source) -> Vec<String> {
     broken
 }
 
-/// The things of the outside world that code names.
+/// The parts of the outside world that code names.
 pub(crate) fn outside(code: &str) -> Vec<String> {
     let mut broken = named(code, OUTSIDE_CRATES);
     for mut path in paths_from(code, "std") {
@@ -654,7 +653,7 @@ pub(crate) fn outside(code: &str) -> Vec<String> {
         {
             path.pop();
         }
-        // A part of the outside, or the whole of a module that has it.
+        // A part of the outside world, or a whole module that contains it.
         let touches = |outside: &[&str]| path.iter().zip(outside).all(|(one, other)| one == other);
         if OUTSIDE.iter().any(|outside| touches(outside)) {
             broken.push(format!("the core may not name `{}`", path.join("::")));
@@ -663,7 +662,7 @@ pub(crate) fn outside(code: &str) -> Vec<String> {
     broken
 }
 
-/// Which of these names stand in the code as whole words.
+/// Which of these names are in the code as whole words.
 pub(crate) fn named(code: &str, names: &[&str]) -> Vec<String> {
     let words: Vec<&str> = code.split(|c| !is_word(c)).collect();
     names
@@ -673,7 +672,7 @@ pub(crate) fn named(code: &str, names: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Which of these pieces of code stand in the code, with their lines.
+/// Which of these pieces are in the code, with their lines.
 pub(crate) fn written(code: &str, pieces: &[&str]) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, line) in code.lines().enumerate() {
@@ -684,8 +683,8 @@ pub(crate) fn written(code: &str, pieces: &[&str]) -> Vec<String> {
     broken
 }
 
-/// Every path in `code` that begins with `root::`, each to its leaves: of `use crate::{a, b::{c, d}}` that
-/// is `crate::a`, `crate::b::c` and `crate::b::d`.
+/// Every path in `code` that begins with `root::`, down to its leaves: for `use crate::{a, b::{c, d}}` these are
+/// `crate::a`, `crate::b::c` and `crate::b::d`.
 pub(crate) fn paths_from(code: &str, root: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     for (at, _) in code.match_indices(root) {
@@ -698,7 +697,7 @@ pub(crate) fn paths_from(code: &str, root: &str) -> Vec<Vec<String>> {
     paths
 }
 
-/// Reads one tree of imports that stands at the front of `text`, and returns what is behind it.
+/// Reads one tree of imports at the front of `text`, and returns the text after it.
 fn read_tree<'a>(text: &'a str, stem: &[String], paths: &mut Vec<Vec<String>>) -> &'a str {
     if let Some(mut items) = text.strip_prefix('{') {
         loop {
@@ -731,7 +730,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The text with a space in the place of each character of a comment, a string or a character literal.
+/// The text with a space for each character of a comment, a string or a character literal.
 fn code_of(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut behind = text;
@@ -746,7 +745,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// How many bytes the comment or the literal takes that stands at the front of `text`; 0 if there is none.
+/// How many bytes the comment or the literal at the front of `text` takes; 0 if there is none.
 fn literal_or_comment(text: &str, behind_word: bool) -> usize {
     let up_to = |end: &str, from: usize| {
         text[from..]
@@ -777,7 +776,7 @@ fn literal_or_comment(text: &str, behind_word: bool) -> usize {
         });
         return end.map_or(text.len(), |at| 1 + at + 1);
     }
-    // A character, and not a lifetime.
+    // This is a character and not a lifetime.
     if let Some(inner) = text.strip_prefix('\'') {
         if inner.starts_with('\\') {
             return up_to("'", 3);
@@ -790,7 +789,7 @@ fn literal_or_comment(text: &str, behind_word: bool) -> usize {
     0
 }
 
-/// The code with a space in the place of each character of an item under `#[cfg(test)]`.
+/// The code with a space for each character of an item under `#[cfg(test)]`.
 fn without_tests(code: &str) -> String {
     const MARK: &str = "#[cfg(test)]";
     let mut out = String::with_capacity(code.len());
@@ -838,7 +837,7 @@ fn a_tree_of_imports_is_read_to_its_leaves() {
 }
 
 #[test]
-fn comments_strings_and_tests_are_no_code() {
+fn comments_strings_and_tests_do_not_count_as_code() {
     let text = r##"
         /// crate::server
         fn a<'a>(x: &'a str) -> char { /* mio */ let q = '"'; let s = "mio \" mio"; f(q, s, '\'') }
@@ -863,7 +862,7 @@ fn comments_strings_and_tests_are_no_code() {
 }
 
 #[test]
-fn what_breaks_a_rule_is_found() {
+fn code_that_breaks_a_rule_is_found() {
     for (path, text) in [
         ("crates/core/src/limits.rs", "use crate::identity::Pid;"),
         ("crates/core/src/identity.rs", "use super::limits;"),

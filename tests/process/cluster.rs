@@ -88,7 +88,7 @@ fn three_servers_that_name_each_other_agree() {
         pids.push(status.pid.get());
         pids.sort_unstable();
         assert_eq!(pids, [1, 2, 3]);
-        // What is handed out next is greater than everything that any of the three has handed out.
+        // The next identities are greater than all that any of the three has handed out.
         assert!(sequence_of(&server.ask(1, 0)) > 600);
     }
 }
@@ -127,8 +127,8 @@ fn two_servers_agree_when_only_one_names_the_other() {
 
 #[test]
 fn two_rounds_are_enough_to_agree() {
-    // The promise without a clock: one interval later a round has begun, and one round trip later it is over. The first
-    // reply that is seen may be of a round that was under way already.
+    // The promise without a clock: after one interval a round has begun, and after one round trip it is over. The first
+    // reply that is seen may belong to a round that was already under way.
     let (named, naming) = named_and_naming("200ms");
     wait_for_peers(&naming, 1);
     for round in 1..=3 {
@@ -272,7 +272,7 @@ fn an_absorbed_after_reaches_the_peers_too() {
 fn a_peer_of_another_cluster_is_refused_by_name_and_clients_are_still_served() {
     let blue = Server::start(&["--pid", "1", "--cluster", "blue"]);
     let mut red = Server::start(&["--pid", "2", "--cluster", "red", "--peer", &blue.address()]);
-    // The server that refuses logs whom and why, and the one that is refused logs what it was told.
+    // The server that refuses logs the peer and the reason. The refused server logs what it was told.
     let line = blue.wait_for_log("refused peer 127.0.0.1:");
     assert!(line.contains("cluster \"blue\", not \"red\""), "{line}");
     let line = red.wait_for_log(&format!("peer {} is down: ", blue.address()));
@@ -301,7 +301,7 @@ fn a_peer_of_another_cluster_is_refused_by_name_and_clients_are_still_served() {
     );
     blue.wait_for_logs("refused peer", 1);
     red.wait_for_logs("is down", 1);
-    // The way out that both lines name.
+    // The way out that both lines suggest.
     assert_eq!(red.stop(), 0);
     let port = Port::reserve();
     let flags = ["--pid", "2", "--cluster", "blue", "--peer", &blue.address()];
@@ -315,7 +315,7 @@ fn a_peer_with_the_same_pid_is_refused_by_name_and_both_stop_handing_out() {
     assert_eq!(sequence_of(&first.ask(1, 0)), 1);
     let second = Server::start(&["--pid", "1", "--peer", &first.address()]);
     let line = first.wait_for_log("refused peer 127.0.0.1:");
-    assert!(line.contains("pid 1 is that of this server too"), "{line}");
+    assert!(line.contains("pid 1 is this server's pid too"), "{line}");
     let line = second.wait_for_log(&format!("peer {} is down: ", first.address()));
     assert!(line.contains("--pid"), "{line}");
     for server in [&first, &second] {
@@ -386,7 +386,7 @@ fn a_wrong_peer_that_dials_is_told_why_and_the_log_says_the_same() {
             // It comes before the error, and says how far the server has come.
             let Some(Message::Objection(objection)) = connection.try_receive_as(Receiver::Dialer)
             else {
-                panic!("it objects");
+                panic!("the server objects");
             };
             assert_eq!(objection.code, ErrorCode::PidConflict.get());
         }

@@ -25,7 +25,7 @@ struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes one, or says why it cannot be made.
+    /// Makes a cgroup, or says why it cannot be made.
     fn make(name: &str, limit: u64) -> Result<Cgroup, String> {
         let v1 = Path::new("/sys/fs/cgroup/memory");
         let is_v2 = !v1.is_dir();
@@ -40,9 +40,9 @@ impl Cgroup {
         };
         cgroup.set(file, limit)?;
         match is_v2 {
-            // Without swap, what is over the limit cannot hide. Not every kernel has swap at all.
+            // Without swap, memory over the limit cannot hide. Not every kernel has swap at all.
             true => _ = cgroup.set("memory.swap.max", 0),
-            // Version 1 counts sockets apart, and only when they have a limit.
+            // Version 1 counts sockets separately, and only when they have a limit.
             false => cgroup.set("memory.kmem.tcp.limit_in_bytes", limit)?,
         }
         cgroup.peak().map(|_| cgroup)
@@ -65,7 +65,7 @@ impl Cgroup {
             .map_err(|error| format!("{file}: {error}"))
     }
 
-    /// The most memory that was in use, with that of sockets.
+    /// The most memory that was in use, including the memory of sockets.
     fn peak(&self) -> Result<u64, String> {
         if self.is_v2 {
             return self.number("memory.peak");
@@ -87,7 +87,7 @@ impl Cgroup {
         line.unwrap().parse().unwrap()
     }
 
-    /// What starts a program in it.
+    /// The command that starts a program in the cgroup.
     fn runner(&self) -> [String; 3] {
         let procs = self.directory.join("cgroup.procs");
         let script = format!("echo $$ > {} && exec \"$0\" \"$@\"", procs.display());
@@ -97,12 +97,12 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Its last process may be a moment from its end.
+        // Its last process may still be ending.
         eventually(|| fs::remove_dir(&self.directory).is_ok());
     }
 }
 
-/// A client that keeps little on its own side.
+/// A client whose own side buffers little.
 fn connect_narrow(server: &Server) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(2048).unwrap();
@@ -111,7 +111,7 @@ fn connect_narrow(server: &Server) -> TcpStream {
     socket.into()
 }
 
-/// Starts a server with this limit of memory, lets so many clients ask and never read, and serves others.
+/// Starts a server with this memory limit. This many clients ask and never read, and other clients must be served.
 fn survives(name: &str, limit: u64, pending_total: u64, clients: u64) {
     if !may_have_descriptors(clients + 2_000) {
         let why = format!("the hard limit of open files is below {}", clients + 2_000);

@@ -33,7 +33,7 @@ fn up(started: Result<Server, Refusal>) -> Server {
     started.unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
 }
 
-/// The start was refused with one line, which says all of this.
+/// Checks that the start was refused with one line that contains all of these.
 fn assert_refused(started: Result<Server, Refusal>, says: &[&str]) {
     let Err(refusal) = started else {
         panic!("it started");
@@ -71,7 +71,7 @@ fn anything_but_a_regular_file_is_refused_by_its_name() {
 
         fs::remove_file(&file).unwrap();
         command::run(Command::new("mkfifo").arg(&file)).unwrap();
-        // A start that opened it would wait for ever for the other end. It would be killed, and have no exit code.
+        // A start that opened it would wait for ever for the other end. It would be killed and have no exit code.
         assert_refused(start_on(&directory), &[path, "regular file"]);
 
         fs::remove_file(&file).unwrap();
@@ -199,7 +199,7 @@ fn the_lock_names_the_server_while_it_runs_and_says_when_it_has_stopped() {
     is_known_as_used();
 }
 
-/// The command in the documentation finds its own server by the lock, and no process that has been given the same number
+/// The documented command finds the server by the lock, and does not find another process that got the same number
 /// since.
 #[test]
 fn the_documented_way_to_stop_a_server_finds_no_other_process() {
@@ -231,7 +231,7 @@ fn the_documented_way_to_stop_a_server_finds_no_other_process() {
 }
 
 #[test]
-fn of_two_starts_at_once_on_one_port_the_loser_leaves_nothing_behind() {
+fn when_two_start_at_once_on_one_port_the_loser_leaves_nothing_behind() {
     for _ in 0..8 {
         let home = TempDir::new().unwrap();
         let port = Port::reserve();
@@ -254,7 +254,7 @@ fn of_two_starts_at_once_on_one_port_the_loser_leaves_nothing_behind() {
             (Err(one), Err(two)) => panic!("neither started:\n{}\n{}", one.log, two.log),
         };
         assert_refused(loser, &[&listen, "is another server running there?"]);
-        assert!(!left.exists(), "the loser has made a directory");
+        assert!(!left.exists(), "the loser made a directory");
         drop(winner);
     }
 }
@@ -308,7 +308,7 @@ fn a_start_with_too_few_descriptors_to_serve_anybody_is_refused() {
     assert!(!directory.exists(), "nothing was made");
 }
 
-/// Two overlays over one directory: each sees what the other one writes, and neither the other's locks.
+/// Two overlays over one directory: each sees what the other one writes, but not the other's locks.
 struct Overlays {
     home: TempDir,
 }
@@ -321,7 +321,7 @@ impl Overlays {
         for name in ["lower", "upper", "work-one", "work-two", "one", "two"] {
             fs::create_dir(home.path().join(name)).unwrap();
         }
-        // What is made later in one mount would not be seen in the other.
+        // Files that are made later in one mount would not be visible in the other.
         used_in(&home.path().join("upper"));
         for name in ["one", "two"] {
             let at = |part: &str| home.path().join(part).display().to_string();
@@ -387,7 +387,7 @@ fn a_server_stops_when_another_one_starts_beside_it_without_its_lock() {
         let mut two = overlays.start("two");
         let (of_two, goes_on) = take(&two, 5);
         assert!(goes_on, "{}", two.log());
-        // It hands out what it still may, and then it sees the other server's record.
+        // It hands out what its ceiling allows, and then it sees the other server's record.
         let (after, goes_on) = take(&one, ENOUGH);
         assert!(!goes_on, "{}", one.log());
         assert_eq!(one.wait().code(), Some(1), "{}", one.log());
@@ -411,8 +411,8 @@ fn a_server_stops_when_another_one_starts_beside_it_without_its_lock() {
 }
 
 #[test]
-fn of_two_servers_that_start_at_once_without_a_lock_at_least_one_stops() {
-    let name = "directory::of_two_servers_that_start_at_once_without_a_lock_at_least_one_stops";
+fn when_two_servers_start_at_once_without_a_lock_at_least_one_stops() {
+    let name = "directory::when_two_servers_start_at_once_without_a_lock_at_least_one_stops";
     cage::run(name, || {
         let Some(overlays) = Overlays::mount() else {
             return;

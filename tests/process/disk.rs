@@ -59,7 +59,7 @@ fn assert_refused(data_dir: &Path, why: &str) {
     );
 }
 
-/// One more life of the directory, without any fault: it goes on above everything.
+/// One more life of the directory, without any fault. It must go on above everything that was handed out.
 fn assert_goes_on(data_dir: &Path, history: &mut History) {
     let mut server = start(data_dir);
     let mut client = Client::connect(server.socket_address());
@@ -89,7 +89,7 @@ mod every_call {
         FirstStart,
         /// From the start after a crash on.
         Start,
-        /// From when it serves. strace counts the calls of each thread, and those of the start would otherwise come
+        /// From when it serves. strace counts the calls of each thread, and otherwise the calls of the start would come
         /// first in the count.
         Running,
         /// As from a start after a crash on, but where the file system refuses `O_DIRECT`, so that each write
@@ -104,7 +104,7 @@ mod every_call {
         Phase::PageCache,
     ];
 
-    /// What fails in every life of a phase: the third file is opened with `O_DIRECT`. Only a start opens files, so
+    /// What fails in every life of a phase: opening the third file, with `O_DIRECT`. Only a start opens files, so
     /// it fails once in each life.
     fn always(phase: Phase) -> &'static [&'static str] {
         match phase {
@@ -131,7 +131,7 @@ mod every_call {
             format!("{}:{}:when={}", self.call, self.what, self.when)
         }
 
-        /// Whether a server that goes on as though nothing had happened would be wrong.
+        /// Whether a server that goes on as if nothing had happened would be wrong.
         fn is_fatal(&self) -> bool {
             match self.call.as_str() {
                 // A call that was interrupted before it moved a byte is repeated.
@@ -209,7 +209,7 @@ mod every_call {
         match server.stop() {
             0 => Course::WentOn,
             1 => {
-                // It says why.
+                // The log says why.
                 server.wait_for_log("ERROR");
                 Course::StopFailed
             }
@@ -287,7 +287,7 @@ mod every_call {
                 courses[course as usize].fetch_add(1, Ordering::Relaxed);
             }
         };
-        // They mostly wait.
+        // The runs mostly wait.
         thread::scope(|scope| {
             for _ in 0..6 {
                 scope.spawn(work);
@@ -342,7 +342,7 @@ mod power_cuts {
         let mut history = History::default();
         let mut client = Client::connect(server.socket_address());
         for turn in 0_u64.. {
-            // Half of the longest step: mostly, the ceiling is raised after the answer. The far ones wait.
+            // Half of the longest step: mostly the ceiling is raised after the answer. Requests far above it wait.
             let half_a_step = newest.load(Ordering::SeqCst) + (STEP_MAX << 10) / 2;
             let after = if turn % 4 == 0 {
                 far_above(&history)
@@ -393,7 +393,7 @@ mod power_cuts {
         generations.iter().filter(|one| *one == newest).count() == 1
     }
 
-    /// Ends the load also when the test panics.
+    /// Ends the load, also when the test panics.
     struct Over<'a>(&'a Server, &'a AtomicBool);
 
     impl Drop for Over<'_> {
@@ -429,7 +429,7 @@ mod power_cuts {
                 thread::sleep(moment);
                 pause(&server);
                 let bytes = copy(&volume);
-                // The server has answered nothing since before the copy began, so this is not too much.
+                // The server has answered nothing since before the copy began, so this demand is fair.
                 let given = newest.load(Ordering::SeqCst);
                 let after_the_cut = Volume::from_image(&bytes);
                 let data_dir = after_the_cut.path().join("1");
@@ -603,7 +603,7 @@ mod file_systems {
         let copied = fs::read(&file).unwrap();
         assert_fails(&mut server, &mut history, "is no longer in its place");
         assert_eq!(fs::read(&file).unwrap(), copied, "the copy is not written");
-        // As the log asks, the file itself is put back.
+        // The file itself is put back, as the log says.
         fs::rename(&aside, &file).unwrap();
         assert_goes_on(&data_dir, &mut history);
     }
@@ -618,11 +618,11 @@ mod file_systems {
 }
 
 mod hanging {
-    //! A disk that does not fail but takes its time, and stops on top of it.
+    //! A disk that does not fail but is slow, and stops meanwhile.
 
     use super::*;
 
-    /// A new server, the first write of which takes `seconds` from now on.
+    /// A new server. From now on its next write takes `seconds`.
     fn slow_server(home: &Path, seconds: u64) -> (Server, Attached) {
         let data_dir = home.join("1");
         let server = start(&data_dir);
@@ -658,7 +658,7 @@ mod hanging {
         let home = tempfile::tempdir().unwrap();
         let (mut server, attached) = slow_server(home.path(), 10);
         let mut history = History::default();
-        // Half of the first step is used, so the raise begins. What is below the ceiling is answered meanwhile.
+        // Half of the first step is used, so the raise begins. Requests below the ceiling are answered meanwhile.
         for count in [600, 100, 100] {
             add(&server.ask(count, 0), &mut history);
         }

@@ -1,4 +1,4 @@
-//! A server whose places are all taken: who still gets in, who makes room, and what one address may have.
+//! A server whose places are all taken: who still gets in, who makes room, and how many places one address may have.
 
 use std::{
     io::{Read as _, Write as _},
@@ -63,7 +63,7 @@ fn an_operator_looks_and_operates_while_all_places_are_taken() {
         cli(&server, &["advance", "--above", "5000"]).good(),
         "5000\n"
     );
-    // But identities are for those who have a place.
+    // But only clients that have a place get identities.
     let refused = cli(&server, &["next"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("--max-connections"), "{refused:?}");
@@ -98,7 +98,7 @@ fn the_client_that_is_idle_longest_makes_room_unless_its_request_has_arrived() {
         is_served
     }));
     assert!(clients[0].try_receive().is_none(), "it was idle longest");
-    // The second one asks while the server stands still, after another one has connected.
+    // The second one asks while the server is paused, after another one has connected.
     server.signal("STOP");
     let mut late = server.connect();
     clients[1].send(&ONE);

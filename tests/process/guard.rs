@@ -168,7 +168,7 @@ fn two_servers_with_one_pid_that_meet_directly_both_stop() {
     wait_until(&second, Standing::Conflict);
     assert_eq!(refusal(&first).0, ErrorCode::PidConflict.get());
 
-    // One number tells what --recover-above must be at least, in both logs and after a restart.
+    // Both logs give the same least value for --recover-above, also after a restart.
     for server in [&first, &second] {
         assert!(
             eventually(|| newest_number(server) == Some(40)),
@@ -185,7 +185,7 @@ fn two_servers_with_one_pid_that_meet_directly_both_stop() {
     }
 }
 
-/// The number that the log of a server has told last for `--recover-above`.
+/// The last number for `--recover-above` in the log of a server.
 fn newest_number(server: &Server) -> Option<u64> {
     let log = server.log();
     let line = log.lines().rfind(|line| line.contains("NOT HANDING OUT"))?;
@@ -293,7 +293,7 @@ fn a_lost_directory_is_noticed_and_has_two_ways_out() {
     wait_until(&server, Standing::Serving);
     ask(&server, 1);
 
-    // The other way out is --recover-above. One that is too low does not count.
+    // The other way out is --recover-above. A sequence that is too low does not count.
     let too_low = (last - 1).to_string();
     let mut server = one(&directory, &observer, &["--recover-above", &too_low]);
     wait_until(&server, Standing::Stale);
@@ -454,7 +454,7 @@ fn the_end_of_the_sequence_is_a_lasting_error_and_never_wraps() {
     let mut server = Server::start(&["--pid", "1", "--recover-above", &above]);
     match server.ask(6, 0) {
         Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::Exhausted.get()),
-        other => panic!("a block that would cross the end fails whole: {other:?}"),
+        other => panic!("a block that would cross the end fails as a whole: {other:?}"),
     }
     assert_eq!(ask(&server, 5).sequence().get(), end - 4);
     assert_eq!(refusal(&server).0, ErrorCode::Exhausted.get());

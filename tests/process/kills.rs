@@ -1,5 +1,5 @@
-//! Three servers under load that are killed, stopped, paused and started again at random: no client receives an identity
-//! that another one has, every server increases over all its lives, and at the end the counters agree.
+//! Three servers under load are killed, stopped, paused and started again at random. No two clients receive the same
+//! identity, the identities of each server increase over all its lives, and at the end the counters agree.
 //!
 //! The ordinary run has 20 kills. The long one has 250, takes half a minute and is run with
 //!
@@ -22,7 +22,7 @@ use ipseity_sim::checker::report::RunReport;
 /// Answers that must have come for each kill. With fewer the run has shown nothing.
 const ANSWERS_PER_KILL_MIN: usize = 50;
 
-/// What one kill may cost, in sequences: a step of what these servers hand out, and of what peers may move them by.
+/// How many sequences one kill may cost: a step for what these servers hand out, and a step for raises by peers.
 const SKIPPED_PER_KILL_MAX: u64 = 1 << 25;
 
 #[test]
@@ -99,10 +99,10 @@ fn run(kills: usize) {
 #[derive(Debug, Default)]
 struct Deaths {
     kills: usize,
-    /// Of those, kills of a server that may not have been ready yet.
+    /// How many of those killed a server that may not have been ready yet.
     in_vain: usize,
     stops: usize,
-    /// Of those, stops for which the disk was too slow.
+    /// For how many of those the disk was too slow.
     slow_stops: usize,
     pauses: usize,
 }
@@ -126,7 +126,7 @@ fn rain(servers: &mut [Server], kills: usize, mut rng: Rng) -> Deaths {
             }
             0..6 => {
                 if rng.u32(..4) == 0 {
-                    // Killed while it holds still, with requests that it has not read.
+                    // Killed while it is paused, with requests that it has not read.
                     server.signal("STOP");
                     pause(&mut rng, 20);
                 }

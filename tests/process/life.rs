@@ -307,7 +307,7 @@ fn an_address_in_use_gives_one_clear_line_and_leaves_nothing_behind() {
         assert!(said.contains("--listen"), "{said}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
-    // Nor does it in a directory that is there already: the next start is its second, and skips nothing.
+    // The same is true in a directory that exists already: the next start is its second, and skips nothing.
     let mut other = Server::start(&[]);
     other.ask(5, 0);
     assert_eq!(other.stop(), 0);
@@ -438,7 +438,7 @@ fn kills_in_a_row_repeat_nothing_and_clean_stops_between_them_skip_nothing() {
             server.kill();
             server.restart();
             let status = server.status();
-            // What was handed out after the last write is not known: skipped is the most that it can be.
+            // Nobody knows how much was handed out after the last write: `skipped` is the most that it can be.
             let (reached, skipped) = (status.sequence, status.storage.skipped);
             assert!(
                 newest <= reached && reached <= newest + skipped,
@@ -488,7 +488,7 @@ fn both_stop_signals_stop_a_server_cleanly() {
 
 #[test]
 fn requests_that_had_arrived_before_a_stop_are_answered() {
-    /// As many as have surely arrived: they take half of what the kernel holds for a connection.
+    /// So few that all of them have surely arrived: they fill half of the kernel's buffer for a connection.
     const REQUESTS: u64 = RECEIVE_BUFFER_BYTES as u64 / 2 / 15;
     let mut server = Server::start(&[]);
     let mut known = server.connect();

@@ -1,5 +1,5 @@
-//! What is promised under load and against hostile clients: memory is bounded, nobody starves, and everybody is told
-//! why.
+//! The promises under load and against hostile clients: memory is bounded, nobody starves, and everybody who is refused
+//! is told why.
 //!
 //! Nothing here depends on how fast the machine is. Where a test waits, it waits for something to happen, and only a
 //! failure waits long.
@@ -34,8 +34,8 @@ const NONE: [u8; 15] = [0, 13, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// What each idle connection may cost the server; 72 bytes were measured. The kernel's part does not count.
 const IDLE_BYTES_MAX: u64 = 256;
 
-/// What a client that does not read may make the server hold: the 256 KiB of `--max-pending-bytes`, in a buffer that
-/// grows by doubling, and what the allocator keeps. 480 KB were measured.
+/// How much memory a client that does not read may cost the server: the 256 KiB of `--max-pending-bytes`, in a buffer
+/// that grows by doubling, and what the allocator keeps. 480 KB were measured.
 const GROWTH_BYTES_MAX: u64 = 2 << 20;
 
 fn start(flags: &[&str]) -> Server {
@@ -63,7 +63,7 @@ fn connect_narrow(server: &Server) -> TcpStream {
     stream
 }
 
-/// Asks for one identity on a connection of its own: somebody else is served.
+/// Asks for one identity on a new connection. This shows that others are served.
 fn assert_serves(server: &Server) {
     match server.ask(1, 0) {
         Message::IdentityReply { count: 1, .. } => {}
@@ -80,7 +80,7 @@ fn assert_synchronizes(peer: &mut Connection) {
 }
 
 /// Everything up to the end of the connection. A reset is an end too: a client that goes on sending after its error may
-/// meet one behind the error.
+/// get one after the error.
 fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
@@ -112,7 +112,7 @@ pub fn may_have_descriptors(wanted: u64) -> bool {
 }
 
 pub fn skipped(test: &str, why: &str) {
-    // Not through the captured output of the test: a skip must be seen where everything passes.
+    // This is not in the captured output of the test, because a skip must be visible even if everything passes.
     let mut out = std::io::stderr().lock();
     let _ = writeln!(out, "\nSKIPPED: {test}: {why}\n");
 }
@@ -208,7 +208,7 @@ fn connections_over_the_limit_are_refused_and_peers_still_get_in() {
     for stream in extra {
         assert_eq!(read_to_end(stream), answer);
     }
-    // The connections that were there before are served as ever, and so is the peer.
+    // The earlier connections are still served, and so is the peer.
     for holder in &mut holders {
         holder.send(&Message::IdentityRequest { count: 1, after: 0 });
         assert!(matches!(holder.receive(), Message::IdentityReply { .. }));
@@ -271,7 +271,7 @@ fn a_server_with_few_descriptors_says_so_and_takes_fewer_connections() {
 
 #[test]
 fn a_server_without_descriptors_refuses_the_oldest_waiting_connections_and_goes_on() {
-    // Too few even for the reserve: each new connection takes the place of the one that came first.
+    // Too few even for the reserve: each new connection takes the place of the oldest one.
     let server = Server::start_with_descriptors(40, &["--ephemeral"]);
     let mut first = server.connect();
     first.send(&Message::IdentityRequest { count: 1, after: 0 });
@@ -307,7 +307,7 @@ fn a_server_that_cannot_accept_says_so_once_and_tries_again() {
     let mut client = server.connect();
     client.send(&Message::IdentityRequest { count: 1, after: 0 });
     server.wait_for_log("cannot accept a connection");
-    // It tries again meanwhile, in vain.
+    // Meanwhile it tries again, without success.
     thread::sleep(3 * ACCEPT_RETRY);
     allow(before);
     assert!(matches!(client.receive(), Message::IdentityReply { .. }));
@@ -328,7 +328,7 @@ fn a_client_that_never_reads_is_not_read_from_and_gets_everything_once_it_reads(
             stream.shutdown(Shutdown::Write).unwrap();
         })
     };
-    // It has come to a halt when nothing more is answered.
+    // It has stopped when nothing more is answered.
     let mut last = 0;
     let stands = eventually(|| {
         thread::sleep(Duration::from_millis(50));
@@ -369,7 +369,7 @@ fn a_client_that_reads_too_slowly_does_not_make_the_server_grow() {
     let mut buffer = vec![0; 16 * 1024];
     let (mut seen, mut base) = (0, None);
     while seen < whole {
-        // Slow, but never at a halt: there are always more requests than the server may answer.
+        // Slow, but it never stops: there are always more requests than the server may answer.
         thread::sleep(Duration::from_micros(100));
         let count = read_some(&mut stream, &mut buffer).unwrap();
         assert!(count > 0);
@@ -397,7 +397,7 @@ fn a_frame_that_stalls_or_trickles_in_gets_an_error() {
     assert_eq!(stalled.name, "stalled");
     let mut at_once = connect(&server);
     at_once.write_all(&stalled.bytes).unwrap();
-    // A single byte, behind requests that were served.
+    // A single byte, after requests that were served.
     let mut later = connect(&server);
     later.write_all(&[ONE, ONE].concat()).unwrap();
     later.write_all(&[0]).unwrap();
@@ -469,8 +469,8 @@ fn a_greedy_connection_does_not_starve_another() {
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
     reader.join().unwrap();
-    // How many identities the greedy client got between two of the other's. The machine may make any of these numbers
-    // large; a server that does not share makes all of them large.
+    // How many identities the greedy client got between two identities of the other. The machine may make any of these
+    // numbers large. A server that does not share makes all of them large.
     let mut between: Vec<u64> = firsts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_unstable();
     println!("between two: {} at the quarter", between[between.len() / 4]);
@@ -524,7 +524,7 @@ fn many_greedy_connections_starve_neither_each_other_nor_a_modest_one() {
             reply => panic!("{reply:?}"),
         }
     }
-    // The server still notices that it is to stop.
+    // The server still notices that it has to stop.
     assert_eq!(server.stop(), 0);
     let log = server.log();
     assert!(
@@ -636,7 +636,7 @@ fn a_busy_client_that_becomes_idle_is_closed_too() {
     let mut stream = connect(&server);
     let writer = {
         let mut stream = stream.try_clone().unwrap();
-        // So much that the server looks for idle connections in the middle of it.
+        // So many requests that the server looks for idle connections in the middle of them.
         thread::spawn(move || {
             let many = ONE.repeat(10_000);
             for _ in 0..60 {

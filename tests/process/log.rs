@@ -35,7 +35,7 @@ fn make_fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
-/// Asks and stops as though there were no log, within the time that a stop has.
+/// Checks that the server answers and stops as if there were no log, within the time of a stop.
 fn assert_serves_and_stops(server: &mut Unheard) {
     let first = server.next();
     assert!(server.next() > first);
@@ -96,7 +96,7 @@ fn log_lines_that_waited_for_a_reader_arrive_whole_and_in_order() {
         let (mut reader, writer) = pipe().unwrap();
         fill(&writer);
         if !waits {
-            // As some programs do that share a stream with the server.
+            // Some programs that share a stream with the server do this.
             never_wait(&writer);
         }
         let mut server = Unheard::start(writer, &["--log-level", "debug"]);
@@ -477,7 +477,7 @@ fn a_trace_in_the_state_directory_is_refused() {
         refused(here, &["--data-dir", "later", "--trace", trace]);
         assert!(!here.join("later").exists());
     }
-    // Beside it, it may be.
+    // Beside the directory it is allowed.
     let beside = here.join("state.trace");
     let server = Server::start_with(
         &["--listen", "127.0.0.1:0"],
@@ -533,7 +533,7 @@ fn a_named_pipe_in_place_of_a_state_file_does_not_hold_up_a_start() {
     }
 }
 
-// What both programs say.
+// The output of both programs.
 
 #[test]
 fn exit_codes_do_not_depend_on_whether_the_error_can_be_written() {
@@ -593,7 +593,7 @@ fn output_that_cannot_be_written_is_a_failure_and_not_a_crash() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
         assert!(said.contains("cannot write to standard output"), "{said}");
-        // Where standard error cannot be written either, only the exit code is left.
+        // If standard error cannot be written either, only the exit code is left.
         let status = Command::new(program)
             .args(arguments)
             .stdout(full_device())

@@ -1,7 +1,7 @@
 //! The real server as a process: real sockets, signals, disks and networks.
 //!
-//! The tests run side by side, so none changes what belongs to the process: they start programs to be limited, held
-//! or cut off.
+//! The tests run side by side, so no test changes anything of this process. Instead they limit, hold or cut off programs
+//! that they start.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,
@@ -21,11 +21,11 @@ mod life; // the life of one server: start, stop, signals, and what it says
 mod load; // memory and fairness under load, and against hostile clients
 mod log; // a log and a trace that nobody reads, and streams that fail
 mod namespaces; // a cluster in network namespaces, and a nemesis
-mod netcat; // the protocol as netcat speaks it
+mod netcat; // the protocol, spoken with netcat
 mod operator; // what an operator does: members, forget, advance
 mod signals; // what each signal does, also to process 1
 mod soak; // every hostile client at once, beside honest ones
 mod store_faults; // the state directory where system calls and file systems fail
-mod told; // what the log and the status report: a disk that hangs, the end of the sequence, who raises it
+mod told; // what the log and the status report: a disk that hangs, the end of the sequence, large raises
 mod trace; // the trace of scripted runs, line by line
 mod waiting; // the calls of the loop's thread, and threads that wait in its place

@@ -1,9 +1,9 @@
-//! Real servers, each on a host of its own (a network namespace), real clients on other hosts, and a nemesis: one-way
-//! drops, partitions, loss, resets, slow cables, pauses, kills, stops. This run is for what a simulator cannot see: the
-//! kernel's TCP, real processes, real sockets.
+//! Real servers, each on its own host (a network namespace), real clients on other hosts, and a nemesis: one-way drops,
+//! partitions, loss, resets, slow cables, pauses, kills, stops. This tests what a simulation cannot: the kernel's TCP,
+//! real processes, real sockets.
 //!
-//! In the end everything is healed, the counters must meet, every server must serve, and everything that any
-//! client received is judged. A run that served too little, or in which a kind of fault met nothing, fails.
+//! In the end everything is healed. Then the counters must become equal, every server must serve, and everything that
+//! any client received is checked. A run fails if it served too little, or if a kind of fault affected nothing.
 //!
 //! The ordinary run has one round of all faults. The long one has 80, takes ten minutes, and is run with
 //!
@@ -12,7 +12,7 @@
 //! ```
 //!
 //! `IPSEITY_ROUNDS=...` sets another number of rounds, and `IPSEITY_SERVERS=...` another number of servers than 3.
-//! Both runs print their seed. `IPSEITY_SEED=...` draws the same faults again; what they meet depends on the machine.
+//! Both runs print their seed. `IPSEITY_SEED=...` draws the same faults again; what they affect depends on the machine.
 //!
 //! The test needs root, or a machine that lets other users make namespaces. Otherwise it is skipped, and says so.
 
@@ -163,7 +163,7 @@ fn run(rounds: usize) {
     );
 }
 
-/// The server of a host, which names those of all other hosts.
+/// The server of a host. It names the servers of all other hosts.
 fn start(host: usize, servers: usize, directory: &TempDir) -> Server {
     let pid = (host + 1).to_string();
     let data_dir = directory.path().join(&pid);

@@ -1,4 +1,4 @@
-//! The protocol as netcat speaks it: bytes in, bytes out, against a real server. And every command that
+//! The protocol, spoken with netcat: bytes in, bytes out, against a real server. Also every command that
 //! docs/protocol.md shows, run as it is shown.
 
 use std::{
@@ -53,20 +53,20 @@ impl Netcat {
         stdin.flush().unwrap();
     }
 
-    /// As many bytes as `expected` has, and that they are the same.
+    /// Reads as many bytes as `expected` has, and checks that they are the same.
     fn expect(&mut self, expected: &[u8]) {
         let mut bytes = vec![0; expected.len()];
         let outcome = self.stdout.read_exact(&mut bytes);
         assert_eq!(shown(&bytes), shown(expected), "{outcome:?}");
     }
 
-    /// Ends standard input, and returns all that still comes.
+    /// Ends standard input, and returns all bytes that still come.
     fn finish(mut self) -> Vec<u8> {
         self.stdin = None;
         self.rest()
     }
 
-    /// All that still comes while standard input stays open, so that it is the server who closes.
+    /// All bytes that still come while standard input stays open, so that the server has to close.
     fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.stdout.read_to_end(&mut bytes).unwrap();
@@ -82,7 +82,7 @@ impl Drop for Netcat {
     }
 }
 
-/// A test that needs nc fails where there is none, rather than pass without having tested anything.
+/// A test that needs nc fails if there is no nc, because otherwise it would pass without testing anything.
 fn check_that_nc_is_here() {
     static HELP: OnceLock<String> = OnceLock::new();
     let help = HELP.get_or_init(|| match Command::new("nc").arg("-h").output() {
@@ -223,7 +223,7 @@ fn every_malformed_input_gets_its_error_reply_and_closes_the_connection() {
 fn malformed_input_is_answered_as_soon_as_it_can_be_judged() {
     let server = fresh(&[]);
     for malformed in as_a_server_meets_them() {
-        // Without -N, as from a sender that would go on.
+        // Without -N, like a sender that would go on.
         let mut nc = Netcat::start(&server, &[]);
         nc.send(&malformed.bytes[..malformed.judged_at]);
         nc.expect(&malformed.answer());
@@ -284,7 +284,7 @@ fn a_connection_that_met_an_error_is_closed_at_once_and_leaves_nothing_behind() 
     for malformed in as_a_server_meets_them() {
         nc(&server, &malformed.bytes);
     }
-    // The one that asks is the only one left.
+    // Only the connection that asks is left.
     server.wait_for_status("one connection", |status| status.connections == 1);
 }
 
@@ -406,7 +406,7 @@ fn a_peer_is_answered_and_its_sequence_absorbed() {
     let replies = nc(&server, &sent.concat());
     let mut decoder = FrameDecoder::new();
     decoder.restore(&replies);
-    // The replies to a peer and to a client are in one stream here: each is read by the receiver that takes it.
+    // The replies to a peer and to a client are in one stream here. Each is read by the receiver that accepts it.
     let Ok(Some(Message::SyncReply(first))) = decoder.next(Receiver::Dialer) else {
         panic!("{}", shown(&replies));
     };
@@ -453,7 +453,7 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
     for (turn, (bytes, code, text)) in (1..).zip(cases) {
         let answer = error_reply(code, text);
         assert_bytes(&nc(&server, &bytes), &answer, text);
-        // What was asked before is answered, and nothing after the fault is looked at.
+        // Earlier requests are answered, and nothing after the mistake is looked at.
         let one = golden("identityRequest");
         let sent = [&one[..], &bytes, &one, &one].concat();
         let expected = [identity(turn), answer.clone()].concat();
@@ -475,8 +475,8 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
         sync.pid = "1".parse().unwrap();
         told = sync.clone();
     });
-    let text = "pid 1 is that of this server too, so both stop handing out identities: start the one that \
-                is to keep it with --recover-above, and the other with an unused --pid";
+    let text = "pid 1 is this server's pid too, so both stop handing out identities: start the one that \
+    keeps it with --recover-above, and the other with an unused --pid";
     // It is told how far both have come, and then why.
     let sequence = told.sequence.max(4);
     let objection = Objection::new(

@@ -1,5 +1,5 @@
-//! What an operator does with real servers: looks at the members, has one forgotten, advances the sequence, and recovers
-//! a state that is lost.
+//! The work of an operator with real servers: look at the members, forget one, advance the sequence, and recover a lost
+//! state.
 
 use ipseity_core::words::Standing;
 use ipseity_harness::program::{Run, run};

@@ -1,5 +1,5 @@
-//! What each signal does to a server, even if it is the first process of its namespace, as in a container: there the
-//! kernel drops every signal for which a process has no handler. docs/operations.md has the table.
+//! What each signal does to a server, even if it is the first process of its namespace, as in a container. There the
+//! kernel drops every signal for which the process has no handler. docs/operations.md has the table.
 
 #![cfg(target_os = "linux")]
 use std::{
@@ -20,7 +20,7 @@ use ipseity_harness::{
 /// Long enough that a process that a signal ends is gone.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// Makes what it runs the first process of a namespace of processes.
+/// Makes the command that follows it the first process of a namespace of processes.
 const CONTAINER: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// Whether such a namespace can be made. If not, it prints that.
@@ -203,7 +203,7 @@ fn a_start_can_be_ended_even_as_the_first_process_of_a_container() {
         return;
     }
     for (signal, number) in [("TERM", 15), ("INT", 2)] {
-        // A disk on which a start takes so long that the signal comes before its end, on a busy machine too.
+        // A disk so slow that the signal comes before the end of the start, even on a busy machine.
         let slow = "inject=fsync,fdatasync:delay_enter=2000000";
         let strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", slow];
         let mut server = contained(&strace, &[]);

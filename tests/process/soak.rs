@@ -1,7 +1,7 @@
 //! Hostile clients of every kind attack a server at once, beside honest ones. No identity is repeated, every honest
 //! request is answered, memory and log stay within their bounds, and SIGTERM ends the server in time.
 //!
-//! The log and the trace of the server stand still, too: nobody reads them at first. The ordinary run takes some
+//! The log and the trace of the server are stuck, too: nobody reads them at first. The ordinary run takes some
 //! seconds. The long one takes two minutes, or as many seconds as `IPSEITY_SOAK_SECONDS` says:
 //!
 //! ```text
@@ -48,18 +48,19 @@ const PLACES: usize = 200;
 /// Replies that may wait there, over all connections.
 const PENDING_BYTES_TOTAL: usize = 4 << 20;
 
-/// What the process may have beyond what it has at its start: the replies that wait, in buffers that grow by doubling,
-/// the lines of the log and of the trace, twice because the thread that writes holds as many, and for all the rest.
+/// How much more memory the process may use than at its start. This is for the replies that wait, in buffers that grow
+/// by doubling; for the lines of the log and of the trace, twice, because the thread that writes holds as many; and for
+/// everything else.
 const GROWTH_BYTES_MAX: u64 =
     2 * (PENDING_BYTES_TOTAL + LOG_BYTES_MAX + TRACE_BYTES_MAX) as u64 + (8 << 20);
 
-/// Lines that the server writes of itself and of its one named peer.
+/// Lines that the server writes about itself and about its only named peer.
 const OWN_LINES_MAX: u64 = 60;
 
 /// The longest of them have a text of a peer in them.
 const LINE_BYTES_MAX: u64 = 400;
 
-/// What a stop may take here beyond its five seconds: machines are shared.
+/// How much longer than five seconds a stop may take here, because machines are shared.
 const STOP_SLACK: Duration = Duration::from_secs(10);
 
 /// Answers that honest clients must have had in each second: fewer, and the run has shown nothing.
@@ -74,13 +75,13 @@ const NONE: [u8; 15] = [0, 13, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// Requests with large answers: for the members, and for the status.
 const LOOKS: [&[u8]; 2] = [&[0, 3, 9, 0, 0], &[0, 1, 5]];
 
-/// What hostile clients share.
+/// The data that hostile clients share.
 struct Trouble {
     server: SocketAddr,
     is_over: AtomicBool,
 }
 
-/// One kind of them: its name, what it does until the trouble is over, and where it counts what it has done.
+/// A kind of hostile client: its name, what it does until the trouble is over, and where it counts what it has done.
 type Hostile = (&'static str, fn(&Trouble, &AtomicU64, Rng));
 
 const HOSTILE: [Hostile; 10] = [
@@ -114,7 +115,7 @@ impl Trouble {
         })
     }
 
-    /// One for which this side's kernel keeps little.
+    /// A connection for which the kernel on this side keeps little.
     fn connect_narrow(&self) -> Option<TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4 * 1024).unwrap();
@@ -123,7 +124,7 @@ impl Trouble {
     }
 }
 
-/// Ends the trouble, also when something panics: the threads are waited for.
+/// Ends the trouble, also when something panics, because somebody waits for the threads.
 struct EndOfTrouble<'a>(&'a Trouble);
 
 impl Drop for EndOfTrouble<'_> {
@@ -132,7 +133,7 @@ impl Drop for EndOfTrouble<'_> {
     }
 }
 
-/// Leaves the others some time, because all share the processors: how much is of no importance.
+/// Leaves the others some time, because all share the processors. How much does not matter.
 fn pause(ms: u64) {
     thread::sleep(Duration::from_millis(ms));
 }
@@ -140,7 +141,7 @@ fn pause(ms: u64) {
 /// A connection on which one request is written again and again, and never waited for.
 struct Asking {
     stream: TcpStream,
-    /// The request many times, and how long one is.
+    /// The request, repeated many times, and the length of one.
     requests: Vec<u8>,
     length: usize,
     sent: usize,
@@ -157,7 +158,7 @@ impl Asking {
         }
     }
 
-    /// Writes as much as is taken at once. Says whether the connection still stands.
+    /// Writes as much as the kernel takes at once. Returns whether the connection still exists.
     fn ask(&mut self) -> bool {
         loop {
             // Where the last write was cut off, this one goes on.
@@ -170,7 +171,7 @@ impl Asking {
     }
 }
 
-/// Reads what is there and throws it away. Says whether the connection still stands.
+/// Reads what is there and throws it away. Returns whether the connection still exists.
 fn throw_away(mut stream: &TcpStream) -> bool {
     let mut buffer = [0; 64 * 1024];
     loop {
@@ -402,13 +403,13 @@ fn number(variable: &str) -> Option<u64> {
     Some(env::var(variable).ok()?.parse().unwrap())
 }
 
-/// What was seen of the server while it was attacked.
+/// What was measured on the server while it was attacked.
 #[derive(Debug, Default)]
 struct Seen {
-    /// The most of its memory, beyond what it had at its start.
+    /// The most memory that it used, minus the memory at its start.
     growth: u64,
     statuses: u64,
-    /// Times that all places were taken.
+    /// How often all places were taken.
     full: u64,
 }
 
@@ -459,7 +460,7 @@ fn run(time: Duration) {
     };
     let done: [AtomicU64; HOSTILE.len()] = Default::default();
     let before = memory(&server);
-    // Should the test fail before it is stopped, this one is not waited for.
+    // If the test fails before this thread is stopped, nobody waits for it.
     let reading = thread::spawn(move || read_slowly(log, time / 2));
     let (seen, code, waited) = thread::scope(|scope| {
         let (end_of_load, end_of_trouble) = (EndOfLoad(&load), EndOfTrouble(&trouble));
@@ -549,7 +550,7 @@ fn memory(server: &Unheard) -> u64 {
     words[1].parse::<u64>().unwrap() * 1024
 }
 
-/// Looks at the server for so long, as an operator does.
+/// Watches the server for this long, as an operator would.
 fn watch(server: &Unheard, operator: &mut Connection, before: u64, time: Duration) -> Seen {
     let begun = Instant::now();
     let mut seen = Seen::default();

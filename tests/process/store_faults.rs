@@ -1,8 +1,8 @@
-//! The state directory where the machine itself fails: system calls that return errors, a full and a read-only file
+//! The state directory when the machine itself fails: system calls that return errors, a full and a read-only file
 //! system.
 //!
-//! The code under test runs in a process of its own: this test binary, started again with an environment variable, under
-//! strace or with mounts of its own. What the machine does not allow is skipped, and the output says so.
+//! The code under test runs in a process of its own: this test binary, started again with an environment variable,
+//! under strace or with its own mounts. If the machine does not allow a test, it is skipped, and the output says so.
 
 #![allow(
     clippy::disallowed_macros,
@@ -22,7 +22,7 @@ use ipseity_core::{
     limits::STEP_MAX,
 };
 
-/// Names the directory to a process that is to act as the server.
+/// The variable that gives the directory to a process that has to act as the server.
 const DIRECTORY: &str = "IPSEITY_TEST_DIRECTORY";
 
 fn sequence(value: u64) -> Sequence {
@@ -43,14 +43,14 @@ fn options(directory: &Path) -> StoreOptions {
     }
 }
 
-/// Not a test but the server of the other tests: it lives one life and prints what it was promised, so that nothing is
-/// known of it but what it printed before it failed.
+/// This is not a test but the server of the other tests. It lives one life and prints each promise that was made to it.
+/// So the tests know only what it printed before it failed.
 #[test]
 fn server() {
     if let Some(directory) = env::var_os(DIRECTORY)
         && let Err(error) = live(Path::new(&directory))
     {
-        // On a line of its own, whatever the test runner has begun to write.
+        // On a new line, whatever the test runner has begun to write.
         println!("\nERROR {error}");
     }
 }
@@ -111,7 +111,7 @@ impl Told {
         }
     }
 
-    /// The next start must begin at or above all that was promised, and exactly at a clean stop.
+    /// The next start must begin at or above everything that was promised, and exactly there after a clean stop.
     fn check(&self, directory: &Path) {
         let (_, started) = Store::open(&options(directory)).unwrap();
         let start = started.sequence.get();
@@ -300,7 +300,7 @@ fn writes_bypass_the_page_cache_or_are_synced_one_by_one() {
     }
     if takes_direct() {
         let direct = calls(&[]);
-        let opened = place(&direct, "O_DIRECT").expect("it is asked for first");
+        let opened = place(&direct, "O_DIRECT").expect("O_DIRECT is tried first");
         assert!(direct[opened].contains("SYNC"), "{}", direct[opened]);
         assert_eq!(place(&direct, "fdatasync"), None, "{direct:#?}");
         assert_eq!(place(&direct, "fadvise64"), None, "{direct:#?}");
@@ -338,7 +338,7 @@ fn writes_bypass_the_page_cache_or_are_synced_one_by_one() {
 }
 
 fn syncs_each_write(calls: &[String]) {
-    let forgotten = place(calls, "POSIX_FADV_DONTNEED").expect("it forgets what is cached");
+    let forgotten = place(calls, "POSIX_FADV_DONTNEED").expect("it drops the cached pages");
     assert!(place(calls, "fsync").unwrap() < forgotten);
     assert!(forgotten < place(calls, "pwrite64").unwrap());
     for (at, call) in calls.iter().enumerate() {

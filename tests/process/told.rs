@@ -1,4 +1,4 @@
-//! What the log and the status report: a disk that takes long, the end of the sequence, and operators. And the reserve.
+//! What the log and the status report: a slow disk, the end of the sequence, and operators. Also the reserve.
 
 #![allow(
     clippy::disallowed_macros,
@@ -46,7 +46,7 @@ fn a_disk_that_hangs_is_reported_while_others_are_served() {
     assert_eq!(status.standing, Standing::WaitingForDisk);
     assert_eq!(status.bounds.waiting_for_disk, 1);
     assert_eq!(status.storage.writes, 0, "it is still under way");
-    // It waits alone.
+    // The advance waits alone.
     assert_eq!(first(&server.ask(1, 0)), 1);
     let shown = run(&["watch", "-n", "1", "--server", &server.address()]).good();
     assert!(shown.contains("waiting for the disk"), "{shown}");
@@ -84,7 +84,7 @@ fn a_used_up_sequence_is_reported_at_once_and_at_each_start() {
     assert!(line.contains("ERROR"), "{line}");
     assert_eq!(server.status().standing, Standing::Exhausted);
     let Message::ErrorReply(error) = server.ask(1, 0) else {
-        panic!("there is none left");
+        panic!("no identity is left");
     };
     assert_eq!(error.code, ErrorCode::Exhausted.get());
     // Clients go on to the next server.
@@ -99,7 +99,7 @@ fn a_used_up_sequence_is_reported_at_once_and_at_each_start() {
 
 #[test]
 fn a_reserve_is_kept_ready() {
-    // A load of a second and a half, of which the server is to keep a minute's worth ready.
+    // A load of a second and a half. The server has to keep a minute of it ready.
     let server = Server::start(&["--reserve", "1m"]);
     let mut connection = server.connect();
     let began = std::time::Instant::now();
@@ -117,7 +117,7 @@ fn a_reserve_is_kept_ready() {
     });
 }
 
-/// A server that takes so long for each save of its peers, and a connection of a peer that it has heard once.
+/// A server that takes this long for each save of its peers, and a connection of a peer that it has heard once.
 fn with_slow_saves(delay: Duration) -> (Server, Attached, Connection) {
     let server = Server::start(&["--pid", "3"]);
     let log = server.scratch().join("strace");
@@ -151,7 +151,7 @@ fn what_a_peer_says_during_a_stop_is_saved() {
     }
     let (mut server, _attached, mut peer) = with_slow_saves(Duration::from_millis(700));
     server.signal("TERM");
-    // When it refuses requests, the exact sequence waits behind the save.
+    // When it refuses requests, the exact sequence waits for the save.
     while {
         let request = Message::IdentityRequest { count: 1, after: 0 };
         peer.send(&request);

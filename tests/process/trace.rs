@@ -48,14 +48,14 @@ impl Traced {
         );
     }
 
-    /// The trace with times and random values masked, without what no script decides: when connections are swept for
-    /// deadlines, and whether the kernel reports once more that a connection is writable after it was shut.
+    /// The trace with times and random values masked. It leaves out what no script decides: when connections are swept for
+    /// deadlines, and whether the kernel reports again that a connection is writable after it was shut.
     fn masked(&self) -> String {
         let mut writables = 0;
         let mut shown = String::new();
         for line in self.text().lines().map(mask) {
             writables += usize::from(line == "writable connection=0.0");
-            // When the disk is done with a write that nobody waits for depends on the disk.
+            // The disk decides when it is done with a write that nobody waits for.
             let has_its_moment = line != "sweepTimeout" && line != "written members";
             if has_its_moment && (line != "writable connection=0.0" || writables == 1) {
                 // In a trace, serials say which effect belongs to which entry. Here the indent does.
@@ -129,7 +129,7 @@ fn a_trace_shows_every_frame_of_a_connection_and_its_effects() {
     ask(&request(1, 1 << 60));
     ask(&request(1, u64::MAX));
     ask(&Message::StatusRequest);
-    // Three requests that arrive together are three entries behind one readiness.
+    // Three requests that arrive together are three entries after one readiness.
     connection
         .stream()
         .write_all(&[0, 1, 1, 0, 1, 1, 0, 1, 1])
@@ -140,7 +140,7 @@ fn a_trace_shows_every_frame_of_a_connection_and_its_effects() {
     connection.stream().write_all(&[0, 1, 99]).unwrap();
     connection.receive();
     assert_eq!(connection.try_receive(), None);
-    // The server reads once more for what came after. If it met the end there, no readiness would report it.
+    // The server reads again for what came after. If it found the end there, no readiness would report it.
     let looked = || {
         let text = traced.text();
         let (_, behind) = text.split_once("close connection=0.0").unwrap_or_default();
@@ -150,7 +150,7 @@ fn a_trace_shows_every_frame_of_a_connection_and_its_effects() {
     drop(connection);
     traced.wait_for("readClosed");
     assert_eq!(traced.server.stop(), 0);
-    // One entry for each frame that was sent: what is not shown here did not happen.
+    // One entry for each frame that was sent. Anything that is not shown here did not happen.
     let text = traced.text();
     for (frames, name) in [
         (11, " identityRequest "),

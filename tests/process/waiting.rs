@@ -1,5 +1,5 @@
-//! The loop's thread waits in its poll and nowhere else. docs/architecture.md lists every system call that it makes, with
-//! the reason why it does not block. And clients are answered while a helper thread is held in a call.
+//! The loop's thread waits in its poll and nowhere else. docs/architecture.md lists every system call that it makes,
+//! with the reason why it does not block. Also, clients get answers while a helper thread is held in a call.
 
 use std::{collections::BTreeSet, fs, io::Write as _};
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// The heading of the table in docs/architecture.md.
 const HEADING: &str = "### Every system call of the loop's thread";
 
-/// Calls that the run below cannot do without. Where one is missing, the run has shown nothing.
+/// Calls that the run below has to make. If one is missing, the run has shown nothing.
 const SURE: [&str; 9] = [
     "accept4",
     "close",
@@ -51,7 +51,7 @@ fn every_call_of_the_loops_thread_is_on_the_page() {
     let in_home = |name: &str| home.path().join(name).display().to_string();
     let (data_dir, trace, moved) = (in_home("state"), in_home("trace"), in_home("moved"));
     let log = home.path().join("strace");
-    // A peer with a name, another server that names this one, and an address where nobody is.
+    // A peer with a name, another server that names this one, and an address where nobody listens.
     let (port, own) = (Port::reserve(), Port::reserve());
     let nobody = Nobody::new();
     let by_name = format!("localhost:{}", port.address().port());
@@ -97,7 +97,7 @@ fn every_call_of_the_loops_thread_is_on_the_page() {
             1 => &[0, 1, 1].repeat(1000),
             _ => &[0],
         };
-        // Those that were turned away are gone.
+        // The connections that were turned away are gone.
         let _ = connection.stream().write_all(bytes);
     }
     drop(crowd);

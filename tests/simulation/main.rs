@@ -1,4 +1,4 @@
-//! Whole clusters that are simulated, from seeds: see docs/testing.md and docs/scale.md.
+//! Simulations of whole clusters, from seeds: see docs/testing.md and docs/scale.md.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

@@ -1,7 +1,7 @@
 //! The proof that the simulation catches bugs: it finds every bug that is planted in the code.
 //!
-//! No ordinary build has the bugs, nor this test. `cargo run -p xtask -- hunt` makes a copy of the tree that has
-//! both; there the crate `bugs` switches them on.
+//! No ordinary build has the bugs or this test. `cargo run -p xtask -- hunt` makes a copy of the tree that has both.
+//! There the crate `bugs` switches them on.
 
 #![cfg(planted)]
 
@@ -27,7 +27,7 @@ fn hunted() -> Vec<usize> {
     hunted
 }
 
-/// The first seed that finds a bug, and what it says.
+/// The first seed that finds a bug, and the broken promise.
 fn hunt(name: &'static str) -> Option<(u64, String)> {
     bugs::choose(Some(name));
     let seeds = std::env::var("IPSEITY_SEEDS").map_or(SEEDS_MAX, |seeds| seeds.parse().unwrap());

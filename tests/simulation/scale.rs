@@ -1,4 +1,4 @@
-//! How soon many servers agree, and what it costs: docs/scale.md and docs/scale.svg are made here.
+//! How soon many servers agree, and what it costs. This makes docs/scale.md and docs/scale.svg.
 //!
 //! `cargo test --release --test simulation scale -- --ignored` measures everything and writes both again. The ordinary
 //! tests measure the small clusters, and compare them with the page and the theory.
@@ -84,7 +84,7 @@ fn every_server_learns_a_sequence_as_soon_as_theory_says() {
     }
 }
 
-/// Without loss nothing takes longer than theory says.
+/// Without loss nothing takes longer than the theory says.
 fn hold_to_theory(servers: usize, fanout: Option<usize>, intervals: &[f64]) {
     let longest = *intervals.last().unwrap();
     let bound = match fanout {
@@ -121,7 +121,7 @@ fn whole_servers_agree_as_soon_as_bare_actors_do() {
         let mut world = servers(SERVERS, fanout);
         let mut took = Vec::new();
         for origin in (0..SERVERS).cycle().take(20) {
-            // At another moment of the interval each time.
+            // Each time at another moment of the interval.
             world.advance(INTERVAL * 13 / 30);
             let start = world.now();
             let mut client = world.connect(origin);
@@ -138,7 +138,7 @@ fn whole_servers_agree_as_soon_as_bare_actors_do() {
         }
         let actors = measure_intervals(without_loss(SERVERS, fanout));
         let (whole, actors) = (mean(&took), mean(&actors));
-        // Reading the status of ten servers takes some 40 ms of virtual time, and both means are of few samples.
+        // Reading the status of ten servers takes about 40 ms of virtual time, and both means are of few samples.
         assert!(
             (whole - actors).abs() < 0.25,
             "fanout {fanout:?}: {whole} rounds, and of actors alone {actors}"

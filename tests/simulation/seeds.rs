@@ -71,7 +71,7 @@ fn expect_no_failure(found: &HuntReport, options: &Options) {
     }
 }
 
-/// Every promise holds in every seed, and together they meet every fault, every error code and every handler.
+/// Every promise is kept in every seed, and together the seeds cover every fault, every error code and every handler.
 #[test]
 fn no_seed_breaks_a_promise_and_together_they_exercise_everything() {
     let options = Options::from_environment();
@@ -90,11 +90,15 @@ fn no_seed_breaks_a_promise_and_together_they_exercise_everything() {
     expect_no_failure(&found, &options);
     if one.is_none() {
         let never = never(&found);
-        assert!(never.is_empty(), "never exercised: {}", never.join(", "));
+        assert!(
+            never.is_empty(),
+            "these never happened: {}",
+            never.join(", ")
+        );
     }
 }
 
-/// What was never exercised.
+/// The faults, codes and entries that never happened.
 fn never(found: &HuntReport) -> Vec<String> {
     let coverage = &found.coverage;
     let faults = Fault::ALL.iter().zip(&coverage.faults);
@@ -140,7 +144,7 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte() {
     assert_ne!(run(1, &options).digest, run(2, &options).digest);
 }
 
-/// The judge can say no: on disks that forget what they have acknowledged, uniqueness cannot hold.
+/// The judge can find something: on disks that forget what they have acknowledged, uniqueness must break.
 #[test]
 fn lying_disks_are_found_out_and_the_seed_is_shrunk() {
     let options = Options {
@@ -168,8 +172,8 @@ fn lying_disks_are_found_out_and_the_seed_is_shrunk() {
     assert!(text.contains("the last of server 0:"), "{text}");
 }
 
-/// As many seeds as `IPSEITY_SEEDS` says, or for as long as `IPSEITY_DURATION` does (`10min`), from
-/// `IPSEITY_SEED` on.
+/// As many seeds as `IPSEITY_SEEDS` says, or for as long as `IPSEITY_DURATION` says (`10min`), from `IPSEITY_SEED`
+/// on.
 #[test]
 #[ignore = "takes as long as it is told to"]
 fn no_seed_of_a_long_run_breaks_a_promise() {
@@ -196,7 +200,7 @@ fn no_seed_of_a_long_run_breaks_a_promise() {
     assert!(found.simulated > Duration::ZERO);
 }
 
-/// What was exercised, as a table for people.
+/// The coverage, as a table for people.
 struct Table<'a>(&'a HuntReport);
 
 impl std::fmt::Debug for Table<'_> {

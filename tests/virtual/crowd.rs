@@ -42,7 +42,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A client, and how many answers it has still to get.
+/// A client, and how many answers it still has to get.
 struct Guest {
     client: Client,
     asked: usize,
@@ -53,7 +53,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// Takes what has come. A status counts as an answer without a sequence.
+    /// Reads what has come. A status counts as an answer without a sequence.
     fn read(&mut self) {
         for reply in self.client.replies() {
             match reply {

@@ -25,7 +25,7 @@ fn idle(timeout: Duration) -> Setup {
     setup
 }
 
-/// How long it takes until the server has closed its side, while the client goes on reading.
+/// How long it takes until the server has closed its side, while the client keeps reading.
 fn until_ended(world: &mut World, client: &mut Client, wait_max: Duration) -> (Duration, Vec<u16>) {
     let mut codes = Vec::new();
     let waited = world.advance_until(wait_max, |_| {
@@ -98,7 +98,7 @@ fn the_time_of_a_frame_counts_from_its_first_byte() {
 #[test]
 fn a_slow_server_does_not_count_against_the_client() {
     let (mut world, mut client) = pair(Setup::new(1).disk(DiskMode::Waits, 0));
-    // The gate closes, and the frame behind it is begun and completed long before the gate opens.
+    // The gate closes. The next frame begins and is completed long before the gate opens.
     client.ask(FRAMES_PER_CONNECTION_MAX);
     client.send(&[0, 1]);
     world.advance(5 * FRAME_TIMEOUT);
@@ -281,7 +281,7 @@ fn a_client_that_stays_after_its_error_is_closed_after_a_while() {
     assert_eq!(client.codes(), [ErrorCode::UnknownKind.get()]);
     assert!(client.has_ended(), "the server sends nothing more");
     assert_eq!(world.status(0).connections, 2, "and waits for the client");
-    // What the client still sends is thrown away.
+    // Bytes that the client still sends are thrown away.
     client.send(&[7; 100_000]);
     world.advance(LINGER_TIMEOUT - SECOND);
     assert_eq!(world.status(0).connections, 2);

@@ -1,4 +1,4 @@
-//! Rounds in which a server asks only some of its peers: which peers one actor asks, and how a whole cluster fares.
+//! Rounds in which a server asks only some of its peers: which peers one actor asks, and how soon a cluster agrees.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -268,14 +268,14 @@ fn two_servers_with_one_pid_are_noticed_with_a_fanout_of_one() {
     for number in 0..WITNESSES {
         world.start(setup(number, servers, 1));
     }
-    // They name nobody. The servers that name them tell them.
+    // They name nobody. The servers that name them tell them about the conflict.
     let twins = [usize::from(WITNESSES), usize::from(WITNESSES) + 1];
     for twin in twins {
         let mut setup = Setup::new(500);
         setup.actor.session = 500 + twin as u64;
         world.start(setup);
     }
-    // Dialing takes some of it, and each witness then asks both within two passes of five.
+    // Dialing takes some of the time, and each witness then asks both within two passes of five.
     world.advance(12 * SECOND);
     for twin in twins {
         assert_eq!(world.status(twin).standing, Standing::Conflict);

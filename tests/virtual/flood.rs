@@ -107,7 +107,7 @@ fn rising_sequences_in_a_conflict_are_logged_within_bounds_and_the_last_line_has
     const ROUNDS: u64 = 1800;
     let mut lines = Vec::new();
     for sequence in 1..=ROUNDS {
-        // It has the pid of the server, so each one is refused.
+        // The peer has the pid of the server, so each message is refused.
         let twin = world.connect(0);
         twin.send_message(&says(1, 1, 7, sequence));
         world.advance(SECOND / 10);

@@ -1,5 +1,5 @@
-//! The server's loop, transport and peers in a world that a test arranges. Its network, disk and time are not real, so
-//! nothing here waits, and nothing depends on the machine.
+//! The server's loop, transport and peers in a simulated world that each test sets up. Its network, disk and time are
+//! not real, so nothing here waits, and nothing depends on the machine.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

@@ -21,7 +21,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(40);
 /// Where tests play the peer.
 const STAGE: ([u8; 4], u16) = ([10, 9, 9, 9], 3264);
 
-/// The servers 0, 1, ..., each naming those given, far enough apart that messages take some time.
+/// The servers 0, 1, ..., each with the given peers, and with some delay between them.
 fn cluster(named: &[&[usize]]) -> World {
     let mut world = World::new();
     world.net().delay = DELAY;
@@ -66,7 +66,7 @@ fn hand_out(world: &mut World, server: usize, count: usize) {
     });
 }
 
-/// What a peer with this pid says of itself.
+/// What a peer with this pid says about itself.
 fn hello(pid: u16, sequence: u64) -> Box<SyncMessage> {
     Box::new(SyncMessage {
         version: WIRE_VERSION,
@@ -335,7 +335,7 @@ fn a_dead_peer_does_not_keep_the_server_busy() {
     world.advance(60 * SECOND);
     let turns = world.turns(0);
     world.advance(600 * SECOND);
-    // Half of the longest wait, and for each attempt a few turns.
+    // The wait is at least half of the longest one, and each attempt takes a few turns.
     let bound = 4 * 600 / (BACKOFF_MAX.as_secs() / 2);
     assert!(
         world.turns(0) - turns <= bound,

@@ -1,4 +1,4 @@
-//! The transport over sockets that do what a test says. A real socket would do it only by luck.
+//! The transport over sockets that do what a test says. A real socket would rarely do these things.
 
 use std::{
     cell::RefCell,
@@ -26,7 +26,7 @@ use ipseity_core::{
 /// The other end of a socket, in the hands of the test.
 #[derive(Debug, Default)]
 struct Wire {
-    /// What the next reads find; then nothing, for now.
+    /// What the next reads find. After that there is nothing to read for now.
     reads: VecDeque<Found>,
     /// What the next writes fail with.
     refusals: VecDeque<ErrorKind>,
@@ -257,7 +257,7 @@ fn a_client_that_was_busy_during_a_sweep_is_found_idle_later() {
     let idle_timeout = Duration::from_secs(1);
     let mut scene = Scene::new(Some(idle_timeout));
     scene.ready(&[Found::Bytes(&[0, 1, 1])]);
-    // Its request waits, for the disk perhaps.
+    // Its request waits, perhaps for the disk.
     scene.now = scene.now.after(SWEEP_INTERVAL);
     let again = scene.transport.sweep(scene.now, &mut scene.mailbox);
     scene.answer();
@@ -351,7 +351,7 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
         wire.borrow_mut().reads.push_back(Found::Bytes(many));
         transport.admit(&mut world, arrival(Fake(wire)), now, &mut mailbox);
     }
-    // All but the last fill the server up, and each has as much again to ask.
+    // All but the last fill the server up, and each has as many requests again.
     for id in &world.registered {
         transport.on_ready(*id, Readiness::READABLE, now, &mut mailbox);
     }

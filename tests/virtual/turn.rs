@@ -1,4 +1,4 @@
-//! The loop and the transport in a world where everything can be arranged: edges, gates, turns, slots.
+//! The loop and the transport in a simulated world: edges, gates, turns, slots.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -69,7 +69,7 @@ fn entries_are_handled_in_the_order_in_which_they_came() {
             // Because of the signal, what has arrived is read.
             "readable connection=0.0",
             "readable connection=1.1",
-            // After everything that was there before.
+            // It comes after everything that was there before.
             "identityRequest connection=0.0 count=1 after=0",
             "> reply connection=0.0 identityReply first=1025 count=1",
             "identityRequest connection=0.0 count=1 after=0",
@@ -100,7 +100,7 @@ fn a_trace_changes_nothing_that_a_client_sees() {
         let ask = |client: &mut Client, count, after| {
             client.send_message(&Message::IdentityRequest { count, after });
         };
-        // Runs of requests of one connection, cut by what waits for the disk, by errors and by other kinds.
+        // Runs of requests of one connection, interrupted by waits for the disk, by errors and by other kinds.
         for round in 0..20 {
             for count in [1, 1, 1, 100, 0, 1, 1] {
                 ask(&mut one, count, 0);
@@ -309,7 +309,7 @@ fn half_a_frame_before_the_end_gets_an_error_although_the_gate_was_closed() {
 #[test]
 fn the_gate_over_all_connections_closes_and_opens_for_everybody() {
     let mut world = World::with(slow(1));
-    // Each of the first takes its full share; the last ones find nothing left.
+    // Each of the first connections takes its full share, and nothing is left for the last ones.
     let full = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
     let mut clients: Vec<Client> = (0..full + 3).map(|_| world.connect(0)).collect();
     world.drive();
@@ -358,7 +358,7 @@ fn a_client_that_does_not_read_is_not_read_from_and_loses_nothing() {
     client.finish();
     world.drive();
     let handled = world.trace(0, "> reply").len();
-    // What is read at once may bring a full share beyond the bound, and no more.
+    // One read may bring a full share beyond the bound, and no more.
     let bound = (1024 + 2048 + 4096) / 15 + FRAMES_PER_CONNECTION_MAX;
     assert!(handled <= bound, "{handled} replies wait for a client");
     assert_all(&world.collect(&mut client), 1..=requests as u64);
@@ -408,12 +408,12 @@ fn an_objection_is_an_answer_and_lets_the_next_request_through() {
         }))
     };
     peer.send_message(&question(5));
-    // The state of another start has come back.
+    // The server has the state of another start.
     peer.send_message(&question(4));
     peer.send_message(&question(5));
     world.drive();
     let replies = peer.peer_replies();
-    assert!(replies.len() > 2, "what came behind it: {replies:?}");
+    assert!(replies.len() > 2, "the replies after it: {replies:?}");
     assert!(matches!(replies[1], Message::Objection(_)), "{replies:?}");
 }
 
@@ -454,8 +454,8 @@ fn a_late_readiness_does_not_reach_the_next_connection_in_the_slot() {
     assert!(lines.iter().any(|line| line.contains("connection=0.1")));
 }
 
-/// Connections come and go until a serial of the width that an id has room for would be used again: then the next
-/// connection would have the slot and the serial of the first.
+/// Connections come and go until all serials that fit into an id are used. If nothing prevented it, the next connection
+/// would then have the slot and the serial of the first.
 fn wrap_serials(world: &mut World, opened_since: usize) {
     for _ in opened_since..1 << (32 - CONNECTION_SLOT_BITS) {
         let passing = world.connect(0);
@@ -465,7 +465,7 @@ fn wrap_serials(world: &mut World, opened_since: usize) {
     }
 }
 
-/// What a peer of pid 7 says of itself.
+/// What a peer with pid 7 says about itself.
 fn seventh(setup: &Setup, boot: u64) -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
@@ -560,7 +560,7 @@ fn nobody_is_turned_away_in_place_of_a_connection_that_left_the_reserve() {
 }
 
 #[test]
-fn what_waits_for_a_connection_that_is_gone_no_longer_counts_and_reaches_nobody() {
+fn answers_that_wait_for_a_closed_connection_no_longer_count_and_reach_nobody() {
     let (mut world, client) = pair(slow(1));
     client.ask(3);
     world.drive();
@@ -568,7 +568,7 @@ fn what_waits_for_a_connection_that_is_gone_no_longer_counts_and_reaches_nobody(
     client.reset();
     world.drive();
     assert_eq!(world.trace(0, "disconnected connection=0.0").len(), 1);
-    // The slot is free. What was decided for the one before stays decided.
+    // The slot is free. Identities that were decided for the old connection stay decided.
     let mut next = world.connect(0);
     next.ask(1);
     world.drive();
@@ -637,7 +637,7 @@ fn the_slot_of_a_connection_is_free_once_the_actor_knows_that_it_is_gone() {
         .map(|_| world.connect(0))
         .collect();
     world.drive();
-    // A turn ends amid its requests, others have enough behind it for another turn, and then more connections wait than
+    // A turn ends in the middle of its requests, others have enough for another turn, and then more connections wait than
     // are accepted at a time.
     let (before, behind) = crowd.split_at(TURN_ENTRIES_MAX / each - 1);
     before.iter().for_each(|other| other.ask(each));
@@ -866,7 +866,7 @@ fn an_operator_gets_in_when_all_places_are_taken_but_gets_no_identities() {
     }
     drop(operator);
     world.drive();
-    // There is a bound for these, too.
+    // There is a limit for operators, too.
     let mut crowd: Vec<Client> = (0..RESERVE_OPERATORS_MAX + 1)
         .map(|_| {
             let one = world.connect(0);
@@ -1070,7 +1070,7 @@ fn one_address_has_no_more_connections_than_it_may_have() {
     let mut next = world.connect(0);
     next.ask(1);
     assert_eq!(world.collect(&mut next), [4]);
-    // Also an operator who asks how the server does counts as a connection of this address.
+    // An operator who asks for the status also counts as a connection of this address.
     drop(clients.remove(0));
     world.drive();
     assert_eq!(world.status(0).bounds.refused_for_address, 2);
@@ -1120,7 +1120,7 @@ fn when_full_the_client_that_is_idle_longest_makes_room() {
     assert_eq!(world.collect(&mut next), [3]);
     assert!(clients[1].has_ended());
     assert!(!clients[0].has_ended() && !clients[2].has_ended());
-    // One that has asked since the search keeps its place, and the next one goes.
+    // A client that has asked since the search keeps its place, and the next one goes.
     clients[2].ask(1);
     world.drive();
     let mut other = world.connect(0);
@@ -1147,7 +1147,7 @@ fn full_of_idle(setup: Setup, count: usize) -> (World, Vec<Client>) {
     let clients: Vec<Client> = (0..count)
         .map(|_| {
             let client = world.connect(0);
-            // So that the first one is idle longest.
+            // This makes the first one the longest idle.
             world.advance(Duration::from_millis(1));
             client
         })
@@ -1215,7 +1215,7 @@ fn peers_and_operators_are_not_closed_to_make_room() {
 }
 
 #[test]
-fn each_of_a_flood_from_one_address_is_told_what_it_has_too_many_of() {
+fn each_connection_of_a_flood_from_one_address_is_told_what_there_is_too_much_of() {
     let mut setup = Setup::new(1);
     setup.limits.per_address_max = Some(1);
     let (mut world, mut client) = pair(setup);
@@ -1269,7 +1269,7 @@ fn connections_that_left_the_reserve_make_room_before_anybody_is_refused() {
     world.drive();
     drop(gone);
     world.drive();
-    // They get the slots of those that left, but they are other connections.
+    // They get the slots of the connections that left, but they are other connections.
     let mut flood: Vec<Client> = (0..RESERVE_CONNECTIONS_MAX)
         .map(|_| world.connect(0))
         .collect();

@@ -1,4 +1,4 @@
-//! The real actor on a thread of its own, behind a bounded channel.
+//! The real actor on its own thread, behind a bounded channel.
 
 use std::{
     collections::BTreeMap,
@@ -14,20 +14,20 @@ use ipseity_core::{
 
 use super::{Reply, Request, actor, threads::Service};
 
-/// As many events as the channel of the essay holds.
+/// The capacity of the channel, as in the essay.
 const CHANNEL_EVENTS_MAX: usize = 1024;
 
-/// What the channel carries.
+/// A message in the channel.
 enum Entry {
-    /// A connection, and where its replies go.
+    /// A connection has come, and its replies go to this sender.
     Came(ConnectionId, Sender<Reply>),
-    /// It has gone, and nothing more comes from it.
+    /// A connection has gone, and nothing more comes from it.
     Went(ConnectionId),
     /// An event of the actor.
     Event(Event),
 }
 
-/// The end of the channel that the threads of connections have.
+/// The sending end of the channel, for the threads of the connections.
 #[derive(Debug)]
 pub struct Dispatcher(SyncSender<Entry>);
 
@@ -46,7 +46,7 @@ impl Dispatcher {
     }
 }
 
-/// The actor's thread: one event at a time, each to its end.
+/// The actor's thread: it handles one event at a time, completely.
 fn handle(mailbox: &Receiver<Entry>) {
     let mut actor = actor();
     let mut effects = Vec::new();
@@ -63,19 +63,19 @@ fn handle(mailbox: &Receiver<Entry>) {
         }
         for (to, reply) in effects.drain(..).filter_map(Reply::of) {
             if let Some(replies) = connections.get(&to) {
-                // A connection that waits for no reply is about to say that it went.
+                // If the connection no longer waits for a reply, it is about to report that it has gone.
                 let _ = replies.send(reply);
             }
         }
     }
 }
 
-/// What a connection's thread keeps.
+/// The state of a connection's thread.
 #[derive(Debug)]
 pub struct Session {
     connection: ConnectionId,
-    /// It needs no bound of its own: what is owed to a connection is no more than one read has brought. With
-    /// one, the actor could wait for a thread that waits for the actor.
+    /// It needs no limit of its own: a connection is owed no more replies than one read has brought requests. With a
+    /// limit, the actor could wait for a thread that waits for the actor.
     replies: Receiver<Reply>,
     owed: usize,
 }

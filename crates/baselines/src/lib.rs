@@ -1,10 +1,10 @@
-//! The other servers that the model's essay compares, behind the same wire, and the floor below all of them.
+//! Other servers with the same protocol: the kinds that the essay compares (docs/benchmarks.md names it), and the
+//! floor below all of them.
 //!
-//! Each takes the smallest request and that with a count and an `after`, reads in batches and answers a batch
-//! in one write, as the real server does, with the same decoder and the same encoder. So they differ in one
-//! thing: how many clients share one counter.
+//! Each takes identityRequests of both forms, reads in batches and answers a batch in one write. It uses the
+//! decoder and the encoder of the real server. So they differ in one thing: how many clients share one counter.
 //!
-//! None of them has a disk, a peer or a bound on what it holds, so none is of use beyond a measurement.
+//! None of them has a disk, a peer or a limit on its memory, so they are useful only for measurements.
 
 mod channel;
 mod locker;
@@ -28,20 +28,20 @@ use ipseity_core::{
 };
 use ipseity_frames::{encode, encode_identities};
 
-/// Which of them.
+/// One of these servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Baseline {
     /// A thread for each connection; the counter is a number under a mutex.
     Simple,
     /// The same; the counter is an object whose methods lock it, one for each step of a request.
     Sequence,
-    /// The same; the mutex holds the real actor, which handles an event under it.
+    /// The same; the mutex is around the real actor, which handles an event under it.
     Locker,
-    /// The threads dispatch events into a bounded channel, and one more thread has the real actor and sends
-    /// the replies back.
+    /// The threads dispatch events into a bounded channel. One more thread owns the real actor and sends the replies
+    /// back.
     Channel,
-    /// One thread and one poll, and nothing is read of what arrives: each three bytes are answered with the
-    /// same fifteen. Nothing that answers from one thread is faster.
+    /// One thread and one poll, which ignores what it receives: every three bytes get the same fifteen bytes as their
+    /// answer. No server with one thread can be faster.
     Raw,
 }
 
@@ -66,12 +66,12 @@ impl Baseline {
         }
     }
 
-    /// The one of that name.
+    /// The server with that name.
     pub fn from_name(name: &str) -> Option<Baseline> {
         Baseline::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Serves those who connect, for as long as the process lives.
+    /// Serves clients for as long as the process lives.
     pub fn serve(self, listener: TcpListener) -> io::Error {
         match self {
             Baseline::Simple => threads::serve(&listener, simple::Simple::default()),
@@ -83,24 +83,24 @@ impl Baseline {
     }
 }
 
-/// What a request asks for.
+/// The fields of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     count: u32,
     after: u64,
 }
 
-/// What a request is answered with.
+/// The reply to a request.
 #[derive(Debug)]
 enum Reply {
-    /// So many identities from this one on.
+    /// This many identities, beginning with this one.
     Identities(Identity, u32),
-    /// It cannot be served.
+    /// The request cannot be served.
     Error(Box<ErrorReply>),
 }
 
 impl Reply {
-    /// So many identities after `sequence`, of pid 0.
+    /// This many identities after `sequence`, of pid 0.
     fn after(sequence: u64, count: u32) -> Reply {
         match Sequence::new(sequence + 1) {
             Some(first) => Reply::Identities(Identity::new(first, Pid::MIN), count),
@@ -112,7 +112,7 @@ impl Reply {
         Reply::Error(Box::new(ErrorReply::new(code, text)))
     }
 
-    /// What an effect of the actor says to a client; `None` for what it says to people.
+    /// The reply in an effect of the actor; `None` for effects that only report something to people.
     fn of(effect: Effect) -> Option<(ConnectionId, Reply)> {
         match effect {
             Effect::ReplyIdentities { to, first, count } => {
@@ -123,11 +123,11 @@ impl Reply {
                 message: Message::ErrorReply(error),
             } => Some((to, Reply::Error(error))),
             Effect::Report(_) => None,
-            other => unreachable!("without disk and peers the actor wants nothing else: {other}"),
+            other => unreachable!("without disk and peers the actor has no other effects: {other}"),
         }
     }
 
-    /// Appends its frame to `out`.
+    /// Appends the frame of the reply to `out`.
     fn encode(self, out: &mut Vec<u8>) {
         match self {
             Reply::Identities(first, count) => encode_identities(first, count, out),
@@ -136,8 +136,8 @@ impl Reply {
     }
 }
 
-/// The sequence after which the identities begin, when `request` raises one that has come to `sequence`; and
-/// the reply when it cannot be served.
+/// The sequence after which the identities begin, if the counter is at `sequence` and `request` comes. An error
+/// reply if it cannot be served.
 fn raised(sequence: u64, request: Request) -> Result<u64, Reply> {
     if request.count == 0 || request.count > COUNT_MAX_DEFAULT {
         let text = "a request is for 1 to 1000 identities";

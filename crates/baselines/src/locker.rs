@@ -1,4 +1,4 @@
-//! The real actor under a mutex: the thread that has an event handles it.
+//! The real actor under a mutex: each thread handles its own events.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ use super::{Reply, Request, actor, threads::Service};
 pub struct Locker(Mutex<(Actor, Vec<Effect>)>);
 
 impl Locker {
-    /// One that has handed out nothing.
+    /// An actor that has handed out nothing.
     pub fn new() -> Locker {
         Locker(Mutex::new((actor(), Vec::new())))
     }
@@ -38,7 +38,7 @@ impl Service for Locker {
         };
         let mut guarded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (actor, effects) = &mut *guarded;
-        // Time fills the budget for `after`, which no measurement here draws on.
+        // Time would only fill the budget for `after`, and no measurement here uses that.
         actor.handle(event, Instant::START, &mut Direct { out, effects });
         for (_, reply) in effects.drain(..).filter_map(Reply::of) {
             reply.encode(out);
@@ -46,7 +46,7 @@ impl Service for Locker {
     }
 }
 
-/// Writes what is nearly always wanted at once, as the real server does.
+/// Writes the usual reply directly, as the real server does. Other effects go into the list.
 struct Direct<'a> {
     out: &'a mut Vec<u8>,
     effects: &'a mut Vec<Effect>,

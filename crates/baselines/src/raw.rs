@@ -1,5 +1,5 @@
-//! A poll and nothing else: what is read is counted and not looked at, and each three bytes are answered with
-//! the same fifteen.
+//! A poll and nothing else: bytes are read and counted, and every three bytes get the same fifteen bytes as their
+//! answer.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -15,27 +15,27 @@ use mio::{
 };
 use slab::Slab;
 
-/// The listener's; connections have their places in the slab.
+/// The token of the listener. A connection uses its place in the slab.
 const LISTENER: Token = Token(usize::MAX);
 
 struct Connection {
     stream: TcpStream,
-    /// Bytes of a request that has begun.
+    /// How many bytes of an unfinished request have come.
     begun: usize,
-    /// Bytes of replies that the kernel did not take yet.
+    /// How many bytes of replies the kernel has not taken yet.
     owed: usize,
-    /// How much of the reply at their front it has taken.
+    /// How many bytes of the first of these replies it has taken.
     told: usize,
 }
 
-/// What a readiness leaves behind.
+/// The state of a connection after a readiness was handled.
 #[derive(PartialEq, Eq)]
 enum State {
     Open,
     Closed,
 }
 
-/// Serves those who connect until that fails.
+/// Serves clients until accepting fails.
 pub fn serve(listener: net::TcpListener) -> io::Error {
     match run(listener) {
         Ok(never) => match never {},
@@ -57,7 +57,7 @@ fn run(listener: net::TcpListener) -> io::Result<std::convert::Infallible> {
         count: 1,
     };
     encode(&reply, &mut one);
-    // All that one read can ask for, and one more to begin in.
+    // The replies to everything that one read can request, and one more to start in.
     let replies = one.repeat(READ_BYTES_MAX / FRAME_HEADER_BYTES + 2);
     let mut buffer = vec![0; READ_BYTES_MAX];
     loop {
@@ -75,7 +75,7 @@ fn run(listener: net::TcpListener) -> io::Result<std::convert::Infallible> {
                 continue;
             };
             let state = connection.serve(event, &mut buffer, &replies, one.len());
-            // One that fails is gone like one that closes.
+            // A connection that fails is treated like one that closes.
             if !matches!(state, Ok(State::Open)) {
                 connections.remove(place);
             }
@@ -117,7 +117,7 @@ impl Connection {
         reply_bytes: usize,
     ) -> io::Result<State> {
         self.write(replies, reply_bytes)?;
-        // While replies wait nothing is read; the edge that comes when there is room leads here again.
+        // While replies wait, nothing is read. When there is room again, the readiness leads here.
         while self.owed == 0 {
             let bytes = match self.stream.read(buffer) {
                 Ok(0) => return Ok(State::Closed),
@@ -129,7 +129,7 @@ impl Connection {
             self.owed = self.begun / FRAME_HEADER_BYTES * reply_bytes;
             self.begun %= FRAME_HEADER_BYTES;
             self.write(replies, reply_bytes)?;
-            // A short read has emptied the socket, unless the other side has closed behind it.
+            // A short read has emptied the socket, unless the other side has closed after these bytes.
             if bytes < buffer.len() && !event.is_read_closed() {
                 break;
             }

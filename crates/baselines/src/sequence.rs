@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Reply, Request, raised, threads::Service};
 
-/// The counter of the model: it is updated with what others have reached, and gives what comes next.
+/// The counter of the essay: it is raised to the sequences of others, and gives the next numbers.
 #[derive(Debug, Default)]
 struct Counter(Mutex<u64>);
 
@@ -24,7 +24,7 @@ impl Counter {
     }
 }
 
-/// A service around a counter that looks after itself.
+/// A service around a counter that locks itself.
 #[derive(Debug, Default)]
 pub struct Sequenced(Counter);
 

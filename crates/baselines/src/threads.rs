@@ -15,7 +15,7 @@ use super::Request;
 
 /// How requests reach the one counter.
 pub trait Service: Send + Sync + 'static {
-    /// What a connection keeps.
+    /// The state of a connection.
     type Session;
 
     /// A connection has come, the `serial`-th.
@@ -31,7 +31,7 @@ pub trait Service: Send + Sync + 'static {
     fn close(&self, _session: Self::Session) {}
 }
 
-/// Serves those who connect until that fails.
+/// Serves clients until accepting fails.
 pub fn serve(listener: &TcpListener, service: impl Service) -> io::Error {
     let service = Arc::new(service);
     let mut serial = 0;
@@ -43,7 +43,7 @@ pub fn serve(listener: &TcpListener, service: impl Service) -> io::Error {
         let service = Arc::clone(&service);
         let started = thread::Builder::new().spawn(move || {
             let mut session = service.open(serial);
-            // A client that resets its connection is gone like one that closes it.
+            // A client that resets its connection is treated like one that closes it.
             let _ = converse(stream, &*service, &mut session);
             service.close(session);
         });
@@ -65,7 +65,7 @@ fn converse<S: Service>(
     let mut out = Vec::new();
     loop {
         let mut space = decoder.space();
-        // As much at a time as the real server.
+        // The most bytes at a time, as in the real server.
         let most = space.len().min(READ_BYTES_MAX);
         space = &mut space[..most];
         match stream.read(space)? {
@@ -75,7 +75,7 @@ fn converse<S: Service>(
         for (count, after) in decoder.identity_requests() {
             service.take(session, Request { count, after }, &mut out);
         }
-        // The bytes that are left are not a whole identityRequest.
+        // The rest is not a whole identityRequest.
         let end = match decoder.next(Receiver::Server) {
             Ok(None) => None,
             Ok(Some(other)) => Some(WireError::UnexpectedKind(Kind::from(&other))),

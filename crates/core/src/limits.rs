@@ -32,8 +32,8 @@ pub const STEP_MIN: u64 = 1 << 10;
 /// A busy server writes to the disk about once in this time.
 pub const STEP_SPAN: Duration = Duration::from_secs(1);
 
-/// How much recent demand is left of the ceiling when a raise is asked for, unless `--reserve` says otherwise: a write
-/// may take so long until somebody has to wait for it. Disks that do their work take milliseconds.
+/// How much recent demand is left below the ceiling when a raise is requested, unless `--reserve` says otherwise. A
+/// write may take this long before somebody has to wait for it. Disks that work well take milliseconds.
 pub const RESERVE_DEFAULT: Duration = STEP_SPAN;
 
 /// The least that `--reserve` may be: with less, clients would wait for each write of an ordinary disk.
@@ -82,8 +82,8 @@ pub const LIVES_PER_PID_MAX: usize = 4;
 /// How often the sequences of peers are written to the disk. A new peer is written as soon as possible.
 pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Writes to the disk that others cause at once, at most: a cluster that is started together is remembered without
-/// a wait. What is remembered of the peers, and what peers object, each have so many.
+/// The most writes to the disk that others can cause at once: the servers of a cluster that starts together are
+/// remembered without a wait. The memory of the peers and the objections of peers have this many each.
 pub const SAVE_BURST: u64 = 10;
 
 /// How many of them are added each second. A peer that restarts in a loop, or a stranger who pretends to be one, must

@@ -12,7 +12,7 @@ use crate::kind::Kind;
 pub enum WireError {
     /// Length 0: there is not even a kind.
     EmptyFrame,
-    /// The length is greater than that of every frame that this side accepts.
+    /// The length is greater than the longest frame that this side accepts.
     FrameTooLong {
         /// The length that was read.
         length: u16,
@@ -122,16 +122,12 @@ impl fmt::Display for WireError {
                 let (least, most) = crate::length::length_bounds(*kind);
                 match (kind, least == most) {
                     (Kind::IdentityRequest, _) => {
-                        write!(
-                            f,
-                            "frame length {length}: that of {kind} is {least} or {most}"
-                        )
+                        write!(f, "frame length {length}: {kind} needs {least} or {most}")
                     }
-                    (_, true) => write!(f, "frame length {length}: that of {kind} is {least}"),
-                    (_, false) => write!(
-                        f,
-                        "frame length {length}: that of {kind} is {least} to {most}"
-                    ),
+                    (_, true) => write!(f, "frame length {length}: {kind} needs {least}"),
+                    (_, false) => {
+                        write!(f, "frame length {length}: {kind} needs {least} to {most}")
+                    }
                 }
             }
             WireError::BadBody { kind, reason } => {

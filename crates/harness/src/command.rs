@@ -1,4 +1,4 @@
-//! The commands of the machine that a test calls.
+//! Runs the commands of the machine that a test needs.
 
 use std::process::{Command, Stdio};
 

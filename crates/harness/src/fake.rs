@@ -1,4 +1,4 @@
-//! A server made of threads: it answers as Ipseity does, or as a script says.
+//! A server made of threads: it answers like Ipseity, or follows a script.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use ipseity_core::{
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 
-/// So few members stand in one reply that a list of three has to be followed.
+/// So few members fit into one reply that a list of three takes two requests.
 const MEMBERS_PER_REPLY: usize = 2;
 
 /// What happens to one request.
@@ -74,12 +74,12 @@ struct Shared {
 }
 
 impl Fake {
-    /// One that answers every request as a server with this pid would.
+    /// A server that answers every request as a real server with this pid would.
     pub fn serving(pid: u16) -> Fake {
         Fake::scripted(pid, [])
     }
 
-    /// One that does a step of `script` for each request, over all connections, and then serves.
+    /// A server that does one step of `script` for each request, over all connections, and after the script serves.
     pub fn scripted(pid: u16, script: impl IntoIterator<Item = Step>) -> Fake {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -125,13 +125,13 @@ impl Fake {
         lock(&self.shared).sequence = sequence;
     }
 
-    /// Sets what its status says. It goes on serving.
+    /// Sets the standing in its status. It goes on serving.
     pub fn set_standing(&self, standing: Standing) {
         lock(&self.shared).standing = standing;
     }
 
-    /// Makes it know servers of these pids, which ascend. The first was heard and is objected to, the others
-    /// are only remembered.
+    /// Makes it know servers with these pids, in ascending order. The first was heard and gets an objection, the
+    /// others are only remembered.
     pub fn set_members(&self, pids: impl IntoIterator<Item = u16>) {
         let members = pids.into_iter().enumerate().map(|(index, pid)| Member {
             pid: Pid::new(pid).unwrap(),
@@ -152,7 +152,7 @@ impl Fake {
         lock(&self.shared).members = members.collect();
     }
 
-    /// It knows these pids, each at this address.
+    /// Makes it know these pids, each at its address.
     pub fn set_members_at(&self, members: &[(u16, &str)]) {
         self.set_members(members.iter().map(|(pid, _)| *pid));
         for (member, (_, address)) in lock(&self.shared).members.iter_mut().zip(members) {
@@ -165,7 +165,7 @@ impl Fake {
         lock(&self.shared).script.extend(steps);
     }
 
-    /// Closes every connection there is now.
+    /// Closes every present connection.
     pub fn hang_up(&self) {
         for stream in &lock(&self.shared).streams {
             // It may be closed already.
@@ -178,7 +178,7 @@ impl Drop for Fake {
     fn drop(&mut self) {
         lock(&self.shared).stopping = true;
         self.hang_up();
-        // Wakes the acceptor, which then sees that it is to stop.
+        // Wakes the acceptor, which then sees that it has to stop.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();

@@ -1,16 +1,16 @@
-//! Real processes under test: servers and clients that are started, killed, frozen and cut off, disks that fail,
-//! and servers that misbehave.
+//! Tests of real processes: servers and clients are started, killed, frozen and cut off, disks fail, and fake
+//! servers misbehave.
 //!
 //! - [`programs`]: where the programs under test are, and where the repository is.
 //! - [`server`]: `ipseity` as a process.
-//! - [`unheard`]: the same, with a log that goes where the test says.
+//! - [`unheard`]: the same, but the test decides where the log goes.
 //! - [`program`]: `ipseity-cli` as a process, and how it ended.
-//! - [`command`]: the commands of the machine that a test calls.
+//! - [`command`]: runs the commands of the machine that a test needs.
 //! - [`page`]: the fenced blocks of a page of docs/.
-//! - [`fake`]: a server made of threads, which answers as Ipseity does, or as a script says.
+//! - [`fake`]: a server made of threads, which answers like Ipseity or follows a script.
 //! - [`stand_in`]: servers of other kinds, made of threads.
-//! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client whose load is
-//!   the same in every run.
+//! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client with the same
+//!   load in every run.
 //! - [`nobody`]: an address where nothing listens.
 //! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
 //!   black-box runs.

@@ -1,9 +1,9 @@
 //! A client whose load is the same in every run: in each round it writes the requests of all connections,
 //! then reads all their replies, and only then begins the next round.
 //!
-//! A server that runs on the same CPU, and does not preempt this client, finds all requests of a round at
-//! once, so it does the same work in the same turns each time. That makes counts of instructions and system
-//! calls repeatable; it says nothing about time.
+//! If the server runs on the same CPU and does not preempt this client, it finds all requests of a round at once.
+//! So it does the same work in the same turns each time, and counts of instructions and system calls can be
+//! repeated. Times cannot be measured like this.
 
 use std::{
     io::{Read as _, Write as _},
@@ -18,14 +18,14 @@ use ipseity_frames::{FrameDecoder, Receiver, encode};
 
 use crate::measured::PATIENCE;
 
-/// What is asked, on how many connections, with how many requests in flight on each.
+/// The request, the number of connections, and the number of requests in flight on each.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// How many connections.
     pub connections: usize,
     /// How many requests are in flight on each.
     pub in_flight: usize,
-    /// What is asked.
+    /// The request.
     pub request: Message,
 }
 
@@ -35,8 +35,8 @@ impl Load {
         (self.connections * self.in_flight) as u64
     }
 
-    /// Runs this many rounds against the server there, and panics if a reply is not what was asked for, or an
-    /// identity does not increase on its connection.
+    /// Runs this many rounds against the server there. Panics if a reply does not fit its request, or if the
+    /// identities on a connection do not increase.
     pub fn run(&self, server: SocketAddr, rounds: u64) {
         let mut one = Vec::new();
         encode(&self.request, &mut one);
@@ -54,7 +54,7 @@ impl Load {
                     let reply = receive(stream, &mut decoder, self.receiver());
                     self.check(&reply, newest);
                 }
-                assert!(decoder.rest().is_empty(), "more came than was asked for");
+                assert!(decoder.rest().is_empty(), "more came than was requested");
             }
         }
     }
@@ -87,15 +87,15 @@ impl Load {
 /// The same for a server that answers each request with a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
-    /// Its command line, to which a port is added.
+    /// The command line of the server, to which a port is added.
     pub server: &'static [&'static str],
-    /// What it is sent first, which a line answers, too.
+    /// This is sent first, and the server answers it with a line too.
     pub preparation: &'static str,
     /// How many connections.
     pub connections: usize,
     /// How many requests are in flight on each.
     pub in_flight: usize,
-    /// A request.
+    /// The request.
     pub request: &'static str,
 }
 
@@ -125,7 +125,7 @@ impl Lines {
     }
 }
 
-/// As much as is read of lines at a time.
+/// The most bytes of lines that are read at a time.
 const LINES_BYTES: usize = 64 * 1024;
 
 fn take_lines(stream: &mut TcpStream, buffer: &mut [u8], count: usize) {
@@ -141,10 +141,10 @@ fn take_lines(stream: &mut TcpStream, buffer: &mut [u8], count: usize) {
             .filter(|byte| **byte == b'\n')
             .count();
     }
-    assert_eq!(lines, count, "more came than was asked for");
+    assert_eq!(lines, count, "more came than was requested");
 }
 
-/// So many connections, one after the other, each with one request for an identity.
+/// Makes this many connections, one after the other, each with one request for an identity.
 pub fn come_and_go(server: SocketAddr, connections: u64) {
     let load = Load {
         connections: 1,
@@ -167,7 +167,7 @@ pub fn answer_rounds(listener: &TcpListener, rounds: u64) {
         let request = receive(&mut stream, &mut decoder, Receiver::Server);
         assert!(
             matches!(request, Message::SyncRequest(_)),
-            "a server that dials asks to synchronize: {request:?}"
+            "a server that dials sends syncRequests: {request:?}"
         );
         stream.write_all(&reply).unwrap();
     }
@@ -178,7 +178,7 @@ pub fn identity_request() -> Message {
     Message::IdentityRequest { count: 1, after: 0 }
 }
 
-/// What a peer says of itself that is not ahead of anybody.
+/// The sync message of a peer that is not ahead of anybody.
 pub fn peer() -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,

@@ -1,5 +1,6 @@
-//! A server program of any kind, as a benchmark measures it from outside: started, waited for, and gone when it is
-//! dropped. Beside it what a benchmark asks of the machine: its CPUs, and whether a command is there.
+//! A server program of any kind, for a benchmark that measures it from outside: it is started and waited for, and
+//! killed when it is dropped. Also what a benchmark needs to know about the machine: its CPUs, and whether a
+//! command is installed.
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a server may take for what it must do. Generous: under valgrind a start takes a second, and
+/// How long a server may take for anything. It is long because a start takes a second under valgrind, and because
 /// machines are shared.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -21,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Program {
     child: Child,
     address: SocketAddr,
-    /// Of one that is read.
+    /// The standard error of the program, if it is read.
     log: Option<BufReader<ChildStderr>>,
 }
 
@@ -59,7 +60,7 @@ impl Program {
         }
     }
 
-    /// Starts a program that is told to listen there, and waits until it does; what it writes is lost.
+    /// Starts a program whose arguments tell it to listen there, and waits until it does. Its output is lost.
     pub fn start_on(address: SocketAddr, line: &[String]) -> Program {
         let mut child = Command::new(&line[0])
             .args(&line[1..])
@@ -99,7 +100,7 @@ impl Program {
     pub fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         if let Some(mut rest) = self.log.take() {
-            // A program that can not write its log ends no other way, so it is read to its end.
+            // The log is read to its end, because a program that cannot write its log may never end.
             rest.read_to_string(&mut String::new()).unwrap();
         }
         self.child.wait().unwrap();
@@ -127,7 +128,7 @@ pub fn free_address() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// Words as the command line that [`Program::start`] takes.
+/// Makes the command line for [`Program::start`] from words.
 pub fn line(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
@@ -148,7 +149,7 @@ pub fn cpus() -> Vec<String> {
     numbers.map(|number| number.to_string()).collect()
 }
 
-/// Binds this process, and so all that it starts from now on, to one CPU.
+/// Binds this process, and everything that it starts from now on, to one CPU.
 pub fn pin_to(cpu: &str) {
     let me = std::process::id().to_string();
     let output = Command::new("taskset")
@@ -158,7 +159,7 @@ pub fn pin_to(cpu: &str) {
     assert!(output.status.success(), "taskset -cp {cpu} {me} failed");
 }
 
-/// Whether a command can be run here and does what it should.
+/// Whether a command can be run here and ends with code 0.
 pub fn succeeds(line: &[&str]) -> bool {
     Command::new(line[0])
         .args(&line[1..])
@@ -169,7 +170,7 @@ pub fn succeeds(line: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Waits until it is true, and says whether it became so in time.
+/// Waits until the condition is true. Returns whether it became true in time.
 pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
     while !is_true() {

@@ -1,4 +1,4 @@
-//! The fenced blocks of a page of docs/, for tests that hold the page to what it shows.
+//! The fenced blocks of a page of docs/, for tests that check whether the page is right.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::programs;
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// What stands behind the opening fence: `frame identityRequest`.
+    /// The words after the opening fence, like `frame identityRequest`.
     pub info: String,
     /// The lines between the fences, each with its end.
     pub text: String,
@@ -43,7 +43,7 @@ pub fn blocks(page: &str, word: &str) -> Vec<Fence> {
 /// A command of a `console` block, and the output that is shown below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// What stands behind `$ `.
+    /// The text after `$ `.
     pub command: String,
     /// The lines up to the next command, each with its end.
     pub output: String,

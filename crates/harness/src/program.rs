@@ -37,7 +37,7 @@ pub fn run(arguments: &[&str]) -> Run {
 }
 
 impl Run {
-    /// What was written, of a run that went well and had nothing to say.
+    /// Standard output, of a run that ended with code 0 and wrote nothing to standard error.
     pub fn good(self) -> String {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{self:?}");
         self.out

@@ -20,7 +20,7 @@ pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors()
         .nth(2)
-        .expect("this crate stands two folders below the root")
+        .expect("this crate is two folders below the root")
         .to_owned()
 }
 

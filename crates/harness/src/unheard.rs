@@ -1,5 +1,5 @@
-//! A server that writes its log where the test says: into a pipe that nobody reads, a terminal, a full device. Nothing
-//! that it says is waited for, only what it does.
+//! A server whose log goes where the test wants: into a pipe that nobody reads, a terminal, a full device. So nothing
+//! here waits for a log line; it waits for answers.
 
 use std::{
     fs,
@@ -28,19 +28,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Unheard {
     child: Child,
-    /// The process of the server, where the child only began it.
+    /// The process that gets the signals. It is not the child if the child only started the server.
     pid: u32,
     port: Port,
     home: TempDir,
 }
 
 impl Unheard {
-    /// A server that answers already.
+    /// Starts a server and waits until it answers.
     pub fn start(log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
         Unheard::start_under(&[], log, flags)
     }
 
-    /// The same, by a `runner` that becomes the server: a program and its arguments.
+    /// The same, with a `runner` that becomes the server: a program and its arguments.
     pub fn start_under(runner: &[&str], log: impl Into<Stdio>, flags: &[&str]) -> Unheard {
         let mut server = Unheard::begin(runner, log, flags);
         server.wait_until_it_answers();
@@ -61,13 +61,14 @@ impl Unheard {
 
     /// Starts it again, after it has ended, with other flags.
     pub fn restart(&mut self, log: impl Into<Stdio>, flags: &[&str]) {
-        assert!(!self.runs(), "it runs");
+        assert!(!self.runs(), "it still runs");
         self.child = spawn(self.home.path(), &self.port, &[], log.into(), flags);
         self.pid = self.child.id();
         self.wait_until_it_answers();
     }
 
-    /// A connection alone says little: the kernel takes it as soon as the address is bound.
+    /// Waits for an answer, because a connection alone proves little: the kernel accepts it as soon as the server
+    /// listens.
     fn wait_until_it_answers(&mut self) {
         let address = self.port.address();
         let answers = eventually(|| {
@@ -100,7 +101,7 @@ impl Unheard {
         self.home.path().join(name)
     }
 
-    /// Where it listens, or will.
+    /// The address where it listens, or will listen.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
@@ -134,7 +135,7 @@ impl Unheard {
         assert!(status.unwrap().success());
     }
 
-    /// Waits for it to end, and says how it ended and after how long.
+    /// Waits for it to end. Returns how it ended and after how long.
     pub fn wait(&mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         let mut status = None;
@@ -142,11 +143,11 @@ impl Unheard {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        assert!(ended, "it goes on and on");
+        assert!(ended, "it does not end");
         (status.unwrap(), begun.elapsed())
     }
 
-    /// Sends a signal, and waits for the process to end by itself: its exit code, and after how long.
+    /// Sends a signal, and waits for the process to end by itself. Returns its exit code, and after how long.
     pub fn stop(&mut self, signal: &str) -> (i32, Duration) {
         self.signal(signal);
         let (status, waited) = self.wait();
@@ -196,7 +197,7 @@ pub fn fill(pipe: impl AsFd) {
     fcntl_setfl(&pipe, flags).unwrap();
 }
 
-/// Has every write to a stream fail that would wait, for all processes that have it.
+/// Makes every write to a stream fail that would have to wait, for all processes that have the stream.
 pub fn never_wait(stream: impl AsFd) {
     let flags = fcntl_getfl(&stream).unwrap();
     fcntl_setfl(&stream, flags | OFlags::NONBLOCK).unwrap();

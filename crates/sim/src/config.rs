@@ -9,11 +9,11 @@ use ipseity_core::{
     words::ClusterName,
 };
 
-/// An actor of pid 1 that has handed out nothing and may go up to sequence 2000. A test changes what it is
-/// about.
+/// An actor of pid 1 that has handed out nothing and may go up to sequence 2000. A test changes the fields that
+/// it is about.
 ///
-/// Every test that makes an actor or a server begins here, so that a new field needs a value in this place
-/// and in no other.
+/// Every test that makes an actor or a server begins here, so that a new field needs a value only in this
+/// place.
 pub fn actor_config() -> ActorConfig {
     ActorConfig {
         cluster: ClusterName::default(),

@@ -1,13 +1,13 @@
-//! Simulated networks, disks and clusters: whole servers in virtual time, with faults that rain on them and a
-//! judge that hears every byte.
+//! Simulated networks, disks and clusters: whole servers in virtual time, many faults, and a judge that reads
+//! every byte the servers write.
 //!
 //! - [`config`]: the one place where tests make an actor's configuration.
 //! - [`world`]: servers, clients, links and disks in virtual time.
 //! - [`chaos`]: seeded faults, plans and the judge.
-//! - [`checker`]: what was handed out, held to what is promised.
+//! - [`checker`]: checks the identities that were handed out against the promises.
 //! - [`goldens`]: every message as a value and as its bytes, and every malformed input.
-//! - [`properties`]: what holds of any bytes that a stranger may send, write or type.
-//! - [`study`]: how many servers cost what.
+//! - [`properties`]: what is always true, whatever bytes a stranger sends, writes or types.
+//! - [`study`]: how soon many servers agree, and what it costs.
 
 #![allow(
     missing_docs,

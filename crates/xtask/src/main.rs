@@ -1,4 +1,4 @@
-//! Chores of this repository that need a program of their own. It uses nothing but std, so it is built in a moment.
+//! Chores of this repository that need a program of their own. It uses only std, so it builds in a moment.
 //!
 //! ```text
 //! cargo run -p xtask -- hunt [ARGUMENTS OF cargo test]
@@ -25,14 +25,14 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(message) => {
-            // If nothing can be printed, the exit code is all that is left.
+            // If this cannot be printed, there is still the exit code.
             let _ = writeln!(io::stderr(), "xtask: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The top of the repository, two floors above this crate.
+/// The root folder of the repository, two folders above this crate.
 fn top() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here)

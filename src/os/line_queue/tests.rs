@@ -15,7 +15,7 @@ const BOUNDS: Bounds = Bounds {
 /// What a write does: it takes at most this many bytes, or fails.
 type Answer = io::Result<usize>;
 
-/// What the sink was called for.
+/// A call of the sink.
 #[derive(Debug, PartialEq, Eq)]
 enum Call {
     Write(String),

@@ -247,7 +247,7 @@ fn an_operators_word_stays_and_never_becomes_lower() {
 fn an_objection_stays_until_an_operators_word_is_not_lower() {
     let mut slots = booted(&Fake::new(), 1000);
     slots.write_objection(stale(500)).unwrap();
-    // The highest counts, and what is known already is not written again.
+    // The highest counts, and an objection that is already known is not written again.
     let writes = slots.device().writes;
     slots.write_objection(stale(500)).unwrap();
     slots.write_objection(stale(400)).unwrap();
@@ -698,7 +698,7 @@ enum Op {
     Raise { by: u64, note: u64 },
     /// The server stops `ahead` above what it noted last.
     Stop { ahead: u64 },
-    /// After so many writes from now the power fails, and so the next one is torn.
+    /// After this many writes from now the power fails, and the next write is torn.
     Crash { after: u32, sectors: u8 },
     /// The server is killed between two writes.
     Kill,
@@ -752,7 +752,7 @@ impl Life {
         }
     }
 
-    /// Does what is possible now, and checks what must hold then.
+    /// Does this if it is possible now, and checks what must be true then.
     fn apply(&mut self, op: Op) {
         match (op, self.server.take()) {
             (Op::Boot { above, first_step }, None) => self.boot(above, first_step),
@@ -811,7 +811,7 @@ impl Life {
     }
 
     fn stop(&mut self, mut slots: Slots<Rc<RefCell<Fake>>>, ahead: u64) {
-        // Above the ceiling it is not handed out, and can still have been absorbed.
+        // A sequence above the ceiling cannot have been handed out, but it can have been absorbed.
         let last = sequence(self.noted).saturating_add(ahead);
         let absorbed = last > slots.newest().ceiling;
         match slots.write_stop(last) {

@@ -99,7 +99,7 @@ impl BlockDevice for Looking {
 /// What one server may have handed out, and how it ended.
 #[derive(Debug, Default)]
 struct Course {
-    /// Each as the sequences above `.0`, up to `.1`.
+    /// The sequences above `.0` and up to `.1`, for each.
     grants: Vec<(u64, u64)>,
     stopped: bool,
 }
@@ -124,7 +124,7 @@ fn raise(mut slots: Slots<Looking>, course: &mut Course) {
             Ok(()) => course.grants.push((ceiling.get(), higher.get())),
             Err(SlotsError::Look(LookError::Foreign(found))) => {
                 assert!(!found.to_string().is_empty());
-                // It stays so, and nothing is written any more.
+                // From now on every call fails, and nothing is written any more.
                 let again = slots.write_ceiling(ceiling, higher.saturating_add(1));
                 assert!(matches!(again, Err(SlotsError::Poisoned(_))), "{again:?}");
                 course.stopped = true;
@@ -200,7 +200,7 @@ fn play(schedule: &[usize], runs: bool) -> [Course; 2] {
     })
 }
 
-/// Every order of so many steps of the first and of the second.
+/// Every order of this many steps of the first and of the second.
 fn orders(steps: [usize; 2]) -> Vec<Vec<usize>> {
     let all = steps[0] + steps[1];
     (0..1_u32 << all)
@@ -241,22 +241,22 @@ fn play_all(orders: &[Vec<usize>], runs: bool) {
         check(schedule, &courses);
         both_stopped += usize::from(courses.iter().all(|course| course.stopped));
     }
-    assert!(both_stopped > 0, "two that mix their copies both see it");
+    assert!(both_stopped > 0, "if both mix their copies, both see it");
 }
 
 #[test]
-fn of_a_server_and_one_that_starts_beside_it_one_stops_whatever_the_order() {
+fn one_of_two_servers_stops_in_every_order_when_the_second_starts_beside_the_first() {
     play_all(&orders([2 * STEPS_OF_ONE, 2 * STEPS_OF_ONE]), true);
 }
 
 #[test]
-fn of_two_that_start_at_once_one_stops_whatever_the_order() {
+fn one_of_two_servers_that_start_at_once_stops_in_every_order() {
     play_all(&orders([2 * STEPS_OF_ONE, 2 * STEPS_OF_ONE]), false);
 }
 
 #[test]
 #[ignore = "the long form, two minutes: three generations of each"]
-fn of_two_servers_one_stops_in_every_longer_order() {
+fn one_of_two_servers_stops_in_every_longer_order() {
     for runs in [true, false] {
         play_all(&orders([3 * STEPS_OF_ONE, 3 * STEPS_OF_ONE]), runs);
     }

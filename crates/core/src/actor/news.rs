@@ -1,4 +1,4 @@
-//! Lets only so many reports of one kind through in a span of time, and counts the rest.
+//! Lets a limited number of reports of one kind through in a span of time, and counts the rest.
 
 use crate::{
     limits::{RAISE_REPORT_INTERVAL, RAISE_REPORTS_MAX},

@@ -215,8 +215,8 @@ impl Refusal {
                 "this server was named as its own peer: remove that --peer".to_owned()
             }
             Refusal::SamePid(pid) => format!(
-                "pid {pid} is that of this server too, so both stop handing out identities: start the one \
-                 that is to keep it with --recover-above, and the other with an unused --pid"
+                "pid {pid} is this server's pid too, so both stop handing out identities: start the one \
+                that keeps it with --recover-above, and the other with an unused --pid"
             ),
         }
     }

@@ -118,7 +118,7 @@ pub enum Standing {
     Serving = 0,
     /// It is stopping: requests that have arrived are still answered.
     Stopping = 1,
-    /// The disk failed: what lies under the durable ceiling is still handed out.
+    /// The disk failed: identities up to the durable ceiling are still handed out.
     StorageFailed = 2,
     /// It asks its peers first whether they object to it.
     Joining = 3,
@@ -126,7 +126,7 @@ pub enum Standing {
     Conflict = 4,
     /// Its state is older than what its peers remember of its pid.
     Stale = 5,
-    /// Requests wait for a write to the disk that is late. What lies under the durable ceiling is handed out.
+    /// Requests wait for a write to the disk that is late. Identities up to the durable ceiling are handed out.
     WaitingForDisk = 6,
     /// All sequences are used up, for good.
     Exhausted = 7,

@@ -1,7 +1,7 @@
-//! Clients of real servers that go on while something is done to the servers, or to the network, and note
-//! everything that they were given: for [`check`](ipseity_sim::checker::check).
+//! Clients of real servers that keep asking while faults strike the servers or the network. They note everything that
+//! they get, for [`check`](ipseity_sim::checker::check).
 //!
-//! Each is a thread of its own. A test makes a [`Load`], spawns clients on it, and ends it with [`EndOfLoad`].
+//! Each client has its own thread. A test makes a [`Load`], spawns clients on it, and ends it with [`EndOfLoad`].
 
 use std::{
     collections::BTreeMap,
@@ -27,16 +27,16 @@ use ipseity_sim::checker::{Answer, Clock, report::Tally};
 
 use crate::server::{Connection, Server};
 
-/// On a network that loses what it is given, a client that waits longer than this for a server turns away
-/// from it: long enough for a retransmission, short enough to try again within one fault.
+/// On a network that loses packets, a client leaves a server after it has waited this long. It is long enough for a
+/// retransmission, and short enough to try again within one fault.
 const FAULTY_NETWORK_PATIENCE: Duration = Duration::from_millis(400);
 
-/// What lies between the clients and the servers.
+/// The network between the clients and the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Between {
-    /// A network that delivers: a connection ends because the server has ended it, and for nothing else.
+    /// A network that delivers everything: a connection ends only if the server ends it.
     SoundNetwork,
-    /// One that may do anything.
+    /// A network that may lose packets and break connections.
     FaultyNetwork,
 }
 
@@ -45,7 +45,7 @@ pub enum Between {
 pub struct Load {
     clock: Clock,
     between: Between,
-    /// The newest identity that any client which passes its identities on was given.
+    /// The newest identity of all clients that pass their identities on.
     passed_on: AtomicU64,
     notes: Mutex<Notes>,
     is_over: AtomicBool,
@@ -63,7 +63,7 @@ impl Load {
         }
     }
 
-    /// All that clients were given, and what became of their requests, once they have ended.
+    /// All answers that clients got, and how their requests ended. Call it when the clients have ended.
     pub fn results(self) -> (Vec<Answer>, Tally) {
         let notes = self.notes.into_inner().unwrap();
         (notes.answers, notes.tally)
@@ -75,7 +75,7 @@ impl Load {
 
     fn connect(&self, address: SocketAddr) -> Option<Connection> {
         match self.between {
-            // Refused while it is down.
+            // Refused while the server is down.
             Between::SoundNetwork => TcpStream::connect(address).ok().map(Connection::new),
             Between::FaultyNetwork => {
                 let stream = TcpStream::connect_timeout(&address, FAULTY_NETWORK_PATIENCE).ok()?;
@@ -95,7 +95,7 @@ impl Load {
         for request in requests {
             encode(request, &mut bytes);
         }
-        // A server that is gone is noticed below, after what it had answered.
+        // If the server is gone, this is noticed below, after its last answers.
         let _ = connection.stream().write_all(&bytes);
         let mut replies = Vec::new();
         while replies.len() < requests.len()
@@ -116,7 +116,7 @@ impl Load {
     }
 }
 
-/// Ends the load, also when the chaos panics: the threads are waited for.
+/// Ends the load when it is dropped, also after a panic, because somebody waits for the threads.
 #[derive(Debug)]
 pub struct EndOfLoad<'a>(pub &'a Load);
 
@@ -126,7 +126,7 @@ impl Drop for EndOfLoad<'_> {
     }
 }
 
-/// What one client has noted, and then all.
+/// The notes of one client, and in the end of all.
 #[derive(Debug, Default)]
 struct Notes {
     answers: Vec<Answer>,
@@ -146,7 +146,7 @@ struct Asked<'a> {
 }
 
 impl Notes {
-    /// Returns the last identity of the exchange, `newest` if there is none.
+    /// Returns the last identity of the exchange, or `newest` if there is none.
     fn take(&mut self, asked: &Asked<'_>, mut newest: u64) -> u64 {
         self.tally.attempted += asked.requests as u64;
         self.tally.unanswered += (asked.requests - asked.replies.len()) as u64;
@@ -178,9 +178,10 @@ impl Notes {
     }
 }
 
-/// A server that is stopping may say so. One that has just started again begins with an empty budget, so until a
-/// peer brings it up or some milliseconds have filled the budget it may refuse an `after` that is ahead of it.
-/// Nothing else keeps one of these servers from handing out: above all no objection to one that only died and came back.
+/// A server that is stopping may say so. A server that has just started again begins with an empty budget. It may
+/// refuse an `after` that is ahead of it, until a peer raises it or some milliseconds have filled the budget. Nothing
+/// else keeps one of these servers from handing out. Above all, no peer objects to a server that only died and came
+/// back.
 fn assert_may_be_refused(reply: &Message, after: u64) {
     let code = match reply {
         Message::ErrorReply(error) => ErrorCode::from_u16(error.code),
@@ -194,12 +195,12 @@ fn assert_may_be_refused(reply: &Message, after: u64) {
     assert!(is_allowed, "{reply:?}");
 }
 
-/// Lets the load go on for some milliseconds: how long is chance, nothing is waited for.
+/// Lets the load go on for a random number of milliseconds. It does not wait for anything.
 pub fn pause(rng: &mut Rng, most_ms: u64) {
     thread::sleep(Duration::from_millis(rng.u64(1..=most_ms)));
 }
 
-/// A client that knows one server, notices each life of it, and pipelines.
+/// A client that asks only one server, notices each of its lives, and pipelines its requests.
 pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr, mut rng: Rng) {
     let mut notes = Notes::default();
     let mut newest = 0;
@@ -242,14 +243,14 @@ pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr,
     load.file(notes);
 }
 
-/// A client that asks one server after another for what is greater than anything that it, or another of its
-/// kind, was given by any of them.
+/// A client that asks one server after another. It asks for identities that are greater than all that it, or another
+/// client of this kind, got from any server.
 pub fn carry_between(load: &Load, client: u32, addresses: &[SocketAddr], mut rng: Rng) {
     let mut notes = Notes::default();
     let mut connections: Vec<Option<Connection>> = addresses.iter().map(|_| None).collect();
     let mut last = 0;
     while load.goes_on() {
-        // Any but the one that was asked last.
+        // Any server but the last one.
         let index = (last + rng.usize(1..addresses.len())) % addresses.len();
         last = index;
         let mut connection = connections[index]
@@ -298,7 +299,7 @@ pub fn take_whoever_answers(load: &Load, client: u32, addresses: &[SocketAddr], 
     let options = match load.between {
         Between::SoundNetwork => ClientOptions {
             connect_timeout: Duration::from_secs(1),
-            // A server that is paused is left for the next.
+            // If a server is paused, the client goes to the next.
             reply_timeout: Duration::from_millis(30),
         },
         Between::FaultyNetwork => ClientOptions {
@@ -326,7 +327,7 @@ pub fn take_whoever_answers(load: &Load, client: u32, addresses: &[SocketAddr], 
                     count: block.count(),
                 });
             }
-            // All of them are out of reach at once.
+            // No server can be reached.
             Err(ClientError::Unavailable(_)) => notes.tally.unanswered += 1,
             Err(error) => panic!("{error}"),
         }
@@ -335,8 +336,8 @@ pub fn take_whoever_answers(load: &Load, client: u32, addresses: &[SocketAddr], 
     load.file(notes);
 }
 
-/// Under load counters meet only for moments. The promise is one interval and a round trip: what was the
-/// highest is passed by all.
+/// Under load the counters of servers are equal only for moments. The promise is one interval and one round trip: all
+/// servers pass the sequence that was the highest.
 pub fn agree(servers: &[Server]) {
     for _ in 0..3 {
         let sequences = servers.iter().map(|server| server.status().sequence);
@@ -347,7 +348,7 @@ pub fn agree(servers: &[Server]) {
     }
 }
 
-/// Without load they meet: the sequence that all of them have.
+/// Without load the counters become equal. Returns the sequence that all servers have then.
 pub fn meet(servers: &[Server]) -> u64 {
     let mut sequences = Vec::new();
     let met = crate::server::eventually(|| {
@@ -359,7 +360,7 @@ pub fn meet(servers: &[Server]) -> u64 {
     });
     assert!(
         met,
-        "nobody asks any more, and they do not agree: {sequences:?}"
+        "nobody asks any more, and the servers do not agree: {sequences:?}"
     );
     sequences[0]
 }

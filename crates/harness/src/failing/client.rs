@@ -1,4 +1,4 @@
-//! A client that remembers everything it was given, and a load that makes the server write.
+//! A client that remembers every identity it got, and a load that makes the server write.
 
 use std::{
     io::Write as _,
@@ -16,18 +16,18 @@ use crate::server::{Connection, Server};
 /// The distance between two identities of one server.
 const STRIDE: u64 = 1 << 10;
 
-/// Flags that let a client raise the sequence as it likes, so that each of its requests meets the ceiling.
+/// Flags that let a client raise the sequence as far as it likes, so that each of its requests reaches the ceiling.
 pub const GENEROUS: [&str; 6] = [
     "--max-count",
     "16777214",
     "--after-burst",
     "9007199254740991",
-    // A restart brings no burst back.
+    // A restart does not bring the burst back.
     "--advance-rate",
     "9007199254740991",
 ];
 
-/// Everything that one client was given by one server, in its order and across its lives.
+/// Everything that one client got from one server, in order, across the server's lives.
 #[derive(Debug, Default)]
 pub struct History {
     /// The newest identity; 0 before the first.
@@ -37,11 +37,7 @@ pub struct History {
 impl History {
     /// Remembers a block of identities. Panics unless all of them are greater than all before.
     pub fn add(&mut self, first: u64, count: u32) {
-        assert!(
-            first > self.newest,
-            "{first} was given after {}",
-            self.newest
-        );
+        assert!(first > self.newest, "{first} came after {}", self.newest);
         self.newest = first + (u64::from(count) - 1) * STRIDE;
     }
 }
@@ -56,7 +52,7 @@ pub enum Answer {
     Closed,
 }
 
-/// One connection of a client that expects nothing but identities, storage errors and the end.
+/// One connection of a client that expects only identities, storage errors and the end of the connection.
 #[derive(Debug)]
 pub struct Client {
     connection: Option<Connection>,
@@ -68,7 +64,7 @@ impl Client {
         Client { connection }
     }
 
-    /// Sends a request; whether it arrives shows in the answer.
+    /// Sends a request. Only the answer shows whether it arrived.
     pub fn send(&mut self, count: u32, after: u64) {
         let mut bytes = Vec::new();
         encode(&Message::IdentityRequest { count, after }, &mut bytes);
@@ -90,7 +86,7 @@ impl Client {
                 Answer::Storage
             }
             None => Answer::Closed,
-            Some(other) => panic!("asked for identities: {other:?}"),
+            Some(other) => panic!("not an answer to a request for identities: {other:?}"),
         }
     }
 
@@ -100,21 +96,21 @@ impl Client {
     }
 }
 
-/// An identity as far above the newest as a raise goes at most: a client that sends it as `after` waits for the disk,
-/// and for an announcement before it.
+/// An identity further above the newest than any raise goes. A client that sends it as `after` waits for the disk,
+/// and for an announcement before that.
 pub fn far_above(history: &History) -> u64 {
     history.newest + 2 * STEP_MAX * STRIDE
 }
 
-/// As many raises as [`run_load`] brings about, each waited for.
+/// How many raises [`run_load`] causes. It waits for each.
 pub const LOAD_RAISES: usize = 5;
 
-/// Asks for more than the ceiling allows, again and again, with one more request behind each. Returns whether
-/// everything was answered with identities; if not, all that came after the first failure was an error or the
-/// end, or lay under the durable ceiling.
+/// Asks for more than the ceiling allows, again and again, with one more request after each. Returns whether every
+/// answer was identities. If not, everything after the first failure was an error, the end of the connection, or
+/// identities below the durable ceiling.
 pub fn run_load(server: &Server, history: &mut History) -> bool {
     let mut client = Client::connect(server.socket_address());
-    // Each count is more than the step that the one before it brings about.
+    // Each count is larger than the step that the count before it causes.
     for step in [Some(1_500), Some(70_000), Some(3_000_000), None, None] {
         let (count, after) = match step {
             Some(count) => (count, 0),
@@ -124,11 +120,11 @@ pub fn run_load(server: &Server, history: &mut History) -> bool {
         client.send(1, 0);
         let answers = [client.receive(history), client.receive(history)];
         if answers != [Answer::Identities; 2] {
-            // What is far above every ceiling can never be allowed any more; what is below may.
+            // Identities far above every ceiling can no longer be handed out. Those below the ceiling can.
             for _ in 0..3 {
                 client.ask(1, 0, history);
                 let above = client.ask(1, far_above(history), history);
-                assert_ne!(above, Answer::Identities, "the disk had failed");
+                assert_ne!(above, Answer::Identities, "the disk has failed");
             }
             while client.receive(history) != Answer::Closed {}
             return false;

@@ -1,5 +1,5 @@
-//! Disks that fail, for a test of a real server: system calls that are made to fail, file systems of the
-//! test's own, and a client that checks what it is given.
+//! Failing disks, for tests of a real server: system calls that are made to fail, file systems that belong to the
+//! test, and a client that checks its identities.
 
 pub mod client;
 pub mod strace;

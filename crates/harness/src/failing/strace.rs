@@ -1,4 +1,4 @@
-//! strace, which makes the system calls of a server fail: from its first moment, or from one of its life on.
+//! strace, which makes system calls of a server fail: from its start, or from a later moment.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::server::{Server, eventually};
 
-/// Whether strace can do here what these tests need; if not, it prints why.
+/// Whether strace can do here what these tests need. If not, it prints why.
 pub fn is_allowed() -> bool {
     let works = Command::new("strace")
         .args(["-D", "-f", "-qq", "-o", "/dev/null"])
@@ -24,7 +24,7 @@ pub fn is_allowed() -> bool {
     works
 }
 
-/// The part of the command line that all have in common: what to follow, and where to write it down.
+/// The common part of the command lines: what to follow, where to record it, and which calls fail.
 fn command_line(log: &Path, data_dir: &Path, injections: &[String]) -> Vec<String> {
     let mut line: Vec<String> = ["strace", "-f", "-qq", "-o"].map(String::from).into();
     line.push(log.display().to_string());
@@ -43,8 +43,8 @@ fn command_line(log: &Path, data_dir: &Path, injections: &[String]) -> Vec<Strin
     line
 }
 
-/// What is to be put before a server's command line. The process is the server's: strace stands beside it, and
-/// ends with it.
+/// What to put in front of a server's command line. The process becomes the server; strace runs as another process
+/// and ends with it.
 pub fn runner(log: &Path, data_dir: &Path, injections: &[String]) -> Vec<String> {
     let mut line = command_line(log, data_dir, injections);
     line.insert(1, "-D".to_owned());
@@ -63,7 +63,8 @@ impl Attached {
         Attached::by(server, &command_line(log, data_dir, injections))
     }
 
-    /// Follows all threads of `server` from now on, and holds each that makes one of these calls until this is dropped.
+    /// Follows all threads of `server` from now on. A thread that makes one of these calls is held until this is
+    /// dropped.
     pub fn holding(server: &Server, log: &Path, calls: &str) -> Attached {
         let an_hour = 3_600_000_000_u64;
         let mut line: Vec<String> = ["strace", "-f", "-qq", "-o"].map(String::from).into();
@@ -106,20 +107,20 @@ impl Attached {
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        // It has ended by itself if the server has.
+        // If the server has ended, strace has too.
         let _ = self.strace.kill();
         let _ = self.strace.wait();
     }
 }
 
-/// What is to be put before a server's command line so that every system call of all its threads is written down.
+/// What to put in front of a server's command line so that every system call of all its threads is recorded.
 pub fn recorder(log: &Path) -> Vec<String> {
     let mut line: Vec<String> = ["strace", "-D", "-f", "-qq", "-o"].map(String::from).into();
     line.push(log.display().to_string());
     line
 }
 
-/// The names of the system calls that a thread has made, in their order.
+/// The names of the system calls that a thread has made, in order.
 pub fn calls_of_thread(log: &Path, thread: u32) -> Vec<String> {
     let name = thread.to_string();
     let text = fs::read_to_string(log).unwrap();
@@ -132,7 +133,7 @@ pub fn calls_of_thread(log: &Path, thread: u32) -> Vec<String> {
     calls.collect()
 }
 
-/// Whether a thread of this process with this name stands still because it is traced.
+/// Whether strace has stopped a thread of this process with this name.
 pub fn is_held(process: u32, thread: &str) -> bool {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     tasks.map(|task| task.unwrap().path()).any(|task| {
@@ -141,8 +142,8 @@ pub fn is_held(process: u32, thread: &str) -> bool {
     })
 }
 
-/// How often each system call was made on the files, by the thread that made it most often: that is how strace
-/// counts them.
+/// How often each system call was made on the files, by the thread that made it most often. strace counts calls for
+/// each thread, too.
 pub fn calls(log: &Path) -> BTreeMap<String, usize> {
     let mut by_thread: BTreeMap<(String, String), usize> = BTreeMap::new();
     for line in fs::read_to_string(log).unwrap().lines() {
@@ -166,7 +167,7 @@ pub fn calls(log: &Path) -> BTreeMap<String, usize> {
     calls
 }
 
-/// How many system calls were really made to fail.
+/// How many system calls have really failed because of strace.
 pub fn injected(log: &Path) -> usize {
     fs::read_to_string(log)
         .unwrap()

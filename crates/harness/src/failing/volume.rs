@@ -1,4 +1,4 @@
-//! File systems of a test's own: an ext4 in a file, on a loop device, gone when the test ends.
+//! File systems that belong to a test: an ext4 in a file, on a loop device, removed when the test ends.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::command::run;
 
-/// How often a volume is tried to be unmounted, 20 ms apart.
+/// How often unmounting a volume is tried, 20 ms apart.
 const UNMOUNT_TRIES: u32 = 50;
 
 /// An ext4 with a journal.
@@ -21,11 +21,11 @@ pub struct Volume {
     image: PathBuf,
     device: String,
     mounted: bool,
-    /// Holds the image and the mount point. Removed after the file system is gone.
+    /// Contains the image and the mount point. Removed after the file system is unmounted.
     home: TempDir,
 }
 
-/// Whether this user may make and mount file systems here; if not, it prints why.
+/// Whether this user may make and mount file systems here. If not, it prints why.
 pub fn is_allowed() -> bool {
     match Volume::try_new(&[]) {
         Ok(_) => true,
@@ -59,7 +59,7 @@ impl Volume {
         Volume::open(home, image, options)
     }
 
-    /// The file system as `bytes` hold it: checked, as a boot after a power cut does, and mounted.
+    /// The file system in `bytes`: checked as after a power cut, and mounted.
     pub fn from_image(bytes: &[u8]) -> Volume {
         let home = TempDir::new().unwrap();
         let image = home.path().join("image");
@@ -69,14 +69,13 @@ impl Volume {
     }
 
     fn open(home: TempDir, image: PathBuf, options: &[&str]) -> Result<Volume, String> {
-        // Not past the page cache of the file: what was written to the device must be seen at once by anybody who reads
-        // the file.
+        // No direct I/O: bytes that were written to the device must be visible at once to anybody who reads the file.
         let attach = || {
             run(Command::new("losetup")
                 .args(["--find", "--show", "--direct-io=off"])
                 .arg(&image))
         };
-        // Another test may take the device that was found free.
+        // Another test may take the free device first.
         let device = attach()
             .or_else(|_| {
                 thread::sleep(Duration::from_millis(100));
@@ -109,8 +108,8 @@ impl Volume {
         self.mounted = false;
     }
 
-    /// Tries again for a while: a program that another test is just starting has all files of this process open,
-    /// also those on the volume, until it has become that program.
+    /// Tries again for a while. When another test starts a program, the new process has all files of this process open
+    /// until it becomes that program, also those on the volume.
     fn try_unmount(&self) -> Result<(), String> {
         let mut result = Ok(());
         for _ in 0..UNMOUNT_TRIES {
@@ -135,7 +134,7 @@ impl Volume {
         self.home.path().join("mounted")
     }
 
-    /// The file that stands for the disk.
+    /// The file that takes the place of the disk.
     pub fn image(&self) -> &Path {
         &self.image
     }
@@ -150,7 +149,7 @@ impl Volume {
         .map_err(|error| error.to_string())
     }
 
-    /// Makes every write to it wait, as a disk that hangs does: no signal ends the wait.
+    /// Makes every write to it wait, like a disk that hangs: no signal ends the wait.
     pub fn freeze(&self) -> Frozen {
         run(Command::new("fsfreeze").arg("--freeze").arg(self.path())).unwrap();
         Frozen(self.path())
@@ -170,8 +169,7 @@ impl Volume {
     }
 }
 
-/// A file system that takes no writes. It does again when this is dropped, which must come before the server
-/// is waited for.
+/// A file system that takes no writes until this is dropped. Drop it before you wait for the server.
 #[derive(Debug)]
 pub struct Frozen(PathBuf);
 
@@ -195,7 +193,8 @@ impl Drop for Volume {
     }
 }
 
-/// Repairs what a power cut may leave: only the journal is to be played, and nothing is to be decided.
+/// Checks a file system as after a power cut. Replaying the journal must be enough; there must be nothing else to
+/// repair.
 fn check(image: &Path) {
     let output = Command::new("fsck.ext4").arg("-p").arg(image).output();
     let output = output.unwrap();

@@ -1,7 +1,7 @@
-//! A cage for a test: the test runs again as the first process of namespaces of its own, for the network, the
-//! mounts and the processes. Nothing that it does to a network touches that of the machine; and when it ends,
-//! or is killed, or the one that waits for it is killed, the kernel ends all that it has started and takes the
-//! namespaces away, with all that was in them.
+//! A cage for a test: the test runs again as the first process of its own namespaces for the network, the mounts and
+//! the processes. Nothing that it does to the network affects the machine. When it ends or is killed, or the process
+//! that waits for it is killed, the kernel ends everything that it has started and removes the namespaces with
+//! everything in them.
 
 use std::{
     env,
@@ -9,15 +9,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Set where a test runs in its cage.
+/// This variable is set when a test runs in its cage.
 const CAGED: &str = "IPSEITY_TEST_CAGED";
 
-/// The last line of a caged test that has not failed.
+/// The last line of a caged test that has passed.
 const THE_END: &str = "the cage is left";
 
-/// Ends the command when the thread that started it ends, in whichever way. It becomes the first process of its
-/// namespaces, so that nothing in them outlives it. Its mounts are slaves: what another test unmounts must not
-/// stay mounted in here.
+/// Ends the command when the thread that started it ends, however it ends. The command becomes the first process of
+/// its namespaces, so that nothing in them outlives it. Its mounts are slaves: a file system that another test
+/// unmounts must not stay mounted in here.
 const CAGE: [&str; 10] = [
     "setpriv",
     "--pdeathsig",
@@ -31,10 +31,10 @@ const CAGE: [&str; 10] = [
     "--kill-child",
 ];
 
-/// Runs `body` in a cage, as a part of the test of this name. If a cage cannot be made, it prints that.
+/// Runs `body` in a cage, as a part of the test with this name. If a cage cannot be made, it prints why.
 pub fn run(test: &str, body: impl FnOnce()) {
     if env::var_os(CAGED).is_some() {
-        // Names of namespaces, and state directories: nothing of that reaches the machine's disk.
+        // For names of namespaces and for state directories, so that none of them gets on the machine's disk.
         mount_over_run();
         body();
         println!("{THE_END}");

@@ -1,9 +1,8 @@
-//! Hosts that are network namespaces, each with a cable of its own to the router between them, and what can be
-//! done to the packets on their way: for tests that run in a [`cage`].
+//! Hosts that are network namespaces, each with its own cable to the router between them, and faults for the packets
+//! on their way. For tests that run in a [`cage`].
 //!
-//! The router is the namespace of the test. It forwards from host to host, so that one rule of nftables there
-//! meets all packets from one host to another; the test itself stands beside, and reaches every host whatever
-//! is done between them.
+//! The router is the namespace of the test. It forwards from host to host, so one nftables rule there affects all
+//! packets from one host to another. The test itself reaches every host, whatever happens between them.
 
 pub mod cage;
 
@@ -19,13 +18,13 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::command::run;
 
-/// Where `ip netns` keeps the names. The cage has this directory for itself.
+/// Where `ip netns` keeps the names. The cage has its own copy of this directory.
 const NAMES: &str = "/run/netns";
 
-/// What every server listens on: a host has the port for itself.
+/// The port of every server: each host has its own.
 const PORT: u16 = 3264;
 
-/// How many bytes a slow cable takes at once: more than a packet has.
+/// How many bytes a slow cable takes at once: more than one packet.
 const SLOW_BURST_BYTES: u32 = 2000;
 
 /// How many bytes wait in front of a slow cable. More are lost.
@@ -34,11 +33,11 @@ const SLOW_QUEUE_BYTES: u32 = 16_000;
 /// What happens to the packets from one host to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// They are gone, and nobody is told.
+    /// They are lost, and nobody is told.
     Drop,
-    /// So many of a hundred are gone.
+    /// This many of a hundred are lost.
     Lose(u32),
-    /// They are gone, and the sender is told that the connection is broken.
+    /// They are lost, and the sender is told that the connection is broken.
     Reset,
 }
 
@@ -53,7 +52,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// So many hosts that reach each other, or why there can be none here.
+    /// Makes this many hosts that reach each other, or returns why that is not possible here.
     pub fn new(hosts: usize) -> Result<Network, String> {
         fs::create_dir_all(NAMES).map_err(|error| format!("{NAMES}: {error}"))?;
         feed(Command::new("ip").args(["-batch", "-"]), "link set lo up\n")?;
@@ -83,7 +82,7 @@ impl Network {
         Ok(network)
     }
 
-    /// A kernel may lack a part that only a later fault needs.
+    /// Tries each fault once, because a kernel may lack a part that only a later fault needs.
     fn try_everything(&mut self) -> Result<(), String> {
         for treatment in [Treatment::Drop, Treatment::Lose(50), Treatment::Reset] {
             let fault = self.try_treat(&[(0, 1)], treatment)?;
@@ -94,7 +93,7 @@ impl Network {
         Ok(())
     }
 
-    /// From now on packets are treated so on each of these ways, from one host to another.
+    /// From now on packets get this treatment on each of these ways, from one host to another.
     pub fn treat(&mut self, ways: &[(usize, usize)], treatment: Treatment) -> Fault {
         self.try_treat(ways, treatment).unwrap()
     }
@@ -125,7 +124,7 @@ impl Network {
         Ok(fault)
     }
 
-    /// How many packets it has met so far.
+    /// How many packets the fault has affected so far.
     pub fn hits(&self, fault: &Fault) -> u64 {
         let shown =
             run(Command::new("nft").args(format!("list chain {}", fault.chain()).split(' ')));
@@ -161,8 +160,8 @@ pub fn enter(host: usize) {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
 }
 
-/// Lets only this many bits a second go to a host. What comes faster waits in a queue, and what finds it
-/// full is lost.
+/// Lets only this many bits a second go to a host. Packets that come faster wait in a queue, and are lost if it is
+/// full.
 pub fn slow(host: usize, bits_per_second: u32) {
     try_slow(host, bits_per_second).unwrap();
 }
@@ -181,7 +180,7 @@ pub fn waits(host: usize) -> u64 {
     sum_behind(&shown.unwrap(), "overlimits")
 }
 
-/// Ends the slowness. What was waiting is lost.
+/// Makes the cable fast again. Packets that were waiting are lost.
 pub fn quicken(host: usize) {
     run(Command::new("tc").args(["qdisc", "delete", "dev", &cable(host), "root"])).unwrap();
 }
@@ -194,7 +193,7 @@ fn path(host: usize) -> String {
     format!("{NAMES}/{}", name(host))
 }
 
-/// The end of a host's cable that is at the router.
+/// The name of the router's end of a host's cable.
 fn cable(host: usize) -> String {
     format!("cable{host}")
 }
@@ -207,7 +206,7 @@ fn router(host: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 47, u8::try_from(host).unwrap(), 254)
 }
 
-/// The sum of all numbers that stand behind this word.
+/// The sum of all numbers that come after this word.
 fn sum_behind(text: &str, word: &str) -> u64 {
     let mut words = text.split_whitespace();
     let mut sum = 0;
@@ -231,7 +230,7 @@ fn feed(command: &mut Command, input: &str) -> Result<(), String> {
         .spawn();
     let why = match spawned {
         Ok(mut child) => {
-            // One that has failed may not read it.
+            // A command that has failed may not read its input.
             let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
             let output = child.wait_with_output().unwrap();
             if output.status.success() {

@@ -1,5 +1,5 @@
-//! The nemesis of a cluster: draws faults of processes and of the network from a seed, lays several upon each
-//! other, ends each after its time, and knows of each kind that it has met something.
+//! The nemesis of a cluster: it draws faults of processes and of the network from a seed. Several are in force at once,
+//! and each ends after its time. It makes sure that each fault has affected something.
 
 use std::{
     collections::BTreeMap,
@@ -18,23 +18,23 @@ use crate::{
     server::{PATIENCE, Server},
 };
 
-/// How many faults are in force at once. With one more there would hardly be a moment in which anything is
-/// served.
+/// How many faults are in force at once. With one more, servers would hardly ever answer.
 const AT_ONCE_MAX: usize = 3;
 
-/// How long most faults last. A retransmission of TCP comes after 200 ms at the soonest.
+/// How long most faults last. TCP retransmits after 200 ms at the earliest.
 const LASTS_MS: Range<u64> = 150..800;
 
-/// In a long run, one of this many faults lasts as long as a silence.
+/// In a long run, one in this many faults lasts as long as a silence.
 const LONG_ONE_IN: u32 = 20;
 
 /// How long the nemesis waits between two faults.
 const GAP_MS: Range<u64> = 10..200;
 
-/// How much longer a fault lasts that has met nothing yet.
+/// How much longer a fault lasts that has not affected anything yet.
 const PROLONGATION: Duration = Duration::from_millis(50);
 
-/// Bits a second of a slow cable. A request has 600 with all its headers; so this is 25 to 400 packets.
+/// The speed of a slow cable in bits a second. A request has 600 bits with all its headers, so this is 25 to 400
+/// packets a second.
 const SLOW_BITS_PER_SECOND: Range<u32> = 16_000..256_000;
 
 /// How many lines of the journal a failed run shows.
@@ -45,7 +45,7 @@ const JOURNAL_LINES_SHOWN: usize = 60;
 pub enum FaultKind {
     /// Packets from one host to another are lost, and those back are not.
     OneWayDrop,
-    /// The same between two servers, for so long that they hang up.
+    /// The same between two servers, for so long that they close their connection.
     Silence,
     /// Two halves, each with a server, lose all packets between them.
     Partition,
@@ -55,15 +55,15 @@ pub enum FaultKind {
     Reset,
     /// Packets to a server wait for each other.
     SlowCable,
-    /// A server holds still.
+    /// A server is paused.
     Pause,
     /// A server is killed, and perhaps again while it starts.
     Kill,
-    /// A server is stopped as an operator does.
+    /// A server is stopped, as an operator would do it.
     Stop,
 }
 
-/// What each round consists of.
+/// The faults of each round.
 const ROUND: [FaultKind; 17] = [
     FaultKind::OneWayDrop,
     FaultKind::OneWayDrop,
@@ -84,21 +84,21 @@ const ROUND: [FaultKind; 17] = [
     FaultKind::Silence,
 ];
 
-/// How often a kind of fault was in force, and how many packets or processes it has met.
+/// How often a kind of fault was in force, and how many packets or processes it has affected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Times.
+    /// How often it was in force.
     pub times: u64,
-    /// Packets dropped, answered with a reset or made to wait; processes held or ended.
+    /// How many packets were dropped, answered with a reset or delayed, or how many processes were paused or ended.
     pub met: u64,
 }
 
-/// What was done to a cluster.
+/// Everything that was done to a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Deeds(pub BTreeMap<FaultKind, Applied>);
 
 impl Deeds {
-    /// How often all of these kinds were in force.
+    /// How often these kinds were in force, added up.
     pub fn times(&self, kinds: &[FaultKind]) -> u64 {
         kinds.iter().map(|kind| self.0[kind].times).sum()
     }
@@ -115,7 +115,7 @@ impl fmt::Display for Deeds {
     }
 }
 
-/// What the nemesis did, shown when the test fails.
+/// The actions of the nemesis, shown when the test fails.
 #[derive(Debug)]
 pub struct Journal {
     begun: Instant,
@@ -123,7 +123,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// An empty one.
+    /// An empty journal.
     pub fn begin() -> Journal {
         Journal {
             begun: Instant::now(),
@@ -142,7 +142,7 @@ impl Drop for Journal {
         if thread::panicking() {
             let lines = self.lines.lock().unwrap();
             let shown = &lines[lines.len().saturating_sub(JOURNAL_LINES_SHOWN)..];
-            println!("what the nemesis did, at last:\n{}", shown.join("\n"));
+            println!("the last actions of the nemesis:\n{}", shown.join("\n"));
         }
     }
 }
@@ -163,7 +163,7 @@ enum What {
     Down(usize),
 }
 
-/// The servers are on the first hosts, one on each; on the others are clients.
+/// The servers are on the first hosts, one on each. The clients are on the others.
 #[derive(Debug)]
 pub struct Nemesis<'a> {
     network: Network,
@@ -176,7 +176,7 @@ pub struct Nemesis<'a> {
 }
 
 impl<'a> Nemesis<'a> {
-    /// One that has done nothing yet.
+    /// A nemesis that has done nothing yet.
     pub fn new(
         network: Network,
         servers: &'a mut [Server],
@@ -200,13 +200,13 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// So many rounds, each with every kind of fault. Then everything is healed, and every server runs.
+    /// Does this many rounds, each with every kind of fault. At the end everything is healed, and every server runs.
     pub fn rage(mut self, rounds: usize) -> Deeds {
         for round in 1..=rounds {
             let mut kinds = ROUND;
             self.rng.shuffle(&mut kinds);
             if rounds == 1 {
-                // It lasts as long as all others together.
+                // A silence lasts as long as all other faults together.
                 let silence = kinds.iter().position(|kind| *kind == FaultKind::Silence);
                 kinds.swap(0, silence.unwrap());
             }
@@ -237,7 +237,7 @@ impl<'a> Nemesis<'a> {
         at_least + Duration::from_millis(self.rng.u64(LASTS_MS))
     }
 
-    /// Waits until one more fault may be, and of this kind.
+    /// Waits until there is room for one more fault of this kind.
     fn make_room(&mut self, kind: FaultKind) {
         let is_of_server = matches!(kind, FaultKind::Pause | FaultKind::Kill | FaultKind::Stop);
         let slow_already = |active: &Active| matches!(active.what, What::SlowCable(_));
@@ -252,7 +252,7 @@ impl<'a> Nemesis<'a> {
         }
     }
 
-    /// Lets time go by, and ends what has lasted long enough.
+    /// Lets time pass, and ends the faults that have lasted long enough.
     fn pass(&mut self, time: Duration) {
         thread::sleep(time);
         let now = Instant::now();
@@ -272,7 +272,7 @@ impl<'a> Nemesis<'a> {
             } else {
                 assert!(
                     now < active.ends + PATIENCE,
-                    "a fault meets nothing: {active:?}"
+                    "a fault affects nothing: {active:?}"
                 );
             }
         }
@@ -292,7 +292,7 @@ impl<'a> Nemesis<'a> {
             }
             FaultKind::Partition => {
                 let mut side: Vec<bool> = (0..self.hosts).map(|_| self.rng.bool()).collect();
-                // A server on each.
+                // Each half has a server.
                 let one = self.rng.usize(..servers);
                 side[one] = true;
                 side[(one + self.rng.usize(1..servers)) % servers] = false;
@@ -374,7 +374,7 @@ impl<'a> Nemesis<'a> {
         ));
     }
 
-    /// The servers that are neither held nor down.
+    /// The servers that are neither paused nor down.
     fn running(&self) -> Vec<usize> {
         let is_running = |server: &usize| {
             !self.active.iter().any(|active| {
@@ -389,7 +389,7 @@ impl<'a> Nemesis<'a> {
         running[self.rng.usize(..running.len())]
     }
 
-    /// Two different ones, of which one is that of a server: clients do not speak with each other.
+    /// Two different hosts. One of them has a server, because clients do not speak with each other.
     fn two_hosts(&mut self) -> (usize, usize) {
         let server = self.rng.usize(..self.servers.len());
         let other = (server + self.rng.usize(1..self.hosts)) % self.hosts;

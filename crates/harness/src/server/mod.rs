@@ -1,7 +1,5 @@
-//! A real `ipseity` process for a test: started on a free port of 127.0.0.1 with a state directory of its
-//! own, waited for, and gone when the test ends, whichever way it ends.
-//!
-//! `mod server;` in a test brings it in; its parts are used by some tests and not by others.
+//! A real `ipseity` process for a test. It is started on a free port of 127.0.0.1 with its own state directory,
+//! waited for, and killed when the test ends, however it ends.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write},
@@ -20,28 +18,28 @@ use tempfile::TempDir;
 
 use crate::programs;
 
-/// How long a test waits for what must come. Generous: machines are shared, and no test is fast or slow by
-/// it.
+/// How long a test waits for something that must come. It is long because machines are shared. A test that passes
+/// never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A stop has two or three writes to make in as many seconds: where it cannot, one of them took this long.
+/// A stop makes two or three writes in as many seconds. If it does not finish, one of them took at least this long.
 const SLOW_WRITE: Duration = Duration::from_millis(500);
 
-/// What a process has written to standard error so far.
+/// The text that a process has written to standard error so far.
 #[derive(Debug, Default)]
 struct Log {
     lines: Mutex<(Vec<String>, bool)>,
     more: Condvar,
 }
 
-/// A port of 127.0.0.1 that nobody else is given while this lives, whether or not a server listens on it:
-/// other tests would take it while a server is down. A socket holds it that is bound, as the server's will
-/// be, for being bound again, and that never listens.
+/// A port of 127.0.0.1 that nobody else gets while this lives, even while no server listens on it. Without this, other
+/// tests could take the port while a server is down. A bound socket that never listens keeps the port; like the
+/// server's socket, it lets others bind the same address.
 #[derive(Debug)]
 pub struct Port(Socket);
 
 impl Port {
-    /// A free one.
+    /// Reserves a free port.
     pub fn reserve() -> Port {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_reuse_address(true).unwrap();
@@ -67,22 +65,22 @@ pub struct Server {
     port: Option<Port>,
 }
 
-/// How a server ended that never listened.
+/// The end of a server that never listened.
 #[derive(Debug)]
 pub struct Refusal {
-    /// All that it wrote to standard error.
+    /// Everything that it wrote to standard error.
     pub log: String,
     /// Its exit code, if it ended by itself.
     pub code: Option<i32>,
 }
 
 impl Server {
-    /// A server with a state directory of its own and these flags beside `--listen` and `--data-dir`.
+    /// Starts a server with its own state directory, and these flags in addition to `--listen` and `--data-dir`.
     pub fn start(flags: &[&str]) -> Server {
         Server::start_on(Port::reserve(), flags)
     }
 
-    /// The same on a port that is known before.
+    /// The same on a port that was reserved before.
     pub fn start_on(port: Port, flags: &[&str]) -> Server {
         let directory = Arc::new(TempDir::new().unwrap());
         let path = directory.path().join("state");
@@ -95,7 +93,7 @@ impl Server {
         server
     }
 
-    /// `count` servers with the pids 1, 2, ... that name each other, and these flags beside.
+    /// Starts `count` servers with the pids 1, 2, ... that name each other, with these additional flags.
     pub fn cluster(count: u16, flags: &[&str]) -> Vec<Server> {
         let ports: Vec<Port> = (0..count).map(|_| Port::reserve()).collect();
         let names: Vec<String> = ports
@@ -116,17 +114,17 @@ impl Server {
         ports.into_iter().enumerate().map(start).collect()
     }
 
-    /// A server with exactly these flags.
+    /// Starts a server with exactly these flags.
     pub fn start_with(listen: &[&str], flags: &[&str]) -> Server {
         Server::try_start(listen, flags).unwrap_or_else(|log| panic!("it did not start:\n{log}"))
     }
 
-    /// The same, or what it wrote before it exited.
+    /// The same, or returns what it wrote before it exited.
     pub fn try_start(listen: &[&str], flags: &[&str]) -> Result<Server, String> {
         Server::start_under(&[], listen, flags).map_err(|refusal| refusal.log)
     }
 
-    /// A server on a free port that may have at most this many file descriptors.
+    /// Starts a server on a free port that may have at most this many file descriptors.
     pub fn start_with_descriptors(limit: usize, flags: &[&str]) -> Server {
         let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
         let runner = ["sh".to_owned(), "-c".to_owned(), script];
@@ -134,8 +132,8 @@ impl Server {
             .unwrap_or_else(|refusal| panic!("it did not start:\n{}", refusal.log))
     }
 
-    /// The same, by a `runner` that makes something of its process and then becomes the server: a program
-    /// and its arguments. A restart is without it.
+    /// The same, with a `runner` that prepares its process and then becomes the server: a program and its arguments. A
+    /// restart does not use it.
     pub fn start_under(
         runner: &[String],
         listen: &[&str],
@@ -193,7 +191,7 @@ impl Server {
         self.restart_under(&[]);
     }
 
-    /// The same, by a `runner`.
+    /// The same, with a `runner`.
     pub fn restart_under(&mut self, runner: &[String]) {
         let flags: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let listen = self.address.to_string();
@@ -204,12 +202,12 @@ impl Server {
         *self = next;
     }
 
-    /// After it has ended: starts it and kills it so soon that it may still be starting.
+    /// After it has ended: starts it, and kills it so soon that it may still be starting.
     pub fn start_in_vain(&self, lives_for: Duration) {
         self.start_in_vain_under(&[], lives_for);
     }
 
-    /// The same, by a `runner`.
+    /// The same, with a `runner`.
     pub fn start_in_vain_under(&self, runner: &[String], lives_for: Duration) {
         let line = command_line(runner);
         let mut child = Command::new(&line[0])
@@ -268,14 +266,14 @@ impl Server {
         self.log.text()
     }
 
-    /// Waits for a log line that holds `what`, which may have come already, and returns it.
+    /// Waits for a log line that contains `what`, which may have come already, and returns it.
     pub fn wait_for_log(&self, what: &str) -> String {
         self.log
             .wait_for(|line| line.contains(what))
-            .unwrap_or_else(|| panic!("no log line holds {what:?}:\n{}", self.log()))
+            .unwrap_or_else(|| panic!("no log line contains {what:?}:\n{}", self.log()))
     }
 
-    /// How many log lines hold `what` so far.
+    /// How many log lines contain `what` so far.
     pub fn count_log(&self, what: &str) -> usize {
         let lines = self.log.lines.lock().unwrap();
         lines.0.iter().filter(|line| line.contains(what)).count()
@@ -288,7 +286,7 @@ impl Server {
         assert_eq!(
             self.count_log(what),
             count,
-            "lines that hold {what:?}:\n{log}"
+            "lines that contain {what:?}:\n{log}"
         );
     }
 
@@ -321,7 +319,7 @@ impl Server {
         }
     }
 
-    /// `count` identities: the integer of the first.
+    /// Asks for `count` identities, and returns the reply.
     pub fn ask(&self, count: u32, after: u64) -> Message {
         let mut connection = self.connect();
         connection.send(&Message::IdentityRequest { count, after });
@@ -343,7 +341,7 @@ impl Server {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        assert!(ended, "it goes on and on:\n{}", self.log());
+        assert!(ended, "it does not end:\n{}", self.log());
         self.log.wait_for_end();
         status.unwrap()
     }
@@ -357,8 +355,8 @@ impl Server {
         code
     }
 
-    /// The same where others may keep the disk busy: says whether the stop was clean. One that was not has to
-    /// blame the disk, with writes so slow that a handful of them takes longer than a stop may.
+    /// The same if others may keep the disk busy. Returns whether the stop was clean. If it was not, the server must
+    /// blame the disk, with writes so slow that a few of them take longer than a stop may.
     pub fn stop_unless_disk_is_slow(&mut self) -> bool {
         let code = self.stop();
         match self.slowest_write_of_stop() {
@@ -368,8 +366,7 @@ impl Server {
         code == 0
     }
 
-    /// What a server that did not wait for its disk any longer has said of it: how long its slowest write took,
-    /// done or not.
+    /// If the server gave its disk up: how long its slowest write took according to its log, finished or not.
     pub fn slowest_write_of_stop(&self) -> Option<Duration> {
         let log = self.log();
         let line = log
@@ -440,7 +437,7 @@ impl Log {
         self.wait_for(|_| false);
     }
 
-    /// The first line that fits; `None` when the process has ended without one, or patience has.
+    /// The first line that fits. `None` if the process has ended without one, or if it takes longer than [`PATIENCE`].
     fn wait_for(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
         let end = Instant::now() + PATIENCE;
         let mut lines = self.lines.lock().unwrap();
@@ -457,7 +454,7 @@ impl Log {
     }
 }
 
-/// Asks again and again, until it is true or patience has ended. Says whether it was.
+/// Checks a condition again and again until it is true, for at most [`PATIENCE`]. Returns whether it was true.
 pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -471,8 +468,8 @@ pub fn eventually(mut is_true: impl FnMut() -> bool) -> bool {
     }
 }
 
-/// One read, and again where it is interrupted: a debugger that lets go of a process nearby may do that to a socket
-/// with a timeout, and the tests of a binary that use one run side by side.
+/// One read, repeated if it is interrupted. A debugger that detaches from another process can interrupt a socket with
+/// a timeout, and tests that use a debugger run at the same time as others of the same binary.
 pub fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(buffer) {
@@ -482,7 +479,7 @@ pub fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
     }
 }
 
-/// A connection that speaks messages.
+/// A connection that sends and receives messages.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -491,17 +488,17 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Asks a server over `stream`.
+    /// A client's connection to a server.
     pub fn new(stream: TcpStream) -> Connection {
         Connection::speaking(stream, Receiver::Client)
     }
 
-    /// Asks a server over `stream` as a peer that dialed it.
+    /// The connection of a peer that has dialed a server.
     pub fn dialing(stream: TcpStream) -> Connection {
         Connection::speaking(stream, Receiver::Dialer)
     }
 
-    /// Stands in for the server at the end of `stream`.
+    /// The connection of a fake server, with a client or a peer at the other end of `stream`.
     pub fn serving(stream: TcpStream) -> Connection {
         Connection::speaking(stream, Receiver::Server)
     }
@@ -548,8 +545,7 @@ impl Connection {
             })
     }
 
-    /// Receives one message, or `None` when the connection ends, breaks, or brings nothing for as long as its
-    /// read timeout.
+    /// Receives one message, or `None` when the connection ends or breaks, or when its read timeout passes.
     pub fn receive_or_give_up(&mut self) -> Option<Message> {
         self.read_message(self.receiver).ok().flatten()
     }

@@ -1,6 +1,6 @@
-//! A server of another kind, made of threads: it counts as Redis or memcached does, or answers like a raw
-//! target, for as much of their protocols as `ipseity-cli bench` speaks. Anything else that it is asked is a
-//! mistake of the bench, and ends the connection.
+//! A server of another kind, made of threads: it counts like Redis or memcached, or answers like a raw target. It knows
+//! only the part of their protocols that `ipseity-cli bench` uses. Any other request is a mistake of the bench, and
+//! ends the connection.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// What it is taken for.
+/// The kind of server that it imitates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     Redis,
@@ -28,7 +28,7 @@ pub struct StandIn {
 #[derive(Default)]
 struct Shared {
     counter: u64,
-    /// How many more requests are served as they should be, before `then`.
+    /// How many more requests are served correctly, before `then`.
     good: Option<u64>,
     then: Fault,
     streams: Vec<TcpStream>,
@@ -70,7 +70,7 @@ impl StandIn {
         }
     }
 
-    /// How the bench names it.
+    /// Its URL for the bench.
     pub fn url(&self) -> String {
         let scheme = match self.manner {
             Manner::Redis => "redis",
@@ -107,7 +107,7 @@ impl Drop for StandIn {
             let _ = stream.shutdown(Shutdown::Both);
         }
         drop(shared);
-        // Wakes the acceptor, which then sees that it is to stop.
+        // Wakes the acceptor, which then sees that it has to stop.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();

@@ -56,7 +56,7 @@ impl Cluster {
                     self.machines[server].downtime = Some(downtime);
                     self.signal(server);
                     if let Some(wait) = again {
-                        // Else it would long be gone.
+                        // The disk hangs, so the server is still there when the second signal comes.
                         let hangs = DiskFault::Hangs(Duration::from_secs(3));
                         self.disk(server, |disk| disk.fault = Some(hangs));
                         self.call(now.after(wait), Call::Signal(server));
@@ -69,7 +69,7 @@ impl Cluster {
                 machine.ready_at = machine.ready_at.max(now.after(wait));
                 let runs = machine.server.is_some();
                 if runs {
-                    // And somebody moves its files away meanwhile.
+                    // And somebody rotates its files meanwhile.
                     let hangup = Wake::Entry(Entry::Hangup);
                     self.net.borrow_mut().nodes[server].wake(hangup);
                 }
@@ -83,7 +83,7 @@ impl Cluster {
                 match fault {
                     DiskFault::Hangs(_) => self.fault(Fault::DiskHangs),
                     DiskFault::SaveFails => self.fault(Fault::SaveFails),
-                    // Counted when it is met.
+                    // Counted when the server meets it.
                     DiskFault::Fails(..) => {}
                 }
                 true
@@ -201,7 +201,7 @@ impl Cluster {
         }
     }
 
-    /// A copy of a directory, which somebody has made while the server ran, is started on another machine.
+    /// Somebody copies a directory while its server runs, and starts the copy on another machine.
     fn start_copy(&mut self, server: usize) -> bool {
         if self.machines.len() > self.plan.servers.len() || self.machines[server].server.is_none() {
             return false;
@@ -212,7 +212,7 @@ impl Cluster {
         true
     }
 
-    /// A server is given the pid of another one, with a new directory.
+    /// A new server starts with a new directory and the pid of another server.
     fn start_wrong_pid(&mut self, server: usize) -> bool {
         if self.machines.len() > self.plan.servers.len() {
             return false;
@@ -226,7 +226,7 @@ impl Cluster {
     fn start_rival(&mut self, server: usize, directory: Storage) {
         let mut plan = self.machines[server].plan.clone();
         let servers = 0..self.plan.servers.len();
-        // The two meet, or only others can tell.
+        // Either the two meet, or only other servers can notice them.
         let meets = servers.len() == 1 || self.rng.bool();
         let named = servers.filter(|other| meets || *other != server);
         plan.peers = named.map(|other| address(other).to_string()).collect();
@@ -239,8 +239,8 @@ impl Cluster {
         self.start(number);
     }
 
-    /// A second server is started on the directory of another one, whose lock it does not see. It has no peers, so
-    /// that only the disk can tell.
+    /// A second server is started on the directory of another one, and does not see its lock. It has no peers, so
+    /// only the disk can show that there are two.
     fn start_sharing(&mut self, server: usize, start: Beside) -> bool {
         if self.machines.len() > self.plan.servers.len() || self.machines[server].server.is_none() {
             return false;
@@ -275,7 +275,7 @@ impl Cluster {
         true
     }
 
-    /// Somebody repeats to a server what another one had said.
+    /// Somebody sends a server an old message of another one.
     fn replay(&mut self, seed: u64) -> bool {
         let mut rng = stream(seed, 0);
         let server = rng.usize(..self.plan.servers.len());
@@ -285,7 +285,7 @@ impl Cluster {
         }
         let frame = heard[rng.usize(..heard.len())].clone();
         let tail = &frame[frame.len() - 42..];
-        // A message with the pid of the server that hears it comes from another server of that pid, and is not an echo.
+        // A message with the server's own pid would look like one of another server with that pid.
         if BigEndian::read_u16(tail) == self.machines[server].plan.pid {
             return false;
         }
@@ -317,10 +317,10 @@ impl Cluster {
         self.start(number);
     }
 
-    /// Does to a directory what happens to it while no server runs.
+    /// Damages, loses or restores a directory, as planned, while no server runs on it.
     fn prepare(&mut self, number: usize, downtime: &Downtime) {
         let pid = self.machines[number].plan.pid;
-        // Rot can hide what one of two servers on a directory has written from the other.
+        // Two servers may share the directory. Rot could hide from one of them what the other has written.
         let is_shared = self.disk(number, |disk| disk.is_shared);
         for (block, bit) in downtime.rot.iter().filter(|_| !is_shared) {
             self.disk(number, |disk| disk.medium().rot(*block, *bit));
@@ -390,13 +390,13 @@ impl Cluster {
         self.machines[number].recover_above = before.max(Some(above));
     }
 
-    /// A start could not be. What an operator does then, the documents say.
+    /// A start failed. Does what docs/operations.md tells an operator to do then.
     pub fn on_start_failed(&mut self, number: usize, above: Option<Sequence>, fault: &StartFault) {
         let now = self.now();
         self.machines[number].recover_above = above;
         self.machines[number].is_clean = false;
         match fault {
-            // The process died on the way, or the disk failed; it is tried again.
+            // The process died on the way, or the disk failed. The start is tried again.
             StartFault::Boot(_) => {}
             StartFault::Recover(RecoverError::NoneGood { .. }) => {
                 let incarnation = self.rng.u128(..);
@@ -417,20 +417,21 @@ impl Cluster {
         self.call(now.after(Duration::from_millis(300)), Call::Restart(number));
     }
 
-    /// Who can tell that a directory which was lost or rolled back is not the newest.
+    /// Finds the servers that can tell that a directory is not the newest, after it was lost or rolled back.
     pub fn find_witnesses(&mut self, number: usize, life: &Life) {
         let pid = life.pid;
         self.machines[number].witnesses.clear();
         if !self.judge.is_breached(pid) {
             return;
         }
-        // What an operator answered for stays in the directory, and overrules all who remember no more than that.
+        // The sequence that an operator vouched for stays in the directory. It overrules every server that remembers
+        // no higher one.
         let recovered = self.machines[number].recovered.get();
         let is_overruled = |sequence: u64| recovered > 0 && sequence <= recovered;
         let mut witnesses = Vec::new();
         for (who, machine) in self.machines.iter().enumerate() {
             if let Some(heard) = self.judge.knows.get(&(who, pid))
-                // A lower sequence tells too, unless somebody else brings it up first.
+                // A sequence that is too low shows it too, unless another server raises it first.
                 && (heard.incarnation != life.incarnation || life.boot <= heard.boot)
                 && !is_overruled(heard.sequence)
             {

@@ -1,18 +1,18 @@
-//! What others have said to a server of how far it may go, and what of that counts. An advance above the durable ceiling
-//! waits alone: until it is durable it brings the server no further, and it has not been absorbed.
+//! How far others let a server go. An advance above the durable ceiling waits alone: until it is durable, it
+//! raises the server no further, and it is not absorbed.
 
 use std::collections::BTreeSet;
 
 /// See the [module](self).
 #[derive(Debug, Default, Clone)]
 pub struct Advances {
-    /// Nothing brought it above this, but for the identities that it was asked for.
+    /// Nothing raised the server above this, apart from requests for identities.
     base: u64,
-    /// What was said and is not durable.
+    /// Sequences that were told to the server and are not durable yet.
     above: BTreeSet<u64>,
-    /// What it has absorbed from peers, as far as that can be seen from outside.
+    /// The highest sequence that it has absorbed from peers, as far as this can be seen from outside.
     absorbed: u64,
-    /// What it will have absorbed when that is durable and the server has heard so.
+    /// Sequences that count as absorbed once they are durable and the server knows it.
     heard: BTreeSet<u64>,
 }
 
@@ -27,27 +27,27 @@ impl Advances {
         }
     }
 
-    /// Somebody lets the server go on above that.
+    /// Somebody lets the server go on above this sequence.
     pub fn say(&mut self, sequence: u64) {
         if sequence > self.base {
             self.above.insert(sequence);
         }
     }
 
-    /// A server with this much durable was raised no further than this, apart from what it was asked for.
+    /// How far the server can have been raised while this much is durable, apart from requests for identities.
     pub fn base(&mut self, durable: u64) -> u64 {
         self.base = take_up_to(&mut self.above, durable).map_or(self.base, |it| it.max(self.base));
         self.base
     }
 
-    /// The server has taken in what a peer told.
+    /// The server has taken in the sequence of a peer.
     pub fn absorb(&mut self, sequence: u64) {
         if sequence > self.absorbed {
             self.heard.insert(sequence);
         }
     }
 
-    /// A turn is over and nothing is left to be handled. The server knows that this much is durable.
+    /// A turn is over and everything in it was handled. The server knows that this much is durable.
     pub fn settle(&mut self, durable: u64) {
         let heard = take_up_to(&mut self.heard, durable);
         self.absorbed = heard.map_or(self.absorbed, |it| it.max(self.absorbed));
@@ -58,7 +58,7 @@ impl Advances {
         self.heard.clear();
     }
 
-    /// What it has absorbed.
+    /// The highest sequence that it has absorbed.
     pub fn absorbed(&self) -> u64 {
         self.absorbed
     }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use ipseity::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
 use ipseity_core::limits::{SAVE_BURST, SAVE_RATE_PER_SECOND};
 
-/// Lines that a server writes of itself in one life: that it joins, that it is objected to, that it stops, and how
-/// much of the sequence is used up.
+/// Lines that a server writes about itself in one life: that it joins, that a peer objects, that it stops, and
+/// how much of the sequence is used up.
 const OWN_LINES_MAX: u64 = 20;
 
-/// Saves that belong to a stop. It waits for at most three writes, one after the other: a save or a raise that was under
-/// way, a save, and the exact sequence. What was heard during each is saved after it, and then once more.
+/// Saves that belong to a stop. A stop waits for at most three writes, one after the other: a save or a raise
+/// that was under way, a save, and the exact sequence. News that comes during each write is saved after it,
+/// and then once more.
 const LAST_SAVES: u64 = 4;
 
 /// How many lines a server may log in a life of this length, with this many named peers.
@@ -22,7 +23,7 @@ pub fn lines_max(named: usize, age: Duration) -> u64 {
     OWN_LINES_MAX + minutes * LINE_KINDS as u64 * of_a_kind
 }
 
-/// How often it may save what it remembers of its peers in that time.
+/// How often a server may save what it remembers of its peers in a life of this length.
 pub fn saves_max(age: Duration) -> u64 {
     SAVE_BURST + SAVE_RATE_PER_SECOND * age.as_secs() + LAST_SAVES
 }

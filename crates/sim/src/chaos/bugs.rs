@@ -1,10 +1,9 @@
-//! The bugs that the simulation has to find: those in the `// bug` directives of the code, and what the program
-//! then does wrong.
+//! The bugs that the simulation has to find. Each is a `// bug` directive in the code.
 //!
 //! A directive is a comment, so no ordinary build has a bug. `cargo run -p xtask -- hunt` makes a copy of the tree
 //! in which they are real; see docs/testing.md, "Planted bugs".
 
-/// The name of each, and what the program does wrong.
+/// The name of each bug, and what the program does wrong with it.
 pub const BUGS: &[(&str, &str)] = &[
     // The state file.
     (

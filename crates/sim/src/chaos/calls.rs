@@ -1,4 +1,4 @@
-//! What the cluster does at a moment that it has scheduled, and what it keeps until then.
+//! Actions that the cluster schedules for a later moment, and the data that they need.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use ipseity_core::time::Instant;
 
 use crate::world::SimSocket;
 
-/// What the cluster does at a moment that it has scheduled with the world.
+/// An action that the cluster has scheduled with the world.
 #[derive(Clone, Copy, Debug)]
 pub enum Call {
     Client(usize),
@@ -46,7 +46,7 @@ impl Call {
     }
 }
 
-/// What ends a fault that lasts.
+/// How to end a fault that lasts for a while.
 #[derive(Clone, Debug)]
 pub enum Undo {
     Route(SocketAddr),
@@ -57,7 +57,7 @@ pub enum Undo {
 /// What a flood consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloodKind {
-    /// A peer: it sends something to save and something to log, in turn.
+    /// A peer: it sends something to be saved and something to be logged, in turn.
     Peer,
     /// Requests for the status and the members.
     Looks,
@@ -67,11 +67,11 @@ pub enum FloodKind {
     Scan,
 }
 
-/// Somebody who speaks without end.
+/// Somebody who sends messages, or connects, without end.
 pub struct Flood {
     pub kind: FloodKind,
     pub server: usize,
-    /// What is said goes there, unless the flood consists of connections.
+    /// Messages are sent here, unless the flood consists of connections.
     pub socket: Option<SimSocket>,
     pub until: Instant,
     /// The boot that a peer claimed last.

@@ -17,26 +17,26 @@ use super::{
 };
 use crate::world::SimSocket;
 
-/// What everything must be greater than that a server hands out from a moment on.
+/// A lower bound: everything that a server hands out from some moment on must be greater.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Floor {
-    /// What had left by then, of its pid.
+    /// The highest sequence of its pid that had left by then.
     pub left: u64,
-    /// And what anybody had been told: not while its disk fails.
+    /// The highest sequence that it had told anybody. This does not count once its disk has failed.
     pub told: u64,
-    /// What it had absorbed. It counts as long as that process lives.
+    /// The highest sequence that it had absorbed. This counts as long as the process lives.
     pub absorbed: u64,
-    /// Which began then.
+    /// When that process began.
     pub began: Instant,
 }
 
-/// What a client has asked and not been answered.
+/// A request of a client that is not answered yet.
 #[derive(Clone, Debug)]
 pub enum Asked {
     Identities {
         count: u32,
         after: u64,
-        /// What comes must be greater.
+        /// The identities must be greater than this.
         floor: Floor,
     },
     Status {
@@ -57,9 +57,9 @@ pub enum Asked {
 pub struct Connection {
     pub socket: SimSocket,
     pub server: usize,
-    /// When it was begun.
+    /// When the client began to connect.
     pub began: Instant,
-    /// Bytes of a frame that has not arrived as a whole.
+    /// The bytes of a frame that has only partly arrived.
     pub partial: Vec<u8>,
     pub asked: VecDeque<Asked>,
     /// Nothing more is sent.
@@ -68,7 +68,7 @@ pub struct Connection {
     pub unread_until: Option<Instant>,
     /// An error came that ends the connection.
     pub is_told: bool,
-    /// When it was last heard.
+    /// The client gives the connection up if no answer has come by then.
     pub patience_until: Instant,
 }
 
@@ -84,11 +84,11 @@ pub struct Client {
     pub newest: u64,
     /// When it acts next.
     pub due: Instant,
-    /// For a probe of the recovery: the server that it probes.
+    /// If it is a probe of the recovery: the server that it probes.
     pub probes: Option<usize>,
-    /// When it last asked how a server does.
+    /// When it last asked for a server's status.
     pub asked_at: Instant,
-    /// What was asked on a connection that is gone.
+    /// Requests (count and `after`) on a connection that is gone, to be sent again.
     pub lost: Vec<(u32, u64)>,
 }
 
@@ -100,15 +100,15 @@ pub struct Batch {
     pub ending: Ending,
 }
 
-/// What a client does behind a batch.
+/// What a client does after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Waits,
     /// Shuts its side.
     Shuts,
-    /// Is gone, at once or in a moment.
+    /// Leaves, at once or a little later.
     Leaves,
-    /// Does not read for so long.
+    /// Does not read for this long.
     Unread(Duration),
 }
 
@@ -131,14 +131,14 @@ impl Client {
         }
     }
 
-    /// How long it thinks.
+    /// How long it waits before it acts again.
     pub fn think(&mut self) -> Duration {
         let mean = self.plan.think.as_nanos() as u64;
         Duration::from_nanos(self.rng.u64(..2 * mean) + 1)
     }
 
-    /// Draws what it asks next. `floor` is what everything must be greater than that this server hands out from
-    /// now on, and `known` the highest sequence that anybody has seen.
+    /// Draws the next requests. Everything that this server hands out from now on must be greater than `floor`, and
+    /// `known` is the highest sequence that anybody has seen.
     pub fn draw(&mut self, floor: Floor, known: u64, own: &ActorConfig) -> Batch {
         let mut batch = Batch {
             bytes: Vec::new(),
@@ -216,7 +216,7 @@ impl Client {
             batch.faults.push(Fault::Operator);
             match rng.u32(..3) {
                 0 => {
-                    // A pid that no server has, so that nothing is forgotten that is needed.
+                    // A pid that no server has, so that no server forgets anything that matters.
                     let pid = Pid::new(rng.u16(600..700)).unwrap();
                     batch.add(&Message::ForgetRequest { pid }, Asked::Forget);
                 }
@@ -301,13 +301,13 @@ fn nonsense(rng: &mut Rng) -> Vec<u8> {
         1 => vec![0, 0],
         2 => vec![0, rng.u8(2..13), 1],
         3 => vec![255, rng.u8(..), 1],
-        // A body that does not decode: a pid that there is not.
+        // A body that does not decode: there is no such pid.
         4 => vec![0, 3, 9, 255, 255],
         _ => vec![0, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0],
     }
 }
 
-/// Whether an error may answer what was asked, whatever else is the case.
+/// Whether an error with this code may ever answer this request.
 pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, is_trusted: bool) -> bool {
     let asks = matches!(asked, Asked::Identities { .. });
     match code {

@@ -1,5 +1,5 @@
-//! A cluster under faults. It runs the events of the world in their order and gives every server its turns. It ends
-//! when the faults have ended and every server works again, or when a promise was broken.
+//! A cluster under faults. It runs the events of the world in order and gives every server its turns. It ends
+//! when the faults are over and every server works again, or when a promise is broken.
 
 use std::{
     cell::RefCell,
@@ -36,12 +36,13 @@ use crate::world::{
     count_log_lines,
 };
 
-/// How long the recovery may take after the faults have ended: the longest of all waits is that after a refusal,
-/// and the slowest clock takes it twice.
+/// How long the recovery may take after the faults have ended. The longest wait of all is the one after a
+/// refusal, and the slowest clock doubles it.
 pub const LIVENESS: Duration = Duration::from_secs(100);
 
-/// The bound of the mailbox, which has none of its own: what a poll brings, what a turn leaves behind, and what
-/// may be in flight. Frames that are owed no answer come one from each connection that is read.
+/// The most entries in a mailbox, which has no limit of its own: the entries of a poll, those that a turn leaves
+/// behind, and the frames that may be in flight. Each connection that is read adds at most one frame that is
+/// owed no answer.
 const MAILBOX_MAX: usize =
     POLL_EVENTS_MAX + TURN_ENTRIES_MAX + FRAMES_IN_FLIGHT_MAX + READ_BYTES_MAX;
 
@@ -62,7 +63,7 @@ pub struct Cluster {
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub undos: Vec<Undo>,
-    /// Connections on which an old message of a peer was sent once more.
+    /// Connections on which an old message of a peer was sent again.
     pub replays: Vec<SimSocket>,
     pub floods: Vec<Flood>,
     pub rng: Rng,
@@ -70,7 +71,7 @@ pub struct Cluster {
     pub decoder: FrameDecoder,
     pub is_recovering: bool,
     pub is_done: bool,
-    /// Those that had been stopped by an objection were started once more.
+    /// Whether the servers that an objection had stopped were started again.
     pub has_restarted: bool,
     with_trace: bool,
     disks_lie: bool,
@@ -141,7 +142,7 @@ impl Cluster {
         self.judge.coverage.fault(fault);
     }
 
-    /// Runs until everybody is well again, or a promise was broken.
+    /// Runs until everybody works again, or a promise is broken.
     pub fn run(&mut self) {
         let end = self.plan.end.after(LIVENESS);
         while self.judge.violation.is_none() && !self.is_done {
@@ -158,7 +159,7 @@ impl Cluster {
         }
     }
 
-    /// Lets everything happen that is due. Returns whether there was anything.
+    /// Does everything that is due. Returns whether there was anything.
     fn step(&mut self) -> bool {
         self.net.borrow_mut().run_due_events();
         let mut busy = false;
@@ -227,7 +228,7 @@ impl Cluster {
         let logged = count_log_lines() - lines_before;
         machine.log_lines += logged;
         if now < machine.log_stalls_until {
-            // As though the lines before had filled the queue.
+            // As if earlier lines had filled the queue.
             self.net.borrow_mut().nodes[number].log_lines_dropped += logged;
         }
         self.judge.coverage.turns += 1;
@@ -236,7 +237,7 @@ impl Cluster {
         let node = &net.nodes[number];
         let polled = node.polled.expect("a turn polls");
         machine.ready_at = now.after(self.plan.turn);
-        // It waits only when nothing was there, and then nothing stands in its mailbox.
+        // It waits only if the poll brought nothing, and then its mailbox is empty.
         let local = node.clock.shows(now);
         let waits = polled.dispatched == 0 && polled.deadline.is_none_or(|at| at > local);
         machine.wakes_at = match waits {
@@ -271,7 +272,7 @@ impl Cluster {
         }
         if !wiretap.parts.is_empty() || life.advances.waits() {
             life.allowed = match storage.allowance(now) {
-                // The newest record may be that of the other one.
+                // The newest record may be the other server's.
                 _ if storage.is_shared => storage.granted.1.get(),
                 Some((boot, ceiling)) if boot == life.boot => ceiling.get(),
                 _ => 0,
@@ -279,7 +280,7 @@ impl Cluster {
             life.grants = storage.granted.0;
             let budgets = self.plan.budgets;
             let filled = machine.age(now).as_millis() as u64 + 1;
-            // Both share the rate, and later starts begin with an empty budget for clients.
+            // Both budgets share the rate, and later starts begin with an empty budget for clients.
             let after_burst = if life.is_first {
                 budgets.after_burst
             } else {
@@ -304,7 +305,7 @@ impl Cluster {
                 let (other, at) = net.other_side(end)?;
                 Some((other, server_at(at).filter(|server| *server < machines)))
             });
-            // It has handled all that had come, what the disk said too.
+            // It has handled everything that had come, including the answers of the disk.
             if waiting == 0 && polled.dispatched < POLL_EVENTS_MAX {
                 let life = &mut self.judge.lives[number];
                 life.advances.settle(storage.granted.1.get());
@@ -317,7 +318,7 @@ impl Cluster {
         }
     }
 
-    /// A machine for one more server.
+    /// Adds a machine for one more server.
     pub fn add_machine(&mut self, plan: super::plan::ServerPlan) -> usize {
         let number = self.machines.len();
         let machine = Machine::new(number, plan, self.now(), self.with_trace);
@@ -331,7 +332,7 @@ impl Cluster {
     /// Gives a server its directory.
     pub fn attach_storage(&mut self, server: usize, mut storage: Storage) {
         if !storage.is_shared {
-            // No other server has this one.
+            // No other server has this directory.
             self.judge.pid(self.machines[server].plan.pid).is_shared = false;
         }
         storage.latency = self.machines[server].plan.latency;
@@ -370,7 +371,7 @@ impl Cluster {
         let has_lost_recovery = started.recovered < machine.recovered;
         machine.recovered = started.recovered;
         if has_lost_recovery {
-            // Both blocks that held it have rotted: it has to be given again, or peers may object.
+            // Both blocks that held it have rotted. It has to be given again, or peers may object.
             self.judge.breach(machine.plan.pid);
         }
         let life = Life {
@@ -395,9 +396,7 @@ impl Cluster {
         }
         if self.machines[number].was_objected && started.objected.is_none() {
             self.judge.note_violation(|| {
-                format!(
-                    "a start of server {number} knows nothing of what a peer has objected to it"
-                )
+                format!("a start of server {number} has forgotten the objection of a peer")
             });
         }
         let is_conflict = started
@@ -406,7 +405,7 @@ impl Cluster {
         if self.machines[number].was_in_conflict && started.objected.is_some() && !is_conflict {
             self.judge.note_violation(|| {
                 format!(
-                    "a start of server {number} takes a conflict for a state that is not the newest"
+                    "a start of server {number} takes a pid conflict for a state that is not the newest"
                 )
             });
         }
@@ -417,7 +416,7 @@ impl Cluster {
         self.judge.begin(number, life, is_clean, started.skipped);
     }
 
-    /// A process is gone, however it came.
+    /// A process is gone, for whatever reason.
     pub fn end(&mut self, number: usize, fate: WriteFate, power: bool) {
         let now = self.now();
         let machine = &mut self.machines[number];
@@ -437,7 +436,7 @@ impl Cluster {
             .crash(now, fate, power);
     }
 
-    /// A server has exited by itself: for a reason?
+    /// A server has exited by itself. Checks that it had a reason.
     fn on_exit(&mut self, number: usize, exit: Exit) {
         let now = self.now();
         let machine = &self.machines[number];
@@ -450,7 +449,7 @@ impl Cluster {
         let newest = disk.newest(now).expect("a start has left one");
         drop(net);
         let was_breached = self.judge.pids[&pid].was_breached;
-        // Another one may have written since.
+        // The other server on the directory may have written since.
         let is_noted = is_shared || newest.clean && newest.boot == self.judge.lives[number].boot;
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
@@ -461,8 +460,8 @@ impl Cluster {
         if !has_reason {
             self.judge.note_violation(|| {
                 format!(
-                    "server {number} exits ({exit:?}) after {signals} signals, with a disk that has failed: \
-                     {disk_failed}, and says a clean stop on the disk: {is_noted}"
+                    "server {number} exits ({exit:?}) after {signals} signals; its disk has failed: {disk_failed}; \
+                    the disk says that it stopped cleanly: {is_noted}"
                 )
             });
         }
@@ -497,7 +496,7 @@ impl Cluster {
         }
     }
 
-    /// What was exercised.
+    /// What happened in this run.
     pub fn coverage(&self) -> Coverage {
         let mut coverage = self.judge.coverage.clone();
         coverage.add(&self.network.borrow().coverage);

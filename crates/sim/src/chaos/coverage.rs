@@ -1,4 +1,4 @@
-//! What was exercised, and how often.
+//! Counts what happened in runs, and how often.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use ipseity_core::words::ErrorCode;
 
 use super::fault::Fault;
 
-/// Counts of what has happened in runs.
+/// Counts of what happened in runs.
 #[derive(Clone, Debug)]
 pub struct Coverage {
     /// By [`Fault`].
     pub faults: Vec<u64>,
     /// Error replies that left a server, by their place in [`ErrorCode::ALL`].
     pub codes: Vec<u64>,
-    /// Entries handled, by name; only of runs with a trace.
+    /// Entries that were handled, by name; only of runs with a trace.
     pub entries: BTreeMap<String, u64>,
     pub replies: u64,
     pub identities: u64,
     pub lives: u64,
     pub turns: u64,
-    /// Breaches of the precondition of uniqueness that somebody noticed, and that nobody did.
+    /// Breaches of the precondition of uniqueness: those that a server noticed, and those that none did.
     pub noticed: u64,
     pub unnoticed: u64,
 }
@@ -75,7 +75,7 @@ impl Coverage {
             let (_serial, _moment) = (words.next(), words.next());
             if let Some(name) = words.next().filter(|name| *name != ">") {
                 let name = match name {
-                    // What the disk was asked for stands behind it.
+                    // The name of the write comes after it.
                     "written" | "writeFailed" => {
                         format!("{name} {}", words.next().unwrap_or_default())
                     }

@@ -1,4 +1,4 @@
-//! The faults that a seed may draw, and chance for each of them.
+//! The faults that a seed may draw, and a stream of random numbers for each purpose.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use fastrand::Rng;
 
 macro_rules! faults {
     ($($(#[doc = $what:literal])+ $name:ident,)+) => {
-        /// A class of faults. A seed draws which of them it uses; masking one off leaves the chance of the others
-        /// as it is.
+        /// A class of faults. A seed draws which classes it uses. If one is masked off, the others are drawn as
+        /// before.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Fault {
@@ -21,55 +21,55 @@ macro_rules! faults {
 }
 
 faults! {
-    /// Messages take their time, and never the same.
+    /// Messages are delayed, each for a different time.
     Delay,
     /// Packets are lost, and TCP sends them again later.
     Loss,
-    /// A few bytes at a time, through windows of a few bytes.
+    /// Connections carry a few bytes at a time, through windows of a few bytes.
     Slow,
-    /// Connections break, at any byte.
+    /// Connections break after any byte.
     Cut,
-    /// Nothing comes through on a connection any more, and nobody is told.
+    /// Nothing gets through on a connection any more, and neither side is told.
     Silence,
     /// Some hosts do not reach some others, one way or both.
     Partition,
     /// Attempts to connect fail at once, or never end.
     Unreachable,
-    /// Names are looked up slowly, to nothing, or to wrong addresses first.
+    /// Name lookups are slow, find nothing, or find wrong addresses first.
     Lookup,
-    /// Accepting fails, as without descriptors.
+    /// Accepting fails, as it does when a process has no file descriptors left.
     Accept,
     /// More connections than a server takes.
     Crowd,
     /// A write fails; the server exits.
     DiskFails,
-    /// A write takes long.
+    /// A write takes a long time.
     DiskHangs,
-    /// What is remembered of the peers cannot be saved.
+    /// The memory of the peers cannot be saved.
     SaveFails,
     /// Bits rot in blocks of the state file between two lives.
     Rot,
     /// The process dies.
     Kill,
-    /// The machine loses its power: writes under way are torn or gone, connections gone without a word.
+    /// The machine loses power: writes under way are torn or lost, and connections vanish without a packet.
     PowerLoss,
-    /// It dies in the middle of a start.
+    /// The process dies in the middle of a start.
     KillInStart,
     /// A clean stop and a restart.
     Stop,
-    /// A second signal.
+    /// A second signal, which forces the exit.
     Force,
-    /// A server stands still for a while.
+    /// A server is paused for a while.
     Pause,
-    /// Clocks go at different speeds.
+    /// Clocks run at different speeds.
     Clock,
-    /// The memory of the peers is lost.
+    /// A server loses the file in which it remembers its peers.
     Amnesia,
     /// Malformed frames.
     Garbage,
-    /// Frames that are begun and not finished.
+    /// Frames that begin and never end.
     Unfinished,
-    /// Clients that close their side behind their requests.
+    /// Clients that close their side after their requests.
     HalfClose,
     /// Clients that vanish, with requests under way.
     Leave,
@@ -77,7 +77,7 @@ faults! {
     Unread,
     /// Requests are repeated on another connection, answered or not.
     Repeat,
-    /// An old message of a peer comes once more, on a connection of its own.
+    /// An old message of a peer comes again, on a connection of its own.
     Replay,
     /// Peers of other clusters and versions.
     Stranger,
@@ -85,17 +85,17 @@ faults! {
     Oneself,
     /// An `after` far ahead, at the limits and beyond.
     After,
-    /// Budgets that are soon used up.
+    /// Small budgets, which are soon used up.
     Budget,
-    /// Operators that forget and advance, and others that would like to.
+    /// Requests to forget a pid or to advance, from operators and from clients that may not.
     Operator,
-    /// Servers that want a peer before they hand out.
+    /// Servers that need an answer of a peer before they hand out anything (`--join require`).
     Require,
     /// The end of the sequence.
     Exhaustion,
     /// A copy of a directory is started too.
     Copy,
-    /// A server with the pid of another one.
+    /// A new server with the pid of another one.
     WrongPid,
     /// A directory is lost.
     Lost,
@@ -103,13 +103,13 @@ faults! {
     Rollback,
     /// A second server is started on a directory, and the file system does not share its locks.
     SharedDirectory,
-    /// A peer speaks without end, and in each message there is something that people hear of or that is saved.
+    /// A peer sends without end, and each message has something to log or to save.
     Flood,
     /// A client asks for the status and the members without end, faster than it is answered.
     Looks,
-    /// A client asks without end for what is refused, and each refusal could be a log line.
+    /// A client sends requests without end that are refused, and each refusal could be a log line.
     Refusals,
-    /// Connections come and go, so many that the names of connections repeat.
+    /// So many connections come and go that the ids of connections repeat.
     Scan,
     /// Nobody reads the log for a while: its lines are dropped and counted.
     LogStalls,
@@ -117,7 +117,7 @@ faults! {
     FullRead,
 }
 
-/// A set of them.
+/// A set of faults.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Faults(pub u64);
 
@@ -155,16 +155,16 @@ impl fmt::Debug for Faults {
     }
 }
 
-/// Chance for one purpose: the streams of a seed do not touch each other.
+/// Random numbers for one purpose. The streams of a seed do not influence each other.
 pub fn stream(seed: u64, purpose: u64) -> Rng {
-    // The finalizer of SplitMix64, so that neighbours have nothing in common.
+    // The finalizer of SplitMix64, so that neighbouring seeds have nothing in common.
     let mut x = seed.wrapping_add((purpose + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     Rng::with_seed(x ^ (x >> 31))
 }
 
-/// Whether something happens that happens in `per_mille` of all cases.
+/// Draws whether something happens. It does in `per_mille` of 1000 cases.
 pub fn chance(rng: &mut Rng, per_mille: u32) -> bool {
     rng.u32(0..1000) < per_mille
 }

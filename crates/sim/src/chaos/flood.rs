@@ -1,4 +1,4 @@
-//! Floods. Somebody sends messages without end, and each of them could be a log line or a write to the disk, or has a large
+//! Floods. Somebody sends messages without end, and each could cause a log line, a write to the disk or a large
 //! answer. Or connections come and go without end.
 
 use std::{
@@ -24,12 +24,12 @@ use crate::world::SimSocket;
 /// The pid of the peer: no server of a plan has it.
 const PID: u16 = 900;
 
-/// How often it speaks, and how many messages it sends each time.
+/// How often somebody sends, and how many messages each time.
 const PAUSE: Duration = Duration::from_millis(50);
 const MESSAGES: u64 = 60;
 
-/// How many connections come and go each time. An id has 12 bits that count connections, so in the shortest scan all of
-/// them are used.
+/// How many connections come and go each time. An id has 12 bits that count connections, so even the shortest
+/// scan uses all of their values.
 const SCANNED: u64 = 100;
 
 const _: () = assert!(SCAN_MIN.as_millis() as u64 / PAUSE.as_millis() as u64 * SCANNED > 1 << 12);
@@ -103,7 +103,7 @@ impl Cluster {
                 }
             }
             FloodKind::Refusals => {
-                // There is nothing above the last one.
+                // No sequence is above the last one.
                 let (count, after) = (1, Sequence::MAX.get() << 10);
                 for _ in 0..MESSAGES {
                     encode(&Message::IdentityRequest { count, after }, &mut bytes);
@@ -114,7 +114,7 @@ impl Cluster {
         let server = flood.server;
         let goes_on = match &mut flood.socket {
             Some(socket) => {
-                // What it is answered goes nowhere. One whose connection is gone is silent from now on.
+                // Answers are thrown away. Once the connection is gone, nothing more is sent.
                 let mut answers = [0; 4096];
                 while matches!(socket.read(&mut answers), Ok(1..)) {}
                 socket.write_all(&bytes).is_ok()
@@ -132,7 +132,7 @@ impl Cluster {
     }
 }
 
-/// A message of the peer: good and of a boot that was never heard, or refused.
+/// A message of the peer: either a good one with a new boot, or one that is refused.
 fn peer_message(cluster: &ClusterName, boot: u64, is_refused: bool, bytes: &mut Vec<u8>) {
     let message = SyncMessage {
         version: WIRE_VERSION,

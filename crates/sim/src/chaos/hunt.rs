@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "how long a hunt has taken is told to people, and no run knows of it"
+    reason = "the clock only tells people how long a hunt takes, and no run sees it"
 )]
 
 use std::{
@@ -20,41 +20,41 @@ use super::{Options, Outcome, coverage::Coverage, plan::BEGIN, run};
 /// How many lines of each server's trace a report shows.
 const TRACE_LINES: usize = 25;
 
-/// A seed that fails is run again so often at most, to find a smaller form of it.
+/// The most times that a failing seed is run again to find a smaller form of it.
 const SHRINKS_MAX: usize = 120;
 
-/// Progress is told so often.
+/// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Which seeds to run, and how.
 pub struct Hunt {
     pub first: u64,
     pub seeds: u64,
-    /// No seed is begun after this.
+    /// No seed begins after this time.
     pub duration: Option<Duration>,
     pub options: Options,
-    /// So many of the first seeds write traces, from which the entries that were handled are counted.
+    /// How many of the first seeds write traces. The entries that were handled are counted from them.
     pub traced: u64,
     pub threads: usize,
     pub shows_progress: bool,
 }
 
-/// What the seeds of a hunt came to.
+/// The results of a hunt.
 #[derive(Default)]
 pub struct HuntReport {
     pub seeds: u64,
     pub simulated: Duration,
-    /// The time that servers have lived in it.
+    /// The time that servers have run, added up.
     pub lived: Duration,
     pub took: Duration,
     pub coverage: Coverage,
-    /// Seeds that broke a promise, the lowest first, and how.
+    /// The seeds that broke a promise and how, the lowest first.
     pub failures: Vec<(u64, String)>,
 }
 
 impl Hunt {
-    /// Runs the seeds, on as many threads as are wanted. One failure ends it, once the seeds before it are
-    /// through.
+    /// Runs the seeds, on as many threads as `threads` says. One failure ends the hunt, once the seeds before it
+    /// are done.
     pub fn run(&self) -> HuntReport {
         let next = AtomicU64::new(self.first);
         let has_failed = AtomicBool::new(false);
@@ -109,7 +109,7 @@ impl HuntReport {
             .extend(outcome.violation.map(|violation| (outcome.seed, violation)));
     }
 
-    /// How far it has come, in a line.
+    /// How far the hunt has come, in a line.
     pub fn progress(&self) -> String {
         let took = self.took.as_secs_f64();
         let year = 365.25 * 24.0 * 3600.0;
@@ -127,8 +127,8 @@ impl HuntReport {
     }
 }
 
-/// Finds a smaller form of a seed that fails: fewer faults, and an earlier end of them. Returns the options and
-/// the outcome.
+/// Finds a smaller form of a seed that fails: fewer faults, and an earlier end of the faults. Returns the
+/// options and the outcome.
 pub fn shrink(seed: u64, options: &Options) -> (Options, Outcome) {
     let mut best = options.clone();
     let mut outcome = run(seed, &best);
@@ -163,8 +163,8 @@ pub fn shrink(seed: u64, options: &Options) -> (Options, Outcome) {
     (best, outcome)
 }
 
-/// All that is to be said of a seed that fails. `IPSEITY_TRACES` names a directory for the traces of its
-/// smallest form.
+/// The full report on a seed that fails. `IPSEITY_TRACES` names a directory for the traces of its smallest
+/// form.
 pub fn failure_report(seed: u64, violation: &str, options: &Options) -> String {
     let (smallest, shrunk) = shrink(seed, options);
     let traced = Options {

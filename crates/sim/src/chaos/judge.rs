@@ -1,5 +1,5 @@
-//! The judge. It hears every byte that a server writes, knows what every client has asked, and looks at the disks. It
-//! holds each reply against the promises at the moment when the reply is written.
+//! The judge. It reads every byte that a server writes, knows what every client has asked, and looks at the
+//! disks. It checks each reply against the promises at the moment when the reply is written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,83 +14,83 @@ use ipseity_frames::Kind;
 use super::{advances::Advances, client::Floor, coverage::Coverage, plan::Plan};
 use crate::world::{EndId, Wiretap};
 
-/// What is known of a pid, over all that used it.
+/// What is known about a pid, over all servers that used it.
 #[derive(Debug, Default)]
 pub struct PidState {
     /// The highest sequence that left for a client.
     pub left: u64,
-    /// The highest sequence that was told to anybody: durable, so no later life begins below it.
+    /// The highest sequence that was told to anybody. It was durable, so no later life begins below it.
     pub told: u64,
     /// First and last sequence of every block that left.
     blocks: BTreeMap<u64, u64>,
-    /// The condition of uniqueness was broken by an operator, and nobody has answered for it yet.
+    /// An operator broke the precondition of uniqueness, and no operator has vouched for the state since.
     pub is_breached: bool,
     pub was_breached: bool,
-    /// It is breached by a second server on its directory, and by nothing else.
+    /// The only breach is a second server on its directory.
     pub is_shared: bool,
-    /// What left since then: first and last sequence, and under which grant.
+    /// The blocks that left since then: first and last sequence, and the grant that allowed them.
     shared: Vec<(u64, u64, Grant)>,
-    /// What was handed out twice under two grants.
+    /// Pairs of grants under which the same identities were handed out.
     repeated: BTreeSet<(Grant, Grant)>,
 }
 
-/// A ceiling of one life: that of its start, or one of its raises.
+/// A ceiling of one life: the one of its start, or one of its raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Grant {
     life: u64,
     number: u32,
 }
 
-/// As many raises a life may have behind one under which it repeated something of another life that goes on, too.
+/// If two lives repeat each other's identities and both go on, this is how often one may still raise its ceiling.
 const RAISES_BEHIND_MAX: u32 = 1;
 
-/// What is known of one life of a server: the process that runs on a machine.
+/// What is known about one life of a server: the process that runs on a machine.
 #[derive(Debug, Default, Clone)]
 pub struct Life {
     pub pid: u16,
     pub boot: u64,
     pub session: u64,
     pub incarnation: u128,
-    /// Where its life began.
+    /// The sequence at which its life began.
     pub start: u64,
-    /// How far it was brought by others.
+    /// How far others have raised it.
     pub advances: Advances,
-    /// Where it began, and where operators have brought it since.
+    /// The sequence at which it began, or a higher one to which an operator has raised it since.
     pub base_hard: u64,
     /// The highest sequence that any peer has told it, in this life or before.
     pub told: u64,
-    /// All identities that it was ever asked for.
+    /// The number of identities that clients have ever requested.
     pub asked: u64,
-    /// What budgets let in since it started, at most; and how much of that clients may have.
+    /// How much the budgets can have let in since it started, and how much of that can be from clients.
     pub budget: u64,
     pub budget_of_clients: u64,
     /// It is the first start of its directory.
     pub is_first: bool,
     /// Its disk has failed: it absorbs nothing more.
     pub disk_failed: bool,
-    /// Until then it waits for its peers, unless one of them answers.
+    /// It waits for its peers until then, unless one of them answers.
     pub joins_until: Option<Instant>,
-    /// What it may hand out: the ceiling on the medium, of this boot.
+    /// How far it may hand out: the ceiling on the medium, if this boot wrote it.
     pub allowed: u64,
-    /// Which of all lives it is.
+    /// The number of this life among all lives.
     pub life: u64,
     /// How often its ceiling was raised.
     pub grants: u32,
 }
 
-/// What was said on one end, as far as it matters.
+/// What a server wrote on one end of a connection, as far as it matters.
 #[derive(Debug, Default)]
 struct EndState {
     partial: Vec<u8>,
-    /// The last sequence that left there, and the last that was told.
+    /// The last sequence that was handed out there.
     last: u64,
-    /// The sequence in the last syncRequest that was written there, and in the last syncReply.
+    /// The last sequence that was told there, in a syncRequest or a syncReply.
     told: u64,
     asked: Option<Announcement>,
     answered: Option<u64>,
 }
 
-/// What a server tells its peers of itself in a syncRequest or a syncReply.
+/// What a server tells its peers about itself in a syncRequest or a syncReply.
 #[derive(Clone, Copy, Debug)]
 pub struct Announcement {
     pub incarnation: u128,
@@ -104,20 +104,20 @@ pub struct Judge {
     pub lives: Vec<Life>,
     ends: HashMap<EndId, EndState>,
     count_max: u32,
-    /// Peers' sequences are never refused.
+    /// Whether no server ever refuses the sequence of a peer.
     pub never_refuses_peers: bool,
     /// The first promise that was broken.
     pub violation: Option<String>,
     pub coverage: Coverage,
-    /// Over every byte that any server has written.
+    /// A digest of every byte that any server wrote.
     pub digest: u64,
     /// The present moment.
     pub now: Instant,
-    /// What servers have said, for somebody to repeat.
+    /// Messages of servers, for somebody to send again.
     pub remembered: Vec<Vec<u8>>,
     /// Servers whose disk has failed, and when that process began.
     pub failed: BTreeSet<(usize, Instant)>,
-    /// The process in `.0` has answered one of pid `.1`, which was this at that time.
+    /// The server with the first number has answered a server of the second pid, which then announced this.
     pub knows: BTreeMap<(usize, u16), Announcement>,
 }
 
@@ -159,14 +159,14 @@ impl Judge {
         self.pids[&pid].is_breached
     }
 
-    /// The precondition of uniqueness does not hold for a pid from now on.
+    /// From now on the precondition of uniqueness is broken for a pid.
     pub fn breach(&mut self, pid: u16) {
         let state = self.pid(pid);
         state.is_breached = true;
         state.was_breached = true;
     }
 
-    /// From now on two servers have the directory of a pid.
+    /// From now on two servers use the directory of a pid.
     pub fn share(&mut self, pid: u16) {
         let is_whole = !self.is_breached(pid);
         self.breach(pid);
@@ -212,7 +212,7 @@ impl Judge {
         self.coverage.lives += 1;
     }
 
-    /// What a client that asks now must get more than.
+    /// The lower bound for the identities of a client that asks now.
     pub fn floor(&self, server: usize, began: Instant) -> Floor {
         let life = &self.lives[server];
         let state = &self.pids[&life.pid];
@@ -227,14 +227,14 @@ impl Judge {
         }
     }
 
-    /// What a floor comes to when the answer arrives, and the process of that server began at `began`.
+    /// The value of a floor when the answer arrives. `began` is when the process of that server began.
     pub fn least(&self, server: usize, floor: &Floor, began: Instant) -> u64 {
         let life = &self.lives[server];
         if self.pids[&life.pid].is_breached {
             0
         } else {
-            // What was told goes back with what could not be made durable. The answer may still have been on its way
-            // when the process was gone; what the next one hands out is held to where that one began.
+            // If the disk has failed, a server takes back the sequence that it told. The answer may still have been
+            // on its way when the process was gone. The next process is checked against its own start.
             let has_failed = life.disk_failed || self.failed.contains(&(server, floor.began));
             let told = if has_failed { 0 } else { floor.told };
             let is_same = floor.began == began;
@@ -255,7 +255,7 @@ impl Judge {
         self.coverage.identities += u64::from(count.min(COUNT_LIMIT_MAX));
     }
 
-    /// Someone tells a server of a sequence, as an operator who lets it go on above it, or as a peer.
+    /// Somebody tells a server a sequence: an operator who lets it go on above it, or a peer.
     pub fn told(&mut self, server: usize, sequence: u64, is_operator: bool) {
         let life = &mut self.lives[server];
         if sequence <= Sequence::MAX.get() {
@@ -268,7 +268,7 @@ impl Judge {
         }
     }
 
-    /// Listens to what a server has written in a turn. `other` finds the other end and who holds it.
+    /// Reads what a server has written in a turn. `other` finds the other end and the server that holds it.
     pub fn listen(
         &mut self,
         wiretap: &mut Wiretap,
@@ -330,8 +330,8 @@ impl Judge {
                 if self.remembered.len() < 64 {
                     self.remembered.push(frame.to_vec());
                 }
-                // It asks again, so it has taken in the answer to what it asked before; unless that came from one
-                // that it objects to.
+                // It asks again, so it has taken in the answer to its request before, unless it objects to the
+                // server that answered.
                 let answered = other.and_then(|other| self.ends.get_mut(&other)?.answered.take());
                 let is_good =
                     hearer.is_some_and(|hearer| !self.pids[&self.lives[hearer].pid].was_breached);
@@ -361,8 +361,9 @@ impl Judge {
                     }
                 }
             }
-            // An operator has answered for the state of the speaker, so what the hearer remembers of it counts no more,
-            // also when the state loses that word later. If this does not arrive, the hearer objects again.
+            // An operator has vouched for the state of the sender, so what the other side remembers of it no longer
+            // counts, even if the state loses that record later. If this message is lost, the other side objects
+            // again.
             Some(Kind::Overrule) => {
                 if let Some(hearer) = hearer {
                     let pid = self.lives[server].pid;
@@ -384,7 +385,7 @@ impl Judge {
         }
     }
 
-    /// A peer answers a server, which then need not wait for others.
+    /// A peer answers a server, which then does not wait for other peers.
     fn answers(&mut self, hearer: Option<usize>) {
         if let Some(hearer) = hearer {
             self.lives[hearer].joins_until = None;
@@ -399,7 +400,7 @@ impl Judge {
         let life = &self.lives[server];
         let Some(identity) = Identity::from_u64(first) else {
             return self.note_violation(|| {
-                format!("server {server} hands out {first}, which is no identity")
+                format!("server {server} hands out {first}, which is not an identity")
             });
         };
         let low = identity.sequence().get();
@@ -409,7 +410,7 @@ impl Judge {
             .base_hard
             .saturating_add(life.asked)
             .saturating_add(life.budget);
-        // No peer has brought it further than peers have told.
+        // Peers cannot have raised it above the sequences that they told it.
         let of_clients = life
             .base_hard
             .max(life.told)
@@ -457,8 +458,8 @@ impl Judge {
         self.pid(pid).blocks.insert(low, high);
     }
 
-    /// Two servers on one directory may repeat what one raise has allowed, and not go on repeating: one of the two
-    /// has no second raise after that one.
+    /// Two servers on one directory may repeat the identities of one grant, but this must not go on: one of the two
+    /// gets at most one more raise.
     fn repeats(&mut self, server: usize, low: u64, high: u64) {
         let Life {
             pid, life, grants, ..
@@ -468,7 +469,7 @@ impl Judge {
         }
         let raises = |grant: &Grant| {
             let state = self.lives.iter().find(|state| state.life == grant.life);
-            // Of one that is gone nobody knows any more.
+            // A life that is over makes no more raises.
             state.map_or(0, |state| state.grants.saturating_sub(grant.number))
         };
         let own = Grant {
@@ -496,7 +497,7 @@ impl Judge {
         state.repeated.extend(found);
     }
 
-    /// A server tells how far it has come. Returns that.
+    /// A server tells its sequence. Returns it.
     fn tells(&mut self, server: usize, end: &mut EndState, body: &[u8]) -> u64 {
         let tail = &body[body.len() - 42..];
         let sequence = BigEndian::read_u64(&tail[34..]);
@@ -533,7 +534,7 @@ impl Judge {
         sequence
     }
 
-    /// A server has taken in what a peer told.
+    /// A server has taken in the sequence of a peer.
     fn absorbs(&mut self, server: usize, sequence: u64) {
         let life = &mut self.lives[server];
         if self.never_refuses_peers && !life.disk_failed {

@@ -1,5 +1,5 @@
-//! One machine of a cluster: the server process that runs on it now, and what is to happen to it. Its disk and its
-//! clock are the [`Node`] of the world with the same number.
+//! One machine of a cluster: the server process that runs on it now, and what is planned for it. Its disk and
+//! its clock are in the [`Node`] of the world with the same number.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -27,23 +27,23 @@ pub struct Machine {
     pub server: Option<Server<SimEdge>>,
     /// When this life began.
     pub began: Instant,
-    /// No turn before this: the last one took so long, or it is paused.
+    /// No turn begins before this: the last one takes until then, or the process is paused.
     pub ready_at: Instant,
     /// When its next timer expires.
     pub wakes_at: Option<Instant>,
     /// Log lines of this life.
     pub log_lines: u64,
-    /// Until then its log is not read.
+    /// Nobody reads its log until then.
     pub log_stalls_until: Instant,
     /// When it was asked to stop.
     pub signals: Vec<Instant>,
     /// Faults of the disk that were met before this life began.
     pub faults_before: u32,
-    /// Its disk has failed, in this life or an earlier one.
+    /// Whether its disk has failed, in this life or an earlier one.
     pub has_failed: bool,
-    /// The last life ended with a clean stop, and nothing was done to the directory since.
+    /// Whether the last life ended with a clean stop and nothing was done to the directory since.
     pub is_clean: bool,
-    /// It is to be started again after this.
+    /// What happens before it is started again.
     pub downtime: Option<Downtime>,
     /// The `--recover-above` of the next start.
     pub recover_above: Option<Sequence>,
@@ -53,19 +53,19 @@ pub struct Machine {
     pub trace: Option<Lines>,
     /// The machine of the other server that uses the pid.
     pub rival: Option<usize>,
-    /// It was taken away, and is not started again.
+    /// Whether it was taken away and is not started again.
     pub is_gone: bool,
-    /// It was objected to when it stopped cleanly, and no operator has said anything since.
+    /// Whether there was an objection to it when it stopped cleanly, and no operator has acted since.
     pub was_objected: bool,
-    /// And that was one of a conflict, which it has said.
+    /// Whether that objection was about a pid conflict, and its status said so.
     pub was_in_conflict: bool,
-    /// It began with an objection on its disk.
+    /// Whether it began with an objection on its disk.
     pub is_objected: bool,
-    /// Who can tell that the directory is not the newest, with the beginning of their lives.
+    /// The servers that can tell that the directory is not the newest, and when each of their lives began.
     pub witnesses: Vec<(usize, Instant)>,
-    /// What it said last, and when it was asked that.
+    /// Its last status (standing and sequence), and when it was asked for it.
     pub status: Option<(Instant, Standing, u64)>,
-    /// It was given identities, or an answer that is as good, at the very end.
+    /// Whether a client got identities from it at the very end, or an answer that is as good.
     pub is_served: bool,
 }
 
@@ -107,7 +107,7 @@ impl Machine {
         }
     }
 
-    /// Makes the process, as the program does. Returns whether it asks its peers before it hands out.
+    /// Makes the process, as the program does. Returns whether it asks its peers before it hands out anything.
     pub fn begin(
         &mut self,
         number: usize,
@@ -177,7 +177,7 @@ pub fn storage(node: &Node) -> &Storage {
     node.storage.as_ref().expect("every server here has one")
 }
 
-/// What all actors of a cluster have in common.
+/// The part of the configuration that all actors of a cluster have in common.
 pub fn actor_template(plan: &Plan) -> ActorConfig {
     ActorConfig {
         count_max: plan.count_max,

@@ -1,17 +1,20 @@
 //! Simulated clusters under faults, to break every promise.
 //!
-//! One seed decides everything: the servers, the clients, which faults there are and when they strike. The servers
-//! are the real ones on a [`world`](crate::world): loop, mailbox, decoder, actor, and the slots of the state file on a
-//! disk that loses what is not durable. First the faults strike, and no promise may be broken. Then they end, and
-//! within a bound the whole cluster has to work again.
+//! One seed decides everything: the servers, the clients, which faults there are and when they strike. The
+//! servers in the [`world`](crate::world) are real: loop, mailbox, decoder, actor, and the slots of the state
+//! file, on a disk that loses what is not durable. First the faults strike, and no promise may be broken. Then
+//! they end, and the whole cluster has to work again within a fixed time.
 //!
 //! - `plan`: what a seed draws before the run begins. `fault` has the classes of faults, `bugs` the planted bugs.
-//! - `cluster`: the run itself; `machine` is one server in it, `network` what becomes of packets.
-//! - `calls`: what it does later, and what it keeps until then. `bounds`: how much a server may log and save.
-//! - `acts`: the faults that strike at a moment. `flood`: a peer that speaks without end. `recovery`: the end of the run.
-//! - `client`, `traffic`: what clients ask, and what they are answered.
-//! - `judge`: holds everything that is written to the promises.
-//! - `coverage`, `hunt`: many seeds, what they have met, and the smallest form of one that fails.
+//! - `cluster`: the run itself. `machine`: one server in it. `network`: what happens to packets.
+//! - `calls`: actions that are scheduled for later. `bounds`: how much a server may log and save.
+//! - `acts`: the faults that strike at a moment. `flood`: somebody who sends without end. `recovery`: the end of
+//!   the run.
+//! - `client`, `traffic`: what clients ask, and which answers they get.
+//! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
+//!   go.
+//! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
+//!   fails.
 
 mod acts;
 mod advances;
@@ -48,19 +51,19 @@ use self::{
 /// How a seed is run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The faults that it may draw.
+    /// The faults that the seed may draw.
     pub faults: Faults,
     /// The faults end at this moment at the latest.
     pub end: Option<Instant>,
-    /// Every server writes a trace.
+    /// Whether every server writes a trace.
     pub trace: bool,
-    /// Disks confirm writes that they do not keep, against all assumptions: a promise must break.
+    /// Disks confirm writes that they do not keep. Ipseity assumes that no disk does this, so a promise must break.
     pub disks_lie: bool,
 }
 
 impl Options {
-    /// What the environment says: `IPSEITY_FAULTS` names those that are allowed, or none, and `IPSEITY_END_MS`
-    /// says when they end.
+    /// The options in the environment: `IPSEITY_FAULTS` names the faults that are allowed (empty for no faults),
+    /// and `IPSEITY_END_MS` says when they end.
     pub fn from_environment() -> Options {
         let mut options = Options::default();
         if let Ok(names) = std::env::var("IPSEITY_FAULTS") {
@@ -94,20 +97,20 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub seed: u64,
-    /// The faults that it had.
+    /// The faults that the seed used.
     pub faults: Faults,
     /// The promise that was broken, if one was.
     pub violation: Option<String>,
     /// When its faults end.
     pub faults_end: Instant,
-    /// When it ended, and how long it was.
+    /// When the run ended, and how long it was.
     pub end: Instant,
     pub simulated: Duration,
     pub servers: usize,
     pub coverage: Coverage,
-    /// Over every byte that a server has written.
+    /// A digest of every byte that a server wrote.
     pub digest: u64,
-    /// Of every server, where they were asked for.
+    /// The trace of every server, if the options turn traces on.
     pub traces: Vec<String>,
 }
 
@@ -120,9 +123,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     let panic = ran.err().map(|cause| {
         let text = cause.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
-        format!("a panic: {}", text.unwrap_or("without a word"))
+        format!("a panic: {}", text.unwrap_or("without a message"))
     });
-    // A panic may have left it borrowed, and then nothing more is to be seen there.
+    // A panic may have left the network borrowed. Then the time of the end is unknown.
     let end = match cluster.net.try_borrow() {
         Ok(net) => net.now,
         Err(_) => plan::BEGIN,

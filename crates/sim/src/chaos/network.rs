@@ -1,5 +1,5 @@
-//! The network between the hosts of a cluster: delays, losses, slow links, connections that break or fall silent,
-//! and partitions. It decides what becomes of everything that is sent.
+//! The network between the hosts of a cluster: delays, losses, slow links, connections that break or fall
+//! silent, and partitions. It decides what happens to everything that is sent.
 
 use std::{
     cell::RefCell,
@@ -17,14 +17,14 @@ use super::{
 };
 use crate::world::{Fate, NetworkConditions, Sent};
 
-/// The first wait before TCP sends again what was lost; it doubles.
+/// How long TCP waits before it sends a lost segment again. The wait doubles each time, up to the maximum.
 const RETRANSMISSION: Duration = Duration::from_millis(200);
 const RETRANSMISSION_MAX: Duration = Duration::from_secs(4);
 
 /// The window, the send buffer and the longest segment of a connection that is not slow.
 pub const SIZES: [usize; 3] = [64 * 1024, 128 * 1024, 16 * 1024];
 
-/// Hosts of the first kind do not reach those of the second.
+/// The hosts in `from` do not reach those in `to`.
 #[derive(Clone, Debug)]
 pub struct Partition {
     pub from: Vec<IpAddr>,
@@ -32,7 +32,7 @@ pub struct Partition {
     pub until: Instant,
 }
 
-/// What a seed has drawn for the network, and the partitions of the moment.
+/// What a seed has drawn for the network, and the present partitions.
 pub struct FaultyNetwork {
     faults: Faults,
     pub partitions: Vec<Partition>,
@@ -109,7 +109,7 @@ impl FaultyNetwork {
             while chance(loss, self.loss) {
                 self.coverage.fault(Fault::Loss);
                 if what == Sent::Reset {
-                    // A reset is not acknowledged, so a lost one is never sent again.
+                    // A reset is not acknowledged, so a lost reset is never sent again.
                     return Fate::Silence;
                 }
                 depart = depart.after(again);
@@ -133,7 +133,7 @@ impl FaultyNetwork {
     }
 }
 
-/// The network asks, and the driver of the cluster adds partitions and ends the faults.
+/// Shared: the world asks it, and the cluster adds partitions and ends the faults.
 impl NetworkConditions for Rc<RefCell<FaultyNetwork>> {
     fn fate(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
         self.borrow_mut().fate(now, from, to, what)

@@ -1,4 +1,4 @@
-//! What a seed draws before it begins: the cluster, its clients, the faults, and when each of them strikes.
+//! What a seed draws before the run begins: the cluster, its clients, the faults, and when each of them strikes.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::world::{DiskFault, WriteFate, address};
 /// When the world begins.
 pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
 
-/// How long a scan lasts at least. By then the ids of connections repeat.
+/// The shortest time of a scan. It is long enough for the ids of connections to repeat.
 pub const SCAN_MIN: Duration = Duration::from_millis(2500);
 
 /// One server.
@@ -33,21 +33,21 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
-    /// As much as it reads from one connection at a time. A sync message has 62 bytes, so where that is the most, reads
-    /// end exactly behind what a peer says.
+    /// The most that it reads from one connection at a time. A sync message has 62 bytes, so with this limit a read
+    /// ends exactly where the message of a peer ends.
     pub read_bytes_max: usize,
     /// The `--recover-above` of the first start, near the end of the sequence.
     pub recover_above: Option<Sequence>,
 }
 
-/// How a client behaves: each number is how many cases of a thousand.
+/// How a client behaves. A number without a comment is how often it does this, of 1000 cases.
 #[derive(Clone, Debug, Default)]
 pub struct ClientPlan {
     /// The mean wait between two requests.
     pub think: Duration,
     pub batch_max: usize,
     pub count_max: u32,
-    /// It carries its newest identity.
+    /// Whether it sends its newest identity as `after`.
     pub carries: bool,
     pub statuses: u32,
     pub garbage: u32,
@@ -59,16 +59,16 @@ pub struct ClientPlan {
     pub stranger: u32,
     pub after: u32,
     pub operator: u32,
-    /// It comes from an address that the servers trust.
+    /// Whether it comes from an address that the servers trust.
     pub is_trusted: bool,
-    /// It opens a connection for each batch, and keeps it.
+    /// Whether it opens a new connection for each batch and keeps the old ones.
     pub crowds: bool,
 }
 
 /// What is done to the cluster.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// A process dies, or a machine with its power; and then what happens before it is started again.
+    /// A process dies, or a machine loses power. `downtime` is what happens before the next start.
     Crash {
         server: usize,
         power: bool,
@@ -121,20 +121,20 @@ pub enum Act {
         server: usize,
         start: Beside,
     },
-    /// A copy of a directory is put away, for later.
+    /// A copy of a directory is kept for later.
     Backup {
         server: usize,
     },
     Replay {
         seed: u64,
     },
-    /// Somebody floods a server, and goes on for so long.
+    /// Somebody floods a server for this long.
     Flood {
         server: usize,
         wait: Duration,
         kind: FloodKind,
     },
-    /// Nobody reads the log of a server for so long.
+    /// Nobody reads the log of a server for this long.
     LogStalls {
         server: usize,
         wait: Duration,
@@ -142,7 +142,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// The class of faults that it belongs to, where there is one and it is not counted elsewhere.
+    /// Its class of faults, if it has one and it is not counted elsewhere.
     pub fn fault(&self) -> Option<Fault> {
         Some(match self {
             Act::Crash { power: true, .. } => Fault::PowerLoss,
@@ -172,9 +172,9 @@ impl Act {
 pub enum Beside {
     /// While the first one runs.
     Later,
-    /// It reads the directory, and takes this long until it writes.
+    /// It reads the directory, and writes only after this long.
     Slowly(Duration),
-    /// Together with the first one, which is started again.
+    /// At the same moment as the first one, which is started again.
     AtOnce,
 }
 
@@ -188,7 +188,7 @@ pub struct Downtime {
     /// The start is cut short after this many writes.
     pub cut_short: Option<(u32, WriteFate)>,
     pub loss: DirectoryLoss,
-    /// An operator answers for what comes back, with `--recover-above`.
+    /// Whether an operator vouches for the restored directory, with `--recover-above`.
     pub recovers: bool,
 }
 
@@ -211,14 +211,15 @@ pub struct Plan {
     pub count_max: u32,
     pub advance_max: u64,
     pub budgets: Budgets,
-    /// How much recent demand servers keep ready on their disks.
+    /// The `--reserve` of all servers.
     pub reserve: Duration,
     /// How long a turn takes.
     pub turn: Duration,
     /// When the faults end.
     pub end: Instant,
     pub acts: Vec<(Instant, Act)>,
-    /// The end waits until all have told of what they did not log in a flood. Few seeds take that time.
+    /// Whether the run waits until all servers have logged how many lines they left out in a flood. Few seeds take
+    /// that time.
     pub lingers: bool,
 }
 
@@ -328,7 +329,7 @@ impl Plan {
         };
         let servers = self.servers.len();
         for _ in 0..count {
-            // Drawn in full, so that an earlier end leaves the rest as it is.
+            // Drawn from the whole range, so that an earlier end does not change the rest.
             let at = BEGIN.after(Duration::from_millis(rng.u64(300..22_000)));
             let server = rng.usize(..servers);
             let wait = Duration::from_millis(match rng.u32(..4) {
@@ -356,7 +357,7 @@ impl Plan {
             };
             let mut backup = None;
             let act = match fault {
-                // A process that dies leaves no write torn: the machine goes on.
+                // When only the process dies, no write is torn: the machine goes on.
                 Fault::Kill => Act::Crash {
                     server,
                     power: false,
@@ -448,7 +449,7 @@ impl Plan {
                 Fault::Refusals => flood(FloodKind::Refusals, wait),
                 Fault::Scan => flood(FloodKind::Scan, wait.max(SCAN_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
-                // The others are in how clients, servers and the network behave.
+                // The other faults are part of how clients, servers and the network behave.
                 _ => return,
             };
             if let Some(before) = backup {
@@ -462,13 +463,13 @@ impl Plan {
     }
 }
 
-/// A place in a block: as often as not among its first fields, which are all that is not empty.
+/// A place in a block. Half of the time it is among the first fields, the only part that is not empty.
 fn within_a_block(rng: &mut Rng) -> usize {
     let (near, far) = (rng.usize(32..96), rng.usize(1..4096));
     if rng.bool() { near } else { far }
 }
 
-/// Mostly one block, sometimes more, never all: then nothing is left to start from.
+/// Mostly one block, sometimes more, never all of them: then no start would be possible.
 fn rotten(draws: &[u64]) -> Vec<(usize, usize)> {
     let blocks = match draws[0] % 10 {
         0..7 => 1,
@@ -484,11 +485,11 @@ fn rotten(draws: &[u64]) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Some seeds have nearly all faults, some have few: rare mixes need both.
+/// Some seeds have nearly all faults and some have few. Rare mixes need both.
 fn draw_faults(seed: u64, density: u32) -> Faults {
     let mut faults = Faults::NONE;
     for fault in Fault::ALL {
-        // What takes a server out for good would hide what the others do.
+        // A fault that takes a server out for good would hide the other faults.
         let density = match fault {
             Fault::Copy
             | Fault::WrongPid
@@ -512,7 +513,7 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
 fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
     let count = *rng.choice(&[1, 2, 3, 3, 3, 4, 5]).unwrap();
     let by_name = rng.bool() || faults.has(Fault::Lookup);
-    // All name all, each names those before it, or each names the next.
+    // Each server names all others, or those before it, or the next one.
     let topology = rng.u32(..4);
     let mut pids: Vec<u16> = Vec::new();
     while pids.len() < count {
@@ -535,7 +536,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 |other: &usize| named(*other) || (*other == index && faults.has(Fault::Oneself));
             let clock = rng.u64(500_000..2_000_000);
             let requires = rng.bool() && faults.has(Fault::Require) && (0..count).any(named);
-            // Peers take a client's place, and the check at the end needs one too.
+            // Peers use places of clients too, and so does the check at the end.
             let crowded = rng.usize(1..6) + count;
             ServerPlan {
                 pid: pids[index],
@@ -568,7 +569,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
         .collect()
 }
 
-/// How a server is named by its peers.
+/// How its peers name a server.
 fn name(server: usize, by_name: bool) -> String {
     match by_name {
         true => format!("server{server}.test:3264"),
@@ -576,7 +577,7 @@ fn name(server: usize, by_name: bool) -> String {
     }
 }
 
-/// What the names lead to.
+/// The names of the servers and their addresses.
 pub fn names(servers: usize) -> impl Iterator<Item = (String, SocketAddr)> {
     (0..servers).map(|server| (format!("server{server}.test"), address(server)))
 }

@@ -1,5 +1,5 @@
-//! The end of a run. The faults are over, and within a bound every server has to work again: a server that should serve
-//! serves, every request is answered, and the counters agree.
+//! The end of a run. The faults are over, and within a fixed time every server has to work again: servers that
+//! should serve do so, every request is answered, and the counters agree.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -17,11 +17,11 @@ use super::{
     traffic::status_batch,
 };
 
-/// How often it is looked whether everybody is well.
+/// How often the cluster checks whether everybody works.
 const PROBE: Duration = Duration::from_millis(250);
 
 impl Cluster {
-    /// The faults end: the network heals, disks work, who is down is started.
+    /// The faults end: the network heals, disks work, and servers that are down are started.
     pub fn begin_recovery(&mut self) {
         let now = self.now();
         self.is_recovering = true;
@@ -37,7 +37,7 @@ impl Cluster {
             self.disk(number, |disk| disk.fault = None);
             let is_second = number >= self.plan.servers.len();
             if is_second && self.disk(number, |disk| disk.is_shared) {
-                // Somebody finds out that two servers had one directory, and takes this one away.
+                // An operator finds out that two servers share a directory, and takes this one away.
                 self.machines[number].is_gone = true;
                 self.machines[number].status = None;
                 self.end(number, WriteFate::Old, false);
@@ -64,7 +64,7 @@ impl Cluster {
             drop(net);
             match is_lost {
                 true => {
-                    // The server, too, finds out one day.
+                    // The server, too, finds out in the end.
                     self.net.borrow_mut().cut(end);
                     self.leave(number, false);
                 }
@@ -90,7 +90,7 @@ impl Cluster {
         }
     }
 
-    /// One of those who look after a server looks.
+    /// It is time for a probe to look at its server.
     pub fn on_probe_due(&mut self, number: usize) {
         let now = self.now();
         let Some(server) = self.clients[number].probes else {
@@ -103,7 +103,7 @@ impl Cluster {
             return self.connect(number, server);
         };
         let is_first = self.clients.iter().find_map(|client| client.probes) == Some(server);
-        // Let go of the network first: a connection that is given up below tells it.
+        // The borrow of the network ends here: a connection that is given up below borrows it again.
         let is_connected = self.net.borrow().is_connected(connection.socket.end());
         match is_connected {
             Ok(true) if connection.asked.is_empty() || now < connection.patience_until => {}
@@ -120,7 +120,7 @@ impl Cluster {
         }
         if is_first {
             for client in &mut self.clients {
-                // It has what it wanted, and makes room.
+                // The client has all its answers, and makes room.
                 let has_all = |connection: &mut Connection| {
                     connection.asked.is_empty() && !connection.is_shut && !connection.is_told
                 };
@@ -141,7 +141,7 @@ impl Cluster {
         }
     }
 
-    /// Whether everybody is well.
+    /// Looks whether everybody works. If so, every server is asked once more.
     fn look(&mut self, now: Instant) {
         if self.why_not(now).is_some() {
             return;
@@ -157,7 +157,7 @@ impl Cluster {
             return;
         }
         let newest = self.clients.iter().map(|client| client.newest).max();
-        // What a directory knew that was lost may be more than a budget lets in.
+        // A lost directory may have been further ahead than a budget lets in.
         let is_whole = self.judge.pids.values().all(|pid| !pid.was_breached);
         let demands = self.judge.never_refuses_peers && is_whole;
         for server in serving {
@@ -189,7 +189,7 @@ impl Cluster {
         }
     }
 
-    /// The end, unless somebody has been stopped by an objection: that must survive a restart.
+    /// Ends the run. But if an objection has stopped a server, that must survive a restart first.
     fn end_or_restart(&mut self) {
         if self.plan.lingers && self.now() < self.plan.end.after(LINES_SPAN) {
             return;
@@ -200,7 +200,7 @@ impl Cluster {
         if stopped.is_empty() || self.has_restarted {
             for server in 0..self.machines.len() {
                 let pid = self.machines[server].plan.pid;
-                // Of a shared directory the disk tells, and not a peer.
+                // A shared directory is noticed by its disk, and not by a peer.
                 if self.judge.is_breached(pid) && !self.judge.pid(pid).is_shared {
                     match self.serves(server) {
                         true => self.judge.coverage.unnoticed += 1,
@@ -225,7 +225,7 @@ impl Cluster {
             })
     }
 
-    /// Why not everybody is well, if that is so.
+    /// If somebody does not work: why.
     fn why_not(&self, now: Instant) -> Option<String> {
         for (number, client) in self.clients.iter().enumerate() {
             if client.probes.is_none()
@@ -255,7 +255,7 @@ impl Cluster {
             let has_rival = machine
                 .rival
                 .is_some_and(|rival| self.are_told_apart(number, rival));
-            // One that refuses how far a peer has come answers with an error, which does not say who it is.
+            // A server that refuses a peer's sequence answers with an error, which does not say who it is.
             let is_noticed = self.judge.never_refuses_peers && (is_witnessed || has_rival);
             match standing {
                 Standing::Serving | Standing::Exhausted if machine.is_objected || is_noticed => {
@@ -265,7 +265,7 @@ impl Cluster {
                 }
                 Standing::Serving | Standing::Exhausted => sequences.push((number, sequence)),
                 Standing::Conflict | Standing::Stale if is_breached => {}
-                // It wants a peer, and those that it names have been stopped.
+                // It needs a peer, and the peers that it names have been stopped.
                 Standing::Joining if machine.plan.requires && !self.names_serving(number) => {}
                 _ => return Some(format!("server {number} is {standing}")),
             }
@@ -284,7 +284,7 @@ impl Cluster {
         None
     }
 
-    /// Whether the servers that serve synchronize with each other, over others of them if need be.
+    /// Whether the servers that serve synchronize with each other, directly or through each other.
     fn are_connected(&self, serving: &[(usize, u64)]) -> bool {
         let mut reached = vec![serving[0].0];
         let mut at = 0;
@@ -300,8 +300,8 @@ impl Cluster {
         reached.len() == serving.len()
     }
 
-    /// Whether two servers of one pid are noticed: they meet, or somebody hears both. One who is objected to
-    /// himself is answered with that, and need not hear who says it.
+    /// Whether two servers of one pid are noticed: they meet, or a server hears both. That server must have done
+    /// nothing wrong: a server that gets an objection in place of an answer does not learn who sent it.
     fn are_told_apart(&self, one: usize, other: usize) -> bool {
         let meet = |a: usize, b: usize| self.names(a, b) || self.names(b, a);
         self.machines[one].server.is_some()
@@ -314,8 +314,8 @@ impl Cluster {
                 }))
     }
 
-    /// Whether a server hears who another one is: it is told when the other one asks. When it asks itself it may be
-    /// objected to in place of an answer, and an objection does not say whose it is.
+    /// Whether a server learns who another one is. It does when the other one asks it. When it asks itself, it may
+    /// get an objection in place of an answer, and an objection does not say who sent it.
     fn is_heard(&self, by: usize, other: usize) -> bool {
         self.names(other, by) || !self.judge.pids[&self.machines[by].plan.pid].was_breached
     }
@@ -335,10 +335,10 @@ impl Cluster {
             .any(|peer| *peer == address || *peer == name)
     }
 
-    /// Who is not well although he should be.
+    /// What still does not work, as a violation.
     pub fn what_is_left(&self) -> String {
         let why = self.why_not(self.now());
         let why = why.unwrap_or_else(|| "somebody is not served".to_owned());
-        format!("the faults are over for long, and {why}")
+        format!("the faults have been over for a long time, and {why}")
     }
 }

@@ -1,4 +1,4 @@
-//! The traffic of the clients: what each sends and when, and whether the replies are right.
+//! The traffic of the clients: what each one sends and when, and whether the replies are right.
 
 use std::{io, time::Duration};
 
@@ -17,14 +17,14 @@ use super::{
 };
 use crate::world::SimSocket;
 
-/// As long as a server may be at something else, in microseconds.
+/// How long a server may be busy with something else, in microseconds.
 const STALL_US: u64 = 100_000;
 
-/// How many connections a client keeps without using them, at most.
+/// The most connections that a client keeps without using them.
 const KEPT_MAX: usize = 8;
 
 impl Cluster {
-    /// A client thinks of something.
+    /// It is time for a client to act.
     pub fn on_client_due(&mut self, number: usize) {
         let now = self.now();
         let client = &mut self.clients[number];
@@ -88,7 +88,7 @@ impl Cluster {
         let Ok(end) = connected else { return };
         let mut net = self.net.borrow_mut();
         net.watch(end, number);
-        // What it sends waits there until the server takes it.
+        // Bytes that it sends wait there until the server takes them.
         net.set_unbounded(end);
         drop(net);
         let client = &mut self.clients[number];
@@ -113,7 +113,7 @@ impl Cluster {
         }
         let client = &mut self.clients[number];
         if !client.write(&batch.bytes) {
-            // The buffers on the way are full, or the connection is gone. It is not known how much was taken.
+            // The buffers on the way are full, or the connection is gone. Nobody knows how much was taken.
             return self.leave(number, true);
         }
         let Some(connection) = &mut client.connection else {
@@ -211,7 +211,7 @@ impl Cluster {
         }
     }
 
-    /// The server has closed its side, gently.
+    /// The server has closed its side, without cutting the connection.
     fn on_end(&mut self, number: usize) {
         let Some(connection) = &self.clients[number].connection else {
             return;
@@ -306,7 +306,7 @@ impl Cluster {
                 .judge
                 .note_violation(|| format!("no such error code: {}", error.code));
         };
-        // A frame that comes too slowly is not finished in time, and a crowd is turned away before it asks.
+        // A slow frame is not finished in time, and a crowd is turned away before it asks.
         let is_due = match connection.asked.front() {
             Some(asked) => may_answer(code, asked, &self.template, client.plan.is_trusted),
             None => false,
@@ -347,12 +347,12 @@ impl Cluster {
         }
     }
 
-    /// Compares what a server says of itself with what is known of it. Returns whether that fits.
+    /// Compares a server's status with what is known about the server. Returns whether they agree.
     fn on_status(&mut self, number: usize, server: usize, floor: &Floor, status: &Status) -> bool {
         let connection = self.clients[number]
             .connection
             .as_ref()
-            .expect("it came over it");
+            .expect("the status came over it");
         let machine = &mut self.machines[server];
         let life = &self.judge.lives[server];
         let is_same = status.pid.get() == life.pid
@@ -360,7 +360,7 @@ impl Cluster {
             && status.session == life.session
             && status.incarnation == life.incarnation;
         if machine.server.is_none() || (!is_same && machine.began > connection.began) {
-            // Of an earlier life.
+            // The status is of an earlier life.
             return true;
         }
         let is_innocent = !self.judge.pids[&life.pid].was_breached;
@@ -368,7 +368,7 @@ impl Cluster {
         let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
             && status.storage.ceiling >= status.sequence
             && status.peers_total as usize >= machine.plan.peers.len();
-        // A server that has stood still finds the answer to an old question before it looks at the disk.
+        // A server that was paused answers an old question before it looks at the disk.
         let is_paused = self.plan.faults.has(Fault::Pause);
         let is_used_up = status.sequence == Sequence::MAX.get();
         let is_consistent = is_consistent
@@ -395,11 +395,11 @@ impl Cluster {
 /// Whether requests wait for a write that is late by any clock.
 fn is_stalled(status: &Status) -> bool {
     let late_us = WRITE_LATE.as_micros() as u64;
-    // The slowest clock takes twice as long, and it may be at something else.
+    // The slowest clock takes twice as long, and the server may be busy with something else.
     status.bounds.waiting_for_disk > 0 && status.storage.current_write_us > 2 * late_us + STALL_US
 }
 
-/// A question how a server does.
+/// A request for a server's status.
 pub fn status_batch(floor: Floor) -> Batch {
     let mut bytes = Vec::new();
     ipseity_frames::encode(&Message::StatusRequest, &mut bytes);

@@ -1,8 +1,8 @@
-//! The judge of what clients were given: fed the history of a run, it says whether the promises were kept.
+//! Judges the history of a run: whether the identities that clients got keep the promises.
 //!
-//! It believes nothing but what clients saw: who answered, when, and with which block. Time is counted, not
-//! measured: each client takes a moment from one [`Clock`] before it sends and another when the reply is
-//! there, so that "this one had ended before that one began" is a comparison of two integers.
+//! It uses only what clients saw: which server answered, when, and with which block. Time is counted, not
+//! measured: each client takes a moment from one [`Clock`] before it sends and another when the reply is there.
+//! So "this request ended before that one began" is a comparison of two integers.
 
 pub mod report;
 
@@ -31,9 +31,9 @@ impl Clock {
 pub struct Answer {
     /// The pid of the server that was asked.
     pub server: u16,
-    /// Which life of it answered, counted up from one start to the next, where the client knows.
+    /// Which life of the server answered, if the client knows. Each start counts one up.
     pub life: Option<u64>,
-    /// Who asked: a client that sends `after` always sends its newest identity.
+    /// The client that asked. A client that sends `after` always sends its newest identity.
     pub client: u32,
     /// The moment before it asked.
     pub begun: u64,
@@ -47,7 +47,7 @@ pub struct Answer {
     pub count: u32,
 }
 
-/// What a history that keeps all promises consists of.
+/// The counts of a history that keeps all promises.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Answers.
@@ -56,26 +56,26 @@ pub struct Summary {
     pub identities: u64,
     /// Answers of each server.
     pub servers: BTreeMap<u16, usize>,
-    /// Lives that answered someone, where they are known.
+    /// How many lives answered a client, as far as they are known.
     pub lives: usize,
 }
 
-/// A promise that was broken, and the answers which show it.
+/// A promise that was broken, and the answers that show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenPromise {
     /// The numbers are not a block of identities.
     NoBlock(Answer),
     /// The identities carry another pid than the server that was asked.
     ForeignPid(Answer),
-    /// An identity stands in both.
+    /// An identity is in both answers.
     Repeated(Answer, Answer),
-    /// The second began after the first had ended, at the same server, and is not greater.
+    /// The second request began after the first had ended, at the same server, and its answer is not greater.
     Decreasing(Answer, Answer),
-    /// The second is of a later life of the same server, and is not greater.
+    /// The second answer is of a later life of the same server, and is not greater.
     EarlierLife(Answer, Answer),
     /// The answer is not greater than its `after`.
     NotAfter(Answer),
-    /// The client asked for more than it had in the first, and the second is not greater.
+    /// The client asked for identities after those of the first answer, and the second is not greater.
     ClientDecreasing(Answer, Answer),
 }
 
@@ -128,7 +128,7 @@ pub fn check(history: &[Answer]) -> Result<Summary, BrokenPromise> {
         lives += lives_follow_each_other(of_server)?;
     }
     for of_client in clients.values_mut() {
-        // One that is sent without `after` demands nothing.
+        // A request without `after` need not get a greater answer.
         increases(
             of_client,
             |answer| answer.after > 0,
@@ -148,8 +148,8 @@ pub fn check(history: &[Answer]) -> Result<Summary, BrokenPromise> {
 
 type Judged = (Answer, Block);
 
-/// In the order of identities, each block begins behind the end of the one before. Blocks of two servers
-/// interleave, so each server is looked at for itself.
+/// In the order of identities, each block begins after the end of the one before. Blocks of two servers
+/// interleave, so each server is checked by itself.
 fn nothing_repeats(blocks: &mut [Judged]) -> Result<(), BrokenPromise> {
     blocks.sort_by_key(|(answer, block)| (answer.server, block.first()));
     for pair in blocks.windows(2) {
@@ -161,7 +161,7 @@ fn nothing_repeats(blocks: &mut [Judged]) -> Result<(), BrokenPromise> {
     Ok(())
 }
 
-/// Each answer that is `held` to it is greater than all that had ended before it began.
+/// Each answer for which `held` is true must be greater than all answers that had ended before it began.
 fn increases(
     answers: &mut [Judged],
     held: impl Fn(&Answer) -> bool,
@@ -188,8 +188,8 @@ fn increases(
     Ok(())
 }
 
-/// All of one life is greater than all of the lives before it, whenever it was asked for. Returns how many
-/// lives there are.
+/// Every answer of a life must be greater than all answers of earlier lives, no matter when they were requested.
+/// Returns how many lives there are.
 fn lives_follow_each_other(answers: &[Judged]) -> Result<usize, BrokenPromise> {
     let mut lives: BTreeMap<u64, (Judged, Judged)> = BTreeMap::new();
     for &judged in answers {

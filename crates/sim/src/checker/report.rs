@@ -1,28 +1,28 @@
-//! What a history amounts to, in the terms of Jepsen's checker of unique ids (attempted, acknowledged,
-//! duplicated, range), with the order and the causality that Ipseity promises besides.
+//! The report on a history, in the words of Jepsen's checker of unique ids (attempted, acknowledged, duplicated,
+//! range). It adds the order and the causality that Ipseity also promises.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::{Answer, BrokenPromise, Summary, check};
 
-/// Duplicated identities that are shown, the smallest first.
+/// The most duplicated identities that are shown, the smallest first.
 const DUPLICATES_SHOWN_MAX: usize = 48;
 
-/// What became of the requests of a run.
+/// How the requests of a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Requests for identities that were begun.
+    /// Requests for identities.
     pub attempted: u64,
-    /// Of those, answered with identities.
+    /// Requests that were answered with identities.
     pub acknowledged: u64,
-    /// Answered with an error.
+    /// Requests that were answered with an error.
     pub refused: u64,
-    /// Without an answer that reached the client. Nobody has what they may have been given.
+    /// Requests whose answer never reached the client. Nobody has the identities that the server may have given them.
     pub unanswered: u64,
 }
 
 impl Tally {
-    /// Adds those of another client.
+    /// Adds the tally of another client.
     pub fn add(&mut self, other: Tally) {
         self.attempted += other.attempted;
         self.acknowledged += other.acknowledged;
@@ -34,13 +34,13 @@ impl Tally {
 /// The report on a run.
 #[derive(Clone, Debug)]
 pub struct RunReport {
-    /// What became of the requests.
+    /// How the requests ended.
     pub tally: Tally,
     /// Identities in all answers.
     pub identities: u64,
-    /// How many identities stand in more than one answer.
+    /// How many identities are in more than one answer.
     pub duplicated: u64,
-    /// The first of those, each with the number of answers that contain it.
+    /// The smallest of those, each with the number of answers that contain it.
     pub duplicates: BTreeMap<u64, usize>,
     /// The least and the greatest identity.
     pub range: Option<(u64, u64)>,
@@ -82,9 +82,8 @@ impl RunReport {
         report
     }
 
-    /// Where answers begin and end, how deep they lie upon each other changes; between two such places it
-    /// does not. Answers are compared as they are, whoever gave them, so that this does not rely on what
-    /// `check` has found.
+    /// Counts how many answers cover each place. The count changes only where an answer begins or ends. This does not
+    /// rely on `check`: answers are compared whichever server gave them.
     fn count_duplicates(&mut self, history: &[Answer]) {
         let mut changes: BTreeMap<(u64, u64), i64> = BTreeMap::new();
         for answer in history {

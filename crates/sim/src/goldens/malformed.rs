@@ -4,7 +4,7 @@ use ipseity_frames::{Kind, Receiver, WireError};
 
 use super::{Malformed, hex, messages};
 
-/// The malformed inputs that docs/protocol.md shows byte by byte, as a server meets them.
+/// The malformed inputs of a server that docs/protocol.md shows byte by byte.
 pub fn malformed() -> Vec<Malformed> {
     let judged = |judged_at, name, bytes, error, code, text| Malformed {
         name,
@@ -50,7 +50,7 @@ pub fn malformed() -> Vec<Malformed> {
                 length: 5,
             },
             2,
-            "frame length 5: that of identityRequest is 1 or 13",
+            "frame length 5: identityRequest needs 1 or 13",
         ),
         judged(
             2,
@@ -96,8 +96,8 @@ pub fn malformed() -> Vec<Malformed> {
     ]
 }
 
-/// Frames that are begun and never completed: the same bytes, of a sender that closes and of one that
-/// falls silent.
+/// Frames that begin and never end: the same bytes, once from a sender that closes and once from one that falls
+/// silent.
 pub fn unfinished() -> Vec<Malformed> {
     let bytes = hex("000d 01 0000");
     vec![
@@ -125,7 +125,7 @@ pub fn unfinished() -> Vec<Malformed> {
     ]
 }
 
-/// More inputs that are refused. docs/protocol.md quotes the text of each that a server may meet.
+/// More malformed inputs. docs/protocol.md quotes the error text of each one that a server may get.
 pub fn malformed_too() -> Vec<Malformed> {
     fn malformed(
         receiver: Receiver,
@@ -199,7 +199,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of statusRequest is 1",
+            "frame length 2: statusRequest needs 1",
         ),
         malformed(
             Receiver::Server,
@@ -210,7 +210,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of syncRequest is 3 to 1024",
+            "frame length 2: syncRequest needs 3 to 1024",
         ),
         malformed(
             Receiver::Server,
@@ -221,7 +221,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of objection is 29 to 541",
+            "frame length 2: objection needs 29 to 541",
         ),
         malformed(
             Receiver::Server,
@@ -232,7 +232,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of overrule is 35",
+            "frame length 2: overrule needs 35",
         ),
         malformed(
             Receiver::Server,
@@ -243,7 +243,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of membersRequest is 3",
+            "frame length 2: membersRequest needs 3",
         ),
         malformed(
             Receiver::Server,
@@ -254,7 +254,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of forgetRequest is 3",
+            "frame length 2: forgetRequest needs 3",
         ),
         malformed(
             Receiver::Server,
@@ -265,7 +265,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: that of advanceRequest is 9",
+            "frame length 2: advanceRequest needs 9",
         ),
         malformed(
             Receiver::Server,
@@ -397,7 +397,7 @@ pub fn malformed_too() -> Vec<Malformed> {
             Kind::ForgetRequest,
             "the body of forgetRequest does not decode: pid 1024 is beyond the last, 1023",
         ),
-        // What a client and a dialing server refuse.
+        // Inputs that a client or a dialing server refuses.
         malformed(
             Receiver::Client,
             3,
@@ -423,7 +423,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 14,
             },
             2,
-            "frame length 14: that of identityReply is 13",
+            "frame length 14: identityReply needs 13",
         ),
         malformed(
             Receiver::Client,
@@ -434,7 +434,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 249,
             },
             2,
-            "frame length 249: that of statusReply is 250 to 65535",
+            "frame length 249: statusReply needs 250 to 65535",
         ),
         malformed(
             Receiver::Client,
@@ -445,7 +445,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 12,
             },
             2,
-            "frame length 12: that of membersReply is 13 to 65535",
+            "frame length 12: membersReply needs 13 to 65535",
         ),
         malformed(
             Receiver::Client,
@@ -456,7 +456,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 8,
             },
             2,
-            "frame length 8: that of doneReply is 9",
+            "frame length 8: doneReply needs 9",
         ),
         malformed(
             Receiver::Client,
@@ -491,7 +491,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 524,
             },
             2,
-            "frame length 524: that of errorReply is 11 to 523",
+            "frame length 524: errorReply needs 11 to 523",
         ),
         malformed(
             Receiver::Client,

@@ -171,7 +171,7 @@ pub fn messages() -> Vec<Golden> {
     ]
 }
 
-/// The status of `messages`, as a value.
+/// The status in `messages`, as a value.
 pub fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
@@ -232,7 +232,7 @@ pub fn status() -> Status {
     }
 }
 
-/// The syncRequest of `messages`, as a value.
+/// The syncRequest in `messages`, as a value.
 pub fn sync_message() -> SyncMessage {
     SyncMessage {
         version: 1,
@@ -245,7 +245,7 @@ pub fn sync_message() -> SyncMessage {
     }
 }
 
-/// The members of `messages`, as a value.
+/// The members in `messages`, as a value.
 pub fn members() -> Members {
     Members {
         total: 3,

@@ -1,5 +1,5 @@
-//! The golden frames: every message as a value and as its bytes, and every malformed input with the
-//! errorReply that answers it. The bytes are written down here, never made by the code under test.
+//! The golden frames: every message as a value and as its bytes, and every malformed input with the errorReply
+//! that answers it. The bytes are written out here by hand. The code under test never makes them.
 
 mod malformed;
 mod messages;
@@ -12,7 +12,7 @@ pub use self::{
     messages::{members, messages, status, sync_message},
 };
 
-/// A message, who reads it, and its bytes.
+/// A message, the side that reads it, and its bytes.
 pub struct Golden {
     /// The name that docs/protocol.md shows it under.
     pub name: &'static str,
@@ -21,14 +21,14 @@ pub struct Golden {
     pub bytes: Vec<u8>,
 }
 
-/// Bytes that are refused, and how.
+/// Bytes that are refused, and the error.
 pub struct Malformed {
-    /// The name that docs/protocol.md shows it under; the answer stands there as `NAME-answer`.
+    /// The name that docs/protocol.md shows it under. The answer is there as `NAME-answer`.
     pub name: &'static str,
     pub receiver: Receiver,
     pub bytes: Vec<u8>,
     pub error: WireError,
-    /// How many of the bytes have to arrive for the error to be found.
+    /// How many of the bytes have to arrive before the error is found.
     pub judged_at: usize,
     /// The code and the text of the answer.
     pub code: u16,
@@ -36,13 +36,13 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// The errorReply that answers it, put together by hand.
+    /// The errorReply that answers it, put together without the code under test.
     pub fn answer(&self) -> Vec<u8> {
         error_reply(self.code, self.text)
     }
 }
 
-/// An errorReply, put together by hand.
+/// An errorReply, put together without the code under test.
 pub fn error_reply(code: u16, text: &str) -> Vec<u8> {
     let length = u16::try_from(1 + 2 + 8 + text.len()).unwrap();
     let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
-//! The client. The input: what is asked of a server, and all the bytes that the server answers, whatever they
-//! are, before it closes. The server is a real socket of 127.0.0.1, as the client has no other way out.
+//! The client. The input: a request, and all the bytes that the server answers before it closes, whatever they
+//! are. The server is a real socket on 127.0.0.1, because the client can only connect to real sockets.
 
 use std::{
     io::{Read, Write},
@@ -18,13 +18,13 @@ use ipseity_frames::encode;
 
 use super::{input::Input, is_a_line};
 
-/// A server with this answer to everything is not waited for: it closes behind it.
+/// Timeouts that are never reached, because the server closes after its answer.
 const OPTIONS: ClientOptions = ClientOptions {
     connect_timeout: Duration::from_secs(20),
     reply_timeout: Duration::from_secs(20),
 };
 
-/// The client neither panics nor hangs, and hands on nothing that breaks a promise.
+/// The client does not panic or hang, and gives its caller nothing that breaks a promise.
 pub fn check(input: &[u8]) {
     SERVER.with(|server| {
         let mut input = Input::new(input);
@@ -81,7 +81,7 @@ fn ask(
     Ok(())
 }
 
-/// A status is the bytes that it came in, and no more.
+/// Checks that a status encodes to the bytes at the start of the answer.
 fn is_what_was_said(status: Status, answer: &[u8]) {
     let mut again = Vec::new();
     encode(&Message::StatusReply(Box::new(status)), &mut again);
@@ -93,7 +93,7 @@ thread_local! {
     static SERVER: Server = Server::start();
 }
 
-/// Every connection gets its answer at once, asked or not.
+/// Answers every connection at once, without waiting for a request.
 struct Server {
     address: String,
     answer: Arc<Mutex<Vec<u8>>>,
@@ -108,8 +108,8 @@ impl Server {
             address,
             answer: Arc::clone(&answer),
         };
-        // It ends with the process. One connection at a time is enough: the client closes one before it makes
-        // the next.
+        // The thread ends with the process. One connection at a time is enough: the client closes one before it
+        // makes the next.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let answer = answer.lock().unwrap().clone();
@@ -124,7 +124,7 @@ impl Server {
 fn give(mut stream: TcpStream, answer: &[u8]) -> std::io::Result<()> {
     stream.write_all(answer)?;
     stream.shutdown(Shutdown::Write)?;
-    // Closing with requests unread would cut the connection, and the answer with it.
+    // Closing while requests are unread would cut the connection, and the answer would be lost.
     stream.read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What people type: the command line of the server, and the texts that the client takes. The input: arguments,
-//! a line each.
+//! Text that people type: the command line of the server, and the arguments of the client. The input: arguments,
+//! one on each line.
 
 use std::net::IpAddr;
 
@@ -17,8 +17,8 @@ use ipseity_core::{
 
 use super::is_a_line;
 
-/// No text makes a parser panic; what it takes is within its bounds and, shown, is read as the same; and what it
-/// refuses it names on one line that a terminal can be trusted with.
+/// No text makes a parser panic. A value that it takes is within its bounds, and is read as the same value when it
+/// is printed and parsed again. A text that it refuses is named on one line that is safe for a terminal.
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let arguments: Vec<String> = text.split('\n').map(str::to_owned).collect();

@@ -1,6 +1,6 @@
-//! A whole server, and a stranger on a connection to it: one that has connected, or a peer that was dialed. The
-//! input: how everything is set up, how the stream is cut, and what the stranger sends. Beside it an honest
-//! client asks on and on.
+//! A whole server and a stranger on a connection to it. The stranger has connected, or is a peer that the server
+//! has dialed. The input: how everything is set up, how the stream is cut, and what the stranger sends.
+//! Meanwhile an honest client keeps asking.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::world::{Client, DiskMode, Setup, World};
 
-/// As many pieces as a stream is cut into: the rest comes at once.
+/// The most pieces that a stream is cut into. The rest comes at once.
 const PIECES_MAX: usize = 64;
 
-/// Twice this is longer than all that a connection may take its time with.
+/// Twice this is longer than any other wait that a connection is allowed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 const _: () = assert!(IDLE_TIMEOUT.as_nanos() >= 2 * FRAME_TIMEOUT.as_nanos());
@@ -25,22 +25,22 @@ const _: () = assert!(IDLE_TIMEOUT.as_nanos() >= 2 * FRAME_TIMEOUT.as_nanos());
 /// How long a write of the disk takes.
 const WRITE: Duration = Duration::from_millis(1);
 
-/// What an input says of the world.
+/// How an input sets up the world.
 struct Scene {
-    /// The stranger is a peer that the server has dialed.
+    /// Whether the stranger is a peer that the server has dialed.
     is_dialed: bool,
-    /// The stranger comes when there are connections enough.
+    /// Whether the stranger comes when there are enough connections already.
     is_beyond: bool,
-    /// It may ask what only an operator may.
+    /// Whether it may send the requests of an operator.
     is_trusted: bool,
-    /// The server asks its peers before it hands anything out.
+    /// Whether the server asks its peers before it hands anything out.
     joins: bool,
     disk: DiskMode,
-    /// Little fits between the two, so replies leave in pieces.
+    /// Whether windows and buffers are small, so that replies leave in pieces.
     is_narrow: bool,
-    /// It cuts the connection in the end, instead of closing its side.
+    /// Whether it cuts the connection at the end, instead of closing its side.
     resets: bool,
-    /// It does nothing in the end.
+    /// Whether it does nothing at the end.
     stays: bool,
     /// The time between two pieces.
     pause: Duration,
@@ -108,8 +108,8 @@ impl Scene {
 
 const PEER: ([u8; 4], u16) = ([10, 9, 9, 9], 3264);
 
-/// The server neither stops nor spins, answers what is asked of it in order and with frames that are whole,
-/// hands nothing out twice, goes on serving others, and is rid of the stranger in the end.
+/// The server does not stop or spin. It answers requests in order and with whole frames, hands nothing out twice,
+/// keeps serving others, and gets rid of the stranger in the end.
 pub fn check(input: &[u8]) {
     let mut input = Input::new(input);
     let scene = Scene::read(&mut input);
@@ -149,7 +149,7 @@ pub fn check(input: &[u8]) {
     // The honest client is not idle meanwhile.
     for _ in 0..4 {
         honest.ask();
-        // First what waits for the disk, then for time to pass.
+        // First the waits for the disk, then the idle time.
         for wait in [WRITE, WRITE, IDLE_TIMEOUT / 2] {
             world.advance(wait);
             if let Some(stranger) = &mut stranger {
@@ -178,7 +178,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// All that comes for a client which reads on and on at this moment.
+/// All bytes that come for a client that keeps reading at this moment.
 fn all_bytes(client: &mut Client, world: &mut World) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
@@ -191,12 +191,12 @@ fn all_bytes(client: &mut Client, world: &mut World) -> Vec<u8> {
     }
 }
 
-/// A client that does as it should.
+/// A client that behaves well.
 struct Honest {
     client: Client,
     asked: usize,
     answered: usize,
-    /// What anybody was given: the first and the last sequence of each block.
+    /// The blocks that anybody got: the first and the last sequence of each.
     given: Vec<(u64, u64)>,
     newest: u64,
 }
@@ -245,12 +245,12 @@ impl Honest {
     }
 }
 
-/// Holds what the stranger was sent against what it had sent.
+/// Compares the replies to the stranger with its requests.
 fn judge(scene: &Scene, stream: &[u8], replies: &[u8], honest: &mut Honest, world: &World) {
-    // A server whose disk has failed exits even where a reply has left in part.
+    // A server whose disk has failed exits even if only a part of a reply has left.
     let replies = decoded(replies, world.exit(0).is_some());
     if scene.is_dialed {
-        // It is only asked, and told; and it hangs together whatever it answers.
+        // The server only sends requests and tells things, and its frames are whole whatever the stranger answers.
         let asks = |message: &Message| Receiver::Server.takes(Kind::from(message));
         assert!(replies.iter().all(asks), "{replies:?}");
         return;
@@ -290,7 +290,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
         consumed,
     } = frames::read(Receiver::Server, &[stream]);
     let mut replies = replies.iter();
-    // Objections and overrules are owed no answer, but they end the connection of one that is not a peer.
+    // Objections and overrules are owed no answer, but they end the connection unless it is a peer's.
     let is_word = |m: &&Message| matches!(m, Message::Objection(_) | Message::Overrule(_));
     for message in messages.iter().filter(|message| !is_word(message)) {
         let reply = replies.next();
@@ -324,7 +324,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
     if world.exit(0).is_some() {
         return;
     }
-    // What is wrong with the bytes behind the last message, if anything is, and they did not come too slowly.
+    // The error after the last message, if there is one, and if the bytes did not come too slowly.
     let is_read = scene.pause <= WRITE && !messages.iter().any(|message| is_word(&message));
     match (replies.next(), error) {
         (Some(Message::ErrorReply(reply)), Some(error)) if is_read => {
@@ -337,7 +337,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
     assert!(replies.next().is_none());
 }
 
-/// The frames of a stream that anybody takes.
+/// The messages in a stream of frames for any receiver.
 fn decoded(bytes: &[u8], may_be_cut: bool) -> Vec<Message> {
     let mut messages = Vec::new();
     let mut rest = bytes;

@@ -1,4 +1,4 @@
-//! The frame decoder. The input: who reads, how the stream is cut, and the stream.
+//! The frame decoder. The input: the receiver, how the stream is cut, and the stream.
 
 use ipseity_core::words::Message;
 use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode};
@@ -7,7 +7,7 @@ use super::input::{Input, pieces};
 
 pub const RECEIVERS: [Receiver; 3] = [Receiver::Server, Receiver::Dialer, Receiver::Client];
 
-/// What came out of a stream.
+/// The result of decoding a stream.
 #[derive(Debug, Default, PartialEq)]
 pub struct Outcome {
     pub messages: Vec<Message>,
@@ -16,9 +16,8 @@ pub struct Outcome {
     pub consumed: usize,
 }
 
-/// However it is cut, and whether or not the fast way is tried first, a stream comes to the
-/// same; no message says more than its bytes, and all of them say the
-/// message again.
+/// A stream decodes to the same messages however it is cut, and whether or not the fast way is tried first. The
+/// messages encode to the same bytes again.
 pub fn check(input: &[u8]) {
     let mut input = Input::new(input);
     let receiver = RECEIVERS[usize::from(input.byte()) % 3];
@@ -40,7 +39,7 @@ pub fn check(input: &[u8]) {
     }
     assert_eq!(again, shortened(&stream[..outcome.consumed]));
     if let Some(error) = outcome.error {
-        // What is answered fits into its frame, whatever was wrong.
+        // The answer fits into its frame, whatever was wrong.
         encode(&Message::ErrorReply(Box::new(error.reply())), &mut again);
     }
 }
@@ -62,8 +61,8 @@ fn next_quickly(decoder: &mut FrameDecoder) -> Result<Option<Message>, WireError
     }
 }
 
-/// Reads as a server does: one decoder for all, and between two pieces a connection keeps only what belongs to
-/// no message yet.
+/// Reads as a server does: all connections share a decoder, and between two pieces a connection keeps only the
+/// bytes of an unfinished frame.
 fn read_by(
     mut next: impl FnMut(&mut FrameDecoder) -> Result<Option<Message>, WireError>,
     pieces: &[&[u8]],
@@ -96,13 +95,14 @@ fn read_by(
             assert_eq!(decoder.is_empty(), outcome.consumed == arrived);
         }
         rest = decoder.rest().to_vec();
-        // Another connection's bytes come between.
+        // Bytes of another connection come in between.
         decoder.restore(b"\0\x0d\x01another");
     }
     outcome
 }
 
-/// The frames of `stream` as they are encoded: a request for one identity has a long form too.
+/// The frames of `stream` as the encoder writes them: a request for one identity also has a long form, which is
+/// made short.
 fn shortened(mut stream: &[u8]) -> Vec<u8> {
     const LONG: [u8; 15] = [0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut frames = Vec::new();

@@ -1,4 +1,4 @@
-//! An input, read from its front. One that is too short goes on with zeros, so every input means something.
+//! An input, read from its front. After its end come zeros, so every input has a meaning.
 
 /// See the head of this file.
 pub struct Input<'a>(&'a [u8]);
@@ -32,7 +32,7 @@ impl<'a> Input<'a> {
         self.0.is_empty()
     }
 
-    /// As much as there is, but not more than `bytes`.
+    /// As much as is left, but not more than `bytes`.
     pub fn take(&mut self, bytes: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(bytes.min(self.0.len()));
         self.0 = rest;
@@ -45,7 +45,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Cuts a stream into pieces: the same number, the same cuts. 0 leaves it whole, and 1 cuts it into bytes.
+/// Cuts a stream into pieces. The same `cut` makes the same cuts; 0 leaves the stream whole, 1 cuts it into bytes.
 pub fn pieces(stream: &[u8], cut: u8) -> Vec<&[u8]> {
     let mut random = fastrand::Rng::with_seed(u64::from(cut));
     let length_max = 1 << random.usize(0..12);

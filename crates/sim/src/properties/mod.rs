@@ -1,6 +1,6 @@
-//! What holds of any bytes that a stranger may send, write or type. Each file has one function, `check`, that
-//! takes an input and panics where a property does not hold: `tests/core/strangers.rs` calls it with what proptest
-//! makes up, and the targets in `fuzz/` with what the fuzzer finds.
+//! Properties that are true for any bytes that a stranger may send, write or type. Each file has one function,
+//! `check`, that takes an input and panics where a property is broken. `tests/core/strangers.rs` calls it with
+//! inputs that proptest makes up, and the targets in `fuzz/` with inputs of the fuzzer.
 
 pub mod client;
 pub mod command_line;

@@ -1,4 +1,4 @@
-//! Where a fuzzer begins: inputs that reach far by themselves, made from the golden bytes.
+//! The inputs with which a fuzzer begins. They are made from the golden bytes, and reach far into the code.
 
 use ipseity_frames::Receiver;
 
@@ -19,7 +19,7 @@ pub fn seeds() -> Vec<Seeds> {
     ]
 }
 
-/// Every golden frame alone, all of a receiver together, and malformed frames after them.
+/// Every golden frame alone, all frames of a receiver together, and malformed frames after them.
 fn frames() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (number, receiver) in RECEIVERS.into_iter().enumerate() {
@@ -30,7 +30,7 @@ fn frames() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// What a server may meet, as an accepted and as a dialed connection, with every disk and every pause.
+/// Streams that a server may meet, on accepted and on dialed connections, with every disk and every pause.
 fn connection() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (is_dialed, receiver) in [(0, Receiver::Server), (1, Receiver::Dialer)] {
@@ -44,7 +44,7 @@ fn connection() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Everything that can be asked, with each golden answer to it.
+/// Every request, with each golden answer to it.
 fn client() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for asked in 0..7 {
@@ -55,7 +55,7 @@ fn client() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Files with records in order and out of it, and one of everything that happens to them.
+/// Files with records in order and out of order, and each thing that can happen to them.
 fn slots() -> Vec<Vec<u8>> {
     /// A record: its flags, then the numbers of [`Input::number`](super::input::Input::number).
     fn record(flags: u8, generation: u8, sequence: u16) -> Vec<u8> {
@@ -118,7 +118,7 @@ fn slots() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Every flag with a value that it takes and one that it does not, and texts of all forms.
+/// Every flag with a good and a bad value, and texts of all forms.
 fn command_line() -> Vec<Vec<u8>> {
     [
         "--listen\n[::1]:0\n--peer\na.example:3264\n--peer=b:1\n--pid\n1023\n--cluster\nblue",

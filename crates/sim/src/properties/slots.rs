@@ -1,4 +1,4 @@
-//! The slot file. The input: what stands in its four blocks, and then what happens to them: starts, raises,
+//! The slot file. The input: the contents of its four blocks, and then what happens to them: starts, raises,
 //! objections, stops, kills, writes that are cut short, rot, and blocks that cannot be read.
 
 use std::{
@@ -22,14 +22,14 @@ use ipseity_core::{
 
 use super::input::Input;
 
-/// As many things as happen to one file.
+/// The most things that happen to one file.
 const OPS_MAX: usize = 64;
 
-/// The unit that a disk writes whole, at the least.
+/// The smallest unit that a disk writes as a whole.
 const SECTOR_BYTES: usize = 512;
 
-/// A start never panics, never writes before it is told to go on, and never begins below what any server may
-/// have handed out; and what goes on from it, a raise, a stop, another start, keeps to that.
+/// A start never panics, never writes before it is told to go on, and never begins below a sequence that any
+/// server may have handed out. The same is true of every raise, stop and start that follows.
 pub fn check(input: &[u8]) {
     let mut input = Input::new(input);
     let disk = Shared(Rc::new(RefCell::new(Disk::read(&mut input))));
@@ -50,12 +50,12 @@ pub fn check(input: &[u8]) {
     life.boot(Sequence::ZERO, 1);
 }
 
-/// Four blocks of memory. A bit of a mask stands for a block, or for a sector of one.
+/// Four blocks of memory. Each bit of a mask stands for a block, or for a sector of a block.
 #[derive(Clone, Debug)]
 struct Disk {
     blocks: Vec<Block>,
     unreadable: u8,
-    /// After this many writes comes one of which only these sectors are written, and then nothing works.
+    /// After this many writes, one write reaches only these sectors, and after it nothing works.
     crash: Option<(u32, u8)>,
     crashed: bool,
     writes: u32,
@@ -74,9 +74,9 @@ impl Disk {
                     block.0[..bytes.len()].copy_from_slice(bytes);
                     block
                 }
-                // What stands in another block.
+                // The contents of another block.
                 2 => blocks.first().cloned().unwrap_or(Block::ZERO),
-                // A record with some bytes changed, under a checksum that is right or not.
+                // A record with some bytes changed, with a wrong checksum or (4) a right one.
                 3 => changed(record(input).encode(index), input),
                 4 => sealed(changed(record(input).encode(index), input)),
                 _ => record(input).encode(index),
@@ -92,7 +92,7 @@ impl Disk {
         }
     }
 
-    /// What a start may find in a block.
+    /// The record that a start may find in a block.
     fn found(&self, block: u32) -> Result<Record, RecordError> {
         if self.unreadable & (1 << block) != 0 {
             return Err(RecordError::Blank);
@@ -110,7 +110,7 @@ fn record(input: &mut Input) -> Record {
     let flags = input.byte();
     let generation = input.number();
     let sequence_noted = sequence(input);
-    // Mostly in order, as every server writes them; the checks of a record are there for the others.
+    // Mostly these numbers are in order, as every server writes them. The others are for the checks of a record.
     let ceiling = sequence_noted.saturating_add(input.number());
     let reach = ceiling.saturating_add(input.number());
     let clean = flags & 1 != 0;
@@ -175,7 +175,7 @@ impl Shared {
 
 impl BlockDevice for Shared {
     fn settle(&mut self) -> io::Result<()> {
-        // What was written is on the medium at once.
+        // Every write is on the medium at once.
         Ok(())
     }
 
@@ -219,7 +219,7 @@ impl BlockDevice for Shared {
     }
 }
 
-/// A file, its servers, and what they may have handed out.
+/// A file, its servers, and how far they may have handed out.
 struct Life {
     disk: Shared,
     server: Option<Slots<Shared>>,
@@ -228,7 +228,7 @@ struct Life {
 }
 
 impl Life {
-    /// Does what is possible now.
+    /// Does the next thing of the input, if it is possible now.
     fn apply(&mut self, input: &mut Input) {
         match (input.byte() % 8, self.server.take()) {
             (0 | 1, None) => {
@@ -257,9 +257,9 @@ impl Life {
                 });
             }
             (3, Some(mut slots)) => {
-                // Above the ceiling it is not handed out, and can still have been absorbed.
+                // A sequence above the ceiling cannot have been handed out, but it can have been absorbed.
                 let last = slots.newest().sequence.saturating_add(input.number());
-                // Nothing above it was handed out, whether or not that becomes durable.
+                // Nothing above it was handed out, whether or not the stop becomes durable.
                 if last <= slots.newest().ceiling {
                     self.used = Some(last);
                 }
@@ -281,14 +281,14 @@ impl Life {
                 self.server = server;
                 let disk = &mut *self.disk.borrow_mut();
                 let at = usize::from(input.u16());
-                // One bit: the checksum finds it, whatever it is.
+                // A single bit: the checksum always notices it.
                 disk.blocks[at % 4].0[at / 4 % BLOCK_BYTES] ^= 1 << (at % 8);
             }
             (6, server) => {
                 self.server = server;
                 self.disk.borrow_mut().unreadable = input.byte() >> 4;
             }
-            // Killed, or nothing was there to be stopped.
+            // The server is killed, or there was none.
             (_, _) => {}
         }
     }
@@ -326,7 +326,11 @@ impl Life {
         if found.hidden() {
             assert_eq!(start, found.newest().reach);
         } else {
-            assert_eq!(start, found.newest().ceiling, "nothing is skipped in vain");
+            assert_eq!(
+                start,
+                found.newest().ceiling,
+                "nothing is skipped without need"
+            );
         }
 
         let (boot, generation) = (found.newest().boot, found.newest().generation);
@@ -362,7 +366,7 @@ impl Life {
         }
     }
 
-    /// What was asked for is durable, or the server is over.
+    /// Checks that the write is durable, or that the server has to end.
     fn go_on(
         &mut self,
         slots: Slots<Shared>,
@@ -382,7 +386,7 @@ impl Life {
     fn failed(&self, error: SlotsError) {
         match error {
             SlotsError::Write { .. } => assert!(self.disk.borrow().crashed),
-            // Both blocks of the newest record are gone since.
+            // Both blocks of the newest record were lost meanwhile.
             SlotsError::Look(LookError::Unseen { faults }) => assert!(faults.len() >= 2),
             SlotsError::GenerationsExhausted => {}
             error => panic!("{error:?}"),
@@ -390,10 +394,10 @@ impl Life {
     }
 }
 
-/// A start is refused only for what stands in the blocks.
+/// Checks that the blocks contain the reason why the start was refused.
 fn refused(error: &RecoverError, whole: &[Record], disk: &Disk) {
     match error {
-        RecoverError::Settle(error) => panic!("this device settles always: {error}"),
+        RecoverError::Settle(error) => panic!("this device always settles: {error}"),
         RecoverError::NoneGood { faults } => {
             assert!(whole.is_empty());
             assert_eq!(faults.len(), BLOCK_COUNT as usize);

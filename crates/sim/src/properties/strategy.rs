@@ -6,10 +6,10 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::seeds::{Seeds, seeds};
 
-/// Made once, as each input begins with one of them.
+/// Made once, because each input begins with one of them.
 static SEEDS: LazyLock<Vec<Seeds>> = LazyLock::new(seeds);
 
-/// A seed of the target with some bytes changed, put in or taken out, perhaps with another seed behind it, and
+/// A seed of the target with some bytes changed, put in or taken out, sometimes with another seed after it, and
 /// sometimes no seed at all.
 pub fn bytes_for(target: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let seed = || any::<Index>().prop_map(move |index| index.get(of(target)).clone());

@@ -1,6 +1,5 @@
-//! A cluster of actors that all name each other: each has its own ticker, and dials, asks and answers as the
-//! server would have it do. What the disk would do is left out, and so is all that clients do but for one
-//! request now and then.
+//! A cluster of actors that all name each other. Each has its own ticker, and dials, asks and answers as it would
+//! in a server. There is no disk, and the only clients are those that now and then send one request.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -26,28 +25,28 @@ use ipseity_frames::encode;
 use super::network::{self, INTERVAL};
 use crate::config::actor_config;
 
-/// Who a cluster is, and how its network does.
+/// The size of a cluster, its fanout and its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub servers: usize,
-    /// `None` for all.
+    /// How many peers a server asks each time; `None` for all.
     pub fanout: Option<usize>,
     pub loss_percent: u32,
 }
 
-/// What has been sent between servers.
+/// Counts of what was sent between servers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
-    /// Frames, those that were sent again counted again.
+    /// Frames. A frame that was sent again counts again.
     pub messages: u64,
-    /// The bytes of these.
+    /// The bytes of those frames.
     pub bytes: u64,
 }
 
-/// What will happen at a moment.
+/// Something that will happen at a moment.
 struct Scheduled {
     at: Instant,
-    /// Of two at one moment the one that was planned first comes first.
+    /// Of two at the same moment, the one that was planned first comes first.
     serial: u64,
     what: StudyEvent,
 }
@@ -57,24 +56,24 @@ enum StudyEvent {
     Tick { server: u16 },
     /// A server dials a peer.
     Dial(Way),
-    /// The connection stands.
+    /// The connection is established.
     Connected(Way),
-    /// A question arrives.
+    /// A syncRequest arrives.
     Question { way: Way, sync: Box<SyncMessage> },
     /// Its answer arrives.
     Answer { way: Way, sync: Box<SyncMessage> },
-    /// The server that has hung up hears of it.
+    /// The server that has hung up learns that the connection is gone.
     Lost(Way),
-    /// The server that was dialed hears that the connection is closed.
+    /// The server that was dialed learns that the connection is closed.
     Closed(Way),
 }
 
-/// One connection, from the server that has dialed it.
+/// One connection, seen from the server that has dialed it.
 #[derive(Clone, Copy)]
 struct Way {
     from: u16,
     to: u16,
-    /// Which of the connections that were made between these two.
+    /// Counts the connections between these two servers.
     serial: u16,
 }
 
@@ -85,7 +84,7 @@ struct Server {
     /// The moment for which a tick is planned.
     tick_at: Option<Instant>,
     peers: Peers,
-    /// The serial of the connection to each other server, odd while it stands.
+    /// The serial of the connection to each other server. It is odd while the connection is established.
     serials: Vec<u16>,
 }
 
@@ -93,7 +92,7 @@ struct Server {
 pub struct Cluster {
     plan: Plan,
     random: Rng,
-    /// How many segments are lost now.
+    /// How many percent of the segments are lost at present.
     loss_percent: u32,
     now: Instant,
     serial: u64,
@@ -147,7 +146,7 @@ impl Cluster {
         self.servers.len()
     }
 
-    /// What has been sent so far.
+    /// The counts so far.
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
@@ -174,7 +173,7 @@ impl Cluster {
         self.now.since(start)
     }
 
-    /// A client takes this many identities from a server.
+    /// A server hands out this many identities to a client.
     pub fn hand_out(&mut self, server: usize, count: u32) {
         let event = Event::IdentityRequest {
             from: self.client(),
@@ -194,7 +193,7 @@ impl Cluster {
         most.ahead_of(least)
     }
 
-    /// Where clients are: behind the slots of all servers.
+    /// The connection of the clients. Its slot comes after those of all servers.
     fn client(&self) -> ConnectionId {
         ConnectionId::new(self.plan.servers as u32, 0)
     }
@@ -208,7 +207,7 @@ impl Cluster {
         }));
     }
 
-    /// Lets the next thing happen, if it does until `end`.
+    /// Lets the next thing happen, if it is due by `end`. Returns whether it was.
     fn happen(&mut self, end: Instant) -> bool {
         let Some(Reverse(due)) = self.due.pop() else {
             return false;
@@ -235,7 +234,7 @@ impl Cluster {
                 self.handle(way.from.into(), Event::SyncReply { from, sync });
                 self.server(way).peers.answered(peer, pid);
             }
-            // It was lost with its connection.
+            // The message was lost with its connection.
             StudyEvent::Question { .. } | StudyEvent::Answer { .. } => {}
             StudyEvent::Lost(way) => {
                 let link = Link::Dialed(way.peer());
@@ -291,7 +290,7 @@ impl Cluster {
         }
     }
 
-    /// Plans the next attempt, that before it having failed after `spent`.
+    /// Plans the next attempt. The one before it has failed after `spent`.
     fn dial_again(&mut self, way: Way, spent: Duration) {
         let (now, random) = (self.now, self.random.u64(..));
         let wait = self
@@ -325,7 +324,7 @@ impl Cluster {
                 let from = to.slot() as u16;
                 let mut way = Way::new(from, number);
                 way.serial = self.server(way).serials[usize::from(number)];
-                // The one that asked may have hung up meanwhile.
+                // The server that asked may have hung up meanwhile.
                 let lost = way.connection() != to;
                 if let (Some(arrives), false) = (self.send(&message), lost) {
                     let Message::SyncReply(sync) = message else {
@@ -367,12 +366,12 @@ impl Cluster {
             }
             Effect::Write(Write::Members(_))
             | Effect::Report(Report::PeerUp { .. } | Report::PeerDown { .. }) => {}
-            // There is no disk, no stranger, and nobody to object to.
+            // There is no disk and no stranger, and no server objects to another.
             other => panic!("server {number}: {other}"),
         }
     }
 
-    /// Sends a frame. Returns after how long it arrives, if it does.
+    /// Sends a frame. Returns how long it takes to arrive, if it does.
     fn send(&mut self, message: &Message) -> Option<Duration> {
         let sent = network::send(&mut self.random, self.loss_percent);
         self.frame.clear();
@@ -413,17 +412,17 @@ impl Way {
         }
     }
 
-    /// The name that the server which dials has for the other: it names all but itself, in their order.
+    /// The id by which the dialing server knows the other. Each server numbers all others, in order.
     fn peer(self) -> PeerId {
         PeerId(self.to - u16::from(self.to > self.from))
     }
 
-    /// The server that another one names so.
+    /// The server that another one knows by this id.
     fn named(by: u16, peer: PeerId) -> u16 {
         peer.0 + u16::from(peer.0 >= by)
     }
 
-    /// What the server that was dialed calls it.
+    /// The id of the connection in the server that was dialed.
     fn connection(self) -> ConnectionId {
         ConnectionId::new(self.from.into(), self.serial.into())
     }

@@ -1,6 +1,6 @@
-//! How servers agree when they are many: clusters of real actors in virtual time, on a network that is only
-//! a delay and a loss. A whole server has a world of its own (`world`); a thousand of them, each connected to
-//! each, are a million connections, and here a connection is next to nothing.
+//! How soon many servers agree: clusters of real actors in virtual time, on a network that only delays and loses.
+//! Whole servers run in a `world`, but that is too much for a thousand of them: each is connected to every other,
+//! which makes a million connections. Here a connection costs almost nothing.
 
 mod cluster;
 mod network;

@@ -1,9 +1,9 @@
-//! The network of the study: how long a frame takes, and what is sent for it.
+//! The network of the study: how long a frame takes, and how often it is sent.
 //!
-//! TCP loses nothing: what is lost is sent again, later. A question is one segment and its answer another,
-//! with nothing behind them that could show the loss sooner, so a sender waits for its timer: 200 ms at
-//! first, the least that Linux allows, and twice as long each time (RFC 6298). So loss shows as delay. It
-//! shows as a broken connection when a server has waited so long for an answer that it hangs up.
+//! TCP sends a lost segment again, later. A request is one segment and its answer is another. No segment follows
+//! them that could show the loss sooner, so the sender waits for its timer: first 200 ms, the least that Linux
+//! allows, and then twice as long each time (RFC 6298). So a loss becomes a delay. It becomes a broken connection
+//! when a server waits so long for an answer that it hangs up.
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use ipseity::limits::{DIAL_TIMEOUT, SYNC_INTERVAL_DEFAULT};
 /// How often servers ask.
 pub const INTERVAL: Duration = SYNC_INTERVAL_DEFAULT;
 
-/// How long a segment is on its way: 1 ms, give or take a half.
+/// How long a segment takes: 1 ms, plus or minus a half.
 const DELAY_NANOS: std::ops::Range<u64> = 500_000..1_500_000;
 
 /// How long a sender waits for the first time (Linux: `TCP_RTO_MIN`).
 const RESEND: Duration = Duration::from_millis(200);
 
-/// The sixth segment would leave 6.2 s after the first, and by then the server that asks has hung up.
+/// A sixth segment would leave 6.2 s after the first, and by then the server that asks has hung up.
 const SENDINGS_MAX: u32 = 5;
 
 /// The same for a segment that opens a connection (RFC 6298: 1 s).
 const RESEND_OPENING: Duration = Duration::from_secs(1);
 
-/// What became of a frame.
+/// How a frame was sent.
 pub struct Sent {
     /// How often it was sent.
     pub segments: u32,
-    /// After how long it arrives, if it does.
+    /// How long it takes to arrive, if it does.
     pub arrives: Option<Duration>,
 }
 
-/// Sends a frame, of which each segment is lost with this chance.
+/// Sends a frame. Each segment is lost with this chance.
 pub fn send(random: &mut Rng, loss_percent: u32) -> Sent {
     let mut waited = Duration::ZERO;
     for segments in 1..=SENDINGS_MAX {
@@ -54,7 +54,7 @@ pub fn open(random: &mut Rng, loss_percent: u32) -> Option<Duration> {
     let mut waited = Duration::ZERO;
     let mut resend = RESEND_OPENING;
     while waited < DIAL_TIMEOUT {
-        // There and back.
+        // One segment there and one back.
         if !is_lost(random, loss_percent) && !is_lost(random, loss_percent) {
             return Some(waited + delay(random) + delay(random));
         }
@@ -68,7 +68,7 @@ fn is_lost(random: &mut Rng, loss_percent: u32) -> bool {
     random.u32(0..100) < loss_percent
 }
 
-/// How long a segment that is not lost is on its way.
+/// How long a segment takes that is not lost.
 pub fn delay(random: &mut Rng) -> Duration {
     Duration::from_nanos(random.u64(DELAY_NANOS))
 }

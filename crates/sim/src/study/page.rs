@@ -1,14 +1,14 @@
-//! The tables of docs/scale.md, and their place in it.
+//! The tables of docs/scale.md, and where they are in it.
 
 use super::rows::{Measured, Row, middle_and_most, theory};
 
 /// A table of the page.
 struct Table {
-    /// The line that it begins with.
+    /// Its first line.
     heading: &'static str,
-    /// What stands behind servers and fanout: what theory says, if it says anything.
+    /// The column after servers and fanout: the prediction of the theory, if it has one.
     theory: Option<fn(&Row) -> String>,
-    /// And what was measured, without loss and with.
+    /// The columns with the measurements, without loss and with loss.
     cell: fn(&Measured) -> String,
 }
 
@@ -30,7 +30,7 @@ const TABLES: [Table; 3] = [
     },
 ];
 
-/// The tables that these rows make: their headings and their lines.
+/// The tables that show these rows: their headings and their lines.
 pub fn tables(rows: &[Row]) -> Vec<(&'static str, Vec<String>)> {
     let line = |table: &Table, row: &Row| {
         let fanout = row.fanout.map_or("all".to_owned(), |few| few.to_string());
@@ -48,12 +48,12 @@ pub fn tables(rows: &[Row]) -> Vec<(&'static str, Vec<String>)> {
         .collect()
 }
 
-/// The page with these tables in the place of those that have the same headings.
+/// The page, with these tables in place of those with the same headings.
 pub fn with_tables(page: &str, tables: &[(&'static str, Vec<String>)]) -> String {
     let mut lines: Vec<String> = page.lines().map(str::to_owned).collect();
     for (heading, rows) in tables {
         let at = lines.iter().position(|line| line == heading);
-        // Behind the heading and the line under it.
+        // After the heading and the line under it.
         let first = at.unwrap_or_else(|| panic!("the page has no table {heading}")) + 2;
         let count = lines[first..]
             .iter()
@@ -64,7 +64,7 @@ pub fn with_tables(page: &str, tables: &[(&'static str, Vec<String>)]) -> String
     lines.join("\n") + "\n"
 }
 
-/// The middle, and in brackets the most.
+/// The median, and in brackets the greatest.
 fn spread(sorted: &[f64]) -> String {
     let (middle, most) = middle_and_most(sorted);
     format!("{middle:.2} ({most:.2})")

@@ -1,4 +1,4 @@
-//! docs/scale.svg: how soon all have absorbed a sequence, and what the cluster sends for it.
+//! Draws docs/scale.svg: how soon all servers have absorbed a sequence, and how much the cluster sends for it.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::rows::{Row, middle_and_most, theory};
 
 const SIZE: (u32, u32) = (960, 420);
 
-/// As many as there are fanouts.
+/// One color for each fanout.
 const COLORS: [RGBColor; 4] = [
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x72, 0xb2),

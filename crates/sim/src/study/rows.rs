@@ -1,4 +1,4 @@
-//! What is measured, of which clusters, and what theory says to it.
+//! The measurements, the clusters that are measured, and what the theory predicts.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -14,23 +14,24 @@ const SIZES: [usize; 4] = [3, 10, 100, 1000];
 const FANOUTS: [usize; 3] = [1, 4, 32];
 pub const LOSSES_PERCENT: [u32; 3] = [0, 10, 50];
 
-/// Until all are connected and have been asked.
+/// The time until all servers are connected and have been asked.
 const START: Duration = Duration::from_secs(3);
 
-/// Until as many connections are dialed again as are hung up on, where there is loss.
+/// With loss: the time until as many connections are dialed again as break.
 const SETTLING: Duration = Duration::from_secs(20);
 
-/// Rounds more than theory gives to a sequence, after which servers that hand out are as far apart as they
-/// will be.
+/// How many rounds more than the theory says it takes until servers that hand out are as far apart as they will
+/// ever be.
 const ROUNDS_MORE: u32 = 3;
 
-/// Longer than anybody ever waited.
+/// Longer than any cluster ever took.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What the busiest server hands out in a second; the second has half of it, the third a third, and so on.
+/// How much the busiest server hands out in a second. The second server hands out half of that, the third a third,
+/// and so on.
 const BUSIEST_RATE: u64 = 10_000;
 
-/// How often each hands out what its rate allows, and how often it is looked how far they are apart.
+/// How often each server hands out what its rate allows. Also how often their distance is measured.
 const STEP: Duration = Duration::from_millis(10);
 
 /// The measurements of one cluster.
@@ -42,19 +43,20 @@ pub struct Measured {
     pub messages: f64,
     /// Their bytes.
     pub bytes: f64,
-    /// How far the last was behind the first, in what the busiest hands out in an interval, sorted.
+    /// How far the last server was behind the first, sorted. The unit is what the busiest one hands out in an
+    /// interval.
     pub behind: Vec<f64>,
 }
 
-/// Clusters of one size and one fanout, without loss and with.
+/// Clusters of one size and one fanout, without loss and with loss.
 pub struct Row {
     pub servers: usize,
-    /// `None` for all.
+    /// How many peers a server asks each time; `None` for all.
     pub fanout: Option<usize>,
     pub measured: Vec<Measured>,
 }
 
-/// Every size with every fanout that is not all of them, and with all.
+/// Every size with every fanout that is smaller than the cluster, and with all.
 pub fn all_plans(servers_max: usize) -> Vec<(usize, Option<usize>)> {
     let mut plans = Vec::new();
     for servers in SIZES.into_iter().filter(|servers| *servers <= servers_max) {
@@ -65,9 +67,9 @@ pub fn all_plans(servers_max: usize) -> Vec<(usize, Option<usize>)> {
     plans
 }
 
-/// Measures all these, as many at a time as the machine has cores.
+/// Measures all of these, as many at a time as the machine has cores.
 pub fn measure_all(plans: &[(usize, Option<usize>)]) -> Vec<Row> {
-    // The largest first, so that none is left alone at the end.
+    // The largest first, so that no large one runs alone at the end.
     let tasks: Vec<Plan> = plans
         .iter()
         .rev()
@@ -134,7 +136,7 @@ fn measure(plan: Plan) -> Measured {
     measured
 }
 
-/// Only the first measurement.
+/// Makes only the first measurement: how many intervals it takes.
 pub fn measure_intervals(plan: Plan) -> Vec<f64> {
     let seeds = 0..effort(plan).seeds;
     let mut intervals: Vec<f64> = seeds.flat_map(|seed| spread(plan, seed).1).collect();
@@ -144,16 +146,16 @@ pub fn measure_intervals(plan: Plan) -> Vec<f64> {
 
 /// How much is measured.
 struct Effort {
-    /// Clusters that differ in nothing but their seed.
+    /// How many clusters, which differ only in their seed.
     seeds: u64,
-    /// Sequences in each.
+    /// How many sequences in each.
     sequences: usize,
-    /// How long each is watched while all hand out.
+    /// How long each is watched while all servers hand out.
     busy: Duration,
 }
 
 fn effort(plan: Plan) -> Effort {
-    // A thousand servers that all ask all others take several seconds of the machine for one of theirs.
+    // With a thousand servers that all ask each other, one second takes several real seconds.
     let (seeds, sequences, busy) = match (plan.servers, plan.fanout) {
         (..=100, _) => (5, 20, 10),
         (_, Some(_)) => (2, 10, 2),
@@ -166,8 +168,8 @@ fn effort(plan: Plan) -> Effort {
     }
 }
 
-/// A cluster in which one server after the other has something to tell, and how many intervals it took each
-/// time until all had it.
+/// Runs a cluster in which one server after the other hands something out. Returns it, and how many intervals it
+/// took each time until all servers knew.
 fn spread(plan: Plan, seed: u64) -> (Cluster, Vec<f64>) {
     let mut random = Rng::with_seed(seed);
     let mut cluster = Cluster::new(plan, seed);
@@ -187,14 +189,14 @@ fn spread(plan: Plan, seed: u64) -> (Cluster, Vec<f64>) {
     (cluster, intervals)
 }
 
-/// Has all servers hand out, each at its own rate. Returns how far the last was behind the first at each step.
+/// Lets all servers hand out, each at its own rate. Returns how far the last was behind the first at each step.
 fn keep_busy(cluster: &mut Cluster, busy: Duration) -> Vec<f64> {
     let end = cluster.now().after(busy);
     let mut owed = vec![0; cluster.servers()];
     let mut behind = Vec::new();
     while cluster.now() < end {
         for (server, owed) in owed.iter_mut().enumerate() {
-            // In parts of a billion, so that next to nothing is lost by rounding.
+            // In billionths, so that almost nothing is lost by rounding.
             *owed += BUSIEST_RATE * STEP.as_nanos() as u64 / (server as u64 + 1);
             let count = *owed / 1_000_000_000;
             *owed %= 1_000_000_000;
@@ -209,12 +211,12 @@ fn keep_busy(cluster: &mut Cluster, busy: Duration) -> Vec<f64> {
     behind
 }
 
-/// How many rounds theory gives to a sequence that is to reach all, without loss.
+/// How many rounds the theory predicts until a sequence has reached all servers, without loss.
 ///
-/// At first it spreads: a server that has it tells `k` others in a round, and is asked by `k` on the average, so
-/// those who have it are `2k + 1` times as many after it. At last those who lack it vanish: they still lack
-/// it if all of `k` that they ask lack it too, so their share is raised to the power `k + 1` (Karp,
-/// Schindelhauer, Shenker, Vöcking 2000, for `k` = 1: log3 n + O(log log n)).
+/// At first the sequence spreads. In a round, a server that has it tells `k` others and is asked by `k` on
+/// average, so after the round `2k + 1` times as many servers have it. At the end only a few servers lack it. A
+/// server still lacks it after a round if all `k` that it asks lack it too, so the share of these servers is
+/// raised to the power `k + 1` (Karp, Schindelhauer, Shenker, Vöcking 2000, for `k` = 1: log3 n + O(log log n)).
 pub fn theory(servers: usize, fanout: Option<usize>) -> f64 {
     let Some(k) = fanout else { return 1.0 };
     let (n, k) = (servers as f64, k as f64);

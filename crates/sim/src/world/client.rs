@@ -1,4 +1,4 @@
-//! A client in a world: whatever a test wants to send, and whatever came back.
+//! A client in a world: it sends anything that a test wants, and keeps what comes back.
 
 use std::{cell::RefCell, io::Read, rc::Rc};
 
@@ -16,7 +16,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(net: &Shared, end: usize, receiver: Receiver) -> Client {
-        // What it sends waits here until the server takes it.
+        // Bytes that it sends wait here until the server takes them.
         net.borrow_mut().ends[end].set_unbounded();
         Client {
             socket: SimSocket::new(net, end),
@@ -49,7 +49,7 @@ impl Client {
         self.messages(self.receiver)
     }
 
-    /// The same for a client that has asked like a peer.
+    /// The same for a client that has sent the requests of a peer.
     pub fn peer_replies(&mut self) -> Vec<Message> {
         self.messages(Receiver::Dialer)
     }
@@ -71,12 +71,12 @@ impl Client {
     /// Everything that has arrived since the last call, as bytes.
     pub fn bytes(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // What comes behind the last byte, the end or a reset, is asked for by itself.
+        // The end of the stream, or a reset, after the last byte has a function of its own.
         let _ = self.socket.read_to_end(&mut bytes);
         bytes
     }
 
-    /// Everything that has arrived, each an identityReply for one identity: their sequences.
+    /// The sequences of everything that has arrived. Each message must be an identityReply with one identity.
     pub fn sequences(&mut self) -> Vec<u64> {
         let sequence = |message| match message {
             Message::IdentityReply { first, count: 1 } => first >> 10,
@@ -85,7 +85,7 @@ impl Client {
         self.replies().into_iter().map(sequence).collect()
     }
 
-    /// Everything that has arrived: the codes of error replies, and 0 for every other.
+    /// The codes of the error replies that have arrived, with 0 for every other message.
     pub fn codes(&mut self) -> Vec<u16> {
         let code = |message| match message {
             Message::ErrorReply(error) => error.code,
@@ -113,7 +113,7 @@ impl Client {
         self.socket.net.borrow().ends[self.socket.end].pieces
     }
 
-    /// Whether the server has closed its side, and everything before that was taken.
+    /// Whether the server has closed its side, and everything before that was read.
     pub fn has_ended(&self) -> bool {
         self.socket.net.borrow().ends[self.socket.end].has_ended()
     }
@@ -123,7 +123,7 @@ impl Client {
         self.socket.net.borrow().ends[self.socket.end].is_reset()
     }
 
-    /// Whether it is connected at last.
+    /// Whether the connection is established.
     pub fn is_connected(&self) -> bool {
         let net = Rc::clone(&self.socket.net);
         let connected = net.borrow().is_connected(self.socket.end);

@@ -1,4 +1,4 @@
-//! The edge to a world: what a server takes for its operating system.
+//! The edge to a world: it takes the place of a server's operating system.
 
 use std::{
     cell::RefCell,
@@ -28,7 +28,7 @@ use super::{
 /// The network that servers and clients share.
 pub type Shared = Rc<RefCell<Net>>;
 
-/// The end of a connection that a server or a client holds.
+/// One end of a connection, in the hands of a server or a client.
 pub struct SimSocket {
     pub(super) net: Shared,
     pub(super) end: EndId,
@@ -52,7 +52,7 @@ impl Drop for SimSocket {
     fn drop(&mut self) {
         match self.net.try_borrow_mut() {
             Ok(mut net) => net.drop_end(self.end),
-            // A connection that is silently left open would keep its place at the other side for ever.
+            // If nobody closed the connection, the other side would keep it for ever.
             Err(_) if !std::thread::panicking() => panic!("a connection is dropped by its network"),
             // The test has failed, and this does not matter any more.
             Err(_) => {}
@@ -139,7 +139,7 @@ impl Edge for SimEdge {
                 Some(Wake::Entry(entry)) => entry,
                 Some(Wake::Ready(end)) => {
                     let end = &net.ends[end];
-                    // Read off now: what changed may be over, and the connection too.
+                    // Looked up only now: the change may be over, and so may the connection.
                     match (end.registered, end.readiness()) {
                         (Some((_, connection)), Some(readiness)) => Entry::Ready {
                             connection,
@@ -204,7 +204,7 @@ impl Edge for SimEdge {
     fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {
         let net = &mut *self.net.borrow_mut();
         let name = net.nodes[self.node].resolving.remove(&peer);
-        let name = name.expect("an outcome is taken once");
+        let name = name.expect("each outcome is taken only once");
         let host = name
             .rsplit_once(':')
             .map_or(name.as_str(), |(host, _)| host);
@@ -256,7 +256,7 @@ impl Edge for SimEdge {
     }
 }
 
-/// How many entries wait. A server never needs to know, so all of them are taken out and put back in their order.
+/// How many entries wait. A server never needs this number, so all entries are taken out and put back in order.
 fn count(mailbox: &mut Mailbox) -> usize {
     let mut entries = Vec::new();
     while let Some(entry) = mailbox.take() {

@@ -1,14 +1,14 @@
-//! One end of a connection: what it has sent and received, and how far it is.
+//! One end of a connection: its phase, and the bytes that it has sent and received.
 
 use std::{collections::VecDeque, net::SocketAddr};
 
 use ipseity::mailbox::Readiness;
 use ipseity_core::{ids::ConnectionId, time::Instant};
 
-/// One end of a connection: its place in the list of ends, which only grows.
+/// The place of an end in the list of ends, which only grows.
 pub type EndId = usize;
 
-/// How far an end is.
+/// The phase of an end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     Connecting,
@@ -21,9 +21,9 @@ pub struct End {
     pub(super) own: SocketAddr,
     pub(super) remote: SocketAddr,
     pub(super) other: Option<EndId>,
-    /// Whom to wake.
+    /// The server to wake, and what it calls the connection.
     pub(super) registered: Option<(usize, ConnectionId)>,
-    /// The client that is to hear when something changes.
+    /// The client to tell when something changes.
     pub(super) client: Option<usize>,
     pub(super) phase: Phase,
     pub(super) arrived: VecDeque<u8>,
@@ -33,20 +33,20 @@ pub struct End {
     pub(super) window_bytes: usize,
     pub(super) unsent: VecDeque<u8>,
     pub(super) send_buffer_bytes: usize,
-    /// It was told `WouldBlock` and is to hear of space.
+    /// Whether a write got `WouldBlock`, so that its owner has to be told when there is space.
     pub(super) is_blocked: bool,
     pub(super) fin_wanted: bool,
     pub(super) fin_sent: bool,
     pub(super) fin_arrived: bool,
     pub(super) is_reset: bool,
     pub(super) is_dropped: bool,
-    /// When the last of what was sent to it arrives: nothing overtakes on a connection.
+    /// When the last thing that was sent to it arrives. Nothing overtakes anything on a connection.
     pub(super) last_arrival: Instant,
-    /// As many bytes as are sent at one moment.
+    /// The most bytes that are sent at one moment.
     pub(super) segment_bytes: usize,
-    /// Nothing arrives here any more.
+    /// Whether nothing arrives here any more.
     pub(super) is_silenced: bool,
-    /// The listener that it came to.
+    /// The serial of the listener that it came to; 0 for the end that connected.
     pub(super) listener: u64,
 }
 
@@ -84,7 +84,7 @@ impl End {
         }
     }
 
-    /// Takes as much as comes, whatever the other side reads.
+    /// From now on its owner can write any number of bytes, even if the other side does not read.
     pub fn set_unbounded(&mut self) {
         self.send_buffer_bytes = usize::MAX;
     }
@@ -102,17 +102,17 @@ impl End {
         self.is_reset
     }
 
-    /// Nothing arrives there any more.
+    /// From now on nothing arrives here.
     pub fn silence(&mut self) {
         self.is_silenced = true;
     }
 
-    /// Nothing more happens to it.
+    /// Whether the end is cut or closed, so nothing more happens to it.
     pub fn is_over(&self) -> bool {
         self.is_reset || self.is_dropped
     }
 
-    /// The machine that held it is off: nobody is told, and nothing more is sent.
+    /// The machine that held it loses power: nobody is told, and nothing more is sent.
     pub fn vanish(&mut self) {
         self.is_dropped = true;
         self.registered = None;
@@ -122,7 +122,7 @@ impl End {
         self.fin_sent = true;
     }
 
-    /// What a poll says of it now, if anything.
+    /// What a poll reports about it now, if anything.
     pub fn readiness(&self) -> Option<Readiness> {
         let broken = self.is_reset || self.phase == Phase::Refused;
         let closed = broken || self.fin_arrived;

@@ -1,4 +1,4 @@
-//! The traces of servers, kept for tests to look at.
+//! The traces of servers, kept for tests to read.
 
 use std::{cell::RefCell, io, rc::Rc};
 
@@ -7,12 +7,12 @@ use std::{cell::RefCell, io, rc::Rc};
 pub struct Lines(Rc<RefCell<Vec<u8>>>);
 
 impl Lines {
-    /// Everything so far.
+    /// All of the trace so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.borrow()).into_owned()
     }
 
-    /// The lines that hold `what`, without their serial numbers and moments.
+    /// The lines that contain `what`, without their serial numbers and moments.
     pub fn with(&self, what: &str) -> Vec<String> {
         let text = self.text();
         let lines = text.lines().filter(|line| line.contains(what));
@@ -21,7 +21,7 @@ impl Lines {
             .collect()
     }
 
-    /// Shows the last ones, when a test fails.
+    /// Prints the last lines, when a test fails.
     pub fn show_last(&self, count: usize) {
         let text = self.text();
         let lines: Vec<&str> = text.lines().collect();

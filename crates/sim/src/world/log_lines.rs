@@ -12,7 +12,7 @@ thread_local! {
     static KEPT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// How the lines begin that tell what an operator did. Each of them is logged, however many there are, so they are not
+/// The beginning of lines about an operator. All of these are logged, however many there are, so they are not
 /// counted.
 const OF_OPERATORS: &str = "an operator at ";
 
@@ -36,11 +36,11 @@ impl Log for Listener {
     fn flush(&self) {}
 }
 
-/// How many lines were written on this thread since the first call in this process, without those of operators.
+/// How many lines this thread has written since the first call in this process, without those about operators.
 pub fn count_log_lines() -> u64 {
     static LISTENS: Once = Once::new();
     LISTENS.call_once(|| {
-        log::set_logger(&Listener).expect("nobody else listens in a simulation");
+        log::set_logger(&Listener).expect("there is no other logger in a simulation");
         log::set_max_level(LevelFilter::Info);
     });
     COUNT.get()
@@ -52,8 +52,8 @@ pub fn keep_log_lines() {
     KEPT.set(Some(Vec::new()));
 }
 
-/// The lines of this thread since they were taken last, or since they are kept.
+/// The lines of this thread since the last call, or since [`keep_log_lines`].
 pub fn take_log_lines() -> Vec<String> {
     KEPT.with_borrow_mut(|kept| kept.as_mut().map(std::mem::take))
-        .expect("they are kept")
+        .expect("the lines are kept")
 }

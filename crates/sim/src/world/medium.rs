@@ -1,10 +1,10 @@
-//! Four blocks that keep what was written to them, as a disk does that may lose its power at any moment.
+//! Four blocks that keep what was written to them, like a disk that may lose its power at any moment.
 //!
-//! A write is on its way until the moment at which it is durable. What is on its way when the power goes may
-//! have been kept, or not, or be torn.
+//! A write is on its way until the moment at which it is durable. If the power goes before that, the write may be
+//! kept, lost or torn.
 //!
-//! Two processes may write to it, each unaware of the other, as through two mounts that share no locks. A write
-//! of one may be on its way while the other reads and writes.
+//! Two processes may write to the blocks without knowing of each other, as through two mounts that share no locks.
+//! A write of one may be on its way while the other reads and writes.
 
 use std::{cell::RefCell, collections::VecDeque, io, rc::Rc, time::Duration};
 
@@ -17,18 +17,18 @@ use ipseity::{
 };
 use ipseity_core::time::Instant;
 
-/// What becomes of a write that was not finished.
+/// What happens to a write that was not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFate {
-    /// Nothing of it is there.
+    /// Nothing of it is kept.
     Old,
-    /// It is there.
+    /// All of it is kept.
     New,
-    /// This many bytes of it are, and after them what was there before.
+    /// This many bytes of it are kept, and after them come the old bytes.
     Torn(usize),
 }
 
-/// Which process writes.
+/// The process that writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writer(pub u8);
 
@@ -38,7 +38,7 @@ struct Pending {
     writer: Writer,
     index: usize,
     block: Box<Block>,
-    /// When it is durable.
+    /// When it becomes durable.
     at: Instant,
 }
 
@@ -46,25 +46,25 @@ struct Pending {
 #[derive(Clone)]
 pub struct Medium {
     blocks: Vec<Block>,
-    /// In the order in which they are durable.
+    /// In the order in which they become durable.
     pending: VecDeque<Pending>,
-    /// What the page cache shows of a write that failed.
+    /// For each block: what the page cache shows after a write that failed.
     cached: Vec<Option<Box<Block>>>,
-    /// When the last write is durable that was begun by the process that is at it now.
+    /// When the last write of the present process is durable. [`Medium::begin`] sets the present process.
     busy_until: Instant,
-    /// How long one takes.
+    /// How long a write takes.
     latency: Duration,
-    /// How much longer the next one takes.
+    /// How much longer the next write takes.
     hang: Duration,
-    /// After how many writes one fails, and what is then on the medium.
+    /// How many more writes succeed before one fails, and what that one leaves on the medium.
     fails: Option<(u32, WriteFate)>,
-    /// The newest record, until a block changes.
+    /// The newest record; `None` after a block has changed.
     newest: Option<Record>,
-    /// Reads that returned something other than what is on the medium.
+    /// How many reads returned something else than what is on the medium.
     pub stale_reads: u32,
-    /// It confirms writes that it forgets at a power loss.
+    /// Whether it confirms writes and then forgets them at a power loss.
     pub lies: bool,
-    /// What it keeps in spite of that.
+    /// If it lies: the blocks that it really keeps.
     kept: Option<Vec<Block>>,
 }
 
@@ -85,7 +85,7 @@ impl Medium {
         }
     }
 
-    /// The reads and writes of one process that come now begin at this moment, and each write takes so long.
+    /// The reads and writes of one process begin at this moment, and each write takes this long.
     pub fn begin(&mut self, now: Instant, latency: Duration) {
         self.busy_until = now;
         self.latency = latency;
@@ -97,12 +97,12 @@ impl Medium {
         self.hang = wait;
     }
 
-    /// When the last write is durable that was begun by the process that is at it now.
+    /// When the last write of the present process is durable.
     pub fn busy_until(&self) -> Instant {
         self.busy_until
     }
 
-    /// Lets a write fail after this many that succeed.
+    /// Lets this many writes succeed and the next one fail.
     pub fn fail(&mut self, after: u32, fate: WriteFate) {
         self.fails = Some((after, fate));
     }
@@ -112,14 +112,14 @@ impl Medium {
         self.fails = None;
     }
 
-    /// What is durable by now is.
+    /// Makes the writes durable that are due by now.
     pub fn pass(&mut self, now: Instant) {
         while let Some(pending) = self.pending.pop_front_if(|pending| pending.at <= now) {
             self.keep(pending.index, *pending.block);
         }
     }
 
-    /// All that a process has written is durable.
+    /// Makes all writes of a process durable.
     pub fn settle(&mut self, writer: Writer) {
         let (own, others) = std::mem::take(&mut self.pending)
             .into_iter()
@@ -131,7 +131,7 @@ impl Medium {
         }
     }
 
-    /// The process is gone, and the machine with it if its power is.
+    /// The process is gone; with `power`, the machine has lost its power too.
     pub fn crash(&mut self, writer: Writer, now: Instant, fate: WriteFate, power: bool) {
         self.pass(now);
         let is_own = |pending: &Pending| pending.writer == writer;
@@ -168,7 +168,7 @@ impl Medium {
         self.newest.as_ref()
     }
 
-    /// What a process reads in a block that has waited for its own writes.
+    /// What a process reads in a block, after it has waited for its own writes.
     fn shown(&self, writer: Writer, index: usize) -> &Block {
         let is_there = |pending: &&Pending| {
             pending.index == index && (pending.writer == writer || pending.at <= self.busy_until)
@@ -197,7 +197,7 @@ impl Medium {
     }
 }
 
-/// The medium in the hand of a server, or of a start.
+/// The medium, as a server or a start uses it.
 #[derive(Clone)]
 pub struct Device(pub Rc<RefCell<Medium>>, pub Writer);
 
@@ -237,7 +237,7 @@ impl BlockDevice for Device {
         match &mut medium.fails {
             Some((0, fate)) => {
                 let fate = *fate;
-                // Nothing that is on its way stands behind it.
+                // All earlier writes of this process are durable before it.
                 medium.settle(self.1);
                 medium.end(index, block, fate);
                 medium.cached[index] = Some(Box::new(block.clone()));

@@ -1,16 +1,15 @@
 //! A small deterministic world for servers: virtual time, a virtual network, virtual disks.
 //!
-//! The servers in it are real, loop and all; only their edge is not. Nothing here reads a clock, and there is no
-//! chance but where a test brings a seed for it, so a test that passes once passes always.
+//! The servers in it are real, with their loop; only their edge is simulated. Nothing here reads a clock, and the
+//! only randomness comes from the seed of a test, so a test that passes once passes always.
 //!
-//! Three verbs move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
-//! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one event to the
-//! next.
+//! Three functions move a world: [`World::step`] gives one server one turn, [`World::drive`] gives turns until
+//! nobody has anything to do at this moment, and [`World::advance`] lets time pass, from one event to the next.
 //!
-//! - `node`: what the world knows of one machine: its disk, its clock, its lookups.
+//! - `node`: what the world keeps for one machine: its disk, its clock, its lookups.
 //! - `net`: the network, and the events that are scheduled. `end`: one end of a connection. `stream`: what
 //!   the two ends of a connection do.
-//! - `edge`: what a server takes for its operating system.
+//! - `edge`: takes the place of a server's operating system.
 //! - `medium`: the blocks of a disk. `storage`: a state directory on them, with the real logic of the slots.
 //! - `client`: the clients of a test. `setup`: how a server is configured. `lines`: a trace as text.
 //!   `log_lines`: what the servers log.
@@ -67,7 +66,7 @@ const TURNS_MAX: u64 = 20_000;
 /// How many lines of each server's trace are shown when a test fails.
 const TRACE_LINES: usize = 25;
 
-/// One machine: the server process that runs on it, and what became of it.
+/// One machine: the server process that runs on it, and how it ended.
 struct Machine {
     setup: Setup,
     server: Option<Server<SimEdge>>,
@@ -100,12 +99,12 @@ impl World {
         world
     }
 
-    /// What a test may turn.
+    /// The network, for a test to change.
     pub fn net(&self) -> RefMut<'_, Net> {
         self.net.borrow_mut()
     }
 
-    /// What a test may turn at one server.
+    /// The machine of one server, for a test to change.
     pub fn node(&self, server: usize) -> RefMut<'_, Node> {
         RefMut::map(self.net.borrow_mut(), |net| &mut net.nodes[server])
     }
@@ -144,14 +143,14 @@ impl World {
         machine.exit = None;
     }
 
-    /// The process dies: its connections are closed, its disk remains.
+    /// The process dies: its connections are closed, and its disk remains.
     pub fn kill(&mut self, server: usize) {
         self.machines[server].server = None;
         self.net().stop_listening(address(server));
         self.node(server).die();
     }
 
-    /// Starts a server that was killed or has exited from what its disk holds.
+    /// Starts a server again that was killed or has exited, from the contents of its disk.
     pub fn restart(&mut self, server: usize) {
         let mut node = self.node(server);
         let (sequence, ceiling) = match node.disk.mode {
@@ -182,12 +181,12 @@ impl World {
         Client::new(&self.net, end, Receiver::Client)
     }
 
-    /// From now on the test takes connections to `address`.
+    /// From now on the test accepts connections to `address`.
     pub fn listen(&mut self, address: SocketAddr) {
         self.net().listen(address, None);
     }
 
-    /// The next connection that a server has made to an address at which the test listens. Speaks as its peer.
+    /// The next connection that a server has made to an address at which the test listens. The test is its peer.
     pub fn accept(&mut self, address: SocketAddr) -> Option<Client> {
         let end = self.net().accept(address)?;
         Some(Client::new(&self.net, end, Receiver::Server))
@@ -203,7 +202,7 @@ impl World {
         self.node(server).wake(Wake::Entry(Entry::Hangup));
     }
 
-    /// Ends the write that a disk waits with.
+    /// Ends the write that a disk keeps waiting.
     pub fn end_write(&mut self, server: usize, succeeds: bool) {
         self.node(server).end_write(succeeds);
     }
@@ -217,7 +216,7 @@ impl World {
         self.net.borrow_mut().nodes[server].polled = None;
         machine.exit = running.turn().unwrap();
         let net = self.net.borrow();
-        // A server that waits neither brings anything nor has anything in its mailbox, else it would not wait.
+        // When a server waits, its poll has brought nothing and its mailbox is empty.
         let waits = net.nodes[server].polled.is_some_and(|polled| {
             polled.dispatched == 0 && polled.deadline.is_none_or(|deadline| deadline > net.now)
         });
@@ -245,7 +244,7 @@ impl World {
         panic!("the world is never idle");
     }
 
-    /// Lets time pass, and lets happen what happens in it.
+    /// Lets time pass, with everything that happens in it.
     pub fn advance(&mut self, wait: Duration) {
         let end = self.now().after(wait);
         self.drive();
@@ -258,7 +257,7 @@ impl World {
         self.drive();
     }
 
-    /// Lets time pass until something is so. Returns how long it took.
+    /// Lets time pass until something is true. Returns how long it took.
     pub fn advance_until(
         &mut self,
         wait_max: Duration,
@@ -286,7 +285,7 @@ impl World {
         self.net.borrow().now
     }
 
-    /// How a server ended, if it did.
+    /// How a server ended, if it has.
     pub fn exit(&self, server: usize) -> Option<Exit> {
         self.machines[server].exit
     }
@@ -296,7 +295,7 @@ impl World {
         self.machines[server].turns
     }
 
-    /// What a server says of itself, to a client of its own.
+    /// The status of a server, requested by a new client.
     pub fn status(&mut self, server: usize) -> Status {
         let mut client = self.connect(server);
         client.send_message(&Message::StatusRequest);
@@ -309,7 +308,7 @@ impl World {
         }
     }
 
-    /// The one reply that a client gets, however long the way is.
+    /// The one reply that a client gets, however long it takes to arrive.
     pub fn reply_of(&mut self, client: &mut Client) -> Message {
         let mut replies = Vec::new();
         self.advance_until(Duration::from_secs(60), |_| {
@@ -320,7 +319,7 @@ impl World {
         replies.remove(0)
     }
 
-    /// Everything that comes for a client which reads on and on at this moment: the sequences of identities.
+    /// The sequences of all identities that come for a client that keeps reading at this moment.
     pub fn collect(&mut self, client: &mut Client) -> Vec<u64> {
         let mut sequences = Vec::new();
         loop {
@@ -333,7 +332,7 @@ impl World {
         }
     }
 
-    /// The lines of a server's trace that hold `what`, without their serial numbers and moments.
+    /// The lines of a server's trace that contain `what`, without their serial numbers and moments.
     pub fn trace(&self, server: usize, what: &str) -> Vec<String> {
         self.machines[server].trace.with(what)
     }

@@ -1,6 +1,6 @@
-//! The network of a world: who listens where, who is connected to whom, and what happens when.
+//! The network of a world: its listeners, its connections, and its scheduled events.
 //!
-//! Connections are made of two ends; what an end does is in `stream.rs`.
+//! A connection has two ends; what an end does is in `stream.rs`.
 
 use std::{
     cmp::{Ordering, Reverse},
@@ -21,7 +21,7 @@ use super::{
     node::{Node, Wake},
 };
 
-/// What will happen, and to whom.
+/// Something that will happen, and where.
 pub enum WorldEvent {
     /// Bytes arrive.
     Segment { to: EndId, bytes: Vec<u8> },
@@ -29,11 +29,11 @@ pub enum WorldEvent {
     Fin { to: EndId },
     /// The other side has cut the connection.
     Reset { to: EndId },
-    /// An attempt to connect arrives where it goes.
+    /// An attempt to connect arrives at its destination.
     Syn { from: EndId },
     /// The attempt has succeeded.
     Connected { end: EndId },
-    /// The one who takes it hears that it has.
+    /// The listening side learns that the connection is established.
     Established { end: EndId },
     /// The attempt was turned down.
     Refused { end: EndId },
@@ -45,13 +45,13 @@ pub enum WorldEvent {
         life: u64,
         entry: Entry,
     },
-    /// TCP looks whether the other side is still there.
+    /// TCP checks whether the other side is still there.
     KeepAlive { end: EndId },
     /// Something that the user of the world has scheduled.
     Call(u64),
 }
 
-/// What will happen at a moment, in the order in which it was put there. The next one is the greatest.
+/// Something that will happen at a moment, in the order in which it was scheduled. The next one is the greatest.
 struct Scheduled {
     at: Instant,
     serial: u64,
@@ -87,44 +87,44 @@ impl Ord for Scheduled {
 /// What is sent, as [`NetworkConditions`] see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// The end of the stream.
     Fin,
-    /// The connection is cut. Unlike all else it is not sent again when it is lost.
+    /// The connection is cut. Unlike everything else, a reset is not sent again when it is lost.
     Reset,
     /// An attempt to connect, or its outcome.
     Handshake,
 }
 
-/// What becomes of it.
+/// What happens to something that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It arrives, at this moment or after what was sent before it.
     Arrives(Instant),
     /// Nothing arrives any more in this direction of the connection, and nobody is told.
     Silence,
-    /// So many bytes of it arrive, and then both sides find the connection cut.
+    /// This many bytes of it arrive, and then both sides find the connection cut.
     Cut(Instant, usize),
 }
 
-/// Delays, losses and window sizes, where one delay for everything is not enough.
+/// Delays, losses and window sizes, for tests that need more than one fixed delay.
 pub trait NetworkConditions {
-    /// What becomes of that which is sent at this moment.
+    /// What happens to something that is sent at this moment.
     fn fate(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate;
 
-    /// The receive windows and send buffers of a connection between the two, and its longest segment.
+    /// The receive window, the send buffer and the longest segment of a connection between these two addresses.
     fn sizes(&mut self, from: SocketAddr, to: SocketAddr) -> [usize; 3];
 }
 
-/// A copy of all bytes that servers have written. Each part says who wrote, on which end, and how many bytes.
+/// A copy of all bytes that servers have written. Each part gives the server, the end, and the number of bytes.
 #[derive(Default)]
 pub struct Wiretap {
     pub bytes: Vec<u8>,
     pub parts: Vec<(usize, EndId, usize)>,
 }
 
-/// Where an address leads, if not to the listener there.
+/// What happens to attempts to connect to an address, if they do not reach the listener there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// Nothing comes back.
@@ -133,15 +133,15 @@ pub enum Route {
     Unreachable,
 }
 
-/// How soon what was sent to a machine without power is sent again.
+/// How soon something is sent again that was sent to a machine without power.
 const RETRANSMISSION: Duration = Duration::from_secs(1);
 
 /// A listener at an address, and the connections that it has not accepted yet.
 struct Listener {
-    /// The server to wake; a test looks by itself.
+    /// The server to wake; `None` if a test accepts the connections.
     node: Option<usize>,
     queue: VecDeque<EndId>,
-    /// The listener that was at the address before had another one.
+    /// Tells this listener from earlier ones at the same address.
     serial: u64,
 }
 
@@ -151,24 +151,24 @@ pub struct Net {
     pub nodes: Vec<Node>,
     /// How long everything takes from one end to the other.
     pub delay: Duration,
-    /// As many bytes as arrive at one moment; the next come a nanosecond later.
+    /// The most bytes that arrive at one moment. The next ones come a nanosecond later.
     pub segment_bytes: usize,
-    /// Of the ends that are made from now on.
+    /// The receive window of ends that are made from now on.
     pub window_bytes: usize,
-    /// Of the ends that are made from now on.
+    /// The send buffer of ends that are made from now on.
     pub send_buffer_bytes: usize,
     pub routes: BTreeMap<SocketAddr, Route>,
-    /// What names are looked up to; others fail.
+    /// The addresses of each name. Lookups of other names fail.
     pub names: BTreeMap<String, Vec<SocketAddr>>,
-    /// Decides in the place of `delay` and the sizes above.
+    /// If set, it decides in place of `delay` and the sizes above.
     pub conditions: Option<Box<dyn NetworkConditions>>,
-    /// Machines without power: what arrives there is lost, or sent again later.
+    /// Machines without power. What is sent to them is lost, or sent again later.
     pub down: BTreeSet<IpAddr>,
     /// Calls that are due.
     pub calls: VecDeque<u64>,
     /// Clients whose end has changed.
     pub ready_clients: VecDeque<usize>,
-    /// What was written since the last look, if anything looks.
+    /// What servers have written since it was last emptied, if anybody listens.
     pub wiretap: Option<Wiretap>,
     pub(super) ends: Vec<End>,
     listeners: BTreeMap<SocketAddr, Listener>,
@@ -199,12 +199,12 @@ impl Net {
         }
     }
 
-    /// When something happens next.
+    /// The next moment at which something happens.
     pub fn next_event_at(&self) -> Option<Instant> {
         self.scheduled.peek().map(|scheduled| scheduled.at)
     }
 
-    /// Lets something happen, behind all that happens at the same moment.
+    /// Schedules something, after everything else at the same moment.
     pub fn schedule(&mut self, at: Instant, event: WorldEvent) {
         self.serial += 1;
         self.scheduled.push(Scheduled {
@@ -214,7 +214,7 @@ impl Net {
         });
     }
 
-    /// Lets everything happen that is due.
+    /// Does everything that is due.
     pub fn run_due_events(&mut self) {
         while self.next_event_at().is_some_and(|at| at <= self.now) {
             let Some(Scheduled { event, .. }) = self.scheduled.pop() else {
@@ -244,13 +244,13 @@ impl Net {
                 WorldEvent::Lookup { node, life, entry } if self.nodes[node].life == life => {
                     self.nodes[node].wake(Wake::Entry(entry));
                 }
-                // It belongs to a process that is gone.
+                // The event belongs to a process that is gone.
                 WorldEvent::Disk { .. } | WorldEvent::Lookup { .. } => {}
             }
         }
     }
 
-    /// Whether its machine is without power.
+    /// Whether an event would happen at a machine without power.
     fn meets_no_power(&self, event: &WorldEvent) -> bool {
         let address = match event {
             WorldEvent::Segment { to, .. } | WorldEvent::Fin { to } | WorldEvent::Reset { to } => {
@@ -268,7 +268,7 @@ impl Net {
         self.down.contains(&address.ip())
     }
 
-    /// The machine has lost its power: its connections are gone without a word, and its listener.
+    /// The machine loses its power: its connections vanish without a packet, and so does its listener.
     pub fn lose_power(&mut self, address: SocketAddr) {
         self.down.insert(address.ip());
         self.listeners.remove(&address);
@@ -279,8 +279,8 @@ impl Net {
         }
     }
 
-    /// TCP looks after a connection: should the other side vanish without a word, this one finds out. Only
-    /// conditions make sides vanish.
+    /// Turns on TCP keepalive: if the other side vanishes without a packet, this side finds out. Only
+    /// [`NetworkConditions`] make sides vanish.
     pub fn keep_alive(&mut self, end: EndId) {
         if self.conditions.is_none() || self.ends[end].is_over() {
             return;
@@ -294,8 +294,8 @@ impl Net {
         }
     }
 
-    /// So much time passes for TCP that servers find out which connections of clients lead nowhere. Who came in and
-    /// never sent anything counts as one, whatever it was meant to be: no server could know.
+    /// Lets servers find out which connections of clients are dead, as TCP does after a long time. A connection that
+    /// came in and never sent anything counts as a client's, because no server can know what it was meant to be.
     pub fn cut_dead(&mut self, is_client: impl Fn(SocketAddr) -> bool) {
         for end in 0..self.ends.len() {
             let e = &self.ends[end];
@@ -313,7 +313,7 @@ impl Net {
         }
     }
 
-    /// When what is sent now from one address to another arrives, or `None` when it does not.
+    /// What happens to something that is sent now from one address to another.
     pub(super) fn way(&mut self, from: SocketAddr, to: SocketAddr, what: Sent) -> Fate {
         match &mut self.conditions {
             Some(conditions) => conditions.fate(self.now, from, to, what),
@@ -321,7 +321,7 @@ impl Net {
         }
     }
 
-    /// From now on connections to `address` are taken: by a server, or by the test.
+    /// From now on connections to `address` are accepted, by a server or by the test.
     pub fn listen(&mut self, address: SocketAddr, node: Option<usize>) {
         self.serial += 1;
         let listener = Listener {
@@ -375,7 +375,7 @@ impl Net {
             self.ends[end].other = Some(from);
             self.ends[from].other = Some(end);
             if let Some(back) = back {
-                // What the other side says at once arrives behind it.
+                // Anything that the other side sends at once arrives after it.
                 self.ends[from].last_arrival = back;
                 self.schedule(back, WorldEvent::Connected { end: from });
             }
@@ -391,7 +391,7 @@ impl Net {
     fn on_established(&mut self, end: EndId) {
         let (own, serial) = (self.ends[end].own, self.ends[end].listener);
         match self.listeners.get_mut(&own) {
-            // What was half open goes with the listener that it came to.
+            // Only if the listener is still the one that it came to.
             Some(listener) if listener.serial == serial => {
                 listener.queue.push_back(end);
                 if let Some(node) = listener.node {
@@ -402,14 +402,14 @@ impl Net {
         }
     }
 
-    /// The one who began a connection acknowledges that it stands. Without conditions it is accepted at once.
+    /// The side that connected acknowledges the connection. Without conditions it was accepted at once.
     pub(super) fn acknowledge(&mut self, from: EndId) {
         let end = &self.ends[from];
         if let (true, Some(to)) = (self.conditions.is_some(), end.other) {
             let (own, remote) = (end.own, end.remote);
             match self.way(own, remote, Sent::Handshake) {
                 Fate::Arrives(at) => {
-                    // What it says at once arrives behind it.
+                    // Anything that it sends at once arrives after it.
                     self.ends[to].last_arrival = at;
                     self.schedule(at, WorldEvent::Established { end: to });
                 }

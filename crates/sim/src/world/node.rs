@@ -1,4 +1,4 @@
-//! What a world knows of one server: what wakes it, its disk, its lookups, its turns.
+//! What a world keeps for one server: what wakes it, its disk, its lookups, its turns.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,7 +16,7 @@ use ipseity_core::{
 
 use super::{end::EndId, storage::Storage};
 
-/// What the next poll of a server brings.
+/// Something that the next poll of a server reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// Connections have come in.
@@ -27,7 +27,7 @@ pub enum Wake {
     Entry(Entry),
 }
 
-/// How the disk of a server does.
+/// How the disk of a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskMode {
     /// There is no disk: nothing is durable, and the ceiling is the last sequence.
@@ -36,30 +36,30 @@ pub enum DiskMode {
     Takes(Duration),
     /// Each write fails after this long.
     FailsAfter(Duration),
-    /// A write goes on until the test ends it.
+    /// Each write goes on until the test ends it.
     Waits,
 }
 
-/// What a server has on its disk, across its lives.
+/// The disk of a server, across its lives.
 pub struct Disk {
     pub mode: DiskMode,
-    /// What a start finds: nothing above it was ever handed out.
+    /// The sequence that a start finds. Nothing above it was ever handed out.
     pub durable: Sequence,
     /// The ceiling or the stop that is being written.
     pub under_way: Option<Write>,
     pub writes: u64,
-    /// What is remembered of the peers.
+    /// What the server remembers of its peers.
     pub members: Vec<Remembered>,
-    /// What a peer objected to.
+    /// The objection of a peer, if there was one.
     pub objected: Option<Objected>,
 }
 
-/// The monotonic clock of one process: it begins when the process does, and may go fast or slow.
+/// The monotonic clock of one process: it begins when the process does, and may be fast or slow.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// The moment of the world at which it stood at zero.
+    /// The moment of the world at which it showed zero.
     pub zero: Instant,
-    /// A million is the speed of the world.
+    /// Its speed: a million is the speed of the world.
     pub speed_ppm: u64,
 }
 
@@ -73,7 +73,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// What it shows at a moment of the world.
+    /// The time that it shows at a moment of the world.
     pub fn shows(self, now: Instant) -> Instant {
         let nanos = now.since(self.zero).as_nanos() * u128::from(self.speed_ppm) / 1_000_000;
         Instant::from_nanos(nanos as u64)
@@ -101,30 +101,30 @@ pub struct Polled {
 /// See the head of this file.
 pub struct Node {
     pub address: SocketAddr,
-    /// Which process it is: nothing that an earlier one began reaches a later one.
+    /// Counts the processes. A later process gets no results of an earlier one.
     pub life: u64,
     pub disk: Disk,
-    /// What accepting fails with, as a number of the operating system.
+    /// If set, accepting fails with this error number of the operating system.
     pub accept_error: Option<i32>,
-    /// Times that a connection was asked for.
+    /// How often the server has called `accept`.
     pub accepts: u64,
     /// How often this process saved what it remembers of its peers.
     pub saves: u64,
     /// Log lines of this process that were dropped.
     pub log_lines_dropped: u64,
-    /// How often files were to be opened again.
+    /// How often the server was told to open its files again.
     pub reopened: u64,
     /// The names that were looked up.
     pub lookups: Vec<String>,
     /// How long a lookup takes.
     pub lookup_delay: Duration,
     pub resolving: BTreeMap<PeerId, String>,
-    /// What stands for chance.
+    /// The number that takes the place of random numbers.
     pub random: u64,
-    /// Chance itself, where a seed stands behind it.
+    /// Real random numbers, in runs that have a seed.
     pub chance: Option<fastrand::Rng>,
     pub clock: Clock,
-    /// The disk with the real logic of the slots on it, in the place of `disk`.
+    /// A disk with the real logic of the slots, used instead of `disk` if it is set.
     pub storage: Option<Storage>,
     pub polled: Option<Polled>,
     wakes: VecDeque<Wake>,
@@ -171,14 +171,14 @@ impl Node {
         self.log_lines_dropped = 0;
     }
 
-    /// Queues what the next poll brings. An end that changes twice before it is told once.
+    /// Queues something for the next poll. If an end changes twice before the poll, it is reported once.
     pub fn wake(&mut self, wake: Wake) {
         if matches!(wake, Wake::Entry(_)) || !self.wakes.contains(&wake) {
             self.wakes.push_back(wake);
         }
     }
 
-    /// Whether the next poll brings something.
+    /// Whether the next poll reports something.
     pub fn is_awake(&self) -> bool {
         !self.wakes.is_empty()
     }
@@ -187,7 +187,7 @@ impl Node {
         self.wakes.pop_front()
     }
 
-    /// Ends the write that is under way, as the mode says. Returns when the next one is done, if one waits.
+    /// Ends the write that is under way, as the mode says. Returns when the next write is done, if one waits.
     pub fn disk_done(&mut self, now: Instant) -> Option<Instant> {
         if let Some(storage) = &mut self.storage {
             let (written, next) = storage.done(now);
@@ -199,7 +199,7 @@ impl Node {
         None
     }
 
-    /// Writes to the disk without the real logic. Returns after how long that is done, if somebody has to end it.
+    /// Writes to the disk without the real logic. Returns how long the write takes, if the world has to end it.
     pub fn write(&mut self, write: Write) -> Option<Duration> {
         match (write, self.disk.mode) {
             (Write::Members(members), _) => {

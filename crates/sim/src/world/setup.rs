@@ -25,7 +25,7 @@ pub struct Setup {
     pub peers: Vec<String>,
     pub sync_interval: Duration,
     pub disk: DiskMode,
-    /// Whether the server writes a trace. What it does must not depend on that.
+    /// Whether the server writes a trace. Its behaviour must not depend on that.
     pub is_traced: bool,
 }
 

@@ -1,7 +1,7 @@
-//! The state directory of a server in a world: the real logic of the slots on a [`Medium`], and in front of it
-//! the line of writes that the disk's thread of an operating system takes one after the other.
+//! The state directory of a server in a world: the real logic of the slots on a [`Medium`], and in front of it the
+//! queue of writes that the disk's thread of a real server does one after the other.
 //!
-//! Two servers can have one medium, without a lock that keeps one of them away.
+//! Two servers can share a medium, without a lock that keeps one of them away.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
@@ -20,25 +20,25 @@ use ipseity_core::{
 
 use super::medium::{Device, Medium, WriteFate, Writer};
 
-/// What a disk does to the next write.
+/// A fault of the disk for the next writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
-    /// How many block writes succeed from now on before one fails.
+    /// This many block writes succeed from now on, and then one fails.
     Fails(u32, WriteFate),
-    /// It hangs for so long.
+    /// The next write hangs for this long.
     Hangs(Duration),
-    /// What is remembered of the peers cannot be saved.
+    /// The memory of the peers cannot be saved.
     SaveFails,
 }
 
-/// Why a start could not be.
+/// Why a start failed.
 #[derive(Debug)]
 pub enum StartFault {
     Recover(RecoverError),
     Boot(SlotsError),
 }
 
-/// The write that the disk is at.
+/// The write that is under way.
 struct Running {
     write: Write,
     outcome: Outcome,
@@ -49,25 +49,25 @@ struct Running {
 pub struct Storage {
     medium: Rc<RefCell<Medium>>,
     writer: Writer,
-    /// Another server has the same medium.
+    /// Whether another server has the same medium.
     pub is_shared: bool,
-    /// What a start has read that has not written yet.
+    /// What a start has read, until it writes.
     read: Option<Result<Recovered<Device>, RecoverError>>,
-    /// What this life may hand out, and how often that was raised since its start.
+    /// How often the ceiling was raised since the start of this life, and the ceiling.
     pub granted: (u32, Sequence),
-    /// A task was done although the newest record was not its own.
+    /// A newest record that another process had written, and that a write did not notice.
     pub overlooked: Option<Record>,
     owner: Owner,
     slots: Option<Slots<Device>>,
-    /// What waits for the write that the disk is at.
+    /// Writes that wait for the write that is under way.
     waiting: VecDeque<Write>,
     running: Option<Running>,
-    /// What is durable of what is remembered of the peers.
+    /// The durable memory of the peers.
     pub members: Vec<Remembered>,
-    /// How long a block takes.
+    /// How long the write of a block takes.
     pub latency: Duration,
     pub fault: Option<DiskFault>,
-    /// Faults that something has met.
+    /// How many faults have had an effect.
     pub faults_met: u32,
     writes: u64,
     longest: Duration,
@@ -104,7 +104,7 @@ impl Storage {
         }
     }
 
-    /// A copy of the directory, as somebody would make it while the server runs or has stopped.
+    /// A copy of the directory, as somebody could make it while the server runs or after it has stopped.
     pub fn copy(&self, now: Instant) -> Storage {
         let mut medium = self.medium.borrow().clone();
         for writer in [Writer(0), Writer(1)] {
@@ -125,7 +125,7 @@ impl Storage {
         }
     }
 
-    /// What is on the medium, at this moment.
+    /// The newest record that is on the medium at this moment.
     pub fn newest(&self, now: Instant) -> Option<Record> {
         let mut medium = self.medium.borrow_mut();
         medium.pass(now);
@@ -143,7 +143,7 @@ impl Storage {
         self.medium.borrow_mut()
     }
 
-    /// What a start does first: it reads. It may take a long time until it goes on.
+    /// The first part of a start: it reads. A long time may pass before it goes on.
     pub fn read_for_start(&mut self, now: Instant) {
         let mut medium = self.medium.borrow_mut();
         medium.pass(now);
@@ -153,7 +153,7 @@ impl Storage {
         self.read = Some(slots::recover(device, &self.owner));
     }
 
-    /// What the real start does on a real directory.
+    /// Does what a real start does on a real directory.
     pub fn start(
         &mut self,
         now: Instant,
@@ -184,7 +184,7 @@ impl Storage {
         Ok(started)
     }
 
-    /// The process is gone, and the machine with it if its power is.
+    /// The process is gone; with `power`, the machine has lost its power too.
     pub fn crash(&mut self, now: Instant, fate: WriteFate, power: bool) {
         self.medium
             .borrow_mut()
@@ -232,7 +232,7 @@ impl Storage {
         let slots = self.slots.as_mut().expect("it was started");
         let mut medium = self.medium.borrow_mut();
         medium.pass(now);
-        // It hangs between the look and the write, which is the worst that it can do.
+        // It hangs between the check and the write. That is the worst moment.
         medium.begin(now, self.latency);
         medium.hang(wait);
         let is_own = |newest: &Record| {
@@ -261,7 +261,7 @@ impl Storage {
             {
                 self.overlooked = Some(foreign);
             }
-            // Whatever was found there, it is a reason to exit.
+            // Whatever the server found there, it is a reason to exit.
             (_, _) if outcome == Outcome::Failed && self.is_shared => self.faults_met += 1,
             (_, _) => {}
         }
@@ -284,14 +284,13 @@ impl Storage {
         self.faults_met += 1;
     }
 
-    /// The write that the disk was at is done. Returns what the server hears of it, and when the next one is
-    /// done.
+    /// The write under way is done. Returns what the server is told about it, and when the next write is done.
     pub fn done(&mut self, now: Instant) -> (Written, Option<Instant>) {
         let Running {
             write,
             outcome,
             begun,
-        } = self.running.take().expect("it was at something");
+        } = self.running.take().expect("a write is under way");
         self.medium.borrow_mut().pass(now);
         self.writes += 1;
         self.longest = self.longest.max(now.since(begun));

@@ -1,9 +1,9 @@
 //! The ends of connections, which behave like TCP sockets of Linux under edge-triggered epoll.
 //!
-//! A readiness is queued when something changes, once, and never again just because something is left; what
-//! it says is read off when the server polls. A read returns all that has arrived and fits. Bytes that do
-//! not fit the receive window wait in the sender's buffer, and a sender that was told `WouldBlock` hears of
-//! it when a third of that buffer is free again.
+//! A readiness is queued once when something changes, and not again just because something is left. Its content
+//! is decided when the server polls. A read returns everything that has arrived and fits. Bytes that do not fit
+//! the receive window wait in the sender's buffer. A sender that got `WouldBlock` is told when a third of that
+//! buffer is free again.
 
 use std::{
     io::{self, Read},
@@ -20,12 +20,12 @@ use super::{
 };
 
 impl Net {
-    /// The end takes as much as comes, whatever the other side reads.
+    /// From now on the owner of the end can write any number of bytes, even if the other side does not read.
     pub fn set_unbounded(&mut self, end: EndId) {
         self.ends[end].set_unbounded();
     }
 
-    /// From now on no connection is slow because of its windows.
+    /// From now on every connection has at least these sizes, so that none is slow because of its windows.
     pub fn widen(&mut self, window_bytes: usize, segment_bytes: usize) {
         for end in &mut self.ends {
             end.window_bytes = end.window_bytes.max(window_bytes);
@@ -33,13 +33,12 @@ impl Net {
         }
     }
 
-    /// From now on the client hears of the end.
+    /// From now on the client is told about changes of the end.
     pub fn watch(&mut self, end: EndId, client: usize) {
         self.ends[end].client = Some(client);
     }
 
-    /// Whether nothing comes through on the connection any more, in one direction or both, or the other side is
-    /// not there.
+    /// Whether nothing gets through on the connection any more, in one direction or both, or the other side is gone.
     pub fn is_dead(&self, end: EndId) -> bool {
         let other = self.ends[end].other.map(|other| &self.ends[other]);
         self.ends[end].is_silenced || other.is_none_or(|end| end.is_silenced || end.is_dropped)
@@ -51,7 +50,7 @@ impl Net {
         Some((other, self.ends[other].own))
     }
 
-    /// From now on the server hears of the end, and at once of how it stands.
+    /// From now on the server is told about changes of the end, and at once about its present state.
     pub fn register(&mut self, end: EndId, node: usize, connection: ConnectionId) {
         self.ends[end].registered = Some((node, connection));
         self.changed(end);
@@ -94,7 +93,7 @@ impl Net {
         Ok(taken)
     }
 
-    /// Whether a connection that was begun stands.
+    /// Whether a connection is established by now; an error if it failed.
     pub fn is_connected(&self, end: EndId) -> io::Result<bool> {
         if self.ends[end].is_reset {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -116,8 +115,8 @@ impl Net {
         Ok(())
     }
 
-    /// The end is closed. What was written is still sent; what had arrived and was not read cuts the
-    /// connection, as the kernel does.
+    /// The end is closed. Bytes that were written are still sent. If bytes had arrived that were not read, the
+    /// connection is cut, as in the kernel.
     pub fn drop_end(&mut self, end: EndId) {
         let e = &mut self.ends[end];
         if e.is_dropped {
@@ -148,7 +147,7 @@ impl Net {
         }
     }
 
-    /// Sends what the window of the other end takes.
+    /// Sends as much as fits into the window of the other end.
     fn transmit(&mut self, from: EndId) {
         if self.ends[from].phase != Phase::Open {
             return;
@@ -165,7 +164,7 @@ impl Net {
                 break;
             }
             let mut segment = vec![0; bytes];
-            // Whole slices at a time: a segment may be long, and there are many.
+            // Copied in slices and not byte by byte: segments may be long, and there are many.
             e.unsent.read_exact(&mut segment).unwrap();
             let bytes = segment;
             self.ends[to].on_the_way += bytes.len();
@@ -183,7 +182,7 @@ impl Net {
         }
     }
 
-    /// Lets something arrive at an end, behind all that was sent to it before.
+    /// Lets something arrive at an end, after everything that was sent to it before.
     fn send(&mut self, to: EndId, mut event: WorldEvent) {
         let e = &self.ends[to];
         if e.is_silenced {
@@ -217,7 +216,7 @@ impl Net {
         }
     }
 
-    /// The moment at which something arrives that could do so at `at`.
+    /// The moment at which something arrives: `at`, or later so that it overtakes nothing.
     fn behind_all(&mut self, to: EndId, at: Instant) -> Instant {
         let e = &mut self.ends[to];
         let soonest = match e.segment_bytes {
@@ -247,7 +246,7 @@ impl Net {
 
     pub(super) fn on_reset(&mut self, to: EndId) {
         let e = &mut self.ends[to];
-        // What had arrived before can still be read.
+        // Bytes that had arrived before can still be read.
         e.is_reset = true;
         e.unsent.clear();
         self.changed(to);
@@ -255,7 +254,7 @@ impl Net {
 
     pub(super) fn on_connected(&mut self, end: EndId) {
         if self.ends[end].is_dropped && self.conditions.is_some() {
-            // Nobody waits for it any more, and the other side never heard that somebody did.
+            // Nobody waits for the connection any more.
             return;
         }
         self.acknowledge(end);

@@ -1,6 +1,6 @@
-//! The copy of the repository: which files belong to it, and how it is brought up to date.
+//! The copy of the repository: which files it has, and how it is updated.
 //!
-//! A file that has not changed is not written again, or cargo would build everything again. A file that is no
+//! A file that has not changed is not written again. Otherwise cargo would build everything again. A file that is no
 //! longer in the repository is removed from the copy.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Cargo completes it in the copy.
+/// In the copy, cargo adds the crate `bugs` to this file.
 const LOCK: &str = "Cargo.lock";
 
 /// The files of the copy, by their path in it.
@@ -28,10 +28,10 @@ impl Tree {
     pub fn text(&self, path: &Path) -> Result<String, String> {
         let bytes = self.files.get(path);
         let bytes = bytes.ok_or_else(|| format!("{} is missing", path.display()))?;
-        String::from_utf8(bytes.clone()).map_err(|_| format!("{}: no UTF-8", path.display()))
+        String::from_utf8(bytes.clone()).map_err(|_| format!("{}: not UTF-8", path.display()))
     }
 
-    /// Makes a folder equal to this tree.
+    /// Writes a folder with exactly these files.
     pub fn write(&self, folder: &Path) -> Result<(), String> {
         create_folder(folder)?;
         for path in files(folder)? {
@@ -56,7 +56,7 @@ impl Tree {
     }
 }
 
-/// The paths of all files below a folder but for those that `.gitignore` names and those that begin with a dot.
+/// The paths of all files below a folder, except those that `.gitignore` names and those that begin with a dot.
 pub fn files(top: &Path) -> Result<Vec<PathBuf>, String> {
     let ignored = fs::read_to_string(top.join(".gitignore")).unwrap_or_default();
     let ignored: Vec<&str> = ignored
@@ -104,7 +104,7 @@ mod tests {
     use super::{super::folder::Folder, *};
 
     #[test]
-    fn what_git_ignores_is_not_copied() {
+    fn files_that_git_ignores_are_not_copied() {
         let top = Folder::new("ignored");
         top.put(".gitignore", "/target\n/fuzz/corpus\n");
         for path in [
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changed_is_written_and_what_is_gone_is_removed() {
+    fn only_changed_files_are_written_and_missing_ones_are_removed() {
         let folder = Folder::new("written");
         let mut tree = Tree::default();
         for path in ["a.rs", "b/c.rs", "b/d.rs"] {

@@ -1,4 +1,4 @@
-//! The directives: comments that say which bug could be made in the next line, and how.
+//! The directives: comments that say how to put a bug into the next line.
 //!
 //! ```text
 //! // bug ConflictUnseen: return false;
@@ -6,12 +6,12 @@
 //! // bug JoinIgnored instead: None if config.joins && !BUG => Standing::Joining,
 //! ```
 //!
-//! The first form is a statement that runs only with the bug. Where the statement has the word `BUG`, it stands in
-//! the program as it is, and `BUG` is whether the bug is on. The third form replaces the next line, and always
-//! has that word. No line has two of that form; of the others as many as you like may stand above each other.
+//! The first form is a statement that runs only with the bug. If the statement has the word `BUG`, as in the second
+//! form, it always runs, and `BUG` is true if the bug is on. The third form replaces the next line, and always has
+//! that word. A line can have only one directive of the third form, and any number of the others above it.
 //!
-//! A directive takes one line and the copy has one line in its place, so an error of the compiler names the right
-//! line of the original too.
+//! A directive is one line, and becomes one line in the copy. So the line number in a compiler error is right for the
+//! original too.
 
 /// A file with its directives expanded.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Expanded {
 /// Why a file cannot be expanded.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The line, counted from 1.
+    /// The number of the line, counted from 1.
     pub line: usize,
     /// What is wrong with it.
     pub what: &'static str,
@@ -39,7 +39,7 @@ pub fn expand(text: &str) -> Result<Expanded, Error> {
         text: String::with_capacity(text.len()),
         names: Vec::new(),
     };
-    // What the next line of code is to be replaced by.
+    // The replacement for the next line of code.
     let mut replacement: Option<String> = None;
     // The last directive that still waits for a line of code.
     let mut open: Option<usize> = None;
@@ -85,7 +85,7 @@ pub fn expand(text: &str) -> Result<Expanded, Error> {
     }
 }
 
-/// A directive as it was read.
+/// A parsed directive.
 struct Directive<'a> {
     name: &'a str,
     replaces: bool,
@@ -125,7 +125,7 @@ impl<'a> Directive<'a> {
         Ok(directive)
     }
 
-    /// What stands in the program.
+    /// The line for the copy.
     fn code(&self) -> String {
         let switch = self.switch();
         self.with_switch()
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_names_the_switch_stands_as_it_is() {
+    fn a_statement_that_names_the_switch_always_runs() {
         assert_eq!(
             expanded("// bug Lost: let x = if BUG { 0 } else { x };\nf(x)\n"),
             "let x = if ::bugs::is(\"Lost\") { 0 } else { x };\nf(x)\n"
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn directives_stand_above_each_other() {
+    fn a_line_can_have_several_directives() {
         let both = expand("// bug A: f();\n// bug B instead: g(BUG);\n// bug A: h();\ng(false);\n")
             .expect("it is well formed");
         assert_eq!(
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_line() {
+    fn an_error_names_its_line() {
         let twice = "// bug A instead: f(BUG)\n// bug B instead: g(BUG)\nf(false)\n";
         let behind = "a\n// bug A: b();\n";
         for (text, line, words) in [

@@ -1,12 +1,12 @@
-//! What the tests of the hunt write to.
+//! A folder for the tests of the hunt.
 
 use std::{fs, path::PathBuf};
 
-/// A folder that is removed at the end.
+/// A folder that is removed when it is dropped.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    /// An empty one.
+    /// Makes an empty folder.
     pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder for the test");

@@ -1,8 +1,9 @@
-//! The hunt: a copy of the repository in which the planted bugs are real, and the test that has to find them there.
+//! The hunt: it makes a copy of the repository in which the planted bugs are real, and runs the test there that has to
+//! find them.
 //!
 //! ```text
-//! target/hunt/tree     the copy: directives expanded, and one more crate `bugs` with the switches
-//! target/hunt/build    what cargo builds of it
+//! target/hunt/tree     the copy: directives are expanded, and a new crate `bugs` has the switches
+//! target/hunt/build    the target directory of the copy
 //! ```
 //!
 //! Nothing is written elsewhere, so the programs in target/debug never have a bug.
@@ -23,10 +24,10 @@ use std::{
 
 use copy::Tree;
 
-/// The crate with the switches, as it stands in the copy.
+/// The source of the crate with the switches.
 const SWITCHES: &str = include_str!("switches.rs");
 
-/// The binary and the file of the test that has to find the bugs. No other test of the binary runs.
+/// The test binary and the file in it that has to find the bugs. No other test of the binary runs.
 const HUNT: (&str, &str) = ("simulation", "planted_bugs");
 
 const SWITCHES_MANIFEST: &str = "[package]
@@ -36,13 +37,14 @@ edition = \"2024\"
 publish = false
 ";
 
-/// Where directives are expanded: in each `.rs` file of these, but for this crate, which writes about them.
+/// The folders in which directives are expanded, in each `.rs` file. This crate is left out, because it writes about
+/// directives.
 const EXPANDED: [&str; 3] = ["src", "crates", "tests"];
 
 const NOT_EXPANDED: &str = "crates/xtask";
 
-/// Makes the copy and runs the test in it. `arguments` go to `cargo test`; where they name a test themselves,
-/// that one runs in place of the hunt. Returns whether it passed.
+/// Makes the copy and runs the test in it. `arguments` go to `cargo test`. If they name a test, that test runs instead
+/// of the hunt. Returns whether it passed.
 pub fn run(top: &Path, arguments: &[String]) -> Result<bool, String> {
     let hunt = top.join("target/hunt");
     let tree = hunt.join("tree");
@@ -55,7 +57,7 @@ pub fn run(top: &Path, arguments: &[String]) -> Result<bool, String> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.arg("test").current_dir(&tree);
     if !arguments.iter().any(|argument| argument == "--test") {
-        // What only ipseity-cli needs is left out, which the hunt does not need.
+        // The hunt does not need ipseity-cli, so its dependencies are not built.
         let (binary, file) = HUNT;
         cargo.args(["--no-default-features", "--test", binary, file]);
     }
@@ -64,7 +66,7 @@ pub fn run(top: &Path, arguments: &[String]) -> Result<bool, String> {
         .args(arguments)
         .env("CARGO_TARGET_DIR", hunt.join("build"))
         .env("RUSTFLAGS", format!("{flags} --cfg planted"))
-        // The hunt is built once and thrown away: without all that only debuggers and later builds need.
+        // The hunt is built once and thrown away, so it needs no debug information and no incremental build.
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_INCREMENTAL", "0")
         .status()
@@ -72,7 +74,7 @@ pub fn run(top: &Path, arguments: &[String]) -> Result<bool, String> {
     Ok(status.success())
 }
 
-/// Brings the copy up to date. Returns the names of the bugs in it.
+/// Updates the copy. Returns the names of the bugs in it.
 fn plant(top: &Path, tree: &Path) -> Result<BTreeSet<String>, String> {
     let mut names = BTreeSet::new();
     let mut crates = BTreeSet::new();
@@ -83,7 +85,8 @@ fn plant(top: &Path, tree: &Path) -> Result<BTreeSet<String>, String> {
             copy.put(path, bytes);
             continue;
         }
-        let text = String::from_utf8(bytes).map_err(|_| format!("{}: no UTF-8", path.display()))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display()))?;
         let expanded = directives::expand(&text)
             .map_err(|error| format!("{}:{}: {}", path.display(), error.line, error.what))?;
         if !expanded.names.is_empty() {
@@ -111,8 +114,8 @@ fn is_expanded(path: &Path) -> bool {
         && !path.starts_with(NOT_EXPANDED)
 }
 
-/// The manifest of a crate with one dependency more, the crate `bugs` in that folder. Cargo completes the lock
-/// file of the copy by itself: a crate from a folder has no version to be chosen.
+/// The manifest of a crate with one more dependency: the crate `bugs` in that folder. Cargo updates the lock file of
+/// the copy by itself, because a crate from a folder has no version to choose.
 fn with_switches(manifest: &str, folder: &str) -> String {
     const TABLE: &str = "[dependencies]";
     let line = format!("bugs = {{ path = \"{folder}\" }}");
@@ -201,9 +204,9 @@ mod tests {
         assert_eq!(crate_of(Path::new("tests/core/actor.rs")), Path::new(""));
     }
 
-    /// With a wrong name cargo would run no test and be content.
+    /// With a wrong name, cargo would run no test and report success.
     #[test]
-    fn the_hunt_is_where_it_is_looked_for() {
+    fn the_test_of_the_hunt_exists() {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
         let (binary, file) = HUNT;
         assert!(tests.join(binary).join(format!("{file}.rs")).exists());

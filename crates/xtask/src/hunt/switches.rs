@@ -1,4 +1,4 @@
-//! The switches of the planted bugs: one at most is on, for a thread or for a whole process.
+//! The switches of the planted bugs. At most one is on, for a thread or for a whole process.
 //!
 //! This file is the crate `bugs` in the copy that `cargo run -p xtask -- hunt` makes; no ordinary build has it.
 //! Each thread makes its own choice, so that tests can run side by side. `IPSEITY_BUG=AfterIgnored` in the
@@ -13,13 +13,13 @@ thread_local! {
     static CHOSEN: Cell<Option<&'static str>> = Cell::new(*FROM_ENVIRONMENT);
 }
 
-/// Whether that bug is to be made here.
+/// Whether this bug is on in this thread.
 #[inline]
 pub fn is(name: &str) -> bool {
     CHOSEN.get() == Some(name)
 }
 
-/// Turns one bug on for this thread, or none.
+/// Turns one bug on for this thread, or all off.
 pub fn choose(name: Option<&'static str>) {
     CHOSEN.set(name);
 }
