@@ -9,9 +9,7 @@
 //! so that costs nothing; but a stranger can say anything. So only a peer that this server knows lets it catch up, once
 //! in each life: one that it was told to dial, or one of a state directory that it remembers.
 
-use std::time::Duration;
-
-use super::Budgets;
+use super::{Budgets, bucket::Inflow};
 use crate::time::Instant;
 
 /// Whose advance it is.
@@ -50,10 +48,9 @@ pub(super) struct Budget {
     peers: Bucket,
     /// What known peers may raise a server by that begins with an empty bucket. It never fills again.
     catch_up: u64,
-    rate_per_second: u64,
+    inflow: Inflow,
     /// 1 if a token is left over that could not be halved, otherwise 0.
     odd: u64,
-    filled_at: Instant,
 }
 
 /// What one kind of payer has.
@@ -79,15 +76,15 @@ impl Budget {
             clients: Bucket::new(after_burst, clients_full),
             peers: Bucket::new(peer_burst, peers_full),
             catch_up: if peers_full { 0 } else { peer_burst },
-            rate_per_second,
+            inflow: Inflow::new(rate_per_second),
             odd: 0,
-            filled_at: Instant::START,
         }
     }
 
     /// Takes `tokens`, or says why not and takes none.
     pub(super) fn take(&mut self, tokens: u64, payer: Payer, now: Instant) -> Result<(), Unpaid> {
-        self.fill(now);
+        let filled = self.inflow.since_last(now);
+        self.share(filled);
         let catch_up = match payer {
             Payer::Client | Payer::Peer => 0,
             Payer::KnownPeer => self.catch_up,
@@ -99,7 +96,7 @@ impl Budget {
         let left = bucket.tokens.saturating_add(catch_up);
         if tokens > left {
             // What is left to catch up with is never more than the burst.
-            let most = match self.rate_per_second {
+            let most = match self.inflow.rate_per_second() {
                 0 => left,
                 _ => left.max(bucket.burst),
             };
@@ -112,24 +109,6 @@ impl Budget {
         bucket.tokens -= from_bucket;
         self.catch_up -= tokens - from_bucket;
         Ok(())
-    }
-
-    fn fill(&mut self, now: Instant) {
-        let elapsed = now.since(self.filled_at).as_nanos();
-        let filled = elapsed * u128::from(self.rate_per_second) / 1_000_000_000;
-        let Ok(filled) = u64::try_from(filled) else {
-            self.clients.tokens = self.clients.burst;
-            self.peers.tokens = self.peers.burst;
-            self.filled_at = now;
-            return;
-        };
-        // Time that was too short for a whole token is kept. Otherwise many calls in a row would never add one.
-        if filled > 0 {
-            self.share(filled);
-            let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);
-            let spent = Duration::from_nanos(u64::try_from(spent).unwrap_or(u64::MAX));
-            self.filled_at = self.filled_at.after(spent);
-        }
     }
 
     /// Half goes to each, and what one cannot hold goes to the other: neither can be kept from filling by those who
@@ -160,6 +139,8 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const FIRST: Start = Start {
@@ -218,6 +199,22 @@ mod tests {
         let later = at(1000 * (60 + 400));
         assert_eq!(budget.take(1000, Payer::Peer, later), Ok(()));
         assert_eq!(budget.take(1000, Payer::Client, later), Ok(()));
+    }
+
+    #[test]
+    fn those_who_ask_often_get_no_more_than_the_rate() {
+        // A token of this rate takes no whole number of nanoseconds.
+        const RATE: u64 = 1_000_000_001;
+        let mut budget = budget(u64::MAX / 4, 0, RATE, LATER);
+        let mut drained = 0;
+        for micros in 1..=1000 {
+            let now = Instant::START.after(Duration::from_micros(micros));
+            // Each attempt asks what time has brought. If one of them gets too much, this has to end all the same.
+            while drained < RATE && budget.take(1, Payer::Client, now).is_ok() {
+                drained += 1;
+            }
+        }
+        assert_eq!(drained, RATE / 1000);
     }
 
     #[test]
