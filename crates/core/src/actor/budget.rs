@@ -8,6 +8,12 @@
 //! A server that was down for long has to catch up with its peers. What a peer has really reached is used up already,
 //! so that costs nothing; but a stranger can say anything. So only a peer that this server knows lets it catch up, once
 //! in each life: one that it was told to dial, or one of a state directory that it remembers.
+//!
+//! A peer that lies could use that at each restart. So the n-th boot lets it catch up by an n-th of the burst. The sum
+//! over any number of boots is then a few dozen bursts, and less than a hundredth of the sequence: the sum of 1/n grows
+//! as the logarithm of n. The boots are counted in the state directory anyway, so this needs no record of its own. A
+//! server with many boots that has to catch up by more waits until its bucket holds that: at the usual rate a fraction
+//! of the time that it was away.
 
 use super::{Budgets, bucket::Inflow};
 use crate::time::Instant;
@@ -39,6 +45,8 @@ pub(super) struct Start {
     pub(super) is_first: bool,
     /// It remembers peers, so it may have absorbed from them before.
     pub(super) knows_peers: bool,
+    /// How many starts the directory has had, with this one.
+    pub(super) boot: u64,
 }
 
 /// See the [module](self).
@@ -61,8 +69,8 @@ struct Bucket {
 }
 
 impl Budget {
-    /// Only a directory that has absorbed nothing yet begins with full buckets. All others begin with empty ones, or
-    /// anybody who can make a server restart could burn a burst each time.
+    /// Only a directory that has absorbed nothing yet begins with full buckets, or anybody who can make a server
+    /// restart could burn a burst each time.
     pub(super) fn new(budgets: Budgets, start: Start) -> Budget {
         let Budgets {
             after_burst,
@@ -71,11 +79,16 @@ impl Budget {
         } = budgets;
         // bug BudgetRefilled instead: let clients_full = start.is_first || BUG;
         let clients_full = start.is_first;
-        let peers_full = start.is_first || !start.knows_peers;
+        let share = match start.is_first {
+            true => peer_burst,
+            false => peer_burst / start.boot.max(1),
+        };
+        // A server that remembers nobody does not know which peer to believe, so the first one may use the share.
+        let is_anybodys = start.is_first || !start.knows_peers;
         Budget {
-            clients: Bucket::new(after_burst, clients_full),
-            peers: Bucket::new(peer_burst, peers_full),
-            catch_up: if peers_full { 0 } else { peer_burst },
+            clients: Bucket::new(after_burst, only_if(clients_full, after_burst)),
+            peers: Bucket::new(peer_burst, only_if(is_anybodys, share)),
+            catch_up: only_if(!is_anybodys, share),
             inflow: Inflow::new(rate_per_second),
             odd: 0,
         }
@@ -123,9 +136,12 @@ impl Budget {
     }
 }
 
+fn only_if(is_given: bool, tokens: u64) -> u64 {
+    if is_given { tokens } else { 0 }
+}
+
 impl Bucket {
-    fn new(burst: u64, is_full: bool) -> Bucket {
-        let tokens = if is_full { burst } else { 0 };
+    fn new(burst: u64, tokens: u64) -> Bucket {
         Bucket { burst, tokens }
     }
 
@@ -146,10 +162,12 @@ mod tests {
     const FIRST: Start = Start {
         is_first: true,
         knows_peers: false,
+        boot: 1,
     };
     const LATER: Start = Start {
         is_first: false,
         knows_peers: true,
+        boot: 2,
     };
 
     fn at(millis: u64) -> Instant {
@@ -231,7 +249,7 @@ mod tests {
     fn a_known_peer_lets_a_restarted_server_catch_up_once() {
         let mut budget = budget(1000, 1000, 10, LATER);
         // Two seconds have given ten tokens, which are spent first.
-        assert_eq!(budget.take(900, Payer::KnownPeer, at(2000)), Ok(()));
+        assert_eq!(budget.take(400, Payer::KnownPeer, at(2000)), Ok(()));
         assert_eq!(
             budget.take(1, Payer::Peer, at(2000)),
             Err(Unpaid::NotNow { left: 0 })
@@ -248,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_has_never_heard_a_peer_may_absorb_a_burst_from_the_first() {
+    fn a_server_that_has_never_heard_a_peer_may_absorb_a_share_from_the_first() {
         let mut budget = budget(
             1000,
             1000,
@@ -256,9 +274,10 @@ mod tests {
             Start {
                 is_first: false,
                 knows_peers: false,
+                boot: 4,
             },
         );
-        assert_eq!(budget.take(1000, Payer::Peer, at(0)), Ok(()));
+        assert_eq!(budget.take(250, Payer::Peer, at(0)), Ok(()));
         assert_eq!(
             budget.take(1, Payer::KnownPeer, at(0)),
             Err(Unpaid::NotNow { left: 0 })
@@ -267,6 +286,30 @@ mod tests {
             budget.take(1, Payer::Client, at(0)),
             Err(Unpaid::NotNow { left: 0 })
         );
+    }
+
+    #[test]
+    fn no_number_of_restarts_lets_known_peers_use_up_the_sequence() {
+        // A restart each second for eleven days.
+        const BOOTS: u64 = 1_000_000;
+        let burst = crate::limits::PEER_BURST_DEFAULT;
+        for knows_peers in [true, false] {
+            let burned: u64 = (1..=BOOTS)
+                .map(|boot| {
+                    let start = Start {
+                        is_first: boot == 1,
+                        knows_peers: knows_peers && boot > 1,
+                        boot,
+                    };
+                    let budget = budget(0, burst, 0, start);
+                    budget.peers.tokens + budget.catch_up
+                })
+                .sum();
+            assert!(burned < 16 * burst, "{burned}");
+        }
+        // The boots that a record can count are no more than 2^64, and ln(2^64) is below 45.
+        let ever = 46 * burst;
+        assert!(ever < (1 << 53) / 100);
     }
 
     #[test]

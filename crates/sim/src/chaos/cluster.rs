@@ -287,7 +287,9 @@ impl Cluster {
             };
             life.budget_of_clients =
                 after_burst.saturating_add(filled_max(budgets.rate_per_second, age));
-            life.budget = life.budget_of_clients.saturating_add(budgets.peer_burst);
+            life.budget = life
+                .budget_of_clients
+                .saturating_add(budgets.peer_burst / life.boot.max(1));
             let machines = self.machines.len();
             let overlooked = storage.overlooked.as_ref();
             let overlooked = overlooked.map(|record| (record.generation, record.boot));
