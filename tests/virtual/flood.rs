@@ -253,9 +253,7 @@ fn an_advance_that_moves_nothing_is_answered_and_not_logged() {
     world.drive();
     assert_eq!(
         lines_with("an operator"),
-        [
-            "an operator at 192.168.0.1:1 has advanced this server above sequence 500; it was at 0"
-        ]
+        ["an operator at 192.168.0.1:1 has advanced this server above sequence 500; it was at 0"]
     );
 }
 

@@ -305,11 +305,9 @@ mod tests {
                     budget.peers.tokens + budget.catch_up
                 })
                 .sum();
-            assert!(burned < 16 * burst, "{burned}");
+            // The natural logarithm of a million is 13.8.
+            assert!(burned < 15 * burst, "{burned}");
         }
-        // The boots that a record can count are no more than 2^64, and ln(2^64) is below 45.
-        let ever = 46 * burst;
-        assert!(ever < (1 << 53) / 100);
     }
 
     #[test]
