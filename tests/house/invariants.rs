@@ -465,7 +465,7 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
             ),
             ByTests(
                 "tests/process/directory.rs",
-                &["of_two_starts_at_once_on_one_port_the_loser_leaves_nothing_behind"],
+                &["when_two_start_at_once_on_one_port_the_loser_leaves_nothing_behind"],
             ),
         ],
     ),
