@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The life of a connection. It only moves down this list, and may leave states out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConnectionState {
     /// Being dialed.
     Connecting,
@@ -237,6 +237,14 @@ pub struct Connection<S> {
     /// When a frame was last completed or begun, or a reply was last written.
     pub(crate) progress_at: Instant,
     pub(crate) buffers: Option<Box<Buffers>>,
+}
+
+impl<S> Connection<S> {
+    /// Goes on to a state further down the list.
+    pub(crate) fn go_on_to(&mut self, state: ConnectionState) {
+        debug_assert!(self.state < state, "{:?} to {state:?}", self.state);
+        self.state = state;
+    }
 }
 
 impl<S: Socket> Connection<S> {

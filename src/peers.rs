@@ -347,6 +347,31 @@ mod tests {
     }
 
     #[test]
+    fn no_failure_in_any_state_gives_a_peer_up() {
+        let to_state: [fn(&mut Peers); 4] = [
+            |_| {},
+            |peers| assert_eq!(peers.take_due(Instant::START), Some(PEER)),
+            |peers| peers.connecting(PEER, ConnectionId::new(1, 1)),
+            |peers| {
+                peers.connecting(PEER, ConnectionId::new(1, 1));
+                peers.connected(PEER);
+            },
+        ];
+        for (place, to_state) in to_state.iter().enumerate() {
+            for failure in [Failure::Unreached, Failure::Refused, Failure::SamePid] {
+                let mut peers = Peers::new(vec!["a:1".to_owned()]);
+                to_state(&mut peers);
+                for times in 0..100 {
+                    peers.failed(PEER, failure, Instant::START, u64::MAX);
+                    let due = peers.next_due().expect("it is dialed again");
+                    let latest = Instant::START.after(BACKOFF_REFUSED);
+                    assert!(due <= latest, "state {place}, {failure:?} {times}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn after_the_first_refusal_for_the_same_pid_it_asks_again_soon() {
         let mut peers = peers();
         let mut wait = || peers.failed(PEER, Failure::SamePid, Instant::START, 0);

@@ -99,7 +99,7 @@ impl Shared {
     ) -> Readied {
         match (c.socket.as_ref().map(Socket::is_connected), c.origin) {
             (Some(Ok(true)), Origin::Dialed(peer)) => {
-                c.state = ConnectionState::Open;
+                c.go_on_to(ConnectionState::Open);
                 c.progress_at = now;
                 if c.inflow.may_hold_more() {
                     // The peer has already sent something, or closed. It is read in its turn, and no other edge will
@@ -288,7 +288,7 @@ impl Shared {
                 self.broken(c, WireError::Incomplete { bytes }, mailbox);
             }
             Origin::Accepted => {
-                c.state = ConnectionState::Draining;
+                c.go_on_to(ConnectionState::Draining);
                 self.mark_dirty(c);
             }
         }
@@ -305,7 +305,7 @@ impl Shared {
         if matches!(c.origin, Origin::Dialed(_)) {
             return self.close(c, CloseReason::Wire(error));
         }
-        c.state = ConnectionState::Draining;
+        c.go_on_to(ConnectionState::Draining);
         c.keep_input(&[], &mut self.pool);
         c.owed += 1;
         self.in_flight += 1;

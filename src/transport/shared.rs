@@ -198,7 +198,7 @@ impl Shared {
     /// Reads nothing more from the connection, and closes it when its replies are written.
     pub(super) fn drain<S: Socket>(&mut self, c: &mut Connection<S>) {
         if matches!(c.state, ConnectionState::Open | ConnectionState::Reserve) {
-            c.state = ConnectionState::Draining;
+            c.go_on_to(ConnectionState::Draining);
             c.keep_input(&[], &mut self.pool);
             self.mark_dirty(c);
         }
@@ -209,7 +209,7 @@ impl Shared {
         if c.state == ConnectionState::Closed {
             return;
         }
-        c.state = ConnectionState::Closed;
+        c.go_on_to(ConnectionState::Closed);
         self.pending_total -= c.counted as usize;
         c.counted = 0;
         if c.origin == Origin::Accepted {
@@ -258,7 +258,7 @@ impl Shared {
     /// The connection spoke like a peer, and the reserve is kept for peers.
     pub(super) fn promote<S>(&mut self, c: &mut Connection<S>) {
         self.leave_reserve(c);
-        c.state = ConnectionState::Open;
+        c.go_on_to(ConnectionState::Open);
         c.place = Place::Promoted;
         self.promoted += 1;
     }
@@ -266,7 +266,7 @@ impl Shared {
     /// The connection is used by an operator and may do nothing else.
     pub(super) fn let_operator_in<S>(&mut self, c: &mut Connection<S>) {
         self.leave_reserve(c);
-        c.state = ConnectionState::Open;
+        c.go_on_to(ConnectionState::Open);
         c.place = Place::Operator;
         c.grants = c.grants.within(Grants::OPERATOR);
         self.operators += 1;

@@ -162,7 +162,7 @@ impl Shared {
         if c.inflow == Inflow::Ended {
             return self.close(c, CloseReason::Ended);
         }
-        c.state = ConnectionState::Lingering;
+        c.go_on_to(ConnectionState::Lingering);
         c.progress_at = now;
         self.sweep_wanted = true;
         if let Some(Err(error)) = c.socket.as_ref().map(Socket::shutdown_write) {

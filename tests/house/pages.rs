@@ -1,5 +1,5 @@
 //! The pages agree with the files: the commands that set up a fresh machine, every flag of the server, every
-//! bound, and every line of the log.
+//! bound, and every line of the log. The files and the tests that they name exist.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,25 +39,112 @@ fn two_commands_set_up_a_fresh_machine() {
 }
 
 #[test]
-fn the_tests_that_ci_runs_exist() {
+fn the_tests_that_ci_and_the_pages_name_exist() {
     let root = programs::repository();
+    let mut texts = pages();
+    texts.extend([".ci/run", ".ci/full"].map(|program| (program.to_owned(), page::read(program))));
     let mut named = 0;
-    for program in [".ci/run", ".ci/full"] {
-        let text = page::read(program);
-        let words: Vec<&str> = text.split_whitespace().collect();
-        for pair in words.windows(2) {
-            let folder = match pair[0] {
-                "--test" => "tests",
-                "--bench" => "benches",
-                _ => continue,
-            };
-            let [one, other] = ["", "/main"].map(|end| format!("{folder}/{}{end}.rs", pair[1]));
-            let is_there = root.join(&one).exists() || root.join(&other).exists();
-            assert!(is_there, "{program}: neither {one} nor {other} is there");
-            named += 1;
+    for (place, text) in texts {
+        for (flag, folder) in [
+            ("--test ", "tests"),
+            ("--test=", "tests"),
+            ("--bench ", "benches"),
+        ] {
+            for behind in text.split(flag).skip(1) {
+                let command = behind.split(['\n', '`']).next().unwrap();
+                let mut words = command.split_whitespace();
+                let name = words.next().unwrap();
+                let [one, other] = ["", "/main"].map(|end| format!("{folder}/{name}{end}.rs"));
+                let is_there = root.join(&one).exists() || root.join(&other).exists();
+                assert!(is_there, "{place}: neither {one} nor {other} is there");
+                // Behind the name stands the file whose tests are run, or what is for the program.
+                if let Some(part) = words.next().filter(|word| !word.starts_with('-')) {
+                    let part = format!("{folder}/{name}/{}.rs", part.trim_end_matches("::"));
+                    assert!(root.join(&part).exists(), "{place}: {part} is not there");
+                }
+                named += 1;
+            }
         }
     }
-    assert!(named >= 4, "only {named} are named");
+    assert!(named >= 10, "only {named} are named");
+}
+
+/// What stands in backticks as a path is there, and so is what a link leads to.
+#[test]
+fn every_path_on_a_page_is_there() {
+    let files = files();
+    let is_there = |path: &str| {
+        let path = path.trim_end_matches('/');
+        let inside = format!("{path}/");
+        files
+            .iter()
+            .any(|file| file == path || file.starts_with(&inside))
+    };
+    // This page leaves out the folders that stand in front of it.
+    let is_short = |page: &str, path: &str| {
+        let end = format!("/{path}");
+        page == "docs/architecture.md" && files.iter().any(|file| file.ends_with(&end))
+    };
+    let mut broken = Vec::new();
+    let mut named = 0;
+    for (page, text) in pages() {
+        for path in paths_in(&text) {
+            named += 1;
+            if !is_there(path) && !is_short(&page, path) {
+                broken.push(format!("{page}: `{path}`"));
+            }
+        }
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|link| link.split([')', '#']).next())
+            .filter(|link| !link.is_empty() && !link.starts_with("http"))
+        {
+            named += 1;
+            let path = match link.strip_prefix("../") {
+                Some(path) => path.to_owned(),
+                None if page.starts_with("docs/") => format!("docs/{link}"),
+                None => link.to_owned(),
+            };
+            if !is_there(&path) {
+                broken.push(format!("{page}: a link to {link}"));
+            }
+        }
+    }
+    assert!(named > 100, "only {named} paths");
+    assert!(broken.is_empty(), "not there:\n{}", broken.join("\n"));
+}
+
+/// The words in backticks that are paths of this repository: they end as its files do, or begin with one of its
+/// folders.
+fn paths_in(text: &str) -> Vec<&str> {
+    const ENDS: [&str; 5] = [".rs", ".md", ".go", ".svg", ".toml"];
+    const FOLDERS: [&str; 7] = [
+        ".ci/", "benches/", "crates/", "docs/", "fuzz/", "src/", "tests/",
+    ];
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .flat_map(str::split_whitespace)
+        .filter(|word| {
+            ENDS.iter().any(|end| word.ends_with(end))
+                || FOLDERS.iter().any(|folder| word.starts_with(folder))
+        })
+        .collect()
+}
+
+#[test]
+fn the_planted_bugs_that_the_page_shows_are_in_the_code() {
+    let mut code = String::new();
+    for folder in ["src", "crates/core/src"] {
+        collect(&programs::repository().join(folder), &mut code);
+    }
+    let blocks = page::blocks(&page::read("docs/testing.md"), "rust");
+    let shown: Vec<&str> = blocks.iter().flat_map(|block| block.text.lines()).collect();
+    assert!(!shown.is_empty(), "none is shown");
+    for bug in shown {
+        let is_there = code.lines().any(|line| line.trim_start() == bug);
+        assert!(is_there, "{bug:?} is not in the code");
+    }
 }
 
 #[test]
@@ -140,6 +227,37 @@ fn the_log_lines_on_the_operations_page_are_in_the_code() {
     }
 }
 
+/// README.md and the pages of docs/, each with its text.
+fn pages() -> Vec<(String, String)> {
+    let is_page =
+        |path: &String| path == "README.md" || (path.starts_with("docs/") && path.ends_with(".md"));
+    files()
+        .into_iter()
+        .filter(is_page)
+        .map(|path| (path.clone(), page::read(&path)))
+        .collect()
+}
+
+/// Every file of the repository, as a path from its top.
+fn files() -> Vec<String> {
+    let top = programs::repository();
+    let mut folders = vec![top.clone()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(&top).unwrap().to_str().unwrap();
+            if !path.is_dir() {
+                files.push(name.to_owned());
+            } else if ![".git", "target", "fuzz/target"].contains(&name) {
+                folders.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// The texts of all files below a folder.
 fn collect(folder: &Path, text: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

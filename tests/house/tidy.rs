@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use ipseity_sim::chaos::bugs::BUGS;
@@ -558,8 +559,22 @@ fn room_of_use(path: &[String], home: &str) -> Option<String> {
 
 /// Checks every file of the crates against a rule, and names all that break it.
 pub(crate) fn check(rule: impl Fn(&Source) -> Vec<String>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut broken = Vec::new();
+    for source in &*SOURCES {
+        let path = &source.path;
+        broken.extend(
+            rule(source)
+                .into_iter()
+                .map(|what| format!("{path}: {what}")),
+        );
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+/// Every file of the crates. They are read once, because many rules look at them.
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = Vec::new();
     for (folder, ..) in CRATES {
         let mut paths = Vec::new();
         collect(&root.join(folder), &mut paths);
@@ -571,15 +586,11 @@ pub(crate) fn check(rule: impl Fn(&Source) -> Vec<String>) {
             if is_for_tests(root, path) {
                 source.code.clear();
             }
-            broken.extend(
-                rule(&source)
-                    .into_iter()
-                    .map(|what| format!("{path}: {what}")),
-            );
+            sources.push(source);
         }
     }
-    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
-}
+    sources
+});
 
 /// Whether a file is a `#[cfg(test)] mod NAME;` of the module beside it. This counts like tests inside of the module.
 fn is_for_tests(root: &Path, path: &str) -> bool {

@@ -11,6 +11,9 @@
 //!
 //! This module does no I/O and imports nothing of ours.
 
+// A plain `+` or `-` would wrap in a release build. What is needed of them has to say what happens at the end.
+#![forbid(clippy::arithmetic_side_effects)]
+
 use std::{fmt, num::ParseIntError, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -129,7 +132,7 @@ impl Sequence {
 
     /// How many sequences follow this one.
     pub const fn remaining(self) -> u64 {
-        Self::MAX.0 - self.0
+        Self::MAX.ahead_of(self)
     }
 
     /// How far this sequence is ahead of `other`; 0 if it is not ahead.

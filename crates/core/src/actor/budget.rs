@@ -241,6 +241,8 @@ mod tests {
         let nothing = Err(Unpaid::NotNow { left: 0 });
         assert_eq!(budget.take(1, Payer::Client, at(0)), nothing);
         assert_eq!(budget.take(1, Payer::Peer, at(0)), nothing);
+        // A whole burst can be paid, but not yet.
+        assert_eq!(budget.take(1000, Payer::Client, at(0)), nothing);
         assert_eq!(budget.take(5, Payer::Client, at(1000)), Ok(()));
         assert_eq!(budget.take(5, Payer::Peer, at(1000)), Ok(()));
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! // bug ConflictUnseen: return false;
 //! // bug BootNotRaised: let boots = if BUG { 0 } else { boots };
-//! // bug JoinIgnored instead: None if config.joins && !BUG => Standing::Joining,
+//! // bug JoinIgnored instead: None if joins && !BUG => Phase::Joining,
 //! ```
 //!
 //! The first form is a statement that runs only with the bug. If the statement has the word `BUG`, as in the second
