@@ -131,7 +131,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let (store, started, remembered) = match &options.data_dir {
         Some(directory) => {
             let what = format!("opening the state directory {}", directory.display());
-            os::tell_if_late(&what, || open_directory(options, directory, session))?
+            os::tell_if_late(&what, || open_store(options, directory, session))?
         }
         None => (None, ephemeral(options)?, Vec::new()),
     };
@@ -211,7 +211,7 @@ fn cannot_trace(path: &Path, error: &io::Error) -> String {
     )
 }
 
-fn open_directory(
+fn open_store(
     options: &Options,
     directory: &Path,
     session: u64,
