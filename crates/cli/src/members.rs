@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use getopts::{Matches, Options};
-use ipseity_client::{Client, ClientError};
+use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::{
     identity::{Pid, Sequence},
     words::Member,
@@ -13,6 +13,7 @@ use serde::Serialize;
 use ipseity_console::{age, code_name, plain, table};
 
 use crate::{
+    at_once::at_once,
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
     json::{write_error, write_line},
@@ -35,7 +36,8 @@ To retire a pid for good, stop its server, and then make every other server forg
 runs, the others know it again as soon as they hear from it. A server takes --forget only from its
 own machine, or from an address that it was given with --trust.
 
-If a server cannot be reached, standard error says so, and the others are shown.",
+All servers are asked at once, and shown in the order in which they are named. If a server cannot be
+reached, standard error says so, and the others are shown.",
     options,
     run,
 };
@@ -60,11 +62,14 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let forgotten = values::number(matches, "forget", 0..=Pid::MAX.get().into())?
         .and_then(|pid| u16::try_from(pid).ok())
         .and_then(Pid::new);
-    let headed = servers::addresses(matches)?.len() > 1;
+    let mut clients = servers::clients(matches, ClientOptions::default())?;
+    let headed = clients.len() > 1;
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
-    for (server, answer) in servers::ask_each(matches, |client| ask(client, forgotten))? {
+    let ask = |client: &mut Client| ask(client, forgotten);
+    at_once(&mut clients, ask, |client, answer| {
+        let server = client.server().to_string();
         match answer {
             Ok(answer) if as_json => answer.write_json(out, &server)?,
             Ok(answer) => {
@@ -83,8 +88,8 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             }
         }
         // Flushed, so that it is shown before what is written about the next server to standard error.
-        out.flush()?;
-    }
+        out.flush()
+    })?;
     outcome.end()
 }
 
