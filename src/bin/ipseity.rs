@@ -291,7 +291,7 @@ fn config(
             pending_bytes_max: options.pending_bytes_max,
             pending_bytes_total: options.pending_bytes_total,
             idle_timeout: options.idle_timeout,
-            trusted: options.trusted.clone(),
+            trust: options.trust.clone(),
         },
         peers: options.peers.clone(),
         sync_interval: options.sync_interval,

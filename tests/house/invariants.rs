@@ -104,6 +104,11 @@ const INVARIANTS: &[(&str, &str, Held)] = &[
         Has("deadlines: [Option<Instant>; Timer::ALL.len()]"),
     ),
     (
+        "trust",
+        "it opens nothing and looks nothing up; it is told what a name leads to",
+        InCode(opens),
+    ),
+    (
         "frames",
         "it does no I/O and never allocates because of a length in a frame",
         InCode(|source| {

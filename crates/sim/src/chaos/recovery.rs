@@ -28,7 +28,7 @@ impl Cluster {
         self.network.borrow_mut().clear();
         let [window, _, segment] = SIZES;
         self.net.borrow_mut().widen(window, segment);
-        self.replays.clear();
+        self.speakers.clear();
         self.floods.clear();
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
