@@ -210,12 +210,12 @@ pub const BACKOFF_NOT_A_PEER: Duration = Duration::from_secs(1);
 /// than this: a stranger must not make this server flood a resolver.
 pub const LOOKUP_AGAIN_MIN: Duration = Duration::from_secs(1);
 
-/// How many names are looked up again at a time, in turn. So there are never more lookups than so many in
-/// [`LOOKUP_AGAIN_MIN`], and in a cluster of the usual size each name has its turn at once.
-pub const LOOKUPS_AGAIN_MAX: usize = 16;
+/// No name is looked up again while so many lookups are under way; the others have their turn the next time. In a cluster
+/// of the usual size all have it at once.
+pub const LOOKUPS_AGAIN_MAX: usize = 8;
 
-// None of them waits for a thread that another one of them has.
-const _: () = assert!(LOOKUPS_AGAIN_MAX <= LOOKUPS_MAX);
+// The other threads are left for the lookups of peers that are to be dialed, however long a resolver takes.
+const _: () = assert!(LOOKUPS_AGAIN_MAX <= LOOKUPS_MAX / 2);
 
 /// Symbolic links that are followed to find out where a trace would be written. The kernel follows no more in one path.
 pub const SYMLINKS_MAX: usize = 40;

@@ -179,11 +179,12 @@ impl Peers {
         }
         self.looked_again_at = Some(now);
         let count = self.peers.len();
+        let under_way = self.peers.iter().filter(|peer| peer.is_looked_up).count();
         let turns = (self.next_again..self.next_again + count).map(|turn| turn % count);
         let again: Vec<PeerId> = turns
             .map(|index| PeerId(index as u16))
             .filter(|peer| self.literal(*peer).is_none() && !self.peer(*peer).is_looked_up)
-            .take(LOOKUPS_AGAIN_MAX)
+            .take(LOOKUPS_AGAIN_MAX.saturating_sub(under_way))
             .collect();
         if let Some(last) = again.last() {
             self.next_again = (usize::from(last.0) + 1) % count;
@@ -429,11 +430,12 @@ mod tests {
         assert_eq!(first.len(), LOOKUPS_AGAIN_MAX);
         assert!(!first.contains(&PEER), "an address is no name");
         assert_eq!(peers.take_lookups_again(at(999)), []);
-        // The two that are left come first, and then the others again, but not the one that is under way.
+        // The two that are left come first, and then the others again, but not the one that is under way. It counts too.
         assert!(peers.begin_lookup(PeerId(1)) && !peers.begin_lookup(PeerId(1)));
         let second = peers.take_lookups_again(at(1000));
         let last = LOOKUPS_AGAIN_MAX as u16;
         assert_eq!(second[..3], [last + 1, last + 2, 2].map(PeerId));
+        assert_eq!(second.len(), LOOKUPS_AGAIN_MAX - 1);
         assert!(!peers.end_lookup(PeerId(1)), "nobody waits to dial it");
         assert!(peers.begin_lookup(PeerId(1)));
         assert_eq!(Peers::new(Vec::new()).take_lookups_again(at(0)), []);

@@ -8,7 +8,7 @@
 //! It opens nothing and looks nothing up. It is told what a name leads to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, btree_map::Entry},
     net::IpAddr,
 };
 
@@ -47,8 +47,10 @@ pub struct Trust {
     options: TrustOptions,
     /// The addresses of each name, as its last lookup has found them.
     by_name: BTreeMap<PeerId, Vec<IpAddr>>,
-    /// The same of all names together, for quick answers.
-    named: BTreeSet<IpAddr>,
+    /// How many names have each address.
+    named: BTreeMap<IpAddr, usize>,
+    /// How many addresses all names have together.
+    total: usize,
 }
 
 impl Trust {
@@ -57,23 +59,40 @@ impl Trust {
         Trust {
             options,
             by_name: BTreeMap::new(),
-            named: BTreeSet::new(),
+            named: BTreeMap::new(),
+            total: 0,
         }
     }
 
     /// Notes what a lookup has found. What the name led to before does not count any more.
     pub fn note_named(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = IpAddr>) {
-        self.by_name.remove(&peer);
-        let others: usize = self.by_name.values().map(Vec::len).sum();
-        let room = NAMED_ADDRESSES_MAX.saturating_sub(others);
+        self.forget_named(peer);
+        let room = NAMED_ADDRESSES_MAX - self.total;
         let addresses = addresses.into_iter().map(|ip| ip.to_canonical());
-        self.by_name.insert(peer, addresses.take(room).collect());
-        self.named = self.by_name.values().flatten().copied().collect();
+        let addresses: Vec<IpAddr> = addresses.take(room).collect();
+        self.total += addresses.len();
+        for address in &addresses {
+            *self.named.entry(*address).or_default() += 1;
+        }
+        self.by_name.insert(peer, addresses);
+    }
+
+    fn forget_named(&mut self, peer: PeerId) {
+        let addresses = self.by_name.remove(&peer).unwrap_or_default();
+        self.total -= addresses.len();
+        for address in addresses {
+            if let Entry::Occupied(mut names) = self.named.entry(address) {
+                *names.get_mut() -= 1;
+                if *names.get() == 0 {
+                    names.remove();
+                }
+            }
+        }
     }
 
     /// Whether a name in `--peer` has this address.
     pub fn is_named(&self, address: IpAddr) -> bool {
-        self.named.contains(&address.to_canonical())
+        self.named.contains_key(&address.to_canonical())
     }
 
     /// What a connection from this address may do, as far as addresses decide that.
@@ -84,7 +103,6 @@ impl Trust {
         // bug LoopbackTrusted instead: let is_own = address.is_loopback() && (options.loopback || BUG);
         let is_own = address.is_loopback() && options.loopback;
         let mut grants = Grants::EVERYBODY;
-        // bug StrangerTakenForPeer instead: if BUG || is_own || self.is_named(address) || is_in(&options.peers, address) {
         if is_own || self.is_named(address) || is_in(&options.peers, address) {
             grants = grants.and(Grant::Sync);
         }

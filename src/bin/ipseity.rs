@@ -302,11 +302,14 @@ fn config(
 
 /// Logs one line that says who this server is.
 fn announce(options: &Options, started: &Started, address: impl Display) {
-    let peers = if options.peers.is_empty() {
+    let mut peers = if options.peers.is_empty() {
         "none".to_owned()
     } else {
         options.peers.join(" ")
     };
+    for network in &options.trust.peers {
+        peers += &format!(" (and any from {network})");
+    }
     let round = match options.peers.len() > options.fanout {
         true => format!(" ({} asked in each round, at random)", options.fanout),
         false => String::new(),

@@ -84,7 +84,7 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "pid",
             takes: Value("N"),
-            help: "this server's own number in its cluster, 0 to 1023; required with --peer",
+            help: "this server's own number in its cluster, 0 to 1023; required with --peer and --peer-from",
             default: shown(Pid::MIN),
         },
         Flag {

@@ -182,13 +182,17 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         Some(text) => text
             .parse()
             .map_err(|_| bad("pid", &text, "a number from 0 to 1023"))?,
-        None if peers.is_empty() => Pid::MIN,
-        None => {
-            return Err(UsageError(
-                "--peer needs --pid: give every server of a cluster a number of its own, 0 to 1023"
-                    .to_owned(),
-            ));
-        }
+        None => match ["peer", "peer-from"]
+            .into_iter()
+            .find(|flag| matches.opt_present(flag))
+        {
+            None => Pid::MIN,
+            Some(flag) => {
+                return Err(UsageError(format!(
+                    "--{flag} needs --pid: give every server of a cluster a number of its own, 0 to 1023"
+                )));
+            }
+        },
     };
     let cluster = match matches.opt_str("cluster") {
         Some(text) => text
@@ -450,7 +454,7 @@ mod tests {
         );
         let guarded = served(
             "--join require --join-timeout 0 --recover-above 5 --trust 10.0.0.5 --trust ::ffff:10.0.0.6 \
-             --trust fd00::/8 --peer-from 10.1.0.0/16 --peer-from 10.2.0.1 --trust-loopback no --after-burst 1 --peer-burst 2 --advance-rate 3 --reserve 1m",
+             --trust fd00::/8 --pid 3 --peer-from 10.1.0.0/16 --peer-from 10.2.0.1 --trust-loopback no --after-burst 1 --peer-burst 2 --advance-rate 3 --reserve 1m",
         );
         let bounded = served("--max-connections-per-address 8 --when-full close-idle");
         assert_eq!(
@@ -521,6 +525,7 @@ mod tests {
             ),
             ("--pid -1", "--pid"),
             ("--peer a:1", "--peer needs --pid"),
+            ("--peer-from 10.0.0.1", "--peer-from needs --pid"),
             (
                 "--peer a:1 --peer a:1 --pid 1",
                 "--peer a:1 is given more than once",
@@ -590,11 +595,11 @@ mod tests {
                 "--trust \"localhost\": expected an IP address or a network",
             ),
             (
-                "--peer-from 10.0.0.0/33",
+                "--pid 1 --peer-from 10.0.0.0/33",
                 "--peer-from \"10.0.0.0/33\": expected an IP address or a network",
             ),
             (
-                "--peer-from 10.1.2.3/8",
+                "--pid 1 --peer-from 10.1.2.3/8",
                 "--peer-from \"10.1.2.3/8\": expected zeros behind the prefix, as in 10.0.0.0/8",
             ),
             (

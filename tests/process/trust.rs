@@ -230,6 +230,7 @@ fn a_server_that_names_nobody_takes_peers_only_from_where_it_was_told() {
         let began = Instant::now();
         let hub = start(ONE, directory, &["--peer-from", "10.47.1.0/24"]);
         wait_until_up(&two);
+        hub.wait_for_log("peers none (and any from 10.47.1.0/24), data directory");
         assert!(began.elapsed() < Duration::from_secs(15), "{}", two.log());
         assert_eq!(hub.count_log("which says that it is a peer"), 0);
     });

@@ -37,7 +37,7 @@ pub enum ErrorCode {
     OverBudget = 39,
     /// The server has just started and asks its peers first.
     Joining = 40,
-    /// Only an operator may ask for this: from a loopback address, or one that was named with `--trust`.
+    /// Only an operator may ask for this: from the server's own machine, or from an address that was given with `--trust`.
     NotTrusted = 41,
     /// Nothing is known of that pid.
     UnknownPid = 42,

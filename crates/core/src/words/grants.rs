@@ -62,6 +62,7 @@ impl Grants {
     pub fn check(self, message: &Message) -> Result<(), ErrorReply> {
         // bug GrantsIgnored: return Ok(());
         match message.needs() {
+            // bug StrangerTakenForPeer: Some(Grant::Sync) if BUG => Ok(()),
             Some(grant) if !self.has(grant) => Err(ErrorReply::new(grant.code(), grant.denial())),
             Some(_) | None => Ok(()),
         }
@@ -92,8 +93,8 @@ impl Grant {
                  give that server one of the two flags"
             }
             Grant::Operate => {
-                "only an operator may ask for this: from a loopback address, or from one that the server was \
-                 given with --trust"
+                "only an operator may ask for this: from the server's own machine (unless it was given \
+                 --trust-loopback no), or from an address that it was given with --trust"
             }
         }
     }

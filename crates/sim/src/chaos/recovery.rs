@@ -82,7 +82,12 @@ impl Cluster {
                 continue;
             }
             let number = self.clients.len();
-            let mut probe = Client::new(self.plan.seed, number, ClientPlan::default(), now);
+            let plan = ClientPlan {
+                // It has to see which life answers.
+                is_believed: true,
+                ..ClientPlan::default()
+            };
+            let mut probe = Client::new(self.plan.seed, number, plan, now);
             probe.probes = Some(server);
             self.clients.push(probe);
             self.clients[number].due = now;
