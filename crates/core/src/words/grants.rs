@@ -61,8 +61,8 @@ impl Grants {
     /// It may not. The error is what the sender is told.
     pub fn check(self, message: &Message) -> Result<(), ErrorReply> {
         // bug GrantsIgnored: return Ok(());
+        // bug StrangerTakenForPeer: if message.needs() == Some(Grant::Sync) { return Ok(()); }
         match message.needs() {
-            // bug StrangerTakenForPeer: Some(Grant::Sync) if BUG => Ok(()),
             Some(grant) if !self.has(grant) => Err(ErrorReply::new(grant.code(), grant.denial())),
             Some(_) | None => Ok(()),
         }
