@@ -65,16 +65,19 @@ pub const RESERVE_CONNECTIONS_MAX: usize = 64;
 /// identities.
 pub const RESERVE_OPERATORS_MAX: usize = 16;
 
-/// Connections beyond the limit for strangers that speak like a peer. The other half is for the peers that were
-/// named.
-pub const RESERVE_STRANGERS_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
+/// Connections beyond the limit for peers that were not named: from loopback or `--peer-from`. The other half is for
+/// those that were.
+pub const RESERVE_UNNAMED_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
 
 /// With `--when-full close-idle`, only a client that has asked for nothing for this long is closed to make room. It is
 /// also how often they are searched for, which takes a look at every connection.
 pub const IDLE_MIN: Duration = Duration::from_secs(1);
 
-/// The most addresses that are kept for the named peers; a name may have several.
-pub const NAMED_ADDRESSES_MAX: usize = 4 * PEERS_MAX;
+/// The most addresses that are kept for the named peers; a name may have several. What a resolver answers beyond it does
+/// not count.
+pub const NAMED_ADDRESSES_MAX: usize = 4096;
+
+const _: () = assert!(NAMED_ADDRESSES_MAX >= 4 * PEERS_MAX);
 
 /// How long a connection beyond the limit may take to show that it is a peer.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -198,6 +201,21 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// The wait after a refusal, which only an operator can resolve.
 pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
+
+/// The wait after a peer has refused this server because it does not know its address. The peer looks the names up again
+/// meanwhile, so the next attempt mostly succeeds.
+pub const BACKOFF_NOT_A_PEER: Duration = Duration::from_secs(1);
+
+/// The names of peers are looked up again because somebody with an unknown address says that it is one, but not more often
+/// than this: a stranger must not make this server flood a resolver.
+pub const LOOKUP_AGAIN_MIN: Duration = Duration::from_secs(1);
+
+/// No name is looked up again while so many lookups are under way; the others have their turn the next time. In a cluster
+/// of the usual size all have it at once.
+pub const LOOKUPS_AGAIN_MAX: usize = 8;
+
+// The other threads are left for the lookups of peers that are to be dialed, however long a resolver takes.
+const _: () = assert!(LOOKUPS_AGAIN_MAX <= LOOKUPS_MAX / 2);
 
 /// Symbolic links that are followed to find out where a trace would be written. The kernel follows no more in one path.
 pub const SYMLINKS_MAX: usize = 40;

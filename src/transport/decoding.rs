@@ -4,7 +4,7 @@ use super::shared::Shared;
 use ipseity_core::{
     actor::Event,
     ids::{Count, Link},
-    words::{Grant, Message},
+    words::{ErrorCode, Grant, Message},
 };
 use ipseity_frames::{Kind, WireError};
 
@@ -13,7 +13,7 @@ use crate::{
     edge::Socket,
     limits::{
         FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX,
-        RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+        RESERVE_OPERATORS_MAX, RESERVE_UNNAMED_MAX,
     },
     mailbox::{Entry, Mailbox},
 };
@@ -133,14 +133,20 @@ impl Shared {
         if c.origin == Origin::Accepted
             && let Err(error) = c.grants.check(&message)
         {
-            // A client that came when all places were taken is told so, and can go to another server.
-            return match is_reserve || c.place == Place::Operator {
-                true => Taken::Refused(self.too_many()),
-                false => Taken::Request(Event::Denied {
-                    from,
-                    error: Box::new(error),
-                }),
-            };
+            let is_claim = error.code == ErrorCode::NotAPeer.get();
+            // A client that came when all places were taken is told so, and can go to another server. Who says that it
+            // is a peer is told why it is not believed even then: it may be one with a new address.
+            if (is_reserve && !is_claim) || c.place == Place::Operator {
+                return Taken::Refused(self.too_many());
+            }
+            if is_claim {
+                // The answer ends the connection.
+                c.gate = Gate::Shut;
+            }
+            return Taken::Request(Event::Denied {
+                from,
+                error: Box::new(error),
+            });
         }
         match (message, c.origin) {
             (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
@@ -209,10 +215,10 @@ impl Shared {
         let is_named = || {
             let socket = c.socket.as_ref();
             let address = socket.and_then(|socket| socket.peer_address().ok());
-            address.is_some_and(|address| self.named.contains(&address.ip().to_canonical()))
+            address.is_some_and(|address| self.trust.is_named(address.ip()))
         };
         self.promoted < RESERVE_CONNECTIONS_MAX
-            && (self.promoted < RESERVE_STRANGERS_MAX || is_named())
+            && (self.promoted < RESERVE_UNNAMED_MAX || is_named())
     }
 }
 

@@ -1,7 +1,7 @@
 //! All connections: the `Slab` that holds them, and how they are read, decoded, written, closed and reaped.
 //!
 //! It moves bytes and decides nothing about identities. What it decodes goes into the mailbox, and what it sends was
-//! given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, the errors of `frames`, the
+//! given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, `trust`, the errors of `frames`, the
 //! events of `actor` and `limits`.
 //!
 //! Four rules that a reader should know:
@@ -28,7 +28,7 @@ use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::{Grant, Grants, Message},
+    words::{Grants, Message},
 };
 use ipseity_frames::Receiver;
 use slab::Slab;
@@ -40,8 +40,9 @@ use crate::{
     codec::{Codec, Replies},
     connection::{CloseReason, Connection, ConnectionState, Holder, LinkState, Origin, Terms},
     edge::{Edge, Socket},
-    limits::{NAMED_ADDRESSES_MAX, READ_BYTES_MAX},
+    limits::READ_BYTES_MAX,
     mailbox::{Mailbox, Readiness},
+    trust::TrustOptions,
 };
 
 /// Limits that an operator can set.
@@ -49,8 +50,8 @@ use crate::{
 pub struct TransportLimits {
     /// The most accepted connections.
     pub connections_max: usize,
-    /// The most accepted connections from one address ([`Holder`]); `None` is no limit. Loopback, trusted addresses and
-    /// those of named peers are exempt.
+    /// The most accepted connections from one address ([`Holder`]); `None` is no limit. Loopback, and the addresses
+    /// of peers and operators, are exempt.
     pub per_address_max: Option<usize>,
     /// When all places are taken, the connection that has been idle longest makes room for a new one.
     pub closes_idle: bool,
@@ -64,8 +65,8 @@ pub struct TransportLimits {
     pub pending_bytes_total: usize,
     /// How long a connection may be idle; `None` means for ever.
     pub idle_timeout: Option<Duration>,
-    /// Addresses from which an operator may connect, besides loopback.
-    pub trusted: Vec<IpAddr>,
+    /// Whom it believes, by the address.
+    pub trust: TrustOptions,
 }
 
 /// A connection that was closed in this turn and has to be reported to the server.
@@ -174,16 +175,15 @@ impl<S: Socket> Transport<S> {
         self.shared.closed_idle
     }
 
-    /// Whether the other end of the connection may act as an operator.
-    pub fn may_operate(&self, connection: ConnectionId) -> bool {
-        self.get(connection)
-            .is_some_and(|c| c.grants.has(Grant::Operate))
+    /// What the other end of the connection may do.
+    pub fn grants(&self, connection: ConnectionId) -> Grants {
+        self.get(connection).map_or(Grants::NONE, |c| c.grants)
     }
 
-    /// Notes the addresses of a peer that was named. Such a peer gets in even when strangers fill the reserve.
-    pub fn note_named(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
-        let room = NAMED_ADDRESSES_MAX.saturating_sub(self.shared.named.len());
-        self.shared.named.extend(addresses.into_iter().take(room));
+    /// Notes the addresses of a peer that was named, as a lookup has found them. It counts for the connections that are
+    /// accepted from now on.
+    pub fn note_named(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.shared.trust.note_named(peer, addresses);
     }
 
     /// The address that an accepted connection comes from, as text for people.

@@ -1,9 +1,6 @@
 //! What all connections share, and the steps that every path through the transport uses: mark, answer, drain, close.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use ipseity_core::{
     ids::ConnectionId,
@@ -22,6 +19,7 @@ use crate::{
     edge::Socket,
     limits::LOOKS_IN_FLIGHT_MAX,
     mailbox::Mailbox,
+    trust::Trust,
 };
 
 /// Everything in the transport except the connections themselves.
@@ -71,8 +69,8 @@ pub(super) struct Shared {
     pub(super) crowded_out: u64,
     /// Connections beyond the limit that are used by an operator.
     pub(super) operators: usize,
-    /// Known addresses of the peers that were named.
-    pub(super) named: BTreeSet<IpAddr>,
+    /// Whom the server believes, by the address.
+    pub(super) trust: Trust,
     pub(super) reapable: Vec<ConnectionId>,
     pub(super) closures: Vec<Closure>,
     /// Whether a connection has come under a deadline since the last sweep.
@@ -82,6 +80,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(limits: TransportLimits) -> Shared {
+        let trust = Trust::new(limits.trust.clone());
         Shared {
             limits,
             serial: 0,
@@ -106,7 +105,7 @@ impl Shared {
             pending_total: 0,
             crowded_out: 0,
             operators: 0,
-            named: BTreeSet::new(),
+            trust,
             reapable: Vec::new(),
             closures: Vec::new(),
             sweep_wanted: false,

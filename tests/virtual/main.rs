@@ -13,4 +13,5 @@ mod flood; // how much others can make a server log and save
 mod peers; // dialing, synchronizing with and losing peers
 mod stopping; // how a server stops, and what a failed disk does to it
 mod transport; // reads and writes, over sockets that do what a test says
+mod trust; // who is believed to be a peer, and who is not
 mod turn; // what one turn of the loop takes, handles and settles

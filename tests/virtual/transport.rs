@@ -15,6 +15,7 @@ use ipseity::{
     listeners::Listener,
     mailbox::{Entry, Mailbox, Readiness},
     transport::{Arrival, Transport, TransportLimits},
+    trust::TrustOptions,
 };
 use ipseity_core::{
     actor::Event,
@@ -187,7 +188,7 @@ impl Scene {
             pending_bytes_max: 4096,
             pending_bytes_total: 1 << 30,
             idle_timeout,
-            trusted: Vec::new(),
+            trust: TrustOptions::default(),
         });
         let (mut world, mut mailbox) = (World::default(), Mailbox::new());
         let wire = Rc::new(RefCell::new(Wire::default()));
@@ -342,7 +343,7 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
         pending_bytes_max: 1 << 20,
         pending_bytes_total: 1 << 30,
         idle_timeout: None,
-        trusted: Vec::new(),
+        trust: TrustOptions::default(),
     });
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;
@@ -394,7 +395,7 @@ fn a_connection_is_denied_what_its_listener_does_not_grant_and_stays_open() {
         pending_bytes_max: 4096,
         pending_bytes_total: 1 << 30,
         idle_timeout: None,
-        trusted: Vec::new(),
+        trust: TrustOptions::default(),
     });
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;

@@ -30,7 +30,8 @@ pub const COMMAND: Command = Command {
     details: "\
 A server knows another from the first time that it hears from it, also after a restart, until it is
 told to forget it. The last column says what it objects to: staleState (the other's state directory
-was lost or rolled back) or pidConflict (two live servers have that pid).
+was lost or rolled back) or pidConflict (two live servers have that pid). A server shows the
+incarnation and the boot only to its peers and its operators.
 
 To retire a pid for good, stop its server, and then make every other server forget it. If it still
 runs, the others know it again as soon as they hear from it. A server takes --forget only from its
@@ -169,8 +170,8 @@ fn rows(members: &[Member]) -> Vec<String> {
     for member in members {
         rows.push(vec![
             member.pid.to_string(),
-            incarnation(member),
-            member.boot.to_string(),
+            incarnation(member).unwrap_or_else(|| "not shown".to_owned()),
+            boot(member).map_or_else(|| "-".to_owned(), |boot| boot.to_string()),
             address(member).unwrap_or_else(|| "-".to_owned()),
             member.sequence.to_string(),
             member.last_heard_ms.map_or_else(
@@ -183,8 +184,15 @@ fn rows(members: &[Member]) -> Vec<String> {
     table(&rows, &[-3, 0, -4, 0, -8, 0, 0])
 }
 
-fn incarnation(member: &Member) -> String {
-    format!("{:#034x}", member.incarnation)
+/// Its incarnation, if the server shows it.
+fn incarnation(member: &Member) -> Option<String> {
+    let life = member.life()?;
+    Some(format!("{:#034x}", life.incarnation))
+}
+
+/// Its boot, if the server shows it.
+fn boot(member: &Member) -> Option<u64> {
+    member.life().map(|life| life.boot)
 }
 
 /// Where it was last heard, if that was since the server was started.
@@ -200,9 +208,10 @@ fn objection(member: &Member) -> Option<String> {
 struct MemberJson<'a> {
     server: &'a str,
     pid: u16,
-    incarnation: String,
-    boot: u64,
-    session: String,
+    /// This and the next two are null if the server does not show them.
+    incarnation: Option<String>,
+    boot: Option<u64>,
+    session: Option<String>,
     address: Option<&'a str>,
     sequence: u64,
     last_heard_ms: Option<u64>,
@@ -215,8 +224,8 @@ impl<'a> MemberJson<'a> {
             server,
             pid: member.pid.get(),
             incarnation: incarnation(member),
-            boot: member.boot,
-            session: format!("{:#018x}", member.session),
+            boot: boot(member),
+            session: member.life().map(|life| format!("{:#018x}", life.session)),
             address: Some(member.address.as_str()).filter(|address| !address.is_empty()),
             sequence: member.sequence,
             last_heard_ms: member.last_heard_ms,

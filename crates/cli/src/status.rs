@@ -253,6 +253,22 @@ c:3264     -  connecting         0  1000  never
     }
 
     #[test]
+    fn a_life_that_is_not_shown_is_not_made_up() {
+        let mut status = status();
+        (status.incarnation, status.boot, status.session) = (0, 0, 0);
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let line = "uptime       1h 2m 3s, boot shown only to peers and operators\n";
+        assert!(shown.contains(line), "{shown}");
+        let mut out = Vec::new();
+        json::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let nulls = r#""incarnation":null,"boot":null,"session":null,"standing""#;
+        assert!(shown.contains(nulls), "{shown}");
+    }
+
+    #[test]
     fn json_is_one_line_with_the_names_of_the_wire() {
         let mut out = Vec::new();
         json::write(&mut out, "a:3264", &status()).unwrap();

@@ -403,7 +403,9 @@ fn refusal(reply: ErrorReply) -> Trouble {
             | ErrorCode::ForeignCluster
             | ErrorCode::ForeignVersion
             | ErrorCode::SamePid
-            | ErrorCode::Oneself,
+            | ErrorCode::Oneself
+            | ErrorCode::NotAPeer
+            | ErrorCode::BootTooFar,
         )
         | None => Trouble::Answered(reply),
     }

@@ -209,7 +209,7 @@ impl Actor {
     fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::Unknown { from, error } => self.on_unknown(from, *error, effects),
-            Event::Denied { from, error } => self.reply_error(from, *error, effects),
+            Event::Denied { from, error } => self.on_denied(from, *error, effects),
             Event::IdentityRequest { from, count, after } => {
                 self.on_identity_request(from, count.get(), after, now, effects);
             }

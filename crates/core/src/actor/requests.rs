@@ -123,6 +123,21 @@ impl Actor {
         }
     }
 
+    /// A connection asks for what it may not. Somebody who only says that it is a peer is reported to people, and nothing
+    /// of what it says is looked at.
+    pub(super) fn on_denied(
+        &mut self,
+        from: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        if error.code == ErrorCode::NotAPeer.get() {
+            self.refuse_peer(from, error, effects);
+        } else {
+            self.reply_error(from, error, effects);
+        }
+    }
+
     /// Tells a peer why it is refused, and reports it to people.
     pub(super) fn refuse_peer(
         &mut self,
