@@ -355,6 +355,11 @@ impl Actor {
         tally
     }
 
+    /// The first link on which a pid is heard.
+    pub fn link_of(&self, pid: Pid) -> Option<&LinkState> {
+        self.links.first_of(pid)
+    }
+
     /// The links on which peers are heard or asked.
     pub fn links(&self) -> &BTreeMap<Link, LinkState> {
         self.links.states()
