@@ -25,6 +25,7 @@ mod writing;
 use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
 
 use ipseity_core::{
+    actor::Ahead,
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
@@ -193,6 +194,13 @@ impl<S: Socket> Transport<S> {
         let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
         kept.or_else(asked)
             .map_or_else(address_that_is_gone, |address| address.to_string())
+    }
+
+    /// Notes which requests are ahead of the counter and may have to wait for the disk alone. It may be a little out of
+    /// date, because both numbers in it only grow.
+    #[inline(always)]
+    pub fn note_ahead(&mut self, ahead: Ahead) {
+        self.shared.ahead = ahead;
     }
 
     /// Takes in a connection that is being dialed.

@@ -39,6 +39,7 @@ mod sync;
 mod waiting;
 
 // Plain data.
+mod ahead;
 mod effect;
 mod event;
 mod write;
@@ -51,6 +52,7 @@ use self::{
 };
 
 pub use self::{
+    ahead::Ahead,
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
     guard::{Charge, Known, Remembered, Rival},
