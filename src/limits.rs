@@ -117,12 +117,17 @@ const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
 /// Bytes of memory that may hold replies which wait, for all connections together, unless `--max-pending-bytes-total`
-/// says otherwise. Beyond this, the connections with the most waiting bytes are closed. Otherwise a thousand clients that
-/// do not read would fill the memory.
+/// says otherwise. Beyond this, connections are closed: first those that have read nothing for longest, and among equals
+/// those with the most waiting bytes. Otherwise a thousand clients that do not read would fill the memory.
 pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// The least that `--max-pending-bytes-total` may be: room for a few large replies.
 pub const PENDING_BYTES_TOTAL_MIN: usize = 1 << 20;
+
+/// How exactly it is counted for how long a connection has read nothing, when some are closed for that bound. A client
+/// that reads makes progress more often than this, even one that is far away. So of those that read, the one with the
+/// most waiting bytes goes first.
+pub const READING_SPAN: Duration = Duration::from_millis(250);
 
 /// The most that `--max-pending-bytes-total` may be.
 pub const PENDING_BYTES_TOTAL_MAX: usize = 1 << 40;

@@ -60,8 +60,8 @@ pub struct TransportLimits {
     pub read_bytes_max: usize,
     /// Bytes of replies that may wait for one connection. At this bound nothing more is read from it.
     pub pending_bytes_max: usize,
-    /// Bytes of memory that replies may take which wait for all connections together. Above it the connections with the most waiting
-    /// bytes are closed.
+    /// Bytes of memory that replies may take which wait for all connections together. Above it connections are closed, first
+    /// those that have read nothing for longest, and among equals those with the most waiting bytes.
     pub pending_bytes_total: usize,
     /// How long a connection may be idle; `None` means for ever.
     pub idle_timeout: Option<Duration>,

@@ -10,7 +10,8 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Resume},
     edge::Socket,
     limits::{
-        FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX, ROOM_TO_SHARE,
+        FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX, READING_SPAN,
+        ROOM_TO_SHARE,
     },
     mailbox::Mailbox,
 };
@@ -33,7 +34,7 @@ impl<S: Socket> Transport<S> {
         debug_assert_eq!(shared.dirty.len(), dirty);
         shared.dirty.clear();
         if shared.pending_total > shared.limits.pending_bytes_total {
-            self.crowd_out();
+            self.crowd_out(now);
         }
         // Otherwise nobody has looked, and nobody waits for it.
         if self.shared.looks_left < LOOKS_IN_FLIGHT_MAX {
@@ -104,21 +105,25 @@ impl<S: Socket> Transport<S> {
         };
     }
 
-    /// Closes the connections with the most waiting bytes, until the sum is well below its bound again.
+    /// Closes connections for which replies wait, until the sum is well below its bound again. Those that have read
+    /// nothing for longest go first, because they may never read. Among equals those with the most waiting bytes go
+    /// first. A client that reads is not closed before one that does not, however little waits for that one.
     #[cold]
-    fn crowd_out(&mut self) {
+    fn crowd_out(&mut self, now: Instant) {
         let Self {
             connections,
             shared,
         } = self;
         let bound = shared.limits.pending_bytes_total;
-        let mut waiting: Vec<(u32, ConnectionId)> = connections
+        let spans =
+            |c: &Connection<S>| now.since(c.progress_at).as_nanos() / READING_SPAN.as_nanos();
+        let mut waiting: Vec<(u128, u32, ConnectionId)> = connections
             .iter()
             .filter(|(_, c)| c.counted > 0)
-            .map(|(_, c)| (c.counted, c.id))
+            .map(|(_, c)| (spans(c), c.counted, c.id))
             .collect();
         waiting.sort_unstable_by(|one, other| other.cmp(one));
-        for (bytes, id) in waiting {
+        for (_, bytes, id) in waiting {
             if shared.pending_total <= bound / 4 * 3 {
                 break;
             }

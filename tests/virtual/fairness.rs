@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ipseity::limits::{
-    FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, ROOM_TO_SHARE,
+    FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, READING_SPAN, ROOM_TO_SHARE,
     TURN_ENTRIES_MAX,
 };
 use ipseity_core::{identity::PID_BITS, words::Message};
@@ -213,4 +213,42 @@ fn requests_after_what_was_handed_out_are_not_taken_one_by_one() {
     world.drive();
     let waits = world.status(0).bounds.waiting_for_disk as usize;
     assert_eq!(client.replies().len() + waits, FRAMES_PER_CONNECTION_MAX);
+}
+
+#[test]
+fn those_that_read_nothing_for_long_make_room_before_one_that_reads() {
+    const BOUND: usize = 100_000;
+    let mut setup = Setup::new(1);
+    setup.limits.pending_bytes_total = BOUND;
+    let mut world = World::new();
+    world.net().window_bytes = 1024;
+    world.net().send_buffer_bytes = 2048;
+    world.start(setup);
+    let mut reader = world.connect(0);
+    let mut deaf = Vec::new();
+    reader.ask(3000);
+    let mut read = 0;
+    let mut cut_off = 0;
+    while read < 3000 {
+        let client = world.connect(0);
+        client.ask(300);
+        deaf.push(client);
+        world.advance(READING_SPAN);
+        let status = world.status(0);
+        assert!(
+            status.bounds.pending_bytes <= BOUND as u64,
+            "{:?}",
+            status.bounds
+        );
+        cut_off = status.bounds.cut_off;
+        assert!(!reader.is_reset(), "it was cut off after {read}");
+        read += reader.replies().len();
+    }
+    assert!(cut_off > 0);
+    // The first one that never read is gone, and the last one is still there.
+    let last = deaf.len() - 1;
+    for (place, is_cut_off) in [(0, true), (last, false)] {
+        let replies = world.collect(&mut deaf[place]).len();
+        assert_eq!(replies < 300, is_cut_off, "{replies}");
+    }
 }
