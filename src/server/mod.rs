@@ -178,6 +178,7 @@ impl<E: Edge> Server<E> {
     /// The poll failed, so nothing more can be received.
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.poll()?;
+        self.transport.note_ahead(self.actor.ahead());
         self.expire_timers();
         let mut left = TURN_ENTRIES_MAX;
         while left > 0

@@ -88,8 +88,8 @@ impl<E: Edge> Server<E> {
         let named = self.peers.ids().map(|peer| {
             let link = links.get(&Link::Dialed(peer));
             let has_spoken = |link: &&LinkState| link.pid.is_some();
-            let own_link = || links.values().find(|link| link.pid == self.peers.pid(peer));
-            if let Some(link) = link.filter(has_spoken).or_else(own_link).filter(has_spoken) {
+            let own_link = || self.actor.link_of(self.peers.pid(peer)?);
+            if let Some(link) = link.filter(has_spoken).or_else(own_link) {
                 let name = self.peers.name(peer).to_owned();
                 return self.present_peer(name, link);
             }

@@ -25,6 +25,7 @@ mod writing;
 use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
 
 use ipseity_core::{
+    actor::Ahead,
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
@@ -60,8 +61,8 @@ pub struct TransportLimits {
     pub read_bytes_max: usize,
     /// Bytes of replies that may wait for one connection. At this bound nothing more is read from it.
     pub pending_bytes_max: usize,
-    /// Bytes of memory that the waiting replies of all connections together may take. Above it the connections with
-    /// the most waiting bytes are closed.
+    /// Bytes of memory that the waiting replies of all connections together may take. Above it connections are closed:
+    /// first those that have read nothing for longest, and among equals those with the most waiting bytes.
     pub pending_bytes_total: usize,
     /// How long a connection may be idle; `None` means for ever.
     pub idle_timeout: Option<Duration>,
@@ -193,6 +194,13 @@ impl<S: Socket> Transport<S> {
         let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
         kept.or_else(asked)
             .map_or_else(address_that_is_gone, |address| address.to_string())
+    }
+
+    /// Notes which requests are ahead of the counter and may have to wait for the disk alone. It may be a little out of
+    /// date, because both numbers in it only grow.
+    #[inline(always)]
+    pub fn note_ahead(&mut self, ahead: Ahead) {
+        self.shared.ahead = ahead;
     }
 
     /// Takes in a connection that is being dialed.

@@ -8,6 +8,7 @@
 
 mod crowd; // clients that come, ask, stall and vanish in any order
 mod deadlines; // when a connection that waits too long is closed
+mod fairness; // who goes first when there is not enough room for all
 mod fanout; // rounds in which a server asks only some of its peers
 mod flood; // how much others can make a server log and save
 mod peers; // dialing, synchronizing with and losing peers

@@ -39,6 +39,7 @@ mod sync;
 mod waiting;
 
 // Plain data.
+mod ahead;
 mod effect;
 mod event;
 mod write;
@@ -51,6 +52,7 @@ use self::{
 };
 
 pub use self::{
+    ahead::Ahead,
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
     guard::{Charge, Known, Remembered, Rival},
@@ -353,6 +355,11 @@ impl Actor {
         self.counter.count_into(&mut tally);
         self.links.count_into(&mut tally);
         tally
+    }
+
+    /// The first link on which a pid is heard.
+    pub fn link_of(&self, pid: Pid) -> Option<&LinkState> {
+        self.links.first_of(pid)
     }
 
     /// The links on which peers are heard or asked.

@@ -41,6 +41,7 @@ impl Actor {
                 self.reply_when_durable(to, reply, before, now, effects);
             }
             Ok(Next::Waits { until, paid }) => {
+                debug_assert!(self.ahead().may_wait(count, after), "it is foreseen");
                 self.report_raise(paid, from, now, effects);
                 self.wait_for_disk(from, request, until, now, effects);
             }
