@@ -6,7 +6,7 @@
 //! does no I/O and decides nothing.
 
 use ipseity_core::{
-    actor::Event,
+    actor::{Ahead, Event},
     identity::Identity,
     ids::{ConnectionId, Count},
     words::Message,
@@ -24,17 +24,19 @@ pub enum Codec {
 
 impl Codec {
     /// Takes requests for identities from the start of what was read, until something else comes, at most `room` of
-    /// them, and puts each into the mailbox. Nearly always there is nothing else. Returns how many it took.
+    /// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
+    /// alone.
     #[inline(always)]
     pub(crate) fn take_identity_requests(
         self,
         from: ConnectionId,
         read: &mut FrameDecoder,
         room: usize,
+        ahead: Ahead,
         mailbox: &mut Mailbox,
-    ) -> usize {
+    ) -> Asked {
         match self {
-            Codec::Frames(_) => take_framed_requests(from, read, room, mailbox),
+            Codec::Frames(_) => take_framed_requests(from, read, room, ahead, mailbox),
         }
     }
 
@@ -76,6 +78,15 @@ impl Codec {
             Codec::Frames(_) => encode_identities(first, count, output),
         }
     }
+}
+
+/// Requests for identities that were put into the mailbox.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// How many.
+    pub(crate) requests: usize,
+    /// Whether the last one may have to wait for the disk before it is decided.
+    pub(crate) last_may_wait: bool,
 }
 
 /// The replies of one connection. They are words until its codec writes them.
@@ -121,22 +132,32 @@ fn take_framed_requests(
     from: ConnectionId,
     decoder: &mut FrameDecoder,
     room: usize,
+    ahead: Ahead,
     mailbox: &mut Mailbox,
-) -> usize {
+) -> Asked {
+    let mut last_may_wait = false;
     // The smallest requests are the same three bytes each, and their entries are all the same.
     let bare = decoder.take_bare_identity_requests(room);
     mailbox.dispatch_bare_requests(from, bare);
     if bare == room || decoder.is_empty() {
-        return bare;
+        return Asked {
+            requests: bare,
+            last_may_wait,
+        };
     }
     let mut taken = bare;
     let mut requests = decoder.identity_requests();
     while taken < room
+        && !last_may_wait
         && let Some((count, after)) = requests.next()
     {
+        last_may_wait = ahead.may_wait(count, after);
         let count = Count::saturating(count);
         mailbox.dispatch(Entry::Event(Event::IdentityRequest { from, count, after }));
         taken += 1;
     }
-    taken
+    Asked {
+        requests: taken,
+        last_may_wait,
+    }
 }

@@ -94,6 +94,9 @@ pub(crate) enum Gate {
     Shut,
     /// Not before a request to look is answered, because that answer may be large.
     Looks,
+    /// Not before a request is answered that may wait for the disk alone. It has a place of its own, beside the room that
+    /// all share.
+    Alone,
 }
 
 /// Which kind of place an accepted connection takes.
@@ -366,6 +369,14 @@ impl<S: Socket> Connection<S> {
     /// Whether the server makes it wait.
     pub(crate) fn is_held_up(&self) -> bool {
         matches!(self.resume, Resume::Flush | Resume::Line | Resume::Looks)
+    }
+
+    /// The server made it wait, and now it goes on. That time is not counted against it. But while replies wait, it makes
+    /// progress only by reading them, and that it could do all the time.
+    pub(crate) fn was_held_up(&mut self, now: Instant) {
+        if self.pending_bytes() == 0 {
+            self.progress_at = now;
+        }
     }
 
     /// Whether something will read what may be left. The poll reports each change only once, so this must hold

@@ -41,6 +41,7 @@
 //! - [`trace`]: a line for each entry and each effect.
 //! - [`edge`]: what the server needs from the world, as two traits.
 //! - [`codec`]: how bytes become messages, and messages bytes.
+//! - [`trust`]: whom the server believes, by the address.
 //! - [`listeners`]: where connections come in, and what they may do there.
 //! - `buffer`: what connections borrow while something is under way.
 //! - [`connection`]: one connection and the state it is in.
@@ -63,3 +64,4 @@ pub mod server;
 pub mod store;
 pub mod trace;
 pub mod transport;
+pub mod trust;

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use ipseity_core::limits::{CONNECTION_SLOT_BITS, PEERS_MAX, WRITE_LATE};
-use ipseity_frames::limits::{FRAME_BYTES_MAX, READ_BUFFER_BYTES, SYNC_LENGTH_MAX};
+use ipseity_frames::limits::{
+    FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
+};
 
 // The mailbox and the turn of the loop.
 
@@ -29,6 +31,21 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 32_768;
 /// The same for one connection, so that a greedy one shares with the others: once it has this many in flight, it goes
 /// on only after the others had their turn.
 pub const FRAMES_PER_CONNECTION_MAX: usize = 1024;
+
+/// So much room must be free before those that wait for room get any of it: enough that each gets a share that is
+/// worth a read and a write.
+pub const ROOM_TO_SHARE: usize = FRAMES_IN_FLIGHT_MAX / 2;
+
+/// The room is divided among all that wait for it, but nobody gets a smaller share than this. With sixteen requests for
+/// a read and a write, a request costs little more than with a thousand (docs/benchmarks.md).
+pub const FRAMES_SHARE_MIN: usize = 16;
+
+/// Bytes that are read for each frame of a share, so that those that wait hold no more bytes here than they can use.
+/// The longest request for identities fits.
+pub const SHARE_BYTES_PER_FRAME: usize = READ_BYTES_MAX / FRAMES_PER_CONNECTION_MAX;
+
+const _: () =
+    assert!(SHARE_BYTES_PER_FRAME > FRAME_HEADER_BYTES + size_of::<u32>() + size_of::<u64>());
 
 /// Requests to look (a status, the members) of all connections that are decoded and not answered yet. They cost
 /// five bytes to send and up to 64 KiB to answer, which takes as long as a hundred requests for identities. So only one
@@ -65,16 +82,19 @@ pub const RESERVE_CONNECTIONS_MAX: usize = 64;
 /// identities.
 pub const RESERVE_OPERATORS_MAX: usize = 16;
 
-/// Connections beyond the limit for strangers that speak like a peer. The other half is for the peers that were
-/// named.
-pub const RESERVE_STRANGERS_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
+/// Connections beyond the limit for peers that were not named: from loopback or `--peer-from`. The other half is for
+/// those that were.
+pub const RESERVE_UNNAMED_MAX: usize = RESERVE_CONNECTIONS_MAX / 2;
 
 /// With `--when-full close-idle`, only a client that has asked for nothing for this long is closed to make room. It is
 /// also how often they are searched for, which takes a look at every connection.
 pub const IDLE_MIN: Duration = Duration::from_secs(1);
 
-/// The most addresses that are kept for the named peers; a name may have several.
-pub const NAMED_ADDRESSES_MAX: usize = 4 * PEERS_MAX;
+/// The most addresses that are kept for the named peers; a name may have several. What a resolver answers beyond it does
+/// not count.
+pub const NAMED_ADDRESSES_MAX: usize = 4096;
+
+const _: () = assert!(NAMED_ADDRESSES_MAX >= 4 * PEERS_MAX);
 
 /// How long a connection beyond the limit may take to show that it is a peer.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -100,12 +120,18 @@ const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
 /// Bytes of memory that the waiting replies of all connections together may take, unless
-/// `--max-pending-bytes-total` says otherwise. Beyond this, the connections with the most waiting bytes are closed.
-/// Otherwise a thousand clients that do not read would fill the memory.
+/// `--max-pending-bytes-total` says otherwise. Beyond this, connections are closed: first those that have read nothing
+/// for longest, and among equals those with the most waiting bytes. Otherwise a thousand clients that do not read
+/// would fill the memory.
 pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// The least that `--max-pending-bytes-total` may be: room for a few large replies.
 pub const PENDING_BYTES_TOTAL_MIN: usize = 1 << 20;
+
+/// How exactly it is counted for how long a connection has read nothing, when some are closed for that bound. A client
+/// that reads makes progress more often than this, even one that is far away. So of those that read, the one with the
+/// most waiting bytes goes first.
+pub const READING_SPAN: Duration = Duration::from_millis(250);
 
 /// The most that `--max-pending-bytes-total` may be.
 pub const PENDING_BYTES_TOTAL_MAX: usize = 1 << 40;
@@ -198,6 +224,21 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// The wait after a refusal, which only an operator can resolve.
 pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
+
+/// The wait after a peer has refused this server because it does not know its address. The peer looks the names up again
+/// meanwhile, so the next attempt mostly succeeds.
+pub const BACKOFF_NOT_A_PEER: Duration = Duration::from_secs(1);
+
+/// The names of peers are looked up again because somebody with an unknown address says that it is one, but not more often
+/// than this: a stranger must not make this server flood a resolver.
+pub const LOOKUP_AGAIN_MIN: Duration = Duration::from_secs(1);
+
+/// No name is looked up again while so many lookups are under way; the others have their turn the next time. In a cluster
+/// of the usual size all have it at once.
+pub const LOOKUPS_AGAIN_MAX: usize = 8;
+
+// The other threads are left for the lookups of peers that are to be dialed, however long a resolver takes.
+const _: () = assert!(LOOKUPS_AGAIN_MAX <= LOOKUPS_MAX / 2);
 
 /// Symbolic links that are followed to find out where a trace would be written. The kernel follows no more in one path.
 pub const SYMLINKS_MAX: usize = 40;

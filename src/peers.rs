@@ -1,6 +1,9 @@
 //! The peers that were named with `--peer`, and how they are dialed: which one, when, at which address, and on
 //! which connection each is reached now.
 //!
+//! Names are also looked up again when somebody says that it is a peer and no name has its address: it may be a peer that
+//! has moved.
+//!
 //! It does no I/O: it is told what happened and says what is due. Dialing never gives up. Between two attempts it
 //! waits with exponential backoff and "equal jitter" (M. Brooker, "Exponential Backoff And Jitter", AWS
 //! Architecture Blog, 2015), so that servers that lost the same peer do not come back all at once.
@@ -13,7 +16,10 @@ use ipseity_core::{
     time::Instant,
 };
 
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED};
+use crate::limits::{
+    BACKOFF_MAX, BACKOFF_MIN, BACKOFF_NOT_A_PEER, BACKOFF_REFUSED, LOOKUP_AGAIN_MIN,
+    LOOKUPS_AGAIN_MAX,
+};
 
 /// How far the dialing of a peer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub enum Failure {
     Unreached,
     /// One of the two has refused the other.
     Refused,
+    /// The peer does not know this server's address yet, and looks the names of its peers up again.
+    NotAPeer,
     /// Both have the same pid.
     SamePid,
 }
@@ -48,6 +56,8 @@ struct Peer {
     /// As it was given: `host:port`.
     name: String,
     dial: Dial,
+    /// A lookup of its name is under way. There is never a second one.
+    is_looked_up: bool,
     /// Addresses of the last lookup that were not tried yet, the next one last.
     addresses: Vec<SocketAddr>,
     /// Attempts since the peer last answered.
@@ -73,6 +83,10 @@ enum Told {
 #[derive(Debug)]
 pub struct Peers {
     peers: Vec<Peer>,
+    /// When names were last looked up again.
+    looked_again_at: Option<Instant>,
+    /// The peer whose name has the next turn to be looked up again.
+    next_again: usize,
 }
 
 impl Peers {
@@ -83,6 +97,7 @@ impl Peers {
             dial: Dial::Waiting {
                 due: Instant::START,
             },
+            is_looked_up: false,
             addresses: Vec::new(),
             failures: 0,
             refused: false,
@@ -91,6 +106,8 @@ impl Peers {
         };
         Peers {
             peers: names.into_iter().map(peer).collect(),
+            looked_again_at: None,
+            next_again: 0,
         }
     }
 
@@ -135,6 +152,44 @@ impl Peers {
     /// When the next attempt to dial any of them is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.peers.iter().filter_map(Peer::due).min()
+    }
+
+    /// The address that was given in the place of a name, if it was. It needs no lookup.
+    pub fn literal(&self, peer: PeerId) -> Option<SocketAddr> {
+        self.name(peer).parse().ok()
+    }
+
+    /// A lookup of the peer's name is wanted. Returns whether to begin one: not if one is under way.
+    pub fn begin_lookup(&mut self, peer: PeerId) -> bool {
+        !std::mem::replace(&mut self.peer_mut(peer).is_looked_up, true)
+    }
+
+    /// Notes that the lookup is over. Returns whether the peer waits for it to be dialed.
+    pub fn end_lookup(&mut self, peer: PeerId) -> bool {
+        self.peer_mut(peer).is_looked_up = false;
+        self.dial(peer) == Dial::Resolving
+    }
+
+    /// Somebody says that it is a peer, and no name has its address. Returns the peers whose names are to be looked up
+    /// again: only some at a time, in turn, and none if it is too soon.
+    pub fn take_lookups_again(&mut self, now: Instant) -> Vec<PeerId> {
+        let is_soon = |at| now.since(at) < LOOKUP_AGAIN_MIN;
+        if self.looked_again_at.is_some_and(is_soon) {
+            return Vec::new();
+        }
+        self.looked_again_at = Some(now);
+        let count = self.peers.len();
+        let under_way = self.peers.iter().filter(|peer| peer.is_looked_up).count();
+        let turns = (self.next_again..self.next_again + count).map(|turn| turn % count);
+        let again: Vec<PeerId> = turns
+            .map(|index| PeerId(index as u16))
+            .filter(|peer| self.literal(*peer).is_none() && !self.peer(*peer).is_looked_up)
+            .take(LOOKUPS_AGAIN_MAX.saturating_sub(under_way))
+            .collect();
+        if let Some(last) = again.last() {
+            self.next_again = (usize::from(last.0) + 1) % count;
+        }
+        again
     }
 
     /// Takes a peer that is due to be dialed; call it until there is none. The caller looks up its name.
@@ -201,6 +256,7 @@ impl Peers {
             // Both have stopped by now. This server asks again soon, so that the other one learns its last sequence.
             Failure::SamePid if !peer.refused => backoff(peer.failures, random),
             Failure::SamePid | Failure::Refused => BACKOFF_REFUSED,
+            Failure::NotAPeer => jittered(BACKOFF_NOT_A_PEER, random),
         };
         peer.refused = failure != Failure::Unreached;
         peer.failures = peer.failures.saturating_add(1);
@@ -243,12 +299,15 @@ impl Peer {
     }
 }
 
-/// The wait grows exponentially. Half of it is certain, the other half is random.
+/// The wait grows exponentially.
 fn backoff(failures: u32, random: u64) -> Duration {
-    let doubled = BACKOFF_MIN
-        .saturating_mul(1 << failures.min(16))
-        .min(BACKOFF_MAX);
-    let half = doubled / 2;
+    let doubled = BACKOFF_MIN.saturating_mul(1 << failures.min(16));
+    jittered(doubled.min(BACKOFF_MAX), random)
+}
+
+/// Half of the wait is certain, the other half is random.
+fn jittered(longest: Duration, random: u64) -> Duration {
+    let half = longest / 2;
     let nanos = u64::try_from(half.as_nanos()).expect("the longest backoff is a few seconds");
     half + Duration::from_nanos(random % (nanos + 1))
 }
@@ -358,7 +417,12 @@ mod tests {
             },
         ];
         for (place, to_state) in to_state.iter().enumerate() {
-            for failure in [Failure::Unreached, Failure::Refused, Failure::SamePid] {
+            for failure in [
+                Failure::Unreached,
+                Failure::Refused,
+                Failure::SamePid,
+                Failure::NotAPeer,
+            ] {
                 let mut peers = Peers::new(vec!["a:1".to_owned()]);
                 to_state(&mut peers);
                 for times in 0..100 {
@@ -369,6 +433,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_know_the_address_yet_is_asked_again_in_a_second() {
+        let mut peers = peers();
+        for failures in 0..10 {
+            let mut wait = |random| peers.failed(PEER, Failure::NotAPeer, Instant::START, random);
+            assert_eq!(wait(0), BACKOFF_NOT_A_PEER / 2, "after {failures} failures");
+            assert!(wait(u64::MAX) <= BACKOFF_NOT_A_PEER);
+        }
+        assert!(peers.is_refused(PEER));
+    }
+
+    #[test]
+    fn names_are_looked_up_again_in_turn_and_not_too_often() {
+        let names = (0..LOOKUPS_AGAIN_MAX + 2).map(|number| format!("host{number}:1"));
+        let mut peers = Peers::new(
+            [String::from("10.0.0.1:1")]
+                .into_iter()
+                .chain(names)
+                .collect(),
+        );
+        let at = |ms| Instant::START.after(Duration::from_millis(ms));
+        let first = peers.take_lookups_again(at(0));
+        assert_eq!(first.len(), LOOKUPS_AGAIN_MAX);
+        assert!(!first.contains(&PEER), "an address is no name");
+        assert_eq!(peers.take_lookups_again(at(999)), []);
+        // The two that are left come first, and then the others again, but not the one that is under way. It counts too.
+        assert!(peers.begin_lookup(PeerId(1)) && !peers.begin_lookup(PeerId(1)));
+        let second = peers.take_lookups_again(at(1000));
+        let last = LOOKUPS_AGAIN_MAX as u16;
+        assert_eq!(second[..3], [last + 1, last + 2, 2].map(PeerId));
+        assert_eq!(second.len(), LOOKUPS_AGAIN_MAX - 1);
+        assert!(!peers.end_lookup(PeerId(1)), "nobody waits to dial it");
+        assert!(peers.begin_lookup(PeerId(1)));
+        assert_eq!(Peers::new(Vec::new()).take_lookups_again(at(0)), []);
     }
 
     #[test]

@@ -291,7 +291,7 @@ fn config(
             pending_bytes_max: options.pending_bytes_max,
             pending_bytes_total: options.pending_bytes_total,
             idle_timeout: options.idle_timeout,
-            trusted: options.trusted.clone(),
+            trust: options.trust.clone(),
         },
         peers: options.peers.clone(),
         sync_interval: options.sync_interval,
@@ -302,11 +302,14 @@ fn config(
 
 /// Logs one line that says who this server is.
 fn announce(options: &Options, started: &Started, address: impl Display) {
-    let peers = if options.peers.is_empty() {
+    let mut peers = if options.peers.is_empty() {
         "none".to_owned()
     } else {
         options.peers.join(" ")
     };
+    for network in &options.trust.peers {
+        peers += &format!(" (and any from {network})");
+    }
     let round = match options.peers.len() > options.fanout {
         true => format!(" ({} asked in each round, at random)", options.fanout),
         false => String::new(),

@@ -75,9 +75,16 @@ fn table() -> Vec<Flag> {
             default: None,
         },
         Flag {
+            name: "peer-from",
+            takes: Values("CIDR"),
+            help: "an address or a network from which other servers may synchronize, besides this machine itself and \
+                   the addresses of --peer; may be repeated",
+            default: None,
+        },
+        Flag {
             name: "pid",
             takes: Value("N"),
-            help: "this server's own number in its cluster, 0 to 1023; required with --peer",
+            help: "this server's own number in its cluster, 0 to 1023; required with --peer and --peer-from",
             default: shown(Pid::MIN),
         },
         Flag {
@@ -132,7 +139,7 @@ fn table() -> Vec<Flag> {
             name: "max-connections-per-address",
             takes: Value("N"),
             help: "how many of them may come from one address (of IPv6: from one /64 network); this machine itself, \
-                   --trust and --peer are exempt",
+                   --trust, --peer and --peer-from are exempt",
             default: shown("no limit"),
         },
         Flag {
@@ -202,10 +209,17 @@ fn table() -> Vec<Flag> {
         },
         Flag {
             name: "trust",
-            takes: Values("IP"),
-            help: "an address, besides this machine itself, from which `members --forget` and `advance` are \
-                   accepted; may be repeated",
+            takes: Values("CIDR"),
+            help: "an address or a network, besides this machine itself, from which `members --forget` and \
+                   `advance` are accepted; may be repeated",
             default: None,
+        },
+        Flag {
+            name: "trust-loopback",
+            takes: Value("yes|no"),
+            help: "whether whoever connects from this machine itself is trusted like --trust and --peer-from; no, if \
+                   others use this machine or a proxy on it leads here",
+            default: shown("yes"),
         },
         Flag {
             name: "max-pending-bytes",
@@ -216,8 +230,8 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "max-pending-bytes-total",
             takes: Value("N"),
-            help: "how many bytes of memory may hold replies that wait for clients; beyond it, the clients with \
-                   the most waiting bytes are cut off",
+            help: "how many bytes of memory may hold replies that wait for clients; beyond it, clients are cut \
+                   off, first those that have read nothing for longest, then those with the most waiting bytes",
             default: shown(PENDING_BYTES_TOTAL_DEFAULT),
         },
         Flag {

@@ -4,13 +4,14 @@
 
 mod address;
 mod flags;
+mod network;
 
-use std::{collections::BTreeSet, fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
 
 use getopts::Matches;
 use log::LevelFilter;
 
-use self::{address::host_port, flags::flags};
+use self::{address::host_port, flags::flags, network::networks};
 use ipseity_console::{explain, usage};
 use ipseity_core::{
     actor::Budgets,
@@ -23,11 +24,14 @@ use ipseity_core::{
     words::ClusterName,
 };
 
-use crate::limits::{
-    CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
-    JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN,
-    PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, PENDING_BYTES_TOTAL_MAX,
-    PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+use crate::{
+    limits::{
+        CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
+        JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN,
+        PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, PENDING_BYTES_TOTAL_MAX,
+        PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+    },
+    trust::TrustOptions,
 };
 
 /// The directory below the working directory in which each pid has its state directory.
@@ -87,8 +91,8 @@ pub struct Options {
     pub join_timeout: Duration,
     /// The operator states that this pid has handed out nothing above this sequence; the server starts above it.
     pub recover_above: Option<Sequence>,
-    /// Addresses, besides loopback, from which an operator may connect.
-    pub trusted: Vec<IpAddr>,
+    /// Whom the server believes, by the address.
+    pub trust: TrustOptions,
     /// Bytes of replies that may wait for one connection, 4 KiB to 1 GiB.
     pub pending_bytes_max: usize,
     /// Bytes of replies that may wait for all clients together, 1 MiB to 1 TiB.
@@ -178,13 +182,17 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         Some(text) => text
             .parse()
             .map_err(|_| bad("pid", &text, "a number from 0 to 1023"))?,
-        None if peers.is_empty() => Pid::MIN,
-        None => {
-            return Err(UsageError(
-                "--peer needs --pid: give every server of a cluster a number of its own, 0 to 1023"
-                    .to_owned(),
-            ));
-        }
+        None => match ["peer", "peer-from"]
+            .into_iter()
+            .find(|flag| matches.opt_present(flag))
+        {
+            None => Pid::MIN,
+            Some(flag) => {
+                return Err(UsageError(format!(
+                    "--{flag} needs --pid: give every server of a cluster a number of its own, 0 to 1023"
+                )));
+            }
+        },
     };
     let cluster = match matches.opt_str("cluster") {
         Some(text) => text
@@ -246,7 +254,15 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             .unwrap_or(JOIN_TIMEOUT_DEFAULT),
         recover_above: number(matches, "recover-above", 1, Sequence::MAX.get() - 1)?
             .and_then(Sequence::new),
-        trusted: trusted(matches)?,
+        trust: TrustOptions {
+            loopback: match matches.opt_str("trust-loopback").as_deref() {
+                None | Some("yes") => true,
+                Some("no") => false,
+                Some(text) => return Err(bad("trust-loopback", text, "yes or no")),
+            },
+            operators: networks(matches, "trust")?,
+            peers: networks(matches, "peer-from")?,
+        },
         pending_bytes_max: number(
             matches,
             "max-pending-bytes",
@@ -315,18 +331,6 @@ fn fanout(matches: &Matches) -> Result<usize, UsageError> {
             .map(|fanout| fanout as usize)
             .map_err(|expected| bad("fanout", &text, format_args!("{expected}, or all"))),
     }
-}
-
-fn trusted(matches: &Matches) -> Result<Vec<IpAddr>, UsageError> {
-    let address = |text: String| match text.parse::<IpAddr>() {
-        Ok(address) => Ok(address.to_canonical()),
-        Err(_) => Err(bad(
-            "trust",
-            &text,
-            "an IP address, such as 10.0.0.5 or fd00::5",
-        )),
-    };
-    matches.opt_strs("trust").into_iter().map(address).collect()
 }
 
 fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
@@ -411,6 +415,7 @@ mod tests {
         assert_eq!(options.cluster.as_str(), "ipseity");
         assert_eq!(options.sync_interval, Duration::from_secs(1));
         assert_eq!(options.fanout, 32);
+        assert_eq!(options.trust, TrustOptions::default());
         assert_eq!(options.data_dir, Some(PathBuf::from("ipseity-data/0")));
         assert_eq!(options.count_max, 1_000);
         assert_eq!(options.advance_max, 1 << 40);
@@ -449,7 +454,7 @@ mod tests {
         );
         let guarded = served(
             "--join require --join-timeout 0 --recover-above 5 --trust 10.0.0.5 --trust ::ffff:10.0.0.6 \
-             --after-burst 1 --peer-burst 2 --advance-rate 3 --reserve 1m",
+             --trust fd00::/8 --pid 3 --peer-from 10.1.0.0/16 --peer-from 10.2.0.1 --trust-loopback no --after-burst 1 --peer-burst 2 --advance-rate 3 --reserve 1m",
         );
         let bounded = served("--max-connections-per-address 8 --when-full close-idle");
         assert_eq!(
@@ -464,9 +469,18 @@ mod tests {
         );
         assert_eq!(guarded.recover_above, Sequence::new(5));
         assert_eq!(
-            guarded.trusted,
-            ["10.0.0.5", "10.0.0.6"].map(|ip| ip.parse::<IpAddr>().unwrap())
+            guarded.trust,
+            TrustOptions {
+                loopback: false,
+                operators: ["10.0.0.5/32", "10.0.0.6/32", "fd00::/8"]
+                    .map(|network| network.parse().unwrap())
+                    .to_vec(),
+                peers: ["10.1.0.0/16", "10.2.0.1/32"]
+                    .map(|network| network.parse().unwrap())
+                    .to_vec(),
+            }
         );
+        assert!(served("--trust-loopback yes").trust.loopback);
         let budgets = Budgets {
             after_burst: 1,
             peer_burst: 2,
@@ -511,6 +525,7 @@ mod tests {
             ),
             ("--pid -1", "--pid"),
             ("--peer a:1", "--peer needs --pid"),
+            ("--peer-from 10.0.0.1", "--peer-from needs --pid"),
             (
                 "--peer a:1 --peer a:1 --pid 1",
                 "--peer a:1 is given more than once",
@@ -571,6 +586,22 @@ mod tests {
                 "--reserve \"99ms\": expected a duration from 100ms to 5m",
             ),
             ("--reserve 301s", "--reserve"),
+            (
+                "--trust-loopback maybe",
+                "--trust-loopback \"maybe\": expected yes or no",
+            ),
+            (
+                "--trust localhost",
+                "--trust \"localhost\": expected an IP address or a network",
+            ),
+            (
+                "--pid 1 --peer-from 10.0.0.0/33",
+                "--peer-from \"10.0.0.0/33\": expected an IP address or a network",
+            ),
+            (
+                "--pid 1 --peer-from 10.1.2.3/8",
+                "--peer-from \"10.1.2.3/8\": expected zeros behind the prefix, as in 10.0.0.0/8",
+            ),
             (
                 "--log-level loud",
                 "--log-level \"loud\": expected error, warn, info or debug",

@@ -116,9 +116,9 @@ impl<E: Edge> Server<E> {
 
 /// Whether a line that is logged at most once a minute may be logged now. If so, `told_at` is set.
 ///
-/// [`Telling`](super::telling::Telling) is not asked, because it would also count the lines that are left out: how many
+/// [`Telling`](super::telling::Telling) is not asked, because it would also log how many lines were left out: how many
 /// connections were refused is in the status.
-fn is_due(told_at: &mut Option<Instant>, now: Instant) -> bool {
+pub(super) fn is_due(told_at: &mut Option<Instant>, now: Instant) -> bool {
     let is_due = told_at.is_none_or(|at| now.since(at) >= LINES_SPAN);
     if is_due {
         *told_at = Some(now);

@@ -27,16 +27,32 @@ impl<E: Edge> Server<E> {
             return;
         }
         while let Some(peer) = self.peers.take_due(self.now) {
-            let name = self.peers.name(peer);
-            match name.parse() {
-                Ok(address) => {
-                    self.have_addresses(peer, vec![address]);
+            match self.peers.literal(peer) {
+                Some(address) => {
+                    self.peers.resolved(peer, vec![address]);
                     self.dial_next(peer, None);
                 }
-                Err(_) => self.edge.resolve(peer, name),
+                None => self.look_up(peer),
             }
         }
         self.arm_dial();
+    }
+
+    /// Looks the names of peers up again, unless that was done just now: somebody says that it is a peer, and no name has
+    /// its address.
+    pub(super) fn look_up_again(&mut self) {
+        if self.stopping != Stopping::No {
+            return;
+        }
+        for peer in self.peers.take_lookups_again(self.now) {
+            self.look_up(peer);
+        }
+    }
+
+    fn look_up(&mut self, peer: PeerId) {
+        if self.peers.begin_lookup(peer) {
+            self.edge.resolve(peer, self.peers.name(peer));
+        }
     }
 
     fn arm_dial(&mut self) {
@@ -48,20 +64,22 @@ impl<E: Edge> Server<E> {
 
     #[cold]
     pub(super) fn on_resolved(&mut self, peer: PeerId) {
+        let is_waited_for = self.peers.end_lookup(peer);
         match self.edge.resolved(peer) {
             Ok(addresses) => {
-                self.have_addresses(peer, addresses);
-                self.dial_next(peer, None);
+                self.transport
+                    .note_named(peer, addresses.iter().map(SocketAddr::ip));
+                if is_waited_for {
+                    self.peers.resolved(peer, addresses);
+                    self.dial_next(peer, None);
+                }
             }
-            Err(error) => self.dial_failed(peer, &format!("cannot look up its name: {error}")),
+            Err(error) if is_waited_for => {
+                self.dial_failed(peer, &format!("cannot look up its name: {error}"));
+            }
+            // What it found the last time still counts.
+            Err(_) => {}
         }
-    }
-
-    /// Takes the addresses that were found for a peer.
-    fn have_addresses(&mut self, peer: PeerId, addresses: Vec<SocketAddr>) {
-        let known = addresses.iter().map(|address| address.ip().to_canonical());
-        self.transport.note_named(known);
-        self.peers.resolved(peer, addresses);
     }
 
     /// Connects to the next address of a peer. If there is none, the attempt has failed. `reason` says why the
@@ -148,6 +166,7 @@ fn refused_by(error: &ErrorReply) -> Failure {
         // The cause may go away without an operator.
         Some(ErrorCode::TooManyConnections | ErrorCode::Incomplete) => Failure::Unreached,
         Some(ErrorCode::SamePid) => Failure::SamePid,
+        Some(ErrorCode::NotAPeer) => Failure::NotAPeer,
         _ => Failure::Refused,
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Server;
 use ipseity_core::{
+    actor::Known,
     identity::Pid,
     ids::Link,
     limits::{LIVES_PER_PID_MAX, REMEMBERED_MAX},
-    words::{Member, Members, Message},
+    words::{Grant, Grants, LifeMarks, Member, Members, Message},
 };
 
 use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
@@ -21,31 +22,43 @@ pub(super) struct Heard {
 
 impl<E: Edge> Server<E> {
     /// The answer to a membersRequest for the pids from `first` on. Only an operator gets all of them in one answer.
-    pub(super) fn member_list(&self, first: Pid, operates: bool) -> Message {
+    pub(super) fn member_list(&self, first: Pid, asker: Grants) -> Message {
         let known = self.actor.members().range(first..);
         let total = known.clone().count() as u32;
-        let most = match operates {
+        let most = match asker.has(Grant::Operate) {
             true => REMEMBERED_MAX,
             false => STRANGERS_LIST_MAX,
         };
         let members: Vec<Member> = known
             .take(most)
-            .map(|(pid, known)| Member {
-                pid: *pid,
-                incarnation: known.remembered.incarnation,
-                boot: known.remembered.boot,
-                session: known.remembered.session,
-                sequence: known.remembered.sequence.get(),
-                address: self
-                    .addresses
-                    .get(pid)
-                    .and_then(|heard| heard.last())
-                    .map_or(String::new(), |heard| heard.address.clone()),
-                last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),
-                objection: known.objection().map_or(0, |code| code.get()),
-            })
+            .map(|(pid, known)| self.member(*pid, known, asker))
             .collect();
         Message::MembersReply(Box::new(Members { total, members }))
+    }
+
+    fn member(&self, pid: Pid, known: &Known, asker: Grants) -> Member {
+        let remembered = known.remembered;
+        let life = LifeMarks {
+            incarnation: remembered.incarnation,
+            boot: remembered.boot,
+            session: remembered.session,
+        };
+        let LifeMarks {
+            incarnation,
+            boot,
+            session,
+        } = life.for_eyes_of(asker);
+        let heard = self.addresses.get(&pid).and_then(|heard| heard.last());
+        Member {
+            pid,
+            incarnation,
+            boot,
+            session,
+            sequence: remembered.sequence.get(),
+            address: heard.map_or(String::new(), |heard| heard.address.clone()),
+            last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),
+            objection: known.objection().map_or(0, |code| code.get()),
+        }
     }
 
     /// Notes that a process of `pid` is heard on `link`.

@@ -107,6 +107,8 @@ pub struct Server<E: Edge> {
     full_told_at: Option<Instant>,
     /// When it was last logged that an address has too many connections.
     crowd_told_at: Option<Instant>,
+    /// When it was last logged that somebody is not believed to be a peer.
+    claim_told_at: Option<Instant>,
 }
 
 impl<E: Edge> Server<E> {
@@ -141,7 +143,15 @@ impl<E: Edge> Server<E> {
             telling: Telling::new(),
             full_told_at: None,
             crowd_told_at: None,
+            claim_told_at: None,
         };
+        // Before the first connection is accepted.
+        for peer in server.peers.ids() {
+            let address = server.peers.literal(peer);
+            server
+                .transport
+                .note_named(peer, address.map(|address| address.ip()));
+        }
         // The line about a sequence that is nearly used up comes also at each start. Otherwise people would forget
         // it between two levels.
         if let Some(report) = server.actor.start_report() {
@@ -168,6 +178,7 @@ impl<E: Edge> Server<E> {
     /// The poll failed, so nothing more can be received.
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.poll()?;
+        self.transport.note_ahead(self.actor.ahead());
         self.expire_timers();
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
@@ -330,11 +341,11 @@ impl<E: Edge> Server<E> {
             }
             Effect::Reply { to, message } => self.transport.reply(to, &message),
             Effect::ReplyStatus { to } => {
-                let status = self.status(self.transport.may_operate(to));
+                let status = self.status(self.transport.grants(to));
                 self.transport.reply(to, &status);
             }
             Effect::ReplyMembers { to, first } => {
-                let members = self.member_list(first, self.transport.may_operate(to));
+                let members = self.member_list(first, self.transport.grants(to));
                 self.transport.reply(to, &members);
             }
             Effect::Object { charge, answers } => {

@@ -5,6 +5,7 @@ use log::{error, info, warn};
 
 use super::{
     Server,
+    accepting::is_due,
     telling::{LeftOut, Line, Whom},
 };
 use ipseity_core::{
@@ -12,6 +13,7 @@ use ipseity_core::{
     identity::{Pid, Sequence},
     ids::{ConnectionId, Link},
     timer::Timer,
+    words::ErrorCode,
 };
 
 use crate::edge::Edge;
@@ -32,6 +34,10 @@ impl<E: Edge> Server<E> {
                 }
             }
             Report::PeerDown { link, pid } => self.tell_of_loss(*link, *pid),
+            Report::Refused { from, error } if error.code == ErrorCode::NotAPeer.get() => {
+                self.tell_of_claim(*from);
+                self.look_up_again();
+            }
             Report::Refused { from, error } => {
                 if self.may_tell(Line::Refused, self.host(*from)) {
                     let address = self.transport.address(*from);
@@ -180,6 +186,17 @@ impl<E: Edge> Server<E> {
                 // The last line of this kind must have the number that counts.
                 tell_of_higher(self.actor.objected_above());
             }
+        }
+    }
+
+    /// Logs that somebody says that it is a peer and is not believed, at most once a minute.
+    fn tell_of_claim(&mut self, from: ConnectionId) {
+        if is_due(&mut self.claim_told_at, self.now) {
+            let address = self.transport.address(from);
+            warn!(
+                "refused {address}, which says that it is a peer: no name in --peer has its address, and --peer-from does \
+                 not allow it; if it is one, name it with --peer or allow its address with --peer-from"
+            );
         }
     }
 

@@ -5,7 +5,10 @@ use ipseity_core::{
     actor::LinkState,
     ids::{Link, PeerId},
     time::Instant,
-    words::{BoundsStatus, Counters, Message, PeerState, PeerStatus, Status, StorageStatus},
+    words::{
+        BoundsStatus, Counters, Grant, Grants, LifeMarks, Message, PeerState, PeerStatus, Status,
+        StorageStatus,
+    },
 };
 
 use crate::{
@@ -16,17 +19,27 @@ use crate::{
 
 impl<E: Edge> Server<E> {
     /// The answer to a statusRequest.
-    pub(super) fn status(&self, operates: bool) -> Message {
+    pub(super) fn status(&self, asker: Grants) -> Message {
         let own = self.actor.config();
         let tally = self.actor.tally();
-        let (peers, peers_total) = self.peer_statuses(operates);
+        let (peers, peers_total) = self.peer_statuses(asker.has(Grant::Operate));
+        let life = LifeMarks {
+            incarnation: own.incarnation,
+            boot: own.boot,
+            session: own.session,
+        };
+        let LifeMarks {
+            incarnation,
+            boot,
+            session,
+        } = life.for_eyes_of(asker);
         Message::StatusReply(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: own.cluster.clone(),
             pid: own.pid,
-            incarnation: own.incarnation,
-            boot: own.boot,
-            session: own.session,
+            incarnation,
+            boot,
+            session,
             standing: self.actor.standing(),
             sequence: self.actor.sequence().get(),
             uptime_ms: self.ms_since(self.started_at),
@@ -75,8 +88,8 @@ impl<E: Edge> Server<E> {
         let named = self.peers.ids().map(|peer| {
             let link = links.get(&Link::Dialed(peer));
             let has_spoken = |link: &&LinkState| link.pid.is_some();
-            let own_link = || links.values().find(|link| link.pid == self.peers.pid(peer));
-            if let Some(link) = link.filter(has_spoken).or_else(own_link).filter(has_spoken) {
+            let own_link = || self.actor.link_of(self.peers.pid(peer)?);
+            if let Some(link) = link.filter(has_spoken).or_else(own_link) {
                 let name = self.peers.name(peer).to_owned();
                 return self.present_peer(name, link);
             }

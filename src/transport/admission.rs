@@ -81,7 +81,7 @@ impl<S: Socket> Transport<S> {
         let terms = Terms {
             origin: Origin::Accepted,
             codec: listener.codec,
-            grants: listener.grants_for(address, &self.shared.limits.trusted),
+            grants: listener.grants_for(address.ip(), &self.shared.trust),
             holder,
         };
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
@@ -206,11 +206,7 @@ impl Shared {
         let Some(most) = self.limits.per_address_max else {
             return false;
         };
-        let address = address.to_canonical();
-        let is_exempt = address.is_loopback()
-            || self.limits.trusted.contains(&address)
-            || self.named.contains(&address);
-        !is_exempt && self.holders.count(holder) >= most
+        !self.trust.is_unlimited(address) && self.holders.count(holder) >= most
     }
 
     /// Tells a connection of the reserve that there are too many, unless it was told already, and closes it. Returns

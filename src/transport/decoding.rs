@@ -4,7 +4,7 @@ use super::shared::Shared;
 use ipseity_core::{
     actor::Event,
     ids::{Count, Link},
-    words::{Grant, Message},
+    words::{ErrorCode, Grant, Message},
 };
 use ipseity_frames::{Kind, WireError};
 
@@ -12,8 +12,8 @@ use crate::{
     connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
     limits::{
-        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX,
-        RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX,
+        FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
+        RESERVE_UNNAMED_MAX,
     },
     mailbox::{Entry, Mailbox},
 };
@@ -34,14 +34,16 @@ pub(super) enum Decoded {
 }
 
 impl Shared {
-    /// Takes whole frames out of the decoder and puts them into the mailbox, as long as there is room.
+    /// Takes whole frames out of the decoder and puts them into the mailbox, until so many frames of all connections are
+    /// in flight, or its own bounds are reached.
     pub(super) fn decode<S: Socket>(
         &mut self,
         c: &mut Connection<S>,
+        until: usize,
         mailbox: &mut Mailbox,
     ) -> Decoded {
         let of_all = match c.origin {
-            Origin::Accepted => FRAMES_IN_FLIGHT_MAX.saturating_sub(self.in_flight),
+            Origin::Accepted => until.saturating_sub(self.in_flight),
             // Messages of a dialed peer are owed no answer, so they do not count as in flight.
             Origin::Dialed(_) => FRAMES_PER_CONNECTION_MAX,
         };
@@ -67,11 +69,16 @@ impl Shared {
         let mut taken = 0;
         loop {
             if serves {
-                let decoder = &mut self.decoder;
-                let asked = codec.take_identity_requests(c.id, decoder, room - taken, mailbox);
-                c.owed += asked as u32;
-                self.in_flight += asked;
-                taken += asked;
+                let (decoder, ahead) = (&mut self.decoder, self.ahead);
+                let left = room - taken;
+                let asked = codec.take_identity_requests(c.id, decoder, left, ahead, mailbox);
+                c.owed += asked.requests as u32;
+                self.in_flight += asked.requests;
+                taken += asked.requests;
+                if asked.last_may_wait {
+                    self.let_wait_alone(c);
+                    break;
+                }
             }
             if self.decoder.is_empty() {
                 return Decoded::All;
@@ -133,14 +140,20 @@ impl Shared {
         if c.origin == Origin::Accepted
             && let Err(error) = c.grants.check(&message)
         {
-            // A client that came when all places were taken is told so, and can go to another server.
-            return match is_reserve || c.place == Place::Operator {
-                true => Taken::Refused(self.too_many()),
-                false => Taken::Request(Event::Denied {
-                    from,
-                    error: Box::new(error),
-                }),
-            };
+            let is_claim = error.code == ErrorCode::NotAPeer.get();
+            // A client that came when all places were taken is told so, and can go to another server. Who says that it
+            // is a peer is told why it is not believed even then: it may be one with a new address.
+            if (is_reserve && !is_claim) || c.place == Place::Operator {
+                return Taken::Refused(self.too_many());
+            }
+            if is_claim {
+                // The answer ends the connection.
+                c.gate = Gate::Shut;
+            }
+            return Taken::Request(Event::Denied {
+                from,
+                error: Box::new(error),
+            });
         }
         match (message, c.origin) {
             (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
@@ -177,6 +190,7 @@ impl Shared {
                 Taken::Request(Event::ForgetRequest { from, pid })
             }
             (Message::AdvanceRequest { above }, Origin::Accepted) => {
+                self.let_wait_alone(c);
                 Taken::Request(Event::AdvanceRequest { from, above })
             }
             (Message::SyncReply(sync), Origin::Dialed(from)) => {
@@ -209,10 +223,10 @@ impl Shared {
         let is_named = || {
             let socket = c.socket.as_ref();
             let address = socket.and_then(|socket| socket.peer_address().ok());
-            address.is_some_and(|address| self.named.contains(&address.ip().to_canonical()))
+            address.is_some_and(|address| self.trust.is_named(address.ip()))
         };
         self.promoted < RESERVE_CONNECTIONS_MAX
-            && (self.promoted < RESERVE_STRANGERS_MAX || is_named())
+            && (self.promoted < RESERVE_UNNAMED_MAX || is_named())
     }
 }
 

@@ -1,7 +1,7 @@
 //! All connections: the `Slab` that holds them, and how they are read, decoded, written, closed and reaped.
 //!
 //! It moves bytes and decides nothing about identities. What it decodes goes into the mailbox, and what it sends was
-//! given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, the errors of `frames`, the
+//! given to it. It may import `codec`, `connection`, `edge`, `listeners`, `mailbox`, `trust`, the errors of `frames`, the
 //! events of `actor` and `limits`.
 //!
 //! Four rules that a reader should know:
@@ -25,10 +25,11 @@ mod writing;
 use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
 
 use ipseity_core::{
+    actor::Ahead,
     identity::Identity,
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::{Grant, Grants, Message},
+    words::{Grants, Message},
 };
 use ipseity_frames::Receiver;
 use slab::Slab;
@@ -40,8 +41,9 @@ use crate::{
     codec::{Codec, Replies},
     connection::{CloseReason, Connection, ConnectionState, Holder, LinkState, Origin, Terms},
     edge::{Edge, Socket},
-    limits::{NAMED_ADDRESSES_MAX, READ_BYTES_MAX},
+    limits::READ_BYTES_MAX,
     mailbox::{Mailbox, Readiness},
+    trust::TrustOptions,
 };
 
 /// Limits that an operator can set.
@@ -49,8 +51,8 @@ use crate::{
 pub struct TransportLimits {
     /// The most accepted connections.
     pub connections_max: usize,
-    /// The most accepted connections from one address ([`Holder`]); `None` is no limit. Loopback, trusted addresses and
-    /// those of named peers are exempt.
+    /// The most accepted connections from one address ([`Holder`]); `None` is no limit. Loopback, and the addresses
+    /// of peers and operators, are exempt.
     pub per_address_max: Option<usize>,
     /// When all places are taken, the connection that has been idle longest makes room for a new one.
     pub closes_idle: bool,
@@ -59,13 +61,13 @@ pub struct TransportLimits {
     pub read_bytes_max: usize,
     /// Bytes of replies that may wait for one connection. At this bound nothing more is read from it.
     pub pending_bytes_max: usize,
-    /// Bytes of memory that the waiting replies of all connections together may take. Above it the connections with
-    /// the most waiting bytes are closed.
+    /// Bytes of memory that the waiting replies of all connections together may take. Above it connections are closed:
+    /// first those that have read nothing for longest, and among equals those with the most waiting bytes.
     pub pending_bytes_total: usize,
     /// How long a connection may be idle; `None` means for ever.
     pub idle_timeout: Option<Duration>,
-    /// Addresses from which an operator may connect, besides loopback.
-    pub trusted: Vec<IpAddr>,
+    /// Whom it believes, by the address.
+    pub trust: TrustOptions,
 }
 
 /// A connection that was closed in this turn and has to be reported to the server.
@@ -174,16 +176,15 @@ impl<S: Socket> Transport<S> {
         self.shared.closed_idle
     }
 
-    /// Whether the other end of the connection may act as an operator.
-    pub fn may_operate(&self, connection: ConnectionId) -> bool {
-        self.get(connection)
-            .is_some_and(|c| c.grants.has(Grant::Operate))
+    /// What the other end of the connection may do.
+    pub fn grants(&self, connection: ConnectionId) -> Grants {
+        self.get(connection).map_or(Grants::NONE, |c| c.grants)
     }
 
-    /// Notes the addresses of a peer that was named. Such a peer gets in even when strangers fill the reserve.
-    pub fn note_named(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
-        let room = NAMED_ADDRESSES_MAX.saturating_sub(self.shared.named.len());
-        self.shared.named.extend(addresses.into_iter().take(room));
+    /// Notes the addresses of a peer that was named, as a lookup has found them. It counts for the connections that are
+    /// accepted from now on.
+    pub fn note_named(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.shared.trust.note_named(peer, addresses);
     }
 
     /// The address that an accepted connection comes from, as text for people.
@@ -193,6 +194,13 @@ impl<S: Socket> Transport<S> {
         let asked = || c.and_then(|c| c.socket.as_ref()?.peer_address().ok());
         kept.or_else(asked)
             .map_or_else(address_that_is_gone, |address| address.to_string())
+    }
+
+    /// Notes which requests are ahead of the counter and may have to wait for the disk alone. It may be a little out of
+    /// date, because both numbers in it only grow.
+    #[inline(always)]
+    pub fn note_ahead(&mut self, ahead: Ahead) {
+        self.shared.ahead = ahead;
     }
 
     /// Takes in a connection that is being dialed.

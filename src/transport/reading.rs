@@ -16,7 +16,7 @@ use ipseity_frames::{FrameDecoder, WireError};
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Inflow, Origin, Resume},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX},
+    limits::{FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, SHARE_BYTES_PER_FRAME},
     mailbox::{Entry, Mailbox, Readiness},
 };
 
@@ -32,19 +32,22 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) -> bool {
         let is_plain = readiness.is_readable() && !readiness.is_read_closed();
-        let has_room = self.in_flight < FRAMES_IN_FLIGHT_MAX && self.line.is_empty();
+        let has_room = self.in_flight < self.frames_max && self.line.is_empty();
         if !is_plain || !c.is_at_rest() || !has_room {
             return false;
         }
         self.decoder.restore(&[]);
         let pulled = pull(c, &mut self.decoder, self.limits.read_bytes_max);
         if let Pulled::Part = pulled {
-            let room = (FRAMES_IN_FLIGHT_MAX - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
-            let asked = c
-                .codec
-                .take_identity_requests(c.id, &mut self.decoder, room, mailbox);
-            c.owed = asked as u32;
-            self.in_flight += asked;
+            let room = (self.frames_max - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
+            let asked =
+                c.codec
+                    .take_identity_requests(c.id, &mut self.decoder, room, self.ahead, mailbox);
+            c.owed = asked.requests as u32;
+            self.in_flight += asked.requests;
+            if asked.last_may_wait {
+                self.let_wait_alone(c);
+            }
             if self.decoder.is_empty() {
                 c.progress_at = now;
                 return true;
@@ -54,7 +57,8 @@ impl Shared {
             owed: 0,
             has_begun: false,
         };
-        self.read_on(c, before, Some(pulled), now, mailbox);
+        let room = self.whole_room();
+        self.read_on(c, before, Some(pulled), room, now, mailbox);
         true
     }
 
@@ -135,15 +139,60 @@ impl Shared {
         // Dialed peers are read even now. Their messages are owed no answer, and their objections must be heard in
         // time.
         let is_accepted = c.origin == Origin::Accepted;
-        if is_accepted && (!self.line.is_empty() || self.in_flight >= FRAMES_IN_FLIGHT_MAX) {
+        if is_accepted && (!self.line.is_empty() || self.room() == 0) {
             return self.read_for_look(c, now, mailbox);
         }
+        let room = self.whole_room();
+        self.read_within(c, room, now, mailbox);
+    }
+
+    /// Reads a connection whose turn in the line has come, and decodes at most `share` frames.
+    pub(super) fn read_share<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        share: usize,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
+        c.resume = Resume::Flush;
+        if !c.has_room(self.limits.pending_bytes_max) {
+            // It has had a share, and its replies to that wait. Their flush resumes it.
+            return;
+        }
+        c.was_held_up(now);
+        c.resume = Resume::Mailbox;
+        let room = Room {
+            until: self.in_flight + share,
+            bytes: self
+                .limits
+                .read_bytes_max
+                .min(share * SHARE_BYTES_PER_FRAME),
+        };
+        self.read_within(c, room, now, mailbox);
+        debug_assert!(c.is_taken_up());
+    }
+
+    /// All the room that is left.
+    fn whole_room(&self) -> Room {
+        Room {
+            until: self.frames_max,
+            bytes: self.limits.read_bytes_max,
+        }
+    }
+
+    fn read_within<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        room: Room,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
         let before = Before {
             owed: c.owed,
             has_begun: !c.input().is_empty(),
         };
         self.decoder.restore(c.input());
-        self.read_on(c, before, None, now, mailbox);
+        self.read_on(c, before, None, room, now, mailbox);
     }
 
     /// Reads a little from a connection while too many frames of all connections wait, and takes a request to look.
@@ -192,10 +241,11 @@ impl Shared {
         c: &mut Connection<S>,
         before: Before,
         pulled: Option<Pulled>,
+        room: Room,
         now: Instant,
         mailbox: &mut Mailbox,
     ) {
-        let stop = self.pull_and_decode(c, pulled, mailbox);
+        let stop = self.pull_and_decode(c, pulled, room, mailbox);
         self.keep_rest(c, before, now);
         self.leave(c, stop, mailbox);
     }
@@ -205,11 +255,12 @@ impl Shared {
         &mut self,
         c: &mut Connection<S>,
         mut pulled: Option<Pulled>,
+        room: Room,
         mailbox: &mut Mailbox,
     ) -> Stop {
         loop {
             if !self.decoder.is_empty() {
-                match self.decode(c, mailbox) {
+                match self.decode(c, room.until, mailbox) {
                     Decoded::All => {}
                     Decoded::Gate => return Stop::Gate,
                     Decoded::Looks => return Stop::Looks,
@@ -225,7 +276,7 @@ impl Shared {
                 // Nothing was there, or nothing more will ever come.
                 Some(Pulled::Nothing) => return Stop::All,
                 Some(Pulled::Part) | None => {
-                    pulled = Some(pull(c, &mut self.decoder, self.limits.read_bytes_max));
+                    pulled = Some(pull(c, &mut self.decoder, room.bytes));
                 }
             }
         }
@@ -253,7 +304,8 @@ impl Shared {
                 c.resume = Resume::Looks;
                 self.look_line.push_back(c.id);
             }
-            Stop::Gate if self.in_flight >= FRAMES_IN_FLIGHT_MAX => self.stand_in_line(c),
+            // Its own bounds leave it room, so the room of all or its share is used up.
+            Stop::Gate if c.has_room(self.limits.pending_bytes_max) => self.stand_in_line(c),
             Stop::Gate => {
                 c.resume = Resume::Flush;
                 // The gate may be closed because of waiting replies, with nothing in flight.
@@ -272,11 +324,11 @@ impl Shared {
         }
     }
 
-    /// Puts a connection into the line of those that wait until fewer frames are in flight. No connection may pass
-    /// the line. Otherwise the fastest clients would take every free place again and again.
+    /// Puts a connection at the end of the line of those that wait until fewer frames are in flight. No connection may
+    /// pass the line. Otherwise the fastest clients would take every free place again and again.
     fn stand_in_line<S>(&mut self, c: &mut Connection<S>) {
         c.resume = Resume::Line;
-        self.line.push(c.id);
+        self.line.push_back(c.id);
     }
 
     /// The other side has ended its stream and will send nothing more.
@@ -338,6 +390,15 @@ impl Shared {
         self.decoder.restore(&[]);
         pull(c, &mut self.decoder, self.limits.read_bytes_max)
     }
+}
+
+/// How much may be decoded and read.
+#[derive(Clone, Copy)]
+struct Room {
+    /// No more is decoded once so many frames of all connections are in flight.
+    until: usize,
+    /// The most bytes of one read.
+    bytes: usize,
 }
 
 /// The state of a connection before it was read.

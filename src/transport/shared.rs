@@ -1,11 +1,9 @@
 //! What all connections share, and the steps that every path through the transport uses: mark, answer, drain, close.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use ipseity_core::{
+    actor::Ahead,
     ids::ConnectionId,
     time::Instant,
     words::{ErrorReply, Grants},
@@ -20,8 +18,9 @@ use crate::{
         CloseReason, Connection, ConnectionState, Gate, LinkState, Origin, Place, Resume,
     },
     edge::Socket,
-    limits::LOOKS_IN_FLIGHT_MAX,
+    limits::{FRAMES_IN_FLIGHT_MAX, LOOKS_IN_FLIGHT_MAX},
     mailbox::Mailbox,
+    trust::Trust,
 };
 
 /// Everything in the transport except the connections themselves.
@@ -54,10 +53,16 @@ pub(super) struct Shared {
     pub(super) pool: BufferPool,
     /// Frames of all connections that are decoded and not answered yet.
     pub(super) in_flight: usize,
+    /// How many there may be: [`FRAMES_IN_FLIGHT_MAX`], and one more for each connection with a request that may wait
+    /// alone ([`Gate::Alone`]). Such a request may wait for as long as the disk takes. If it took the room of others, they
+    /// would wait for the disk too.
+    pub(super) frames_max: usize,
+    /// Which requests may wait alone.
+    pub(super) ahead: Ahead,
     pub(super) dirty: Vec<ConnectionId>,
     /// Connections that wait because of `in_flight`, in the order in which they came. While any connection waits
-    /// here, every other one that wants to decode joins the end.
-    pub(super) line: Vec<ConnectionId>,
+    /// here, every other one that wants to decode joins the end. See [`Transport::serve_line`](super::Transport).
+    pub(super) line: VecDeque<ConnectionId>,
     /// Requests to look, of all connections, that are decoded and not answered yet.
     pub(super) looks_in_flight: usize,
     /// How many more of them may be decoded before the next flush. It is zero while any connection waits in the line:
@@ -71,8 +76,8 @@ pub(super) struct Shared {
     pub(super) crowded_out: u64,
     /// Connections beyond the limit that are used by an operator.
     pub(super) operators: usize,
-    /// Known addresses of the peers that were named.
-    pub(super) named: BTreeSet<IpAddr>,
+    /// Whom the server believes, by the address.
+    pub(super) trust: Trust,
     pub(super) reapable: Vec<ConnectionId>,
     pub(super) closures: Vec<Closure>,
     /// Whether a connection has come under a deadline since the last sweep.
@@ -82,6 +87,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(limits: TransportLimits) -> Shared {
+        let trust = Trust::new(limits.trust.clone());
         Shared {
             limits,
             serial: 0,
@@ -98,15 +104,17 @@ impl Shared {
             decoder: FrameDecoder::new(),
             pool: BufferPool::default(),
             in_flight: 0,
+            frames_max: FRAMES_IN_FLIGHT_MAX,
+            ahead: Ahead::NOTHING_KNOWN,
             dirty: Vec::new(),
-            line: Vec::new(),
+            line: VecDeque::new(),
             looks_in_flight: 0,
             looks_left: LOOKS_IN_FLIGHT_MAX,
             look_line: VecDeque::new(),
             pending_total: 0,
             crowded_out: 0,
             operators: 0,
-            named: BTreeSet::new(),
+            trust,
             reapable: Vec::new(),
             closures: Vec::new(),
             sweep_wanted: false,
@@ -172,10 +180,27 @@ impl Shared {
 
     #[cold]
     fn open_gate<S>(&mut self, c: &mut Connection<S>) {
-        if c.gate == Gate::Looks {
-            self.looks_in_flight -= 1;
+        match c.gate {
+            Gate::Looks => self.looks_in_flight -= 1,
+            Gate::Alone => self.frames_max -= 1,
+            Gate::Open | Gate::Shut => {}
         }
         c.gate = Gate::Open;
+    }
+
+    /// The request that was decoded last may wait alone for the disk. Nothing more is decoded before it is answered, and
+    /// it takes no room from others. So whoever asks for such things holds up only himself.
+    #[cold]
+    pub(super) fn let_wait_alone<S>(&mut self, c: &mut Connection<S>) {
+        debug_assert_eq!(c.gate, Gate::Open);
+        c.gate = Gate::Alone;
+        self.frames_max += 1;
+    }
+
+    /// How many more frames may be decoded.
+    #[inline(always)]
+    pub(super) fn room(&self) -> usize {
+        self.frames_max.saturating_sub(self.in_flight)
     }
 
     /// Updates how much memory holds replies that wait for the connection, here and in the kernel.

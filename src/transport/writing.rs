@@ -9,7 +9,10 @@ use ipseity_core::{ids::ConnectionId, time::Instant};
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Resume},
     edge::Socket,
-    limits::{FRAMES_IN_FLIGHT_MAX, LOOKS_IN_FLIGHT_MAX},
+    limits::{
+        FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX, READING_SPAN,
+        ROOM_TO_SHARE,
+    },
     mailbox::Mailbox,
 };
 
@@ -31,24 +34,46 @@ impl<S: Socket> Transport<S> {
         debug_assert_eq!(shared.dirty.len(), dirty);
         shared.dirty.clear();
         if shared.pending_total > shared.limits.pending_bytes_total {
-            self.crowd_out();
+            self.crowd_out(now);
         }
         // Otherwise nobody has looked, and nobody waits for it.
         if self.shared.looks_left < LOOKS_IN_FLIGHT_MAX {
             self.take_up_looks(now, mailbox);
         }
+        if !self.shared.line.is_empty() && self.shared.room() >= ROOM_TO_SHARE {
+            self.serve_line(now, mailbox);
+        }
+    }
+
+    /// Divides the room among the connections that wait for it. Each gets a share, in the order in which they came.
+    ///
+    /// **Nobody gets a second share while another waits for its first.** While anybody is in the line, nothing is
+    /// decoded but what is given out here (and looks, which have a line of their own). The line is served from its
+    /// front, and whoever joins it stands at its end, also one that has just had its share. So while a connection waits,
+    /// each other one has at most one share: then it stands behind. Each is read here and now. A readiness in the mailbox
+    /// would come behind those of connections that were just answered, and these would take the room first.
+    ///
+    /// **And the wait has an end.** A share is at most what is left of the room, divided by those who are left. So either
+    /// all who wait are served now, or each gets [`FRAMES_SHARE_MIN`], and as many are served as such shares fit into the
+    /// room.
+    #[cold]
+    fn serve_line(&mut self, now: Instant, mailbox: &mut Mailbox) {
         let Self {
             connections,
             shared,
         } = self;
-        if !shared.line.is_empty() && shared.in_flight <= FRAMES_IN_FLIGHT_MAX / 2 {
-            for id in std::mem::take(&mut shared.line) {
-                if let Some(c) = get_mut(connections, id)
-                    && c.resume == Resume::Line
-                {
-                    c.resume = Resume::Flush;
-                    shared.resume(c, now, mailbox);
-                }
+        for left in (1..=shared.line.len()).rev() {
+            let room = shared.room();
+            if room == 0 {
+                break;
+            }
+            let share = (room / left).clamp(FRAMES_SHARE_MIN, FRAMES_PER_CONNECTION_MAX);
+            if let Some(id) = shared.line.pop_front()
+                && let Some(c) = get_mut(connections, id)
+                && c.resume == Resume::Line
+                && matches!(c.state, ConnectionState::Open | ConnectionState::Reserve)
+            {
+                shared.read_share(c, share.min(room), now, mailbox);
             }
         }
     }
@@ -80,21 +105,25 @@ impl<S: Socket> Transport<S> {
         };
     }
 
-    /// Closes the connections with the most waiting bytes, until the sum is well below its bound again.
+    /// Closes connections for which replies wait, until the sum is well below its bound again. Those that have read
+    /// nothing for longest go first, because they may never read. Among equals those with the most waiting bytes go
+    /// first. A client that reads is not closed before one that does not, however little waits for that one.
     #[cold]
-    fn crowd_out(&mut self) {
+    fn crowd_out(&mut self, now: Instant) {
         let Self {
             connections,
             shared,
         } = self;
         let bound = shared.limits.pending_bytes_total;
-        let mut waiting: Vec<(u32, ConnectionId)> = connections
+        let spans =
+            |c: &Connection<S>| now.since(c.progress_at).as_nanos() / READING_SPAN.as_nanos();
+        let mut waiting: Vec<(u128, u32, ConnectionId)> = connections
             .iter()
             .filter(|(_, c)| c.counted > 0)
-            .map(|(_, c)| (c.counted, c.id))
+            .map(|(_, c)| (spans(c), c.counted, c.id))
             .collect();
         waiting.sort_unstable_by(|one, other| other.cmp(one));
-        for (bytes, id) in waiting {
+        for (_, bytes, id) in waiting {
             if shared.pending_total <= bound / 4 * 3 {
                 break;
             }
@@ -150,8 +179,7 @@ impl Shared {
     #[inline]
     fn resume<S: Socket>(&self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
         if c.resume == Resume::Flush && c.has_room(self.limits.pending_bytes_max) {
-            // The time that the server made it wait is not counted against it.
-            c.progress_at = now;
+            c.was_held_up(now);
             read_again(c, mailbox);
         }
     }

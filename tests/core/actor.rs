@@ -11,7 +11,7 @@ use ipseity_core::{
     },
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
-    limits::SAVE_BURST,
+    limits::{BOOT_JUMP_MAX, SAVE_BURST},
     time::Instant,
     words::{ErrorCode, ErrorReply, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
 };
@@ -798,6 +798,108 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
     ]
 }
 
+/// What a peer says with this boot, and the error that refuses it.
+fn far(pid: u16, boot: u64, known: u64) -> (SyncMessage, Box<ErrorReply>) {
+    let text = format!(
+        "boot {boot} of pid {pid} is more than 4294967296 above the last one known here, {known}: no server starts so \
+         often, so look at who speaks for that pid, and at its state directory"
+    );
+    let sync = SyncMessage {
+        boot,
+        ..hello(pid, 5)
+    };
+    (sync, Box::new(ErrorReply::new(ErrorCode::BootTooFar, text)))
+}
+
+#[test]
+fn a_boot_that_jumps_too_far_is_refused_and_nothing_of_it_is_remembered() {
+    // Pid 2 is known with boot 9, pid 3 is not known, and pid 1 is the server's own, with boot 1.
+    for (pid, known) in [(2, 9), (3, 0), (1, 1)] {
+        for boot in [known + BOOT_JUMP_MAX + 1, u64::MAX] {
+            let mut scene = fresh();
+            scene.meet(PEER, 2);
+            let before = scene.actor.members().clone();
+            let (sync, error) = far(pid, boot, known);
+            let expected = [
+                Effect::Report(Report::Refused {
+                    from: ALICE,
+                    error: error.clone(),
+                }),
+                Effect::Reply {
+                    to: ALICE,
+                    message: Message::ErrorReply(error),
+                },
+                Effect::Close(ALICE),
+            ];
+            assert_eq!(
+                scene.on(sync_request(ALICE, sync)),
+                expected,
+                "{pid} {boot}"
+            );
+            assert_eq!(scene.actor.members(), &before);
+            assert_eq!(
+                (scene.actor.standing(), scene.sequence()),
+                (Standing::Serving, 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_boot_that_jumps_as_far_as_it_may_is_remembered() {
+    let mut scene = fresh();
+    for boot in [BOOT_JUMP_MAX, 2 * BOOT_JUMP_MAX] {
+        let (mut sync, _) = far(3, boot, 0);
+        sync.session = boot;
+        scene.on(sync_request(ALICE, sync));
+        let known = &scene.actor.members()[&Pid::new(3).unwrap()];
+        assert_eq!(known.remembered.boot, boot);
+        assert_eq!(known.objection(), None);
+    }
+}
+
+#[test]
+fn a_peer_that_answers_with_a_boot_too_far_is_hung_up_on() {
+    let mut scene = fresh();
+    scene.on(Event::PeerConnected(PEER));
+    let (sync, error) = far(2, u64::MAX, 0);
+    let expected = Effect::HangUp {
+        peer: PEER,
+        cause: HangUp::Refused(error),
+    };
+    assert_eq!(scene.on(sync_reply(PEER, sync)), vec![expected]);
+    assert!(scene.actor.members().is_empty());
+}
+
+#[test]
+fn who_is_not_believed_to_be_a_peer_is_reported_and_its_connection_ends() {
+    for (code, ends) in [(ErrorCode::NotAPeer, true), (ErrorCode::NotTrusted, false)] {
+        let error = refusal(code);
+        let reply = Effect::Reply {
+            to: ALICE,
+            message: Message::ErrorReply(error.clone()),
+        };
+        let report = Effect::Report(Report::Refused {
+            from: ALICE,
+            error: error.clone(),
+        });
+        let expected = match ends {
+            true => vec![report, reply, Effect::Close(ALICE)],
+            false => vec![reply],
+        };
+        let denied = Event::Denied { from: ALICE, error };
+        assert_eq!(fresh().on(denied), expected, "{code}");
+    }
+}
+
+#[test]
+fn a_join_goes_on_while_a_peer_does_not_know_the_address() {
+    let mut scene = joining(false);
+    scene.on(Event::PeerConnected(PEER));
+    scene.on(error_reply(PEER, ErrorCode::NotAPeer));
+    assert_eq!(scene.actor.standing(), Standing::Joining);
+}
+
 #[test]
 fn a_peer_that_refuses_this_server_is_hung_up_on() {
     for code in [
@@ -805,6 +907,8 @@ fn a_peer_that_refuses_this_server_is_hung_up_on() {
         ErrorCode::ForeignVersion,
         ErrorCode::SamePid,
         ErrorCode::Oneself,
+        ErrorCode::NotAPeer,
+        ErrorCode::BootTooFar,
         ErrorCode::TooManyConnections,
     ] {
         let mut scene = fresh();

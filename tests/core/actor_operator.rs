@@ -187,8 +187,8 @@ fn is_objection(effect: &Effect) -> bool {
     matches!(effect, Effect::Object { .. })
 }
 
-const NOT_TRUSTED: &str = "only an operator may ask for this: from a loopback address, or from one that the \
-    server was given with --trust";
+const NOT_TRUSTED: &str = "only an operator may ask for this: from the server's own machine (unless it was given \
+    --trust-loopback no), or from an address that it was given with --trust";
 
 #[test]
 fn untrusted_forget_and_advance_requests_are_refused() {

@@ -201,7 +201,7 @@ fn when_no_server_answers_the_error_names_each_with_its_cause() {
         [
             FailureCause::Refused(_),
             FailureCause::Closed { bytes: 1 },
-            FailureCause::Connect { .. }
+            FailureCause::Connect(_)
         ]
     ));
     // All are tried again by the next call.

@@ -3,9 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use ipseity_core::words::{ErrorCode, ErrorReply, Message};
+use ipseity_core::{
+    actor::{Actor, Effect, Event},
+    ids::ConnectionId,
+    time::Instant,
+    words::{ErrorCode, ErrorReply, Grants, Message},
+};
 use ipseity_frames::{FrameDecoder, Kind, Receiver, encode};
-use ipseity_sim::goldens::{error_reply, malformed, malformed_too, messages, unfinished};
+use ipseity_sim::{
+    config::actor_config,
+    goldens::{
+        Refused, boot_too_far, error_reply, malformed, malformed_too, messages, not_a_peer,
+        unfinished,
+    },
+};
 
 /// Every kind that a frame can have.
 fn kinds() -> impl Iterator<Item = Kind> {
@@ -84,6 +95,45 @@ fn every_malformed_input_is_answered_by_its_golden_error_reply() {
     }
 }
 
+/// The message in the request, and the errorReply in the bytes of its answer.
+fn as_messages(refused: &Refused) -> (Message, ErrorReply) {
+    let mut decoder = FrameDecoder::new();
+    decoder.restore(&refused.request);
+    let request = decoder.next(Receiver::Server).unwrap().unwrap();
+    decoder.restore(&refused.answer());
+    match decoder.next(Receiver::Client) {
+        Ok(Some(Message::ErrorReply(error))) => (request, *error),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_stranger_who_says_that_it_is_a_peer_is_answered_by_the_golden_error_reply() {
+    let (request, answer) = as_messages(&not_a_peer());
+    assert_eq!(Grants::EVERYBODY.check(&request), Err(answer));
+    assert_eq!(Grants::ALL.check(&request), Ok(()));
+}
+
+#[test]
+fn a_boot_that_is_too_far_is_answered_by_the_golden_error_reply() {
+    let (request, answer) = as_messages(&boot_too_far());
+    let Message::SyncRequest(sync) = request else {
+        panic!("{request:?}");
+    };
+    let from = ConnectionId::new(0, 1);
+    let mut effects = Vec::new();
+    Actor::new(actor_config()).handle(
+        Event::SyncRequest { from, sync },
+        Instant::START,
+        &mut effects,
+    );
+    let message = Message::ErrorReply(Box::new(answer));
+    assert!(
+        effects.contains(&Effect::Reply { to: from, message }),
+        "{effects:?}"
+    );
+}
+
 #[test]
 fn an_error_reply_of_every_code_carries_its_number() {
     for code in ErrorCode::ALL {
@@ -104,6 +154,10 @@ fn the_protocol_page_shows_exactly_the_golden_bytes() {
         goldens.insert(format!("{}-answer", malformed.name), malformed.answer());
         goldens.insert(malformed.name.to_owned(), malformed.bytes);
     }
+    let (stranger, far) = (not_a_peer(), boot_too_far());
+    goldens.insert("notAPeer-answer".to_owned(), stranger.answer());
+    goldens.insert("bootTooFar-answer".to_owned(), far.answer());
+    goldens.insert("bootTooFar".to_owned(), far.request);
     for (name, shown) in frames_shown(&protocol_page()) {
         let golden = goldens
             .remove(&name)

@@ -154,6 +154,14 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         ],
     ),
     (
+        "trust",
+        "it opens nothing and looks nothing up; it is told what a name leads to, so what it believes can be tested without a network.",
+        &[InCode(
+            opens,
+            &["fn f() { std::net::TcpStream::connect(A); }"],
+        )],
+    ),
+    (
         "frames",
         "it does no I/O and never allocates because of a length in a frame, so no input can make it block or grow; \
          only one of its files names `bincode`.",
@@ -326,7 +334,7 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         &[
             ByTests(
                 "src/listeners.rs",
-                &["operators_come_from_loopback_and_trusted_addresses"],
+                &["no_address_allows_more_than_the_listener_does"],
             ),
             ByTests(
                 "tests/virtual/transport.rs",

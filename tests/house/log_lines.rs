@@ -57,6 +57,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ),
     (
         "src/server/report.rs",
+        "refused {address}, which says",
+        "once in LINES_SPAN: `is_due`",
+    ),
+    (
+        "src/server/report.rs",
         "{who} raises",
         "RAISE_REPORTS_MAX in the actor",
     ),

@@ -48,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The server.
     ("limits", &["core::limits", "frames"]),
+    ("trust", &["core::ids", "core::words", "limits"]),
     (
         "mailbox",
         &["core::actor", "core::ids", "core::timer", "limits"],
@@ -62,6 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::limits",
             "core::words",
             "limits",
+            "trust",
         ],
     ),
     (
@@ -102,7 +104,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "listeners",
-        &["codec", "core::ids", "core::words", "frames"],
+        &["codec", "core::ids", "core::words", "frames", "trust"],
     ),
     ("buffer", &["limits"]),
     (
@@ -136,6 +138,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limits",
             "listeners",
             "mailbox",
+            "trust",
         ],
     ),
     (

@@ -28,4 +28,5 @@ mod soak; // every hostile client at once, beside honest ones
 mod store_faults; // the state directory where system calls and file systems fail
 mod told; // what the log and the status report: a disk that hangs, the end of the sequence, large raises
 mod trace; // the trace of scripted runs, line by line
+mod trust; // who may speak as a peer
 mod waiting; // the calls of the loop's thread, and threads that wait in its place

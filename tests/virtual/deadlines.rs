@@ -153,6 +153,19 @@ fn a_client_that_never_reads_but_goes_on_asking_is_cut_off_too() {
 }
 
 #[test]
+fn a_client_that_never_reads_is_cut_off_even_if_the_server_makes_it_wait() {
+    let (mut world, client) = deaf();
+    let mut waited = Duration::ZERO;
+    while waited < WRITE_TIMEOUT + SECOND && !client.is_reset() {
+        // Nothing more of it is decoded before this is answered, and then it goes on.
+        client.send_message(&Message::StatusRequest);
+        world.advance(10 * SECOND);
+        waited += 10 * SECOND;
+    }
+    assert!(client.is_reset());
+}
+
+#[test]
 fn a_client_that_reads_slowly_is_served() {
     let (mut world, mut client) = deaf();
     let mut replies = client.replies().len();

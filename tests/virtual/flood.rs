@@ -236,7 +236,7 @@ fn a_server_that_cannot_accept_says_so_once_a_minute() {
 /// A server with a client that is an operator, and whose log lines are kept from now on.
 fn operated() -> (World, Client) {
     let mut setup = Setup::new(1).disk(DiskMode::Takes(Duration::ZERO), 1 << 20);
-    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
     let mut world = World::with(setup);
     world.drive();
     keep_log_lines();

@@ -15,6 +15,7 @@ use ipseity::{
     listeners::Listener,
     mailbox::{Entry, Mailbox, Readiness},
     transport::{Arrival, Transport, TransportLimits},
+    trust::TrustOptions,
 };
 use ipseity_core::{
     actor::Event,
@@ -187,7 +188,7 @@ impl Scene {
             pending_bytes_max: 4096,
             pending_bytes_total: 1 << 30,
             idle_timeout,
-            trusted: Vec::new(),
+            trust: TrustOptions::default(),
         });
         let (mut world, mut mailbox) = (World::default(), Mailbox::new());
         let wire = Rc::new(RefCell::new(Wire::default()));
@@ -342,7 +343,7 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
         pending_bytes_max: 1 << 20,
         pending_bytes_total: 1 << 30,
         idle_timeout: None,
-        trusted: Vec::new(),
+        trust: TrustOptions::default(),
     });
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;
@@ -374,13 +375,22 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
         assert_eq!(transport.in_flight(), left, "it has passed the last one");
     }
     answer_one(&mut transport, &mut mailbox);
-    let mut ready = std::iter::from_fn(|| mailbox.take()).filter_map(|entry| match entry {
-        Entry::Ready { connection, .. } => Some(connection),
-        _ => None,
-    });
-    let ahead = ready.position(|id| id == last);
-    let behind = ready.position(|id| id == first);
-    assert!(ahead.is_some() && behind.is_some(), "{ahead:?} {behind:?}");
+    let entries: Vec<Entry> = std::iter::from_fn(|| mailbox.take()).collect();
+    // The last one has its share now, and after it the first one has its second share.
+    let share_of = |id: ConnectionId| {
+        let is_its = |entry: &Entry| matches!(entry, Entry::Event(Event::IdentityRequest { from, .. }) if *from == id);
+        let place = entries.iter().position(is_its);
+        (place, entries.iter().filter(|entry| is_its(entry)).count())
+    };
+    let (ahead, behind) = (share_of(last), share_of(first));
+    assert!(
+        ahead.0.is_some() && ahead.0 < behind.0,
+        "{ahead:?} {behind:?}"
+    );
+    assert_eq!(
+        (ahead.1, behind.1),
+        (FRAMES_PER_CONNECTION_MAX, FRAMES_PER_CONNECTION_MAX)
+    );
 }
 
 #[test]
@@ -394,7 +404,7 @@ fn a_connection_is_denied_what_its_listener_does_not_grant_and_stays_open() {
         pending_bytes_max: 4096,
         pending_bytes_total: 1 << 30,
         idle_timeout: None,
-        trusted: Vec::new(),
+        trust: TrustOptions::default(),
     });
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;

@@ -6,8 +6,8 @@ use ipseity::{
     limits::{
         ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX,
         IDLE_MIN, LOOKS_IN_FLIGHT_MAX, READ_BYTES_MAX, RESERVE_CONNECTIONS_MAX,
-        RESERVE_OPERATORS_MAX, RESERVE_STRANGERS_MAX, STATUS_PEER_BYTES_MAX,
-        STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX, TURN_ENTRIES_MAX,
+        RESERVE_OPERATORS_MAX, RESERVE_UNNAMED_MAX, STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX,
+        STRANGERS_LIST_MAX, TURN_ENTRIES_MAX,
     },
     server::Exit,
 };
@@ -784,7 +784,7 @@ fn the_reserve_lets_in_a_limited_number_of_strangers() {
     let mut world = World::with(setup);
     let _regular = world.connect(0);
     world.drive();
-    let mut codes = (2..).take(RESERVE_STRANGERS_MAX + 1).map(|pid| {
+    let mut codes = (2..).take(RESERVE_UNNAMED_MAX + 1).map(|pid| {
         let mut peer = world.connect(0);
         peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
             version: WIRE_VERSION,
@@ -802,7 +802,7 @@ fn the_reserve_lets_in_a_limited_number_of_strangers() {
             other => panic!("{other:?}"),
         }
     });
-    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_STRANGERS_MAX).collect();
+    let within: Vec<(Client, u16)> = codes.by_ref().take(RESERVE_UNNAMED_MAX).collect();
     assert!(within.iter().all(|(_, code)| *code == 0));
     let (_, beyond) = codes.next().unwrap();
     assert_eq!(beyond, ErrorCode::TooManyConnections.get());
@@ -816,7 +816,7 @@ fn a_named_peer_gets_in_when_strangers_fill_their_half_of_the_reserve() {
     let mut world = World::with(setup.clone());
     let _regular = world.connect(0);
     world.drive();
-    let strangers: Vec<Client> = (0..RESERVE_STRANGERS_MAX)
+    let strangers: Vec<Client> = (0..RESERVE_UNNAMED_MAX)
         .map(|number| {
             let stranger = world.connect(0);
             let pid = Pid::new(100 + number as u16).unwrap();
@@ -845,7 +845,7 @@ fn an_operator_gets_in_when_all_places_are_taken_but_gets_no_identities() {
     let mut setup = Setup::new(1);
     setup.limits.connections_max = 1;
     // Clients of this world come from 192.168.0.1.
-    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
     let mut world = World::with(setup);
     let mut regular = world.connect(0);
     regular.ask(1);
@@ -1044,7 +1044,7 @@ fn a_full_server_says_at_most_once_a_minute_who_holds_most() {
 
 #[test]
 fn one_address_has_no_more_connections_than_it_may_have() {
-    let mut setup = Setup::new(1);
+    let mut setup = Setup::new(1).believes_nobody();
     setup.limits.per_address_max = Some(3);
     let mut world = World::with(setup);
     let mut clients: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
@@ -1078,7 +1078,7 @@ fn one_address_has_no_more_connections_than_it_may_have() {
 
 #[test]
 fn those_who_are_trusted_have_as_many_connections_as_they_want() {
-    let mut setup = Setup::new(1);
+    let mut setup = Setup::new(1).believes_nobody();
     setup.limits.per_address_max = Some(1);
     let mut world = World::with(setup);
     let _first = world.connect(0);
@@ -1087,10 +1087,9 @@ fn those_who_are_trusted_have_as_many_connections_as_they_want() {
     world.drive();
     assert_eq!(refused.codes(), [ErrorCode::TooManyConnections.get()]);
     // All clients of a world have this address.
-    let trusted = [192, 168, 0, 1].into();
-    let mut setup = Setup::new(1);
+    let mut setup = Setup::new(1).believes_nobody();
     setup.limits.per_address_max = Some(1);
-    setup.limits.trusted = vec![trusted];
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
     let mut world = World::with(setup);
     let mut clients: Vec<Client> = (0..5).map(|_| world.connect(0)).collect();
     world.drive();
@@ -1190,7 +1189,7 @@ fn a_client_that_waits_for_the_disk_is_not_closed_to_make_room() {
 fn peers_and_operators_are_not_closed_to_make_room() {
     let mut setup = Setup::new(1);
     // Clients of this world come from 192.168.0.1.
-    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
     let peer = seventh(&setup, 1);
     let (mut world, mut clients) = full_of_idle(setup, 1);
     // There is one place. A peer takes it, and then an operator gets into the reserve.
@@ -1216,7 +1215,7 @@ fn peers_and_operators_are_not_closed_to_make_room() {
 
 #[test]
 fn each_connection_of_a_flood_from_one_address_is_told_what_there_is_too_much_of() {
-    let mut setup = Setup::new(1);
+    let mut setup = Setup::new(1).believes_nobody();
     setup.limits.per_address_max = Some(1);
     let (mut world, mut client) = pair(setup);
     // More than the reserve holds, so the oldest of them are turned away at once.
@@ -1300,7 +1299,7 @@ fn only_an_operator_may_forget_and_advance() {
     assert_eq!(codes, [code, code]);
 
     // Clients of this world come from 192.168.0.1, which is not loopback.
-    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
     let server = world.start(setup);
     let mut operator = world.connect(server);
     operator.send_message(&request);
@@ -1317,7 +1316,7 @@ fn a_status_lists_as_many_peers_as_fit_and_their_total() {
     assert_eq!(stranger.peers_total, 400);
     assert_eq!(stranger.peers.len(), STRANGERS_LIST_MAX);
     let mut setup = slow(1).peers(&names);
-    setup.limits.trusted = vec!["192.168.0.1".parse().unwrap()];
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
     let mut world = World::with(setup);
     let status = world.status(0);
     let each = STATUS_PEER_BYTES_MAX + names[0].len();
@@ -1339,11 +1338,11 @@ fn a_list_of_members_is_bounded_for_everyone_but_operators() {
         .collect();
     for (trusted, most) in [
         (vec![], STRANGERS_LIST_MAX),
-        (vec![[192, 168, 0, 1].into()], remembered.len()),
+        (vec!["192.168.0.1/32".parse().unwrap()], remembered.len()),
     ] {
         let mut setup = Setup::new(0);
         setup.actor.remembered = remembered.clone();
-        setup.limits.trusted = trusted;
+        setup.limits.trust.operators = trusted;
         let (mut world, mut client) = pair(setup);
         client.send_message(&Message::MembersRequest { from: Pid::MIN });
         world.drive();

@@ -4,11 +4,11 @@
 use std::{
     collections::VecDeque,
     io::{self, Write as _},
-    net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _},
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
-use ipseity_client::ServerAddress;
+use ipseity_client::{AddressFailure, FailureCause, ServerAddress, ServerFailure};
 
 use crate::{
     check::{CounterId, CounterKey},
@@ -140,37 +140,41 @@ impl Requests {
     }
 }
 
-/// All addresses of a server. It takes as long as the lookup of the system takes.
-pub fn resolve(server: &ServerAddress) -> Result<Vec<SocketAddr>, String> {
-    let addresses = (server.host(), server.port())
-        .to_socket_addrs()
-        .map_err(|error| format!("{server}: cannot look up the name: {error}"))?;
-    Ok(addresses.collect())
+/// Connects to the first of a server's addresses that accepts. Returns that address too, for further connections.
+pub fn find(server: &ServerAddress, timeout: Duration) -> Result<(TcpStream, SocketAddr), String> {
+    let failed = |cause| match cause {
+        FailureCause::Connect(failures) if failures.iter().all(is_refused) => nobody(server),
+        cause => {
+            let server = server.clone();
+            ServerFailure { server, cause }.to_string()
+        }
+    };
+    let stream = ipseity_client::connect(server, timeout).map_err(failed)?;
+    let address = stream.peer_addr().map_err(FailureCause::Io);
+    Ok((stream, address.map_err(failed)?))
 }
 
-/// Connects to the first of a server's addresses that answers.
+/// Connects to a server at the address that was found.
 pub fn connect(
     server: &ServerAddress,
-    addresses: &[SocketAddr],
+    address: SocketAddr,
     timeout: Duration,
 ) -> Result<TcpStream, String> {
-    const NOBODY: &str = "nobody listens there (is it running?)";
-    let mut failure = "the name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(address, timeout) {
-            // A dial to a free port of this machine may be given that very port, and reach itself.
-            Ok(stream) if stream.local_addr().is_ok_and(|own| own == *address) => {
-                failure = NOBODY.to_owned();
-                let _ = stream.shutdown(Shutdown::Both);
-            }
-            Ok(stream) => return Ok(stream),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                failure = NOBODY.to_owned();
-            }
-            Err(error) => failure = error.to_string(),
-        }
+    match TcpStream::connect_timeout(&address, timeout) {
+        // A dial to a free port of this machine may be given that very port, and reach itself.
+        Ok(stream) if stream.local_addr().is_ok_and(|own| own == address) => Err(nobody(server)),
+        Ok(stream) => Ok(stream),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(nobody(server)),
+        Err(error) => Err(format!("{server}: cannot connect: {error}")),
     }
-    Err(format!("{server}: cannot connect: {failure}"))
+}
+
+fn is_refused(failure: &AddressFailure) -> bool {
+    failure.error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+fn nobody(server: &ServerAddress) -> String {
+    format!("{server}: cannot connect: nobody listens there (is it running?)")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
     alarm::Alarm,
     check::Checks,
     clock::{Clock, Moment},
-    connection::{Connection, Requests, connect, resolve},
+    connection::{Connection, Requests, connect, find},
     pace::{Amount, Closed, Open},
     process::{cpu_of, own_cpu, raise_descriptors},
     protocol::{Ipseity, Memcached, Protocol, Raw, Redis},
@@ -48,7 +48,7 @@ pub struct Generator {
     alarm: Alarm,
     clock: Clock,
     buffer: Box<[u8]>,
-    addresses: Vec<Vec<SocketAddr>>,
+    addresses: Vec<SocketAddr>,
 }
 
 /// How a round ended.
@@ -90,13 +90,12 @@ impl Generator {
         raise_descriptors(settings.points.iter().copied().max().unwrap_or(0))?;
         let mut addresses = Vec::new();
         for server in &settings.servers {
-            let found = resolve(server)?;
-            let stream = connect(server, &found, settings.timeouts.connect_timeout)?;
+            let (stream, address) = find(server, settings.timeouts.connect_timeout)?;
             settings
                 .target
                 .prepare(stream, settings.timeouts.reply_timeout)
                 .map_err(|error| format!("{server}: {error}"))?;
-            addresses.push(found);
+            addresses.push(address);
         }
         let poll = Poll::new().map_err(system)?;
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(system)?;
@@ -146,7 +145,7 @@ impl Generator {
         (0..count)
             .map(|place| {
                 let server = place % kinds;
-                let stream = connect(&servers[server], &self.addresses[server], timeout)?;
+                let stream = connect(&servers[server], self.addresses[server], timeout)?;
                 self.register(stream, place, server)
                     .map_err(|error| format!("{}: {error}", servers[server]))
             })

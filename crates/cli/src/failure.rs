@@ -56,20 +56,46 @@ impl From<ClientError> for Failure {
 
 /// The error and what can be done about it, in one line.
 pub fn advice(error: &ClientError) -> String {
-    match error {
-        // A server that refuses is running, and its answer says what to do.
-        ClientError::Unavailable(failures)
-            if failures
-                .iter()
-                .any(|failure| !matches!(failure.cause, FailureCause::Refused(_))) =>
-        {
-            format!("{error} (is ipseity running there? --server chooses another)")
+    let ClientError::Unavailable(failures) = error else {
+        return error.to_string();
+    };
+    let causes = failures.iter().map(|failure| &failure.cause);
+    match causes.filter_map(remedy).max() {
+        Some(remedy) => format!("{error} ({})", remedy.text()),
+        None => error.to_string(),
+    }
+}
+
+/// What to do about servers that gave no answer. Of several the greatest is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Remedy {
+    MendTheName,
+    MendTheResolver,
+    StartIt,
+}
+
+/// What to do about one cause. A server that refuses is running, and its answer says what to do.
+fn remedy(cause: &FailureCause) -> Option<Remedy> {
+    match cause {
+        FailureCause::Refused(_) => None,
+        FailureCause::Lookup(_) | FailureCause::NoAddress => Some(Remedy::MendTheName),
+        FailureCause::LookupTimeout(_) => Some(Remedy::MendTheResolver),
+        FailureCause::Connect(_)
+        | FailureCause::Timeout(_)
+        | FailureCause::Closed { .. }
+        | FailureCause::Io(_) => Some(Remedy::StartIt),
+    }
+}
+
+impl Remedy {
+    fn text(self) -> &'static str {
+        match self {
+            Remedy::MendTheName => "is the name right? --server takes IP addresses too",
+            Remedy::MendTheResolver => {
+                "do the name servers answer? --timeout gives them more time, and --server takes IP addresses too"
+            }
+            Remedy::StartIt => "is ipseity running there? --server chooses another",
         }
-        ClientError::Unavailable(_)
-        | ClientError::Refused { .. }
-        | ClientError::Violation { .. }
-        | ClientError::NoServers
-        | ClientError::Address(_) => error.to_string(),
     }
 }
 
@@ -126,24 +152,41 @@ pub fn report(failure: Failure) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ipseity_client::ServerFailure;
     use ipseity_core::words::{ErrorCode, ErrorReply};
 
     use super::*;
 
+    fn advised(causes: Vec<FailureCause>) -> String {
+        let failures = causes.into_iter().map(|cause| {
+            let server = "127.0.0.1:3264".parse().unwrap();
+            ServerFailure { server, cause }
+        });
+        advice(&ClientError::Unavailable(failures.collect()))
+    }
+
     #[test]
     fn the_advice_does_not_doubt_that_a_server_runs_which_has_answered() {
-        let unavailable = |cause| {
-            let server = "127.0.0.1:3264".parse().unwrap();
-            advice(&ClientError::Unavailable(vec![ServerFailure {
-                server,
-                cause,
-            }]))
-        };
-        let silent = unavailable(FailureCause::NoAddress);
+        let silent = advised(vec![FailureCause::Closed { bytes: 0 }]);
         assert!(silent.contains("is ipseity running there?"), "{silent}");
         let full = ErrorReply::new(ErrorCode::TooManyConnections, "it is full");
-        let full = unavailable(FailureCause::Refused(full));
+        let full = advised(vec![FailureCause::Refused(full)]);
         assert!(!full.contains("is ipseity running there?"), "{full}");
+    }
+
+    #[test]
+    fn the_advice_about_a_name_is_about_the_name() {
+        let slow = || FailureCause::LookupTimeout(Duration::from_millis(500));
+        let unknown = advised(vec![FailureCause::NoAddress]);
+        assert!(unknown.ends_with("(is the name right? --server takes IP addresses too)"));
+        let slower = advised(vec![FailureCause::NoAddress, slow()]);
+        assert!(
+            slower.contains("--timeout gives them more time"),
+            "{slower}"
+        );
+        let down = advised(vec![slow(), FailureCause::Closed { bytes: 0 }]);
+        assert!(down.contains("is ipseity running there?"), "{down}");
     }
 }

@@ -5,6 +5,7 @@
 //! hand out identities. It opens no connection, and writes only help and the version.
 
 mod advance;
+mod at_once;
 mod bench;
 mod command;
 mod decode;

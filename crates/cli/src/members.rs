@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use getopts::{Matches, Options};
-use ipseity_client::{Client, ClientError};
+use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::{
     identity::{Pid, Sequence},
     words::Member,
@@ -13,6 +13,7 @@ use serde::Serialize;
 use ipseity_console::{age, code_name, plain, table};
 
 use crate::{
+    at_once::at_once,
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
     json::{write_error, write_line},
@@ -29,13 +30,15 @@ pub const COMMAND: Command = Command {
     details: "\
 A server knows another from the first time that it hears from it, also after a restart, until it is
 told to forget it. The last column says what it objects to: staleState (the other's state directory
-was lost or rolled back) or pidConflict (two live servers have that pid).
+was lost or rolled back) or pidConflict (two live servers have that pid). A server shows the
+incarnation and the boot only to its peers and its operators.
 
 To retire a pid for good, stop its server, and then make every other server forget it. If it still
 runs, the others know it again as soon as they hear from it. A server takes --forget only from its
 own machine, or from an address that it was given with --trust.
 
-If a server cannot be reached, standard error says so, and the others are shown.",
+All servers are asked at once, and shown in the order in which they are named. If a server cannot be
+reached, standard error says so, and the others are shown.",
     options,
     run,
 };
@@ -60,11 +63,14 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let forgotten = values::number(matches, "forget", 0..=Pid::MAX.get().into())?
         .and_then(|pid| u16::try_from(pid).ok())
         .and_then(Pid::new);
-    let headed = servers::addresses(matches)?.len() > 1;
+    let mut clients = servers::clients(matches, ClientOptions::default())?;
+    let headed = clients.len() > 1;
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
-    for (server, answer) in servers::ask_each(matches, |client| ask(client, forgotten))? {
+    let ask = |client: &mut Client| ask(client, forgotten);
+    at_once(&mut clients, ask, |client, answer| {
+        let server = client.server().to_string();
         match answer {
             Ok(answer) if as_json => answer.write_json(out, &server)?,
             Ok(answer) => {
@@ -83,8 +89,8 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             }
         }
         // Flushed, so that it is shown before what is written about the next server to standard error.
-        out.flush()?;
-    }
+        out.flush()
+    })?;
     outcome.end()
 }
 
@@ -164,8 +170,8 @@ fn rows(members: &[Member]) -> Vec<String> {
     for member in members {
         rows.push(vec![
             member.pid.to_string(),
-            incarnation(member),
-            member.boot.to_string(),
+            incarnation(member).unwrap_or_else(|| "not shown".to_owned()),
+            boot(member).map_or_else(|| "-".to_owned(), |boot| boot.to_string()),
             address(member).unwrap_or_else(|| "-".to_owned()),
             member.sequence.to_string(),
             member.last_heard_ms.map_or_else(
@@ -178,8 +184,15 @@ fn rows(members: &[Member]) -> Vec<String> {
     table(&rows, &[-3, 0, -4, 0, -8, 0, 0])
 }
 
-fn incarnation(member: &Member) -> String {
-    format!("{:#034x}", member.incarnation)
+/// Its incarnation, if the server shows it.
+fn incarnation(member: &Member) -> Option<String> {
+    let life = member.life()?;
+    Some(format!("{:#034x}", life.incarnation))
+}
+
+/// Its boot, if the server shows it.
+fn boot(member: &Member) -> Option<u64> {
+    member.life().map(|life| life.boot)
 }
 
 /// Where it was last heard, if that was since the server was started.
@@ -195,9 +208,10 @@ fn objection(member: &Member) -> Option<String> {
 struct MemberJson<'a> {
     server: &'a str,
     pid: u16,
-    incarnation: String,
-    boot: u64,
-    session: String,
+    /// This and the next two are null if the server does not show them.
+    incarnation: Option<String>,
+    boot: Option<u64>,
+    session: Option<String>,
     address: Option<&'a str>,
     sequence: u64,
     last_heard_ms: Option<u64>,
@@ -210,8 +224,8 @@ impl<'a> MemberJson<'a> {
             server,
             pid: member.pid.get(),
             incarnation: incarnation(member),
-            boot: member.boot,
-            session: format!("{:#018x}", member.session),
+            boot: boot(member),
+            session: member.life().map(|life| format!("{:#018x}", life.session)),
             address: Some(member.address.as_str()).filter(|address| !address.is_empty()),
             sequence: member.sequence,
             last_heard_ms: member.last_heard_ms,

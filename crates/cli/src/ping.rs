@@ -1,13 +1,18 @@
 //! `ping`: how long a round trip to each server takes.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use getopts::{Matches, Options};
-use ipseity_client::ClientOptions;
+use ipseity_client::{Client, ClientError, ClientOptions};
+use ipseity_core::words::{Standing, Status};
 
 use ipseity_console::milliseconds;
 
 use crate::{
+    at_once::at_once,
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
     servers,
@@ -23,8 +28,9 @@ pub const COMMAND: Command = Command {
     arguments: "",
     summary: "Measure how long each server takes to answer",
     details: "\
-Each round trip is a status request and its reply on an open connection. When one fails, its server
-is not asked again.
+Each round trip is a status request and its reply on an open connection. All servers are asked at
+once, and shown in the order in which they are named. When a round trip fails, its server is not
+asked again.
 
 Exit code: 0 every server hands out identities, 1 a round trip failed, 3 one of them hands out
 none: standard error says why.",
@@ -45,39 +51,86 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
     let out = &mut Unread::new(out);
-    let mut outcome = Outcome::default();
-    for mut client in servers::clients(matches, ClientOptions::default())? {
-        let mut trips = Trips::default();
-        let mut standing = None;
-        let server = client.server().clone();
+    let clients = servers::clients(matches, ClientOptions::default())?;
+    let mut pinged: Vec<Pinged> = clients.into_iter().map(Pinged::new).collect();
+    for round in 0..count {
         // At least one round trip: the exit code covers all servers, even if the reader has left.
-        while trips.count == 0 || (trips.count < count && !out.has_left()) {
-            match client.timed_status() {
-                Ok((status, trip)) => {
-                    trips.add(trip);
-                    standing = Some(status.standing);
-                    writeln!(out, "{server}: {}", milliseconds(trip))?;
-                    out.flush()?;
-                }
-                Err(error) => {
-                    complain(&advice(&error));
-                    outcome.failed();
-                    break;
-                }
+        if round > 0 && out.has_left() {
+            break;
+        }
+        let mut asked: Vec<&mut Pinged> = pinged.iter_mut().filter(|one| !one.failed).collect();
+        if asked.is_empty() {
+            break;
+        }
+        let ask = |one: &mut &mut Pinged| one.client.timed_status();
+        at_once(&mut asked, ask, |one, answer| one.note(out, answer))?;
+    }
+    let mut outcome = Outcome::default();
+    for one in &pinged {
+        one.sum_up(out, &mut outcome)?;
+    }
+    outcome.end()
+}
+
+/// A server, and what came of asking it so far.
+struct Pinged {
+    client: Client,
+    trips: Trips,
+    /// What it said last.
+    standing: Option<Standing>,
+    /// A round trip failed, so it is not asked again.
+    failed: bool,
+}
+
+impl Pinged {
+    fn new(client: Client) -> Pinged {
+        Pinged {
+            client,
+            trips: Trips::default(),
+            standing: None,
+            failed: false,
+        }
+    }
+
+    /// Notes and shows how one round trip went.
+    fn note(
+        &mut self,
+        out: &mut dyn Write,
+        answer: Result<(Status, Duration), ClientError>,
+    ) -> io::Result<()> {
+        match answer {
+            Ok((status, trip)) => {
+                self.trips.add(trip);
+                self.standing = Some(status.standing);
+                writeln!(out, "{}: {}", self.client.server(), milliseconds(trip))?;
+                out.flush()
+            }
+            Err(error) => {
+                complain(&advice(&error));
+                self.failed = true;
+                Ok(())
             }
         }
-        if trips.count > 1 {
-            writeln!(out, "{server}: {}", trips.summary())?;
+    }
+
+    /// Shows what came of all round trips, and notes it for the exit code.
+    fn sum_up(&self, out: &mut dyn Write, outcome: &mut Outcome) -> io::Result<()> {
+        let server = self.client.server();
+        if self.failed {
+            outcome.failed();
+        }
+        if self.trips.count > 1 {
+            writeln!(out, "{server}: {}", self.trips.summary())?;
             out.flush()?;
         }
-        if let Some(standing) = standing {
+        if let Some(standing) = self.standing {
             outcome.stands(standing);
             if !standing.hands_out() {
                 complain(&format!("{server} hands out no identities: {standing}"));
             }
         }
+        Ok(())
     }
-    outcome.end()
 }
 
 #[derive(Default)]

@@ -4,7 +4,7 @@
 use std::{env, time::Duration};
 
 use getopts::{Matches, Options};
-use ipseity_client::{Client, ClientError, ClientOptions, ServerAddress};
+use ipseity_client::{Client, ClientOptions, ServerAddress};
 
 use crate::{failure::Failure, values};
 
@@ -21,15 +21,16 @@ pub fn options(options: &mut Options) {
     options.optmulti(
         "s",
         "server",
-        "a server to ask, HOST[:PORT]; repeat the flag for several, or put commas between them \
+        "a server to ask, HOST[:PORT]; repeat the flag for several, or put commas between them; \
+         all addresses of a name are tried, and the first that accepts is asked \
          (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)",
         "ADDR",
     );
     options.optopt(
         "",
         "timeout",
-        "how long to wait for a connection, and how long for each reply: 250ms, 2s; a bare number \
-         means milliseconds (default: 2s and 5s)",
+        "how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a \
+         bare number means milliseconds (default: 2s and 5s)",
         "DURATION",
     );
 }
@@ -77,18 +78,6 @@ pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>,
         .iter()
         .map(|address| Ok(Client::with_options([address.to_string()], options)?))
         .collect()
-}
-
-/// Asks each server when its turn comes: its name, and what it answers.
-pub fn ask_each<T>(
-    matches: &Matches,
-    mut ask: impl FnMut(&mut Client) -> Result<T, ClientError>,
-) -> Result<impl Iterator<Item = (String, Result<T, ClientError>)>, Failure> {
-    let clients = clients(matches, ClientOptions::default())?;
-    Ok(clients.into_iter().map(move |mut client| {
-        let answer = ask(&mut client);
-        (client.server().to_string(), answer)
-    }))
 }
 
 fn parse_list(source: &str, list: &str) -> Result<Vec<ServerAddress>, Failure> {

@@ -6,10 +6,11 @@ mod text;
 use std::io::{self, Write};
 
 use getopts::{Matches, Options};
-use ipseity_client::{Client, ClientError};
+use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::words::Status;
 
 use crate::{
+    at_once::at_once,
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
     json::write_error,
@@ -24,7 +25,8 @@ pub const COMMAND: Command = Command {
     arguments: "",
     summary: "Show how each server is doing, and what it knows of its peers",
     details: "\
-If a server cannot be reached, standard error says so, and the others are shown.
+All servers are asked at once, and shown in the order in which they are named. If a server cannot be
+reached, standard error says so, and the others are shown.
 
 Exit code: 0 every server hands out identities, 1 one of them could not be asked, 3 one of them
 hands out none: its standing is not \"serving\".",
@@ -68,7 +70,9 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
-    for (server, answer) in servers::ask_each(matches, Client::status)? {
+    let mut clients = servers::clients(matches, ClientOptions::default())?;
+    at_once(&mut clients, Client::status, |client, answer| {
+        let server = client.server().to_string();
         match answer {
             Ok(status) => {
                 outcome.stands(status.standing);
@@ -84,8 +88,8 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             }
         }
         // Flushed, so that it is shown before what is written about the next server to standard error.
-        out.flush()?;
-    }
+        out.flush()
+    })?;
     outcome.end()
 }
 
@@ -246,6 +250,22 @@ c:3264     -  connecting         0  1000  never
         text::write(&mut out, "a:3264", &status).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
+    }
+
+    #[test]
+    fn a_life_that_is_not_shown_is_not_made_up() {
+        let mut status = status();
+        (status.incarnation, status.boot, status.session) = (0, 0, 0);
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let line = "uptime       1h 2m 3s, boot shown only to peers and operators\n";
+        assert!(shown.contains(line), "{shown}");
+        let mut out = Vec::new();
+        json::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let nulls = r#""incarnation":null,"boot":null,"session":null,"standing""#;
+        assert!(shown.contains(nulls), "{shown}");
     }
 
     #[test]

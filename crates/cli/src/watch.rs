@@ -1,12 +1,13 @@
-//! `watch`: how several servers do, round after round. Each server is asked by a thread of its own, so
-//! that a server that hangs costs a round no more than its timeout. On a terminal the rows are redrawn in their
-//! place; into a pipe they are appended as clean lines.
+//! `watch`: how several servers do, round after round. All are asked at once, so that servers that hang cost a round no
+//! more than one timeout. On a terminal the rows are redrawn in their place; into a pipe they are appended as clean
+//! lines.
 
 mod row;
 
 use std::{
+    convert::Infallible,
     io::{self, IsTerminal as _, Write},
-    panic, thread,
+    thread,
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientOptions};
 
 use crate::{
+    at_once::at_once,
     command::{Command, no_more},
     failure::Failure,
     servers, values,
@@ -87,22 +89,14 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks all servers at once.
+/// Asks all servers at once. Returns what was seen of each, in their order.
 fn ask(clients: &mut [Client]) -> Vec<Seen> {
-    thread::scope(|scope| {
-        let asked: Vec<_> = clients
-            .iter_mut()
-            .map(|client| scope.spawn(|| Seen::now(client)))
-            .collect();
-        asked
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| panic::resume_unwind(panic))
-            })
-            .collect()
-    })
+    let mut all = Vec::new();
+    let Ok(()) = at_once(clients, Seen::now, |_, seen| {
+        all.push(seen);
+        Ok::<(), Infallible>(())
+    });
+    all
 }
 
 /// Standard output, and what has been written there so far.

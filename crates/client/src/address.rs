@@ -7,8 +7,8 @@ use ipseity_core::{
     limits::PORT_DEFAULT,
 };
 
-/// A host name or an IP address, and a port. The name is looked up each time a connection is made, so its address may
-/// change.
+/// A host name or an IP address, and a port. The name is looked up each time a connection is made, so its addresses may
+/// change. If it has several, all of them are used.
 ///
 /// ```
 /// use ipseity_client::ServerAddress;

@@ -28,3 +28,28 @@ impl Stopwatch {
             .filter(|left| !left.is_zero())
     }
 }
+
+/// A time limit that began at one moment and that several steps share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    since: Stopwatch,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// A limit that begins now.
+    pub(super) fn within(limit: Duration) -> Deadline {
+        let since = Stopwatch::start();
+        Deadline { since, limit }
+    }
+
+    /// The whole time that there was at the beginning.
+    pub(super) fn limit(self) -> Duration {
+        self.limit
+    }
+
+    /// What is left of it, or `None` if it is used up.
+    pub(super) fn left(self) -> Option<Duration> {
+        self.since.left_of(self.limit)
+    }
+}

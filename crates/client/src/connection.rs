@@ -3,7 +3,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
+    net::TcpStream,
     time::Duration,
 };
 
@@ -11,16 +11,15 @@ use super::{
     ClientOptions,
     address::ServerAddress,
     clock::Stopwatch,
+    dial,
     error::{FailureCause, Violation},
+    limits::TIMEOUT_MIN,
 };
 use ipseity_core::{
     identity::Pid,
     words::{ErrorReply, Message},
 };
 use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
-
-/// The shortest timeout that the operating system accepts. Zero would mean no timeout.
-const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
 /// Why an attempt at one server brought no reply.
 pub(super) enum Trouble {
@@ -68,13 +67,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Looks up the name and connects to the first of its addresses that accepts.
+    /// Looks up the name, and connects to the first of its addresses that accepts.
     pub(super) fn open(
         server: &ServerAddress,
         options: &ClientOptions,
     ) -> Result<Connection, FailureCause> {
         let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
-        let stream = dial(server, options.connect_timeout)?;
+        let stream = dial::connect(server, options.connect_timeout)?;
         stream
             .set_nodelay(true)
             .and_then(|()| stream.set_read_timeout(Some(reply_timeout)))
@@ -199,39 +198,4 @@ impl Connection {
             bytes: self.decoder.rest().len(),
         }
     }
-}
-
-/// Connects to the first address of `server` that accepts. The addresses share the time: each gets an equal part of what
-/// is left, so that one that never answers leaves time for the next.
-fn dial(server: &ServerAddress, timeout: Duration) -> Result<TcpStream, FailureCause> {
-    let addresses: Vec<_> = (server.host(), server.port())
-        .to_socket_addrs()
-        .map_err(FailureCause::Lookup)?
-        .collect();
-    let stopwatch = Stopwatch::start();
-    let mut cause = FailureCause::NoAddress;
-    for (index, address) in addresses.iter().enumerate() {
-        let parts = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        let part = stopwatch.left_of(timeout).unwrap_or_default() / parts;
-        let attempt =
-            TcpStream::connect_timeout(address, part.max(TIMEOUT_MIN)).and_then(|stream| {
-                // If nobody listens there, the kernel may choose the dialed port for our own end. Then the
-                // connection leads to ourselves.
-                if stream.local_addr()? == stream.peer_addr()? {
-                    Err(ErrorKind::ConnectionRefused.into())
-                } else {
-                    Ok(stream)
-                }
-            });
-        match attempt {
-            Ok(stream) => return Ok(stream),
-            Err(error) => {
-                cause = FailureCause::Connect {
-                    address: *address,
-                    error,
-                }
-            }
-        }
-    }
-    Err(cause)
 }

@@ -105,10 +105,11 @@ impl fmt::Display for ServerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             // The address is the server's name, so it is not named twice.
-            FailureCause::Connect { address, error }
-                if address.to_string() == self.server.to_string() =>
+            FailureCause::Connect(failures)
+                if let [failure] = failures.as_slice()
+                    && failure.address.to_string() == self.server.to_string() =>
             {
-                write!(f, "{}: cannot connect: {error}", self.server)
+                write!(f, "{}: cannot connect: {}", self.server, failure.error)
             }
             cause => write!(f, "{}: {cause}", self.server),
         }
@@ -118,17 +119,15 @@ impl fmt::Display for ServerFailure {
 /// What happened at a server that gave no answer. The next server is tried.
 #[derive(Debug)]
 pub enum FailureCause {
-    /// The name could not be looked up.
+    /// The name could not be looked up: what the system's resolver said.
     Lookup(io::Error),
+    /// The system's resolver did not answer within this time, the
+    /// [`connect_timeout`](crate::ClientOptions::connect_timeout). Perhaps it waits for a name server that is down.
+    LookupTimeout(Duration),
     /// The name exists but has no address.
     NoAddress,
-    /// No connection to any of its addresses; the last address that was tried, and why it failed.
-    Connect {
-        /// The address that was tried last.
-        address: SocketAddr,
-        /// What the operating system said.
-        error: io::Error,
-    },
+    /// No connection to any of its addresses: those that were tried, in order. There is at least one.
+    Connect(Vec<AddressFailure>),
     /// The reply was not complete in time; the time that it had.
     Timeout(Duration),
     /// The server closed the connection before the reply was complete; how many bytes of it had arrived.
@@ -149,9 +148,17 @@ impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FailureCause::Lookup(error) => write!(f, "cannot look up the name: {error}"),
+            FailureCause::LookupTimeout(limit) => {
+                write!(f, "the name could not be looked up within {limit:?}")
+            }
             FailureCause::NoAddress => f.write_str("the name has no address"),
-            FailureCause::Connect { address, error } => {
-                write!(f, "cannot connect to {address}: {error}")
+            FailureCause::Connect(failures) => {
+                f.write_str("cannot connect")?;
+                for (index, failure) in failures.iter().enumerate() {
+                    let before = if index == 0 { " to " } else { ", or to " };
+                    write!(f, "{before}{failure}")?;
+                }
+                Ok(())
             }
             FailureCause::Timeout(limit) => write!(f, "no reply within {limit:?}"),
             FailureCause::Closed { bytes: 0 } => {
@@ -166,6 +173,21 @@ impl fmt::Display for FailureCause {
             FailureCause::Io(error) => write!(f, "the connection failed: {error}"),
             FailureCause::Refused(reply) => write!(f, "refused: {}", InWords(reply)),
         }
+    }
+}
+
+/// An address of a server's name that did not accept, and why.
+#[derive(Debug)]
+pub struct AddressFailure {
+    /// The address that was tried.
+    pub address: SocketAddr,
+    /// What the operating system said; [`io::ErrorKind::TimedOut`] if the address did not answer in time.
+    pub error: io::Error,
+}
+
+impl fmt::Display for AddressFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.error)
     }
 }
 
@@ -390,18 +412,27 @@ mod tests {
     #[test]
     fn every_failure_of_a_server_says_what_happened_there() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let address_failure = |port| AddressFailure {
+            address: ([127, 0, 0, 1], port).into(),
+            error: refused(),
+        };
         for (cause, text) in [
             (
                 FailureCause::Lookup(refused()),
                 "cannot look up the name: connection refused",
             ),
+            (
+                FailureCause::LookupTimeout(Duration::from_millis(500)),
+                "the name could not be looked up within 500ms",
+            ),
             (FailureCause::NoAddress, "the name has no address"),
             (
-                FailureCause::Connect {
-                    address: ([127, 0, 0, 1], 1).into(),
-                    error: refused(),
-                },
+                FailureCause::Connect(vec![address_failure(1)]),
                 "cannot connect to 127.0.0.1:1: connection refused",
+            ),
+            (
+                FailureCause::Connect(vec![address_failure(1), address_failure(2)]),
+                "cannot connect to 127.0.0.1:1: connection refused, or to 127.0.0.1:2: connection refused",
             ),
             (
                 FailureCause::Timeout(Duration::from_millis(250)),

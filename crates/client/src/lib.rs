@@ -29,9 +29,25 @@
 //!   [`Client::observe`].
 //! - **Checked.** A reply that does not keep the promises of docs/protocol.md (not greater than `after`, of
 //!   another count or kind, not decodable) is a [`Violation`], and nothing of it is handed on.
-//! - **Bounded.** Each call ends: a server has [`ClientOptions::connect_timeout`] to accept and
+//! - **Bounded.** Each call ends: a server has [`ClientOptions::connect_timeout`] to be looked up and to accept, and
 //!   [`ClientOptions::reply_timeout`] to reply in full, however many frames that takes. Each server is tried once per
-//!   call. Only the lookup of a name has no limit of the client's: it takes as long as the operating system allows.
+//!   call.
+//!
+//! # Names and addresses
+//!
+//! A server may be given by name. Then all its addresses are used, as RFC 8305 describes: IPv6 and IPv4 take turns, and
+//! the family that the system puts first begins. The next attempt begins as soon as the last one fails, or after
+//! 250 ms ([`ATTEMPT_DELAY`](limits::ATTEMPT_DELAY)); the earlier ones go on, and the first that connects wins. So an
+//! address that is dead or silent does not use up the time. Where many addresses share a short timeout, the attempts
+//! are closer together, so that all of them begin in time.
+//!
+//! Servers behind one name should be of one cluster. The client asks the one that accepts first, and does not go on
+//! to another address of the name when that one refuses a request. To fail over from server to server, list each.
+//!
+//! A name is looked up each time a connection is made. The system's resolver cannot be cancelled, so a call that gives
+//! up leaves its lookup behind, and the next call for that name waits for the same lookup. If the resolver is often
+//! slower than the timeout, for example because its first name server is down, set a longer
+//! [`ClientOptions::connect_timeout`].
 //!
 //! # Failover
 //!
@@ -48,16 +64,20 @@
 //!
 //! # What it does not do
 //!
-//! It starts no thread, keeps no state beyond its process and reads no wall clock. One client serves one
-//! thread at a time; threads that share nothing take one client each. It imports `ipseity_core` and
-//! `ipseity_frames`, and nothing of the server.
+//! It keeps no state beyond its process and reads no wall clock. It starts threads only for what cannot be cancelled:
+//! looking up a name, and connecting to one of several addresses. They end by themselves, and a process has at most
+//! [`LOOKUPS_MAX`](limits::LOOKUPS_MAX) and [`ATTEMPT_THREADS_MAX`](limits::ATTEMPT_THREADS_MAX) of them. For a server
+//! that is given by its IP address there are none. One client serves one thread at a time; threads that share nothing
+//! take one client each. It imports `ipseity_core` and `ipseity_frames`, and nothing of the server.
 
 mod address;
 mod block;
 mod clock;
 mod connection;
+mod dial;
 mod error;
 pub mod limits;
+mod lookup;
 mod operator;
 mod pipeline;
 
@@ -65,7 +85,8 @@ use std::time::Duration;
 
 pub use address::ServerAddress;
 pub use block::{Block, Identities};
-pub use error::{ClientError, FailureCause, ServerFailure, Violation};
+pub use dial::connect;
+pub use error::{AddressFailure, ClientError, FailureCause, ServerFailure, Violation};
 pub use pipeline::Pipeline;
 
 // What the calls take and return. A user of this crate needs no other.
@@ -94,8 +115,8 @@ use crate::limits::CLIENT_IN_FLIGHT_MAX;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// The time in which a server must accept a connection, over all addresses that its name has: 2
-    /// seconds unless set. Less than 1 ms is taken as 1 ms.
+    /// The time in which a server must accept a connection, with the lookup of its name and over all addresses that
+    /// the name has: 2 seconds unless set. Less than 1 ms is taken as 1 ms.
     pub connect_timeout: Duration,
     /// The time in which a reply must be complete, from the moment that the call begins to wait for it,
     /// however its bytes arrive: 5 seconds unless set. Less than 1 ms is taken as 1 ms.
@@ -382,7 +403,9 @@ fn refusal(reply: ErrorReply) -> Trouble {
             | ErrorCode::ForeignCluster
             | ErrorCode::ForeignVersion
             | ErrorCode::SamePid
-            | ErrorCode::Oneself,
+            | ErrorCode::Oneself
+            | ErrorCode::NotAPeer
+            | ErrorCode::BootTooFar,
         )
         | None => Trouble::Answered(reply),
     }

@@ -1,5 +1,7 @@
 //! The bounds of a client, each with its reason.
 
+use std::time::Duration;
+
 use ipseity_core::limits::COUNT_MAX_DEFAULT;
 
 /// How many identities a client asks for in one request when it needs many: the most that a server gives
@@ -10,3 +12,24 @@ pub const CLIENT_BLOCK_COUNT: u32 = COUNT_MAX_DEFAULT;
 /// smallest socket buffers in use, so a client that writes them all before it reads cannot be stuck with
 /// a server that waits for it to read.
 pub const CLIENT_IN_FLIGHT_MAX: usize = 1024;
+
+/// The shortest timeout that the operating system accepts. Zero would mean no timeout.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// The most lookups of names that are under way at once, over all clients of a process. Each has a thread, which ends
+/// only when the system's resolver does. That can take half a minute for each name while no name server answers. A
+/// lookup beyond this waits for one of them to end, within its own time.
+pub const LOOKUPS_MAX: usize = 64;
+
+/// How long the attempts at two addresses of a name are apart, unless the first fails before: the Connection Attempt
+/// Delay that RFC 8305 recommends (section 5). Most connections are there before, so the second attempt is rare.
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The shortest time between two attempts, where many addresses share a short timeout. RFC 8305 forbids less
+/// (section 5).
+pub const ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
+
+/// The most attempts that have a thread of their own, over all clients of a process. Attempts that came too late go on
+/// until their time is over, because the standard library cannot cancel them. An attempt beyond this is made on the
+/// caller's thread, with a share of the time that is left.
+pub const ATTEMPT_THREADS_MAX: usize = 64;

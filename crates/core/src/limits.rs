@@ -79,6 +79,11 @@ pub const PORT_DEFAULT: u16 = 3264;
 /// one takes the place of the one that was heard longest ago.
 pub const LIVES_PER_PID_MAX: usize = 4;
 
+/// How far a peer's boot may be above the highest that is remembered of its pid, or above zero where nothing is. A boot
+/// is one start, and nobody starts a server four billion times between two messages. What is above it is a mistake or a
+/// lie, and to remember it would turn away every later start of that pid.
+pub const BOOT_JUMP_MAX: u64 = 1 << 32;
+
 /// How often the sequences of peers are written to the disk. A new peer is written as soon as possible.
 pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);
 

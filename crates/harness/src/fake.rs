@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io::{Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Barrier, Mutex, MutexGuard},
     thread::JoinHandle,
     time::Duration,
 };
@@ -38,6 +38,9 @@ pub enum Step {
     ServeAndClose,
     /// It is answered after this time.
     ServeAfter(Duration),
+    /// It is answered when as many have been asked as this barrier waits for. So those who ask one after the other never
+    /// get an answer.
+    ServeTogether(Arc<Barrier>),
 }
 
 impl Step {
@@ -209,8 +212,14 @@ fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
     let mut decoder = FrameDecoder::new();
     loop {
         while let Ok(Some(request)) = decoder.next(Receiver::Server) {
-            let (answer, close, after) = lock(shared).step(request);
-            std::thread::sleep(after);
+            let (answer, close, wait) = lock(shared).step(request);
+            match wait {
+                Wait::Not => {}
+                Wait::For(time) => std::thread::sleep(time),
+                Wait::Together(barrier) => {
+                    barrier.wait();
+                }
+            }
             if stream.write_all(&answer).is_err() || close {
                 let _ = stream.shutdown(Shutdown::Both);
                 return;
@@ -223,19 +232,29 @@ fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
     }
 }
 
+/// What an answer waits for.
+enum Wait {
+    Not,
+    For(Duration),
+    Together(Arc<Barrier>),
+}
+
 impl Shared {
-    /// The bytes that answer `request`, whether the connection is closed then, and how long that takes.
-    fn step(&mut self, request: Message) -> (Vec<u8>, bool, Duration) {
+    /// The bytes that answer `request`, whether the connection is closed then, and what they wait for.
+    fn step(&mut self, request: Message) -> (Vec<u8>, bool, Wait) {
         let step = self.script.pop_front().unwrap_or(Step::Serve);
-        let at_once = Duration::ZERO;
         let answer = match step {
-            Step::Serve => (encoded(&self.serve(&request)), false, at_once),
-            Step::ServeAndClose => (encoded(&self.serve(&request)), true, at_once),
-            Step::ServeAfter(time) => (encoded(&self.serve(&request)), false, time),
-            Step::Reply(message) => (encoded(&message), false, at_once),
-            Step::Bytes(bytes) => (bytes, false, at_once),
-            Step::Last(bytes) => (bytes, true, at_once),
-            Step::Silence => (Vec::new(), false, at_once),
+            Step::Serve => (encoded(&self.serve(&request)), false, Wait::Not),
+            Step::ServeAndClose => (encoded(&self.serve(&request)), true, Wait::Not),
+            Step::ServeAfter(time) => (encoded(&self.serve(&request)), false, Wait::For(time)),
+            Step::ServeTogether(all) => {
+                let answer = encoded(&self.serve(&request));
+                (answer, false, Wait::Together(all))
+            }
+            Step::Reply(message) => (encoded(&message), false, Wait::Not),
+            Step::Bytes(bytes) => (bytes, false, Wait::Not),
+            Step::Last(bytes) => (bytes, true, Wait::Not),
+            Step::Silence => (Vec::new(), false, Wait::Not),
         };
         self.requests.push(request);
         answer

@@ -12,6 +12,7 @@
 //! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client with the same
 //!   load in every run.
 //! - [`nobody`]: an address where nothing listens.
+//! - [`silent`]: an address where connecting takes for ever.
 //! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
 //!   black-box runs.
 
@@ -37,5 +38,6 @@ pub mod page;
 pub mod program;
 pub mod programs;
 pub mod server;
+pub mod silent;
 pub mod stand_in;
 pub mod unheard;

@@ -16,9 +16,10 @@ struct StatusJson<'a> {
     version: &'a str,
     cluster: &'a str,
     pid: u16,
-    incarnation: String,
-    boot: u64,
-    session: String,
+    /// This and the next two are null if the server does not show them.
+    incarnation: Option<String>,
+    boot: Option<u64>,
+    session: Option<String>,
     standing: &'static str,
     sequence: u64,
     remaining: u64,
@@ -57,14 +58,15 @@ struct PeerJson<'a> {
 /// Writes the line, with its end.
 pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
     let counters = &status.counters;
+    let life = status.life();
     let report = StatusJson {
         server,
         version: &status.version,
         cluster: status.cluster.as_str(),
         pid: status.pid.get(),
-        incarnation: format!("{:#034x}", status.incarnation),
-        boot: status.boot,
-        session: format!("{:#018x}", status.session),
+        incarnation: life.map(|life| format!("{:#034x}", life.incarnation)),
+        boot: life.map(|life| life.boot),
+        session: life.map(|life| format!("{:#018x}", life.session)),
         standing: status.standing.name(),
         sequence: status.sequence,
         remaining: remaining(status.sequence),

@@ -32,7 +32,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         ),
         (
             "uptime",
-            format!("{}, boot {}", age(status.uptime_ms), status.boot),
+            format!("{}, boot {}", age(status.uptime_ms), boot(status)),
         ),
         ("connections", connections(status)),
         (
@@ -72,6 +72,13 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         }
     }
     Ok(())
+}
+
+fn boot(status: &Status) -> String {
+    match status.life() {
+        Some(life) => life.boot.to_string(),
+        None => "shown only to peers and operators".to_owned(),
+    }
 }
 
 fn connections(status: &Status) -> String {

@@ -177,5 +177,8 @@ mod tests {
         assert_eq!(rate(seen(1500, 1000, 1), seen(500, 1000, 1)), "-");
         assert_eq!(rate(seen(400, 3000, 1), seen(500, 1000, 1)), "-");
         assert_eq!(rate(seen(1500, 3000, 1), unreachable()), "-");
+        // Where the session is not shown, the time since its start tells.
+        assert_eq!(rate(seen(1500, 3000, 0), seen(500, 1000, 0)), "500");
+        assert_eq!(rate(seen(1500, 900, 0), seen(500, 1000, 0)), "-");
     }
 }

@@ -18,9 +18,9 @@ pub enum Event {
         /// What is wrong with it.
         error: Box<ErrorReply>,
     },
-    /// A request that this connection is not allowed to make.
+    /// A message that this connection is not allowed to send.
     Denied {
-        /// The connection that sent the request.
+        /// The connection that sent it.
         from: ConnectionId,
         /// Why it is not allowed.
         error: Box<ErrorReply>,

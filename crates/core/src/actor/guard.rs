@@ -174,6 +174,12 @@ impl Guard {
         &self.members
     }
 
+    /// The highest boot that is remembered of a pid, or zero.
+    pub(super) fn boot(&self, pid: Pid) -> u64 {
+        let known = self.members.get(&pid);
+        known.map_or(0, |known| known.remembered.boot)
+    }
+
     /// The serial for a message that is about to be sent.
     pub(super) fn next_serial(&mut self) -> Serial {
         self.serial += 1;

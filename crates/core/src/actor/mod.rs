@@ -39,6 +39,7 @@ mod sync;
 mod waiting;
 
 // Plain data.
+mod ahead;
 mod effect;
 mod event;
 mod write;
@@ -51,6 +52,7 @@ use self::{
 };
 
 pub use self::{
+    ahead::Ahead,
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
     guard::{Charge, Known, Remembered, Rival},
@@ -209,7 +211,7 @@ impl Actor {
     fn look_up(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         match event {
             Event::Unknown { from, error } => self.on_unknown(from, *error, effects),
-            Event::Denied { from, error } => self.reply_error(from, *error, effects),
+            Event::Denied { from, error } => self.on_denied(from, *error, effects),
             Event::IdentityRequest { from, count, after } => {
                 self.on_identity_request(from, count.get(), after, now, effects);
             }
@@ -353,6 +355,11 @@ impl Actor {
         self.counter.count_into(&mut tally);
         self.links.count_into(&mut tally);
         tally
+    }
+
+    /// The first link on which a pid is heard.
+    pub fn link_of(&self, pid: Pid) -> Option<&LinkState> {
+        self.links.first_of(pid)
     }
 
     /// The links on which peers are heard or asked.

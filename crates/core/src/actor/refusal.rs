@@ -2,6 +2,7 @@
 
 use crate::{
     identity::{Pid, Sequence},
+    limits::BOOT_JUMP_MAX,
     words::{ClusterName, ErrorCode, ErrorReply},
 };
 
@@ -59,6 +60,12 @@ pub(super) enum Refusal {
     },
     Oneself,
     SamePid(Pid),
+    /// A boot that no server can have come to.
+    BootTooFar {
+        pid: Pid,
+        boot: u64,
+        known: u64,
+    },
 }
 
 /// Who asks to raise the sequence.
@@ -124,6 +131,7 @@ impl Refusal {
             Refusal::OtherPid { .. } => ErrorCode::BadBody,
             Refusal::Oneself => ErrorCode::Oneself,
             Refusal::SamePid(_) => ErrorCode::SamePid,
+            Refusal::BootTooFar { .. } => ErrorCode::BootTooFar,
         }
     }
 
@@ -217,6 +225,10 @@ impl Refusal {
             Refusal::SamePid(pid) => format!(
                 "pid {pid} is this server's pid too, so both stop handing out identities: start the one \
                 that keeps it with --recover-above, and the other with an unused --pid"
+            ),
+            Refusal::BootTooFar { pid, boot, known } => format!(
+                "boot {boot} of pid {pid} is more than {BOOT_JUMP_MAX} above the last one known here, {known}: no \
+                 server starts so often, so look at who speaks for that pid, and at its state directory"
             ),
         }
     }

@@ -41,6 +41,7 @@ impl Actor {
                 self.reply_when_durable(to, reply, before, now, effects);
             }
             Ok(Next::Waits { until, paid }) => {
+                debug_assert!(self.ahead().may_wait(count, after), "it is foreseen");
                 self.report_raise(paid, from, now, effects);
                 self.wait_for_disk(from, request, until, now, effects);
             }
@@ -120,6 +121,21 @@ impl Actor {
             self.refuse_peer(from, error, effects);
         } else {
             self.reply_and_close(from, error, effects);
+        }
+    }
+
+    /// A connection asks for what it may not. Somebody who only says that it is a peer is reported to people, and nothing
+    /// of what it says is looked at.
+    pub(super) fn on_denied(
+        &mut self,
+        from: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        if error.code == ErrorCode::NotAPeer.get() {
+            self.refuse_peer(from, error, effects);
+        } else {
+            self.reply_error(from, error, effects);
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     identity::Sequence,
+    limits::BOOT_JUMP_MAX,
     time::Instant,
     words::{ErrorCode, ErrorReply, Message, Objection, SyncMessage, WIRE_VERSION},
 };
@@ -253,12 +254,27 @@ impl Actor {
             let pid = sync.pid;
             return Err(Refusal::OtherPid { before, pid });
         }
+        self.judge_boot(sync)?;
         if sync.pid != own.pid {
             return Ok(());
         }
         match sync.session == own.session {
             true => Err(Refusal::Oneself),
             false => Err(Refusal::SamePid(own.pid)),
+        }
+    }
+
+    /// Whether a server of that pid can have come to this boot.
+    fn judge_boot(&self, sync: &SyncMessage) -> Result<(), Refusal> {
+        let (pid, boot) = (sync.pid, sync.boot);
+        let known = match pid == self.config.pid {
+            true => self.config.boot,
+            false => self.guard.boot(pid),
+        };
+        // bug BootJumpTaken: return Ok(());
+        match boot.saturating_sub(known) > BOOT_JUMP_MAX {
+            true => Err(Refusal::BootTooFar { pid, boot, known }),
+            false => Ok(()),
         }
     }
 

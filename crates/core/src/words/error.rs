@@ -37,7 +37,7 @@ pub enum ErrorCode {
     OverBudget = 39,
     /// The server has just started and asks its peers first.
     Joining = 40,
-    /// Only an operator may ask for this: from a loopback address, or one that was named with `--trust`.
+    /// Only an operator may ask for this: from the server's own machine, or from an address that was given with `--trust`.
     NotTrusted = 41,
     /// Nothing is known of that pid.
     UnknownPid = 42,
@@ -50,11 +50,15 @@ pub enum ErrorCode {
     SamePid = 66,
     /// The peer is the server itself.
     Oneself = 67,
+    /// The connection comes from an address that this server does not know as that of a peer.
+    NotAPeer = 68,
+    /// The peer's boot is so far above what is remembered of its pid that it cannot be right.
+    BootTooFar = 69,
 }
 
 impl ErrorCode {
     /// Every code there is, in the order of their numbers.
-    pub const ALL: [ErrorCode; 20] = [
+    pub const ALL: [ErrorCode; 22] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
@@ -75,6 +79,8 @@ impl ErrorCode {
         ErrorCode::ForeignVersion,
         ErrorCode::SamePid,
         ErrorCode::Oneself,
+        ErrorCode::NotAPeer,
+        ErrorCode::BootTooFar,
     ];
 
     /// The number on the wire.
@@ -110,6 +116,8 @@ impl ErrorCode {
             ErrorCode::ForeignVersion => "foreignVersion",
             ErrorCode::SamePid => "samePid",
             ErrorCode::Oneself => "oneself",
+            ErrorCode::NotAPeer => "notAPeer",
+            ErrorCode::BootTooFar => "bootTooFar",
         }
     }
 

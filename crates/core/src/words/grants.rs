@@ -24,14 +24,11 @@ impl Grants {
     /// Nothing.
     pub const NONE: Grants = Grants(0);
     /// What everybody may do, unless something else is set.
-    pub const EVERYBODY: Grants = Grants::NONE
-        .and(Grant::Take)
-        .and(Grant::Look)
-        .and(Grant::Sync);
+    pub const EVERYBODY: Grants = Grants::NONE.and(Grant::Take).and(Grant::Look);
     /// What an operator needs to look and to operate.
     pub const OPERATOR: Grants = Grants::NONE.and(Grant::Look).and(Grant::Operate);
     /// Everything.
-    pub const ALL: Grants = Grants::EVERYBODY.and(Grant::Operate);
+    pub const ALL: Grants = Grants::EVERYBODY.and(Grant::Sync).and(Grant::Operate);
 
     /// These grants and one more.
     #[must_use]
@@ -51,22 +48,36 @@ impl Grants {
         self.0 & grant as u8 != 0
     }
 
+    /// Whether a connection with these grants is told which life a server is in: its incarnation, boot and session. They
+    /// would help somebody who pretends to be that server, so only peers and operators see them.
+    pub fn sees_lives(self) -> bool {
+        // bug LivesShownToAll: return true;
+        self.has(Grant::Sync) || self.has(Grant::Operate)
+    }
+
     /// Whether a connection with these grants may send this message.
     ///
     /// # Errors
     /// It may not. The error is what the sender is told.
     pub fn check(self, message: &Message) -> Result<(), ErrorReply> {
         // bug GrantsIgnored: return Ok(());
+        // bug StrangerTakenForPeer: if message.needs() == Some(Grant::Sync) { return Ok(()); }
         match message.needs() {
-            Some(grant) if !self.has(grant) => {
-                Err(ErrorReply::new(ErrorCode::NotTrusted, grant.denial()))
-            }
+            Some(grant) if !self.has(grant) => Err(ErrorReply::new(grant.code(), grant.denial())),
             Some(_) | None => Ok(()),
         }
     }
 }
 
 impl Grant {
+    /// The code of the error where it is missing.
+    const fn code(self) -> ErrorCode {
+        match self {
+            Grant::Sync => ErrorCode::NotAPeer,
+            Grant::Take | Grant::Look | Grant::Operate => ErrorCode::NotTrusted,
+        }
+    }
+
     /// Why a request that needs it is not served.
     const fn denial(self) -> &'static str {
         match self {
@@ -77,11 +88,13 @@ impl Grant {
                 "this listener shows neither the status nor the members: ask at another address of the server"
             }
             Grant::Sync => {
-                "this listener takes no peers: name another address of the server with --peer"
+                "no name in --peer of this server has the address that you come from, and its --peer-from does not \
+                 allow it: try again in a second, because the names are looked up again now; if that does not help, \
+                 give that server one of the two flags"
             }
             Grant::Operate => {
-                "only an operator may ask for this: from a loopback address, or from one that the server was \
-                 given with --trust"
+                "only an operator may ask for this: from the server's own machine (unless it was given \
+                 --trust-loopback no), or from an address that it was given with --trust"
             }
         }
     }
@@ -100,18 +113,17 @@ impl Message {
     }
 
     /// The grant that a message needs. An answer needs none, because it is accepted only from a server that was asked.
-    /// An objection and an overrule need none either: they are accepted only from a peer that may synchronize.
     const fn needs(&self) -> Option<Grant> {
         match self {
             Message::IdentityRequest { .. } => Some(Grant::Take),
             Message::StatusRequest | Message::MembersRequest { .. } => Some(Grant::Look),
-            Message::SyncRequest(_) => Some(Grant::Sync),
+            Message::SyncRequest(_) | Message::Objection(_) | Message::Overrule(_) => {
+                Some(Grant::Sync)
+            }
             Message::ForgetRequest { .. } | Message::AdvanceRequest { .. } => Some(Grant::Operate),
             Message::IdentityReply { .. }
             | Message::SyncReply(_)
             | Message::StatusReply(_)
-            | Message::Objection(_)
-            | Message::Overrule(_)
             | Message::MembersReply(_)
             | Message::DoneReply { .. }
             | Message::ErrorReply(_) => None,
@@ -122,17 +134,39 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Pid;
+    use crate::{
+        identity::Pid,
+        words::{Objection, Overrule, SyncMessage, WIRE_VERSION},
+    };
 
     #[test]
     fn each_request_needs_its_grant_and_no_other() {
         let pid = Pid::MIN;
+        let sync = SyncMessage {
+            version: WIRE_VERSION,
+            cluster: "ipseity".parse().unwrap(),
+            pid,
+            incarnation: 1,
+            boot: 1,
+            session: 1,
+            sequence: 1,
+        };
+        let objection = Objection::new(pid, 1, ErrorCode::StaleState, 1, "no");
+        let overrule = Overrule {
+            pid,
+            incarnation: 1,
+            session: 1,
+            above: 1,
+        };
         let requests = [
             (Message::IdentityRequest { count: 1, after: 0 }, Grant::Take),
             (Message::StatusRequest, Grant::Look),
             (Message::MembersRequest { from: pid }, Grant::Look),
             (Message::ForgetRequest { pid }, Grant::Operate),
             (Message::AdvanceRequest { above: 1 }, Grant::Operate),
+            (Message::SyncRequest(Box::new(sync)), Grant::Sync),
+            (Message::Objection(Box::new(objection)), Grant::Sync),
+            (Message::Overrule(Box::new(overrule)), Grant::Sync),
         ];
         for (request, needed) in requests {
             for grant in [Grant::Take, Grant::Look, Grant::Sync, Grant::Operate] {
@@ -143,17 +177,35 @@ mod tests {
                     "{request:?} with {grant:?}"
                 );
                 if let Err(error) = checked {
-                    assert_eq!(error.code, ErrorCode::NotTrusted.get());
+                    let code = match needed {
+                        Grant::Sync => ErrorCode::NotAPeer,
+                        Grant::Take | Grant::Look | Grant::Operate => ErrorCode::NotTrusted,
+                    };
+                    assert_eq!(error.code, code.get());
                 }
             }
             assert!(Grants::ALL.check(&request).is_ok());
             assert!(Grants::ALL.within(Grants::NONE).check(&request).is_err());
         }
         assert!(!Grants::EVERYBODY.has(Grant::Operate));
+        assert!(!Grants::EVERYBODY.has(Grant::Sync));
         assert!(
             Grants::NONE
                 .check(&Message::DoneReply { sequence: 1 })
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn only_peers_and_operators_see_lives() {
+        for (grants, sees) in [
+            (Grants::NONE, false),
+            (Grants::EVERYBODY, false),
+            (Grants::NONE.and(Grant::Sync), true),
+            (Grants::OPERATOR, true),
+            (Grants::ALL, true),
+        ] {
+            assert_eq!(grants.sees_lives(), sees, "{grants:?}");
+        }
     }
 }

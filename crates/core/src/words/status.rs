@@ -20,7 +20,8 @@ pub struct Status {
     pub cluster: ClusterName,
     /// The server's own number in its cluster, 0 to 1023.
     pub pid: Pid,
-    /// The random value made with its state directory.
+    /// The random value made with its state directory. This and the next two are 0 if they are not shown: see
+    /// [`life`](Status::life).
     pub incarnation: u128,
     /// How many times that directory has been started.
     pub boot: u64,

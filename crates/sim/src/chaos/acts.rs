@@ -16,7 +16,7 @@ use super::{
     judge::Life,
     machine::storage,
     network::Partition,
-    plan::{Act, Beside, DirectoryLoss, Downtime},
+    plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime},
 };
 use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
 use byteorder::{BigEndian, ByteOrder};
@@ -131,6 +131,8 @@ impl Cluster {
                 true
             }
             Act::Replay { seed } => self.replay(seed),
+            Act::Claim { server, seed } => self.claim(server, seed),
+            Act::BootJump { seed } => self.jump_boot(seed),
             Act::Flood { server, wait, kind } => self.begin_flood(server, wait, kind),
             Act::LogStalls { server, wait } => {
                 let machine = &mut self.machines[server];
@@ -289,19 +291,26 @@ impl Cluster {
         if BigEndian::read_u16(tail) == self.machines[server].plan.pid {
             return false;
         }
-        let home = SocketAddr::from(([192, 168, 100, 1], rng.u16(1024..)));
-        let connected = self
-            .net
-            .borrow_mut()
-            .connect(home, self.machines[server].address);
-        let Ok(end) = connected else { return false };
-        self.net.borrow_mut().set_unbounded(end);
-        let mut socket = SimSocket::new(&self.net, end);
-        let _ = socket.write_all(&frame);
-        self.replays.push(socket);
+        let home = SocketAddr::from(([192, 168, BELIEVED, 1], rng.u16(1024..)));
+        if !self.speak(home, server, &frame) {
+            return false;
+        }
         self.judge
             .told(server, BigEndian::read_u64(&tail[34..]), false);
         self.fault(Fault::Replay);
+        true
+    }
+
+    /// Somebody connects to a server and says something. Returns whether it could.
+    pub fn speak(&mut self, home: SocketAddr, server: usize, bytes: &[u8]) -> bool {
+        let address = self.machines[server].address;
+        let connected = self.net.borrow_mut().connect(home, address);
+        let Ok(end) = connected else { return false };
+        self.net.borrow_mut().set_unbounded(end);
+        let mut socket = SimSocket::new(&self.net, end);
+        // It may be cut already.
+        let _ = socket.write_all(bytes);
+        self.speakers.push(socket);
         true
     }
 

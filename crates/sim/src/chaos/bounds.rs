@@ -9,6 +9,10 @@ use ipseity_core::limits::{SAVE_BURST, SAVE_RATE_PER_SECOND};
 /// how much of the sequence is used up.
 const OWN_LINES_MAX: u64 = 20;
 
+/// Lines that are logged once in a minute at most: that all places are taken, that an address has too many connections,
+/// and that somebody is not believed to be a peer.
+const ONCE_A_MINUTE: u64 = 3;
+
 /// Saves that belong to a stop. A stop waits for at most three writes, one after the other: a save or a raise
 /// that was under way, a save, and the exact sequence. News that comes during each write is saved after it,
 /// and then once more.
@@ -20,7 +24,7 @@ pub fn lines_max(named: usize, age: Duration) -> u64 {
     let minutes = age.as_secs() / LINES_SPAN.as_secs() + 1;
     let of_a_kind =
         u64::from(LINES_PER_KIND_MAX) + named as u64 * u64::from(LINES_PER_PEER_MAX) + 1;
-    OWN_LINES_MAX + minutes * LINE_KINDS as u64 * of_a_kind
+    OWN_LINES_MAX + minutes * (LINE_KINDS as u64 * of_a_kind + ONCE_A_MINUTE)
 }
 
 /// How often a server may save what it remembers of its peers in a life of this length.

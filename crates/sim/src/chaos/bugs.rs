@@ -147,6 +147,10 @@ pub const BUGS: &[(&str, &str)] = &[
         "ObjectionNotDurable",
         "After a restart, an objection is forgotten.",
     ),
+    (
+        "BootJumpTaken",
+        "A boot that no server can have come to is remembered.",
+    ),
     // The loop and its connections.
     (
         "MailboxLifo",
@@ -159,6 +163,18 @@ pub const BUGS: &[(&str, &str)] = &[
     (
         "GrantsIgnored",
         "It is not checked what a connection may do.",
+    ),
+    (
+        "StrangerTakenForPeer",
+        "A server synchronizes with whoever says that it is a peer.",
+    ),
+    (
+        "LoopbackTrusted",
+        "Whoever connects from the server's own machine is trusted, although the operator has said no.",
+    ),
+    (
+        "LivesShownToAll",
+        "The status and the members show anybody which lives the servers are in.",
     ),
     (
         "TickerNotRestarted",

@@ -13,7 +13,7 @@ use ipseity_frames::encode;
 
 use super::{
     fault::{Fault, chance, stream},
-    plan::ClientPlan,
+    plan::{ClientPlan, FOREIGN_OPERATORS, FOREIGN_PEERS, OPERATORS, STRANGERS},
 };
 use crate::world::SimSocket;
 
@@ -114,11 +114,16 @@ pub enum Ending {
 
 impl Client {
     pub fn new(seed: u64, number: usize, plan: ClientPlan, now: Instant) -> Client {
-        let trusted = if plan.is_trusted { 200 } else { 0 };
+        let kind = match (plan.is_trusted, plan.is_believed) {
+            (false, false) => STRANGERS,
+            (true, false) => OPERATORS,
+            (false, true) => FOREIGN_PEERS,
+            (true, true) => FOREIGN_OPERATORS,
+        };
         let mut rng = stream(seed, 500 + number as u64);
         let due = now.after(Duration::from_millis(rng.u64(..500)));
         Client {
-            home: SocketAddr::from(([192, 168, trusted, number as u8 + 1], 1024)),
+            home: SocketAddr::from(([192, 168, kind, number as u8 + 1], 1024)),
             plan,
             rng,
             connection: None,
@@ -308,14 +313,16 @@ fn nonsense(rng: &mut Rng) -> Vec<u8> {
 }
 
 /// Whether an error with this code may ever answer this request.
-pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, is_trusted: bool) -> bool {
+pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, plan: &ClientPlan) -> bool {
     let asks = matches!(asked, Asked::Identities { .. });
     match code {
         ErrorCode::UnknownKind
         | ErrorCode::BadLength
         | ErrorCode::BadBody
         | ErrorCode::Incomplete => matches!(asked, Asked::Nonsense),
-        ErrorCode::ForeignCluster | ErrorCode::ForeignVersion => matches!(asked, Asked::Nonsense),
+        ErrorCode::ForeignVersion => matches!(asked, Asked::Nonsense),
+        ErrorCode::ForeignCluster => matches!(asked, Asked::Nonsense) && plan.is_believed,
+        ErrorCode::NotAPeer => matches!(asked, Asked::Nonsense) && !plan.is_believed,
         ErrorCode::TooManyConnections => true,
         ErrorCode::BadCount => {
             matches!(asked, Asked::Identities { count, .. } if *count == 0 || *count > own.count_max)
@@ -327,7 +334,7 @@ pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, is_trusted:
         },
         ErrorCode::OverBudget => matches!(asked, Asked::Identities { after, .. } if *after > 0),
         ErrorCode::NotTrusted => {
-            matches!(asked, Asked::Forget | Asked::Advance { .. }) && !is_trusted
+            matches!(asked, Asked::Forget | Asked::Advance { .. }) && !plan.is_trusted
         }
         ErrorCode::UnknownPid => matches!(asked, Asked::Forget),
         ErrorCode::Exhausted
@@ -335,6 +342,6 @@ pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, is_trusted:
         | ErrorCode::StaleState
         | ErrorCode::Joining => asks,
         ErrorCode::Storage | ErrorCode::Stopping => asks || matches!(asked, Asked::Advance { .. }),
-        ErrorCode::SamePid | ErrorCode::Oneself => false,
+        ErrorCode::SamePid | ErrorCode::Oneself | ErrorCode::BootTooFar => false,
     }
 }

@@ -63,8 +63,8 @@ pub struct Cluster {
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub undos: Vec<Undo>,
-    /// Connections on which an old message of a peer was sent again.
-    pub replays: Vec<SimSocket>,
+    /// Connections of those who say something once: an old message of a peer again, or a lie.
+    pub speakers: Vec<SimSocket>,
     pub floods: Vec<Flood>,
     pub rng: Rng,
     pub template: ActorConfig,
@@ -94,7 +94,7 @@ impl Cluster {
             machines: Vec::new(),
             clients: Vec::new(),
             undos: Vec::new(),
-            replays: Vec::new(),
+            speakers: Vec::new(),
             floods: Vec::new(),
             rng: stream(plan.seed, 1),
             template: actor_template(&plan),

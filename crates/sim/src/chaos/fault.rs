@@ -115,6 +115,10 @@ faults! {
     LogStalls,
     /// Reads end exactly where the buffer does.
     FullRead,
+    /// Somebody from an address that no peer has says that it is one.
+    Claim,
+    /// A peer claims a boot that no server can have come to.
+    BootJump,
 }
 
 /// A set of faults.

@@ -17,7 +17,7 @@ use super::{
     calls::{Call, Flood, FloodKind},
     cluster::Cluster,
     fault::Fault,
-    plan::SCAN_MIN,
+    plan::{BELIEVED, SCAN_MIN},
 };
 use crate::world::SimSocket;
 
@@ -64,7 +64,7 @@ impl Cluster {
     }
 
     fn connect_flood(&mut self, server: usize) -> Option<SimSocket> {
-        let home = SocketAddr::from(([192, 168, 100, 2], self.rng.u16(1024..)));
+        let home = SocketAddr::from(([192, 168, BELIEVED, 2], self.rng.u16(1024..)));
         let address = self.machines[server].address;
         let end = self.net.borrow_mut().connect(home, address).ok()?;
         Some(SimSocket::new(&self.net, end))

@@ -8,6 +8,7 @@ use ipseity_core::{
     identity::{Identity, Pid, Sequence},
     limits::COUNT_LIMIT_MAX,
     time::Instant,
+    words::ErrorCode,
 };
 use ipseity_frames::Kind;
 
@@ -322,7 +323,10 @@ impl Judge {
             }
             Some(Kind::ErrorReply) => {
                 let code = BigEndian::read_u16(body);
-                self.answers(hearer);
+                // One that does not know who asks has not answered.
+                if code != ErrorCode::NotAPeer.get() {
+                    self.answers(hearer);
+                }
                 self.coverage.code(code);
             }
             Some(Kind::SyncRequest) => {

@@ -147,7 +147,7 @@ impl Machine {
                 pending_bytes_max: 16 * 1024,
                 pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
-                trusted: (1..=20).map(|host| [192, 168, 200, host].into()).collect(),
+                trust: self.plan.trust(),
             },
             peers: self.plan.peers.clone(),
             sync_interval: self.plan.sync_interval,

@@ -28,6 +28,7 @@ pub mod fault;
 mod flood;
 pub mod hunt;
 mod judge;
+mod lies;
 mod machine;
 mod network;
 mod plan;

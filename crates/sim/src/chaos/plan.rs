@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
-use ipseity::limits::READ_BYTES_MAX;
+use ipseity::{limits::READ_BYTES_MAX, trust::TrustOptions};
 use ipseity_core::{
     actor::Budgets,
     identity::Sequence,
@@ -38,6 +38,36 @@ pub struct ServerPlan {
     pub read_bytes_max: usize,
     /// The `--recover-above` of the first start, near the end of the sequence.
     pub recover_above: Option<Sequence>,
+    /// It believes each address of a server, and not only those that it names.
+    pub believes_servers: bool,
+    pub trusts_loopback: bool,
+}
+
+/// Where clients come from: the third byte of their addresses. [`ServerPlan::trust`] says what each means.
+pub const STRANGERS: u8 = 0;
+pub const BELIEVED: u8 = 100;
+pub const LIARS: u8 = 101;
+pub const OPERATORS: u8 = 200;
+pub const FOREIGN_PEERS: u8 = 201;
+pub const FOREIGN_OPERATORS: u8 = 202;
+
+impl ServerPlan {
+    /// Whom it believes.
+    pub fn trust(&self) -> TrustOptions {
+        let clients = |kind: u8| format!("192.168.{kind}.0/24");
+        let networks = |texts: &[String]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let mut peers = [BELIEVED, FOREIGN_PEERS, FOREIGN_OPERATORS]
+            .map(clients)
+            .to_vec();
+        if self.believes_servers {
+            peers.push("10.0.0.0/24".to_owned());
+        }
+        TrustOptions {
+            loopback: self.trusts_loopback,
+            operators: networks(&[OPERATORS, FOREIGN_OPERATORS].map(clients)),
+            peers: networks(&peers),
+        }
+    }
 }
 
 /// How a client behaves. A number without a comment is how often it does this, of 1000 cases.
@@ -59,10 +89,19 @@ pub struct ClientPlan {
     pub stranger: u32,
     pub after: u32,
     pub operator: u32,
-    /// Whether it comes from an address that the servers trust.
+    /// Whether it comes from an address from which the servers take operators.
     pub is_trusted: bool,
+    /// Whether it comes from an address from which the servers take peers.
+    pub is_believed: bool,
     /// Whether it opens a new connection for each batch and keeps the old ones.
     pub crowds: bool,
+}
+
+impl ClientPlan {
+    /// Whether servers show it which lives they are in.
+    pub fn sees_lives(&self) -> bool {
+        self.is_trusted || self.is_believed
+    }
 }
 
 /// What is done to the cluster.
@@ -128,6 +167,15 @@ pub enum Act {
     Replay {
         seed: u64,
     },
+    /// Somebody from an address that no peer has says that it is one.
+    Claim {
+        server: usize,
+        seed: u64,
+    },
+    /// Somebody who is believed claims a boot that no server can have come to.
+    BootJump {
+        seed: u64,
+    },
     /// Somebody floods a server for this long.
     Flood {
         server: usize,
@@ -160,6 +208,8 @@ impl Act {
             | Act::Partition { .. }
             | Act::Backup { .. }
             | Act::Replay { .. }
+            | Act::Claim { .. }
+            | Act::BootJump { .. }
             | Act::Flood { .. } => {
                 return None;
             }
@@ -317,6 +367,7 @@ impl Plan {
             plan.operator = some(Fault::Operator, 100);
             plan.crowds = some(Fault::Crowd, 2) > 0;
             plan.is_trusted = plan.operator > 0 && rng.bool();
+            plan.is_believed = plan.stranger > 0 && stream(self.seed, 700 + index as u64).bool();
             self.clients.push(plan);
         }
     }
@@ -445,6 +496,11 @@ impl Plan {
                     },
                 },
                 Fault::Replay => Act::Replay { seed: draws[1] },
+                Fault::Claim => Act::Claim {
+                    server,
+                    seed: draws[1],
+                },
+                Fault::BootJump => Act::BootJump { seed: draws[1] },
                 Fault::Flood => flood(FloodKind::Peer, wait),
                 Fault::Looks => flood(FloodKind::Looks, wait),
                 Fault::Refusals => flood(FloodKind::Refusals, wait),
@@ -525,6 +581,11 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
     }
     let interval = *rng.choice(&[100, 300, 1000, 1000, 2500]).unwrap();
     let near_end = rng.u64(..20_000);
+    // Where all name all, names are enough, unless somebody starts a server that nobody names.
+    let all_named = topology < 2 && !faults.has(Fault::Copy) && !faults.has(Fault::WrongPid);
+    let mut trust = stream(seed, 4);
+    let believes_servers = trust.bool() || !all_named;
+    let trusts_loopback = trust.bool();
     (0..count)
         .map(|index| {
             let mut rng = stream(seed, 400 + index as u64);
@@ -565,6 +626,8 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 recover_above: faults
                     .has(Fault::Exhaustion)
                     .then(|| Sequence::new(Sequence::MAX.get() - near_end).unwrap()),
+                believes_servers,
+                trusts_loopback,
             }
         })
         .collect()

@@ -28,7 +28,7 @@ impl Cluster {
         self.network.borrow_mut().clear();
         let [window, _, segment] = SIZES;
         self.net.borrow_mut().widen(window, segment);
-        self.replays.clear();
+        self.speakers.clear();
         self.floods.clear();
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
@@ -82,7 +82,12 @@ impl Cluster {
                 continue;
             }
             let number = self.clients.len();
-            let mut probe = Client::new(self.plan.seed, number, ClientPlan::default(), now);
+            let plan = ClientPlan {
+                // It has to see which life answers.
+                is_believed: true,
+                ..ClientPlan::default()
+            };
+            let mut probe = Client::new(self.plan.seed, number, plan, now);
             probe.probes = Some(server);
             self.clients.push(probe);
             self.clients[number].due = now;

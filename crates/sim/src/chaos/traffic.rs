@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use ipseity_core::{
     identity::{Identity, Sequence},
     limits::WRITE_LATE,
-    words::{ErrorCode, ErrorReply, Message, Standing, Status},
+    words::{ErrorCode, ErrorReply, LifeMarks, Message, Standing, Status},
 };
 use ipseity_frames::Receiver;
 
@@ -280,7 +280,10 @@ impl Cluster {
             }
             (Asked::Members { from }, Message::MembersReply(members)) => {
                 let pids = members.members.iter().map(|member| member.pid);
-                pids.clone().is_sorted() && pids.clone().all(|pid| pid >= *from)
+                let sees_lives = client.plan.sees_lives();
+                pids.clone().is_sorted()
+                    && pids.clone().all(|pid| pid >= *from)
+                    && (sees_lives || members.members.iter().all(|member| member.life().is_none()))
             }
             (Asked::Advance { above }, Message::DoneReply { sequence }) => {
                 client.plan.is_trusted && sequence >= above
@@ -308,7 +311,7 @@ impl Cluster {
         };
         // A slow frame is not finished in time, and a crowd is turned away before it asks.
         let is_due = match connection.asked.front() {
-            Some(asked) => may_answer(code, asked, &self.template, client.plan.is_trusted),
+            Some(asked) => may_answer(code, asked, &self.template, &client.plan),
             None => false,
         } || matches!(code, ErrorCode::Incomplete | ErrorCode::TooManyConnections);
         match code.closes() {
@@ -355,11 +358,17 @@ impl Cluster {
             .expect("the status came over it");
         let machine = &mut self.machines[server];
         let life = &self.judge.lives[server];
-        let is_same = status.pid.get() == life.pid
-            && status.boot == life.boot
-            && status.session == life.session
-            && status.incarnation == life.incarnation;
-        if machine.server.is_none() || (!is_same && machine.began > connection.began) {
+        let marks = LifeMarks {
+            incarnation: life.incarnation,
+            boot: life.boot,
+            session: life.session,
+        };
+        let sees_life = self.clients[number].plan.sees_lives();
+        let is_same =
+            status.pid.get() == life.pid && status.life() == Some(marks).filter(|_| sees_life);
+        // Who does not see the life cannot tell.
+        let is_certain = sees_life && is_same;
+        if machine.server.is_none() || (!is_certain && machine.began > connection.began) {
             // The status is of an earlier life.
             return true;
         }

@@ -3,6 +3,7 @@
 
 mod malformed;
 mod messages;
+mod refusals;
 
 use ipseity_core::{identity::Pid, words::Message};
 use ipseity_frames::{Receiver, WireError};
@@ -10,6 +11,7 @@ use ipseity_frames::{Receiver, WireError};
 pub use self::{
     malformed::{malformed, malformed_too, unfinished},
     messages::{members, messages, status, sync_message},
+    refusals::{Refused, boot_too_far, not_a_peer},
 };
 
 /// A message, the side that reads it, and its bytes.

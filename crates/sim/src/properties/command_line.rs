@@ -1,8 +1,6 @@
 //! Text that people type: the command line of the server, and the arguments of the client. The input: arguments,
 //! one on each line.
 
-use std::net::IpAddr;
-
 use ipseity::{
     limits::{SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN},
     options::{Command, Options, parse},
@@ -52,8 +50,13 @@ fn within_bounds(options: &Options) {
         assert!(port.parse::<u16>().is_ok());
         is_a_line(address);
     }
-    for address in &options.trusted {
-        assert_eq!(address.to_string().parse::<IpAddr>().as_ref(), Ok(address));
+    let trust = &options.trust;
+    for network in trust.operators.iter().chain(&trust.peers) {
+        let shown = format!("--trust={network}");
+        let Ok(Command::Serve(again)) = parse(&[shown]) else {
+            panic!("{network} is not taken again");
+        };
+        assert_eq!(again.trust.operators, [*network]);
     }
 }
 

@@ -98,7 +98,7 @@ impl Scene {
             setup.limits.connections_max = 1;
         }
         if self.is_trusted {
-            setup.limits.trusted.push([192, 168, 0, 1].into());
+            setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
         }
         setup.limits.idle_timeout = Some(IDLE_TIMEOUT);
         world.start(setup);

@@ -28,7 +28,7 @@ mod stream;
 
 use std::{
     cell::{RefCell, RefMut},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     time::Duration,
 };
@@ -175,8 +175,13 @@ impl World {
 
     /// Connects a client to a server.
     pub fn connect(&mut self, server: usize) -> Client {
+        self.connect_from(server, [192, 168, 0, 1].into())
+    }
+
+    /// The same, from a given address.
+    pub fn connect_from(&mut self, server: usize, ip: IpAddr) -> Client {
         self.clients += 1;
-        let own = SocketAddr::from(([192, 168, 0, 1], self.clients));
+        let own = SocketAddr::from((ip, self.clients));
         let end = self.net().connect(own, address(server)).unwrap();
         Client::new(&self.net, end, Receiver::Client)
     }

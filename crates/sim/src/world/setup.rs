@@ -8,6 +8,7 @@ use ipseity::{
         SYNC_INTERVAL_DEFAULT,
     },
     transport::TransportLimits,
+    trust::TrustOptions,
 };
 use ipseity_core::{
     actor::ActorConfig,
@@ -47,7 +48,11 @@ impl Setup {
                 pending_bytes_max: PENDING_BYTES_MAX_DEFAULT,
                 pending_bytes_total: PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
-                trusted: Vec::new(),
+                trust: TrustOptions {
+                    // Any address may be that of a peer, except in a test about that.
+                    peers: vec!["0.0.0.0/0".parse().unwrap()],
+                    ..TrustOptions::default()
+                },
             },
             peers: Vec::new(),
             sync_interval: SYNC_INTERVAL_DEFAULT,
@@ -60,6 +65,12 @@ impl Setup {
     pub fn disk(mut self, disk: DiskMode, ceiling: u64) -> Setup {
         self.disk = disk;
         self.actor.ceiling = Sequence::new(ceiling).unwrap();
+        self
+    }
+
+    /// The same, but only those that it names, and its own machine, are believed to be peers.
+    pub fn believes_nobody(mut self) -> Setup {
+        self.limits.trust.peers.clear();
         self
     }
 

@@ -6,7 +6,7 @@
 mod fanout;
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -25,8 +25,8 @@ pub(super) struct Links {
     fanout: usize,
     peer_silence: Duration,
     links: BTreeMap<Link, LinkState>,
-    /// On how many links each pid is heard. With a thousand peers there are too many links to search.
-    links_of: BTreeMap<Pid, usize>,
+    /// On which links each pid is heard. There are too many links to search.
+    links_of: BTreeMap<Pid, BTreeSet<Link>>,
     lots: Lots,
     requests: u64,
     replies: u64,
@@ -97,6 +97,11 @@ impl Links {
         self.links.get(&link)?.pid
     }
 
+    /// The first link on which a pid is heard.
+    pub(super) fn first_of(&self, pid: Pid) -> Option<&LinkState> {
+        self.links.get(self.links_of.get(&pid)?.first()?)
+    }
+
     /// The last message that the peer on a link has received, if it is heard again now.
     pub(super) fn sent(&self, link: Link) -> Option<Serial> {
         self.links.get(&link)?.sent
@@ -122,8 +127,8 @@ impl Links {
         let Entry::Occupied(mut links) = self.links_of.entry(pid) else {
             unreachable!("a pid that was heard on a link is counted");
         };
-        *links.get_mut() -= 1;
-        if *links.get() > 0 {
+        links.get_mut().remove(&link);
+        if !links.get().is_empty() {
             return None;
         }
         links.remove();
@@ -143,8 +148,8 @@ impl Links {
         }
         state.pid = Some(sync.pid);
         let links = self.links_of.entry(sync.pid).or_default();
-        *links += 1;
-        *links == 1
+        links.insert(link);
+        links.len() == 1
     }
 
     /// The peer on a link answers with an error. Returns false if the link is gone, which means that the error came
