@@ -112,8 +112,9 @@ pub trait Edge {
     /// How many log lines were dropped since the start.
     fn log_lines_dropped(&self) -> u64;
 
-    /// Has the trace file opened again, because it may have been moved away. The call does not wait for that.
-    fn reopen(&mut self);
+    /// Has the trace file opened again, because it may have been moved away. The call does not wait for that. If
+    /// `is_told`, a log line says how it went.
+    fn reopen(&mut self, is_told: bool);
 
     /// 64 random bits, for the jitter of the backoff.
     fn random(&mut self) -> u64;

@@ -128,16 +128,12 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let bound = Bound::new(listen).map_err(cannot_listen)?;
     let address = bound.address().map_err(cannot_listen)?;
     let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
-    // Read before the store is opened: if it cannot be read, the start uses up no boot.
-    let remembered = match &options.data_dir {
-        Some(directory) => MembersFile::new(directory)
-            .load()
-            .map_err(|error| error.to_string())?,
-        None => Vec::new(),
-    };
-    let (store, started) = match &options.data_dir {
-        Some(directory) => open_store(options, directory, session)?,
-        None => (None, ephemeral(options)?),
+    let (store, started, remembered) = match &options.data_dir {
+        Some(directory) => {
+            let what = format!("opening the state directory {}", directory.display());
+            os::tell_if_late(&what, || open_store(options, directory, session))?
+        }
+        None => (None, ephemeral(options)?, Vec::new()),
     };
     // Opened only once the address and the state directory are this server's: before that, the file may be the trace
     // of another server.
@@ -219,7 +215,11 @@ fn open_store(
     options: &Options,
     directory: &Path,
     session: u64,
-) -> Result<(Option<Store>, Started), String> {
+) -> Result<(Option<Store>, Started, Vec<Remembered>), String> {
+    // Read before the store is opened: if it cannot be read, the start uses up no boot.
+    let remembered = MembersFile::new(directory)
+        .load()
+        .map_err(|error| error.to_string())?;
     let (store, started) = Store::open(&StoreOptions {
         directory: directory.to_owned(),
         makes_parents: options.is_default_dir,
@@ -232,7 +232,7 @@ fn open_store(
         recover_above: options.recover_above,
     })
     .map_err(|error| error.to_string())?;
-    Ok((Some(store), started))
+    Ok((Some(store), started, remembered))
 }
 
 /// The start of a server without a disk: at the beginning, and with a ceiling that need not be raised.

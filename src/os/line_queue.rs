@@ -27,8 +27,8 @@ pub(super) trait Sink: Send + 'static {
     /// The stream accepts nothing now. The next lines are tried all the same.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Opens the stream again, if it has a name.
-    fn reopen(&mut self) {}
+    /// Opens the stream again, if it has a name. `is_told` says whether a log line may tell how that went.
+    fn reopen(&mut self, _is_told: bool) {}
 
     /// Is told about an error that has lost lines.
     fn failed(&mut self, _error: &io::Error) {}
@@ -109,8 +109,11 @@ impl LineQueue {
     }
 
     /// Tells the thread to open the stream again before it writes the lines that wait.
-    pub(super) fn reopen(&self) {
-        self.shared.lock().reopen = true;
+    pub(super) fn reopen(&self, is_told: bool) {
+        let mut waiting = self.shared.lock();
+        waiting.reopen = true;
+        waiting.is_told |= is_told;
+        drop(waiting);
         self.wake();
     }
 
@@ -181,6 +184,8 @@ struct Waiting {
     /// How many lines were dropped after these.
     dropped: u64,
     reopen: bool,
+    /// One of the requests to open the stream again may be told.
+    is_told: bool,
     /// The thread waits for something to do.
     is_idle: bool,
 }
@@ -216,7 +221,7 @@ impl<S: Sink> Writer<S> {
         loop {
             self.shared.take(&mut batch);
             if batch.reopen {
-                self.sink.reopen();
+                self.sink.reopen(batch.is_told);
             }
             let outcome = self.write_batch(&batch);
             self.missing += batch.dropped;

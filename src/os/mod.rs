@@ -9,6 +9,7 @@ mod clock;
 mod descriptors;
 mod disk;
 mod failure;
+mod late;
 mod line_queue;
 mod listen;
 mod log;
@@ -32,6 +33,7 @@ use self::{clock::Clock, disk::Disk, lookup::Lookups};
 pub use self::{
     descriptors::{Descriptors, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
+    late::tell_if_late,
     listen::Bound,
     log::{announce, dropped as dropped_log_lines, init as init_log, say},
     signals::StartSignals,
@@ -253,9 +255,9 @@ impl Edge for Os {
         dropped_log_lines()
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, is_told: bool) {
         if let Some(trace) = &self.trace {
-            trace.reopen();
+            trace.reopen(is_told);
         }
     }
 

@@ -64,10 +64,11 @@ impl TraceOut {
         TraceOut::begin(sink, true, cut)
     }
 
-    /// Opens the file again, because it may have been moved away. The lines that wait go into the new file.
-    pub fn reopen(&self) {
+    /// Opens the file again, because it may have been moved away. The lines that wait go into the new file. If
+    /// `is_told`, a log line says how it went.
+    pub fn reopen(&self, is_told: bool) {
         if self.has_file {
-            self.queue.reopen();
+            self.queue.reopen(is_told);
         }
     }
 
@@ -246,17 +247,22 @@ impl Sink for FileTrace {
         }
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, is_told: bool) {
         let path = self.path.display();
         match open(&self.path, true) {
             Ok(file) => {
-                info!("the trace goes on in {path}, which was opened again");
+                if is_told {
+                    info!("the trace goes on in {path}, which was opened again");
+                    // A new failure is logged too. After an untold attempt it is not: on a full disk each attempt
+                    // could add a line.
+                    self.has_failed = false;
+                }
                 self.file = file;
-                self.has_failed = false;
             }
-            Err(error) => {
+            Err(error) if is_told => {
                 error!("cannot open the trace {path} again: {error}; going on with the old file");
             }
+            Err(_) => {}
         }
     }
 

@@ -261,8 +261,8 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(peer) => self.on_resolved(peer),
             Entry::Signal => self.on_signal(),
-            // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.edge.reopen() },
-            Entry::Hangup => self.edge.reopen(),
+            // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
+            Entry::Hangup => self.on_hangup(),
             Entry::Ready { .. } => unreachable!("it was looked at before"),
         }
     }

@@ -70,21 +70,25 @@ impl<E: Edge> Server<E> {
                 above,
                 sequence,
             } => {
-                let address = self.transport.address(*from);
-                warn!(
-                    "an operator at {address} has advanced this server above sequence {above}; it was at {sequence}"
-                );
+                if self.may_tell(Line::Advanced, self.host(*from)) {
+                    let address = self.transport.address(*from);
+                    warn!(
+                        "an operator at {address} has advanced this server above sequence {above}; it was at {sequence}"
+                    );
+                }
             }
             Report::Forgot {
                 from,
                 pid,
                 sequence,
             } => {
-                let address = self.transport.address(*from);
-                warn!(
-                    "an operator at {address} has made this server forget pid {pid}, which was at sequence \
-                     {sequence}"
-                );
+                if self.may_tell(Line::Forgot, self.host(*from)) {
+                    let address = self.transport.address(*from);
+                    warn!(
+                        "an operator at {address} has made this server forget pid {pid}, which was at sequence \
+                         {sequence}"
+                    );
+                }
             }
             Report::Objected {
                 standing,
@@ -129,18 +133,22 @@ impl<E: Edge> Server<E> {
                 );
             }
             Report::WriteLate { took, waiting } => {
-                warn!(
-                    "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
-                     it: look at the disk",
-                    took.as_millis()
-                );
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
+                         it: look at the disk",
+                        took.as_millis()
+                    );
+                }
             }
             Report::WriteOver { took, waited } => {
-                warn!(
-                    "the slow write to the state directory is over after {} ms, and {waited} requests waited \
-                     for it",
-                    took.as_millis()
-                );
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        "the slow write to the state directory is over after {} ms, and {waited} requests waited \
+                         for it",
+                        took.as_millis()
+                    );
+                }
             }
             Report::StorageFailed => {
                 error!(

@@ -3,7 +3,10 @@
 
 use log::{error, info, warn};
 
-use super::{Exit, Server};
+use super::{
+    Exit, Server,
+    telling::{Line, Whom},
+};
 use ipseity_core::{
     actor::{Event, Outcome},
     time::Instant,
@@ -54,9 +57,19 @@ impl<E: Edge> Server<E> {
                 warn!("asked to stop a second time: exiting at once");
                 self.stopping = Stopping::Over(Exit::Forced);
             }
-            Stopping::Failing => info!("asked to stop: the server is about to exit anyway"),
+            Stopping::Failing => {
+                if self.may_tell(Line::StopRepeated, Whom::Nobody) {
+                    info!("asked to stop: the server is about to exit anyway");
+                }
+            }
             Stopping::Over(_) => {}
         }
+    }
+
+    /// Opens the trace again. Whoever sends SIGHUP in a loop does not fill the log with the answers.
+    pub(super) fn on_hangup(&mut self) {
+        let is_told = self.may_tell(Line::Hangup, Whom::Nobody);
+        self.edge.reopen(is_told);
     }
 
     fn begin_stop(&mut self) {

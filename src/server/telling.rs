@@ -11,7 +11,7 @@ use ipseity_core::{identity::Pid, ids::PeerId, time::Instant};
 
 use crate::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
 
-/// The kinds of lines that others can cause.
+/// The kinds of lines that others can cause. `tests/house/log_lines.rs` names every line that needs no kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
     PeerUp,
@@ -28,6 +28,16 @@ pub(super) enum Line {
     AcceptFailed,
     /// The sequence in the objection to this server is higher now.
     ObjectedHigher,
+    /// An operator has raised the sequence.
+    Advanced,
+    /// An operator has made this server forget a pid.
+    Forgot,
+    /// A write to the disk takes long, or was over at last.
+    SlowWrite,
+    /// SIGHUP.
+    Hangup,
+    /// A signal to stop while the server is about to exit anyway.
+    StopRepeated,
 }
 
 impl Line {
@@ -42,6 +52,11 @@ impl Line {
         Line::Overruled,
         Line::AcceptFailed,
         Line::ObjectedHigher,
+        Line::Advanced,
+        Line::Forgot,
+        Line::SlowWrite,
+        Line::Hangup,
+        Line::StopRepeated,
     ];
 
     /// What the line is about, in words.
@@ -57,6 +72,11 @@ impl Line {
             Line::Overruled => "a pid goes on by its operator's word",
             Line::AcceptFailed => "cannot accept a connection",
             Line::ObjectedHigher => "a peer says a higher sequence",
+            Line::Advanced => "an operator has advanced this server",
+            Line::Forgot => "an operator has made this server forget a pid",
+            Line::SlowWrite => "a write to the state directory took long",
+            Line::Hangup => "asked to open the trace again",
+            Line::StopRepeated => "asked to stop",
         }
     }
 
@@ -71,7 +91,11 @@ impl Line {
             | Line::RoundRefused
             | Line::Conflict
             | Line::Overruled
-            | Line::ObjectedHigher => LINES_PER_PEER_MAX,
+            | Line::ObjectedHigher
+            | Line::Hangup
+            | Line::StopRepeated => LINES_PER_PEER_MAX,
+            // An operator may work through a list by hand, mostly from one host. A disk may be slow again and again.
+            Line::Advanced | Line::Forgot | Line::SlowWrite => LINES_PER_KIND_MAX,
         }
     }
 }

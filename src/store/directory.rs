@@ -13,6 +13,7 @@
 // Long because: its tests check the text of every error.
 
 use std::{
+    fs::Metadata,
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -248,34 +249,56 @@ fn make_directory(options: &StoreOptions) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses a directory to which everybody may write. Returns warnings if anybody else may.
+/// Refuses a directory if everybody may write to it, or to a file in it. Returns warnings if anybody else may.
 fn check_rights(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
     let directory = &options.directory;
     let found = std::fs::metadata(directory)
         .map_err(StoreError::io("look at the state directory", directory))?;
+    let mut notes = rights("state directory", directory, &found, options)?;
+    for name in FILES {
+        let file = directory.join(name);
+        match std::fs::symlink_metadata(&file) {
+            // What is not a file is refused where it is opened.
+            Ok(found) if found.is_file() => notes.extend(rights("file", &file, &found, options)?),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("look at the file", file)(error)),
+        }
+    }
+    Ok(notes)
+}
+
+/// Who may write to `path`, besides this server.
+fn rights(
+    what: &'static str,
+    path: &Path,
+    found: &Metadata,
+    options: &StoreOptions,
+) -> Result<Vec<String>, StoreError> {
     let mode = found.mode() & 0o7777;
-    let shown = directory.display();
+    let shown = path.display();
     let mut notes = Vec::new();
     if mode & MODE_WRITE_ALL != 0 {
         if !options.may_be_shared {
-            return Err(StoreError::SharedDirectory {
-                directory: directory.clone(),
+            return Err(StoreError::Shared {
+                what,
+                path: path.to_owned(),
                 mode,
             });
         }
         notes.push(format!(
-            "everybody may write to the state directory {shown} (mode {mode:04o}), as --allow-shared-dir allows"
+            "everybody may write to the {what} {shown} (mode {mode:04o}), as --allow-shared-dir allows"
         ));
     } else if mode & MODE_WRITE_GROUP != 0 {
         notes.push(format!(
-            "its group may write to the state directory {shown} (mode {mode:04o}): any member of the group can \
+            "its group may write to the {what} {shown} (mode {mode:04o}): any member of the group can \
              replace the state"
         ));
     }
     let own = rustix::process::geteuid().as_raw();
     if found.uid() != own {
         notes.push(format!(
-            "the state directory {shown} belongs to user {}, and this server runs as user {own}: its owner can \
+            "the {what} {shown} belongs to user {}, and this server runs as user {own}: its owner can \
              replace the state",
             found.uid()
         ));
@@ -483,8 +506,9 @@ mod tests {
                 directory: file.clone(),
                 parent: PathBuf::from("/somewhere"),
             },
-            StoreError::SharedDirectory {
-                directory: file.clone(),
+            StoreError::Shared {
+                what: "state directory",
+                path: file.clone(),
                 mode: 0o777,
             },
             StoreError::Unseen {

@@ -73,9 +73,11 @@ pub enum StoreError {
         parent: PathBuf,
     },
     /// Everybody may write to the directory. It was not touched.
-    SharedDirectory {
-        /// The directory.
-        directory: PathBuf,
+    Shared {
+        /// What it is, in words: the state directory, or a file in it.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
@@ -311,11 +313,11 @@ impl fmt::Display for StoreError {
                 directory.display(),
                 parent.display()
             ),
-            Self::SharedDirectory { directory, mode } => write!(
+            Self::Shared { what, path, mode } => write!(
                 f,
-                "everybody may write to the state directory {} (mode {mode:04o}), and so could replace the \
+                "everybody may write to the {what} {} (mode {mode:04o}), and so could replace the \
                  state; take that right away (chmod o-w), or start with --allow-shared-dir",
-                directory.display()
+                path.display()
             ),
             Self::Damaged { file, faults } => {
                 write!(f, "no block of the state file {} is good", file.display())?;
@@ -444,7 +446,7 @@ impl std::error::Error for StoreError {
             | Self::NewerFields { .. }
             | Self::NotExisting { .. }
             | Self::NoParent { .. }
-            | Self::SharedDirectory { .. }
+            | Self::Shared { .. }
             | Self::Foreign { .. }
             | Self::Unseen { .. }
             | Self::Damaged { .. }

@@ -104,6 +104,23 @@ fn a_directory_that_everybody_may_write_is_refused_and_smaller_risks_are_logged(
     assert_eq!(server.stop(), 0);
 
     chmod(0o700);
+    // A file whose content others can change is no better than a directory in which they can replace it.
+    for name in ["state", "lock"] {
+        let file = directory.join(name);
+        let chmod = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        chmod(0o666);
+        let path = file.to_str().unwrap();
+        assert_refused(
+            start_on(&directory),
+            &[path, "mode 0666", "chmod o-w", "--allow-shared-dir"],
+        );
+        chmod(0o660);
+        let mut server = up(start_on(&directory));
+        server.wait_for_log(&format!("its group may write to the file {path}"));
+        assert_eq!(server.stop(), 0);
+        chmod(0o600);
+    }
+
     let mut server = up(start_on(&directory));
     assert_eq!(server.stop(), 0);
     assert_eq!(server.count_log("WARN"), 0, "{}", server.log());

@@ -744,6 +744,29 @@ mod hanging {
     }
 
     #[test]
+    fn a_start_that_waits_for_the_disk_says_so() {
+        if !strace::is_allowed() {
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let data_dir = home.path().join("1");
+        let log = home.path().join("strace");
+        let slow = "pwrite64:delay_enter=1500000:when=1".to_owned();
+        let server = start_under(&strace::runner(&log, &data_dir, &[slow]), &data_dir).unwrap();
+        let text = server.log();
+        let place = |what: &str| {
+            text.find(what)
+                .unwrap_or_else(|| panic!("no {what:?}: {text}"))
+        };
+        let shown = data_dir.display();
+        let late = place(&format!(
+            "still waiting for the disk: opening the state directory {shown} has taken 1 s so far"
+        ));
+        let over = place("the disk has answered: opening the state directory");
+        assert!(late < over && over < place(" listens on "), "{text}");
+    }
+
+    #[test]
     fn a_raise_that_fails_during_a_stop_refuses_its_request_and_sets_the_exit_code() {
         if !strace::is_allowed() {
             return;

@@ -10,7 +10,7 @@ use ipseity_core::{
     words::{Message, SyncMessage, WIRE_VERSION},
 };
 use ipseity_sim::config::actor_config;
-use ipseity_sim::world::{Client, Setup, World, keep_log_lines, take_log_lines};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, keep_log_lines, take_log_lines};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// One more than the last sequence.
@@ -231,4 +231,78 @@ fn a_server_that_cannot_accept_says_so_once_a_minute() {
     let count = |of: &str| lines.iter().filter(|line| line.starts_with(of)).count();
     assert_eq!(count("cannot accept a connection: and "), 3, "{lines:#?}");
     assert_eq!(count("cannot accept a connection: "), 3 + 4, "{lines:#?}");
+}
+
+/// A server with a client that is an operator, and whose log lines are kept from now on.
+fn operated() -> (World, Client) {
+    let mut setup = Setup::new(1).disk(DiskMode::Takes(Duration::ZERO), 1 << 20);
+    setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
+    let mut world = World::with(setup);
+    world.drive();
+    keep_log_lines();
+    let operator = world.connect(0);
+    (world, operator)
+}
+
+#[test]
+fn an_advance_that_moves_nothing_is_answered_and_not_logged() {
+    let (mut world, operator) = operated();
+    for above in [500, 500, 0, 499] {
+        operator.send_message(&Message::AdvanceRequest { above });
+    }
+    world.drive();
+    assert_eq!(
+        lines_with("an operator"),
+        ["an operator at 192.168.0.1:1 has advanced this server above sequence 500; it was at 0"]
+    );
+}
+
+#[test]
+fn each_act_of_an_operator_is_logged_and_a_flood_of_them_is_counted() {
+    let (mut world, operator) = operated();
+    const ACTS: u64 = 1000;
+    let told = u64::from(LINES_PER_KIND_MAX);
+    for number in 1..=ACTS {
+        operator.send_message(&Message::AdvanceRequest { above: number });
+        let pid = Pid::new(STRANGER).unwrap();
+        operator.send_message(&says(STRANGER, number, number, 0));
+        operator.send_message(&Message::ForgetRequest { pid });
+        world.drive();
+        if number == told {
+            let lines = lines_with("an operator at 192.168.0.1:");
+            assert_eq!(lines.len() as u64, 2 * told, "{lines:#?}");
+        }
+    }
+    assert_eq!(lines_with("an operator at").len(), 0);
+    world.advance(LINES_SPAN);
+    let left_out = ACTS - told;
+    let what =
+        format!("and {left_out} more like it in the last minute ({left_out} about 192.168.0.1)");
+    assert_eq!(
+        lines_with("an operator"),
+        [
+            format!("an operator has advanced this server: {what}"),
+            format!("an operator has made this server forget a pid: {what}")
+        ]
+    );
+}
+
+#[test]
+fn hangups_in_a_loop_are_obeyed_and_their_answers_are_limited() {
+    let (mut world, _client) = one();
+    for _ in 0..1000 {
+        world.hang_up(0);
+        world.drive();
+    }
+    assert_eq!(world.node(0).reopened, 1000);
+    let told = lines_with("the trace was opened again").len();
+    assert_eq!(told as u32, LINES_PER_PEER_MAX);
+    world.advance(LINES_SPAN);
+    assert_eq!(
+        lines_with("asked to open"),
+        [format!(
+            "asked to open the trace again: and {} more like it in the last minute",
+            1000 - LINES_PER_PEER_MAX
+        )]
+    );
 }

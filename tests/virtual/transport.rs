@@ -150,7 +150,7 @@ impl Edge for World {
         0
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, _: bool) {
         unreachable!()
     }
     fn storage(&self) -> StorageStatus {

@@ -110,9 +110,16 @@ pub const ADVANCE_RATE_DEFAULT: u64 = 10_000_000;
 /// A year, in seconds.
 const YEAR_S: u64 = 31_557_600;
 
-// As docs/guarantees.md says. Buckets that are full at the start shorten it by little more than a day.
+/// All boots that a state directory can count give its known peers less than this many bursts: the n-th boot gives an
+/// n-th of one, there are less than 2^64, and the sum of 1/n up to there is less than 1 + ln(2^64).
+pub const BURSTS_OF_ALL_BOOTS_MAX: u64 = 46;
+
+// As docs/guarantees.md says. What restarts can give in all shortens it by two months.
 const _: () = assert!(
-    ((1 << 53) - PEER_BURST_DEFAULT - AFTER_BURST_DEFAULT) / ADVANCE_RATE_DEFAULT / YEAR_S >= 28
+    ((1 << 53) - BURSTS_OF_ALL_BOOTS_MAX * PEER_BURST_DEFAULT - AFTER_BURST_DEFAULT)
+        / ADVANCE_RATE_DEFAULT
+        / YEAR_S
+        >= 28
 );
 
 /// At most this many raises by clients, and as many by peers, are logged in each [`RAISE_REPORT_INTERVAL`], one line

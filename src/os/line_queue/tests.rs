@@ -45,7 +45,7 @@ impl Sink for Scripted {
         }
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, _is_told: bool) {
         self.note(Call::Reopen);
     }
 
@@ -232,12 +232,12 @@ fn a_stream_that_ends_inside_a_line_gets_a_newline_first() {
 #[test]
 fn waiting_lines_go_into_the_stream_that_was_opened_again() {
     let scene = Scene::new(false);
-    scene.queue.reopen();
+    scene.queue.reopen(true);
     assert_eq!(scene.call(), Call::Reopen);
     scene.put("one");
     scene.assert_writes("one\n");
     scene.put("two");
-    scene.queue.reopen();
+    scene.queue.reopen(true);
     scene.answer(Ok(100));
     assert_eq!(scene.call(), Call::Reopen);
     scene.assert_writes("two\n");

@@ -9,18 +9,16 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct TokenBucket {
     burst: u64,
-    rate_per_second: u64,
     tokens: u64,
-    filled_at: Instant,
+    inflow: Inflow,
 }
 
 impl TokenBucket {
     pub(super) fn new(burst: u64, rate_per_second: u64) -> TokenBucket {
         TokenBucket {
             burst,
-            rate_per_second,
             tokens: burst,
-            filled_at: Instant::START,
+            inflow: Inflow::new(rate_per_second),
         }
     }
 
@@ -42,29 +40,57 @@ impl TokenBucket {
         if self.tokens > 0 {
             return Duration::ZERO;
         }
-        match 1_000_000_000_u64.checked_div(self.rate_per_second) {
-            // A whole nanosecond more, as the division may have left a part of one.
-            Some(nanos) => {
-                Duration::from_nanos(nanos + 1).saturating_sub(now.since(self.filled_at))
-            }
-            None => Duration::MAX,
-        }
+        self.inflow.until_next()
     }
 
     fn fill(&mut self, now: Instant) {
-        let elapsed = now.since(self.filled_at).as_nanos();
-        let filled = elapsed * u128::from(self.rate_per_second) / 1_000_000_000;
-        let Ok(filled) = u64::try_from(filled) else {
-            self.tokens = self.burst;
-            self.filled_at = now;
-            return;
-        };
-        // Time that was too short for a whole token is kept. Otherwise many calls in a row would never add one.
-        if filled > 0 {
-            self.tokens = self.tokens.saturating_add(filled).min(self.burst);
-            let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);
-            let spent = Duration::from_nanos(u64::try_from(spent).unwrap_or(u64::MAX));
-            self.filled_at = self.filled_at.after(spent);
+        let filled = self.inflow.since_last(now);
+        self.tokens = self.tokens.saturating_add(filled).min(self.burst);
+    }
+}
+
+/// The tokens that time brings. It is exact: a part of a token is neither lost nor brought twice, however often
+/// somebody asks. Otherwise those who ask often would get more than the rate, or nothing at all.
+#[derive(Clone, Debug)]
+pub(super) struct Inflow {
+    rate_per_second: u64,
+    /// The part of a token that was left over, in billionths.
+    rest: u64,
+    /// When it was asked last.
+    at: Instant,
+}
+
+/// The parts into which a token is divided: as many as a second has nanoseconds.
+const PARTS: u64 = 1_000_000_000;
+
+impl Inflow {
+    pub(super) fn new(rate_per_second: u64) -> Inflow {
+        Inflow {
+            rate_per_second,
+            rest: 0,
+            at: Instant::START,
+        }
+    }
+
+    pub(super) const fn rate_per_second(&self) -> u64 {
+        self.rate_per_second
+    }
+
+    /// The whole tokens that have come since the last call.
+    pub(super) fn since_last(&mut self, now: Instant) -> u64 {
+        let nanos = now.since(self.at).as_nanos();
+        // An `Instant` has 64 bits, so this does not overflow.
+        let parts = nanos * u128::from(self.rate_per_second) + u128::from(self.rest);
+        self.rest = (parts % u128::from(PARTS)) as u64;
+        self.at = self.at.max(now);
+        u64::try_from(parts / u128::from(PARTS)).unwrap_or(u64::MAX)
+    }
+
+    /// How long it takes after the last call until the next token is whole.
+    fn until_next(&self) -> Duration {
+        match self.rate_per_second {
+            0 => Duration::MAX,
+            rate => Duration::from_nanos((PARTS - self.rest).div_ceil(rate)),
         }
     }
 }
@@ -125,5 +151,22 @@ mod tests {
         let mut bucket = TokenBucket::new(5, 0);
         assert_eq!(bucket.take(5, at(0)), Ok(()));
         assert_eq!(bucket.take(1, Instant::from_nanos(u64::MAX)), Err(0));
+    }
+
+    #[test]
+    fn those_who_ask_often_get_no_more_than_the_rate() {
+        // These rates give no whole number of nanoseconds for a token.
+        for rate in [3, 7_000_000, 3_000_000_001, 1 << 32] {
+            for pause in [1, 3, 1000, 333_333_334] {
+                let mut inflow = Inflow::new(rate);
+                let (mut now, mut sum) = (0, 0);
+                for _ in 0..10_000 {
+                    now += pause;
+                    sum += inflow.since_last(Instant::from_nanos(now));
+                }
+                let exact = u128::from(now) * u128::from(rate) / u128::from(PARTS);
+                assert_eq!(u128::from(sum), exact, "{rate} a second, each {pause} ns");
+            }
+        }
     }
 }

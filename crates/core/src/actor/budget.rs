@@ -8,10 +8,14 @@
 //! A server that was down for long has to catch up with its peers. What a peer has really reached is used up already,
 //! so that costs nothing; but a stranger can say anything. So only a peer that this server knows lets it catch up, once
 //! in each life: one that it was told to dial, or one of a state directory that it remembers.
+//!
+//! A peer that lies could use that at each restart. So the n-th boot lets it catch up by an n-th of the burst. The sum
+//! over any number of boots is then a few dozen bursts, and less than a hundredth of the sequence: the sum of 1/n grows
+//! as the logarithm of n. The boots are counted in the state directory anyway, so this needs no record of its own. A
+//! server with many boots that has to catch up by more waits until its bucket holds that: at the usual rate a fraction
+//! of the time that it was away.
 
-use std::time::Duration;
-
-use super::Budgets;
+use super::{Budgets, bucket::Inflow};
 use crate::time::Instant;
 
 /// Whose advance it is.
@@ -41,6 +45,8 @@ pub(super) struct Start {
     pub(super) is_first: bool,
     /// It remembers peers, so it may have absorbed from them before.
     pub(super) knows_peers: bool,
+    /// How many starts the directory has had, with this one.
+    pub(super) boot: u64,
 }
 
 /// See the [module](self).
@@ -50,10 +56,9 @@ pub(super) struct Budget {
     peers: Bucket,
     /// What known peers may raise a server by that begins with an empty bucket. It never fills again.
     catch_up: u64,
-    rate_per_second: u64,
+    inflow: Inflow,
     /// 1 if a token is left over that could not be halved, otherwise 0.
     odd: u64,
-    filled_at: Instant,
 }
 
 /// What one kind of payer has.
@@ -64,8 +69,8 @@ struct Bucket {
 }
 
 impl Budget {
-    /// Only a directory that has absorbed nothing yet begins with full buckets. All others begin with empty ones, or
-    /// anybody who can make a server restart could burn a burst each time.
+    /// Only a directory that has absorbed nothing yet begins with full buckets, or anybody who can make a server
+    /// restart could burn a burst each time.
     pub(super) fn new(budgets: Budgets, start: Start) -> Budget {
         let Budgets {
             after_burst,
@@ -74,20 +79,25 @@ impl Budget {
         } = budgets;
         // bug BudgetRefilled instead: let clients_full = start.is_first || BUG;
         let clients_full = start.is_first;
-        let peers_full = start.is_first || !start.knows_peers;
+        let share = match start.is_first {
+            true => peer_burst,
+            false => peer_burst / start.boot.max(1),
+        };
+        // A server that remembers nobody does not know which peer to believe, so the first one may use the share.
+        let is_anybodys = start.is_first || !start.knows_peers;
         Budget {
-            clients: Bucket::new(after_burst, clients_full),
-            peers: Bucket::new(peer_burst, peers_full),
-            catch_up: if peers_full { 0 } else { peer_burst },
-            rate_per_second,
+            clients: Bucket::new(after_burst, only_if(clients_full, after_burst)),
+            peers: Bucket::new(peer_burst, only_if(is_anybodys, share)),
+            catch_up: only_if(!is_anybodys, share),
+            inflow: Inflow::new(rate_per_second),
             odd: 0,
-            filled_at: Instant::START,
         }
     }
 
     /// Takes `tokens`, or says why not and takes none.
     pub(super) fn take(&mut self, tokens: u64, payer: Payer, now: Instant) -> Result<(), Unpaid> {
-        self.fill(now);
+        let filled = self.inflow.since_last(now);
+        self.share(filled);
         let catch_up = match payer {
             Payer::Client | Payer::Peer => 0,
             Payer::KnownPeer => self.catch_up,
@@ -99,7 +109,7 @@ impl Budget {
         let left = bucket.tokens.saturating_add(catch_up);
         if tokens > left {
             // What is left to catch up with is never more than the burst.
-            let most = match self.rate_per_second {
+            let most = match self.inflow.rate_per_second() {
                 0 => left,
                 _ => left.max(bucket.burst),
             };
@@ -114,24 +124,6 @@ impl Budget {
         Ok(())
     }
 
-    fn fill(&mut self, now: Instant) {
-        let elapsed = now.since(self.filled_at).as_nanos();
-        let filled = elapsed * u128::from(self.rate_per_second) / 1_000_000_000;
-        let Ok(filled) = u64::try_from(filled) else {
-            self.clients.tokens = self.clients.burst;
-            self.peers.tokens = self.peers.burst;
-            self.filled_at = now;
-            return;
-        };
-        // Time that was too short for a whole token is kept. Otherwise many calls in a row would never add one.
-        if filled > 0 {
-            self.share(filled);
-            let spent = u128::from(filled) * 1_000_000_000 / u128::from(self.rate_per_second);
-            let spent = Duration::from_nanos(u64::try_from(spent).unwrap_or(u64::MAX));
-            self.filled_at = self.filled_at.after(spent);
-        }
-    }
-
     /// Half goes to each, and what one cannot hold goes to the other: neither can be kept from filling by those who
     /// drain the other.
     fn share(&mut self, filled: u64) {
@@ -144,9 +136,12 @@ impl Budget {
     }
 }
 
+fn only_if(is_given: bool, tokens: u64) -> u64 {
+    if is_given { tokens } else { 0 }
+}
+
 impl Bucket {
-    fn new(burst: u64, is_full: bool) -> Bucket {
-        let tokens = if is_full { burst } else { 0 };
+    fn new(burst: u64, tokens: u64) -> Bucket {
         Bucket { burst, tokens }
     }
 
@@ -160,15 +155,19 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const FIRST: Start = Start {
         is_first: true,
         knows_peers: false,
+        boot: 1,
     };
     const LATER: Start = Start {
         is_first: false,
         knows_peers: true,
+        boot: 2,
     };
 
     fn at(millis: u64) -> Instant {
@@ -221,6 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn those_who_ask_often_get_no_more_than_the_rate() {
+        // A token of this rate takes no whole number of nanoseconds.
+        const RATE: u64 = 1_000_000_001;
+        let mut budget = budget(u64::MAX / 4, 0, RATE, LATER);
+        let mut drained = 0;
+        for micros in 1..=1000 {
+            let now = Instant::START.after(Duration::from_micros(micros));
+            // Each attempt asks what time has brought. If one of them gets too much, this has to end all the same.
+            while drained < RATE && budget.take(1, Payer::Client, now).is_ok() {
+                drained += 1;
+            }
+        }
+        assert_eq!(drained, RATE / 1000);
+    }
+
+    #[test]
     fn a_restart_brings_nothing_back() {
         let mut budget = budget(1000, 1000, 10, LATER);
         let nothing = Err(Unpaid::NotNow { left: 0 });
@@ -236,7 +251,7 @@ mod tests {
     fn a_known_peer_lets_a_restarted_server_catch_up_once() {
         let mut budget = budget(1000, 1000, 10, LATER);
         // Two seconds have given ten tokens, which are spent first.
-        assert_eq!(budget.take(900, Payer::KnownPeer, at(2000)), Ok(()));
+        assert_eq!(budget.take(400, Payer::KnownPeer, at(2000)), Ok(()));
         assert_eq!(
             budget.take(1, Payer::Peer, at(2000)),
             Err(Unpaid::NotNow { left: 0 })
@@ -253,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_has_never_heard_a_peer_may_absorb_a_burst_from_the_first() {
+    fn a_server_that_has_never_heard_a_peer_may_absorb_a_share_from_the_first() {
         let mut budget = budget(
             1000,
             1000,
@@ -261,9 +276,10 @@ mod tests {
             Start {
                 is_first: false,
                 knows_peers: false,
+                boot: 4,
             },
         );
-        assert_eq!(budget.take(1000, Payer::Peer, at(0)), Ok(()));
+        assert_eq!(budget.take(250, Payer::Peer, at(0)), Ok(()));
         assert_eq!(
             budget.take(1, Payer::KnownPeer, at(0)),
             Err(Unpaid::NotNow { left: 0 })
@@ -272,6 +288,28 @@ mod tests {
             budget.take(1, Payer::Client, at(0)),
             Err(Unpaid::NotNow { left: 0 })
         );
+    }
+
+    #[test]
+    fn no_number_of_restarts_lets_known_peers_use_up_the_sequence() {
+        // A restart each second for eleven days.
+        const BOOTS: u64 = 1_000_000;
+        let burst = crate::limits::PEER_BURST_DEFAULT;
+        for knows_peers in [true, false] {
+            let burned: u64 = (1..=BOOTS)
+                .map(|boot| {
+                    let start = Start {
+                        is_first: boot == 1,
+                        knows_peers: knows_peers && boot > 1,
+                        boot,
+                    };
+                    let budget = budget(0, burst, 0, start);
+                    budget.peers.tokens + budget.catch_up
+                })
+                .sum();
+            // The natural logarithm of a million is 13.8.
+            assert!(burned < 15 * burst, "{burned}");
+        }
     }
 
     #[test]

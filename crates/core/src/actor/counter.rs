@@ -57,6 +57,7 @@ impl Counter {
         let start = Start {
             is_first: config.first_start,
             knows_peers: !config.remembered.is_empty(),
+            boot: config.boot,
         };
         Counter {
             pid: config.pid,

@@ -46,12 +46,16 @@ impl Actor {
     ) {
         match self.judge_operator(above) {
             Ok(above) => {
-                // Reported when it is asked for and not when it is done: its connection may be gone by then.
-                effects.push(Effect::Report(Report::Advanced {
-                    from,
-                    above,
-                    sequence: self.counter.sequence(),
-                }));
+                let sequence = self.counter.sequence();
+                // Reported when it is asked for and not when it is done: its connection may be gone by then. If the
+                // server is that far already, nothing moves and there is nothing to report.
+                if above > sequence {
+                    effects.push(Effect::Report(Report::Advanced {
+                        from,
+                        above,
+                        sequence,
+                    }));
+                }
                 self.advance_or_wait(from, above, now, effects);
             }
             Err(refusal) => self.refuse(from, refusal, effects),

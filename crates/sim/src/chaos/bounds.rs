@@ -31,3 +31,10 @@ pub fn lines_max(named: usize, age: Duration) -> u64 {
 pub fn saves_max(age: Duration) -> u64 {
     SAVE_BURST + SAVE_RATE_PER_SECOND * age.as_secs() + LAST_SAVES
 }
+
+/// How much can flow into the budgets of a server in a life of this length. The age is the one by the server's own
+/// clock, to the nanosecond: at the rates of most seeds a millisecond is worth millions of sequences.
+pub fn filled_max(rate_per_second: u64, age: Duration) -> u64 {
+    let filled = age.as_nanos() * u128::from(rate_per_second) / 1_000_000_000;
+    u64::try_from(filled).unwrap_or(u64::MAX)
+}

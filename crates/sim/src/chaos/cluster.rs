@@ -21,7 +21,7 @@ use ipseity_frames::FrameDecoder;
 
 use super::{
     Options,
-    bounds::{lines_max, saves_max},
+    bounds::{filled_max, lines_max, saves_max},
     calls::{Call, Flood, Undo},
     client::Client,
     coverage::Coverage,
@@ -279,7 +279,6 @@ impl Cluster {
             };
             life.grants = storage.granted.0;
             let budgets = self.plan.budgets;
-            let filled = machine.age(now).as_millis() as u64 + 1;
             // Both budgets share the rate, and later starts begin with an empty budget for clients.
             let after_burst = if life.is_first {
                 budgets.after_burst
@@ -287,8 +286,10 @@ impl Cluster {
                 0
             };
             life.budget_of_clients =
-                after_burst.saturating_add((budgets.rate_per_second * filled).div_ceil(1000));
-            life.budget = life.budget_of_clients.saturating_add(budgets.peer_burst);
+                after_burst.saturating_add(filled_max(budgets.rate_per_second, age));
+            life.budget = life
+                .budget_of_clients
+                .saturating_add(budgets.peer_burst / life.boot.max(1));
             let machines = self.machines.len();
             let overlooked = storage.overlooked.as_ref();
             let overlooked = overlooked.map(|record| (record.generation, record.boot));

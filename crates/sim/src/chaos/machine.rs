@@ -1,7 +1,7 @@
 //! One machine of a cluster: the server process that runs on it now, and what is planned for it. Its disk and
 //! its clock are in the [`Node`] of the world with the same number.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use ipseity::{
     limits::{JOIN_TIMEOUT_DEFAULT, PEER_SILENCE_MIN},
@@ -164,11 +164,6 @@ impl Machine {
         self.status = None;
         self.is_clean = false;
         joins
-    }
-
-    /// How long this life has lasted, by its own clock.
-    pub fn age(&self, now: Instant) -> Duration {
-        now.since(self.began) * (self.plan.speed_ppm / 1000) as u32 / 1000
     }
 }
 

@@ -288,7 +288,8 @@ impl Plan {
             advance_max: ADVANCE_MAX_DEFAULT,
             budgets: Budgets {
                 after_burst: AFTER_BURST_DEFAULT,
-                peer_burst: PEER_BURST_DEFAULT,
+                // So much that no peer is refused, not even after many restarts: each gives a smaller part of it.
+                peer_burst: PEER_BURST_DEFAULT << 6,
                 // Enough that no client is refused for long.
                 rate_per_second: 1 << 32,
             },

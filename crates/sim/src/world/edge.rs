@@ -243,8 +243,12 @@ impl Edge for SimEdge {
         self.net.borrow().nodes[self.node].log_lines_dropped
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, is_told: bool) {
         self.net.borrow_mut().nodes[self.node].reopened += 1;
+        if is_told {
+            // As the thread of the trace does it.
+            log::info!("the trace was opened again");
+        }
     }
 
     fn random(&mut self) -> u64 {

@@ -1,0 +1,51 @@
+//! Says so when a call of the start waits for a disk that hangs. At that time there is no loop that could say it.
+
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+};
+
+use ipseity_core::time::Instant;
+use log::warn;
+
+use super::clock::Clock;
+use crate::limits::{LINES_SPAN, START_LATE};
+
+/// Does `work`, which waits for a disk. If that takes long, a thread says so, and again when it is over. `what` is the
+/// work in words.
+pub fn tell_if_late<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let (working, over) = mpsc::channel();
+    let name = what.to_owned();
+    let watcher = thread::Builder::new()
+        .name("ipseity-start".to_owned())
+        .spawn(move || watch(&name, &over));
+    let done = work();
+    drop(working);
+    // Without a thread nobody says anything, and the start goes on all the same. A panic there changes nothing either.
+    if let Ok(watcher) = watcher {
+        let _ = watcher.join();
+    }
+    done
+}
+
+/// Waits until the other end of `over` is dropped.
+fn watch(what: &str, over: &mpsc::Receiver<()>) {
+    let clock = Clock::new();
+    let took = || clock.now().since(Instant::START);
+    let mut wait = START_LATE;
+    let mut is_told = false;
+    while over.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        warn!(
+            "still waiting for the disk: {what} has taken {} s so far, and nobody is served before it is over",
+            took().as_secs()
+        );
+        is_told = true;
+        wait = LINES_SPAN;
+    }
+    if is_told {
+        warn!(
+            "the disk has answered: {what} took {} ms",
+            took().as_millis()
+        );
+    }
+}
