@@ -119,9 +119,16 @@ impl<S: Socket> Transport<S> {
         if !self.shared.limits.closes_idle {
             return false;
         }
-        if self.shared.idle.is_empty() {
-            self.search_idle(now);
+        if self.close_longest_idle(now) {
+            return true;
         }
+        // Those that were left of the last search have all asked since, or are gone.
+        self.search_idle(now);
+        self.close_longest_idle(now)
+    }
+
+    /// Closes the first connection of the list that is still idle.
+    fn close_longest_idle(&mut self, now: Instant) -> bool {
         while let Some((since, id)) = self.shared.idle.pop() {
             // It may have asked for something since the search, even if that was not read yet, or be gone.
             if let Some(c) = get_mut(&mut self.connections, id)
