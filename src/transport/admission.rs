@@ -134,6 +134,7 @@ impl<S: Socket> Transport<S> {
             if let Some(c) = get_mut(&mut self.connections, id)
                 && c.is_idle()
                 && c.progress_at == since
+                // bug ClosedWithRequest instead: && (BUG || !c.has_unread_input())
                 && !c.has_unread_input()
             {
                 self.shared.closed_idle += 1;
@@ -146,6 +147,7 @@ impl<S: Socket> Transport<S> {
 
     fn search_idle(&mut self, now: Instant) {
         let is_soon = |at| now.since(at) < IDLE_MIN;
+        // bug IdleSearchedOnce instead: if self.shared.idle_searched_at.is_some_and(|at| BUG || is_soon(at)) {
         if self.shared.idle_searched_at.is_some_and(is_soon) {
             return;
         }
@@ -159,6 +161,7 @@ impl<S: Socket> Transport<S> {
         self.shared
             .idle
             .sort_unstable_by(|one, other| other.cmp(one));
+        // bug NewestIdleCloses: self.shared.idle.reverse();
     }
 
     /// Makes room in the reserve. The oldest connection there is told at once that there are too many, and is closed.
@@ -210,11 +213,13 @@ impl Shared {
 
     /// Whether this address has as many connections as it may have.
     fn is_over(&self, address: IpAddr, holder: Holder) -> bool {
+        // bug AddressUnbounded: return false;
         let Some(most) = self.limits.per_address_max else {
             return false;
         };
         let address = address.to_canonical();
         let is_exempt = address.is_loopback()
+            // bug TrustedBounded instead: || (self.limits.trusted.contains(&address) && !BUG)
             || self.limits.trusted.contains(&address)
             || self.named.contains(&address);
         !is_exempt && self.holders.count(holder) >= most

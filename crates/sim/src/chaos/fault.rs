@@ -115,6 +115,10 @@ faults! {
     LogStalls,
     /// Reads end exactly where the buffer does.
     FullRead,
+    /// One address may have few connections, and somebody wants more.
+    PerAddress,
+    /// When all places are taken, idle connections make room, and somebody holds as many as he can.
+    CloseIdle,
 }
 
 /// A set of them.

@@ -1,7 +1,10 @@
 //! One machine of a cluster: the server process that runs on it now, and what is to happen to it. Its disk and its
 //! clock are the [`Node`] of the world with the same number.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use ipseity::{
     limits::{JOIN_TIMEOUT_DEFAULT, PEER_SILENCE_MIN},
@@ -141,13 +144,13 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
-                per_address_max: None,
-                closes_idle: false,
+                per_address_max: self.plan.per_address_max,
+                closes_idle: self.plan.closes_idle,
                 read_bytes_max: self.plan.read_bytes_max,
                 pending_bytes_max: 16 * 1024,
                 pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
-                trusted: (1..=20).map(|host| [192, 168, 200, host].into()).collect(),
+                trusted: trusted().collect(),
             },
             peers: self.plan.peers.clone(),
             sync_interval: self.plan.sync_interval,
@@ -170,6 +173,11 @@ impl Machine {
     pub fn age(&self, now: Instant) -> Duration {
         now.since(self.began) * (self.plan.speed_ppm / 1000) as u32 / 1000
     }
+}
+
+/// The addresses that every server trusts.
+pub fn trusted() -> impl Iterator<Item = IpAddr> {
+    (1..=20).map(|host| [192, 168, 200, host].into())
 }
 
 /// The disk of a server.

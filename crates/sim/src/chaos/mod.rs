@@ -10,7 +10,7 @@
 //! - `calls`: what it does later, and what it keeps until then. `bounds`: how much a server may log and save.
 //! - `acts`: the faults that strike at a moment. `flood`: a peer that speaks without end. `recovery`: the end of the run.
 //! - `client`, `traffic`: what clients ask, and what they are answered.
-//! - `judge`: holds everything that is written to the promises.
+//! - `judge`: holds everything that is written to the promises. `places`: who is refused and who is closed.
 //! - `coverage`, `hunt`: many seeds, what they have met, and the smallest form of one that fails.
 
 mod acts;
@@ -27,6 +27,7 @@ pub mod hunt;
 mod judge;
 mod machine;
 mod network;
+mod places;
 mod plan;
 mod recovery;
 mod traffic;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
-use ipseity::limits::READ_BYTES_MAX;
+use ipseity::limits::{IDLE_MIN, READ_BYTES_MAX};
 use ipseity_core::{
     actor::Budgets,
     identity::Sequence,
@@ -23,6 +23,9 @@ pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
 /// How long a scan lasts at least. By then the ids of connections repeat.
 pub const SCAN_MIN: Duration = Duration::from_millis(2500);
 
+/// How long somebody holds connections at least. By then those that say nothing have long been idle.
+pub const HOLD_MIN: Duration = IDLE_MIN.saturating_mul(4);
+
 /// One server.
 #[derive(Clone, Debug)]
 pub struct ServerPlan {
@@ -33,6 +36,10 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
+    /// The `--max-connections-per-address`.
+    pub per_address_max: Option<usize>,
+    /// Idle clients make room.
+    pub closes_idle: bool,
     /// As much as it reads from one connection at a time. A sync message has 62 bytes, so where that is the most, reads
     /// end exactly behind what a peer says.
     pub read_bytes_max: usize,
@@ -322,7 +329,9 @@ impl Plan {
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
             Fault::Copy | Fault::WrongPid | Fault::SharedDirectory | Fault::Scan => 1,
-            Fault::Lost | Fault::Rollback => rng.usize(1..=2),
+            Fault::Lost | Fault::Rollback | Fault::PerAddress | Fault::CloseIdle => {
+                rng.usize(1..=2)
+            }
             Fault::Rot | Fault::KillInStart | Fault::Amnesia => rng.usize(1..=4),
             _ => rng.usize(1..=6),
         };
@@ -447,6 +456,7 @@ impl Plan {
                 Fault::Looks => flood(FloodKind::Looks, wait),
                 Fault::Refusals => flood(FloodKind::Refusals, wait),
                 Fault::Scan => flood(FloodKind::Scan, wait.max(SCAN_MIN)),
+                Fault::PerAddress | Fault::CloseIdle => flood(FloodKind::Hold, wait.max(HOLD_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
                 // The others are in how clients, servers and the network behave.
                 _ => return,
@@ -499,7 +509,11 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
             // These take as long as everything else in a run.
             Fault::Looks | Fault::Refusals => density / 3,
             Fault::Scan => density / 6,
-            Fault::Budget | Fault::Oneself | Fault::Crowd => density / 2,
+            Fault::Budget
+            | Fault::Oneself
+            | Fault::Crowd
+            | Fault::PerAddress
+            | Fault::CloseIdle => density / 2,
             _ => density,
         };
         if chance(&mut stream(seed, 20 + *fault as u64), density) {
@@ -526,6 +540,9 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
     (0..count)
         .map(|index| {
             let mut rng = stream(seed, 400 + index as u64);
+            let mut bounds = stream(seed, 450 + index as u64);
+            let closes_idle = faults.has(Fault::CloseIdle) && bounds.u32(..3) > 0;
+            let per_address_max = bounds.usize(1..=4);
             let named = |other: usize| match topology {
                 0 | 1 => other != index,
                 2 => other < index,
@@ -551,7 +568,9 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 requires,
                 sync_interval: Duration::from_millis(interval),
                 latency: Duration::from_micros(*rng.choice(&[20, 200, 2000, 20_000]).unwrap()),
-                connections_max: if faults.has(Fault::Crowd) {
+                per_address_max: faults.has(Fault::PerAddress).then_some(per_address_max),
+                closes_idle,
+                connections_max: if faults.has(Fault::Crowd) || closes_idle {
                     crowded
                 } else {
                     100
