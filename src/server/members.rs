@@ -63,17 +63,18 @@ impl<E: Edge> Server<E> {
 
     /// Notes that a process of `pid` is heard on `link`.
     pub(super) fn note_address(&mut self, pid: Pid, session: u64, link: Link) {
-        let heard = self.addresses.entry(pid).or_default();
         let newest = |heard: &Heard| heard.session == session && heard.link == Some(link);
-        if heard.last().is_some_and(newest) {
+        let known = self.addresses.get(&pid).and_then(|heard| heard.last());
+        if known.is_some_and(newest) {
             return;
         }
+        let address = self.link_address(link);
+        let heard = self.addresses.entry(pid).or_default();
         heard.retain(|heard| heard.session != session);
         if heard.len() >= LIVES_PER_PID_MAX {
             heard.remove(0);
         }
-        let address = self.link_address(link);
-        self.addresses.entry(pid).or_default().push(Heard {
+        heard.push(Heard {
             session,
             link: Some(link),
             address,

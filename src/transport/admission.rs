@@ -119,14 +119,22 @@ impl<S: Socket> Transport<S> {
         if !self.shared.limits.closes_idle {
             return false;
         }
-        if self.shared.idle.is_empty() {
-            self.search_idle(now);
+        if self.close_longest_idle(now) {
+            return true;
         }
+        // Those that were left of the last search have all asked since, or are gone.
+        self.search_idle(now);
+        self.close_longest_idle(now)
+    }
+
+    /// Closes the first connection of the list that is still idle.
+    fn close_longest_idle(&mut self, now: Instant) -> bool {
         while let Some((since, id)) = self.shared.idle.pop() {
             // It may have asked for something since the search, even if that was not read yet, or be gone.
             if let Some(c) = get_mut(&mut self.connections, id)
                 && c.is_idle()
                 && c.progress_at == since
+                // bug ClosedWithRequest instead: && (BUG || !c.has_unread_input())
                 && !c.has_unread_input()
             {
                 self.shared.closed_idle += 1;
@@ -139,6 +147,7 @@ impl<S: Socket> Transport<S> {
 
     fn search_idle(&mut self, now: Instant) {
         let is_soon = |at| now.since(at) < IDLE_MIN;
+        // bug IdleSearchedOnce instead: if self.shared.idle_searched_at.is_some_and(|at| BUG || is_soon(at)) {
         if self.shared.idle_searched_at.is_some_and(is_soon) {
             return;
         }
@@ -152,6 +161,7 @@ impl<S: Socket> Transport<S> {
         self.shared
             .idle
             .sort_unstable_by(|one, other| other.cmp(one));
+        // bug NewestIdleCloses: self.shared.idle.reverse();
     }
 
     /// Makes room in the reserve. The oldest connection there is told at once that there are too many, and is closed.
@@ -203,10 +213,13 @@ impl Shared {
 
     /// Whether this address has as many connections as it may have.
     fn is_over(&self, address: IpAddr, holder: Holder) -> bool {
+        // bug AddressUnbounded: return false;
         let Some(most) = self.limits.per_address_max else {
             return false;
         };
-        !self.trust.is_unlimited(address) && self.holders.count(holder) >= most
+        // bug TrustedBounded instead: let is_unlimited = self.trust.is_unlimited(address) && !BUG;
+        let is_unlimited = self.trust.is_unlimited(address);
+        !is_unlimited && self.holders.count(holder) >= most
     }
 
     /// Tells a connection of the reserve that there are too many, unless it was told already, and closes it. Returns

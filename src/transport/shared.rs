@@ -240,6 +240,7 @@ impl Shared {
         if c.origin == Origin::Accepted {
             self.accepted_open -= 1;
         }
+        // bug HolderNotLeft instead: if let Some(holder) = c.holder.filter(|_| !BUG) {
         if let Some(holder) = c.holder {
             self.holders.left(holder);
         }

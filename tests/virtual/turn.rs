@@ -1137,6 +1137,23 @@ fn when_full_the_client_that_is_idle_longest_makes_room() {
     assert_eq!(world.status(0).bounds.closed_idle, 3);
 }
 
+#[test]
+fn a_client_makes_room_when_all_that_were_found_idle_have_asked_since() {
+    let (mut world, mut clients) = full_of_idle(Setup::new(1), 3);
+    // The search for the first one finds all three.
+    let _next = world.connect(0);
+    world.drive();
+    assert!(clients[0].has_ended());
+    for client in &mut clients[1..] {
+        client.ask(1);
+        assert_eq!(world.collect(client).len(), 1);
+    }
+    world.advance(2 * IDLE_MIN);
+    let mut late = world.connect(0);
+    late.ask(1);
+    assert_eq!(world.collect(&mut late), [3]);
+}
+
 /// A server that is full, makes room by closing idle clients, and has these clients; all of them are idle.
 fn full_of_idle(setup: Setup, count: usize) -> (World, Vec<Client>) {
     let mut setup = setup;

@@ -201,6 +201,31 @@ pub const BUGS: &[(&str, &str)] = &[
         "The request after the last one for which there is room is lost.",
     ),
     ("HangupStops", "SIGHUP stops the server."),
+    // The places for clients.
+    (
+        "AddressUnbounded",
+        "One address may have as many connections as it wants.",
+    ),
+    (
+        "HolderNotLeft",
+        "A connection that is gone still counts for its address.",
+    ),
+    (
+        "TrustedBounded",
+        "A trusted address may have no more connections than any other.",
+    ),
+    (
+        "ClosedWithRequest",
+        "A client whose request has arrived is closed to make room.",
+    ),
+    (
+        "NewestIdleCloses",
+        "The client that has been idle for the shortest time makes room.",
+    ),
+    (
+        "IdleSearchedOnce",
+        "Idle clients are searched for once, and never again.",
+    ),
     // What others can cause.
     (
         "FloodToldInFull",

@@ -1,6 +1,6 @@
 //! Actions that the cluster schedules for a later moment, and the data that they need.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipseity_core::time::Instant;
 
@@ -65,6 +65,8 @@ pub enum FloodKind {
     Refusals,
     /// Connections that come and go.
     Scan,
+    /// Connections that stay, and on which seldom anything is asked.
+    Hold,
 }
 
 /// Somebody who sends messages, or connects, without end.
@@ -73,6 +75,11 @@ pub struct Flood {
     pub server: usize,
     /// Messages are sent here, unless the flood consists of connections.
     pub socket: Option<SimSocket>,
+    /// Where it comes from.
+    pub home: IpAddr,
+    /// Connections that it holds, and whether it may ask on them next.
+    pub held: Vec<SimSocket>,
+    pub asks_next: bool,
     pub until: Instant,
     /// The boot that a peer claimed last.
     pub boot: u64,

@@ -314,8 +314,9 @@ impl Cluster {
         }
         net.wiretap = Some(wiretap);
         drop(net);
-        if let Some(exit) = exit {
-            self.on_exit(number, exit);
+        match exit {
+            None => self.look_at_places(number),
+            Some(exit) => self.on_exit(number, exit),
         }
     }
 
@@ -431,6 +432,9 @@ impl Cluster {
         let node = &mut net.nodes[number];
         node.die();
         node.accept_error = None;
+        net.accepted.clear();
+        net.dropped.clear();
+        let node = &mut net.nodes[number];
         node.storage
             .as_mut()
             .expect("every server here has one")

@@ -119,6 +119,10 @@ faults! {
     Claim,
     /// A peer claims a boot that no server can have come to.
     BootJump,
+    /// One address may have few connections, and somebody wants more.
+    PerAddress,
+    /// When all places are taken, idle connections make room, and somebody holds as many as they can.
+    CloseIdle,
 }
 
 /// A set of faults.

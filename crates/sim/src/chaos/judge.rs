@@ -89,7 +89,30 @@ struct EndState {
     told: u64,
     asked: Option<Announcement>,
     answered: Option<u64>,
+    /// A syncReply, an objection or an overrule was written there.
+    is_peer: bool,
+    /// How long the first syncRequest was that was written there.
+    first_sync: Option<usize>,
+    /// How many whole frames were written there.
+    frames: u64,
+    /// An error was written there that ends the connection.
+    is_told: bool,
+    /// And it was that there are too many, since somebody looked.
+    refused: Option<Refusal>,
 }
+
+/// A connection was refused because there are too many.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    pub end: EndId,
+    /// Too many from its address.
+    pub is_for_address: bool,
+    /// Nothing was said on it before.
+    pub is_first: bool,
+}
+
+/// What the error says when it is about the address.
+const FOR_ADDRESS: &[u8] = b"from one address";
 
 /// What a server tells its peers about itself in a syncRequest or a syncReply.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +141,11 @@ pub struct Judge {
     pub remembered: Vec<Vec<u8>>,
     /// Servers whose disk has failed, and when that process began.
     pub failed: BTreeSet<(usize, Instant)>,
+    /// Connections that were refused, and that were given identities for the first time, since somebody looked.
+    pub refused: Vec<Refusal>,
+    pub served: Vec<EndId>,
+    /// Connections that were closed to make room. What was on its way to them is not answered.
+    pub made_room: BTreeSet<EndId>,
     /// The server with the first number has answered a server of the second pid, which then announced this.
     pub knows: BTreeMap<(usize, u16), Announcement>,
 }
@@ -141,6 +169,9 @@ impl Judge {
             now: Instant::START,
             remembered: Vec::new(),
             failed: BTreeSet::new(),
+            refused: Vec::new(),
+            served: Vec::new(),
+            made_room: BTreeSet::new(),
             knows: BTreeMap::new(),
         }
     }
@@ -281,6 +312,7 @@ impl Judge {
             at += length;
             self.digest = digest(self.digest, end, bytes);
             let mut state = self.ends.remove(&end).unwrap_or_default();
+            let was_served = state.last > 0;
             let partial = std::mem::take(&mut state.partial);
             let joined;
             let mut rest = match partial.is_empty() {
@@ -300,6 +332,15 @@ impl Judge {
                 self.frame(server, &mut state, frame, other, hearer.flatten());
             }
             state.partial = rest.to_vec();
+            self.refused.extend(
+                state
+                    .refused
+                    .take()
+                    .map(|refusal| Refusal { end, ..refusal }),
+            );
+            if state.last > 0 && !was_served {
+                self.served.push(end);
+            }
             self.ends.insert(end, state);
         }
         wiretap.bytes.clear();
@@ -314,6 +355,7 @@ impl Judge {
         hearer: Option<usize>,
     ) {
         let body = &frame[3..];
+        state.frames += 1;
         match Kind::from_u8(frame[2]) {
             Some(Kind::IdentityReply) => {
                 let first = BigEndian::read_u64(body);
@@ -328,9 +370,11 @@ impl Judge {
                     self.answers(hearer);
                 }
                 self.coverage.code(code);
+                hear_error(state, body);
             }
             Some(Kind::SyncRequest) => {
                 let sequence = self.tells(server, state, body);
+                state.first_sync.get_or_insert(frame.len());
                 if self.remembered.len() < 64 {
                     self.remembered.push(frame.to_vec());
                 }
@@ -356,6 +400,7 @@ impl Judge {
                 let sequence = self.tells(server, state, body);
                 let asked = other.and_then(|other| self.ends.get_mut(&other)?.asked.take());
                 state.answered = Some(sequence);
+                state.is_peer = true;
                 self.answers(hearer);
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
@@ -369,12 +414,14 @@ impl Judge {
             // counts, even if the state loses that record later. If this message is lost, the other side objects
             // again.
             Some(Kind::Overrule) => {
+                state.is_peer = true;
                 if let Some(hearer) = hearer {
                     let pid = self.lives[server].pid;
                     self.knows.remove(&(hearer, pid));
                 }
             }
             Some(Kind::Objection) => {
+                state.is_peer = true;
                 let (pid, session) = (BigEndian::read_u16(body), BigEndian::read_u64(&body[2..]));
                 let is_innocent = self.pids.get(&pid).is_some_and(|state| !state.was_breached);
                 if is_innocent && self.lives.iter().any(|life| life.session == session) {
@@ -538,12 +585,48 @@ impl Judge {
         sequence
     }
 
+    /// Whether identities have left on this end.
+    pub fn has_served(&self, end: EndId) -> bool {
+        self.ends.get(&end).is_some_and(|state| state.last > 0)
+    }
+
+    /// Whether the other side was told why the connection ends, or a part of that.
+    pub fn is_told(&self, end: EndId) -> bool {
+        let state = self.ends.get(&end);
+        state.is_some_and(|state| state.is_told || !state.partial.is_empty())
+    }
+
+    /// Whether a peer was answered there.
+    pub fn is_peer(&self, end: EndId) -> bool {
+        self.ends.get(&end).is_some_and(|state| state.is_peer)
+    }
+
+    /// How long the first syncRequest was that was written there.
+    pub fn first_sync(&self, end: EndId) -> Option<usize> {
+        self.ends.get(&end)?.first_sync
+    }
+
     /// A server has taken in the sequence of a peer.
     fn absorbs(&mut self, server: usize, sequence: u64) {
         let life = &mut self.lives[server];
         if self.never_refuses_peers && !life.disk_failed {
             life.advances.absorb(sequence);
         }
+    }
+}
+
+/// Notes what an error means for the connection.
+fn hear_error(state: &mut EndState, body: &[u8]) {
+    let code = ErrorCode::from_u16(BigEndian::read_u16(body));
+    state.is_told |= code.is_none_or(ErrorCode::closes);
+    if code == Some(ErrorCode::TooManyConnections) {
+        state.refused = Some(Refusal {
+            end: EndId::MAX,
+            is_for_address: body
+                .windows(FOR_ADDRESS.len())
+                .any(|part| part == FOR_ADDRESS),
+            is_first: state.frames == 1,
+        });
     }
 }
 

@@ -141,8 +141,8 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
-                per_address_max: None,
-                closes_idle: false,
+                per_address_max: self.plan.per_address_max,
+                closes_idle: self.plan.closes_idle,
                 read_bytes_max: self.plan.read_bytes_max,
                 pending_bytes_max: 16 * 1024,
                 pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,

@@ -12,7 +12,7 @@
 //!   the run.
 //! - `client`, `traffic`: what clients ask, and which answers they get.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
-//!   go.
+//!   go. `places`: who is refused, and who is closed.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -31,6 +31,7 @@ mod judge;
 mod lies;
 mod machine;
 mod network;
+mod places;
 mod plan;
 mod recovery;
 mod traffic;

@@ -1,9 +1,15 @@
 //! What a seed draws before the run begins: the cluster, its clients, the faults, and when each of them strikes.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use fastrand::Rng;
-use ipseity::{limits::READ_BYTES_MAX, trust::TrustOptions};
+use ipseity::{
+    limits::{IDLE_MIN, READ_BYTES_MAX},
+    trust::TrustOptions,
+};
 use ipseity_core::{
     actor::Budgets,
     identity::Sequence,
@@ -23,6 +29,9 @@ pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
 /// The shortest time of a scan. It is long enough for the ids of connections to repeat.
 pub const SCAN_MIN: Duration = Duration::from_millis(2500);
 
+/// How long somebody holds connections at least. By then those that say nothing have long been idle.
+pub const HOLD_MIN: Duration = IDLE_MIN.saturating_mul(4);
+
 /// One server.
 #[derive(Clone, Debug)]
 pub struct ServerPlan {
@@ -33,6 +42,10 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
+    /// The `--max-connections-per-address`.
+    pub per_address_max: Option<usize>,
+    /// Whether idle clients make room.
+    pub closes_idle: bool,
     /// The most that it reads from one connection at a time. A sync message has 62 bytes, so with this limit a read
     /// ends exactly where the message of a peer ends.
     pub read_bytes_max: usize,
@@ -51,7 +64,33 @@ pub const OPERATORS: u8 = 200;
 pub const FOREIGN_PEERS: u8 = 201;
 pub const FOREIGN_OPERATORS: u8 = 202;
 
+/// What the address of a client says about it.
+fn kind_of(address: IpAddr) -> Option<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => match ip.octets() {
+            [192, 168, kind, _] => Some(kind),
+            _ => None,
+        },
+        IpAddr::V6(_) => None,
+    }
+}
+
 impl ServerPlan {
+    /// Whether operators may come from there.
+    pub fn takes_operators(&self, address: IpAddr) -> bool {
+        let kind = kind_of(address);
+        kind.is_some_and(|kind| [OPERATORS, FOREIGN_OPERATORS].contains(&kind))
+    }
+
+    /// Whether peers may come from there, whoever they are.
+    pub fn takes_peers(&self, address: IpAddr) -> bool {
+        let is_server =
+            matches!(address.to_canonical(), IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 0]);
+        let kind = kind_of(address);
+        is_server && self.believes_servers
+            || kind.is_some_and(|kind| [BELIEVED, FOREIGN_PEERS, FOREIGN_OPERATORS].contains(&kind))
+    }
+
     /// Whom it believes.
     pub fn trust(&self) -> TrustOptions {
         let clients = |kind: u8| format!("192.168.{kind}.0/24");
@@ -375,7 +414,9 @@ impl Plan {
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
             Fault::Copy | Fault::WrongPid | Fault::SharedDirectory | Fault::Scan => 1,
-            Fault::Lost | Fault::Rollback => rng.usize(1..=2),
+            Fault::Lost | Fault::Rollback | Fault::PerAddress | Fault::CloseIdle => {
+                rng.usize(1..=2)
+            }
             Fault::Rot | Fault::KillInStart | Fault::Amnesia => rng.usize(1..=4),
             _ => rng.usize(1..=6),
         };
@@ -505,6 +546,7 @@ impl Plan {
                 Fault::Looks => flood(FloodKind::Looks, wait),
                 Fault::Refusals => flood(FloodKind::Refusals, wait),
                 Fault::Scan => flood(FloodKind::Scan, wait.max(SCAN_MIN)),
+                Fault::PerAddress | Fault::CloseIdle => flood(FloodKind::Hold, wait.max(HOLD_MIN)),
                 Fault::LogStalls => Act::LogStalls { server, wait },
                 // The other faults are part of how clients, servers and the network behave.
                 _ => return,
@@ -557,7 +599,11 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
             // These take as long as everything else in a run.
             Fault::Looks | Fault::Refusals => density / 3,
             Fault::Scan => density / 6,
-            Fault::Budget | Fault::Oneself | Fault::Crowd => density / 2,
+            Fault::Budget
+            | Fault::Oneself
+            | Fault::Crowd
+            | Fault::PerAddress
+            | Fault::CloseIdle => density / 2,
             _ => density,
         };
         if chance(&mut stream(seed, 20 + *fault as u64), density) {
@@ -589,6 +635,9 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
     (0..count)
         .map(|index| {
             let mut rng = stream(seed, 400 + index as u64);
+            let mut bounds = stream(seed, 450 + index as u64);
+            let closes_idle = faults.has(Fault::CloseIdle) && bounds.u32(..3) > 0;
+            let per_address_max = bounds.usize(1..=4);
             let named = |other: usize| match topology {
                 0 | 1 => other != index,
                 2 => other < index,
@@ -614,7 +663,9 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                 requires,
                 sync_interval: Duration::from_millis(interval),
                 latency: Duration::from_micros(*rng.choice(&[20, 200, 2000, 20_000]).unwrap()),
-                connections_max: if faults.has(Fault::Crowd) {
+                per_address_max: faults.has(Fault::PerAddress).then_some(per_address_max),
+                closes_idle,
+                connections_max: if faults.has(Fault::Crowd) || closes_idle {
                     crowded
                 } else {
                     100

@@ -218,18 +218,10 @@ impl Cluster {
         };
         let machine = &self.machines[connection.server];
         let same_life = machine.server.is_some() && machine.began <= connection.began;
-        let is_accepted = self
-            .net
-            .borrow()
-            .other_side(connection.socket.end())
-            .is_some();
+        let other = self.net.borrow().other_side(connection.socket.end());
+        let is_kept = other.is_some_and(|(other, _)| !self.judge.made_room.contains(&other));
         let waits = connection.asked.len();
-        if waits > 0
-            && same_life
-            && is_accepted
-            && !connection.is_told
-            && machine.signals.is_empty()
-        {
+        if waits > 0 && same_life && is_kept && !connection.is_told && machine.signals.is_empty() {
             let server = connection.server;
             self.judge.note_violation(|| {
                 format!("server {server} closes on client {number} and owes it {waits} answers")

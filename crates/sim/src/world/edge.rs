@@ -169,6 +169,7 @@ impl Edge for SimEdge {
         }
         let address = node.address;
         let end = net.accept(address).ok_or(io::ErrorKind::WouldBlock)?;
+        net.note_accepted(self.node, end);
         Ok((SimSocket::new(&self.net, end), net.ends[end].remote))
     }
 
@@ -180,7 +181,9 @@ impl Edge for SimEdge {
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SimSocket> {
         let net = &mut *self.net.borrow_mut();
-        let own = net.nodes[self.node].address;
+        let node = &mut net.nodes[self.node];
+        node.dialed.insert(address.ip());
+        let own = node.address;
         let end = net.connect(own, address)?;
         Ok(SimSocket::new(&self.net, end))
     }

@@ -8,6 +8,19 @@ use ipseity_core::{ids::ConnectionId, time::Instant};
 /// The place of an end in the list of ends, which only grows.
 pub type EndId = usize;
 
+/// How it stood when a server accepted a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Came {
+    pub at: Instant,
+    /// How many accepted connections the server had then, and how many of them came from the same address.
+    pub held: usize,
+    pub of_address: usize,
+    /// Which of those with a place had been silent for longest, and since when.
+    pub silent: Option<(Instant, EndId)>,
+    /// The server had dialed this address before.
+    pub is_dialed: bool,
+}
+
 /// The phase of an end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -48,6 +61,14 @@ pub struct End {
     pub(super) is_silenced: bool,
     /// The serial of the listener that it came to; 0 for the end that connected.
     pub(super) listener: u64,
+    /// The server has accepted it.
+    pub came: Option<Came>,
+    /// It certainly has a place there. Whoever knows the limits of the server says so.
+    pub has_place: bool,
+    /// When its owner last accepted it, or read or wrote something there, and how many bytes that were.
+    pub used_at: Instant,
+    pub taken: usize,
+    pub given: usize,
 }
 
 impl End {
@@ -81,6 +102,11 @@ impl End {
             segment_bytes: usize::MAX,
             is_silenced: false,
             listener: 0,
+            came: None,
+            has_place: false,
+            used_at: Instant::START,
+            taken: 0,
+            given: 0,
         }
     }
 
@@ -100,6 +126,26 @@ impl End {
 
     pub fn is_reset(&self) -> bool {
         self.is_reset
+    }
+
+    /// Whether the other side has closed it, or the network has.
+    pub fn is_left(&self) -> bool {
+        self.is_reset || self.fin_arrived
+    }
+
+    /// The address of the other side.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// How many bytes have arrived that its owner has not read.
+    pub fn unread(&self) -> usize {
+        self.arrived.len()
+    }
+
+    /// Nothing was ever said on it.
+    pub fn is_silent(&self) -> bool {
+        self.taken + self.given + self.unread() == 0 && !self.is_left()
     }
 
     /// From now on nothing arrives here.

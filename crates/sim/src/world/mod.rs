@@ -50,7 +50,7 @@ use ipseity_frames::Receiver;
 pub use self::{
     client::Client,
     edge::{Shared, SimEdge, SimSocket},
-    end::EndId,
+    end::{Came, EndId},
     lines::Lines,
     log_lines::{count_log_lines, keep_log_lines, take_log_lines},
     medium::{Medium, WriteFate},

@@ -17,7 +17,7 @@ use ipseity::{
 use ipseity_core::time::Instant;
 
 use super::{
-    end::{End, EndId, Phase},
+    end::{Came, End, EndId, Phase},
     node::{Node, Wake},
 };
 
@@ -170,7 +170,10 @@ pub struct Net {
     pub ready_clients: VecDeque<usize>,
     /// What servers have written since it was last emptied, if anybody listens.
     pub wiretap: Option<Wiretap>,
-    pub(super) ends: Vec<End>,
+    /// Ends that servers have accepted, and accepted ones that they have dropped, since somebody looked.
+    pub accepted: Vec<EndId>,
+    pub dropped: Vec<EndId>,
+    pub ends: Vec<End>,
     listeners: BTreeMap<SocketAddr, Listener>,
     scheduled: BinaryHeap<Scheduled>,
     serial: u64,
@@ -192,6 +195,8 @@ impl Net {
             calls: VecDeque::new(),
             ready_clients: VecDeque::new(),
             wiretap: None,
+            accepted: Vec::new(),
+            dropped: Vec::new(),
             ends: Vec::new(),
             listeners: BTreeMap::new(),
             scheduled: BinaryHeap::new(),
@@ -343,6 +348,29 @@ impl Net {
     /// The next connection that has come to an address.
     pub fn accept(&mut self, address: SocketAddr) -> Option<EndId> {
         self.listeners.get_mut(&address)?.queue.pop_front()
+    }
+
+    /// A server has accepted a connection. Notes how it stood then.
+    pub(super) fn note_accepted(&mut self, node: usize, end: EndId) {
+        let (ends, node) = (&mut self.ends, &mut self.nodes[node]);
+        node.accepted.retain(|held| !ends[*held].is_dropped);
+        let address = ends[end].remote.ip();
+        let held = || node.accepted.iter().map(|held| &ends[*held]);
+        let came = Came {
+            at: self.now,
+            held: held().count(),
+            of_address: held().filter(|held| held.remote.ip() == address).count(),
+            silent: node
+                .accepted
+                .iter()
+                .filter(|held| ends[**held].has_place && ends[**held].is_silent())
+                .map(|held| (ends[*held].used_at, *held))
+                .min(),
+            is_dialed: node.dialed.contains(&address),
+        };
+        node.accepted.push(end);
+        self.accepted.push(end);
+        (ends[end].came, ends[end].used_at) = (Some(came), self.now);
     }
 
     /// Begins to connect.

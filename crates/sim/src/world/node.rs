@@ -1,8 +1,8 @@
 //! What a world keeps for one server: what wakes it, its disk, its lookups, its turns.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
@@ -108,6 +108,10 @@ pub struct Node {
     pub accept_error: Option<i32>,
     /// How often the server has called `accept`.
     pub accepts: u64,
+    /// The connections that this process has accepted, apart from those that it has dropped by now.
+    pub accepted: Vec<EndId>,
+    /// Addresses that this process has dialed.
+    pub dialed: BTreeSet<IpAddr>,
     /// How often this process saved what it remembers of its peers.
     pub saves: u64,
     /// Log lines of this process that were dropped.
@@ -145,6 +149,8 @@ impl Node {
             },
             accept_error: None,
             accepts: 0,
+            accepted: Vec::new(),
+            dialed: BTreeSet::new(),
             saves: 0,
             log_lines_dropped: 0,
             reopened: 0,
@@ -167,6 +173,8 @@ impl Node {
         self.resolving.clear();
         self.disk.under_way = None;
         self.polled = None;
+        self.accepted.clear();
+        self.dialed.clear();
         self.saves = 0;
         self.log_lines_dropped = 0;
     }

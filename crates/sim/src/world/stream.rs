@@ -67,6 +67,7 @@ impl Net {
         }
         let bytes = buffer.len().min(e.arrived.len());
         e.arrived.read_exact(&mut buffer[..bytes]).unwrap();
+        (e.taken, e.used_at) = (e.taken + bytes, self.now);
         // The window is open again.
         if let Some(other) = e.other {
             self.transmit(other);
@@ -85,6 +86,7 @@ impl Net {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         e.unsent.extend(&bytes[..taken]);
+        (e.given, e.used_at) = (e.given + taken, self.now);
         if let (Some(wiretap), Some((node, _))) = (&mut self.wiretap, e.registered) {
             wiretap.bytes.extend(&bytes[..taken]);
             wiretap.parts.push((node, end, taken));
@@ -122,6 +124,9 @@ impl Net {
         if e.is_dropped {
             // Cut already.
             return;
+        }
+        if e.came.is_some() {
+            self.dropped.push(end);
         }
         e.is_dropped = true;
         e.registered = None;
