@@ -314,9 +314,10 @@ impl Cluster {
         }
         net.wiretap = Some(wiretap);
         drop(net);
-        match exit {
-            None => self.look_at_places(number),
-            Some(exit) => self.on_exit(number, exit),
+        // Also in its last turn: what it has done there must not count for another server.
+        self.look_at_places(number);
+        if let Some(exit) = exit {
+            self.on_exit(number, exit);
         }
     }
 

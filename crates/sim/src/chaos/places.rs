@@ -80,7 +80,10 @@ impl Cluster {
             let is_over = plan.per_address_max.is_some_and(|most| had >= most);
             drop(net);
             self.fault(Fault::PerAddress);
-            return (!is_over).then(|| format!("is refused for its address, which had {had}"));
+            let most = self.machines[number].plan.per_address_max;
+            return (!is_over).then(|| {
+                format!("is refused for its address, which had {had} and may have {most:?}")
+            });
         }
         let (had, most) = (came.held, plan.connections_max);
         if had < most {
