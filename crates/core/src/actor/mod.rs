@@ -252,7 +252,6 @@ impl Actor {
     /// answer is held back for the disk, the counter stands above the ceiling, so nothing is in the clear that
     /// could overtake it. Where a request waits before it is decided, nothing is in the clear at all.
     fn clear_up_to(&self) -> Sequence {
-        // bug RequestOvertakesAdvance instead: let nothing_waits = BUG || self.waiting.is_empty();
         let nothing_waits = self.waiting.is_empty();
         match self.phase {
             Phase::Serving if nothing_waits => self.durability.clear().min(self.counter.quiet()),

@@ -25,7 +25,6 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         let request = Waiting::Request { count, after };
-        // bug RequestOvertakesAdvance instead: if self.waiting.has(from) && (!BUG || self.phase.must_wait()) {
         if self.waiting.has(from) {
             return self.waiting.push(from, request);
         }

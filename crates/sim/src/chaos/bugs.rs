@@ -70,10 +70,6 @@ pub const BUGS: &[(&str, &str)] = &[
         "The sequence of a peer that was above the ceiling is not absorbed once it is durable.",
     ),
     (
-        "RequestOvertakesAdvance",
-        "A request is decided before an advance of the same client that came earlier and waits.",
-    ),
-    (
         "BudgetRefilled",
         "Every start begins with the whole burst for clients.",
     ),
