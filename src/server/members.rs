@@ -43,17 +43,13 @@ impl<E: Edge> Server<E> {
             boot: remembered.boot,
             session: remembered.session,
         };
-        let LifeMarks {
-            incarnation,
-            boot,
-            session,
-        } = life.for_eyes_of(asker);
+        let life = life.for_eyes_of(asker);
         let heard = self.addresses.get(&pid).and_then(|heard| heard.last());
         Member {
             pid,
-            incarnation,
-            boot,
-            session,
+            incarnation: life.incarnation,
+            boot: life.boot,
+            session: life.session,
             sequence: remembered.sequence.get(),
             address: heard.map_or(String::new(), |heard| heard.address.clone()),
             last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),

@@ -28,18 +28,14 @@ impl<E: Edge> Server<E> {
             boot: own.boot,
             session: own.session,
         };
-        let LifeMarks {
-            incarnation,
-            boot,
-            session,
-        } = life.for_eyes_of(asker);
+        let life = life.for_eyes_of(asker);
         Message::StatusReply(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: own.cluster.clone(),
             pid: own.pid,
-            incarnation,
-            boot,
-            session,
+            incarnation: life.incarnation,
+            boot: life.boot,
+            session: life.session,
             standing: self.actor.standing(),
             sequence: self.actor.sequence().get(),
             uptime_ms: self.ms_since(self.started_at),

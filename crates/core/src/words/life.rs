@@ -39,16 +39,10 @@ impl LifeMarks {
 impl Status {
     /// Which life it is, if the server shows that to the one who has asked.
     pub fn life(&self) -> Option<LifeMarks> {
-        let Status {
-            incarnation,
-            boot,
-            session,
-            ..
-        } = *self;
         let marks = LifeMarks {
-            incarnation,
-            boot,
-            session,
+            incarnation: self.incarnation,
+            boot: self.boot,
+            session: self.session,
         };
         marks.if_shown()
     }
@@ -57,16 +51,10 @@ impl Status {
 impl Member {
     /// Which life was heard last, if the server shows that to the one who has asked.
     pub fn life(&self) -> Option<LifeMarks> {
-        let Member {
-            incarnation,
-            boot,
-            session,
-            ..
-        } = *self;
         let marks = LifeMarks {
-            incarnation,
-            boot,
-            session,
+            incarnation: self.incarnation,
+            boot: self.boot,
+            session: self.session,
         };
         marks.if_shown()
     }
