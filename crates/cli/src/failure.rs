@@ -71,6 +71,7 @@ pub fn advice(error: &ClientError) -> String {
 enum Remedy {
     MendTheName,
     MendTheResolver,
+    AskWhy,
     StartIt,
 }
 
@@ -80,10 +81,10 @@ fn remedy(cause: &FailureCause) -> Option<Remedy> {
         FailureCause::Refused(_) => None,
         FailureCause::Lookup(_) | FailureCause::NoAddress => Some(Remedy::MendTheName),
         FailureCause::LookupTimeout(_) => Some(Remedy::MendTheResolver),
-        FailureCause::Connect(_)
-        | FailureCause::Timeout(_)
-        | FailureCause::Closed { .. }
-        | FailureCause::Io(_) => Some(Remedy::StartIt),
+        FailureCause::Timeout(_) => Some(Remedy::AskWhy),
+        FailureCause::Connect(_) | FailureCause::Closed { .. } | FailureCause::Io(_) => {
+            Some(Remedy::StartIt)
+        }
     }
 }
 
@@ -93,6 +94,9 @@ impl Remedy {
             Remedy::MendTheName => "is the name right? --server takes IP addresses too",
             Remedy::MendTheResolver => {
                 "do the name servers answer? --timeout gives them more time, and --server takes IP addresses too"
+            }
+            Remedy::AskWhy => {
+                "if ipseity runs there, it may still be joining or wait for its disk: ipseity-cli status shows it"
             }
             Remedy::StartIt => "is ipseity running there? --server chooses another",
         }
@@ -174,6 +178,16 @@ mod tests {
         let full = ErrorReply::new(ErrorCode::TooManyConnections, "it is full");
         let full = advised(vec![FailureCause::Refused(full)]);
         assert!(!full.contains("is ipseity running there?"), "{full}");
+    }
+
+    #[test]
+    fn the_advice_about_a_server_that_does_not_answer_in_time_is_to_look_at_its_standing() {
+        let late = || FailureCause::Timeout(Duration::from_millis(500));
+        let joining = advised(vec![late()]);
+        assert!(joining.contains("it may still be joining"), "{joining}");
+        assert!(!joining.contains("is ipseity running"), "{joining}");
+        let down = advised(vec![late(), FailureCause::Closed { bytes: 0 }]);
+        assert!(down.contains("is ipseity running there?"), "{down}");
     }
 
     #[test]
