@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     net::TcpListener,
     process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -34,6 +35,29 @@ fn the_examples_of_the_readme_come_out_as_shown() {
         let killed = command.ends_with("2> 1.log");
         assert_eq!(status.success(), !killed, "{command}: {status}");
     }
+}
+
+/// Somebody may paste all lines of a block at once, and the next example right after it. Then nothing has time to become
+/// true by itself: here nothing is tried twice, and the servers take a moment to start.
+#[test]
+fn the_servers_answer_when_all_lines_that_start_them_were_pasted_at_once() {
+    let shell = Shell::new();
+    let blocks = page::blocks(&page::read("README.md"), "console");
+    let starts = |block: &&page::Fence| block.text.contains("--pid 3 ");
+    let at = blocks.iter().position(|block| starts(&block)).unwrap();
+    let pasted = blocks[at..=at + 1].iter().flat_map(page::examples);
+    let lines: Vec<String> = pasted.map(|example| example.command).collect();
+    let script = format!(
+        "exec timeout {} bash << 'END'\n\
+         trap 'kill $(jobs -p); wait' EXIT\n\
+         ipseity() {{ sleep 0.3; exec ipseity \"$@\"; }}\n\
+         {}\nEND\n",
+        PATIENCE.as_secs(),
+        lines.join("\n")
+    );
+    let output = shell.command(&script).output().unwrap();
+    let shown = &page::examples(&blocks[at + 1])[0].output;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), *shown);
 }
 
 /// The directory, the variables and the servers of somebody who follows the README.
@@ -140,11 +164,16 @@ impl Drop for Shell {
     }
 }
 
-/// Ports that nobody listens on, below those that the system assigns by itself.
+/// Ports that nobody listens on, below those that the system assigns by itself. Each call returns other ones.
 fn free_ports(count: usize) -> Vec<u16> {
-    let start = 10_000 + process::id() % 20_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let start = 10_000 + (process::id() % 20_000) as u16;
+    let next = || start + TAKEN.fetch_add(1, Ordering::Relaxed);
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (start as u16..32_000).filter(free).take(count).collect()
+    std::iter::repeat_with(next)
+        .filter(free)
+        .take(count)
+        .collect()
 }
 
 /// The line with single spaces: a port of five digits moves the columns.
