@@ -23,12 +23,12 @@ use ipseity::{
     limits::{PEER_SILENCE_MIN, READ_BYTES_MAX},
     options::{self, Command, Join, Options, TraceTarget, UsageError},
     os::{self, Bound, Descriptors, Os, StartSignals, TraceOut, TracePlace},
-    server::{Exit, Server, ServerConfig},
+    server::{Exit, Server, ServerConfig, at_least},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
     transport::TransportLimits,
 };
-use log::{error, warn};
+use log::{error, info, warn};
 
 fn main() -> ExitCode {
     let outcome = match arguments().and_then(|arguments| options::parse(&arguments)) {
@@ -146,6 +146,18 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     }
     if let Some(objected) = started.objected {
         error!("{}", objection_kept(objected));
+    } else if let Some(above) = options.recover_above {
+        info!(
+            "--recover-above {above} was accepted: this server hands out only identities above sequence {}, and \
+             objections about an older state up to sequence {} do not count any more",
+            started.sequence, started.recovered
+        );
+    }
+    if options.join == Join::Require && options.peers.is_empty() {
+        warn!(
+            "--join=require asks nobody, because no --peer is named: this server hands out identities at once; name \
+             its peers with --peer"
+        );
     }
     let trace = trace.clone().map(|out| Trace::new(Box::new(out)));
     Server::new(edge, config, trace)
@@ -155,11 +167,12 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
 
 /// The line that is logged at each start until an operator has decided.
 fn objection_kept(objected: Objected) -> String {
-    let (standing, sequence) = (objected.standing(), objected.sequence);
+    let standing = objected.standing();
     format!(
         "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only an operator \
-         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, at least \
-         {sequence} and not lower than anything that a server with this pid may have handed out"
+         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, {}not \
+         lower than anything that a server with this pid may have handed out",
+        at_least(objected.sequence)
     )
 }
 

@@ -25,6 +25,8 @@ mod stopping;
 mod telling;
 mod watching;
 
+pub use objecting::at_least;
+
 use std::{collections::BTreeMap, io, time::Duration};
 
 use self::{loss::Loss, members::Heard, stopping::Stopping, telling::Telling, watching::Watch};

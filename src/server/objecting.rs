@@ -5,7 +5,7 @@ use log::error;
 use super::{Server, telling::Line};
 use ipseity_core::{
     actor::{Charge, Rival},
-    identity::Pid,
+    identity::{Pid, Sequence},
     words::{ErrorCode, Message, Objection},
 };
 
@@ -27,17 +27,23 @@ impl<E: Edge> Server<E> {
         let text = if code == ErrorCode::PidConflict {
             format!(
                 "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
-                 Stop both. Start the one that keeps the pid with --recover-above SEQUENCE, at least {sequence} \
-                 and not lower than anything that either may have handed out; start the other with an \
-                 unused --pid and a new state directory",
-                self.rival_address(pid, rival)
+                 Stop both. Start the one that keeps the pid with --recover-above SEQUENCE, {}not lower than \
+                 anything that either may have handed out; start the other with an unused --pid and a new state \
+                 directory",
+                self.rival_address(pid, rival),
+                at_least(sequence)
             )
         } else {
+            let reached = match sequence {
+                Sequence::ZERO => "is in use or has been".to_owned(),
+                _ => format!("had reached sequence {sequence}"),
+            };
             format!(
                 "the state of pid {pid} at {address} is not the newest: another state directory of this pid, or a \
-                 later state of this one, had reached sequence {sequence}. Start it with an unused --pid \
-                 and a new state directory; or, if the other state is gone for ever, with --recover-above \
-                 SEQUENCE, at least {sequence} and not lower than anything that it may have handed out"
+                 later state of this one, {reached}. Start it with an unused --pid and a new state directory; or, if \
+                 the other state is gone for ever, with --recover-above SEQUENCE, {}not lower than anything that it \
+                 may have handed out",
+                at_least(sequence)
             )
         };
         let line = match code {
@@ -66,5 +72,14 @@ impl<E: Edge> Server<E> {
             (None, Some(address)) => format!("{address} (not connected now)"),
             (None, None) => "another one (not connected now)".to_owned(),
         }
+    }
+}
+
+/// What `--recover-above` must be at least, for a sentence that goes on with "not lower than". Nothing is said of zero:
+/// it is what a server has told that has handed out nothing yet, and it is no sequence that the flag takes.
+pub fn at_least(sequence: Sequence) -> String {
+    match sequence {
+        Sequence::ZERO => String::new(),
+        _ => format!("at least {sequence} and "),
     }
 }

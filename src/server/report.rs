@@ -6,6 +6,7 @@ use log::{error, info, warn};
 use super::{
     Server,
     accepting::is_due,
+    objecting::at_least,
     telling::{LeftOut, Line, Whom},
 };
 use ipseity_core::{
@@ -96,7 +97,8 @@ impl<E: Edge> Server<E> {
                 why,
             } => {
                 error!(
-                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why} (SEQUENCE: at least {above})"
+                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}",
+                    least_unless_said(why, *above)
                 );
             }
             Report::ObjectedHigher { above } => {
@@ -112,6 +114,10 @@ impl<E: Edge> Server<E> {
                     );
                 }
             }
+            Report::Joined { answered: 0, asked } if *asked > 0 => warn!(
+                "asked the peers, 0 of {asked} answered: handing out identities. If another server with this pid is \
+                 running, or if its state is newer, nobody could say so"
+            ),
             Report::Joined { answered, asked } => {
                 info!("asked the peers, {answered} of {asked} answered: handing out identities");
             }
@@ -258,6 +264,14 @@ impl<E: Edge> Server<E> {
             (Link::Accepted(_), Some(peer)) => self.peers.name(peer).to_owned(),
             _ => self.link_address(link),
         }
+    }
+}
+
+/// What `--recover-above` must be at least, unless the peer has said it or nothing is known.
+fn least_unless_said(why: &str, above: Sequence) -> String {
+    match at_least(above) {
+        least if why.contains(&least) => String::new(),
+        _ => format!(" (SEQUENCE: at least {above})"),
     }
 }
 

@@ -210,7 +210,12 @@ fn bad_count(to: ConnectionId) -> Effect {
     )
 }
 
-const BEYOND_MAX_ADVANCE: &str = "sequence 1000001 is 1000001 ahead of this server, more than --max-advance 1000000 allows at once";
+/// The text of a refusal, by whom it concerns.
+fn beyond_max_advance(whom: &str) -> String {
+    format!(
+        "sequence 1000001 is 1000001 ahead of {whom}, more than --max-advance 1000000 allows at once"
+    )
+}
 
 // Identity requests.
 
@@ -264,7 +269,7 @@ fn an_after_that_is_larger_is_absorbed() {
 #[test]
 fn an_after_too_far_ahead_is_refused_and_changes_nothing() {
     let mut scene = fresh();
-    let text = format!("after: {BEYOND_MAX_ADVANCE}");
+    let text = format!("after: {}", beyond_max_advance("this server"));
     let refused = error(ALICE, ErrorCode::AdvanceTooLarge, &text);
     for _ in 0..2 {
         let effects = scene.on(identity_request(ALICE, 1, identity(1_000_001)));
@@ -783,7 +788,7 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
         (
             foreign,
             ErrorCode::ForeignCluster,
-            "this server belongs to cluster \"ipseity\", not \"other\": check --cluster and --peer on both",
+            "a server of cluster \"ipseity\" refuses one of cluster \"other\": check --cluster and --peer on both",
         ),
         (
             twin,
@@ -793,7 +798,7 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
         (
             oneself,
             ErrorCode::Oneself,
-            "this server was named as its own peer: remove that --peer",
+            "a server does not synchronize with itself: remove the --peer that names it",
         ),
     ]
 }
@@ -969,7 +974,8 @@ fn a_round_that_the_peer_refuses_is_reported_once_and_the_connection_stays_open(
 fn a_reply_too_far_ahead_is_refused_and_reported_once() {
     let mut scene = fresh();
     scene.meet(PEER, 2);
-    let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
+    let beyond = beyond_max_advance("the server that was told it");
+    let text = format!("sequence of a peer: {beyond}");
     let told = Effect::Report(Report::RoundRefused {
         link: Link::Dialed(PEER),
         error: Box::new(ErrorReply::new(ErrorCode::AdvanceTooLarge, text)),
@@ -1108,7 +1114,8 @@ fn a_peer_of_another_version_is_told_why_and_reported() {
 fn a_peer_too_far_ahead_is_refused_and_its_connection_stays_open() {
     let mut scene = fresh();
     let link = Link::Accepted(BOB);
-    let text = format!("sequence of a peer: {BEYOND_MAX_ADVANCE}");
+    let beyond = beyond_max_advance("the server that was told it");
+    let text = format!("sequence of a peer: {beyond}");
     let code = ErrorCode::AdvanceTooLarge;
     let told = Effect::Report(Report::RoundRefused {
         link,
@@ -1220,8 +1227,8 @@ fn a_joining_server_waits_for_a_silent_peer_only_until_the_timeout() {
 #[test]
 fn with_join_require_requests_are_refused_after_the_timeout_until_a_peer_answers() {
     let mut scene = joining(true);
-    let text = "this server has just started and asks its peers first: try again in a moment or ask \
-                another one";
+    let text = "this server has to hear from its peers before it hands out identities (--join), and too few have \
+                answered yet: ask another one, and have an operator look at its log";
     let told = error(ALICE, ErrorCode::Joining, text);
     assert_eq!(scene.ask(ALICE, 1), vec![]);
     assert_eq!(

@@ -292,7 +292,7 @@ fn every_effect_has_its_line() {
                 peer: PEER,
                 cause: HangUp::RefusedBy(error()),
             },
-            r#"hangUp peer=2 cause="it refuses this server: no \"disk\"""#.to_owned(),
+            r#"hangUp peer=2 cause="it refuses this server and says: no \"disk\"""#.to_owned(),
         ),
         (Effect::StartTicker, "startTicker".to_owned()),
         (Effect::StopTicker, "stopTicker".to_owned()),

@@ -17,6 +17,8 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "a start, one for each thing that it found",
     ),
     ("src/bin/ipseity.rs", "{}", "a start"),
+    ("src/bin/ipseity.rs", "--recover-above {above}", "a start"),
+    ("src/bin/ipseity.rs", "--join=require asks", "a start"),
     (
         "src/os/disk.rs",
         "cannot remember the peers",

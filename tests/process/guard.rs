@@ -189,8 +189,8 @@ fn two_servers_with_one_pid_that_meet_directly_both_stop() {
 fn newest_number(server: &Server) -> Option<u64> {
     let log = server.log();
     let line = log.lines().rfind(|line| line.contains("NOT HANDING OUT"))?;
-    let (_, number) = line.rsplit_once("at least ")?;
-    number.trim_end_matches(')').parse().ok()
+    let (_, said) = line.rsplit_once("at least ")?;
+    said.split([' ', ')']).next()?.parse().ok()
 }
 
 #[test]
@@ -275,6 +275,7 @@ fn a_lost_directory_is_noticed_and_has_two_ways_out() {
         line.contains("unused --pid") && line.contains("--recover-above"),
         "{line}"
     );
+    assert_eq!(line.matches("at least ").count(), 1, "{line}");
     assert_eq!(server.status().counters.identities, 0);
     assert_eq!(server.stop(), 1);
 
@@ -297,11 +298,43 @@ fn a_lost_directory_is_noticed_and_has_two_ways_out() {
     let too_low = (last - 1).to_string();
     let mut server = one(&directory, &observer, &["--recover-above", &too_low]);
     wait_until(&server, Standing::Stale);
+    assert!(!server.log().contains("was accepted"), "{}", server.log());
     assert_eq!(server.stop(), 1);
     let enough = (last + 5000).to_string();
     let server = one(&directory, &observer, &["--recover-above", &enough]);
     wait_until(&server, Standing::Serving);
+    server.wait_for_log(&format!(
+        "--recover-above {enough} was accepted: this server hands out only identities above sequence {enough}"
+    ));
     assert!(ask(&server, 1).sequence().get() > last + 5000);
+}
+
+#[test]
+fn no_number_is_named_where_the_lost_state_had_handed_out_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("state");
+    let observer = observer();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Serving);
+    wait_until_heard(&observer, 0);
+    server.kill();
+    fs::remove_dir_all(&directory).unwrap();
+    let mut server = one(&directory, &observer, &[]);
+    wait_until(&server, Standing::Stale);
+    let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (stale state), a peer objects");
+    assert!(!line.contains("at least"), "{line}");
+    assert_eq!(server.stop(), 1);
+    server.restart();
+    let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (stale state): a peer has");
+    assert!(!line.contains("at least"), "{line}");
+}
+
+#[test]
+fn a_start_that_requires_peers_and_names_none_says_that_it_asks_nobody() {
+    let server = Server::start(&["--pid", "1", "--join", "require"]);
+    let line = server.wait_for_log("--join=require asks nobody");
+    assert!(line.contains("WARN"), "{line}");
+    ask(&server, 1);
 }
 
 #[test]
@@ -368,14 +401,16 @@ fn a_first_start_asks_its_peers_and_with_join_require_waits_for_one() {
         &observer,
         &["--join-timeout", "50ms"],
     );
-    preferring.wait_for_log("asked the peers, 0 of 1 answered");
+    let line = preferring.wait_for_log("asked the peers, 0 of 1 answered");
+    assert!(line.contains("WARN"), "{line}");
+    preferring.wait_for_logs("0 of 1 answered", 1);
     ask(&preferring, 1);
     let flags = ["--join", "require", "--join-timeout", "50ms"];
     let requiring = one(&home.path().join("requires"), &observer, &flags);
     requiring.wait_for_log("--join=require needs one");
     let (code, text) = refusal(&requiring);
     assert_eq!(code, ErrorCode::Joining.get());
-    assert!(text.contains("asks its peers first"), "{text}");
+    assert!(text.contains("has to hear from its peers"), "{text}");
     drop(preferring);
     observer.restart();
     wait_until(&requiring, Standing::Serving);

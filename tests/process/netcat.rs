@@ -438,7 +438,7 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
         (
             sync_request(|sync| sync.cluster = "other".parse().unwrap()),
             64,
-            "this server belongs to cluster \"ipseity\", not \"other\": check --cluster and --peer on both",
+            "a server of cluster \"ipseity\" refuses one of cluster \"other\": check --cluster and --peer on both",
         ),
         (foreign_version.bytes, 65, foreign_version.text),
         (
@@ -447,7 +447,7 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
                 sync.session = session;
             }),
             67,
-            "this server was named as its own peer: remove that --peer",
+            "a server does not synchronize with itself: remove the --peer that names it",
         ),
     ];
     for (turn, (bytes, code, text)) in (1..).zip(cases) {
@@ -492,8 +492,8 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
     assert_bytes(&nc(&server, &twin), &answer, text);
     server.wait_for_log("refused peer 127.0.0.1:");
     server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict)");
-    let text = "another live server has the pid of this one, so both have stopped: ask another one, and \
-                have an operator look at its log";
+    let text = "another live server has the pid of this one, so neither hands out identities: ask another one, \
+                and have an operator look at its log";
     assert_bytes(&nc(&server, &request), &error_reply(37, text), text);
 }
 

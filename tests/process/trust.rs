@@ -220,7 +220,7 @@ fn a_server_that_names_nobody_takes_peers_only_from_where_it_was_told() {
         assert_eq!(refused.peers_total, 1);
         hub.wait_for_log("refused 10.47.1.1:");
         two.wait_for_log(
-            "is down: it refuses this server: no name in --peer of this server has the address",
+            "is down: it refuses this server and says: no name in --peer of this server has the address",
         );
         for server in [&hub, &two] {
             assert!(matches!(server.ask(1, 0), Message::IdentityReply { .. }));

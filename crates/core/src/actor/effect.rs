@@ -216,7 +216,9 @@ impl fmt::Display for HangUp {
         match self {
             HangUp::Silent(silence) => write!(f, "no answer for {} ms", silence.as_millis()),
             HangUp::Refused(error) => write!(f, "refused: {}", error.message),
-            HangUp::RefusedBy(error) => write!(f, "it refuses this server: {}", error.message),
+            HangUp::RefusedBy(error) => {
+                write!(f, "it refuses this server and says: {}", error.message)
+            }
         }
     }
 }

@@ -91,6 +91,14 @@ impl Source {
         }
     }
 
+    /// Who refuses. Both servers log what is said of the sequence of a peer, so the text must be true on both.
+    const fn whom(self) -> &'static str {
+        match self {
+            Source::After | Source::Operator => "this server",
+            Source::Peer | Source::KnownPeer => "the server that was told it",
+        }
+    }
+
     /// The flag that sets how much it may take at once.
     const fn burst_flag(self) -> &'static str {
         match self {
@@ -144,18 +152,19 @@ impl Refusal {
                 format!("only {remaining} sequences are left, and the count asks for more")
             }
             Refusal::Joining => {
-                "this server has just started and asks its peers first: try again in a \
-                                 moment or ask another one"
+                "this server has to hear from its peers before it hands out identities \
+                                 (--join), and too few have answered yet: ask another one, and have an \
+                                 operator look at its log"
                     .to_owned()
             }
             Refusal::Conflict => {
-                "another live server has the pid of this one, so both have stopped: ask \
-                                  another one, and have an operator look at its log"
+                "another live server has the pid of this one, so neither hands out \
+                                  identities: ask another one, and have an operator look at its log"
                     .to_owned()
             }
             Refusal::Stale => {
-                "the peers of this server remember a newer state of its pid, so it has \
-                               stopped: ask another one, and have an operator look at its log"
+                "the peers of this server remember a newer state of its pid, so it hands \
+                               out no identities: ask another one, and have an operator look at its log"
                     .to_owned()
             }
             Refusal::Stopping => "this server is stopping: ask another one".to_owned(),
@@ -181,9 +190,10 @@ impl Refusal {
                 advance_max,
                 source,
             } => format!(
-                "{}sequence {sequence} is {advance} ahead of this server, more than --max-advance \
+                "{}sequence {sequence} is {advance} ahead of {}, more than --max-advance \
                  {advance_max} allows at once",
-                source.prefix()
+                source.prefix(),
+                source.whom()
             ),
             Refusal::OverBudget {
                 sequence,
@@ -191,9 +201,10 @@ impl Refusal {
                 left,
                 source,
             } => format!(
-                "{}sequence {sequence} is {advance} ahead of this server, and its budget for advances \
+                "{}sequence {sequence} is {advance} ahead of {}, and its budget for advances \
                  allows {left} now: try again later, or have an operator run ipseity-cli advance",
-                source.prefix()
+                source.prefix(),
+                source.whom()
             ),
             Refusal::NeverPaid {
                 sequence,
@@ -201,16 +212,17 @@ impl Refusal {
                 most,
                 source,
             } => format!(
-                "{}sequence {sequence} is {advance} ahead of this server, and its budget for advances never allows \
+                "{}sequence {sequence} is {advance} ahead of {}, and its budget for advances never allows \
                  more than {most} ({}): have an operator run ipseity-cli advance --above {sequence}",
                 source.prefix(),
+                source.whom(),
                 source.burst_flag()
             ),
             Refusal::UnknownPid(pid) => {
                 format!("nothing is known here of pid {pid}: ipseity-cli members lists those known")
             }
             Refusal::ForeignCluster { own, theirs } => format!(
-                "this server belongs to cluster {:?}, not {:?}: check --cluster and --peer on both",
+                "a server of cluster {:?} refuses one of cluster {:?}: check --cluster and --peer on both",
                 own.as_str(),
                 theirs.as_str()
             ),
@@ -220,7 +232,7 @@ impl Refusal {
                 )
             }
             Refusal::Oneself => {
-                "this server was named as its own peer: remove that --peer".to_owned()
+                "a server does not synchronize with itself: remove the --peer that names it".to_owned()
             }
             Refusal::SamePid(pid) => format!(
                 "pid {pid} is this server's pid too, so both stop handing out identities: start the one \
