@@ -79,6 +79,7 @@ impl Budget {
         } = budgets;
         // bug BudgetRefilled instead: let clients_full = start.is_first || BUG;
         let clients_full = start.is_first;
+        // bug PeerBurstRefilled instead: let share = match start.is_first || BUG {
         let share = match start.is_first {
             true => peer_burst,
             false => peer_burst / start.boot.max(1),

@@ -74,6 +74,10 @@ pub const BUGS: &[(&str, &str)] = &[
         "Every start begins with the whole burst for clients.",
     ),
     (
+        "PeerBurstRefilled",
+        "Every start lets known peers raise it by their whole burst.",
+    ),
+    (
         "LateWriteUntold",
         "A write that takes long is not reported.",
     ),
