@@ -13,15 +13,18 @@ use ipseity::{
 };
 use ipseity_core::{
     actor::{Actor, Effect, Event, Outcome, Write, Written},
+    identity::Pid,
     ids::{ConnectionId, Count},
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
-    words::Message,
+    words::{Message, SyncMessage},
 };
 use ipseity_frames::{FrameDecoder, Receiver, WireError, encode, limits::FRAME_BYTES_MAX};
+use ipseity_harness::lockstep;
 use ipseity_sim::config::actor_config;
 use ipseity_sim::goldens::messages;
 use ipseity_sim::properties::{bytes_for, frames};
+use ipseity_sim::world::{Setup, World};
 use proptest::{prelude::*, sample::Index};
 
 /// More than any golden message takes, and far less than the lengths that are claimed below.
@@ -138,6 +141,60 @@ fn entries_left_in_a_mailbox_are_freed_with_it() {
     });
     assert!(memory.count_total >= 4, "{memory:?}");
     assert_eq!(memory.bytes_current, 0, "{memory:?}");
+}
+
+/// How many peers a server has in the next test.
+const PEERS: u16 = 300;
+
+#[test]
+fn the_addresses_in_a_long_list_take_no_memory_of_their_own() {
+    let mut setup = Setup::new(1);
+    setup.is_traced = false;
+    setup.limits.connections_max = 1000;
+    setup.limits.trust.operators = vec!["0.0.0.0/0".parse().unwrap()];
+    let mut world = World::new();
+    world.start(setup);
+    let mut peers: Vec<_> = (0..PEERS).map(|_| world.connect(0)).collect();
+    for (peer, pid) in peers.iter_mut().zip(2..) {
+        let message = SyncMessage {
+            pid: Pid::new(pid).unwrap(),
+            session: u64::from(pid),
+            ..lockstep::peer()
+        };
+        let mut bytes = Vec::new();
+        encode(&Message::SyncRequest(Box::new(message)), &mut bytes);
+        peer.send(&bytes);
+    }
+    world.drive();
+    let mut operator = world.connect(0);
+    for look in [
+        Message::StatusRequest,
+        Message::MembersRequest { from: Pid::MIN },
+    ] {
+        let mut bytes = Vec::new();
+        encode(&look, &mut bytes);
+        let mut allocations = u64::MAX;
+        // In the first rounds buffers grow to their size.
+        for _ in 0..3 {
+            operator.send(&bytes);
+            world.net().run_due_events();
+            allocations = measure(|| {
+                world.step(0);
+            })
+            .count_total;
+            world.drive();
+            let listed = match &operator.replies()[..] {
+                [Message::StatusReply(status)] => status.peers.len(),
+                [Message::MembersReply(members)] => members.members.len(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(listed, usize::from(PEERS));
+        }
+        assert!(
+            allocations < u64::from(PEERS) / 2,
+            "{look:?}: {allocations}"
+        );
+    }
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! The content of a membersReply. The actor knows the pids; the addresses are added here.
 
+use std::sync::Arc;
+
 use super::Server;
 use ipseity_core::{
     actor::Known,
@@ -17,7 +19,7 @@ pub(super) struct Heard {
     session: u64,
     /// The link, while it exists.
     link: Option<Link>,
-    address: String,
+    address: Arc<str>,
 }
 
 impl<E: Edge> Server<E> {
@@ -51,7 +53,7 @@ impl<E: Edge> Server<E> {
             boot: life.boot,
             session: life.session,
             sequence: remembered.sequence.get(),
-            address: heard.map_or(String::new(), |heard| heard.address.clone()),
+            address: heard.map_or_else(Arc::default, |heard| Arc::clone(&heard.address)),
             last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),
             objection: known.objection().map_or(0, |code| code.get()),
         }
@@ -73,8 +75,16 @@ impl<E: Edge> Server<E> {
         heard.push(Heard {
             session,
             link: Some(link),
-            address,
+            address: address.into(),
         });
+    }
+
+    /// The address at the other end of a link, if somebody with that pid was heard there last. To make the text again
+    /// costs ten times as much.
+    pub(super) fn known_address(&self, pid: Option<Pid>, link: Link) -> Option<Arc<str>> {
+        let heard = self.addresses.get(&pid?)?;
+        let heard = heard.iter().find(|heard| heard.link == Some(link))?;
+        Some(Arc::clone(&heard.address))
     }
 
     /// Where a process was last heard, as far as that is known.

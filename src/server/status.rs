@@ -1,5 +1,7 @@
 //! The content of a statusReply, collected from the parts that know it.
 
+use std::sync::Arc;
+
 use super::Server;
 use ipseity_core::{
     actor::LinkState,
@@ -86,7 +88,7 @@ impl<E: Edge> Server<E> {
             let has_spoken = |link: &&LinkState| link.pid.is_some();
             let own_link = || self.actor.link_of(self.peers.pid(peer)?);
             if let Some(link) = link.filter(has_spoken).or_else(own_link) {
-                let name = self.peers.name(peer).to_owned();
+                let name = self.peers.name(peer).into();
                 return self.present_peer(name, link);
             }
             let state = match self.peers.dial(peer) {
@@ -107,7 +109,9 @@ impl<E: Edge> Server<E> {
             });
         let total = self.peers.ids().count() + accepted.clone().count();
         let accepted = accepted.map(|(connection, state)| {
-            self.present_peer(self.transport.address(connection), state)
+            let known = self.known_address(state.pid, Link::Accepted(connection));
+            let asked = || self.transport.address(connection).into();
+            self.present_peer(known.unwrap_or_else(asked), state)
         });
         let most = match operates {
             true => total,
@@ -126,7 +130,7 @@ impl<E: Edge> Server<E> {
         let pid = self.peers.pid(peer);
         let known = pid.and_then(|pid| self.actor.members().get(&pid));
         PeerStatus {
-            address: self.peers.name(peer).to_owned(),
+            address: self.peers.name(peer).into(),
             pid,
             state,
             sequence: known.map_or(0, |known| known.remembered.sequence.get()),
@@ -136,7 +140,7 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn present_peer(&self, address: String, link: &LinkState) -> PeerStatus {
+    fn present_peer(&self, address: Arc<str>, link: &LinkState) -> PeerStatus {
         PeerStatus {
             address,
             pid: link.pid,

@@ -278,7 +278,7 @@ fn a_status_with_too_many_peers_is_cut_to_a_frame() {
         let mut long = status();
         long.peers = vec![
             PeerStatus {
-                address: "x".repeat(address_bytes),
+                address: "x".repeat(address_bytes).into(),
                 ..status().peers[0].clone()
             };
             peers
@@ -302,10 +302,10 @@ fn a_status_with_too_many_peers_is_cut_to_a_frame() {
 fn a_status_that_just_fits_keeps_its_last_peer_and_one_byte_more_drops_it() {
     let mut long = status();
     long.peers.truncate(1);
-    long.peers[0].address.clear();
+    long.peers[0].address = "".into();
     let room = FRAME_BYTES_MAX - encoded([&Message::StatusReply(Box::new(long.clone()))]).len();
     for (bytes, peers) in [(room - 1, 1), (room, 1), (room + 1, 0), (room + 7, 0)] {
-        long.peers[0].address = "x".repeat(bytes);
+        long.peers[0].address = "x".repeat(bytes).into();
         let frame = encoded([&Message::StatusReply(Box::new(long.clone()))]);
         let outcome = read(&mut FrameDecoder::new(), Receiver::Client, [&frame[..]]);
         let [Message::StatusReply(cut)] = &outcome.messages[..] else {
@@ -321,7 +321,7 @@ fn members_that_do_not_fit_in_a_frame_are_cut_and_the_rest_can_be_asked_for() {
         let all: Vec<Member> = (0..count)
             .map(|index| Member {
                 pid: Pid::new(index % 1024).unwrap(),
-                address: "x".repeat(address_bytes),
+                address: "x".repeat(address_bytes).into(),
                 ..members().members[0].clone()
             })
             .collect();
@@ -609,7 +609,7 @@ fn any_member() -> impl Strategy<Value = Member> {
             boot: sync.boot,
             session: sync.session,
             sequence: sync.sequence,
-            address,
+            address: address.into(),
             last_heard_ms,
             objection,
         })
@@ -632,7 +632,7 @@ fn any_peer() -> impl Strategy<Value = PeerStatus> {
     )
         .prop_map(
             |(address, pid, state, sequence, last_heard_ms)| PeerStatus {
-                address,
+                address: address.into(),
                 pid,
                 state,
                 sequence,

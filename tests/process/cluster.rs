@@ -120,7 +120,10 @@ fn two_servers_agree_when_only_one_names_the_other() {
     let status = wait_for_peers(&named, 1);
     assert_eq!(status.peers[0].pid.map(|pid| pid.get()), Some(2));
     assert_eq!(status.counters.sync_replies, 0);
-    assert_eq!(wait_for_peers(&naming, 1).peers[0].address, named.address());
+    assert_eq!(
+        *wait_for_peers(&naming, 1).peers[0].address,
+        *named.address()
+    );
     named.wait_for_log("is up: pid 2");
     naming.wait_for_log(&format!("peer {} is up: pid 1", named.address()));
 }
@@ -428,7 +431,7 @@ fn names_are_looked_up_and_a_name_without_an_address_does_no_harm() {
     let line = naming.wait_for_log(&format!("peer {nowhere} is down: "));
     assert!(line.contains("cannot look up its name"), "{line}");
     let status = naming.status();
-    assert_eq!(status.peers[0].address, nowhere);
+    assert_eq!(*status.peers[0].address, *nowhere);
     assert_ne!(status.peers[0].state, PeerState::Up);
     // A lookup that is under way does not hold up the end.
     assert_eq!(naming.stop(), 0);

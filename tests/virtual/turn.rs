@@ -1339,7 +1339,7 @@ fn a_status_lists_as_many_peers_as_fit_and_their_total() {
     let each = STATUS_PEER_BYTES_MAX + names[0].len();
     assert_eq!(status.peers_total, 400);
     assert_eq!(status.peers.len(), STATUS_PEERS_BYTES_MAX / each);
-    assert_eq!(status.peers[1].address, names[1]);
+    assert_eq!(*status.peers[1].address, *names[1]);
 }
 
 #[test]

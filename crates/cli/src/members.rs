@@ -226,7 +226,7 @@ impl<'a> MemberJson<'a> {
             incarnation: incarnation(member),
             boot: boot(member),
             session: member.life().map(|life| format!("{:#018x}", life.session)),
-            address: Some(member.address.as_str()).filter(|address| !address.is_empty()),
+            address: Some(&*member.address).filter(|address| !address.is_empty()),
             sequence: member.sequence,
             last_heard_ms: member.last_heard_ms,
             objection: objection(member),
@@ -252,14 +252,14 @@ mod tests {
             boot: 7,
             session: u64::MAX,
             sequence: 990,
-            address: "b:3264\u{1b}[2J".to_owned(),
+            address: "b:3264\u{1b}[2J".into(),
             last_heard_ms: Some(250),
             objection: 38,
         };
         let remembered = Member {
             pid: Pid::MAX,
             incarnation: u128::MAX,
-            address: String::new(),
+            address: "".into(),
             last_heard_ms: None,
             objection: 0,
             ..member.clone()

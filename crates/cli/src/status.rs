@@ -173,14 +173,14 @@ mod tests {
             peers_total: 3,
             peers: vec![
                 PeerStatus {
-                    address: "b:3264".to_owned(),
+                    address: "b:3264".into(),
                     pid: Pid::new(2),
                     state: PeerState::Up,
                     sequence: 990,
                     last_heard_ms: Some(250),
                 },
                 PeerStatus {
-                    address: "c:3264".to_owned(),
+                    address: "c:3264".into(),
                     pid: None,
                     state: PeerState::Connecting,
                     sequence: 0,
@@ -319,7 +319,7 @@ c:3264     -  connecting         0  1000  never
             assert_eq!(value["version"], status.version);
             assert_eq!(value["sequence"], status.sequence);
             assert_eq!(value["peers"].as_array().unwrap().len(), status.peers.len());
-            assert_eq!(value["peers"][0]["address"], status.peers[0].address);
+            assert_eq!(value["peers"][0]["address"], *status.peers[0].address);
         }
     }
 
@@ -346,7 +346,7 @@ c:3264     -  connecting         0  1000  never
         ) = (number(), number());
         status.peers_total = number() as u32;
         for ((peer, text), pid) in status.peers.iter_mut().zip(&texts[1..]).zip(pids) {
-            text.clone_into(&mut peer.address);
+            peer.address = text.as_str().into();
             (peer.pid, peer.sequence) = (pid, number());
             peer.last_heard_ms = pid.map(|_| number());
         }

@@ -148,7 +148,7 @@ mod tests {
             boot: 1,
             session: 0,
             sequence: 0,
-            address: String::new(),
+            address: "".into(),
             last_heard_ms: None,
             objection: 0,
         };

@@ -143,8 +143,8 @@ impl Fake {
             session: u64::from(pid),
             sequence: 1000 + u64::from(pid),
             address: match index {
-                0 => "10.0.0.2:3264".to_owned(),
-                _ => String::new(),
+                0 => "10.0.0.2:3264".into(),
+                _ => Arc::default(),
             },
             last_heard_ms: (index == 0).then_some(250),
             objection: match index {
@@ -159,7 +159,7 @@ impl Fake {
     pub fn set_members_at(&self, members: &[(u16, &str)]) {
         self.set_members(members.iter().map(|(pid, _)| *pid));
         for (member, (_, address)) in lock(&self.shared).members.iter_mut().zip(members) {
-            (*address).clone_into(&mut member.address);
+            member.address = (*address).into();
         }
     }
 

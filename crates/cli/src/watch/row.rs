@@ -110,7 +110,7 @@ mod tests {
 
     fn seen(sequence: u64, uptime_ms: u64, session: u64) -> Seen {
         let peer = |state| PeerStatus {
-            address: "b:1".to_owned(),
+            address: "b:1".into(),
             pid: None,
             state,
             sequence: 0,

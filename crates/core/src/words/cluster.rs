@@ -1,8 +1,10 @@
 //! What servers of a cluster tell each other and their operators about themselves.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::fields::{list, text};
+use super::fields::{list, shared_text, text, write_shared_text};
 use crate::{identity::Pid, limits::ERROR_TEXT_BYTES_MAX, words::ErrorCode};
 
 /// Says to one process why it must not hand out identities. Nothing answers it, except an [`Overrule`].
@@ -76,9 +78,10 @@ pub struct Member {
     pub session: u64,
     /// The highest sequence that it has told.
     pub sequence: u64,
-    /// Where it was last heard; empty if that was before this server was started. At most 261 bytes.
-    #[serde(deserialize_with = "text")]
-    pub address: String,
+    /// Where it was last heard; empty if that was before this server was started. At most 261 bytes. It is shared with
+    /// the server's list, because a reply has up to a thousand of them.
+    #[serde(serialize_with = "write_shared_text", deserialize_with = "shared_text")]
+    pub address: Arc<str>,
     /// Milliseconds since it was last heard; `None` if that was before this server was started.
     pub last_heard_ms: Option<u64>,
     /// What this server objects to: the number of an [`ErrorCode`], or 0 for nothing.

@@ -4,10 +4,10 @@
 //! for a list before its first item is there. So every text and list in a message is read by [`text`] and
 //! [`list`], whichever codec reads it.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serializer,
     de::{Error, SeqAccess, Visitor},
 };
 
@@ -28,6 +28,21 @@ pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     }
 
     deserializer.deserialize_str(Text)
+}
+
+/// The same, for a text that is shared.
+pub(super) fn shared_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Arc<str>, D::Error> {
+    text(deserializer).map(Arc::from)
+}
+
+/// Writes a text that is shared, like any other.
+pub(super) fn write_shared_text<S: Serializer>(
+    text: &Arc<str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 /// Reads a list: it grows with the items that are there, whatever number stands before them.

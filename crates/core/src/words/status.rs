@@ -1,11 +1,11 @@
 //! How a server does: the fields of a statusReply.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fields::{list, text},
+    fields::{list, shared_text, text, write_shared_text},
     name::ClusterName,
 };
 use crate::identity::Pid;
@@ -202,9 +202,10 @@ impl TryFrom<u8> for Standing {
 /// One peer, as a server sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerStatus {
-    /// As it was named with `--peer`, or the address that it connected from.
-    #[serde(deserialize_with = "text")]
-    pub address: String,
+    /// As it was named with `--peer`, or the address that it connected from. It is shared like that of a
+    /// [`Member`](super::Member).
+    #[serde(serialize_with = "write_shared_text", deserialize_with = "shared_text")]
+    pub address: Arc<str>,
     /// Its pid, once it has said so.
     pub pid: Option<Pid>,
     /// How the connection to it stands.
