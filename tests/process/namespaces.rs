@@ -163,7 +163,8 @@ fn run(rounds: usize) {
     );
 }
 
-/// The server of a host. It names the servers of all other hosts.
+/// The server of a host. It names the servers of all other hosts, and trusts the clients: whoever is not trusted is not
+/// shown the boot, by which they tell its lives apart.
 fn start(host: usize, servers: usize, directory: &TempDir) -> Server {
     let pid = (host + 1).to_string();
     let data_dir = directory.path().join(&pid);
@@ -174,6 +175,14 @@ fn start(host: usize, servers: usize, directory: &TempDir) -> Server {
     let mut flags = vec!["--pid", &pid, "--data-dir", data_dir.to_str().unwrap()];
     flags.extend(["--sync-interval", "50ms"]);
     flags.extend(peers.iter().flat_map(|peer| ["--peer", peer]));
+    let clients: Vec<String> = (servers..servers + CLIENT_HOSTS)
+        .map(|client| {
+            ipseity_harness::hosts::socket_address(client)
+                .ip()
+                .to_string()
+        })
+        .collect();
+    flags.extend(clients.iter().flat_map(|client| ["--trust", client]));
     let listen = ipseity_harness::hosts::socket_address(host).to_string();
     Server::start_under(
         &ipseity_harness::hosts::runner(host),

@@ -208,7 +208,10 @@ pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr,
         if let Some(mut connection) = load.connect(address) {
             let status = load.exchange(&mut connection, &[Message::StatusRequest]);
             let life = match status.first() {
-                Some(Message::StatusReply(status)) => Some(status.boot),
+                Some(Message::StatusReply(status)) => {
+                    let shown = status.life().map(|life| life.boot);
+                    Some(shown.expect("this client is trusted, so it is shown which life it is"))
+                }
                 _ => continue,
             };
             while load.goes_on() {
