@@ -127,6 +127,10 @@ pub enum CloseReason {
     Wire(ipseity_frames::WireError),
     /// The actor gave up the peer.
     HungUp(ipseity_core::actor::HangUp),
+    /// The same server is connected at another address.
+    SameServer,
+    /// The address is only remembered, and what was asked there is answered.
+    OnlyAsked,
     /// It did not read its replies for this long.
     Unread(Duration),
     /// It was idle for this long.
@@ -146,6 +150,10 @@ impl fmt::Display for CloseReason {
                 write!(f, "it sent something that is not an answer: {error}")
             }
             CloseReason::HungUp(cause) => cause.fmt(f),
+            CloseReason::SameServer => {
+                f.write_str("the same server is connected at another address")
+            }
+            CloseReason::OnlyAsked => f.write_str("it was only asked, and nobody has named it"),
             CloseReason::Unread(wait) => {
                 write!(f, "it left its replies unread for {} ms", wait.as_millis())
             }

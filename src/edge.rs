@@ -10,7 +10,7 @@ use std::{
 
 use ipseity_core::{
     actor::Write,
-    ids::{ConnectionId, ListenerId, PeerId},
+    ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
     words::StorageStatus,
 };
@@ -92,15 +92,15 @@ pub trait Edge {
     /// The poll accepts no more sockets.
     fn register(&mut self, socket: &mut Self::Socket, connection: ConnectionId) -> io::Result<()>;
 
-    /// Starts to look up the address of a peer, `host:port`. `Entry::Resolved` is dispatched when it is
-    /// done.
-    fn resolve(&mut self, peer: PeerId, name: &str);
+    /// Starts to look up the addresses behind a name, `host:port`. `Entry::Resolved` is dispatched when it is done. There
+    /// is one lookup of a name at a time, and none waits for that of another name.
+    fn resolve(&mut self, name: NameId, text: &str);
 
     /// Takes the result of a lookup that is done. There is one result for each `Entry::Resolved`.
     ///
     /// # Errors
     /// The name has no address at the moment.
-    fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>>;
+    fn resolved(&mut self, name: NameId) -> io::Result<Vec<SocketAddr>>;
 
     /// Starts to make something durable, after everything that was requested before. `Event::Written` is
     /// dispatched with the result. If it fails, the edge logs why.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ipseity_core::limits::{CONNECTION_SLOT_BITS, PEERS_MAX, WRITE_LATE};
+use ipseity_core::limits::{CONNECTION_SLOT_BITS, JOIN_WAIT, PEERS_MAX, PROBE_TIMEOUT, WRITE_LATE};
 use ipseity_frames::limits::{
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
 };
@@ -96,18 +96,21 @@ pub const IDLE_MIN: Duration = Duration::from_secs(1);
 /// not count.
 pub const NAMED_ADDRESSES_MAX: usize = 4096;
 
-const _: () = assert!(NAMED_ADDRESSES_MAX >= 4 * PEERS_MAX);
+const _: () = assert!(NAMED_ADDRESSES_MAX >= DIALED_MAX);
 
 /// How long a connection beyond the limit may take to show that it is a peer.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(
-    CONNECTIONS_LIMIT_MAX + RESERVE_CONNECTIONS_MAX + PEERS_MAX + FRAMES_IN_FLIGHT_MAX
+    CONNECTIONS_LIMIT_MAX + RESERVE_CONNECTIONS_MAX + DIALED_MAX + FRAMES_IN_FLIGHT_MAX
         <= 1 << CONNECTION_SLOT_BITS
 );
 
-/// Descriptors that are not connections: standard streams, listener, poll, waker, signals, state directory,
-/// trace, lookups, and some to spare.
+/// The most addresses that the server listens on: more than a machine has that serves.
+pub const LISTENERS_MAX: usize = 32;
+
+/// Descriptors that are not connections: standard streams, listeners, poll, waker, signals, state directory,
+/// trace, and some to spare.
 pub const DESCRIPTORS_OTHER: usize = 64;
 
 /// The fewest descriptors with which a client can be served: 3 standard streams, the listener, the poll, the
@@ -115,7 +118,7 @@ pub const DESCRIPTORS_OTHER: usize = 64;
 /// resolver opens. With fewer a start is refused.
 pub const DESCRIPTORS_MIN: usize = 24;
 
-const _: () = assert!(DESCRIPTORS_MIN <= DESCRIPTORS_OTHER);
+const _: () = assert!(DESCRIPTORS_MIN + LISTENERS_MAX <= DESCRIPTORS_OTHER);
 
 /// Bytes of replies that may wait for a client that does not read, unless `--max-pending-bytes` says
 /// otherwise. Once this many wait, nothing more is read from it.
@@ -215,8 +218,31 @@ pub const FANOUT_DEFAULT: usize = 32;
 /// How long a peer may be silent before it is given up. If three sync intervals are longer, they count instead.
 pub const PEER_SILENCE_MIN: Duration = Duration::from_secs(5);
 
-/// How long a connection to a peer may take to be established.
+/// How long a connection to a peer may take to be established. TCP asks again after one second and after three, so two
+/// lost packets do no harm.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an attempt to connect may go on before one at the next address of the same name begins; RFC 8305, section
+/// 8, recommends it.
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The most addresses of one name that are used. If nothing is heard from any of them, the last one is still tried
+/// while a start asks its peers.
+pub const ADDRESSES_PER_NAME_MAX: usize = 32;
+
+/// The most addresses of all names together: there are no more than [`PEERS_MAX`] servers to find, and some have
+/// several addresses.
+pub const DIALED_MAX: usize = 1 << 12;
+
+const _: () = assert!(4 * PEERS_MAX <= DIALED_MAX);
+
+/// The most addresses that are dialed at once because they are remembered and not because they are named: those of the
+/// other servers of a cluster of the usual size. In a larger one the servers have names.
+pub const REMEMBERED_DIALED_MAX: usize = 64;
+
+/// How often a name is looked up again while one of its addresses is connected. A new server behind it is found within
+/// that time.
+pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The wait before the first attempt to dial again; it doubles with each.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -239,15 +265,24 @@ pub const LOOKUP_AGAIN_MIN: Duration = Duration::from_secs(1);
 /// of the usual size all have it at once.
 pub const LOOKUPS_AGAIN_MAX: usize = 8;
 
-// The other threads are left for the lookups of peers that are to be dialed, however long a resolver takes.
+// Other lookups are never kept waiting by these, however long a resolver takes.
 const _: () = assert!(LOOKUPS_AGAIN_MAX <= LOOKUPS_MAX / 2);
 
 /// Symbolic links that are followed to find out where a trace would be written. The kernel follows no more in one path.
 pub const SYMLINKS_MAX: usize = 40;
 
-/// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. The others
-/// wait for their turn.
-pub const LOOKUPS_MAX: usize = 16;
+/// Lookups of peers' names at one time; each has a thread, because the system's resolver blocks. There is one for each
+/// name and each remembered address, so none waits behind others that hang.
+pub const LOOKUPS_MAX: usize = 1087;
+
+const _: () = assert!(LOOKUPS_MAX == PEERS_MAX + REMEMBERED_DIALED_MAX);
+
+/// The stack of such a thread: the system's resolver needs a tenth of it.
+pub const LOOKUP_STACK_BYTES: usize = 1 << 20;
+
+/// How long a lookup takes when the first name server is dead: after this time the system's resolver asks the second
+/// one (resolv.conf(5), `timeout`).
+pub const LOOKUP_SLOW: Duration = Duration::from_secs(5);
 
 // Stopping.
 
@@ -342,6 +377,11 @@ pub const BLOCK_BYTES: usize = 4096;
 /// The blocks of the state file: two copies of the newest generation and two of the one before.
 pub const BLOCK_COUNT: u32 = 4;
 
+/// How many of its last starts a state directory remembers. A peer may have missed all starts but one of them, and the
+/// directory still knows whether what the peer remembers was itself: enough for a server that has crashed twice a minute for
+/// a quarter of an hour. They take 512 bytes of a block.
+pub const LIVES_REMEMBERED_MAX: usize = 32;
+
 /// How often a system call is repeated that a signal interrupted before it moved a byte. Signals do not come in
 /// hundreds: a call that is interrupted this often will not succeed.
 pub const INTERRUPTED_MAX: u32 = 100;
@@ -363,9 +403,20 @@ pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // The guard of a cluster.
 
-/// How long a start that asks its peers first waits for them, unless `--join-timeout` says otherwise: long enough for
-/// a lookup and a few attempts to dial.
-pub const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3);
+/// How long a start that asks its peers first waits for them, unless `--join-timeout` says otherwise: longer than a slow
+/// lookup and a slow dial together take. Otherwise a server could repeat identities although a healthy peer remembers
+/// them.
+pub const JOIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(12);
+
+const _: () =
+    assert!(LOOKUP_SLOW.as_millis() + DIAL_TIMEOUT.as_millis() < JOIN_TIMEOUT_DEFAULT.as_millis());
+const _: () = assert!(
+    ADDRESSES_PER_NAME_MAX as u128 * ATTEMPT_DELAY.as_millis() < JOIN_TIMEOUT_DEFAULT.as_millis()
+);
+
+// Nor is a start over before its peers have asked whether another life has its pid.
+const _: () =
+    assert!(PROBE_TIMEOUT.as_millis() + JOIN_WAIT.as_millis() < JOIN_TIMEOUT_DEFAULT.as_millis());
 
 /// The longest `--join-timeout`.
 pub const JOIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);

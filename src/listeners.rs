@@ -1,5 +1,5 @@
-//! The listeners: where connections come in, which codec they use there, and what they may do. Today there is one,
-//! for `--listen`.
+//! The listeners: where connections come in, which codec they use there, and what they may do. There is one for each
+//! address of `--listen`.
 //!
 //! It may import `codec`, `frames`, `trust`, and the ids and words of the core. It opens nothing: the edge holds the sockets and
 //! uses the same ids.

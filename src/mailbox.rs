@@ -8,7 +8,7 @@ use std::{collections::VecDeque, fmt, mem::ManuallyDrop, ops::ControlFlow};
 
 use ipseity_core::{
     actor::Event,
-    ids::{ConnectionId, Count, ListenerId, PeerId},
+    ids::{ConnectionId, Count, ListenerId, NameId},
     timer::Timer,
 };
 
@@ -28,8 +28,8 @@ pub enum Entry {
     },
     /// A timer expired. The ticker's expiry is not here: it is the actor's `syncTimeout`.
     Expired(Timer),
-    /// The lookup of a peer's name is done; the edge has the result.
-    Resolved(PeerId),
+    /// The lookup of a name is done; the edge has the result.
+    Resolved(NameId),
     /// The server was asked to stop.
     Signal,
     /// The server was asked to open its trace file again.
@@ -72,7 +72,7 @@ impl fmt::Display for Entry {
                     Ok(())
                 }
             }
-            Entry::Resolved(peer) => write!(f, "resolved peer={peer}"),
+            Entry::Resolved(name) => write!(f, "resolved name={name}"),
             Entry::Event(event) => event.fmt(f),
             Entry::Acceptable(_) | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
                 f.write_str(self.name())

@@ -14,7 +14,7 @@ use std::{
 
 use ipnet::IpNet;
 use ipseity_core::{
-    ids::PeerId,
+    ids::NameId,
     words::{Grant, Grants},
 };
 
@@ -46,7 +46,7 @@ impl Default for TrustOptions {
 pub struct Trust {
     options: TrustOptions,
     /// The addresses of each name, as its last lookup has found them.
-    by_name: BTreeMap<PeerId, Vec<IpAddr>>,
+    by_name: BTreeMap<NameId, Vec<IpAddr>>,
     /// How many names have each address.
     named: BTreeMap<IpAddr, usize>,
     /// How many addresses all names have together.
@@ -65,8 +65,8 @@ impl Trust {
     }
 
     /// Notes what a lookup has found. What the name led to before does not count any more.
-    pub fn note_named(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = IpAddr>) {
-        self.forget_named(peer);
+    pub fn note_named(&mut self, name: NameId, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.forget_named(name);
         let room = NAMED_ADDRESSES_MAX - self.total;
         let addresses = addresses.into_iter().map(|ip| ip.to_canonical());
         let addresses: Vec<IpAddr> = addresses.take(room).collect();
@@ -74,11 +74,11 @@ impl Trust {
         for address in &addresses {
             *self.named.entry(*address).or_default() += 1;
         }
-        self.by_name.insert(peer, addresses);
+        self.by_name.insert(name, addresses);
     }
 
-    fn forget_named(&mut self, peer: PeerId) {
-        let addresses = self.by_name.remove(&peer).unwrap_or_default();
+    fn forget_named(&mut self, name: NameId) {
+        let addresses = self.by_name.remove(&name).unwrap_or_default();
         self.total -= addresses.len();
         for address in addresses {
             if let Entry::Occupied(mut names) = self.named.entry(address) {
@@ -171,7 +171,7 @@ mod tests {
             assert_eq!(grants(&trust, address), Grants::EVERYBODY, "{address}");
         }
         // The flags that name addresses still count.
-        trust.note_named(PeerId(0), ["127.0.0.1".parse().unwrap()]);
+        trust.note_named(NameId(0), ["127.0.0.1".parse().unwrap()]);
         assert_eq!(grants(&trust, "127.0.0.1"), PEER);
         assert_eq!(grants(&trust, "127.0.0.2"), Grants::EVERYBODY);
         // A proxy on this machine is still exempt from the limit of connections.
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_name_stands_for_what_its_last_lookup_has_found() {
         let mut trust = trust(true);
-        let (one, other) = (PeerId(0), PeerId(1));
+        let (one, other) = (NameId(0), NameId(1));
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         trust.note_named(one, [ip("10.9.0.1"), ip("10.9.0.2")]);
         trust.note_named(other, [ip("::ffff:10.9.0.2")]);
@@ -199,12 +199,12 @@ mod tests {
     fn no_name_makes_it_remember_more_addresses_than_its_bound() {
         let mut trust = trust(true);
         let all = |from: u32| (from..).map(|bits| IpAddr::from(bits.to_be_bytes()));
-        trust.note_named(PeerId(0), all(1).take(10));
-        trust.note_named(PeerId(1), all(1000).take(NAMED_ADDRESSES_MAX));
+        trust.note_named(NameId(0), all(1).take(10));
+        trust.note_named(NameId(1), all(1000).take(NAMED_ADDRESSES_MAX));
         assert_eq!(trust.named.len(), NAMED_ADDRESSES_MAX);
         // What one name gives up, another can have.
-        trust.note_named(PeerId(0), []);
-        trust.note_named(PeerId(1), all(1000).take(NAMED_ADDRESSES_MAX));
+        trust.note_named(NameId(0), []);
+        trust.note_named(NameId(1), all(1000).take(NAMED_ADDRESSES_MAX));
         assert!(trust.is_named(all(1000).nth(NAMED_ADDRESSES_MAX - 1).unwrap()));
     }
 }

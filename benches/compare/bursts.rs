@@ -13,7 +13,7 @@ use std::{
 
 use ipseity_core::{
     identity::Pid,
-    words::{Message, SyncMessage, WIRE_VERSION},
+    words::{Message, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 use ipseity_harness::measured::{self, PATIENCE};
@@ -250,12 +250,14 @@ fn peer(server: SocketAddr, number: usize) -> TcpStream {
     let mut stream = TcpStream::connect(server).unwrap();
     let message = Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: Default::default(),
         pid: Pid::new(2 + number as u16).unwrap(),
         incarnation: number as u128,
         boot: 1,
         session: number as u64,
         sequence: 0,
+        advertise: String::new(),
     }));
     stream.write_all(&encoded(&message)).unwrap();
     let mut decoder = FrameDecoder::new();

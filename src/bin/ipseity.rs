@@ -8,21 +8,23 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write as _},
+    net::SocketAddr,
     path::{self, Path},
     process::ExitCode,
 };
 
 use ipseity_console::{complain, outlive_file_size_limit};
 use ipseity_core::{
-    actor::{ActorConfig, Objected, Remembered},
+    actor::{ActorConfig, Life, Objected, Remembered},
     identity::Sequence,
     limits::STEP_MIN,
 };
 
 use ipseity::{
-    limits::{PEER_SILENCE_MIN, READ_BYTES_MAX},
-    options::{self, Command, Join, Options, TraceTarget, UsageError},
-    os::{self, Bound, Descriptors, Os, StartSignals, TraceOut, TracePlace},
+    limits::{ADDRESSES_PER_NAME_MAX, DIALED_MAX, PEER_SILENCE_MIN, READ_BYTES_MAX},
+    options::{self, Command, Options, TraceTarget, UsageError},
+    os::{self, Bound, ListenError, Os, StartSignals, TraceOut, TracePlace},
+    peers::to_ask,
     server::{Exit, Server, ServerConfig, at_least},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
@@ -92,7 +94,9 @@ fn serve(options: &Options) -> ExitCode {
     os::finish_lines(trace.as_ref());
     match outcome {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
-        Ok(Exit::Objected | Exit::Forced | Exit::StorageFailed) | Err(_) => ExitCode::FAILURE,
+        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed) | Err(_) => {
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -106,7 +110,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .as_ref()
         .map(|target| find_trace(target, options.data_dir.as_deref()))
         .transpose()?;
-    let descriptors = os::raise_limit(options.connections_max, options.peers.len())
+    let descriptors = os::raise_limit(options.connections_max, addresses_max(&options.peers))
         .map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
         warn!(
@@ -115,32 +119,36 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
             descriptors.limit, descriptors.connections_max, options.connections_max
         );
     }
+    let connections_max = descriptors.connections_max;
     // Listening comes first: if the address is taken, the start changes nothing in the state directory.
-    let listen = &options.listen;
-    let cannot_listen = |error: io::Error| match os::advice(&error) {
-        // The cause is not the address.
-        Some(advice) => format!("cannot open a socket to listen: {error}; {advice}"),
-        None => format!(
-            "cannot listen on {listen}: {error}; {}",
-            listen_advice(&error)
-        ),
-    };
-    let bound = Bound::new(listen).map_err(cannot_listen)?;
-    let address = bound.address().map_err(cannot_listen)?;
+    let bound = Bound::all(&options.listen).map_err(cannot_listen)?;
+    let listeners = bound.len();
+    let addresses: Vec<String> = bound
+        .iter()
+        .map(|bound| bound.address().map(|address| address.to_string()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| failed("find out on which address the server listens", error))?;
     let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
     let (store, started, remembered) = match &options.data_dir {
         Some(directory) => {
             let what = format!("opening the state directory {}", directory.display());
             os::tell_if_late(&what, || open_store(options, directory, session))?
         }
-        None => (None, ephemeral(options)?, Vec::new()),
+        None => (None, ephemeral(options, session)?, Vec::new()),
     };
     // Opened only once the address and the state directory are this server's: before that, the file may be the trace
     // of another server.
     *trace = trace_to.map(open_trace).transpose()?;
     let edge = Os::new(bound, store, signals, trace.clone()).map_err(|error| error.to_string())?;
-    let config = config(options, &started, session, remembered, &descriptors);
-    announce(options, &started, address);
+    let config = config(
+        options,
+        &started,
+        session,
+        remembered,
+        connections_max,
+        listeners,
+    );
+    announce(options, &started, addresses.join(" and "));
     for note in &started.notes {
         warn!("{note}");
     }
@@ -153,7 +161,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
             started.sequence, started.recovered
         );
     }
-    if options.join == Join::Require && options.peers.is_empty() {
+    if options.join.needed() > 0 && !config.actor.joins {
         warn!(
             "--join=require asks nobody, because no --peer is named: this server hands out identities at once; name \
              its peers with --peer"
@@ -174,6 +182,24 @@ fn objection_kept(objected: Objected) -> String {
          lower than anything that a server with this pid may have handed out",
         at_least(objected.sequence)
     )
+}
+
+fn cannot_listen(error: ListenError) -> String {
+    match os::advice(&error.error) {
+        // The cause is not the address.
+        Some(advice) => format!("cannot open a socket to listen: {}; {advice}", error.error),
+        None => format!("{error}; {}", listen_advice(&error.error)),
+    }
+}
+
+/// To how many addresses there may be connections: one for each peer that is given as an address, and several for each
+/// name.
+fn addresses_max(peers: &[String]) -> usize {
+    let addresses = |peer: &String| match peer.parse::<SocketAddr>() {
+        Ok(_) => 1,
+        Err(_) => ADDRESSES_PER_NAME_MAX,
+    };
+    peers.iter().map(addresses).sum::<usize>().min(DIALED_MAX)
 }
 
 fn listen_advice(error: &io::Error) -> &'static str {
@@ -243,20 +269,28 @@ fn open_store(
         pid: options.pid,
         first_step: STEP_MIN,
         recover_above: options.recover_above,
+        members_lost: options.members_lost,
     })
     .map_err(|error| error.to_string())?;
     Ok((Some(store), started, remembered))
 }
 
 /// The start of a server without a disk: at the beginning, and with a ceiling that need not be raised.
-fn ephemeral(options: &Options) -> Result<Started, String> {
+fn ephemeral(options: &Options, session: u64) -> Result<Started, String> {
     let random = || getrandom::u64().map_err(|error| failed("draw random bits", error));
     let incarnation = u128::from(random()?) << 64 | u128::from(random()?);
+    let life = Life {
+        boot: 1,
+        session,
+        ceiling: Sequence::MAX,
+    };
     Ok(Started {
         incarnation,
-        boot: 1,
+        boot: life.boot,
         sequence: options.recover_above.unwrap_or_default(),
         ceiling: Sequence::MAX,
+        lives: vec![life],
+        members_lost: false,
         recovered: options.recover_above.unwrap_or_default(),
         objected: None,
         skipped: 0,
@@ -270,8 +304,17 @@ fn config(
     started: &Started,
     session: u64,
     remembered: Vec<Remembered>,
-    descriptors: &Descriptors,
+    connections_max: usize,
+    listeners: usize,
 ) -> ServerConfig {
+    let addresses = remembered
+        .iter()
+        .filter_map(|known| known.address.as_deref());
+    let asked = to_ask(
+        &options.peers,
+        options.advertise.as_deref().unwrap_or_default(),
+        addresses,
+    );
     ServerConfig {
         actor: ActorConfig {
             cluster: options.cluster.clone(),
@@ -288,16 +331,17 @@ fn config(
             reserve: options.reserve,
             recovered: started.recovered,
             objected: started.objected,
-            peers: options.peers.len(),
-            joins: !options.peers.is_empty()
-                && started.asks_first(&remembered, options.join == Join::Require),
+            joins: !options.peers.is_empty() || !asked.is_empty(),
             remembered,
-            join_requires_peer: options.join == Join::Require,
+            join_mode: options.join,
+            lives: started.lives.clone(),
+            votes: options.data_dir.is_some() && !started.members_lost,
+            advertise: options.advertise.clone().unwrap_or_default(),
             fanout: options.fanout,
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
         },
         limits: TransportLimits {
-            connections_max: descriptors.connections_max,
+            connections_max,
             per_address_max: options.per_address_max,
             closes_idle: options.closes_idle,
             read_bytes_max: READ_BYTES_MAX,
@@ -306,7 +350,9 @@ fn config(
             idle_timeout: options.idle_timeout,
             trust: options.trust.clone(),
         },
+        listeners,
         peers: options.peers.clone(),
+        remembered: asked,
         sync_interval: options.sync_interval,
         join_timeout: options.join_timeout,
         skipped: started.skipped,
@@ -323,6 +369,10 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
     for network in &options.trust.peers {
         peers += &format!(" (and any from {network})");
     }
+    let advertised = match &options.advertise {
+        Some(advertise) => format!(" (others reach it at {advertise})"),
+        None => String::new(),
+    };
     let round = match options.peers.len() > options.fanout {
         true => format!(" ({} asked in each round, at random)", options.fanout),
         false => String::new(),
@@ -341,7 +391,7 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
             .to_owned(),
     };
     os::announce(format_args!(
-        "ipseity {} listens on {address}: pid {} of cluster {:?}, peers {peers}{round}, {state}",
+        "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}, {state}",
         env!("CARGO_PKG_VERSION"),
         options.pid,
         options.cluster.as_str(),

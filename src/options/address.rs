@@ -4,7 +4,7 @@ use ipseity_core::address::HostPort;
 
 use super::{UsageError, bad};
 
-/// Reads `host:port`, `1.2.3.4:port` or `[v6]:port`. The host is not looked up here, but later, at each attempt to
+/// Reads `host:port`, `1.2.3.4:port`, `[v6]:port` or `[v6%zone]:port`. The host is not looked up here, but later, at each attempt to
 /// reach it.
 pub(super) fn host_port(flag: &str, text: &str) -> Result<HostPort, UsageError> {
     let address: Option<HostPort> = text.parse().ok();

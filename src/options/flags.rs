@@ -64,14 +64,21 @@ fn table() -> Vec<Flag> {
     vec![
         Flag {
             name: "listen",
-            takes: Value("HOST:PORT"),
-            help: "the address to listen on; port 0 picks a free port",
+            takes: Values("HOST:PORT"),
+            help: "the address to listen on, or a name for all its addresses; port 0 picks a free port; may be \
+                   repeated",
             default: shown(format_args!("127.0.0.1:{PORT_DEFAULT}")),
+        },
+        Flag {
+            name: "advertise",
+            takes: Value("HOST:PORT"),
+            help: "the address at which other servers and people reach this one; the other servers are told it",
+            default: None,
         },
         Flag {
             name: "peer",
             takes: Values("HOST:PORT"),
-            help: "another server to synchronize with; may be repeated",
+            help: "another server to synchronize with, or a name that leads to several; may be repeated",
             default: None,
         },
         Flag {
@@ -189,10 +196,16 @@ fn table() -> Vec<Flag> {
         },
         Flag {
             name: "join",
-            takes: Value("prefer|require"),
-            help: "prefer: a first start asks its peers before it hands out identities, and goes on without \
-                   them after --join-timeout; require: every start asks, and waits until a peer has answered",
+            takes: Value("prefer|require|majority"),
+            help: "a start asks its peers whether it may use its pid. prefer: it goes on without those that do not \
+                   answer; require: one must answer; majority: more than half of the other servers must",
             default: shown("prefer"),
+        },
+        Flag {
+            name: "cluster-size",
+            takes: Value("N"),
+            help: "how many servers the cluster has, this one included; required with --join=majority",
+            default: None,
         },
         Flag {
             name: "join-timeout",
@@ -205,6 +218,13 @@ fn table() -> Vec<Flag> {
             takes: Value("SEQUENCE"),
             help: "start above this sequence, after the state was lost or rolled back; with it you promise \
                    that this pid has handed out nothing above it",
+            default: None,
+        },
+        Flag {
+            name: "members-lost",
+            takes: Nothing,
+            help: "the list of members that was lost from the state directory will not come back; needed for one \
+                   start only",
             default: None,
         },
         Flag {

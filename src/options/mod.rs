@@ -14,7 +14,7 @@ use log::LevelFilter;
 use self::{address::host_port, flags::flags, network::networks};
 use ipseity_console::{explain, usage};
 use ipseity_core::{
-    actor::Budgets,
+    actor::{Budgets, JoinMode},
     identity::{Pid, Sequence},
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_LIMIT_MAX,
@@ -27,9 +27,10 @@ use ipseity_core::{
 use crate::{
     limits::{
         CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
-        JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, PENDING_BYTES_LIMIT_MAX, PENDING_BYTES_LIMIT_MIN,
-        PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, PENDING_BYTES_TOTAL_MAX,
-        PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+        JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, LISTENERS_MAX, PENDING_BYTES_LIMIT_MAX,
+        PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT,
+        PENDING_BYTES_TOTAL_MAX, PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX,
+        SYNC_INTERVAL_MIN,
     },
     trust::TrustOptions,
 };
@@ -51,8 +52,11 @@ pub enum Command {
 /// The options of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen, `host:port`; with port 0 the system picks a free port.
-    pub listen: String,
+    /// Where to listen, each `host:port`, and never empty; with port 0 the system picks a free port.
+    pub listen: Vec<String>,
+    /// The address that others are to show and to dial, `host:port`; `None` if they should go by the names that they
+    /// were given.
+    pub advertise: Option<String>,
     /// The peers to synchronize with, each `host:port`.
     pub peers: Vec<String>,
     /// The server's own number in its cluster, 0 to 1023.
@@ -86,11 +90,13 @@ pub struct Options {
     /// How much time of recent demand is kept ready on the disk, 100 ms to five minutes.
     pub reserve: Duration,
     /// Whether a start waits for its peers.
-    pub join: Join,
+    pub join: JoinMode,
     /// How long a start waits for its peers, 0 to an hour.
     pub join_timeout: Duration,
     /// The operator states that this pid has handed out nothing above this sequence; the server starts above it.
     pub recover_above: Option<Sequence>,
+    /// The operator states that a list of members that is gone will not come back.
+    pub members_lost: bool,
     /// Whom the server believes, by the address.
     pub trust: TrustOptions,
     /// Bytes of replies that may wait for one connection, 4 KiB to 1 GiB.
@@ -103,15 +109,6 @@ pub struct Options {
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
     pub log_level: LevelFilter,
-}
-
-/// Whether a start waits for its peers before it hands out identities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Join {
-    /// A start waits if no earlier one has heard from a peer. When the time is over, it hands out in any case.
-    Prefer,
-    /// Every start waits, and hands out only once a peer has answered.
-    Require,
 }
 
 /// A place for the trace.
@@ -201,10 +198,8 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         None => ClusterName::default(),
     };
     Ok(Options {
-        listen: match matches.opt_str("listen") {
-            Some(text) => host_port("listen", &text)?.to_string(),
-            None => format!("127.0.0.1:{PORT_DEFAULT}"),
-        },
+        listen: listen(matches)?,
+        advertise: advertise(matches)?,
         peers,
         pid,
         cluster,
@@ -245,15 +240,12 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
                 .unwrap_or(ADVANCE_RATE_DEFAULT),
         },
         reserve: duration(matches, "reserve", RESERVE_MIN, RESERVE_MAX)?.unwrap_or(RESERVE_DEFAULT),
-        join: match matches.opt_str("join").as_deref() {
-            None | Some("prefer") => Join::Prefer,
-            Some("require") => Join::Require,
-            Some(text) => return Err(bad("join", text, "prefer or require")),
-        },
+        join: join(matches)?,
         join_timeout: duration(matches, "join-timeout", Duration::ZERO, JOIN_TIMEOUT_MAX)?
             .unwrap_or(JOIN_TIMEOUT_DEFAULT),
         recover_above: number(matches, "recover-above", 1, Sequence::MAX.get() - 1)?
             .and_then(Sequence::new),
+        members_lost: matches.opt_present("members-lost"),
         trust: TrustOptions {
             loopback: match matches.opt_str("trust-loopback").as_deref() {
                 None | Some("yes") => true,
@@ -296,6 +288,46 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
     })
 }
 
+fn listen(matches: &Matches) -> Result<Vec<String>, UsageError> {
+    let texts = matches.opt_strs("listen");
+    if texts.is_empty() {
+        return Ok(vec![format!("127.0.0.1:{PORT_DEFAULT}")]);
+    }
+    if texts.len() > LISTENERS_MAX {
+        return Err(UsageError(format!(
+            "--listen is given {} times: a server can listen on at most {LISTENERS_MAX} addresses",
+            texts.len()
+        )));
+    }
+    let mut listen = Vec::new();
+    for text in &texts {
+        let address = host_port("listen", text)?.to_string();
+        if listen.contains(&address) {
+            return Err(UsageError(format!(
+                "--listen {address} is given more than once"
+            )));
+        }
+        listen.push(address);
+    }
+    Ok(listen)
+}
+
+/// Others dial this address, so it has to be one that they can dial.
+fn advertise(matches: &Matches) -> Result<Option<String>, UsageError> {
+    let Some(text) = matches.opt_str("advertise") else {
+        return Ok(None);
+    };
+    let address = host_port("advertise", &text)?;
+    if !address.is_dialable() {
+        return Err(bad(
+            "advertise",
+            &text,
+            "an address that other servers can dial: not port 0, 0.0.0.0 or [::], and at most 261 bytes",
+        ));
+    }
+    Ok(Some(address.to_string()))
+}
+
 fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
     let mut seen = BTreeSet::new();
     let mut peers = Vec::new();
@@ -334,7 +366,7 @@ fn fanout(matches: &Matches) -> Result<usize, UsageError> {
 }
 
 fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
-    for flag in ["existing", "allow-shared-dir"] {
+    for flag in ["existing", "allow-shared-dir", "members-lost"] {
         if matches.opt_present("ephemeral") && matches.opt_present(flag) {
             return Err(UsageError(format!(
                 "--{flag} and --ephemeral contradict each other: without a disk there is no state directory"
@@ -379,6 +411,29 @@ fn duration(
     matches.opt_str(flag).map(duration).transpose()
 }
 
+fn join(matches: &getopts::Matches) -> Result<JoinMode, UsageError> {
+    let cluster_size = number(matches, "cluster-size", 2, PEERS_MAX as u64 + 1)?;
+    match (matches.opt_str("join").as_deref(), cluster_size) {
+        (Some("majority"), Some(_)) if !matches.opt_present("peer") => Err(UsageError(
+            "--join=majority needs --peer: without a peer that it can ask, a start could never be accepted".to_owned(),
+        )),
+        (Some("majority"), Some(size)) => Ok(JoinMode::Majority {
+            cluster_size: size as usize,
+        }),
+        (Some("majority"), None) => Err(UsageError(
+            "--join=majority needs --cluster-size: the number of servers in the cluster, this one included, and the \
+             same on all of them"
+                .to_owned(),
+        )),
+        (_, Some(_)) => Err(UsageError(
+            "--cluster-size counts only with --join=majority".to_owned(),
+        )),
+        (None | Some("prefer"), None) => Ok(JoinMode::Prefer),
+        (Some("require"), None) => Ok(JoinMode::Require),
+        (Some(text), None) => Err(bad("join", text, "prefer, require or majority")),
+    }
+}
+
 fn bad(flag: &str, text: &str, expected: impl fmt::Display) -> UsageError {
     UsageError(format!("--{flag} {text:?}: expected {expected}"))
 }
@@ -410,7 +465,8 @@ mod tests {
     #[test]
     fn without_flags_it_is_one_durable_server_on_the_default_port() {
         let options = served("");
-        assert_eq!(options.listen, "127.0.0.1:3264");
+        assert_eq!(options.listen, ["127.0.0.1:3264"]);
+        assert_eq!(options.advertise, None);
         assert_eq!(options.pid, Pid::MIN);
         assert_eq!(options.cluster.as_str(), "ipseity");
         assert_eq!(options.sync_interval, Duration::from_secs(1));
@@ -427,18 +483,19 @@ mod tests {
         );
         assert_eq!(options.trace, None);
         assert!(options.is_default_dir);
-        assert!(!options.is_existing && !options.may_be_shared);
+        assert!(!options.is_existing && !options.may_be_shared && !options.members_lost);
         assert_eq!(options.log_level, LevelFilter::Info);
     }
 
     #[test]
     fn every_flag_is_read() {
         let options = served(
-            "--listen [::1]:0 --peer a:1 --peer 10.0.0.2:3264 --pid 7 --cluster blue --sync-interval 250ms \
+            "--listen [::1]:0 --listen ids.example:3264 --advertise ids.example:4000 --peer a:1 --peer 10.0.0.2:3264 --pid 7 --cluster blue --sync-interval 250ms \
              --data-dir /var/lib/ipseity --max-connections 5 --max-count 6 --max-advance 7 \
              --max-pending-bytes 65536 --idle-timeout 5m --trace - --log-level debug --fanout 3",
         );
-        assert_eq!(options.listen, "[::1]:0");
+        assert_eq!(options.listen, ["[::1]:0", "ids.example:3264"]);
+        assert_eq!(options.advertise.as_deref(), Some("ids.example:4000"));
         assert_eq!(options.peers, ["a:1", "10.0.0.2:3264"]);
         assert_eq!(options.pid.get(), 7);
         assert_eq!(options.cluster.as_str(), "blue");
@@ -465,7 +522,7 @@ mod tests {
         assert_eq!(guarded.reserve, Duration::from_secs(60));
         assert_eq!(
             (guarded.join, guarded.join_timeout),
-            (Join::Require, Duration::ZERO)
+            (JoinMode::Require, Duration::ZERO)
         );
         assert_eq!(guarded.recover_above, Sequence::new(5));
         assert_eq!(
@@ -497,6 +554,7 @@ mod tests {
         let strict = served("--existing --data-dir x");
         assert!(strict.is_existing && !strict.is_default_dir && !strict.may_be_shared);
         assert!(served("--allow-shared-dir").may_be_shared);
+        assert!(served("--members-lost").members_lost);
         assert_eq!(
             served("--pid 9").data_dir,
             Some(PathBuf::from("ipseity-data/9"))
@@ -543,6 +601,19 @@ mod tests {
             ),
             ("--listen 3264", "--listen \"3264\": expected HOST:PORT"),
             ("--listen a:65536", "--listen"),
+            (
+                "--listen a:1 --listen a:1",
+                "--listen a:1 is given more than once",
+            ),
+            ("--advertise a", "--advertise \"a\": expected HOST:PORT"),
+            (
+                "--advertise a:0",
+                "expected an address that other servers can dial",
+            ),
+            (
+                "--advertise [::]:1",
+                "expected an address that other servers can dial",
+            ),
             ("--listen a:+1", "--listen"),
             (
                 "--listen a\u{1b}b:1",
@@ -568,6 +639,7 @@ mod tests {
             ("--data-dir x --ephemeral", "contradict each other"),
             ("--existing --ephemeral", "contradict each other"),
             ("--allow-shared-dir --ephemeral", "contradict each other"),
+            ("--members-lost --ephemeral", "contradict each other"),
             (
                 "--max-connections 0",
                 "--max-connections \"0\": expected a number from 1 to 1000000",
@@ -660,7 +732,7 @@ mod tests {
             ("--sync-interval DURATION", "1s"),
             ("--max-advance N", "1099511627776"),
             ("--join prefer|require", "prefer"),
-            ("--join-timeout DURATION", "3s"),
+            ("--join-timeout DURATION", "12s"),
         ] {
             let (_, behind) = text.split_once(flag).expect(flag);
             let (_, behind) = behind.split_once("(default ").expect(flag);

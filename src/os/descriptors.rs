@@ -4,7 +4,9 @@ use std::fmt;
 
 use ipseity_console::raise_open_files;
 
-use crate::limits::{DESCRIPTORS_MIN, DESCRIPTORS_OTHER, RESERVE_CONNECTIONS_MAX};
+use crate::limits::{
+    DESCRIPTORS_MIN, DESCRIPTORS_OTHER, REMEMBERED_DIALED_MAX, RESERVE_CONNECTIONS_MAX,
+};
 
 /// The limit of the process after it was raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +37,14 @@ impl fmt::Display for TooFewDescriptors {
 
 impl std::error::Error for TooFewDescriptors {}
 
-/// Raises the soft limit of open files (`ulimit -n`) towards what `connections_max` clients and `peers` peers
-/// need, as far as the hard limit goes, and says how many clients that leaves room for. The reserve is left
+/// Raises the soft limit of open files (`ulimit -n`) towards what `connections_max` clients and connections to `peers`
+/// addresses need, as far as the hard limit goes, and says how many clients that leaves room for. The reserve is left
 /// out of that number, so that a flood still gets its answer and peers still get in.
 ///
 /// # Errors
 /// The limit leaves no room for a single client.
 pub fn raise_limit(connections_max: usize, peers: usize) -> Result<Descriptors, TooFewDescriptors> {
-    let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + peers;
+    let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + REMEMBERED_DIALED_MAX + peers;
     let limit = raise_open_files((connections_max + other) as u64);
     let least = (DESCRIPTORS_MIN + peers) as u64;
     if limit < least {

@@ -7,7 +7,7 @@ use log::error;
 
 use super::{Done, Reporter};
 use ipseity_core::{
-    actor::{Outcome, Write},
+    actor::{Outcome, Remembered, Write},
     time::Instant,
     words::StorageStatus,
 };
@@ -113,8 +113,8 @@ fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporte
             }
             Write::Objection(objected) => logged(&store.write_objection(*objected)),
             Write::Members(members) => {
-                let result = members_file.save(members);
-                let failure = result.as_ref().err().map(ToString::to_string);
+                let result = save(members, &mut members_file, &mut store);
+                let failure = result.as_ref().err().cloned();
                 if let Some(error) = failure
                     .as_ref()
                     .filter(|error| told.as_ref() != Some(*error))
@@ -128,6 +128,16 @@ fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporte
         };
         reporter.report(Done::Written(write.written(outcome)));
     }
+}
+
+/// Saves what is remembered of the peers, and notes in the state file that there is such a file. Others rely on it once
+/// both are durable. If the machine fails in between, the next start finds the file and notes it; the other way round it
+/// would miss a file that there never was.
+fn save(members: &[Remembered], file: &mut MembersFile, store: &mut Store) -> Result<(), String> {
+    file.save(members).map_err(|error| error.to_string())?;
+    store
+        .write_members_saved()
+        .map_err(|error| error.to_string())
 }
 
 fn logged(result: &Result<(), StoreError>) -> Outcome {

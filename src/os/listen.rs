@@ -1,39 +1,84 @@
-//! The listening socket.
+//! The listening sockets.
 //!
-//! It listens as soon as it is bound. Two sockets can be bound to one address as long as neither listens, so the
+//! They listen as soon as they are bound. Two sockets can be bound to one address as long as neither listens, so the
 //! one that listens second would find out too late: its start would have used up a boot of its state directory.
 //! Connections that come in before the server accepts them wait in the kernel's queue.
 
-use std::{
-    io,
-    net::{SocketAddr, ToSocketAddrs},
-};
+use std::{collections::BTreeSet, fmt, io, net::SocketAddr};
 
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits::{LISTEN_BACKLOG, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
+use super::lookup::look_up;
+use crate::limits::{LISTEN_BACKLOG, LISTENERS_MAX, RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES};
 
 /// A socket that listens on an address that no other process has. Connections wait in its queue; none is accepted yet.
 #[derive(Debug)]
 pub struct Bound(Socket);
 
+/// Why the server cannot listen.
+#[derive(Debug)]
+pub struct ListenError {
+    /// What was given with `--listen`.
+    listen: String,
+    /// The address of it that cannot be had, unless it could not be looked up.
+    address: Option<SocketAddr>,
+    /// What the system says.
+    pub error: io::Error,
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ListenError {
+            listen,
+            address,
+            error,
+        } = self;
+        match address {
+            Some(address) if address.to_string() != *listen => {
+                write!(
+                    f,
+                    "cannot listen on {address}, an address of {listen}: {error}"
+                )
+            }
+            _ => write!(f, "cannot listen on {listen}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
 impl Bound {
-    /// Binds the first address of `listen` (`host:port`) that can be bound.
+    /// Binds every address of each of these (`host:port`), or none. An address that comes twice is bound once.
     ///
     /// # Errors
-    /// None can be bound: the name has no address, the address is not one of this machine, or it is taken. Or the
-    /// system refuses a socket.
-    pub fn new(listen: &str) -> io::Result<Bound> {
-        let mut failed = None;
-        for address in listen.to_socket_addrs()? {
-            match bind(address) {
-                Ok(socket) => return Ok(Bound(socket)),
-                Err(error) => failed = Some(error),
+    /// One cannot be bound: a name has no address, an address is not one of this machine, or it is taken. Or the system
+    /// refuses a socket, or there are too many addresses.
+    pub fn all(listens: &[String]) -> Result<Vec<Bound>, ListenError> {
+        let mut seen = BTreeSet::new();
+        let mut bound = Vec::new();
+        for listen in listens {
+            let failed = |address| {
+                move |error| ListenError {
+                    listen: listen.clone(),
+                    address,
+                    error,
+                }
+            };
+            for address in addresses(listen).map_err(failed(None))? {
+                // With port 0 each has a port of its own.
+                if address.port() != 0 && !seen.insert(address) {
+                    continue;
+                }
+                if bound.len() >= LISTENERS_MAX {
+                    let many =
+                        format!("there are more than {LISTENERS_MAX} addresses to listen on");
+                    return Err(failed(Some(address))(io::Error::other(many)));
+                }
+                bound.push(Bound(bind(address).map_err(failed(Some(address)))?));
             }
         }
-        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        Err(failed.unwrap_or_else(none))
+        Ok(bound)
     }
 
     /// The address that was bound, with the real port even if 0 was given.
@@ -50,6 +95,17 @@ impl Bound {
     /// From now on, connections can be accepted.
     pub(super) fn into_listener(self) -> TcpListener {
         TcpListener::from_std(self.0.into())
+    }
+}
+
+fn addresses(listen: &str) -> io::Result<Vec<SocketAddr>> {
+    let addresses = look_up(listen)?;
+    match addresses.is_empty() {
+        true => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address",
+        )),
+        false => Ok(addresses),
     }
 }
 

@@ -1,58 +1,37 @@
-//! Looking up names with the system's resolver, which blocks. Each lookup has a thread of its own, and few are under
-//! way at a time.
+//! Looking up names with the system's resolver, which blocks. Each lookup has a thread of its own, so that a name that
+//! hangs keeps no other waiting. The server looks up each name once at a time, so there are [`LOOKUPS_MAX`] at most.
 
-use std::{collections::VecDeque, net::ToSocketAddrs, thread};
+use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs as _},
+    thread,
+};
 
 use super::{Done, Reporter};
-use ipseity_core::ids::PeerId;
+use ipseity_core::{address::HostPort, ids::NameId};
 
-use crate::limits::LOOKUPS_MAX;
+use crate::limits::{LOOKUP_STACK_BYTES, LOOKUPS_MAX};
 
-/// The lookups under way, at most [`LOOKUPS_MAX`], and those that wait for a thread.
-#[derive(Debug)]
-pub(super) struct Lookups {
-    reporter: Reporter,
-    under_way: usize,
-    /// Those that wait for a thread, in order; at most one for each peer.
-    waiting: VecDeque<(PeerId, String)>,
+/// Starts a lookup. If it cannot be started, it is reported as failed, and the server tries it again later.
+pub(super) fn begin(name: NameId, text: &str, reporter: &Reporter) {
+    debug_assert!(usize::from(name.0) < LOOKUPS_MAX);
+    let (text, on_thread) = (text.to_owned(), reporter.clone());
+    let lookup = move || on_thread.report(Done::Resolved(name, look_up(&text)));
+    let thread = thread::Builder::new()
+        .name("ipseity-lookup".to_owned())
+        .stack_size(LOOKUP_STACK_BYTES);
+    if let Err(error) = thread.spawn(lookup) {
+        reporter.report(Done::Resolved(name, Err(error)));
+    }
 }
 
-impl Lookups {
-    pub(super) fn new(reporter: Reporter) -> Lookups {
-        Lookups {
-            reporter,
-            under_way: 0,
-            waiting: VecDeque::new(),
-        }
-    }
-
-    /// Starts a lookup, now or when there is a thread for it. If it cannot be started, it is reported as failed, and
-    /// the server tries it again later.
-    pub(super) fn begin(&mut self, peer: PeerId, name: &str) {
-        self.waiting.push_back((peer, name.to_owned()));
-        self.begin_waiting();
-    }
-
-    /// Notes that a lookup is done, and starts the next one.
-    pub(super) fn finished(&mut self) {
-        self.under_way -= 1;
-        self.begin_waiting();
-    }
-
-    fn begin_waiting(&mut self) {
-        while self.under_way < LOOKUPS_MAX
-            && let Some((peer, name)) = self.waiting.pop_front()
-        {
-            self.under_way += 1;
-            let reporter = self.reporter.clone();
-            let lookup = move || {
-                let outcome = name.to_socket_addrs().map(Iterator::collect);
-                reporter.report(Done::Resolved(peer, outcome));
-            };
-            let thread = thread::Builder::new().name("ipseity-lookup".to_owned());
-            if let Err(error) = thread.spawn(lookup) {
-                self.reporter.report(Done::Resolved(peer, Err(error)));
-            }
-        }
-    }
+/// All addresses of a name, `host:port`, in the order in which the system recommends them. The host may also be an
+/// address with a zone (`fe80::1%eth0`): the system knows which interface that is. It blocks.
+pub(super) fn look_up(text: &str) -> io::Result<Vec<SocketAddr>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "it is not HOST:PORT");
+    let address: HostPort = text.parse().map_err(|_| invalid())?;
+    let port = address.port().ok_or_else(invalid)?;
+    (address.host(), port)
+        .to_socket_addrs()
+        .map(Iterator::collect)
 }

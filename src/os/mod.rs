@@ -29,12 +29,12 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use signal_hook_mio::v1_0::Signals;
 
-use self::{clock::Clock, disk::Disk, lookup::Lookups};
+use self::{clock::Clock, disk::Disk};
 pub use self::{
     descriptors::{Descriptors, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
     late::tell_if_late,
-    listen::Bound,
+    listen::{Bound, ListenError},
     log::{announce, dropped as dropped_log_lines, init as init_log, say},
     signals::StartSignals,
     socket::TcpSocket,
@@ -42,7 +42,7 @@ pub use self::{
 };
 use ipseity_core::{
     actor::{Event, Write, Written},
-    ids::{ConnectionId, ListenerId, PeerId},
+    ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
     words::StorageStatus,
 };
@@ -65,7 +65,7 @@ pub(crate) enum Done {
     /// Something is durable, or could not be made durable.
     Written(Written),
     /// A name was looked up.
-    Resolved(PeerId, io::Result<Vec<SocketAddr>>),
+    Resolved(NameId, io::Result<Vec<SocketAddr>>),
 }
 
 /// The operating system, as a server sees it through [`Edge`].
@@ -79,9 +79,9 @@ pub struct Os {
     trace: Option<TraceOut>,
     clock: Clock,
     disk: Disk,
-    lookups: Lookups,
+    reporter: Reporter,
     done: mpsc::Receiver<Done>,
-    resolved: BTreeMap<PeerId, io::Result<Vec<SocketAddr>>>,
+    resolved: BTreeMap<NameId, io::Result<Vec<SocketAddr>>>,
 }
 
 impl Os {
@@ -92,7 +92,7 @@ impl Os {
     /// # Errors
     /// The system refuses a poll, a pipe or a thread.
     pub fn new(
-        bound: Bound,
+        bound: Vec<Bound>,
         store: Option<Store>,
         signals: StartSignals,
         trace: Option<TraceOut>,
@@ -105,10 +105,12 @@ impl Os {
         registry
             .register(&mut signals, SIGNALS, Interest::READABLE)
             .map_err(StartFailure::of("poll for signals"))?;
-        let mut listener = bound.into_listener();
-        registry
-            .register(&mut listener, Token(FIRST_LISTENER), Interest::READABLE)
-            .map_err(StartFailure::of("poll the listener"))?;
+        let mut listeners: Vec<_> = bound.into_iter().map(Bound::into_listener).collect();
+        for (index, listener) in listeners.iter_mut().enumerate() {
+            registry
+                .register(listener, Token(FIRST_LISTENER + index), Interest::READABLE)
+                .map_err(StartFailure::of("poll the listener"))?;
+        }
         let waker = Waker::new(registry, WAKER).map_err(StartFailure::of("make a waker"))?;
         let waker = Arc::new(waker);
         let (outcomes, done) = mpsc::channel();
@@ -116,7 +118,7 @@ impl Os {
         Ok(Os {
             poll,
             events: Events::with_capacity(POLL_EVENTS_MAX),
-            listeners: vec![listener],
+            listeners,
             signals,
             trace,
             clock: Clock::new(),
@@ -125,7 +127,7 @@ impl Os {
                     .map_err(StartFailure::of("start the thread that writes to the disk"))?,
                 None => Disk::ephemeral(reporter.clone()),
             },
-            lookups: Lookups::new(reporter),
+            reporter,
             done,
             resolved: BTreeMap::new(),
         })
@@ -139,10 +141,9 @@ impl Os {
                     self.disk.finished(self.clock.now());
                     mailbox.dispatch(Entry::Event(Event::Written(written)));
                 }
-                Done::Resolved(peer, outcome) => {
-                    self.lookups.finished();
-                    self.resolved.insert(peer, outcome);
-                    mailbox.dispatch(Entry::Resolved(peer));
+                Done::Resolved(name, outcome) => {
+                    self.resolved.insert(name, outcome);
+                    mailbox.dispatch(Entry::Resolved(name));
                 }
             }
         }
@@ -233,13 +234,13 @@ impl Edge for Os {
             .register(socket.stream(), Token(connection.get() as usize), interest)
     }
 
-    fn resolve(&mut self, peer: PeerId, name: &str) {
-        self.lookups.begin(peer, name);
+    fn resolve(&mut self, name: NameId, text: &str) {
+        lookup::begin(name, text, &self.reporter);
     }
 
-    fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {
+    fn resolved(&mut self, name: NameId) -> io::Result<Vec<SocketAddr>> {
         self.resolved
-            .remove(&peer)
+            .remove(&name)
             .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 

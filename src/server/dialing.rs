@@ -1,13 +1,18 @@
-//! Dialing peers, and handling connections that were closed.
+//! Looking up names, dialing peers, and handling connections that were closed.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
-use log::debug;
+use log::{debug, warn};
 
-use super::{Server, stopping::Stopping};
+use super::{
+    Server,
+    stopping::Stopping,
+    telling::{Line, Whom},
+};
 use ipseity_core::{
     actor::{Event, HangUp},
-    ids::{Link, PeerId},
+    ids::{Link, NameId, PeerId},
+    limits::JOIN_WAIT,
     timer::Timer,
     words::{ErrorCode, ErrorReply},
 };
@@ -15,26 +20,25 @@ use ipseity_core::{
 use crate::{
     connection::{CloseReason, Origin},
     edge::Edge,
+    limits::ADDRESSES_PER_NAME_MAX,
     mailbox::Entry,
-    peers::{Dial, Failure},
+    peers::{Dial, Due, Failure, Outlook},
     transport::Closure,
 };
 
 impl<E: Edge> Server<E> {
-    /// Starts every attempt to dial that is due.
+    /// Starts every lookup and every attempt to dial that is due.
     pub(super) fn dial_due(&mut self) {
         if self.stopping != Stopping::No {
             return;
         }
-        while let Some(peer) = self.peers.take_due(self.now) {
-            match self.peers.literal(peer) {
-                Some(address) => {
-                    self.peers.resolved(peer, vec![address]);
-                    self.dial_next(peer, None);
-                }
-                None => self.look_up(peer),
+        while let Some(due) = self.peers.take_due(self.now) {
+            match due {
+                Due::Lookup(name) => self.edge.resolve(name, self.peers.text(name)),
+                Due::Dial(peer, address) => self.dial(peer, address),
             }
         }
+        self.note_all_asked();
         self.arm_dial();
     }
 
@@ -44,76 +48,165 @@ impl<E: Edge> Server<E> {
         if self.stopping != Stopping::No {
             return;
         }
-        for peer in self.peers.take_lookups_again(self.now) {
-            self.look_up(peer);
+        for name in self.peers.take_lookups_again(self.now) {
+            self.edge.resolve(name, self.peers.text(name));
         }
+        self.arm_dial();
     }
 
-    fn look_up(&mut self, peer: PeerId) {
-        if self.peers.begin_lookup(peer) {
-            self.edge.resolve(peer, self.peers.name(peer));
-        }
-    }
-
-    fn arm_dial(&mut self) {
-        match self.peers.next_due() {
+    pub(super) fn arm_dial(&mut self) {
+        let due = [self.peers.next_due(), self.alone_until];
+        match due.into_iter().flatten().min() {
             Some(due) => self.timers.set(Timer::Dial, due),
             None => self.timers.stop(Timer::Dial),
         }
     }
 
+    /// Takes the addresses that were found for a name. Those that are new are dialed at once.
     #[cold]
-    pub(super) fn on_resolved(&mut self, peer: PeerId) {
-        let is_waited_for = self.peers.end_lookup(peer);
-        match self.edge.resolved(peer) {
+    pub(super) fn on_resolved(&mut self, name: NameId) {
+        match self.edge.resolved(name) {
             Ok(addresses) => {
-                self.transport
-                    .note_named(peer, addresses.iter().map(SocketAddr::ip));
-                if is_waited_for {
-                    self.peers.resolved(peer, addresses);
-                    self.dial_next(peer, None);
+                if self.peers.was_named(name) {
+                    self.transport
+                        .note_named(name, addresses.iter().map(SocketAddr::ip));
+                }
+                match addresses.is_empty() {
+                    true => self.lookup_failed(name, "its name has no address"),
+                    false => self.have_addresses(name, addresses),
                 }
             }
-            Err(error) if is_waited_for => {
-                self.dial_failed(peer, &format!("cannot look up its name: {error}"));
-            }
-            // What it found the last time still counts.
-            Err(_) => {}
+            // Those whom it found the last time are still believed.
+            Err(error) => self.lookup_failed(name, &cannot_look_up(&error)),
         }
+        self.forget_peers();
+        self.dial_due();
     }
 
-    /// Connects to the next address of a peer. If there is none, the attempt has failed. `reason` says why the
-    /// address before could not be reached.
-    fn dial_next(&mut self, peer: PeerId, mut reason: Option<String>) {
-        if self.stopping != Stopping::No {
-            return;
+    fn have_addresses(&mut self, name: NameId, addresses: Vec<SocketAddr>) {
+        if let Some(left_out) = self.peers.looked_up(name, addresses, self.now) {
+            warn!(
+                "--peer {} has too many addresses, and {left_out} of them are not used: a name may have \
+                 {ADDRESSES_PER_NAME_MAX}; name the servers behind it apart, with several --peer",
+                self.peers.text(name)
+            );
         }
-        while let Some(address) = self.peers.next_address(peer) {
-            let dialed = self
-                .edge
-                .connect(address)
-                .and_then(|socket| self.transport.dial(&mut self.edge, socket, peer, self.now));
-            match dialed {
-                Ok(connection) => return self.peers.connecting(peer, connection),
-                Err(error) => reason = Some(CloseReason::Dial(error).to_string()),
-            }
-        }
-        let reason = reason.unwrap_or_else(|| "its name has no address".to_owned());
-        self.dial_failed(peer, &reason);
+        self.note_all_asked();
     }
 
-    fn dial_failed(&mut self, peer: PeerId, reason: &str) {
+    fn lookup_failed(&mut self, name: NameId, reason: &str) {
         let random = self.edge.random();
-        self.peers
-            .failed(peer, Failure::Unreached, self.now, random);
+        let is_news = self.peers.lookup_failed(name, reason, self.now, random);
+        if !self.is_joining {
+            self.peers.give_up_name(name);
+        }
+        if !self.peers.was_named(name) {
+            debug!(
+                "the remembered peer {} is down: {reason}",
+                self.peers.text(name)
+            );
+        } else if is_news && self.may_tell(Line::PeerDown, Whom::Name(name)) {
+            let name = self.peers.text(name);
+            warn!("peer {name} is down: {reason}; the server keeps trying");
+        }
+        self.note_all_asked();
+    }
+
+    fn dial(&mut self, peer: PeerId, address: SocketAddr) {
+        let dialed = self
+            .edge
+            .connect(address)
+            .and_then(|socket| self.transport.dial(&mut self.edge, socket, peer, self.now));
+        match dialed {
+            Ok(connection) => self.peers.connecting(peer, connection),
+            Err(error) => self.dial_failed(peer, &CloseReason::Dial(error)),
+        }
+    }
+
+    fn dial_failed(&mut self, peer: PeerId, reason: &CloseReason) {
+        self.mailbox
+            .dispatch(Entry::Event(Event::PeerUnreachable(peer)));
+        self.attempt_ended(peer, reason);
+        let reason = reason.to_string();
+        self.tell_of_failure(peer, &reason, &reason);
+        self.forget_peers();
+    }
+
+    /// Notes that an attempt has failed or that a connection to a peer is gone, and plans the next attempt.
+    fn attempt_ended(&mut self, peer: PeerId, reason: &CloseReason) {
+        let failure = failure(reason);
+        let is_first = failure == Failure::Oneself && !self.peers.is_oneself(peer);
+        let random = self.edge.random();
+        self.peers.failed(peer, failure, self.now, random);
+        if !self.is_joining {
+            self.peers.give_up(peer);
+        }
         self.arm_dial();
-        self.tell_of_failure(peer, reason, reason);
+        self.note_all_asked();
+        if is_first && !self.peers.is_only_asked(peer) {
+            debug!(
+                "--peer {} leads to this server itself, which is passed over",
+                self.peers.title(peer)
+            );
+        }
     }
 
     pub(super) fn on_connected(&mut self, peer: PeerId) {
         self.peers.connected(peer);
+        self.note_all_asked();
         self.mailbox
             .dispatch(Entry::Event(Event::PeerConnected(peer)));
+    }
+
+    /// While this server joins: tells the actor when no other peer is expected to answer.
+    pub(super) fn note_all_asked(&mut self) {
+        if !self.is_asking {
+            return;
+        }
+        let is_over = match self.peers.outlook() {
+            Outlook::Open => {
+                self.alone_until = None;
+                false
+            }
+            // One of them may be about to start.
+            Outlook::NobodyThere => {
+                let until = *self.alone_until.get_or_insert(self.now.after(JOIN_WAIT));
+                self.now >= until
+            }
+            Outlook::AllAsked => true,
+        };
+        if is_over {
+            self.is_asking = false;
+            self.alone_until = None;
+            self.mailbox.dispatch(Entry::Event(Event::AllAsked));
+        }
+        self.arm_dial();
+    }
+
+    /// An address that nobody has named is hung up on once the peer there has answered what it was asked: while this server
+    /// joined, and then that it serves.
+    pub(super) fn hang_up_if_only_asked(&mut self, peer: PeerId) {
+        if !self.peers.is_only_asked(peer) || !self.actor.has_told_outcome(peer) {
+            return;
+        }
+        if let Some(connection) = self.peers.connection(peer) {
+            self.transport.close(connection, CloseReason::OnlyAsked);
+        }
+    }
+
+    /// Dials an address that is remembered of a peer, to hear whether a life is there.
+    pub(super) fn ask_once(&mut self, address: &str) {
+        if self.stopping == Stopping::No && self.peers.ask(address.to_owned(), self.now) {
+            self.arm_dial();
+        }
+    }
+
+    /// Tells the actor which addresses are not dialed any more.
+    pub(super) fn forget_peers(&mut self) {
+        for peer in self.peers.forget_unnamed() {
+            self.mailbox
+                .dispatch(Entry::Event(Event::PeerForgotten(peer)));
+        }
     }
 
     /// Reports the closed connections to the actor, the peers and the log.
@@ -140,23 +233,49 @@ impl<E: Edge> Server<E> {
 
     fn on_dialed_closed(&mut self, peer: PeerId, closure: &Closure) {
         match self.peers.dial(peer) {
-            Dial::Connecting(connection) if connection == closure.connection => {
-                self.dial_next(peer, Some(closure.reason.to_string()));
+            Some(Dial::Connecting(connection)) if connection == closure.connection => {
+                self.dial_failed(peer, &closure.reason);
             }
-            Dial::Connected(connection) if connection == closure.connection => {
-                let failure = match &closure.reason {
-                    CloseReason::HungUp(HangUp::Refused(_)) => Failure::Refused,
-                    CloseReason::HungUp(HangUp::RefusedBy(error)) => refused_by(error),
-                    _ => Failure::Unreached,
-                };
-                let random = self.edge.random();
-                self.peers.failed(peer, failure, self.now, random);
-                self.arm_dial();
+            Some(Dial::Connected(connection)) if connection == closure.connection => {
+                match &closure.reason {
+                    CloseReason::SameServer => {
+                        self.peers.park(peer, self.now);
+                        self.arm_dial();
+                    }
+                    reason => self.attempt_ended(peer, reason),
+                }
                 self.lose(Link::Dialed(peer), &closure.reason);
             }
             // It belongs to an attempt that was given up.
-            Dial::Waiting { .. } | Dial::Resolving | Dial::Connecting(_) | Dial::Connected(_) => {}
+            Some(
+                Dial::Waiting { .. }
+                | Dial::Starting
+                | Dial::Connecting(_)
+                | Dial::Connected(_)
+                | Dial::Parked(_),
+            )
+            | None => {}
         }
+    }
+}
+
+fn cannot_look_up(error: &io::Error) -> String {
+    format!("cannot look up its name: {error}")
+}
+
+/// What the end of a connection means for the next attempt.
+fn failure(reason: &CloseReason) -> Failure {
+    match reason {
+        CloseReason::HungUp(HangUp::Refused(error)) => match ErrorCode::from_u16(error.code) {
+            Some(ErrorCode::Oneself) => Failure::Oneself,
+            Some(ErrorCode::ForeignCluster) => Failure::Foreign,
+            _ => Failure::Refused,
+        },
+        CloseReason::HungUp(HangUp::RefusedBy(error)) => refused_by(error),
+        CloseReason::Dial(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Failure::NobodyThere
+        }
+        _ => Failure::Unreached,
     }
 }
 
@@ -166,6 +285,8 @@ fn refused_by(error: &ErrorReply) -> Failure {
         // The cause may go away without an operator.
         Some(ErrorCode::TooManyConnections | ErrorCode::Incomplete) => Failure::Unreached,
         Some(ErrorCode::SamePid) => Failure::SamePid,
+        Some(ErrorCode::Oneself) => Failure::Oneself,
+        Some(ErrorCode::ForeignCluster) => Failure::Foreign,
         Some(ErrorCode::NotAPeer) => Failure::NotAPeer,
         _ => Failure::Refused,
     }

@@ -34,7 +34,9 @@ impl<E: Edge> Server<E> {
     pub(super) fn hang_up(&mut self, peer: PeerId, cause: HangUp) {
         if let HangUp::Silent(silence) = cause {
             let links = self.actor.links();
+            // It may have said nothing yet on this connection, but on one before.
             let pid = links.get(&Link::Dialed(peer)).and_then(|state| state.pid);
+            let pid = pid.or_else(|| self.peers.pid(peer));
             let is_silent = |link: &Link| {
                 links.get(link).is_some_and(|state| {
                     state.pid.is_some()
@@ -82,8 +84,13 @@ impl<E: Edge> Server<E> {
             return;
         };
         let named = self.peers.named(pid);
-        if self.may_tell(Line::PeerDown, self.whom_of(pid)) {
-            let name = named.map_or(&*loss.address, |peer| self.peers.name(peer));
+        if let Link::Dialed(peer) = link
+            && named.is_none()
+            && self.peers.is_only_asked(peer)
+        {
+            debug!("peer {} (pid {pid}) is gone: {}", loss.address, loss.reason);
+        } else if self.may_tell(Line::PeerDown, self.whom_of(pid)) {
+            let name = named.map_or(loss.address, |peer| self.peers.title(peer));
             warn!("peer {name} (pid {pid}) is down: {}", loss.reason);
         }
         if let Some(peer) = named {
@@ -109,13 +116,14 @@ impl<E: Edge> Server<E> {
     /// Logs that a peer cannot be reached, if that is news and the peer is not up on a connection that it made
     /// itself.
     pub(super) fn tell_of_failure(&mut self, peer: PeerId, reason: &str, kind: &str) {
-        let name = self.peers.name(peer);
+        let name = self.peers.title(peer);
         let pid = self.peers.pid(peer);
         if pid.is_some() && self.actor.links().values().any(|state| state.pid == pid) {
-            debug!("peer {name} is up and cannot be reached: {reason}");
+            debug!("peer {name} is up, on another connection: {reason}");
+        } else if self.peers.is_only_asked(peer) {
+            debug!("the remembered peer {name} is down: {reason}");
         } else if self.peers.is_news(peer, kind) && self.may_tell(Line::PeerDown, Whom::Named(peer))
         {
-            let name = self.peers.name(peer);
             warn!("peer {name} is down: {reason}; the server keeps trying");
         }
     }

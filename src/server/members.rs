@@ -19,7 +19,27 @@ pub(super) struct Heard {
     session: u64,
     /// The link, while it exists.
     link: Option<Link>,
+    /// Where the other end of the link is, with its port. It tells apart two servers on one machine.
     address: Arc<str>,
+    /// What `members` shows. It never has the port from which a peer connected, because nobody can dial that one.
+    shown: Address,
+}
+
+/// Where people are told that a process is.
+#[derive(Clone, Debug)]
+enum Address {
+    /// It was dialed there: a name, or an address, with its port.
+    Dialed(Arc<str>),
+    /// It connected from this host, and nobody has told at which port it listens.
+    Host(Arc<str>),
+}
+
+impl Address {
+    fn text(&self) -> Arc<str> {
+        match self {
+            Address::Dialed(text) | Address::Host(text) => Arc::clone(text),
+        }
+    }
 }
 
 impl<E: Edge> Server<E> {
@@ -39,7 +59,7 @@ impl<E: Edge> Server<E> {
     }
 
     fn member(&self, pid: Pid, known: &Known, asker: Grants) -> Member {
-        let remembered = known.remembered;
+        let remembered = &known.remembered;
         let life = LifeMarks {
             incarnation: remembered.incarnation,
             boot: remembered.boot,
@@ -53,7 +73,11 @@ impl<E: Edge> Server<E> {
             boot: life.boot,
             session: life.session,
             sequence: remembered.sequence.get(),
-            address: heard.map_or_else(Arc::default, |heard| Arc::clone(&heard.address)),
+            address: match (&remembered.address, heard) {
+                (Some(advertised), _) => Arc::clone(advertised),
+                (None, Some(heard)) => heard.shown.text(),
+                (None, None) => Arc::default(),
+            },
             last_heard_ms: known.heard_at.map(|heard_at| self.ms_since(heard_at)),
             objection: known.objection().map_or(0, |code| code.get()),
         }
@@ -62,11 +86,20 @@ impl<E: Edge> Server<E> {
     /// Notes that a process of `pid` is heard on `link`.
     pub(super) fn note_address(&mut self, pid: Pid, session: u64, link: Link) {
         let newest = |heard: &Heard| heard.session == session && heard.link == Some(link);
-        let known = self.addresses.get(&pid).and_then(|heard| heard.last());
-        if known.is_some_and(newest) {
+        let known = self.addresses.get(&pid);
+        if known.and_then(|heard| heard.last()).is_some_and(newest) {
             return;
         }
+        let heard = known.and_then(|heard| heard.iter().find(|heard| heard.session == session));
+        let dialed = heard.map(|heard| heard.shown.clone());
+        let dialed = dialed.filter(|shown| matches!(shown, Address::Dialed(_)));
         let address = self.link_address(link);
+        let shown = match (link, dialed) {
+            (Link::Dialed(peer), _) => Address::Dialed(self.peers.dialed_at(peer).into()),
+            // It was dialed too, and still listens there.
+            (Link::Accepted(_), Some(dialed)) => dialed,
+            (Link::Accepted(connection), None) => Address::Host(self.host_name(connection).into()),
+        };
         let heard = self.addresses.entry(pid).or_default();
         heard.retain(|heard| heard.session != session);
         if heard.len() >= LIVES_PER_PID_MAX {
@@ -76,6 +109,7 @@ impl<E: Edge> Server<E> {
             session,
             link: Some(link),
             address: address.into(),
+            shown,
         });
     }
 

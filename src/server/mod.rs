@@ -34,7 +34,7 @@ use self::{loss::Loss, members::Heard, stopping::Stopping, telling::Telling, wat
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event},
     identity::Pid,
-    ids::{ConnectionId, Link},
+    ids::{ConnectionId, Link, PeerId},
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
@@ -42,11 +42,12 @@ use ipseity_core::{
 };
 
 use crate::{
+    connection::CloseReason,
     edge::Edge,
     limits::{SWEEP_INTERVAL, TURN_ENTRIES_MAX},
     listeners::{Listener, Listeners},
     mailbox::{Entry, Mailbox, Readiness},
-    peers::Peers,
+    peers::{Answer, Peers},
     trace::Trace,
     transport::{Linked, Readied, Transport, TransportLimits},
 };
@@ -58,8 +59,13 @@ pub struct ServerConfig {
     pub actor: ActorConfig,
     /// See [`TransportLimits`].
     pub limits: TransportLimits,
+    /// How many listeners the edge has.
+    pub listeners: usize,
     /// The peers to dial, each `host:port`.
     pub peers: Vec<String>,
+    /// Addresses that are remembered of peers, and asked besides those while the server joins; see
+    /// [`to_ask`](crate::peers::to_ask).
+    pub remembered: Vec<String>,
     /// How often the peers are asked.
     pub sync_interval: Duration,
     /// How long the peers are asked before identities are handed out, if this start asks them first.
@@ -75,6 +81,8 @@ pub enum Exit {
     Clean,
     /// It was asked to stop, and everything is durable. But a peer had objected to it, so an operator has to look.
     Objected,
+    /// Another server has its pid.
+    Refused,
     /// It was asked to stop a second time, and did not wait.
     Forced,
     /// The disk failed.
@@ -92,6 +100,12 @@ pub struct Server<E: Edge> {
     listeners: Listeners,
     transport: Transport<E::Socket>,
     peers: Peers,
+    /// The peers are being asked before anything is handed out, and some may still answer.
+    is_asking: bool,
+    /// It has not decided yet whether it may use its pid.
+    is_joining: bool,
+    /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
+    alone_until: Option<Instant>,
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
     losses: BTreeMap<Link, Loss>,
     watch: Watch,
@@ -118,7 +132,8 @@ impl<E: Edge> Server<E> {
     pub fn new(edge: E, config: ServerConfig, trace: Option<Trace>) -> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
-        let peers = Peers::new(config.peers);
+        let peers = Peers::new(config.peers, config.remembered);
+        let is_joining = config.actor.joins;
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
         }
@@ -131,9 +146,12 @@ impl<E: Edge> Server<E> {
             timers,
             ticker: Ticker::new(config.sync_interval),
             actor: Actor::new(config.actor),
-            listeners: Listeners::new(vec![Listener::PLAIN]),
+            listeners: Listeners::new(vec![Listener::PLAIN; config.listeners]),
             transport: Transport::new(config.limits),
             peers,
+            is_asking: is_joining,
+            is_joining,
+            alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
             stopping: Stopping::No,
@@ -148,11 +166,11 @@ impl<E: Edge> Server<E> {
             claim_told_at: None,
         };
         // Before the first connection is accepted.
-        for peer in server.peers.ids() {
-            let address = server.peers.literal(peer);
+        for name in server.peers.ids() {
+            let address = server.peers.literal(name);
             server
                 .transport
-                .note_named(peer, address.map(|address| address.ip()));
+                .note_named(name, address.map(|address| address.ip()));
         }
         // The line about a sequence that is nearly used up comes also at each start. Otherwise people would forget
         // it between two levels.
@@ -219,6 +237,7 @@ impl<E: Edge> Server<E> {
                     Entry::Event(Event::SyncTimeout)
                 }
                 Timer::Join => Entry::Event(Event::JoinTimeout),
+                Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
                 Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop | Timer::Tell => {
@@ -261,7 +280,7 @@ impl<E: Edge> Server<E> {
             Entry::Event(event) => self.on_event(event),
             Entry::Acceptable(listener) => self.on_acceptable(listener),
             Entry::Expired(timer) => self.on_expired(timer),
-            Entry::Resolved(peer) => self.on_resolved(peer),
+            Entry::Resolved(name) => self.on_resolved(name),
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
@@ -295,12 +314,16 @@ impl<E: Edge> Server<E> {
         {
             return self.transport.drop_request(client);
         }
-        let (mut heard, mut lost, mut gone) = (None, None, None);
+        let (mut heard, mut lost, mut gone, mut answering) = (None, None, None, None);
         match &event {
             Event::SyncRequest { from, sync } => {
                 heard = Some((Link::Accepted(*from), sync.session));
             }
-            Event::SyncReply { from, sync } => heard = Some((Link::Dialed(*from), sync.session)),
+            Event::SyncReply { from, sync } => {
+                heard = Some((Link::Dialed(*from), sync.session));
+                answering = Some(*from);
+            }
+            Event::ErrorReply { from, .. } => answering = Some(*from),
             Event::PeerDisconnected(link) => lost = Some(*link),
             // After this event nothing of the connection is in the mailbox, and once it is handled nothing is in the
             // actor either.
@@ -308,9 +331,21 @@ impl<E: Edge> Server<E> {
             _ => {}
         }
         self.actor.handle(event, self.now, &mut self.effects);
+        if let Some(peer) = answering.filter(|peer| self.actor.has_answered(*peer)) {
+            self.peers.checked(peer);
+        }
         self.carry_out_effects();
         if let Some((link, session)) = heard {
             self.on_heard(link, session);
+        }
+        if let Some(peer) = answering {
+            self.note_all_asked();
+            self.hang_up_if_only_asked(peer);
+        }
+        if self.is_joining && !self.actor.is_joining() {
+            self.is_joining = false;
+            self.peers.end_join();
+            self.forget_peers();
         }
         if let Some(connection) = gone {
             self.transport.forget(connection);
@@ -318,6 +353,7 @@ impl<E: Edge> Server<E> {
         if let Some(link) = lost {
             self.forget_loss(link);
             self.forget_link(link);
+            self.forget_peers();
         }
     }
 
@@ -334,6 +370,7 @@ impl<E: Edge> Server<E> {
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
         self.set_write_timer();
+        self.set_probe_timer();
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -365,6 +402,9 @@ impl<E: Edge> Server<E> {
             Effect::HangUp { peer, cause } => self.hang_up(peer, cause),
             Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
             Effect::StopTicker => self.ticker.stop(&mut self.timers),
+            Effect::JoinWithin(wait) => self.timers.set_within(Timer::Join, self.now.after(wait)),
+            Effect::DialOnce(address) => self.ask_once(&address),
+            Effect::GiveUp => self.give_up(),
             Effect::SaveLater(wait) => self.timers.set(Timer::Save, self.now.after(wait)),
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
@@ -377,6 +417,14 @@ impl<E: Edge> Server<E> {
         match self.actor.write_deadline() {
             Some(deadline) => self.timers.set(Timer::Write, deadline),
             None => self.timers.stop(Timer::Write),
+        }
+    }
+
+    /// Sets the timer to the moment when no more is waited for the lives that are asked whether they are alive.
+    fn set_probe_timer(&mut self) {
+        match self.actor.probe_deadline() {
+            Some(deadline) => self.timers.set(Timer::Probe, deadline),
+            None => self.timers.stop(Timer::Probe),
         }
     }
 
@@ -398,7 +446,7 @@ impl<E: Edge> Server<E> {
         };
         self.note_address(pid, session, link);
         match link {
-            Link::Dialed(peer) => self.peers.answered(peer, pid),
+            Link::Dialed(peer) => self.on_answer(peer, pid, session),
             Link::Accepted(connection) => {
                 if self.transport.set_link(connection) == Linked::Late {
                     // The connection was closed while its request was in the mailbox.
@@ -409,10 +457,24 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// A dialed peer has answered. One that is another address of a connected server is given up.
+    fn on_answer(&mut self, peer: PeerId, pid: Pid, session: u64) {
+        match self.peers.answered(peer, pid, session) {
+            Answer::Again => {}
+            Answer::First => self.arm_dial(),
+            Answer::SameServer(given_up) => {
+                if let Some(connection) = self.peers.connection(given_up) {
+                    self.transport.close(connection, CloseReason::SameServer);
+                }
+                self.arm_dial();
+            }
+        }
+    }
+
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Save | Timer::Write => {
+            Timer::Sync | Timer::Join | Timer::Probe | Timer::Save | Timer::Write => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

@@ -1,6 +1,6 @@
 //! The text of an objection. The actor decides against whom and why; the addresses are added here.
 
-use log::error;
+use log::{error, info};
 
 use super::{Server, telling::Line};
 use ipseity_core::{
@@ -22,6 +22,8 @@ impl<E: Edge> Server<E> {
             sequence,
             rival,
             is_new,
+            by_claim,
+            may_be_over,
         } = *charge;
         let address = self.link_address(link);
         let text = if code == ErrorCode::PidConflict {
@@ -31,6 +33,14 @@ impl<E: Edge> Server<E> {
                  anything that either may have handed out; start the other with an unused --pid and a new state \
                  directory",
                 self.rival_address(pid, rival),
+                at_least(sequence)
+            )
+        } else if by_claim {
+            format!(
+                "the state of pid {pid} at {address} is not the newest: another life has claimed the pid and never said \
+                 that it serves. If that life never handed out anything, forget it with ipseity-cli members --forget \
+                 {pid} --never-served at that peer, and start with --recover-above SEQUENCE, {}not lower than anything \
+                 that this one may have handed out; otherwise use an unused --pid and a new state directory",
                 at_least(sequence)
             )
         } else {
@@ -51,7 +61,10 @@ impl<E: Edge> Server<E> {
             _ => Line::Stale,
         };
         if is_new && self.may_tell(line, self.whom_of(pid)) {
-            error!("{text}");
+            match may_be_over {
+                true => info!("{text}"),
+                false => error!("{text}"),
+            }
         }
         Message::Objection(Box::new(Objection::new(
             pid,

@@ -35,6 +35,8 @@ impl<E: Edge> Server<E> {
                 }
             }
             Report::PeerDown { link, pid } => self.tell_of_loss(*link, *pid),
+            // The other end of that connection is this server, and knows the name that leads here.
+            Report::Refused { error, .. } if error.code == ErrorCode::Oneself.get() => {}
             Report::Refused { from, error } if error.code == ErrorCode::NotAPeer.get() => {
                 self.tell_of_claim(*from);
                 self.look_up_again();
@@ -91,6 +93,16 @@ impl<E: Edge> Server<E> {
                     );
                 }
             }
+            Report::ForgotClaims { from, pid, claims } => {
+                if self.may_tell(Line::Forgot, self.host(*from)) {
+                    let address = self.transport.address(*from);
+                    let whose = pid.map_or("all pids".to_owned(), |pid| format!("pid {pid}"));
+                    warn!(
+                        "an operator at {address} has made this server forget lives that never served: {claims} of \
+                         {whose}"
+                    );
+                }
+            }
             Report::Objected {
                 standing,
                 above,
@@ -114,19 +126,14 @@ impl<E: Edge> Server<E> {
                     );
                 }
             }
-            Report::Joined { answered: 0, asked } if *asked > 0 => warn!(
-                "asked the peers, 0 of {asked} answered: handing out identities. If another server with this pid is \
-                 running, or if its state is newer, nobody could say so"
-            ),
-            Report::Joined { answered, asked } => {
-                info!("asked the peers, {answered} of {asked} answered: handing out identities");
-            }
+            Report::Joined { answered } => self.tell_of_joining(*answered),
             Report::JoinWaits => {
                 warn!(
-                    "no peer has answered yet, and --join=require needs one: not handing out identities \
-                     until one does"
+                    "too few peers have answered yet, and --join asks for more: not handing out identities until \
+                     they do"
                 );
             }
+            Report::GaveUp { why } => error!("NOT STARTED: {why}"),
             Report::Exhaustion { percent, remaining } => {
                 warn!(
                     "{percent} % of the sequence is used up: {remaining} sequences are left, and it never wraps"
@@ -208,7 +215,8 @@ impl<E: Edge> Server<E> {
 
     fn whom_name(&self, whom: &Whom) -> Option<String> {
         match whom {
-            Whom::Named(peer) => Some(format!("peer {}", self.peers.name(*peer))),
+            Whom::Name(name) => Some(format!("peer {}", self.peers.text(*name))),
+            Whom::Named(peer) => Some(format!("peer {}", self.peers.title(*peer))),
             Whom::Pid(pid) => Some(format!("pid {pid}")),
             Whom::Host(host) => Some(host.clone()),
             Whom::Nobody => None,
@@ -230,11 +238,27 @@ impl<E: Edge> Server<E> {
         self.peers.named(pid).map_or(Whom::Pid(pid), Whom::Named)
     }
 
-    /// The host that a connection comes from. The port is left out because the next connection has another one.
     fn host(&self, connection: ConnectionId) -> Whom {
+        Whom::Host(self.host_name(connection))
+    }
+
+    /// The host that a connection comes from. The port is left out because the next connection has another one.
+    pub(super) fn host_name(&self, connection: ConnectionId) -> String {
         let address = self.transport.address(connection);
         let host = address.rsplit_once(':').map(|(host, _)| host.to_owned());
-        Whom::Host(host.unwrap_or(address))
+        host.unwrap_or(address)
+    }
+
+    fn tell_of_joining(&self, answered: usize) {
+        let asked = self.peers.expected().max(answered);
+        match (answered, asked) {
+            (_, 0) => info!("--peer names only this server itself: handing out identities"),
+            (0, _) => warn!(
+                "asked the peers, 0 of {asked} answered: handing out identities, though nobody could object; check \
+                 --peer, and whether those servers run"
+            ),
+            _ => info!("asked the peers, {answered} of {asked} answered: handing out identities"),
+        }
     }
 
     fn tell_of_raise(&self, link: Link, by: u64, to: Sequence, untold: u64) {
@@ -252,7 +276,7 @@ impl<E: Edge> Server<E> {
     /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.
     pub(super) fn link_address(&self, link: Link) -> String {
         match link {
-            Link::Dialed(peer) => self.peers.name(peer).to_owned(),
+            Link::Dialed(peer) => self.peers.title(peer),
             Link::Accepted(connection) => self.transport.address(connection),
         }
     }
@@ -261,7 +285,7 @@ impl<E: Edge> Server<E> {
     pub(super) fn link_name(&self, link: Link) -> String {
         let pid = self.actor.links().get(&link).and_then(|state| state.pid);
         match (link, pid.and_then(|pid| self.peers.named(pid))) {
-            (Link::Accepted(_), Some(peer)) => self.peers.name(peer).to_owned(),
+            (Link::Accepted(_), Some(peer)) => self.peers.title(peer),
             _ => self.link_address(link),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Server;
 use ipseity_core::{
     actor::LinkState,
-    ids::{Link, PeerId},
+    ids::Link,
     time::Instant,
     words::{
         BoundsStatus, Counters, Grant, Grants, LifeMarks, Message, PeerState, PeerStatus, Status,
@@ -16,7 +16,7 @@ use ipseity_core::{
 use crate::{
     edge::Edge,
     limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX},
-    peers::Dial,
+    peers::{Progress, Shown},
 };
 
 impl<E: Edge> Server<E> {
@@ -83,22 +83,8 @@ impl<E: Edge> Server<E> {
     /// are.
     fn peer_statuses(&self, operates: bool) -> (Vec<PeerStatus>, u32) {
         let links = self.actor.links();
-        let named = self.peers.ids().map(|peer| {
-            let link = links.get(&Link::Dialed(peer));
-            let has_spoken = |link: &&LinkState| link.pid.is_some();
-            let own_link = || self.actor.link_of(self.peers.pid(peer)?);
-            if let Some(link) = link.filter(has_spoken).or_else(own_link) {
-                let name = self.peers.name(peer).into();
-                return self.present_peer(name, link);
-            }
-            let state = match self.peers.dial(peer) {
-                Dial::Waiting { .. } if self.peers.is_refused(peer) => PeerState::Refused,
-                Dial::Waiting { .. } => PeerState::Down,
-                Dial::Resolving | Dial::Connecting(_) => PeerState::Connecting,
-                Dial::Connected(_) => PeerState::Connected,
-            };
-            self.absent_peer(peer, state)
-        });
+        let shown = self.peers.shown();
+        let named = shown.iter().map(|shown| self.named_peer(*shown));
         let is_named =
             |state: &LinkState| state.pid.is_some_and(|pid| self.peers.named(pid).is_some());
         let accepted = links
@@ -107,7 +93,7 @@ impl<E: Edge> Server<E> {
                 Link::Accepted(connection) if !is_named(state) => Some((*connection, state)),
                 Link::Accepted(_) | Link::Dialed(_) => None,
             });
-        let total = self.peers.ids().count() + accepted.clone().count();
+        let total = shown.len() + accepted.clone().count();
         let accepted = accepted.map(|(connection, state)| {
             let known = self.known_address(state.pid, Link::Accepted(connection));
             let asked = || self.transport.address(connection).into();
@@ -125,14 +111,35 @@ impl<E: Edge> Server<E> {
         (fitting.collect(), total as u32)
     }
 
+    fn named_peer(&self, shown: Shown) -> PeerStatus {
+        let Shown::Peer(peer) = shown else {
+            return self.absent_peer(shown);
+        };
+        let link = self.actor.links().get(&Link::Dialed(peer));
+        let has_spoken = |link: &&LinkState| link.pid.is_some();
+        let own_link = || self.actor.link_of(self.peers.pid(peer)?);
+        match link.filter(has_spoken).or_else(own_link) {
+            Some(link) => self.present_peer(self.peers.title(peer).into(), link),
+            None => self.absent_peer(shown),
+        }
+    }
+
     /// A named peer that is not heard now. If it ever answered, its pid and its last sequence are shown.
-    fn absent_peer(&self, peer: PeerId, state: PeerState) -> PeerStatus {
-        let pid = self.peers.pid(peer);
+    fn absent_peer(&self, shown: Shown) -> PeerStatus {
+        let (address, pid) = match shown {
+            Shown::Name(name) => (self.peers.text(name).into(), None),
+            Shown::Peer(peer) => (self.peers.title(peer).into(), self.peers.pid(peer)),
+        };
         let known = pid.and_then(|pid| self.actor.members().get(&pid));
         PeerStatus {
-            address: self.peers.name(peer).into(),
+            address,
             pid,
-            state,
+            state: match self.peers.progress(shown) {
+                Progress::Down => PeerState::Down,
+                Progress::Refused => PeerState::Refused,
+                Progress::Connecting => PeerState::Connecting,
+                Progress::Connected => PeerState::Connected,
+            },
             sequence: known.map_or(0, |known| known.remembered.sequence.get()),
             last_heard_ms: known
                 .and_then(|known| known.heard_at)

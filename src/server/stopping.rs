@@ -188,6 +188,12 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// Another server has the pid of this one, which has handed out nothing. What was answered in this turn is still
+    /// written.
+    pub(super) fn give_up(&mut self) {
+        self.stopping = Stopping::Over(Exit::Refused);
+    }
+
     /// The disk failed. The server goes on for a moment, so that clients are told, and then exits.
     pub(super) fn begin_failing(&mut self) {
         if let Stopping::Over(_) = self.stopping {

@@ -7,9 +7,13 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use ipseity_core::{identity::Pid, ids::PeerId, time::Instant};
+use ipseity_core::{
+    identity::Pid,
+    ids::{NameId, PeerId},
+    time::Instant,
+};
 
-use crate::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
+use crate::limits::{DIALED_MAX, LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
 
 /// The kinds of lines that others can cause. `tests/house/log_lines.rs` names every line that needs no kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,8 +107,10 @@ impl Line {
 /// The peer that a line is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Whom {
-    /// A peer that was named with `--peer`. Their number is limited by the command line, so they have a share that
-    /// strangers cannot use up.
+    /// A name that was given with `--peer`, where it cannot be looked up.
+    Name(NameId),
+    /// A peer to which such a name leads. There are few of these at a time, so they have a share that strangers cannot
+    /// use up.
     Named(PeerId),
     /// Any other peer, by the pid that it claims.
     Pid(Pid),
@@ -138,6 +144,8 @@ pub(super) struct Telling {
 struct Count {
     told: u32,
     left_out: u64,
+    /// Of a kind: how many named peers it is about. A name that leads elsewhere again and again makes new ones.
+    named: usize,
 }
 
 impl Telling {
@@ -157,10 +165,16 @@ impl Telling {
             self.begin(now);
         }
         let kind = &mut self.kinds[line as usize];
-        let is_named = matches!(whom, Whom::Named(_));
-        // Only strangers about whom a line was logged are remembered. Otherwise the memory would have no bound.
-        let has_share = is_named || kind.told < LINES_PER_KIND_MAX;
+        let is_named = matches!(whom, Whom::Name(_) | Whom::Named(_));
         let key = (line, whom);
+        // Only strangers about whom a line was logged are remembered. Otherwise the memory would have no bound.
+        let has_share = match is_named {
+            true => kind.named < DIALED_MAX || self.peers.contains_key(&key),
+            false => kind.told < LINES_PER_KIND_MAX,
+        };
+        if is_named && has_share && !self.peers.contains_key(&key) {
+            kind.named += 1;
+        }
         let peer = match has_share {
             true => Some(self.peers.entry(key).or_default()),
             false => self.peers.get_mut(&key),
@@ -216,8 +230,6 @@ impl Telling {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use ipseity_core::limits::PEERS_MAX;
 
     use super::*;
 
@@ -318,14 +330,14 @@ mod tests {
     fn a_flood_does_not_make_it_remember_more_than_its_bound() {
         let mut telling = Telling::new();
         for line in Line::ALL {
-            for number in 0..3 * PEERS_MAX as u32 {
+            for number in 0..2 * DIALED_MAX as u32 {
                 telling.may_tell(line, host(number), at(0));
                 let pid = Pid::new((number % 1024) as u16).unwrap();
                 telling.may_tell(line, Whom::Pid(pid), at(0));
-                telling.may_tell(line, Whom::Named(PeerId((number % 1023) as u16)), at(0));
+                telling.may_tell(line, Whom::Named(PeerId(number)), at(0));
             }
         }
-        let most = LINE_KINDS * (LINES_PER_KIND_MAX as usize + PEERS_MAX);
+        let most = LINE_KINDS * (LINES_PER_KIND_MAX as usize + DIALED_MAX);
         assert!(telling.peers.len() <= most, "{}", telling.peers.len());
         telling.take_left_out(at(60));
         assert!(telling.peers.is_empty());

@@ -68,6 +68,8 @@ pub struct StoreOptions {
     /// An operator's word that the start is not below this. It also allows a start in a used directory whose state
     /// file is gone.
     pub recover_above: Option<Sequence>,
+    /// An operator's word that a list of members that is gone will not come back.
+    pub members_lost: bool,
 }
 
 /// A state directory in use. Dropping it gives up the lock.
@@ -112,7 +114,8 @@ impl Store {
             create_state(options, &file)?;
         }
 
-        let recovered = recover(options, &file, access)?;
+        let mut recovered = recover(options, &file, access)?;
+        notes.extend(look_for_members(&mut recovered, options)?);
         lock.sign()
             .map_err(StoreError::io("write the lock file", directory.join(LOCK)))?;
         notes.extend(notes_on(&recovered, &file));
@@ -179,6 +182,19 @@ impl Store {
     pub fn write_objection(&mut self, objected: Objected) -> Result<(), StoreError> {
         self.slots
             .write_objection(objected)
+            .map_err(StoreError::slots(self.file()))?;
+        self.check_in_place()
+    }
+
+    /// Notes that the members file was saved, unless that is noted already. Only a saved file of which this is durable may
+    /// be relied on: see [`Started::members_lost`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::write_ceiling`], but it is no error after a clean stop.
+    pub fn write_members_saved(&mut self) -> Result<(), StoreError> {
+        self.slots
+            .write_members_saved()
             .map_err(StoreError::slots(self.file()))?;
         self.check_in_place()
     }
@@ -383,6 +399,23 @@ fn recover(
     })
 }
 
+/// Looks whether the members file is where it has to be, for the boot to note it. Returns a warning if it is lost.
+fn look_for_members(
+    recovered: &mut Recovered<StateFile>,
+    options: &StoreOptions,
+) -> Result<Option<String>, StoreError> {
+    let file = options.directory.join(MEMBERS);
+    let is_there = exists(&file).map_err(StoreError::io("look for the list of members", &file))?;
+    recovered.see_members(is_there, options.members_lost);
+    let note = format!(
+        "the list of members {} was lost: until this server has heard from a peer again, it does not notice if the \
+         directory of that peer is lost or rolled back; put the list back if you can, and start once with \
+         --members-lost",
+        file.display()
+    );
+    Ok(recovered.has_lost_members().then_some(note))
+}
+
 fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<String> {
     let mut notes: Vec<String> = recovered
         .faults()
@@ -453,6 +486,7 @@ mod tests {
                 pid: Pid::MIN,
                 first_step: 10,
                 recover_above: None,
+                members_lost: false,
             };
             let (mut store, started) = Store::open_with(&options, Access::Buffered).unwrap();
             assert!(started.notes.iter().any(|note| note.contains("O_DIRECT")));

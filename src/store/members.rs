@@ -4,19 +4,35 @@
 //! ```text
 //! offset  bytes  field             all integers are big-endian
 //!      0      8  magic             "IPSEMEM\0"
-//!      8      2  format            2
+//!      8      2  format            3
 //!     10      2  count             0 to 1024
-//!     12      2  entry bytes       44, or more in a later version
-//!     14         for each: pid 2, flags 2, incarnation 16, boot 8, session 8, sequence 8; pids ascend
+//!     12      2  entry bytes       380, or more in a later version
+//!     14         entries           pids ascend
 //!    end      4  CRC-32C of all before it
+//!
+//! in an entry
+//!      0      2  pid               0 to 1023
+//!      2      2  flags             bit 0: it has said that it is over; bit 1: there is a claim;
+//!                                 bit 2: there is a claim before it; the others are 0
+//!      4     16  incarnation
+//!     20      8  boot
+//!     28      8  session
+//!     36      8  sequence
+//!     44      8  ceiling           sequence <= ceiling
+//!     52     32  claim             incarnation 16, boot 8, session 8; 0 without a claim
+//!     84     32  claim before      the same for the claim whose place the other one took
+//!    116      2  address length    0 to 261; 0 for no address
+//!    118    261  address           UTF-8, the rest 0
+//!    379      1  0
 //! ```
 //!
-//! The flags are 0. A later version that has more to note of a server uses them, or makes all entries longer. In
+//! A later version that has more to note of a server uses the other flags, or makes all entries longer. In
 //! both cases 0 means that the field is not there, so it can read this format as it is. This version reads
 //! longer entries, and refuses values other than 0 in the unknown part, because it could not keep them.
 //!
-//! Format 1 is read too: it had neither the entry bytes nor the flags. The file is always replaced whole, in
-//! format 2. It may import `files`, `actor`, `identity` and `limits`.
+//! The formats 1 and 2 are read too. An entry of format 2 ended with the sequence, and its flags were 0. Format 1 had
+//! neither the entry bytes nor the flags. The highest known ceiling of such an entry is its sequence. The file is always
+//! replaced whole, in format 3. It may import `files`, `actor`, `identity` and `limits`.
 
 use std::{
     fmt,
@@ -34,25 +50,47 @@ use super::{
     files::{create_temporary, open_regular, sync_all, sync_directory},
 };
 use ipseity_core::{
-    actor::Remembered,
+    actor::{Claim, Remembered},
     identity::{Pid, Sequence},
-    limits::REMEMBERED_MAX,
+    limits::{ADDRESS_BYTES_MAX, REMEMBERED_MAX},
 };
 
 const MAGIC: &[u8; 8] = b"IPSEMEM\0";
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 const HEADER_BYTES: usize = 14;
-const ENTRY_BYTES: usize = 44;
 /// More than a later version will need for a server.
 const ENTRY_BYTES_MAX: usize = 1024;
 const CHECKSUM_BYTES: usize = 4;
 const FILE_BYTES_MAX: usize = HEADER_BYTES + REMEMBERED_MAX * ENTRY_BYTES_MAX + CHECKSUM_BYTES;
 
-/// The format without flags and with entries of one length.
+// The fields of an entry.
+const AT_FLAGS: usize = 2;
+const AT_INCARNATION: usize = 4;
+const AT_BOOT: usize = 20;
+const AT_SESSION: usize = 28;
+const AT_SEQUENCE: usize = 36;
+const AT_CEILING: usize = 44;
+const AT_CLAIM: usize = 52;
+const AT_CLAIM_BEFORE: usize = 84;
+const AT_ADDRESS_LENGTH: usize = 116;
+const AT_ADDRESS: usize = 118;
+const ENTRY_BYTES: usize = 380;
+
+const FLAG_ENDED: u16 = 1;
+const FLAG_CLAIM: u16 = 2;
+const FLAG_CLAIM_BEFORE: u16 = 4;
+const FLAGS: u16 = FLAG_ENDED | FLAG_CLAIM | FLAG_CLAIM_BEFORE;
+
+/// The format whose entries ended with the sequence.
+const FORMAT_2: u16 = 2;
+const ENTRY_BYTES_2: usize = AT_CEILING;
+
+/// The format without flags and without the length of an entry.
 const FORMAT_1: u16 = 1;
 const HEADER_BYTES_1: usize = 12;
 const ENTRY_BYTES_1: usize = 42;
 
+const _: () = assert!(AT_ADDRESS + ADDRESS_BYTES_MAX <= ENTRY_BYTES);
 const _: () = assert!(REMEMBERED_MAX == Pid::MAX.get() as usize + 1);
 
 /// The file `members` of a state directory. Only the server that holds the directory's lock uses it.
@@ -103,12 +141,15 @@ impl MembersFile {
     ///
     /// # Errors
     ///
-    /// The file cannot be written, or `members` has two entries of one pid.
+    /// The file cannot be written, or `members` has two entries of one pid, or one with an address that is too long.
     pub fn save(&mut self, members: &[Remembered]) -> Result<(), MembersError> {
         let mut members = members.to_vec();
         members.sort_by_key(|member| member.pid);
         if let Some(twice) = members.windows(2).find(|two| two[0].pid == two[1].pid) {
             return Err(MembersError::Twice(twice[0].pid));
+        }
+        if let Some(long) = members.iter().find(|member| has_long_address(member)) {
+            return Err(MembersError::LongAddress(long.pid));
         }
         let temporary = self.directory.join(format!("{MEMBERS}.new"));
         let mut file = create_temporary(&temporary).map_err(|error| self.io("create", error))?;
@@ -129,6 +170,11 @@ impl MembersFile {
     }
 }
 
+fn has_long_address(member: &Remembered) -> bool {
+    let bytes = member.address.as_ref().map_or(0, |address| address.len());
+    bytes > ADDRESS_BYTES_MAX
+}
+
 /// The bytes of at most 1024 entries with ascending pids.
 fn encode(members: &[Remembered]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES + members.len() * ENTRY_BYTES];
@@ -137,19 +183,42 @@ fn encode(members: &[Remembered]) -> Vec<u8> {
     // There are no more pids than that.
     BigEndian::write_u16(&mut bytes[10..], members.len() as u16);
     BigEndian::write_u16(&mut bytes[12..], ENTRY_BYTES as u16);
-    for (member, b) in members
-        .iter()
-        .zip(bytes[HEADER_BYTES..].chunks_exact_mut(ENTRY_BYTES))
-    {
-        BigEndian::write_u16(b, member.pid.get());
-        BigEndian::write_u128(&mut b[4..], member.incarnation);
-        BigEndian::write_u64(&mut b[20..], member.boot);
-        BigEndian::write_u64(&mut b[28..], member.session);
-        BigEndian::write_u64(&mut b[36..], member.sequence.get());
+    let entries = bytes[HEADER_BYTES..].chunks_exact_mut(ENTRY_BYTES);
+    for (member, entry) in members.iter().zip(entries) {
+        encode_entry(member, entry);
     }
     let checksum = crc32c::crc32c(&bytes);
     bytes.extend_from_slice(&checksum.to_be_bytes());
     bytes
+}
+
+/// Writes an entry over zeros.
+fn encode_entry(member: &Remembered, b: &mut [u8]) {
+    let mut flags = if member.ended { FLAG_ENDED } else { 0 };
+    BigEndian::write_u16(b, member.pid.get());
+    BigEndian::write_u128(&mut b[AT_INCARNATION..], member.incarnation);
+    BigEndian::write_u64(&mut b[AT_BOOT..], member.boot);
+    BigEndian::write_u64(&mut b[AT_SESSION..], member.session);
+    BigEndian::write_u64(&mut b[AT_SEQUENCE..], member.sequence.get());
+    // A file with a lower one would be refused when it is read.
+    let ceiling = member.ceiling.max(member.sequence);
+    BigEndian::write_u64(&mut b[AT_CEILING..], ceiling.get());
+    for (at, flag, claim) in [
+        (AT_CLAIM, FLAG_CLAIM, member.claim),
+        (AT_CLAIM_BEFORE, FLAG_CLAIM_BEFORE, member.claim_before),
+    ] {
+        if let Some(claim) = claim {
+            flags |= flag;
+            let b = &mut b[at..];
+            BigEndian::write_u128(b, claim.incarnation);
+            BigEndian::write_u64(&mut b[16..], claim.boot);
+            BigEndian::write_u64(&mut b[24..], claim.session);
+        }
+    }
+    let address = member.address.as_deref().unwrap_or_default().as_bytes();
+    BigEndian::write_u16(&mut b[AT_ADDRESS_LENGTH..], address.len() as u16);
+    b[AT_ADDRESS..][..address.len()].copy_from_slice(address);
+    BigEndian::write_u16(&mut b[AT_FLAGS..], flags);
 }
 
 fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
@@ -166,22 +235,32 @@ fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
     if u32::from_be_bytes(*checksum) != crc32c::crc32c(content) {
         return Err(MembersFault::Checksum);
     }
-    let (header_bytes, entry_bytes) = match BigEndian::read_u16(&content[8..]) {
-        FORMAT_1 => (HEADER_BYTES_1, ENTRY_BYTES_1),
-        FORMAT if content.len() < HEADER_BYTES => return Err(wrong_length),
-        FORMAT => (
-            HEADER_BYTES,
-            usize::from(BigEndian::read_u16(&content[12..])),
-        ),
+    let format = BigEndian::read_u16(&content[8..]);
+    let (header_bytes, possible) = match format {
+        FORMAT_1 => (HEADER_BYTES_1, ENTRY_BYTES_1..=ENTRY_BYTES_1),
+        FORMAT_2 => (HEADER_BYTES, ENTRY_BYTES_2..=ENTRY_BYTES_2),
+        FORMAT => (HEADER_BYTES, ENTRY_BYTES..=ENTRY_BYTES_MAX),
         newer => return Err(MembersFault::Format(newer)),
     };
-    let entries = &content[header_bytes..];
-    let count = usize::from(BigEndian::read_u16(&content[10..]));
-    let is_possible =
-        header_bytes == HEADER_BYTES_1 || (ENTRY_BYTES..=ENTRY_BYTES_MAX).contains(&entry_bytes);
-    if !is_possible || count > REMEMBERED_MAX || entries.len() != count * entry_bytes {
+    let Some((header, entries)) = content.split_at_checked(header_bytes) else {
+        return Err(wrong_length);
+    };
+    let count = usize::from(BigEndian::read_u16(&header[10..]));
+    let entry_bytes = match format {
+        FORMAT_1 => ENTRY_BYTES_1,
+        _ => usize::from(BigEndian::read_u16(&header[12..])),
+    };
+    if !possible.contains(&entry_bytes)
+        || count > REMEMBERED_MAX
+        || entries.len() != count * entry_bytes
+    {
         return Err(wrong_length);
     }
+    let decode_entry = match format {
+        FORMAT_1 => decode_entry_1,
+        FORMAT_2 => decode_entry_2,
+        _ => decode_entry,
+    };
     let members = entries
         .chunks_exact(entry_bytes)
         .map(decode_entry)
@@ -192,30 +271,68 @@ fn decode(bytes: &[u8]) -> Result<Vec<Remembered>, MembersFault> {
     Ok(members)
 }
 
-/// An entry of either format. That of format 1 is shorter than any other.
+/// An entry of format 1 is one of format 2 without the flags.
+fn decode_entry_1(entry: &[u8]) -> Result<Remembered, MembersFault> {
+    let (pid, fields) = entry.split_at(AT_FLAGS);
+    decode_entry_2(&[pid, &[0, 0], fields].concat())
+}
+
+fn decode_entry_2(entry: &[u8]) -> Result<Remembered, MembersFault> {
+    if BigEndian::read_u16(&entry[AT_FLAGS..]) != 0 {
+        return Err(MembersFault::NewerFields);
+    }
+    decode_beginning(entry).ok_or(MembersFault::Entry)
+}
+
+/// An entry of this format, and of a later version if that has said no more in it.
 fn decode_entry(entry: &[u8]) -> Result<Remembered, MembersFault> {
-    let (pid, fields) = entry.split_at(2);
-    let fields = match entry.len() {
-        ENTRY_BYTES_1 => fields,
-        _ => {
-            let (flags, fields) = fields.split_at(2);
-            let later = &entry[ENTRY_BYTES..];
-            if flags.iter().chain(later).any(|byte| *byte != 0) {
-                return Err(MembersFault::NewerFields);
-            }
-            fields
-        }
+    let (entry, later) = entry.split_at(ENTRY_BYTES);
+    let flags = BigEndian::read_u16(&entry[AT_FLAGS..]);
+    if flags & !FLAGS != 0 || later.iter().any(|byte| *byte != 0) {
+        return Err(MembersFault::NewerFields);
+    }
+    let member = decode_whole(entry, flags).ok_or(MembersFault::Entry)?;
+    // Bytes that belong to no field are zero, as `encode_entry` leaves them.
+    let mut as_written = [0; ENTRY_BYTES];
+    encode_entry(&member, &mut as_written);
+    match as_written == *entry {
+        true => Ok(member),
+        false => Err(MembersFault::Entry),
+    }
+}
+
+fn decode_whole(entry: &[u8], flags: u16) -> Option<Remembered> {
+    let claim = |at: usize, flag| {
+        let claim = Claim {
+            incarnation: BigEndian::read_u128(&entry[at..]),
+            boot: BigEndian::read_u64(&entry[at + 16..]),
+            session: BigEndian::read_u64(&entry[at + 24..]),
+        };
+        (flags & flag != 0).then_some(claim)
     };
-    let remembered = || {
-        Some(Remembered {
-            pid: Pid::new(BigEndian::read_u16(pid))?,
-            incarnation: BigEndian::read_u128(fields),
-            boot: BigEndian::read_u64(&fields[16..]),
-            session: BigEndian::read_u64(&fields[24..]),
-            sequence: Sequence::new(BigEndian::read_u64(&fields[32..]))?,
-        })
-    };
-    remembered().ok_or(MembersFault::Entry)
+    let address_bytes = usize::from(BigEndian::read_u16(&entry[AT_ADDRESS_LENGTH..]));
+    let address = entry[AT_ADDRESS..][..ADDRESS_BYTES_MAX].get(..address_bytes)?;
+    let address = std::str::from_utf8(address).ok()?;
+    Some(Remembered {
+        ceiling: Sequence::new(BigEndian::read_u64(&entry[AT_CEILING..]))?,
+        ended: flags & FLAG_ENDED != 0,
+        claim: claim(AT_CLAIM, FLAG_CLAIM),
+        claim_before: claim(AT_CLAIM_BEFORE, FLAG_CLAIM_BEFORE),
+        address: (!address.is_empty()).then(|| address.into()),
+        ..decode_beginning(entry)?
+    })
+}
+
+/// What every format has, from the pid to the sequence.
+fn decode_beginning(entry: &[u8]) -> Option<Remembered> {
+    let pid = Pid::new(BigEndian::read_u16(entry))?;
+    let sequence = Sequence::new(BigEndian::read_u64(&entry[AT_SEQUENCE..]))?;
+    Some(Remembered {
+        incarnation: BigEndian::read_u128(&entry[AT_INCARNATION..]),
+        boot: BigEndian::read_u64(&entry[AT_BOOT..]),
+        session: BigEndian::read_u64(&entry[AT_SESSION..]),
+        ..Remembered::new(pid, sequence)
+    })
 }
 
 /// Why the members cannot be loaded or saved.
@@ -239,6 +356,8 @@ pub enum MembersError {
     },
     /// Two entries of this pid were to be saved. Nothing was.
     Twice(Pid),
+    /// The entry of this pid was to be saved with an address that is too long. Nothing was.
+    LongAddress(Pid),
 }
 
 /// What is wrong with the bytes of a members file.
@@ -299,15 +418,20 @@ impl fmt::Display for MembersError {
                     | MembersFault::NoMagic
                     | MembersFault::Checksum
                     | MembersFault::Entry => {
-                        "move it aside: this server's own identities do not depend on it, and it gets to know \
-                         its peers again; but until it has heard from a peer, it does not notice if the \
-                         directory of that peer is lost or rolled back"
+                        "move it aside, and start once with --members-lost: this server's own identities do \
+                         not depend on it, and it gets to know its peers again; but until it has heard from a \
+                         peer, it does not notice if the directory of that peer is lost or rolled back"
                     }
                 })
             }
             Self::Twice(pid) => write!(
                 f,
                 "the list of members has two entries of pid {pid}; this is a bug in Ipseity, please report it"
+            ),
+            Self::LongAddress(pid) => write!(
+                f,
+                "the address of pid {pid} is too long for the list of members; this is a bug in Ipseity, please \
+                 report it"
             ),
         }
     }
@@ -317,246 +441,10 @@ impl std::error::Error for MembersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source),
-            Self::Damaged { .. } | Self::Twice(_) => None,
+            Self::Damaged { .. } | Self::Twice(_) | Self::LongAddress(_) => None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn members(count: u16) -> Vec<Remembered> {
-        (0..count)
-            .map(|pid| Remembered {
-                pid: Pid::new(pid).unwrap(),
-                incarnation: u128::MAX - u128::from(pid),
-                boot: u64::MAX - u64::from(pid),
-                session: u64::from(pid) << 50,
-                sequence: Sequence::new(u64::from(pid) << 40).unwrap(),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn what_is_saved_is_what_is_loaded() {
-        let home = tempfile::tempdir().unwrap();
-        let mut file = MembersFile::new(home.path());
-        assert_eq!(file.load().unwrap(), []);
-        for count in [1024, 3, 0] {
-            let mut list = members(count);
-            list.reverse();
-            file.save(&list).unwrap();
-            list.reverse();
-            assert_eq!(MembersFile::new(home.path()).load().unwrap(), list);
-        }
-        let names: Vec<_> = std::fs::read_dir(home.path()).unwrap().collect();
-        assert_eq!(names.len(), 1, "no temporary file is left: {names:?}");
-    }
-
-    #[test]
-    fn a_file_that_a_crash_left_half_written_does_no_harm() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("members.new"), "half").unwrap();
-        let mut file = MembersFile::new(home.path());
-        assert_eq!(file.load().unwrap(), []);
-        file.save(&members(2)).unwrap();
-        assert_eq!(file.load().unwrap(), members(2));
-    }
-
-    #[test]
-    fn one_pid_twice_is_refused_and_nothing_is_saved() {
-        let home = tempfile::tempdir().unwrap();
-        let mut file = MembersFile::new(home.path());
-        file.save(&members(2)).unwrap();
-        let mut list = members(3);
-        list[0].pid = list[2].pid;
-        let error = file.save(&list).unwrap_err();
-        assert!(matches!(error, MembersError::Twice(pid) if pid == list[2].pid));
-        assert_eq!(file.load().unwrap(), members(2));
-    }
-
-    #[test]
-    fn the_layout_is_the_one_in_the_docs() {
-        let bytes = encode(&members(2)[1..]);
-        assert_eq!(bytes.len(), 14 + 44 + 4);
-        assert_eq!(&bytes[..14], b"IPSEMEM\0\0\x02\0\x01\0\x2c");
-        assert_eq!(bytes[14..18], [0, 1, 0, 0]);
-        assert_eq!(bytes[18..34], (u128::MAX - 1).to_be_bytes());
-        assert_eq!(bytes[34..42], (u64::MAX - 1).to_be_bytes());
-        assert_eq!(bytes[42..50], (1u64 << 50).to_be_bytes());
-        assert_eq!(bytes[50..58], (1u64 << 40).to_be_bytes());
-        assert_eq!(bytes[58..], crc32c::crc32c(&bytes[..58]).to_be_bytes());
-    }
-
-    fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
-        let checksum = crc32c::crc32c(&bytes);
-        bytes.extend(checksum.to_be_bytes());
-        bytes
-    }
-
-    /// Version 0.1 wrote it like this. Such a list must stay readable for as long as somebody may have one.
-    #[test]
-    fn a_file_of_format_1_is_read() {
-        let mut bytes = b"IPSEMEM\0\0\x01\0\x02".to_vec();
-        for member in members(2) {
-            bytes.extend(member.pid.get().to_be_bytes());
-            bytes.extend(member.incarnation.to_be_bytes());
-            for number in [member.boot, member.session, member.sequence.get()] {
-                bytes.extend(number.to_be_bytes());
-            }
-        }
-        assert_eq!(decode(&sealed(bytes)), Ok(members(2)));
-        assert_eq!(
-            decode(&sealed(b"IPSEMEM\0\0\x01\0\0".to_vec())),
-            Ok(Vec::new())
-        );
-    }
-
-    /// A later version may make entries longer. They are read if nothing is in them that this version would lose.
-    #[test]
-    fn longer_entries_are_read_unless_they_say_more() {
-        let longer = |entry_bytes: usize, last: u8| {
-            let mut bytes = encode(&members(3));
-            bytes.truncate(bytes.len() - CHECKSUM_BYTES);
-            let (header, entries) = bytes.split_at(HEADER_BYTES);
-            let mut bytes = header.to_vec();
-            BigEndian::write_u16(&mut bytes[12..], entry_bytes as u16);
-            for entry in entries.chunks_exact(ENTRY_BYTES) {
-                bytes.extend(entry);
-                bytes.resize(bytes.len() + entry_bytes - ENTRY_BYTES, 0);
-                *bytes.last_mut().unwrap() |= last;
-            }
-            decode(&sealed(bytes))
-        };
-        for entry_bytes in [45, 64, ENTRY_BYTES_MAX] {
-            assert_eq!(longer(entry_bytes, 0), Ok(members(3)));
-            assert_eq!(longer(entry_bytes, 1), Err(MembersFault::NewerFields));
-        }
-        let too_long = longer(ENTRY_BYTES_MAX + 1, 0);
-        assert!(
-            matches!(too_long, Err(MembersFault::Length(_))),
-            "{too_long:?}"
-        );
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_truncation_is_noticed() {
-        let good = encode(&members(3));
-        for length in 0..good.len() {
-            assert!(decode(&good[..length]).is_err(), "{length} bytes");
-            for bit in 0..8 {
-                let mut bytes = good.clone();
-                bytes[length] ^= 1 << bit;
-                assert!(decode(&bytes).is_err(), "bit {bit} of byte {length}");
-            }
-        }
-        let mut longer = good;
-        longer.push(0);
-        assert!(decode(&longer).is_err());
-    }
-
-    #[test]
-    fn every_fault_has_its_name_and_a_way_out() {
-        let forged = |edit: fn(&mut Vec<u8>)| {
-            let mut bytes = encode(&members(3));
-            bytes.truncate(bytes.len() - CHECKSUM_BYTES);
-            edit(&mut bytes);
-            decode(&sealed(bytes))
-        };
-        assert_eq!(forged(|_| {}), Ok(members(3)));
-        assert_eq!(forged(|b| b[9] = 3), Err(MembersFault::Format(3)));
-        assert_eq!(forged(|b| b[11] = 4), Err(MembersFault::Length(150)));
-        assert_eq!(forged(|b| b[13] = 43), Err(MembersFault::Length(150)));
-        assert_eq!(forged(|b| b.truncate(13)), Err(MembersFault::Length(17)));
-        assert_eq!(forged(|b| b[0] = 0), Err(MembersFault::NoMagic));
-        assert_eq!(forged(|b| b[17] = 1), Err(MembersFault::NewerFields));
-        assert_eq!(
-            forged(|b| b[14] = 4),
-            Err(MembersFault::Entry),
-            "no such pid"
-        );
-        assert_eq!(
-            forged(|b| b[15] = 1),
-            Err(MembersFault::Entry),
-            "pid 1 twice"
-        );
-        assert_eq!(
-            forged(|b| b[50] = 0xff),
-            Err(MembersFault::Entry),
-            "no such sequence"
-        );
-
-        let home = tempfile::tempdir().unwrap();
-        let file = MembersFile::new(home.path());
-        std::fs::write(file.path(), vec![b'x'; 2 << 20]).unwrap();
-        let error = file.load().unwrap_err();
-        let longest = FILE_BYTES_MAX + 1;
-        assert!(
-            matches!(error, MembersError::Damaged { fault: MembersFault::Length(l), .. } if l == longest)
-        );
-        let text = error.to_string();
-        assert!(text.contains(file.path().to_str().unwrap()), "{text}");
-        assert!(text.contains("move it aside"), "{text}");
-    }
-
-    #[test]
-    fn every_error_names_the_file_and_a_way_out() {
-        use std::error::Error;
-
-        let file = || PathBuf::from("/x/members");
-        for (fault, what, way_out) in [
-            (
-                MembersFault::Length(7),
-                "its length of 7 bytes is wrong",
-                "move it aside",
-            ),
-            (
-                MembersFault::NoMagic,
-                "it is not a file of Ipseity",
-                "move it aside",
-            ),
-            (
-                MembersFault::Checksum,
-                "its checksum is wrong",
-                "move it aside",
-            ),
-            (
-                MembersFault::Format(3),
-                "it has format 3, and this version knows 2",
-                "start the version that wrote it",
-            ),
-            (
-                MembersFault::NewerFields,
-                "it has fields that this version does not know",
-                "start the version that wrote it",
-            ),
-            (MembersFault::Entry, "an entry is invalid", "move it aside"),
-        ] {
-            let error = MembersError::Damaged {
-                file: file(),
-                fault,
-            };
-            let begins =
-                format!("the list of members /x/members cannot be used: {what}; {way_out}");
-            assert!(error.to_string().starts_with(&begins), "{error}");
-            assert!(error.source().is_none());
-        }
-        let error = MembersError::Io {
-            doing: "open",
-            file: file(),
-            source: io::ErrorKind::PermissionDenied.into(),
-        };
-        assert!(error.source().is_some());
-        assert_eq!(
-            error.to_string(),
-            "cannot open the list of members /x/members: permission denied; let the server's user read and \
-             write there, or name another place with --data-dir"
-        );
-        let twice = MembersError::Twice(Pid::MAX).to_string();
-        assert!(
-            twice.starts_with("the list of members has two entries of pid 1023;"),
-            "{twice}"
-        );
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@
 //!      8      2  format            2
 //!     10      2  pid               0 to 1023
 //!     12      1  block             0 to 3: the place in the file that it was written for
-//!     13      1  flags             bit 0: the server stopped cleanly; the others are 0
+//!     13      1  flags             bit 0: the server stopped cleanly; bit 1: the file `members` was saved;
+//!                                  bit 2, instead of bit 1: it was saved and lost; the others are 0
 //!     14      1  cluster length    1 to 255
 //!     15      1  0
 //!     16     16  incarnation
@@ -21,7 +22,9 @@
 //!    336      8  objected          1 more than the sequence up to which a peer objected; 0 for none;
 //!                                  the highest bit is set when two live servers had the pid
 //!    344      8  session           of the process that wrote this; 0 where none has yet
-//!    352   3740  spare             0; room for the fields of later versions
+//!    352    768  lives             the last starts, 32 times boot 8, session 8 and the highest ceiling 8; the newest
+//!                                  is the last one that is not 0, and has the boot and the session of this record
+//!   1120   2972  spare             0; room for the fields of later versions
 //!   4092      4  CRC-32C of the 4092 bytes before it
 //! ```
 //!
@@ -31,7 +34,8 @@
 //! Format 1 is read too: it had no session, and zeros in its place. A later version that needs more fields takes
 //! them from the spare bytes and the other flags, where 0 means that the field is not there. So it can read this
 //! format as it is, and needs no new one. This version refuses a whole block in which they are not 0, as it
-//! refuses a newer format: it could not keep what it does not know.
+//! refuses a newer format: it could not keep what it does not know. That has happened once: the flags for the file
+//! `members` and the lives came later, and older records of format 2 have zeros there.
 //!
 //! Pure: no I/O. It may import `identity`, `limits` and the cluster's name.
 
@@ -39,13 +43,13 @@ use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
 use ipseity_core::{
-    actor::Objected,
+    actor::{Life, Objected},
     identity::{Pid, Sequence},
     limits::CLUSTER_NAME_BYTES_MAX,
     words::ClusterName,
 };
 
-use crate::limits::{BLOCK_BYTES, BLOCK_COUNT};
+use crate::limits::{BLOCK_BYTES, BLOCK_COUNT, LIVES_REMEMBERED_MAX};
 
 /// The format that this build writes, and the newest that it reads.
 pub const FORMAT: u16 = 2;
@@ -55,6 +59,9 @@ const FORMAT_WITHOUT_SESSION: u16 = 1;
 
 const MAGIC: &[u8; 8] = b"IPSEITY\0";
 const FLAG_CLEAN: u8 = 1;
+const FLAG_MEMBERS_SAVED: u8 = 2;
+const FLAG_MEMBERS_LOST: u8 = 4;
+const FLAGS: u8 = FLAG_CLEAN | FLAG_MEMBERS_SAVED | FLAG_MEMBERS_LOST;
 
 const AT_FORMAT: usize = 8;
 const AT_PID: usize = 10;
@@ -71,14 +78,19 @@ const AT_RECOVERED: usize = 72;
 const AT_CLUSTER: usize = 80;
 const AT_OBJECTED: usize = 336;
 const AT_SESSION: usize = 344;
-const AT_SPARE: usize = 352;
+const AT_LIVES: usize = 352;
+const AT_SPARE: usize = AT_LIVES + LIVES_REMEMBERED_MAX * LIFE_BYTES;
 const AT_CHECKSUM: usize = BLOCK_BYTES - 4;
+
+/// A life: its boot, its session and its ceiling.
+const LIFE_BYTES: usize = 24;
 
 /// The bit of the objection that says that two live servers had the pid. No sequence is so large.
 const CONFLICT: u64 = 1 << 63;
 
 const _: () = assert!(Sequence::MAX.get() + 1 < CONFLICT);
 const _: () = assert!(AT_CLUSTER + CLUSTER_NAME_BYTES_MAX <= AT_OBJECTED);
+const _: () = assert!(AT_SPARE == 1120, "the number in the table above");
 
 /// One block of the state file, aligned as `O_DIRECT` requires it.
 #[derive(Clone, PartialEq, Eq)]
@@ -134,9 +146,76 @@ pub struct Record {
     pub objected: Option<Objected>,
     /// The server stopped with exactly `sequence`, which is then `ceiling` too.
     pub clean: bool,
+    /// The last starts of the directory, the newest last; it is the one that wrote this. Starts that failed after they had
+    /// begun to write are among them. A clean stop lowers `ceiling`, but not the one that is noted here, which a peer may
+    /// remember. Empty before the first start, and in a record of an older version.
+    pub lives: Vec<Life>,
+    /// What is known of the file `members`.
+    pub members: MembersMark,
+}
+
+/// What a state directory knows of the file `members` beside its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MembersMark {
+    /// It was never saved, or an operator has given up what was in it.
+    Never,
+    /// It was saved, so it has to be there.
+    Saved,
+    /// It was saved, and a start has not found it. That stays until an operator has said that it will not come back: a
+    /// file that was saved since then does not hold what the lost one held.
+    Lost,
+}
+
+impl MembersMark {
+    /// What a start notes: whether the file `is_there`, and whether it is `given_up`, which is an operator's word that
+    /// what was lost will not come back.
+    pub fn at_start(self, is_there: bool, given_up: bool) -> MembersMark {
+        let is_whole = match self {
+            MembersMark::Never => true,
+            MembersMark::Saved => is_there,
+            MembersMark::Lost => false,
+        };
+        match (is_whole || given_up, is_there) {
+            (false, _) => MembersMark::Lost,
+            (true, true) => MembersMark::Saved,
+            (true, false) => MembersMark::Never,
+        }
+    }
+
+    const fn flag(self) -> u8 {
+        match self {
+            MembersMark::Never => 0,
+            MembersMark::Saved => FLAG_MEMBERS_SAVED,
+            MembersMark::Lost => FLAG_MEMBERS_LOST,
+        }
+    }
+
+    fn of_flags(flags: u8) -> Option<MembersMark> {
+        let mark = flags & !FLAG_CLEAN;
+        [MembersMark::Never, MembersMark::Saved, MembersMark::Lost]
+            .into_iter()
+            .find(|known| known.flag() == mark)
+    }
 }
 
 impl Record {
+    /// The start that wrote this.
+    pub fn life(&self) -> Life {
+        let noted = self.lives.last().map(|life| life.ceiling);
+        Life {
+            boot: self.boot,
+            session: self.session,
+            ceiling: noted.unwrap_or_default().max(self.ceiling),
+        }
+    }
+
+    /// Notes the ceiling with the start that has it.
+    pub(super) fn note_ceiling(&mut self) {
+        if let Some(life) = self.lives.last_mut() {
+            life.ceiling = life.ceiling.max(self.ceiling);
+        }
+    }
+
     /// The bytes of this record for the block `block`, 0 to 3.
     pub fn encode(&self, block: u32) -> Block {
         self.encode_as(FORMAT, block)
@@ -152,7 +231,7 @@ impl Record {
         // Both fit a byte: there are four blocks, and `ClusterName` holds at most 255 bytes.
         b[AT_BLOCK] = block as u8;
         b[AT_CLUSTER_LENGTH] = cluster.len() as u8;
-        b[AT_FLAGS] = if self.clean { FLAG_CLEAN } else { 0 };
+        b[AT_FLAGS] = self.members.flag() | if self.clean { FLAG_CLEAN } else { 0 };
         BigEndian::write_u128(&mut b[AT_INCARNATION..], self.incarnation);
         BigEndian::write_u64(&mut b[AT_BOOT..], self.boot);
         BigEndian::write_u64(&mut b[AT_GENERATION..], self.generation);
@@ -163,6 +242,7 @@ impl Record {
         BigEndian::write_u64(&mut b[AT_OBJECTED..], encode_objected(self.objected));
         BigEndian::write_u64(&mut b[AT_SESSION..], self.session);
         b[AT_CLUSTER..][..cluster.len()].copy_from_slice(cluster);
+        encode_lives(&self.lives, &mut b[AT_LIVES..AT_SPARE]);
         seal(&mut bytes);
         bytes
     }
@@ -185,8 +265,10 @@ impl Record {
         }
         let format = bytes.format();
         match format {
-            FORMAT_WITHOUT_SESSION => {}
-            FORMAT if b[AT_FLAGS] & !FLAG_CLEAN == 0 && is_zero(&b[AT_SPARE..AT_CHECKSUM]) => {}
+            FORMAT_WITHOUT_SESSION
+                if b[AT_FLAGS] & !FLAG_CLEAN == 0 && is_zero(&b[AT_SESSION..AT_CHECKSUM]) => {}
+            FORMAT_WITHOUT_SESSION => return Err(RecordError::Field("reserved bytes")),
+            FORMAT if b[AT_FLAGS] & !FLAGS == 0 && is_zero(&b[AT_SPARE..AT_CHECKSUM]) => {}
             FORMAT => return Err(RecordError::NewerFields),
             0 => return Err(RecordError::Field("format")),
             newer => return Err(RecordError::NewerFormat(newer)),
@@ -207,11 +289,10 @@ impl Record {
             recovered: decode_sequence(b, AT_RECOVERED, "recovered")?,
             objected: decode_objected(BigEndian::read_u64(&b[AT_OBJECTED..]))?,
             clean: b[AT_FLAGS] & FLAG_CLEAN != 0,
+            lives: decode_lives(&b[AT_LIVES..AT_SPARE])?,
+            members: MembersMark::of_flags(b[AT_FLAGS]).ok_or(RecordError::Field("flags"))?,
         };
         record.check()?;
-        if format == FORMAT_WITHOUT_SESSION && record.session != 0 {
-            return Err(RecordError::Field("reserved bytes"));
-        }
         // Bytes that belong to no field are zero, as `encode` leaves them.
         // bug NoChecksum instead: if record.encode_as(format, block) != *bytes && !BUG {
         if record.encode_as(format, block) != *bytes {
@@ -228,6 +309,11 @@ impl Record {
         }
         if self.ceiling > self.reach {
             return Err(RecordError::Field("reach"));
+        }
+        let is_newest = |last: &Life| *last == self.life();
+        let is_ascending = self.lives.is_sorted_by(|one, next| one.boot < next.boot);
+        if !is_ascending || !self.lives.last().is_none_or(is_newest) {
+            return Err(RecordError::Field("lives"));
         }
         Ok(())
     }
@@ -259,6 +345,31 @@ fn decode_objected(objected: u64) -> Result<Option<Objected>, RecordError> {
         sequence,
         is_conflict: objected & CONFLICT != 0,
     }))
+}
+
+/// Writes at most [`LIVES_REMEMBERED_MAX`] lives.
+fn encode_lives(lives: &[Life], b: &mut [u8]) {
+    debug_assert!(lives.len() <= LIVES_REMEMBERED_MAX);
+    for (life, b) in lives.iter().zip(b.chunks_exact_mut(LIFE_BYTES)) {
+        BigEndian::write_u64(b, life.boot);
+        BigEndian::write_u64(&mut b[8..], life.session);
+        BigEndian::write_u64(&mut b[16..], life.ceiling.get());
+    }
+}
+
+/// Reads up to the first entry whose boot is 0, which no start has.
+fn decode_lives(b: &[u8]) -> Result<Vec<Life>, RecordError> {
+    b.chunks_exact(LIFE_BYTES)
+        .take_while(|b| BigEndian::read_u64(b) != 0)
+        .map(|b| {
+            Ok(Life {
+                boot: BigEndian::read_u64(b),
+                session: BigEndian::read_u64(&b[8..]),
+                ceiling: Sequence::new(BigEndian::read_u64(&b[16..]))
+                    .ok_or(RecordError::Field("lives"))?,
+            })
+        })
+        .collect()
 }
 
 fn decode_sequence(
@@ -326,214 +437,4 @@ impl fmt::Display for RecordError {
 impl std::error::Error for RecordError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sequence(value: u64) -> Sequence {
-        Sequence::new(value).unwrap()
-    }
-
-    fn record() -> Record {
-        Record {
-            cluster: "Grüße".parse().unwrap(),
-            pid: Pid::new(7).unwrap(),
-            incarnation: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
-            boot: 3,
-            session: 0x0102_0304_0506_0708,
-            generation: 41,
-            sequence: sequence(1000),
-            ceiling: sequence(2000),
-            reach: sequence(3000),
-            recovered: sequence(7),
-            objected: Some(Objected::stale(sequence(8))),
-            clean: false,
-        }
-    }
-
-    /// A block whose checksum is right although `edit` changed it.
-    fn forged(edit: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Result<Record, RecordError> {
-        let mut bytes = record().encode(1);
-        edit(&mut bytes.0);
-        seal(&mut bytes);
-        Record::decode(&bytes, 1)
-    }
-
-    #[test]
-    fn the_layout_is_the_one_in_the_docs() {
-        let bytes = record().encode(1).0;
-        assert_eq!(&bytes[..8], b"IPSEITY\0");
-        assert_eq!(bytes[8..16], [0, 2, 0, 7, 1, 0, 7, 0]);
-        assert_eq!(bytes[16..32], record().incarnation.to_be_bytes());
-        for (at, value) in [
-            (32, 3u64),
-            (40, 41),
-            (48, 1000),
-            (56, 2000),
-            (64, 3000),
-            (72, 7),
-        ] {
-            assert_eq!(bytes[at..at + 8], value.to_be_bytes(), "at {at}");
-        }
-        assert_eq!(&bytes[80..87], "Grüße".as_bytes());
-        assert!(bytes[87..336].iter().all(|byte| *byte == 0));
-        assert_eq!(bytes[336..344], 9u64.to_be_bytes(), "one more than 8");
-        assert_eq!(bytes[344..352], [1, 2, 3, 4, 5, 6, 7, 8]);
-        assert!(bytes[352..4092].iter().all(|byte| *byte == 0));
-        assert_eq!(bytes[4092..], crc32c::crc32c(&bytes[..4092]).to_be_bytes());
-    }
-
-    #[test]
-    fn what_is_written_is_what_is_read() {
-        let clean = Record {
-            sequence: sequence(2000),
-            clean: true,
-            cluster: "x".repeat(255).parse().unwrap(),
-            ..record()
-        };
-        let last = Record {
-            boot: u64::MAX,
-            generation: u64::MAX,
-            ceiling: Sequence::MAX,
-            reach: Sequence::MAX,
-            recovered: Sequence::ZERO,
-            objected: None,
-            ..record()
-        };
-        let conflict = Record {
-            objected: Some(Objected::conflict(Sequence::MAX)),
-            ..record()
-        };
-        for record in [record(), clean, last, conflict] {
-            for block in 0..BLOCK_COUNT {
-                assert_eq!(
-                    Record::decode(&record.encode(block), block),
-                    Ok(record.clone())
-                );
-            }
-        }
-    }
-
-    /// Version 0.1 wrote it like this. Such a record must stay readable for as long as somebody may have one.
-    fn format_1(edit: impl FnOnce(&mut [u8; BLOCK_BYTES])) -> Block {
-        let mut bytes = Record {
-            session: 0,
-            ..record()
-        }
-        .encode(1);
-        bytes.0[9] = 1;
-        edit(&mut bytes.0);
-        seal(&mut bytes);
-        bytes
-    }
-
-    #[test]
-    fn a_record_of_format_1_is_read_and_has_no_session() {
-        let read = Record::decode(&format_1(|_| {}), 1).unwrap();
-        let as_written = Record {
-            session: 0,
-            ..record()
-        };
-        assert_eq!(read, as_written);
-        assert_eq!(format_1(|_| {}).format(), 1);
-        assert_eq!(
-            read.encode(1).format(),
-            FORMAT,
-            "only the newest is written"
-        );
-        // Nothing stood there in format 1, so this was never written.
-        for at in [13, 15, 344, 351, 352, 4091] {
-            let forged = format_1(|b| b[at] |= 2);
-            let fault = Record::decode(&forged, 1).unwrap_err();
-            assert_eq!(fault, RecordError::Field("reserved bytes"), "byte {at}");
-        }
-    }
-
-    #[test]
-    fn every_flipped_bit_is_noticed() {
-        let good = record().encode(2);
-        for at in 0..BLOCK_BYTES {
-            for bit in 0..8 {
-                let mut bytes = good.clone();
-                bytes.0[at] ^= 1 << bit;
-                assert!(Record::decode(&bytes, 2).is_err(), "bit {bit} of byte {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_cause_has_its_error() {
-        assert_eq!(Record::decode(&Block::ZERO, 0), Err(RecordError::Blank));
-        assert_eq!(
-            Record::decode(&Block([b'x'; BLOCK_BYTES]), 0),
-            Err(RecordError::NoMagic)
-        );
-        assert_eq!(
-            Record::decode(&record().encode(1), 3),
-            Err(RecordError::Misplaced(1))
-        );
-        assert_eq!(forged(|b| b[9] = 3), Err(RecordError::NewerFormat(3)));
-        assert_eq!(forged(|b| b[9] = 0), Err(RecordError::Field("format")));
-        assert_eq!(forged(|b| b[10] = 4), Err(RecordError::Field("pid")));
-        assert_eq!(forged(|b| b[13] = 2), Err(RecordError::NewerFields));
-        assert_eq!(
-            forged(|b| b[15] = 1),
-            Err(RecordError::Field("reserved bytes"))
-        );
-        assert_eq!(forged(|b| b[13] = 1), Err(RecordError::Field("ceiling")));
-        assert_eq!(forged(|b| b[14] = 0), Err(RecordError::Field("cluster")));
-        assert_eq!(forged(|b| b[82] = 0xff), Err(RecordError::Field("cluster")));
-        assert_eq!(
-            forged(|b| b[48] = 0xff),
-            Err(RecordError::Field("sequence"))
-        );
-        assert_eq!(
-            forged(|b| b[72] = 0xff),
-            Err(RecordError::Field("recovered"))
-        );
-        assert_eq!(forged(|b| b[50] = 1), Err(RecordError::Field("ceiling")));
-        assert_eq!(forged(|b| b[58] = 1), Err(RecordError::Field("reach")));
-        for at in [352, 4000, 4091] {
-            assert_eq!(forged(|b| b[at] = 1), Err(RecordError::NewerFields));
-        }
-        let mut bytes = record().encode(1);
-        bytes.0[9] = 3;
-        assert!(
-            matches!(Record::decode(&bytes, 1), Err(RecordError::Checksum { .. })),
-            "a newer format is believed only when the block is whole"
-        );
-    }
-
-    #[test]
-    fn every_error_says_what_the_block_is() {
-        for (error, text) in [
-            (RecordError::Blank, "blank"),
-            (RecordError::NoMagic, "not a record of Ipseity"),
-            (
-                RecordError::Checksum {
-                    stored: 0xa,
-                    computed: 0xb,
-                },
-                "damaged: the checksum is 0000000a and should be 0000000b",
-            ),
-            (
-                RecordError::NewerFormat(3),
-                "of format 3; this build reads up to 2",
-            ),
-            (
-                RecordError::NewerFields,
-                "with fields that this build does not know",
-            ),
-            (
-                RecordError::Misplaced(3),
-                "a copy of block 3 in the wrong place",
-            ),
-            (RecordError::Field("pid"), "invalid in the field pid"),
-        ] {
-            assert_eq!(error.to_string(), text);
-        }
-        // A failed test shows a block, and the head of it is enough.
-        let shown = format!("{:?}", record().encode(1));
-        assert!(shown.starts_with("Block([49, 50, 53, 45"), "{shown}");
-        assert!(shown.len() < 400, "{shown}");
-    }
-}
+mod tests;

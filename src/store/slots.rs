@@ -63,21 +63,27 @@
 //! waited long in the queue of one host may overwrite much newer generations of another. Then the pairs no longer
 //! hold n and n - 1, and by (4) the next start skips to `reach`.
 //!
-//! No I/O but through [`BlockDevice`], no clock. It may import `record`, `identity` and `limits`.
+//! # What is kept for the peers
+//!
+//! They remember the last life that this directory has told, and its highest ceiling. So each boot adds itself to the
+//! last lives, and each generation notes its ceiling with the life that it is of. A start that skips may have lost a
+//! record with a life that it cannot know, so it begins a new list.
+//!
+//! No I/O but through [`BlockDevice`], no clock. It may import `record`, `actor`, `identity` and `limits`.
 
 // Long because: a third of it is the proof, and the proof belongs beside the code that it is about.
 
 use std::{fmt, io};
 
-use super::record::{Block, FORMAT, Record, RecordError};
+use super::record::{Block, FORMAT, MembersMark, Record, RecordError};
 use ipseity_core::{
-    actor::Objected,
+    actor::{Life, Objected},
     identity::{Pid, Sequence},
     limits::STEP_MAX,
     words::ClusterName,
 };
 
-use crate::limits::{BLOCK_BYTES, BLOCK_COUNT};
+use crate::limits::{BLOCK_BYTES, BLOCK_COUNT, LIVES_REMEMBERED_MAX};
 
 const _: () = assert!(
     BLOCK_COUNT == 4,
@@ -134,6 +140,8 @@ pub fn format(device: &mut impl BlockDevice, owner: &Owner, incarnation: u128) -
             recovered: Sequence::ZERO,
             objected: None,
             clean: true,
+            lives: Vec::new(),
+            members: MembersMark::Never,
         };
         device.write(block, &record.encode(block))?;
     }
@@ -152,6 +160,8 @@ pub struct Recovered<D> {
     hidden: bool,
     /// A block has an older format than this build writes.
     is_older: bool,
+    /// What the boot notes of the members file.
+    members: MembersMark,
 }
 
 /// Reads all four blocks and finds out what the last server may have handed out. The only thing that it may write is
@@ -220,6 +230,7 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     // bug CleanFlagKept: let start = if BUG && newest.clean { newest.sequence } else { start };
     Ok(Recovered {
         device,
+        members: newest.members,
         newest,
         missing,
         faults,
@@ -263,6 +274,35 @@ impl<D: BlockDevice> Recovered<D> {
         self.start.ahead_of(self.newest.sequence)
     }
 
+    /// Tells whether the members file `is_there`, and whether what it held is `given_up` if it is not. The boot notes that;
+    /// see [`MembersMark::at_start`].
+    pub fn see_members(&mut self, is_there: bool, given_up: bool) {
+        self.members = self.newest.members.at_start(is_there, given_up);
+    }
+
+    /// Whether the boot will note that the members file was lost.
+    pub fn has_lost_members(&self) -> bool {
+        self.members == MembersMark::Lost
+    }
+
+    /// What the record of the boot `own` remembers of the last starts.
+    fn lives(&self, own: Life) -> Vec<Life> {
+        let newest = &self.newest;
+        let mut lives = if self.hidden {
+            // The start that was lost with the record is not known. A list with a hole would say that it was never
+            // a start of this directory, so a new one is begun: of what is older than a list, it says nothing.
+            Vec::new()
+        } else if newest.lives.is_empty() && newest.boot != 0 && newest.session != 0 {
+            // An older version wrote the record. In format 1 it had no session.
+            vec![newest.life()]
+        } else {
+            newest.lives.clone()
+        };
+        lives.push(own);
+        lives.drain(..lives.len().saturating_sub(LIVES_REMEMBERED_MAX));
+        lives
+    }
+
     /// Begins a boot of the process `session`: completes the newest record's pair, counts the boot, and makes a
     /// ceiling durable that is `first_step` above the start. The start is [`Recovered::start`], or `above` if that is
     /// higher. At the end of the sequence space the step is what is left.
@@ -276,9 +316,10 @@ impl<D: BlockDevice> Recovered<D> {
         let boots = if self.hidden { 2 } else { 1 };
         // bug BootNotRaised: let boots = if BUG { 0 } else { boots };
         let boot = self.newest.boot.checked_add(boots);
+        let boot = boot.ok_or(SlotsError::BootsExhausted)?;
         let start = above.map_or(self.start, |above| above.max(self.start));
         let next = Record {
-            boot: boot.ok_or(SlotsError::BootsExhausted)?,
+            boot,
             session,
             sequence: start,
             ceiling: start.saturating_add(first_step),
@@ -290,6 +331,12 @@ impl<D: BlockDevice> Recovered<D> {
                 .filter(|objected| above.is_none_or(|above| above < objected.sequence)),
             // bug CleanFlagKept instead: clean: BUG && self.newest.clean,
             clean: false,
+            lives: self.lives(Life {
+                boot,
+                session,
+                ceiling: start,
+            }),
+            members: self.members,
             ..self.newest.clone()
         };
         for block in self.missing {
@@ -352,8 +399,8 @@ impl<D: BlockDevice> Slots<D> {
     /// absorbed. A ceiling that is already durable is not written again. The noted sequence never
     /// decreases and is at most the ceiling; another `sequence` is moved into that range.
     ///
-    /// This, [`Slots::write_objection`] and [`Slots::write_stop`] look at the device before they write. If somebody
-    /// else has written to it, they write nothing and return an error.
+    /// This and the calls below look at the device before they write. If somebody else has written to it, they write
+    /// nothing and return an error.
     pub fn write_ceiling(
         &mut self,
         sequence: Sequence,
@@ -381,6 +428,21 @@ impl<D: BlockDevice> Slots<D> {
         }
         self.append(Record {
             objected,
+            ..self.newest.clone()
+        })
+    }
+
+    /// Makes it durable that the members file was saved, so that a start that does not find it knows that it is lost. Once
+    /// that is noted, or if it is noted that an earlier one was lost, nothing is written. Nor is anything after a clean
+    /// stop: the next start finds the file, and notes it.
+    pub fn write_members_saved(&mut self) -> Result<(), SlotsError> {
+        let is_stopped = matches!(self.standing, Access::Stopped);
+        if self.newest.members != MembersMark::Never || is_stopped {
+            return Ok(());
+        }
+        self.check_open()?;
+        self.append(Record {
+            members: MembersMark::Saved,
             ..self.newest.clone()
         })
     }
@@ -437,6 +499,7 @@ impl<D: BlockDevice> Slots<D> {
             // An operator's word becomes durable together with the ceiling that belongs to it, and not before.
             recovered: self.newest.recovered,
             objected: self.newest.objected,
+            members: self.newest.members,
             clean: false,
             ..next.clone()
         })
@@ -493,10 +556,11 @@ impl<D: BlockDevice> Slots<D> {
             Access::Open | Access::Stopped | Access::Poisoned(_) => self.look()?,
         }
         let generation = self.newest.generation.checked_add(1);
-        let record = Record {
+        let mut record = Record {
             generation: generation.ok_or(SlotsError::GenerationsExhausted)?,
             ..record
         };
+        record.note_ceiling();
         for block in pair(record.generation) {
             if let Err(source) = self.device.write(block, &record.encode(block)) {
                 // bug FailedSyncIgnored: continue;

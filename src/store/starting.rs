@@ -1,10 +1,13 @@
 //! What a start does with the blocks that it found. It needs no directory, so it works on any device.
 //!
-//! It may import `slots`, `actor` and `identity`.
+//! It may import `record`, `slots`, `actor` and `identity`.
 
-use super::slots::{BlockDevice, Recovered, Slots, SlotsError};
+use super::{
+    record::MembersMark,
+    slots::{BlockDevice, Recovered, Slots, SlotsError},
+};
 use ipseity_core::{
-    actor::{Objected, Remembered},
+    actor::{Life, Objected},
     identity::Sequence,
 };
 
@@ -20,6 +23,12 @@ pub struct Started {
     pub sequence: Sequence,
     /// No greater sequence may be handed out. This boot has made it durable.
     pub ceiling: Sequence,
+    /// The last starts of this directory, the newest last, with this one; at most
+    /// [`LIVES_REMEMBERED_MAX`](crate::limits::LIVES_REMEMBERED_MAX).
+    pub lives: Vec<Life>,
+    /// The members file was saved and lost, and no operator has said since then that it will not come back. So this
+    /// server may have forgotten what it has told others that it would remember.
+    pub members_lost: bool,
     /// The highest `recover_above` that this directory was ever started with; zero for none.
     pub recovered: Sequence,
     /// A peer objected to this directory in an earlier run, and no `recover_above` since then was high enough. So
@@ -34,15 +43,6 @@ pub struct Started {
     pub first_start: bool,
     /// Warnings for the log, one sentence each.
     pub notes: Vec<String>,
-}
-
-impl Started {
-    /// Whether this start asks its peers, if it has any, before it hands out identities. The first start does, and so
-    /// does any start with `--join=require`. So does a start that remembers no peer, because the first start may have
-    /// ended before it heard from one.
-    pub fn asks_first(&self, remembered: &[Remembered], required: bool) -> bool {
-        self.first_start || remembered.is_empty() || required
-    }
 }
 
 /// Begins a boot (see [`Recovered::boot`]), and returns what the server has to know about it.
@@ -63,6 +63,8 @@ pub fn begin<D: BlockDevice>(
         boot: newest.boot,
         sequence: newest.sequence,
         ceiling: newest.ceiling,
+        lives: newest.lives.clone(),
+        members_lost: newest.members == MembersMark::Lost,
         recovered: newest.recovered,
         objected: newest.objected,
         skipped,

@@ -186,8 +186,13 @@ impl Shared {
                 self.shut_for_look(c);
                 Taken::Request(Event::MembersRequest { from, first })
             }
-            (Message::ForgetRequest { pid }, Origin::Accepted) => {
-                Taken::Request(Event::ForgetRequest { from, pid })
+            (Message::HelloRequest(hello), Origin::Accepted) => {
+                // It may be refused, and then nothing behind it is served.
+                c.gate = Gate::Shut;
+                Taken::Request(Event::HelloRequest { from, hello })
+            }
+            (Message::ForgetRequest { what }, Origin::Accepted) => {
+                Taken::Request(Event::ForgetRequest { from, what })
             }
             (Message::AdvanceRequest { above }, Origin::Accepted) => {
                 self.let_wait_alone(c);
@@ -204,6 +209,15 @@ impl Shared {
             }
             (Message::Overrule(overrule), _) if c.is_peer() => {
                 Taken::Word(Event::Overrule(Box::new((link(c), *overrule))))
+            }
+            (Message::Probe(probe), _) if c.is_peer() => {
+                Taken::Word(Event::Probe(Box::new((link(c), probe))))
+            }
+            (Message::Alive(probe), _) if c.is_peer() => {
+                Taken::Word(Event::Alive(Box::new((link(c), probe))))
+            }
+            (Message::Goodbye(goodbye), _) if c.is_peer() => {
+                Taken::Word(Event::Goodbye(Box::new((link(c), goodbye))))
             }
             (message, _) => Taken::Refused(WireError::UnexpectedKind(Kind::from(&message))),
         }

@@ -27,7 +27,7 @@ use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
 use ipseity_core::{
     actor::Ahead,
     identity::Identity,
-    ids::{ConnectionId, PeerId},
+    ids::{ConnectionId, NameId, PeerId},
     time::Instant,
     words::{Grants, Message},
 };
@@ -181,10 +181,10 @@ impl<S: Socket> Transport<S> {
         self.get(connection).map_or(Grants::NONE, |c| c.grants)
     }
 
-    /// Notes the addresses of a peer that was named, as a lookup has found them. It counts for the connections that are
+    /// Notes the addresses of a name in `--peer`, as a lookup has found them. It counts for the connections that are
     /// accepted from now on.
-    pub fn note_named(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = IpAddr>) {
-        self.shared.trust.note_named(peer, addresses);
+    pub fn note_named(&mut self, name: NameId, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.shared.trust.note_named(name, addresses);
     }
 
     /// The address that an accepted connection comes from, as text for people.

@@ -313,7 +313,6 @@ impl Shared {
             }
             Stop::All if c.inflow == Inflow::Ended => self.ended(c, mailbox),
             Stop::Turn if !c.input().is_empty() => read_again(c, mailbox),
-            // bug FullReadLost instead: stop @ (Stop::All | Stop::Turn) if c.inflow.may_hold_more() && !(BUG && matches!(stop, Stop::Turn)) => {
             Stop::All | Stop::Turn if c.inflow.may_hold_more() => {
                 read_again(c, mailbox);
             }

@@ -299,7 +299,6 @@ impl Shared {
     }
 
     fn leave_reserve<S>(&mut self, c: &Connection<S>) {
-        // bug ReserveNotLeft: return;
         self.reserve.retain(|id| *id != c.id);
     }
 

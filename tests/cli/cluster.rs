@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use ipseity_core::words::PeerState;
+use ipseity_core::words::{PeerState, Standing};
 use ipseity_harness::server::{Server, eventually};
 
 fn command(servers: &[Server], arguments: &[&str]) -> Command {
@@ -31,8 +31,10 @@ fn good(servers: &[Server], arguments: &[&str]) -> String {
 fn two() -> Vec<Server> {
     let servers = Server::cluster(2, &["--sync-interval", "20ms"]);
     for server in &servers {
-        server.wait_for_status("the other", |status| {
-            status.peers.len() == 1 && status.peers[0].state == PeerState::Up
+        server.wait_for_status("the other, and serves", |status| {
+            status.standing == Standing::Serving
+                && status.peers.len() == 1
+                && status.peers[0].state == PeerState::Up
         });
     }
     servers

@@ -9,7 +9,7 @@ use std::{
 use ipseity_core::{
     identity::Pid,
     text::is_plain,
-    words::{ErrorCode, Message, Standing},
+    words::{ErrorCode, Forget, Message, Standing},
 };
 use ipseity_harness::{
     fake::{Fake, Step},
@@ -637,6 +637,66 @@ fn members_as_json_name_the_server_that_knows_them() {
 }
 
 #[test]
+fn a_server_of_another_cluster_is_refused_by_name() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    for arguments in [&["next"][..], &["ping", "-n", "1"], &["members"]] {
+        run(&[arguments, &["--cluster", "ipseity", "-s", &address]].concat()).good();
+        let refused = run(&[arguments, &["--cluster", "blue", "-s", &address]].concat());
+        let said = refused.bad(1);
+        assert!(said.contains("(foreignCluster)"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn lives_that_never_served_are_forgotten_of_one_pid_or_of_all() {
+    let server = Fake::serving(1);
+    let address = server.address();
+    let three = Pid::new(3).unwrap();
+    for (arguments, what, whose) in [
+        (
+            &["members", "--forget", "--never-served"][..],
+            Forget::AllNeverServed,
+            "any pid",
+        ),
+        (
+            &["members", "--forget", "3", "--never-served"],
+            Forget::NeverServed(three),
+            "pid 3",
+        ),
+        (
+            &["members", "--never-served", "--forget=3"],
+            Forget::NeverServed(three),
+            "pid 3",
+        ),
+    ] {
+        let shown = run(&[arguments, &["-s", &address]].concat()).good();
+        assert_eq!(
+            shown,
+            format!("{address} remembers no life of {whose} that never served\n")
+        );
+        let asked = server.requests();
+        assert_eq!(asked.last(), Some(&Message::ForgetRequest { what }));
+    }
+    let json = run(&[
+        "members",
+        "--json",
+        "--forget",
+        "--never-served",
+        "-s",
+        &address,
+    ])
+    .good();
+    assert!(
+        json.ends_with(
+            r#""forgotten":null,"never_served":true,"sequence":7}
+"#
+        ),
+        "{json}"
+    );
+}
+
+#[test]
 fn each_server_forgets_and_one_that_does_not_is_named() {
     let (one, two) = (Fake::serving(1), Fake::serving(2));
     one.set_members([3]);
@@ -649,7 +709,8 @@ fn each_server_forgets_and_one_that_does_not_is_named() {
     };
     assert_eq!(shown, [line(&one), line(&two)].concat());
     let pid = Pid::new(3).unwrap();
-    assert_eq!(one.requests(), [Message::ForgetRequest { pid }]);
+    let what = Forget::All(pid);
+    assert_eq!(one.requests(), [Message::ForgetRequest { what }]);
 
     let again = run(&["members", "--json", "--forget", "1", "-s", &list]);
     assert_eq!(
@@ -795,6 +856,18 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
             "--forget takes a number from 0 to 1023, not \"1024\"",
         ),
         ("members --forget", "--forget needs a value"),
+        (
+            "members --never-served",
+            "--never-served goes with --forget: members --forget [PID] --never-served",
+        ),
+        (
+            "status --cluster=",
+            "--cluster: a cluster name has 1 to 255 bytes, this one has 0",
+        ),
+        (
+            "bench --cluster blue",
+            "bench looks at no cluster: leave --cluster out",
+        ),
         ("members --above 1", "there is no flag \"--above\" here"),
         ("advance", "--above SEQUENCE is missing"),
         ("advance 5", "\"5\" is one argument too many"),

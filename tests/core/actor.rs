@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use ipseity_core::{
     actor::{
-        Actor, ActorConfig, Effect, Event, HangUp, Objected, Outcome, Report, Tally, Write, Written,
+        Actor, ActorConfig, Effect, Event, HangUp, JoinMode, Objected, Outcome, Report, Tally,
+        Write, Written,
     },
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
-    limits::{BOOT_JUMP_MAX, SAVE_BURST},
+    limits::{BOOT_JUMP_MAX, CLAIM_WAIT, JOIN_WAIT, SAVE_BURST},
     time::Instant,
-    words::{ErrorCode, ErrorReply, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
+    words::{
+        ErrorCode, ErrorReply, Message, Objection, Stage, Standing, SyncMessage, Told, WIRE_VERSION,
+    },
 };
 use ipseity_frames::{Kind, WireError};
 use ipseity_sim::config::actor_config;
@@ -50,6 +53,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
+        crate::without_told(&mut effects);
         // Saving the memory of the peers and reporting large raises have tests of their own.
         effects.retain(|effect| {
             !matches!(
@@ -103,12 +107,14 @@ fn unknown(from: ConnectionId) -> Event {
 fn hello(pid: u16, sequence: u64) -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: actor_config().cluster,
         pid: Pid::new(pid).unwrap(),
         incarnation: 0x2222,
         boot: 9,
         session: 0x52,
         sequence,
+        advertise: String::new(),
     }
 }
 
@@ -117,12 +123,14 @@ fn own(sequence: u64) -> Box<SyncMessage> {
     let config = actor_config();
     Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: config.cluster,
         pid: config.pid,
         incarnation: config.incarnation,
         boot: config.boot,
         session: config.session,
         sequence,
+        advertise: String::new(),
     })
 }
 
@@ -157,6 +165,15 @@ fn error(to: ConnectionId, code: ErrorCode, text: &str) -> Effect {
 
 fn synced(to: ConnectionId, sequence: u64) -> Effect {
     let message = Message::SyncReply(own(sequence));
+    Effect::Reply { to, message }
+}
+
+/// The answer of a server at this stage, which does not absorb the sequence of the question if there is a reason.
+fn synced_as(to: ConnectionId, sequence: u64, stage: Stage, refused: Option<ErrorCode>) -> Effect {
+    let mut sync = own(sequence);
+    sync.told.stage = stage;
+    sync.told.refused = refused.map_or(0, ErrorCode::get);
+    let message = Message::SyncReply(sync);
     Effect::Reply { to, message }
 }
 
@@ -537,7 +554,10 @@ fn a_stop_refuses_new_requests_and_makes_the_exact_sequence_durable() {
     );
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 100))),
-        vec![peer_up(Link::Accepted(BOB), 2, 100), synced(BOB, 7)],
+        vec![
+            peer_up(Link::Accepted(BOB), 2, 100),
+            synced_as(BOB, 7, Stage::Rests, None)
+        ],
         "the sequence on its way to the disk does not change any more"
     );
     assert_eq!(
@@ -798,7 +818,7 @@ fn wrong_peers() -> [(SyncMessage, ErrorCode, &'static str); 3] {
         (
             oneself,
             ErrorCode::Oneself,
-            "a server does not synchronize with itself: remove the --peer that names it",
+            "a server was named as its own peer, which does no harm",
         ),
     ]
 }
@@ -1092,7 +1112,7 @@ fn a_peer_of_another_version_is_told_why_and_reported() {
         kind: Kind::SyncRequest,
         version: 7,
     };
-    let text = "syncRequest of version 7: this server speaks version 1";
+    let text = "syncRequest of version 7: this server speaks version 2";
     let code = ErrorCode::ForeignVersion;
     assert_eq!(
         scene.on(Event::Unknown {
@@ -1126,12 +1146,12 @@ fn a_peer_too_far_ahead_is_refused_and_its_connection_stays_open() {
         vec![
             peer_up(link, 2, 1_000_001),
             told.clone(),
-            error(BOB, code, &text)
+            synced_as(BOB, 0, Stage::Serves, Some(code))
         ]
     );
     assert_eq!(
         scene.on(sync_request(BOB, hello(2, 1_000_001))),
-        vec![error(BOB, code, &text)],
+        vec![synced_as(BOB, 0, Stage::Serves, Some(code))],
         "reported once"
     );
     assert_eq!(
@@ -1148,11 +1168,7 @@ fn a_peer_too_far_ahead_is_refused_and_its_connection_stays_open() {
                     "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
                 )),
             }),
-            error(
-                BOB,
-                code,
-                "sequence of a peer: sequence 9007199254740992 is beyond the last there is, 9007199254740991"
-            )
+            synced_as(BOB, 5, Stage::Serves, Some(code))
         ],
         "reported again after a round that succeeded"
     );
@@ -1176,14 +1192,35 @@ fn an_actor_that_starts_above_its_ceiling_panics() {
 /// An actor that asks one peer before it hands out identities.
 fn joining(require: bool) -> Scene {
     given(|config| {
-        config.peers = 1;
         config.joins = true;
-        config.join_requires_peer = require;
+        config.join_mode = match require {
+            true => JoinMode::Require,
+            false => JoinMode::Prefer,
+        };
     })
 }
 
+/// What a server does that was accepted by its only peer: it asks it to note that.
+fn claims(sequence: u64) -> Vec<Effect> {
+    let claim = SyncMessage {
+        told: Told {
+            stage: Stage::Claims,
+            ..Told::default()
+        },
+        ..*own(sequence)
+    };
+    vec![
+        Effect::JoinWithin(JOIN_WAIT),
+        Effect::JoinWithin(CLAIM_WAIT),
+        Effect::Send {
+            to: PEER,
+            message: Message::SyncRequest(Box::new(claim)),
+        },
+    ]
+}
+
 fn joined(answered: usize) -> Effect {
-    Effect::Report(Report::Joined { answered, asked: 1 })
+    Effect::Report(Report::Joined { answered })
 }
 
 #[test]
@@ -1202,15 +1239,23 @@ fn requests_to_a_joining_server_wait_and_are_answered_in_order() {
     );
     assert_eq!(scene.ask(BOB, 1), vec![]);
     let effects = scene.on(sync_reply(PEER, hello(2, 30)));
+    assert_eq!(effects[1..], [Effect::JoinWithin(JOIN_WAIT)]);
+    assert!(scene.actor.has_answered(PEER) && !scene.actor.has_answered(PeerId(9)));
+    // Another one may answer.
+    assert_eq!(scene.ask(BOB, 1), vec![]);
+    assert_eq!(scene.on(Event::AllAsked), claims(30)[1..]);
+    let effects = scene.on(sync_reply(PEER, hello(2, 30)));
     assert_eq!(
-        effects[1..],
+        effects[..5],
         [
             joined(1),
-            identities(ALICE, 1, 2),
+            identities(ALICE, 31, 2),
             Effect::ReplyStatus { to: ALICE },
-            identities(BOB, 3, 1),
+            identities(BOB, 33, 1),
+            identities(BOB, 34, 1),
         ]
     );
+    assert_eq!(scene.on(Event::JoinTimeout), vec![]);
 }
 
 #[test]
@@ -1237,8 +1282,11 @@ fn with_join_require_requests_are_refused_after_the_timeout_until_a_peer_answers
     );
     assert_eq!(scene.ask(ALICE, 1), vec![told]);
     scene.on(Event::PeerConnected(PEER));
+    assert_eq!(scene.on(Event::AllAsked), vec![], "nobody has answered");
     let effects = scene.on(sync_reply(PEER, hello(2, 0)));
-    assert_eq!(effects[1..], [joined(1)]);
+    assert_eq!(effects[1..], claims(0));
+    let effects = scene.on(sync_reply(PEER, hello(2, 0)));
+    assert_eq!(effects[0], joined(1));
     assert_eq!(scene.ask(ALICE, 1), vec![identities(ALICE, 1, 1)]);
 }
 
@@ -1291,6 +1339,30 @@ fn a_joining_server_that_is_objected_to_hands_out_nothing() {
     assert_eq!(told.code, stale);
     assert_eq!(scene.on(Event::JoinTimeout), vec![], "it does not wear off");
     assert_eq!(scene.actor.standing(), Standing::Stale);
+}
+
+#[test]
+fn only_a_refusal_of_what_it_asked_before_it_served_stops_a_server() {
+    let held = || error_reply(PEER, ErrorCode::HeldByAnother);
+    for is_early in [true, false] {
+        let mut scene = joining(false);
+        if is_early {
+            scene.on(Event::PeerConnected(PEER));
+        }
+        scene.on(Event::JoinTimeout);
+        if !is_early {
+            scene.on(Event::PeerConnected(PEER));
+        }
+        assert_eq!(scene.ask(ALICE, 5), vec![identities(ALICE, 1, 5)]);
+        let effects = scene.on(held());
+        let objected = Effect::Write(Write::Objection(Objected::stale(sequence(5))));
+        assert_eq!(effects.contains(&objected), is_early, "{effects:?}");
+        let standing = match is_early {
+            true => Standing::Stale,
+            false => Standing::Serving,
+        };
+        assert_eq!(scene.actor.standing(), standing);
+    }
 }
 
 #[test]
@@ -1529,10 +1601,13 @@ fn an_advance_waits_behind_earlier_requests_of_its_connection() {
 fn two_live_servers_with_one_pid_are_noticed_however_far_ahead_they_are() {
     let mut scene = fresh();
     let mut charged = Vec::new();
+    let own = scene.actor.config().session;
     for round in 0..6 {
         let (from, session) = [(ALICE, 7), (BOB, 8)][round % 2];
         let mut sync = hello(5, 5_000_000);
-        // A copied directory, with one more boot.
+        // It has received the answer to its last question. Each round takes two messages.
+        sync.told.heard = own + (2 * round as u64).saturating_sub(2);
+        // A copied directory: with one more boot.
         (sync.session, sync.boot) = (session, session);
         for effect in scene.on(sync_request(from, sync)) {
             if let Effect::Object { charge, .. } = effect {
@@ -1545,17 +1620,33 @@ fn two_live_servers_with_one_pid_are_noticed_however_far_ahead_they_are() {
 }
 
 #[test]
-fn a_join_does_not_wait_for_itself_or_for_another_cluster() {
+fn a_join_does_not_count_itself_or_another_cluster() {
     for code in [ErrorCode::Oneself, ErrorCode::ForeignCluster] {
         let mut scene = joining(false);
         scene.on(Event::PeerConnected(PEER));
-        let effects = scene.on(error_reply(PEER, code));
-        assert_eq!(effects[0], joined(0), "{code}");
+        assert_eq!(scene.on(error_reply(PEER, code)).len(), 1, "{code}");
+        assert_eq!(scene.on(Event::AllAsked)[0], joined(0), "{code}");
         // If a peer must answer, this does not count as an answer.
         let mut scene = joining(true);
         scene.on(Event::PeerConnected(PEER));
         let effects = scene.on(error_reply(PEER, code));
         assert_eq!(effects.len(), 1, "{code}: {effects:?}");
+        assert_eq!(scene.on(Event::AllAsked), vec![], "{code}");
         assert_eq!(scene.actor.standing(), Standing::Joining);
     }
+}
+
+#[test]
+fn a_peer_that_answers_at_two_addresses_confirms_at_one_of_them() {
+    let other = PeerId(1);
+    let mut scene = joining(false);
+    for peer in [PEER, other] {
+        scene.on(Event::PeerConnected(peer));
+        scene.on(sync_reply(peer, hello(2, 30)));
+    }
+    // It is the same process, so the server gives up the second connection.
+    scene.on(Event::PeerDisconnected(Link::Dialed(other)));
+    assert_eq!(scene.on(Event::AllAsked), claims(30)[1..]);
+    let effects = scene.on(sync_reply(PEER, hello(2, 30)));
+    assert_eq!(effects[0], joined(1));
 }

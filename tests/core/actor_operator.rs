@@ -3,18 +3,19 @@
 
 // Long because: it has one short scenario for each of these messages, and they share helper functions.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use ipseity_core::{
     actor::{
-        Actor, ActorConfig, Effect, Event, Outcome, Remembered, Report, Tally, Write, Written,
+        Actor, ActorConfig, Claim, Effect, Event, Outcome, Remembered, Report, Tally, Write,
+        Written,
     },
     identity::{Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, Grants, Message, Objection, Overrule, Standing, SyncMessage,
-        WIRE_VERSION,
+        ErrorCode, ErrorReply, Forget, Grants, Hello, Message, Objection, Overrule, Stage,
+        Standing, SyncMessage, Told, WIRE_VERSION,
     },
 };
 use ipseity_sim::config::actor_config;
@@ -59,7 +60,10 @@ impl Scene {
             !matches!(
                 effect,
                 Effect::Report(
-                    Report::Raised { .. } | Report::Advanced { .. } | Report::Forgot { .. }
+                    Report::Raised { .. }
+                        | Report::Advanced { .. }
+                        | Report::Forgot { .. }
+                        | Report::ForgotClaims { .. }
                 )
             )
         });
@@ -74,9 +78,13 @@ impl Scene {
     }
 
     fn forget(&mut self, pid: Pid, trusted: bool) -> Vec<Effect> {
+        self.forget_what(Forget::All(pid), trusted)
+    }
+
+    fn forget_what(&mut self, what: Forget, trusted: bool) -> Vec<Effect> {
         let from = ALICE;
-        let event = Event::ForgetRequest { from, pid };
-        self.on_granted(&Message::ForgetRequest { pid }, trusted, event)
+        let event = Event::ForgetRequest { from, what };
+        self.on_granted(&Message::ForgetRequest { what }, trusted, event)
     }
 
     fn advance(&mut self, above: u64, trusted: bool) -> Vec<Effect> {
@@ -127,23 +135,24 @@ fn seven() -> Pid {
 fn lost() -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: actor_config().cluster,
         pid: seven(),
         incarnation: 0xbb,
         boot: 1,
         session: 0x99,
         sequence: 10,
+        advertise: String::new(),
     }
 }
 
 /// The memory of pid 7: another directory, which had come to sequence 500.
 fn remembered() -> Remembered {
     Remembered {
-        pid: seven(),
         incarnation: 0xaa,
         boot: 4,
         session: 0x88,
-        sequence: sequence(500),
+        ..Remembered::new(seven(), sequence(500))
     }
 }
 
@@ -215,6 +224,142 @@ fn a_pid_is_forgotten_once_and_durably() {
             "nothing is known here of pid 7: ipseity-cli members lists those known"
         )
     );
+}
+
+/// A life of another directory that has claimed pid 7 and never served.
+fn claim() -> Claim {
+    Claim {
+        incarnation: 0xcc,
+        boot: 9,
+        session: 0x77,
+    }
+}
+
+#[test]
+fn lives_that_never_served_are_forgotten_and_those_that_did_are_not() {
+    let claimed = Remembered {
+        claim: Some(claim()),
+        claim_before: Some(Claim {
+            session: 0x66,
+            ..claim()
+        }),
+        ..remembered()
+    };
+    let eight = Pid::new(8).unwrap();
+    let only_claimed = Remembered {
+        incarnation: claim().incarnation,
+        boot: claim().boot,
+        session: claim().session,
+        claim: Some(claim()),
+        ..Remembered::new(eight, sequence(3))
+    };
+    let mut scene =
+        Scene::new(|config| config.remembered = vec![claimed.clone(), only_claimed.clone()]);
+    assert_eq!(
+        scene.forget_what(Forget::NeverServed(seven()), false),
+        refused(ErrorCode::NotTrusted, NOT_TRUSTED)
+    );
+    let left = Write::Members(vec![remembered(), only_claimed]);
+    assert_eq!(
+        scene.forget_what(Forget::NeverServed(seven()), true),
+        [Effect::Write(left), done(500)]
+    );
+    scene.on(MEMBERS_WRITTEN);
+    let left = Write::Members(vec![remembered()]);
+    assert_eq!(
+        scene.forget_what(Forget::AllNeverServed, true),
+        [Effect::Write(left), done(3)]
+    );
+    scene.on(MEMBERS_WRITTEN);
+    // Nothing is left to forget, and nothing is written.
+    assert_eq!(scene.forget_what(Forget::AllNeverServed, true), [done(0)]);
+    assert_eq!(
+        scene.forget_what(Forget::NeverServed(seven()), true),
+        [done(0)]
+    );
+    assert_eq!(
+        refusal(&scene.forget_what(Forget::NeverServed(eight), true)).0,
+        ErrorCode::UnknownPid.get()
+    );
+}
+
+#[test]
+fn a_start_that_only_a_claim_refuses_is_accepted_when_that_is_forgotten() {
+    let asks = |is_forgotten| {
+        let claimed = Remembered {
+            claim: Some(claim()),
+            ..remembered()
+        };
+        let mut scene = Scene::new(|config| config.remembered = vec![claimed]);
+        if is_forgotten {
+            scene.forget_what(Forget::AllNeverServed, true);
+        }
+        let sync = SyncMessage {
+            incarnation: 0xaa,
+            boot: 5,
+            sequence: 500,
+            told: Told {
+                stage: Stage::Joins,
+                ..Told::default()
+            },
+            ..lost()
+        };
+        let from = BOB;
+        let mut effects = scene.on(Event::SyncRequest {
+            from,
+            sync: Box::new(sync),
+        });
+        scene.wait(3);
+        effects.extend(scene.on(Event::ProbeTimeout));
+        effects
+    };
+    let refused = asks(false);
+    let by_claim = |effect: &Effect| match effect {
+        Effect::Object { charge, .. } => charge.by_claim,
+        _ => false,
+    };
+    assert!(refused.iter().any(by_claim), "{refused:?}");
+    let accepted = asks(true);
+    let is_reply = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Reply {
+                to: BOB,
+                message: Message::SyncReply(_)
+            }
+        )
+    };
+    assert!(accepted.iter().any(is_reply), "{accepted:?}");
+    assert!(!accepted.iter().any(is_objection), "{accepted:?}");
+}
+
+#[test]
+fn a_hello_is_answered_and_one_to_another_cluster_ends_the_connection() {
+    let mut scene = Scene::new(|_| {});
+    let own = actor_config().cluster;
+    let mut hello = |cluster| {
+        let hello = Box::new(Hello { cluster });
+        scene.on(Event::HelloRequest { from: ALICE, hello })
+    };
+    for cluster in [None, Some(own.clone())] {
+        let [
+            Effect::Reply {
+                to: ALICE,
+                message: Message::HelloReply(reply),
+            },
+        ] = &hello(cluster)[..]
+        else {
+            panic!("one helloReply");
+        };
+        assert_eq!(reply.cluster, own);
+        assert_eq!(reply.pid, actor_config().pid);
+        assert_eq!(reply.count_max, actor_config().count_max);
+        assert_eq!(reply.standing, Standing::Serving);
+        assert_eq!(reply.wire_version, WIRE_VERSION);
+    }
+    let effects = hello(Some("another".parse().unwrap()));
+    assert_eq!(refusal(&effects).0, ErrorCode::ForeignCluster.get());
+    assert_eq!(effects.last(), Some(&Effect::Close(ALICE)));
 }
 
 #[test]
@@ -339,8 +484,7 @@ fn an_overrule_ends_an_objection_unless_it_is_too_low() {
             incarnation: 0xbb,
             boot: 0,
             session: 0x99,
-            sequence: sequence(above),
-            ..remembered()
+            ..Remembered::new(seven(), sequence(above))
         };
         vec![
             Effect::Report(Report::Overruled {
@@ -407,7 +551,7 @@ fn a_peer_too_far_ahead_to_be_believed_is_not_taken_for_rolled_back() {
     for (ahead, is_behind) in [(499, true), (500, false), (9000, false), (u64::MAX, false)] {
         let (scene, effects) = observer(next(ahead));
         assert_eq!(effects.iter().any(is_objection), is_behind, "{ahead}");
-        let known = scene.actor.members()[&seven()].remembered;
+        let known = &scene.actor.members()[&seven()].remembered;
         assert_eq!(known.sequence, sequence(500), "nothing is learned from it");
     }
     // An overrule is not taken for too low because it is too far ahead to be believed.
@@ -415,7 +559,7 @@ fn a_peer_too_far_ahead_to_be_believed_is_not_taken_for_rolled_back() {
         let (mut scene, _) = observer(lost());
         let effects = scene.overrule(DIALED, word(above));
         assert_eq!(!effects.is_empty(), is_enough, "{above}");
-        let known = scene.actor.members()[&seven()].remembered;
+        let known = &scene.actor.members()[&seven()].remembered;
         assert_eq!(known.sequence, sequence(500));
     }
 }
@@ -600,7 +744,6 @@ fn later_requests_wait_for_the_disk_only_on_their_own_connection() {
 fn a_waiting_advance_does_not_hold_up_other_connections() {
     let mut scene = Scene::new(|config| {
         config.joins = true;
-        config.peers = 1;
     });
     assert_eq!(scene.ask(), []);
     assert_eq!(scene.advance(100, true), []);
@@ -661,7 +804,6 @@ fn the_tally_counts_requests_identities_and_absorptions() {
 fn a_joining_server_waits_for_every_peer_that_may_answer() {
     let (mut scene, effects) = Scene::with_peer(lost(), |config| {
         config.joins = true;
-        config.peers = 2;
     });
     let joined = |effect: &Effect| matches!(effect, Effect::Report(Report::Joined { .. }));
     assert!(!effects.iter().any(joined));
@@ -672,12 +814,80 @@ fn a_joining_server_waits_for_every_peer_that_may_answer() {
         ..lost()
     });
     let from = PeerId(1);
+    let effects = scene.on(Event::SyncReply {
+        from,
+        sync: sync.clone(),
+    });
+    assert!(!effects.iter().any(joined), "there may be a third");
+    // Both have accepted it, and both have to note that.
+    scene.on(Event::AllAsked);
     let effects = scene.on(Event::SyncReply { from, sync });
-    let joined = Report::Joined {
-        answered: 2,
-        asked: 2,
+    assert!(!effects.iter().any(joined), "the other has not noted it");
+    let effects = scene.on(Event::SyncReply {
+        from: PeerId(0),
+        sync: Box::new(lost()),
+    });
+    let joined = Effect::Report(Report::Joined { answered: 2 });
+    assert!(effects.contains(&joined), "{effects:?}");
+}
+
+#[test]
+fn where_a_life_can_be_dialed_is_remembered_as_long_as_it_says_so() {
+    let address = |scene: &Scene| {
+        let known = &scene.actor.members()[&seven()];
+        known.remembered.address.clone()
     };
-    assert!(effects.contains(&Effect::Report(joined)), "{effects:?}");
+    let at = |advertise: &str, boot, session| SyncMessage {
+        advertise: advertise.to_owned(),
+        boot,
+        session,
+        ..lost()
+    };
+    let (mut scene, _) = Scene::with_peer(at("seven.test:1", 1, 0x99), |_| {});
+    assert_eq!(address(&scene).as_deref(), Some("seven.test:1"));
+    for (told, remembered) in [
+        ("seven.test:2", Some("seven.test:2")),
+        ("seven.test", None),
+        ("[::1]:3264", Some("[::1]:3264")),
+        ("a\nb:1", None),
+        ("seven.test:3", Some("seven.test:3")),
+        ("", None),
+    ] {
+        scene.hear(at(told, 1, 0x99));
+        assert_eq!(address(&scene).as_deref(), remembered, "{told:?}");
+    }
+    // The next life of the directory.
+    scene.hear(at("other.test:1", 2, 0x9a));
+    assert_eq!(address(&scene).as_deref(), Some("other.test:1"));
+    scene.hear(at("", 3, 0x9b));
+    assert_eq!(address(&scene), None);
+    // One that is not believed changes nothing.
+    scene.hear(at("seven.test:9", 1, 0x9c));
+    assert_eq!(address(&scene), None);
+}
+
+#[test]
+fn a_server_tells_its_peers_where_it_can_be_dialed() {
+    let mut scene = Scene::new(|config| config.advertise = "one.test:1".to_owned());
+    let effects = scene.on(Event::PeerConnected(PEER));
+    assert!(
+        effects.iter().any(|effect| matches!(
+            effect,
+            Effect::Send { message: Message::SyncRequest(sync), .. } if sync.advertise == "one.test:1"
+        )),
+        "{effects:?}"
+    );
+}
+
+/// The nonce of the answer among these effects.
+fn nonce(effects: &[Effect]) -> Option<u64> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Reply {
+            message: Message::SyncReply(sync),
+            ..
+        } => Some(sync.told.nonce),
+        _ => None,
+    })
 }
 
 /// An objection to this process.
@@ -721,15 +931,18 @@ fn a_stale_server_can_come_into_conflict_but_not_the_other_way_round() {
 #[test]
 fn of_two_live_servers_with_one_pid_the_one_that_asks_is_answered_and_the_other_is_told() {
     let mut scene = Scene::new(|_| {});
+    let mut heard = BTreeMap::new();
     let mut asks = |from, session| {
         // A copied directory, with one more boot.
         let boot = session;
-        let sync = Box::new(SyncMessage {
+        let mut sync = Box::new(SyncMessage {
             session,
             boot,
             ..lost()
         });
+        sync.told.heard = heard.get(&from).copied().unwrap_or_default();
         let effects = scene.on(Event::SyncRequest { from, sync });
+        heard.extend(nonce(&effects).map(|nonce| (from, nonce)));
         let objected = |effect: &Effect| match effect {
             Effect::Object { charge, answers } => {
                 assert_eq!(charge.code, ErrorCode::PidConflict);
@@ -753,28 +966,31 @@ fn of_two_live_servers_with_one_pid_the_one_that_asks_is_answered_and_the_other_
 fn a_third_server_with_the_same_pid_is_reported_as_new() {
     const CAROL: ConnectionId = ConnectionId::new(2, 3);
     let mut scene = Scene::new(|_| {});
+    let mut newest = 0;
+    // Each is known to have received what this server has sent last, to whomever.
     let mut asks = |from, session| {
-        let sync = Box::new(SyncMessage {
+        let mut sync = Box::new(SyncMessage {
             session,
             boot: session,
             ..lost()
         });
+        sync.told.heard = newest;
         let effects = scene.on(Event::SyncRequest { from, sync });
+        newest = nonce(&effects).unwrap_or(newest);
         let charged = |effect: &Effect| match effect {
             Effect::Object { charge, .. } => Some((charge.session, charge.is_new)),
             _ => None,
         };
         effects.iter().filter_map(charged).collect::<Vec<_>>()
     };
-    for (from, session) in [(ALICE, 1), (BOB, 2), (ALICE, 1), (BOB, 2)] {
+    for (from, session) in [(ALICE, 1), (BOB, 2)] {
         assert_eq!(asks(from, session), []);
     }
     // The two are reported once.
     assert_eq!(asks(ALICE, 1), [(1, true), (2, false)]);
-    assert_eq!(asks(ALICE, 1), [(1, false)], "reported once");
+    assert_eq!(asks(BOB, 2), [(2, false)], "reported once");
     assert_eq!(asks(CAROL, 3), []);
-    asks(ALICE, 1);
-    asks(ALICE, 1);
+    assert_eq!(asks(ALICE, 1), [(1, false)]);
     assert_eq!(asks(CAROL, 3), [(3, true), (1, false)]);
 }
 
@@ -789,7 +1005,7 @@ fn late_messages_of_a_process_that_is_gone_raise_only_the_sequence() {
             ..lost()
         });
         scene.on(Event::SyncRequest { from, sync });
-        let remembered = scene.actor.members()[&seven()].remembered;
+        let remembered = &scene.actor.members()[&seven()].remembered;
         (
             remembered.boot,
             remembered.session,

@@ -11,7 +11,7 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     limits::{RAISE_REPORT_INTERVAL, RAISE_REPORTS_MAX, WRITE_LATE},
     time::Instant,
-    words::{ErrorCode, Message, Objection, Standing, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Forget, Message, Objection, Standing, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_sim::config::actor_config;
 
@@ -40,6 +40,7 @@ impl Scene {
     fn on(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.actor.handle(event, self.now, &mut effects);
+        crate::without_told(&mut effects);
         // Saving the memory of the peers has tests of its own.
         effects.retain(|effect| {
             !matches!(
@@ -102,23 +103,24 @@ fn request(from: ConnectionId, count: u32, after: u64) -> Event {
 fn peer(sequence: u64) -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: actor_config().cluster,
         pid: Pid::new(2).unwrap(),
         incarnation: 0x2222,
         boot: 9,
         session: 0x52,
         sequence,
+        advertise: String::new(),
     }
 }
 
 fn remembered() -> Remembered {
     let said = peer(0);
     Remembered {
-        pid: said.pid,
         incarnation: said.incarnation,
         boot: said.boot - 1,
         session: 0x51,
-        sequence: Sequence::ZERO,
+        ..Remembered::new(said.pid, Sequence::ZERO)
     }
 }
 
@@ -151,6 +153,22 @@ fn refusal(effects: &[Effect]) -> (u16, &str) {
     let error = errors.next().unwrap_or_else(|| panic!("{effects:?}"));
     assert_eq!(errors.next(), None);
     error
+}
+
+/// The code with which a peer's sequence was refused, and the text in the log.
+fn refused(effects: &[Effect]) -> (u16, &str) {
+    let code = effects.iter().find_map(|effect| match effect {
+        Effect::Reply {
+            message: Message::SyncReply(sync),
+            ..
+        } => Some(sync.told.refused),
+        _ => None,
+    });
+    let text = effects.iter().find_map(|effect| match effect {
+        Effect::Report(Report::RoundRefused { error, .. }) => Some(error.message.as_str()),
+        _ => None,
+    });
+    (code.expect("it is answered"), text.unwrap_or_default())
 }
 
 fn reports(effects: Vec<Effect>) -> Vec<Report> {
@@ -325,7 +343,6 @@ fn an_operators_advance_above_the_ceiling_waits_alone() {
 fn an_operators_advance_is_done_while_the_server_joins() {
     let mut scene = given(|config| {
         config.joins = true;
-        config.peers = 1;
     });
     assert_eq!(scene.ask(BOB, 1), vec![]);
     scene.advance(ALICE, 70_000);
@@ -469,7 +486,7 @@ fn an_advance_that_can_never_be_paid_says_so_and_what_to_do() {
         )
     );
     let effects = scene.peer_asks(BOB, 201);
-    let (_, text) = refusal(&effects);
+    let (_, text) = refused(&effects);
     assert!(text.contains("never allows more than 200 (--peer-burst)"));
     // The error says so if the advance can be paid later.
     scene.after(ALICE, 1, 100);
@@ -504,7 +521,7 @@ fn after_a_restart_the_budgets_are_empty_except_for_known_peers() {
         let sync = Box::new(stranger.clone());
         let effects = scene.on(Event::SyncRequest { from: BOB, sync });
         assert_eq!(
-            refusal(&effects).0,
+            refused(&effects).0,
             over,
             "having spoken does not make it known"
         );
@@ -681,7 +698,10 @@ fn many_large_raises_are_reported_as_a_number() {
 fn forget_and_advance_are_reported_with_their_connection() {
     let mut scene = given(|config| config.remembered = vec![remembered()]);
     let pid = remembered().pid;
-    let told = reports(scene.on(Event::ForgetRequest { from: ALICE, pid }));
+    let told = reports(scene.on(Event::ForgetRequest {
+        from: ALICE,
+        what: Forget::All(pid),
+    }));
     let forgot = Report::Forgot {
         from: ALICE,
         pid,
@@ -749,7 +769,6 @@ fn twin(session: u64, has_come_to: u64) -> Scene {
     given(|config| {
         config.session = session;
         config.sequence = sequence(has_come_to);
-        config.peers = 1;
     })
 }
 

@@ -392,6 +392,43 @@ fn members_come_from_one_server_even_if_another_fails_in_the_middle() {
 }
 
 #[test]
+fn a_client_that_names_its_cluster_sends_that_once_with_its_first_request() {
+    let server = Fake::serving(1);
+    let client = Client::new([server.address()]).unwrap();
+    let mut client = client.cluster("ipseity".parse().unwrap());
+    client.next().unwrap();
+    client.next().unwrap();
+    let kinds: Vec<&str> = server.requests().iter().map(Message::name).collect();
+    assert_eq!(
+        kinds,
+        ["helloRequest", "identityRequest", "identityRequest"]
+    );
+    // A new connection says it again.
+    server.hang_up();
+    client.next().unwrap();
+    let said = server
+        .requests()
+        .into_iter()
+        .filter(|request| request.name() == "helloRequest");
+    assert_eq!(said.count(), 2);
+}
+
+#[test]
+fn a_server_of_another_cluster_is_refused() {
+    let server = Fake::serving(1);
+    let other = Fake::serving(2);
+    let client = Client::new([server.address(), other.address()]).unwrap();
+    let mut client = client.cluster("blue".parse().unwrap());
+    let error = client.next().unwrap_err();
+    let ClientError::Refused { reply, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(reply.code, ErrorCode::ForeignCluster.get());
+    assert_eq!(client.newest(), None);
+    assert_eq!(other.accepted(), 0);
+}
+
+#[test]
 fn a_server_forgets_and_says_how_far_the_pid_had_come() {
     let server = Fake::serving(1);
     server.set_members([2, 3]);

@@ -10,11 +10,11 @@ use ipseity::{
 use ipseity_core::{
     actor::{Charge, Effect, Event, HangUp, Objected, Outcome, Report, Rival, Write, Written},
     identity::{Identity, Pid, Sequence},
-    ids::{ConnectionId, Count, Link, ListenerId, PeerId},
+    ids::{ConnectionId, Count, Link, ListenerId, NameId, PeerId},
     timer::Timer,
     words::{
-        ErrorCode, ErrorReply, Members, Message, Objection, Overrule, Standing, SyncMessage,
-        WIRE_VERSION,
+        ErrorCode, ErrorReply, Forget, Goodbye, Hello, KnownLife, Members, Message, Objection,
+        Overrule, Probe, Stage, Standing, SyncMessage, Told, WIRE_VERSION,
     },
 };
 use ipseity_frames::WireError;
@@ -34,17 +34,59 @@ fn pid(value: u16) -> Pid {
 fn sync() -> Box<SyncMessage> {
     Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told {
+            stage: Stage::Claims,
+            ceiling: 1033,
+            votes: true,
+            known: Some(KnownLife {
+                boot: 1,
+                session: 0x50,
+                ceiling: 5,
+                sequence: 4,
+            }),
+            claimed: Some(KnownLife {
+                boot: 2,
+                session: 0x49,
+                ceiling: 0,
+                sequence: 4,
+            }),
+            nonce: 0x52,
+            heard: 0x61,
+            refused: 39,
+        },
         cluster: "blue".parse().unwrap(),
         pid: pid(7),
         incarnation: 0xabc,
         boot: 2,
         session: 0x51,
         sequence: 9,
+        advertise: "ids:1".to_owned(),
     })
 }
 
-const SYNC: &str = "version=1 cluster=\"blue\" pid=7 incarnation=00000000000000000000000000000abc boot=2 \
-    session=0000000000000051 sequence=9";
+const SYNC: &str = "version=2 cluster=\"blue\" pid=7 incarnation=00000000000000000000000000000abc boot=2 \
+    session=0000000000000051 sequence=9 stage=claims ceiling=1033 votes=true nonce=0000000000000052 \
+    heard=0000000000000061 refused=39 known=1/0000000000000050/5/4 claimed=2/0000000000000049/0/4 advertise=\"ids:1\"";
+
+fn probe() -> Probe {
+    Probe {
+        pid: pid(7),
+        session: 0x51,
+        nonce: 0x62,
+    }
+}
+
+const PROBE: &str = "pid=7 session=0000000000000051 nonce=0000000000000062";
+
+fn goodbye() -> Goodbye {
+    Goodbye {
+        pid: pid(7),
+        session: 0x51,
+        served: true,
+    }
+}
+
+const GOODBYE: &str = "pid=7 session=0000000000000051 served=true";
 
 fn error() -> Box<ErrorReply> {
     Box::new(ErrorReply::new(ErrorCode::Storage, "no \"disk\""))
@@ -112,6 +154,15 @@ fn every_event_has_its_line() {
             format!("errorReply peer=2 {ERROR}"),
         ),
         (
+            Event::HelloRequest {
+                from,
+                hello: Box::new(Hello {
+                    cluster: Some("blue".parse().unwrap()),
+                }),
+            },
+            "helloRequest connection=3.1 cluster=\"blue\"".to_owned(),
+        ),
+        (
             Event::StatusRequest { from },
             "statusRequest connection=3.1".to_owned(),
         ),
@@ -135,6 +186,7 @@ fn every_event_has_its_line() {
             Event::Overrule(Box::new((LINK, overrule()))),
             format!("overrule peer=2 {OVERRULE}"),
         ),
+        (Event::AllAsked, "allAsked".to_owned()),
         (Event::JoinTimeout, "joinTimeout".to_owned()),
         (Event::SaveTimeout, "saveTimeout".to_owned()),
         (Event::WriteTimeout, "writeTimeout".to_owned()),
@@ -146,7 +198,10 @@ fn every_event_has_its_line() {
             "membersRequest connection=3.1 first=4".to_owned(),
         ),
         (
-            Event::ForgetRequest { from, pid: pid(4) },
+            Event::ForgetRequest {
+                from,
+                what: Forget::All(pid(4)),
+            },
             "forgetRequest connection=3.1 pid=4".to_owned(),
         ),
         (
@@ -176,6 +231,27 @@ fn every_event_has_its_line() {
             Event::Written(Written::Stop(Outcome::Failed)),
             "writeFailed stop".to_owned(),
         ),
+        (
+            Event::Probe(Box::new((Link::Dialed(PEER), probe()))),
+            format!("probe peer=2 {PROBE}"),
+        ),
+        (
+            Event::Alive(Box::new((Link::Dialed(PEER), probe()))),
+            format!("alive peer=2 {PROBE}"),
+        ),
+        (
+            Event::Goodbye(Box::new((Link::Dialed(PEER), goodbye()))),
+            format!("goodbye peer=2 {GOODBYE}"),
+        ),
+        (
+            Event::PeerUnreachable(PEER),
+            "peerUnreachable peer=2".to_owned(),
+        ),
+        (
+            Event::PeerForgotten(PEER),
+            "peerForgotten peer=2".to_owned(),
+        ),
+        (Event::ProbeTimeout, "probeTimeout".to_owned()),
         (Event::Stop, "stop".to_owned()),
     ] {
         assert_eq!(event.to_string(), line);
@@ -199,7 +275,7 @@ fn every_entry_of_the_mailbox_has_its_line() {
             " connection=3.1 readClosed",
         ),
         (Entry::Expired(Timer::Dial), "dialTimeout", ""),
-        (Entry::Resolved(PEER), "resolved", " peer=2"),
+        (Entry::Resolved(NameId(2)), "resolved", " name=2"),
         (Entry::Signal, "signal", ""),
         (Entry::Hangup, "hangup", ""),
         (
@@ -229,6 +305,8 @@ fn every_effect_has_its_line() {
         sequence: sequence(9),
         rival,
         is_new: true,
+        by_claim: false,
+        may_be_over: false,
     };
     for (effect, line) in [
         (
@@ -297,6 +375,15 @@ fn every_effect_has_its_line() {
         (Effect::StartTicker, "startTicker".to_owned()),
         (Effect::StopTicker, "stopTicker".to_owned()),
         (
+            Effect::DialOnce("ids:1".into()),
+            "dialOnce address=\"ids:1\"".to_owned(),
+        ),
+        (Effect::GiveUp, "giveUp".to_owned()),
+        (
+            Effect::JoinWithin(Duration::from_millis(500)),
+            "joinWithin ms=500".to_owned(),
+        ),
+        (
             Effect::SaveLater(Duration::from_millis(250)),
             "saveLater ms=250".to_owned(),
         ),
@@ -347,6 +434,10 @@ fn every_message_has_its_line() {
         (Message::SyncReply(sync()), format!("syncReply {SYNC}")),
         (Message::StatusRequest, "statusRequest".to_owned()),
         (
+            Message::HelloRequest(Box::new(Hello { cluster: None })),
+            "helloRequest cluster=\"\"".to_owned(),
+        ),
+        (
             Message::Objection(Box::new(objection())),
             format!("objection {OBJECTION}"),
         ),
@@ -362,7 +453,9 @@ fn every_message_has_its_line() {
             "membersReply".to_owned(),
         ),
         (
-            Message::ForgetRequest { pid: pid(4) },
+            Message::ForgetRequest {
+                what: Forget::All(pid(4)),
+            },
             "forgetRequest pid=4".to_owned(),
         ),
         (
@@ -373,6 +466,9 @@ fn every_message_has_its_line() {
             Message::DoneReply { sequence: 9 },
             "doneReply sequence=9".to_owned(),
         ),
+        (Message::Probe(probe()), format!("probe {PROBE}")),
+        (Message::Alive(probe()), format!("alive {PROBE}")),
+        (Message::Goodbye(goodbye()), format!("goodbye {GOODBYE}")),
         (Message::ErrorReply(error()), format!("errorReply {ERROR}")),
     ] {
         let reply = Effect::Reply {
@@ -442,6 +538,22 @@ fn every_report_has_its_line() {
             "advanced connection=3.1 above=9 sequence=3".to_owned(),
         ),
         (
+            Report::ForgotClaims {
+                from: ALICE,
+                pid: Some(pid(7)),
+                claims: 2,
+            },
+            "forgotClaims connection=3.1 pid=7 claims=2".to_owned(),
+        ),
+        (
+            Report::ForgotClaims {
+                from: ALICE,
+                pid: None,
+                claims: 1,
+            },
+            "forgotClaims connection=3.1 claims=1".to_owned(),
+        ),
+        (
             Report::Forgot {
                 from: ALICE,
                 pid: pid(7),
@@ -470,13 +582,16 @@ fn every_report_has_its_line() {
             "overruled peer=2 pid=7 above=9".to_owned(),
         ),
         (
-            Report::Joined {
-                answered: 1,
-                asked: 2,
-            },
-            "joined answered=1 asked=2".to_owned(),
+            Report::Joined { answered: 1 },
+            "joined answered=1".to_owned(),
         ),
         (Report::JoinWaits, "joinWaits".to_owned()),
+        (
+            Report::GaveUp {
+                why: "held".to_owned(),
+            },
+            "gaveUp why=\"held\"".to_owned(),
+        ),
         (
             Report::Exhaustion {
                 percent: 90,
@@ -516,6 +631,7 @@ fn timers_connections_and_peers_have_their_names() {
             "acceptTimeout",
             "stopTimeout",
             "joinTimeout",
+            "probeTimeout",
             "saveTimeout",
             "tellTimeout",
             "writeTimeout",

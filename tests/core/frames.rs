@@ -5,11 +5,11 @@
 
 use ipseity_core::{
     identity::Pid,
-    limits::ERROR_TEXT_BYTES_MAX,
+    limits::{ERROR_TEXT_BYTES_MAX, VERSION_BYTES_MAX},
     words::{
-        BoundsStatus, ClusterName, Counters, ErrorReply, Member, Members, Message, Objection,
-        Overrule, PeerState, PeerStatus, Standing, Status, StorageStatus, SyncMessage,
-        WIRE_VERSION,
+        BoundsStatus, ClusterName, Counters, ErrorReply, Forget, Hello, Introduction, Member,
+        Members, Message, Objection, Overrule, PeerState, PeerStatus, Standing, Status,
+        StorageStatus, SyncMessage, Told, WIRE_VERSION,
     },
 };
 use ipseity_frames::{
@@ -452,7 +452,20 @@ fn any_message() -> impl Strategy<Value = Message> {
         1 => any_pid().prop_map(|from| Message::MembersRequest { from }),
         1 => (any::<u32>(), vec(any_member(), 0..5))
             .prop_map(|(total, members)| Message::MembersReply(Box::new(Members { total, members }))),
-        1 => any_pid().prop_map(|pid| Message::ForgetRequest { pid }),
+        1 => any_forget().prop_map(|what| Message::ForgetRequest { what }),
+        1 => any::<bool>().prop_map(|named| Message::HelloRequest(Box::new(Hello {
+            cluster: named.then(|| "ipseity".parse().unwrap()),
+        }))),
+        1 => (any_text(VERSION_BYTES_MAX), any::<u16>(), any::<u32>(), any_pid()).prop_map(
+            |(version, wire_version, count_max, pid)| Message::HelloReply(Box::new(Introduction {
+                cluster: "ipseity".parse().unwrap(),
+                version,
+                wire_version,
+                count_max,
+                pid,
+                standing: Standing::Joining,
+            }))
+        ),
         1 => any::<u64>().prop_map(|above| Message::AdvanceRequest { above }),
         1 => any::<u64>().prop_map(|sequence| Message::DoneReply { sequence }),
         1 => (any::<u16>(), any_text(ERROR_TEXT_BYTES_MAX))
@@ -486,12 +499,14 @@ fn any_sync() -> impl Strategy<Value = SyncMessage> {
         let (incarnation, [boot, session, sequence]) = numbers;
         SyncMessage {
             version: WIRE_VERSION,
+            told: Told::default(),
             cluster,
             pid,
             incarnation,
             boot,
             session,
             sequence,
+            advertise: String::new(),
         }
     })
 }
@@ -569,6 +584,14 @@ fn any_status() -> impl Strategy<Value = Status> {
                 },
             }
         })
+}
+
+fn any_forget() -> impl Strategy<Value = Forget> {
+    prop_oneof![
+        any_pid().prop_map(Forget::All),
+        any_pid().prop_map(Forget::NeverServed),
+        Just(Forget::AllNeverServed),
+    ]
 }
 
 fn any_objection() -> impl Strategy<Value = Objection> {

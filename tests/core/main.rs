@@ -16,6 +16,27 @@ mod client; // the Rust client against servers that fail in every way
 mod display; // events, effects, messages and causes as a trace and the log show them
 mod frames; // frames in pieces, wherever the stream is cut
 mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
+mod state_files; // the bytes of the files in a state directory, of this version and of earlier ones
 mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
 mod strangers; // bytes from strangers: what is true for every input
 mod transcripts; // scenarios of the actor, as texts that a review can compare
+
+use ipseity_core::{
+    actor::Effect,
+    words::{Message, Told},
+};
+
+/// Leaves only the stage and the refusal in what sync messages tell the guard of a peer. The rest has tests of its own.
+fn without_told(effects: &mut [Effect]) {
+    for effect in effects {
+        if let Effect::Send { message, .. } | Effect::Reply { message, .. } = effect
+            && let Message::SyncRequest(sync) | Message::SyncReply(sync) = message
+        {
+            sync.told = Told {
+                stage: sync.told.stage,
+                refused: sync.told.refused,
+                ..Told::default()
+            };
+        }
+    }
+}

@@ -12,12 +12,12 @@ use std::{
 use ipseity::{
     limits::BLOCK_BYTES,
     store::{
-        Started, Store, StoreError, StoreOptions,
+        MembersFile, Started, Store, StoreError, StoreOptions,
         record::{Block, Record},
     },
 };
 use ipseity_core::{
-    actor::Remembered,
+    actor::Life,
     identity::{Pid, Sequence},
     limits::STEP_MAX,
 };
@@ -39,6 +39,7 @@ fn options(directory: &Path) -> StoreOptions {
         pid: Pid::new(7).unwrap(),
         first_step: FIRST_STEP,
         recover_above: None,
+        members_lost: false,
     }
 }
 
@@ -324,25 +325,67 @@ fn a_leftover_that_cannot_be_removed_is_reported_with_its_cause() {
 }
 
 #[test]
-fn a_first_start_or_one_that_remembers_nobody_asks_its_peers_first() {
+fn each_start_says_which_starts_and_which_ceiling_were_before_it() {
     let home = tempfile::tempdir().unwrap();
-    let (store, first) = open(home.path());
+    let mut sessions = options(home.path());
+    let (mut store, first) = Store::open(&sessions).unwrap();
+    let life = |boot, session, ceiling| Life {
+        boot,
+        session,
+        ceiling: sequence(ceiling),
+    };
+    assert_eq!(first.lives, [life(1, 11, FIRST_STEP)]);
+    store.write_ceiling(sequence(5), sequence(70_000)).unwrap();
+    store.write_stop(sequence(6)).unwrap();
     drop(store);
-    let (_store, second) = open(home.path());
-    let heard = [Remembered {
-        pid: Pid::new(3).unwrap(),
-        incarnation: 1,
-        boot: 1,
-        session: 1,
-        sequence: sequence(1),
-    }];
-    assert!(
-        first.asks_first(&heard, false),
-        "it may be a lost directory"
-    );
-    assert!(second.asks_first(&[], false));
-    assert!(second.asks_first(&heard, true), "the operator wants it");
-    assert!(!second.asks_first(&heard, false));
+    sessions.session = 12;
+    let (_, second) = Store::open(&sessions).unwrap();
+    let own = life(2, 12, 6 + FIRST_STEP);
+    assert_eq!(second.lives, [life(1, 11, 70_000), own]);
+    assert_eq!(second.ceiling, sequence(6 + FIRST_STEP));
+}
+
+/// Starts, and says whether the members file is lost; a warning says so too.
+fn has_lost_members(options: &StoreOptions) -> bool {
+    let (_, started) = Store::open(options).unwrap();
+    let file = options.directory.join("members");
+    let warning = format!("the list of members {} was lost", file.display());
+    let is_told = started.notes.iter().any(|note| note.contains(&warning));
+    assert_eq!(is_told, started.members_lost, "{:?}", started.notes);
+    started.members_lost
+}
+
+#[test]
+fn a_members_file_that_was_saved_is_missed_until_an_operator_gives_it_up() {
+    // It is noted when it is saved; and by a start, if a crash came in between or an older version saved it.
+    for notes_save in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let usual = options(home.path());
+        assert!(!has_lost_members(&usual));
+        assert!(!has_lost_members(&usual), "it was never saved");
+        let mut file = MembersFile::new(home.path());
+        let (mut store, _) = open(home.path());
+        file.save(&[]).unwrap();
+        if notes_save {
+            store.write_members_saved().unwrap();
+        }
+        drop(store);
+        if !notes_save {
+            assert!(!has_lost_members(&usual));
+        }
+        fs::remove_file(file.path()).unwrap();
+        assert!(has_lost_members(&usual));
+        // What is saved from now on is not what was lost.
+        file.save(&[]).unwrap();
+        assert!(has_lost_members(&usual));
+        let mut word = options(home.path());
+        word.members_lost = true;
+        assert!(!has_lost_members(&word));
+        assert!(!has_lost_members(&usual));
+        fs::remove_file(file.path()).unwrap();
+        assert!(!has_lost_members(&word));
+        assert!(!has_lost_members(&usual), "there is none to be missed");
+    }
 }
 
 #[test]
@@ -399,6 +442,7 @@ fn a_raise_in_a_directory_that_is_gone_is_an_error() {
         for again in [
             store.write_ceiling(sequence(2), sequence(4000)),
             store.write_ceiling(sequence(2), sequence(5)),
+            store.write_members_saved(),
             store.write_stop(sequence(2)),
         ] {
             let error = again.unwrap_err();
@@ -411,7 +455,10 @@ fn a_raise_in_a_directory_that_is_gone_is_an_error() {
 fn boots_and_generations_that_are_used_up_are_errors_and_never_wrap() {
     let home = tempfile::tempdir().unwrap();
     drop(open(home.path()));
-    edit(home.path(), |record| record.boot = u64::MAX);
+    edit(home.path(), |record| {
+        record.boot = u64::MAX;
+        record.lives.clear();
+    });
     let error = refused(&options(home.path()));
     assert!(
         matches!(error, StoreError::Exhausted { what: "boots", .. }),

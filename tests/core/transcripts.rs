@@ -17,11 +17,14 @@ use std::{
 };
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Event, Outcome, Written},
+    actor::{Actor, ActorConfig, Event, JoinMode, Outcome, Written},
     identity::{Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
-    words::{ErrorCode, ErrorReply, Objection, Overrule, SyncMessage, WIRE_VERSION},
+    words::{
+        ErrorCode, ErrorReply, Forget, Hello, Objection, Overrule, Stage, SyncMessage, Told,
+        WIRE_VERSION,
+    },
 };
 use ipseity_sim::config::actor_config;
 
@@ -146,9 +149,11 @@ fn given(rest: &str) -> Result<Scene, String> {
         sequence: fields.sequence("sequence", base.sequence)?,
         ceiling: fields.sequence("ceiling", base.ceiling)?,
         recovered: fields.sequence("recovered", base.recovered)?,
-        peers: fields.or("peers", base.peers)?,
         joins: fields.or("joins", base.joins)?,
-        join_requires_peer: fields.or("joinRequiresPeer", base.join_requires_peer)?,
+        join_mode: match fields.or("joinRequiresPeer", false)? {
+            true => JoinMode::Require,
+            false => JoinMode::Prefer,
+        },
         ..base
     };
     fields.end()?;
@@ -227,11 +232,16 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         "statusRequest" => Event::StatusRequest {
             from: fields.connection()?,
         },
+        "helloRequest" => Event::HelloRequest {
+            from: fields.connection()?,
+            hello: Box::new(Hello { cluster: None }),
+        },
         "peerConnected" => Event::PeerConnected(fields.peer()?),
         "peerDisconnected" => Event::PeerDisconnected(fields.link()?),
         "disconnected" => Event::Disconnected(fields.connection()?),
         "objection" => Event::Objection(Box::new((fields.link()?, fields.objection()?))),
         "overrule" => Event::Overrule(Box::new((fields.link()?, fields.overrule()?))),
+        "allAsked" => Event::AllAsked,
         "joinTimeout" => Event::JoinTimeout,
         "saveTimeout" => Event::SaveTimeout,
         "writeTimeout" => Event::WriteTimeout,
@@ -241,7 +251,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         },
         "forgetRequest" => Event::ForgetRequest {
             from: fields.connection()?,
-            pid: fields.pid("pid", 2)?,
+            what: Forget::All(fields.pid("pid", 2)?),
         },
         "advanceRequest" => Event::AdvanceRequest {
             from: fields.connection()?,
@@ -376,6 +386,19 @@ impl Fields {
             boot: self.or("boot", 1)?,
             session: self.hex("session", 0x52)? as u64,
             sequence: self.or("sequence", 0)?,
+            told: Told {
+                stage: self.read("stage", Stage::Serves, |value| {
+                    Stage::ALL.into_iter().find(|stage| stage.name() == value)
+                })?,
+                ceiling: self.or("ceiling", 1 << 20)?,
+                votes: self.or("votes", true)?,
+                known: None,
+                claimed: None,
+                nonce: self.hex("nonce", 0x5200)? as u64,
+                heard: self.hex("heard", 0)? as u64,
+                refused: self.or("refused", 0)?,
+            },
+            advertise: String::new(),
         })
     }
 

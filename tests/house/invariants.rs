@@ -392,11 +392,14 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
     ),
     (
         "peers",
-        "it opens nothing, and it has no state in which a peer is given up for good, so a peer that comes back is \
+        "it opens nothing, and it has no state in which a named peer is given up for good, so a peer that comes back is \
          found.",
         &[
             InCode(opens, &["fn f() { TcpStream::connect(address); }"]),
-            ByTests("src/peers.rs", &["no_failure_in_any_state_gives_a_peer_up"]),
+            ByTests(
+                "src/peers/tests.rs",
+                &["no_failure_in_any_state_gives_a_peer_up"],
+            ),
             ByTests(
                 "tests/virtual/peers.rs",
                 &[
@@ -462,10 +465,10 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
                 |source| {
                     in_order(
                         &source.code,
-                        &["Bound::new(", "open_store(", "Os::new(", "Server::new("],
+                        &["Bound::all(", "open_store(", "Os::new(", "Server::new("],
                     )
                 },
-                &["fn f() { open_store(); Bound::new(); Os::new(); Server::new(); }"],
+                &["fn f() { open_store(); Bound::all(); Os::new(); Server::new(); }"],
             ),
             ByTests(
                 "tests/process/life.rs",

@@ -58,6 +58,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "once in LINES_SPAN: `is_due`",
     ),
     (
+        "src/server/dialing.rs",
+        "--peer {} has too many addresses",
+        "once for each name",
+    ),
+    (
         "src/server/report.rs",
         "refused {address}, which says",
         "once in LINES_SPAN: `is_due`",
@@ -80,8 +85,18 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ("src/server/report.rs", "asked the peers", "once in a life"),
     (
         "src/server/report.rs",
-        "no peer has answered",
+        "--peer names only this server itself",
         "once in a life",
+    ),
+    (
+        "src/server/report.rs",
+        "too few peers have answered yet",
+        "twice in a life: while it joins, and while it claims its pid",
+    ),
+    (
+        "src/server/report.rs",
+        "NOT STARTED",
+        "the server exits after it",
     ),
     ("src/server/report.rs", "{percent} %", "once for each level"),
     (

@@ -17,13 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core::limits", &[]),
     ("core::time", &[]),
     ("core::text", &[]),
-    ("core::address", &["core::text"]),
+    ("core::address", &["core::limits", "core::text"]),
     ("core::identity", &[]),
     ("core::ids", &["core::limits"]),
     ("core::words", &["core::identity", "core::limits"]),
     (
         "core::actor",
         &[
+            "core::address",
             "core::identity",
             "core::ids",
             "core::limits",
@@ -171,6 +172,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "console",
             "core::actor",
+            "core::address",
             "core::ids",
             "core::text",
             "core::time",
@@ -214,6 +216,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limits",
             "options",
             "os",
+            "peers",
             "server",
             "store",
             "trace",

@@ -12,7 +12,7 @@ use std::{
 use ipseity_client::{Client, ClientOptions};
 use ipseity_core::{
     identity::Identity,
-    words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::Receiver;
 use ipseity_harness::server::{Connection, Port, Server, eventually};
@@ -64,12 +64,14 @@ fn error_of(reply: Message) -> (Option<ErrorCode>, String) {
 fn sync_message(pid: u16, sequence: u64) -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: "ipseity".parse().unwrap(),
         pid: pid.try_into().unwrap(),
         incarnation: 7,
         boot: 1,
         session: 77,
         sequence,
+        advertise: String::new(),
     }
 }
 
@@ -316,42 +318,32 @@ fn a_peer_of_another_cluster_is_refused_by_name_and_clients_are_still_served() {
 }
 
 #[test]
-fn a_peer_with_the_same_pid_is_refused_by_name_and_both_stop_handing_out() {
+fn a_newcomer_with_the_pid_of_the_peer_that_it_names_is_refused_by_name_and_the_peer_goes_on() {
     let first = Server::start(&["--pid", "1"]);
     assert_eq!(sequence_of(&first.ask(1, 0)), 1);
-    let second = Server::start(&["--pid", "1", "--peer", &first.address()]);
+    let mut second = Server::start(&["--pid", "1", "--peer", &first.address()]);
+    let why = "another server with pid 1 is running: start with an unused --pid";
     let line = first.wait_for_log("refused peer 127.0.0.1:");
-    assert!(line.contains("pid 1 is this server's pid too"), "{line}");
-    let line = second.wait_for_log(&format!("peer {} is down: ", first.address()));
-    assert!(line.contains("--pid"), "{line}");
-    for server in [&first, &second] {
-        server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict)");
-        let (code, _) = error_of(server.ask(1, 0));
-        assert_eq!(code, Some(ErrorCode::PidConflict));
-        assert_eq!(
-            server.status().standing,
-            Standing::Conflict,
-            "it goes on telling"
-        );
-    }
+    assert!(line.contains(why), "{line}");
+    let line = second.wait_for_log("NOT STARTED: ");
+    assert!(line.contains(why), "{line}");
+    assert_eq!(second.wait().code(), Some(1));
+    assert_eq!(first.status().standing, Standing::Serving);
+    assert_eq!(sequence_of(&first.ask(1, 0)), 2);
 }
 
 #[test]
-fn a_server_that_names_itself_is_told_so_and_serves() {
+fn a_server_that_names_itself_says_so_once_and_serves() {
     let port = Port::reserve();
     let own = port.address().to_string();
-    let server = Server::start_on(port, &["--pid", "1", "--peer", &own]);
-    let line = server.wait_for_log("refused peer 127.0.0.1:");
-    assert!(
-        line.contains("with itself: remove the --peer that names it"),
-        "{line}"
-    );
-    let line = server.wait_for_log(&format!("peer {own} is down: "));
-    assert!(
-        line.contains("with itself: remove the --peer that names it"),
-        "{line}"
-    );
+    let flags = ["--pid", "1", "--peer", &own, "--log-level", "debug"];
+    let server = Server::start_on(port, &flags);
+    server.wait_for_log("--peer names only this server itself: handing out identities");
+    server.wait_for_logs(&format!("--peer {own} leads to this server itself"), 1);
+    assert_eq!(server.count_log("refused peer"), 0);
+    assert_eq!(server.count_log("is down"), 0);
     assert_eq!(sequence_of(&server.ask(1, 0)), 1);
+    assert_eq!(server.status().peers_total, 0);
 }
 
 #[test]
@@ -359,14 +351,14 @@ fn another_version_is_refused_whichever_side_dialed() {
     let server = Server::start(&["--pid", "1"]);
     let mut connection = server.connect();
     let address = connection.stream().local_addr().unwrap();
-    std::io::Write::write_all(connection.stream(), &[0, 3, 3, 0, 2]).unwrap();
+    std::io::Write::write_all(connection.stream(), &[0, 3, 3, 0, 3]).unwrap();
     let (code, text) = error_of(connection.receive());
     assert_eq!(code, Some(ErrorCode::ForeignVersion));
-    assert!(text.contains("version 2"), "{text}");
+    assert!(text.contains("version 3"), "{text}");
     assert_eq!(connection.try_receive(), None);
     let line = server.wait_for_log("refused peer");
     assert!(
-        line.contains(&format!("refused peer {address}: syncRequest of version 2")),
+        line.contains(&format!("refused peer {address}: syncRequest of version 3")),
         "{line}"
     );
 
@@ -375,9 +367,9 @@ fn another_version_is_refused_whichever_side_dialed() {
     let server = Server::start(&["--pid", "1", "--peer", &name]);
     let mut peer = Connection::serving(listener.accept().unwrap().0);
     assert!(matches!(peer.receive(), Message::SyncRequest(_)));
-    std::io::Write::write_all(peer.stream(), &[0, 3, 4, 0, 2]).unwrap();
+    std::io::Write::write_all(peer.stream(), &[0, 3, 4, 0, 3]).unwrap();
     let line = server.wait_for_log(&format!("peer {name} is down: "));
-    assert!(line.contains("syncReply of version 2"), "{line}");
+    assert!(line.contains("syncReply of version 3"), "{line}");
     assert_eq!(peer.try_receive(), None);
     assert_eq!(sequence_of(&server.ask(1, 0)), 1);
 }
@@ -462,22 +454,21 @@ fn an_advance_that_is_too_large_is_refused_and_logged_once_and_changes_nothing()
     // Refusing costs order, but the connection stays open: the peer is still shown as up.
     wait_for_peers(&behind, 1);
 
-    // A peer that asks is refused in the same way.
+    // A peer that asks is answered, and told that its sequence was not taken.
     let mut peer = Connection::dialing(TcpStream::connect(behind.socket_address()).unwrap());
+    let mut round = |sequence| {
+        peer.send(&Message::SyncRequest(Box::new(sync_message(9, sequence))));
+        match peer.receive() {
+            Message::SyncReply(reply) => (reply.sequence, reply.told.refused),
+            other => panic!("{other:?}"),
+        }
+    };
     for _ in 0..3 {
-        let sync = sync_message(9, 5_000_000);
-        peer.send(&Message::SyncRequest(Box::new(sync)));
-        let (code, text) = error_of(peer.receive());
-        assert_eq!(code, Some(ErrorCode::AdvanceTooLarge));
-        assert!(text.contains("--max-advance"), "{text}");
+        assert_eq!(round(5_000_000), (1, ErrorCode::AdvanceTooLarge.get()));
     }
     behind.wait_for_logs("not synchronized", 2);
     // Within the bound it is taken, on the same connection.
-    peer.send(&Message::SyncRequest(Box::new(sync_message(9, 900))));
-    match peer.receive() {
-        Message::SyncReply(reply) => assert_eq!(reply.sequence, 900),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(round(900), (900, 0));
     // So is a client.
     let (code, _) = error_of(behind.ask(1, 6_000_000 << 10));
     assert_eq!(code, Some(ErrorCode::AdvanceTooLarge));

@@ -11,12 +11,16 @@ use std::{
     thread,
 };
 
+use ipseity::{
+    limits::BLOCK_BYTES,
+    store::record::{Block, MembersMark, Record},
+};
 use ipseity_core::words::Message;
 use ipseity_harness::{
     command,
     failing::strace,
     hosts::cage,
-    server::{Port, Refusal, Server},
+    server::{Port, Refusal, Server, eventually},
 };
 use tempfile::TempDir;
 
@@ -161,6 +165,45 @@ fn the_parents_of_a_named_directory_are_not_made() {
     let says = [parent.to_str().unwrap(), "does not exist"];
     assert_refused(start_on(&directory), &says);
     assert!(!parent.exists(), "nothing was made");
+}
+
+/// The directory's thread notes the list when it is saved. Nothing else tells that there was one.
+#[test]
+fn a_lost_list_of_members_is_logged_until_an_operator_gives_it_up() {
+    let home = TempDir::new().unwrap();
+    let directory = home.path().join("7");
+    let path = directory.to_str().unwrap();
+    let peer = up(start(&["--ephemeral", "--pid", "8"]));
+    let address = peer.address();
+    let flags = ["--data-dir", path, "--pid", "7", "--peer", &address];
+    let mut server = up(start(&flags));
+    let is_noted = || {
+        let bytes = fs::read(directory.join("state")).unwrap();
+        let blocks = bytes.chunks_exact(BLOCK_BYTES).zip(0..);
+        let records = blocks.filter_map(|(bytes, number)| {
+            Record::decode(&Block(bytes.try_into().unwrap()), number).ok()
+        });
+        records
+            .into_iter()
+            .any(|record| record.members == MembersMark::Saved)
+    };
+    assert!(eventually(is_noted));
+    server.kill();
+    fs::remove_file(directory.join("members")).unwrap();
+
+    let lost = format!("the list of members {path}/members was lost");
+    let alone = ["--data-dir", path, "--pid", "7"];
+    for _ in 0..2 {
+        let mut server = up(start(&alone));
+        server.wait_for_log(&lost);
+        assert_eq!(server.stop(), 0);
+    }
+    let given_up = [&alone[..], &["--members-lost"]].concat();
+    for flags in [&given_up, &alone[..]] {
+        let mut server = up(start(flags));
+        assert_eq!(server.stop(), 0);
+        assert_eq!(server.count_log("was lost"), 0, "{}", server.log());
+    }
 }
 
 #[test]

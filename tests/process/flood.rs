@@ -6,7 +6,7 @@ use ipseity::limits::LINES_PER_PEER_MAX;
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
-    words::{Message, SyncMessage, WIRE_VERSION},
+    words::{Message, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_harness::{server::Connection, unheard::Unheard};
 use tempfile::NamedTempFile;
@@ -30,6 +30,7 @@ fn a_peer_that_floods_fills_neither_the_log_nor_the_disk() {
             let is_refused = number % 2 == 1;
             peer.send(&Message::SyncRequest(Box::new(SyncMessage {
                 version: WIRE_VERSION,
+                told: Told::default(),
                 cluster: "ipseity".parse().unwrap(),
                 pid: Pid::new(900).unwrap(),
                 incarnation: 7,
@@ -40,12 +41,15 @@ fn a_peer_that_floods_fills_neither_the_log_nor_the_disk() {
                 } else {
                     0
                 },
+                advertise: String::new(),
             })));
         }
         for number in 0..ROUND {
             match peer.receive() {
-                Message::SyncReply(_) => assert_eq!(number % 2, 0),
-                Message::ErrorReply(error) => assert_eq!(number % 2, 1, "{error:?}"),
+                Message::SyncReply(reply) => {
+                    let is_refused = reply.told.refused != 0;
+                    assert_eq!(is_refused, number % 2 == 1, "{reply:?}");
+                }
                 other => panic!("{other:?}"),
             }
         }

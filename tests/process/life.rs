@@ -63,7 +63,7 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
         ("--pid 1 --pid 1", "--pid is given more than once"),
         (
             "--listen a:1 --listen a:1",
-            "--listen is given more than once",
+            "--listen a:1 is given more than once",
         ),
         (
             "--ephemeral --ephemeral",
@@ -92,6 +92,18 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
         ("--sync-interval 1.5.1", "expected a duration"),
         ("--data-dir=", "--data-dir"),
         ("--data-dir x --ephemeral", "contradict each other"),
+        (
+            "--pid 1 --join majority --peer b:1",
+            "--join=majority needs --cluster-size",
+        ),
+        (
+            "--join majority --cluster-size 3",
+            "--join=majority needs --peer",
+        ),
+        (
+            "--cluster-size 3",
+            "--cluster-size counts only with --join=majority",
+        ),
         ("--max-connections 0", "expected a number from 1"),
         ("--max-count 0", "expected a number from 1"),
         ("--max-advance 0", "expected a number from 1"),
@@ -581,7 +593,7 @@ fn unread(server: &Server) -> Connection {
 fn the_log_level_decides_what_is_logged_but_never_hides_the_first_line() {
     let foreign = |server: &Server| {
         let mut connection = server.connect();
-        connection.stream().write_all(&[0, 3, 3, 0, 2]).unwrap();
+        connection.stream().write_all(&[0, 3, 3, 0, 3]).unwrap();
         connection.receive();
         assert_eq!(connection.try_receive(), None);
     };

@@ -18,11 +18,14 @@ mod full; // a server whose places are all taken: who gets in, and who makes roo
 mod guard; // two servers of one pid, and state that is lost or rolled back
 mod kills; // servers under load that are killed, stopped and paused at random
 mod life; // the life of one server: start, stop, signals, and what it says
+mod lives; // starts of a pid that is in use or was: which life hands out identities
 mod load; // memory and fairness under load, and against hostile clients
 mod log; // a log and a trace that nobody reads, and streams that fail
+mod names; // names with several addresses, and several addresses to listen on
 mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol, spoken with netcat
 mod operator; // what an operator does: members, forget, advance
+mod operators; // operators who copy a directory, put an old one back, and mistype a pid
 mod signals; // what each signal does, also to process 1
 mod soak; // every hostile client at once, beside honest ones
 mod store_faults; // the state directory where system calls and file systems fail

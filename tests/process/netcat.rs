@@ -205,6 +205,37 @@ fn a_connection_may_wait_between_its_requests() {
 }
 
 #[test]
+fn a_hello_and_a_request_in_one_write_have_both_their_answers() {
+    let server = fresh(&[]);
+    let sent = [golden("helloRequest"), golden("identityRequest")].concat();
+    let expected = [golden("helloReply"), identity(1)].concat();
+    assert_bytes(&nc(&server, &sent), &expected, "hello");
+    let sent = [golden("helloRequest-any"), golden("identityRequest")].concat();
+    let expected = [golden("helloReply"), identity(2)].concat();
+    assert_bytes(&nc(&server, &sent), &expected, "hello to any");
+}
+
+#[test]
+fn a_hello_to_another_cluster_ends_the_connection_and_takes_nothing() {
+    let server = fresh(&["--cluster", "blue"]);
+    let sent = [
+        golden("identityRequest"),
+        golden("helloRequest"),
+        golden("identityRequest"),
+    ];
+    let reply = nc(&server, &sent.concat());
+    let error = reply.strip_prefix(&identity(1)[..]).unwrap();
+    // The kind, and the code.
+    assert_eq!(error[2..5], [255, 0, 64]);
+    let text = String::from_utf8_lossy(&error[13..]);
+    assert!(
+        text.starts_with("this server is of cluster \"blue\", and the client expects \"ipseity\""),
+        "{text}"
+    );
+    assert_eq!(nc(&server, &golden("identityRequest")), identity(2));
+}
+
+#[test]
 fn a_connection_that_asks_nothing_is_closed_without_a_reply() {
     let server = fresh(&[]);
     assert!(nc(&server, b"").is_empty());
@@ -418,10 +449,12 @@ fn a_peer_is_answered_and_its_sequence_absorbed() {
         panic!("{}", shown(&replies));
     };
     assert_eq!(second.sequence, 6);
-    let Ok(Some(Message::ErrorReply(error))) = decoder.next(Receiver::Client) else {
+    // What is too far ahead is not absorbed, and the answer says so.
+    let Ok(Some(Message::SyncReply(third))) = decoder.next(Receiver::Dialer) else {
         panic!("{}", shown(&replies));
     };
-    assert_eq!(error.code, 33);
+    assert_eq!((third.sequence, third.told.refused), (6, 33));
+    assert_eq!((first.told.refused, second.told.refused), (0, 0));
     assert_eq!(decoder.next(Receiver::Client), reply(7 * 1024 + 1));
     server.wait_for_log("is up: pid 2, sequence 5");
 }
@@ -447,7 +480,7 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
                 sync.session = session;
             }),
             67,
-            "a server does not synchronize with itself: remove the --peer that names it",
+            "a server was named as its own peer, which does no harm",
         ),
     ];
     for (turn, (bytes, code, text)) in (1..).zip(cases) {
@@ -461,8 +494,13 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
         nc.send(&sent);
         nc.expect(&expected);
         assert!(nc.finish().is_empty(), "behind {text}");
-        let line = server.wait_for_log(text);
-        assert!(line.contains("refused peer 127.0.0.1:"), "{line}");
+        if code == 67 {
+            // A server that reaches itself is normal.
+            assert_eq!(server.count_log(text), 0);
+        } else {
+            let line = server.wait_for_log(text);
+            assert!(line.contains("refused peer 127.0.0.1:"), "{line}");
+        }
     }
     // No sequence was absorbed, and the server goes on serving.
     assert_eq!(server.status().counters.absorbed, 0);

@@ -26,7 +26,7 @@ use ipseity::limits::{
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::ADVANCE_MAX_DEFAULT,
-    words::{Message, Objection, PeerState, Status, SyncMessage, WIRE_VERSION},
+    words::{Message, Objection, PeerState, Status, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 use ipseity_harness::{
@@ -242,6 +242,7 @@ fn pretend_to_be_peers(trouble: &Trouble, done: &AtomicU64, mut rng: Rng) {
             let pid = Pid::new(rng.u16(100..1000)).unwrap();
             let mut message = SyncMessage {
                 version: WIRE_VERSION,
+                told: Told::default(),
                 pid,
                 incarnation: u128::from(rng.u8(..)),
                 boot: rng.u64(1..100),

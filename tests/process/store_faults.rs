@@ -40,6 +40,7 @@ fn options(directory: &Path) -> StoreOptions {
         pid: Pid::new(7).unwrap(),
         first_step: 1000,
         recover_above: None,
+        members_lost: false,
     }
 }
 

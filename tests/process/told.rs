@@ -10,7 +10,7 @@ use std::{thread, time::Duration};
 use ipseity::{limits::STOP_REPEAT, store::MembersFile};
 use ipseity_core::{
     identity::{Pid, Sequence},
-    words::{ClusterName, ErrorCode, Message, Standing, Status, SyncMessage, WIRE_VERSION},
+    words::{ClusterName, ErrorCode, Message, Standing, Status, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::Receiver;
 use ipseity_harness::{
@@ -133,12 +133,14 @@ fn with_slow_saves(delay: Duration) -> (Server, Attached, Connection) {
 fn speak(peer: &mut Connection, boot: u64) {
     peer.send(&Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: ClusterName::default(),
         pid: Pid::MIN,
         incarnation: 7,
         boot,
         session: boot,
         sequence: 0,
+        advertise: String::new(),
     })));
     let answer = peer.try_receive_as(Receiver::Dialer);
     assert!(matches!(answer, Some(Message::SyncReply(_))), "{answer:?}");

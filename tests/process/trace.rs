@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use ipseity_core::words::{Message, SyncMessage, WIRE_VERSION};
+use ipseity_core::words::{Message, SyncMessage, Told, WIRE_VERSION};
 use ipseity_harness::server::{Connection, Server, eventually};
 use tempfile::TempDir;
 
@@ -55,8 +55,10 @@ impl Traced {
         let mut shown = String::new();
         for line in self.text().lines().map(mask) {
             writables += usize::from(line == "writable connection=0.0");
-            // The disk decides when it is done with a write that nobody waits for.
-            let has_its_moment = line != "sweepTimeout" && line != "written members";
+            // The disk decides when it is done with a write that nobody waits for. The time for a claim may end at any
+            // moment after it was confirmed.
+            let has_its_moment =
+                !["sweepTimeout", "written members", "joinTimeout"].contains(&line.as_str());
             if has_its_moment && (line != "writable connection=0.0" || writables == 1) {
                 // In a trace, serials say which effect belongs to which entry. Here the indent does.
                 shown += &line;
@@ -79,7 +81,9 @@ fn mask(line: &str) -> String {
     let starred: Vec<String> = rest
         .split(' ')
         .map(|word| match word.split_once('=') {
-            Some((name @ ("incarnation" | "session" | "ceiling"), _)) => format!("{name}=*"),
+            Some((name @ ("incarnation" | "session" | "ceiling" | "nonce"), _)) => {
+                format!("{name}=*")
+            }
             _ => word.to_owned(),
         })
         .collect();
@@ -222,8 +226,7 @@ fn a_trace_shows_every_frame_of_a_connection_and_its_effects() {
 fn a_trace_shows_every_round_with_a_peer_from_dialing_to_its_end() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let name = listener.local_addr().unwrap().to_string();
-    // Times in which this test can answer even on a busy machine: a round without an answer has other lines, and so has
-    // the end of the time to join.
+    // Times in which this test can answer even on a busy machine: a round without an answer has other lines.
     let flags = [
         "--peer",
         &name,
@@ -237,18 +240,27 @@ fn a_trace_shows_every_round_with_a_peer_from_dialing_to_its_end() {
     let reply = |sequence| {
         Message::SyncReply(Box::new(SyncMessage {
             version: WIRE_VERSION,
+            told: Told {
+                nonce: 77 + sequence,
+                ..Told::default()
+            },
             cluster: "ipseity".parse().unwrap(),
             pid: 6.try_into().unwrap(),
             incarnation: 7,
             boot: 1,
             session: 77,
             sequence,
+            advertise: String::new(),
         }))
     };
-    for sequence in [3, 40, 2] {
+    // It joins, it claims its pid, it serves; and then there is one round when it is time.
+    for sequence in [3, 4, 40, 2] {
         assert!(matches!(peer.receive(), Message::SyncRequest(_)));
         peer.send(&reply(sequence));
-        traced.wait_for(&format!("sequence={sequence}"));
+        traced.wait_for(&format!(
+            "nonce={:016x} heard=0000000000000000 refused=0",
+            77 + sequence
+        ));
     }
     peer.stream().shutdown(Shutdown::Both).unwrap();
     drop((peer, listener));
@@ -266,20 +278,25 @@ fn a_trace_shows_every_round_with_a_peer_from_dialing_to_its_end() {
         writable connection=0.0
         peerConnected peer=0
             startTicker
-            send peer=0 syncRequest version=1 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=0
+            send peer=0 syncRequest version=2 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=0 stage=joins ceiling=* votes=true nonce=* heard=0000000000000000 refused=0
         readableWritable connection=0.0
-        syncReply peer=0 version=1 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=3
+        syncReply peer=0 version=2 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=3 stage=serves ceiling=* votes=false nonce=* heard=0000000000000000 refused=0
             report peerUp peer=0 pid=6 sequence=3
             write members count=1
-            report joined answered=1 asked=1
-        syncTimeout
-            send peer=0 syncRequest version=1 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=3
+            joinWithin ms=500
+        allAsked
+            joinWithin ms=1500
+            send peer=0 syncRequest version=2 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=3 stage=claims ceiling=* votes=true nonce=* heard=0000000000000050 refused=0 known=1/000000000000004d/0/3
         readableWritable connection=0.0
-        syncReply peer=0 version=1 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=40
-        syncTimeout
-            send peer=0 syncRequest version=1 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=40
+        syncReply peer=0 version=2 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=4 stage=serves ceiling=* votes=false nonce=* heard=0000000000000000 refused=0
+            report joined answered=1
+            send peer=0 syncRequest version=2 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=3 stage=serves ceiling=* votes=true nonce=* heard=0000000000000051 refused=0 known=1/000000000000004d/0/4
         readableWritable connection=0.0
-        syncReply peer=0 version=1 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=2
+        syncReply peer=0 version=2 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=40 stage=serves ceiling=* votes=false nonce=* heard=0000000000000000 refused=0
+        syncTimeout
+            send peer=0 syncRequest version=2 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=40 stage=serves ceiling=* votes=true nonce=* heard=0000000000000075 refused=0 known=1/000000000000004d/0/40
+        readableWritable connection=0.0
+        syncReply peer=0 version=2 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=2 stage=serves ceiling=* votes=false nonce=* heard=0000000000000000 refused=0
         readableWritable connection=0.0 readClosed
         peerDisconnected peer=0
             report peerDown peer=0 pid=6

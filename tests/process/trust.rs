@@ -15,7 +15,7 @@ use std::{
 };
 
 use ipseity_core::words::{
-    ErrorCode, Message, PeerState, Standing, Status, SyncMessage, WIRE_VERSION,
+    ErrorCode, Message, PeerState, Standing, Status, SyncMessage, Told, WIRE_VERSION,
 };
 use ipseity_frames::{Receiver, encode};
 use ipseity_harness::hosts::{self, Network, cage};
@@ -42,6 +42,8 @@ fn sync(pid: u16) -> SyncMessage {
         boot: 1,
         session: 7,
         sequence: FAR,
+        told: Told::default(),
+        advertise: String::new(),
     }
 }
 
@@ -132,7 +134,7 @@ fn one_frame_of_a_stranger_stops_no_server() {
                 let claim = request(sync(claimed));
                 let mut frame = Vec::new();
                 encode(&claim, &mut frame);
-                assert_eq!(frame.len(), 62);
+                assert_eq!(frame.len(), 100);
                 let address = server.socket_address();
                 let answer = on_host(STRANGER, || answer(address, &claim));
                 assert_eq!(code(&answer), Some(ErrorCode::NotAPeer), "{answer:?}");

@@ -10,15 +10,25 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use ipseity_sim::chaos::{Options, bugs::BUGS, run};
+use ipseity_sim::chaos::{
+    Options,
+    bugs::{BUGS, RARE},
+    run,
+};
 
 /// A bug that is not found in this many seeds has escaped.
 const SEEDS_MAX: u64 = 20_000;
 
-/// The places in the table of the bugs that are hunted: all, or the one that `IPSEITY_BUG` names.
+/// The places in the table of the bugs that are hunted: all, or the one that `IPSEITY_BUG` names. The rare ones are left to
+/// a hunt that says how many seeds it takes.
 fn hunted() -> Vec<usize> {
     let named = std::env::var("IPSEITY_BUG").ok();
-    let is_hunted = |place: &usize| named.as_deref().is_none_or(|name| name == BUGS[*place].0);
+    let is_long = std::env::var_os("IPSEITY_SEEDS").is_some();
+    let is_hunted = |place: &usize| {
+        let bug = BUGS[*place].0;
+        let is_due = is_long || !RARE.contains(&bug);
+        named.as_deref().map_or(is_due, |name| name == bug)
+    };
     let hunted: Vec<usize> = (0..BUGS.len()).filter(is_hunted).collect();
     assert!(
         !hunted.is_empty(),

@@ -29,7 +29,7 @@ const FAILED_ONCE: [u64; 1] = [
 ];
 
 /// The names of the entries of the mailbox, without the timers.
-const ENTRIES: [&str; 27] = [
+const ENTRIES: [&str; 28] = [
     "acceptable",
     "readable",
     "writable",
@@ -46,6 +46,7 @@ const ENTRIES: [&str; 27] = [
     "peerDisconnected",
     "objection",
     "overrule",
+    "allAsked",
     "joinTimeout",
     "membersRequest",
     "forgetRequest",
@@ -232,6 +233,7 @@ impl std::fmt::Debug for Table<'_> {
             .entry(&"turns", &coverage.turns)
             .entry(&"breaches noticed", &coverage.noticed)
             .entry(&"breaches unnoticed", &coverage.unnoticed)
+            .entry(&"identities repeated after a breach", &coverage.repeats)
             .finish()
     }
 }

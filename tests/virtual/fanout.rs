@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, HangUp},
+    actor::{Actor, ActorConfig, Effect, Event, HangUp, JoinMode},
     identity::Pid,
     ids::{Link, PeerId},
     time::Instant,
-    words::{ErrorCode, Objection, Standing, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Objection, Standing, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_sim::config::actor_config;
 use ipseity_sim::world::{Setup, World, address};
@@ -17,14 +17,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// An actor, its peers, which are all connected and have been asked, and the time.
 struct Scene {
     actor: Actor,
-    peers: u16,
+    peers: u32,
     now: Instant,
 }
 
 impl Scene {
-    fn new(peers: u16, change: impl FnOnce(&mut ActorConfig)) -> Scene {
+    fn new(peers: u32, change: impl FnOnce(&mut ActorConfig)) -> Scene {
         let mut config = actor_config();
-        config.peers = usize::from(peers);
         change(&mut config);
         let mut scene = Scene {
             actor: Actor::new(config),
@@ -51,22 +50,24 @@ impl Scene {
         effects
     }
 
-    fn answer(&mut self, peer: u16) {
+    fn answer(&mut self, peer: u32) {
         let sync = SyncMessage {
             version: WIRE_VERSION,
+            told: Told::default(),
             cluster: actor_config().cluster,
-            pid: Pid::new(100 + peer).unwrap(),
+            pid: Pid::new(100 + peer as u16).unwrap(),
             incarnation: u128::from(peer),
             boot: 1,
             session: 1000 + u64::from(peer),
             sequence: 0,
+            advertise: String::new(),
         };
         let (from, sync) = (PeerId(peer), Box::new(sync));
         self.on(Event::SyncReply { from, sync });
     }
 
     /// The next round. Returns the peers that are asked, and those that are hung up on.
-    fn round(&mut self) -> (BTreeSet<u16>, BTreeSet<u16>) {
+    fn round(&mut self) -> (BTreeSet<u32>, BTreeSet<u32>) {
         self.now = self.now.after(SECOND);
         let (mut asked, mut hung_up) = (BTreeSet::new(), BTreeSet::new());
         for effect in self.on(Event::SyncTimeout) {
@@ -83,7 +84,7 @@ impl Scene {
     }
 
     /// The next round, in which every peer that is asked answers.
-    fn answered_round(&mut self) -> BTreeSet<u16> {
+    fn answered_round(&mut self) -> BTreeSet<u32> {
         let (asked, hung_up) = self.round();
         assert_eq!(hung_up, BTreeSet::new());
         for peer in &asked {
@@ -111,7 +112,7 @@ fn each_peer_is_asked_within_two_passes_in_changing_order() {
     let rounds: Vec<_> = (0..200).map(|_| scene.answered_round()).collect();
     // Two passes over ten peers, three at a time.
     for rounds in rounds.windows(7) {
-        let asked: BTreeSet<u16> = rounds.iter().flatten().copied().collect();
+        let asked: BTreeSet<u32> = rounds.iter().flatten().copied().collect();
         assert_eq!(asked, (0..10).collect());
     }
     let different: BTreeSet<_> = rounds.iter().collect();
@@ -176,7 +177,7 @@ fn only_a_peer_that_was_asked_can_be_silent_and_it_is_hung_up_on_in_any_round() 
 #[test]
 fn a_joining_server_asks_every_peer_in_each_round() {
     let mut scene = Scene::new(5, |config| {
-        (config.fanout, config.joins, config.join_requires_peer) = (1, true, true);
+        (config.fanout, config.joins, config.join_mode) = (1, true, JoinMode::Require);
     });
     assert_eq!(scene.actor.standing(), Standing::Joining);
     // All were asked when they connected. Two hang up and come back, and are asked at once.
@@ -198,6 +199,12 @@ fn a_joining_server_asks_every_peer_in_each_round() {
         scene.on(Event::Objection(Box::new((link, objection))));
     }
     assert_eq!(scene.round().0, (0..5).collect());
+    // They accept it, and then note that.
+    for peer in 0..5 {
+        scene.answer(peer);
+    }
+    scene.on(Event::AllAsked);
+    assert_eq!(scene.actor.standing(), Standing::Joining);
     for peer in 0..5 {
         scene.answer(peer);
     }

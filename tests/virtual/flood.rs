@@ -7,7 +7,7 @@ use ipseity_core::{
     actor::Remembered,
     identity::{Pid, Sequence},
     limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
-    words::{Message, SyncMessage, WIRE_VERSION},
+    words::{Forget, Message, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_sim::config::actor_config;
 use ipseity_sim::world::{Client, DiskMode, Setup, World, keep_log_lines, take_log_lines};
@@ -20,12 +20,14 @@ const STRANGER: u16 = 900;
 fn says(pid: u16, boot: u64, session: u64, sequence: u64) -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: actor_config().cluster,
         pid: Pid::new(pid).unwrap(),
         incarnation: 7,
         boot,
         session,
         sequence,
+        advertise: String::new(),
     }))
 }
 
@@ -192,11 +194,10 @@ fn refused_advances_of_a_client_are_logged_once_a_minute() {
 fn many_lost_directories_are_logged_once_a_minute() {
     let mut setup = Setup::new(1);
     setup.actor.remembered = vec![Remembered {
-        pid: Pid::new(STRANGER).unwrap(),
         incarnation: 6,
         boot: 9,
         session: 5000,
-        sequence: Sequence::new(500).unwrap(),
+        ..Remembered::new(Pid::new(STRANGER).unwrap(), Sequence::new(500).unwrap())
     }];
     let mut world = World::with(setup);
     keep_log_lines();
@@ -266,7 +267,9 @@ fn each_act_of_an_operator_is_logged_and_a_flood_of_them_is_counted() {
         operator.send_message(&Message::AdvanceRequest { above: number });
         let pid = Pid::new(STRANGER).unwrap();
         operator.send_message(&says(STRANGER, number, number, 0));
-        operator.send_message(&Message::ForgetRequest { pid });
+        operator.send_message(&Message::ForgetRequest {
+            what: Forget::All(pid),
+        });
         world.drive();
         if number == told {
             let lines = lines_with("an operator at 192.168.0.1:");

@@ -3,17 +3,23 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity::limits::{
-    BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
-    FRAMES_PER_CONNECTION_MAX, PEER_SILENCE_MIN, SWEEP_INTERVAL,
+    ATTEMPT_DELAY, BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
+    FRAMES_PER_CONNECTION_MAX, JOIN_TIMEOUT_DEFAULT, LOOKUP_INTERVAL, LOOKUP_SLOW,
+    PEER_SILENCE_MIN,
 };
 use ipseity_core::{
-    identity::Pid,
+    actor::{JoinMode, Remembered},
+    identity::{Pid, Sequence},
+    limits::{JOIN_WAIT, PROBE_TIMEOUT},
     words::{
-        ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage, WIRE_VERSION,
+        ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage, Told,
+        WIRE_VERSION,
     },
 };
 use ipseity_sim::config::actor_config;
-use ipseity_sim::world::{Client, DiskMode, Route, Setup, World, address};
+use ipseity_sim::world::{
+    Client, DiskMode, Route, Setup, World, address, keep_log_lines, take_log_lines,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DELAY: Duration = Duration::from_millis(20);
@@ -70,12 +76,14 @@ fn hand_out(world: &mut World, server: usize, count: usize) {
 fn hello(pid: u16, sequence: u64) -> Box<SyncMessage> {
     Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: actor_config().cluster,
         pid: Pid::new(pid).unwrap(),
         incarnation: 7,
         boot: 1,
         session: 7,
         sequence,
+        advertise: String::new(),
     })
 }
 
@@ -302,9 +310,358 @@ fn the_addresses_of_a_name_are_tried_in_turn() {
     let waited = world.advance_until(10 * SECOND, |world| {
         !world.trace(server, "peerConnected").is_empty()
     });
-    let bound = DIAL_TIMEOUT + SWEEP_INTERVAL + 2 * ROUND_TRIP;
-    assert!(DIAL_TIMEOUT < waited && waited <= bound, "{waited:?}");
+    // The one that is unreachable and the one that refuses lead to the next one at once.
+    assert_eq!(waited, ATTEMPT_DELAY + 2 * ROUND_TRIP);
     assert_eq!(world.node(server).lookups.len(), 1, "all in one attempt");
+    // It stays so, whatever becomes of the others.
+    world.advance(10 * DIAL_TIMEOUT);
+    assert_eq!(world.trace(server, "peerConnected").len(), 1);
+}
+
+/// Lets a name lead to these servers.
+fn lead(world: &World, name: &str, servers: &[usize]) {
+    let addresses = servers.iter().map(|server| address(*server)).collect();
+    world.net().names.insert(name.to_owned(), addresses);
+}
+
+/// The pids of the peers that are up, in the order of the status.
+fn peers_up(world: &mut World, server: usize) -> Vec<u16> {
+    let peers = world.status(server).peers;
+    assert!(
+        peers.iter().all(|peer| peer.state == PeerState::Up),
+        "{peers:?}"
+    );
+    peers.iter().map(|peer| peer.pid.unwrap().get()).collect()
+}
+
+/// A server that asks the peers behind the name "all" first.
+fn joining(pid: u16) -> Setup {
+    let mut setup = Setup::new(pid).peers(&["all:3264"]);
+    setup.actor.joins = true;
+    setup
+}
+
+#[test]
+fn one_name_leads_to_all_servers_behind_it() {
+    let mut world = cluster(&[&[], &[], &[]]);
+    lead(&world, "all", &[3, 0, 1, 2]);
+    let server = world.start(Setup::new(4).peers(&["all:3264"]));
+    world.advance(SECOND);
+    assert_eq!(peers_up(&mut world, server), [1, 2, 3], "all but itself");
+    // One that is lost is dialed again, and the others stay.
+    let connected = |world: &World| world.trace(server, "peerConnected").len();
+    let before = connected(&world);
+    world.kill(1);
+    world.advance(SECOND);
+    world.restart(1);
+    world.advance(BACKOFF_MAX + SECOND);
+    assert_eq!(peers_up(&mut world, server), [1, 2, 3]);
+    assert_eq!(connected(&world), before + 1);
+}
+
+#[test]
+fn a_server_that_is_new_behind_a_name_is_found() {
+    let mut world = cluster(&[&[], &[]]);
+    lead(&world, "all", &[0]);
+    let server = world.start(Setup::new(3).peers(&["all:3264"]));
+    world.advance(SECOND);
+    lead(&world, "all", &[1, 0]);
+    world.advance(LOOKUP_INTERVAL);
+    let mut up = peers_up(&mut world, server);
+    up.sort_unstable();
+    assert_eq!(up, [1, 2]);
+    // One that the name does not lead to any more stays as long as its connection does.
+    lead(&world, "all", &[0]);
+    world.advance(LOOKUP_INTERVAL);
+    assert_eq!(peers_up(&mut world, server).len(), 2);
+    world.kill(1);
+    world.advance(2 * LOOKUP_INTERVAL);
+    assert_eq!(peers_up(&mut world, server), [1]);
+}
+
+#[test]
+fn a_server_that_meets_itself_first_joins_with_the_others() {
+    for own_place in 0..3 {
+        let mut world = cluster(&[&[], &[]]);
+        let mut servers = vec![0, 1];
+        servers.insert(own_place, 2);
+        lead(&world, "all", &servers);
+        hand_out(&mut world, 0, 700);
+        let server = world.start(joining(3));
+        let mut client = world.connect(server);
+        client.ask(1);
+        // It has asked both, so it begins above what they have handed out.
+        let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
+            panic!("no identity");
+        };
+        assert_eq!(first >> 10, 701);
+        assert_eq!(
+            world.trace(server, "report joined"),
+            ["> report joined answered=2"]
+        );
+    }
+}
+
+#[test]
+fn a_join_does_not_wait_for_itself_or_for_another_cluster() {
+    for (other_cluster, addresses) in [(false, vec![0]), (true, vec![0, 1])] {
+        let mut world = World::new();
+        lead(&world, "all", &addresses);
+        let server = world.start(joining(1));
+        let mut setup = Setup::new(2);
+        setup.actor.cluster = "other".parse().unwrap();
+        if other_cluster {
+            world.start(setup);
+        }
+        world.advance(SECOND);
+        assert_eq!(world.status(server).standing, Standing::Serving);
+        // Where a peer must answer, this is not an answer.
+        let mut requiring = joining(1);
+        requiring.actor.join_mode = JoinMode::Require;
+        let mut world = World::with(requiring);
+        lead(&world, "all", &[0]);
+        world.advance(2 * JOIN_TIMEOUT_DEFAULT);
+        assert_eq!(world.status(0).standing, Standing::Joining);
+    }
+}
+
+/// How long a server waits that asks the servers behind the name "all" first. Server 0 is up, nobody is at 7, and nothing
+/// comes back from 8.
+fn join_takes(addresses: &[usize]) -> Duration {
+    let mut world = cluster(&[&[]]);
+    world.net().routes.insert(address(8), Route::Hangs);
+    lead(&world, "all", addresses);
+    let server = world.start(joining(2));
+    let waited = world.advance_until(2 * JOIN_TIMEOUT_DEFAULT, |world| {
+        !world.trace(server, "report joined").is_empty()
+    });
+    assert_eq!(world.status(server).standing, Standing::Serving);
+    waited
+}
+
+#[test]
+fn a_start_waits_for_a_dead_peer_only_a_moment_longer_than_for_the_others() {
+    let all_up = join_takes(&[0]);
+    assert!(all_up < 5 * ROUND_TRIP, "{all_up:?}");
+    // Where nobody is, that is known as soon as an answer can be there.
+    let waited = join_takes(&[0, 7]);
+    assert!(waited <= all_up + ROUND_TRIP, "{waited:?}");
+    for addresses in [[0, 8], [8, 0]] {
+        let waited = join_takes(&addresses);
+        let most = all_up + ATTEMPT_DELAY + JOIN_WAIT;
+        assert!(JOIN_WAIT < waited && waited <= most, "{waited:?}");
+    }
+}
+
+#[test]
+fn a_start_waits_for_all_peers_that_say_nothing_and_hardly_for_those_that_are_not_there() {
+    assert_eq!(join_takes(&[8]), JOIN_TIMEOUT_DEFAULT);
+    assert_eq!(join_takes(&[7, 8]), JOIN_TIMEOUT_DEFAULT);
+    let waited = join_takes(&[7]);
+    assert!(
+        JOIN_WAIT <= waited && waited <= JOIN_WAIT + ROUND_TRIP,
+        "{waited:?}"
+    );
+    // The name itself may be known later.
+    assert_eq!(join_takes(&[]), JOIN_TIMEOUT_DEFAULT);
+}
+
+#[test]
+fn the_log_says_how_many_peers_have_answered_and_nothing_of_oneself() {
+    for (addresses, says) in [
+        (
+            &[7][..],
+            "asked the peers, 0 of 1 answered: handing out identities, though nobody could object",
+        ),
+        (
+            &[1, 7],
+            "asked the peers, 0 of 1 answered: handing out identities, though nobody could object",
+        ),
+        (
+            &[1, 0],
+            "asked the peers, 1 of 1 answered: handing out identities",
+        ),
+        (
+            &[1],
+            "--peer names only this server itself: handing out identities",
+        ),
+    ] {
+        keep_log_lines();
+        let mut world = cluster(&[&[]]);
+        lead(&world, "all", addresses);
+        world.start(joining(2));
+        world.advance(2 * JOIN_TIMEOUT_DEFAULT);
+        let lines = take_log_lines();
+        assert!(lines.iter().any(|line| line.starts_with(says)), "{lines:?}");
+        assert!(
+            !lines.iter().any(|line| line.contains("refused peer")),
+            "{lines:?}"
+        );
+        let down = lines.iter().filter(|line| line.contains("is down"));
+        assert_eq!(
+            down.count(),
+            usize::from(addresses.contains(&7)),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn a_slow_lookup_and_a_slow_dial_are_waited_for() {
+    let mut world = cluster(&[&[]]);
+    hand_out(&mut world, 0, 700);
+    lead(&world, "all", &[0]);
+    let server = world.start(joining(2));
+    world.node(server).lookup_delay = LOOKUP_SLOW;
+    // The first attempt is lost.
+    world.net().routes.insert(address(0), Route::Hangs);
+    world.advance(LOOKUP_SLOW + DIAL_TIMEOUT / 2);
+    world.net().routes.clear();
+    let mut client = world.connect(server);
+    client.ask(1);
+    let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
+        panic!("no identity");
+    };
+    assert_eq!(first >> 10, 701);
+}
+
+#[test]
+fn a_peer_that_comes_while_nobody_is_there_is_waited_for() {
+    let mut world = World::new();
+    let stage = SocketAddr::from(STAGE);
+    let mut setup = Setup::new(1).peers(&[&stage.to_string()]);
+    setup.actor.joins = true;
+    let server = world.start(setup);
+    world.advance(JOIN_WAIT / 2);
+    world.listen(stage);
+    let (_, peer) = next_attempt(&mut world, stage);
+    // It takes its time, as it does when it asks another life first.
+    world.advance(PROBE_TIMEOUT);
+    assert_eq!(world.status(server).standing, Standing::Joining);
+    peer.send_message(&Message::SyncReply(hello(2, 5)));
+    world.advance(SECOND);
+    assert_eq!(world.trace(server, "> send peer=0 syncRequest").len(), 2);
+}
+
+/// A server that names nobody and asks what it remembers.
+fn remembering(pid: u16, servers: &[usize]) -> Setup {
+    let mut setup = Setup::new(pid);
+    let addresses = servers.iter().map(|server| address(*server).to_string());
+    setup.remembered = addresses.collect();
+    setup.actor.joins = true;
+    setup
+}
+
+#[test]
+fn a_start_asks_those_that_it_remembers_and_hangs_up_when_they_know_that_it_serves() {
+    let mut world = cluster(&[&[], &[]]);
+    hand_out(&mut world, 1, 700);
+    // Nobody is at the third address any more.
+    let server = world.start(remembering(3, &[0, 1, 7]));
+    let mut client = world.connect(server);
+    client.ask(1);
+    let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
+        panic!("no identity");
+    };
+    assert_eq!(first >> 10, 701);
+    assert_eq!(
+        world.trace(server, "report joined"),
+        ["> report joined answered=2"]
+    );
+    world.advance(60 * SECOND);
+    assert_eq!(world.status(server).peers, []);
+    assert_eq!(world.status(0).peers, []);
+    assert_eq!(world.trace(server, "peerConnected").len(), 2);
+    assert_eq!(world.trace(server, "peerForgotten").len(), 3);
+    // The last thing that each of them was told is that it serves.
+    for other in [0, 1] {
+        let asked = world.trace(other, "syncRequest");
+        assert!(asked.last().unwrap().contains("stage=serves"), "{asked:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_named_and_remembered_is_asked_as_a_named_one() {
+    let mut world = cluster(&[&[]]);
+    lead(&world, "all", &[0]);
+    let mut setup = remembering(2, &[0]);
+    setup.peers = vec!["all:3264".to_owned()];
+    let server = world.start(setup);
+    world.advance(60 * SECOND);
+    assert_eq!(
+        world.trace(server, "report joined"),
+        ["> report joined answered=1"]
+    );
+    assert_eq!(peers_up(&mut world, server), [1]);
+    assert_eq!(world.trace(server, "peerConnected").len(), 1);
+}
+
+#[test]
+fn an_incumbent_without_a_link_is_dialed_where_it_has_said_that_it_can_be() {
+    for is_up in [true, false] {
+        let two = Pid::new(2).unwrap();
+        let mut judge = Setup::new(1);
+        judge.actor.remembered = vec![Remembered {
+            incarnation: 202,
+            boot: 1,
+            session: 102,
+            address: Some(address(1).to_string().into()),
+            ..Remembered::new(two, Sequence::ZERO)
+        }];
+        let mut world = World::with(judge);
+        if is_up {
+            world.start(Setup::new(2));
+        } else {
+            world.start(Setup::new(9));
+            world.kill(1);
+        }
+        // The next start of the same directory.
+        let mut newcomer = Setup::new(2).peers(&[&address(0).to_string()]);
+        newcomer.actor.joins = true;
+        (newcomer.actor.boot, newcomer.actor.session) = (2, 999);
+        let newcomer = world.start(newcomer);
+        world.advance(PROBE_TIMEOUT + SECOND);
+        assert_eq!(world.trace(0, "> dialOnce").len(), 1);
+        let gave_up = world.trace(newcomer, "> report gaveUp").len();
+        assert_eq!(gave_up, usize::from(is_up));
+        assert_eq!(
+            world.trace(newcomer, "report joined").len(),
+            usize::from(!is_up)
+        );
+        // It is not dialed again.
+        world.advance(60 * SECOND);
+        let reached = world.trace(0, "peerConnected").len();
+        assert_eq!(reached, usize::from(is_up));
+        assert_eq!(world.trace(0, "peerForgotten").len(), 1);
+    }
+}
+
+#[test]
+fn another_address_of_a_server_is_kept_in_reserve() {
+    let both = [[10, 9, 9, 1], [10, 9, 9, 2]].map(|ip| SocketAddr::from((ip, 3264)));
+    let mut world = World::new();
+    both.iter().for_each(|address| world.listen(*address));
+    world.net().names.insert("twice".to_owned(), both.to_vec());
+    world.start(Setup::new(1).peers(&["twice:3264"]));
+    let mut links = both.map(|address| {
+        let (_, peer) = next_attempt(&mut world, address);
+        peer.send_message(&Message::SyncReply(hello(2, 5)));
+        world.drive();
+        peer
+    });
+    world.advance(PEER_SILENCE_MIN - SECOND);
+    links.iter_mut().for_each(|link| drop(link.replies()));
+    assert!(!links[0].has_ended() && links[1].has_ended());
+    assert!(world.accept(both[1]).is_none(), "it is not dialed again");
+    assert_eq!(world.status(0).peers.len(), 1);
+    let [first, _] = links;
+    first.reset();
+    world.drive();
+    let (waited, again) = next_attempt(&mut world, both[1]);
+    assert_eq!(waited, Duration::ZERO);
+    again.send_message(&Message::SyncReply(hello(2, 6)));
+    world.drive();
+    assert_eq!(peers_up(&mut world, 0), [2]);
 }
 
 #[test]
@@ -492,7 +849,7 @@ fn a_refused_round_does_not_close_the_connection() {
 fn a_server_that_names_itself_goes_on_alone() {
     let mut world = cluster(&[&[0]]);
     world.advance(10 * SECOND);
-    assert_eq!(peer_state(&mut world, 0), PeerState::Refused);
+    assert_eq!(world.status(0).peers, [], "it is no peer of itself");
     hand_out(&mut world, 0, 3);
     assert_eq!(sequence(&mut world, 0), 3);
 }

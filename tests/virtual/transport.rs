@@ -19,7 +19,7 @@ use ipseity::{
 };
 use ipseity_core::{
     actor::Event,
-    ids::{ConnectionId, ListenerId, PeerId},
+    ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
     words::{Grant, Grants, Message, StorageStatus},
 };
@@ -137,10 +137,10 @@ impl Edge for World {
     fn connect(&mut self, _: SocketAddr) -> io::Result<Fake> {
         unreachable!()
     }
-    fn resolve(&mut self, _: PeerId, _: &str) {
+    fn resolve(&mut self, _: NameId, _: &str) {
         unreachable!()
     }
-    fn resolved(&mut self, _: PeerId) -> io::Result<Vec<SocketAddr>> {
+    fn resolved(&mut self, _: NameId) -> io::Result<Vec<SocketAddr>> {
         unreachable!()
     }
     fn write(&mut self, _: ipseity_core::actor::Write) {

@@ -12,7 +12,7 @@ use ipseity_core::{
     identity::Pid,
     limits::BOOT_JUMP_MAX,
     words::{
-        ErrorCode, LifeMarks, Message, Objection, Overrule, PeerState, Standing, SyncMessage,
+        ErrorCode, LifeMarks, Message, Objection, Overrule, PeerState, Standing, SyncMessage, Told,
         WIRE_VERSION,
     },
 };
@@ -44,6 +44,8 @@ fn sync(pid: u16) -> SyncMessage {
         boot: 1,
         session: 7,
         sequence: 500,
+        told: Told::default(),
+        advertise: String::new(),
     }
 }
 
@@ -300,6 +302,32 @@ fn a_peer_that_has_moved_is_believed_about_a_second_later() {
     let same = world.connect_from(0, address(1).ip());
     let (codes, _) = codes_for(&mut world, same, &request(sync(4)));
     assert_eq!(codes, [0]);
+}
+
+#[test]
+fn all_addresses_of_a_name_are_believed_and_a_server_meets_itself_among_them() {
+    let mut world = World::new();
+    let all = (0..3).map(address).collect();
+    world.net().names.insert("all.test".to_owned(), all);
+    for pid in 1..=3 {
+        let disk = DiskMode::Takes(Duration::from_millis(1));
+        let setup = Setup::new(pid).believes_nobody().disk(disk, 1000);
+        world.start(setup.peers(&["all.test:3264"]));
+    }
+    world.advance(BACKOFF_MAX);
+    for server in 0..3 {
+        let status = world.status(server);
+        let states = status.peers.iter().map(|peer| peer.state);
+        assert_eq!(states.collect::<Vec<_>>(), [PeerState::Up; 2], "{status:?}");
+        let refused = status.counters.errors.iter();
+        let refused = refused.filter(|(code, _)| *code == NOT_A_PEER);
+        assert_eq!(refused.count(), 0, "{status:?}");
+    }
+    let stranger = world.connect(0);
+    assert_eq!(
+        codes_for(&mut world, stranger, &request(sync(9))).0,
+        [NOT_A_PEER]
+    );
 }
 
 #[test]

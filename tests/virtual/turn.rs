@@ -15,7 +15,7 @@ use ipseity_core::{
     actor::Remembered,
     identity::{Pid, Sequence},
     limits::CONNECTION_SLOT_BITS,
-    words::{ErrorCode, Message, Overrule, PeerState, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Forget, Message, Overrule, PeerState, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 use ipseity_sim::world::{Client, DiskMode, Setup, World, keep_log_lines, take_log_lines};
@@ -140,12 +140,14 @@ fn a_read_that_fills_its_buffer_goes_on_without_an_edge() {
     setup.actor.cluster = "c".repeat(255).parse().unwrap();
     let question = Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: setup.actor.cluster.clone(),
         pid: Pid::MAX,
         incarnation: 1,
         boot: 1,
         session: 1,
         sequence: 0,
+        advertise: String::new(),
     }));
     let mut bytes = Vec::new();
     encode(&question, &mut bytes);
@@ -166,12 +168,14 @@ fn bytes_after_a_read_that_ends_with_an_overrule_are_read_without_an_edge() {
     let mut hello = Vec::new();
     let question = Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: setup.actor.cluster.clone(),
         pid: Pid::MAX,
         incarnation: 1,
         boot: 1,
         session: 1,
         sequence: 0,
+        advertise: String::new(),
     }));
     encode(&question, &mut hello);
     let mut word = Vec::new();
@@ -399,12 +403,14 @@ fn an_objection_is_an_answer_and_lets_the_next_request_through() {
     let question = |boot| {
         Message::SyncRequest(Box::new(SyncMessage {
             version: WIRE_VERSION,
+            told: Told::default(),
             cluster: cluster.clone(),
             pid: Pid::MAX,
             incarnation: 1,
             boot,
             session: boot,
             sequence: 0,
+            advertise: String::new(),
         }))
     };
     peer.send_message(&question(5));
@@ -469,12 +475,14 @@ fn wrap_serials(world: &mut World, opened_since: usize) {
 fn seventh(setup: &Setup, boot: u64) -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: setup.actor.cluster.clone(),
         pid: Pid::new(7).unwrap(),
         incarnation: 7,
         boot,
         session: boot,
         sequence: 0,
+        advertise: String::new(),
     }))
 }
 
@@ -788,12 +796,14 @@ fn the_reserve_lets_in_a_limited_number_of_strangers() {
         let mut peer = world.connect(0);
         peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
             version: WIRE_VERSION,
+            told: Told::default(),
             cluster: cluster.clone(),
             pid: Pid::new(pid).unwrap(),
             incarnation: u128::from(pid),
             boot: 1,
             session: u64::from(pid),
             sequence: 0,
+            advertise: String::new(),
         })));
         world.drive();
         match &peer.peer_replies()[..] {
@@ -822,12 +832,14 @@ fn a_named_peer_gets_in_when_strangers_fill_their_half_of_the_reserve() {
             let pid = Pid::new(100 + number as u16).unwrap();
             stranger.send_message(&Message::SyncRequest(Box::new(SyncMessage {
                 version: WIRE_VERSION,
+                told: Told::default(),
                 cluster: setup.actor.cluster.clone(),
                 pid,
                 incarnation: u128::from(pid.get()),
                 boot: 1,
                 session: u64::from(pid.get()),
                 sequence: 0,
+                advertise: String::new(),
             })));
             world.drive();
             stranger
@@ -1302,7 +1314,9 @@ fn only_an_operator_may_forget_and_advance() {
     let mut stranger = world.connect(server);
     stranger.send_message(&request);
     let pid = Pid::new(2).unwrap();
-    stranger.send_message(&Message::ForgetRequest { pid });
+    stranger.send_message(&Message::ForgetRequest {
+        what: Forget::All(pid),
+    });
     world.drive();
     let codes: Vec<u16> = stranger
         .replies()
@@ -1346,11 +1360,10 @@ fn a_status_lists_as_many_peers_as_fit_and_their_total() {
 fn a_list_of_members_is_bounded_for_everyone_but_operators() {
     let remembered: Vec<Remembered> = (1..=200)
         .map(|pid| Remembered {
-            pid: Pid::new(pid).unwrap(),
             incarnation: u128::from(pid),
             boot: 1,
             session: 1,
-            sequence: Sequence::ZERO,
+            ..Remembered::new(Pid::new(pid).unwrap(), Sequence::ZERO)
         })
         .collect();
     for (trusted, most) in [

@@ -17,7 +17,7 @@ use std::{io, net::TcpListener};
 
 use ipseity::limits::PEER_SILENCE_MIN;
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Budgets, Effect},
+    actor::{Actor, ActorConfig, Budgets, Effect, JoinMode},
     identity::{Identity, Pid, Sequence},
     ids::ConnectionId,
     limits::{
@@ -169,10 +169,12 @@ pub fn actor() -> Actor {
         recovered: Sequence::ZERO,
         objected: None,
         remembered: Vec::new(),
-        peers: 0,
         fanout: PEERS_MAX,
         joins: false,
-        join_requires_peer: false,
+        join_mode: JoinMode::Prefer,
+        lives: Vec::new(),
+        votes: true,
+        advertise: String::new(),
         peer_silence: PEER_SILENCE_MIN,
     })
 }

@@ -185,6 +185,11 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
 
 fn target_and_servers(matches: &Matches) -> Result<(Target, Vec<ServerAddress>), Failure> {
     refuse_both(matches, "target", "server")?;
+    if matches.opt_present("cluster") {
+        return Err(Failure::Usage(
+            "bench looks at no cluster: leave --cluster out".to_owned(),
+        ));
+    }
     match matches.opt_str("target") {
         None => Ok((Target::Ipseity, servers::addresses(matches)?)),
         Some(url) => {

@@ -6,7 +6,7 @@ use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::{
     identity::{Pid, Sequence},
-    words::Member,
+    words::{Forget, Member},
 };
 use serde::Serialize;
 
@@ -37,6 +37,10 @@ To retire a pid for good, stop its server, and then make every other server forg
 runs, the others know it again as soon as they hear from it. A server takes --forget only from its
 own machine, or from an address that it was given with --trust.
 
+A life that asked for a pid, and was killed before it served, can stand in the way of the server
+that has that pid. If you know that it handed out nothing, forget it: --forget PID --never-served,
+or --forget --never-served for every pid.
+
 All servers are asked at once, and shown in the order in which they are named. If a server cannot be
 reached, standard error says so, and the others are shown.",
     options,
@@ -55,14 +59,17 @@ fn options(options: &mut Options) {
         "make each server forget this pid, and show the last sequence that it knew of it",
         "PID",
     );
+    options.optflag(
+        "",
+        "never-served",
+        "with --forget: forget only lives that asked for this pid, or for any if none is named, and never served",
+    );
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let as_json = matches.opt_present("json");
-    let forgotten = values::number(matches, "forget", 0..=Pid::MAX.get().into())?
-        .and_then(|pid| u16::try_from(pid).ok())
-        .and_then(Pid::new);
+    let forgotten = forgotten(matches)?;
     let mut clients = servers::clients(matches, ClientOptions::default())?;
     let headed = clients.len() > 1;
     let out = &mut Unread::new(out);
@@ -94,19 +101,47 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     outcome.end()
 }
 
+/// What each server is to forget, if anything.
+fn forgotten(matches: &Matches) -> Result<Option<Forget>, Failure> {
+    let never_served = matches.opt_present("never-served");
+    // Without a pid, the parser takes the flag behind it for its value.
+    if matches.opt_str("forget").as_deref() == Some("--never-served") {
+        return Ok(Some(Forget::AllNeverServed));
+    }
+    let pid = values::number(matches, "forget", 0..=Pid::MAX.get().into())?
+        .and_then(|pid| u16::try_from(pid).ok())
+        .and_then(Pid::new);
+    match pid {
+        None if never_served => Err(Failure::Usage(
+            "--never-served goes with --forget: members --forget [PID] --never-served".to_owned(),
+        )),
+        None => Ok(None),
+        Some(pid) if never_served => Ok(Some(Forget::NeverServed(pid))),
+        Some(pid) => Ok(Some(Forget::All(pid))),
+    }
+}
+
 /// What a server answers: to the question which others it knows, or to the order to forget one.
 enum Answer {
     /// These are the others that it knows.
     Known(Vec<Member>),
     /// It has forgotten this pid, which had come to this sequence.
     Forgotten(Pid, Sequence),
+    /// It has forgotten the lives of this pid, or of all, that never served.
+    NeverServed(Option<Pid>, Sequence),
 }
 
-fn ask(client: &mut Client, forgotten: Option<Pid>) -> Result<Answer, ClientError> {
+fn ask(client: &mut Client, forgotten: Option<Forget>) -> Result<Answer, ClientError> {
     match forgotten {
-        Some(pid) => client
+        Some(Forget::All(pid)) => client
             .forget(pid)
             .map(|sequence| Answer::Forgotten(pid, sequence)),
+        Some(Forget::NeverServed(pid)) => client
+            .forget_never_served(Some(pid))
+            .map(|sequence| Answer::NeverServed(Some(pid), sequence)),
+        Some(Forget::AllNeverServed) => client
+            .forget_never_served(None)
+            .map(|sequence| Answer::NeverServed(None, sequence)),
         None => client.members().map(Answer::Known),
     }
 }
@@ -131,6 +166,13 @@ impl Answer {
                 out,
                 "{server} has forgotten pid {pid}, which had come to sequence {sequence}"
             ),
+            Answer::NeverServed(pid, _) => {
+                let whose = pid.map_or("any pid".to_owned(), |pid| format!("pid {pid}"));
+                writeln!(
+                    out,
+                    "{server} remembers no life of {whose} that never served"
+                )
+            }
         }
     }
 
@@ -147,7 +189,17 @@ impl Answer {
             Answer::Forgotten(pid, sequence) => {
                 let report = ForgottenJson {
                     server,
-                    forgotten: pid.get(),
+                    forgotten: Some(pid.get()),
+                    never_served: false,
+                    sequence: sequence.get(),
+                };
+                write_line(out, &report)
+            }
+            Answer::NeverServed(pid, sequence) => {
+                let report = ForgottenJson {
+                    server,
+                    forgotten: pid.map(Pid::get),
+                    never_served: true,
                     sequence: sequence.get(),
                 };
                 write_line(out, &report)
@@ -237,7 +289,11 @@ impl<'a> MemberJson<'a> {
 #[derive(Serialize)]
 struct ForgottenJson<'a> {
     server: &'a str,
-    forgotten: u16,
+    /// Null: all pids.
+    forgotten: Option<u16>,
+    /// Only lives that never served.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    never_served: bool,
     sequence: u64,
 }
 

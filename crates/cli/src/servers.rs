@@ -5,6 +5,7 @@ use std::{env, time::Duration};
 
 use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientOptions, ServerAddress};
+use ipseity_core::words::ClusterName;
 
 use crate::{failure::Failure, values};
 
@@ -16,7 +17,7 @@ const ENVIRONMENT: &str = "IPSEITY_SERVER";
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-/// Declares `--server` and `--timeout`, which every command takes.
+/// Declares `--server`, `--cluster` and `--timeout`, which every command takes.
 pub fn options(options: &mut Options) {
     options.optmulti(
         "s",
@@ -25,6 +26,12 @@ pub fn options(options: &mut Options) {
          all addresses of a name are tried, and the first that accepts is asked \
          (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)",
         "ADDR",
+    );
+    options.optopt(
+        "",
+        "cluster",
+        "the cluster that the servers must be of; one of another cluster is refused (default: any)",
+        "NAME",
     );
     options.optopt(
         "",
@@ -68,16 +75,35 @@ pub fn client(matches: &Matches) -> Result<Client, Failure> {
     let addresses = addresses(matches)?;
     let options = client_options(matches, ClientOptions::default())?;
     let addresses = addresses.iter().map(ToString::to_string);
-    Ok(Client::with_options(addresses, options)?)
+    let client = Client::with_options(addresses, options)?;
+    Ok(of_cluster(client, cluster(matches)?))
 }
 
 /// A client for each server, for the commands that show each.
 pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>, Failure> {
     let options = client_options(matches, default)?;
+    let cluster = cluster(matches)?;
     addresses(matches)?
         .iter()
-        .map(|address| Ok(Client::with_options([address.to_string()], options)?))
+        .map(|address| {
+            let client = Client::with_options([address.to_string()], options)?;
+            Ok(of_cluster(client, cluster.clone()))
+        })
         .collect()
+}
+
+/// The cluster that `--cluster` names.
+fn cluster(matches: &Matches) -> Result<Option<ClusterName>, Failure> {
+    let name = matches.opt_str("cluster").map(ClusterName::try_from);
+    name.transpose()
+        .map_err(|error| Failure::Usage(format!("--cluster: {error}")))
+}
+
+fn of_cluster(client: Client, cluster: Option<ClusterName>) -> Client {
+    match cluster {
+        Some(name) => client.cluster(name),
+        None => client,
+    }
 }
 
 fn parse_list(source: &str, list: &str) -> Result<Vec<ServerAddress>, Failure> {

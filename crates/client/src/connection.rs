@@ -14,12 +14,13 @@ use super::{
     dial,
     error::{FailureCause, Violation},
     limits::TIMEOUT_MIN,
+    refusal, wrong_kind,
 };
 use ipseity_core::{
     identity::Pid,
-    words::{ErrorReply, Message},
+    words::{ClusterName, ErrorCode, ErrorReply, Hello, Message},
 };
-use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
+use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode};
 
 /// Why an attempt at one server brought no reply.
 pub(super) enum Trouble {
@@ -64,6 +65,8 @@ pub(super) struct Connection {
     read_timeout: Duration,
     /// The pid of the identities that came so far.
     pub(super) pid: Option<Pid>,
+    /// The cluster that was named in a hello whose reply has not come yet.
+    hello: Option<ClusterName>,
 }
 
 impl Connection {
@@ -71,6 +74,7 @@ impl Connection {
     pub(super) fn open(
         server: &ServerAddress,
         options: &ClientOptions,
+        cluster: Option<&ClusterName>,
     ) -> Result<Connection, FailureCause> {
         let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
         let stream = dial::connect(server, options.connect_timeout)?;
@@ -79,14 +83,23 @@ impl Connection {
             .and_then(|()| stream.set_read_timeout(Some(reply_timeout)))
             .and_then(|()| stream.set_write_timeout(Some(reply_timeout)))
             .map_err(FailureCause::Io)?;
+        let mut outgoing = Vec::new();
+        // It is written together with the first request.
+        if let Some(cluster) = cluster {
+            let hello = Hello {
+                cluster: Some(cluster.clone()),
+            };
+            encode(&Message::HelloRequest(Box::new(hello)), &mut outgoing);
+        }
         Ok(Connection {
             stream,
             decoder: FrameDecoder::new(),
-            outgoing: Vec::new(),
+            outgoing,
             awaited: 0,
             reply_timeout,
             read_timeout: reply_timeout,
             pid: None,
+            hello: cluster.cloned(),
         })
     }
 
@@ -127,6 +140,10 @@ impl Connection {
     ) -> Result<Message, Trouble> {
         loop {
             if let Some(message) = self.decoder.next(Receiver::Client)? {
+                if let Some(expected) = self.hello.take() {
+                    judge_hello(&expected, message)?;
+                    continue;
+                }
                 // Not below zero: a server may send an errorReply before it was asked anything, and then
                 // close the connection.
                 self.awaited = self.awaited.saturating_sub(1);
@@ -197,5 +214,23 @@ impl Connection {
         FailureCause::Closed {
             bytes: self.decoder.rest().len(),
         }
+    }
+}
+
+/// Whether the server is of the cluster that the client expects.
+fn judge_hello(expected: &ClusterName, reply: Message) -> Result<(), Trouble> {
+    match reply {
+        Message::HelloReply(server) if server.cluster == *expected => Ok(()),
+        // It did not look at the name that it was told.
+        Message::HelloReply(server) => Err(Trouble::Answered(ErrorReply::new(
+            ErrorCode::ForeignCluster,
+            format!(
+                "this server is of cluster {:?}, and {:?} is expected",
+                server.cluster.as_str(),
+                expected.as_str()
+            ),
+        ))),
+        Message::ErrorReply(reply) => Err(refusal(*reply)),
+        other => Err(wrong_kind(Kind::HelloReply, &other)),
     }
 }

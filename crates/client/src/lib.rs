@@ -94,7 +94,7 @@ pub use ipseity_core::{
     address::AddressError,
     identity::{Identity, Pid, Sequence},
     limits::PORT_DEFAULT,
-    words::{ErrorCode, ErrorReply, Member, Members, Standing, Status},
+    words::{ClusterName, ErrorCode, ErrorReply, Member, Members, Standing, Status},
 };
 
 use clock::Stopwatch;
@@ -142,6 +142,7 @@ pub struct Client {
     connection: Option<Connection>,
     newest: Option<Identity>,
     options: ClientOptions,
+    cluster: Option<ClusterName>,
 }
 
 impl Client {
@@ -176,7 +177,30 @@ impl Client {
             connection: None,
             newest: None,
             options,
+            cluster: None,
         })
+    }
+
+    /// The same client, for servers of this cluster only. On each new connection the name is sent with the first request,
+    /// so it costs no round trip. A server of another cluster ends the call with
+    /// [`ErrorCode::ForeignCluster`], and none of its identities is returned.
+    ///
+    /// ```
+    /// # let server = ipseity_harness::fake::Fake::serving(1);
+    /// # let address = server.address();
+    /// use ipseity_client::Client;
+    ///
+    /// let client = Client::new([address]).unwrap();
+    /// let mut client = client.cluster("ipseity".parse().unwrap());
+    /// println!("{}", client.next().unwrap());
+    /// ```
+    #[must_use]
+    pub fn cluster(self, name: ClusterName) -> Client {
+        Client {
+            cluster: Some(name),
+            connection: None,
+            ..self
+        }
     }
 
     /// One identity, greater than all that this client has seen.
@@ -292,7 +316,7 @@ impl Client {
             // nobody knows which reply comes next.
             let opened = match self.connection.take() {
                 Some(connection) => Ok(connection),
-                None => Connection::open(self.server(), &self.options),
+                None => Connection::open(self.server(), &self.options, self.cluster.as_ref()),
             };
             let cause = match opened {
                 Err(cause) => cause,
@@ -405,7 +429,8 @@ fn refusal(reply: ErrorReply) -> Trouble {
             | ErrorCode::SamePid
             | ErrorCode::Oneself
             | ErrorCode::NotAPeer
-            | ErrorCode::BootTooFar,
+            | ErrorCode::BootTooFar
+            | ErrorCode::HeldByAnother,
         )
         | None => Trouble::Answered(reply),
     }

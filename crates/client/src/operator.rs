@@ -8,7 +8,7 @@ use super::{
 };
 use ipseity_core::{
     identity::{Pid, Sequence},
-    words::{Member, Members, Message},
+    words::{Forget, Member, Members, Message},
 };
 use ipseity_frames::Kind;
 
@@ -47,7 +47,21 @@ impl Client {
     /// [`ErrorCode::UnknownPid`](ipseity_core::words::ErrorCode::UnknownPid) when it knows nothing of the pid.
     /// [`ClientError`] says what each of the others means.
     pub fn forget(&mut self, pid: Pid) -> Result<Sequence, ClientError> {
-        let request = Message::ForgetRequest { pid };
+        self.forget_what(Forget::All(pid))
+    }
+
+    /// Tells a server to forget the lives that have claimed this pid, or any, and have never said that they serve, and
+    /// returns the highest sequence that it knew of their pids, or 0 if there were none. A pid that never served is
+    /// forgotten as a whole.
+    ///
+    /// # Errors
+    /// As [`forget`](Self::forget). Only a pid that is named can be unknown.
+    pub fn forget_never_served(&mut self, pid: Option<Pid>) -> Result<Sequence, ClientError> {
+        self.forget_what(pid.map_or(Forget::AllNeverServed, Forget::NeverServed))
+    }
+
+    fn forget_what(&mut self, what: Forget) -> Result<Sequence, ClientError> {
+        let request = Message::ForgetRequest { what };
         self.attempt(0, |connection, _| {
             receive_done(connection, &request, Sequence::ZERO)
         })

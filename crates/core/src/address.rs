@@ -1,15 +1,15 @@
-//! An address as people give it: a host and perhaps a port. It imports `text`.
+//! An address as people give it: a host and perhaps a port. It imports `limits` and `text`.
 //!
 //! It is only text. Whether the host has an address is found out by those who connect, each time they do.
 
 // IP addresses as values. `std::net` would bring sockets too.
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 use std::{fmt, str::FromStr};
 
-use crate::text::is_plain;
+use crate::{limits::ADDRESS_BYTES_MAX, text::is_plain};
 
 /// A host, and a port if one was given: `HOST`, `HOST:PORT`, or an IPv6 address, which stands in brackets where
-/// a port follows.
+/// a port follows. An IPv6 address may have a zone: `fe80::1%eth0` (RFC 4007, section 11).
 ///
 /// ```
 /// use ipseity_core::address::HostPort;
@@ -36,6 +36,15 @@ impl HostPort {
     /// The port, 0 to 65535, or `None` if none was given.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Whether another machine can dial it, as far as the text says: it has a port, does not stand for all addresses of a
+    /// machine, and is not longer than what servers tell each other.
+    pub fn is_dialable(&self) -> bool {
+        let is_everything = |ip: IpAddr| ip.is_unspecified();
+        self.port.is_some_and(|port| port > 0)
+            && !self.host.parse().is_ok_and(is_everything)
+            && self.to_string().len() <= ADDRESS_BYTES_MAX
     }
 }
 
@@ -103,7 +112,6 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 fn parts(text: &str) -> Result<(&str, Option<u16>), AddressFault> {
-    let is_v6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
     if is_v6(text) {
         return Ok((text, None));
     }
@@ -125,7 +133,6 @@ fn parts(text: &str) -> Result<(&str, Option<u16>), AddressFault> {
                 Some((host, port)) => (host, Some(port)),
                 None => (text, None),
             };
-            let is_odd = |c: char| "[]/".contains(c) || c.is_whitespace() || !is_plain(c);
             if host.is_empty() || host.contains(is_odd) {
                 return Err(AddressFault::Host);
             }
@@ -133,6 +140,21 @@ fn parts(text: &str) -> Result<(&str, Option<u16>), AddressFault> {
         }
     };
     Ok((host, port.map(number).transpose()?))
+}
+
+/// Whether this is an IPv6 address, perhaps with the zone in which it counts.
+fn is_v6(text: &str) -> bool {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    let is_zone = |zone: &str| !zone.is_empty() && !zone.contains(is_odd) && !zone.contains(':');
+    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+/// Whether no host can have this character.
+fn is_odd(c: char) -> bool {
+    "[]/%".contains(c) || c.is_whitespace() || !is_plain(c)
 }
 
 fn number(digits: &str) -> Result<u16, AddressFault> {
@@ -153,6 +175,8 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", None),
             ("fe80::1", "fe80::1", None),
             ("[fe80::1]:0", "fe80::1", Some(0)),
+            ("[fe80::1%eth0]:3264", "fe80::1%eth0", Some(3264)),
+            ("fe80::1%2", "fe80::1%2", None),
             ("ids:65535", "ids", Some(65535)),
         ] {
             let address: HostPort = text.parse().unwrap();
@@ -161,6 +185,18 @@ mod tests {
         }
         let bracketed: HostPort = "[::1]".parse().unwrap();
         assert_eq!(bracketed.to_string().parse(), Ok(bracketed));
+    }
+
+    #[test]
+    fn only_a_host_with_a_port_can_be_dialed() {
+        let longest = format!("{}:12345", "a".repeat(255));
+        for text in ["ids:1", "10.0.0.1:65535", "[::1]:3264", &longest] {
+            assert!(text.parse::<HostPort>().unwrap().is_dialable(), "{text}");
+        }
+        let too_long = format!("{}:12345", "a".repeat(256));
+        for text in ["ids", "ids:0", "0.0.0.0:1", "[::]:1", &too_long] {
+            assert!(!text.parse::<HostPort>().unwrap().is_dialable(), "{text}");
+        }
     }
 
     #[test]
@@ -173,6 +209,11 @@ mod tests {
             ("a\u{202e}b:1", "names no host"),
             ("a/b:1", "names no host"),
             ("a]:1", "names no host"),
+            ("a%eth0:1", "names no host"),
+            ("fe80::1%", "port"),
+            ("[fe80::1%]:1", "[::1]:3264"),
+            ("[fe80::1%a b]:1", "[::1]:3264"),
+            ("[127.0.0.1%eth0]:1", "[::1]:3264"),
             ("host:", "port"),
             ("host:65536", "port"),
             ("host:+1", "port"),

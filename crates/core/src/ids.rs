@@ -52,10 +52,20 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
-/// A peer that was named with `--peer`: its place in that list. Which socket leads to it today, if any, is
-/// the transport's business.
+/// A name that was given with `--peer`: its place in that list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u16);
+pub struct NameId(pub u16);
+
+impl fmt::Display for NameId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A peer that this server dials: one address that a name given with `--peer` leads to. The ids of a process are
+/// counted up and never given twice, so what comes late about an address can never be taken for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

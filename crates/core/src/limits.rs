@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// The greatest length of a server's version in a helloReply, in bytes.
+pub const VERSION_BYTES_MAX: usize = 64;
+
 /// The name of a cluster; it stands in every sync message.
 pub const CLUSTER_NAME_BYTES_MAX: usize = 255;
 
@@ -72,6 +75,10 @@ const _: () = assert!(STEP_MAX <= (1 << 53) >> 20);
 /// How many other servers are remembered: one per pid.
 pub const REMEMBERED_MAX: usize = 1 << 10;
 
+/// The longest address that a peer is remembered with: a host name, which may have 255 bytes, a colon, and a port of five
+/// digits.
+pub const ADDRESS_BYTES_MAX: usize = 255 + 1 + 5;
+
 /// The port of a server, unless it is given another one.
 pub const PORT_DEFAULT: u16 = 3264;
 
@@ -83,6 +90,22 @@ pub const LIVES_PER_PID_MAX: usize = 4;
 /// is one start, and nobody starts a server four billion times between two messages. What is above it is a mistake or a
 /// lie, and to remember it would turn away every later start of that pid.
 pub const BOOT_JUMP_MAX: u64 = 1 << 32;
+
+/// How long the lives that may still have a pid are asked before a newcomer gets it. A server that runs answers within a
+/// round trip. A pause of its machine, or of its network, may take seconds; after that it is cut off.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much longer a start waits for the other peers once the first has answered. Servers that are up answer within a
+/// round trip; the others are most likely down.
+pub const JOIN_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a start waits for its peers to make its claim durable: a write to a busy disk, and the wait for a token of
+/// [`SAVE_RATE_PER_SECOND`] before it.
+pub const CLAIM_WAIT: Duration = Duration::from_millis(1500);
+
+/// A life that was heard within this time may come back on another connection. A server dials its peers again after at
+/// most 5 s, and one that was just started has not heard all of them yet.
+pub const RECENT: Duration = Duration::from_secs(10);
 
 /// How often the sequences of peers are written to the disk. A new peer is written as soon as possible.
 pub const MEMBERS_SAVE_INTERVAL: Duration = Duration::from_secs(10);

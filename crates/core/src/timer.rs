@@ -22,6 +22,8 @@ pub enum Timer {
     Stop,
     /// The peers have been asked for long enough.
     Join,
+    /// The lives that may still have a pid have been asked for long enough.
+    Probe,
     /// What is remembered of the peers may be saved again.
     Save,
     /// It is to be logged how many log lines were left out.
@@ -32,13 +34,14 @@ pub enum Timer {
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 9] = [
+    pub const ALL: [Timer; 10] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
         Timer::Accept,
         Timer::Stop,
         Timer::Join,
+        Timer::Probe,
         Timer::Save,
         Timer::Tell,
         Timer::Write,
@@ -53,6 +56,7 @@ impl Timer {
             Timer::Accept => "acceptTimeout",
             Timer::Stop => "stopTimeout",
             Timer::Join => "joinTimeout",
+            Timer::Probe => "probeTimeout",
             Timer::Save => "saveTimeout",
             Timer::Tell => "tellTimeout",
             Timer::Write => "writeTimeout",
@@ -72,6 +76,12 @@ impl Timers {
     /// No deadline.
     pub fn new() -> Timers {
         Timers::default()
+    }
+
+    /// Sets the deadline of a timer, unless it expires before that.
+    pub fn set_within(&mut self, timer: Timer, deadline: Instant) {
+        let earlier = self.deadlines[timer as usize].map_or(deadline, |set| set.min(deadline));
+        self.set(timer, earlier);
     }
 
     /// Sets the deadline of a timer, in place of the one that it had.

@@ -39,19 +39,30 @@ impl Receiver {
                     | Kind::StatusRequest
                     | Kind::Objection
                     | Kind::Overrule
+                    | Kind::Probe
+                    | Kind::Alive
+                    | Kind::Goodbye
                     | Kind::MembersRequest
+                    | Kind::HelloRequest
                     | Kind::ForgetRequest
                     | Kind::AdvanceRequest
             ),
             Receiver::Dialer => matches!(
                 kind,
-                Kind::SyncReply | Kind::Objection | Kind::Overrule | Kind::ErrorReply
+                Kind::SyncReply
+                    | Kind::Objection
+                    | Kind::Overrule
+                    | Kind::Probe
+                    | Kind::Alive
+                    | Kind::Goodbye
+                    | Kind::ErrorReply
             ),
             Receiver::Client => matches!(
                 kind,
                 Kind::IdentityReply
                     | Kind::StatusReply
                     | Kind::MembersReply
+                    | Kind::HelloReply
                     | Kind::DoneReply
                     | Kind::ErrorReply
             ),
@@ -297,11 +308,16 @@ fn decode(kind: Kind, body: &[u8]) -> Result<Message, WireError> {
         Kind::StatusReply => whole(kind, body).map(Message::StatusReply),
         Kind::Objection => whole(kind, body).map(Message::Objection),
         Kind::Overrule => whole(kind, body).map(Message::Overrule),
+        Kind::Probe => whole(kind, body).map(Message::Probe),
+        Kind::Alive => whole(kind, body).map(Message::Alive),
+        Kind::Goodbye => whole(kind, body).map(Message::Goodbye),
         Kind::MembersRequest => whole(kind, body).map(|from| Message::MembersRequest { from }),
         Kind::MembersReply => whole(kind, body).map(Message::MembersReply),
-        Kind::ForgetRequest => whole(kind, body).map(|pid| Message::ForgetRequest { pid }),
+        Kind::ForgetRequest => whole(kind, body).map(|what| Message::ForgetRequest { what }),
         Kind::AdvanceRequest => whole(kind, body).map(|above| Message::AdvanceRequest { above }),
         Kind::DoneReply => whole(kind, body).map(|sequence| Message::DoneReply { sequence }),
+        Kind::HelloRequest => whole(kind, body).map(Message::HelloRequest),
+        Kind::HelloReply => whole(kind, body).map(Message::HelloReply),
         Kind::ErrorReply => whole(kind, body).map(Message::ErrorReply),
     }
 }
@@ -352,11 +368,16 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) {
         | Message::StatusReply(_)
         | Message::Objection(_)
         | Message::Overrule(_)
+        | Message::Probe(_)
+        | Message::Alive(_)
+        | Message::Goodbye(_)
         | Message::MembersRequest { .. }
         | Message::MembersReply(_)
         | Message::ForgetRequest { .. }
         | Message::AdvanceRequest { .. }
         | Message::DoneReply { .. }
+        | Message::HelloRequest(_)
+        | Message::HelloReply(_)
         | Message::ErrorReply(_) => encode_other(message, out),
     }
 }
@@ -388,15 +409,18 @@ fn encode_other(message: &Message, out: &mut Vec<u8>) {
         }
         Message::Objection(objection) => encode_body(objection, out),
         Message::Overrule(overrule) => encode_body(overrule, out),
-        Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
-            encode_body(pid, out);
-        }
+        Message::Probe(probe) | Message::Alive(probe) => encode_body(probe, out),
+        Message::Goodbye(goodbye) => encode_body(goodbye, out),
+        Message::MembersRequest { from } => encode_body(from, out),
+        Message::ForgetRequest { what } => encode_body(what, out),
         Message::MembersReply(members) => {
             encode_body(fit(&**members, |members| &mut members.members), out)
         }
         Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
             encode_body(sequence, out);
         }
+        Message::HelloRequest(hello) => encode_body(hello, out),
+        Message::HelloReply(introduction) => encode_body(introduction, out),
         Message::ErrorReply(error) => encode_body(error, out),
     }
     let length = u16::try_from(out.len() - start - LENGTH_BYTES)

@@ -28,12 +28,22 @@ pub enum Kind {
     MembersRequest = 9,
     /// The answer to a membersRequest: as many of those servers as fit into a frame.
     MembersReply = 10,
-    /// An operator tells the server to forget a pid.
+    /// An operator tells the server to forget a pid, or lives that never served.
     ForgetRequest = 11,
     /// An operator tells the server to go on above a sequence.
     AdvanceRequest = 12,
     /// What an operator asked for is done.
     DoneReply = 13,
+    /// A peer asks one life of a pid whether it is alive.
+    Probe = 14,
+    /// That life answers that it is.
+    Alive = 15,
+    /// A peer says that its life is over.
+    Goodbye = 16,
+    /// A client says which cluster it expects, and asks who the server is.
+    HelloRequest = 17,
+    /// The answer to a helloRequest.
+    HelloReply = 18,
     /// The request could not be read or served.
     ErrorReply = 255,
 }
@@ -55,6 +65,11 @@ impl Kind {
             11 => Kind::ForgetRequest,
             12 => Kind::AdvanceRequest,
             13 => Kind::DoneReply,
+            14 => Kind::Probe,
+            15 => Kind::Alive,
+            16 => Kind::Goodbye,
+            17 => Kind::HelloRequest,
+            18 => Kind::HelloReply,
             255 => Kind::ErrorReply,
             _ => return None,
         })
@@ -76,6 +91,11 @@ impl Kind {
             Kind::ForgetRequest => "forgetRequest",
             Kind::AdvanceRequest => "advanceRequest",
             Kind::DoneReply => "doneReply",
+            Kind::Probe => "probe",
+            Kind::Alive => "alive",
+            Kind::Goodbye => "goodbye",
+            Kind::HelloRequest => "helloRequest",
+            Kind::HelloReply => "helloReply",
             Kind::ErrorReply => "errorReply",
         }
     }
@@ -97,6 +117,11 @@ impl From<&Message> for Kind {
             Message::ForgetRequest { .. } => Kind::ForgetRequest,
             Message::AdvanceRequest { .. } => Kind::AdvanceRequest,
             Message::DoneReply { .. } => Kind::DoneReply,
+            Message::Probe(_) => Kind::Probe,
+            Message::Alive(_) => Kind::Alive,
+            Message::Goodbye(_) => Kind::Goodbye,
+            Message::HelloRequest(_) => Kind::HelloRequest,
+            Message::HelloReply(_) => Kind::HelloReply,
             Message::ErrorReply(_) => Kind::ErrorReply,
         }
     }
@@ -119,6 +144,6 @@ mod tests {
                 assert_eq!(kind as u8, byte);
             }
         }
-        assert_eq!((0..=255).filter_map(Kind::from_u8).count(), 14);
+        assert_eq!((0..=255).filter_map(Kind::from_u8).count(), 19);
     }
 }

@@ -1,6 +1,6 @@
 //! The length field of a frame, and which lengths each kind may have.
 
-use ipseity_core::limits::ERROR_TEXT_BYTES_MAX;
+use ipseity_core::limits::{CLUSTER_NAME_BYTES_MAX, ERROR_TEXT_BYTES_MAX, VERSION_BYTES_MAX};
 
 use crate::{
     kind::Kind,
@@ -29,7 +29,12 @@ pub(crate) const fn length_bounds(kind: Kind) -> (u16, u16) {
         Kind::StatusReply => (STATUS_LEAST, LENGTH_MAX),
         Kind::Objection => (29, 29 + ERROR_TEXT_BYTES_MAX as u16),
         Kind::Overrule => (35, 35),
-        Kind::MembersRequest | Kind::ForgetRequest => (3, 3),
+        Kind::Probe | Kind::Alive => (19, 19),
+        Kind::Goodbye => (12, 12),
+        Kind::MembersRequest => (3, 3),
+        Kind::ForgetRequest => (4, 4),
+        Kind::HelloRequest => (9, 9 + CLUSTER_NAME_BYTES_MAX as u16),
+        Kind::HelloReply => (27, 26 + (CLUSTER_NAME_BYTES_MAX + VERSION_BYTES_MAX) as u16),
         Kind::MembersReply => (13, LENGTH_MAX),
         Kind::AdvanceRequest | Kind::DoneReply => (9, 9),
         Kind::ErrorReply => (11, 11 + ERROR_TEXT_BYTES_MAX as u16),

@@ -1,6 +1,6 @@
 //! The bounds of a frame, each with its reason.
 
-use ipseity_core::limits::CLUSTER_NAME_BYTES_MAX;
+use ipseity_core::limits::{ADDRESS_BYTES_MAX, CLUSTER_NAME_BYTES_MAX};
 
 /// The length and the kind of a frame.
 pub const FRAME_HEADER_BYTES: usize = 3;
@@ -20,10 +20,10 @@ pub const BODY_BYTES_LIMIT: usize = 65536;
 
 const _: () = assert!(BODY_BYTES_LIMIT >= FRAME_BYTES_MAX - FRAME_HEADER_BYTES);
 
-/// The greatest length field of a sync message. In this version it is 53 + 255. The rest is room for a later version,
+/// The greatest length field of a sync message. In this version it is 155 + 255 + 261. The rest is room for a later version,
 /// so that it is refused for its version and not for its length. It stays below 0x1600, so that no frame that a server
 /// accepts begins as TLS does.
 pub const SYNC_LENGTH_MAX: u16 = 1024;
 
-const _: () = assert!(SYNC_LENGTH_MAX as usize >= 53 + CLUSTER_NAME_BYTES_MAX);
+const _: () = assert!(SYNC_LENGTH_MAX as usize >= 155 + CLUSTER_NAME_BYTES_MAX + ADDRESS_BYTES_MAX);
 const _: () = assert!(SYNC_LENGTH_MAX < 0x1600);

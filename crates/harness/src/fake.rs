@@ -12,8 +12,8 @@ use std::{
 use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid, Sequence},
     words::{
-        BoundsStatus, Counters, ErrorCode, ErrorReply, Member, Members, Message, Standing, Status,
-        StorageStatus,
+        BoundsStatus, ClusterName, Counters, ErrorCode, ErrorReply, Forget, Introduction, Member,
+        Members, Message, Standing, Status, StorageStatus, WIRE_VERSION,
     },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
@@ -262,6 +262,24 @@ impl Shared {
 
     fn serve(&mut self, request: &Message) -> Message {
         match *request {
+            Message::HelloRequest(ref hello) => {
+                let own = ClusterName::default();
+                match &hello.cluster {
+                    Some(expected) if *expected != own => {
+                        let text = format!("this server is of cluster {own}");
+                        let code = ErrorCode::ForeignCluster;
+                        Message::ErrorReply(Box::new(ErrorReply::new(code, text)))
+                    }
+                    _ => Message::HelloReply(Box::new(Introduction {
+                        cluster: own,
+                        version: "0.1.0".to_owned(),
+                        wire_version: WIRE_VERSION,
+                        count_max: self.count_max,
+                        pid: self.pid,
+                        standing: self.standing,
+                    })),
+                }
+            }
             Message::IdentityRequest { count, .. } if count == 0 || count > self.count_max => {
                 let text = format!("count {count} is not 1 to {}", self.count_max);
                 Message::ErrorReply(Box::new(ErrorReply::new(ErrorCode::BadCount, text)))
@@ -281,7 +299,12 @@ impl Shared {
                     members: known.take(MEMBERS_PER_REPLY).cloned().collect(),
                 }))
             }
-            Message::ForgetRequest { pid } => {
+            Message::ForgetRequest {
+                what: Forget::NeverServed(_) | Forget::AllNeverServed,
+            } => Message::DoneReply { sequence: 7 },
+            Message::ForgetRequest {
+                what: Forget::All(pid),
+            } => {
                 let known = self.members.iter().position(|member| member.pid == pid);
                 match known.map(|index| self.members.remove(index)) {
                     Some(Member { sequence, .. }) => Message::DoneReply { sequence },

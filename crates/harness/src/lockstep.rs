@@ -12,7 +12,7 @@ use std::{
 
 use ipseity_core::{
     identity::Pid,
-    words::{Message, SyncMessage, WIRE_VERSION},
+    words::{Message, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 
@@ -182,12 +182,14 @@ pub fn identity_request() -> Message {
 pub fn peer() -> SyncMessage {
     SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: Default::default(),
         pid: Pid::new(7).unwrap(),
         incarnation: 7,
         boot: 1,
         session: 7,
         sequence: 0,
+        advertise: String::new(),
     }
 }
 

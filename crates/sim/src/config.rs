@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipseity_core::{
-    actor::{ActorConfig, Budgets},
+    actor::{ActorConfig, Budgets, JoinMode},
     identity::{Pid, Sequence},
     limits::{PEERS_MAX, RESERVE_DEFAULT},
     words::ClusterName,
@@ -35,9 +35,11 @@ pub fn actor_config() -> ActorConfig {
         recovered: Sequence::ZERO,
         objected: None,
         remembered: Vec::new(),
-        peers: 0,
         joins: false,
-        join_requires_peer: false,
+        join_mode: JoinMode::Prefer,
+        lives: Vec::new(),
+        votes: true,
+        advertise: String::new(),
         fanout: PEERS_MAX,
         peer_silence: Duration::from_secs(5),
     }

@@ -6,6 +6,8 @@ use std::{cell::RefCell, rc::Rc};
 
 use proptest::prelude::*;
 
+use ipseity_core::actor::Life as Start;
+
 use super::*;
 
 /// The session of every server here that is alone.
@@ -324,6 +326,148 @@ fn a_word_that_rots_is_lost_unless_a_raise_came_after_it_but_the_start_is_above_
     }
 }
 
+/// The boots of the starts that a record remembers.
+fn boots(record: &Record) -> Vec<u64> {
+    record.lives.iter().map(|life| life.boot).collect()
+}
+
+fn start_of(boot: u64, ceiling: u64) -> Start {
+    Start {
+        boot,
+        session: SESSION,
+        ceiling: sequence(ceiling),
+    }
+}
+
+#[test]
+fn the_last_starts_are_remembered() {
+    let mut device = Fake::new();
+    let most = LIVES_REMEMBERED_MAX as u64;
+    for boot in 1..=most + 2 {
+        let slots = booted(&device, 10);
+        let first = boot.saturating_sub(most - 1).max(1);
+        let last: Vec<Start> = (first..=boot)
+            .map(|boot| start_of(boot, 10 * boot))
+            .collect();
+        assert_eq!(slots.newest().lives, last);
+        device = slots.into_device().restarted();
+    }
+}
+
+#[test]
+fn a_start_that_was_cut_off_is_remembered_if_anything_of_it_is_left() {
+    let mut device = crashed();
+    device.crash = Some((0, u8::MAX));
+    let shared = Rc::new(RefCell::new(device));
+    let found = recover(Rc::clone(&shared), &owner()).unwrap();
+    assert!(found.boot(SESSION + 1, None, 10).is_err());
+    let device = shared.borrow().clone().restarted();
+    let slots = booted(&device, 10);
+    let lives = &slots.newest().lives;
+    let boots: Vec<u64> = lives.iter().map(|life| life.boot).collect();
+    assert_eq!(boots, [1, 2, 3, 4]);
+    assert_eq!(lives[2].session, SESSION + 1);
+}
+
+/// A peer may remember the start whose record was lost. A list without it would say that it was none of this directory.
+#[test]
+fn a_start_after_a_lost_record_remembers_only_itself() {
+    let mut device = crashed();
+    let newest = recovered(&device).newest().clone();
+    assert_eq!(boots(&newest), [1, 2]);
+    device.rot(pair(newest.generation).map(|block| 1 << block).iter().sum());
+    let slots = booted(&device, 10);
+    assert_eq!(boots(slots.newest()), [4]);
+    let device = slots.into_device().restarted();
+    let slots = booted(&device, 10);
+    assert_eq!(boots(slots.newest()), [4, 5]);
+}
+
+#[test]
+fn the_ceiling_of_each_start_outlives_clean_stops_and_later_starts() {
+    let ceilings = |slots: &Slots<Fake>| {
+        let lives = slots.newest().lives.iter();
+        lives.map(|life| life.ceiling.get()).collect::<Vec<_>>()
+    };
+    let mut slots = booted(&Fake::new(), 1000);
+    assert_eq!(ceilings(&slots), [1000]);
+    slots.write_ceiling(sequence(1), sequence(50_000)).unwrap();
+    slots.write_stop(sequence(10)).unwrap();
+    assert_eq!(slots.newest().ceiling, sequence(10));
+    assert_eq!(ceilings(&slots), [50_000]);
+    let mut slots = booted(&slots.into_device().restarted(), 1000);
+    assert_eq!(ceilings(&slots), [50_000, 1010]);
+    slots.write_ceiling(sequence(20), sequence(60_000)).unwrap();
+    assert_eq!(ceilings(&slots), [50_000, 60_000]);
+}
+
+#[test]
+fn a_lost_members_file_is_noted_until_it_is_given_up() {
+    let started = |device: &Fake, is_there, given_up| {
+        let mut found = recovered(device);
+        found.see_members(is_there, given_up);
+        let is_lost = found.has_lost_members();
+        let slots = found.boot(SESSION, None, 10).unwrap();
+        assert_eq!(is_lost, slots.newest().members == MembersMark::Lost);
+        slots
+    };
+    // One file is there that no record knows: an older version has saved it, or the record was not written any more.
+    for is_noted_late in [true, false] {
+        let mut slots = started(&Fake::new(), is_noted_late, false);
+        slots.write_members_saved().unwrap();
+        let writes = slots.device().writes;
+        slots.write_members_saved().unwrap();
+        assert_eq!(slots.device().writes, writes, "it is noted once");
+        slots.write_stop(Sequence::ZERO).unwrap();
+        let device = slots.into_device().restarted();
+        assert_eq!(recovered(&device).newest().members, MembersMark::Saved);
+
+        let mut slots = started(&device, false, false);
+        assert_eq!(slots.newest().members, MembersMark::Lost);
+        // What is saved now does not hold what was lost.
+        slots.write_members_saved().unwrap();
+        let device = slots.into_device().restarted();
+        let slots = started(&device, true, false);
+        assert_eq!(slots.newest().members, MembersMark::Lost);
+        let slots = started(&slots.into_device().restarted(), true, true);
+        assert_eq!(slots.newest().members, MembersMark::Saved);
+    }
+}
+
+#[test]
+fn a_members_file_that_is_saved_after_a_stop_is_left_to_the_next_start() {
+    let mut slots = booted(&Fake::new(), 10);
+    slots.write_stop(Sequence::ZERO).unwrap();
+    let writes = slots.device().writes;
+    slots.write_members_saved().unwrap();
+    assert_eq!(slots.device().writes, writes);
+    let mut slots = booted(&Fake::new(), 10);
+    slots.poison("test".to_owned());
+    let error = slots.write_members_saved().unwrap_err();
+    assert!(matches!(error, SlotsError::Poisoned(_)), "{error:?}");
+}
+
+/// The mark is an operator's word too, so an announcement does not carry it.
+#[test]
+fn a_members_file_is_given_up_together_with_the_boot_that_says_so() {
+    for writes in 0..5 {
+        let mut slots = booted(&Fake::new(), 10);
+        slots.write_members_saved().unwrap();
+        let mut device = slots.into_device().restarted();
+        device.crash = Some((writes, 0));
+        let shared = Rc::new(RefCell::new(device));
+        let mut found = recover(Rc::clone(&shared), &owner()).unwrap();
+        found.see_members(false, true);
+        // So far away that it has to be announced first.
+        let far = Some(sequence(1 << 40));
+        let went_well = found.boot(SESSION, far, 1000).is_ok();
+        let found = recovered(&shared.borrow().clone().restarted());
+        let is_given_up = found.newest().members == MembersMark::Never;
+        assert_eq!(is_given_up, found.newest().recovered > Sequence::ZERO);
+        assert!(is_given_up || !went_well, "crash at write {writes}");
+    }
+}
+
 #[test]
 fn a_start_that_skipped_raises_the_boot_by_two() {
     let mut device = crashed();
@@ -476,6 +620,7 @@ fn in_format_1(device: &Fake) -> Fake {
         let record = Record::decode(block, index as u32).unwrap();
         let record = Record {
             session: 0,
+            lives: Vec::new(),
             ..record
         };
         *block = record.encode(index as u32);
@@ -496,6 +641,7 @@ fn blocks_of_format_1_are_read_and_a_boot_leaves_none_behind() {
         let slots = booted(&older, 1000);
         assert_eq!(slots.newest().boot, boot + 1);
         assert_eq!(slots.newest().session, SESSION);
+        assert_eq!(boots(slots.newest()), [boot + 1]);
         let formats = slots.into_device().blocks.map(|block| block.format());
         assert_eq!(formats, [FORMAT; BLOCK_COUNT as usize]);
     }
@@ -545,6 +691,7 @@ fn a_late_write_of_another_server_does_not_let_a_start_begin_too_low() {
     let mut slots = booted(&crashed(), 1000);
     let late = Record {
         session: SESSION + 1,
+        lives: Vec::new(),
         ..slots.newest().clone()
     };
     for ceiling in [7000, 8000, 9000, 10_000] {

@@ -151,6 +151,8 @@ fn found() -> [Block; BLOCK_COUNT as usize] {
             recovered: Sequence::ZERO,
             objected: None,
             clean: false,
+            lives: Vec::new(),
+            members: MembersMark::Never,
         };
         record.encode(block)
     };

@@ -18,12 +18,18 @@ impl Actor {
             Written::Objection(Outcome::Durable) => {}
             Written::Members(outcome) => {
                 self.guard.saved(outcome);
+                self.settle_newcomers(now, effects);
                 // A stop does not try again, because it would only fail until the time is over.
                 if outcome == Outcome::Durable || !self.phase.is_stopping() {
                     self.save_members(now, effects);
                 }
             }
-            Written::Stop(outcome) => effects.push(Effect::Stopped(outcome)),
+            Written::Stop(outcome) => {
+                if outcome == Outcome::Durable {
+                    self.say_goodbye(self.served, effects);
+                }
+                effects.push(Effect::Stopped(outcome));
+            }
         }
     }
 
@@ -63,6 +69,7 @@ impl Actor {
     /// The server is to stop. Nothing more is handed out, and the exact sequence is made durable.
     pub(super) fn on_stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.phase.stop() {
+            self.refuse_newcomers(effects);
             self.save_members(now, effects);
             self.settle_waiting(now, effects);
             self.stop_if_settled(now, effects);

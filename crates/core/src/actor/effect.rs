@@ -1,14 +1,14 @@
 //! What the actor wants done, as plain data.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Charge, ConnectionId, Link, Outcome, PeerId, Write,
-    event::{Fields, ObjectionFields, OverruleFields},
+    event::{Fields, GoodbyeFields, ObjectionFields, OverruleFields, ProbeFields},
 };
 use crate::{
     identity::{Identity, Pid, Sequence},
-    words::{ErrorReply, Message, Standing},
+    words::{ClusterName, ErrorReply, Message, Standing},
 };
 
 /// What the actor wants done. The server carries out all effects of an event, in order, before the next event.
@@ -77,6 +77,12 @@ pub enum Effect {
     StartTicker,
     /// Stop the ticker: there is no peer to ask.
     StopTicker,
+    /// Dispatch `joinTimeout` after this time, if it is not due before.
+    JoinWithin(Duration),
+    /// Dial this address of a peer once: a life that was heard may be there, and has to answer.
+    DialOnce(Arc<str>),
+    /// Another server has the pid: exit, with a failure.
+    GiveUp,
     /// Dispatch `saveTimeout` after this time. Then the memory of the peers may be saved again.
     SaveLater(Duration),
     /// Make something durable, and dispatch `written` or `writeFailed`.
@@ -136,6 +142,8 @@ impl fmt::Display for Effect {
                     sequence,
                     rival,
                     is_new: _,
+                    by_claim: _,
+                    may_be_over: _,
                 } = charge;
                 let verb = if *answers { "reply" } else { "tell" };
                 let code = code.get();
@@ -157,6 +165,9 @@ impl fmt::Display for Effect {
             }
             Effect::StartTicker => f.write_str("startTicker"),
             Effect::StopTicker => f.write_str("stopTicker"),
+            Effect::JoinWithin(wait) => write!(f, "joinWithin ms={}", wait.as_millis()),
+            Effect::DialOnce(address) => write!(f, "dialOnce address={address:?}"),
+            Effect::GiveUp => f.write_str("giveUp"),
             Effect::SaveLater(wait) => write!(f, "saveLater ms={}", wait.as_millis()),
             Effect::Write(write) => write!(f, "write {write}"),
             Effect::Stopped(Outcome::Durable) => f.write_str("stopped"),
@@ -187,12 +198,20 @@ impl fmt::Display for MessageFields<'_> {
             }
             Message::Objection(objection) => write!(f, "{name} {}", ObjectionFields(objection)),
             Message::Overrule(overrule) => write!(f, "{name} {}", OverruleFields(overrule)),
-            Message::MembersRequest { from: pid } | Message::ForgetRequest { pid } => {
-                write!(f, "{name} pid={pid}")
+            Message::Probe(probe) | Message::Alive(probe) => {
+                write!(f, "{name} {}", ProbeFields(probe))
             }
+            Message::Goodbye(goodbye) => write!(f, "{name} {}", GoodbyeFields(goodbye)),
+            Message::MembersRequest { from: pid } => write!(f, "{name} pid={pid}"),
+            Message::ForgetRequest { what } => write!(f, "{name} {what}"),
             Message::AdvanceRequest { above: sequence } | Message::DoneReply { sequence } => {
                 write!(f, "{name} sequence={sequence}")
             }
+            Message::HelloRequest(hello) => {
+                let name = hello.cluster.as_ref().map_or("", ClusterName::as_str);
+                write!(f, "helloRequest cluster={name:?}")
+            }
+            Message::HelloReply(hello) => write!(f, "{name} standing={}", hello.standing),
             Message::StatusRequest | Message::StatusReply(_) | Message::MembersReply(_) => {
                 f.write_str(name)
             }
@@ -293,6 +312,15 @@ pub enum Report {
         /// The highest sequence that was known of it.
         sequence: Sequence,
     },
+    /// An operator has this server forget lives that have claimed a pid and never said that they serve.
+    ForgotClaims {
+        /// The connection of the operator.
+        from: ConnectionId,
+        /// The pid; `None` for all.
+        pid: Option<Pid>,
+        /// How many such lives were remembered.
+        claims: usize,
+    },
     /// A peer objects to this server, which hands out nothing from now on.
     Objected {
         /// The standing of this server from now on.
@@ -320,11 +348,14 @@ pub enum Report {
     Joined {
         /// How many peers answered.
         answered: usize,
-        /// How many were asked.
-        asked: usize,
     },
-    /// No peer has answered in time, but one must.
+    /// Not enough peers have answered in time.
     JoinWaits,
+    /// Another server has the pid, and this one gives up.
+    GaveUp {
+        /// What was said about it.
+        why: String,
+    },
     /// A large part of the sequence is used up.
     Exhaustion {
         /// The part that is used up, in percent.
@@ -406,6 +437,13 @@ impl fmt::Display for Report {
                 pid,
                 sequence,
             } => write!(f, "forgot connection={from} pid={pid} sequence={sequence}"),
+            Report::ForgotClaims { from, pid, claims } => {
+                write!(f, "forgotClaims connection={from}")?;
+                if let Some(pid) = pid {
+                    write!(f, " pid={pid}")?;
+                }
+                write!(f, " claims={claims}")
+            }
             Report::Objected {
                 standing,
                 above,
@@ -420,10 +458,9 @@ impl fmt::Display for Report {
             Report::Overruled { link, pid, above } => {
                 write!(f, "overruled {link} pid={pid} above={above}")
             }
-            Report::Joined { answered, asked } => {
-                write!(f, "joined answered={answered} asked={asked}")
-            }
+            Report::Joined { answered } => write!(f, "joined answered={answered}"),
             Report::JoinWaits => f.write_str("joinWaits"),
+            Report::GaveUp { why } => write!(f, "gaveUp why={why:?}"),
             Report::Exhaustion { percent, remaining } => {
                 write!(f, "exhaustion percent={percent} remaining={remaining}")
             }

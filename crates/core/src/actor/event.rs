@@ -5,7 +5,10 @@ use std::fmt;
 use super::{ConnectionId, Count, Link, PeerId, Written};
 use crate::{
     identity::Pid,
-    words::{ErrorReply, Objection, Overrule, SyncMessage},
+    words::{
+        ClusterName, ErrorReply, Forget, Goodbye, Hello, KnownLife, Objection, Overrule, Probe,
+        SyncMessage, Told,
+    },
 };
 
 /// An event for the actor. The events of the model come first. Each kind has one handler.
@@ -72,8 +75,22 @@ pub enum Event {
     Objection(Box<(Link, Objection)>),
     /// A server that was objected to says that its operator has confirmed its state.
     Overrule(Box<(Link, Overrule)>),
+    /// A peer asks whether a life of this pid is alive.
+    Probe(Box<(Link, Probe)>),
+    /// A life answers a probe.
+    Alive(Box<(Link, Probe)>),
+    /// A peer says that its life is over.
+    Goodbye(Box<(Link, Goodbye)>),
+    /// A peer could not be reached.
+    PeerUnreachable(PeerId),
+    /// This address of a peer is forgotten: nothing that concerns it comes any more.
+    PeerForgotten(PeerId),
+    /// While this server joins: no other answer is expected.
+    AllAsked,
     /// The time for asking the peers before the first identity is over.
     JoinTimeout,
+    /// The lives that may still have a pid have been asked for long enough.
+    ProbeTimeout,
     /// The memory of the peers may be saved again.
     SaveTimeout,
     /// The write that is under way may be late: see [`Actor::write_deadline`](super::Actor::write_deadline).
@@ -85,12 +102,19 @@ pub enum Event {
         /// The lowest pid that was requested.
         first: Pid,
     },
-    /// An operator asks to forget a pid.
+    /// An operator asks to forget a pid, or lives that never served.
     ForgetRequest {
         /// The connection that sent the request.
         from: ConnectionId,
-        /// The pid to forget.
-        pid: Pid,
+        /// What to forget.
+        what: Forget,
+    },
+    /// A client asks who this server is, and may say which cluster it expects.
+    HelloRequest {
+        /// The connection that sent the request.
+        from: ConnectionId,
+        /// What it says.
+        hello: Box<Hello>,
     },
     /// An operator asks to go on above a sequence.
     AdvanceRequest {
@@ -122,11 +146,19 @@ impl Event {
             Event::Disconnected(_) => "disconnected",
             Event::Objection(_) => "objection",
             Event::Overrule(_) => "overrule",
+            Event::Probe(_) => "probe",
+            Event::Alive(_) => "alive",
+            Event::Goodbye(_) => "goodbye",
+            Event::PeerUnreachable(_) => "peerUnreachable",
+            Event::PeerForgotten(_) => "peerForgotten",
+            Event::AllAsked => "allAsked",
             Event::JoinTimeout => "joinTimeout",
+            Event::ProbeTimeout => "probeTimeout",
             Event::SaveTimeout => "saveTimeout",
             Event::WriteTimeout => "writeTimeout",
             Event::MembersRequest { .. } => "membersRequest",
             Event::ForgetRequest { .. } => "forgetRequest",
+            Event::HelloRequest { .. } => "helloRequest",
             Event::AdvanceRequest { .. } => "advanceRequest",
             Event::Written(written) => written.name(),
             Event::Stop => "stop",
@@ -138,6 +170,7 @@ impl Event {
     pub const fn client(&self) -> Option<ConnectionId> {
         match self {
             Event::IdentityRequest { from, .. }
+            | Event::HelloRequest { from, .. }
             | Event::StatusRequest { from }
             | Event::MembersRequest { from, .. }
             | Event::ForgetRequest { from, .. }
@@ -153,7 +186,14 @@ impl Event {
             | Event::Disconnected(_)
             | Event::Objection(_)
             | Event::Overrule(_)
+            | Event::Probe(_)
+            | Event::Alive(_)
+            | Event::Goodbye(_)
+            | Event::PeerUnreachable(_)
+            | Event::PeerForgotten(_)
+            | Event::AllAsked
             | Event::JoinTimeout
+            | Event::ProbeTimeout
             | Event::SaveTimeout
             | Event::WriteTimeout
             | Event::Written(_)
@@ -183,7 +223,17 @@ impl fmt::Display for Event {
                 )
             }
             Event::StatusRequest { from } => write!(f, " connection={from}"),
-            Event::PeerConnected(peer) => write!(f, " peer={peer}"),
+            Event::HelloRequest { from, hello } => {
+                let name = hello.cluster.as_ref().map_or("", ClusterName::as_str);
+                write!(f, " connection={from} cluster={name:?}")
+            }
+            Event::PeerConnected(peer)
+            | Event::PeerUnreachable(peer)
+            | Event::PeerForgotten(peer) => write!(f, " peer={peer}"),
+            Event::Probe(heard) | Event::Alive(heard) => {
+                write!(f, " {} {}", heard.0, ProbeFields(&heard.1))
+            }
+            Event::Goodbye(heard) => write!(f, " {} {}", heard.0, GoodbyeFields(&heard.1)),
             Event::PeerDisconnected(link) => write!(f, " {link}"),
             Event::Disconnected(connection) => write!(f, " connection={connection}"),
             Event::Objection(heard) => {
@@ -192,13 +242,15 @@ impl fmt::Display for Event {
             }
             Event::Overrule(heard) => write!(f, " {} {}", heard.0, OverruleFields(&heard.1)),
             Event::MembersRequest { from, first } => write!(f, " connection={from} first={first}"),
-            Event::ForgetRequest { from, pid } => write!(f, " connection={from} pid={pid}"),
+            Event::ForgetRequest { from, what } => write!(f, " connection={from} {what}"),
             Event::AdvanceRequest { from, above } => {
                 write!(f, " connection={from} above={above}")
             }
             Event::Written(written) => write!(f, " {written}"),
             Event::SyncTimeout
+            | Event::AllAsked
             | Event::JoinTimeout
+            | Event::ProbeTimeout
             | Event::SaveTimeout
             | Event::WriteTimeout
             | Event::Stop => Ok(()),
@@ -219,13 +271,69 @@ impl fmt::Display for Fields<'_> {
             boot,
             session,
             sequence,
+            told:
+                Told {
+                    stage,
+                    ceiling,
+                    votes,
+                    known,
+                    claimed,
+                    nonce,
+                    heard,
+                    refused,
+                },
+            advertise,
         } = self.0;
         write!(
             f,
             "version={version} cluster={:?} pid={pid} incarnation={incarnation:032x} boot={boot} \
-             session={session:016x} sequence={sequence}",
-            cluster.as_str()
-        )
+             session={session:016x} sequence={sequence} stage={} ceiling={ceiling} votes={votes} nonce={nonce:016x} \
+             heard={heard:016x} refused={refused}",
+            cluster.as_str(),
+            stage.name()
+        )?;
+        for (name, life) in [("known", known), ("claimed", claimed)] {
+            let Some(life) = life else { continue };
+            let KnownLife {
+                boot,
+                session,
+                ceiling,
+                sequence,
+            } = life;
+            write!(f, " {name}={boot}/{session:016x}/{ceiling}/{sequence}")?;
+        }
+        match advertise.is_empty() {
+            true => Ok(()),
+            false => write!(f, " advertise={advertise:?}"),
+        }
+    }
+}
+
+/// A probe or its answer, as text in a trace.
+pub(super) struct ProbeFields<'a>(pub(super) &'a Probe);
+
+impl fmt::Display for ProbeFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Probe {
+            pid,
+            session,
+            nonce,
+        } = self.0;
+        write!(f, "pid={pid} session={session:016x} nonce={nonce:016x}")
+    }
+}
+
+/// A goodbye, as text in a trace.
+pub(super) struct GoodbyeFields<'a>(pub(super) &'a Goodbye);
+
+impl fmt::Display for GoodbyeFields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Goodbye {
+            pid,
+            session,
+            served,
+        } = self.0;
+        write!(f, "pid={pid} session={session:016x} served={served}")
     }
 }
 

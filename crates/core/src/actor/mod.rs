@@ -31,6 +31,7 @@ mod writes;
 // What happens at an event.
 mod disk;
 mod joining;
+mod newcomers;
 mod objected;
 mod objecting;
 mod operator;
@@ -42,20 +43,23 @@ mod waiting;
 mod ahead;
 mod effect;
 mod event;
+mod life;
 mod write;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use self::{
     counter::Counter, durability::Durability, guard::Guard, join::Join, line::Line, links::Links,
-    objections::Objections, phase::Phase, waiting::Waiting, writes::Writes,
+    newcomers::Newcomer, objections::Objections, phase::Phase, waiting::Waiting, writes::Writes,
 };
 
 pub use self::{
     ahead::Ahead,
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
-    guard::{Charge, Known, Remembered, Rival},
+    guard::{Charge, Claim, Known, Remembered, Rival},
+    join::JoinMode,
+    life::Life,
     links::LinkState,
     objected::Objected,
     write::{Outcome, Write, Written},
@@ -102,12 +106,16 @@ pub struct ActorConfig {
     pub objected: Option<Objected>,
     /// What is remembered of the peers.
     pub remembered: Vec<Remembered>,
-    /// How many peers were named.
-    pub peers: usize,
     /// Whether the peers are asked before anything is handed out.
     pub joins: bool,
-    /// Whether at least one peer must answer. If not, the server hands out after `joinTimeout` in any case.
-    pub join_requires_peer: bool,
+    /// How many peers must accept this start.
+    pub join_mode: JoinMode,
+    /// The last lives of the state directory, this one included.
+    pub lives: Vec<Life>,
+    /// Whether the acceptance of this server counts as a vote: what it remembers of its peers is durable and complete.
+    pub votes: bool,
+    /// Where others can dial this server, `host:port`; empty if nobody has told it.
+    pub advertise: String,
     /// How many of the connected peers are asked in a round, at most.
     pub fanout: usize,
     /// How long a peer may take to answer before its connection is given up. Checked when the ticker expires.
@@ -154,6 +162,9 @@ pub struct Actor {
     guard: Guard,
     objections: Objections,
     writes: Writes,
+    newcomers: Vec<Newcomer>,
+    /// It has handed out identities, or could have.
+    served: bool,
     /// What waits before it is decided; bounded by the frames that the server keeps in flight.
     waiting: Line<Waiting>,
 }
@@ -171,9 +182,11 @@ impl Actor {
             durability: Durability::new(&config),
             join: Join::new(&config),
             links: Links::new(&config),
-            guard: Guard::new(config.remembered.clone()),
+            guard: Guard::new(config.session, config.remembered.clone()),
             objections: Objections::new(&config),
             writes: Writes::new(),
+            newcomers: Vec::new(),
+            served: config.objected.is_none() && !config.joins,
             waiting: Line::new(),
             config,
         };
@@ -216,21 +229,29 @@ impl Actor {
                 self.on_identity_request(from, count.get(), after, now, effects);
             }
             Event::SyncTimeout => self.on_sync_timeout(now, effects),
-            Event::SyncRequest { from, sync } => self.on_sync_request(from, &sync, now, effects),
+            Event::SyncRequest { from, sync } => self.on_sync_request(from, sync, now, effects),
             Event::SyncReply { from, sync } => self.on_sync_reply(from, &sync, now, effects),
             Event::ErrorReply { from, error } => self.on_error_reply(from, error, now, effects),
             Event::Objection(heard) => self.on_objection(heard.0, &heard.1, now, effects),
             Event::Overrule(heard) => self.on_overrule(heard.0, &heard.1, now, effects),
+            Event::HelloRequest { from, hello } => self.on_hello_request(from, *hello, effects),
             Event::StatusRequest { from } => self.on_status_request(from, effects),
             Event::MembersRequest { from, first } => self.on_members_request(from, first, effects),
-            Event::ForgetRequest { from, pid } => self.on_forget_request(from, pid, now, effects),
+            Event::ForgetRequest { from, what } => self.on_forget_request(from, what, now, effects),
             Event::AdvanceRequest { from, above } => {
                 self.on_advance_request(from, above, now, effects);
             }
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
-            Event::PeerDisconnected(link) => self.on_peer_disconnected(link, effects),
+            Event::PeerDisconnected(link) => self.on_peer_disconnected(link, now, effects),
             Event::Disconnected(connection) => self.on_disconnected(connection),
+            Event::Probe(heard) => self.on_probe(heard.0, heard.1, effects),
+            Event::Alive(heard) => self.on_alive(heard.0, heard.1, now, effects),
+            Event::Goodbye(heard) => self.on_goodbye(heard.0, heard.1, now, effects),
+            Event::PeerUnreachable(peer) => self.on_peer_unreachable(peer, now, effects),
+            Event::PeerForgotten(peer) => self.on_peer_forgotten(peer),
+            Event::AllAsked => self.on_all_asked(now, effects),
             Event::JoinTimeout => self.on_join_timeout(now, effects),
+            Event::ProbeTimeout => self.settle_newcomers(now, effects),
             Event::SaveTimeout => self.on_save_timeout(now, effects),
             Event::WriteTimeout => self.on_write_timeout(now, effects),
             Event::Written(written) => self.on_written(written, now, effects),
@@ -258,6 +279,9 @@ impl Actor {
             Phase::Serving => Sequence::ZERO,
             Phase::Joining
             | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
+            | Phase::Refused
             | Phase::Conflict
             | Phase::Stale
             | Phase::Finishing
@@ -354,6 +378,23 @@ impl Actor {
         self.counter.count_into(&mut tally);
         self.links.count_into(&mut tally);
         tally
+    }
+
+    /// Whether it has not decided yet whether it may use its pid.
+    pub fn is_joining(&self) -> bool {
+        self.phase.is_joining()
+    }
+
+    /// Whether a dialed peer has answered since this server has told it what it has decided.
+    pub fn has_told_outcome(&self, peer: PeerId) -> bool {
+        self.links
+            .answered_as(Link::Dialed(peer))
+            .is_some_and(|stage| !stage.asks())
+    }
+
+    /// Whether a dialed peer has checked this server and did not object.
+    pub fn has_answered(&self, peer: PeerId) -> bool {
+        self.join.has_accepted(peer)
     }
 
     /// The first link on which a pid is heard.

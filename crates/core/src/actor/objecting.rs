@@ -23,9 +23,9 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let sequence = self.counter.believable(sync.sequence);
-        let received = self.links.sent(link);
-        let charges = self.guard.hear(link, received, sync, sequence, now);
+        let claimant = self.claimant(sync);
+        let charges = self.guard.hear(link, sync, claimant, now);
+        self.guard.note_address(sync);
         let objected = charges
             .first()
             .is_some_and(|charge| charge.session == sync.session);

@@ -1,4 +1,4 @@
-//! What an operator may request: to forget a pid, and to go on above a sequence.
+//! What an operator may request: to forget, and to go on above a sequence.
 
 use super::{
     Actor, ConnectionId, Effect, Report,
@@ -8,12 +8,45 @@ use super::{
 use crate::{
     identity::{Pid, Sequence},
     time::Instant,
-    words::Message,
+    words::{Forget, Message},
 };
 
 impl Actor {
-    /// An operator wants everything that is remembered of a pid to be forgotten.
+    /// An operator wants something that is remembered to be forgotten.
     pub(super) fn on_forget_request(
+        &mut self,
+        from: ConnectionId,
+        what: Forget,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match what {
+            Forget::All(pid) => self.forget_pid(from, pid, now, effects),
+            Forget::NeverServed(pid) if !self.guard.members().contains_key(&pid) => {
+                self.refuse(from, Refusal::UnknownPid(pid), effects);
+            }
+            Forget::NeverServed(pid) => self.forget_claims(from, Some(pid), now, effects),
+            Forget::AllNeverServed => self.forget_claims(from, None, now, effects),
+        }
+    }
+
+    /// Lives that never said that they serve. If there are none, that is done too, and nothing is reported.
+    fn forget_claims(
+        &mut self,
+        from: ConnectionId,
+        pid: Option<Pid>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (claims, sequence) = self.guard.forget_claims(pid);
+        if claims > 0 {
+            effects.push(Effect::Report(Report::ForgotClaims { from, pid, claims }));
+            self.save_members(now, effects);
+        }
+        self.answer(from, done(from, sequence), effects);
+    }
+
+    fn forget_pid(
         &mut self,
         from: ConnectionId,
         pid: Pid,

@@ -1,16 +1,17 @@
 //! The phase of the server. It is the only state machine for this, and the public [`Standing`] follows from it.
 //!
 //! ```text
-//! a start      Joining ──▶ JoinOverdue ──▶ Serving     (mostly straight from Joining to Serving)
-//! objected to  Joining, JoinOverdue, Serving ──▶ Stale ──▶ Conflict       (or straight to Conflict)
+//! a start      Joining ──▶ Claiming ──▶ Serving        (or through JoinOverdue and ClaimOverdue)
+//! refused      Joining, JoinOverdue, Claiming, ClaimOverdue ──▶ Refused
+//! objected to  all of a start, Serving ──▶ Stale ──▶ Conflict             (or straight to Conflict)
 //! disk failed  Serving ──▶ Finishing ──▶ StorageFailed      (all others straight to StorageFailed)
-//! a stop       Joining, JoinOverdue, Serving, Stale, Conflict ──▶ Stopping ──▶ Stopped
+//! a stop       all but those after a failure ──▶ Stopping ──▶ Stopped
 //! ```
 //!
 //! Nothing leads back to `Serving`: only the next start can change what a peer or the disk has said.
 
 use super::{objected::Objected, refusal::Refusal};
-use crate::words::Standing;
+use crate::words::{Stage, Standing};
 
 /// See the [module](self).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub(super) enum Phase {
     Joining,
     /// The time for asking is over, but one peer must answer. From now on requests for identities are refused.
     JoinOverdue,
+    /// It was accepted. It asks its peers to note that, and requests for identities wait.
+    Claiming,
+    /// The time for that is over too. From now on requests for identities are refused.
+    ClaimOverdue,
+    /// Another life has the pid. It hands out nothing and ends.
+    Refused,
     /// It hands out identities.
     Serving,
     /// Another live server has the same pid.
@@ -50,7 +57,11 @@ impl Phase {
     /// The standing that others are told.
     pub(super) const fn standing(self) -> Standing {
         match self {
-            Phase::Joining | Phase::JoinOverdue => Standing::Joining,
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
+            | Phase::Refused => Standing::Joining,
             Phase::Serving => Standing::Serving,
             Phase::Conflict => Standing::Conflict,
             Phase::Stale => Standing::Stale,
@@ -62,8 +73,13 @@ impl Phase {
     /// Whether the sequence of a peer may raise the counter.
     pub(super) const fn absorbs(self) -> bool {
         match self {
-            Phase::Joining | Phase::JoinOverdue | Phase::Serving => true,
-            Phase::Conflict
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
+            | Phase::Serving => true,
+            Phase::Refused
+            | Phase::Conflict
             | Phase::Stale
             | Phase::Finishing
             | Phase::StorageFailed
@@ -79,9 +95,11 @@ impl Phase {
     pub(super) const fn may_advance(self) -> Result<(), Refusal> {
         match self {
             Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
-            Phase::Stopping | Phase::Stopped => Err(Refusal::Stopping),
+            Phase::Stopping | Phase::Stopped | Phase::Refused => Err(Refusal::Stopping),
             Phase::Joining
             | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
             | Phase::Serving
             | Phase::Conflict
             | Phase::Stale => Ok(()),
@@ -90,18 +108,47 @@ impl Phase {
 
     /// Whether a request for identities has to wait for the peers.
     pub(super) const fn must_wait(self) -> bool {
-        matches!(self, Phase::Joining)
+        matches!(self, Phase::Joining | Phase::Claiming)
     }
 
+    /// Whether it has not decided yet whether it may use its pid.
     pub(super) const fn is_joining(self) -> bool {
-        matches!(self, Phase::Joining | Phase::JoinOverdue)
+        matches!(
+            self,
+            Phase::Joining | Phase::JoinOverdue | Phase::Claiming | Phase::ClaimOverdue
+        )
+    }
+
+    /// Whether it waits for its claim to be durable.
+    pub(super) const fn claims(self) -> bool {
+        matches!(self, Phase::Claiming | Phase::ClaimOverdue)
+    }
+
+    /// What its peers are told.
+    pub(super) const fn stage(self) -> Stage {
+        match self {
+            Phase::Joining | Phase::JoinOverdue => Stage::Joins,
+            Phase::Claiming | Phase::ClaimOverdue => Stage::Claims,
+            Phase::Serving | Phase::Finishing => Stage::Serves,
+            Phase::Conflict => Stage::Clashes,
+            Phase::Refused
+            | Phase::Stale
+            | Phase::StorageFailed
+            | Phase::Stopping
+            | Phase::Stopped => Stage::Rests,
+        }
+    }
+
+    /// Whether nobody else may have its pid: it hands out identities, or may soon.
+    pub(super) const fn holds_pid(self) -> bool {
+        !self.stage().is_over()
     }
 
     /// Whether a write can still be given to the disk and make a difference.
     pub(super) const fn may_write(self) -> bool {
         !matches!(
             self,
-            Phase::Finishing | Phase::StorageFailed | Phase::Stopped
+            Phase::Refused | Phase::Finishing | Phase::StorageFailed | Phase::Stopped
         )
     }
 
@@ -109,10 +156,25 @@ impl Phase {
         matches!(self, Phase::Stopping | Phase::Stopped)
     }
 
-    /// The time for joining is over, but the server goes on waiting for a peer.
+    /// The time for joining or for claiming is over.
     pub(super) fn overdue(&mut self) {
         debug_assert!(self.is_joining());
-        *self = Phase::JoinOverdue;
+        *self = match self.claims() {
+            true => Phase::ClaimOverdue,
+            false => Phase::JoinOverdue,
+        };
+    }
+
+    /// The peers have accepted the server, and it asks them to note that.
+    pub(super) fn claim(&mut self) {
+        debug_assert!(matches!(self, Phase::Joining | Phase::JoinOverdue));
+        *self = Phase::Claiming;
+    }
+
+    /// Another life has the pid.
+    pub(super) fn give_up(&mut self) {
+        debug_assert!(self.is_joining());
+        *self = Phase::Refused;
     }
 
     /// The peers have been asked, and the server begins to serve.
@@ -124,12 +186,18 @@ impl Phase {
     /// A peer objects, so the phase becomes [`Phase::Conflict`] or [`Phase::Stale`]. Returns whether that is new.
     pub(super) fn object(&mut self, becomes: Phase) -> bool {
         let (next, is_new) = match *self {
-            Phase::Joining | Phase::JoinOverdue | Phase::Serving => (becomes, true),
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
+            | Phase::Serving => (becomes, true),
             Phase::Stale => (becomes, becomes == Phase::Conflict),
             Phase::Finishing => (Phase::StorageFailed, false),
-            same @ (Phase::Conflict | Phase::StorageFailed | Phase::Stopping | Phase::Stopped) => {
-                (same, false)
-            }
+            same @ (Phase::Refused
+            | Phase::Conflict
+            | Phase::StorageFailed
+            | Phase::Stopping
+            | Phase::Stopped) => (same, false),
         };
         *self = next;
         is_new
@@ -141,6 +209,9 @@ impl Phase {
             Phase::Serving | Phase::Finishing => Phase::Finishing,
             Phase::Joining
             | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
+            | Phase::Refused
             | Phase::Conflict
             | Phase::Stale
             | Phase::StorageFailed
@@ -154,10 +225,16 @@ impl Phase {
         let is_news = match *self {
             Phase::Joining
             | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
             | Phase::Serving
             | Phase::Conflict
             | Phase::Stale => true,
-            Phase::Finishing | Phase::StorageFailed | Phase::Stopping | Phase::Stopped => false,
+            Phase::Refused
+            | Phase::Finishing
+            | Phase::StorageFailed
+            | Phase::Stopping
+            | Phase::Stopped => false,
         };
         if is_news {
             *self = Phase::Stopping;

@@ -53,6 +53,11 @@ pub(super) enum Refusal {
         own: ClusterName,
         theirs: ClusterName,
     },
+    /// A client that expects another cluster.
+    NotThatCluster {
+        own: ClusterName,
+        expected: ClusterName,
+    },
     /// A peer that uses another pid than before.
     OtherPid {
         before: Pid,
@@ -66,6 +71,8 @@ pub(super) enum Refusal {
         boot: u64,
         known: u64,
     },
+    /// Another life of that pid is alive.
+    HeldByAnother(Pid),
 }
 
 /// Who asks to raise the sequence.
@@ -135,11 +142,14 @@ impl Refusal {
             | Refusal::NeverPaid { .. } => ErrorCode::AdvanceTooLarge,
             Refusal::OverBudget { .. } => ErrorCode::OverBudget,
             Refusal::UnknownPid(_) => ErrorCode::UnknownPid,
-            Refusal::ForeignCluster { .. } => ErrorCode::ForeignCluster,
+            Refusal::ForeignCluster { .. } | Refusal::NotThatCluster { .. } => {
+                ErrorCode::ForeignCluster
+            }
             Refusal::OtherPid { .. } => ErrorCode::BadBody,
             Refusal::Oneself => ErrorCode::Oneself,
             Refusal::SamePid(_) => ErrorCode::SamePid,
             Refusal::BootTooFar { .. } => ErrorCode::BootTooFar,
+            Refusal::HeldByAnother(_) => ErrorCode::HeldByAnother,
         }
     }
 
@@ -226,13 +236,19 @@ impl Refusal {
                 own.as_str(),
                 theirs.as_str()
             ),
+            Refusal::NotThatCluster { own, expected } => format!(
+                "this server is of cluster {:?}, and the client expects {:?}: check which server the client asks, and \
+                 which cluster it names",
+                own.as_str(),
+                expected.as_str()
+            ),
             Refusal::OtherPid { before, pid } => {
                 format!(
                     "this connection was for pid {before} before, and now is for pid {pid}: a peer keeps its pid"
                 )
             }
             Refusal::Oneself => {
-                "a server does not synchronize with itself: remove the --peer that names it".to_owned()
+                "a server was named as its own peer, which does no harm".to_owned()
             }
             Refusal::SamePid(pid) => format!(
                 "pid {pid} is this server's pid too, so both stop handing out identities: start the one \
@@ -241,6 +257,10 @@ impl Refusal {
             Refusal::BootTooFar { pid, boot, known } => format!(
                 "boot {boot} of pid {pid} is more than {BOOT_JUMP_MAX} above the last one known here, {known}: no \
                  server starts so often, so look at who speaks for that pid, and at its state directory"
+            ),
+            Refusal::HeldByAnother(pid) => format!(
+                "another server with pid {pid} is running: start with an unused --pid and a new --data-dir; or, if \
+                 this one is to take its place, stop the other one first"
             ),
         }
     }

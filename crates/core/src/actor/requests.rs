@@ -11,7 +11,7 @@ use super::{
 use crate::{
     identity::{Pid, Sequence},
     time::Instant,
-    words::{ErrorCode, ErrorReply, Message},
+    words::{ErrorCode, ErrorReply, Hello, Introduction, Message, WIRE_VERSION},
 };
 
 impl Actor {
@@ -89,9 +89,11 @@ impl Actor {
                 Ok(())
             }
             Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
-            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped => if BUG { Ok(()) } else { Err(Refusal::Stopping) },
-            Phase::Stopping | Phase::Stopped => Err(Refusal::Stopping),
-            Phase::Joining | Phase::JoinOverdue => Err(Refusal::Joining),
+            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped | Phase::Refused => if BUG { Ok(()) } else { Err(Refusal::Stopping) },
+            Phase::Stopping | Phase::Stopped | Phase::Refused => Err(Refusal::Stopping),
+            Phase::Joining | Phase::JoinOverdue | Phase::Claiming | Phase::ClaimOverdue => {
+                Err(Refusal::Joining)
+            }
             Phase::Conflict => Err(Refusal::Conflict),
             Phase::Stale => Err(Refusal::Stale),
         }
@@ -99,6 +101,29 @@ impl Actor {
 
     pub(super) fn on_status_request(&mut self, from: ConnectionId, effects: &mut Vec<Effect>) {
         self.answer(from, Effect::ReplyStatus { to: from }, effects);
+    }
+
+    /// A client asks who this server is. One that expects another cluster is not served.
+    pub(super) fn on_hello_request(
+        &mut self,
+        from: ConnectionId,
+        hello: Hello,
+        effects: &mut Vec<Effect>,
+    ) {
+        let own = self.config.cluster.clone();
+        if let Some(expected) = hello.cluster.filter(|expected| *expected != own) {
+            let refusal = Refusal::NotThatCluster { own, expected };
+            return self.reply_and_close(from, refusal.into(), effects);
+        }
+        let message = Message::HelloReply(Box::new(Introduction {
+            cluster: own,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            wire_version: WIRE_VERSION,
+            count_max: self.config.count_max,
+            pid: self.config.pid,
+            standing: self.phase.standing(),
+        }));
+        self.answer(from, Effect::Reply { to: from, message }, effects);
     }
 
     pub(super) fn on_members_request(

@@ -3,29 +3,50 @@
 //! Late, repeated and reordered messages do no harm: a message can only raise the counter.
 
 use super::{
-    Actor, ConnectionId, Effect, HangUp, Link, PeerId, Report,
+    Actor, ConnectionId, Effect, HangUp, Life, Link, PeerId, Report,
+    guard::KnownLives,
     links::Whom,
     phase::Phase,
     refusal::{Refusal, Source},
 };
 use crate::{
-    identity::Sequence,
+    identity::{Pid, Sequence},
     limits::BOOT_JUMP_MAX,
     time::Instant,
-    words::{ErrorCode, ErrorReply, Message, Objection, SyncMessage, WIRE_VERSION},
+    words::{
+        ErrorCode, ErrorReply, KnownLife, Message, Objection, Overrule, Stage, SyncMessage, Told,
+        WIRE_VERSION,
+    },
 };
 
 impl Actor {
-    /// Asks all or some of the peers.
     pub(super) fn on_sync_timeout(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.ask_round(now, effects);
+    }
+
+    /// Asks all or some of the peers.
+    pub(super) fn ask_round(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         // While it joins, clients wait for it, and any peer may be the one that has a reason to object.
         let whom = match self.phase.is_joining() {
             true => Whom::All,
             false => Whom::Some,
         };
-        let message = self.sync_message();
-        let serial = self.guard.next_serial();
-        self.links.ask_round(whom, &message, serial, now, effects);
+        let own = self.sync_message(KnownLives::default(), 0);
+        let (guard, links) = (&mut self.guard, &mut self.links);
+        let make = |pid: Option<Pid>, session: Option<u64>, heard| {
+            let known = pid.map_or_else(KnownLives::default, |pid| guard.known_lives(pid, session));
+            SyncMessage {
+                told: Told {
+                    known: known.served,
+                    claimed: known.claimed,
+                    nonce: guard.next_nonce(),
+                    heard,
+                    ..own.told
+                },
+                ..own.clone()
+            }
+        };
+        links.ask_round(whom, make, now, effects);
     }
 
     pub(super) fn on_peer_connected(
@@ -37,13 +58,18 @@ impl Actor {
         if !self.links.has_dialed() {
             effects.push(Effect::StartTicker);
         }
-        let message = self.sync_message();
-        let serial = self.guard.next_serial();
-        self.links.connect(peer, &message, serial, now, effects);
+        let heard = self.links.heard(Link::Dialed(peer));
+        let message = self.sync_message(KnownLives::default(), heard);
+        self.links.connect(peer, message, now, effects);
     }
 
     /// A link is gone. Once this is handled, nothing in the actor names the link, and the server frees its slot.
-    pub(super) fn on_peer_disconnected(&mut self, link: Link, effects: &mut Vec<Effect>) {
+    pub(super) fn on_peer_disconnected(
+        &mut self,
+        link: Link,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(pid) = self.links.pid(link) {
             self.guard.lose(link, pid);
         }
@@ -53,46 +79,71 @@ impl Actor {
         if matches!(link, Link::Dialed(_)) && !self.links.has_dialed() {
             effects.push(Effect::StopTicker);
         }
+        self.settle_newcomers(now, effects);
     }
 
-    /// Takes the larger sequence and answers with this server's own.
+    /// The server has given up this address of a peer.
+    pub(super) fn on_peer_forgotten(&mut self, peer: PeerId) {
+        self.links.forget_dialed(peer);
+        self.join.forget(peer);
+    }
+
+    /// Takes the larger sequence and answers with this server's own. A peer that asks for its pid is judged first.
     pub(super) fn on_sync_request(
         &mut self,
         from: ConnectionId,
-        sync: &SyncMessage,
+        sync: Box<SyncMessage>,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
         let link = Link::Accepted(from);
-        if let Err(refusal) = self.judge_peer(link, sync) {
+        if let Err(refusal) = self.judge_peer(link, &sync) {
             let error = ErrorReply::from(refusal);
             self.notice_same_pid(&error, sync.sequence, now, effects);
             if error.code == ErrorCode::SamePid.get() {
-                self.tell_same_pid(link, sync, &error, effects);
+                self.tell_same_pid(link, &sync, &error, effects);
             }
-            return self.refuse_peer(from, error, effects);
+            let code = error.code;
+            self.refuse_peer(from, error, effects);
+            return self.meet_incumbent(&sync, code, now, effects);
         }
-        self.hear(link, sync, now, effects);
-        let objected = self.guard_against(link, sync, now, effects);
-        let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
-        // From here on the peer will be answered, and it sends its next question only after it has the answer.
-        let serial = self.guard.next_serial();
-        self.links.answer(link, serial);
-        if objected {
+        self.hear(link, &sync, now, effects);
+        if sync.told.stage.asks() {
+            self.on_newcomer(from, sync, now, effects);
+            self.save_members(now, effects);
             return;
         }
-        match judged.and_then(|sequence| self.absorb(link, sync, sequence, now, effects)) {
-            Ok(()) => {
-                self.links.agreed_to_request(link);
-                // bug SyncNeverAnswers: return;
-                let message = Message::SyncReply(Box::new(self.sync_message()));
-                self.answer(from, Effect::Reply { to: from, message }, effects);
-            }
-            Err(refusal) => {
+        // What was known before this message: it may have made the sender the one that is known.
+        let known = self.guard.known_lives(sync.pid, Some(sync.session));
+        if self.guard_against(link, &sync, now, effects) {
+            return;
+        }
+        let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
+        let absorbed = judged.and_then(|sequence| self.absorb(link, &sync, sequence, now, effects));
+        match absorbed {
+            Ok(()) => self.links.agreed_to_request(link),
+            Err(ref refusal) => {
                 self.round_refused(link, Box::new(refusal.clone().into()), effects);
-                self.refuse(from, refusal, effects);
             }
         }
+        // bug SyncNeverAnswers: return;
+        let mut answer = self.sync_message(known, sync.told.nonce);
+        answer.told.refused = absorbed.err().map_or(0, |refusal| refusal.code().get());
+        let message = Message::SyncReply(Box::new(answer));
+        self.answer(from, Effect::Reply { to: from, message }, effects);
+    }
+
+    /// Answers a peer that asked for its pid and may have it.
+    pub(super) fn reply_accepted(
+        &mut self,
+        to: ConnectionId,
+        sync: &SyncMessage,
+        effects: &mut Vec<Effect>,
+    ) {
+        let known = self.guard.known_lives(sync.pid, Some(sync.session));
+        let answer = self.sync_message(known, sync.told.nonce);
+        let message = Message::SyncReply(Box::new(answer));
+        effects.push(Effect::Reply { to, message });
     }
 
     /// Takes the larger sequence.
@@ -111,18 +162,30 @@ impl Actor {
         if let Err(refusal) = self.judge_peer(link, sync) {
             let error = Box::new(ErrorReply::from(refusal));
             self.notice_same_pid(&error, sync.sequence, now, effects);
-            return self.hang_up(from, error, HangUp::Refused, now, effects);
+            let code = error.code;
+            self.hang_up(from, error, HangUp::Refused, now, effects);
+            return self.meet_incumbent(sync, code, now, effects);
         }
         self.links.count_reply();
         self.hear(link, sync, now, effects);
-        if self.guard_against(link, sync, now, effects) {
+        // One that asks for its pid itself is judged when it asks here.
+        if !sync.told.stage.asks() && self.guard_against(link, sync, now, effects) {
+            return;
+        }
+        self.settle_newcomers(now, effects);
+        if self.is_fork(link, sync, now, effects) {
             return;
         }
         let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
-        self.peer_answered(from, now, effects);
+        self.peer_answered(from, sync, now, effects);
+        let refused = refused_by_peer(sync);
         match judged.and_then(|sequence| self.absorb(link, sync, sequence, now, effects)) {
-            Ok(()) => self.links.agreed(link),
+            Ok(()) if refused.is_none() => self.links.agreed(link),
+            Ok(()) => {}
             Err(refusal) => self.round_refused(link, Box::new(refusal.into()), effects),
+        }
+        if let Some(error) = refused {
+            self.round_refused(link, error, effects);
         }
     }
 
@@ -139,11 +202,101 @@ impl Actor {
             return;
         }
         if ErrorCode::from_u16(error.code).is_some_and(|code| !code.closes()) {
-            self.peer_answered(from, now, effects);
             self.round_refused(link, error, effects);
         } else {
             self.notice_same_pid(&error, 0, now, effects);
+            self.notice_incumbent(link, &error, now, effects);
             self.hang_up(from, error, HangUp::RefusedBy, now, effects);
+        }
+    }
+
+    /// A peer may remember a life of this pid that the state directory of this server does not know, or not to its end.
+    /// Then the directory is a copy or was rolled back, and this server must not serve. Returns whether it is so.
+    fn is_fork(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let own = &self.config;
+        let lives = [sync.told.known, sync.told.claimed];
+        let unknown = lives.into_iter().flatten().find(|life| !self.is_own(life));
+        let Some(known) = unknown.filter(|_| self.phase.holds_pid()) else {
+            return false;
+        };
+        if own.recovered > Sequence::ZERO && own.recovered.get() >= known.sequence {
+            let message = Message::Overrule(Box::new(Overrule {
+                pid: own.pid,
+                incarnation: own.incarnation,
+                session: own.session,
+                above: own.recovered.get(),
+            }));
+            effects.push(Effect::Tell { to: link, message });
+            return false;
+        }
+        let (above, ceiling) = (known.sequence, known.ceiling.max(known.sequence));
+        let why = format!(
+            "pid {} remembers a run of pid {} that this state directory does not know, or not to its end: this is a \
+             copy, or an older state. Start with an unused --pid and a new state directory; or, if the other state is \
+             gone for ever, with --recover-above SEQUENCE, at least {above} and not lower than anything that it may \
+             have handed out, which is no more than {ceiling} as far as that peer knows",
+            sync.pid, own.pid
+        );
+        let sequence = self.counter.believable(above);
+        self.object_to_oneself(Phase::Stale, sequence, &why, now, effects);
+        true
+    }
+
+    /// Whether a life that a peer remembers of this pid is part of what this state directory knows.
+    fn is_own(&self, known: &KnownLife) -> bool {
+        // bug ForkUnseen: return true;
+        let own = &self.config;
+        // One that is newer than this is judged by the peer.
+        if known.session == own.session || known.boot > own.boot {
+            return true;
+        }
+        let is_it = |life: &&Life| (life.boot, life.session) == (known.boot, known.session);
+        match own.lives.iter().find(is_it) {
+            // bug RolledBackLifeUnseen instead: Some(life) => BUG || known.ceiling <= life.ceiling.get(),
+            Some(life) => known.ceiling <= life.ceiling.get(),
+            // One that is older than all that the directory remembers may be one of its own.
+            None => own.lives.iter().all(|life| life.boot > known.boot),
+        }
+    }
+
+    /// Whether this life hands out identities, or has stopped only because another one of its pid does too.
+    fn has_served(&self) -> bool {
+        self.phase.stage() == Stage::Serves || self.phase == Phase::Conflict
+    }
+
+    /// Whether this server gives up for another life of its pid, if both have only just started. One of the two does. A
+    /// directory that was started more often is most likely the one that the pid belongs to.
+    fn yields_to(&self, sync: &SyncMessage) -> bool {
+        let own = &self.config;
+        sync.boot > own.boot || sync.boot == own.boot && sync.session < own.session
+    }
+
+    /// A message was refused with this code. If it was from a life of this server's own pid that serves, and this one has
+    /// only just started, this one gives up.
+    fn meet_incumbent(
+        &mut self,
+        sync: &SyncMessage,
+        code: u16,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_rival = [ErrorCode::HeldByAnother, ErrorCode::Joining]
+            .map(ErrorCode::get)
+            .contains(&code);
+        let wins = match sync.told.stage {
+            Stage::Serves => true,
+            Stage::Joins | Stage::Claims => self.yields_to(sync),
+            Stage::Rests | Stage::Clashes => false,
+        };
+        if is_rival && wins && self.phase.is_joining() {
+            let error = ErrorReply::from(Refusal::HeldByAnother(sync.pid));
+            self.give_up(&error.message, now, effects);
         }
     }
 
@@ -156,7 +309,7 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        self.peer_refused(peer, ErrorCode::from_u16(error.code), now, effects);
+        self.peer_refused(peer, &error, now, effects);
         let cause = cause(error);
         effects.push(Effect::HangUp { peer, cause });
     }
@@ -202,8 +355,8 @@ impl Actor {
         }
     }
 
-    /// Another server with the same pid was met directly. Both are alive: the other one has spoken to this process,
-    /// and this process hears it.
+    /// Another server with the same pid was met directly, and both serve. Both are alive: the other one has spoken to this
+    /// process, and this process hears it.
     fn notice_same_pid(
         &mut self,
         error: &ErrorReply,
@@ -211,10 +364,26 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if error.code == ErrorCode::SamePid.get() {
+        if error.code == ErrorCode::SamePid.get() && self.has_served() {
             // A peer that only refuses this server names no sequence; then `sequence` is 0.
             let sequence = self.counter.believable(sequence).max(self.sequence());
             self.object_to_oneself(Phase::Conflict, sequence, &error.message, now, effects);
+        }
+    }
+
+    /// A peer refuses what this life has asked for before it served: another one has the pid. This one has not waited for
+    /// the answer, and stops now. The other one goes on.
+    fn notice_incumbent(
+        &mut self,
+        link: Link,
+        error: &ErrorReply,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let asked = self.links.asked_as(link).is_some_and(Stage::asks);
+        if error.code == ErrorCode::HeldByAnother.get() && asked && self.has_served() {
+            let sequence = self.sequence();
+            self.object_to_oneself(Phase::Stale, sequence, &error.message, now, effects);
         }
     }
 
@@ -258,9 +427,18 @@ impl Actor {
         if sync.pid != own.pid {
             return Ok(());
         }
-        match sync.session == own.session {
-            true => Err(Refusal::Oneself),
-            false => Err(Refusal::SamePid(own.pid)),
+        if sync.session == own.session {
+            return Err(Refusal::Oneself);
+        }
+        // Two that serve must both stop. Of two others, only one that has not served yet is refused, and the other one goes on.
+        let has_served = matches!(sync.told.stage, Stage::Serves | Stage::Clashes);
+        if has_served && self.has_served() {
+            return Err(Refusal::SamePid(own.pid));
+        }
+        match self.phase.is_joining() && sync.told.stage.asks() && self.yields_to(sync) {
+            // This one gives up. That is no refusal of the other one.
+            true => Err(Refusal::Joining),
+            false => Err(Refusal::HeldByAnother(own.pid)),
         }
     }
 
@@ -289,18 +467,46 @@ impl Actor {
         }
     }
 
-    fn sync_message(&self) -> SyncMessage {
+    /// A message to a peer of which these lives are known, and of which this nonce was heard last.
+    fn sync_message(&mut self, known: KnownLives, heard: u64) -> SyncMessage {
         let sequence = self.sequence();
         // bug CeilingGossiped: let sequence = if BUG { self.ceiling() } else { sequence };
         // bug ToldBeforeDurable: let sequence = if BUG { self.counter.sequence() } else { sequence };
+        let own = &self.config;
         SyncMessage {
             version: WIRE_VERSION,
-            cluster: self.config.cluster.clone(),
-            pid: self.config.pid,
-            incarnation: self.config.incarnation,
-            boot: self.config.boot,
-            session: self.config.session,
+            cluster: own.cluster.clone(),
+            pid: own.pid,
+            incarnation: own.incarnation,
+            boot: own.boot,
+            session: own.session,
             sequence: sequence.get(),
+            told: Told {
+                stage: self.phase.stage(),
+                ceiling: self.durability.durable().get(),
+                votes: own.votes && self.phase.holds_pid(),
+                known: known.served,
+                claimed: known.claimed,
+                nonce: self.guard.next_nonce(),
+                heard,
+                refused: 0,
+            },
+            advertise: own.advertise.clone(),
         }
     }
+}
+
+/// The error that says why a peer did not absorb the sequence that it was told.
+fn refused_by_peer(sync: &SyncMessage) -> Option<Box<ErrorReply>> {
+    if sync.told.refused == 0 {
+        return None;
+    }
+    let why = ErrorCode::from_u16(sync.told.refused)
+        .map_or_else(|| sync.told.refused.to_string(), |code| code.to_string());
+    Some(Box::new(ErrorReply {
+        code: sync.told.refused,
+        message: format!(
+            "it does not take over the sequence of this server ({why}): its log says more"
+        ),
+    }))
 }

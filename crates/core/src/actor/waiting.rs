@@ -69,6 +69,7 @@ impl Actor {
 
     /// A connection is gone: nothing waits for it any more. What was decided for it stays decided.
     pub(super) fn on_disconnected(&mut self, connection: ConnectionId) {
+        self.forget_newcomer(connection);
         self.waiting.take_of(connection);
         self.durability.forget(connection);
     }

@@ -1,6 +1,6 @@
 //! What servers of a cluster tell each other and their operators about themselves.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,53 @@ pub struct Overrule {
     pub above: u64,
 }
 
+/// What an operator has a server forget. The numbers are those on the wire, before the pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u8, Pid)", into = "(u8, Pid)")]
+pub enum Forget {
+    /// 0: everything that is remembered of a pid.
+    All(Pid),
+    /// 1: the lives that have claimed a pid and never said that they serve.
+    NeverServed(Pid),
+    /// 2: such lives of every pid. The pid on the wire is 0.
+    AllNeverServed,
+}
+
+impl From<Forget> for (u8, Pid) {
+    fn from(forget: Forget) -> (u8, Pid) {
+        match forget {
+            Forget::All(pid) => (0, pid),
+            Forget::NeverServed(pid) => (1, pid),
+            Forget::AllNeverServed => (2, Pid::MIN),
+        }
+    }
+}
+
+impl TryFrom<(u8, Pid)> for Forget {
+    type Error = String;
+
+    fn try_from(fields: (u8, Pid)) -> Result<Self, String> {
+        match fields {
+            (0, pid) => Ok(Forget::All(pid)),
+            (1, pid) => Ok(Forget::NeverServed(pid)),
+            (2, Pid::MIN) => Ok(Forget::AllNeverServed),
+            (2, pid) => Err(format!("all pids are meant, and pid {pid} is named")),
+            (what, _) => Err(format!("{what} is nothing that can be forgotten")),
+        }
+    }
+}
+
+impl fmt::Display for Forget {
+    /// The text in a trace.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forget::All(pid) => write!(f, "pid={pid}"),
+            Forget::NeverServed(pid) => write!(f, "pid={pid} neverServed"),
+            Forget::AllNeverServed => f.write_str("neverServed"),
+        }
+    }
+}
+
 /// Servers that one server knows, by pid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Members {
@@ -78,8 +125,9 @@ pub struct Member {
     pub session: u64,
     /// The highest sequence that it has told.
     pub sequence: u64,
-    /// Where it was last heard; empty if that was before this server was started. At most 261 bytes. It is shared with
-    /// the server's list, because a reply has up to a thousand of them.
+    /// Where this server dials it, or the host that it connected from, without a port. Empty if it was last heard before
+    /// this server was started. At most 261 bytes. It is shared with the server's
+    /// list, because a reply has up to a thousand of them.
     #[serde(serialize_with = "write_shared_text", deserialize_with = "shared_text")]
     pub address: Arc<str>,
     /// Milliseconds since it was last heard; `None` if that was before this server was started.

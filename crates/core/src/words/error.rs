@@ -42,7 +42,7 @@ pub enum ErrorCode {
     /// Nothing is known of that pid.
     UnknownPid = 42,
 
-    /// The peer belongs to another cluster.
+    /// The peer belongs to another cluster, or the client expects another one.
     ForeignCluster = 64,
     /// The peer speaks another version of the synchronization messages.
     ForeignVersion = 65,
@@ -54,11 +54,13 @@ pub enum ErrorCode {
     NotAPeer = 68,
     /// The peer's boot is so far above what is remembered of its pid that it cannot be right.
     BootTooFar = 69,
+    /// Another life of the peer's pid is alive. The peer has just started, and must end.
+    HeldByAnother = 70,
 }
 
 impl ErrorCode {
     /// Every code there is, in the order of their numbers.
-    pub const ALL: [ErrorCode; 22] = [
+    pub const ALL: [ErrorCode; 23] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
@@ -81,6 +83,7 @@ impl ErrorCode {
         ErrorCode::Oneself,
         ErrorCode::NotAPeer,
         ErrorCode::BootTooFar,
+        ErrorCode::HeldByAnother,
     ];
 
     /// The number on the wire.
@@ -118,6 +121,7 @@ impl ErrorCode {
             ErrorCode::Oneself => "oneself",
             ErrorCode::NotAPeer => "notAPeer",
             ErrorCode::BootTooFar => "bootTooFar",
+            ErrorCode::HeldByAnother => "heldByAnother",
         }
     }
 

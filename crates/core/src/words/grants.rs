@@ -115,13 +115,17 @@ impl Message {
     /// The grant that a message needs. An answer needs none, because it is accepted only from a server that was asked.
     const fn needs(&self) -> Option<Grant> {
         match self {
-            Message::IdentityRequest { .. } => Some(Grant::Take),
+            Message::IdentityRequest { .. } | Message::HelloRequest(_) => Some(Grant::Take),
             Message::StatusRequest | Message::MembersRequest { .. } => Some(Grant::Look),
-            Message::SyncRequest(_) | Message::Objection(_) | Message::Overrule(_) => {
-                Some(Grant::Sync)
-            }
+            Message::SyncRequest(_)
+            | Message::Objection(_)
+            | Message::Overrule(_)
+            | Message::Probe(_)
+            | Message::Alive(_)
+            | Message::Goodbye(_) => Some(Grant::Sync),
             Message::ForgetRequest { .. } | Message::AdvanceRequest { .. } => Some(Grant::Operate),
             Message::IdentityReply { .. }
+            | Message::HelloReply(_)
             | Message::SyncReply(_)
             | Message::StatusReply(_)
             | Message::MembersReply(_)
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::Pid,
-        words::{Objection, Overrule, SyncMessage, WIRE_VERSION},
+        words::{Forget, Goodbye, Objection, Overrule, Probe, SyncMessage, Told, WIRE_VERSION},
     };
 
     #[test]
@@ -150,6 +154,8 @@ mod tests {
             boot: 1,
             session: 1,
             sequence: 1,
+            told: Told::default(),
+            advertise: String::new(),
         };
         let objection = Objection::new(pid, 1, ErrorCode::StaleState, 1, "no");
         let overrule = Overrule {
@@ -158,15 +164,33 @@ mod tests {
             session: 1,
             above: 1,
         };
+        let probe = Probe {
+            pid,
+            session: 1,
+            nonce: 1,
+        };
+        let goodbye = Goodbye {
+            pid,
+            session: 1,
+            served: true,
+        };
         let requests = [
             (Message::IdentityRequest { count: 1, after: 0 }, Grant::Take),
             (Message::StatusRequest, Grant::Look),
             (Message::MembersRequest { from: pid }, Grant::Look),
-            (Message::ForgetRequest { pid }, Grant::Operate),
+            (
+                Message::ForgetRequest {
+                    what: Forget::All(pid),
+                },
+                Grant::Operate,
+            ),
             (Message::AdvanceRequest { above: 1 }, Grant::Operate),
             (Message::SyncRequest(Box::new(sync)), Grant::Sync),
             (Message::Objection(Box::new(objection)), Grant::Sync),
             (Message::Overrule(Box::new(overrule)), Grant::Sync),
+            (Message::Probe(probe), Grant::Sync),
+            (Message::Alive(probe), Grant::Sync),
+            (Message::Goodbye(goodbye), Grant::Sync),
         ];
         for (request, needed) in requests {
             for grant in [Grant::Take, Grant::Look, Grant::Sync, Grant::Operate] {

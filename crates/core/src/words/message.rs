@@ -3,15 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cluster::{Members, Objection, Overrule},
+    cluster::{Forget, Members, Objection, Overrule},
     fields::text,
+    hello::{Hello, Introduction},
+    life::{Goodbye, Probe, Told},
     name::ClusterName,
     status::Status,
 };
 use crate::{identity::Pid, limits::ERROR_TEXT_BYTES_MAX};
 
 /// The version of the synchronization messages that this build speaks.
-pub const WIRE_VERSION: u16 = 1;
+pub const WIRE_VERSION: u16 = 2;
 
 /// What a client, a peer or a server says to another.
 ///
@@ -47,6 +49,12 @@ pub enum Message {
     Objection(Box<Objection>),
     /// Answers an objection about an older state, where an operator has decided.
     Overrule(Box<Overrule>),
+    /// Asks one life of a pid whether it is alive.
+    Probe(Probe),
+    /// Answers a probe, with the same fields.
+    Alive(Probe),
+    /// Says that a life is over.
+    Goodbye(Goodbye),
     /// Asks for the servers that this one knows, from pid `from` on.
     MembersRequest {
         /// The lowest pid that is asked for.
@@ -54,10 +62,10 @@ pub enum Message {
     },
     /// Answers a membersRequest.
     MembersReply(Box<Members>),
-    /// Tells the server to forget what it remembers of a pid.
+    /// Tells the server to forget something that it remembers.
     ForgetRequest {
-        /// The pid to forget, 0 to 1023.
-        pid: Pid,
+        /// What to forget.
+        what: Forget,
     },
     /// Tells the server to go on above a sequence, past every budget. A raw integer, see
     /// [`SyncMessage::sequence`].
@@ -67,10 +75,15 @@ pub enum Message {
     },
     /// Answers a forgetRequest or an advanceRequest: it is done. An advance is durable.
     DoneReply {
-        /// After a forgetRequest, the highest sequence that was known of the pid; after an advanceRequest, the
+        /// After a forgetRequest, the highest sequence that was known of the pid or of those of which something was
+        /// forgotten, or 0; after an advanceRequest, the
         /// sequence that the server goes on above.
         sequence: u64,
     },
+    /// Says which cluster the client expects, and asks who the server is.
+    HelloRequest(Box<Hello>),
+    /// Answers a helloRequest.
+    HelloReply(Box<Introduction>),
     /// Answers a request that could not be read or served.
     ErrorReply(Box<ErrorReply>),
 }
@@ -87,11 +100,16 @@ impl Message {
             Message::StatusReply(_) => "statusReply",
             Message::Objection(_) => "objection",
             Message::Overrule(_) => "overrule",
+            Message::Probe(_) => "probe",
+            Message::Alive(_) => "alive",
+            Message::Goodbye(_) => "goodbye",
             Message::MembersRequest { .. } => "membersRequest",
             Message::MembersReply(_) => "membersReply",
             Message::ForgetRequest { .. } => "forgetRequest",
             Message::AdvanceRequest { .. } => "advanceRequest",
             Message::DoneReply { .. } => "doneReply",
+            Message::HelloRequest(_) => "helloRequest",
+            Message::HelloReply(_) => "helloReply",
             Message::ErrorReply(_) => "errorReply",
         }
     }
@@ -115,6 +133,12 @@ pub struct SyncMessage {
     /// The highest sequence that the sender has handed out or absorbed. A raw integer: one beyond the last
     /// sequence is well formed and refused by the actor.
     pub sequence: u64,
+    /// What serves only the guard.
+    pub told: Told,
+    /// Where others can dial the sender, `host:port`, at most [`ADDRESS_BYTES_MAX`](crate::limits::ADDRESS_BYTES_MAX)
+    /// bytes; empty if nobody has told it. One that is no such address counts as empty.
+    #[serde(deserialize_with = "text")]
+    pub advertise: String,
 }
 
 /// A request that could not be read or served: a code for programs and a text for people.

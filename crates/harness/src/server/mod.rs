@@ -157,14 +157,10 @@ impl Server {
         follow(child.stderr.take().unwrap(), Arc::clone(&log));
         match log.wait_for(|line| line.contains(" listens on ")) {
             Some(line) => {
-                let word = line
-                    .split(" listens on ")
-                    .nth(1)
-                    .unwrap()
-                    .split(": ")
-                    .next()
-                    .unwrap();
-                let address = word.parse().unwrap();
+                // If there are several, the first one counts.
+                let addresses = line.split(" listens on ").nth(1).unwrap();
+                let address = addresses.split(' ').next().unwrap();
+                let address = address.trim_end_matches(':').parse().unwrap();
                 Ok(Server {
                     child,
                     address,
@@ -189,6 +185,13 @@ impl Server {
     /// Starts it again after it has ended, on the same address and the same state.
     pub fn restart(&mut self) {
         self.restart_under(&[]);
+    }
+
+    /// The same, with more flags.
+    pub fn restart_adding(&mut self, flags: &[&str]) {
+        self.arguments
+            .extend(flags.iter().map(|flag| (*flag).to_owned()));
+        self.restart();
     }
 
     /// The same, with a `runner`.

@@ -7,13 +7,13 @@ use std::{
 };
 
 use ipseity::{mailbox::Entry, store::slots::RecoverError};
-use ipseity_core::identity::Sequence;
+use ipseity_core::{actor::JoinMode, identity::Sequence};
 
 use super::{
     calls::{Call, Undo},
     cluster::Cluster,
     fault::{Fault, stream},
-    judge::Life,
+    judge::{Life, sync_fields},
     machine::storage,
     network::Partition,
     plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime},
@@ -159,9 +159,7 @@ impl Cluster {
             }
             Undo::Names => {
                 let servers = self.plan.servers.len();
-                net.names = super::plan::names(servers)
-                    .map(|(name, at)| (name, vec![at]))
-                    .collect();
+                net.names = super::plan::names(servers);
                 for node in &mut net.nodes {
                     node.lookup_delay = Duration::ZERO;
                 }
@@ -192,7 +190,7 @@ impl Cluster {
             0 => net.names.clear(),
             1 => {
                 for addresses in net.names.values_mut() {
-                    addresses.insert(0, SocketAddr::from(([10, 9, 9, 9], 3264)));
+                    addresses.insert(0, super::plan::nobody());
                 }
             }
             _ => {
@@ -251,7 +249,7 @@ impl Cluster {
         let directory = self.disk(server, Storage::share);
         let mut plan = self.machines[server].plan.clone();
         plan.peers.clear();
-        plan.requires = false;
+        plan.join = JoinMode::Prefer;
         plan.recover_above = None;
         self.judge.share(plan.pid);
         let number = self.add_machine(plan);
@@ -286,7 +284,7 @@ impl Cluster {
             return false;
         }
         let frame = heard[rng.usize(..heard.len())].clone();
-        let tail = &frame[frame.len() - 42..];
+        let tail = sync_fields(&frame[3..]);
         // A message with the server's own pid would look like one of another server with that pid.
         if BigEndian::read_u16(tail) == self.machines[server].plan.pid {
             return false;
@@ -337,7 +335,8 @@ impl Cluster {
             self.machines[number].is_clean = false;
         }
         if downtime.amnesia {
-            self.disk(number, |disk| disk.members.clear());
+            self.judge.forget(number);
+            self.disk(number, |disk| disk.members = None);
             self.fault(Fault::Amnesia);
         }
         let lost = match downtime.loss {
@@ -360,7 +359,7 @@ impl Cluster {
             self.machines[number].was_in_conflict = false;
             self.machines[number].recovered = Sequence::ZERO;
             self.machines[number].is_clean = false;
-            self.judge.breach(pid);
+            self.judge.lose(number, pid);
             self.attach_storage(number, directory);
             if downtime.recovers {
                 self.recover_above(number);
@@ -394,7 +393,7 @@ impl Cluster {
         let Some(above) = Sequence::new(above) else {
             return;
         };
-        state.is_breached = false;
+        state.is_breached = state.known.has_open_claim();
         let before = self.machines[number].recover_above;
         self.machines[number].recover_above = before.max(Some(above));
     }
@@ -413,7 +412,7 @@ impl Cluster {
                 self.machines[number].was_objected = false;
                 self.machines[number].was_in_conflict = false;
                 self.machines[number].recovered = Sequence::ZERO;
-                self.judge.breach(self.machines[number].plan.pid);
+                self.judge.lose(number, self.machines[number].plan.pid);
                 self.attach_storage(number, directory);
                 self.recover_above(number);
             }

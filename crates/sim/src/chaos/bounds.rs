@@ -18,7 +18,7 @@ const ONCE_A_MINUTE: u64 = 3;
 /// and then once more.
 const LAST_SAVES: u64 = 4;
 
-/// How many lines a server may log in a life of this length, with this many named peers.
+/// How many lines a server may log in a life of this length, with names that lead to this many addresses.
 pub fn lines_max(named: usize, age: Duration) -> u64 {
     // At the end of a minute, one line for each kind says how many lines were left out.
     let minutes = age.as_secs() / LINES_SPAN.as_secs() + 1;

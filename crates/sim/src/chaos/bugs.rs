@@ -3,6 +3,15 @@
 //! A directive is a comment, so no ordinary build has a bug. `cargo run -p xtask -- hunt` makes a copy of the tree
 //! in which they are real; see docs/testing.md, "Planted bugs".
 
+/// Those that take thousands of seeds. Only a long hunt looks for them: one that is told how many seeds, or which bug.
+pub const RARE: &[&str] = &[
+    "ConflictForgotten",
+    "IncumbentNotAsked",
+    "ForkUnseen",
+    "RolledBackLifeUnseen",
+    "ClosedWithRequest",
+];
+
 /// The name of each bug, and what the program does wrong with it.
 pub const BUGS: &[(&str, &str)] = &[
     // The state file.
@@ -128,16 +137,33 @@ pub const BUGS: &[(&str, &str)] = &[
         "A start that has to ask its peers hands out at once.",
     ),
     (
-        "ConflictUnseen",
-        "Two live servers of one pid are not noticed.",
-    ),
-    (
         "RestartTakenForConflict",
         "A restart is taken for two live servers.",
     ),
     (
         "RollbackUnseen",
         "A state that is older than the remembered one is not noticed.",
+    ),
+    // One pid, one life.
+    (
+        "IncumbentNotAsked",
+        "A newcomer gets its pid without a question to the life that serves.",
+    ),
+    (
+        "ServesUnclaimed",
+        "A life serves as soon as it is accepted, and claims nothing.",
+    ),
+    (
+        "ServesUnconfirmed",
+        "A life that has claimed its pid does not wait until enough peers have confirmed that.",
+    ),
+    (
+        "ForkUnseen",
+        "A start does not see that its directory does not know a life that a peer remembers.",
+    ),
+    (
+        "RolledBackLifeUnseen",
+        "A start does not see that its directory knows a life only up to a lower ceiling.",
     ),
     (
         "ConflictForgotten",
@@ -146,6 +172,14 @@ pub const BUGS: &[(&str, &str)] = &[
     (
         "ObjectionNotDurable",
         "After a restart, an objection is forgotten.",
+    ),
+    (
+        "OnlyFirstAddress",
+        "Only the first address of a name is dialed.",
+    ),
+    (
+        "StopsAtOneself",
+        "A name that leads to the server itself is not dialed any further.",
     ),
     (
         "BootJumpTaken",
@@ -185,16 +219,8 @@ pub const BUGS: &[(&str, &str)] = &[
         "The serial in the id of a connection is not compared, and a slot is not held for late answers.",
     ),
     (
-        "ReserveNotLeft",
-        "A connection that leaves the reserve stays in its list, and a later one with the same id is turned away.",
-    ),
-    (
         "EdgeLost",
         "Reading stops after a short read, although the other side has closed and the poll will not report it again.",
-    ),
-    (
-        "FullReadLost",
-        "After a full read that ended with a message of a peer, the rest is only read when the peer sends more.",
     ),
     (
         "RequestLostAtGate",

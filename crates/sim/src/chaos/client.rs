@@ -7,7 +7,7 @@ use ipseity_core::{
     actor::ActorConfig,
     identity::{Identity, Pid, Sequence},
     time::Instant,
-    words::{ErrorCode, Message, SyncMessage, WIRE_VERSION},
+    words::{ErrorCode, Forget, Message, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 
@@ -208,13 +208,15 @@ impl Client {
             batch.faults.push(Fault::Stranger);
             let is_foreign = rng.bool();
             let sync = SyncMessage {
-                version: if is_foreign { WIRE_VERSION } else { 2 },
+                version: if is_foreign { WIRE_VERSION } else { 3 },
                 cluster: "elsewhere".parse().unwrap(),
                 pid: Pid::new(rng.u16(..1024)).unwrap(),
                 incarnation: rng.u128(..),
                 boot: rng.u64(..5),
                 session: rng.u64(..),
                 sequence: rng.u64(..1 << 53),
+                told: Told::default(),
+                advertise: String::new(),
             };
             batch.add(&Message::SyncRequest(Box::new(sync)), Asked::Nonsense);
         } else if chance(rng, plan.operator) {
@@ -223,7 +225,8 @@ impl Client {
                 0 => {
                     // A pid that no server has, so that no server forgets anything that matters.
                     let pid = Pid::new(rng.u16(600..700)).unwrap();
-                    batch.add(&Message::ForgetRequest { pid }, Asked::Forget);
+                    let what = Forget::All(pid);
+                    batch.add(&Message::ForgetRequest { what }, Asked::Forget);
                 }
                 _ => {
                     let above = known + rng.u64(..5000);
@@ -342,6 +345,9 @@ pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, plan: &Clie
         | ErrorCode::StaleState
         | ErrorCode::Joining => asks,
         ErrorCode::Storage | ErrorCode::Stopping => asks || matches!(asked, Asked::Advance { .. }),
-        ErrorCode::SamePid | ErrorCode::Oneself | ErrorCode::BootTooFar => false,
+        ErrorCode::SamePid
+        | ErrorCode::Oneself
+        | ErrorCode::BootTooFar
+        | ErrorCode::HeldByAnother => false,
     }
 }

@@ -10,13 +10,16 @@ use std::{
 
 use fastrand::Rng;
 use ipseity::{
-    limits::{
-        FRAMES_IN_FLIGHT_MAX, JOIN_TIMEOUT_DEFAULT, POLL_EVENTS_MAX, READ_BYTES_MAX,
-        TURN_ENTRIES_MAX,
-    },
+    limits::{FRAMES_IN_FLIGHT_MAX, POLL_EVENTS_MAX, READ_BYTES_MAX, TURN_ENTRIES_MAX},
     server::Exit,
 };
-use ipseity_core::{actor::ActorConfig, identity::Sequence, time::Instant, words::Standing};
+use ipseity_core::{
+    actor::{ActorConfig, JoinMode},
+    identity::Sequence,
+    limits::JOIN_WAIT,
+    time::Instant,
+    words::{Stage, Standing},
+};
 use ipseity_frames::FrameDecoder;
 
 use super::{
@@ -39,6 +42,9 @@ use crate::world::{
 /// How long the recovery may take after the faults have ended. The longest wait of all is the one after a
 /// refusal, and the slowest clock doubles it.
 pub const LIVENESS: Duration = Duration::from_secs(100);
+
+/// How long a supervisor waits before it starts a server again that was refused.
+const REFUSED_WAIT: Duration = Duration::from_secs(1);
 
 /// The most entries in a mailbox, which has no limit of its own: the entries of a poll, those that a turn leaves
 /// behind, and the frames that may be in flight. Each connection that is read adds at most one frame that is
@@ -82,9 +88,7 @@ impl Cluster {
         let mut net = Net::new();
         net.now = BEGIN;
         net.wiretap = Some(Wiretap::default());
-        net.names = names(plan.servers.len())
-            .map(|(name, at)| (name, vec![at]))
-            .collect();
+        net.names = names(plan.servers.len());
         let network = Rc::new(RefCell::new(FaultyNetwork::new(plan.seed, plan.faults)));
         net.conditions = Some(Box::new(Rc::clone(&network)));
         let mut cluster = Cluster {
@@ -220,6 +224,11 @@ impl Cluster {
     /// One turn of one server.
     fn turn(&mut self, number: usize) {
         let now = self.now();
+        // Those that it remembers have a share of the lines too.
+        let remembered = match self.plan.advertises {
+            true => self.machines.len(),
+            false => 0,
+        };
         let machine = &mut self.machines[number];
         let server = machine.server.as_mut().expect("it is due");
         self.net.borrow_mut().nodes[number].polled = None;
@@ -246,7 +255,8 @@ impl Cluster {
         };
         let (lines, saves) = (machine.log_lines, node.saves);
         let age = local.since(Instant::START);
-        if lines > lines_max(machine.plan.peers.len(), age) {
+        let named = machine.plan.addresses_max(self.plan.servers.len()) + remembered;
+        if lines > lines_max(named, age) {
             self.judge
                 .note_violation(|| format!("server {number} has logged {lines} lines in {age:?}"));
         }
@@ -316,8 +326,40 @@ impl Cluster {
         drop(net);
         // Also in its last turn: what it has done there must not count for another server.
         self.look_at_places(number);
+        self.look_at_claims();
         if let Some(exit) = exit {
             self.on_exit(number, exit);
+        }
+    }
+
+    /// A server that has accepted a life must have asked the one that serves, if it could answer.
+    fn look_at_claims(&mut self) {
+        for (by, newcomer) in std::mem::take(&mut self.judge.confirmed) {
+            let pid = self.machines[newcomer].plan.pid;
+            let state = &self.judge.pids[&pid];
+            if !self.plan.faults.all_can_answer() || state.is_shared {
+                continue;
+            }
+            let is_held_by = |other: &usize| {
+                let machine = &self.machines[*other];
+                let life = &self.judge.lives[*other];
+                *other != newcomer
+                    && machine.plan.pid == pid
+                    && machine.server.is_some()
+                    && machine.signals.is_empty()
+                    && life.stage == Some(Stage::Serves)
+                    && !life.is_objected
+                    && !life.disk_failed
+                    && state.known.has_heard(life.life, by)
+            };
+            let holder = (0..self.judge.lives.len()).find(is_held_by);
+            if let Some(holder) = holder {
+                self.judge.note_violation(|| {
+                    format!(
+                        "server {by} accepts server {newcomer} of pid {pid}, and server {holder} serves"
+                    )
+                });
+            }
         }
     }
 
@@ -384,10 +426,15 @@ impl Cluster {
             incarnation: started.incarnation,
             start: started.sequence.get(),
             is_first: started.first_start,
+            votes_needed: match machine.plan.join {
+                JoinMode::Majority { .. } => machine.plan.join.needed(),
+                JoinMode::Prefer | JoinMode::Require => 0,
+            },
             ..Life::default()
         };
         let joins = machine.begin(number, &self.net, &self.plan, &started, session);
-        let join_timeout = clock.when(Instant::START.after(JOIN_TIMEOUT_DEFAULT));
+        // Where nobody is there, no start waits longer for somebody to come.
+        let join_timeout = clock.when(Instant::START.after(JOIN_WAIT.min(self.plan.join_timeout)));
         let life = Life {
             joins_until: joins.then_some(join_timeout),
             ..life
@@ -422,6 +469,8 @@ impl Cluster {
     /// A process is gone, for whatever reason.
     pub fn end(&mut self, number: usize, fate: WriteFate, power: bool) {
         let now = self.now();
+        // What it has saved is less than it has heard.
+        self.judge.forget(number);
         let machine = &mut self.machines[number];
         let address = machine.address;
         if power {
@@ -460,6 +509,8 @@ impl Cluster {
         let has_reason = match exit {
             Exit::Clean => signals > 0 && is_noted,
             Exit::Objected => signals > 0 && is_noted && was_breached,
+            // Another life of the pid runs, or ran a moment ago.
+            Exit::Refused => was_breached,
             Exit::Forced => signals > 1,
             Exit::StorageFailed => disk_failed,
         };
@@ -488,7 +539,13 @@ impl Cluster {
         let standing = machine.status.map(|(_, standing, _)| standing);
         machine.was_in_conflict = machine.was_objected && standing == Some(Standing::Conflict);
         let downtime = machine.downtime.get_or_insert_default();
-        let at = now.after(downtime.wait);
+        let mut at = now.after(downtime.wait);
+        if exit == Exit::Refused {
+            // Its operator reads that another one has the pid. A copy is started no more.
+            machine.is_gone = number >= self.plan.servers.len();
+            machine.is_refused = true;
+            at = at.max(now.after(REFUSED_WAIT));
+        }
         self.call(at, Call::Restart(number));
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipseity_core::words::ErrorCode;
 
-use super::fault::Fault;
+use super::{accepted::Cause, fault::Fault};
 
 /// Counts of what happened in runs.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Coverage {
     /// Breaches of the precondition of uniqueness: those that a server noticed, and those that none did.
     pub noticed: u64,
     pub unnoticed: u64,
+    /// How often an identity was handed out again after such a breach, by the reason why that could be.
+    pub repeats: BTreeMap<Cause, u64>,
 }
 
 impl Default for Coverage {
@@ -36,6 +38,7 @@ impl Default for Coverage {
             turns: 0,
             noticed: 0,
             unnoticed: 0,
+            repeats: BTreeMap::new(),
         }
     }
 }
@@ -43,6 +46,10 @@ impl Default for Coverage {
 impl Coverage {
     pub fn fault(&mut self, fault: Fault) {
         self.faults[fault as usize] += 1;
+    }
+
+    pub fn repeat(&mut self, cause: Cause) {
+        *self.repeats.entry(cause).or_default() += 1;
     }
 
     pub fn code(&mut self, code: u16) {
@@ -66,6 +73,9 @@ impl Coverage {
         self.turns += other.turns;
         self.noticed += other.noticed;
         self.unnoticed += other.unnoticed;
+        for (cause, count) in &other.repeats {
+            *self.repeats.entry(*cause).or_default() += count;
+        }
     }
 
     /// Counts the entries of a trace.

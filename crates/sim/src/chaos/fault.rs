@@ -123,6 +123,8 @@ faults! {
     PerAddress,
     /// When all places are taken, idle connections make room, and somebody holds as many as they can.
     CloseIdle,
+    /// More than half of the other servers have to accept a start (`--join majority`).
+    Majority,
 }
 
 /// A set of faults.
@@ -147,6 +149,33 @@ impl Faults {
 
     pub fn and(self, other: Faults) -> Faults {
         Faults(self.0 & other.0)
+    }
+
+    /// Whether nothing can keep a server that runs from answering its peers at once.
+    pub fn all_can_answer(self) -> bool {
+        let hinders = |fault| {
+            matches!(
+                fault,
+                Fault::Delay
+                    | Fault::Loss
+                    | Fault::Slow
+                    | Fault::Cut
+                    | Fault::Silence
+                    | Fault::Partition
+                    | Fault::Unreachable
+                    | Fault::Lookup
+                    | Fault::Accept
+                    | Fault::Crowd
+                    | Fault::Pause
+                    | Fault::Flood
+                    | Fault::Looks
+                    | Fault::Refusals
+                    | Fault::Scan
+                    | Fault::PerAddress
+                    | Fault::CloseIdle
+            )
+        };
+        !self.iter().any(hinders)
     }
 
     pub fn iter(self) -> impl Iterator<Item = Fault> {

@@ -10,7 +10,7 @@ use std::{
 use ipseity::limits::IDLE_MIN;
 use ipseity_core::{
     identity::{Pid, Sequence},
-    words::{ClusterName, Message, SyncMessage, WIRE_VERSION},
+    words::{ClusterName, Message, SyncMessage, Told, WIRE_VERSION},
 };
 use ipseity_frames::encode;
 
@@ -218,6 +218,7 @@ fn has_ended(socket: &mut SimSocket) -> bool {
 fn peer_message(cluster: &ClusterName, boot: u64, is_refused: bool, bytes: &mut Vec<u8>) {
     let message = SyncMessage {
         version: WIRE_VERSION,
+        told: Told::default(),
         cluster: cluster.clone(),
         pid: Pid::new(PID).unwrap(),
         incarnation: 1,
@@ -228,6 +229,7 @@ fn peer_message(cluster: &ClusterName, boot: u64, is_refused: bool, bytes: &mut 
         } else {
             0
         },
+        advertise: String::new(),
     };
     encode(&Message::SyncRequest(Box::new(message)), bytes);
 }

@@ -8,11 +8,11 @@ use ipseity_core::{
     identity::{Identity, Pid, Sequence},
     limits::COUNT_LIMIT_MAX,
     time::Instant,
-    words::ErrorCode,
+    words::{ErrorCode, Stage},
 };
 use ipseity_frames::Kind;
 
-use super::{advances::Advances, client::Floor, coverage::Coverage, plan::Plan};
+use super::{accepted::Lives, advances::Advances, client::Floor, coverage::Coverage, plan::Plan};
 use crate::world::{EndId, Wiretap};
 
 /// What is known about a pid, over all servers that used it.
@@ -22,8 +22,12 @@ pub struct PidState {
     pub left: u64,
     /// The highest sequence that was told to anybody. It was durable, so no later life begins below it.
     pub told: u64,
-    /// First and last sequence of every block that left.
-    blocks: BTreeMap<u64, u64>,
+    /// First and last sequence of every block that left, and the life that handed it out.
+    blocks: BTreeMap<u64, (u64, u64)>,
+    /// What the other servers know of its lives.
+    pub known: Lives,
+    /// A directory of it was lost or rolled back. If not, only its servers that were added later are at fault.
+    pub has_lost: bool,
     /// An operator broke the precondition of uniqueness, and no operator has vouched for the state since.
     pub is_breached: bool,
     pub was_breached: bool,
@@ -69,6 +73,12 @@ pub struct Life {
     pub is_first: bool,
     /// Its disk has failed: it absorbs nothing more.
     pub disk_failed: bool,
+    /// Somebody has told it to stop.
+    pub is_objected: bool,
+    /// How far it has come, as it has told last.
+    pub stage: Option<Stage>,
+    /// So many servers must have confirmed its claim before it hands out anything.
+    pub votes_needed: usize,
     /// It waits for its peers until then, unless one of them answers.
     pub joins_until: Option<Instant>,
     /// How far it may hand out: the ceiling on the medium, if this boot wrote it.
@@ -120,6 +130,36 @@ pub struct Announcement {
     pub incarnation: u128,
     pub boot: u64,
     pub sequence: u64,
+    pub ceiling: u64,
+    /// How far the life has come.
+    pub stage: Stage,
+}
+
+/// The fields of a sync message from the pid on.
+pub fn sync_fields(body: &[u8]) -> &[u8] {
+    let name = BigEndian::read_u64(&body[2..]) as usize;
+    &body[10 + name..]
+}
+
+/// How far the sender of a sync message has come.
+fn stage(body: &[u8]) -> Stage {
+    Stage::try_from(sync_fields(body)[42]).expect("a server tells a stage that there is")
+}
+
+/// The ceiling that the sender of a sync message has told.
+fn ceiling(body: &[u8]) -> u64 {
+    BigEndian::read_u64(&sync_fields(body)[43..])
+}
+
+/// Whether the sender of a syncReply has refused the sequence that it was told.
+fn is_refused(body: &[u8]) -> bool {
+    let mut rest = &sync_fields(body)[52..];
+    for _life in ["known", "claimed"] {
+        let bytes = if rest[0] == 0 { 1 } else { 1 + 4 * 8 };
+        rest = &rest[bytes..];
+    }
+    // Behind the nonce and what was heard.
+    BigEndian::read_u16(&rest[16..]) != 0
 }
 
 /// See the head of this file.
@@ -148,6 +188,10 @@ pub struct Judge {
     pub made_room: BTreeSet<EndId>,
     /// The server with the first number has answered a server of the second pid, which then announced this.
     pub knows: BTreeMap<(usize, u16), Announcement>,
+    /// Claims that were confirmed since somebody looked: the server that did it, and the one that claims.
+    pub confirmed: Vec<(usize, usize)>,
+    /// How many servers the cluster was planned with. Those that were added later are second ones.
+    servers: usize,
 }
 
 impl Judge {
@@ -173,6 +217,8 @@ impl Judge {
             served: Vec::new(),
             made_room: BTreeSet::new(),
             knows: BTreeMap::new(),
+            confirmed: Vec::new(),
+            servers: plan.servers.len(),
         }
     }
 
@@ -196,6 +242,20 @@ impl Judge {
         let state = self.pid(pid);
         state.is_breached = true;
         state.was_breached = true;
+    }
+
+    /// The directory of a server was lost or rolled back, and with it what the server remembered of others.
+    pub fn lose(&mut self, server: usize, pid: u16) {
+        self.breach(pid);
+        self.pid(pid).has_lost = true;
+        self.forget(server);
+    }
+
+    /// A server may have lost what it has heard of others since its last save.
+    pub fn forget(&mut self, server: usize) {
+        for state in self.pids.values_mut() {
+            state.known.forget(server);
+        }
     }
 
     /// From now on two servers use the directory of a pid.
@@ -231,13 +291,15 @@ impl Judge {
                 self.note_violation(|| format!("a start after a clean stop skips {skipped}"));
             }
         }
+        let number = self.coverage.lives;
+        self.pid(life.pid).known.begin(number, server);
         let before = &self.lives[server];
         self.lives[server] = Life {
             advances: before.advances.begin(life.start),
             base_hard: life.start,
             told: before.told,
             asked: before.asked,
-            life: self.coverage.lives,
+            life: number,
             ..life
         };
         self.knows.retain(|(who, _), _| *who != server);
@@ -391,6 +453,8 @@ impl Judge {
                     incarnation: life.incarnation,
                     boot: life.boot,
                     sequence,
+                    ceiling: ceiling(body),
+                    stage: stage(body),
                 });
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
@@ -405,8 +469,22 @@ impl Judge {
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
                     if let Some(asked) = asked {
-                        self.absorbs(server, asked.sequence);
-                        self.knows.insert((server, self.lives[hearer].pid), asked);
+                        if !asked.stage.asks() && !is_refused(body) {
+                            self.absorbs(server, asked.sequence);
+                        }
+                        // Who only asks for its pid may give up, and who was stopped is not remembered.
+                        let (pid, life) = (self.lives[hearer].pid, self.lives[hearer].life);
+                        match asked.stage {
+                            Stage::Claims => {
+                                self.pid(pid).known.confirmed(life, server);
+                                self.confirmed.push((server, hearer));
+                            }
+                            Stage::Serves => self.pid(pid).known.heard(life, server, asked.ceiling),
+                            Stage::Joins | Stage::Rests | Stage::Clashes => {}
+                        }
+                        if asked.stage == Stage::Serves {
+                            self.knows.insert((server, self.lives[hearer].pid), asked);
+                        }
                     }
                 }
             }
@@ -423,8 +501,20 @@ impl Judge {
             Some(Kind::Objection) => {
                 state.is_peer = true;
                 let (pid, session) = (BigEndian::read_u16(body), BigEndian::read_u64(&body[2..]));
-                let is_innocent = self.pids.get(&pid).is_some_and(|state| !state.was_breached);
-                if is_innocent && self.lives.iter().any(|life| life.session == session) {
+                let Some(accused) = self.lives.iter().position(|life| life.session == session)
+                else {
+                    return;
+                };
+                self.lives[accused].is_objected = true;
+                let is_innocent = self.pids.get(&pid).is_some_and(|state| {
+                    // A second server that nobody has accepted must not stop the first one, which serves.
+                    let is_first = accused < self.servers
+                        && self.lives[accused].stage == Some(Stage::Serves)
+                        && !state.has_lost
+                        && !state.is_shared;
+                    !state.was_breached || is_first && !state.known.has_other(accused)
+                });
+                if is_innocent {
                     self.note_violation(|| {
                         format!(
                             "server {server} objects to pid {pid}, which has done nothing wrong"
@@ -496,17 +586,43 @@ impl Judge {
         }
         end.last = high;
         self.repeats(server, low, high);
+        let life = self.lives[server].life;
+        if self.pid(pid).known.voters(life).len() < self.lives[server].votes_needed {
+            return self.note_violation(|| format!("{}, and too few have accepted it", shown()));
+        }
         let state = self.pid(pid);
         state.left = state.left.max(high);
         let before = state.blocks.range(..=high).next_back();
         let overlap = before
-            .filter(|(_, last)| **last >= low)
-            .map(|(a, b)| (*a, *b));
-        if let (Some((a, b)), false) = (overlap, state.is_breached) {
-            return self
-                .note_violation(|| format!("{}, and {a} to {b} had been handed out", shown()));
+            .filter(|(_, (last, _))| *last >= low)
+            .map(|(a, (b, earlier))| (*a, *b, *earlier));
+        if let Some((a, b, earlier)) = overlap {
+            if !state.is_breached || earlier == life {
+                return self
+                    .note_violation(|| format!("{}, and {a} to {b} had been handed out", shown()));
+            }
+            self.repeats_another(server, earlier, low.max(a));
         }
-        self.pid(pid).blocks.insert(low, high);
+        self.pid(pid).blocks.insert(low, (high, life));
+    }
+
+    /// A life hands out again what another life has handed out. It may only if those that have accepted it could not
+    /// know that.
+    fn repeats_another(&mut self, server: usize, earlier: u64, sequence: u64) {
+        let Life { pid, life, .. } = self.lives[server];
+        let state = &self.pids[&pid];
+        // Who refuses the sequence of a peer does not believe its ceiling either.
+        if state.is_shared || !self.never_refuses_peers {
+            return;
+        }
+        match state.known.judge(life, earlier, sequence) {
+            Ok(cause) => self.coverage.repeat(cause),
+            Err(by) => self.note_violation(|| {
+                format!(
+                    "server {server} of pid {pid} hands out {sequence} again, and server {by} knew better when it accepted it"
+                )
+            }),
+        }
     }
 
     /// Two servers on one directory may repeat the identities of one grant, but this must not go on: one of the two
@@ -550,7 +666,7 @@ impl Judge {
 
     /// A server tells its sequence. Returns it.
     fn tells(&mut self, server: usize, end: &mut EndState, body: &[u8]) -> u64 {
-        let tail = &body[body.len() - 42..];
+        let tail = sync_fields(body);
         let sequence = BigEndian::read_u64(&tail[34..]);
         let life = &mut self.lives[server];
         let base = life.advances.base(life.allowed);
@@ -578,9 +694,15 @@ impl Judge {
                 format!("{}, began at {start} and told of {before} before", shown())
             });
         }
-        let pid = self.lives[server].pid;
+        let Life { pid, life, .. } = self.lives[server];
+        self.lives[server].stage = Some(stage(body));
         end.told = sequence;
         let state = self.pid(pid);
+        match stage(body) {
+            Stage::Claims => state.known.claims(life),
+            Stage::Serves => state.known.serves(life),
+            Stage::Joins | Stage::Rests | Stage::Clashes => {}
+        }
         state.told = state.told.max(sequence);
         sequence
     }

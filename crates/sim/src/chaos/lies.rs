@@ -7,7 +7,10 @@ use fastrand::Rng;
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::BOOT_JUMP_MAX,
-    words::{ErrorCode, Message, Objection, Overrule, SyncMessage, WIRE_VERSION},
+    words::{
+        ErrorCode, Goodbye, Message, Objection, Overrule, Probe, Stage, SyncMessage, Told,
+        WIRE_VERSION,
+    },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 
@@ -52,7 +55,7 @@ impl Cluster {
             session,
             ..
         } = self.judge.lives[rng.usize(..self.plan.servers.len())];
-        match rng.u32(..6) {
+        match rng.u32(..9) {
             0 => Message::Objection(Box::new(Objection::new(
                 Pid::new(hearer.pid).unwrap(),
                 hearer.session,
@@ -66,6 +69,21 @@ impl Cluster {
                 session,
                 above: Sequence::MAX.get(),
             })),
+            2 => Message::Goodbye(Goodbye {
+                pid: Pid::new(pid).unwrap(),
+                session,
+                served: rng.bool(),
+            }),
+            3 => Message::Alive(Probe {
+                pid: Pid::new(pid).unwrap(),
+                session,
+                nonce: hearer.session.wrapping_add(rng.u64(..100)),
+            }),
+            4 => Message::Probe(Probe {
+                pid: Pid::new(hearer.pid).unwrap(),
+                session: hearer.session,
+                nonce: rng.u64(..),
+            }),
             _ => Message::SyncRequest(Box::new(SyncMessage {
                 version: WIRE_VERSION,
                 cluster: self.template.cluster.clone(),
@@ -80,6 +98,12 @@ impl Cluster {
                 boot: boot + rng.u64(..3),
                 session: rng.u64(..),
                 sequence: rng.u64(..1 << 40),
+                told: Told {
+                    stage: Stage::ALL[rng.usize(..Stage::ALL.len())],
+                    ceiling: rng.u64(..1 << 40),
+                    ..Told::default()
+                },
+                advertise: String::new(),
             })),
         }
     }

@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 
 use ipseity::{
-    limits::{JOIN_TIMEOUT_DEFAULT, PEER_SILENCE_MIN},
+    limits::PEER_SILENCE_MIN,
+    peers::to_ask,
     server::{Server, ServerConfig},
     store::{Started, slots::Owner},
     trace::Trace,
@@ -55,6 +56,10 @@ pub struct Machine {
     pub rival: Option<usize>,
     /// Whether it was taken away and is not started again.
     pub is_gone: bool,
+    /// Whether its last start was refused because another life has the pid.
+    pub is_refused: bool,
+    /// Whether its acceptance counts as a vote: it has not lost what it remembers.
+    pub votes: bool,
     /// Whether there was an objection to it when it stopped cleanly, and no operator has acted since.
     pub was_objected: bool,
     /// Whether that objection was about a pid conflict, and its status said so.
@@ -91,6 +96,8 @@ impl Machine {
             trace: with_trace.then(Lines::default),
             rival: None,
             is_gone: false,
+            is_refused: false,
+            votes: true,
             was_objected: false,
             was_in_conflict: false,
             is_objected: false,
@@ -117,10 +124,21 @@ impl Machine {
         session: u64,
     ) -> bool {
         let now = net.borrow().now;
-        let remembered = storage(&net.borrow().nodes[number]).members.clone();
+        let remembered = storage(&net.borrow().nodes[number])
+            .members
+            .clone()
+            .unwrap_or_default();
         let template = actor_template(plan);
-        let joins =
-            !self.plan.peers.is_empty() && started.asks_first(&remembered, self.plan.requires);
+        let advertise = match plan.advertises {
+            true => self.address.to_string(),
+            false => String::new(),
+        };
+        let addresses = remembered
+            .iter()
+            .filter_map(|known| known.address.as_deref());
+        let asked = to_ask(&self.plan.peers, &advertise, addresses);
+        let joins = !self.plan.peers.is_empty() || !asked.is_empty();
+        self.votes = !started.members_lost;
         let config = ServerConfig {
             actor: ActorConfig {
                 pid: Pid::new(self.plan.pid).unwrap(),
@@ -132,10 +150,12 @@ impl Machine {
                 recovered: started.recovered,
                 objected: started.objected,
                 first_start: started.first_start,
-                peers: self.plan.peers.len(),
                 joins,
                 remembered,
-                join_requires_peer: self.plan.requires,
+                advertise,
+                join_mode: self.plan.join,
+                lives: started.lives.clone(),
+                votes: !started.members_lost,
                 peer_silence: PEER_SILENCE_MIN.max(3 * self.plan.sync_interval),
                 ..template
             },
@@ -149,9 +169,11 @@ impl Machine {
                 idle_timeout: None,
                 trust: self.plan.trust(),
             },
+            listeners: 1,
             peers: self.plan.peers.clone(),
+            remembered: asked,
             sync_interval: self.plan.sync_interval,
-            join_timeout: JOIN_TIMEOUT_DEFAULT,
+            join_timeout: plan.join_timeout,
             skipped: started.skipped,
         };
         let trace = self.trace.clone().map(|lines| Trace::new(Box::new(lines)));

@@ -16,6 +16,7 @@
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
+mod accepted;
 mod acts;
 mod advances;
 mod bounds;

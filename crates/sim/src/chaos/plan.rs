@@ -1,17 +1,18 @@
 //! What a seed draws before the run begins: the cluster, its clients, the faults, and when each of them strikes.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use fastrand::Rng;
 use ipseity::{
-    limits::{IDLE_MIN, READ_BYTES_MAX},
+    limits::{IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX},
     trust::TrustOptions,
 };
 use ipseity_core::{
-    actor::Budgets,
+    actor::{Budgets, JoinMode},
     identity::Sequence,
     limits::{ADVANCE_MAX_DEFAULT, AFTER_BURST_DEFAULT, PEER_BURST_DEFAULT},
     time::Instant,
@@ -38,7 +39,8 @@ pub struct ServerPlan {
     pub pid: u16,
     pub peers: Vec<String>,
     pub speed_ppm: u64,
-    pub requires: bool,
+    /// How many peers must accept its starts.
+    pub join: JoinMode,
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
@@ -46,8 +48,8 @@ pub struct ServerPlan {
     pub per_address_max: Option<usize>,
     /// Whether idle clients make room.
     pub closes_idle: bool,
-    /// The most that it reads from one connection at a time. A sync message has 62 bytes, so with this limit a read
-    /// ends exactly where the message of a peer ends.
+    /// The most that it reads from one connection at a time. A sync message of this cluster has 100 bytes, or 132
+    /// with a life that is remembered. So with such a limit a read ends exactly where the message of a peer ends.
     pub read_bytes_max: usize,
     /// The `--recover-above` of the first start, near the end of the sequence.
     pub recover_above: Option<Sequence>,
@@ -76,6 +78,14 @@ fn kind_of(address: IpAddr) -> Option<u8> {
 }
 
 impl ServerPlan {
+    /// To how many addresses its names may lead, with one at which nobody listens.
+    pub fn addresses_max(&self, servers: usize) -> usize {
+        match self.peers.iter().any(|peer| peer == NAME_OF_ALL) {
+            true => servers + 1,
+            false => 2 * self.peers.len(),
+        }
+    }
+
     /// Whether operators may come from there.
     pub fn takes_operators(&self, address: IpAddr) -> bool {
         let kind = kind_of(address);
@@ -300,6 +310,10 @@ pub struct Plan {
     pub count_max: u32,
     pub advance_max: u64,
     pub budgets: Budgets,
+    /// How long a start waits for its peers.
+    pub join_timeout: Duration,
+    /// The servers tell each other where they can be dialed, so each asks those that it remembers, too.
+    pub advertises: bool,
     /// The `--reserve` of all servers.
     pub reserve: Duration,
     /// How long a turn takes.
@@ -337,6 +351,11 @@ impl Plan {
                     .choice(&[100, 1000, 1000, 10_000, 60_000])
                     .unwrap(),
             ),
+            // Often short, or the faults would end before anybody has waited that long in vain.
+            join_timeout: *stream(seed, 6)
+                .choice(&[Duration::from_secs(3), JOIN_TIMEOUT_DEFAULT])
+                .unwrap(),
+            advertises: stream(seed, 7).bool(),
             turn: Duration::from_nanos(rng.u64(500..30_000)),
             end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
             acts: Vec::new(),
@@ -368,7 +387,8 @@ impl Plan {
             Fault::Clock | Fault::Crowd | Fault::Oneself | Fault::Budget | Fault::Exhaustion => {
                 true
             }
-            Fault::Require => self.servers.iter().any(|server| server.requires),
+            Fault::Require => self.joins_as(|mode| mode == JoinMode::Require),
+            Fault::Majority => self.joins_as(|mode| matches!(mode, JoinMode::Majority { .. })),
             Fault::FullRead => {
                 let is_small = |server: &ServerPlan| server.read_bytes_max < READ_BYTES_MAX;
                 self.servers.iter().any(is_small)
@@ -376,6 +396,10 @@ impl Plan {
             _ => false,
         });
         standing
+    }
+
+    fn joins_as(&self, is_it: impl Fn(JoinMode) -> bool) -> bool {
+        self.servers.iter().any(|server| is_it(server.join))
     }
 
     fn draw_clients(&mut self, rng: &mut Rng) {
@@ -626,6 +650,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
         }
     }
     let interval = *rng.choice(&[100, 300, 1000, 1000, 2500]).unwrap();
+    let by_one_name = by_name && count > 1 && stream(seed, 5).u32(..3) == 0;
     let near_end = rng.u64(..20_000);
     // Where all name all, names are enough, unless somebody starts a server that nobody names.
     let all_named = topology < 2 && !faults.has(Fault::Copy) && !faults.has(Fault::WrongPid);
@@ -646,21 +671,35 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
             let is_named =
                 |other: &usize| named(*other) || (*other == index && faults.has(Fault::Oneself));
             let clock = rng.u64(500_000..2_000_000);
-            let requires = rng.bool() && faults.has(Fault::Require) && (0..count).any(named);
+            let has_peer = by_one_name || (0..count).any(named);
+            let requires = rng.bool() && faults.has(Fault::Require) && has_peer;
+            // Where each server names all others. With fewer than three, one that is down would stop the other.
+            let join = match requires {
+                _ if faults.has(Fault::Majority) && topology < 2 && count > 2 => {
+                    JoinMode::Majority {
+                        cluster_size: count,
+                    }
+                }
+                true => JoinMode::Require,
+                false => JoinMode::Prefer,
+            };
             // Peers use places of clients too, and so does the check at the end.
             let crowded = rng.usize(1..6) + count;
             ServerPlan {
                 pid: pids[index],
-                peers: (0..count)
-                    .filter(is_named)
-                    .map(|other| name(other, by_name))
-                    .collect(),
+                peers: match by_one_name {
+                    true => vec![NAME_OF_ALL.to_owned()],
+                    false => (0..count)
+                        .filter(is_named)
+                        .map(|other| name(other, by_name))
+                        .collect(),
+                },
                 speed_ppm: if faults.has(Fault::Clock) {
                     clock
                 } else {
                     1_000_000
                 },
-                requires,
+                join,
                 sync_interval: Duration::from_millis(interval),
                 latency: Duration::from_micros(*rng.choice(&[20, 200, 2000, 20_000]).unwrap()),
                 per_address_max: faults.has(Fault::PerAddress).then_some(per_address_max),
@@ -671,7 +710,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                     100
                 },
                 read_bytes_max: match rng.u32(..3) {
-                    0 if faults.has(Fault::FullRead) => 62,
+                    0 if faults.has(Fault::FullRead) => *bounds.choice(&[100, 132]).unwrap(),
                     _ => READ_BYTES_MAX,
                 },
                 recover_above: faults
@@ -684,6 +723,14 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
         .collect()
 }
 
+/// One name for all servers, as a headless service has it.
+pub const NAME_OF_ALL: &str = "all.test:3264";
+
+/// An address at which nobody listens.
+pub fn nobody() -> SocketAddr {
+    SocketAddr::from(([10, 9, 9, 9], 3264))
+}
+
 /// How its peers name a server.
 fn name(server: usize, by_name: bool) -> String {
     match by_name {
@@ -692,7 +739,9 @@ fn name(server: usize, by_name: bool) -> String {
     }
 }
 
-/// The names of the servers and their addresses.
-pub fn names(servers: usize) -> impl Iterator<Item = (String, SocketAddr)> {
-    (0..servers).map(|server| (format!("server{server}.test"), address(server)))
+/// What the names lead to. That of all leads to each server itself too, and to an address at which nobody listens.
+pub fn names(servers: usize) -> BTreeMap<String, Vec<SocketAddr>> {
+    let each = (0..servers).map(|server| (format!("server{server}.test"), vec![address(server)]));
+    let all = (0..servers).map(address).chain([nobody()]).collect();
+    each.chain([("all.test".to_owned(), all)]).collect()
 }

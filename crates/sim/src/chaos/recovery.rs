@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ipseity::limits::LINES_SPAN;
-use ipseity_core::{time::Instant, words::Standing};
+use ipseity_core::{actor::JoinMode, time::Instant, words::Standing};
 
 use crate::world::WriteFate;
 
@@ -12,8 +12,9 @@ use super::{
     calls::Call,
     client::{Batch, Client, Connection, Ending},
     cluster::Cluster,
+    machine::Machine,
     network::SIZES,
-    plan::ClientPlan,
+    plan::{ClientPlan, NAME_OF_ALL},
     traffic::status_batch,
 };
 
@@ -107,7 +108,10 @@ impl Cluster {
         let Some(connection) = &self.clients[number].connection else {
             return self.connect(number, server);
         };
-        let is_first = self.clients.iter().find_map(|client| client.probes) == Some(server);
+        // One that is refused may never run long enough.
+        let runs = |server: &usize| !self.machines[*server].is_refused;
+        let mut probed = self.clients.iter().filter_map(|client| client.probes);
+        let is_first = probed.find(runs) == Some(server);
         // The borrow of the network ends here: a connection that is given up below borrows it again.
         let is_connected = self.net.borrow().is_connected(connection.socket.end());
         match is_connected {
@@ -247,6 +251,10 @@ impl Cluster {
         let mut sequences: Vec<(usize, u64)> = Vec::new();
         let machines = self.machines.iter().enumerate();
         for (number, machine) in machines.filter(|(_, machine)| !machine.is_gone) {
+            // Another one was accepted in its place, and an operator has to decide which one stays.
+            if machine.is_refused && self.is_held(number) {
+                continue;
+            }
             let Some((asked_at, standing, sequence)) = machine.status else {
                 return Some(format!("server {number} does not answer"));
             };
@@ -257,9 +265,10 @@ impl Cluster {
             let is_witnessed = machine.witnesses.iter().any(|(who, began)| {
                 self.machines[*who].began == *began && self.is_heard(*who, number)
             });
+            // One that was accepted in the place of the other one goes on.
             let has_rival = machine
                 .rival
-                .is_some_and(|rival| self.are_told_apart(number, rival));
+                .is_some_and(|rival| self.serves(rival) && self.are_told_apart(number, rival));
             // A server that refuses a peer's sequence answers with an error, which does not say who it is.
             let is_noticed = self.judge.never_refuses_peers && (is_witnessed || has_rival);
             match standing {
@@ -271,7 +280,7 @@ impl Cluster {
                 Standing::Serving | Standing::Exhausted => sequences.push((number, sequence)),
                 Standing::Conflict | Standing::Stale if is_breached => {}
                 // It needs a peer, and the peers that it names have been stopped.
-                Standing::Joining if machine.plan.requires && !self.names_serving(number) => {}
+                Standing::Joining if self.names_serving(number) < machine.plan.join.needed() => {}
                 _ => return Some(format!("server {number} is {standing}")),
             }
         }
@@ -322,22 +331,40 @@ impl Cluster {
     /// Whether a server learns who another one is. It does when the other one asks it. When it asks itself, it may
     /// get an objection in place of an answer, and an objection does not say who sent it.
     fn is_heard(&self, by: usize, other: usize) -> bool {
-        self.names(other, by) || !self.judge.pids[&self.machines[by].plan.pid].was_breached
+        let is_good = !self.judge.pids[&self.machines[by].plan.pid].was_breached;
+        self.names(other, by) || is_good && self.names(by, other)
     }
 
-    fn names_serving(&self, one: usize) -> bool {
+    /// How many servers could accept a start of this one so that it counts.
+    fn names_serving(&self, one: usize) -> usize {
         (0..self.machines.len())
-            .any(|other| other != one && self.serves(other) && self.names(one, other))
+            .filter(|other| *other != one && self.serves(*other) && self.names(one, *other))
+            .filter(|other| {
+                self.machines[*other].votes || self.machines[one].plan.join == JoinMode::Require
+            })
+            .count()
+    }
+
+    /// Whether another server with the pid of this one serves, or would if enough others had a vote.
+    fn is_held(&self, one: usize) -> bool {
+        let is_other = |(number, machine): &(usize, &Machine)| {
+            *number != one && machine.plan.pid == self.machines[one].plan.pid
+        };
+        let mut others = self.machines.iter().enumerate().filter(is_other);
+        let joins = |machine: &Machine| matches!(machine.status, Some((_, Standing::Joining, _)));
+        others.any(|(number, machine)| self.serves(number) || joins(machine))
     }
 
     fn names(&self, one: usize, other: usize) -> bool {
         let address = self.machines[other].address.to_string();
         let name = format!("server{other}.test:3264");
+        // A copy of a server was not there when the name was made.
+        let is_of_all = |peer: &str| peer == NAME_OF_ALL && other < self.plan.servers.len();
         self.machines[one]
             .plan
             .peers
             .iter()
-            .any(|peer| *peer == address || *peer == name)
+            .any(|peer| *peer == address || *peer == name || is_of_all(peer))
     }
 
     /// What still does not work, as a violation.

@@ -15,7 +15,7 @@ use super::{
     cluster::Cluster,
     fault::{Fault, chance},
 };
-use crate::world::SimSocket;
+use crate::world::{SimSocket, address};
 
 /// How long a server may be busy with something else, in microseconds.
 const STALL_US: u64 = 100_000;
@@ -323,8 +323,13 @@ impl Cluster {
                 self.judge.pids[&machine.plan.pid].was_breached
             }
             ErrorCode::Storage => machine.has_failed,
-            ErrorCode::Stopping => !machine.signals.is_empty() || machine.began > connection.began,
-            ErrorCode::Joining => machine.plan.requires,
+            // It is stopped, or was refused because another one has its pid.
+            ErrorCode::Stopping => {
+                !machine.signals.is_empty()
+                    || machine.began > connection.began
+                    || self.judge.pids[&machine.plan.pid].was_breached
+            }
+            ErrorCode::Joining => machine.plan.join.needed() > 0,
             ErrorCode::Exhausted => self.plan.faults.has(Fault::Exhaustion),
             _ => true,
         };
@@ -364,11 +369,17 @@ impl Cluster {
             // The status is of an earlier life.
             return true;
         }
+        let own = [
+            address(server).to_string(),
+            format!("server{server}.test:3264"),
+        ];
+        let named = machine.plan.peers.iter();
+        let peers = named.filter(|peer| !own.contains(peer)).count();
         let is_innocent = !self.judge.pids[&life.pid].was_breached;
         let is_blamed = matches!(status.standing, Standing::Conflict | Standing::Stale);
         let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
             && status.storage.ceiling >= status.sequence
-            && status.peers_total as usize >= machine.plan.peers.len();
+            && status.peers_total as usize >= peers;
         // A server that was paused answers an old question before it looks at the disk.
         let is_paused = self.plan.faults.has(Fault::Pause);
         let is_used_up = status.sequence == Sequence::MAX.get();
@@ -386,6 +397,7 @@ impl Cluster {
         let is_exact = machine.log_stalls_until < asked_at;
         let is_consistent = is_consistent && told <= dropped && (!is_exact || told == dropped);
         machine.status = Some((asked_at, status.standing, status.sequence));
+        machine.is_refused &= status.standing == Standing::Joining;
         let pid = self.judge.lives[server].pid;
         let state = self.judge.pid(pid);
         state.told = state.told.max(status.sequence);

@@ -64,10 +64,12 @@ pub fn malformed() -> Vec<Malformed> {
             "frame length 1025: the longest frame taken here has 1024",
         ),
         judged(
-            58,
+            96,
             "badBody",
-            "0038 03 0001 0000000000000003 656173 0400
-             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005",
+            "005e 03 0002 0000000000000003 656173 0400
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005
+             02 0000000000000000 00 00 00 0000000000000000 0000000000000000 0000
+             0000000000000000",
             WireError::BadBody {
                 kind,
                 reason: "pid 1024 is beyond the last, 1023".to_owned(),
@@ -76,11 +78,12 @@ pub fn malformed() -> Vec<Malformed> {
             "the body of syncRequest does not decode: pid 1024 is beyond the last, 1023",
         ),
         judged(
-            60,
+            98,
             "leftOver",
-            "003a 03 0001 0000000000000003 656173 0001
+            "0060 03 0002 0000000000000003 656173 0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005
-             0000",
+             02 0000000000000000 00 00 00 0000000000000000 0000000000000000 0000
+             0000000000000000 0000",
             WireError::LeftOver { kind, bytes: 2 },
             3,
             "the body of syncRequest has 2 bytes more than its fields",
@@ -88,10 +91,10 @@ pub fn malformed() -> Vec<Malformed> {
         judged(
             5,
             "foreignVersion",
-            "0003 03 0002",
-            WireError::ForeignVersion { kind, version: 2 },
+            "0003 03 0003",
+            WireError::ForeignVersion { kind, version: 3 },
             65,
-            "syncRequest of version 2: this server speaks version 1",
+            "syncRequest of version 3: this server speaks version 2",
         ),
     ]
 }
@@ -165,7 +168,9 @@ pub fn malformed_too() -> Vec<Malformed> {
     }
     let sync = Kind::SyncRequest;
     let rest_of_sync = "0001 000102030405060708090a0b0c0d0e0f
-        0000000000000002 1112131415161718 0000000000000005";
+        0000000000000002 1112131415161718 0000000000000005
+        02 0000000000000000 00 00 00 0000000000000000 0000000000000000 0000
+        0000000000000000";
     vec![
         // A TLS ClientHello, whose first byte is 0x16, and the beginning of a GET.
         malformed(
@@ -254,7 +259,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 length: 2,
             },
             2,
-            "frame length 2: forgetRequest needs 3",
+            "frame length 2: forgetRequest needs 4",
         ),
         malformed(
             Receiver::Server,
@@ -284,12 +289,12 @@ pub fn malformed_too() -> Vec<Malformed> {
                 version: 3,
             },
             65,
-            "syncRequest of version 3: this server speaks version 1",
+            "syncRequest of version 3: this server speaks version 2",
         ),
         malformed(
             Receiver::Server,
             usize::MAX,
-            &format!("0037 03 0001 0000000000000001 78 {rest_of_sync} 00"),
+            &format!("005d 03 0002 0000000000000001 78 {rest_of_sync} 00"),
             WireError::LeftOver {
                 kind: sync,
                 bytes: 1,
@@ -299,31 +304,31 @@ pub fn malformed_too() -> Vec<Malformed> {
         ),
         bad_body(
             Receiver::Server,
-            "0003 03 0001",
+            "0003 03 0002",
             sync,
             "the body of syncRequest does not decode: a field needs 8 bytes more",
         ),
         bad_body(
             Receiver::Server,
-            "000c 03 0001 0000000000000002 78",
+            "000c 03 0002 0000000000000002 78",
             sync,
             "the body of syncRequest does not decode: a field needs 1 byte more",
         ),
         bad_body(
             Receiver::Server,
-            "000c 03 0001 ffffffffffffffff 78",
+            "000c 03 0002 ffffffffffffffff 78",
             sync,
             "the body of syncRequest does not decode: a length in it is over the limit",
         ),
         bad_body(
             Receiver::Server,
-            &format!("0036 03 0001 0000000000000001 ff {rest_of_sync}"),
+            &format!("005c 03 0002 0000000000000001 ff {rest_of_sync}"),
             sync,
             "the body of syncRequest does not decode: a text in it is not UTF-8",
         ),
         bad_body(
             Receiver::Server,
-            &format!("0035 03 0001 0000000000000000 {rest_of_sync}"),
+            &format!("005b 03 0002 0000000000000000 {rest_of_sync}"),
             sync,
             "the body of syncRequest does not decode: \
              a cluster name has 1 to 255 bytes, this one has 0",
@@ -331,7 +336,7 @@ pub fn malformed_too() -> Vec<Malformed> {
         bad_body(
             Receiver::Server,
             &format!(
-                "0135 03 0001 0000000000000100 {} {rest_of_sync}",
+                "015b 03 0002 0000000000000100 {} {rest_of_sync}",
                 "78".repeat(256)
             ),
             sync,
@@ -340,7 +345,7 @@ pub fn malformed_too() -> Vec<Malformed> {
         ),
         bad_body(
             Receiver::Server,
-            &format!("0036 03 0001 0000000000000001 0a {rest_of_sync}"),
+            &format!("005c 03 0002 0000000000000001 0a {rest_of_sync}"),
             sync,
             "the body of syncRequest does not decode: a cluster name holds no control characters",
         ),
@@ -393,9 +398,21 @@ pub fn malformed_too() -> Vec<Malformed> {
         ),
         bad_body(
             Receiver::Server,
-            "0003 0b 0400",
+            "0004 0b 00 0400",
             Kind::ForgetRequest,
             "the body of forgetRequest does not decode: pid 1024 is beyond the last, 1023",
+        ),
+        bad_body(
+            Receiver::Server,
+            "0004 0b 02 0003",
+            Kind::ForgetRequest,
+            "the body of forgetRequest does not decode: all pids are meant, and pid 3 is named",
+        ),
+        bad_body(
+            Receiver::Server,
+            "0004 0b 03 0003",
+            Kind::ForgetRequest,
+            "the body of forgetRequest does not decode: 3 is nothing that can be forgotten",
         ),
         // Inputs that a client or a dialing server refuses.
         malformed(

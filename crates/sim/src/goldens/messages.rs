@@ -1,8 +1,9 @@
 //! Every message as a value and as its bytes.
 
 use ipseity_core::words::{
-    BoundsStatus, Counters, ErrorReply, Member, Members, Message, Objection, Overrule, PeerState,
-    PeerStatus, Standing, Status, StorageStatus, SyncMessage,
+    BoundsStatus, Counters, ErrorReply, Forget, Goodbye, Hello, Introduction, KnownLife, Member,
+    Members, Message, Objection, Overrule, PeerState, PeerStatus, Probe, Stage, Standing, Status,
+    StorageStatus, SyncMessage, Told,
 };
 use ipseity_frames::Receiver;
 
@@ -54,8 +55,10 @@ pub fn messages() -> Vec<Golden> {
             "syncRequest",
             Receiver::Server,
             Message::SyncRequest(Box::new(sync_message())),
-            "003c 03 0001 0000000000000007 69707365697479 0001
-             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005",
+            "0062 03 0002 0000000000000007 69707365697479 0001
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005
+             02 0000000000000400 01 00 00 1112131415161719 0000000000000000 0000
+             0000000000000000",
         ),
         golden(
             "syncReply",
@@ -66,10 +69,28 @@ pub fn messages() -> Vec<Golden> {
                 boot: 1,
                 session: 0x3132_3334_3536_3738,
                 sequence: 9,
+                told: Told {
+                    stage: Stage::Joins,
+                    known: Some(KnownLife {
+                        boot: 2,
+                        session: 0x1112_1314_1516_1718,
+                        ceiling: 1024,
+                        sequence: 5,
+                    }),
+                    nonce: 0x3132_3334_3536_3740,
+                    heard: 0x1112_1314_1516_1719,
+                    refused: 39,
+                    ..sync_message().told
+                },
+                advertise: "10.0.0.2:3264".to_owned(),
                 ..sync_message()
             })),
-            "003c 04 0001 0000000000000007 69707365697479 0002
-             202122232425262728292a2b2c2d2e2f 0000000000000001 3132333435363738 0000000000000009",
+            "008f 04 0002 0000000000000007 69707365697479 0002
+             202122232425262728292a2b2c2d2e2f 0000000000000001 3132333435363738 0000000000000009
+             00 0000000000000400 01
+             01 0000000000000002 1112131415161718 0000000000000400 0000000000000005 00
+             3132333435363740 1112131415161719 0027
+             000000000000000d 31302e302e302e323a33323634",
         ),
         golden(
             "statusRequest",
@@ -122,6 +143,28 @@ pub fn messages() -> Vec<Golden> {
             "0023 08 0002 202122232425262728292a2b2c2d2e2f 3132333435363738 0000000000001388",
         ),
         golden(
+            "probe",
+            Receiver::Dialer,
+            Message::Probe(probe()),
+            "0013 0e 0002 3132333435363738 1112131415161720",
+        ),
+        golden(
+            "alive",
+            Receiver::Server,
+            Message::Alive(probe()),
+            "0013 0f 0002 3132333435363738 1112131415161720",
+        ),
+        golden(
+            "goodbye",
+            Receiver::Server,
+            Message::Goodbye(Goodbye {
+                pid: pid(2),
+                session: 0x3132_3334_3536_3738,
+                served: true,
+            }),
+            "000c 10 0002 3132333435363738 01",
+        ),
+        golden(
             "membersRequest",
             Receiver::Server,
             Message::MembersRequest { from: pid(0) },
@@ -142,8 +185,26 @@ pub fn messages() -> Vec<Golden> {
         golden(
             "forgetRequest",
             Receiver::Server,
-            Message::ForgetRequest { pid: pid(3) },
-            "0003 0b 0003",
+            Message::ForgetRequest {
+                what: Forget::All(pid(3)),
+            },
+            "0004 0b 00 0003",
+        ),
+        golden(
+            "forgetRequest-never-served",
+            Receiver::Server,
+            Message::ForgetRequest {
+                what: Forget::NeverServed(pid(3)),
+            },
+            "0004 0b 01 0003",
+        ),
+        golden(
+            "forgetRequest-all-never-served",
+            Receiver::Server,
+            Message::ForgetRequest {
+                what: Forget::AllNeverServed,
+            },
+            "0004 0b 02 0000",
         ),
         golden(
             "advanceRequest",
@@ -158,6 +219,34 @@ pub fn messages() -> Vec<Golden> {
                 sequence: 1_000_000,
             },
             "0009 0d 00000000000f4240",
+        ),
+        golden(
+            "helloRequest",
+            Receiver::Server,
+            Message::HelloRequest(Box::new(Hello {
+                cluster: Some("ipseity".parse().unwrap()),
+            })),
+            "0010 11 0000000000000007 69707365697479",
+        ),
+        golden(
+            "helloRequest-any",
+            Receiver::Server,
+            Message::HelloRequest(Box::new(Hello { cluster: None })),
+            "0009 11 0000000000000000",
+        ),
+        golden(
+            "helloReply",
+            Receiver::Client,
+            Message::HelloReply(Box::new(Introduction {
+                cluster: "ipseity".parse().unwrap(),
+                version: "0.1.0".to_owned(),
+                wire_version: 2,
+                count_max: 1000,
+                pid: pid(1),
+                standing: Standing::Serving,
+            })),
+            "0026 12 0000000000000007 69707365697479 0000000000000005 302e312e30
+             0002 000003e8 0001 00",
         ),
         golden(
             "errorReply",
@@ -232,16 +321,36 @@ pub fn status() -> Status {
     }
 }
 
+/// The probe in `messages`, as a value.
+fn probe() -> Probe {
+    Probe {
+        pid: pid(2),
+        session: 0x3132_3334_3536_3738,
+        nonce: 0x1112_1314_1516_1720,
+    }
+}
+
 /// The syncRequest in `messages`, as a value.
 pub fn sync_message() -> SyncMessage {
     SyncMessage {
-        version: 1,
+        version: 2,
         cluster: "ipseity".parse().unwrap(),
         pid: pid(1),
         incarnation: 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f,
         boot: 2,
         session: 0x1112_1314_1516_1718,
         sequence: 5,
+        told: Told {
+            stage: Stage::Serves,
+            ceiling: 1024,
+            votes: true,
+            known: None,
+            claimed: None,
+            nonce: 0x1112_1314_1516_1719,
+            heard: 0,
+            refused: 0,
+        },
+        advertise: String::new(),
     }
 }
 

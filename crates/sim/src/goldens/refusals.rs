@@ -20,8 +20,10 @@ impl Refused {
 /// The golden syncRequest, from an address that the server does not know.
 pub fn not_a_peer() -> Refused {
     Refused {
-        request: hex("003c 03 0001 0000000000000007 69707365697479 0001
-             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005"),
+        request: hex("0062 03 0002 0000000000000007 69707365697479 0001
+             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005
+             02 0000000000000400 01 00 00 1112131415161719 0000000000000000 0000
+             0000000000000000"),
         code: 68,
         text: "no name in --peer of this server has the address that you come from, and its --peer-from does not \
                allow it: try again in a second, because the names are looked up again now; if that does not help, \
@@ -32,8 +34,10 @@ pub fn not_a_peer() -> Refused {
 /// The same for pid 2, with a boot that no server can have come to. The server remembers nothing of that pid.
 pub fn boot_too_far() -> Refused {
     Refused {
-        request: hex("003c 03 0001 0000000000000007 69707365697479 0002
-             000102030405060708090a0b0c0d0e0f 0000000100000001 1112131415161718 0000000000000005"),
+        request: hex("0062 03 0002 0000000000000007 69707365697479 0002
+             000102030405060708090a0b0c0d0e0f 0000000100000001 1112131415161718 0000000000000005
+             02 0000000000000400 01 00 00 1112131415161719 0000000000000000 0000
+             0000000000000000"),
         code: 69,
         text: "boot 4294967297 of pid 2 is more than 4294967296 above the last one known here, 0: no server starts so \
                often, so look at who speaks for that pid, and at its state directory",

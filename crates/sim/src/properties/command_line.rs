@@ -44,7 +44,7 @@ fn within_bounds(options: &Options) {
     assert!(options.connections_max > 0 && options.count_max > 0 && options.advance_max > 0);
     assert!(options.peers.len() <= PEERS_MAX);
     assert!((1..=CLUSTER_NAME_BYTES_MAX).contains(&options.cluster.as_str().len()));
-    for address in options.peers.iter().chain([&options.listen]) {
+    for address in options.peers.iter().chain(&options.listen) {
         let (host, port) = address.rsplit_once(':').expect("it has a port");
         assert!(!host.is_empty());
         assert!(port.parse::<u16>().is_ok());

@@ -311,6 +311,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
                 assert!(first >> 10 > after >> 10);
             }
             (Message::SyncRequest(_), Some(Message::SyncReply(_)))
+            | (Message::HelloRequest(_), Some(Message::HelloReply(_)))
             | (Message::StatusRequest, Some(Message::StatusReply(_)))
             | (Message::MembersRequest { .. }, Some(Message::MembersReply(_)))
             | (

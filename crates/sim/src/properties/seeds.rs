@@ -61,15 +61,27 @@ fn slots() -> Vec<Vec<u8>> {
     fn record(flags: u8, generation: u8, sequence: u16) -> Vec<u8> {
         let [high, low] = sequence.to_be_bytes();
         let numbers = [[0, 0, generation], [0, high, low], [0, 4, 0], [32, 0, 1]];
-        let more = [[0, 0, 1], [0, 0, 0], [0, 0, 0]];
-        [&[5, flags], numbers.as_flattened(), more.as_flattened()].concat()
+        let boot = [0, 0, 3];
+        // The mark of the members file, and how many starts are remembered.
+        let more = [(generation % 3) | (2 << 2)];
+        let last = [[0, 0, 0]; 3];
+        let head = [5, flags];
+        [
+            &head[..],
+            numbers.as_flattened(),
+            &boot,
+            &more,
+            last.as_flattened(),
+        ]
+        .concat()
     }
-    let ops: [&[u8]; 8] = [
+    let ops: [&[u8]; 9] = [
         &[0, 0, 3, 232, 10, 0, 1],
         &[2, 0, 0, 9],
         &[4, 1, 0b0101_0011],
         &[0, 0, 0, 7, 40, 0, 1],
         &[0, 0, 0, 0, 0, 3, 232],
+        &[7],
         &[3, 0, 0, 100],
         &[6, 0x50],
         &[5, 0x12, 0x34],

@@ -8,14 +8,14 @@ use std::{
 };
 
 use ipseity::{
-    limits::{BLOCK_BYTES, BLOCK_COUNT},
+    limits::{BLOCK_BYTES, BLOCK_COUNT, LIVES_REMEMBERED_MAX},
     store::{
-        record::{Block, Record, RecordError},
+        record::{Block, MembersMark, Record, RecordError},
         slots::{BlockDevice, LookError, Owner, RecoverError, Slots, SlotsError, recover},
     },
 };
 use ipseity_core::{
-    actor::Objected,
+    actor::{Life as Start, Objected},
     identity::{Pid, Sequence},
     words::ClusterName,
 };
@@ -37,8 +37,9 @@ pub fn check(input: &[u8]) {
         disk,
         server: None,
         used: None,
+        highest: Sequence::ZERO,
     };
-    life.boot(Sequence::ZERO, 0);
+    life.boot(Sequence::ZERO, 0, 0);
     for _ in 0..OPS_MAX {
         if input.is_empty() {
             break;
@@ -47,7 +48,7 @@ pub fn check(input: &[u8]) {
     }
     life.server = None;
     life.disk.borrow_mut().heal();
-    life.boot(Sequence::ZERO, 1);
+    life.boot(Sequence::ZERO, 1, 0);
 }
 
 /// Four blocks of memory. Each bit of a mask stands for a block, or for a sector of a block.
@@ -114,6 +115,8 @@ fn record(input: &mut Input) -> Record {
     let ceiling = sequence_noted.saturating_add(input.number());
     let reach = ceiling.saturating_add(input.number());
     let clean = flags & 1 != 0;
+    let (boot, session) = (input.number(), u64::from(flags));
+    let more = input.byte();
     Record {
         cluster: match flags & 6 {
             6 => "other".parse().unwrap(),
@@ -124,8 +127,8 @@ fn record(input: &mut Input) -> Record {
             _ => Pid::MIN,
         },
         incarnation: u128::from(flags & 96 == 96),
-        boot: input.number(),
-        session: u64::from(flags),
+        boot,
+        session,
         generation,
         sequence: if clean { ceiling } else { sequence_noted },
         ceiling,
@@ -142,7 +145,25 @@ fn record(input: &mut Input) -> Record {
                 is_conflict: sequence.get() % 4 == 1,
             }),
         clean,
+        lives: starts(usize::from(more >> 2), boot, session, ceiling),
+        members: [MembersMark::Never, MembersMark::Saved, MembersMark::Lost][usize::from(more) % 3],
     }
+}
+
+/// At most so many starts, the last of which is this one. Some of them are missing.
+fn starts(most: usize, boot: u64, session: u64, ceiling: Sequence) -> Vec<Start> {
+    let is_counted = |ago: &u64| ago.is_multiple_of(session % 3 + 1);
+    let mut starts: Vec<Start> = (0..boot)
+        .filter(is_counted)
+        .take(most.min(LIVES_REMEMBERED_MAX))
+        .map(|ago| Start {
+            boot: boot - ago,
+            session: session.wrapping_add(ago),
+            ceiling: ceiling.saturating_add(ago),
+        })
+        .collect();
+    starts.reverse();
+    starts
 }
 
 fn changed(mut block: Block, input: &mut Input) -> Block {
@@ -225,15 +246,18 @@ struct Life {
     server: Option<Slots<Shared>>,
     /// The highest sequence that was ever allowed, once there has been a start.
     used: Option<Sequence>,
+    /// The highest ceiling that was ever durable.
+    highest: Sequence,
 }
 
 impl Life {
     /// Does the next thing of the input, if it is possible now.
     fn apply(&mut self, input: &mut Input) {
-        match (input.byte() % 8, self.server.take()) {
+        let byte = input.byte();
+        match (byte % 9, self.server.take()) {
             (0 | 1, None) => {
                 let above = Sequence::ZERO.saturating_add(input.number());
-                self.boot(above, input.number());
+                self.boot(above, input.number(), byte / 9);
             }
             (0 | 1, Some(mut slots)) => {
                 let (sequence, ceiling) = (slots.newest().sequence, slots.newest().ceiling);
@@ -288,12 +312,22 @@ impl Life {
                 self.server = server;
                 self.disk.borrow_mut().unreadable = input.byte() >> 4;
             }
+            (7, Some(mut slots)) => {
+                let noted = slots.newest().members;
+                let is_done = slots.write_members_saved();
+                self.go_on(slots, is_done, |newest| match noted {
+                    MembersMark::Lost => newest.members == MembersMark::Lost,
+                    MembersMark::Never | MembersMark::Saved => newest.members == MembersMark::Saved,
+                });
+            }
             // The server is killed, or there was none.
             (_, _) => {}
         }
     }
 
-    fn boot(&mut self, above: Sequence, first_step: u64) {
+    /// Two bits of `members` say whether the members file is there, and whether it is given up.
+    fn boot(&mut self, above: Sequence, first_step: u64, members: u8) {
+        let (has_members, given_up) = (members & 1 != 0, members & 2 != 0);
         self.disk.borrow_mut().crashed = false;
         let owner = Owner {
             cluster: ClusterName::default(),
@@ -303,7 +337,7 @@ impl Life {
         let whole: Vec<Record> = (0..BLOCK_COUNT)
             .filter_map(|block| before.found(block).ok())
             .collect();
-        let found = match recover(self.disk.clone(), &owner) {
+        let mut found = match recover(self.disk.clone(), &owner) {
             Ok(found) => found,
             Err(error) => return refused(&error, &whole, &before),
         };
@@ -334,6 +368,9 @@ impl Life {
         }
 
         let (boot, generation) = (found.newest().boot, found.newest().generation);
+        let was = found.newest().clone();
+        let is_hidden = found.hidden();
+        found.see_members(has_members, given_up);
         let shows_the_one_before = |block: u32| {
             let before = before.found(block).ok().map(|record| record.generation);
             generation > 0 && before == Some(generation - 1)
@@ -351,6 +388,9 @@ impl Life {
                 assert_eq!(newest.sequence, start.max(above));
                 assert_eq!(newest.ceiling, newest.sequence.saturating_add(first_step));
                 assert!(newest.boot > boot && newest.generation > generation && !newest.clean);
+                assert_eq!(newest.members, was.members.at_start(has_members, given_up));
+                check_starts(&newest.lives, newest.life(), &was, is_hidden);
+                self.highest = newest.life().ceiling;
                 self.used = Some(newest.ceiling);
                 self.server = Some(slots);
                 if self.disk.borrow().unreadable == 0 {
@@ -377,6 +417,8 @@ impl Life {
             Ok(()) => {
                 assert!(holds(slots.newest()));
                 self.used = self.used.max(Some(slots.newest().ceiling));
+                assert!(slots.newest().life().ceiling >= self.highest);
+                self.highest = slots.newest().life().ceiling;
                 self.server = Some(slots);
             }
             Err(error) => self.failed(error),
@@ -391,6 +433,22 @@ impl Life {
             SlotsError::GenerationsExhausted => {}
             error => panic!("{error:?}"),
         }
+    }
+}
+
+/// A start remembers itself and the starts before it, unless one of these may be missing.
+fn check_starts(starts: &[Start], own: Start, was: &Record, is_hidden: bool) {
+    let (last, earlier) = starts.split_last().expect("its own start");
+    assert_eq!(*last, own);
+    assert!(starts.len() <= LIVES_REMEMBERED_MAX);
+    if is_hidden {
+        assert_eq!(earlier, []);
+    } else if was.lives.is_empty() {
+        let only = Some(was.life()).filter(|life| life.boot != 0 && life.session != 0);
+        assert_eq!(earlier, only.as_slice());
+    } else {
+        let kept = was.lives.len().min(LIVES_REMEMBERED_MAX - 1);
+        assert_eq!(earlier, &was.lives[was.lives.len() - kept..]);
     }
 }
 

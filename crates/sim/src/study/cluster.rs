@@ -229,10 +229,10 @@ impl Cluster {
                 self.handle(way.to.into(), Event::SyncRequest { from, sync });
             }
             StudyEvent::Answer { way, sync } if self.stands(way) => {
-                let (peer, pid) = (way.peer(), sync.pid);
+                let (peer, pid, session) = (way.peer(), sync.pid, sync.session);
                 let from = peer;
                 self.handle(way.from.into(), Event::SyncReply { from, sync });
-                self.server(way).peers.answered(peer, pid);
+                self.server(way).peers.answered(peer, pid, session);
             }
             // The message was lost with its connection.
             StudyEvent::Question { .. } | StudyEvent::Answer { .. } => {}
@@ -389,15 +389,14 @@ impl Server {
         config.incarnation = number as u128;
         config.session = session;
         config.ceiling = Sequence::MAX;
-        config.peers = plan.servers - 1;
         config.fanout = plan.fanout.unwrap_or(plan.servers);
-        let name = |peer: usize| format!("peer:{}", peer + 1);
+        let name = |peer: usize| format!("10.0.0.1:{}", peer + 1);
         Server {
             actor: Actor::new(config),
             ticker: Ticker::new(INTERVAL),
             timers: Timers::new(),
             tick_at: None,
-            peers: Peers::new((0..plan.servers - 1).map(name).collect()),
+            peers: Peers::new((0..plan.servers - 1).map(name).collect(), Vec::new()),
             serials: vec![0; plan.servers],
         }
     }
@@ -414,12 +413,13 @@ impl Way {
 
     /// The id by which the dialing server knows the other. Each server numbers all others, in order.
     fn peer(self) -> PeerId {
-        PeerId(self.to - u16::from(self.to > self.from))
+        PeerId(u32::from(self.to - u16::from(self.to > self.from)))
     }
 
     /// The server that another one knows by this id.
     fn named(by: u16, peer: PeerId) -> u16 {
-        peer.0 + u16::from(peer.0 >= by)
+        let peer = peer.0 as u16;
+        peer + u16::from(peer >= by)
     }
 
     /// The id of the connection in the server that was dialed.

@@ -14,7 +14,7 @@ use ipseity::{
 };
 use ipseity_core::{
     actor::Write,
-    ids::{ConnectionId, ListenerId, PeerId},
+    ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
     words::StorageStatus,
 };
@@ -194,23 +194,23 @@ impl Edge for SimEdge {
         Ok(())
     }
 
-    fn resolve(&mut self, peer: PeerId, name: &str) {
+    fn resolve(&mut self, name: NameId, text: &str) {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
-        node.lookups.push(name.to_owned());
-        node.resolving.insert(peer, name.to_owned());
+        node.lookups.push(text.to_owned());
+        node.resolving.insert(name, text.to_owned());
         let (at, life) = (net.now.after(node.lookup_delay), node.life);
-        let (node, entry) = (self.node, Entry::Resolved(peer));
+        let (node, entry) = (self.node, Entry::Resolved(name));
         net.schedule(at, WorldEvent::Lookup { node, life, entry });
     }
 
-    fn resolved(&mut self, peer: PeerId) -> io::Result<Vec<SocketAddr>> {
+    fn resolved(&mut self, name: NameId) -> io::Result<Vec<SocketAddr>> {
         let net = &mut *self.net.borrow_mut();
-        let name = net.nodes[self.node].resolving.remove(&peer);
-        let name = name.expect("each outcome is taken only once");
-        let host = name
+        let text = net.nodes[self.node].resolving.remove(&name);
+        let text = text.expect("each outcome is taken only once");
+        let host = text
             .rsplit_once(':')
-            .map_or(name.as_str(), |(host, _)| host);
+            .map_or(text.as_str(), |(host, _)| host);
         let addresses = net.names.get(host).cloned();
         addresses.ok_or_else(|| io::ErrorKind::NotFound.into())
     }

@@ -131,7 +131,9 @@ impl World {
         let config = ServerConfig {
             actor: machine.setup.actor.clone(),
             limits: machine.setup.limits.clone(),
+            listeners: 1,
             peers: machine.setup.peers.clone(),
+            remembered: machine.setup.remembered.clone(),
             sync_interval: machine.setup.sync_interval,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,

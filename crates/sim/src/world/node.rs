@@ -10,7 +10,7 @@ use ipseity::mailbox::Entry;
 use ipseity_core::{
     actor::{Event, Objected, Outcome, Remembered, Write, Written},
     identity::Sequence,
-    ids::PeerId,
+    ids::NameId,
     time::Instant,
 };
 
@@ -122,7 +122,7 @@ pub struct Node {
     pub lookups: Vec<String>,
     /// How long a lookup takes.
     pub lookup_delay: Duration,
-    pub resolving: BTreeMap<PeerId, String>,
+    pub resolving: BTreeMap<NameId, String>,
     /// The number that takes the place of random numbers.
     pub random: u64,
     /// Real random numbers, in runs that have a seed.

@@ -24,6 +24,8 @@ pub struct Setup {
     pub actor: ActorConfig,
     pub limits: TransportLimits,
     pub peers: Vec<String>,
+    /// Addresses that it remembers of peers, and asks too.
+    pub remembered: Vec<String>,
     pub sync_interval: Duration,
     pub disk: DiskMode,
     /// Whether the server writes a trace. Its behaviour must not depend on that.
@@ -55,6 +57,7 @@ impl Setup {
                 },
             },
             peers: Vec::new(),
+            remembered: Vec::new(),
             sync_interval: SYNC_INTERVAL_DEFAULT,
             disk: DiskMode::Ephemeral,
             is_traced: true,
@@ -77,7 +80,6 @@ impl Setup {
     /// The same with these peers.
     pub fn peers(mut self, peers: &[&str]) -> Setup {
         self.peers = peers.iter().map(|peer| (*peer).to_owned()).collect();
-        self.actor.peers = peers.len();
         self
     }
 }

@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use ipseity::store::{
     Started, begin,
-    record::Record,
+    record::{MembersMark, Record},
     slots::{self, Owner, RecoverError, Recovered, Slots, SlotsError},
 };
 use ipseity_core::{
@@ -62,8 +62,8 @@ pub struct Storage {
     /// Writes that wait for the write that is under way.
     waiting: VecDeque<Write>,
     running: Option<Running>,
-    /// The durable memory of the peers.
-    pub members: Vec<Remembered>,
+    /// The durable memory of the peers; `None` without a members file.
+    pub members: Option<Vec<Remembered>>,
     /// How long the write of a block takes.
     pub latency: Duration,
     pub fault: Option<DiskFault>,
@@ -80,10 +80,10 @@ impl Storage {
         let writer = Writer(0);
         slots::format(&mut Device(Rc::clone(&medium), writer), &owner, incarnation).unwrap();
         medium.borrow_mut().settle(writer);
-        Storage::on(medium, owner, Vec::new())
+        Storage::on(medium, owner, None)
     }
 
-    fn on(medium: Rc<RefCell<Medium>>, owner: Owner, members: Vec<Remembered>) -> Storage {
+    fn on(medium: Rc<RefCell<Medium>>, owner: Owner, members: Option<Vec<Remembered>>) -> Storage {
         Storage {
             medium,
             writer: Writer(0),
@@ -169,9 +169,12 @@ impl Storage {
         }
         let recovered = self.read.take().expect("it was read just now");
         self.medium.borrow_mut().begin(now, Duration::ZERO);
+        // Of a shared directory, the other server may have saved the file.
+        let has_members = self.members.is_some() || self.is_shared;
         let started = recovered
             .map_err(StartFault::Recover)
-            .and_then(|recovered| {
+            .and_then(|mut recovered| {
+                recovered.see_members(has_members, false);
                 begin(recovered, session, above, STEP_MIN).map_err(StartFault::Boot)
             });
         let mut medium = self.medium.borrow_mut();
@@ -195,9 +198,14 @@ impl Storage {
             outcome: Outcome::Durable,
             ..
         }) = self.running.take()
-            && fate == WriteFate::New
         {
-            self.members = members;
+            // The file is saved before that is noted.
+            let is_noted = self
+                .newest(now)
+                .is_some_and(|newest| newest.members == MembersMark::Saved);
+            if fate == WriteFate::New || is_noted {
+                self.members = Some(members);
+            }
         }
         self.medium.borrow_mut().repair();
         self.slots = None;
@@ -251,7 +259,7 @@ impl Storage {
                 self.meet_fault();
                 Outcome::Failed
             }
-            Write::Members(_) => Outcome::Durable,
+            Write::Members(_) => Outcome::of(&slots.write_members_saved()),
         };
         let slots = self.slots.as_ref().expect("it was started");
         match (&write, foreign) {
@@ -266,7 +274,10 @@ impl Storage {
             (_, _) => {}
         }
         let done_at = match &write {
-            Write::Members(_) => now.after(wait + 3 * self.latency),
+            Write::Members(_) => {
+                let noted_at = self.medium.borrow().busy_until();
+                noted_at.max(now.after(wait + 3 * self.latency))
+            }
             Write::Ceiling { .. } | Write::Objection(_) | Write::Stop { .. } => {
                 self.medium.borrow().busy_until().max(now.after(wait))
             }
@@ -300,7 +311,7 @@ impl Storage {
         }
         let written = write.written(outcome);
         if let (Write::Members(members), Outcome::Durable) = (write, outcome) {
-            self.members = members;
+            self.members = Some(members);
         }
         (written, self.run(now))
     }

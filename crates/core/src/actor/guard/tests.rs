@@ -5,7 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ids::PeerId, words::WIRE_VERSION};
+use crate::{
+    ids::PeerId,
+    words::{Told, WIRE_VERSION},
+};
 
 const PID: u16 = 7;
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,7 +24,7 @@ struct Speaker {
 }
 
 fn speaker(incarnation: u128, boot: u64, session: u64, sequence: u64) -> Speaker {
-    let link = Link::Dialed(PeerId(session as u16));
+    let link = Link::Dialed(PeerId(session as u32));
     Speaker {
         incarnation,
         boot,
@@ -43,7 +46,7 @@ fn sequence(value: u64) -> Sequence {
 }
 
 fn empty() -> Guard {
-    Guard::new(Vec::new())
+    Guard::new(0, Vec::new())
 }
 
 impl Guard {
@@ -51,25 +54,33 @@ impl Guard {
     fn hears(&mut self, speaker: Speaker, received: Option<Serial>) -> Vec<Charge> {
         let sync = SyncMessage {
             version: WIRE_VERSION,
+            told: Told {
+                ceiling: speaker.sequence,
+                heard: received.unwrap_or_default(),
+                ..Told::default()
+            },
             cluster: "test".parse().unwrap(),
             pid: Pid::new(PID).unwrap(),
             incarnation: speaker.incarnation,
             boot: speaker.boot,
             session: speaker.session,
             sequence: speaker.sequence,
+            advertise: String::new(),
         };
-        self.hear(
-            speaker.link,
-            received,
-            &sync,
-            sequence(speaker.sequence),
-            Instant::START,
-        )
+        let claimant = Claimant {
+            incarnation: speaker.incarnation,
+            boot: speaker.boot,
+            session: speaker.session,
+            sequence: sequence(speaker.sequence),
+            ceiling: sequence(speaker.sequence),
+            told_sequence: speaker.sequence,
+        };
+        self.hear(speaker.link, &sync, claimant, Instant::START)
     }
 
     /// Hears the speaker ask, and answers. Returns the serial of the answer.
     fn asked_by(&mut self, speaker: Speaker, received: Option<Serial>) -> (Vec<Charge>, Serial) {
-        (self.hears(speaker, received), self.next_serial())
+        (self.hears(speaker, received), self.next_nonce())
     }
 
     /// What is saved now.
@@ -81,7 +92,7 @@ impl Guard {
     }
 
     fn remembered(&self) -> Remembered {
-        self.members[&Pid::new(PID).unwrap()].remembered
+        self.members[&Pid::new(PID).unwrap()].remembered.clone()
     }
 
     fn codes(&mut self, speaker: Speaker) -> Vec<ErrorCode> {
@@ -200,11 +211,31 @@ fn another_directory_an_older_boot_and_a_lower_sequence_are_stale() {
 }
 
 #[test]
+fn an_earlier_life_is_charged_aloud_only_when_it_is_known_to_be_alive() {
+    let mut guard = empty();
+    let (earlier, later) = (speaker(1, 4, 1, 1000), speaker(1, 5, 2, 1000));
+    guard.hears(later, None);
+    let objection = |guard: &Guard| guard.members[&Pid::new(PID).unwrap()].objection();
+    // These may be the last words of a process that is over.
+    let (charges, answer) = guard.asked_by(earlier, None);
+    let told = |charges: &[Charge]| (charges[0].is_new, charges[0].may_be_over);
+    assert_eq!(told(&charges), (true, true));
+    assert_eq!(objection(&guard), None);
+    assert_eq!(told(&guard.hears(earlier, None)), (false, true));
+    // It has received the answer to them.
+    let charges = guard.hears(earlier, Some(answer));
+    assert_eq!(charges[0].code, ErrorCode::StaleState);
+    assert_eq!(told(&charges), (true, false));
+    assert_eq!(objection(&guard), Some(ErrorCode::StaleState));
+    assert_eq!(told(&guard.hears(earlier, None)), (false, false));
+}
+
+#[test]
 fn what_was_remembered_before_a_restart_of_this_server_counts() {
     let mut guard = empty();
     guard.hears(speaker(1, 5, 1, 1000), None);
     let saved = guard.saves(Instant::START, false);
-    let mut guard = Guard::new(saved);
+    let mut guard = Guard::new(0, saved);
     assert_eq!(
         guard.codes(speaker(1, 5, 1, 1000)),
         [],
@@ -260,7 +291,7 @@ fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
     assert_eq!((remembered.session, remembered.boot), (2, 5));
     // This server is restarted. Then it hears the process that has gone on, above the sequence that was confirmed.
     let saved = guard.saves(Instant::START, false);
-    assert_eq!(Guard::new(saved).codes(speaker(1, 5, 2, 3000)), []);
+    assert_eq!(Guard::new(0, saved).codes(speaker(1, 5, 2, 3000)), []);
 }
 
 #[test]
@@ -403,7 +434,7 @@ proptest! {
                         charge.code == ErrorCode::StaleState && charge.session == dead.session
                     };
                     prop_assert!(charges.iter().all(harmless));
-                    guard.next_serial();
+                    guard.next_nonce();
                 }
             }
             last_words.push((delay, process, received));

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     /// Links to `count` peers, none of which owes an answer.
-    fn links(count: u16) -> BTreeMap<Link, LinkState> {
+    fn links(count: u32) -> BTreeMap<Link, LinkState> {
         let link = |peer| (Link::Dialed(PeerId(peer)), LinkState::default());
         (0..count).map(link).collect()
     }
@@ -145,17 +145,17 @@ mod tests {
 
     #[test]
     fn nobody_is_drawn_again_before_all_others_were() {
-        for (peers, count) in [(6u16, 2usize), (7, 2), (10, 3), (100, 7)] {
+        for (peers, count) in [(6u32, 2usize), (7, 2), (10, 3), (100, 7)] {
             let mut lots = Lots::new(u64::from(peers));
             let mut links = links(peers);
-            let mut rounds_since = vec![0; usize::from(peers)];
+            let mut rounds_since = vec![0; peers as usize];
             for _ in 0..1000 {
                 let drawn = lots.draw(count, &mut links);
                 for (peer, since) in rounds_since.iter_mut().enumerate() {
                     *since += 1;
                     // At most: first in one pass and last in the next.
-                    assert!(*since * count < 2 * usize::from(peers) + count, "{since}");
-                    if drawn.contains(&PeerId(peer as u16)) {
+                    assert!(*since * count < 2 * peers as usize + count, "{since}");
+                    if drawn.contains(&PeerId(peer as u32)) {
                         *since = 0;
                     }
                 }
@@ -168,7 +168,7 @@ mod tests {
         let mut drawn = [0u32; 9];
         for seed in 0..3000 {
             for peer in Lots::new(seed).draw(3, &mut links(9)) {
-                drawn[usize::from(peer.0)] += 1;
+                drawn[peer.0 as usize] += 1;
             }
         }
         assert!(

@@ -11,12 +11,11 @@ use std::{
 };
 
 use self::fanout::Lots;
-use super::{ActorConfig, Effect, HangUp, Link, PeerId, Tally, guard::Serial};
+use super::{ActorConfig, Effect, HangUp, Link, PeerId, Tally};
 use crate::{
     identity::Pid,
-    limits::PEERS_MAX,
     time::Instant,
-    words::{Message, SyncMessage},
+    words::{Message, Stage, SyncMessage},
 };
 
 /// See the [module](self).
@@ -25,6 +24,8 @@ pub(super) struct Links {
     fanout: usize,
     peer_silence: Duration,
     links: BTreeMap<Link, LinkState>,
+    /// What is known of each peer that was dialed, also while there is no connection to it.
+    dialed: BTreeMap<PeerId, Dialed>,
     /// On which links each pid is heard. There are too many links to search.
     links_of: BTreeMap<Pid, BTreeSet<Link>>,
     lots: Lots,
@@ -45,10 +46,25 @@ pub struct LinkState {
     asked_at: Option<Instant>,
     /// The pass of draws in which it was last asked; 0 before the first.
     pass: u64,
-    /// The last message that was sent to it. When it is heard again, it has received that message.
-    sent: Option<Serial>,
+    /// The session of its process, once it has sent a message.
+    session: Option<u64>,
+    /// The nonce of its last message.
+    heard: u64,
+    /// What this server wanted when it asked last.
+    asked_as: Option<Stage>,
     /// How the last round ended.
     round: Round,
+}
+
+/// What is known of a peer that was dialed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Dialed {
+    /// The life that answered there last.
+    life: Option<(Pid, u64)>,
+    /// The nonce of its last message.
+    heard: u64,
+    /// Since then it could not be reached.
+    is_unreachable: bool,
 }
 
 /// How a round ended. People are told only of the first in a row of refused rounds.
@@ -65,6 +81,7 @@ impl Links {
             fanout: config.fanout,
             peer_silence: config.peer_silence,
             links: BTreeMap::new(),
+            dialed: BTreeMap::new(),
             links_of: BTreeMap::new(),
             lots: Lots::new(config.session),
             requests: 0,
@@ -87,6 +104,12 @@ impl Links {
         self.links.range(..Link::FIRST_ACCEPTED).next().is_some()
     }
 
+    /// Whether a peer that was dialed has not answered its last question yet.
+    pub(super) fn awaits_answer(&self) -> bool {
+        let mut dialed = self.links.range(..Link::FIRST_ACCEPTED);
+        dialed.any(|(_, state)| state.asked_at.is_some())
+    }
+
     /// Whether the link exists.
     pub(super) fn has(&self, link: Link) -> bool {
         self.links.contains_key(&link)
@@ -102,23 +125,67 @@ impl Links {
         self.links.get(self.links_of.get(&pid)?.first()?)
     }
 
-    /// The last message that the peer on a link has received, if it is heard again now.
-    pub(super) fn sent(&self, link: Link) -> Option<Serial> {
-        self.links.get(&link)?.sent
+    /// The links on which a life is heard.
+    pub(super) fn of_life(&self, pid: Pid, session: u64) -> impl Iterator<Item = Link> {
+        let links = self.links_of.get(&pid).into_iter().flatten().copied();
+        links.filter(move |link| self.links[link].session == Some(session))
+    }
+
+    /// Whether a life that is heard on no link may still answer where its pid was dialed. `None` if its pid was never
+    /// heard there, so that nobody knows.
+    pub(super) fn may_answer(&self, pid: Pid, session: u64) -> Option<bool> {
+        let of_pid = |dialed: &&Dialed| dialed.life.is_some_and(|life| life.0 == pid);
+        let answers =
+            |dialed: &Dialed| dialed.life == Some((pid, session)) && !dialed.is_unreachable;
+        let mut known = self.dialed.values().filter(of_pid).peekable();
+        known.peek()?;
+        Some(known.any(answers))
+    }
+
+    /// The nonce of the last message on a link, or of the last one from the peer that was dialed.
+    pub(super) fn heard(&self, link: Link) -> u64 {
+        match link {
+            Link::Dialed(peer) => self.dialed.get(&peer).map_or(0, |dialed| dialed.heard),
+            Link::Accepted(_) => self.links.get(&link).map_or(0, |state| state.heard),
+        }
+    }
+
+    /// What this server wanted when it last asked on a link.
+    pub(super) fn asked_as(&self, link: Link) -> Option<Stage> {
+        self.links.get(&link)?.asked_as
+    }
+
+    /// What this server was when it last asked on a link, if that is answered.
+    pub(super) fn answered_as(&self, link: Link) -> Option<Stage> {
+        let state = self.links.get(&link)?;
+        state.asked_as.filter(|_| state.asked_at.is_none())
+    }
+
+    /// A peer could not be reached.
+    pub(super) fn unreachable(&mut self, peer: PeerId) {
+        if let Some(dialed) = self.dialed.get_mut(&peer) {
+            dialed.is_unreachable = true;
+        }
+    }
+
+    /// A peer is dialed no more.
+    pub(super) fn forget_dialed(&mut self, peer: PeerId) {
+        debug_assert!(!self.has(Link::Dialed(peer)), "it is not connected");
+        self.dialed.remove(&peer);
     }
 
     /// A connection to a peer is established, and the peer is asked with this message.
     pub(super) fn connect(
         &mut self,
         peer: PeerId,
-        message: &SyncMessage,
-        serial: Serial,
+        message: SyncMessage,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
+        self.dialed.entry(peer).or_default().is_unreachable = false;
         let state = self.links.entry(Link::Dialed(peer)).or_default();
         state.pass = self.lots.pass();
-        ask(peer, state, message, serial, now, effects);
+        ask(peer, state, message, now, effects);
     }
 
     /// A connection is gone. Returns the pid of its peer if that is heard on no other link.
@@ -142,6 +209,18 @@ impl Links {
         state.sequence = sync.sequence;
         state.heard_at = Some(now);
         state.asked_at = None;
+        state.session = Some(sync.session);
+        state.heard = sync.told.nonce;
+        if let Link::Dialed(peer) = link {
+            self.dialed.insert(
+                peer,
+                Dialed {
+                    life: Some((sync.pid, sync.session)),
+                    heard: sync.told.nonce,
+                    is_unreachable: false,
+                },
+            );
+        }
         if state.pid.is_some() {
             debug_assert_eq!(state.pid, Some(sync.pid), "it speaks for one pid only");
             return false;
@@ -172,13 +251,6 @@ impl Links {
         true
     }
 
-    /// The peer on a link is answered with this message. It asks its next question only after it has the answer.
-    pub(super) fn answer(&mut self, link: Link, serial: Serial) {
-        if let Some(state) = self.links.get_mut(&link) {
-            state.sent = Some(serial);
-        }
-    }
-
     /// A syncRequest was agreed to.
     pub(super) fn agreed_to_request(&mut self, link: Link) {
         self.requests += 1;
@@ -204,25 +276,33 @@ impl Links {
         })
     }
 
-    /// Asks all or some of the peers that have answered their last question, and gives up those that have been silent
-    /// too long.
+    /// Asks all or some of the peers that have answered their last question, with the message that `make` makes for each,
+    /// and gives up those that have been silent too long.
     pub(super) fn ask_round(
         &mut self,
         whom: Whom,
-        message: &SyncMessage,
-        serial: Serial,
+        mut make: impl FnMut(Option<Pid>, Option<u64>, u64) -> SyncMessage,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
         let fanout = match whom {
             Whom::Some => self.fanout,
-            Whom::All => PEERS_MAX,
+            Whom::All => self.links.len(),
         };
         let drawn = self.lots.draw(fanout, &mut self.links);
         for (link, state) in &mut self.links {
             let Link::Dialed(peer) = *link else { continue };
             match state.asked_at {
-                None if drawn.contains(&peer) => ask(peer, state, message, serial, now, effects),
+                None if drawn.contains(&peer) => {
+                    let heard = self.dialed.get(&peer).map_or(0, |dialed| dialed.heard);
+                    ask(
+                        peer,
+                        state,
+                        make(state.pid, state.session, heard),
+                        now,
+                        effects,
+                    );
+                }
                 // It is asked in a later round.
                 None => {}
                 // One question at a time: a peer that is late is not asked again, and nothing is sent to a peer that
@@ -251,15 +331,14 @@ pub(super) enum Whom {
 fn ask(
     peer: PeerId,
     state: &mut LinkState,
-    message: &SyncMessage,
-    serial: Serial,
+    message: SyncMessage,
     now: Instant,
     effects: &mut Vec<Effect>,
 ) {
     state.asked_at = Some(now);
-    state.sent = Some(serial);
+    state.asked_as = Some(message.told.stage);
     effects.push(Effect::Send {
         to: peer,
-        message: Message::SyncRequest(Box::new(message.clone())),
+        message: Message::SyncRequest(Box::new(message)),
     });
 }

@@ -1,0 +1,306 @@
+//! What happens when a life asks for a pid: the lives that may still be alive are asked first, and then the newcomer is
+//! judged.
+//!
+//! A newcomer is asked about twice. When it joins, nothing of it is remembered: the answer only says that it would be
+//! accepted. When it claims the pid, that is made durable before it is answered.
+
+use std::sync::Arc;
+
+use super::{Charge, Claim, Guard, Known, Link, Links, Remembered, Serial, Unsaved};
+use crate::{
+    identity::{Pid, Sequence},
+    limits::{PROBE_TIMEOUT, RECENT},
+    time::Instant,
+    words::{ErrorCode, Stage, SyncMessage},
+};
+
+/// A life as it tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::actor) struct Claimant {
+    pub(in crate::actor) incarnation: u128,
+    pub(in crate::actor) boot: u64,
+    pub(in crate::actor) session: u64,
+    /// As far as it is believed.
+    pub(in crate::actor) sequence: Sequence,
+    /// As far as it is believed.
+    pub(in crate::actor) ceiling: Sequence,
+    pub(in crate::actor) told_sequence: u64,
+}
+
+impl Claimant {
+    /// This life, with no claim open.
+    pub(super) fn remembered(&self, pid: Pid) -> Remembered {
+        Remembered {
+            incarnation: self.incarnation,
+            boot: self.boot,
+            session: self.session,
+            ceiling: self.ceiling,
+            ..Remembered::new(pid, self.sequence)
+        }
+    }
+}
+
+/// What becomes of a life that asks for a pid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::actor) enum Verdict {
+    /// It may use the pid.
+    Accepted,
+    /// It may, but its claim has to be durable before it is told.
+    Saving,
+    /// Other lives may be alive, and are asked first.
+    Asking(Questions),
+    /// Another life has the pid, and is alive.
+    Held,
+    /// Its state is not the newest.
+    Stale(Charge),
+}
+
+/// How the lives that may still be alive are asked now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::actor) struct Questions {
+    /// The sessions to which a probe is sent, and on which link.
+    pub(in crate::actor) probes: Vec<(u64, Link)>,
+    /// An address that is dialed once, because a life that was heard just now can be dialed there and has no link.
+    pub(in crate::actor) dial: Option<Arc<str>>,
+}
+
+/// The lives that may still be alive are being asked, for one newcomer. A proof counts for it only if it was given after it
+/// came: a process that is restarted was alive just before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trial {
+    /// A message that a life has received after this moment proves that it is alive.
+    since: Serial,
+    /// A life that has proved nothing by then is taken for dead.
+    until: Instant,
+    /// One of them is alive.
+    is_alive: bool,
+    /// The links on which a probe was sent.
+    probed: Vec<Link>,
+}
+
+/// What is known of the lives that had the pid before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holders {
+    /// None of them can be alive.
+    Gone,
+    /// One of them may be, and was not asked so yet.
+    Unknown(Questions),
+    /// One of them is.
+    Alive,
+}
+
+/// Whether the claim of a life is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    No,
+    /// It is in the save that is under way.
+    UnderWay,
+    Yes,
+}
+
+impl Guard {
+    /// Judges a life that asks for its pid.
+    pub(in crate::actor) fn judge(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        claimant: Claimant,
+        links: &Links,
+        now: Instant,
+    ) -> Verdict {
+        self.serial += 1;
+        let born = *self.born.get_or_insert(now);
+        let Some(known) = self.members.get_mut(&sync.pid) else {
+            return self.accept_first(sync, claimant);
+        };
+        let last = known.remembered.last_life();
+        let is_known = [last.session, known.remembered.session].contains(&sync.session);
+        let is_judged = is_known || known.candidate == Some(sync.session);
+        // bug IncumbentNotAsked instead: if !is_judged && !BUG {
+        if !is_judged {
+            let is_young = now.since(born) < RECENT;
+            match known.holders(sync, links, self.serial, is_young, now) {
+                Holders::Gone => {}
+                Holders::Unknown(questions) => return Verdict::Asking(questions),
+                Holders::Alive => return Verdict::Held,
+            }
+        }
+        if !is_known && known.remembered.is_newer_than(last, &claimant) {
+            return Verdict::Stale(known.refuse_newcomer(link, sync, &claimant, self.serial));
+        }
+        match (sync.told.stage, known.remembered.claim) {
+            (Stage::Claims, Some(claim)) if claim.session == sync.session => match known.saved {
+                Saved::Yes => Verdict::Accepted,
+                Saved::No | Saved::UnderWay => Verdict::Saving,
+            },
+            // It serves already, and this message is late.
+            (Stage::Claims, None) if known.remembered.is_life(sync.boot, sync.session) => {
+                Verdict::Accepted
+            }
+            (Stage::Claims, _) => {
+                known.claim(&claimant);
+                self.unsaved = Unsaved::Who;
+                Verdict::Saving
+            }
+            (Stage::Joins | Stage::Serves | Stage::Rests | Stage::Clashes, _) => {
+                known.candidate = Some(sync.session);
+                Verdict::Accepted
+            }
+        }
+    }
+
+    /// Nothing is known of the pid.
+    fn accept_first(&mut self, sync: &SyncMessage, claimant: Claimant) -> Verdict {
+        if sync.told.stage != Stage::Claims {
+            return Verdict::Accepted;
+        }
+        let mut known = Known::new(claimant.remembered(sync.pid));
+        known.claim(&claimant);
+        self.members.insert(sync.pid, known);
+        self.unsaved = Unsaved::Who;
+        Verdict::Saving
+    }
+
+    /// A newcomer does not wait any more for the lives that are asked. What they still say does not count.
+    pub(in crate::actor) fn close_trial(&mut self, pid: Pid, newcomer: u64) {
+        if let Some(known) = self.members.get_mut(&pid) {
+            known.trials.remove(&newcomer);
+        }
+    }
+
+    /// When the others that may have the pid have been asked for long enough.
+    pub(in crate::actor) fn trial_deadline(&self, pid: Pid, newcomer: u64) -> Option<Instant> {
+        Some(self.members.get(&pid)?.trials.get(&newcomer)?.until)
+    }
+}
+
+impl Known {
+    /// Notes that a life was alive after that moment.
+    pub(super) fn is_alive(&mut self, session: u64, after: Serial) {
+        if !(self.remembered.has_claimed(session) || self.remembered.session == session) {
+            return;
+        }
+        self.candidate.take_if(|candidate| *candidate != session);
+        for (newcomer, trial) in &mut self.trials {
+            trial.is_alive |= *newcomer != session && after >= trial.since;
+        }
+    }
+
+    /// The lives other than the newcomer that may have the pid.
+    fn others(&self, newcomer: u64) -> Vec<u64> {
+        let last = (!self.remembered.ended).then_some(self.remembered.session);
+        let claims = [self.remembered.claim, self.remembered.claim_before];
+        let claims = claims.into_iter().flatten().map(|claim| claim.session);
+        let mut others: Vec<u64> = last.into_iter().chain(claims).collect();
+        others.retain(|session| *session != newcomer);
+        others.dedup();
+        others
+    }
+
+    fn holders(
+        &mut self,
+        sync: &SyncMessage,
+        links: &Links,
+        serial: Serial,
+        is_young: bool,
+        now: Instant,
+    ) -> Holders {
+        let heard_at = self.heard_at;
+        let is_recent = is_young || heard_at.is_some_and(|at| now.since(at) < RECENT);
+        let mut may_live = false;
+        let mut heard_on = Vec::new();
+        let mut dial = None;
+        for session in self.others(sync.session) {
+            let before = heard_on.len();
+            heard_on.extend(links.of_life(sync.pid, session).map(|link| (session, link)));
+            let has_link = heard_on.len() > before;
+            let may_answer = has_link || links.may_answer(sync.pid, session).unwrap_or(is_recent);
+            may_live |= may_answer;
+            if may_answer && !has_link && session == self.remembered.session {
+                dial = self.remembered.address.clone();
+            }
+        }
+        if !may_live {
+            return Holders::Gone;
+        }
+        // Once, when the trial begins.
+        let dial = dial.filter(|_| !self.trials.contains_key(&sync.session));
+        let trial = self.trials.entry(sync.session).or_insert_with(|| Trial {
+            since: serial,
+            until: now.after(PROBE_TIMEOUT),
+            is_alive: false,
+            probed: Vec::new(),
+        });
+        if trial.is_alive {
+            return Holders::Alive;
+        }
+        if now >= trial.until {
+            return Holders::Gone;
+        }
+        heard_on.retain(|(_, link)| !trial.probed.contains(link));
+        trial.probed.extend(heard_on.iter().map(|(_, link)| *link));
+        Holders::Unknown(Questions {
+            probes: heard_on,
+            dial,
+        })
+    }
+
+    /// Notes the claim of a life that is accepted.
+    fn claim(&mut self, claimant: &Claimant) {
+        self.saved = Saved::No;
+        self.candidate = Some(claimant.session);
+        // Another one that waits for the answer has to ask this life too.
+        self.trials.clear();
+        self.remembered.claim_before = self.remembered.claim;
+        self.remembered.claim = Some(Claim {
+            incarnation: claimant.incarnation,
+            boot: claimant.boot,
+            session: claimant.session,
+        });
+    }
+
+    /// The save that is about to begin has the claim in it.
+    pub(super) fn begin_save(&mut self) {
+        if self.saved == Saved::No {
+            self.saved = Saved::UnderWay;
+        }
+    }
+
+    /// The save that had the claim in it is over.
+    pub(super) fn end_save(&mut self, is_durable: bool) {
+        if self.saved == Saved::UnderWay {
+            self.saved = match is_durable {
+                true => Saved::Yes,
+                false => Saved::No,
+            };
+        }
+    }
+
+    /// The newcomer is told why it must not hand out identities. It is noted, so that its operator can overrule that.
+    fn refuse_newcomer(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        claimant: &Claimant,
+        serial: Serial,
+    ) -> Charge {
+        let last = self.remembered.served();
+        let is_newer = |last| self.remembered.is_newer_than(last, claimant);
+        let by_claim = !last.is_some_and(is_newer);
+        let (mut life, _) = self.take_life(sync.session, serial, link);
+        life.link = Some(link);
+        let is_new = life.objection.replace(ErrorCode::StaleState).is_none();
+        self.lives.push(life);
+        Charge {
+            pid: sync.pid,
+            session: sync.session,
+            link,
+            code: ErrorCode::StaleState,
+            sequence: self.remembered.sequence,
+            is_new,
+            by_claim,
+            may_be_over: false,
+            rival: None,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Addresses that are remembered of peers and that nobody has named: they are asked while this server joins, and when the
+//! guard wants to hear once whether a life is there. Each takes the place of a name for as long as it is asked.
+
+use ipseity_core::{
+    ids::{NameId, PeerId},
+    time::Instant,
+};
+
+use super::{Dial, Peer, Peers};
+use crate::limits::REMEMBERED_DIALED_MAX;
+
+/// Which of the remembered addresses are asked besides those that were named: each once, not the own one, and not more
+/// than [`REMEMBERED_DIALED_MAX`].
+pub fn to_ask<'a>(
+    named: &[String],
+    own: &str,
+    remembered: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let mut asked: Vec<String> = Vec::new();
+    for address in remembered {
+        let is_known = address == own || named.iter().chain(&asked).any(|other| other == address);
+        if !is_known && asked.len() < REMEMBERED_DIALED_MAX {
+            asked.push(address.to_owned());
+        }
+    }
+    asked
+}
+
+impl Peers {
+    /// Dials an address that is remembered of a peer. Returns false if too many are dialed already.
+    pub fn ask(&mut self, text: String, now: Instant) -> bool {
+        if self.names[self.named..]
+            .iter()
+            .any(|name| !name.is_over && name.text == text)
+        {
+            return true;
+        }
+        let is_free = |index: &usize| {
+            let name = &self.names[*index];
+            let is_used = |peer: &Peer| usize::from(peer.name.0) == *index;
+            name.is_over && !name.is_being_looked_up() && !self.peers.values().any(is_used)
+        };
+        let free = (self.named..self.names.len()).find(is_free);
+        let index = match free {
+            Some(index) => index,
+            None if self.names.len() - self.named < REMEMBERED_DIALED_MAX => self.names.len(),
+            None => return false,
+        };
+        self.add_name(NameId(index as u16), text, now);
+        true
+    }
+
+    /// This server has decided whether it may use its pid. The remembered addresses are not dialed again, but those that
+    /// are connected stay for now.
+    pub fn end_join(&mut self) {
+        for index in self.named..self.names.len() {
+            self.drop_name(NameId(index as u16));
+        }
+    }
+
+    /// An address that is only remembered is not dialed again.
+    pub fn give_up(&mut self, peer: PeerId) {
+        for index in self.named..self.names.len() {
+            let name = NameId(index as u16);
+            self.names[index].addresses.retain(|other| *other != peer);
+            if self.names[index].addresses.is_empty() && self.leads(name, peer) {
+                self.drop_name(name);
+            }
+        }
+        let named = self.named;
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.names.retain(|name| usize::from(name.0) < named);
+        }
+    }
+
+    fn leads(&self, name: NameId, peer: PeerId) -> bool {
+        self.peers
+            .get(&peer)
+            .is_some_and(|peer| peer.names.contains(&name))
+    }
+
+    /// A name that could not be looked up is not tried again, if it is only remembered.
+    pub fn give_up_name(&mut self, name: NameId) {
+        if !self.was_named(name) {
+            self.drop_name(name);
+        }
+    }
+
+    fn drop_name(&mut self, id: NameId) {
+        for peer in self.peers.values_mut() {
+            peer.names.retain(|name| *name != id);
+        }
+        self.names[usize::from(id.0)].end();
+    }
+
+    /// Whether this name was given with `--peer`.
+    pub fn was_named(&self, name: NameId) -> bool {
+        usize::from(name.0) < self.named
+    }
+
+    /// Whether nobody has named this address: it is only asked.
+    pub fn is_only_asked(&self, peer: PeerId) -> bool {
+        self.peers
+            .get(&peer)
+            .is_some_and(|peer| !self.was_named(peer.name))
+    }
+
+    /// Forgets the addresses to which no name leads any more, unless there is a connection. Returns which.
+    pub fn forget_unnamed(&mut self) -> Vec<PeerId> {
+        let is_idle = |dial| matches!(dial, Dial::Waiting { .. } | Dial::Parked(_));
+        let gone = self
+            .peers
+            .extract_if(.., |_, peer| peer.names.is_empty() && is_idle(peer.dial));
+        gone.map(|(id, _)| id).collect()
+    }
+}
