@@ -282,6 +282,18 @@ fn judge(scene: &Scene, stream: &[u8], replies: &[u8], honest: &mut Honest, worl
     }
 }
 
+/// Whether a message is owed no answer and answers no request. It ends the connection unless that is a peer's.
+fn is_word(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Objection(_)
+            | Message::Overrule(_)
+            | Message::Probe(_)
+            | Message::Alive(_)
+            | Message::Goodbye(_)
+    )
+}
+
 /// Every request has its reply, in its place.
 fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world: &World) {
     let Outcome {
@@ -289,9 +301,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
         error,
         consumed,
     } = frames::read(Receiver::Server, &[stream]);
-    let mut replies = replies.iter();
-    // Objections and overrules are owed no answer, but they end the connection unless it is a peer's.
-    let is_word = |m: &&Message| matches!(m, Message::Objection(_) | Message::Overrule(_));
+    let mut replies = replies.iter().filter(|reply| !is_word(reply));
     for message in messages.iter().filter(|message| !is_word(message)) {
         let reply = replies.next();
         match (message, reply) {
@@ -326,7 +336,7 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
         return;
     }
     // The error after the last message, if there is one, and if the bytes did not come too slowly.
-    let is_read = scene.pause <= WRITE && !messages.iter().any(|message| is_word(&message));
+    let is_read = scene.pause <= WRITE && !messages.iter().any(is_word);
     match (replies.next(), error) {
         (Some(Message::ErrorReply(reply)), Some(error)) if is_read => {
             assert_eq!(reply.code, error.reply().code);
