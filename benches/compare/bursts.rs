@@ -13,10 +13,11 @@ use std::{
 
 use ipseity_core::{
     identity::Pid,
-    words::{Message, SyncMessage, Told, WIRE_VERSION},
+    words::{Message, SyncMessage},
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 use ipseity_harness::measured::{self, PATIENCE};
+use ipseity_sim::config::peer_says;
 use rustix::{
     net::{RecvFlags, recv},
     thread::{CpuSet, gettid, sched_setaffinity},
@@ -249,15 +250,9 @@ impl Crowd {
 fn peer(server: SocketAddr, number: usize) -> TcpStream {
     let mut stream = TcpStream::connect(server).unwrap();
     let message = Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: Default::default(),
-        pid: Pid::new(2 + number as u16).unwrap(),
         incarnation: number as u128,
-        boot: 1,
         session: number as u64,
-        sequence: 0,
-        advertise: String::new(),
+        ..peer_says(Pid::new(2 + number as u16).unwrap())
     }));
     stream.write_all(&encoded(&message)).unwrap();
     let mut decoder = FrameDecoder::new();

@@ -14,12 +14,10 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     limits::{BOOT_JUMP_MAX, CLAIM_WAIT, JOIN_WAIT, SAVE_BURST},
     time::Instant,
-    words::{
-        ErrorCode, ErrorReply, Message, Objection, Stage, Standing, SyncMessage, Told, WIRE_VERSION,
-    },
+    words::{ErrorCode, ErrorReply, Message, Objection, Stage, Standing, SyncMessage, Told},
 };
 use ipseity_frames::{Kind, WireError};
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::{actor_config, peer_says};
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);
@@ -106,15 +104,11 @@ fn unknown(from: ConnectionId) -> Event {
 /// What a peer says about itself.
 fn hello(pid: u16, sequence: u64) -> SyncMessage {
     SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: actor_config().cluster,
-        pid: Pid::new(pid).unwrap(),
         incarnation: 0x2222,
         boot: 9,
         session: 0x52,
         sequence,
-        advertise: String::new(),
+        ..peer_says(Pid::new(pid).unwrap())
     }
 }
 
@@ -122,15 +116,12 @@ fn hello(pid: u16, sequence: u64) -> SyncMessage {
 fn own(sequence: u64) -> Box<SyncMessage> {
     let config = actor_config();
     Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
         cluster: config.cluster,
-        pid: config.pid,
         incarnation: config.incarnation,
         boot: config.boot,
         session: config.session,
         sequence,
-        advertise: String::new(),
+        ..peer_says(config.pid)
     })
 }
 

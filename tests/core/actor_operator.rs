@@ -18,7 +18,7 @@ use ipseity_core::{
         Standing, SyncMessage, Told, WIRE_VERSION,
     },
 };
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::{actor_config, peer_says};
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);
@@ -134,15 +134,10 @@ fn seven() -> Pid {
 /// What pid 7 says about itself after its directory was lost.
 fn lost() -> SyncMessage {
     SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: actor_config().cluster,
-        pid: seven(),
         incarnation: 0xbb,
-        boot: 1,
         session: 0x99,
         sequence: 10,
-        advertise: String::new(),
+        ..peer_says(seven())
     }
 }
 

@@ -11,9 +11,9 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     limits::{RAISE_REPORT_INTERVAL, RAISE_REPORTS_MAX, WRITE_LATE},
     time::Instant,
-    words::{ErrorCode, Forget, Message, Objection, Standing, SyncMessage, Told, WIRE_VERSION},
+    words::{ErrorCode, Forget, Message, Objection, Standing, SyncMessage},
 };
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::{actor_config, peer_says};
 
 const ALICE: ConnectionId = ConnectionId::new(0, 1);
 const BOB: ConnectionId = ConnectionId::new(1, 2);
@@ -102,15 +102,11 @@ fn request(from: ConnectionId, count: u32, after: u64) -> Event {
 
 fn peer(sequence: u64) -> SyncMessage {
     SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: actor_config().cluster,
-        pid: Pid::new(2).unwrap(),
         incarnation: 0x2222,
         boot: 9,
         session: 0x52,
         sequence,
-        advertise: String::new(),
+        ..peer_says(Pid::new(2).unwrap())
     }
 }
 

@@ -14,10 +14,11 @@ use ipseity_core::{
     timer::Timer,
     words::{
         ErrorCode, ErrorReply, Forget, Goodbye, Hello, KnownLife, Members, Message, Objection,
-        Overrule, Probe, Stage, Standing, SyncMessage, Told, WIRE_VERSION,
+        Overrule, Probe, Stage, Standing, SyncMessage, Told,
     },
 };
 use ipseity_frames::WireError;
+use ipseity_sim::config::peer_says;
 
 const ALICE: ConnectionId = ConnectionId::new(3, 1);
 const PEER: PeerId = PeerId(2);
@@ -33,7 +34,6 @@ fn pid(value: u16) -> Pid {
 
 fn sync() -> Box<SyncMessage> {
     Box::new(SyncMessage {
-        version: WIRE_VERSION,
         told: Told {
             stage: Stage::Claims,
             ceiling: 1033,
@@ -55,12 +55,12 @@ fn sync() -> Box<SyncMessage> {
             refused: 39,
         },
         cluster: "blue".parse().unwrap(),
-        pid: pid(7),
         incarnation: 0xabc,
         boot: 2,
         session: 0x51,
         sequence: 9,
         advertise: "ids:1".to_owned(),
+        ..peer_says(pid(7))
     })
 }
 

@@ -12,11 +12,12 @@ use std::{
 use ipseity_client::{Client, ClientOptions};
 use ipseity_core::{
     identity::Identity,
-    words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage, Told, WIRE_VERSION},
+    words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage},
 };
 use ipseity_frames::Receiver;
 use ipseity_harness::server::{Connection, Port, Server, eventually};
 use ipseity_sim::checker::{Answer, Clock, check};
+use ipseity_sim::config::peer_says;
 
 /// Waits until all of them show the same sequence, and one of at least `least`.
 fn wait_until_they_agree<'a>(
@@ -63,15 +64,9 @@ fn error_of(reply: Message) -> (Option<ErrorCode>, String) {
 /// What a server of another pid in the default cluster would send.
 fn sync_message(pid: u16, sequence: u64) -> SyncMessage {
     SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: "ipseity".parse().unwrap(),
-        pid: pid.try_into().unwrap(),
-        incarnation: 7,
-        boot: 1,
         session: 77,
         sequence,
-        advertise: String::new(),
+        ..peer_says(pid.try_into().unwrap())
     }
 }
 

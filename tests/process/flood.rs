@@ -6,9 +6,10 @@ use ipseity::limits::LINES_PER_PEER_MAX;
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
-    words::{Message, SyncMessage, Told, WIRE_VERSION},
+    words::{Message, SyncMessage},
 };
 use ipseity_harness::{server::Connection, unheard::Unheard};
+use ipseity_sim::config::peer_says;
 use tempfile::NamedTempFile;
 
 /// What the flood may add to the log. One line of it is 150 bytes.
@@ -29,19 +30,13 @@ fn a_peer_that_floods_fills_neither_the_log_nor_the_disk() {
         for number in 0..ROUND {
             let is_refused = number % 2 == 1;
             peer.send(&Message::SyncRequest(Box::new(SyncMessage {
-                version: WIRE_VERSION,
-                told: Told::default(),
-                cluster: "ipseity".parse().unwrap(),
-                pid: Pid::new(900).unwrap(),
-                incarnation: 7,
                 boot: round * ROUND + number + 1,
-                session: 7,
                 sequence: if is_refused {
                     Sequence::MAX.get() + 1
                 } else {
                     0
                 },
-                advertise: String::new(),
+                ..peer_says(Pid::new(900).unwrap())
             })));
         }
         for number in 0..ROUND {

@@ -6,10 +6,11 @@ use std::{fs, io::ErrorKind, path::Path};
 use ipseity::store::MembersFile;
 use ipseity_core::{
     identity::{Identity, Pid},
-    words::{ClusterName, ErrorCode, Message, Standing, SyncMessage, Told, WIRE_VERSION},
+    words::{ErrorCode, Message, Standing, SyncMessage, Told},
 };
 use ipseity_frames::Receiver;
 use ipseity_harness::server::{Connection, Server, eventually};
+use ipseity_sim::config::peer_says;
 
 /// A server that the others name as their peer, so that it hears them all.
 pub(super) fn observer() -> Server {
@@ -186,18 +187,13 @@ fn a_conflict_names_both_even_if_one_of_them_has_hung_up() {
     // Each message says which answer its sender has received last.
     let speak = |peer: &mut Connection, session: u64, heard: u64| {
         peer.send(&Message::SyncRequest(Box::new(SyncMessage {
-            version: WIRE_VERSION,
             told: Told {
                 heard,
                 ..Told::default()
             },
-            cluster: ClusterName::default(),
-            pid: 1.try_into().unwrap(),
-            incarnation: 7,
             boot: session,
             session,
-            sequence: 0,
-            advertise: String::new(),
+            ..peer_says(1.try_into().unwrap())
         })));
         peer.try_receive_as(Receiver::Dialer).unwrap()
     };

@@ -14,11 +14,12 @@ use std::{
 use ipseity::store::MembersFile;
 use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid},
-    words::{Message, PeerState, Stage, Standing, SyncMessage, Told, WIRE_VERSION},
+    words::{Message, PeerState, Stage, Standing, SyncMessage, Told},
 };
 use ipseity_frames::encode;
 use ipseity_harness::program::run;
 use ipseity_harness::server::{Connection, PATIENCE, Server, eventually};
+use ipseity_sim::config::peer_says;
 
 use super::guard::{copy, observer, one, wait_until, wait_until_heard};
 
@@ -86,19 +87,15 @@ fn newcomer(directory: &Path, peers: &[&Server], more: &[&str]) -> Server {
 /// What a server with pid 1 could say of itself.
 fn says(stage: Stage, boot: u64, session: u64, heard: u64) -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        cluster: "ipseity".parse().unwrap(),
-        pid: Pid::new(1).unwrap(),
-        incarnation: 7,
         boot,
         session,
         sequence: 5,
-        advertise: String::new(),
         told: Told {
             stage,
             heard,
             ..Told::default()
         },
+        ..peer_says(Pid::new(1).unwrap())
     }))
 }
 

@@ -10,7 +10,7 @@ use std::{thread, time::Duration};
 use ipseity::{limits::STOP_REPEAT, store::MembersFile};
 use ipseity_core::{
     identity::{Pid, Sequence},
-    words::{ClusterName, ErrorCode, Message, Standing, Status, SyncMessage, Told, WIRE_VERSION},
+    words::{ErrorCode, Message, Standing, Status, SyncMessage},
 };
 use ipseity_frames::Receiver;
 use ipseity_harness::{
@@ -18,6 +18,7 @@ use ipseity_harness::{
     program::run,
     server::{Connection, Server},
 };
+use ipseity_sim::config::peer_says;
 
 fn first(reply: &Message) -> u64 {
     match reply {
@@ -132,15 +133,9 @@ fn with_slow_saves(delay: Duration) -> (Server, Attached, Connection) {
 /// The peer sends a sync message with this boot, and is answered.
 fn speak(peer: &mut Connection, boot: u64) {
     peer.send(&Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: ClusterName::default(),
-        pid: Pid::MIN,
-        incarnation: 7,
         boot,
         session: boot,
-        sequence: 0,
-        advertise: String::new(),
+        ..peer_says(Pid::MIN)
     })));
     let answer = peer.try_receive_as(Receiver::Dialer);
     assert!(matches!(answer, Some(Message::SyncReply(_))), "{answer:?}");

@@ -10,8 +10,9 @@ use std::{
     path::PathBuf,
 };
 
-use ipseity_core::words::{Message, SyncMessage, Told, WIRE_VERSION};
+use ipseity_core::words::{Message, SyncMessage, Told};
 use ipseity_harness::server::{Connection, Server, eventually};
+use ipseity_sim::config::peer_says;
 use tempfile::TempDir;
 
 /// A server that writes its trace into a file.
@@ -239,18 +240,13 @@ fn a_trace_shows_every_round_with_a_peer_from_dialing_to_its_end() {
     let mut peer = Connection::serving(listener.accept().unwrap().0);
     let reply = |sequence| {
         Message::SyncReply(Box::new(SyncMessage {
-            version: WIRE_VERSION,
             told: Told {
                 nonce: 77 + sequence,
                 ..Told::default()
             },
-            cluster: "ipseity".parse().unwrap(),
-            pid: 6.try_into().unwrap(),
-            incarnation: 7,
-            boot: 1,
             session: 77,
             sequence,
-            advertise: String::new(),
+            ..peer_says(6.try_into().unwrap())
         }))
     };
     // It joins, it claims its pid, it serves; and then there is one round when it is time.

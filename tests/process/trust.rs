@@ -14,13 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ipseity_core::words::{
-    ErrorCode, Message, PeerState, Standing, Status, SyncMessage, Told, WIRE_VERSION,
-};
+use ipseity_core::words::{ErrorCode, Message, PeerState, Standing, Status, SyncMessage};
 use ipseity_frames::{Receiver, encode};
 use ipseity_harness::hosts::{self, Network, cage};
 use ipseity_harness::program::run;
 use ipseity_harness::server::{Connection, Server, eventually};
+use ipseity_sim::config::peer_says;
 use ipseity_sim::goldens::{boot_too_far, not_a_peer};
 use tempfile::TempDir;
 
@@ -35,15 +34,8 @@ const FAR: u64 = 1 << 30;
 /// What a server with this pid could say of itself.
 fn sync(pid: u16) -> SyncMessage {
     SyncMessage {
-        version: WIRE_VERSION,
-        cluster: "ipseity".parse().unwrap(),
-        pid: pid.to_string().parse().unwrap(),
-        incarnation: 7,
-        boot: 1,
-        session: 7,
         sequence: FAR,
-        told: Told::default(),
-        advertise: String::new(),
+        ..peer_says(pid.to_string().parse().unwrap())
     }
 }
 

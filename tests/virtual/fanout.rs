@@ -7,9 +7,9 @@ use ipseity_core::{
     identity::Pid,
     ids::{Link, PeerId},
     time::Instant,
-    words::{ErrorCode, Objection, Standing, SyncMessage, Told, WIRE_VERSION},
+    words::{ErrorCode, Objection, Standing, SyncMessage},
 };
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::{actor_config, peer_says};
 use ipseity_sim::world::{Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,15 +52,9 @@ impl Scene {
 
     fn answer(&mut self, peer: u32) {
         let sync = SyncMessage {
-            version: WIRE_VERSION,
-            told: Told::default(),
-            cluster: actor_config().cluster,
-            pid: Pid::new(100 + peer as u16).unwrap(),
             incarnation: u128::from(peer),
-            boot: 1,
             session: 1000 + u64::from(peer),
-            sequence: 0,
-            advertise: String::new(),
+            ..peer_says(Pid::new(100 + peer as u16).unwrap())
         };
         let (from, sync) = (PeerId(peer), Box::new(sync));
         self.on(Event::SyncReply { from, sync });

@@ -7,9 +7,9 @@ use ipseity_core::{
     actor::Remembered,
     identity::{Pid, Sequence},
     limits::{SAVE_BURST, SAVE_RATE_PER_SECOND},
-    words::{Forget, Message, SyncMessage, Told, WIRE_VERSION},
+    words::{Forget, Message, SyncMessage},
 };
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::peer_says;
 use ipseity_sim::world::{Client, DiskMode, Setup, World, keep_log_lines, take_log_lines};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,15 +19,10 @@ const STRANGER: u16 = 900;
 
 fn says(pid: u16, boot: u64, session: u64, sequence: u64) -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: actor_config().cluster,
-        pid: Pid::new(pid).unwrap(),
-        incarnation: 7,
         boot,
         session,
         sequence,
-        advertise: String::new(),
+        ..peer_says(Pid::new(pid).unwrap())
     }))
 }
 

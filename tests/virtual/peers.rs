@@ -11,12 +11,9 @@ use ipseity_core::{
     actor::{JoinMode, Remembered},
     identity::{Pid, Sequence},
     limits::{JOIN_WAIT, PROBE_TIMEOUT},
-    words::{
-        ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage, Told,
-        WIRE_VERSION,
-    },
+    words::{ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage},
 };
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::peer_says;
 use ipseity_sim::world::{
     Client, DiskMode, Route, Setup, World, address, keep_log_lines, take_log_lines,
 };
@@ -75,15 +72,8 @@ fn hand_out(world: &mut World, server: usize, count: usize) {
 /// What a peer with this pid says about itself.
 fn hello(pid: u16, sequence: u64) -> Box<SyncMessage> {
     Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: actor_config().cluster,
-        pid: Pid::new(pid).unwrap(),
-        incarnation: 7,
-        boot: 1,
-        session: 7,
         sequence,
-        advertise: String::new(),
+        ..peer_says(Pid::new(pid).unwrap())
     })
 }
 

@@ -11,12 +11,9 @@ use ipseity::limits::{
 use ipseity_core::{
     identity::Pid,
     limits::BOOT_JUMP_MAX,
-    words::{
-        ErrorCode, LifeMarks, Message, Objection, Overrule, PeerState, Standing, SyncMessage, Told,
-        WIRE_VERSION,
-    },
+    words::{ErrorCode, LifeMarks, Message, Objection, Overrule, PeerState, Standing, SyncMessage},
 };
-use ipseity_sim::config::actor_config;
+use ipseity_sim::config::peer_says;
 use ipseity_sim::world::{
     Client, DiskMode, Route, Setup, World, address, keep_log_lines, take_log_lines,
 };
@@ -37,15 +34,8 @@ fn careful(peers: &[&str]) -> Setup {
 /// What a server with this pid may say of itself.
 fn sync(pid: u16) -> SyncMessage {
     SyncMessage {
-        version: WIRE_VERSION,
-        cluster: actor_config().cluster,
-        pid: Pid::new(pid).unwrap(),
-        incarnation: 7,
-        boot: 1,
-        session: 7,
         sequence: 500,
-        told: Told::default(),
-        advertise: String::new(),
+        ..peer_says(Pid::new(pid).unwrap())
     }
 }
 

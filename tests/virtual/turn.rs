@@ -15,9 +15,10 @@ use ipseity_core::{
     actor::Remembered,
     identity::{Pid, Sequence},
     limits::CONNECTION_SLOT_BITS,
-    words::{ErrorCode, Forget, Message, Overrule, PeerState, SyncMessage, Told, WIRE_VERSION},
+    words::{ErrorCode, Forget, Message, Overrule, PeerState, SyncMessage},
 };
 use ipseity_frames::encode;
+use ipseity_sim::config::peer_says;
 use ipseity_sim::world::{Client, DiskMode, Setup, World, keep_log_lines, take_log_lines};
 
 /// `EMFILE`: the process has no descriptors left.
@@ -139,15 +140,9 @@ fn a_read_that_fills_its_buffer_goes_on_without_an_edge() {
     let mut setup = Setup::new(1);
     setup.actor.cluster = "c".repeat(255).parse().unwrap();
     let question = Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: setup.actor.cluster.clone(),
-        pid: Pid::MAX,
         incarnation: 1,
-        boot: 1,
         session: 1,
-        sequence: 0,
-        advertise: String::new(),
+        ..peer_says(Pid::MAX)
     }));
     let mut bytes = Vec::new();
     encode(&question, &mut bytes);
@@ -167,15 +162,9 @@ fn bytes_after_a_read_that_ends_with_an_overrule_are_read_without_an_edge() {
     let setup = Setup::new(1);
     let mut hello = Vec::new();
     let question = Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: setup.actor.cluster.clone(),
-        pid: Pid::MAX,
         incarnation: 1,
-        boot: 1,
         session: 1,
-        sequence: 0,
-        advertise: String::new(),
+        ..peer_says(Pid::MAX)
     }));
     encode(&question, &mut hello);
     let mut word = Vec::new();
@@ -402,15 +391,11 @@ fn an_objection_is_an_answer_and_lets_the_next_request_through() {
     let (mut world, mut peer) = pair(setup);
     let question = |boot| {
         Message::SyncRequest(Box::new(SyncMessage {
-            version: WIRE_VERSION,
-            told: Told::default(),
             cluster: cluster.clone(),
-            pid: Pid::MAX,
             incarnation: 1,
             boot,
             session: boot,
-            sequence: 0,
-            advertise: String::new(),
+            ..peer_says(Pid::MAX)
         }))
     };
     peer.send_message(&question(5));
@@ -472,17 +457,11 @@ fn wrap_serials(world: &mut World, opened_since: usize) {
 }
 
 /// What a peer with pid 7 says about itself.
-fn seventh(setup: &Setup, boot: u64) -> Message {
+fn seventh(_setup: &Setup, boot: u64) -> Message {
     Message::SyncRequest(Box::new(SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: setup.actor.cluster.clone(),
-        pid: Pid::new(7).unwrap(),
-        incarnation: 7,
         boot,
         session: boot,
-        sequence: 0,
-        advertise: String::new(),
+        ..peer_says(Pid::new(7).unwrap())
     }))
 }
 
@@ -795,15 +774,10 @@ fn the_reserve_lets_in_a_limited_number_of_strangers() {
     let mut codes = (2..).take(RESERVE_UNNAMED_MAX + 1).map(|pid| {
         let mut peer = world.connect(0);
         peer.send_message(&Message::SyncRequest(Box::new(SyncMessage {
-            version: WIRE_VERSION,
-            told: Told::default(),
             cluster: cluster.clone(),
-            pid: Pid::new(pid).unwrap(),
             incarnation: u128::from(pid),
-            boot: 1,
             session: u64::from(pid),
-            sequence: 0,
-            advertise: String::new(),
+            ..peer_says(Pid::new(pid).unwrap())
         })));
         world.drive();
         match &peer.peer_replies()[..] {
@@ -831,15 +805,9 @@ fn a_named_peer_gets_in_when_strangers_fill_their_half_of_the_reserve() {
             let stranger = world.connect(0);
             let pid = Pid::new(100 + number as u16).unwrap();
             stranger.send_message(&Message::SyncRequest(Box::new(SyncMessage {
-                version: WIRE_VERSION,
-                told: Told::default(),
-                cluster: setup.actor.cluster.clone(),
-                pid,
                 incarnation: u128::from(pid.get()),
-                boot: 1,
                 session: u64::from(pid.get()),
-                sequence: 0,
-                advertise: String::new(),
+                ..peer_says(pid)
             })));
             world.drive();
             stranger

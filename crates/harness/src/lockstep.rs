@@ -12,9 +12,10 @@ use std::{
 
 use ipseity_core::{
     identity::Pid,
-    words::{Message, SyncMessage, Told, WIRE_VERSION},
+    words::{Message, SyncMessage},
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
+use ipseity_sim::config::peer_says;
 
 use crate::measured::PATIENCE;
 
@@ -180,17 +181,7 @@ pub fn identity_request() -> Message {
 
 /// The sync message of a peer that is not ahead of anybody.
 pub fn peer() -> SyncMessage {
-    SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
-        cluster: Default::default(),
-        pid: Pid::new(7).unwrap(),
-        incarnation: 7,
-        boot: 1,
-        session: 7,
-        sequence: 0,
-        advertise: String::new(),
-    }
+    peer_says(Pid::new(7).unwrap())
 }
 
 fn connect(server: SocketAddr) -> TcpStream {

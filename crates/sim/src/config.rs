@@ -1,4 +1,4 @@
-//! The one place where tests make an actor's configuration.
+//! The one place where tests make an actor's configuration, and what a peer says of itself.
 
 use std::time::Duration;
 
@@ -6,8 +6,26 @@ use ipseity_core::{
     actor::{ActorConfig, Budgets, JoinMode},
     identity::{Pid, Sequence},
     limits::{PEERS_MAX, RESERVE_DEFAULT},
-    words::ClusterName,
+    words::{ClusterName, SyncMessage, Told, WIRE_VERSION},
 };
+
+/// What a server with this pid may say of itself: it serves, in its first boot, and has handed out nothing. A test changes
+/// the fields that it is about.
+///
+/// Every test that speaks as a peer begins here, so that a new field needs a value only in this place.
+pub fn peer_says(pid: Pid) -> SyncMessage {
+    SyncMessage {
+        version: WIRE_VERSION,
+        cluster: ClusterName::default(),
+        pid,
+        incarnation: 7,
+        boot: 1,
+        session: 7,
+        sequence: 0,
+        told: Told::default(),
+        advertise: String::new(),
+    }
+}
 
 /// An actor of pid 1 that has handed out nothing and may go up to sequence 2000. A test changes the fields that
 /// it is about.

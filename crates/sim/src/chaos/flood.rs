@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
+use crate::config::peer_says;
 use ipseity::limits::IDLE_MIN;
 use ipseity_core::{
     identity::{Pid, Sequence},
-    words::{ClusterName, Message, SyncMessage, Told, WIRE_VERSION},
+    words::{ClusterName, Message, SyncMessage},
 };
 use ipseity_frames::encode;
 
@@ -217,10 +218,7 @@ fn has_ended(socket: &mut SimSocket) -> bool {
 /// A message of the peer: either a good one with a new boot, or one that is refused.
 fn peer_message(cluster: &ClusterName, boot: u64, is_refused: bool, bytes: &mut Vec<u8>) {
     let message = SyncMessage {
-        version: WIRE_VERSION,
-        told: Told::default(),
         cluster: cluster.clone(),
-        pid: Pid::new(PID).unwrap(),
         incarnation: 1,
         boot,
         session: 1,
@@ -229,7 +227,7 @@ fn peer_message(cluster: &ClusterName, boot: u64, is_refused: bool, bytes: &mut 
         } else {
             0
         },
-        advertise: String::new(),
+        ..peer_says(Pid::new(PID).unwrap())
     };
     encode(&Message::SyncRequest(Box::new(message)), bytes);
 }

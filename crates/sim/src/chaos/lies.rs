@@ -3,14 +3,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::config::peer_says;
 use fastrand::Rng;
 use ipseity_core::{
     identity::{Pid, Sequence},
     limits::BOOT_JUMP_MAX,
-    words::{
-        ErrorCode, Goodbye, Message, Objection, Overrule, Probe, Stage, SyncMessage, Told,
-        WIRE_VERSION,
-    },
+    words::{ErrorCode, Goodbye, Message, Objection, Overrule, Probe, Stage, SyncMessage, Told},
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
 
@@ -85,12 +83,7 @@ impl Cluster {
                 nonce: rng.u64(..),
             }),
             _ => Message::SyncRequest(Box::new(SyncMessage {
-                version: WIRE_VERSION,
                 cluster: self.template.cluster.clone(),
-                pid: match rng.bool() {
-                    true => Pid::new(pid).unwrap(),
-                    false => Pid::new(rng.u16(..=Pid::MAX.get())).unwrap(),
-                },
                 incarnation: match rng.bool() {
                     true => incarnation,
                     false => rng.u128(..),
@@ -103,7 +96,10 @@ impl Cluster {
                     ceiling: rng.u64(..1 << 40),
                     ..Told::default()
                 },
-                advertise: String::new(),
+                ..peer_says(match rng.bool() {
+                    true => Pid::new(pid).unwrap(),
+                    false => Pid::new(rng.u16(..=Pid::MAX.get())).unwrap(),
+                })
             })),
         }
     }
