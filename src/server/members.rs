@@ -8,7 +8,7 @@ use ipseity_core::{
     identity::Pid,
     ids::Link,
     limits::{LIVES_PER_PID_MAX, REMEMBERED_MAX},
-    words::{Grant, Grants, LifeMarks, Member, Members, Message},
+    words::{Grant, Grants, Member, Members, Message},
 };
 
 use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
@@ -60,12 +60,7 @@ impl<E: Edge> Server<E> {
 
     fn member(&self, pid: Pid, known: &Known, asker: Grants) -> Member {
         let remembered = &known.remembered;
-        let life = LifeMarks {
-            incarnation: remembered.incarnation,
-            boot: remembered.boot,
-            session: remembered.session,
-        };
-        let life = life.for_eyes_of(asker);
+        let life = remembered.life().for_eyes_of(asker);
         let heard = self.addresses.get(&pid).and_then(|heard| heard.last());
         Member {
             pid,

@@ -32,7 +32,8 @@
 //!
 //! The formats 1 and 2 are read too. An entry of format 2 ended with the sequence, and its flags were 0. Format 1 had
 //! neither the entry bytes nor the flags. The highest known ceiling of such an entry is its sequence. The file is always
-//! replaced whole, in format 3. It may import `files`, `actor`, `identity` and `limits`.
+//! replaced whole, in format 3. It may import `files`, `actor`, `identity`, `limits` and
+//! the marks of a life.
 
 use std::{
     fmt,
@@ -50,9 +51,10 @@ use super::{
     files::{create_temporary, open_regular, sync_all, sync_directory},
 };
 use ipseity_core::{
-    actor::{Claim, Remembered},
+    actor::Remembered,
     identity::{Pid, Sequence},
     limits::{ADDRESS_BYTES_MAX, REMEMBERED_MAX},
+    words::LifeMarks,
 };
 
 const MAGIC: &[u8; 8] = b"IPSEMEM\0";
@@ -303,7 +305,7 @@ fn decode_entry(entry: &[u8]) -> Result<Remembered, MembersFault> {
 
 fn decode_whole(entry: &[u8], flags: u16) -> Option<Remembered> {
     let claim = |at: usize, flag| {
-        let claim = Claim {
+        let claim = LifeMarks {
             incarnation: BigEndian::read_u128(&entry[at..]),
             boot: BigEndian::read_u64(&entry[at + 16..]),
             session: BigEndian::read_u64(&entry[at + 24..]),

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! The calls block until the disk has answered. Nothing here knows a socket or the time, writes to a log, or tries a
-//! failed write again. It may import `identity`, `limits`, the cluster's name, and the plain data of `actor`.
+//! failed write again. It may import `identity`, `limits`, the cluster's name, the marks of a life, and the plain data of
+//! `actor`.
 
 mod directory;
 mod error;

@@ -7,15 +7,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ipseity_core::{
     actor::{
-        Actor, ActorConfig, Claim, Effect, Event, Outcome, Remembered, Report, Tally, Write,
-        Written,
+        Actor, ActorConfig, Effect, Event, Outcome, Remembered, Report, Tally, Write, Written,
     },
     identity::{Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, Forget, Grants, Hello, Message, Objection, Overrule, Stage,
-        Standing, SyncMessage, Told, WIRE_VERSION,
+        ErrorCode, ErrorReply, Forget, Grants, Hello, LifeMarks, Message, Objection, Overrule,
+        Stage, Standing, SyncMessage, Told, WIRE_VERSION,
     },
 };
 use ipseity_sim::config::{actor_config, peer_says};
@@ -222,8 +221,8 @@ fn a_pid_is_forgotten_once_and_durably() {
 }
 
 /// A life of another directory that has claimed pid 7 and never served.
-fn claim() -> Claim {
-    Claim {
+fn claim() -> LifeMarks {
+    LifeMarks {
         incarnation: 0xcc,
         boot: 9,
         session: 0x77,
@@ -234,7 +233,7 @@ fn claim() -> Claim {
 fn lives_that_never_served_are_forgotten_and_those_that_did_are_not() {
     let claimed = Remembered {
         claim: Some(claim()),
-        claim_before: Some(Claim {
+        claim_before: Some(LifeMarks {
             session: 0x66,
             ..claim()
         }),

@@ -11,8 +11,9 @@ use ipseity::{
     },
 };
 use ipseity_core::{
-    actor::{Claim, Life, Objected, Remembered},
+    actor::{Life, Objected, Remembered},
     identity::{Pid, Sequence},
+    words::LifeMarks,
 };
 use ipseity_sim::goldens::hex;
 
@@ -257,12 +258,12 @@ fn a_list_of_members_has_these_bytes() {
             session: 0x33,
             ceiling: sequence(0x500),
             ended: true,
-            claim: Some(Claim {
+            claim: Some(LifeMarks {
                 incarnation: 0x44,
                 boot: 5,
                 session: 0x66,
             }),
-            claim_before: Some(Claim {
+            claim_before: Some(LifeMarks {
                 incarnation: 0x77,
                 boot: 4,
                 session: 0x88,

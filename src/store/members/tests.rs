@@ -5,7 +5,7 @@ use super::*;
 fn members(count: u16) -> Vec<Remembered> {
     let member = |pid: u16| {
         let sequence = Sequence::new(u64::from(pid) << 40).unwrap();
-        let claim = Claim {
+        let claim = LifeMarks {
             incarnation: u128::from(pid) << 100,
             boot: u64::MAX / 2,
             session: u64::from(pid),
@@ -16,7 +16,7 @@ fn members(count: u16) -> Vec<Remembered> {
             ceiling: sequence.saturating_add(u64::from(pid)),
             ended: !pid.is_multiple_of(2),
             claim: Some(claim).filter(|_| pid % 4 >= 2),
-            claim_before: Some(Claim { boot: 9, ..claim }).filter(|_| pid % 8 >= 6),
+            claim_before: Some(LifeMarks { boot: 9, ..claim }).filter(|_| pid % 8 >= 6),
             address: Some(format!("{host}a:65535").into()).filter(|_| !pid.is_multiple_of(3)),
             ..beginning(pid)
         }

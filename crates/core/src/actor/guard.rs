@@ -44,7 +44,7 @@ use crate::{
     identity::{Pid, Sequence},
     limits::{LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, SAVE_BURST, SAVE_RATE_PER_SECOND},
     time::Instant,
-    words::{ErrorCode, Goodbye, KnownLife, Overrule, SyncMessage},
+    words::{ErrorCode, Goodbye, KnownLife, LifeMarks, Overrule, SyncMessage},
 };
 
 /// What is remembered of another pid, and is durable.
@@ -66,23 +66,12 @@ pub struct Remembered {
     pub ended: bool,
     /// A life that this server has accepted, and that has not said yet that it serves. If it is the only life that was
     /// ever heard of the pid, the other fields are its own too.
-    pub claim: Option<Claim>,
+    pub claim: Option<LifeMarks>,
     /// The claim whose place that one took. It counts again if that one is given up.
-    pub claim_before: Option<Claim>,
+    pub claim_before: Option<LifeMarks>,
     /// Where it can be dialed, if it has told: at most
     /// [`ADDRESS_BYTES_MAX`](crate::limits::ADDRESS_BYTES_MAX) bytes.
     pub address: Option<Arc<str>>,
-}
-
-/// A life that has claimed a pid and was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The random value of its state directory.
-    pub incarnation: u128,
-    /// How many times that directory has been started.
-    pub boot: u64,
-    /// The random value of its process.
-    pub session: u64,
 }
 
 /// A position in the order of all messages that this server has received from its peers and sent to them.
@@ -261,30 +250,22 @@ impl Guard {
             return KnownLives::default();
         };
         let remembered = &known.remembered;
-        let sequence = remembered.sequence.get();
-        let served = KnownLife {
-            boot: remembered.boot,
-            session: remembered.session,
-            ceiling: remembered.ceiling.get(),
-            sequence,
+        let known_life = |life: LifeMarks, ceiling: Sequence| KnownLife {
+            boot: life.boot,
+            session: life.session,
+            ceiling: ceiling.get(),
+            sequence: remembered.sequence.get(),
         };
-        let claimed = |claim: Claim| KnownLife {
-            boot: claim.boot,
-            session: claim.session,
-            ceiling: 0,
-            sequence,
-        };
-        let has_served = remembered.served().is_some();
-        let is_told = |claim: &Claim| told_to == Some(claim.session);
-        let claim_before = remembered.claim_before;
+        let is_told = |session: u64| told_to == Some(session);
         let claim = match remembered.claim {
-            _ if told_to == Some(served.session) => None,
-            Some(claim) if is_told(&claim) => claim_before,
+            _ if is_told(remembered.session) => None,
+            Some(claim) if is_told(claim.session) => remembered.claim_before,
             claim => claim,
         };
+        let served = remembered.served();
         KnownLives {
-            served: Some(served).filter(|_| has_served),
-            claimed: claim.map(claimed),
+            served: served.map(|life| known_life(life, remembered.ceiling)),
+            claimed: claim.map(|life| known_life(life, Sequence::ZERO)),
         }
     }
 
@@ -302,7 +283,8 @@ impl Guard {
         let serial = self.serial;
         let received = self.serial_of(sync.told.heard);
         self.born.get_or_insert(now);
-        if sync.told.stage.is_over() && !self.members.contains_key(&sync.pid) {
+        let is_over = sync.told.stage.is_over();
+        if is_over && !self.members.contains_key(&sync.pid) {
             return Vec::new();
         }
         let known = self.members.entry(sync.pid).or_insert_with(|| {
@@ -310,17 +292,17 @@ impl Guard {
             Known::new(claimed.remembered(sync.pid))
         });
         known.heard_at = Some(now);
-        // One that hands out nothing any more does not keep its pid.
-        if !sync.told.stage.is_over() {
-            known.is_alive(sync.session, received);
-        }
-        let change = match sync.told.stage.is_over() {
+        let change = match is_over {
+            // It hands out nothing any more, so it does not keep its pid.
             true => known.rests(&claimed),
-            false => known.serves(&claimed),
+            false => {
+                known.is_alive(sync.session, received);
+                known.serves(&claimed)
+            }
         };
         self.unsaved = self.unsaved.max(change);
         // One that was never heard to serve has handed out nothing.
-        if sync.told.stage.is_over() && !known.has_life(sync.session) {
+        if is_over && !known.has_life(sync.session) {
             return Vec::new();
         }
         let (mut life, is_first) = known.take_life(sync.session, serial, link);
@@ -606,7 +588,7 @@ impl Known {
     fn serves(&mut self, life: &Claimant) -> Unsaved {
         let remembered = &mut self.remembered;
         self.candidate = None;
-        let is_it = |claim: &mut Claim| claim.session == life.session;
+        let is_it = |claim: &mut LifeMarks| claim.session == life.session;
         if remembered.claim.take_if(is_it).is_some() {
             remembered.claim_before = None;
         } else if remembered.claim_before.take_if(is_it).is_none() {
@@ -680,23 +662,23 @@ impl Life {
 }
 
 impl Remembered {
-    /// The last life that served, if one has. A claim alone does not stop a life that serves.
-    fn served(&self) -> Option<Claim> {
-        let last = Claim {
+    /// The last life that served; or, if none has, the first one that claimed the pid.
+    pub const fn life(&self) -> LifeMarks {
+        LifeMarks {
             incarnation: self.incarnation,
             boot: self.boot,
             session: self.session,
-        };
-        Some(last).filter(|last| !self.has_claimed(last.session))
+        }
+    }
+
+    /// The last life that served, if one has. A claim alone does not stop a life that serves.
+    fn served(&self) -> Option<LifeMarks> {
+        Some(self.life()).filter(|last| !self.has_claimed(last.session))
     }
 
     /// The newest life: the one that has claimed the pid, or else the last one that served.
-    fn last_life(&self) -> Claim {
-        self.claim.unwrap_or(Claim {
-            incarnation: self.incarnation,
-            boot: self.boot,
-            session: self.session,
-        })
+    fn last_life(&self) -> LifeMarks {
+        self.claim.unwrap_or(self.life())
     }
 
     fn is_life(&self, boot: u64, session: u64) -> bool {
@@ -711,7 +693,7 @@ impl Remembered {
 
     /// Returns whether there were claims of other lives.
     fn drop_claims_but(&mut self, session: u64) -> bool {
-        let is_of_other = |claim: &mut Claim| claim.session != session;
+        let is_of_other = |claim: &mut LifeMarks| claim.session != session;
         let before = self.claim_before.take_if(is_of_other);
         let last = self.claim.take_if(is_of_other);
         self.claim = self.claim.or(self.claim_before.take());
@@ -720,7 +702,7 @@ impl Remembered {
 
     /// A life that has claimed the pid gives up. Returns false if no other was ever heard of the pid.
     fn withdraw(&mut self, session: u64) -> bool {
-        let is_it = |claim: &mut Claim| claim.session == session;
+        let is_it = |claim: &mut LifeMarks| claim.session == session;
         if self.claim.take_if(is_it).is_some() {
             self.claim = self.claim_before.take();
         } else {
@@ -742,18 +724,15 @@ impl Remembered {
 
     /// Whether a life that is heard for the first time is older than `last`, or has not come as far as the pid had. What
     /// it tells counts as it is, not only as far as it is believed: a process that is far ahead is not behind.
-    fn is_newer_than(&self, last: Claim, life: &Claimant) -> bool {
+    fn is_newer_than(&self, last: LifeMarks, life: &Claimant) -> bool {
         // bug RollbackUnseen: return false;
         life.session != last.session
-            && (life.incarnation != last.incarnation
-                || life.boot <= last.boot
-                || life.told_sequence < self.sequence.get())
+            && (!last.is_followed_by(life.life()) || life.told_sequence < self.sequence.get())
     }
 
     /// Whether the newest life is a later one of the same directory.
     fn is_later_than(&self, life: &Claimant) -> bool {
-        let last = self.last_life();
-        last.incarnation == life.incarnation && last.boot > life.boot
+        life.life().is_followed_by(self.last_life())
     }
 
     /// Takes over how far a life has come.
@@ -768,7 +747,7 @@ impl Remembered {
     /// directory must not bring it back.
     fn is_followed_by(&self, life: &Claimant) -> bool {
         self.served()
-            .is_none_or(|last| life.incarnation == last.incarnation && life.boot > last.boot)
+            .is_none_or(|last| last.is_followed_by(life.life()))
     }
 
     /// Another life is remembered from now on as the last one that served. How far the pid has come stays, and so do
@@ -777,7 +756,7 @@ impl Remembered {
         let before = std::mem::replace(self, life.remembered(self.pid));
         self.sequence = self.sequence.max(before.sequence);
         let is_open =
-            |claim: &Claim| claim.incarnation != life.incarnation || claim.boot > life.boot;
+            |claim: &LifeMarks| claim.incarnation != life.incarnation || claim.boot > life.boot;
         let mut claims = [before.claim, before.claim_before]
             .into_iter()
             .flatten()

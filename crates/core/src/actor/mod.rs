@@ -57,7 +57,7 @@ pub use self::{
     ahead::Ahead,
     effect::{Effect, HangUp, Outbox, Report},
     event::Event,
-    guard::{Charge, Claim, Known, Remembered, Rival},
+    guard::{Charge, Known, Remembered, Rival},
     join::JoinMode,
     life::Life,
     links::LinkState,

@@ -22,6 +22,11 @@ impl LifeMarks {
         session: 0,
     };
 
+    /// Whether `later` is a later life of the same state directory.
+    pub const fn is_followed_by(self, later: LifeMarks) -> bool {
+        self.incarnation == later.incarnation && self.boot < later.boot
+    }
+
     /// These marks, as far as somebody with these grants may see them.
     #[must_use]
     pub fn for_eyes_of(self, asker: Grants) -> LifeMarks {

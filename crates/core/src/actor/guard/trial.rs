@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use super::{Charge, Claim, Guard, Known, Link, Links, Remembered, Serial, Unsaved};
+use super::{Charge, Guard, Known, Link, Links, Remembered, Serial, Unsaved};
 use crate::{
     identity::{Pid, Sequence},
     limits::{PROBE_TIMEOUT, RECENT},
     time::Instant,
-    words::{ErrorCode, Stage, SyncMessage},
+    words::{ErrorCode, LifeMarks, Stage, SyncMessage},
 };
 
 /// A life as it tells of itself.
@@ -28,6 +28,15 @@ pub(in crate::actor) struct Claimant {
 }
 
 impl Claimant {
+    /// What tells it apart from others.
+    pub(super) const fn life(&self) -> LifeMarks {
+        LifeMarks {
+            incarnation: self.incarnation,
+            boot: self.boot,
+            session: self.session,
+        }
+    }
+
     /// This life, with no claim open.
     pub(super) fn remembered(&self, pid: Pid) -> Remembered {
         Remembered {
@@ -252,11 +261,7 @@ impl Known {
         // Another one that waits for the answer has to ask this life too.
         self.trials.clear();
         self.remembered.claim_before = self.remembered.claim;
-        self.remembered.claim = Some(Claim {
-            incarnation: claimant.incarnation,
-            boot: claimant.boot,
-            session: claimant.session,
-        });
+        self.remembered.claim = Some(claimant.life());
     }
 
     /// The save that is about to begin has the claim in it.
