@@ -1,6 +1,6 @@
 //! Which model is searched: how starts ask, what may happen, and which rule is turned off.
 
-use crate::{state::PEERS, steps::Step};
+use crate::{scenes::Scene, state::PEERS};
 
 /// `--join` of every start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(crate) struct Model {
     /// The highest sequence.
     pub(crate) sequence_max: u8,
     /// The steps with which it begins. What follows is searched in all ways.
-    pub(crate) beginning: &'static [Step],
+    pub(crate) beginning: Scene,
     /// Whether operators copy, roll back, lose directories and mistype.
     pub(crate) operators_err: bool,
     /// Whether peers lose what they remember.
@@ -151,7 +151,7 @@ impl Model {
     }
 
     /// The same, from there on.
-    pub(crate) fn after(self, beginning: &'static [Step]) -> Model {
+    pub(crate) fn after(self, beginning: Scene) -> Model {
         Model { beginning, ..self }
     }
 

@@ -104,7 +104,7 @@ pub(crate) enum Step {
 /// Where everything begins.
 pub(crate) fn origin(model: &Model) -> State {
     let mut state = State::default();
-    for step in model.beginning {
+    for step in model.beginning.iter().copied().flatten() {
         take(&mut state, model, *step);
     }
     state
