@@ -67,6 +67,14 @@ impl Taken {
     }
 }
 
+/// A server in this directory that serves and has handed out an identity.
+fn serving(directory: &Path, observer: &Server, taken: &mut Taken) -> Server {
+    let server = one(directory, observer, &[]);
+    wait_until(&server, Standing::Serving);
+    taken.must_take(&server);
+    server
+}
+
 /// Nobody has told the server to stop handing out, and it goes on.
 fn assert_untouched(server: &Server, taken: &mut Taken) {
     assert_eq!(server.status().standing, Standing::Serving);
@@ -128,9 +136,7 @@ fn a_mistyped_pid_is_refused_and_the_server_that_has_it_goes_on() {
         let home = tempfile::tempdir().unwrap();
         let observer = observer();
         let mut taken = Taken::default();
-        let mut first = one(&home.path().join("first"), &observer, &[]);
-        wait_until(&first, Standing::Serving);
-        taken.must_take(&first);
+        let mut first = serving(&home.path().join("first"), &observer, &mut taken);
         wait_until_heard(&observer, 100);
         let both = [&first, &observer];
         let peers: Vec<&Server> = named.iter().map(|index| both[*index]).collect();
@@ -205,9 +211,7 @@ fn a_backup_that_was_put_back_hands_out_nothing_while_a_peer_is_up() {
     let (directory, backup) = (home.path().join("state"), home.path().join("backup"));
     let observer = observer();
     let mut taken = Taken::default();
-    let mut server = one(&directory, &observer, &[]);
-    wait_until(&server, Standing::Serving);
-    taken.must_take(&server);
+    let mut server = serving(&directory, &observer, &mut taken);
     assert_eq!(server.stop(), 0);
     copy(&directory, &backup);
     let mut server = one(&directory, &observer, &[]);
@@ -234,9 +238,7 @@ fn an_older_state_hands_out_nothing_because_its_peer_was_told_a_higher_ceiling()
     let (directory, older) = (home.path().join("state"), home.path().join("older"));
     let observer = observer();
     let mut taken = Taken::default();
-    let mut server = one(&directory, &observer, &[]);
-    wait_until(&server, Standing::Serving);
-    taken.must_take(&server);
+    let mut server = serving(&directory, &observer, &mut taken);
     let before = server.status().storage.ceiling;
     copy(&directory, &older);
     // The next ceiling is made durable when half of this one is used up, and the peer is told.
@@ -272,9 +274,7 @@ fn a_server_whose_directory_is_lost_hands_out_nothing_while_a_peer_is_up() {
     let directory = home.path().join("state");
     let observer = observer();
     let mut taken = Taken::default();
-    let mut server = one(&directory, &observer, &[]);
-    wait_until(&server, Standing::Serving);
-    taken.must_take(&server);
+    let mut server = serving(&directory, &observer, &mut taken);
     wait_until_heard(&observer, 100);
     server.kill();
     fs::remove_dir_all(&directory).unwrap();
@@ -479,9 +479,7 @@ fn a_newcomer_that_claims_and_stops_does_not_stand_in_the_way_of_the_next_start(
     let (directory, copied) = (home.path().join("state"), home.path().join("copied"));
     let observer = observer();
     let mut taken = Taken::default();
-    let mut original = one(&directory, &observer, &[]);
-    wait_until(&original, Standing::Serving);
-    taken.must_take(&original);
+    let mut original = serving(&directory, &observer, &mut taken);
     original.kill();
     copy(&directory, &copied);
 
@@ -524,9 +522,7 @@ fn a_claim_whose_goodbye_was_lost_refuses_the_original_until_it_is_forgotten() {
     let home = tempfile::tempdir().unwrap();
     let observer = observer();
     let mut taken = Taken::default();
-    let mut original = one(&home.path().join("state"), &observer, &[]);
-    wait_until(&original, Standing::Serving);
-    taken.must_take(&original);
+    let mut original = serving(&home.path().join("state"), &observer, &mut taken);
     wait_until_heard(&observer, original.status().sequence);
 
     let claim = |original: &mut Server, boot| {
@@ -574,9 +570,7 @@ fn a_newcomer_that_serves_when_its_refusal_comes_stops_and_the_incumbent_goes_on
     let home = tempfile::tempdir().unwrap();
     let observer = observer();
     let mut taken = Taken::default();
-    let first = one(&home.path().join("first"), &observer, &[]);
-    wait_until(&first, Standing::Serving);
-    taken.must_take(&first);
+    let first = serving(&home.path().join("first"), &observer, &mut taken);
     wait_until_heard(&observer, 100);
     observer.signal("STOP");
     // It waits too short a time for an answer, and serves.
@@ -602,9 +596,7 @@ fn a_life_that_is_silent_on_a_standing_link_loses_its_pid_to_the_next_one() {
     let (directory, moved) = (home.path().join("state"), home.path().join("moved"));
     let observer = observer();
     let mut taken = Taken::default();
-    let mut first = one(&directory, &observer, &[]);
-    wait_until(&first, Standing::Serving);
-    taken.must_take(&first);
+    let mut first = serving(&directory, &observer, &mut taken);
     wait_until_heard(&observer, 100);
     // As when its machine has lost its power: the link stands, and nobody is there. Its disk is carried elsewhere.
     first.signal("STOP");
@@ -692,14 +684,10 @@ fn a_fork_hands_out_nothing_although_it_was_started_more_often() {
     let (directory, copied) = (home.path().join("original"), home.path().join("copied"));
     let mut observer = observer();
     let mut taken = Taken::default();
-    let mut server = one(&directory, &observer, &[]);
-    wait_until(&server, Standing::Serving);
-    taken.must_take(&server);
+    let mut server = serving(&directory, &observer, &mut taken);
     assert_eq!(server.stop(), 0);
     copy(&directory, &copied);
-    let mut server = one(&copied, &observer, &[]);
-    wait_until(&server, Standing::Serving);
-    taken.must_take(&server);
+    let mut server = serving(&copied, &observer, &mut taken);
     wait_until_heard(&observer, 200);
     assert_eq!(server.stop(), 0);
 

@@ -77,6 +77,16 @@ fn hello(pid: u16, sequence: u64) -> Box<SyncMessage> {
     })
 }
 
+/// The sequence of the next identity of a server. It waits as long as the server lets it wait.
+fn next_of(world: &mut World, server: usize) -> u64 {
+    let mut client = world.connect(server);
+    client.ask(1);
+    match world.reply_of(&mut client) {
+        Message::IdentityReply { first, .. } => first >> 10,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn error(code: ErrorCode) -> Message {
     Message::ErrorReply(Box::new(ErrorReply::new(code, "no")))
 }
@@ -180,12 +190,7 @@ fn a_server_that_comes_back_catches_up_at_once() {
     world.restart(1);
     // Connecting takes one round trip, and asking takes another.
     world.advance(2 * ROUND_TRIP);
-    let mut client = world.connect(1);
-    client.ask(1);
-    let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
-        panic!("no identity");
-    };
-    assert!(first >> 10 > 1000);
+    assert!(next_of(&mut world, 1) > 1000);
 }
 
 #[test]
@@ -378,13 +383,8 @@ fn a_server_that_meets_itself_first_joins_with_the_others() {
         lead(&world, "all", &servers);
         hand_out(&mut world, 0, 700);
         let server = world.start(joining(3));
-        let mut client = world.connect(server);
-        client.ask(1);
         // It has asked both, so it begins above what they have handed out.
-        let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
-            panic!("no identity");
-        };
-        assert_eq!(first >> 10, 701);
+        assert_eq!(next_of(&mut world, server), 701);
         assert_eq!(
             world.trace(server, "report joined"),
             ["> report joined answered=2"]
@@ -507,12 +507,7 @@ fn a_slow_lookup_and_a_slow_dial_are_waited_for() {
     world.net().routes.insert(address(0), Route::Hangs);
     world.advance(LOOKUP_SLOW + DIAL_TIMEOUT / 2);
     world.net().routes.clear();
-    let mut client = world.connect(server);
-    client.ask(1);
-    let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
-        panic!("no identity");
-    };
-    assert_eq!(first >> 10, 701);
+    assert_eq!(next_of(&mut world, server), 701);
 }
 
 #[test]
@@ -548,12 +543,7 @@ fn a_start_asks_those_that_it_remembers_and_hangs_up_when_they_know_that_it_serv
     hand_out(&mut world, 1, 700);
     // Nobody is at the third address any more.
     let server = world.start(remembering(3, &[0, 1, 7]));
-    let mut client = world.connect(server);
-    client.ask(1);
-    let Message::IdentityReply { first, .. } = world.reply_of(&mut client) else {
-        panic!("no identity");
-    };
-    assert_eq!(first >> 10, 701);
+    assert_eq!(next_of(&mut world, server), 701);
     assert_eq!(
         world.trace(server, "report joined"),
         ["> report joined answered=2"]

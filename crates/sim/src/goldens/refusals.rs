@@ -17,13 +17,20 @@ impl Refused {
     }
 }
 
+/// The golden syncRequest, with this pid and this boot.
+fn sync_request(pid: &str, boot: &str) -> Vec<u8> {
+    hex(&format!(
+        "0062 03 0002 0000000000000007 69707365697479 {pid}
+         000102030405060708090a0b0c0d0e0f {boot} 1112131415161718 0000000000000005
+         02 0000000000000400 01 00 00 1112131415161719 0000000000000000 0000
+         0000000000000000"
+    ))
+}
+
 /// The golden syncRequest, from an address that the server does not know.
 pub fn not_a_peer() -> Refused {
     Refused {
-        request: hex("0062 03 0002 0000000000000007 69707365697479 0001
-             000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718 0000000000000005
-             02 0000000000000400 01 00 00 1112131415161719 0000000000000000 0000
-             0000000000000000"),
+        request: sync_request("0001", "0000000000000002"),
         code: 68,
         text: "no name in --peer of this server has the address that you come from, and its --peer-from does not \
                allow it: try again in a second, because the names are looked up again now; if that does not help, \
@@ -34,10 +41,7 @@ pub fn not_a_peer() -> Refused {
 /// The same for pid 2, with a boot that no server can have come to. The server remembers nothing of that pid.
 pub fn boot_too_far() -> Refused {
     Refused {
-        request: hex("0062 03 0002 0000000000000007 69707365697479 0002
-             000102030405060708090a0b0c0d0e0f 0000000100000001 1112131415161718 0000000000000005
-             02 0000000000000400 01 00 00 1112131415161719 0000000000000000 0000
-             0000000000000000"),
+        request: sync_request("0002", "0000000100000001"),
         code: 69,
         text: "boot 4294967297 of pid 2 is more than 4294967296 above the last one known here, 0: no server starts so \
                often, so look at who speaks for that pid, and at its state directory",
