@@ -140,6 +140,7 @@ fn a_read_that_fills_its_buffer_goes_on_without_an_edge() {
     let mut setup = Setup::new(1);
     setup.actor.cluster = "c".repeat(255).parse().unwrap();
     let question = Message::SyncRequest(Box::new(SyncMessage {
+        cluster: setup.actor.cluster.clone(),
         incarnation: 1,
         session: 1,
         ..peer_says(Pid::MAX)
