@@ -198,19 +198,19 @@ fn table() -> Vec<Flag> {
             name: "join",
             takes: Value("prefer|require|majority"),
             help: "a start asks its peers whether it may use its pid. prefer: it goes on without those that do not \
-                   answer; require: one must answer; majority: more than half of the other servers must",
+                   answer; require: one must accept it; majority: more than half of the other servers must",
             default: shown("prefer"),
         },
         Flag {
             name: "cluster-size",
             takes: Value("N"),
-            help: "how many servers the cluster has, this one included; required with --join=majority",
+            help: "how many servers the cluster has, this one included, 2 to 1024; --join=majority needs it and at least one --peer",
             default: None,
         },
         Flag {
             name: "join-timeout",
             takes: Value("DURATION"),
-            help: "how long a start waits for its peers",
+            help: "how long a start waits for its peers; 0: they are not asked in time",
             default: time(JOIN_TIMEOUT_DEFAULT),
         },
         Flag {

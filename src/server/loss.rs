@@ -7,7 +7,7 @@
 use log::{debug, warn};
 
 use super::{
-    Server,
+    Server, Stopping,
     telling::{Line, Whom},
 };
 use ipseity_core::{
@@ -120,6 +120,8 @@ impl<E: Edge> Server<E> {
         let pid = self.peers.pid(peer);
         if pid.is_some() && self.actor.links().values().any(|state| state.pid == pid) {
             debug!("peer {name} is up, on another connection: {reason}");
+        } else if matches!(self.stopping, Stopping::Over(_)) {
+            debug!("peer {name} is down, and this server ends: {reason}");
         } else if self.peers.is_only_asked(peer) {
             debug!("the remembered peer {name} is down: {reason}");
         } else if self.peers.is_news(peer, kind) && self.may_tell(Line::PeerDown, Whom::Named(peer))

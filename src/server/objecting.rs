@@ -45,7 +45,7 @@ impl<E: Edge> Server<E> {
             )
         } else {
             let reached = match sequence {
-                Sequence::ZERO => "is in use or has been".to_owned(),
+                Sequence::ZERO => "has been used".to_owned(),
                 _ => format!("had reached sequence {sequence}"),
             };
             format!(

@@ -37,7 +37,7 @@ To retire a pid for good, stop its server, and then make every other server forg
 runs, the others know it again as soon as they hear from it. A server takes --forget only from its
 own machine, or from an address that it was given with --trust.
 
-A life that asked for a pid, and was killed before it served, can stand in the way of the server
+A server that had claimed a pid, and was killed before it served, can stand in the way of the server
 that has that pid. If you know that it handed out nothing, forget it: --forget PID --never-served,
 or --forget --never-served for every pid.
 
@@ -62,7 +62,7 @@ fn options(options: &mut Options) {
     options.optflag(
         "",
         "never-served",
-        "with --forget: forget only lives that asked for this pid, or for any if none is named, and never served",
+        "with --forget: forget only starts that claimed this pid, or any if none is named, and never served",
     );
 }
 

@@ -237,10 +237,10 @@ impl Actor {
         }
         let (above, ceiling) = (known.sequence, known.ceiling.max(known.sequence));
         let why = format!(
-            "pid {} remembers a run of pid {} that this state directory does not know, or not to its end: this is a \
+            "pid {} remembers a life of pid {} that this state directory does not know, or not to its end: this is a \
              copy, or an older state. Start with an unused --pid and a new state directory; or, if the other state is \
-             gone for ever, with --recover-above SEQUENCE, at least {above} and not lower than anything that it may \
-             have handed out, which is no more than {ceiling} as far as that peer knows",
+             gone for ever, with --recover-above SEQUENCE, at least {above} and not lower than anything that the \
+             other state may have handed out: that peer knows of nothing above {ceiling}",
             sync.pid, own.pid
         );
         let sequence = self.counter.believable(above);

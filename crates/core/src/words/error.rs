@@ -35,7 +35,7 @@ pub enum ErrorCode {
     StaleState = 38,
     /// The budget for advances is used up for now.
     OverBudget = 39,
-    /// The server has just started and asks its peers first.
+    /// Too few peers have accepted this start within `--join-timeout`.
     Joining = 40,
     /// Only an operator may ask for this: from the server's own machine, or from an address that was given with `--trust`.
     NotTrusted = 41,
@@ -46,7 +46,7 @@ pub enum ErrorCode {
     ForeignCluster = 64,
     /// The peer speaks another version of the synchronization messages.
     ForeignVersion = 65,
-    /// The peer has the same pid.
+    /// The peer has the same pid, and both have served.
     SamePid = 66,
     /// The peer is the server itself.
     Oneself = 67,
