@@ -481,6 +481,12 @@ fn an_advance_that_can_never_be_paid_says_so_and_what_to_do() {
              (--after-burst): have an operator run ipseity-cli advance --above 101"
         )
     );
+    // The operator reads it in the log too, with the client that asked.
+    let reports = reports(scene.on(request(ALICE, 1, 101 << 10)));
+    assert!(
+        matches!(reports[..], [Report::AdvanceRefused { from: ALICE, .. }]),
+        "{reports:?}"
+    );
     let effects = scene.peer_asks(BOB, 201);
     let (_, text) = refused(&effects);
     assert!(text.contains("never allows more than 200 (--peer-burst)"));

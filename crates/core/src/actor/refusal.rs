@@ -123,6 +123,7 @@ impl Refusal {
             Refusal::NoIdentity { .. }
                 | Refusal::NoSequence { .. }
                 | Refusal::TooFar { .. }
+                | Refusal::NeverPaid { .. }
                 | Refusal::OverBudget { .. }
         )
     }
