@@ -305,6 +305,13 @@ pub const LAST_LINES_TIMEOUT: Duration = Duration::from_millis(500);
 pub const STOP_TIMEOUT: Duration = Duration::from_millis(4250);
 
 const _: () = assert!(STOP_DRAIN.as_nanos() < STOP_TIMEOUT.as_nanos());
+
+/// How long the disk has at least for the last write of a stop.
+pub const SETTLE_LEAST: Duration = STOP_TIMEOUT.saturating_sub(STOP_DRAIN);
+
+/// A timer of a stop that is this late shows that the process was paused: a turn of the loop takes less. A pause is
+/// not time that the disk had.
+pub const PAUSED: Duration = Duration::from_millis(100);
 const _: () =
     assert!(STOP_TIMEOUT.as_nanos() + LAST_LINES_TIMEOUT.as_nanos() <= STOP_MAX.as_nanos());
 

@@ -15,7 +15,7 @@ use ipseity_core::{
 
 use crate::{
     edge::Edge,
-    limits::{STOP_DRAIN, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT},
+    limits::{PAUSED, SETTLE_LEAST, STOP_DRAIN, STOP_REPEAT, STOP_TIMEOUT, STORAGE_EXIT},
     mailbox::Entry,
 };
 
@@ -39,8 +39,8 @@ pub(super) enum Stopping {
 pub(super) enum Step {
     /// Requests that have arrived are still read and answered. The whole stop ends at the deadline.
     Draining { deadline: Instant },
-    /// The actor was told to stop, and the exact sequence is being made durable.
-    Settling,
+    /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline.
+    Settling { deadline: Instant },
     /// The exact sequence is durable. The remaining answers are being written, and the last news of the peers is
     /// being saved.
     Flushing,
@@ -120,7 +120,7 @@ impl<E: Edge> Server<E> {
                 }
                 None
             }
-            Step::Settling => None,
+            Step::Settling { .. } => None,
             // Peers may have spoken until the exact sequence was durable.
             Step::Flushing if self.actor.is_saving() => None,
             Step::Flushing => self.transport.is_flushed().then(|| self.clean_exit()),
@@ -128,12 +128,15 @@ impl<E: Edge> Server<E> {
     }
 
     fn stop_actor(&mut self, at: Instant, deadline: Instant) {
-        let step = Step::Settling;
-        self.stopping = Stopping::Asked { at, step };
         // After a pause of the process the deadline may be over, but the disk has had no time yet.
-        let least = self.now.after(STOP_TIMEOUT - STOP_DRAIN);
-        self.timers.set(Timer::Stop, deadline.max(least));
+        self.settle_until(at, deadline.max(self.now.after(SETTLE_LEAST)));
         self.mailbox.dispatch(Entry::Event(Event::Stop));
+    }
+
+    fn settle_until(&mut self, at: Instant, deadline: Instant) {
+        let step = Step::Settling { deadline };
+        self.stopping = Stopping::Asked { at, step };
+        self.timers.set(Timer::Stop, deadline);
     }
 
     #[cold]
@@ -158,7 +161,11 @@ impl<E: Edge> Server<E> {
             Stopping::Asked { at, step } => match step {
                 // Clients keep asking. What arrives from now on is refused.
                 Step::Draining { deadline } => self.stop_actor(at, deadline),
-                Step::Settling => {
+                // The process was paused beyond the deadline, perhaps since before the write began.
+                Step::Settling { deadline } if self.now.since(deadline) >= PAUSED => {
+                    self.settle_until(at, self.now.after(SETTLE_LEAST));
+                }
+                Step::Settling { .. } => {
                     let storage = self.edge.storage();
                     error!(
                         "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \

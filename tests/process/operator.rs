@@ -16,9 +16,11 @@ fn pair() -> (Server, Server) {
         "--peer",
         &one.address(),
     ]);
+    // A start that was accepted is remembered before it has been heard as a server that serves.
     for server in [&one, &two] {
         server.wait_for_status("its peer", |status| {
-            status.peers.iter().any(|peer| peer.pid.is_some())
+            let mut peers = status.peers.iter();
+            peers.any(|peer| peer.pid.is_some() && peer.last_heard_ms.is_some())
         });
     }
     (one, two)

@@ -211,6 +211,21 @@ fn a_pause_during_a_stop_takes_no_time_from_the_last_write() {
 }
 
 #[test]
+fn a_pause_behind_the_last_request_of_a_stop_takes_no_time_from_the_last_write() {
+    let (mut world, client) = pair(Setup::new(1).disk(DiskMode::Takes(SECOND), 1000));
+    client.ask(1);
+    world.drive();
+    world.signal(0);
+    // The actor has been told to stop, and the process is paused before the write begins.
+    world.step(0);
+    let resumed = world.now().after(2 * STOP_TIMEOUT);
+    world.net().now = resumed;
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (SECOND, Exit::Clean));
+    assert_eq!(world.node(0).disk.durable.get(), 1);
+}
+
+#[test]
 fn a_stop_whose_last_write_fails_exits_with_a_failure() {
     let setup = Setup::new(1).disk(DiskMode::FailsAfter(SECOND), 1000);
     let (mut world, mut client) = pair(setup);
