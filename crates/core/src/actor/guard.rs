@@ -109,6 +109,8 @@ pub struct Known {
     candidate: Option<u64>,
     /// The session of a life that serves and that this server has accepted. Another one must not serve any more.
     accepted: Option<u64>,
+    /// When the life was first heard for whose state an operator has vouched last; 0 if there is none.
+    vouched: Serial,
     /// Whether the claim in what is remembered is durable.
     saved: Saved,
     /// For each life that waits for its answer, by its session: the others that may still be alive are being asked.
@@ -420,12 +422,17 @@ impl Guard {
             return false;
         };
         let remembered = known.remembered.sequence;
+        // An operator has vouched for a later life since: this word comes late, and must not stop that one.
+        let is_late = |life: &Life| life.first_heard < known.vouched;
         let stale = |life: &&mut Life| {
-            life.session == overrule.session && life.objection == Some(ErrorCode::StaleState)
+            life.session == overrule.session
+                && life.objection == Some(ErrorCode::StaleState)
+                && !is_late(life)
         };
         match known.lives.iter_mut().find(stale) {
             Some(life) if overrule.above >= remembered.get() => {
                 life.objection = None;
+                known.vouched = life.first_heard;
                 for other in &mut known.lives {
                     // The other states were given up. Nothing is learned from what they still say, however late it
                     // comes.
@@ -579,6 +586,7 @@ impl Known {
             lives: Vec::new(),
             candidate: None,
             accepted: None,
+            vouched: 0,
             saved: Saved::Yes,
             trials: BTreeMap::new(),
         }

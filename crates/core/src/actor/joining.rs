@@ -59,7 +59,7 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        self.links.unreachable(peer);
+        self.links.unreachable(peer, now);
         if self.phase.is_joining() {
             self.join.unreachable(peer);
             self.advance_join(now, effects);

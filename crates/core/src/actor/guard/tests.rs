@@ -295,6 +295,31 @@ fn the_last_words_of_a_state_that_was_given_up_do_not_bring_it_back() {
 }
 
 #[test]
+fn the_late_word_of_an_operator_does_not_stop_the_life_that_came_after() {
+    let mut guard = empty();
+    guard.hears(speaker(1, 5, 1, 1000), None);
+    // The directory was lost. An operator has vouched for the new one, which was started twice.
+    let [first, second] = [speaker(2, 1, 2, 1500), speaker(2, 2, 3, 1500)];
+    assert_eq!(guard.codes(first), [ErrorCode::StaleState]);
+    assert_eq!(guard.codes(second), [ErrorCode::StaleState]);
+    let overrule = |session| Overrule {
+        pid: Pid::new(PID).unwrap(),
+        incarnation: 2,
+        session,
+        above: 1500,
+    };
+    assert!(guard.overrule(&overrule(3), sequence(1500)));
+    // What the first start had sent comes only now.
+    assert!(!guard.overrule(&overrule(2), sequence(1500)));
+    assert_eq!(guard.codes(second), []);
+    // The word for a later start counts again.
+    let third = speaker(2, 2, 4, 1500);
+    assert_eq!(guard.codes(third), [ErrorCode::StaleState]);
+    assert!(guard.overrule(&overrule(4), sequence(1500)));
+    assert_eq!(guard.codes(third), []);
+}
+
+#[test]
 fn anybody_may_use_a_forgotten_pid() {
     let mut guard = empty();
     guard.hears(speaker(1, 5, 1, 1000), None);

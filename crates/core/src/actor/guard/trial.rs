@@ -223,7 +223,8 @@ impl Known {
             let before = heard_on.len();
             heard_on.extend(links.of_life(sync.pid, session).map(|link| (session, link)));
             let has_link = heard_on.len() > before;
-            let may_answer = has_link || links.may_answer(sync.pid, session).unwrap_or(is_recent);
+            let answers = links.may_answer(sync.pid, session, heard_at);
+            let may_answer = has_link || answers.unwrap_or(is_recent);
             may_live |= may_answer;
             if may_answer && !has_link && session == self.remembered.session {
                 dial = self.remembered.address.clone();

@@ -65,6 +65,8 @@ struct Dialed {
     heard: u64,
     /// Since then it could not be reached.
     is_unreachable: bool,
+    /// When it answered there, or could not be reached.
+    seen_at: Option<Instant>,
 }
 
 /// How a round ended. People are told only of the first in a row of refused rounds.
@@ -131,15 +133,26 @@ impl Links {
         links.filter(move |link| self.links[link].session == Some(session))
     }
 
-    /// Whether a life that is heard on no link may still answer where its pid was dialed. `None` if its pid was never
-    /// heard there, so that nobody knows.
-    pub(super) fn may_answer(&self, pid: Pid, session: u64) -> Option<bool> {
+    /// Whether a life that is heard on no link may still answer where its pid was dialed. `None` if nobody knows: its pid
+    /// was never heard there, or nothing has come from there since its pid was heard last, at `heard_at`. It may have
+    /// connected here itself meanwhile.
+    pub(super) fn may_answer(
+        &self,
+        pid: Pid,
+        session: u64,
+        heard_at: Option<Instant>,
+    ) -> Option<bool> {
         let of_pid = |dialed: &&Dialed| dialed.life.is_some_and(|life| life.0 == pid);
         let answers =
             |dialed: &Dialed| dialed.life == Some((pid, session)) && !dialed.is_unreachable;
         let mut known = self.dialed.values().filter(of_pid).peekable();
         known.peek()?;
-        Some(known.any(answers))
+        if known.clone().any(answers) {
+            return Some(true);
+        }
+        known
+            .all(|dialed| dialed.seen_at >= heard_at)
+            .then_some(false)
     }
 
     /// The nonce of the last message on a link, or of the last one from the peer that was dialed.
@@ -162,9 +175,10 @@ impl Links {
     }
 
     /// A peer could not be reached.
-    pub(super) fn unreachable(&mut self, peer: PeerId) {
+    pub(super) fn unreachable(&mut self, peer: PeerId, now: Instant) {
         if let Some(dialed) = self.dialed.get_mut(&peer) {
             dialed.is_unreachable = true;
+            dialed.seen_at = Some(now);
         }
     }
 
@@ -218,6 +232,7 @@ impl Links {
                     life: Some((sync.pid, sync.session)),
                     heard: sync.told.nonce,
                     is_unreachable: false,
+                    seen_at: Some(now),
                 },
             );
         }
