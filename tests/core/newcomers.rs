@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ipseity_core::{
-    actor::{Actor, Effect, Event, Outcome, Written},
-    identity::Pid,
+    actor::{Actor, ActorConfig, Effect, Event, Outcome, Remembered, Written},
+    identity::{Pid, Sequence},
     ids::{ConnectionId, Link, PeerId},
+    limits::PROBE_TIMEOUT,
     time::Instant,
-    words::{ErrorCode, Message, Stage, SyncMessage, Told},
+    words::{ErrorCode, Goodbye, LifeMarks, Message, Stage, SyncMessage, Told},
 };
 use ipseity_sim::config::{actor_config, peer_says};
 
@@ -27,6 +28,17 @@ impl Scene {
         Scene {
             actor: Actor::new(actor_config()),
             now: Instant::from_nanos(1_000_000_000_000),
+        }
+    }
+
+    fn remembering(known: Remembered) -> Scene {
+        let config = ActorConfig {
+            remembered: vec![known],
+            ..actor_config()
+        };
+        Scene {
+            actor: Actor::new(config),
+            ..Scene::new()
         }
     }
 
@@ -127,4 +139,68 @@ fn asked_with(effects: &[Effect]) -> Option<u64> {
         } => Some(sync.told.nonce),
         _ => None,
     })
+}
+
+/// The first life of a pid that a server hears of claims it, and is stopped before it serves.
+#[test]
+fn a_life_that_rests_before_it_serves_has_only_claimed_its_pid() {
+    let mut scene = Scene::new();
+    scene.asked(ALICE, 1, Stage::Claims);
+    scene.on(Event::PeerConnected(OLD));
+    let sync = Box::new(life(1, Stage::Rests));
+    scene.on(Event::SyncReply { from: OLD, sync });
+    let remembered = &scene.actor.members()[&Pid::new(7).unwrap()].remembered;
+    assert_eq!(remembered.claim.map(|claim| claim.session), Some(1));
+    // The claim is not durable yet, so it is not confirmed.
+    let effects = scene.asked(BOB, 1, Stage::Claims);
+    assert_eq!(answer(&effects), None);
+}
+
+/// A claim alone changes nothing for the life that serves, not even if that is heard for the first time.
+#[test]
+fn a_life_that_serves_is_not_stopped_by_a_claim() {
+    let served = Remembered {
+        incarnation: life(1, Stage::Serves).incarnation,
+        boot: 1,
+        session: 1,
+        claim: Some(LifeMarks {
+            incarnation: life(2, Stage::Claims).incarnation,
+            boot: 2,
+            session: 2,
+        }),
+        ..Remembered::new(Pid::new(7).unwrap(), Sequence::ZERO)
+    };
+    let mut scene = Scene::remembering(served);
+    let effects = scene.asked(ALICE, 1, Stage::Serves);
+    assert_eq!(answer(&effects), Some(Ok(())));
+}
+
+/// Two copies of a directory claim its pid while the original is silent. When the second one gives up, the first one's
+/// claim counts again.
+#[test]
+fn a_claim_counts_again_when_the_one_that_took_its_place_is_given_up() {
+    let mut scene = Scene::new();
+    scene.asked(ALICE, 2, Stage::Claims);
+    scene.on(Event::Written(Written::Members(Outcome::Durable)));
+    scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
+    // The first one is asked, and does not answer.
+    assert_eq!(answer(&scene.asked(BOB, 3, Stage::Claims)), None);
+    scene.now = scene.now.after(PROBE_TIMEOUT);
+    scene.on(Event::ProbeTimeout);
+    assert_eq!(claims(&scene), [Some(3), Some(2)]);
+    let effects = scene.on(Event::Written(Written::Members(Outcome::Durable)));
+    assert_eq!(answer(&effects), Some(Ok(())));
+    let goodbye = Goodbye {
+        pid: Pid::new(7).unwrap(),
+        session: 3,
+        served: false,
+    };
+    scene.on(Event::Goodbye(Box::new((Link::Accepted(BOB), goodbye))));
+    assert_eq!(claims(&scene), [Some(2), None]);
+}
+
+/// The sessions of the claims that are remembered of pid 7.
+fn claims(scene: &Scene) -> [Option<u64>; 2] {
+    let remembered = &scene.actor.members()[&Pid::new(7).unwrap()].remembered;
+    [remembered.claim, remembered.claim_before].map(|claim| claim.map(|claim| claim.session))
 }

@@ -231,8 +231,7 @@ impl std::fmt::Debug for Table<'_> {
             .entry(&"lives", &coverage.lives)
             .entry(&"replies", &coverage.replies)
             .entry(&"turns", &coverage.turns)
-            .entry(&"breaches noticed", &coverage.noticed)
-            .entry(&"breaches unnoticed", &coverage.unnoticed)
+            .entry(&"what became of mistakes", &coverage.breaches)
             .entry(&"identities repeated after a breach", &coverage.repeats)
             .finish()
     }

@@ -404,6 +404,7 @@ impl Guard {
             .candidate
             .take_if(|session| *session == goodbye.session);
         let remembered = &mut known.remembered;
+        // bug ClaimKept instead: if !goodbye.served && remembered.has_claimed(goodbye.session) && !BUG {
         if !goodbye.served && remembered.has_claimed(goodbye.session) {
             self.unsaved = Unsaved::Who;
             if !remembered.withdraw(goodbye.session) {
@@ -597,6 +598,7 @@ impl Known {
         let remembered = &mut self.remembered;
         self.candidate = None;
         let is_it = |claim: &mut LifeMarks| claim.session == life.session;
+        // bug ClaimNeverServes: return Unsaved::Nothing;
         if remembered.claim.take_if(is_it).is_some() {
             remembered.claim_before = None;
         } else if remembered.claim_before.take_if(is_it).is_none() {
@@ -609,12 +611,18 @@ impl Known {
         Unsaved::Who
     }
 
-    /// A life hands out nothing any more. Only how far it has come is learned, if it is the one that is remembered.
+    /// A life hands out nothing any more. Only how far it has come is learned, if it is the one that is remembered. One that
+    /// has only claimed the pid does not become one that has served.
     fn rests(&mut self, life: &Claimant) -> Unsaved {
-        if self.remembered.session != life.session {
+        let remembered = &mut self.remembered;
+        if remembered.session != life.session {
             return Unsaved::Nothing;
         }
-        self.remembered.learn(life)
+        // bug RestsCountsAsServed instead: match remembered.has_claimed(life.session) && !BUG {
+        match remembered.has_claimed(life.session) {
+            true => remembered.raise(life),
+            false => remembered.learn(life),
+        }
     }
 
     /// Whether a life was heard to serve since this server started.
@@ -625,6 +633,7 @@ impl Known {
 
     /// Whether this server has accepted another life of the pid, which serves.
     fn is_displaced(&self, life: &Claimant) -> bool {
+        // bug DisplacedGoesOn: return false;
         let is_other = self
             .accepted
             .is_some_and(|accepted| accepted != life.session);
@@ -662,6 +671,7 @@ impl Life {
 
     fn overlaps(&self, other: &Life) -> bool {
         // bug RestartTakenForConflict: return true;
+        // bug ConflictUnseen: return false;
         self.served
             && other.served
             && self.alive_at >= other.first_heard
@@ -743,11 +753,16 @@ impl Remembered {
         life.life().is_followed_by(self.last_life())
     }
 
-    /// Takes over how far a life has come.
-    fn raise(&mut self, life: &Claimant) {
+    /// Takes over how far a life has come. Returns what of this has to be saved.
+    fn raise(&mut self, life: &Claimant) -> Unsaved {
+        let before = (self.sequence, self.ceiling);
         self.sequence = self.sequence.max(life.sequence);
         if (life.boot, life.session) == (self.boot, self.session) {
             self.ceiling = self.ceiling.max(life.ceiling);
+        }
+        match (self.sequence, self.ceiling) == before {
+            true => Unsaved::Nothing,
+            false => Unsaved::HowFar,
         }
     }
 
@@ -775,16 +790,12 @@ impl Remembered {
 
     /// Takes over every higher value. Returns what of this has to be saved.
     fn learn(&mut self, life: &Claimant) -> Unsaved {
-        let before = (self.sequence, self.ceiling);
-        self.raise(life);
+        let how_far = self.raise(life);
         if self.is_followed_by(life) {
             self.replace(life);
-            Unsaved::Who
-        } else if (self.sequence, self.ceiling) != before {
-            Unsaved::HowFar
-        } else {
-            Unsaved::Nothing
+            return Unsaved::Who;
         }
+        how_far
     }
 
     /// A pid of which only a sequence is known.

@@ -143,6 +143,7 @@ impl Actor {
         let own = &self.config;
         let is_for_it = probe.pid == own.pid && probe.session == own.session;
         // One that hands out nothing any more does not keep its pid.
+        // bug ProbeUnanswered instead: if is_for_it && self.phase.holds_pid() && !BUG {
         if is_for_it && self.phase.holds_pid() {
             effects.push(Effect::Tell {
                 to: link,
@@ -184,6 +185,7 @@ impl Actor {
 
     /// Tells all peers that this life is over.
     pub(super) fn say_goodbye(&self, served: bool, effects: &mut Vec<Effect>) {
+        // bug NoGoodbye: if served { return; }
         let goodbye = Goodbye {
             pid: self.config.pid,
             session: self.config.session,

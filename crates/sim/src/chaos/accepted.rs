@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipseity_core::time::Instant;
+
 /// Why the identities of one life could be handed out by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
@@ -18,8 +20,11 @@ pub enum Cause {
 #[derive(Debug, Default)]
 struct Known {
     server: usize,
+    boot: u64,
     /// The highest ceiling that each other server has heard of it and has not lost since.
     told: BTreeMap<usize, u64>,
+    /// When it last told each other server that it serves, if that one still runs.
+    met_at: BTreeMap<usize, Instant>,
     /// The servers that have confirmed its claim, each with what it had heard of the other lives by then.
     confirmed: BTreeMap<usize, BTreeMap<u64, u64>>,
     /// It has been accepted by some server, because it claims the pid.
@@ -30,20 +35,25 @@ struct Known {
 
 /// The lives of one pid, by their number.
 #[derive(Debug, Default)]
-pub struct Lives(BTreeMap<u64, Known>);
+pub struct Lives {
+    lives: BTreeMap<u64, Known>,
+    /// The life whose claim each other server has confirmed last, in its present life.
+    accepted_by: BTreeMap<usize, u64>,
+}
 
 impl Lives {
     /// A life begins on a server.
-    pub fn begin(&mut self, life: u64, server: usize) {
+    pub fn begin(&mut self, life: u64, server: usize, boot: u64) {
         let known = Known {
             server,
+            boot,
             ..Known::default()
         };
-        self.0.insert(life, known);
+        self.lives.insert(life, known);
     }
 
     fn known(&mut self, life: u64) -> &mut Known {
-        self.0.get_mut(&life).expect("every life has begun")
+        self.lives.get_mut(&life).expect("every life has begun")
     }
 
     /// A life has claimed the pid.
@@ -56,51 +66,103 @@ impl Lives {
         self.known(life).serves = true;
     }
 
+    /// A life tells another server that it serves. If its directory was started more often than that of the life which the
+    /// other one has accepted, it may not have asked anybody, and takes the place of that one.
+    pub fn meets(&mut self, life: u64, by: usize, now: Instant) {
+        self.known(life).met_at.insert(by, now);
+        let boot = |life: u64| self.lives[&life].boot;
+        if let Some(accepted) = self.accepted_by(by)
+            && boot(life) > boot(accepted)
+        {
+            self.accepted_by.remove(&by);
+        }
+    }
+
+    /// Whether a life has said that it serves.
+    pub fn has_served(&self, life: u64) -> bool {
+        self.lives[&life].serves
+    }
+
     /// Another server has taken in what a life has told.
     pub fn heard(&mut self, life: u64, by: usize, ceiling: u64) {
         let told = self.known(life).told.entry(by).or_default();
         *told = ceiling.max(*told);
     }
 
-    /// Another server has confirmed the claim of a life.
-    pub fn confirmed(&mut self, life: u64, by: usize) {
-        let others = self.0.iter().filter(|(other, _)| **other != life);
+    /// Another server has confirmed the claim of a life. Returns the life for which it had done so before.
+    pub fn confirmed(&mut self, life: u64, by: usize) -> Option<u64> {
+        let others = self.lives.iter().filter(|(other, _)| **other != life);
         let heard = others
             .filter_map(|(other, known)| Some((*other, *known.told.get(&by)?)))
             .collect();
         self.known(life).confirmed.entry(by).or_insert(heard);
+        self.accepted_by.insert(by, life)
+    }
+
+    /// The life whose claim another server has confirmed last, in its present life.
+    pub fn accepted_by(&self, by: usize) -> Option<u64> {
+        self.accepted_by.get(&by).copied()
     }
 
     /// A server may have lost what it had heard.
     pub fn forget(&mut self, by: usize) {
-        for known in self.0.values_mut() {
+        for known in self.lives.values_mut() {
             known.told.remove(&by);
+            known.met_at.remove(&by);
         }
+        self.accepted_by.remove(&by);
+    }
+
+    /// Whether those that have confirmed the claim of a life had heard of another one by then; `None` if nobody has.
+    pub fn confirmed_by(&self, life: u64) -> Option<bool> {
+        let confirmed = &self.lives[&life].confirmed;
+        let has_heard = confirmed.values().any(|heard| !heard.is_empty());
+        (!confirmed.is_empty()).then_some(has_heard)
     }
 
     /// The servers that have confirmed the claim of a life.
     pub fn voters(&self, life: u64) -> BTreeSet<usize> {
-        self.0[&life].confirmed.keys().copied().collect()
+        self.lives[&life].confirmed.keys().copied().collect()
+    }
+
+    /// When a life last told another server that it serves, if that one still runs.
+    pub fn met_at(&self, life: u64, by: usize) -> Option<Instant> {
+        self.lives[&life].met_at.get(&by).copied()
     }
 
     /// Whether a server has heard a life, and has not lost that.
     pub fn has_heard(&self, life: u64, by: usize) -> bool {
-        self.0[&life].told.contains_key(&by)
+        self.lives[&life].told.contains_key(&by)
     }
 
     /// Whether a life may have claimed the pid somewhere and has never said that it serves. Such a claim stays until an
     /// operator has it forgotten.
     pub fn has_open_claim(&self) -> bool {
-        self.0.values().any(|known| !known.serves)
+        self.lives.values().any(|known| !known.serves)
+    }
+
+    /// Whether a server may still remember a claim: it has not heard that life serve, or has lost that.
+    pub fn has_left_claim(&self) -> bool {
+        let is_left = |known: &Known| {
+            let mut confirmed = known.confirmed.keys();
+            confirmed.any(|by| !known.told.contains_key(by))
+        };
+        self.has_open_claim() || self.lives.values().any(is_left)
     }
 
     /// Whether a life on another server was accepted, or has said that it serves.
     pub fn has_other(&self, server: usize) -> bool {
         let is_other = |known: &Known| known.server != server;
         let counts = |known: &Known| known.serves || known.claims;
-        self.0
+        self.lives
             .values()
             .any(|known| is_other(known) && counts(known))
+    }
+
+    /// Whether a life on another server has said that it serves.
+    pub fn another_serves(&self, server: usize) -> bool {
+        let mut lives = self.lives.values();
+        lives.any(|known| known.server != server && known.serves)
     }
 
     /// A life hands out a sequence that an earlier one had handed out.
@@ -108,7 +170,7 @@ impl Lives {
     /// # Errors
     /// This must not be. The server with this number has accepted it, although it knew better.
     pub fn judge(&self, life: u64, earlier: u64, sequence: u64) -> Result<Cause, usize> {
-        let confirmed = &self.0[&life].confirmed;
+        let confirmed = &self.lives[&life].confirmed;
         let heard = |heard: &BTreeMap<u64, u64>| heard.get(&earlier).copied();
         let knew = |(by, known): (&usize, _)| (heard(known)? >= sequence).then_some(*by);
         if let Some(by) = confirmed.iter().find_map(knew) {

@@ -16,7 +16,7 @@ use super::{
     judge::{Life, sync_fields},
     machine::storage,
     network::Partition,
-    plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime},
+    plan::{Act, BELIEVED, Beside, DirectoryLoss, Downtime, Meanwhile},
 };
 use crate::world::{DiskFault, Route, SimSocket, StartFault, Storage, Wake, WriteFate, address};
 use byteorder::{BigEndian, ByteOrder};
@@ -122,7 +122,7 @@ impl Cluster {
                 self.undo(wait, Undo::Accept(server));
                 true
             }
-            Act::Copy { server } => self.start_copy(server),
+            Act::Copy { server, meanwhile } => self.start_copy(server, meanwhile),
             Act::WrongPid { server } => self.start_wrong_pid(server),
             Act::Share { server, start } => self.start_sharing(server, start),
             Act::Backup { server } => {
@@ -170,9 +170,7 @@ impl Cluster {
 
     fn begin_partition(&mut self, seed: u64, both_ways: bool, wait: Duration) {
         let mut rng = stream(seed, 0);
-        let servers = self.machines.iter().map(|machine| machine.address.ip());
-        let hosts = servers.chain(self.clients.iter().map(|client| client.home.ip()));
-        let (from, to): (Vec<IpAddr>, Vec<IpAddr>) = hosts.partition(|_| rng.bool());
+        let (from, to): (Vec<IpAddr>, Vec<IpAddr>) = self.hosts().partition(|_| rng.bool());
         let until = self.now().after(wait);
         let mut network = self.network.borrow_mut();
         if both_ways {
@@ -202,14 +200,47 @@ impl Cluster {
     }
 
     /// Somebody copies a directory while its server runs, and starts the copy on another machine.
-    fn start_copy(&mut self, server: usize) -> bool {
+    fn start_copy(&mut self, server: usize, meanwhile: Meanwhile) -> bool {
         if self.machines.len() > self.plan.servers.len() || self.machines[server].server.is_none() {
             return false;
         }
         let now = self.now();
         let copy = storage(&self.net.borrow().nodes[server]).copy(now);
+        match meanwhile {
+            Meanwhile::Runs => {}
+            Meanwhile::Starts => self.end(server, WriteFate::Old, false),
+            Meanwhile::Pauses(wait) => {
+                let machine = &mut self.machines[server];
+                machine.ready_at = machine.ready_at.max(now.after(wait));
+            }
+            Meanwhile::IsCutOff(wait) => self.cut_off(server, wait),
+            Meanwhile::CopyIsCutOff(wait) => self.cut_off(self.machines.len(), wait),
+        }
         self.start_rival(server, copy);
+        if meanwhile == Meanwhile::Starts {
+            self.start(server);
+        }
         true
+    }
+
+    /// A server reaches no other host for a while.
+    fn cut_off(&mut self, server: usize, wait: Duration) {
+        let until = self.now().after(wait);
+        let own = address(server).ip();
+        let others: Vec<IpAddr> = self.hosts().filter(|host| *host != own).collect();
+        let mut network = self.network.borrow_mut();
+        for (from, to) in [(vec![own], others.clone()), (others, vec![own])] {
+            network.partitions.push(Partition { from, to, until });
+        }
+    }
+
+    /// The hosts of all servers and clients. A machine that may be added meanwhile is one of them.
+    fn hosts(&self) -> impl Iterator<Item = IpAddr> {
+        let servers = self.machines.iter().map(|machine| machine.address.ip());
+        let clients = self.clients.iter().map(|client| client.home.ip());
+        let added = self.machines.len()..=self.plan.servers.len();
+        let added = added.map(|number| address(number).ip());
+        servers.chain(clients).chain(added)
     }
 
     /// A new server starts with a new directory and the pid of another server.
@@ -232,7 +263,9 @@ impl Cluster {
         plan.peers = named.map(|other| address(other).to_string()).collect();
         plan.recover_above = None;
         self.judge.breach(plan.pid);
+        let pid = plan.pid;
         let number = self.add_machine(plan);
+        self.judge.breaches.begin(number, pid);
         self.machines[number].rival = Some(server);
         self.machines[server].rival = Some(number);
         self.attach_storage(number, directory);
@@ -394,6 +427,8 @@ impl Cluster {
             return;
         };
         state.is_breached = state.known.has_open_claim();
+        state.is_vouched = true;
+        self.judge.breaches.vouch(number);
         let before = self.machines[number].recover_above;
         self.machines[number].recover_above = before.max(Some(above));
     }

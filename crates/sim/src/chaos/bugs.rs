@@ -6,7 +6,10 @@
 /// Those that take thousands of seeds. Only a long hunt looks for them: one that is told how many seeds, or which bug.
 pub const RARE: &[&str] = &[
     "ConflictForgotten",
-    "IncumbentNotAsked",
+    "ProbeUnanswered",
+    "SecondWins",
+    "ClaimKept",
+    "RestsCountsAsServed",
     "ForkUnseen",
     "RolledBackLifeUnseen",
     "ClosedWithRequest",
@@ -156,6 +159,39 @@ pub const BUGS: &[(&str, &str)] = &[
     (
         "ServesUnconfirmed",
         "A life that has claimed its pid does not wait until enough peers have confirmed that.",
+    ),
+    (
+        "ProbeUnanswered",
+        "A life does not answer a peer that asks whether it is alive.",
+    ),
+    (
+        "NoGoodbye",
+        "A server that stops does not say goodbye, so its next start is made to wait.",
+    ),
+    (
+        "ClaimNotDurable",
+        "A peer confirms a claim before it has made that durable.",
+    ),
+    (
+        "SecondWins",
+        "Of two lives that claim one pid, the second is accepted too.",
+    ),
+    ("ClaimKept", "The claim of a life that has given up stays."),
+    (
+        "ClaimNeverServes",
+        "A life that was accepted and serves does not take the place of the one before.",
+    ),
+    (
+        "DisplacedGoesOn",
+        "A life in whose place another one was accepted is not stopped.",
+    ),
+    (
+        "ConflictUnseen",
+        "Two lives that have both served, and live at the same time, are not stopped.",
+    ),
+    (
+        "RestsCountsAsServed",
+        "A life that has only claimed its pid and says that it rests is remembered as one that has served.",
     ),
     (
         "ForkUnseen",

@@ -15,6 +15,7 @@ pub enum Call {
     Restart(usize),
     Signal(usize),
     Flood(usize),
+    Check(usize),
     Recover,
 }
 
@@ -28,6 +29,7 @@ impl Call {
             Call::Signal(index) => (4, index),
             Call::Recover => (5, 0),
             Call::Flood(index) => (6, index),
+            Call::Check(index) => (7, index),
         };
         kind << 32 | index as u64
     }
@@ -41,6 +43,7 @@ impl Call {
             3 => Call::Restart(index),
             4 => Call::Signal(index),
             6 => Call::Flood(index),
+            7 => Call::Check(index),
             _ => Call::Recover,
         }
     }
@@ -52,6 +55,19 @@ pub enum Undo {
     Route(SocketAddr),
     Names,
     Accept(usize),
+}
+
+/// Something that must be true at a later moment.
+#[derive(Clone, Debug)]
+pub enum Check {
+    /// This server does not remember the claim of this session any more.
+    Withdrawn {
+        by: usize,
+        began: Instant,
+        session: u64,
+    },
+    /// This server serves. The moments are those at which each of the servers began.
+    Serves { server: usize, began: Vec<Instant> },
 }
 
 /// What a flood consists of.

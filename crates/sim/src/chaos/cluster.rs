@@ -18,14 +18,14 @@ use ipseity_core::{
     identity::Sequence,
     limits::JOIN_WAIT,
     time::Instant,
-    words::{Stage, Standing},
+    words::Standing,
 };
 use ipseity_frames::FrameDecoder;
 
 use super::{
     Options,
     bounds::{filled_max, lines_max, saves_max},
-    calls::{Call, Flood, Undo},
+    calls::{Call, Check, Flood, Undo},
     client::Client,
     coverage::Coverage,
     fault::{Fault, stream},
@@ -69,6 +69,7 @@ pub struct Cluster {
     pub clients: Vec<Client>,
     pub judge: Judge,
     pub undos: Vec<Undo>,
+    pub checks: Vec<Check>,
     /// Connections of those who say something once: an old message of a peer again, or a lie.
     pub speakers: Vec<SimSocket>,
     pub floods: Vec<Flood>,
@@ -98,6 +99,7 @@ impl Cluster {
             machines: Vec::new(),
             clients: Vec::new(),
             undos: Vec::new(),
+            checks: Vec::new(),
             speakers: Vec::new(),
             floods: Vec::new(),
             rng: stream(plan.seed, 1),
@@ -178,6 +180,7 @@ impl Cluster {
                 Call::Restart(server) => self.on_restart(server),
                 Call::Signal(server) => self.signal(server),
                 Call::Flood(flood) => self.on_flood(flood),
+                Call::Check(check) => self.on_check(check),
                 Call::Recover => self.begin_recovery(),
             }
         }
@@ -327,39 +330,9 @@ impl Cluster {
         // Also in its last turn: what it has done there must not count for another server.
         self.look_at_places(number);
         self.look_at_claims();
+        self.look_at_withdrawals();
         if let Some(exit) = exit {
             self.on_exit(number, exit);
-        }
-    }
-
-    /// A server that has accepted a life must have asked the one that serves, if it could answer.
-    fn look_at_claims(&mut self) {
-        for (by, newcomer) in std::mem::take(&mut self.judge.confirmed) {
-            let pid = self.machines[newcomer].plan.pid;
-            let state = &self.judge.pids[&pid];
-            if !self.plan.faults.all_can_answer() || state.is_shared {
-                continue;
-            }
-            let is_held_by = |other: &usize| {
-                let machine = &self.machines[*other];
-                let life = &self.judge.lives[*other];
-                *other != newcomer
-                    && machine.plan.pid == pid
-                    && machine.server.is_some()
-                    && machine.signals.is_empty()
-                    && life.stage == Some(Stage::Serves)
-                    && !life.is_objected
-                    && !life.disk_failed
-                    && state.known.has_heard(life.life, by)
-            };
-            let holder = (0..self.judge.lives.len()).find(is_held_by);
-            if let Some(holder) = holder {
-                self.judge.note_violation(|| {
-                    format!(
-                        "server {by} accepts server {newcomer} of pid {pid}, and server {holder} serves"
-                    )
-                });
-            }
         }
     }
 
@@ -418,6 +391,7 @@ impl Cluster {
         if has_lost_recovery {
             // Both blocks that held it have rotted. It has to be given again, or peers may object.
             self.judge.breach(machine.plan.pid);
+            self.judge.pid(machine.plan.pid).has_lost = true;
         }
         let life = Life {
             pid: machine.plan.pid,
@@ -437,6 +411,7 @@ impl Cluster {
         let join_timeout = clock.when(Instant::START.after(JOIN_WAIT.min(self.plan.join_timeout)));
         let life = Life {
             joins_until: joins.then_some(join_timeout),
+            asks: joins,
             ..life
         };
         if stale > 0 {
@@ -464,6 +439,10 @@ impl Cluster {
         self.machines[number].was_objected = false;
         self.find_witnesses(number, &life);
         self.judge.begin(number, life, is_clean, started.skipped);
+        let took_leave = self.machines[number].took_leave.take();
+        if is_clean && joins {
+            self.expect_no_wait(number, took_leave);
+        }
     }
 
     /// A process is gone, for whatever reason.
@@ -532,6 +511,9 @@ impl Cluster {
         } else {
             WriteFate::New
         };
+        if exit == Exit::Clean {
+            self.take_leave(number);
+        }
         self.end(number, fate, false);
         let machine = &mut self.machines[number];
         machine.is_clean = matches!(exit, Exit::Clean | Exit::Objected) && !is_shared;
@@ -540,6 +522,12 @@ impl Cluster {
         machine.was_in_conflict = machine.was_objected && standing == Some(Standing::Conflict);
         let downtime = machine.downtime.get_or_insert_default();
         let mut at = now.after(downtime.wait);
+        match exit {
+            Exit::Refused => self.judge.breaches.refuse(number),
+            Exit::Objected => self.judge.breaches.tell(number, pid),
+            Exit::Clean | Exit::Forced | Exit::StorageFailed => {}
+        }
+        let machine = &mut self.machines[number];
         if exit == Exit::Refused {
             // Its operator reads that another one has the pid. A copy is started no more.
             machine.is_gone = number >= self.plan.servers.len();

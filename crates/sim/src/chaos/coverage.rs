@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipseity_core::words::ErrorCode;
 
-use super::{accepted::Cause, fault::Fault};
+use super::{accepted::Cause, breaches::Fate, fault::Fault};
 
 /// Counts of what happened in runs.
 #[derive(Clone, Debug)]
@@ -19,9 +19,8 @@ pub struct Coverage {
     pub identities: u64,
     pub lives: u64,
     pub turns: u64,
-    /// Breaches of the precondition of uniqueness: those that a server noticed, and those that none did.
-    pub noticed: u64,
-    pub unnoticed: u64,
+    /// The mistakes of operators, by what became of them.
+    pub breaches: BTreeMap<Fate, u64>,
     /// How often an identity was handed out again after such a breach, by the reason why that could be.
     pub repeats: BTreeMap<Cause, u64>,
 }
@@ -36,8 +35,7 @@ impl Default for Coverage {
             identities: 0,
             lives: 0,
             turns: 0,
-            noticed: 0,
-            unnoticed: 0,
+            breaches: BTreeMap::new(),
             repeats: BTreeMap::new(),
         }
     }
@@ -50,6 +48,10 @@ impl Coverage {
 
     pub fn repeat(&mut self, cause: Cause) {
         *self.repeats.entry(cause).or_default() += 1;
+    }
+
+    pub fn fate(&mut self, fate: Fate) {
+        *self.breaches.entry(fate).or_default() += 1;
     }
 
     pub fn code(&mut self, code: u16) {
@@ -71,8 +73,9 @@ impl Coverage {
         self.identities += other.identities;
         self.lives += other.lives;
         self.turns += other.turns;
-        self.noticed += other.noticed;
-        self.unnoticed += other.unnoticed;
+        for (fate, count) in &other.breaches {
+            *self.breaches.entry(*fate).or_default() += count;
+        }
         for (cause, count) in &other.repeats {
             *self.repeats.entry(*cause).or_default() += count;
         }

@@ -12,7 +12,14 @@ use ipseity_core::{
 };
 use ipseity_frames::Kind;
 
-use super::{accepted::Lives, advances::Advances, client::Floor, coverage::Coverage, plan::Plan};
+use super::{
+    accepted::Lives,
+    advances::Advances,
+    breaches::{Breaches, Giver},
+    client::Floor,
+    coverage::Coverage,
+    plan::Plan,
+};
 use crate::world::{EndId, Wiretap};
 
 /// What is known about a pid, over all servers that used it.
@@ -26,11 +33,13 @@ pub struct PidState {
     blocks: BTreeMap<u64, (u64, u64)>,
     /// What the other servers know of its lives.
     pub known: Lives,
-    /// A directory of it was lost or rolled back. If not, only its servers that were added later are at fault.
+    /// A directory of it was lost or rolled back, or what an operator had said rotted in it. If not, only its servers that were added later are at fault.
     pub has_lost: bool,
     /// An operator broke the precondition of uniqueness, and no operator has vouched for the state since.
     pub is_breached: bool,
     pub was_breached: bool,
+    /// An operator has vouched for a state of it.
+    pub is_vouched: bool,
     /// The only breach is a second server on its directory.
     pub is_shared: bool,
     /// The blocks that left since then: first and last sequence, and the grant that allowed them.
@@ -75,10 +84,14 @@ pub struct Life {
     pub disk_failed: bool,
     /// Somebody has told it to stop.
     pub is_objected: bool,
+    /// It has told somebody that it is over.
+    pub is_over: bool,
     /// How far it has come, as it has told last.
     pub stage: Option<Stage>,
     /// So many servers must have confirmed its claim before it hands out anything.
     pub votes_needed: usize,
+    /// It has somebody to ask before it hands out anything.
+    pub asks: bool,
     /// It waits for its peers until then, unless one of them answers.
     pub joins_until: Option<Instant>,
     /// How far it may hand out: the ceiling on the medium, if this boot wrote it.
@@ -99,6 +112,8 @@ struct EndState {
     told: u64,
     asked: Option<Announcement>,
     answered: Option<u64>,
+    /// The claim of a life was confirmed there. Before that, nothing else is read of what it says.
+    is_confirmed: bool,
     /// A syncReply, an objection or an overrule was written there.
     is_peer: bool,
     /// How long the first syncRequest was that was written there.
@@ -129,10 +144,21 @@ const FOR_ADDRESS: &[u8] = b"from one address";
 pub struct Announcement {
     pub incarnation: u128,
     pub boot: u64,
+    pub session: u64,
     pub sequence: u64,
     pub ceiling: u64,
     /// How far the life has come.
     pub stage: Stage,
+}
+
+/// A server has confirmed the claim of a life.
+#[derive(Clone, Copy, Debug)]
+pub struct Confirmed {
+    pub by: usize,
+    pub newcomer: usize,
+    pub session: u64,
+    /// The life of that pid for which it had done so before.
+    pub before: Option<u64>,
 }
 
 /// The fields of a sync message from the pid on.
@@ -170,6 +196,8 @@ pub struct Judge {
     count_max: u32,
     /// Whether no server ever refuses the sequence of a peer.
     pub never_refuses_peers: bool,
+    /// Operators may have servers forget lives.
+    may_forget: bool,
     /// The first promise that was broken.
     pub violation: Option<String>,
     pub coverage: Coverage,
@@ -188,8 +216,11 @@ pub struct Judge {
     pub made_room: BTreeSet<EndId>,
     /// The server with the first number has answered a server of the second pid, which then announced this.
     pub knows: BTreeMap<(usize, u16), Announcement>,
-    /// Claims that were confirmed since somebody looked: the server that did it, and the one that claims.
-    pub confirmed: Vec<(usize, usize)>,
+    /// Claims that were confirmed since somebody looked.
+    pub confirmed: Vec<Confirmed>,
+    /// Claims that were withdrawn since somebody looked: the server that was told so, and the session.
+    pub withdrawn: Vec<(usize, u64)>,
+    pub breaches: Breaches,
     /// How many servers the cluster was planned with. Those that were added later are second ones.
     servers: usize,
 }
@@ -207,6 +238,7 @@ impl Judge {
             count_max: plan.count_max,
             never_refuses_peers: !plan.faults.has(super::fault::Fault::Budget)
                 && !plan.faults.has(super::fault::Fault::Exhaustion),
+            may_forget: plan.faults.has(super::fault::Fault::Operator),
             violation: None,
             coverage: Coverage::default(),
             digest: 0xcbf2_9ce4_8422_2325,
@@ -218,6 +250,8 @@ impl Judge {
             made_room: BTreeSet::new(),
             knows: BTreeMap::new(),
             confirmed: Vec::new(),
+            withdrawn: Vec::new(),
+            breaches: Breaches::default(),
             servers: plan.servers.len(),
         }
     }
@@ -237,6 +271,12 @@ impl Judge {
         self.pids[&pid].is_breached
     }
 
+    /// Whether the present life of a server has said that it serves.
+    pub fn serves(&self, server: usize) -> bool {
+        let life = &self.lives[server];
+        self.pids[&life.pid].known.has_served(life.life)
+    }
+
     /// From now on the precondition of uniqueness is broken for a pid.
     pub fn breach(&mut self, pid: u16) {
         let state = self.pid(pid);
@@ -247,6 +287,7 @@ impl Judge {
     /// The directory of a server was lost or rolled back, and with it what the server remembered of others.
     pub fn lose(&mut self, server: usize, pid: u16) {
         self.breach(pid);
+        self.breaches.begin(server, pid);
         self.pid(pid).has_lost = true;
         self.forget(server);
     }
@@ -292,7 +333,7 @@ impl Judge {
             }
         }
         let number = self.coverage.lives;
-        self.pid(life.pid).known.begin(number, server);
+        self.pid(life.pid).known.begin(number, server, life.boot);
         let before = &self.lives[server];
         self.lives[server] = Life {
             advances: before.advances.begin(life.start),
@@ -452,12 +493,14 @@ impl Judge {
                 state.asked = Some(Announcement {
                     incarnation: life.incarnation,
                     boot: life.boot,
+                    session: life.session,
                     sequence,
                     ceiling: ceiling(body),
                     stage: stage(body),
                 });
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
+                    self.meets(server, hearer, body);
                 }
             }
             Some(Kind::SyncReply) => {
@@ -468,6 +511,7 @@ impl Judge {
                 self.answers(hearer);
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
+                    self.meets(server, hearer, body);
                     if let Some(asked) = asked {
                         if !asked.stage.asks() && !is_refused(body) {
                             self.absorbs(server, asked.sequence);
@@ -476,8 +520,20 @@ impl Judge {
                         let (pid, life) = (self.lives[hearer].pid, self.lives[hearer].life);
                         match asked.stage {
                             Stage::Claims => {
-                                self.pid(pid).known.confirmed(life, server);
-                                self.confirmed.push((server, hearer));
+                                let before = self.pid(pid).known.confirmed(life, server);
+                                // To say again what was said before is no new decision.
+                                if before != Some(life) {
+                                    self.confirmed.push(Confirmed {
+                                        by: server,
+                                        newcomer: hearer,
+                                        session: asked.session,
+                                        before,
+                                    });
+                                }
+                                let claimed_on = other.and_then(|other| self.ends.get_mut(&other));
+                                if let Some(claimed_on) = claimed_on {
+                                    claimed_on.is_confirmed = true;
+                                }
                             }
                             Stage::Serves => self.pid(pid).known.heard(life, server, asked.ceiling),
                             Stage::Joins | Stage::Rests | Stage::Clashes => {}
@@ -498,6 +554,13 @@ impl Judge {
                     self.knows.remove(&(hearer, pid));
                 }
             }
+            Some(Kind::Goodbye) => {
+                self.lives[server].is_over = true;
+                let (session, served) = (BigEndian::read_u64(&body[2..]), body[10] != 0);
+                if let Some(hearer) = hearer.filter(|_| state.is_confirmed && !served) {
+                    self.withdrawn.push((hearer, session));
+                }
+            }
             Some(Kind::Objection) => {
                 state.is_peer = true;
                 let (pid, session) = (BigEndian::read_u16(body), BigEndian::read_u64(&body[2..]));
@@ -506,13 +569,29 @@ impl Judge {
                     return;
                 };
                 self.lives[accused].is_objected = true;
+                self.breaches.tell(accused, pid);
+                let life = &self.lives[accused];
+                let serves = life.stage == Some(Stage::Serves);
+                // It has not waited for the answer to what it asked before it served, and this is that answer.
+                let asked = other.and_then(|other| self.ends.get(&other)?.asked);
+                let is_late = asked.is_some_and(|asked| asked.stage.asks());
                 let is_innocent = self.pids.get(&pid).is_some_and(|state| {
-                    // A second server that nobody has accepted must not stop the first one, which serves.
-                    let is_first = accused < self.servers
-                        && self.lives[accused].stage == Some(Stage::Serves)
-                        && !state.has_lost
-                        && !state.is_shared;
-                    !state.was_breached || is_first && !state.known.has_other(accused)
+                    // A second server that has only claimed the pid must not stop the first one, which serves.
+                    let is_first =
+                        accused < self.servers && serves && !state.has_lost && !state.is_shared;
+                    // Of two lives, the one that this server has accepted goes on, unless an operator says otherwise.
+                    let is_accepted = serves
+                        && !self.may_forget
+                        && !state.is_vouched
+                        && state.known.accepted_by(server) == Some(life.life)
+                        && state.known.has_heard(life.life, server);
+                    !state.was_breached
+                        || is_first
+                            && match is_late {
+                                true => !state.known.has_other(accused),
+                                false => !state.known.another_serves(accused),
+                            }
+                        || is_accepted
                 });
                 if is_innocent {
                     self.note_violation(|| {
@@ -523,6 +602,15 @@ impl Judge {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A server tells another one how far it has come.
+    fn meets(&mut self, server: usize, hearer: usize, body: &[u8]) {
+        let Life { pid, life, .. } = self.lives[server];
+        if stage(body) == Stage::Serves && pid != self.lives[hearer].pid {
+            let now = self.now;
+            self.pid(pid).known.meets(life, hearer, now);
         }
     }
 
@@ -585,6 +673,17 @@ impl Judge {
             return self.note_violation(|| format!("{} on a connection that had {last}", shown()));
         }
         end.last = high;
+        let known = &self.pids[&pid].known;
+        let life = &self.lives[server];
+        let giver = Giver {
+            server,
+            pid,
+            life: life.life,
+            above: life.start,
+            upto: life.allowed,
+            asks: life.asks,
+        };
+        self.breaches.hands_out(&giver, known);
         self.repeats(server, low, high);
         let life = self.lives[server].life;
         if self.pid(pid).known.voters(life).len() < self.lives[server].votes_needed {

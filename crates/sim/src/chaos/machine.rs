@@ -44,6 +44,8 @@ pub struct Machine {
     pub has_failed: bool,
     /// Whether the last life ended with a clean stop and nothing was done to the directory since.
     pub is_clean: bool,
+    /// If it stopped cleanly and all others must have heard its goodbye: when each of the servers began.
+    pub took_leave: Option<Vec<Instant>>,
     /// What happens before it is started again.
     pub downtime: Option<Downtime>,
     /// The `--recover-above` of the next start.
@@ -90,6 +92,7 @@ impl Machine {
             faults_before: 0,
             has_failed: false,
             is_clean: false,
+            took_leave: None,
             downtime: None,
             recovered: Sequence::ZERO,
             backup: None,

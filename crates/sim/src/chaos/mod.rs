@@ -6,13 +6,15 @@
 //! they end, and the whole cluster has to work again within a fixed time.
 //!
 //! - `plan`: what a seed draws before the run begins. `fault` has the classes of faults, `bugs` the planted bugs.
+//!   `starts`: the seeds that are about little else.
 //! - `cluster`: the run itself. `machine`: one server in it. `network`: what happens to packets.
 //! - `calls`: actions that are scheduled for later. `bounds`: how much a server may log and save.
 //! - `acts`: the faults that strike at a moment. `flood`: somebody who sends without end. `recovery`: the end of
 //!   the run.
 //! - `client`, `traffic`: what clients ask, and which answers they get.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
-//!   go. `places`: who is refused, and who is closed.
+//!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
+//!   `breaches`: what becomes of the mistakes of operators.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -20,8 +22,10 @@ mod accepted;
 mod acts;
 mod advances;
 mod bounds;
+mod breaches;
 pub mod bugs;
 mod calls;
+mod claims;
 mod client;
 mod cluster;
 pub mod coverage;
@@ -35,6 +39,7 @@ mod network;
 mod places;
 mod plan;
 mod recovery;
+mod starts;
 mod traffic;
 
 use std::{

@@ -21,11 +21,16 @@ use ipseity_core::{
 use super::{
     calls::FloodKind,
     fault::{Fault, Faults, chance, stream},
+    starts::{self, is_about_starts},
 };
 use crate::world::{DiskFault, WriteFate, address};
 
 /// When the world begins.
 pub const BEGIN: Instant = Instant::from_nanos(1_000_000_000);
+
+/// When the faults end at the latest, in milliseconds after [`BEGIN`], and when they do in a seed about starts.
+const FAULTS_MS: u64 = 22_000;
+const STARTS_MS: u64 = 10_000;
 
 /// The shortest time of a scan. It is long enough for the ids of connections to repeat.
 pub const SCAN_MIN: Duration = Duration::from_millis(2500);
@@ -199,6 +204,7 @@ pub enum Act {
     /// A copy of a directory is started too.
     Copy {
         server: usize,
+        meanwhile: Meanwhile,
     },
     /// A new directory with the pid of another server is started.
     WrongPid {
@@ -277,6 +283,21 @@ pub enum Beside {
     AtOnce,
 }
 
+/// What the server does whose directory is copied, while the copy starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// It runs.
+    Runs,
+    /// It is started at the same moment, after its process was ended.
+    Starts,
+    /// It is paused for this long.
+    Pauses(Duration),
+    /// It reaches nobody for this long.
+    IsCutOff(Duration),
+    /// It runs, and the copy reaches nobody for this long.
+    CopyIsCutOff(Duration),
+}
+
 /// What happens to a directory while no server runs on it.
 #[derive(Clone, Debug, Default)]
 pub struct Downtime {
@@ -321,6 +342,8 @@ pub struct Plan {
     /// When the faults end.
     pub end: Instant,
     pub acts: Vec<(Instant, Act)>,
+    /// Whether little else than starts happens.
+    pub is_about_starts: bool,
     /// Whether the run waits until all servers have logged how many lines they left out in a flood. Few seeds take
     /// that time.
     pub lingers: bool,
@@ -355,9 +378,13 @@ impl Plan {
             join_timeout: *stream(seed, 6)
                 .choice(&[Duration::from_secs(3), JOIN_TIMEOUT_DEFAULT])
                 .unwrap(),
+            is_about_starts: is_about_starts(seed),
             advertises: stream(seed, 7).bool(),
             turn: Duration::from_nanos(rng.u64(500..30_000)),
-            end: BEGIN.after(Duration::from_millis(rng.u64(5_000..22_000))),
+            end: BEGIN.after(Duration::from_millis(match is_about_starts(seed) {
+                true => rng.u64(5_000..STARTS_MS),
+                false => rng.u64(5_000..FAULTS_MS),
+            })),
             acts: Vec::new(),
             lingers: faults.has(Fault::Flood) && seed.is_multiple_of(4),
             servers,
@@ -403,11 +430,18 @@ impl Plan {
     }
 
     fn draw_clients(&mut self, rng: &mut Rng) {
-        let count = rng.usize(1..=5) + if self.faults.has(Fault::Crowd) { 3 } else { 0 };
+        let count = match self.is_about_starts {
+            true => rng.usize(1..=2),
+            false => rng.usize(1..=5),
+        };
+        let count = count + if self.faults.has(Fault::Crowd) { 3 } else { 0 };
         for index in 0..count {
             let mut rng = stream(self.seed, 300 + index as u64);
             let mut plan = ClientPlan {
-                think: Duration::from_millis(*rng.choice(&[3, 20, 60, 200, 500]).unwrap()),
+                think: match self.is_about_starts {
+                    true => Duration::from_millis(*rng.choice(&[20, 60, 200]).unwrap()),
+                    false => Duration::from_millis(*rng.choice(&[3, 20, 60, 200, 500]).unwrap()),
+                },
                 batch_max: *rng.choice(&[1, 1, 4, 20]).unwrap(),
                 count_max: *rng.choice(&[1, 1, 5, self.count_max]).unwrap(),
                 carries: rng.bool(),
@@ -435,6 +469,21 @@ impl Plan {
         }
     }
 
+    /// In a seed about starts, what else happens is aimed at the server whose directory is copied.
+    fn meanwhile(&self, draws: &[u64]) -> Meanwhile {
+        let wait = Duration::from_millis(2_200 + draws[2] % 4_000);
+        let hinders = |fault| self.is_about_starts && self.faults.has(fault);
+        match draws[1] % 4 {
+            0 => Meanwhile::Starts,
+            1 => Meanwhile::Runs,
+            _ if hinders(Fault::Pause) => Meanwhile::Pauses(wait),
+            2 if hinders(Fault::Partition) => Meanwhile::IsCutOff(wait),
+            // Long enough that it may serve without an answer.
+            _ if hinders(Fault::Partition) => Meanwhile::CopyIsCutOff(wait * 2),
+            _ => Meanwhile::Runs,
+        }
+    }
+
     fn draw_acts(&mut self, fault: Fault, rng: &mut Rng) {
         let count = match fault {
             Fault::Copy | Fault::WrongPid | Fault::SharedDirectory | Fault::Scan => 1,
@@ -447,7 +496,11 @@ impl Plan {
         let servers = self.servers.len();
         for _ in 0..count {
             // Drawn from the whole range, so that an earlier end does not change the rest.
-            let at = BEGIN.after(Duration::from_millis(rng.u64(300..22_000)));
+            let until = match self.is_about_starts {
+                true => STARTS_MS,
+                false => FAULTS_MS,
+            };
+            let at = BEGIN.after(Duration::from_millis(rng.u64(300..until)));
             let server = rng.usize(..servers);
             let wait = Duration::from_millis(match rng.u32(..4) {
                 0 => rng.u64(1..100),
@@ -550,7 +603,10 @@ impl Plan {
                     wait,
                 },
                 Fault::Accept => Act::Accept { server, wait },
-                Fault::Copy => Act::Copy { server },
+                Fault::Copy => Act::Copy {
+                    server,
+                    meanwhile: self.meanwhile(&draws),
+                },
                 Fault::WrongPid => Act::WrongPid { server },
                 Fault::SharedDirectory => Act::Share {
                     server,
@@ -610,6 +666,9 @@ fn rotten(draws: &[u64]) -> Vec<(usize, usize)> {
 
 /// Some seeds have nearly all faults and some have few. Rare mixes need both.
 fn draw_faults(seed: u64, density: u32) -> Faults {
+    if is_about_starts(seed) {
+        return starts::faults(seed);
+    }
     let mut faults = Faults::NONE;
     for fault in Fault::ALL {
         // A fault that takes a server out for good would hide the other faults.
@@ -638,7 +697,11 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
 }
 
 fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
-    let count = *rng.choice(&[1, 2, 3, 3, 3, 4, 5]).unwrap();
+    let counts: &[usize] = match is_about_starts(seed) {
+        true => &[2, 3, 3, 3, 4, 5],
+        false => &[1, 2, 3, 3, 3, 4, 5],
+    };
+    let count = *rng.choice(counts).unwrap();
     let by_name = rng.bool() || faults.has(Fault::Lookup);
     // Each server names all others, or those before it, or the next one.
     let topology = rng.u32(..4);
@@ -649,7 +712,12 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
             pids.push(pid);
         }
     }
-    let interval = *rng.choice(&[100, 300, 1000, 1000, 2500]).unwrap();
+    let intervals: &[u64] = match is_about_starts(seed) {
+        // Long ones too: then no message of a round says by chance that a life is alive.
+        true => &[100, 1000, 5000, 10_000],
+        false => &[100, 300, 1000, 1000, 2500],
+    };
+    let interval = *rng.choice(intervals).unwrap();
     let by_one_name = by_name && count > 1 && stream(seed, 5).u32(..3) == 0;
     let near_end = rng.u64(..20_000);
     // Where all name all, names are enough, unless somebody starts a server that nobody names.

@@ -207,15 +207,8 @@ impl Cluster {
             .filter(|server| !self.serves(*server) && !self.machines[*server].is_gone)
             .collect();
         if stopped.is_empty() || self.has_restarted {
-            for server in 0..self.machines.len() {
-                let pid = self.machines[server].plan.pid;
-                // A shared directory is noticed by its disk, and not by a peer.
-                if self.judge.is_breached(pid) && !self.judge.pid(pid).is_shared {
-                    match self.serves(server) {
-                        true => self.judge.coverage.unnoticed += 1,
-                        false => self.judge.coverage.noticed += 1,
-                    }
-                }
+            for fate in self.judge.breaches.fates() {
+                self.judge.coverage.fate(fate);
             }
             self.is_done = true;
             return;
@@ -261,7 +254,9 @@ impl Cluster {
             if machine.server.is_none() || now.since(asked_at) > 2 * PROBE {
                 return Some(format!("server {number} does not answer any more"));
             }
-            let is_breached = self.judge.is_breached(machine.plan.pid);
+            // The word of an operator does not end a claim that was left open.
+            let state = &self.judge.pids[&machine.plan.pid];
+            let is_breached = state.is_breached || state.is_vouched && state.known.has_left_claim();
             let is_witnessed = machine.witnesses.iter().any(|(who, began)| {
                 self.machines[*who].began == *began && self.is_heard(*who, number)
             });
@@ -278,6 +273,11 @@ impl Cluster {
                     ));
                 }
                 Standing::Serving | Standing::Exhausted => sequences.push((number, sequence)),
+                Standing::Conflict | Standing::Stale if self.has_done_nothing_wrong(number) => {
+                    return Some(format!(
+                        "server {number} is {standing}, and nobody else has had its pid"
+                    ));
+                }
                 Standing::Conflict | Standing::Stale if is_breached => {}
                 // It needs a peer, and the peers that it names have been stopped.
                 Standing::Joining if self.names_serving(number) < machine.plan.join.needed() => {}
@@ -296,6 +296,13 @@ impl Cluster {
             ));
         }
         None
+    }
+
+    /// Whether a server has its own directory, as it left it, and no other server of its pid was ever accepted or has served.
+    fn has_done_nothing_wrong(&self, number: usize) -> bool {
+        let state = &self.judge.pids[&self.machines[number].plan.pid];
+        let is_second = number >= self.plan.servers.len();
+        !is_second && !state.has_lost && !state.is_shared && !state.known.has_other(number)
     }
 
     /// Whether the servers that serve synchronize with each other, directly or through each other.

@@ -399,6 +399,9 @@ impl Cluster {
         machine.status = Some((asked_at, status.standing, status.sequence));
         machine.is_refused &= status.standing == Standing::Joining;
         let pid = self.judge.lives[server].pid;
+        if is_blamed {
+            self.judge.breaches.tell(server, pid);
+        }
         let state = self.judge.pid(pid);
         state.told = state.told.max(status.sequence);
         is_same && is_consistent && !(is_innocent && is_blamed)

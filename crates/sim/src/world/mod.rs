@@ -57,7 +57,7 @@ pub use self::{
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},
     setup::{Setup, address},
-    storage::{DiskFault, StartFault, Storage},
+    storage::{DiskFault, StartFault, Storage, sessions},
 };
 
 /// A world that is still busy after this many turns at one moment will never be idle.

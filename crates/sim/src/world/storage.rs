@@ -3,7 +3,12 @@
 //!
 //! Two servers can share a medium, without a lock that keeps one of them away.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
 
 use ipseity::store::{
     Started, begin,
@@ -64,6 +69,8 @@ pub struct Storage {
     running: Option<Running>,
     /// The durable memory of the peers; `None` without a members file.
     pub members: Option<Vec<Remembered>>,
+    /// The sessions of all lives that were ever in it.
+    pub remembered: BTreeSet<u64>,
     /// How long the write of a block takes.
     pub latency: Duration,
     pub fault: Option<DiskFault>,
@@ -71,6 +78,13 @@ pub struct Storage {
     pub faults_met: u32,
     writes: u64,
     longest: Duration,
+}
+
+/// The lives that are remembered of a pid.
+pub fn sessions(of: &Remembered) -> impl Iterator<Item = u64> {
+    let claims = [of.claim, of.claim_before];
+    let claims = claims.into_iter().flatten().map(|claim| claim.session);
+    claims.chain([of.session])
 }
 
 impl Storage {
@@ -95,6 +109,7 @@ impl Storage {
             slots: None,
             waiting: VecDeque::new(),
             running: None,
+            remembered: members.iter().flatten().flat_map(sessions).collect(),
             members,
             latency: Duration::from_micros(100),
             fault: None,
@@ -204,7 +219,7 @@ impl Storage {
                 .newest(now)
                 .is_some_and(|newest| newest.members == MembersMark::Saved);
             if fate == WriteFate::New || is_noted {
-                self.members = Some(members);
+                self.remember(members);
             }
         }
         self.medium.borrow_mut().repair();
@@ -311,9 +326,19 @@ impl Storage {
         }
         let written = write.written(outcome);
         if let (Write::Members(members), Outcome::Durable) = (write, outcome) {
-            self.members = Some(members);
+            self.remember(members);
         }
         (written, self.run(now))
+    }
+
+    fn remember(&mut self, members: Vec<Remembered>) {
+        self.remembered.extend(members.iter().flat_map(sessions));
+        self.members = Some(members);
+    }
+
+    /// Whether a write is under way.
+    pub fn is_busy(&self) -> bool {
+        self.running.is_some()
     }
 
     pub fn status(&self, now: Instant) -> StorageStatus {

@@ -149,6 +149,7 @@ impl Guard {
             (Stage::Claims, _) => {
                 known.claim(&claimant);
                 self.unsaved = Unsaved::Who;
+                // bug ClaimNotDurable: return Verdict::Accepted;
                 Verdict::Saving
             }
             (Stage::Joins | Stage::Serves | Stage::Rests | Stage::Clashes, _) => {
@@ -199,6 +200,7 @@ impl Known {
     fn others(&self, newcomer: u64) -> Vec<u64> {
         let last = (!self.remembered.ended).then_some(self.remembered.session);
         let claims = [self.remembered.claim, self.remembered.claim_before];
+        // bug SecondWins: let claims = if BUG { [None, None] } else { claims };
         let claims = claims.into_iter().flatten().map(|claim| claim.session);
         let mut others: Vec<u64> = last.into_iter().chain(claims).collect();
         others.retain(|session| *session != newcomer);
