@@ -23,6 +23,8 @@ struct Known {
     boot: u64,
     /// The highest ceiling that each other server has heard of it and has not lost since.
     told: BTreeMap<usize, u64>,
+    /// When each of those has heard it first.
+    heard_at: BTreeMap<usize, Instant>,
     /// When it last told each other server that it serves, if that one still runs.
     met_at: BTreeMap<usize, Instant>,
     /// The servers that have confirmed its claim, each with what it had heard of the other lives by then.
@@ -84,8 +86,10 @@ impl Lives {
     }
 
     /// Another server has taken in what a life has told.
-    pub fn heard(&mut self, life: u64, by: usize, ceiling: u64) {
-        let told = self.known(life).told.entry(by).or_default();
+    pub fn heard(&mut self, life: u64, by: usize, ceiling: u64, now: Instant) {
+        let known = self.known(life);
+        known.heard_at.entry(by).or_insert(now);
+        let told = known.told.entry(by).or_default();
         *told = ceiling.max(*told);
     }
 
@@ -108,6 +112,7 @@ impl Lives {
     pub fn forget(&mut self, by: usize) {
         for known in self.lives.values_mut() {
             known.told.remove(&by);
+            known.heard_at.remove(&by);
             known.met_at.remove(&by);
         }
         self.accepted_by.remove(&by);
@@ -128,6 +133,12 @@ impl Lives {
     /// When a life last told another server that it serves, if that one still runs.
     pub fn met_at(&self, life: u64, by: usize) -> Option<Instant> {
         self.lives[&life].met_at.get(&by).copied()
+    }
+
+    /// Whether a server has heard a life before some moment, and has not lost that.
+    pub fn has_heard_before(&self, life: u64, by: usize, moment: Instant) -> bool {
+        let heard_at = self.lives[&life].heard_at.get(&by);
+        heard_at.is_some_and(|heard_at| *heard_at < moment)
     }
 
     /// Whether a server has heard a life, and has not lost that.

@@ -38,7 +38,7 @@ pub enum Cause {
 #[derive(Debug)]
 struct Breach {
     pid: u16,
-    is_refused: bool,
+    /// Its operators, or those of the others that it concerns, were told.
     is_told: bool,
     is_vouched: bool,
     cause: Option<Cause>,
@@ -89,7 +89,6 @@ impl Breaches {
         self.of_server.insert(server, self.breaches.len());
         self.breaches.push(Breach {
             pid,
-            is_refused: false,
             is_told: false,
             is_vouched: false,
             cause: None,
@@ -104,13 +103,6 @@ impl Breaches {
     pub fn vouch(&mut self, server: usize) {
         if let Some(breach) = self.of(server) {
             breach.is_vouched = true;
-        }
-    }
-
-    /// A server was refused.
-    pub fn refuse(&mut self, server: usize) {
-        if let Some(breach) = self.of(server) {
-            breach.is_refused = true;
         }
     }
 
@@ -161,9 +153,9 @@ impl Breaches {
             };
             match breach.cause {
                 _ if breach.is_vouched => Fate::VouchedFor,
-                None if breach.is_refused || breach.is_told => Fate::Refused,
+                None if breach.is_told => Fate::Refused,
                 None => Fate::HandedOutNothing,
-                Some(_) if breach.is_refused || breach.is_told => Fate::Noticed,
+                Some(_) if breach.is_told => Fate::Noticed,
                 Some(_) if !overlaps() => Fate::ApartFromOthers,
                 Some(cause) => Fate::Unnoticed(cause),
             }

@@ -42,6 +42,7 @@ impl Cluster {
                 by,
                 newcomer,
                 session,
+                claimed_at,
                 before,
             } = confirmed;
             // Nobody hears what is told to a process that is over.
@@ -69,7 +70,8 @@ impl Cluster {
                 let machine = &self.machines[*other];
                 let life = &self.judge.lives[*other];
                 let has_it = || match life.stage {
-                    Some(Stage::Serves) => state.known.has_heard(life.life, by),
+                    // One that is heard while the claim is being saved is told to the newcomer.
+                    Some(Stage::Serves) => state.known.has_heard_before(life.life, by, claimed_at),
                     // It was accepted first.
                     Some(Stage::Claims) => before == Some(life.life),
                     _ => false,

@@ -523,8 +523,8 @@ impl Cluster {
         let downtime = machine.downtime.get_or_insert_default();
         let mut at = now.after(downtime.wait);
         match exit {
-            Exit::Refused => self.judge.breaches.refuse(number),
-            Exit::Objected => self.judge.breaches.tell(number, pid),
+            // Its operators read that another life has the pid.
+            Exit::Refused | Exit::Objected => self.judge.breaches.tell(number, pid),
             Exit::Clean | Exit::Forced | Exit::StorageFailed => {}
         }
         let machine = &mut self.machines[number];

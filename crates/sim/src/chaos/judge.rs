@@ -149,6 +149,7 @@ pub struct Announcement {
     pub ceiling: u64,
     /// How far the life has come.
     pub stage: Stage,
+    pub at: Instant,
 }
 
 /// A server has confirmed the claim of a life.
@@ -157,6 +158,8 @@ pub struct Confirmed {
     pub by: usize,
     pub newcomer: usize,
     pub session: u64,
+    /// When it claimed its pid.
+    pub claimed_at: Instant,
     /// The life of that pid for which it had done so before.
     pub before: Option<u64>,
 }
@@ -497,6 +500,7 @@ impl Judge {
                     sequence,
                     ceiling: ceiling(body),
                     stage: stage(body),
+                    at: self.now,
                 });
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
@@ -527,6 +531,7 @@ impl Judge {
                                         by: server,
                                         newcomer: hearer,
                                         session: asked.session,
+                                        claimed_at: asked.at,
                                         before,
                                     });
                                 }
@@ -535,7 +540,11 @@ impl Judge {
                                     claimed_on.is_confirmed = true;
                                 }
                             }
-                            Stage::Serves => self.pid(pid).known.heard(life, server, asked.ceiling),
+                            Stage::Serves => {
+                                let now = self.now;
+                                let known = &mut self.pid(pid).known;
+                                known.heard(life, server, asked.ceiling, now);
+                            }
                             Stage::Joins | Stage::Rests | Stage::Clashes => {}
                         }
                         if asked.stage == Stage::Serves {
