@@ -132,7 +132,8 @@ impl Cluster {
         let is_calm = self.plan.is_about_starts
             && self.plan.faults.all_can_answer()
             && !self.plan.faults.has(Fault::DiskHangs)
-            && !self.judge.pids[&self.machines[server].plan.pid].was_breached
+            // Where somebody has erred, another server may be stopped meanwhile.
+            && self.judge.pids.values().all(|pid| !pid.was_breached)
             && !self.is_recovering;
         let is_with_it = |other: usize| {
             let machine = &self.machines[other];

@@ -40,6 +40,8 @@ pub struct PidState {
     pub was_breached: bool,
     /// An operator has vouched for a state of it.
     pub is_vouched: bool,
+    /// One of its lives has told a peer that an operator has vouched for it.
+    has_overruled: bool,
     /// The only breach is a second server on its directory.
     pub is_shared: bool,
     /// The blocks that left since then: first and last sequence, and the grant that allowed them.
@@ -558,8 +560,9 @@ impl Judge {
             // again.
             Some(Kind::Overrule) => {
                 state.is_peer = true;
+                let pid = self.lives[server].pid;
+                self.pid(pid).has_overruled = true;
                 if let Some(hearer) = hearer {
-                    let pid = self.lives[server].pid;
                     self.knows.remove(&(hearer, pid));
                 }
             }
@@ -592,6 +595,7 @@ impl Judge {
                     let is_accepted = serves
                         && !self.may_forget
                         && !state.is_vouched
+                        && !state.has_overruled
                         && state.known.accepted_by(server) == Some(life.life)
                         && state.known.has_heard(life.life, server);
                     !state.was_breached
