@@ -403,6 +403,7 @@ impl<E: Edge> Server<E> {
             Effect::StartTicker => self.ticker.start(self.now, &mut self.timers),
             Effect::StopTicker => self.ticker.stop(&mut self.timers),
             Effect::JoinWithin(wait) => self.timers.set_within(Timer::Join, self.now.after(wait)),
+            Effect::ClaimWithin(wait) => self.timers.set(Timer::Join, self.now.after(wait)),
             Effect::DialOnce(address) => self.ask_once(&address),
             Effect::GiveUp => self.give_up(),
             Effect::SaveLater(wait) => self.timers.set(Timer::Save, self.now.after(wait)),

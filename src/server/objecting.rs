@@ -22,7 +22,6 @@ impl<E: Edge> Server<E> {
             sequence,
             rival,
             is_new,
-            by_claim,
             may_be_over,
         } = *charge;
         let address = self.link_address(link);
@@ -33,14 +32,6 @@ impl<E: Edge> Server<E> {
                  anything that either may have handed out; start the other with an unused --pid and a new state \
                  directory",
                 self.rival_address(pid, rival),
-                at_least(sequence)
-            )
-        } else if by_claim {
-            format!(
-                "the state of pid {pid} at {address} is not the newest: another life has claimed the pid and never said \
-                 that it serves. If that life never handed out anything, forget it with ipseity-cli members --forget \
-                 {pid} --never-served at that peer, and start with --recover-above SEQUENCE, {}not lower than anything \
-                 that this one may have handed out; otherwise use an unused --pid and a new state directory",
                 at_least(sequence)
             )
         } else {

@@ -47,6 +47,15 @@ impl<E: Edge> Server<E> {
                     warn!("refused peer {address}: {}", error.message);
                 }
             }
+            Report::LateWord { from } => {
+                if self.may_tell(Line::Refused, self.host(*from)) {
+                    let address = self.transport.address(*from);
+                    info!(
+                        "the word of an earlier start of this state directory has come from {address}: it comes late, or \
+                         a copy of this directory is running"
+                    );
+                }
+            }
             Report::RoundRefused { link, error } => {
                 if self.may_tell(Line::RoundRefused, self.whom(*link)) {
                     let name = self.link_name(*link);

@@ -103,7 +103,9 @@ impl<E: Edge> Server<E> {
             Stopping::Asked { at, step } => self.advance_to(at, step),
             Stopping::Over(exit) => Some(exit),
         };
-        if exit.is_some() && !self.actor.has_saved() {
+        // One that was not started has nothing that its next start would miss: it asks anew.
+        let has_run = exit.is_some_and(|exit| exit != Exit::Refused);
+        if has_run && !self.actor.has_saved() {
             warn!(
                 "what the peers have said since the last save is lost: after the next start, this server may not \
                  notice if one of them has lost its state"

@@ -225,6 +225,12 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
     // bug LostPairNotSkipped: let hidden = hidden && !BUG;
     // bug SingleSlot: let hidden = hidden && !BUG;
     let start = if hidden { newest.reach } else { newest.ceiling };
+    // Of a life that the next boot forgets, a peer may still tell the ceiling. Whoever begins at or above that cannot be
+    // older than the peer knows.
+    let start = forgotten(&newest, hidden)
+        .iter()
+        .map(|life| life.ceiling)
+        .fold(start, Sequence::max);
     // bug ResumeBelowCeiling: let start = if BUG { newest.sequence } else { start };
     // bug CleanStopTrusted: let start = if BUG { records.iter().find(|(_, found)| found.clean).map_or(start, |(_, found)| found.ceiling) } else { start };
     // bug CleanFlagKept: let start = if BUG && newest.clean { newest.sequence } else { start };
@@ -238,6 +244,18 @@ pub fn recover<D: BlockDevice>(mut device: D, owner: &Owner) -> Result<Recovered
         hidden,
         is_older,
     })
+}
+
+/// The lives in the newest record that the next boot leaves out of its own.
+fn forgotten(newest: &Record, hidden: bool) -> &[Life] {
+    let lives = &newest.lives;
+    let count = match hidden {
+        // The start that was lost with the record is not known. A list with a hole would say that it was never a start of
+        // this directory, so a new one is begun: of what is older than a list, it says nothing.
+        true => lives.len(),
+        false => (lives.len() + 1).saturating_sub(LIVES_REMEMBERED_MAX),
+    };
+    &lives[..count]
 }
 
 /// The newest record has the highest. Equal generations differ only after a start that skipped; see the proof
@@ -288,18 +306,13 @@ impl<D: BlockDevice> Recovered<D> {
     /// What the record of the boot `own` remembers of the last starts.
     fn lives(&self, own: Life) -> Vec<Life> {
         let newest = &self.newest;
-        let mut lives = if self.hidden {
-            // The start that was lost with the record is not known. A list with a hole would say that it was never
-            // a start of this directory, so a new one is begun: of what is older than a list, it says nothing.
-            Vec::new()
-        } else if newest.lives.is_empty() && newest.boot != 0 && newest.session != 0 {
+        let is_older = newest.lives.is_empty() && newest.boot != 0 && newest.session != 0;
+        let mut lives = match is_older && !self.hidden {
             // An older version wrote the record. In format 1 it had no session.
-            vec![newest.life()]
-        } else {
-            newest.lives.clone()
+            true => vec![newest.life()],
+            false => newest.lives[forgotten(newest, self.hidden).len()..].to_vec(),
         };
         lives.push(own);
-        lives.drain(..lives.len().saturating_sub(LIVES_REMEMBERED_MAX));
         lives
     }
 

@@ -673,7 +673,9 @@ fn lives_that_never_served_are_forgotten_of_one_pid_or_of_all() {
         let shown = run(&[arguments, &["-s", &address]].concat()).good();
         assert_eq!(
             shown,
-            format!("{address} remembers no life of {whose} that never served\n")
+            format!(
+                "{address} has forgotten every life of {whose} that never served, if there was one\n"
+            )
         );
         let asked = server.requests();
         assert_eq!(asked.last(), Some(&Message::ForgetRequest { what }));

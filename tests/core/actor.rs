@@ -1202,7 +1202,7 @@ fn claims(sequence: u64) -> Vec<Effect> {
     };
     vec![
         Effect::JoinWithin(JOIN_WAIT),
-        Effect::JoinWithin(CLAIM_WAIT),
+        Effect::ClaimWithin(CLAIM_WAIT),
         Effect::Send {
             to: PEER,
             message: Message::SyncRequest(Box::new(claim)),
@@ -1625,6 +1625,24 @@ fn a_join_does_not_count_itself_or_another_cluster() {
         assert_eq!(scene.on(Event::AllAsked), vec![], "{code}");
         assert_eq!(scene.actor.standing(), Standing::Joining);
     }
+}
+
+/// The wait for those that may still answer is one thing, and that for the confirmation of a claim another.
+#[test]
+fn a_peer_that_answers_late_does_not_cut_the_wait_for_a_claim() {
+    let late = PeerId(1);
+    let mut scene = joining(false);
+    scene.on(Event::PeerConnected(PEER));
+    scene.on(Event::PeerConnected(late));
+    scene.on(sync_reply(PEER, hello(2, 30)));
+    let claims = scene.on(Event::JoinTimeout);
+    assert!(
+        claims.contains(&Effect::ClaimWithin(CLAIM_WAIT)),
+        "{claims:?}"
+    );
+    let effects = scene.on(sync_reply(late, hello(3, 30)));
+    let is_cut = |effect: &Effect| matches!(effect, Effect::JoinWithin(_));
+    assert!(!effects.iter().any(is_cut), "{effects:?}");
 }
 
 #[test]

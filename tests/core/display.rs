@@ -305,7 +305,6 @@ fn every_effect_has_its_line() {
         sequence: sequence(9),
         rival,
         is_new: true,
-        by_claim: false,
         may_be_over: false,
     };
     for (effect, line) in [
@@ -382,6 +381,10 @@ fn every_effect_has_its_line() {
         (
             Effect::JoinWithin(Duration::from_millis(500)),
             "joinWithin ms=500".to_owned(),
+        ),
+        (
+            Effect::ClaimWithin(Duration::from_millis(500)),
+            "claimWithin ms=500".to_owned(),
         ),
         (
             Effect::SaveLater(Duration::from_millis(250)),

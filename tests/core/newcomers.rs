@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use ipseity_core::{
-    actor::{Actor, ActorConfig, Effect, Event, Outcome, Remembered, Written},
+    actor::{Actor, ActorConfig, Effect, Event, Life, Outcome, Remembered, Report, Written},
     identity::{Pid, Sequence},
     ids::{ConnectionId, Link, PeerId},
     limits::PROBE_TIMEOUT,
     time::Instant,
-    words::{ErrorCode, Goodbye, LifeMarks, Message, Stage, SyncMessage, Told},
+    words::{
+        ErrorCode, Goodbye, KnownLife, LifeMarks, Message, Probe, Stage, Standing, SyncMessage,
+        Told,
+    },
 };
 use ipseity_sim::config::{actor_config, peer_says};
 
@@ -127,6 +130,221 @@ fn an_address_where_nobody_was_before_a_life_was_heard_says_nothing_about_it() {
             let effects = scene.on(Event::SyncReply { from: dial, sync });
             assert_eq!(answer(&effects), Some(Err(ErrorCode::HeldByAnother.get())));
         }
+    }
+}
+
+/// A life of pid 7 claims it, and that is durable.
+fn claimed(boot: u64) -> Scene {
+    let mut scene = Scene::new();
+    scene.asked(ALICE, boot, Stage::Joins);
+    scene.asked(ALICE, boot, Stage::Claims);
+    let effects = scene.on(Event::Written(Written::Members(Outcome::Durable)));
+    assert_eq!(answer(&effects), Some(Ok(())));
+    scene
+}
+
+/// The question whether the life of Alice is alive.
+fn probe(effects: &[Effect]) -> Probe {
+    let probe = effects.iter().find_map(|effect| match effect {
+        Effect::Tell {
+            to: Link::Accepted(ALICE),
+            message: Message::Probe(probe),
+        } => Some(*probe),
+        _ => None,
+    });
+    probe.expect("Alice is asked")
+}
+
+/// Each of two has been accepted first by some peers. Were both refused by the others, nobody would have the pid.
+#[test]
+fn of_two_that_claim_a_pid_the_same_one_waits_everywhere_for_the_other_to_give_up() {
+    let held = Some(Err(ErrorCode::HeldByAnother.get()));
+    // The one that started less often is refused at once.
+    let mut scene = claimed(3);
+    let effects = scene.asked(BOB, 2, Stage::Joins);
+    let is_alive = Event::Alive(Box::new((Link::Accepted(ALICE), probe(&effects))));
+    assert_eq!(answer(&scene.on(is_alive)), held);
+    // The other one waits.
+    let waiting = || {
+        let mut scene = claimed(2);
+        let effects = scene.asked(BOB, 3, Stage::Joins);
+        let is_alive = Event::Alive(Box::new((Link::Accepted(ALICE), probe(&effects))));
+        assert_eq!(answer(&scene.on(is_alive)), None);
+        scene
+    };
+    let mut scene = waiting();
+    let goodbye = Goodbye {
+        pid: Pid::new(7).unwrap(),
+        session: 2,
+        served: false,
+    };
+    let effects = scene.on(Event::Goodbye(Box::new((Link::Accepted(ALICE), goodbye))));
+    assert_eq!(answer(&effects), Some(Ok(())));
+    // Once the first one serves, it has won.
+    let mut scene = waiting();
+    let effects = scene.asked(ALICE, 2, Stage::Serves);
+    let is_alive = Event::Alive(Box::new((Link::Accepted(ALICE), probe(&effects))));
+    let of_bob: Vec<Effect> = scene.on(is_alive);
+    assert_eq!(answer(&of_bob), held);
+    // And it does not wait for ever.
+    let mut scene = waiting();
+    scene.now = scene.now.after(PROBE_TIMEOUT);
+    assert_eq!(answer(&scene.on(Event::ProbeTimeout)), held);
+}
+
+/// It gave up elsewhere while this server was about to note its claim, and its goodbye was not read any more.
+#[test]
+fn a_claim_that_nobody_waits_for_any_more_is_as_if_it_had_been_lost() {
+    let mut scene = Scene::new();
+    scene.asked(ALICE, 2, Stage::Joins);
+    scene.asked(ALICE, 2, Stage::Claims);
+    scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
+    scene.on(Event::Disconnected(ALICE));
+    assert_eq!(answer(&scene.asked(BOB, 2, Stage::Joins)), Some(Ok(())));
+    // One that was told that its claim stands may serve.
+    let mut scene = claimed(2);
+    scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
+    scene.on(Event::Disconnected(ALICE));
+    assert_eq!(
+        answer(&scene.asked(BOB, 2, Stage::Joins)),
+        Some(Ok(())),
+        "it is the same life"
+    );
+    let effects = scene.asked(BOB, 1, Stage::Joins);
+    assert_eq!(answer(&effects), None);
+}
+
+/// Its goodbye comes on another link than its claim, which is being noted.
+#[test]
+fn a_claim_is_not_noted_again_when_its_life_has_said_goodbye() {
+    let mut scene = Scene::new();
+    scene.on(Event::PeerConnected(OLD));
+    scene.asked(ALICE, 2, Stage::Joins);
+    scene.asked(ALICE, 2, Stage::Claims);
+    let sync = Box::new(life(2, Stage::Claims));
+    scene.on(Event::SyncReply { from: OLD, sync });
+    let goodbye = Goodbye {
+        pid: Pid::new(7).unwrap(),
+        session: 2,
+        served: false,
+    };
+    scene.on(Event::Goodbye(Box::new((Link::Dialed(OLD), goodbye))));
+    scene.on(Event::Written(Written::Members(Outcome::Durable)));
+    assert_eq!(answer(&scene.asked(BOB, 2, Stage::Joins)), Some(Ok(())));
+    let members = scene.actor.members();
+    assert!(members.is_empty(), "{members:?}");
+}
+
+/// A directory whose last start is that one, and an actor of pid 1 in it that joins.
+fn starts(lives: Vec<Life>, joins: bool) -> Scene {
+    let config = ActorConfig {
+        boot: 40,
+        sequence: Sequence::new(1000).unwrap(),
+        lives,
+        joins,
+        ..actor_config()
+    };
+    Scene {
+        actor: Actor::new(config),
+        now: Instant::from_nanos(1_000_000_000_000),
+    }
+}
+
+const fn began(boot: u64, session: u64, ceiling: Sequence) -> Life {
+    Life {
+        boot,
+        session,
+        ceiling,
+    }
+}
+
+/// What pid 2 answers a start of pid 1 that it accepts. It remembers these lives.
+fn accepts(known: Option<KnownLife>, claimed: Option<KnownLife>) -> Event {
+    let told = Told {
+        known,
+        claimed,
+        ..Told::default()
+    };
+    Event::SyncReply {
+        from: OLD,
+        sync: Box::new(SyncMessage {
+            told,
+            ..peer_says(Pid::new(2).unwrap())
+        }),
+    }
+}
+
+fn life_of(boot: u64, session: u64, ceiling: u64) -> Option<KnownLife> {
+    Some(KnownLife {
+        boot,
+        session,
+        ceiling,
+        sequence: 500,
+    })
+}
+
+fn gives_up(effects: &[Effect]) -> bool {
+    effects.contains(&Effect::GiveUp)
+}
+
+/// More starts than a directory remembers have pushed it out: starts that were refused count too.
+#[test]
+fn a_life_that_is_forgotten_counts_as_far_as_a_peer_knows_it() {
+    for (ceiling, standing) in [(1000, Standing::Joining), (1001, Standing::Stale)] {
+        let mut scene = starts(vec![began(39, 3, Sequence::ZERO)], true);
+        scene.on(Event::PeerConnected(OLD));
+        scene.on(accepts(life_of(7, 7, ceiling), None));
+        assert_eq!(scene.actor.standing(), standing, "{ceiling}");
+    }
+}
+
+#[test]
+fn a_start_that_does_not_know_a_claim_may_be_made_again() {
+    let lives = vec![began(39, 3, Sequence::ZERO)];
+    let mut scene = starts(lives.clone(), true);
+    scene.on(Event::PeerConnected(OLD));
+    let effects = scene.on(accepts(None, life_of(39, 4, 0)));
+    assert!(gives_up(&effects), "{effects:?}");
+    assert!(!scene.actor.is_objected());
+    // One that has served is another matter.
+    let mut scene = starts(lives, true);
+    scene.on(Event::PeerConnected(OLD));
+    let effects = scene.on(accepts(life_of(39, 4, 0), None));
+    assert!(!gives_up(&effects), "{effects:?}");
+    assert!(scene.actor.is_objected());
+}
+
+/// A slow proxy, or somebody who has recorded it, brings what an earlier start of this directory had said.
+#[test]
+fn the_late_word_of_an_earlier_start_changes_nothing() {
+    let lives = vec![began(39, 3, Sequence::new(900).unwrap())];
+    let says = |session, ceiling| Event::SyncRequest {
+        from: ALICE,
+        sync: Box::new(SyncMessage {
+            incarnation: actor_config().incarnation,
+            boot: 39,
+            session,
+            told: Told {
+                ceiling,
+                ..Told::default()
+            },
+            ..peer_says(actor_config().pid)
+        }),
+    };
+    for joins in [false, true] {
+        let mut scene = starts(lives.clone(), joins);
+        let standing = scene.actor.standing();
+        let effects = scene.on(says(3, 900));
+        let told = Effect::Report(Report::LateWord { from: ALICE });
+        assert!(effects.contains(&told), "{effects:?}");
+        assert!(!gives_up(&effects), "{effects:?}");
+        assert_eq!(scene.actor.standing(), standing);
+    }
+    // One that has gone on, or that this directory does not know, is alive beside this one.
+    for (session, ceiling) in [(3, 901), (4, 900)] {
+        let mut scene = starts(lives.clone(), false);
+        scene.on(says(session, ceiling));
+        assert_eq!(scene.actor.standing(), Standing::Conflict);
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum Event {
     BothStop,
     IsAlone,
     AloneIsRefused,
+    ClaimRefuses,
     AloneServesAtLast,
     MainSaysGoodbye,
     TwiceByOneThatWasCutOff,
@@ -38,7 +39,7 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    pub(crate) const ALL: [Event; 31] = [
+    pub(crate) const ALL: [Event; 32] = [
         Event::MainHolds,
         Event::ClaimHolds,
         Event::CandidateHolds,
@@ -63,6 +64,7 @@ impl Event {
         Event::BothStop,
         Event::IsAlone,
         Event::AloneIsRefused,
+        Event::ClaimRefuses,
         Event::AloneServesAtLast,
         Event::MainSaysGoodbye,
         Event::TwiceByOneThatWasCutOff,

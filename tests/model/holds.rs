@@ -38,6 +38,20 @@ fn two_lives_beside_two_others_hold() {
     }
 }
 
+/// The same where a directory remembers only its last life.
+#[test]
+fn two_lives_with_short_records_hold() {
+    for join in JOINS {
+        let model = Model {
+            lives_recorded: 1,
+            ..with_two_others(Model::new(join, 2, 2).calm().after(SERVES))
+        };
+        let found = search(&model, usize::MAX);
+        assert_holds(&found, &model);
+        assert!(found.is_complete);
+    }
+}
+
 #[test]
 fn the_nearest_states_hold_with_everything() {
     for join in JOINS {
@@ -53,7 +67,16 @@ fn walks_by_lot_hold_with_everything() {
             memory_is_lost: true,
             ..Model::new(join, 3, 3)
         };
-        for model in [everything, everything.after(SERVES)] {
+        let short_records = Model {
+            lives_recorded: 1,
+            ..everything
+        };
+        for model in [
+            everything,
+            everything.after(SERVES),
+            short_records,
+            short_records.after(SERVES),
+        ] {
             assert_holds(&wander(&model, 300, 60, 1), &model);
         }
     }

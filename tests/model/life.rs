@@ -9,9 +9,10 @@ use crate::{
 };
 
 /// A life begins in a directory. Its boot and a new ceiling are durable before it says anything.
-pub(crate) fn start(state: &mut State, from: Directory) {
+pub(crate) fn start(state: &mut State, model: &Model, from: Directory) {
     let life = usize::from(state.born);
     state.born += 1;
+    let from = forgetting(from, model);
     let mut directory = from;
     if from.boot == 0 {
         directory.incarnation = life as u8;
@@ -19,16 +20,34 @@ pub(crate) fn start(state: &mut State, from: Directory) {
     directory.boot += 1;
     directory.resume = from.resume + 1;
     directory.record[life] = directory.resume;
+    directory.began.add(Lives::only(life));
     state.lives[life] = Life {
         stage: Stage::Joins,
         incarnation: directory.incarnation,
         boot: directory.boot,
         record: from.record,
         limit: directory.resume,
+        begins_at: from.resume,
         sequence: from.resume,
         directory,
         ..Life::default()
     };
+    state.lives[life].ghost.before = from.began;
+}
+
+/// What is left of a directory when the next start is to be recorded too. It goes on at the ceiling of the life that it
+/// forgets, or above.
+pub(crate) fn forgetting(mut directory: Directory, model: &Model) -> Directory {
+    // The lives of one directory began in the order of their numbers.
+    let recorded = |record: &[u8; LIVES]| record.iter().filter(|ceiling| **ceiling > 0).count();
+    while recorded(&directory.record) >= model.lives_recorded {
+        let oldest = directory.record.iter_mut().find(|ceiling| **ceiling > 0);
+        let ceiling = oldest.map(std::mem::take).unwrap_or_default();
+        if !model.lacks(Rule::ForgetsAtTheCeiling) {
+            directory.resume = directory.resume.max(ceiling);
+        }
+    }
+    directory
 }
 
 /// A peer has answered a life that joins.
@@ -36,9 +55,9 @@ pub(crate) fn answered(state: &mut State, model: &Model, peer: usize, life: usiz
     match answer {
         Answer::Nothing | Answer::Objection(_) => {}
         Answer::Good(known) => match is_behind(state, model, life, known) {
-            Some(event) => {
-                state.events.note(event);
-                refused(state, model, life, true);
+            Some(behind) => {
+                state.events.note(behind.event);
+                refused(state, model, life, behind.lasts);
             }
             None => state.peers[peer].pairs[life].accepted = true,
         },
@@ -62,7 +81,8 @@ pub(crate) fn claim_answered(
         Answer::Nothing | Answer::Objection(_) => {}
         Answer::Good(known) => {
             let confirmation = match is_behind(state, model, life, known) {
-                Some(_) => Confirmation::Stale,
+                Some(behind) if behind.lasts => Confirmation::Stale,
+                Some(_) => Confirmation::Claimed,
                 None => Confirmation::Good,
             };
             state.peers[peer].pairs[life].confirmation = confirmation;
@@ -85,27 +105,55 @@ pub(crate) fn confirmed(state: &mut State, model: &Model, peer: usize, life: usi
             state.events.note(Event::StaleAtTheClaim);
             refused(state, model, life, true);
         }
+        Confirmation::Claimed => {
+            state.events.note(Event::ClaimRefuses);
+            refused(state, model, life, false);
+        }
     }
 }
 
+/// Why a directory is older than what a peer knows.
+pub(crate) struct Behind {
+    pub(crate) event: Event,
+    /// Nothing that lasts follows from a claim.
+    lasts: bool,
+}
+
 /// Whether the directory is older than what a peer knows: it does not know a life of its own, or not how far that came.
-pub(crate) fn is_behind(state: &State, model: &Model, life: usize, known: Known) -> Option<Event> {
+pub(crate) fn is_behind(state: &State, model: &Model, life: usize, known: Known) -> Option<Behind> {
     let one = &state.lives[life];
     let is_own = |other: &usize| state.lives[*other].incarnation == one.incarnation;
-    let knows_life = |other: usize| one.record[other] > 0 || model.lacks(Rule::KnowsLife);
-    let told = known.main.and(known.claim);
-    if told.all().filter(is_own).any(|other| !knows_life(other)) {
-        return Some(Event::UnknownLife);
+    // One that is older than all that the directory remembers.
+    let is_forgotten = |other: usize| {
+        let boot = state.lives[other].boot;
+        let is_newer = |known: usize| one.record[known] == 0 || state.lives[known].boot > boot;
+        model.lives_recorded < LIVES && one.boot > boot && (0..LIVES).all(is_newer)
+    };
+    let knows_life =
+        |other: usize| one.record[other] > 0 || is_forgotten(other) || model.lacks(Rule::KnowsLife);
+    let knows_all = |lives: Lives| lives.all().filter(is_own).all(knows_life);
+    let behind = |event: Event, lasts: bool| Some(Behind { event, lasts });
+    if !knows_all(known.main) {
+        return behind(Event::UnknownLife, true);
     }
     let knows_ceiling = |main: usize| {
         let highest = match model.lacks(Rule::CeilingOfThatLife) {
             true => one.record.iter().copied().max().unwrap_or_default(),
+            false if one.record[main] == 0 && is_forgotten(main) => {
+                return one.begins_at >= known.ceiling || model.lacks(Rule::CeilingOfForgottenLife);
+            }
             false => one.record[main],
         };
         highest >= known.ceiling || model.lacks(Rule::KnowsCeiling)
     };
     let mut main = known.main.all().filter(is_own);
-    (!main.all(knows_ceiling)).then_some(Event::UnknownCeiling)
+    if !main.all(knows_ceiling) {
+        return behind(Event::UnknownCeiling, true);
+    }
+    match knows_all(known.claim) {
+        true => None,
+        false => behind(Event::UnknownLife, false),
+    }
 }
 
 /// How many peers have this between them and the life.

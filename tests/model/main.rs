@@ -13,8 +13,8 @@
 //! - Refusals come at once: whoever is refused later than it serves does not look at that any more.
 //! - Under `prefer` a start only serves alone if nobody has accepted it; who has accepted it confirms it in time.
 //! - Sequences go to three, and a step of the ceiling is one. A start that crashes before it speaks is no life of its own.
-//! - Not in the model: `--recover-above`, `members --forget`, processes that are cloned with their memory, and that a
-//!   directory records 32 lives and not more.
+//! - Not in the model: `--recover-above`, `members --forget`, and processes that are cloned with their memory.
+//! - A directory records all lives, or only the last: which of them it forgets makes no difference.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

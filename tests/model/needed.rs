@@ -40,6 +40,14 @@ fn with_two_others(model: Model) -> Model {
     Model { peers: 2, ..model }
 }
 
+/// A directory remembers only its last life.
+fn with_short_records(model: Model) -> Model {
+    Model {
+        lives_recorded: 1,
+        ..model
+    }
+}
+
 #[track_caller]
 fn assert_needed(model: Model, rules: &[Rule], promise: Fault) {
     let broken = rules.iter().fold(model, |model, rule| model.off(*rule));
@@ -86,6 +94,10 @@ needed! {
     a_directory_knows_the_ceiling: [KnowsCeiling], HandedOutTwice, two_lives().after(COPIED);
     it_is_the_ceiling_of_that_life: [CeilingOfThatLife], HandedOutTwice,
         three_lives().after(RAISED_SINCE_THE_COPY);
+    what_was_forgotten_counts: [CeilingOfForgottenLife], HandedOutTwice,
+        with_short_records(two_lives().after(COPIED));
+    a_directory_forgets_at_the_ceiling: [ForgetsAtTheCeiling], NeverServes,
+        ordinary(with_short_records(two_lives()));
     main_is_told_beside_a_claim: [MainIsTold], HandedOutTwice,
         three_lives().after(RAISED_SINCE_A_CLAIM);
     a_clean_stop_keeps_the_ceiling: [StopKeepsCeiling], NeverServes,

@@ -116,10 +116,19 @@ fn judged(
         state.events.note(Event::HolderIsSilent);
     }
     state.peers[peer].pairs[life].silent.add(alive);
-    let event = is_stale(state, model, peer, life)?;
+    let memory = &state.peers[peer].memory;
+    let by_main = is_stale(state, model, life, memory.main);
+    // A claim may come to nothing, so nothing that lasts follows from it.
+    let event = by_main.or_else(|| is_stale(state, model, life, memory.claim))?;
     state.events.note(event);
     properties::judge_given_up(state, peer);
-    Some(Answer::StaleState)
+    match by_main {
+        Some(_) => Some(Answer::StaleState),
+        None => {
+            state.events.note(Event::ClaimRefuses);
+            Some(Answer::HeldByAnother)
+        }
+    }
 }
 
 /// The lives that are asked before this one is accepted.
@@ -144,11 +153,10 @@ pub(crate) fn holders(state: &State, model: &Model, peer: usize, life: usize) ->
     holders.without(Lives::only(life))
 }
 
-/// Whether a life begins in a state that is older than what is remembered. Whether it knows the lives that are
+/// Whether a life begins in a state that is older than one that is remembered. Whether it knows the lives that are
 /// remembered is seen by itself.
-fn is_stale(state: &State, model: &Model, peer: usize, life: usize) -> Option<Event> {
-    let memory = &state.peers[peer].memory;
-    let known = memory.claim.one().or(memory.main.one())?;
+fn is_stale(state: &State, model: &Model, life: usize, known: Lives) -> Option<Event> {
+    let known = known.one()?;
     let (newcomer, known) = (&state.lives[life], &state.lives[known]);
     if newcomer.incarnation != known.incarnation && !model.lacks(Rule::Incarnation) {
         return Some(Event::OtherIncarnation);

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
 /// What the judge notes of a life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ghost {
+    /// The lives that began in its directory before it.
+    pub(crate) before: Lives,
     /// Enough have accepted it, and none that it had heard before had refused it.
     pub(crate) accepted: bool,
     /// It has heard that it is refused.
@@ -206,7 +208,7 @@ fn forgiven(state: &State, model: &Model, at: usize, old: usize, new: usize) -> 
         let event = Event::TwiceByOneThatAskedNobodyWhoRemembers;
         return when(nobody, Exemption::NobodyRemembers, event);
     }
-    let is_copy = state.lives[new].record[old] > 0;
+    let is_copy = ghost.before.has(old);
     let was_told = at <= usize::from(ghost.floor[old]);
     let is_told = is(state.handed_told[at], old);
     if ghost.reachable.has(old) || was_told || is_told || !is_copy {

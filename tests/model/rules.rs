@@ -1,6 +1,9 @@
 //! Which model is searched: how starts ask, what may happen, and which rule is turned off.
 
-use crate::{scenes::Scene, state::PEERS};
+use crate::{
+    scenes::Scene,
+    state::{LIVES, PEERS},
+};
 
 /// `--join` of every start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,10 @@ pub(crate) enum Rule {
     KnowsCeiling,
     /// That ceiling is compared with what the directory has of that life, not with the highest of all.
     CeilingOfThatLife,
+    /// A directory that has forgotten a life begins above what a peer knows of that one, or is stale.
+    CeilingOfForgottenLife,
+    /// A directory that forgets a life begins at the ceiling of that one, or above.
+    ForgetsAtTheCeiling,
     /// Main is told, also where there is a claim.
     MainIsTold,
     /// A clean stop keeps the ceiling.
@@ -117,6 +124,8 @@ pub(crate) struct Model {
     pub(crate) peers_crash: bool,
     /// Whether claims and words that a life serves come late or doubled, and answers to a question are lost.
     pub(crate) is_late: bool,
+    /// How many of its lives a directory remembers.
+    pub(crate) lives_recorded: usize,
     pub(crate) rules_off: u64,
     pub(crate) exemptions_off: u8,
 }
@@ -135,6 +144,7 @@ impl Model {
             saves_late: true,
             peers_crash: true,
             is_late: true,
+            lives_recorded: LIVES,
             rules_off: 0,
             exemptions_off: 0,
         }

@@ -63,6 +63,8 @@ pub(crate) struct Directory {
     pub(crate) boot: u8,
     /// The lives that began in it, each with the highest ceiling that it had; 0 for the others.
     pub(crate) record: [u8; LIVES],
+    /// For the judge: all lives that began in it.
+    pub(crate) began: Lives,
     /// The next life begins above this: the ceiling, or after a clean stop the exact sequence.
     pub(crate) resume: u8,
     /// A peer has refused or stopped it for good.
@@ -105,6 +107,8 @@ pub(crate) struct Life {
     pub(crate) taken: bool,
     /// It may hand out up to this.
     pub(crate) limit: u8,
+    /// It hands out above this.
+    pub(crate) begins_at: u8,
     /// The highest sequence that it has used.
     pub(crate) sequence: u8,
     /// Its time is over, and it hands out although nobody has confirmed it. It goes on joining.
@@ -146,6 +150,8 @@ pub(crate) enum Confirmation {
     Good,
     /// What the peer tells shows the life that its directory is not the newest.
     Stale,
+    /// The directory does not know a life that has claimed the pid.
+    Claimed,
 }
 
 /// What is between one life and one peer.

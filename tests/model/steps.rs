@@ -139,7 +139,8 @@ pub(crate) fn steps(state: &State, model: &Model, steps: &mut Vec<Step>) {
 }
 
 fn starts(state: &State, model: &Model, steps: &mut Vec<Step>) {
-    let has_room = |directory: &Directory| directory.resume < model.sequence_max;
+    let has_room =
+        |directory: &Directory| life::forgetting(*directory, model).resume < model.sequence_max;
     if state.born == 0 || model.operators_err {
         steps.push(Step::StartsAnew);
     }
@@ -261,7 +262,7 @@ pub(crate) fn take(state: &mut State, model: &Model, step: Step) {
         | Step::Restarts { .. }
         | Step::IsCopied { .. }
         | Step::StartsFromCopy
-        | Step::StartsInVain => take_start(state, step),
+        | Step::StartsInVain => take_start(state, model, step),
         Step::Asks {
             life,
             peer,
@@ -322,17 +323,17 @@ pub(crate) fn take(state: &mut State, model: &Model, step: Step) {
     life::tidy_up(state, model);
 }
 
-fn take_start(state: &mut State, step: Step) {
+fn take_start(state: &mut State, model: &Model, step: Step) {
     match step {
         Step::Restarts { of } => {
             let from = state.lives[usize::from(of)].directory;
             life::take_directory(state, usize::from(of));
-            life::start(state, from);
+            life::start(state, model, from);
         }
         Step::IsCopied { of } => state.copy = Some(state.lives[usize::from(of)].directory),
         Step::StartsFromCopy => {
             state.erred = true;
-            life::start(state, state.copy.unwrap_or_default());
+            life::start(state, model, state.copy.unwrap_or_default());
         }
         Step::StartsInVain => {
             if let Some(copy) = &mut state.copy {
@@ -342,7 +343,7 @@ fn take_start(state: &mut State, step: Step) {
         }
         _ => {
             state.erred |= state.born > 0;
-            life::start(state, Directory::default());
+            life::start(state, model, Directory::default());
         }
     }
 }
@@ -359,10 +360,10 @@ fn sync(state: &mut State, model: &Model, life: usize, peer: usize) {
     let (answer, known) = peer::heard(state, model, peer, life, ceiling);
     if let peer::Answer::Objection(rival) = answer {
         life::stopped(state, life, rival);
-    } else if let Some(event) = life::is_behind(state, model, life, known)
+    } else if let Some(behind) = life::is_behind(state, model, life, known)
         && !model.lacks(Rule::ServerJudgesKnown)
     {
-        state.events.note(event);
+        state.events.note(behind.event);
         life::stopped(state, life, known.main.one().unwrap_or(life));
     } else {
         properties::note_exchange(state, peer, life);

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use ipseity::store::MembersFile;
+use ipseity::{limits::LIVES_REMEMBERED_MAX, store::MembersFile};
 use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid},
     words::{Message, PeerState, Stage, Standing, SyncMessage, Told},
@@ -555,14 +555,38 @@ fn a_claim_whose_goodbye_was_lost_refuses_the_original_until_it_is_forgotten() {
 
     claim(&mut original, 90);
     original.restart();
-    wait_until(&original, Standing::Stale);
-    original.wait_for_log("members --forget 1 --never-served at that peer");
-    assert!(!taken.take(&original));
-    original.kill();
+    original.wait_for_log("with ipseity-cli members --forget 1 --never-served");
+    assert_eq!(original.wait().code(), Some(1));
     forget();
-    original.restart_adding(&["--recover-above", "1000000"]);
+    // Nothing of the refusal has lasted.
+    original.restart();
     wait_until(&original, Standing::Serving);
     taken.must_take(&original);
+}
+
+/// Its directory does not know the life of the original any more, because each refused start of it counts.
+#[test]
+fn a_copy_that_was_refused_more_often_than_its_directory_remembers_does_not_serve() {
+    let home = tempfile::tempdir().unwrap();
+    let (directory, copied) = (home.path().join("state"), home.path().join("copied"));
+    let observer = observer();
+    let mut taken = Taken::default();
+    let mut original = serving(&directory, &observer, &mut taken);
+    copy(&directory, &copied);
+    let mut refused = one(&copied, &observer, &[]);
+    assert_eq!(refused.wait().code(), Some(1));
+    for _ in 0..LIVES_REMEMBERED_MAX + 3 {
+        refused.restart();
+        assert_eq!(refused.wait().code(), Some(1));
+    }
+    // It begins above all that the original has handed out, but not above what it may have handed out.
+    for _ in 0..30 {
+        original.ask(1000, 0);
+    }
+    wait_until_heard(&observer, original.status().sequence);
+    original.kill();
+    refused.restart();
+    wait_until(&refused, Standing::Stale);
 }
 
 #[test]

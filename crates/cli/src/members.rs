@@ -170,7 +170,7 @@ impl Answer {
                 let whose = pid.map_or("any pid".to_owned(), |pid| format!("pid {pid}"));
                 writeln!(
                     out,
-                    "{server} remembers no life of {whose} that never served"
+                    "{server} has forgotten every life of {whose} that never served, if there was one"
                 )
             }
         }

@@ -99,9 +99,15 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// round trip; the others are most likely down.
 pub const JOIN_WAIT: Duration = Duration::from_millis(500);
 
-/// How long a start waits for its peers to make its claim durable: a write to a busy disk, and the wait for a token of
-/// [`SAVE_RATE_PER_SECOND`] before it.
-pub const CLAIM_WAIT: Duration = Duration::from_millis(1500);
+/// How long a start waits for its peers to make its claim durable: until another life that claims the pid too has served
+/// or given up, then for a token of [`CLAIM_SAVE_RATE_PER_SECOND`], and for a write to a busy disk. Where all goes well it
+/// takes a write and a round trip.
+pub const CLAIM_WAIT: Duration = Duration::from_secs(3);
+
+const _: () = assert!(
+    PROBE_TIMEOUT.as_millis() + 1000 / CLAIM_SAVE_RATE_PER_SECOND as u128 + JOIN_WAIT.as_millis()
+        < CLAIM_WAIT.as_millis()
+);
 
 /// A life that was heard within this time may come back on another connection. A server dials its peers again after at
 /// most 5 s, and one that was just started has not heard all of them yet.
@@ -117,6 +123,14 @@ pub const SAVE_BURST: u64 = 10;
 /// How many of them are added each second. A peer that restarts in a loop, or a stranger who pretends to be one, must
 /// not keep the disk busy or wear it out.
 pub const SAVE_RATE_PER_SECOND: u64 = 1;
+
+/// The most saves of claims at once. A life that claims its pid waits for that save, so it has its own budget: another
+/// one that restarts in a loop, or what strangers caused before, must not make it wait. Only peers can claim, and one
+/// save holds all claims that wait.
+pub const CLAIM_SAVE_BURST: u64 = 32;
+
+/// How many of them are added each second.
+pub const CLAIM_SAVE_RATE_PER_SECOND: u64 = 4;
 
 /// How much `after` may absorb at once, unless `--after-burst` says otherwise: 2^32 is 7 minutes at ten
 /// million a second, more than servers that synchronize are ever apart.

@@ -354,6 +354,21 @@ fn the_last_starts_are_remembered() {
     }
 }
 
+/// Of a life that is forgotten, a peer may still tell the ceiling. A start below it would look like an older state.
+#[test]
+fn a_start_that_forgets_a_life_begins_at_its_ceiling() {
+    let mut slots = booted(&Fake::new(), 1000);
+    for boot in 2..=LIVES_REMEMBERED_MAX as u64 + 1 {
+        slots.write_stop(sequence(5)).unwrap();
+        let device = slots.into_device().restarted();
+        let is_full = boot > LIVES_REMEMBERED_MAX as u64;
+        let start = if is_full { 1000 } else { 5 };
+        assert_eq!(recovered(&device).start(), sequence(start), "boot {boot}");
+        slots = booted(&device, 10);
+    }
+    assert_eq!(boots(slots.newest())[0], 2);
+}
+
 #[test]
 fn a_start_that_was_cut_off_is_remembered_if_anything_of_it_is_left() {
     let mut device = crashed();

@@ -79,6 +79,8 @@ pub enum Effect {
     StopTicker,
     /// Dispatch `joinTimeout` after this time, if it is not due before.
     JoinWithin(Duration),
+    /// Dispatch `joinTimeout` after this time, whenever it was due before: another wait begins.
+    ClaimWithin(Duration),
     /// Dial this address of a peer once: a life that was heard may be there, and has to answer.
     DialOnce(Arc<str>),
     /// Another server has the pid: exit, with a failure.
@@ -142,7 +144,6 @@ impl fmt::Display for Effect {
                     sequence,
                     rival,
                     is_new: _,
-                    by_claim: _,
                     may_be_over: _,
                 } = charge;
                 let verb = if *answers { "reply" } else { "tell" };
@@ -166,6 +167,7 @@ impl fmt::Display for Effect {
             Effect::StartTicker => f.write_str("startTicker"),
             Effect::StopTicker => f.write_str("stopTicker"),
             Effect::JoinWithin(wait) => write!(f, "joinWithin ms={}", wait.as_millis()),
+            Effect::ClaimWithin(wait) => write!(f, "claimWithin ms={}", wait.as_millis()),
             Effect::DialOnce(address) => write!(f, "dialOnce address={address:?}"),
             Effect::GiveUp => f.write_str("giveUp"),
             Effect::SaveLater(wait) => write!(f, "saveLater ms={}", wait.as_millis()),
@@ -267,6 +269,11 @@ pub enum Report {
         from: ConnectionId,
         /// What the peer was told.
         error: Box<ErrorReply>,
+    },
+    /// An earlier life of this server's own directory was heard, and its connection is about to be closed.
+    LateWord {
+        /// The connection.
+        from: ConnectionId,
     },
     /// A round was refused, by this server or by the peer, after one that was not. The connection stays open.
     RoundRefused {
@@ -402,6 +409,7 @@ impl fmt::Display for Report {
                     error.code, error.message
                 )
             }
+            Report::LateWord { from } => write!(f, "lateWord connection={from}"),
             Report::RoundRefused { link, error } => {
                 write!(
                     f,

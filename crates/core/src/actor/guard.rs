@@ -37,12 +37,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 mod address;
 mod trial;
 
-pub(super) use self::trial::{Claimant, Verdict};
+pub(super) use self::trial::{Claimant, Verdict, comes_before};
 use self::trial::{Saved, Trial};
 use super::{Link, Outcome, bucket::TokenBucket, links::Links};
 use crate::{
     identity::{Pid, Sequence},
-    limits::{LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL, SAVE_BURST, SAVE_RATE_PER_SECOND},
+    limits::{
+        CLAIM_SAVE_BURST, CLAIM_SAVE_RATE_PER_SECOND, LIVES_PER_PID_MAX, MEMBERS_SAVE_INTERVAL,
+        SAVE_BURST, SAVE_RATE_PER_SECOND,
+    },
     time::Instant,
     words::{ErrorCode, Goodbye, KnownLife, LifeMarks, Overrule, SyncMessage},
 };
@@ -113,6 +116,8 @@ pub struct Known {
     vouched: Serial,
     /// Whether the claim in what is remembered is durable.
     saved: Saved,
+    /// The sessions of lives that have claimed the pid, and have never been told that this is durable.
+    unanswered: Vec<u64>,
     /// For each life that waits for its answer, by its session: the others that may still be alive are being asked.
     trials: BTreeMap<u64, Trial>,
 }
@@ -142,8 +147,6 @@ pub struct Charge {
     pub rival: Option<Rival>,
     /// Whether this is a new charge against the process. Then people are told too.
     pub is_new: bool,
-    /// Only a life that claimed the pid, and never said that it serves, stands in the way.
-    pub by_claim: bool,
     /// The process may be over, and these its last words, which came late. Then there is nothing to mend.
     pub may_be_over: bool,
 }
@@ -177,8 +180,10 @@ pub(super) struct Guard {
     saved_at: Option<Instant>,
     /// How often others may make the server write.
     saves: TokenBucket,
-    /// Something waits to be saved, and a timer is set for it.
-    is_waiting: bool,
+    /// How often claims may. Somebody waits for each of them, so they do not wait for what others have used up.
+    claim_saves: TokenBucket,
+    /// Something waits to be saved, and a timer is set for this moment.
+    waits_until: Option<Instant>,
     /// A save is under way. Until it is done nothing more is given to the disk, however long that takes: only the
     /// newest state counts.
     is_saving: bool,
@@ -192,6 +197,8 @@ enum Unsaved {
     HowFar,
     /// The identity of a peer. That is saved as soon as possible.
     Who,
+    /// The claim of a life that waits for the answer.
+    Claim,
 }
 
 /// What to do with the changes.
@@ -201,7 +208,7 @@ pub(super) enum Save {
     Nothing,
     /// Save this now.
     Now(Vec<Remembered>),
-    /// Save after this time. This is returned only once.
+    /// Save after this time. This is returned again only if the time has become shorter.
     Later(Duration),
 }
 
@@ -217,7 +224,8 @@ impl Guard {
             unsaved: Unsaved::Nothing,
             saved_at: None,
             saves: TokenBucket::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
-            is_waiting: false,
+            claim_saves: TokenBucket::new(CLAIM_SAVE_BURST, CLAIM_SAVE_RATE_PER_SECOND),
+            waits_until: None,
             is_saving: false,
         }
     }
@@ -352,7 +360,6 @@ impl Guard {
                 code,
                 sequence,
                 is_new,
-                by_claim: false,
                 may_be_over: life.may_be_over(),
                 rival: of_sender,
             });
@@ -371,7 +378,6 @@ impl Guard {
                     code,
                     sequence,
                     is_new,
-                    by_claim: false,
                     may_be_over: false,
                     rival,
                 });
@@ -406,14 +412,24 @@ impl Guard {
         let remembered = &mut known.remembered;
         // bug ClaimKept instead: if !goodbye.served && remembered.has_claimed(goodbye.session) && !BUG {
         if !goodbye.served && remembered.has_claimed(goodbye.session) {
-            self.unsaved = Unsaved::Who;
-            if !remembered.withdraw(goodbye.session) {
-                self.members.remove(&goodbye.pid);
-            }
+            self.withdraw(goodbye.pid, goodbye.session);
         } else if remembered.session == goodbye.session && !remembered.ended {
             remembered.ended = true;
             self.unsaved = Unsaved::Who;
         }
+    }
+
+    /// The claim of a life is void.
+    fn withdraw(&mut self, pid: Pid, session: u64) {
+        let Some(known) = self.members.get_mut(&pid) else {
+            return;
+        };
+        known.candidate.take_if(|candidate| *candidate == session);
+        known.unanswered.retain(|claim| *claim != session);
+        if !known.remembered.withdraw(session) {
+            self.members.remove(&pid);
+        }
+        self.unsaved = self.unsaved.max(Unsaved::Who);
     }
 
     /// An operator has confirmed a state that was objected to: nothing above the sequence in `overrule` was handed
@@ -526,8 +542,8 @@ impl Guard {
             if is_soon && self.unsaved == Unsaved::HowFar {
                 return Save::Nothing;
             }
-            // bug SavesUnbounded instead: if !BUG && self.saves.take(1, now).is_err() {
-            if self.saves.take(1, now).is_err() {
+            // bug SavesUnbounded instead: if !BUG && !self.takes_token(now) {
+            if !self.takes_token(now) {
                 return self.wait_for_token(now);
             }
         }
@@ -545,16 +561,28 @@ impl Guard {
         Save::Now(self.members.values_mut().map(remembered).collect())
     }
 
+    /// Whether there is a token for what has to be saved. A claim has tokens of its own, and may take the others too.
+    fn takes_token(&mut self, now: Instant) -> bool {
+        let is_claim = self.unsaved == Unsaved::Claim;
+        is_claim && self.claim_saves.take(1, now).is_ok() || self.saves.take(1, now).is_ok()
+    }
+
     fn wait_for_token(&mut self, now: Instant) -> Save {
-        if std::mem::replace(&mut self.is_waiting, true) {
+        let mut wait = self.saves.wait(now);
+        if self.unsaved == Unsaved::Claim {
+            wait = wait.min(self.claim_saves.wait(now));
+        }
+        let until = now.after(wait);
+        if self.waits_until.is_some_and(|before| before <= until) {
             return Save::Nothing;
         }
-        Save::Later(self.saves.wait(now))
+        self.waits_until = Some(until);
+        Save::Later(wait)
     }
 
     /// The time of [`Save::Later`] is over.
     pub(super) fn wait_is_over(&mut self) {
-        self.is_waiting = false;
+        self.waits_until = None;
     }
 
     /// The save that was under way is done or has failed. After a failure there is another save later. At once it would
@@ -589,6 +617,7 @@ impl Known {
             accepted: None,
             vouched: 0,
             saved: Saved::Yes,
+            unanswered: Vec::new(),
             trials: BTreeMap::new(),
         }
     }
@@ -705,8 +734,13 @@ impl Remembered {
 
     /// Whether one of the two claims is that of this life.
     fn has_claimed(&self, session: u64) -> bool {
-        let mut claims = self.claim.iter().chain(&self.claim_before);
-        claims.any(|claim| claim.session == session)
+        self.claim_of(session).is_some()
+    }
+
+    /// The claim of this life.
+    fn claim_of(&self, session: u64) -> Option<LifeMarks> {
+        let mut claims = self.claim.into_iter().chain(self.claim_before);
+        claims.find(|claim| claim.session == session)
     }
 
     /// Returns whether there were claims of other lives.

@@ -35,7 +35,8 @@ impl Actor {
             Some(Stage::Joins | Stage::Serves | Stage::Rests | Stage::Clashes) | None => {
                 let is_first = self.join.accepted(peer, voter);
                 let awaits_answer = self.links.awaits_answer();
-                if is_first || !awaits_answer {
+                // The wait for the confirmation of a claim is another one, and is not cut.
+                if !self.phase.claims() && (is_first || !awaits_answer) {
                     // A peer that is connected and does not answer may be asking another life first.
                     let wait = if awaits_answer {
                         PROBE_TIMEOUT
@@ -128,7 +129,7 @@ impl Actor {
             self.serve(now, effects);
         } else {
             self.phase.claim();
-            effects.push(Effect::JoinWithin(CLAIM_WAIT));
+            effects.push(Effect::ClaimWithin(CLAIM_WAIT));
             self.ask_round(now, effects);
         }
     }

@@ -243,7 +243,7 @@ impl Actor {
             }
             Event::PeerConnected(peer) => self.on_peer_connected(peer, now, effects),
             Event::PeerDisconnected(link) => self.on_peer_disconnected(link, now, effects),
-            Event::Disconnected(connection) => self.on_disconnected(connection),
+            Event::Disconnected(connection) => self.on_disconnected(connection, now, effects),
             Event::Probe(heard) => self.on_probe(heard.0, heard.1, effects),
             Event::Alive(heard) => self.on_alive(heard.0, heard.1, now, effects),
             Event::Goodbye(heard) => self.on_goodbye(heard.0, heard.1, now, effects),

@@ -51,9 +51,16 @@ impl Actor {
         let verdict = self.guard.judge(link, &sync, claimant, &self.links, now);
         self.guard.note_address(&sync);
         match verdict {
-            Verdict::Accepted => self.reply_accepted(from, &sync, effects),
+            Verdict::Accepted => {
+                self.guard.claim_answered(sync.pid, sync.session);
+                self.reply_accepted(from, &sync, effects);
+            }
             Verdict::Held => {
                 let refusal = Refusal::HeldByAnother(sync.pid);
+                self.refuse_peer(from, refusal.into(), effects);
+            }
+            Verdict::Claimed => {
+                let refusal = Refusal::Claimed(sync.pid);
                 self.refuse_peer(from, refusal.into(), effects);
             }
             Verdict::Stale(charge) => {
@@ -122,12 +129,25 @@ impl Actor {
     }
 
     /// A connection is gone: its newcomer waits no more.
-    pub(super) fn forget_newcomer(&mut self, connection: ConnectionId) {
+    pub(super) fn forget_newcomer(
+        &mut self,
+        connection: ConnectionId,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
         let gone = self
             .newcomers
             .extract_if(.., |newcomer| newcomer.from == connection);
         let lives: Vec<_> = gone.map(|newcomer| newcomer.life()).collect();
+        for (pid, session) in lives.iter().copied() {
+            let waits = |newcomer: &Newcomer| newcomer.life() == (pid, session);
+            if !self.newcomers.iter().any(waits) {
+                self.guard.drop_claim(pid, session);
+            }
+        }
         self.close_trials(lives);
+        self.save_members(now, effects);
+        self.settle_newcomers(now, effects);
     }
 
     /// This server stops: nobody is accepted any more.
@@ -178,9 +198,21 @@ impl Actor {
     ) {
         if self.links.pid(link) == Some(goodbye.pid) {
             self.guard.hear_goodbye(&goodbye);
+            self.send_away(goodbye.pid, goodbye.session, effects);
             self.save_members(now, effects);
             self.settle_newcomers(now, effects);
         }
+    }
+
+    /// A life that said goodbye, perhaps on another link, waits for nothing any more. Otherwise its claim would be noted
+    /// again.
+    fn send_away(&mut self, pid: Pid, session: u64, effects: &mut Vec<Effect>) {
+        let of_life = |newcomer: &mut Newcomer| newcomer.life() == (pid, session);
+        let gone: Vec<Newcomer> = self.newcomers.extract_if(.., of_life).collect();
+        for newcomer in gone {
+            self.refuse(newcomer.from, Refusal::HeldByAnother(pid), effects);
+        }
+        self.guard.close_trial(pid, session);
     }
 
     /// Tells all peers that this life is over.

@@ -73,6 +73,12 @@ pub(super) enum Refusal {
     },
     /// Another life of that pid is alive.
     HeldByAnother(Pid),
+    /// Another life of that pid has claimed it, and is silent.
+    Claimed(Pid),
+    /// A life of this server's own directory that came before this one.
+    LateWord(Pid),
+    /// Another life of this server's pid, for which this one gives up.
+    Yields(Pid),
 }
 
 /// Who asks to raise the sequence.
@@ -132,7 +138,7 @@ impl Refusal {
         match self {
             Refusal::BadCount { .. } => ErrorCode::BadCount,
             Refusal::Exhausted { .. } => ErrorCode::Exhausted,
-            Refusal::Joining => ErrorCode::Joining,
+            Refusal::Joining | Refusal::Yields(_) => ErrorCode::Joining,
             Refusal::Conflict => ErrorCode::PidConflict,
             Refusal::Stale => ErrorCode::StaleState,
             Refusal::Stopping => ErrorCode::Stopping,
@@ -150,7 +156,9 @@ impl Refusal {
             Refusal::Oneself => ErrorCode::Oneself,
             Refusal::SamePid(_) => ErrorCode::SamePid,
             Refusal::BootTooFar { .. } => ErrorCode::BootTooFar,
-            Refusal::HeldByAnother(_) => ErrorCode::HeldByAnother,
+            Refusal::HeldByAnother(_) | Refusal::Claimed(_) | Refusal::LateWord(_) => {
+                ErrorCode::HeldByAnother
+            }
         }
     }
 
@@ -262,6 +270,18 @@ impl Refusal {
             Refusal::HeldByAnother(pid) => format!(
                 "another server with pid {pid} is running: start with an unused --pid and a new --data-dir; or, if \
                  this one is to take its place, stop the other one first"
+            ),
+            Refusal::Claimed(pid) => format!(
+                "another start of pid {pid} has claimed it, never said that it serves, and is silent: start this one \
+                 again; if that does not help, and that start never handed out anything, forget it at this peer with \
+                 ipseity-cli members --forget {pid} --never-served"
+            ),
+            Refusal::Yields(pid) => format!(
+                "another start of pid {pid} has met this one, and only one of the two can go on: this one gives up"
+            ),
+            Refusal::LateWord(pid) => format!(
+                "this server runs with pid {pid}, and this is the word of an earlier start of its own state directory: \
+                 it comes late, or a copy of that directory is running"
             ),
         }
     }

@@ -177,6 +177,17 @@ impl Actor {
         self.reply_and_close(from, error, effects);
     }
 
+    /// Answers an earlier life of this server's own directory, which most likely is over. There is nothing to mend.
+    pub(super) fn refuse_late_word(
+        &mut self,
+        from: ConnectionId,
+        error: ErrorReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(Effect::Report(Report::LateWord { from }));
+        self.reply_and_close(from, error, effects);
+    }
+
     /// Answers with an error. The connection stays open.
     pub(super) fn refuse(&mut self, to: ConnectionId, refusal: Refusal, effects: &mut Vec<Effect>) {
         self.reply_error(to, refusal.into(), effects);

@@ -4,7 +4,7 @@
 
 use super::{
     Actor, ConnectionId, Effect, HangUp, Life, Link, PeerId, Report,
-    guard::KnownLives,
+    guard::{KnownLives, comes_before},
     links::Whom,
     phase::Phase,
     refusal::{Refusal, Source},
@@ -14,8 +14,8 @@ use crate::{
     limits::BOOT_JUMP_MAX,
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, KnownLife, Message, Objection, Overrule, Stage, SyncMessage, Told,
-        WIRE_VERSION,
+        ErrorCode, ErrorReply, KnownLife, LifeMarks, Message, Objection, Overrule, Stage,
+        SyncMessage, Told, WIRE_VERSION,
     },
 };
 
@@ -104,7 +104,10 @@ impl Actor {
                 self.tell_same_pid(link, &sync, &error, effects);
             }
             let code = error.code;
-            self.refuse_peer(from, error, effects);
+            match self.is_late_word(&sync) {
+                true => self.refuse_late_word(from, error, effects),
+                false => self.refuse_peer(from, error, effects),
+            }
             return self.meet_incumbent(&sync, code, now, effects);
         }
         self.hear(link, &sync, now, effects);
@@ -113,13 +116,27 @@ impl Actor {
             self.save_members(now, effects);
             return;
         }
+        self.answer_server(from, &sync, now, effects);
+        // One that asks for that pid may have waited for this.
+        self.settle_newcomers(now, effects);
+    }
+
+    /// Answers a peer that asks for nothing.
+    fn answer_server(
+        &mut self,
+        from: ConnectionId,
+        sync: &SyncMessage,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let link = Link::Accepted(from);
         // What was known before this message: it may have made the sender the one that is known.
         let known = self.guard.known_lives(sync.pid, Some(sync.session));
-        if self.guard_against(link, &sync, now, effects) {
+        if self.guard_against(link, sync, now, effects) {
             return;
         }
         let judged = self.counter.judge_advance(sync.sequence, Source::Peer);
-        let absorbed = judged.and_then(|sequence| self.absorb(link, &sync, sequence, now, effects));
+        let absorbed = judged.and_then(|sequence| self.absorb(link, sync, sequence, now, effects));
         match absorbed {
             Ok(()) => self.links.agreed_to_request(link),
             Err(ref refusal) => {
@@ -220,9 +237,10 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let own = &self.config;
-        let lives = [sync.told.known, sync.told.claimed];
-        let unknown = lives.into_iter().flatten().find(|life| !self.is_own(life));
-        let Some(known) = unknown.filter(|_| self.phase.holds_pid()) else {
+        let is_unknown = |life: &KnownLife| !self.is_own(life);
+        let [served, claimed] =
+            [sync.told.known, sync.told.claimed].map(|life| life.filter(is_unknown));
+        let Some(known) = served.or(claimed).filter(|_| self.phase.holds_pid()) else {
             return false;
         };
         if own.recovered > Sequence::ZERO && own.recovered.get() >= known.sequence {
@@ -234,6 +252,12 @@ impl Actor {
             }));
             effects.push(Effect::Tell { to: link, message });
             return false;
+        }
+        if served.is_none() && self.phase.is_joining() {
+            // A claim may come to nothing, so nothing that lasts follows from it.
+            let error = ErrorReply::from(Refusal::Claimed(own.pid));
+            self.give_up(&error.message, now, effects);
+            return true;
         }
         let (above, ceiling) = (known.sequence, known.ceiling.max(known.sequence));
         let why = format!(
@@ -260,8 +284,12 @@ impl Actor {
         match own.lives.iter().find(is_it) {
             // bug RolledBackLifeUnseen instead: Some(life) => BUG || known.ceiling <= life.ceiling.get(),
             Some(life) => known.ceiling <= life.ceiling.get(),
-            // One that is older than all that the directory remembers may be one of its own.
-            None => own.lives.iter().all(|life| life.boot > known.boot),
+            // One that is older than all that the directory remembers may be one of its own. It is not known how far that
+            // came, but each start of the directory that forgets a life begins at or above its ceiling.
+            None => {
+                let is_older = own.lives.iter().all(|life| life.boot > known.boot);
+                is_older && known.ceiling <= own.sequence.get()
+            }
         }
     }
 
@@ -274,7 +302,26 @@ impl Actor {
     /// directory that was started more often is most likely the one that the pid belongs to.
     fn yields_to(&self, sync: &SyncMessage) -> bool {
         let own = &self.config;
-        sync.boot > own.boot || sync.boot == own.boot && sync.session < own.session
+        let life = |boot, session| LifeMarks {
+            boot,
+            session,
+            ..LifeMarks::NOT_SHOWN
+        };
+        comes_before(life(sync.boot, sync.session), life(own.boot, own.session))
+    }
+
+    /// Whether this is the word of an earlier life of this server's own directory. It comes late: had that life gone on, it
+    /// would have come further than the directory knows.
+    fn is_late_word(&self, sync: &SyncMessage) -> bool {
+        let own = &self.config;
+        let is_it = |life: &Life| (life.boot, life.session) == (sync.boot, sync.session);
+        let came_so_far = |life: &Life| sync.told.ceiling <= life.ceiling.get();
+        sync.incarnation == own.incarnation
+            && sync.boot < own.boot
+            && own
+                .lives
+                .iter()
+                .any(|life| is_it(life) && came_so_far(life))
     }
 
     /// A message was refused with this code. If it was from a life of this server's own pid that serves, and this one has
@@ -294,7 +341,7 @@ impl Actor {
             Stage::Joins | Stage::Claims => self.yields_to(sync),
             Stage::Rests | Stage::Clashes => false,
         };
-        if is_rival && wins && self.phase.is_joining() {
+        if is_rival && wins && self.phase.is_joining() && !self.is_late_word(sync) {
             let error = ErrorReply::from(Refusal::HeldByAnother(sync.pid));
             self.give_up(&error.message, now, effects);
         }
@@ -430,6 +477,9 @@ impl Actor {
         if sync.session == own.session {
             return Err(Refusal::Oneself);
         }
+        if self.is_late_word(sync) {
+            return Err(Refusal::LateWord(own.pid));
+        }
         // Two that serve must both stop. Of two others, only one that has not served yet is refused, and the other one goes on.
         let has_served = matches!(sync.told.stage, Stage::Serves | Stage::Clashes);
         if has_served && self.has_served() {
@@ -437,7 +487,7 @@ impl Actor {
         }
         match self.phase.is_joining() && sync.told.stage.asks() && self.yields_to(sync) {
             // This one gives up. That is no refusal of the other one.
-            true => Err(Refusal::Joining),
+            true => Err(Refusal::Yields(own.pid)),
             false => Err(Refusal::HeldByAnother(own.pid)),
         }
     }

@@ -68,8 +68,13 @@ impl Actor {
     }
 
     /// A connection is gone: nothing waits for it any more. What was decided for it stays decided.
-    pub(super) fn on_disconnected(&mut self, connection: ConnectionId) {
-        self.forget_newcomer(connection);
+    pub(super) fn on_disconnected(
+        &mut self,
+        connection: ConnectionId,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.forget_newcomer(connection, now, effects);
         self.waiting.take_of(connection);
         self.durability.forget(connection);
     }

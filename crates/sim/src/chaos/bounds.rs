@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ipseity::limits::{LINE_KINDS, LINES_PER_KIND_MAX, LINES_PER_PEER_MAX, LINES_SPAN};
-use ipseity_core::limits::{SAVE_BURST, SAVE_RATE_PER_SECOND};
+use ipseity_core::limits::{
+    CLAIM_SAVE_BURST, CLAIM_SAVE_RATE_PER_SECOND, SAVE_BURST, SAVE_RATE_PER_SECOND,
+};
 
 /// Lines that a server writes about itself in one life: that it joins, that a peer objects, that it stops, and
 /// how much of the sequence is used up.
@@ -29,7 +31,9 @@ pub fn lines_max(named: usize, age: Duration) -> u64 {
 
 /// How often a server may save what it remembers of its peers in a life of this length.
 pub fn saves_max(age: Duration) -> u64 {
-    SAVE_BURST + SAVE_RATE_PER_SECOND * age.as_secs() + LAST_SAVES
+    let seconds = age.as_secs();
+    let of_claims = CLAIM_SAVE_BURST + CLAIM_SAVE_RATE_PER_SECOND * seconds;
+    SAVE_BURST + SAVE_RATE_PER_SECOND * seconds + of_claims + LAST_SAVES
 }
 
 /// How much can flow into the budgets of a server in a life of this length. The age is the one by the server's own

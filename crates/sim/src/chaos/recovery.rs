@@ -244,8 +244,9 @@ impl Cluster {
         let mut sequences: Vec<(usize, u64)> = Vec::new();
         let machines = self.machines.iter().enumerate();
         for (number, machine) in machines.filter(|(_, machine)| !machine.is_gone) {
-            // Another one was accepted in its place, and an operator has to decide which one stays.
-            if machine.is_refused && self.is_held(number) {
+            // Another one was accepted in its place, or has left a claim open: an operator has to decide which one stays.
+            let is_claimed = self.judge.pids[&machine.plan.pid].known.has_left_claim();
+            if machine.is_refused && (is_claimed || self.is_held(number)) {
                 continue;
             }
             let Some((asked_at, standing, sequence)) = machine.status else {

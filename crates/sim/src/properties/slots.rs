@@ -357,15 +357,21 @@ impl Life {
         }
         assert!(found.newest().sequence <= start);
         assert_eq!(found.faults().len(), BLOCK_COUNT as usize - whole.len());
-        if found.hidden() {
-            assert_eq!(start, found.newest().reach);
-        } else {
-            assert_eq!(
-                start,
-                found.newest().ceiling,
-                "nothing is skipped without need"
-            );
-        }
+        let newest = found.newest();
+        // Of the lives that this boot forgets, a peer may still tell the ceiling.
+        let (bound, forgotten) = match found.hidden() {
+            true => (newest.reach, newest.lives.len()),
+            false => (
+                newest.ceiling,
+                (newest.lives.len() + 1).saturating_sub(LIVES_REMEMBERED_MAX),
+            ),
+        };
+        let ceilings = newest.lives[..forgotten].iter().map(|life| life.ceiling);
+        assert_eq!(
+            start,
+            ceilings.fold(bound, Sequence::max),
+            "nothing is skipped without need"
+        );
 
         let (boot, generation) = (found.newest().boot, found.newest().generation);
         let was = found.newest().clone();

@@ -40,6 +40,7 @@ use ipseity::{
     trace::Trace,
 };
 use ipseity_core::{
+    actor::Life,
     identity::Sequence,
     limits::STEP_MIN,
     time::Instant,
@@ -162,14 +163,21 @@ impl World {
                 (durable, durable.saturating_add(STEP_MIN))
             }
         };
+        let was_durable = node.disk.durable;
         node.disk.durable = ceiling;
         let (remembered, objected) = (node.disk.members.clone(), node.disk.objected);
         drop(node);
         let actor = &mut self.machines[server].setup.actor;
+        let actor_ceiling = std::mem::replace(&mut actor.ceiling, ceiling);
         actor.sequence = sequence;
-        actor.ceiling = ceiling;
         actor.remembered = remembered;
         actor.objected = objected;
+        // It is the same directory, so it knows the life before.
+        actor.lives.push(Life {
+            boot: actor.boot,
+            session: actor.session,
+            ceiling: actor_ceiling.max(was_durable),
+        });
         actor.boot += 1;
         actor.session += 1000;
         self.begin_process(server);

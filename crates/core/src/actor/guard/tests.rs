@@ -385,6 +385,33 @@ fn peers_cause_ten_saves_at_once_and_one_a_second() {
 }
 
 #[test]
+fn a_claim_does_not_wait_for_what_others_have_caused_before() {
+    let mut guard = empty();
+    for boot in 1..=SAVE_BURST {
+        guard.hears(speaker(1, boot, boot, 0), None);
+        guard.saves(Instant::START, false);
+        guard.saved(Outcome::Durable);
+    }
+    guard.hears(speaker(1, 100, 100, 0), None);
+    assert_eq!(
+        guard.take_unsaved(Instant::START, false),
+        Save::Later(SECOND)
+    );
+    for count in 1..=CLAIM_SAVE_BURST {
+        guard.unsaved = Unsaved::Claim;
+        assert_eq!(guard.saves(Instant::START, false)[0].boot, 100, "{count}");
+        guard.saved(Outcome::Durable);
+    }
+    // Claims have a bound too. The timer is set anew where that is sooner.
+    guard.unsaved = Unsaved::Claim;
+    let wait = SECOND / CLAIM_SAVE_RATE_PER_SECOND as u32;
+    assert_eq!(guard.take_unsaved(Instant::START, false), Save::Later(wait));
+    assert_eq!(guard.take_unsaved(Instant::START, false), Save::Nothing);
+    guard.wait_is_over();
+    guard.saves(Instant::START.after(wait), false);
+}
+
+#[test]
 fn a_failed_save_is_repeated_later_and_in_a_stop_at_once() {
     let mut guard = empty();
     guard.hears(speaker(1, 1, 1, 100), None);

@@ -60,6 +60,8 @@ pub(in crate::actor) enum Verdict {
     Asking(Questions),
     /// Another life has the pid, and is alive.
     Held,
+    /// Another life has claimed the pid. It never said that it serves, and nobody knows whether it has.
+    Claimed,
     /// Its state is not the newest.
     Stale(Charge),
 }
@@ -83,6 +85,10 @@ pub(super) struct Trial {
     until: Instant,
     /// One of them is alive.
     is_alive: bool,
+    /// The newcomer, as it tells of itself.
+    newcomer: LifeMarks,
+    /// A life that is alive and has only claimed the pid, if the newcomer comes before it. It will soon serve or give up.
+    rival: Option<u64>,
     /// The links on which a probe was sent.
     probed: Vec<Link>,
 }
@@ -128,14 +134,19 @@ impl Guard {
         // bug IncumbentNotAsked instead: if !is_judged && !BUG {
         if !is_judged {
             let is_young = now.since(born) < RECENT;
-            match known.holders(sync, links, self.serial, is_young, now) {
+            match known.holders(sync, claimant.life(), links, self.serial, is_young, now) {
                 Holders::Gone => {}
                 Holders::Unknown(questions) => return Verdict::Asking(questions),
                 Holders::Alive => return Verdict::Held,
             }
         }
-        if !is_known && known.remembered.is_newer_than(last, &claimant) {
-            return Verdict::Stale(known.refuse_newcomer(link, sync, &claimant, self.serial));
+        let is_behind = |last| !is_known && known.remembered.is_newer_than(last, &claimant);
+        if known.remembered.served().is_some_and(is_behind) {
+            return Verdict::Stale(known.refuse_newcomer(link, sync, self.serial));
+        }
+        // A claim may come to nothing, so nothing that lasts follows from it.
+        if is_behind(last) {
+            return Verdict::Claimed;
         }
         match (sync.told.stage, known.remembered.claim) {
             (Stage::Claims, Some(claim)) if claim.session == sync.session => match known.saved {
@@ -148,7 +159,7 @@ impl Guard {
             }
             (Stage::Claims, _) => {
                 known.claim(&claimant);
-                self.unsaved = Unsaved::Who;
+                self.unsaved = Unsaved::Claim;
                 // bug ClaimNotDurable: return Verdict::Accepted;
                 Verdict::Saving
             }
@@ -167,8 +178,26 @@ impl Guard {
         let mut known = Known::new(claimant.remembered(sync.pid));
         known.claim(&claimant);
         self.members.insert(sync.pid, known);
-        self.unsaved = Unsaved::Who;
+        self.unsaved = Unsaved::Claim;
         Verdict::Saving
+    }
+
+    /// Nobody waits any more for the answer to the claim of a life. If it was never answered, that is as if the claim had
+    /// been lost on its way.
+    pub(in crate::actor) fn drop_claim(&mut self, pid: Pid, session: u64) {
+        let Some(known) = self.members.get_mut(&pid) else {
+            return;
+        };
+        if known.unanswered.contains(&session) {
+            self.withdraw(pid, session);
+        }
+    }
+
+    /// The claim of a life is answered.
+    pub(in crate::actor) fn claim_answered(&mut self, pid: Pid, session: u64) {
+        if let Some(known) = self.members.get_mut(&pid) {
+            known.unanswered.retain(|claim| *claim != session);
+        }
     }
 
     /// A newcomer does not wait any more for the lives that are asked. What they still say does not count.
@@ -191,8 +220,17 @@ impl Known {
             return;
         }
         self.candidate.take_if(|candidate| *candidate != session);
+        let claim = self.remembered.claim_of(session);
         for (newcomer, trial) in &mut self.trials {
-            trial.is_alive |= *newcomer != session && after >= trial.since;
+            if *newcomer == session || after < trial.since {
+                continue;
+            }
+            match claim {
+                // Each was accepted first by some: were both refused, nobody would have the pid. So one of them waits,
+                // the same one everywhere.
+                Some(claim) if comes_before(trial.newcomer, claim) => trial.rival = Some(session),
+                _ => trial.is_alive = true,
+            }
         }
     }
 
@@ -211,6 +249,7 @@ impl Known {
     fn holders(
         &mut self,
         sync: &SyncMessage,
+        newcomer: LifeMarks,
         links: &Links,
         serial: Serial,
         is_young: bool,
@@ -221,7 +260,8 @@ impl Known {
         let mut may_live = false;
         let mut heard_on = Vec::new();
         let mut dial = None;
-        for session in self.others(sync.session) {
+        let others = self.others(sync.session);
+        for session in others.iter().copied() {
             let before = heard_on.len();
             heard_on.extend(links.of_life(sync.pid, session).map(|link| (session, link)));
             let has_link = heard_on.len() > before;
@@ -241,13 +281,18 @@ impl Known {
             since: serial,
             until: now.after(PROBE_TIMEOUT),
             is_alive: false,
+            newcomer,
+            rival: None,
             probed: Vec::new(),
         });
         if trial.is_alive {
             return Holders::Alive;
         }
         if now >= trial.until {
-            return Holders::Gone;
+            return match trial.rival.is_some_and(|rival| others.contains(&rival)) {
+                true => Holders::Alive,
+                false => Holders::Gone,
+            };
         }
         heard_on.retain(|(_, link)| !trial.probed.contains(link));
         trial.probed.extend(heard_on.iter().map(|(_, link)| *link));
@@ -260,11 +305,18 @@ impl Known {
     /// Notes the claim of a life that is accepted.
     fn claim(&mut self, claimant: &Claimant) {
         self.saved = Saved::No;
+        let was_told = self.remembered.has_claimed(claimant.session);
         self.candidate = Some(claimant.session);
         // Another one that waits for the answer has to ask this life too.
         self.trials.clear();
         self.remembered.claim_before = self.remembered.claim;
         self.remembered.claim = Some(claimant.life());
+        let remembered = &self.remembered;
+        self.unanswered
+            .retain(|claim| remembered.has_claimed(*claim));
+        if !was_told {
+            self.unanswered.push(claimant.session);
+        }
     }
 
     /// The save that is about to begin has the claim in it.
@@ -285,16 +337,7 @@ impl Known {
     }
 
     /// The newcomer is told why it must not hand out identities. It is noted, so that its operator can overrule that.
-    fn refuse_newcomer(
-        &mut self,
-        link: Link,
-        sync: &SyncMessage,
-        claimant: &Claimant,
-        serial: Serial,
-    ) -> Charge {
-        let last = self.remembered.served();
-        let is_newer = |last| self.remembered.is_newer_than(last, claimant);
-        let by_claim = !last.is_some_and(is_newer);
+    fn refuse_newcomer(&mut self, link: Link, sync: &SyncMessage, serial: Serial) -> Charge {
         let (mut life, _) = self.take_life(sync.session, serial, link);
         life.link = Some(link);
         let is_new = life.objection.replace(ErrorCode::StaleState).is_none();
@@ -306,9 +349,14 @@ impl Known {
             code: ErrorCode::StaleState,
             sequence: self.remembered.sequence,
             is_new,
-            by_claim,
             may_be_over: false,
             rival: None,
         }
     }
+}
+
+/// Which of two lives that both claim one pid waits for the other to give up. A directory that was started more often is
+/// most likely the one that the pid belongs to.
+pub(in crate::actor) const fn comes_before(one: LifeMarks, other: LifeMarks) -> bool {
+    one.boot > other.boot || one.boot == other.boot && one.session < other.session
 }
