@@ -87,6 +87,14 @@ impl Lives {
 
     /// Another server has taken in what a life has told.
     pub fn heard(&mut self, life: u64, by: usize, ceiling: u64, now: Instant) {
+        // What was accepted was a claim. Where another life is heard that serves, it counts no more, until the one that was
+        // accepted has been heard to serve too.
+        if let Some(accepted) = self.accepted_by(by)
+            && accepted != life
+            && !self.has_heard(accepted, by)
+        {
+            self.accepted_by.remove(&by);
+        }
         let known = self.known(life);
         known.heard_at.entry(by).or_insert(now);
         let told = known.told.entry(by).or_default();

@@ -524,7 +524,10 @@ impl Judge {
                         }
                         // Who only asks for its pid may give up, and who was stopped is not remembered.
                         let (pid, life) = (self.lives[hearer].pid, self.lives[hearer].life);
+                        // What the process before it has said is answered to nobody, and is not this life's.
+                        let is_its_own = asked.session == self.lives[hearer].session;
                         match asked.stage {
+                            _ if !is_its_own => {}
                             Stage::Claims => {
                                 let before = self.pid(pid).known.confirmed(life, server);
                                 // To say again what was said before is no new decision.
