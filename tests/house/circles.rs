@@ -15,6 +15,7 @@ const FOLDERS: &[&str] = &[
     "crates/core/src",
     "crates/frames/src",
     "crates/console/src",
+    "crates/tls/src",
     "crates/client/src",
     "crates/bench/src",
     "crates/cli/src",

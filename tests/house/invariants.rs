@@ -210,6 +210,21 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         ],
     ),
     (
+        "tls",
+        "it opens no socket and reads no clock, so it decides nothing about when and to whom TLS is spoken.",
+        &[InCode(
+            |source| {
+                let mut broken = named(&source.code, &["TcpStream", "TcpListener", "UdpSocket"]);
+                broken.extend(written(&source.code, CLOCK_READINGS));
+                broken
+            },
+            &[
+                "use std::net::TcpStream;",
+                "fn f() { std::time::SystemTime::now(); }",
+            ],
+        )],
+    ),
+    (
         "client",
         "it names nothing of the server, only the identity and the wire, so a test of one against the other is a \
          test of the protocol.",

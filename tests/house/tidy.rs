@@ -36,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Built on the core.
     ("frames", &["core::identity", "core::limits", "core::words"]),
     ("console", &["core::identity", "core::text", "core::words"]),
+    ("tls", &["core::text"]),
     (
         "client",
         &[
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::text",
             "core::words",
             "frames",
+            "tls",
         ],
     ),
     // The server.
@@ -193,6 +195,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::limits",
             "core::words",
             "frames",
+            "tls",
         ],
     ),
     (
@@ -204,6 +207,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::identity",
             "core::limits",
             "core::words",
+            "tls",
         ],
     ),
     (
@@ -233,6 +237,7 @@ const CRATES: &[(&str, &str, &str)] = &[
     ("crates/core/src", "ipseity_core", "core::"),
     ("crates/frames/src", "ipseity_frames", "frames"),
     ("crates/console/src", "ipseity_console", "console"),
+    ("crates/tls/src", "ipseity_tls", "tls"),
     ("crates/client/src", "ipseity_client", "client"),
     ("crates/bench/src", "ipseity_bench", "bench"),
     ("crates/cli/src", "ipseity_cli", "cli"),

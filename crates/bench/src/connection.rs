@@ -3,12 +3,16 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
+    mem,
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
-use ipseity_client::{AddressFailure, FailureCause, ServerAddress, ServerFailure};
+use ipseity_client::{
+    AddressFailure, Dialer, FailureCause, ServerAddress, ServerFailure, handshake,
+};
+use ipseity_tls::TlsClient;
 
 use crate::{
     check::{CounterId, CounterKey},
@@ -29,6 +33,10 @@ pub struct Batch {
 /// A connection, its requests in flight, and how many bytes of requests have not been sent yet.
 pub struct Connection {
     pub socket: mio::net::TcpStream,
+    /// Between the socket and the requests, if the server is spoken to by TLS.
+    tls: Option<Box<TlsClient>>,
+    /// By TLS: whether the last read has emptied the socket.
+    is_empty: bool,
     /// Its place among the connections.
     pub place: usize,
     /// The place of its server in the list of servers.
@@ -53,12 +61,19 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Takes over a stream that is connected, and makes it nonblocking.
-    pub fn new(stream: TcpStream, place: usize, server: usize) -> io::Result<Connection> {
+    /// Takes over a stream that is connected (by TLS, the handshake is made too), and makes it nonblocking.
+    pub fn new(
+        stream: TcpStream,
+        tls: Option<Box<TlsClient>>,
+        place: usize,
+        server: usize,
+    ) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         Ok(Connection {
             socket: mio::net::TcpStream::from_std(stream),
+            tls,
+            is_empty: false,
             place,
             server,
             counter: None,
@@ -100,12 +115,75 @@ impl Connection {
         }
     }
 
+    /// Whether a read that brings less than it has room for has brought all that is there.
+    pub fn short_reads_are_last(&self) -> bool {
+        self.tls.is_none()
+    }
+
+    /// Reads once, or what TLS has for the reader. 0 is the end. If the other side is closing, the end is looked for too.
+    #[inline]
+    pub fn read(&mut self, space: &mut [u8], closing: bool) -> io::Result<usize> {
+        let Connection {
+            socket,
+            tls,
+            is_empty,
+            ..
+        } = self;
+        let Some(tls) = tls else {
+            return socket.read(space);
+        };
+        loop {
+            match tls.reader().read(space) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // The end, without the farewell of TLS.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                other => return other,
+            }
+            // The kernel tells when there is more.
+            if mem::take(is_empty) && !closing {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            let mut watched = Watched {
+                socket,
+                is_empty: false,
+            };
+            tls.take_in(&mut watched)?;
+            *is_empty = watched.is_empty;
+        }
+    }
+
+    /// Gives bytes to the kernel, or to TLS and that to the kernel. Returns how many were taken.
+    #[inline]
+    fn give(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return self.socket.write(bytes);
+        };
+        while tls.wants_write() {
+            tls.write_tls(&mut self.socket)?;
+        }
+        let taken = tls.writer().write(bytes)?;
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.socket) {
+                Ok(_) => {}
+                // It is kept, and leaves before the next bytes.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Whether TLS keeps bytes that the kernel has not taken.
+    fn keeps_bytes(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
     /// Sends what has not been sent yet, as far as the kernel takes it.
     pub fn write(&mut self, requests: &Requests) -> io::Result<()> {
-        while self.unsent_bytes > 0 {
+        while self.unsent_bytes > 0 || self.keeps_bytes() {
             let begin = self.sent_of_request;
             let end = requests.bytes.len().min(begin + self.unsent_bytes);
-            match self.socket.write(&requests.bytes[begin..end]) {
+            match self.give(&requests.bytes[begin..end]) {
                 Ok(written) if written == self.unsent_bytes => {
                     self.unsent_bytes = 0;
                     self.sent_of_request = 0;
@@ -114,12 +192,36 @@ impl Connection {
                     self.unsent_bytes -= written;
                     self.sent_of_request = (begin + written) % requests.each;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Connection {
+    /// Says the farewell of TLS, if there is room for it now.
+    fn drop(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = tls.write_tls(&mut self.socket);
+        }
+    }
+}
+
+/// A socket, and whether a read has emptied it: it brought less than there was room for.
+struct Watched<'a> {
+    socket: &'a mut mio::net::TcpStream,
+    is_empty: bool,
+}
+
+impl io::Read for Watched<'_> {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        let read = self.socket.read(space)?;
+        self.is_empty = read < space.len();
+        Ok(read)
     }
 }
 
@@ -164,13 +266,33 @@ pub fn connect(
         // A dial to a free port of this machine may be given that very port, and reach itself.
         Ok(stream) if stream.local_addr().is_ok_and(|own| own == address) => Err(nobody(server)),
         Ok(stream) => Ok(stream),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(nobody(server)),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Err(nobody(server)),
         Err(error) => Err(format!("{server}: cannot connect: {error}")),
     }
 }
 
+/// Makes the TLS handshake with a server that is spoken to by TLS.
+pub fn secure(
+    server: &ServerAddress,
+    dialer: Option<&Dialer>,
+    stream: &TcpStream,
+    timeout: Duration,
+) -> Result<Option<Box<TlsClient>>, String> {
+    let failed = |cause| {
+        let server = server.clone();
+        ServerFailure { server, cause }.to_string()
+    };
+    let Some(dialer) = dialer.filter(|_| server.is_tls()) else {
+        return Ok(None);
+    };
+    let begun = dialer.begin(server.host());
+    let mut tls = begun.map_err(|text| failed(FailureCause::Tls(text)))?;
+    handshake(stream, &mut tls, timeout).map_err(failed)?;
+    Ok(Some(Box::new(tls)))
+}
+
 fn is_refused(failure: &AddressFailure) -> bool {
-    failure.error.kind() == io::ErrorKind::ConnectionRefused
+    failure.error.kind() == ErrorKind::ConnectionRefused
 }
 
 fn nobody(server: &ServerAddress) -> String {
@@ -188,7 +310,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
-        let mut connection = Connection::new(stream, 0, 0).unwrap();
+        let mut connection = Connection::new(stream, None, 0, 0).unwrap();
         // More than the kernel keeps for both sides, in requests of a length that no buffer is a multiple of.
         let request: Vec<u8> = (0..251).collect();
         let count = 200_000;

@@ -3,12 +3,13 @@
 //! nothing is allocated for a request, and the clock is read once for each read.
 
 use std::{
-    io::{self, ErrorKind, Read as _},
+    io::{self, ErrorKind},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
 use ipseity_frames::limits::READ_BUFFER_BYTES;
+use ipseity_tls::{TlsClient, TlsFailed};
 use mio::{Events, Interest, Poll, Token, event::Event};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
@@ -17,7 +18,7 @@ use crate::{
     alarm::Alarm,
     check::Checks,
     clock::{Clock, Moment},
-    connection::{Connection, Requests, connect, find},
+    connection::{Connection, Requests, connect, find, secure},
     pace::{Amount, Closed, Open},
     process::{cpu_of, own_cpu, raise_descriptors},
     protocol::{Ipseity, Memcached, Protocol, Raw, Redis},
@@ -90,7 +91,10 @@ impl Generator {
         raise_descriptors(settings.points.iter().copied().max().unwrap_or(0))?;
         let mut addresses = Vec::new();
         for server in &settings.servers {
-            let (stream, address) = find(server, settings.timeouts.connect_timeout)?;
+            let timeout = settings.timeouts.connect_timeout;
+            let (stream, address) = find(server, timeout)?;
+            // A certificate that is not accepted is found before anything is measured.
+            secure(server, settings.dialer.as_ref(), &stream, timeout)?;
             settings
                 .target
                 .prepare(stream, settings.timeouts.reply_timeout)
@@ -146,7 +150,8 @@ impl Generator {
             .map(|place| {
                 let server = place % kinds;
                 let stream = connect(&servers[server], self.addresses[server], timeout)?;
-                self.register(stream, place, server)
+                let tls = secure(&servers[server], settings.dialer.as_ref(), &stream, timeout)?;
+                self.register(stream, tls, place, server)
                     .map_err(|error| format!("{}: {error}", servers[server]))
             })
             .collect::<Result<_, _>>()
@@ -156,8 +161,14 @@ impl Generator {
             })
     }
 
-    fn register(&self, stream: TcpStream, place: usize, server: usize) -> io::Result<Connection> {
-        let mut connection = Connection::new(stream, place, server)?;
+    fn register(
+        &self,
+        stream: TcpStream,
+        tls: Option<Box<TlsClient>>,
+        place: usize,
+        server: usize,
+    ) -> io::Result<Connection> {
+        let mut connection = Connection::new(stream, tls, place, server)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll
             .registry()
@@ -389,7 +400,7 @@ impl<P: Protocol> Turns<'_, P> {
         loop {
             let connection = &mut self.connections[place];
             let begun = connection.rest.len();
-            let read = match connection.socket.read(&mut buffer[begun..]) {
+            let read = match connection.read(&mut buffer[begun..], closing) {
                 Ok(0) => return Err(self.closed(place)),
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -431,7 +442,8 @@ impl<P: Protocol> Turns<'_, P> {
                 self.send(place, taken.replies)?;
             }
             // After a short read there is nothing more, unless the end is there too.
-            if read < room && !closing {
+            let is_last = read < room && self.connections[place].short_reads_are_last();
+            if is_last && !closing {
                 return Ok(());
             }
         }
@@ -558,6 +570,9 @@ impl<P: Protocol> Turns<'_, P> {
         if let ErrorKind::BrokenPipe | ErrorKind::ConnectionReset = error.kind() {
             return self.closed(place);
         }
-        format!("{}: the connection failed: {error}", self.server(place))
+        match TlsFailed::text_of(error) {
+            Some(text) => format!("{}: {text}", self.server(place)),
+            None => format!("{}: the connection failed: {error}", self.server(place)),
+        }
     }
 }

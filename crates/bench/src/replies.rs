@@ -304,7 +304,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let connect = |place| {
                 let stream = TcpStream::connect(address).unwrap();
-                Connection::new(stream, place, 0).unwrap()
+                Connection::new(stream, None, place, 0).unwrap()
             };
             Bench {
                 protocol: Ipseity::new(1),

@@ -410,6 +410,7 @@ mod tests {
             rounds,
             processes: vec![70, 71],
             timeouts: ClientOptions::default(),
+            dialer: None,
             format,
             plot: None,
         }

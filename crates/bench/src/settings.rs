@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ipseity_client::{ClientOptions, ServerAddress};
+use ipseity_client::{ClientOptions, Dialer, ServerAddress};
 
 use crate::{pace::Amount, target::Target};
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub processes: Vec<u32>,
     /// How long a connection and a reply may take.
     pub timeouts: ClientOptions,
+    /// What is needed for servers that are spoken to by TLS.
+    pub dialer: Option<Dialer>,
     /// How the result is written.
     pub format: Format,
     /// The file that a sweep is drawn into.

@@ -93,7 +93,10 @@ pub fn parse_url(text: &str) -> Result<(Target, ServerAddress), String> {
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let address =
         ServerAddress::with_default_port(rest, port).map_err(|error| error.to_string())?;
-    Ok((target, address))
+    match address.is_tls() {
+        true => Err(wrong()),
+        false => Ok((target, address)),
+    }
 }
 
 fn redis_command(words: &[&str]) -> Vec<u8> {
@@ -154,6 +157,7 @@ mod tests {
             "redis:/a",
             "redis://",
             "redis://a:b",
+            "redis://tls://a",
         ] {
             assert!(parse_url(text).is_err(), "{text}");
         }

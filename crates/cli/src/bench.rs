@@ -162,6 +162,7 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
         (None, None) if is_sweep => Amount::For(DURATION_SWEEP_DEFAULT),
         (None, None) => Amount::For(DURATION_DEFAULT),
     };
+    let dialer = servers::dialer(matches, &servers)?;
     Ok(Settings {
         target,
         servers,
@@ -178,6 +179,7 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
         rounds: number("rounds", 1..=ROUNDS_MAX)?.unwrap_or(1) as usize,
         processes: processes(matches)?,
         timeouts: servers::client_options(matches, ClientOptions::default())?,
+        dialer,
         format: format(matches)?,
         plot,
     })

@@ -71,16 +71,19 @@ pub fn advice(error: &ClientError) -> String {
 enum Remedy {
     MendTheName,
     MendTheResolver,
+    AskWhetherTls,
     AskWhy,
     StartIt,
 }
 
-/// What to do about one cause. A server that refuses is running, and its answer says what to do.
+/// What to do about one cause. A server that refuses is running, and its answer says what to do; so does what is wrong with
+/// TLS.
 fn remedy(cause: &FailureCause) -> Option<Remedy> {
     match cause {
-        FailureCause::Refused(_) => None,
+        FailureCause::Refused(_) | FailureCause::Tls(_) => None,
         FailureCause::Lookup(_) | FailureCause::NoAddress => Some(Remedy::MendTheName),
         FailureCause::LookupTimeout(_) => Some(Remedy::MendTheResolver),
+        FailureCause::HandshakeTimeout(_) => Some(Remedy::AskWhetherTls),
         FailureCause::Timeout(_) => Some(Remedy::AskWhy),
         FailureCause::Connect(_) | FailureCause::Closed { .. } | FailureCause::Io(_) => {
             Some(Remedy::StartIt)
@@ -94,6 +97,9 @@ impl Remedy {
             Remedy::MendTheName => "is the name right? --server takes IP addresses too",
             Remedy::MendTheResolver => {
                 "do the name servers answer? --timeout gives them more time, and --server takes IP addresses too"
+            }
+            Remedy::AskWhetherTls => {
+                "does it speak TLS there? --timeout gives it more time, and without tls:// the connection is plain"
             }
             Remedy::AskWhy => {
                 "if ipseity runs there, it may still be joining or wait for its disk: ipseity-cli status shows it"

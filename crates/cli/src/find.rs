@@ -6,11 +6,11 @@ use getopts::{Fail, Matches, Options};
 use ipseity_console::{explain, usage};
 
 use crate::{
-    advance, bench, command::Command, decode, failure::Failure, members, next, ping, servers,
+    advance, bench, cert, command::Command, decode, failure::Failure, members, next, ping, servers,
     status, watch,
 };
 
-const COMMANDS: [&Command; 8] = [
+const COMMANDS: [&Command; 9] = [
     &next::COMMAND,
     &status::COMMAND,
     &decode::COMMAND,
@@ -18,6 +18,7 @@ const COMMANDS: [&Command; 8] = [
     &watch::COMMAND,
     &members::COMMAND,
     &advance::COMMAND,
+    &cert::COMMAND,
     &bench::COMMAND,
 ];
 

@@ -7,6 +7,7 @@
 mod advance;
 mod at_once;
 mod bench;
+mod cert;
 mod command;
 mod decode;
 mod failure;

@@ -1,4 +1,4 @@
-//! Where a server is: a host and a port, as text. No lookups happen here.
+//! Where a server is: a host and a port, as text, and whether it is spoken to by TLS. No lookups happen here.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,10 @@ use ipseity_core::{
     limits::PORT_DEFAULT,
 };
 
-/// A host name or an IP address, and a port. The name is looked up each time a connection is made, so its addresses may
+/// Stands before the address of a server that is spoken to by TLS.
+const TLS: &str = "tls://";
+
+/// A host name or an IP address, and a port; `tls://` before it means that the server speaks TLS there. The name is looked up each time a connection is made, so its addresses may
 /// change. If it has several, all of them are used.
 ///
 /// ```
@@ -19,26 +22,33 @@ use ipseity_core::{
 /// assert_eq!("localhost".parse::<ServerAddress>().unwrap().to_string(), "localhost:3264");
 /// assert_eq!("::1".parse::<ServerAddress>().unwrap().to_string(), "[::1]:3264");
 /// assert_eq!("[::1]:4000".parse::<ServerAddress>().unwrap().port(), 4000);
+/// assert!("tls://ids.example.org".parse::<ServerAddress>().unwrap().is_tls());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerAddress {
     // Without brackets.
     host: String,
     port: u16,
+    is_tls: bool,
 }
 
 impl ServerAddress {
-    /// Reads `HOST[:PORT]`. Without a port it is `port_default`.
+    /// Reads `[tls://]HOST[:PORT]`. Without a port it is `port_default`.
     ///
     /// # Errors
     /// The text is not an address, or its port is 0, to which nobody can connect.
     pub fn with_default_port(text: &str, port_default: u16) -> Result<ServerAddress, AddressError> {
-        let address: HostPort = text.parse()?;
+        let (is_tls, place) = match text.strip_prefix(TLS) {
+            Some(place) => (true, place),
+            None => (false, text),
+        };
+        let address: HostPort = place.parse()?;
         match address.port().unwrap_or(port_default) {
             0 => Err(AddressError::new(text, AddressFault::Port)),
             port => Ok(ServerAddress {
                 host: address.host().to_owned(),
                 port,
+                is_tls,
             }),
         }
     }
@@ -52,16 +62,29 @@ impl ServerAddress {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// The address without `tls://`.
+    pub(super) fn place(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// Whether the server is spoken to by TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
 }
 
 impl fmt::Display for ServerAddress {
-    /// Writes `host:port`, or `[host]:port` for an IPv6 address: what [`FromStr`] reads.
+    /// Writes `host:port`, or `[host]:port` for an IPv6 address, behind `tls://` if the server speaks TLS: what
+    /// [`FromStr`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        if self.is_tls {
+            f.write_str(TLS)?;
         }
+        f.write_str(&self.place())
     }
 }
 
@@ -85,6 +108,8 @@ mod tests {
             ("[::1]", "[::1]:3264"),
             ("fe80::1", "[fe80::1]:3264"),
             ("ids:65535", "ids:65535"),
+            ("tls://ids:1", "tls://ids:1"),
+            ("tls://::1", "tls://[::1]:3264"),
         ] {
             let address: ServerAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), shown);
@@ -107,6 +132,10 @@ mod tests {
             ("[::1", "[::1]:3264"),
             ("[::1]3264", "[::1]:3264"),
             ("[host]:1", "[::1]:3264"),
+            ("tls://", "names no host"),
+            ("tls://host:0", "port"),
+            ("tls://tls://host", "port"),
+            ("https://host", "port"),
         ] {
             let error = text.parse::<ServerAddress>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text:?}: {error}");

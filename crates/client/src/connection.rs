@@ -1,20 +1,17 @@
 //! One connection to one server: requests out, replies in, each within its time. It decides nothing about identities
 //! and never tries another server.
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::TcpStream,
-    time::Duration,
-};
+use std::{io::ErrorKind, time::Duration};
 
 use super::{
-    ClientOptions,
+    ClientOptions, Dialer,
     address::ServerAddress,
-    clock::Stopwatch,
-    dial,
+    clock::{Deadline, Stopwatch},
     error::{FailureCause, Violation},
     limits::TIMEOUT_MIN,
-    refusal, wrong_kind,
+    refusal,
+    stream::{Got, Stream, cause_of},
+    wrong_kind,
 };
 use ipseity_core::{
     identity::Pid,
@@ -53,7 +50,7 @@ impl From<WireError> for Trouble {
 /// A connection and the requests that are under way on it.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     decoder: FrameDecoder,
     /// Requests that are not written yet.
     outgoing: Vec<u8>,
@@ -70,19 +67,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Looks up the name, and connects to the first of its addresses that accepts.
+    /// Looks up the name, connects to the first of its addresses that accepts, and makes a TLS handshake if the server
+    /// speaks TLS.
     pub(super) fn open(
         server: &ServerAddress,
         options: &ClientOptions,
         cluster: Option<&ClusterName>,
+        dialer: Option<&Dialer>,
     ) -> Result<Connection, FailureCause> {
         let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
-        let stream = dial::connect(server, options.connect_timeout)?;
-        stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_read_timeout(Some(reply_timeout)))
-            .and_then(|()| stream.set_write_timeout(Some(reply_timeout)))
-            .map_err(FailureCause::Io)?;
+        let deadline = Deadline::within(options.connect_timeout.max(TIMEOUT_MIN));
+        let stream = Stream::open(server, dialer, deadline, reply_timeout)?;
         let mut outgoing = Vec::new();
         // It is written together with the first request.
         if let Some(cluster) = cluster {
@@ -139,7 +134,8 @@ impl Connection {
         mut left: Duration,
     ) -> Result<Message, Trouble> {
         loop {
-            if let Some(message) = self.decoder.next(Receiver::Client)? {
+            let next = self.decoder.next(Receiver::Client);
+            if let Some(message) = next.map_err(|error| self.broken(error))? {
                 if let Some(expected) = self.hello.take() {
                     judge_hello(&expected, message)?;
                     continue;
@@ -158,7 +154,7 @@ impl Connection {
     /// Writes what waits, within the time of the reply.
     fn flush(&mut self, stopwatch: Stopwatch) -> Result<(), FailureCause> {
         let mut written = 0;
-        while written < self.outgoing.len() {
+        while written < self.outgoing.len() || self.stream.has_unwritten() {
             match self.stream.write(&self.outgoing[written..]) {
                 Ok(bytes) => written += bytes,
                 Err(error) => match error.kind() {
@@ -167,7 +163,7 @@ impl Connection {
                     // The server closed. What it said before may still be there to read: an errorReply
                     // that gives the reason is worth more than "broken pipe".
                     ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => break,
-                    _ => return Err(FailureCause::Io(error)),
+                    _ => return Err(cause_of(error)),
                 },
             }
             if stopwatch.left_of(self.reply_timeout).is_none() {
@@ -187,13 +183,15 @@ impl Connection {
         let timeout = left.max(TIMEOUT_MIN);
         if timeout != self.read_timeout {
             self.stream
-                .set_read_timeout(Some(timeout))
+                .set_read_timeout(timeout)
                 .map_err(FailureCause::Io)?;
             self.read_timeout = timeout;
         }
         match self.stream.read(self.decoder.space()) {
-            Ok(0) => Err(self.closed()),
-            Ok(bytes) => {
+            Ok(Got::End) => Err(self.closed()),
+            #[cfg(feature = "tls")]
+            Ok(Got::Nothing) => Ok(()),
+            Ok(Got::Bytes(bytes)) => {
                 self.decoder.filled(bytes);
                 Ok(())
             }
@@ -201,8 +199,20 @@ impl Connection {
                 ErrorKind::Interrupted => Ok(()),
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(self.timeout()),
                 ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Err(self.closed()),
-                _ => Err(FailureCause::Io(error)),
+                _ => Err(cause_of(error)),
             },
+        }
+    }
+
+    /// What bytes mean that are not a frame. A server that speaks TLS answers a plain request with an alert, or says
+    /// nothing; an alert is never the beginning of a frame for clients.
+    fn broken(&self, error: WireError) -> Trouble {
+        match (&self.stream, self.decoder.rest()) {
+            (Stream::Plain(_), [0x15 | 0x16, 0x03, ..]) => {
+                FailureCause::Tls("it speaks TLS there: write tls:// before its address".to_owned())
+                    .into()
+            }
+            _ => error.into(),
         }
     }
 

@@ -26,13 +26,20 @@ static THREADS: Threads = Threads::new(ATTEMPT_THREADS_MAX);
 
 /// Looks up a server's name and connects to the first of its addresses that accepts, all within `timeout`: as every
 /// call of a [`Client`](crate::Client) does, for programs that speak to a server in their own way. A timeout of less
-/// than 1 ms is taken as 1 ms.
+/// than 1 ms is taken as 1 ms. It makes no TLS handshake, whatever the address says.
 ///
 /// # Errors
 /// [`FailureCause::Lookup`], [`FailureCause::LookupTimeout`], [`FailureCause::NoAddress`] or
 /// [`FailureCause::Connect`].
 pub fn connect(server: &ServerAddress, timeout: Duration) -> Result<TcpStream, FailureCause> {
-    let deadline = Deadline::within(timeout.max(TIMEOUT_MIN));
+    connect_by(server, Deadline::within(timeout.max(TIMEOUT_MIN)))
+}
+
+/// The same, with a deadline that other steps share.
+pub(crate) fn connect_by(
+    server: &ServerAddress,
+    deadline: Deadline,
+) -> Result<TcpStream, FailureCause> {
     let addresses = look_up(server.host(), server.port(), deadline)?;
     race(&interleaved(&addresses), deadline, &THREADS)
 }

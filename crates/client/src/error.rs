@@ -107,7 +107,7 @@ impl fmt::Display for ServerFailure {
             // The address is the server's name, so it is not named twice.
             FailureCause::Connect(failures)
                 if let [failure] = failures.as_slice()
-                    && failure.address.to_string() == self.server.to_string() =>
+                    && self.server.place() == failure.address.to_string() =>
             {
                 write!(f, "{}: cannot connect: {}", self.server, failure.error)
             }
@@ -137,6 +137,12 @@ pub enum FailureCause {
     },
     /// The connection failed in another way.
     Io(io::Error),
+    /// The TLS handshake was not complete within this time, the
+    /// [`connect_timeout`](crate::ClientOptions::connect_timeout). Perhaps the server does not speak TLS there.
+    HandshakeTimeout(Duration),
+    /// There is no TLS with the server: its certificate is not accepted, or it does not accept that of the client, or one
+    /// of the two does not speak TLS. The text says which and why, as a sentence about the server.
+    Tls(String),
     /// The server answered with an error that another server may not have:
     /// [`ErrorCode::TooManyConnections`], [`ErrorCode::Storage`], [`ErrorCode::Stopping`],
     /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`],
@@ -171,6 +177,10 @@ impl fmt::Display for FailureCause {
                 )
             }
             FailureCause::Io(error) => write!(f, "the connection failed: {error}"),
+            FailureCause::HandshakeTimeout(limit) => {
+                write!(f, "the TLS handshake was not complete within {limit:?}")
+            }
+            FailureCause::Tls(text) => write!(f, "{}", Plain(text)),
             FailureCause::Refused(reply) => write!(f, "refused: {}", InWords(reply)),
         }
     }

@@ -29,7 +29,7 @@
 //!   [`Client::observe`].
 //! - **Checked.** A reply that does not keep the promises of docs/protocol.md (not greater than `after`, of
 //!   another count or kind, not decodable) is a [`Violation`], and nothing of it is handed on.
-//! - **Bounded.** Each call ends: a server has [`ClientOptions::connect_timeout`] to be looked up and to accept, and
+//! - **Bounded.** Each call ends: a server has [`ClientOptions::connect_timeout`] to be looked up, to accept and for a TLS handshake, and
 //!   [`ClientOptions::reply_timeout`] to reply in full, however many frames that takes. Each server is tried once per
 //!   call.
 //!
@@ -48,6 +48,14 @@
 //! up leaves its lookup behind, and the next call for that name waits for the same lookup. If the resolver is often
 //! slower than the timeout, for example because its first name server is down, set a longer
 //! [`ClientOptions::connect_timeout`].
+//!
+//! # TLS
+//!
+//! A server whose address begins with `tls://` is spoken to by TLS 1.3 or 1.2. [`Client::tls`] says which CAs are
+//! believed; those of the system are not asked. The handshake is part of connecting and shares its time, and a certificate
+//! that is not accepted is a failure of that server ([`FailureCause::Tls`]) with the reason in plain words. Nothing is
+//! kept from one connection to the next, so each one looks at the certificates anew. Without the feature `tls`, which is
+//! on by default, this crate has no TLS and depends on nothing for it.
 //!
 //! # Failover
 //!
@@ -68,7 +76,7 @@
 //! looking up a name, and connecting to one of several addresses. They end by themselves, and a process has at most
 //! [`LOOKUPS_MAX`](limits::LOOKUPS_MAX) and [`ATTEMPT_THREADS_MAX`](limits::ATTEMPT_THREADS_MAX) of them. For a server
 //! that is given by its IP address there are none. One client serves one thread at a time; threads that share nothing
-//! take one client each. It imports `ipseity_core` and `ipseity_frames`, and nothing of the server.
+//! take one client each. It imports `ipseity_core`, `ipseity_frames` and `ipseity_tls`, and nothing of the server.
 
 mod address;
 mod block;
@@ -80,6 +88,7 @@ pub mod limits;
 mod lookup;
 mod operator;
 mod pipeline;
+mod stream;
 
 use std::time::Duration;
 
@@ -88,6 +97,17 @@ pub use block::{Block, Identities};
 pub use dial::connect;
 pub use error::{AddressFailure, ClientError, FailureCause, ServerFailure, Violation};
 pub use pipeline::Pipeline;
+
+/// TLS: which CAs are believed, and which certificate is shown.
+#[cfg(feature = "tls")]
+pub use ipseity_tls::{Credentials, Dialer, Roots, TlsError};
+#[cfg(feature = "tls")]
+pub use stream::handshake;
+
+/// Without TLS there is nobody who dials by it.
+#[cfg(not(feature = "tls"))]
+#[derive(Clone, Debug)]
+enum Dialer {}
 
 // What the calls take and return. A user of this crate needs no other.
 pub use ipseity_core::{
@@ -143,6 +163,7 @@ pub struct Client {
     newest: Option<Identity>,
     options: ClientOptions,
     cluster: Option<ClusterName>,
+    dialer: Option<Dialer>,
 }
 
 impl Client {
@@ -178,6 +199,7 @@ impl Client {
             newest: None,
             options,
             cluster: None,
+            dialer: None,
         })
     }
 
@@ -198,6 +220,34 @@ impl Client {
     pub fn cluster(self, name: ClusterName) -> Client {
         Client {
             cluster: Some(name),
+            connection: None,
+            ..self
+        }
+    }
+
+    /// The same client, with what it needs for servers at `tls://` addresses: which CAs it believes, and the certificate
+    /// that it shows to servers that ask for one. The certificate of the server must be for the name or the address that
+    /// stands in the list of servers.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    ///
+    /// use ipseity_client::{Client, Credentials, Dialer, Roots};
+    ///
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let roots = Roots::read(Path::new("ca.pem"))?;
+    /// let own = Credentials::read(Path::new("alice.pem"), Path::new("alice.key"))?;
+    /// let client = Client::new(["tls://ids.example.org"])?;
+    /// let mut client = client.tls(Dialer::new(roots, Some(own)));
+    /// println!("{}", client.next()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, dialer: Dialer) -> Client {
+        Client {
+            dialer: Some(dialer),
             connection: None,
             ..self
         }
@@ -316,7 +366,12 @@ impl Client {
             // nobody knows which reply comes next.
             let opened = match self.connection.take() {
                 Some(connection) => Ok(connection),
-                None => Connection::open(self.server(), &self.options, self.cluster.as_ref()),
+                None => Connection::open(
+                    self.server(),
+                    &self.options,
+                    self.cluster.as_ref(),
+                    self.dialer.as_ref(),
+                ),
             };
             let cause = match opened {
                 Err(cause) => cause,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, Barrier, Mutex, MutexGuard},
     thread::JoinHandle,
@@ -17,6 +17,7 @@ use ipseity_core::{
     },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// So few members fit into one reply that a list of three takes two requests.
 const MEMBERS_PER_REPLY: usize = 2;
@@ -61,6 +62,7 @@ impl Step {
 pub struct Fake {
     shared: Arc<Mutex<Shared>>,
     port: u16,
+    is_tls: bool,
     acceptor: Option<JoinHandle<()>>,
 }
 
@@ -84,6 +86,24 @@ impl Fake {
 
     /// A server that does one step of `script` for each request, over all connections, and after the script serves.
     pub fn scripted(pid: u16, script: impl IntoIterator<Item = Step>) -> Fake {
+        Fake::over(None, pid, script)
+    }
+
+    /// The same by TLS.
+    pub fn tls(
+        config: Arc<ServerConfig>,
+        pid: u16,
+        script: impl IntoIterator<Item = Step>,
+    ) -> Fake {
+        Fake::over(Some(config), pid, script)
+    }
+
+    fn over(
+        tls: Option<Arc<ServerConfig>>,
+        pid: u16,
+        script: impl IntoIterator<Item = Step>,
+    ) -> Fake {
+        let is_tls = tls.is_some();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Mutex::new(Shared {
@@ -99,17 +119,26 @@ impl Fake {
         }));
         let acceptor = std::thread::spawn({
             let shared = shared.clone();
-            move || accept(&listener, &shared)
+            move || accept(&listener, tls.as_ref(), &shared)
         });
         Fake {
             shared,
             port,
+            is_tls,
             acceptor: Some(acceptor),
         }
     }
 
-    /// `127.0.0.1:PORT`.
+    /// `127.0.0.1:PORT`, behind `tls://` if it speaks TLS.
     pub fn address(&self) -> String {
+        match self.is_tls {
+            true => format!("tls://{}", self.place()),
+            false => self.place(),
+        }
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn place(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -195,7 +224,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
+fn accept(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<Mutex<Shared>>) {
     for stream in listener.incoming() {
         let mut state = lock(shared);
         if state.stopping {
@@ -203,12 +232,30 @@ fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
         }
         let Ok(stream) = stream else { continue };
         state.streams.push(stream.try_clone().unwrap());
-        let shared = shared.clone();
-        std::thread::spawn(move || converse(stream, &shared));
+        let (shared, tls) = (shared.clone(), tls.cloned());
+        std::thread::spawn(move || match tls {
+            None => {
+                let mut stream = stream;
+                if converse(&mut stream, &shared) {
+                    let _ = stream.shutdown(Shutdown::Both);
+                }
+            }
+            Some(config) => {
+                let connection = ServerConnection::new(config).unwrap();
+                let mut stream = StreamOwned::new(connection, stream);
+                if converse(&mut stream, &shared) {
+                    stream.conn.send_close_notify();
+                    let _ = stream.conn.write_tls(&mut stream.sock);
+                }
+                // If the handshake failed, the client waits for this.
+                let _ = stream.sock.shutdown(Shutdown::Both);
+            }
+        });
     }
 }
 
-fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
+/// Answers until the client goes, or a step closes the connection. Returns whether a step did.
+fn converse(stream: &mut (impl Read + Write), shared: &Mutex<Shared>) -> bool {
     let mut decoder = FrameDecoder::new();
     loop {
         while let Ok(Some(request)) = decoder.next(Receiver::Server) {
@@ -221,12 +268,11 @@ fn converse(mut stream: TcpStream, shared: &Mutex<Shared>) {
                 }
             }
             if stream.write_all(&answer).is_err() || close {
-                let _ = stream.shutdown(Shutdown::Both);
-                return;
+                return true;
             }
         }
         match stream.read(decoder.space()) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return false,
             Ok(bytes) => decoder.filled(bytes),
         }
     }

@@ -8,6 +8,7 @@
 //! - [`command`]: runs the commands of the machine that a test needs.
 //! - [`page`]: the fenced blocks of a page of docs/.
 //! - [`fake`]: a server made of threads, which answers like Ipseity or follows a script.
+//! - [`pki`]: a CA and certificates for those who speak TLS, with any dates.
 //! - [`stand_in`]: servers of other kinds, made of threads.
 //! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client with the same
 //!   load in every run.
@@ -35,6 +36,7 @@ pub mod measured;
 pub mod nemesis;
 pub mod nobody;
 pub mod page;
+pub mod pki;
 pub mod program;
 pub mod programs;
 pub mod server;

@@ -4,13 +4,18 @@ use std::process::{Command, Output, Stdio};
 
 use crate::programs;
 
-/// The program with these arguments, an environment that names no server, and no input.
+/// The program with these arguments, an environment that names no server and no files, and no input.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(programs::ipseity_cli());
-    command
-        .args(arguments)
-        .env_remove("IPSEITY_SERVER")
-        .stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null());
+    for variable in [
+        "IPSEITY_SERVER",
+        "IPSEITY_TLS_CA",
+        "IPSEITY_TLS_CERT",
+        "IPSEITY_TLS_KEY",
+    ] {
+        command.env_remove(variable);
+    }
     command
 }
 
