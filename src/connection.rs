@@ -1,6 +1,8 @@
 //! One connection: a socket, the frame that has begun to arrive, the replies that wait to be written, and its state.
 //! It decides nothing; [`transport`](crate::transport) moves it from state to state.
 
+mod close_reason;
+
 use std::{
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -10,18 +12,20 @@ use std::{
 use ipseity_core::{
     ids::{ConnectionId, PeerId},
     time::Instant,
-    words::{Grant, Grants},
+    words::{DecidedBy, Grant, Grants},
 };
 
+pub use self::close_reason::CloseReason;
 use crate::{
     buffer::{BufferPool, Buffers},
     codec::{Codec, Replies},
     edge::Socket,
     limits::{
-        DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT, RESERVE_TIMEOUT,
-        WRITE_TIMEOUT,
+        DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, HANDSHAKE_TIMEOUT, LINGER_TIMEOUT,
+        RESERVE_TIMEOUT, WRITE_TIMEOUT,
     },
     mailbox::Readiness,
+    secure::Session,
 };
 
 /// The life of a connection. It only moves down this list, and may leave states out.
@@ -83,6 +87,19 @@ pub(crate) enum Resume {
     Line,
     /// The line of connections that wait to look. Only a few have their turn at a time.
     Looks,
+    /// The line of connections that wait with a step of their TLS handshake. Only a few have their turn at a time.
+    Handshake,
+}
+
+/// How a connection may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// With a message, or with TLS if the server offers it.
+    Any,
+    /// Only with TLS.
+    Sealed,
+    /// It has begun.
+    Begun,
 }
 
 /// Whether more frames of a connection may be decoded.
@@ -110,60 +127,6 @@ pub(crate) enum Place {
     Promoted,
     /// Beyond the limit: it is used by an operator.
     Operator,
-}
-
-/// Why a connection was closed.
-#[derive(Debug)]
-pub enum CloseReason {
-    /// The other side closed, and all its requests were answered.
-    Ended,
-    /// The other side was told what was wrong.
-    Told,
-    /// Reading or writing failed.
-    Io(io::Error),
-    /// The connection could not be made.
-    Dial(io::Error),
-    /// A frame of a peer could not be read.
-    Wire(ipseity_frames::WireError),
-    /// The actor gave up the peer.
-    HungUp(ipseity_core::actor::HangUp),
-    /// The same server is connected at another address.
-    SameServer,
-    /// The address is only remembered, and what was asked there is answered.
-    OnlyAsked,
-    /// It did not read its replies for this long.
-    Unread(Duration),
-    /// It was idle for this long.
-    Idle(Duration),
-    /// Too many bytes of replies waited for all connections, and this many for this one.
-    Crowded(usize),
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CloseReason::Ended => f.write_str("the other side closed the connection"),
-            CloseReason::Told => f.write_str("closed after an error reply"),
-            CloseReason::Io(error) => write!(f, "connection lost: {error}"),
-            CloseReason::Dial(error) => write!(f, "cannot connect: {error}"),
-            CloseReason::Wire(error) => {
-                write!(f, "it sent something that is not an answer: {error}")
-            }
-            CloseReason::HungUp(cause) => cause.fmt(f),
-            CloseReason::SameServer => {
-                f.write_str("the same server is connected at another address")
-            }
-            CloseReason::OnlyAsked => f.write_str("it was only asked, and nobody has named it"),
-            CloseReason::Unread(wait) => {
-                write!(f, "it left its replies unread for {} ms", wait.as_millis())
-            }
-            CloseReason::Idle(wait) => write!(f, "idle for {} ms", wait.as_millis()),
-            CloseReason::Crowded(bytes) => write!(
-                f,
-                "too many replies wait unread (--max-pending-bytes-total), {bytes} bytes of them for this connection"
-            ),
-        }
-    }
 }
 
 /// Whether the actor names the connection for another reason than an unanswered request.
@@ -204,12 +167,17 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The facts that are decided when the connection is made. They do not change while it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is decided when the connection is made.
+#[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) origin: Origin,
     pub(crate) codec: Codec,
+    /// What it may do if it speaks without TLS.
     pub(crate) grants: Grants,
+    /// The most that it may do.
+    pub(crate) most: Grants,
+    pub(crate) opening: Opening,
+    pub(crate) session: Option<Box<Session>>,
     /// Who an accepted connection is counted for.
     pub(crate) holder: Option<Holder>,
 }
@@ -225,9 +193,14 @@ pub struct Connection<S> {
     pub(crate) codec: Codec,
     /// What it may do.
     pub(crate) grants: Grants,
+    /// The most that it may ever do.
+    pub(crate) most: Grants,
+    pub(crate) opening: Opening,
+    /// What lies between the socket and the codec, if it uses TLS.
+    pub(crate) session: Option<Box<Session>>,
     /// Who it is counted for, if it was accepted.
     pub(crate) holder: Option<Holder>,
-    /// The address of a peer. It is stored because a socket forgets it when it is reset. It is boxed because few
+    /// The address of a peer, or of a connection with TLS. It is stored because a socket forgets it when it is reset. It is boxed because few
     /// connections are peers.
     pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
@@ -270,6 +243,9 @@ impl<S: Socket> Connection<S> {
             origin,
             codec,
             grants,
+            most,
+            opening,
+            session,
             holder,
         } = terms;
         Connection {
@@ -278,6 +254,9 @@ impl<S: Socket> Connection<S> {
             origin,
             codec,
             grants,
+            most,
+            opening,
+            session,
             holder,
             address: None,
             state,
@@ -305,6 +284,12 @@ impl<S: Socket> Connection<S> {
     /// The bytes that arrived and are not decoded yet.
     pub(crate) fn input(&self) -> &[u8] {
         self.buffers.as_ref().map_or(&[], |buffers| &buffers.input)
+    }
+
+    /// Whether something has begun to arrive and is not complete: a frame, or a record of TLS.
+    pub(crate) fn has_begun(&self) -> bool {
+        let is_within = |session: &Session| session.is_within_record();
+        !self.input().is_empty() || self.session.as_deref().is_some_and(is_within)
     }
 
     /// Keeps `rest` for the next read.
@@ -342,6 +327,7 @@ impl<S: Socket> Connection<S> {
         let is_at_rest = self.state == ConnectionState::Open
             && self.origin == Origin::Accepted
             && self.grants.has(Grant::Take)
+            && self.session.is_none()
             && self.buffers.is_none()
             && self.owed == 0
             && self.resume == Resume::Poll
@@ -362,11 +348,56 @@ impl<S: Socket> Connection<S> {
         };
     }
 
-    /// Whether a read of `bytes`, into `space` bytes of room, has emptied the socket. On a plain socket a short read
-    /// has. A layer between socket and codec will have to answer this for the bytes that it keeps.
-    #[inline(always)]
-    pub(crate) fn is_emptied_by(&self, bytes: usize, space: usize) -> bool {
-        bytes < space
+    /// Notes the address of the other side, for log lines that come when the socket has forgotten it.
+    pub(crate) fn keep_address(&mut self) {
+        if self.address.is_none() {
+            let socket = self.socket.as_ref();
+            let address = socket.and_then(|socket| socket.peer_address().ok());
+            self.address = address.map(Box::new);
+        }
+    }
+
+    /// What has decided which grants it has.
+    pub(crate) fn decided_by(&self) -> DecidedBy {
+        match self.session {
+            Some(_) => DecidedBy::Certificate,
+            None => DecidedBy::Address,
+        }
+    }
+
+    /// Whether its TLS handshake is under way.
+    pub(crate) fn is_shaking(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.is_shaking())
+    }
+
+    /// The handshake has waited for the server. That time is not counted against it.
+    pub(crate) fn had_waited(&mut self, since: Instant, now: Instant) {
+        self.progress_at = self.progress_at.after(now.since(since));
+    }
+
+    /// Seals the replies that were appended, and adds what TLS itself has to send. Nothing happens without TLS.
+    #[cold]
+    pub(crate) fn seal(&mut self, pool: &mut BufferPool, room: &mut Vec<u8>) {
+        let Some(session) = &mut self.session else {
+            return;
+        };
+        if self.buffers.is_some() || session.has_output() {
+            let buffers = self.buffers.get_or_insert_with(|| pool.take());
+            session.seal(&mut buffers.output, room);
+        }
+    }
+
+    /// Tells the session how much of what was sealed is left after a write.
+    pub(crate) fn note_left(&mut self) {
+        if let Some(session) = &mut self.session {
+            let output = self
+                .buffers
+                .as_ref()
+                .map_or(0, |buffers| buffers.output.len());
+            session.left(output);
+        }
     }
 
     /// Whether its slot must be kept: it is owed an answer, or the actor or an event names it.
@@ -376,7 +407,10 @@ impl<S: Socket> Connection<S> {
 
     /// Whether the server makes it wait.
     pub(crate) fn is_held_up(&self) -> bool {
-        matches!(self.resume, Resume::Flush | Resume::Line | Resume::Looks)
+        matches!(
+            self.resume,
+            Resume::Flush | Resume::Line | Resume::Looks | Resume::Handshake
+        )
     }
 
     /// The server made it wait, and now it goes on. That time is not counted against it. But while replies wait, it makes
@@ -473,7 +507,11 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Closed => return None,
             _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
             ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
-            ConnectionState::Open if !self.is_held_up() && !self.input().is_empty() => {
+            ConnectionState::Open if self.is_shaking() => match self.resume {
+                Resume::Handshake => return None,
+                _ => (HANDSHAKE_TIMEOUT, Overdue::Handshake),
+            },
+            ConnectionState::Open if !self.is_held_up() && self.has_begun() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
             ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
@@ -500,6 +538,8 @@ impl<S: Socket> Connection<S> {
         self.state == ConnectionState::Open
             && self.place == Place::Regular
             && self.may_idle()
+            && !self.is_shaking()
+            && !self.has_begun()
             && self.buffers.is_none()
     }
 
@@ -535,6 +575,8 @@ pub(crate) enum Overdue {
     Dial,
     /// Showing that it is a peer.
     Reserve,
+    /// Completing its TLS handshake.
+    Handshake,
     /// Completing a frame.
     Frame,
     /// Reading its replies.

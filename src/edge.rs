@@ -15,7 +15,7 @@ use ipseity_core::{
     words::StorageStatus,
 };
 
-use crate::mailbox::Mailbox;
+use crate::{mailbox::Mailbox, secure::Settings};
 
 /// A stream that never blocks: what cannot be done now fails with [`io::ErrorKind::WouldBlock`].
 ///
@@ -115,6 +115,15 @@ pub trait Edge {
     /// Has the trace file opened again, because it may have been moved away. The call does not wait for that. If
     /// `is_told`, a log line says how it went.
     fn reopen(&mut self, is_told: bool);
+
+    /// Starts to read the files of TLS again. `Entry::TlsRead` is dispatched when that is done. The call does not wait.
+    fn read_tls(&mut self);
+
+    /// Takes what was read. There is one result for each `Entry::TlsRead`.
+    ///
+    /// # Errors
+    /// A file is wrong, or they do not fit together.
+    fn tls_read(&mut self) -> Result<Settings, String>;
 
     /// 64 random bits, for the jitter of the backoff.
     fn random(&mut self) -> u64;

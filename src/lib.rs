@@ -43,6 +43,7 @@
 //! - [`codec`]: how bytes become messages, and messages bytes.
 //! - [`trust`]: whom the server believes, by the address.
 //! - [`listeners`]: where connections come in, and what they may do there.
+//! - [`secure`]: TLS as a layer of bytes, and what a certificate allows.
 //! - `buffer`: what connections borrow while something is under way.
 //! - [`connection`]: one connection and the state it is in.
 //! - [`transport`]: all connections: reading, decoding, writing, closing, reaping.
@@ -60,6 +61,7 @@ pub mod mailbox;
 pub mod options;
 pub mod os;
 pub mod peers;
+pub mod secure;
 pub mod server;
 pub mod store;
 pub mod trace;

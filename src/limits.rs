@@ -163,6 +163,31 @@ pub const BUFFER_POOL_BYTES_MAX: usize = 64 * 1024;
 /// How long a frame may take from its first byte to its last, however steadily its bytes trickle in.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a TLS handshake may take from its first byte to its last, without the time for which it waits for the
+/// server. It takes the other side two round trips and some arithmetic.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Steps of TLS handshakes that are done in one turn of the loop. A step takes as long as hundreds of requests, so the
+/// clients that are connected are served in between.
+pub const HANDSHAKE_STEPS_PER_TURN: usize = 1;
+
+/// TLS handshakes that may be under way at once. Each holds up to 20 KiB until it is over. When there are more, those that
+/// have waited longest for the other side are closed: clients that never finish a handshake must not keep others out.
+pub const HANDSHAKES_MAX: usize = 1024;
+
+/// How often the server looks how long its certificates are still valid.
+pub const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How many certificates a status shows: a few CAs, while they are replaced.
+pub const CERTIFICATES_SHOWN_MAX: usize = 16;
+
+/// The most bytes that a certificate takes in a statusReply. Its name is cut to 100 characters.
+pub const CERTIFICATE_BYTES_MAX: usize = 8 + 64 + 8 + 4 * 103 + 8;
+
+/// When a certificate is about to expire, a line says so each time that fewer days than this are left; the last one when it
+/// has expired.
+pub const EXPIRY_WARNINGS_DAYS: [i64; 4] = [30, 7, 1, 0];
+
 /// How long a client may leave replies unread, once the kernel takes no more, before it is cut off.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -176,8 +201,9 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 /// How soon accepting is tried again after the process ran out of descriptors.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Connections accepted before other entries get their turn.
-pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Connections accepted in one go before the others have their turn. To accept one takes as long as some tens of requests,
+/// and thousands may come at once: with 256, clients that were connected waited for milliseconds.
+pub const ACCEPTS_PER_TURN_MAX: usize = 16;
 
 /// The queue of connections that the kernel keeps for the listener.
 pub const LISTEN_BACKLOG: i32 = 4096;
@@ -340,7 +366,7 @@ const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 pub const LINES_SPAN: Duration = Duration::from_secs(60);
 
 /// How many kinds of lines others can cause.
-pub const LINE_KINDS: usize = 15;
+pub const LINE_KINDS: usize = 16;
 
 /// Lines of one kind about one peer in that time: enough to show each of a few restarts.
 pub const LINES_PER_PEER_MAX: u32 = 5;
@@ -365,15 +391,16 @@ const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);
 // Status.
 
 /// The most bytes that a peer takes in a statusReply, besides its address.
-pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 8 + 9;
+pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 1 + 8 + 9;
 
 /// The most peers in a statusReply, and the most members in a membersReply, for anybody who is not an operator: it
 /// takes time to collect each of them.
 pub const STRANGERS_LIST_MAX: usize = 64;
 
 /// The most bytes that all peers together may take in a statusReply: a frame, less room for the rest. The rest is
-/// fixed fields, a version, a cluster name and a count for each error code.
-pub const STATUS_PEERS_BYTES_MAX: usize = FRAME_BYTES_MAX - 2048;
+/// fixed fields, a version, a cluster name, a count for each error code, and the certificates.
+pub const STATUS_PEERS_BYTES_MAX: usize =
+    FRAME_BYTES_MAX - 4096 - CERTIFICATES_SHOWN_MAX * CERTIFICATE_BYTES_MAX;
 
 // The state directory.
 

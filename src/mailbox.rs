@@ -30,6 +30,8 @@ pub enum Entry {
     Expired(Timer),
     /// The lookup of a name is done; the edge has the result.
     Resolved(NameId),
+    /// The files of TLS were read again.
+    TlsRead,
     /// The server was asked to stop.
     Signal,
     /// The server was asked to open its trace file again.
@@ -50,6 +52,7 @@ impl Entry {
             Entry::Ready { readiness, .. } => readiness.name(),
             Entry::Expired(timer) => timer.name(),
             Entry::Resolved(_) => "resolved",
+            Entry::TlsRead => "tlsRead",
             Entry::Signal => "signal",
             Entry::Hangup => "hangup",
             Entry::Event(event) => event.name(),
@@ -73,6 +76,7 @@ impl fmt::Display for Entry {
                 }
             }
             Entry::Resolved(name) => write!(f, "resolved name={name}"),
+            Entry::TlsRead => f.write_str("tlsRead"),
             Entry::Event(event) => event.fmt(f),
             Entry::Acceptable(_) | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
                 f.write_str(self.name())

@@ -92,7 +92,7 @@ const KINDS: [Kind; 7] = [
 
 /// How often the clients' processor runs the crowd.
 #[derive(Clone, Copy)]
-enum Priority {
+pub enum Priority {
     /// Only while the honest clients do not run.
     Idle,
     /// With the lowest ordinary priority. It then also runs when honest clients are ready, and may do so to the end of
@@ -282,7 +282,7 @@ fn throw_away(stream: &TcpStream) -> usize {
 }
 
 /// From now on this thread runs on the clients' CPU. If the priority is not allowed here, the numbers are worse.
-fn share_the_clients_cpu(priority: Priority) {
+pub fn share_the_clients_cpu(priority: Priority) {
     let cpus = measured::cpus();
     let mut set = CpuSet::new();
     set.set(cpus[1.min(cpus.len() - 1)].parse().unwrap());

@@ -9,6 +9,8 @@ pub struct Load {
     pub in_flight: usize,
     /// Identities in a request.
     pub count: u32,
+    /// How many requests are sent a second in all, whether or not they are answered. `None`: as many as are answered.
+    pub rate: Option<u32>,
 }
 
 impl Load {
@@ -18,6 +20,15 @@ impl Load {
             connections,
             in_flight,
             count: 1,
+            rate: None,
+        }
+    }
+
+    /// The same at a fixed rate.
+    pub const fn at_rate(self, rate: u32) -> Load {
+        Load {
+            rate: Some(rate),
+            ..self
         }
     }
 }

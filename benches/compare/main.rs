@@ -32,6 +32,7 @@ mod sample;
 mod speed;
 mod subject;
 mod sweep;
+mod tls;
 
 use std::{net::TcpListener, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -53,6 +54,7 @@ const SECTIONS: &[Section] = &[
     ("flood", flood::flood),
     ("bursts", bursts::bursts),
     ("memory", memory::memory),
+    ("tls", tls::tls),
     ("build", build::build),
 ];
 

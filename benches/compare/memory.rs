@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// An identityReply.
-const REPLY_BYTES: usize = 15;
+pub const REPLY_BYTES: usize = 15;
 
 /// The memory of ten thousand connections that were used, and of a process that was busy.
 pub fn memory(plan: &Plan) {
@@ -72,7 +72,7 @@ fn used(server: SocketAddr) -> TcpStream {
 }
 
 /// A line of a process's status, in bytes.
-fn resident(pid: u32, name: &str) -> u64 {
+pub fn resident(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
         .lines()

@@ -73,7 +73,7 @@ impl Plan {
 pub struct Sample {
     /// Requests a second.
     pub requests: f64,
-    /// The server's processor time, in microseconds a request.
+    /// The processor time of the server, and of what stands before it, in microseconds a request.
     pub cpu_us: f64,
     /// The latency in microseconds, as percentiles: 50 percent of the requests take no longer than this, and so on.
     pub p50_us: f64,
@@ -196,9 +196,13 @@ fn sample(round: &Value) -> Sample {
             .as_f64()
             .unwrap_or_else(|| panic!("a number is missing in {round}"))
     };
+    let processes = round["processes"].as_array().unwrap();
     Sample {
         requests: number(&round["requests_per_second"]),
-        cpu_us: number(&round["processes"][0]["us_per_request"]),
+        cpu_us: processes
+            .iter()
+            .map(|process| number(&process["us_per_request"]))
+            .sum(),
         p50_us: number(&round["latency_us"]["p50"]),
         p99_us: number(&round["latency_us"]["p99"]),
         p99_9_us: number(&round["latency_us"]["p99_9"]),

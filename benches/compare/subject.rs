@@ -1,8 +1,9 @@
 //! The servers that are compared: how to start each one, and how to measure it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipseity_harness::measured::{self, Program, line};
+use ipseity_sim::pki::{Leaf, Pki};
 use tempfile::TempDir;
 
 use crate::load::{Load, Place};
@@ -14,6 +15,10 @@ pub enum Subject {
     Ipseity,
     /// The same, but the client does not look at the identities, just as it does not look at the replies of the floor.
     Unchecked,
+    /// The same with TLS.
+    Sealed,
+    /// The same without TLS, behind nginx, which terminates it.
+    Nginx,
     /// The real server without a disk.
     Ephemeral,
     /// One of the essay's servers, or the floor.
@@ -36,10 +41,13 @@ pub enum Disk {
 }
 
 /// A running subject.
-#[derive(Debug)]
 pub struct Running {
     subject: Subject,
     program: Program,
+    /// The server that stands behind the program.
+    behind: Option<Program>,
+    /// The CA of its certificate, and the directory of that. It is removed with it.
+    pki: Option<Pki>,
     /// The directory for its files. It is removed with it.
     _directory: TempDir,
 }
@@ -49,6 +57,8 @@ impl Subject {
     pub const fn name(self) -> &'static str {
         match self {
             Subject::Ipseity | Subject::Unchecked => "Ipseity",
+            Subject::Sealed => "Ipseity, TLS",
+            Subject::Nginx => "nginx",
             Subject::Ephemeral => "Ipseity, ephemeral",
             Subject::Essay(kind) => kind.name(),
             Subject::Redis(Disk::None) => "Redis, no disk",
@@ -61,7 +71,12 @@ impl Subject {
     /// The program that has to be installed for it, and its package.
     const fn needs(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Subject::Ipseity | Subject::Unchecked | Subject::Ephemeral | Subject::Essay(_) => None,
+            Subject::Ipseity
+            | Subject::Unchecked
+            | Subject::Sealed
+            | Subject::Ephemeral
+            | Subject::Essay(_) => None,
+            Subject::Nginx => Some(("nginx", "libnginx-mod-stream")),
             Subject::Redis(_) => Some(("redis-server", "redis-server")),
             Subject::Memcached => Some(("memcached", "memcached")),
         }
@@ -70,7 +85,7 @@ impl Subject {
     /// Whether it can be measured here. If not, it prints why.
     pub fn is_here(self) -> bool {
         match self.needs() {
-            Some((program, package)) if !measured::succeeds(&[program, "--version"]) => {
+            Some((program, package)) if !is_installed(program) => {
                 println!(
                     "Not measured: {}, because the package {package} is not installed.\n",
                     self.name()
@@ -87,7 +102,36 @@ impl Subject {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = directory.path().to_str().unwrap();
         let mut all = place.of_server();
+        let mut behind = None;
+        let pki = matches!(self, Subject::Sealed | Subject::Nginx).then(|| Pki::new("CA"));
+        let files = pki.as_ref().map(|pki| {
+            let leaf = Leaf::peer("server", &["127.0.0.1"]);
+            let (certificate, key) = pki.make(&leaf);
+            [certificate, key].map(|file| file.to_str().unwrap().to_owned())
+        });
         let program = match self {
+            Subject::Sealed => {
+                let [certificate, key] = files.unwrap();
+                all.extend(line(&[env!("CARGO_BIN_EXE_ipseity"), "--data-dir", path]));
+                all.extend(line(&["--listen", "127.0.0.1:0"]));
+                all.extend(line(&["--tls-cert", &certificate, "--tls-key", &key]));
+                Program::start(&all)
+            }
+            Subject::Nginx => {
+                let state = directory.path().join("state");
+                let state = state.to_str().unwrap();
+                let mut server = all.clone();
+                server.extend(line(&[env!("CARGO_BIN_EXE_ipseity"), "--data-dir", state]));
+                server.extend(line(&["--listen", "127.0.0.1:0"]));
+                let server = Program::start(&server);
+                let address = measured::free_address();
+                let text = nginx(address, server.address(), &files.unwrap());
+                let file = directory.path().join("nginx.conf");
+                fs::write(&file, text).unwrap();
+                all.extend(line(&["nginx", "-p", path, "-c", file.to_str().unwrap()]));
+                behind = Some(server);
+                Program::start_on(address, &all)
+            }
             Subject::Ipseity | Subject::Unchecked => {
                 all.extend(line(&[env!("CARGO_BIN_EXE_ipseity"), "--data-dir", path]));
                 all.extend(line(&["--listen", "127.0.0.1:0"]));
@@ -128,6 +172,8 @@ impl Subject {
         Running {
             subject: self,
             program,
+            behind,
+            pki,
             _directory: directory,
         }
     }
@@ -149,6 +195,11 @@ impl Running {
         self.program.pid()
     }
 
+    /// The file of the CA, if it is reached by TLS.
+    pub fn ca(&self) -> Option<PathBuf> {
+        self.pki.as_ref().map(Pki::ca)
+    }
+
     /// The command line that measures it.
     pub fn client(&self, load: Load, time: Duration, warmup: Duration) -> Vec<String> {
         let address = self.address();
@@ -158,6 +209,11 @@ impl Running {
             Subject::Memcached => line(&["--target", &format!("memcached://{address}")]),
             Subject::Unchecked | Subject::Essay(ipseity_baselines::Baseline::Raw) => {
                 line(&["--target", &format!("raw://{address}")])
+            }
+            Subject::Sealed | Subject::Nginx => {
+                let ca = self.ca().unwrap();
+                let ca = ca.to_str().unwrap();
+                line(&["--server", &format!("tls://{address}"), "--tls-ca", ca])
             }
             Subject::Ipseity | Subject::Ephemeral | Subject::Essay(_) => {
                 line(&["--server", &address.to_string()])
@@ -169,8 +225,51 @@ impl Running {
         all.extend(line(&["--count", &load.count.to_string()]));
         all.extend(line(&["--duration", &milliseconds(time)]));
         all.extend(line(&["--warmup", &milliseconds(warmup)]));
-        all.extend(line(&["--process", &self.pid().to_string()]));
+        if let Some(rate) = load.rate {
+            all.extend(line(&["--rate", &rate.to_string()]));
+        }
+        for program in [Some(&self.program), self.behind.as_ref()] {
+            all.extend(
+                program
+                    .iter()
+                    .flat_map(|program| line(&["--process", &program.pid().to_string()])),
+            );
+        }
         all.extend(line(&["--format", "json"]));
         all
     }
+}
+
+/// Where Debian has the module of nginx that is not for HTTP. Elsewhere it may be part of the program.
+const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+fn is_installed(program: &str) -> bool {
+    match program {
+        "nginx" => {
+            measured::succeeds(&["nginx", "-v"]) && fs::exists(STREAM_MODULE).is_ok_and(|is| is)
+        }
+        program => measured::succeeds(&[program, "--version"]),
+    }
+}
+
+/// The configuration of an nginx with one process that terminates TLS in front of `server`.
+fn nginx(own: SocketAddr, server: SocketAddr, [certificate, key]: &[String; 2]) -> String {
+    format!(
+        "load_module {STREAM_MODULE};\n\
+         daemon off;\n\
+         master_process off;\n\
+         pid nginx.pid;\n\
+         error_log stderr crit;\n\
+         events {{ worker_connections 4096; }}\n\
+         stream {{\n\
+             tcp_nodelay on;\n\
+             server {{\n\
+                 listen {own} ssl;\n\
+                 ssl_certificate {certificate};\n\
+                 ssl_certificate_key {key};\n\
+                 ssl_protocols TLSv1.3 TLSv1.2;\n\
+                 proxy_pass {server};\n\
+             }}\n\
+         }}\n"
+    )
 }

@@ -11,6 +11,7 @@ use std::{
     net::SocketAddr,
     path::{self, Path},
     process::ExitCode,
+    sync::Arc,
 };
 
 use ipseity_console::{complain, outlive_file_size_limit};
@@ -25,7 +26,8 @@ use ipseity::{
     options::{self, Command, Options, TraceTarget, UsageError},
     os::{self, Bound, ListenError, Os, StartSignals, TraceOut, TracePlace},
     peers::to_ask,
-    server::{Exit, Server, ServerConfig, at_least},
+    secure::{PlainFrom, Settings},
+    server::{Exit, Server, ServerConfig, TlsConfig, at_least},
     store::{MembersFile, Started, Store, StoreOptions},
     trace::Trace,
     transport::TransportLimits,
@@ -128,6 +130,13 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map(|bound| bound.address().map(|address| address.to_string()))
         .collect::<Result<_, _>>()
         .map_err(|error| failed("find out on which address the server listens", error))?;
+    let tls = match &options.tls {
+        Some(files) => {
+            let read = os::tell_if_late("reading the files of TLS", || Settings::read(files))?;
+            Some(Arc::new(read))
+        }
+        None => None,
+    };
     let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
     let (store, started, remembered) = match &options.data_dir {
         Some(directory) => {
@@ -139,7 +148,8 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     // Opened only once the address and the state directory are this server's: before that, the file may be the trace
     // of another server.
     *trace = trace_to.map(open_trace).transpose()?;
-    let edge = Os::new(bound, store, signals, trace.clone()).map_err(|error| error.to_string())?;
+    let edge = Os::new(bound, store, signals, trace.clone(), options.tls.clone())
+        .map_err(|error| error.to_string())?;
     let config = config(
         options,
         &started,
@@ -147,8 +157,10 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         remembered,
         connections_max,
         listeners,
+        tls,
     );
-    announce(options, &started, addresses.join(" and "));
+    announce(options, &started, &addresses, config.tls.as_ref());
+    warn_of_strangers(options, &addresses);
     for note in &started.notes {
         warn!("{note}");
     }
@@ -306,10 +318,14 @@ fn config(
     remembered: Vec<Remembered>,
     connections_max: usize,
     listeners: usize,
+    tls: Option<Arc<Settings>>,
 ) -> ServerConfig {
     let addresses = remembered
         .iter()
         .filter_map(|known| known.address.as_deref());
+    // Without CAs for peers, nobody can be dialed by TLS.
+    let can_dial = tls.as_ref().is_none_or(|tls| tls.dials());
+    let addresses = addresses.filter(|_| can_dial);
     let asked = to_ask(
         &options.peers,
         options.advertise.as_deref().unwrap_or_default(),
@@ -349,6 +365,7 @@ fn config(
             pending_bytes_total: options.pending_bytes_total,
             idle_timeout: options.idle_timeout,
             trust: options.trust.clone(),
+            plain: options.plain,
         },
         listeners,
         peers: options.peers.clone(),
@@ -356,11 +373,16 @@ fn config(
         sync_interval: options.sync_interval,
         join_timeout: options.join_timeout,
         skipped: started.skipped,
+        tls: tls.map(|settings| TlsConfig {
+            settings,
+            rechecks: options.rechecks_tls,
+            plain_peers: options.plain_peers.clone(),
+        }),
     }
 }
 
 /// Logs one line that says who this server is.
-fn announce(options: &Options, started: &Started, address: impl Display) {
+fn announce(options: &Options, started: &Started, addresses: &[String], tls: Option<&TlsConfig>) {
     let mut peers = if options.peers.is_empty() {
         "none".to_owned()
     } else {
@@ -390,12 +412,44 @@ fn announce(options: &Options, started: &Started, address: impl Display) {
         None => "EPHEMERAL: nothing is kept on a disk, and after a restart the same identities come again"
             .to_owned(),
     };
+    let address = addresses.join(" and ");
+    let tls = match tls.map(|tls| tls.settings.kept()).as_deref() {
+        Some([own, ..]) => format!(
+            "TLS with the certificate of {} until {}, {}",
+            own.facts.name(),
+            own.facts.until(),
+            match options.plain {
+                PlainFrom::Nowhere => "nothing without TLS",
+                PlainFrom::Loopback => "without TLS only from this machine",
+                PlainFrom::Anywhere => "and without TLS from anywhere",
+            }
+        ),
+        Some([]) | None => "no TLS".to_owned(),
+    };
     os::announce(format_args!(
-        "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}, {state}",
+        "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}, {tls}, {state}",
         env!("CARGO_PKG_VERSION"),
         options.pid,
         options.cluster.as_str(),
     ));
+}
+
+/// Says what strangers can do who reach a server that offers no TLS.
+fn warn_of_strangers(options: &Options, addresses: &[String]) {
+    let is_beyond = |address: &&String| {
+        let address: Result<SocketAddr, _> = address.parse();
+        address.is_ok_and(|address| !address.ip().to_canonical().is_loopback())
+    };
+    let Some(address) = addresses.iter().find(is_beyond) else {
+        return;
+    };
+    if options.tls.is_none() {
+        warn!(
+            "{address} can be reached from other machines, and there is no TLS: whoever reaches it can take identities \
+             and see the status, and whoever is on the way can read and change everything; give --tls-cert and \
+             --tls-key, or let only machines that you trust reach this port"
+        );
+    }
 }
 
 fn failed(what: &str, error: impl Display) -> String {

@@ -78,7 +78,8 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "peer",
             takes: Values("HOST:PORT"),
-            help: "another server to synchronize with, or a name that leads to several; may be repeated",
+            help: "another server to synchronize with, or a name that leads to several; with TLS it is dialed by TLS, \
+                   unless plain:// stands before it; may be repeated",
             default: None,
         },
         Flag {
@@ -240,6 +241,43 @@ fn table() -> Vec<Flag> {
             help: "whether whoever connects from this machine itself is trusted like --trust and --peer-from; no, if \
                    others use this machine or a proxy on it leads here",
             default: shown("yes"),
+        },
+        Flag {
+            name: "tls-cert",
+            takes: Value("FILE"),
+            help: "offer TLS, with this certificate (PEM; the own one first, then those between it and the CA); SIGHUP \
+                   reads this and the next three files again",
+            default: None,
+        },
+        Flag {
+            name: "tls-key",
+            takes: Value("FILE"),
+            help: "the private key of the certificate (PEM)",
+            default: None,
+        },
+        Flag {
+            name: "tls-client-ca",
+            takes: Value("FILE"),
+            help: "clients must show a certificate that one of these CAs has signed (PEM)",
+            default: None,
+        },
+        Flag {
+            name: "tls-peer-ca",
+            takes: Value("FILE"),
+            help: "the CAs that have signed the certificates of the other servers (PEM); needed for --peer with TLS",
+            default: None,
+        },
+        Flag {
+            name: "plain",
+            takes: Value("never|loopback|any"),
+            help: "where connections without TLS are taken from, if TLS is offered",
+            default: shown("loopback"),
+        },
+        Flag {
+            name: "tls-recheck",
+            takes: Nothing,
+            help: "close connections whose certificate is not good any more, at SIGHUP and when it expires",
+            default: None,
         },
         Flag {
             name: "max-pending-bytes",

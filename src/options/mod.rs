@@ -5,6 +5,7 @@
 mod address;
 mod flags;
 mod network;
+mod tls;
 
 use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
 
@@ -32,6 +33,7 @@ use crate::{
         PENDING_BYTES_TOTAL_MAX, PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX,
         SYNC_INTERVAL_MIN,
     },
+    secure::{Files, PlainFrom},
     trust::TrustOptions,
 };
 
@@ -59,6 +61,14 @@ pub struct Options {
     pub advertise: Option<String>,
     /// The peers to synchronize with, each `host:port`.
     pub peers: Vec<String>,
+    /// Those of them that are dialed without TLS although this server offers it.
+    pub plain_peers: BTreeSet<String>,
+    /// The files of TLS; `None` without TLS.
+    pub tls: Option<Files>,
+    /// Where connections without TLS are taken from, if TLS is offered.
+    pub plain: PlainFrom,
+    /// Connections whose certificate is not good any more are closed.
+    pub rechecks_tls: bool,
     /// The server's own number in its cluster, 0 to 1023.
     pub pid: Pid,
     /// The cluster that it belongs to.
@@ -174,7 +184,8 @@ pub fn help() -> String {
 }
 
 fn options(matches: &Matches) -> Result<Options, UsageError> {
-    let peers = peers(matches)?;
+    let tls = tls::files(matches)?;
+    let (peers, plain_peers) = peers(matches, tls.as_ref())?;
     let pid = match matches.opt_str("pid") {
         Some(text) => text
             .parse()
@@ -201,6 +212,10 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         listen: listen(matches)?,
         advertise: advertise(matches)?,
         peers,
+        plain_peers,
+        plain: tls::plain(matches)?,
+        rechecks_tls: matches.opt_present("tls-recheck"),
+        tls,
         pid,
         cluster,
         sync_interval: duration(
@@ -328,11 +343,17 @@ fn advertise(matches: &Matches) -> Result<Option<String>, UsageError> {
     Ok(Some(address.to_string()))
 }
 
-fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
+/// The peers, and those of them that are dialed without TLS.
+fn peers(
+    matches: &Matches,
+    tls: Option<&Files>,
+) -> Result<(Vec<String>, BTreeSet<String>), UsageError> {
     let mut seen = BTreeSet::new();
     let mut peers = Vec::new();
+    let mut plain = BTreeSet::new();
     for text in matches.opt_strs("peer") {
-        let peer = host_port("peer", &text)?;
+        let (is_plain, address) = tls::scheme(&text, tls)?;
+        let peer = host_port("peer", address)?;
         if peer.port() == Some(0) {
             return Err(bad(
                 "peer",
@@ -344,6 +365,9 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
         if !seen.insert(peer.clone()) {
             return Err(UsageError(format!("--peer {peer} is given more than once")));
         }
+        if is_plain {
+            plain.insert(peer.clone());
+        }
         peers.push(peer);
     }
     if peers.len() > PEERS_MAX {
@@ -352,7 +376,7 @@ fn peers(matches: &Matches) -> Result<Vec<String>, UsageError> {
             peers.len()
         )));
     }
-    Ok(peers)
+    Ok((peers, plain))
 }
 
 fn fanout(matches: &Matches) -> Result<usize, UsageError> {

@@ -16,6 +16,7 @@ mod log;
 mod lookup;
 mod signals;
 mod socket;
+mod tls_files;
 mod trace_file;
 
 use std::{
@@ -29,7 +30,7 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use signal_hook_mio::v1_0::Signals;
 
-use self::{clock::Clock, disk::Disk};
+use self::{clock::Clock, disk::Disk, tls_files::TlsFiles};
 pub use self::{
     descriptors::{Descriptors, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
@@ -51,6 +52,7 @@ use crate::{
     edge::Edge,
     limits::{LAST_LINES_TIMEOUT, POLL_EVENTS_MAX},
     mailbox::{Entry, Mailbox, Readiness},
+    secure::{Files, Settings},
     store::Store,
 };
 
@@ -66,6 +68,8 @@ pub(crate) enum Done {
     Written(Written),
     /// A name was looked up.
     Resolved(NameId, io::Result<Vec<SocketAddr>>),
+    /// The files of TLS were read again.
+    TlsRead(Box<Result<Settings, String>>),
 }
 
 /// The operating system, as a server sees it through [`Edge`].
@@ -82,12 +86,13 @@ pub struct Os {
     reporter: Reporter,
     done: mpsc::Receiver<Done>,
     resolved: BTreeMap<NameId, io::Result<Vec<SocketAddr>>>,
+    tls: Option<TlsFiles>,
 }
 
 impl Os {
     /// Takes over the signals, and starts the thread of the disk. Without a `store`, nothing is durable. Connections
     /// of `bound` are accepted from the first poll on and not before, because the store must have made this boot
-    /// durable by then.
+    /// durable by then. With `tls`, these files are read again when that is asked for.
     ///
     /// # Errors
     /// The system refuses a poll, a pipe or a thread.
@@ -96,6 +101,7 @@ impl Os {
         store: Option<Store>,
         signals: StartSignals,
         trace: Option<TraceOut>,
+        tls: Option<Files>,
     ) -> Result<Os, StartFailure> {
         let poll = Poll::new().map_err(StartFailure::of("make a poll"))?;
         let registry = poll.registry();
@@ -130,6 +136,7 @@ impl Os {
             reporter,
             done,
             resolved: BTreeMap::new(),
+            tls: tls.map(TlsFiles::new),
         })
     }
 
@@ -144,6 +151,12 @@ impl Os {
                 Done::Resolved(name, outcome) => {
                     self.resolved.insert(name, outcome);
                     mailbox.dispatch(Entry::Resolved(name));
+                }
+                Done::TlsRead(outcome) => {
+                    if let Some(tls) = &mut self.tls {
+                        tls.have(*outcome, &self.reporter);
+                        mailbox.dispatch(Entry::TlsRead);
+                    }
                 }
             }
         }
@@ -260,6 +273,17 @@ impl Edge for Os {
         if let Some(trace) = &self.trace {
             trace.reopen(is_told);
         }
+    }
+
+    fn read_tls(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.read(&self.reporter);
+        }
+    }
+
+    fn tls_read(&mut self) -> Result<Settings, String> {
+        let read = self.tls.as_mut().and_then(TlsFiles::take);
+        read.unwrap_or_else(|| Err("nothing was read".to_owned()))
     }
 
     fn random(&mut self) -> u64 {

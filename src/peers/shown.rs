@@ -107,6 +107,13 @@ impl Peers {
         }
     }
 
+    /// The name, `host:port`, that led to it first. Its certificate has to be for that host.
+    pub fn name_of(&self, peer: PeerId) -> &str {
+        self.peers
+            .get(&peer)
+            .map_or("", |peer| &self.name(peer.name).text)
+    }
+
     /// Where others can dial it too: its name, or its address if the name has several of one family.
     pub fn dialed_at(&self, peer: PeerId) -> String {
         match self.peers.get(&peer) {

@@ -113,10 +113,14 @@ impl<E: Edge> Server<E> {
     }
 
     fn dial(&mut self, peer: PeerId, address: SocketAddr) {
-        let dialed = self
-            .edge
-            .connect(address)
-            .and_then(|socket| self.transport.dial(&mut self.edge, socket, peer, self.now));
+        let dialing = match self.dialing(peer) {
+            Ok(dialing) => dialing,
+            Err(text) => return self.dial_failed(peer, &CloseReason::Tls(text)),
+        };
+        let dialed = self.edge.connect(address).and_then(|socket| {
+            self.transport
+                .dial(&mut self.edge, socket, peer, dialing, self.now)
+        });
         match dialed {
             Ok(connection) => self.peers.connecting(peer, connection),
             Err(error) => self.dial_failed(peer, &CloseReason::Dial(error)),
@@ -196,7 +200,9 @@ impl<E: Edge> Server<E> {
 
     /// Dials an address that is remembered of a peer, to hear whether a life is there.
     pub(super) fn ask_once(&mut self, address: &str) {
-        if self.stopping == Stopping::No && self.peers.ask(address.to_owned(), self.now) {
+        let can_dial = self.transport.tls().is_none_or(|tls| tls.dials());
+        if self.stopping == Stopping::No && can_dial && self.peers.ask(address.to_owned(), self.now)
+        {
             self.arm_dial();
         }
     }
@@ -221,7 +227,10 @@ impl<E: Edge> Server<E> {
 
     fn on_accepted_closed(&mut self, closure: &Closure) {
         let id = closure.connection;
-        debug!("connection {id} closed: {}", closure.reason);
+        match &closure.reason {
+            CloseReason::Tls(text) => self.tell_of_handshake(id, text),
+            reason => debug!("connection {id} closed: {reason}"),
+        }
         if closure.is_link {
             self.lose(Link::Accepted(id), &closure.reason);
         }

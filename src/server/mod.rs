@@ -15,6 +15,7 @@
 
 mod accepting;
 mod answering;
+mod certificates;
 mod dialing;
 mod loss;
 mod members;
@@ -27,9 +28,17 @@ mod watching;
 
 pub use objecting::at_least;
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
-use self::{loss::Loss, members::Heard, stopping::Stopping, telling::Telling, watching::Watch};
+use self::{
+    certificates::Certificates, loss::Loss, members::Heard, stopping::Stopping, telling::Telling,
+    watching::Watch,
+};
 
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event},
@@ -48,6 +57,7 @@ use crate::{
     listeners::{Listener, Listeners},
     mailbox::{Entry, Mailbox, Readiness},
     peers::{Answer, Peers},
+    secure::Settings,
     trace::Trace,
     transport::{Linked, Readied, Transport, TransportLimits},
 };
@@ -72,6 +82,19 @@ pub struct ServerConfig {
     pub join_timeout: Duration,
     /// Sequences that were skipped at this start, for `status`.
     pub skipped: u64,
+    /// TLS, if it is offered.
+    pub tls: Option<TlsConfig>,
+}
+
+/// What a server needs to know to speak TLS.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// Its certificates, until they are read again.
+    pub settings: Arc<Settings>,
+    /// Connections whose certificate is not good any more are closed (`--tls-recheck`).
+    pub rechecks: bool,
+    /// Those of the peers that are dialed without TLS (`--peer plain://…`).
+    pub plain_peers: BTreeSet<String>,
 }
 
 /// How a server ended.
@@ -99,6 +122,8 @@ pub struct Server<E: Edge> {
     actor: Actor,
     listeners: Listeners,
     transport: Transport<E::Socket>,
+    /// `None` without TLS.
+    certificates: Option<Certificates>,
     peers: Peers,
     /// The peers are being asked before anything is handed out, and some may still answer.
     is_asking: bool,
@@ -134,6 +159,7 @@ impl<E: Edge> Server<E> {
         let mut timers = Timers::new();
         let peers = Peers::new(config.peers, config.remembered);
         let is_joining = config.actor.joins;
+        let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
         }
@@ -147,7 +173,8 @@ impl<E: Edge> Server<E> {
             ticker: Ticker::new(config.sync_interval),
             actor: Actor::new(config.actor),
             listeners: Listeners::new(vec![Listener::PLAIN; config.listeners]),
-            transport: Transport::new(config.limits),
+            transport: Transport::new(config.limits, tls.map(|tls| Arc::clone(&tls.settings))),
+            certificates: config.tls.map(Certificates::new),
             peers,
             is_asking: is_joining,
             is_joining,
@@ -177,6 +204,7 @@ impl<E: Edge> Server<E> {
         if let Some(report) = server.actor.start_report() {
             server.report(&report);
         }
+        server.check_certificates();
         server
     }
 
@@ -240,9 +268,12 @@ impl<E: Edge> Server<E> {
                 Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
-                Timer::Dial | Timer::Sweep | Timer::Accept | Timer::Stop | Timer::Tell => {
-                    Entry::Expired(timer)
-                }
+                Timer::Dial
+                | Timer::Sweep
+                | Timer::Accept
+                | Timer::Stop
+                | Timer::Tell
+                | Timer::Certificates => Entry::Expired(timer),
             });
             // The ticker has already set its timer again, for a later moment.
         }
@@ -281,6 +312,7 @@ impl<E: Edge> Server<E> {
             Entry::Acceptable(listener) => self.on_acceptable(listener),
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(name) => self.on_resolved(name),
+            Entry::TlsRead => self.on_tls_read(),
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
@@ -487,6 +519,7 @@ impl<E: Edge> Server<E> {
             Timer::Accept => self.accept_all(),
             Timer::Stop => self.on_stop_timeout(),
             Timer::Tell => self.tell_what_was_left_out(),
+            Timer::Certificates => self.check_certificates(),
         }
     }
 

@@ -75,6 +75,7 @@ impl<E: Edge> Server<E> {
                 closed_idle: self.transport.closed_idle(),
                 advance_max: own.advance_max,
             },
+            tls: self.tls_status(),
         }))
     }
 
@@ -97,7 +98,11 @@ impl<E: Edge> Server<E> {
         let accepted = accepted.map(|(connection, state)| {
             let known = self.known_address(state.pid, Link::Accepted(connection));
             let asked = || self.transport.address(connection).into();
-            self.present_peer(known.unwrap_or_else(asked), state)
+            self.present_peer(
+                known.unwrap_or_else(asked),
+                Link::Accepted(connection),
+                state,
+            )
         });
         let most = match operates {
             true => total,
@@ -115,11 +120,12 @@ impl<E: Edge> Server<E> {
         let Shown::Peer(peer) = shown else {
             return self.absent_peer(shown);
         };
-        let link = self.actor.links().get(&Link::Dialed(peer));
-        let has_spoken = |link: &&LinkState| link.pid.is_some();
+        let dialed = Link::Dialed(peer);
+        let link = self.actor.links().get(&dialed);
+        let has_spoken = link.filter(|link| link.pid.is_some());
         let own_link = || self.actor.link_of(self.peers.pid(peer)?);
-        match link.filter(has_spoken).or_else(own_link) {
-            Some(link) => self.present_peer(self.peers.title(peer).into(), link),
+        match has_spoken.map(|link| (dialed, link)).or_else(own_link) {
+            Some((at, link)) => self.present_peer(self.peers.title(peer).into(), at, link),
             None => self.absent_peer(shown),
         }
     }
@@ -134,6 +140,7 @@ impl<E: Edge> Server<E> {
         PeerStatus {
             address,
             pid,
+            tls: false,
             state: match self.peers.progress(shown) {
                 Progress::Down => PeerState::Down,
                 Progress::Refused => PeerState::Refused,
@@ -147,11 +154,17 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    fn present_peer(&self, address: Arc<str>, link: &LinkState) -> PeerStatus {
+    fn present_peer(&self, address: Arc<str>, at: Link, link: &LinkState) -> PeerStatus {
+        let connection = match at {
+            Link::Accepted(connection) => Some(connection),
+            Link::Dialed(peer) => self.peers.connection(peer),
+        };
+        let is_sealed = connection.is_some_and(|id| self.transport.is_sealed(id));
         PeerStatus {
             address,
             pid: link.pid,
             state: PeerState::Up,
+            tls: is_sealed,
             sequence: link.sequence,
             last_heard_ms: link.heard_at.map(|heard_at| self.ms_since(heard_at)),
         }

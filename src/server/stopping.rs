@@ -70,6 +70,7 @@ impl<E: Edge> Server<E> {
     pub(super) fn on_hangup(&mut self) {
         let is_told = self.may_tell(Line::Hangup, Whom::Nobody);
         self.edge.reopen(is_told);
+        self.read_certificates(is_told);
     }
 
     fn begin_stop(&mut self) {

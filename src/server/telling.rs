@@ -42,6 +42,8 @@ pub(super) enum Line {
     Hangup,
     /// A signal to stop while the server is about to exit anyway.
     StopRepeated,
+    /// A TLS session could not be made, or broke.
+    Handshake,
 }
 
 impl Line {
@@ -61,6 +63,7 @@ impl Line {
         Line::SlowWrite,
         Line::Hangup,
         Line::StopRepeated,
+        Line::Handshake,
     ];
 
     /// What the line is about, in words.
@@ -79,8 +82,9 @@ impl Line {
             Line::Advanced => "an operator has advanced this server",
             Line::Forgot => "an operator has made this server forget a pid",
             Line::SlowWrite => "a write to the state directory took long",
-            Line::Hangup => "asked to open the trace again",
+            Line::Hangup => "asked by SIGHUP to open or read files again",
             Line::StopRepeated => "asked to stop",
+            Line::Handshake => "TLS failed",
         }
     }
 
@@ -88,7 +92,7 @@ impl Line {
     const fn most_per_peer(self) -> u32 {
         match self {
             // One line says everything, and many of these come at once.
-            Line::AdvanceRefused | Line::Stale | Line::AcceptFailed => 1,
+            Line::AdvanceRefused | Line::Stale | Line::AcceptFailed | Line::Handshake => 1,
             Line::PeerUp
             | Line::PeerDown
             | Line::Refused

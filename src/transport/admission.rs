@@ -4,15 +4,20 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Transport, get_mut, shared::Shared};
-use ipseity_core::{ids::ConnectionId, time::Instant, words::Message};
+use ipseity_core::{
+    ids::ConnectionId,
+    time::Instant,
+    words::{Grants, Message},
+};
 use ipseity_frames::WireError;
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Holder, Origin, Place, Terms},
+    connection::{CloseReason, Connection, ConnectionState, Holder, Opening, Origin, Place, Terms},
     edge::{Edge, Socket},
     limits::{IDLE_MIN, RESERVE_CONNECTIONS_MAX},
     listeners::Listener,
     mailbox::Mailbox,
+    secure::PlainFrom,
 };
 
 /// A connection that was accepted.
@@ -78,10 +83,18 @@ impl<S: Socket> Transport<S> {
             Admitted::OverAddress(_) => None,
             Admitted::Placed | Admitted::InPlaceOfIdle | Admitted::Full => Some(holder),
         };
+        let opening = self.shared.opening_for(address.ip());
+        let grants = match opening {
+            Opening::Sealed => Grants::NONE,
+            Opening::Any | Opening::Begun => listener.grants_for(address.ip(), &self.shared.trust),
+        };
         let terms = Terms {
             origin: Origin::Accepted,
             codec: listener.codec,
-            grants: listener.grants_for(address.ip(), &self.shared.trust),
+            grants,
+            most: listener.grants,
+            opening,
+            session: None,
             holder,
         };
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
@@ -211,6 +224,19 @@ impl Shared {
         self.accepted_open - self.beyond < self.limits.connections_max
     }
 
+    /// How a connection from this address may begin.
+    fn opening_for(&self, address: IpAddr) -> Opening {
+        let takes_plain = match (&self.sealing.settings, self.limits.plain) {
+            (None, _) | (Some(_), PlainFrom::Anywhere) => true,
+            (Some(_), PlainFrom::Loopback) => address.to_canonical().is_loopback(),
+            (Some(_), PlainFrom::Nowhere) => false,
+        };
+        match takes_plain {
+            true => Opening::Any,
+            false => Opening::Sealed,
+        }
+    }
+
     /// Whether this address has as many connections as it may have.
     fn is_over(&self, address: IpAddr, holder: Holder) -> bool {
         // bug AddressUnbounded: return false;
@@ -242,7 +268,7 @@ impl Shared {
             c.replies(&mut self.pool).message(&error);
         }
         // A failed write changes nothing: the connection is closed in any case.
-        let _ = c.flush();
+        let _ = self.write_now(c);
         // The next connection needs this descriptor now, so it is not kept until the end of the turn.
         c.socket = None;
         self.close(c, CloseReason::Told);

@@ -138,7 +138,7 @@ impl Shared {
         // The only place that checks what a connection may do. Requests for identities that come in a row are checked
         // above: they are only taken from a connection that may make them.
         if c.origin == Origin::Accepted
-            && let Err(error) = c.grants.check(&message)
+            && let Err(error) = c.grants.check(&message, c.decided_by())
         {
             let is_claim = error.code == ErrorCode::NotAPeer.get();
             // A client that came when all places were taken is told so, and can go to another server. Who says that it
@@ -168,13 +168,7 @@ impl Shared {
                 }
                 // The request may be refused, and then nothing after it may be decoded.
                 c.gate = Gate::Shut;
-                if c.address.is_none() {
-                    let address = c
-                        .socket
-                        .as_ref()
-                        .and_then(|socket| socket.peer_address().ok());
-                    c.address = address.map(Box::new);
-                }
+                c.keep_address();
                 Taken::Request(Event::SyncRequest { from, sync })
             }
             (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many()),

@@ -16,13 +16,16 @@
 
 mod admission;
 mod decoding;
+mod handshakes;
 mod holders;
+mod pulling;
 mod reading;
+mod sealing;
 mod shared;
 mod sweeping;
 mod writing;
 
-use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc, time::Duration};
 
 use ipseity_core::{
     actor::Ahead,
@@ -34,15 +37,21 @@ use ipseity_core::{
 use ipseity_frames::Receiver;
 use slab::Slab;
 
-pub use self::admission::{Admitted, Arrival};
 use self::shared::Shared;
+pub use self::{
+    admission::{Admitted, Arrival},
+    handshakes::Handshakes,
+};
 
 use crate::{
     codec::{Codec, Replies},
-    connection::{CloseReason, Connection, ConnectionState, Holder, LinkState, Origin, Terms},
+    connection::{
+        CloseReason, Connection, ConnectionState, Holder, LinkState, Opening, Origin, Terms,
+    },
     edge::{Edge, Socket},
     limits::READ_BYTES_MAX,
     mailbox::{Mailbox, Readiness},
+    secure::{Dialing, PlainFrom, Settings},
     trust::TrustOptions,
 };
 
@@ -68,6 +77,8 @@ pub struct TransportLimits {
     pub idle_timeout: Option<Duration>,
     /// Whom it believes, by the address.
     pub trust: TrustOptions,
+    /// Where connections without TLS are taken from, if the server offers TLS.
+    pub plain: PlainFrom,
 }
 
 /// A connection that was closed in this turn and has to be reported to the server.
@@ -114,15 +125,15 @@ pub struct Transport<S> {
 }
 
 impl<S: Socket> Transport<S> {
-    /// A transport without connections.
-    pub fn new(limits: TransportLimits) -> Transport<S> {
+    /// A transport without connections. With `tls`, connections may begin with a TLS handshake.
+    pub fn new(limits: TransportLimits, tls: Option<Arc<Settings>>) -> Transport<S> {
         assert!(
             (1..=READ_BYTES_MAX).contains(&limits.read_bytes_max),
             "what is read at a time fits the decoder"
         );
         Transport {
             connections: Slab::new(),
-            shared: Shared::new(limits),
+            shared: Shared::new(limits, tls),
         }
     }
 
@@ -203,7 +214,7 @@ impl<S: Socket> Transport<S> {
         self.shared.ahead = ahead;
     }
 
-    /// Takes in a connection that is being dialed.
+    /// Takes in a connection that is being dialed. With `dialing`, it speaks TLS.
     ///
     /// # Errors
     /// The poll accepts no more sockets.
@@ -212,6 +223,7 @@ impl<S: Socket> Transport<S> {
         edge: &mut E,
         socket: S,
         peer: PeerId,
+        dialing: Option<Dialing>,
         now: Instant,
     ) -> io::Result<ConnectionId> {
         self.shared.sweep_wanted = true;
@@ -223,6 +235,9 @@ impl<S: Socket> Transport<S> {
                 codec: Codec::Frames(Receiver::Dialer),
                 // A dialed peer answers and asks for nothing.
                 grants: Grants::NONE,
+                most: Grants::NONE,
+                opening: Opening::Begun,
+                session: dialing.map(|Dialing(session)| Box::new(session)),
                 holder: None,
             },
             ConnectionState::Connecting,

@@ -8,13 +8,15 @@ use std::io;
 use super::{
     Readied,
     decoding::Decoded,
+    handshakes::Begins,
+    pulling::{Pulled, pull},
     shared::{Shared, read_again},
 };
 use ipseity_core::{actor::Event, time::Instant};
-use ipseity_frames::{FrameDecoder, WireError};
+use ipseity_frames::WireError;
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Inflow, Origin, Resume},
+    connection::{CloseReason, Connection, ConnectionState, Inflow, Opening, Origin, Resume},
     edge::Socket,
     limits::{FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, SHARE_BYTES_PER_FRAME},
     mailbox::{Entry, Mailbox, Readiness},
@@ -47,6 +49,9 @@ impl Shared {
             self.in_flight += asked.requests;
             if asked.last_may_wait {
                 self.let_wait_alone(c);
+            }
+            if asked.requests > 0 {
+                c.opening = Opening::Begun;
             }
             if self.decoder.is_empty() {
                 c.progress_at = now;
@@ -102,6 +107,11 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) -> Readied {
         match (c.socket.as_ref().map(Socket::is_connected), c.origin) {
+            (Some(Ok(true)), Origin::Dialed(_))
+                if c.is_shaking() && !self.shake_dialed(c, now, mailbox) =>
+            {
+                Readied::Nothing
+            }
             (Some(Ok(true)), Origin::Dialed(peer)) => {
                 c.go_on_to(ConnectionState::Open);
                 c.progress_at = now;
@@ -129,6 +139,10 @@ impl Shared {
     ) {
         if c.is_held_up() {
             // Whatever it waits for will resume it.
+            return;
+        }
+        if c.is_shaking() {
+            self.shake(c, now, mailbox);
             return;
         }
         if !c.has_room(self.limits.pending_bytes_max) {
@@ -189,7 +203,7 @@ impl Shared {
     ) {
         let before = Before {
             owed: c.owed,
-            has_begun: !c.input().is_empty(),
+            has_begun: c.has_begun(),
         };
         self.decoder.restore(c.input());
         self.read_on(c, before, None, room, now, mailbox);
@@ -206,22 +220,31 @@ impl Shared {
     ) {
         let before = Before {
             owed: c.owed,
-            has_begun: !c.input().is_empty(),
+            has_begun: c.has_begun(),
         };
         self.decoder.restore(c.input());
         if !before.has_begun && c.owed == 0 {
-            match pull(c, &mut self.decoder, LOOK_BYTES_MAX) {
+            match self.pull(c, LOOK_BYTES_MAX) {
                 Pulled::Failed(error) => return self.close(c, CloseReason::Io(error)),
+                Pulled::Unsealed(error) => return self.broken_session(c, &error),
                 Pulled::Part | Pulled::Full | Pulled::Nothing => {}
             }
         }
-        let stop = match c.owed == 0 && c.codec.looks_next(&self.decoder) {
-            true => match self.decode_up_to(0, c, mailbox) {
-                Decoded::Looks => Stop::Looks,
-                Decoded::Broken(error) => Stop::Broken(error),
-                Decoded::All | Decoded::Gate | Decoded::Turn => Stop::Gate,
-            },
-            false => Stop::Line,
+        let begins = match c.opening {
+            Opening::Any | Opening::Sealed if !self.decoder.is_empty() => self.begin(c, now),
+            Opening::Any | Opening::Sealed | Opening::Begun => Begins::Message,
+        };
+        let stop = match begins {
+            Begins::Handshake => Stop::Handshake,
+            Begins::Refused(error) => Stop::Broken(Box::new(error)),
+            Begins::Message if c.owed == 0 && c.codec.looks_next(&self.decoder) => {
+                match self.decode_up_to(0, c, mailbox) {
+                    Decoded::Looks => Stop::Looks,
+                    Decoded::Broken(error) => Stop::Broken(error),
+                    Decoded::All | Decoded::Gate | Decoded::Turn => Stop::Gate,
+                }
+            }
+            Begins::Message => Stop::Line,
         };
         self.keep_rest(c, before, now);
         match stop {
@@ -230,6 +253,7 @@ impl Shared {
                 c.resume = Resume::Flush;
                 self.mark_dirty(c);
             }
+            Stop::Handshake => self.wait_to_shake(c, now),
             stop => self.leave(c, stop, mailbox),
         }
     }
@@ -245,9 +269,12 @@ impl Shared {
         now: Instant,
         mailbox: &mut Mailbox,
     ) {
-        let stop = self.pull_and_decode(c, pulled, room, mailbox);
+        let stop = self.pull_and_decode(c, pulled, room, now, mailbox);
         self.keep_rest(c, before, now);
-        self.leave(c, stop, mailbox);
+        match stop {
+            Stop::Handshake => self.wait_to_shake(c, now),
+            stop => self.leave(c, stop, mailbox),
+        }
     }
 
     /// Decodes and reads until it has to stop, and returns why it stopped.
@@ -256,10 +283,18 @@ impl Shared {
         c: &mut Connection<S>,
         mut pulled: Option<Pulled>,
         room: Room,
+        now: Instant,
         mailbox: &mut Mailbox,
     ) -> Stop {
         loop {
             if !self.decoder.is_empty() {
+                if c.opening != Opening::Begun {
+                    match self.begin(c, now) {
+                        Begins::Message => {}
+                        Begins::Handshake => return Stop::Handshake,
+                        Begins::Refused(error) => return Stop::Broken(Box::new(error)),
+                    }
+                }
                 match self.decode(c, room.until, mailbox) {
                     Decoded::All => {}
                     Decoded::Gate => return Stop::Gate,
@@ -270,13 +305,14 @@ impl Shared {
             }
             match pulled {
                 Some(Pulled::Failed(error)) => return Stop::Failed(error),
+                Some(Pulled::Unsealed(error)) => return Stop::Unsealed(error),
                 // There may be more, but the others have their turn first.
                 Some(Pulled::Full) => return Stop::All,
                 Some(Pulled::Part) if !goes_on_to_the_end(c) => return Stop::All,
                 // Nothing was there, or nothing more will ever come.
                 Some(Pulled::Nothing) => return Stop::All,
                 Some(Pulled::Part) | None => {
-                    pulled = Some(pull(c, &mut self.decoder, room.bytes));
+                    pulled = Some(self.pull(c, room.bytes));
                 }
             }
         }
@@ -285,19 +321,22 @@ impl Shared {
     /// Keeps the bytes that were not decoded for the next read.
     fn keep_rest<S: Socket>(&mut self, c: &mut Connection<S>, before: Before, now: Instant) {
         let rest = self.decoder.rest();
+        c.keep_input(rest, &mut self.pool);
+        let has_begun = c.has_begun();
         // While replies wait, a client makes progress only by reading them.
-        let progress = c.owed > before.owed || (!before.has_begun && !rest.is_empty());
+        let progress = c.owed > before.owed || (!before.has_begun && has_begun);
         if progress && c.pending_bytes() == 0 {
             c.progress_at = now;
         }
-        c.keep_input(rest, &mut self.pool);
-        self.sweep_wanted |= !rest.is_empty();
+        self.sweep_wanted |= has_begun;
     }
 
     /// Sets how the connection goes on after a read. If anything may be left to read, something must resume it.
     fn leave<S: Socket>(&mut self, c: &mut Connection<S>, stop: Stop, mailbox: &mut Mailbox) {
         match stop {
             Stop::Failed(error) => self.close(c, CloseReason::Io(error)),
+            Stop::Unsealed(error) => self.broken_session(c, &error),
+            Stop::Handshake => debug_assert!(false, "it waits in the line of handshakes"),
             Stop::Broken(error) => self.broken(c, *error, mailbox),
             Stop::Line => self.stand_in_line(c),
             Stop::Looks => {
@@ -380,11 +419,13 @@ impl Shared {
             // There may always be more, so the others have their turn first.
             Pulled::Part | Pulled::Full => read_again(c, mailbox),
             Pulled::Nothing if c.inflow != Inflow::Ended => c.resume = Resume::Poll,
-            Pulled::Nothing | Pulled::Failed(_) => self.close(c, CloseReason::Told),
+            Pulled::Nothing | Pulled::Failed(_) | Pulled::Unsealed(_) => {
+                self.close(c, CloseReason::Told);
+            }
         }
     }
 
-    /// Reads once. The bytes that come are lost.
+    /// Reads once. The bytes that come are lost, and so they need not be opened first.
     fn pull_and_drop<S: Socket>(&mut self, c: &mut Connection<S>) -> Pulled {
         self.decoder.restore(&[]);
         pull(c, &mut self.decoder, self.limits.read_bytes_max)
@@ -421,73 +462,12 @@ enum Stop {
     Turn,
     /// The bytes are not a valid message.
     Broken(Box<WireError>),
+    /// The first byte begins a TLS handshake, which waits for its turn.
+    Handshake,
     /// The connection is broken.
     Failed(io::Error),
-}
-
-/// The result of one read.
-enum Pulled {
-    /// Some bytes, and the socket is now empty, except perhaps for its end.
-    Part,
-    /// Some bytes, and there may be more.
-    Full,
-    /// No bytes.
-    Nothing,
-    /// The connection is broken.
-    Failed(io::Error),
-}
-
-/// Reads once into the decoder, at most `most` bytes, and notes what the socket may still hold.
-#[inline(always)]
-fn pull<S: Socket>(c: &mut Connection<S>, decoder: &mut FrameDecoder, most: usize) -> Pulled {
-    let Some(socket) = &mut c.socket else {
-        c.inflow = Inflow::Empty;
-        return Pulled::Nothing;
-    };
-    loop {
-        let space = decoder.space();
-        let wanted = space.len().min(most);
-        match socket.read(&mut space[..wanted]) {
-            Ok(0) => {
-                c.inflow = Inflow::Ended;
-                return Pulled::Nothing;
-            }
-            Ok(bytes) => {
-                decoder.filled(bytes);
-                return match c.is_emptied_by(bytes, wanted) {
-                    true => emptied(c),
-                    false => filled(c),
-                };
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                c.inflow = Inflow::Empty;
-                return Pulled::Nothing;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Pulled::Failed(error),
-        }
-    }
-}
-
-/// The socket holds no more bytes. Reading again to find that out would cost a system call for each request. It may
-/// still hold the end: the poll has reported that once and will not report it again.
-#[inline(always)]
-fn emptied<S>(c: &mut Connection<S>) -> Pulled {
-    // bug EdgeLost: c.inflow = Inflow::Empty;
-    c.inflow = match c.inflow {
-        Inflow::Ending => Inflow::Ending,
-        Inflow::Empty | Inflow::More | Inflow::Ended => Inflow::Empty,
-    };
-    Pulled::Part
-}
-
-#[inline(always)]
-fn filled<S>(c: &mut Connection<S>) -> Pulled {
-    c.inflow = match c.inflow {
-        Inflow::Ending => Inflow::Ending,
-        Inflow::Empty | Inflow::More | Inflow::Ended => Inflow::More,
-    };
-    Pulled::Full
+    /// The TLS session is broken.
+    Unsealed(rustls::Error),
 }
 
 /// Whether to read on until the end after a read that emptied the socket. What a peer sent before it closed must be

@@ -1,6 +1,9 @@
 //! What all connections share, and the steps that every path through the transport uses: mark, answer, drain, close.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use ipseity_core::{
     actor::Ahead,
@@ -10,7 +13,7 @@ use ipseity_core::{
 };
 use ipseity_frames::FrameDecoder;
 
-use super::{Closure, TransportLimits, holders::Holders};
+use super::{Closure, TransportLimits, handshakes::Sealing, holders::Holders};
 use crate::{
     buffer::BufferPool,
     codec::Replies,
@@ -20,6 +23,7 @@ use crate::{
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, LOOKS_IN_FLIGHT_MAX},
     mailbox::Mailbox,
+    secure::Settings,
     trust::Trust,
 };
 
@@ -51,6 +55,7 @@ pub(super) struct Shared {
     /// The only decoder. Between two reads a connection keeps only the frame that it has begun.
     pub(super) decoder: FrameDecoder,
     pub(super) pool: BufferPool,
+    pub(super) sealing: Sealing,
     /// Frames of all connections that are decoded and not answered yet.
     pub(super) in_flight: usize,
     /// How many there may be: [`FRAMES_IN_FLIGHT_MAX`], and one more for each connection with a request that may wait
@@ -86,7 +91,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(limits: TransportLimits) -> Shared {
+    pub(super) fn new(limits: TransportLimits, tls: Option<Arc<Settings>>) -> Shared {
         let trust = Trust::new(limits.trust.clone());
         Shared {
             limits,
@@ -103,6 +108,7 @@ impl Shared {
             beyond: 0,
             decoder: FrameDecoder::new(),
             pool: BufferPool::default(),
+            sealing: Sealing::new(tls),
             in_flight: 0,
             frames_max: FRAMES_IN_FLIGHT_MAX,
             ahead: Ahead::NOTHING_KNOWN,
@@ -230,9 +236,16 @@ impl Shared {
     }
 
     /// Closes the connection now. Replies that are not written yet are lost.
-    pub(super) fn close<S>(&mut self, c: &mut Connection<S>, reason: CloseReason) {
+    pub(super) fn close<S>(&mut self, c: &mut Connection<S>, mut reason: CloseReason) {
         if c.state == ConnectionState::Closed {
             return;
+        }
+        if c.session.is_some() {
+            self.session_over(c);
+            // That it was told is the least of it.
+            if let Some(why) = c.session.as_mut().and_then(|session| session.take_fault()) {
+                reason = CloseReason::Tls(why);
+            }
         }
         c.go_on_to(ConnectionState::Closed);
         self.pending_total -= c.counted as usize;

@@ -9,7 +9,7 @@ use ipseity_frames::WireError;
 use crate::{
     connection::{CloseReason, Connection, ConnectionState, Overdue},
     edge::Socket,
-    limits::FRAME_TIMEOUT,
+    limits::{FRAME_TIMEOUT, HANDSHAKE_TIMEOUT},
     mailbox::Mailbox,
 };
 
@@ -54,6 +54,16 @@ impl Shared {
         match what {
             Overdue::Dial => self.close(c, CloseReason::Dial(io::ErrorKind::TimedOut.into())),
             Overdue::Reserve => self.broken(c, self.too_many(), mailbox),
+            Overdue::Handshake => {
+                let timeout = HANDSHAKE_TIMEOUT.as_millis();
+                let text = format!("the handshake was not over within {timeout} ms");
+                self.close(c, CloseReason::Tls(text));
+            }
+            Overdue::Frame if c.input().is_empty() => {
+                let timeout = FRAME_TIMEOUT.as_millis();
+                let text = format!("a record was not complete within {timeout} ms");
+                self.close(c, CloseReason::Tls(text));
+            }
             Overdue::Frame => {
                 let timeout_ms = FRAME_TIMEOUT.as_millis() as u64;
                 let bytes = c.input().len();

@@ -40,6 +40,9 @@ impl<S: Socket> Transport<S> {
         if self.shared.looks_left < LOOKS_IN_FLIGHT_MAX {
             self.take_up_looks(now, mailbox);
         }
+        if self.shared.has_handshakes() {
+            self.take_up_handshakes(now, mailbox);
+        }
         if !self.shared.line.is_empty() && self.shared.room() >= ROOM_TO_SHARE {
             self.serve_line(now, mailbox);
         }
@@ -145,13 +148,11 @@ impl<S: Socket> Transport<S> {
 impl Shared {
     fn flush<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
         c.dirty = false;
-        if matches!(
-            c.state,
-            ConnectionState::Closed | ConnectionState::Connecting
-        ) {
+        // One that is being dialed has something to write only if it speaks TLS.
+        if c.state == ConnectionState::Closed {
             return;
         }
-        match c.flush() {
+        match self.write_now(c) {
             // Nearly every flush: nothing has waited, and nothing waits for it.
             Ok(Flushed::All) if c.is_settled() => {
                 c.progress_at = now;
@@ -187,6 +188,12 @@ impl Shared {
     /// Everything was answered and written: closes the connection in order, so that the last reply is not lost.
     #[cold]
     fn finish<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant, mailbox: &mut Mailbox) {
+        match self.end_session(c) {
+            Ok(true) => {}
+            // The kernel takes no more now. When it does, this is called again.
+            Ok(false) => return self.count_pending(c),
+            Err(error) => return self.close(c, CloseReason::Io(error)),
+        }
         if c.inflow == Inflow::Ended {
             return self.close(c, CloseReason::Ended);
         }

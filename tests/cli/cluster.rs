@@ -178,7 +178,7 @@ fn status_shows_a_cluster_with_its_peers() {
             .find(|line| line.starts_with(&servers[other].address()));
         let row: Vec<&str> = row.unwrap().split_whitespace().collect();
         let pid = (other + 1).to_string();
-        assert_eq!(row[1..5], [&*pid, "up", "70", "0"], "{shown}");
+        assert_eq!(row[1..6], [&*pid, "up", "no", "70", "0"], "{shown}");
     }
 
     let shown = good(&servers, &["status", "--json"]);

@@ -450,7 +450,17 @@ fn watch_appends_plain_lines_in_a_pipe() {
     for round in [&lines[1..4], &lines[4..]] {
         assert_eq!(
             round[0],
-            [&*one.address(), "1", "70", "serving", "1", "-", "0/0", "30"]
+            [
+                &*one.address(),
+                "1",
+                "70",
+                "serving",
+                "1",
+                "-",
+                "0/0",
+                "30",
+                "no"
+            ]
         );
         assert_eq!(round[1][7], "0");
         assert_eq!(round[2][..4], [&*nobody.address(), "-", "-", "unreachable"]);

@@ -176,7 +176,22 @@ fn free_ports(count: usize) -> Vec<u16> {
         .collect()
 }
 
-/// The line with single spaces: a port of five digits moves the columns.
+/// The line with single spaces, because a port of five digits moves the columns, and without the day on which it was
+/// written.
 fn words(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    let is_day = |word: &str| {
+        let mask = word
+            .bytes()
+            .map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+        mask.eq(b"0000-00-00".iter().copied())
+    };
+    let without = |word: &str| match (is_day(word.trim_end_matches(',')), word.len() == 5) {
+        (true, _) => "DAY".to_owned(),
+        (false, true) if word.as_bytes()[2] == b':' => "TIME".to_owned(),
+        (false, _) => word.to_owned(),
+    };
+    line.split_whitespace()
+        .map(without)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -13,8 +13,8 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, Forget, Grants, Hello, LifeMarks, Message, Objection, Overrule,
-        Stage, Standing, SyncMessage, Told, WIRE_VERSION,
+        DecidedBy, ErrorCode, ErrorReply, Forget, Grants, Hello, LifeMarks, Message, Objection,
+        Overrule, Stage, Standing, SyncMessage, Told, WIRE_VERSION,
     },
 };
 use ipseity_sim::config::{actor_config, peer_says};
@@ -99,7 +99,7 @@ impl Scene {
             false => Grants::EVERYBODY,
         };
         let from = ALICE;
-        match grants.check(asked).map_err(Box::new) {
+        match grants.check(asked, DecidedBy::Address).map_err(Box::new) {
             Ok(()) => self.on(event),
             Err(error) => self.on(Event::Denied { from, error }),
         }

@@ -638,6 +638,7 @@ fn timers_connections_and_peers_have_their_names() {
             "saveTimeout",
             "tellTimeout",
             "writeTimeout",
+            "certificatesTimeout",
         ]
     );
     assert_eq!(format!("{ALICE} {ALICE:?}"), "3.1 3.1");

@@ -7,9 +7,9 @@ use ipseity_core::{
     identity::Pid,
     limits::{ERROR_TEXT_BYTES_MAX, VERSION_BYTES_MAX},
     words::{
-        BoundsStatus, ClusterName, Counters, ErrorReply, Forget, Hello, Introduction, Member,
-        Members, Message, Objection, Overrule, PeerState, PeerStatus, Standing, Status,
-        StorageStatus, SyncMessage, Told, WIRE_VERSION,
+        BoundsStatus, CertificateStatus, ClusterName, Counters, ErrorReply, Forget, Hello,
+        Introduction, Member, Members, Message, Objection, Overrule, PeerState, PeerStatus,
+        Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told, WIRE_VERSION,
     },
 };
 use ipseity_frames::{
@@ -521,8 +521,9 @@ fn any_status() -> impl Strategy<Value = Status> {
         any::<[u64; 15]>(),
         (any::<[u32; 3]>(), any::<bool>(), errors),
         vec(any_peer(), 0..5),
+        any_tls(),
     )
-        .prop_map(|(version, sync, standing, numbers, more, peers)| {
+        .prop_map(|(version, sync, standing, numbers, more, peers, tls)| {
             let ([connections, connections_max, peers_total], durable, errors) = more;
             let [
                 uptime_ms,
@@ -582,8 +583,37 @@ fn any_status() -> impl Strategy<Value = Status> {
                     closed_idle: n4,
                     advance_max: n5,
                 },
+                tls,
             }
         })
+}
+
+fn any_tls() -> impl Strategy<Value = TlsStatus> {
+    let certificate = (any_text(30), any_text(100), any::<u64>());
+    let certificate = certificate.prop_map(|(purpose, name, expires_in_s)| CertificateStatus {
+        purpose,
+        name,
+        expires_in_s,
+    });
+    let numbers = (any::<bool>(), any::<[u64; 5]>());
+    (numbers, vec(certificate, 0..3)).prop_map(|((offered, numbers), certificates)| {
+        let [
+            connections,
+            handshakes,
+            handshakes_failed,
+            handshakes_under_way,
+            longest_wait_us,
+        ] = numbers;
+        TlsStatus {
+            offered,
+            connections,
+            handshakes,
+            handshakes_failed,
+            handshakes_under_way,
+            longest_wait_us,
+            certificates,
+        }
+    })
 }
 
 fn any_forget() -> impl Strategy<Value = Forget> {
@@ -649,15 +679,16 @@ fn any_peer() -> impl Strategy<Value = PeerStatus> {
     (
         any_text(100),
         option::of(any_pid()),
-        state,
+        (state, any::<bool>()),
         any::<u64>(),
         option::of(any::<u64>()),
     )
         .prop_map(
-            |(address, pid, state, sequence, last_heard_ms)| PeerStatus {
+            |(address, pid, (state, tls), sequence, last_heard_ms)| PeerStatus {
                 address: address.into(),
                 pid,
                 state,
+                tls,
                 sequence,
                 last_heard_ms,
             },

@@ -7,7 +7,7 @@ use ipseity_core::{
     actor::{Actor, Effect, Event},
     ids::ConnectionId,
     time::Instant,
-    words::{ErrorCode, ErrorReply, Grants, Message},
+    words::{DecidedBy, ErrorCode, ErrorReply, Grants, Message},
 };
 use ipseity_frames::{FrameDecoder, Kind, Receiver, encode};
 use ipseity_sim::{
@@ -110,8 +110,11 @@ fn as_messages(refused: &Refused) -> (Message, ErrorReply) {
 #[test]
 fn a_stranger_who_says_that_it_is_a_peer_is_answered_by_the_golden_error_reply() {
     let (request, answer) = as_messages(&not_a_peer());
-    assert_eq!(Grants::EVERYBODY.check(&request), Err(answer));
-    assert_eq!(Grants::ALL.check(&request), Ok(()));
+    assert_eq!(
+        Grants::EVERYBODY.check(&request, DecidedBy::Address),
+        Err(answer)
+    );
+    assert_eq!(Grants::ALL.check(&request, DecidedBy::Address), Ok(()));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Bytes from strangers: properties that are true for any bytes that somebody sends, writes or types. The fuzzer in
 //! `fuzz/` checks the same properties with bytes that it finds by itself.
 
-use ipseity_sim::properties::{bytes_for, client, command_line, connection, frames, seeds, slots};
+use ipseity_sim::properties::{
+    bytes_for, client, command_line, connection, frames, sealed, seeds, slots,
+};
 use proptest::prelude::*;
 
 /// Checks that a property holds for an input.
@@ -9,11 +11,12 @@ type Check = fn(&[u8]);
 
 #[test]
 fn the_seeds_of_the_fuzzer_keep_every_property() {
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 6] = [
         ("client", client::check),
         ("command_line", command_line::check),
         ("connection", connection::check),
         ("frames", frames::check),
+        ("sealed", sealed::check),
         ("slots", slots::check),
     ];
     let seeds = seeds();
@@ -79,6 +82,11 @@ proptest! {
     #[test]
     fn a_server_survives_any_bytes_from_a_stranger(input in bytes_for("connection")) {
         connection::check(&input);
+    }
+
+    #[test]
+    fn a_stranger_gets_the_same_answers_with_tls_and_without(input in bytes_for("sealed")) {
+        sealed::check(&input);
     }
 
     #[test]

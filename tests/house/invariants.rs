@@ -240,6 +240,25 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         &[Has("const _: () =")],
     ),
     (
+        "secure",
+        "it knows no socket and no connection, so every step of it can be tested with bytes.",
+        &[InCode(
+            |source| {
+                let mut broken = named(
+                    &source.code,
+                    &["mio", "edge", "connection", "transport", "mailbox"],
+                );
+                broken.extend(written(&source.code, OPENS));
+                broken
+            },
+            &[
+                "use crate::edge::Socket;",
+                "use crate::connection::Connection;",
+                "fn f() { TcpStream::connect(address); }",
+            ],
+        )],
+    ),
+    (
         "mailbox",
         "it has no second queue and no priorities, so what came first is handled first.",
         &[

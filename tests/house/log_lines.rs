@@ -17,6 +17,7 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "a start, one for each thing that it found",
     ),
     ("src/bin/ipseity.rs", "{}", "a start"),
+    ("src/bin/ipseity.rs", "{address} can be reached", "a start"),
     ("src/bin/ipseity.rs", "--recover-above {above}", "a start"),
     ("src/bin/ipseity.rs", "--join=require asks", "a start"),
     (
@@ -56,6 +57,16 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "src/server/accepting.rs",
         "{holder} has",
         "once in LINES_SPAN: `is_due`",
+    ),
+    (
+        "src/server/certificates.rs",
+        "the certificates were",
+        "`may_tell` is asked when the files were read",
+    ),
+    (
+        "src/server/certificates.rs",
+        "{what} in {file}",
+        "once for each level of each certificate, and again after a SIGHUP that was told",
     ),
     (
         "src/server/dialing.rs",

@@ -17,7 +17,10 @@ use ipseity_harness::clients::{
     Between, EndOfLoad, Load, agree, meet, pause, stay_with_one, take_whoever_answers,
 };
 use ipseity_harness::server::Server;
-use ipseity_sim::checker::report::RunReport;
+use ipseity_sim::{
+    checker::report::RunReport,
+    pki::{Leaf, Pki},
+};
 
 /// Answers that must have come for each kill. With fewer the run has shown nothing.
 const ANSWERS_PER_KILL_MIN: usize = 50;
@@ -27,25 +30,47 @@ const SKIPPED_PER_KILL_MAX: u64 = 1 << 25;
 
 #[test]
 fn twenty_kills_under_load_repeat_nothing() {
-    run(20);
+    run(20, &[]);
+}
+
+/// The servers trust only each other's certificates. Clients on the same machine still ask without TLS.
+#[test]
+fn twenty_kills_of_servers_that_speak_tls_repeat_nothing() {
+    let pki = Pki::new("CA");
+    let files = pki.files(&Leaf::peer("all", &["127.0.0.1"]), true, true);
+    let flags = [
+        ("--tls-cert", Some(files.certificate)),
+        ("--tls-key", Some(files.key)),
+        ("--tls-client-ca", files.client_ca),
+        ("--tls-peer-ca", files.peer_ca),
+    ];
+    let flags = flags.map(|(flag, file)| [flag.to_owned(), file.unwrap().display().to_string()]);
+    let mut flags: Vec<&str> = flags.as_flattened().iter().map(String::as_str).collect();
+    // Loopback makes nobody a peer, so only the certificate does.
+    flags.extend(["--trust-loopback", "no"]);
+    run(20, &flags);
 }
 
 #[test]
 #[ignore = "takes half a minute: cargo test --test process kills -- --ignored --nocapture"]
 fn hundreds_of_kills_under_load_repeat_nothing() {
-    run(number("IPSEITY_KILLS").map_or(250, |kills| kills as usize));
+    run(
+        number("IPSEITY_KILLS").map_or(250, |kills| kills as usize),
+        &[],
+    );
 }
 
 fn number(variable: &str) -> Option<u64> {
     Some(env::var(variable).ok()?.parse().unwrap())
 }
 
-fn run(kills: usize) {
+fn run(kills: usize, flags: &[&str]) {
     let seed = number("IPSEITY_SEED").unwrap_or_else(|| fastrand::u64(..));
     // Shown when the test fails.
     println!("IPSEITY_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
-    let mut servers = Server::cluster(3, &["--sync-interval", "10ms"]);
+    let flags = [&["--sync-interval", "10ms"], flags].concat();
+    let mut servers = Server::cluster(3, &flags);
     let addresses: Vec<SocketAddr> = servers.iter().map(Server::socket_address).collect();
     let load = Load::over(Between::SoundNetwork);
     let deaths = thread::scope(|scope| {

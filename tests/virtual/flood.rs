@@ -297,9 +297,9 @@ fn hangups_in_a_loop_are_obeyed_and_their_answers_are_limited() {
     assert_eq!(told as u32, LINES_PER_PEER_MAX);
     world.advance(LINES_SPAN);
     assert_eq!(
-        lines_with("asked to open"),
+        lines_with("asked by SIGHUP"),
         [format!(
-            "asked to open the trace again: and {} more like it in the last minute",
+            "asked by SIGHUP to open or read files again: and {} more like it in the last minute",
             1000 - LINES_PER_PEER_MAX
         )]
     );

@@ -13,6 +13,7 @@ mod fanout; // rounds in which a server asks only some of its peers
 mod flood; // how much others can make a server log and save
 mod peers; // dialing, synchronizing with and losing peers
 mod stopping; // how a server stops, and what a failed disk does to it
+mod tls; // TLS, piece by piece
 mod transport; // reads and writes, over sockets that do what a test says
 mod trust; // who is believed to be a peer, and who is not
 mod turn; // what one turn of the loop takes, handles and settles

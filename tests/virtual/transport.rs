@@ -14,6 +14,7 @@ use ipseity::{
     limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX, SWEEP_INTERVAL},
     listeners::Listener,
     mailbox::{Entry, Mailbox, Readiness},
+    secure::{PlainFrom, Settings},
     transport::{Arrival, Transport, TransportLimits},
     trust::TrustOptions,
 };
@@ -156,6 +157,12 @@ impl Edge for World {
     fn storage(&self) -> StorageStatus {
         unreachable!()
     }
+    fn read_tls(&mut self) {
+        unreachable!()
+    }
+    fn tls_read(&mut self) -> Result<Settings, String> {
+        unreachable!()
+    }
     fn random(&mut self) -> u64 {
         unreachable!()
     }
@@ -180,16 +187,20 @@ struct Scene {
 
 impl Scene {
     fn new(idle_timeout: Option<Duration>) -> Scene {
-        let mut transport = Transport::new(TransportLimits {
-            connections_max: 1,
-            per_address_max: None,
-            closes_idle: false,
-            read_bytes_max: READ_BYTES_MAX,
-            pending_bytes_max: 4096,
-            pending_bytes_total: 1 << 30,
-            idle_timeout,
-            trust: TrustOptions::default(),
-        });
+        let mut transport = Transport::new(
+            TransportLimits {
+                connections_max: 1,
+                per_address_max: None,
+                closes_idle: false,
+                read_bytes_max: READ_BYTES_MAX,
+                pending_bytes_max: 4096,
+                pending_bytes_total: 1 << 30,
+                idle_timeout,
+                trust: TrustOptions::default(),
+                plain: PlainFrom::default(),
+            },
+            None,
+        );
         let (mut world, mut mailbox) = (World::default(), Mailbox::new());
         let wire = Rc::new(RefCell::new(Wire::default()));
         let now = Instant::START;
@@ -335,16 +346,20 @@ fn waiting_requests_count_towards_the_bound_of_a_connection() {
 fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
     const CROWD: usize = FRAMES_IN_FLIGHT_MAX / FRAMES_PER_CONNECTION_MAX;
     let many: &'static [u8] = [0, 1, 1].repeat(2 * FRAMES_PER_CONNECTION_MAX).leak();
-    let mut transport = Transport::new(TransportLimits {
-        connections_max: CROWD + 1,
-        per_address_max: None,
-        closes_idle: false,
-        read_bytes_max: READ_BYTES_MAX,
-        pending_bytes_max: 1 << 20,
-        pending_bytes_total: 1 << 30,
-        idle_timeout: None,
-        trust: TrustOptions::default(),
-    });
+    let mut transport = Transport::new(
+        TransportLimits {
+            connections_max: CROWD + 1,
+            per_address_max: None,
+            closes_idle: false,
+            read_bytes_max: READ_BYTES_MAX,
+            pending_bytes_max: 1 << 20,
+            pending_bytes_total: 1 << 30,
+            idle_timeout: None,
+            trust: TrustOptions::default(),
+            plain: PlainFrom::default(),
+        },
+        None,
+    );
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;
     for _ in 0..CROWD + 1 {
@@ -396,16 +411,20 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
 #[test]
 fn a_connection_is_denied_what_its_listener_does_not_grant_and_stays_open() {
     let requests: &'static [u8] = &[0, 1, 1, 0, 1, 5, 0, 1, 1];
-    let mut transport = Transport::new(TransportLimits {
-        connections_max: 1,
-        per_address_max: None,
-        closes_idle: false,
-        read_bytes_max: READ_BYTES_MAX,
-        pending_bytes_max: 4096,
-        pending_bytes_total: 1 << 30,
-        idle_timeout: None,
-        trust: TrustOptions::default(),
-    });
+    let mut transport = Transport::new(
+        TransportLimits {
+            connections_max: 1,
+            per_address_max: None,
+            closes_idle: false,
+            read_bytes_max: READ_BYTES_MAX,
+            pending_bytes_max: 4096,
+            pending_bytes_total: 1 << 30,
+            idle_timeout: None,
+            trust: TrustOptions::default(),
+            plain: PlainFrom::default(),
+        },
+        None,
+    );
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;
     let wire = Rc::new(RefCell::new(Wire::default()));

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientError, ClientOptions};
-use ipseity_core::words::Status;
+use ipseity_core::words::{CertificateStatus, Status};
 
 use crate::{
     at_once::at_once,
@@ -129,11 +129,19 @@ fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
     server_sequence.saturating_sub(peer_sequence)
 }
 
+/// How many whole days a certificate is still valid.
+pub fn days_left(certificate: &CertificateStatus) -> u64 {
+    certificate.expires_in_s / (24 * 60 * 60)
+}
+
 #[cfg(test)]
 mod tests {
     use ipseity_core::{
         identity::Pid,
-        words::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus},
+        words::{
+            BoundsStatus, CertificateStatus, Counters, PeerState, PeerStatus, Standing, Status,
+            StorageStatus, TlsStatus,
+        },
     };
     use proptest::prelude::ProptestConfig;
 
@@ -176,6 +184,7 @@ mod tests {
                     address: "b:3264".into(),
                     pid: Pid::new(2),
                     state: PeerState::Up,
+                    tls: true,
                     sequence: 990,
                     last_heard_ms: Some(250),
                 },
@@ -183,6 +192,7 @@ mod tests {
                     address: "c:3264".into(),
                     pid: None,
                     state: PeerState::Connecting,
+                    tls: false,
                     sequence: 0,
                     last_heard_ms: None,
                 },
@@ -195,6 +205,19 @@ mod tests {
                 refused_for_address: 2,
                 closed_idle: 5,
                 advance_max: 1 << 40,
+            },
+            tls: TlsStatus {
+                offered: true,
+                connections: 2,
+                handshakes: 7,
+                handshakes_failed: 3,
+                handshakes_under_way: 1,
+                longest_wait_us: 1250,
+                certificates: vec![CertificateStatus {
+                    purpose: "the certificate of this server".to_owned(),
+                    name: "a\u{1b}".to_owned(),
+                    expires_in_s: 3 * 86_400 - 1,
+                }],
             },
         }
     }
@@ -222,11 +245,13 @@ sync         4 requests answered, 5 replies received, 6 times raised
 errors       unknownKind 2, badCount 7, joining 3, 63 1
 storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
 log          4 lines dropped: nobody reads it, or it cannot be written
+tls          2 connections, 7 handshakes, 3 failed, 1 under way, longest wait 1.250 ms
+certificates a\\u{1b} (2 days left)
 peers        3, the first 2 of them below
 
-address  pid  state       sequence   lag  last heard
-b:3264     2  up               990    10  250ms ago
-c:3264     -  connecting         0  1000  never
+address  pid  state       tls  sequence   lag  last heard
+b:3264     2  up          yes       990    10  250ms ago
+c:3264     -  connecting  no          0  1000  never
 "
         );
     }
@@ -285,9 +310,9 @@ c:3264     -  connecting         0  1000  never
                 r#""errors":{"63":1,"badCount":7,"joining":3,"unknownKind":2},"#,
                 r#""storage":{"durable":true,"ceiling":5000,"skipped":10,"writes":8,"#,
                 r#""longest_write_us":1500,"current_write_us":0},"peers_total":3,"peers":["#,
-                r#"{"address":"b:3264","pid":2,"state":"up","sequence":990,"lag":10,"#,
+                r#"{"address":"b:3264","pid":2,"state":"up","tls":true,"sequence":990,"lag":10,"#,
                 r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
-                r#""sequence":0,"lag":1000,"last_heard_ms":null}],"#,
+                r#""tls":false,"sequence":0,"lag":1000,"last_heard_ms":null}],"#,
                 r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4,"pending_bytes":700,"#,
                 r#""cut_off":3,"refused_for_address":2,"closed_idle":5,"advance_max":1099511627776}}"#,
                 "\n"
@@ -310,7 +335,7 @@ c:3264     -  connecting         0  1000  never
             text::write(&mut out, "a:3264", &status).unwrap();
             let shown = String::from_utf8(out).unwrap();
             assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
-            assert_eq!(shown.lines().count(), 19 + status.peers.len());
+            assert_eq!(shown.lines().count(), 21 + status.peers.len());
 
             let mut out = Vec::new();
             json::write(&mut out, "a:3264", &status).unwrap();

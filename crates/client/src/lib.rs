@@ -462,6 +462,9 @@ fn refusal(reply: ErrorReply) -> Trouble {
     match ErrorCode::from_u16(reply.code) {
         Some(
             ErrorCode::TooManyConnections
+            | ErrorCode::TlsRequired
+            | ErrorCode::TlsNotOffered
+            | ErrorCode::CertificateRefused
             | ErrorCode::Storage
             | ErrorCode::Stopping
             | ErrorCode::PidConflict

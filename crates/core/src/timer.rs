@@ -30,11 +30,13 @@ pub enum Timer {
     Tell,
     /// A write to the disk may be late.
     Write,
+    /// It is to be looked how long the certificates are still valid.
+    Certificates,
 }
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 10] = [
+    pub const ALL: [Timer; 11] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
@@ -45,6 +47,7 @@ impl Timer {
         Timer::Save,
         Timer::Tell,
         Timer::Write,
+        Timer::Certificates,
     ];
 
     /// The name in traces.
@@ -60,6 +63,7 @@ impl Timer {
             Timer::Save => "saveTimeout",
             Timer::Tell => "tellTimeout",
             Timer::Write => "writeTimeout",
+            Timer::Certificates => "certificatesTimeout",
         }
     }
 }

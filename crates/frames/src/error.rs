@@ -73,6 +73,15 @@ pub enum WireError {
         /// The most connections that the server takes.
         connections_max: usize,
     },
+    /// A message without TLS, where only TLS is taken.
+    TlsRequired,
+    /// A TLS handshake, where none is taken.
+    TlsNotOffered,
+    /// The certificate of the other side gives it no role.
+    CertificateRefused {
+        /// Why, in words.
+        text: String,
+    },
 }
 
 impl WireError {
@@ -89,6 +98,9 @@ impl WireError {
             WireError::TooManyConnections { .. } | WireError::TooManyFromAddress { .. } => {
                 ErrorCode::TooManyConnections
             }
+            WireError::TlsRequired => ErrorCode::TlsRequired,
+            WireError::TlsNotOffered => ErrorCode::TlsNotOffered,
+            WireError::CertificateRefused { .. } => ErrorCode::CertificateRefused,
         }
     }
 
@@ -171,6 +183,14 @@ impl fmt::Display for WireError {
                 "this server takes {connections_max} connections (--max-connections) and has them: try \
                  again later or ask another server"
             ),
+            WireError::TlsRequired => f.write_str(
+                "this server takes only TLS from your address: a client connects with tls:// and --tls-ca, and another \
+                 server with --tls-cert, --tls-key and --tls-peer-ca",
+            ),
+            WireError::TlsNotOffered => f.write_str(
+                "this server does not speak TLS (it has no --tls-cert): connect without tls://",
+            ),
+            WireError::CertificateRefused { text } => f.write_str(text),
         }
     }
 }

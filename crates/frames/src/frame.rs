@@ -450,7 +450,7 @@ mod tests {
     use super::*;
     use ipseity_core::{
         identity::Pid,
-        words::{BoundsStatus, Counters, Standing, Status, StorageStatus},
+        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus},
     };
 
     #[test]
@@ -484,6 +484,7 @@ mod tests {
             peers_total: 0,
             peers: Vec::new(),
             bounds: BoundsStatus::default(),
+            tls: TlsStatus::default(),
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

@@ -13,7 +13,7 @@ use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid, Sequence},
     words::{
         BoundsStatus, ClusterName, Counters, ErrorCode, ErrorReply, Forget, Introduction, Member,
-        Members, Message, Standing, Status, StorageStatus, WIRE_VERSION,
+        Members, Message, Standing, Status, StorageStatus, TlsStatus, WIRE_VERSION,
     },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
@@ -395,6 +395,7 @@ impl Shared {
                 advance_max: 1 << 40,
                 ..BoundsStatus::default()
             },
+            tls: TlsStatus::default(),
         }
     }
 }

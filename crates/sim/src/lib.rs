@@ -6,6 +6,7 @@
 //! - [`chaos`]: seeded faults, plans and the judge.
 //! - [`checker`]: checks the identities that were handed out against the promises.
 //! - [`goldens`]: every message as a value and as its bytes, and every malformed input.
+//! - [`pki`]: a CA and certificates.
 //! - [`properties`]: what is always true, whatever bytes a stranger sends, writes or types.
 //! - [`study`]: how soon many servers agree, and what it costs.
 
@@ -22,6 +23,7 @@ pub mod chaos;
 pub mod checker;
 pub mod config;
 pub mod goldens;
+pub mod pki;
 pub mod properties;
 pub mod study;
 pub mod world;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::{
     ClientConfig,
     client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::CryptoProvider,
 };
 use rustls_pki_types::{InvalidDnsNameError, ServerName};
 
@@ -25,7 +26,15 @@ pub fn client_config(
     roots: &Roots,
     credentials: Option<&Credentials>,
 ) -> (ClientConfig, Arc<Watched<dyn ServerCertVerifier>>) {
-    let provider = provider();
+    client_config_with(provider(), roots, credentials)
+}
+
+/// The same with another provider of cryptography. That of a simulation is not random.
+pub fn client_config_with(
+    provider: Arc<CryptoProvider>,
+    roots: &Roots,
+    credentials: Option<&Credentials>,
+) -> (ClientConfig, Arc<Watched<dyn ServerCertVerifier>>) {
     let verifier: Arc<dyn ServerCertVerifier> =
         WebPkiServerVerifier::builder_with_provider(roots.store(), Arc::clone(&provider))
             .build()
@@ -35,7 +44,7 @@ pub fn client_config(
     let watched = Arc::new(Watched::new(verifier));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(PROTOCOLS)
-        .expect("ring has suites for these versions")
+        .expect("every provider has a suite for one of these versions")
         .dangerous()
         .with_custom_certificate_verifier(Arc::clone(&watched) as Arc<dyn ServerCertVerifier>);
     let mut config = match credentials {

@@ -21,7 +21,7 @@ mod roots;
 mod tests;
 mod watched;
 
-pub use config::{client_config, server_name};
+pub use config::{client_config, client_config_with, server_name};
 pub use credentials::Credentials;
 pub use date::Date;
 pub use dialer::{Dialer, TlsClient, TlsFailed};

@@ -32,6 +32,7 @@ struct StatusJson<'a> {
     peers_total: u32,
     peers: Vec<PeerJson<'a>>,
     bounds: &'a ipseity_core::words::BoundsStatus,
+    tls: &'a ipseity_core::words::TlsStatus,
 }
 
 #[derive(Serialize)]
@@ -50,6 +51,7 @@ struct PeerJson<'a> {
     address: &'a str,
     pid: Option<u16>,
     state: &'static str,
+    tls: bool,
     sequence: u64,
     lag: u64,
     last_heard_ms: Option<u64>,
@@ -95,6 +97,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             .map(|peer| PeerJson::of(peer, status.sequence))
             .collect(),
         bounds: &status.bounds,
+        tls: &status.tls,
     };
     write_line(out, &report)
 }
@@ -105,6 +108,7 @@ impl PeerJson<'_> {
             address: &peer.address,
             pid: peer.pid.map(|pid| pid.get()),
             state: peer.state.name(),
+            tls: peer.tls,
             sequence: peer.sequence,
             lag: lag(sequence, peer.sequence),
             last_heard_ms: peer.last_heard_ms,

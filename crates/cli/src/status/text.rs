@@ -2,9 +2,11 @@
 
 use std::{io, io::Write, time::Duration};
 
-use ipseity_core::words::{BoundsStatus, PeerStatus, Status, StorageStatus};
+use ipseity_core::words::{
+    BoundsStatus, CertificateStatus, PeerStatus, Status, StorageStatus, TlsStatus,
+};
 
-use super::lag;
+use super::{days_left, lag};
 use ipseity_console::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
 
 /// Writes it, one thing a line, and a table of the peers.
@@ -60,6 +62,8 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         ("errors", errors(&counters.errors)),
         ("storage", storage(&status.storage, &status.bounds)),
         ("log", log(&status.bounds)),
+        ("tls", tls(&status.tls)),
+        ("certificates", certificates(&status.tls)),
         ("peers", peers_count(status)),
     ];
     for (name, value) in lines {
@@ -133,6 +137,37 @@ fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
     )
 }
 
+fn tls(tls: &TlsStatus) -> String {
+    if !tls.offered {
+        return "not offered".to_owned();
+    }
+    format!(
+        "{} connections, {} handshakes, {} failed, {} under way, longest wait {}",
+        tls.connections,
+        tls.handshakes,
+        tls.handshakes_failed,
+        tls.handshakes_under_way,
+        milliseconds(Duration::from_micros(tls.longest_wait_us)),
+    )
+}
+
+fn certificates(tls: &TlsStatus) -> String {
+    if tls.certificates.is_empty() {
+        return "none".to_owned();
+    }
+    let one = |certificate: &CertificateStatus| {
+        let left = match (certificate.expires_in_s, days_left(certificate)) {
+            (0, _) => "EXPIRED".to_owned(),
+            (_, 0) => "less than a day left".to_owned(),
+            (_, 1) => "1 day left".to_owned(),
+            (_, days) => format!("{days} days left"),
+        };
+        format!("{} ({left})", plain(&certificate.name))
+    };
+    let all: Vec<String> = tls.certificates.iter().map(one).collect();
+    all.join(", ")
+}
+
 fn peers_count(status: &Status) -> String {
     let listed = status.peers.len();
     match status.peers_total as usize {
@@ -142,7 +177,15 @@ fn peers_count(status: &Status) -> String {
 }
 
 fn peers(peers: &[PeerStatus], sequence: u64) -> Vec<String> {
-    let header = ["address", "pid", "state", "sequence", "lag", "last heard"];
+    let header = [
+        "address",
+        "pid",
+        "state",
+        "tls",
+        "sequence",
+        "lag",
+        "last heard",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for peer in peers {
         rows.push(vec![
@@ -150,11 +193,12 @@ fn peers(peers: &[PeerStatus], sequence: u64) -> Vec<String> {
             peer.pid
                 .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             peer.state.to_string(),
+            if peer.tls { "yes" } else { "no" }.to_owned(),
             peer.sequence.to_string(),
             lag(sequence, peer.sequence).to_string(),
             peer.last_heard_ms
                 .map_or_else(|| "never".to_owned(), |ms| format!("{} ago", age(ms))),
         ]);
     }
-    table(&rows, &[0, -3, 0, -8, -3, 0])
+    table(&rows, &[0, -3, 0, 0, -8, -3, 0])
 }

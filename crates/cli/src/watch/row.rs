@@ -4,10 +4,10 @@
 use ipseity_client::Client;
 use ipseity_core::words::{PeerState, Status};
 
-use crate::unseen::Unseen;
+use crate::{status::days_left, unseen::Unseen};
 
 /// The headings of the columns. The last one is empty: that column holds the reason if a server was not seen.
-pub const HEADER: [&str; 9] = [
+pub const HEADER: [&str; 10] = [
     "server",
     "pid",
     "sequence",
@@ -16,11 +16,12 @@ pub const HEADER: [&str; 9] = [
     "identities/s",
     "peers",
     "lag",
+    "tls",
     "",
 ];
 
 /// Wide enough for most, so that lines in a pipe stay aligned from round to round.
-pub const WIDTHS: [i8; 9] = [20, -4, -16, 20, -11, -12, -7, -8, 0];
+pub const WIDTHS: [i8; 10] = [20, -4, -16, 20, -11, -12, -7, -8, -5, 0];
 
 /// One server in one round.
 pub struct Seen {
@@ -65,7 +66,8 @@ fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
         Err(Unseen { word, reason, .. }) => {
             let mut row = vec![seen.server.clone(), unknown(), unknown()];
             row.push((*word).to_owned());
-            row.extend([unknown(), unknown(), unknown(), unknown(), reason.clone()]);
+            row.extend([unknown(), unknown(), unknown(), unknown(), unknown()]);
+            row.push(reason.clone());
             return row;
         }
     };
@@ -83,7 +85,17 @@ fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
         rate(status, earlier).map_or_else(unknown, |rate| rate.to_string()),
         format!("{up}/{}", status.peers_total),
         (highest - status.sequence).to_string(),
+        tls(status),
     ]
+}
+
+/// Whether TLS is offered, and if so, in how many days the first certificate expires.
+fn tls(status: &Status) -> String {
+    let days = status.tls.certificates.iter().map(days_left).min();
+    match days {
+        Some(days) => format!("{days}d"),
+        None => "no".to_owned(),
+    }
 }
 
 /// Identities a second since `earlier`; `None` if that is from another run of the server, or if no time has
@@ -103,7 +115,10 @@ fn rate(status: &Status, earlier: Option<&Status>) -> Option<u64> {
 mod tests {
     use ipseity_core::{
         identity::Pid,
-        words::{BoundsStatus, ClusterName, Counters, PeerStatus, Standing, StorageStatus},
+        words::{
+            BoundsStatus, CertificateStatus, ClusterName, Counters, PeerStatus, Standing,
+            StorageStatus, TlsStatus,
+        },
     };
 
     use super::*;
@@ -113,6 +128,7 @@ mod tests {
             address: "b:1".into(),
             pid: None,
             state,
+            tls: true,
             sequence: 0,
             last_heard_ms: None,
         };
@@ -138,6 +154,16 @@ mod tests {
                 peers_total: 3,
                 peers: vec![peer(PeerState::Up), peer(PeerState::Down)],
                 bounds: BoundsStatus::default(),
+                tls: TlsStatus {
+                    certificates: [40, 29]
+                        .map(|days| CertificateStatus {
+                            purpose: "a CA".to_owned(),
+                            name: "a".to_owned(),
+                            expires_in_s: days * 86_400 + 5,
+                        })
+                        .to_vec(),
+                    ..TlsStatus::default()
+                },
             }),
         }
     }
@@ -158,11 +184,22 @@ mod tests {
         let rows = rows(&[seen(100, 0, 1), unreachable(), seen(130, 0, 2)], &[]);
         assert_eq!(
             rows[0],
-            ["a:1", "4", "100", "serving", "5", "-", "1/3", "30"]
+            ["a:1", "4", "100", "serving", "5", "-", "1/3", "30", "29d"]
         );
         assert_eq!(
             rows[1],
-            ["a:1", "-", "-", "unreachable", "-", "-", "-", "-", "gone"]
+            [
+                "a:1",
+                "-",
+                "-",
+                "unreachable",
+                "-",
+                "-",
+                "-",
+                "-",
+                "-",
+                "gone"
+            ]
         );
         assert_eq!(rows[2][7], "0");
         assert!(rows.iter().all(|row| row.len() <= HEADER.len()));

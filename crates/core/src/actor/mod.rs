@@ -398,7 +398,7 @@ impl Actor {
     }
 
     /// The first link on which a pid is heard.
-    pub fn link_of(&self, pid: Pid) -> Option<&LinkState> {
+    pub fn link_of(&self, pid: Pid) -> Option<(Link, &LinkState)> {
         self.links.first_of(pid)
     }
 

@@ -18,6 +18,12 @@ pub enum ErrorCode {
     Incomplete = 4,
     /// The server, or the client's address, has as many connections as it may have.
     TooManyConnections = 5,
+    /// This server takes only TLS from there.
+    TlsRequired = 6,
+    /// This server offers no TLS.
+    TlsNotOffered = 7,
+    /// The certificate that was shown is good, but gives its holder no role here.
+    CertificateRefused = 8,
 
     /// The count is 0 or over the server's limit.
     BadCount = 32,
@@ -60,12 +66,15 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code there is, in the order of their numbers.
-    pub const ALL: [ErrorCode; 23] = [
+    pub const ALL: [ErrorCode; 26] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
         ErrorCode::Incomplete,
         ErrorCode::TooManyConnections,
+        ErrorCode::TlsRequired,
+        ErrorCode::TlsNotOffered,
+        ErrorCode::CertificateRefused,
         ErrorCode::BadCount,
         ErrorCode::AdvanceTooLarge,
         ErrorCode::Exhausted,
@@ -104,6 +113,9 @@ impl ErrorCode {
             ErrorCode::BadBody => "badBody",
             ErrorCode::Incomplete => "incomplete",
             ErrorCode::TooManyConnections => "tooManyConnections",
+            ErrorCode::TlsRequired => "tlsRequired",
+            ErrorCode::TlsNotOffered => "tlsNotOffered",
+            ErrorCode::CertificateRefused => "certificateRefused",
             ErrorCode::BadCount => "badCount",
             ErrorCode::AdvanceTooLarge => "advanceTooLarge",
             ErrorCode::Exhausted => "exhausted",

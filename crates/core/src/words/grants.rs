@@ -16,6 +16,15 @@ pub enum Grant {
     Operate = 8,
 }
 
+/// What decides which grants a connection has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// The address that it comes from.
+    Address,
+    /// The certificate that it has shown in TLS, or that it has shown none.
+    Certificate,
+}
+
 /// What a connection may do: a set of [`Grant`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grants(u8);
@@ -59,11 +68,17 @@ impl Grants {
     ///
     /// # Errors
     /// It may not. The error is what the sender is told.
-    pub fn check(self, message: &Message) -> Result<(), ErrorReply> {
+    pub fn check(self, message: &Message, decided: DecidedBy) -> Result<(), ErrorReply> {
         // bug GrantsIgnored: return Ok(());
         // bug StrangerTakenForPeer: if message.needs() == Some(Grant::Sync) { return Ok(()); }
         match message.needs() {
-            Some(grant) if !self.has(grant) => Err(ErrorReply::new(grant.code(), grant.denial())),
+            Some(grant) if !self.has(grant) => {
+                let denial = match decided {
+                    DecidedBy::Address => grant.denial(),
+                    DecidedBy::Certificate => grant.denial_to_certificate(),
+                };
+                Err(ErrorReply::new(grant.code(), denial))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -75,6 +90,21 @@ impl Grant {
         match self {
             Grant::Sync => ErrorCode::NotAPeer,
             Grant::Take | Grant::Look | Grant::Operate => ErrorCode::NotTrusted,
+        }
+    }
+
+    /// Why a request that needs it is not served where a certificate decides.
+    const fn denial_to_certificate(self) -> &'static str {
+        match self {
+            Grant::Take | Grant::Look => self.denial(),
+            Grant::Sync => {
+                "over TLS only a peer's certificate lets a server synchronize, one that a CA of --tls-peer-ca has signed \
+                 or that names the role peer: make it with `ipseity-cli cert peer`"
+            }
+            Grant::Operate => {
+                "only an operator may ask for this: over TLS with a certificate that names the role operator (make it \
+                 with `ipseity-cli cert operator`), or without TLS from the server's own machine"
+            }
         }
     }
 
@@ -194,7 +224,7 @@ mod tests {
         ];
         for (request, needed) in requests {
             for grant in [Grant::Take, Grant::Look, Grant::Sync, Grant::Operate] {
-                let checked = Grants::NONE.and(grant).check(&request);
+                let checked = Grants::NONE.and(grant).check(&request, DecidedBy::Address);
                 assert_eq!(
                     checked.is_ok(),
                     grant == needed,
@@ -208,14 +238,18 @@ mod tests {
                     assert_eq!(error.code, code.get());
                 }
             }
-            assert!(Grants::ALL.check(&request).is_ok());
-            assert!(Grants::ALL.within(Grants::NONE).check(&request).is_err());
+            assert!(Grants::ALL.check(&request, DecidedBy::Address).is_ok());
+            let denied = Grants::ALL
+                .within(Grants::NONE)
+                .check(&request, DecidedBy::Certificate);
+            let names_role = denied.unwrap_err().message.contains("certificate");
+            assert_eq!(names_role, [Grant::Sync, Grant::Operate].contains(&needed));
         }
         assert!(!Grants::EVERYBODY.has(Grant::Operate));
         assert!(!Grants::EVERYBODY.has(Grant::Sync));
         assert!(
             Grants::NONE
-                .check(&Message::DoneReply { sequence: 1 })
+                .check(&Message::DoneReply { sequence: 1 }, DecidedBy::Address)
                 .is_ok()
         );
     }

@@ -16,10 +16,13 @@ mod status;
 
 pub use cluster::{Forget, Member, Members, Objection, Overrule};
 pub use error::ErrorCode;
-pub use grants::{Grant, Grants};
+pub use grants::{DecidedBy, Grant, Grants};
 pub use hello::{Hello, Introduction};
 pub use life::{Goodbye, KnownLife, Probe, Stage, Told};
 pub use marks::LifeMarks;
 pub use message::{ErrorReply, Message, SyncMessage, WIRE_VERSION};
 pub use name::{ClusterName, ClusterNameError};
-pub use status::{BoundsStatus, Counters, PeerState, PeerStatus, Standing, Status, StorageStatus};
+pub use status::{
+    BoundsStatus, CertificateStatus, Counters, PeerState, PeerStatus, Standing, Status,
+    StorageStatus, TlsStatus,
+};

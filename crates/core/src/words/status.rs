@@ -47,9 +47,43 @@ pub struct Status {
     /// is encoded.
     #[serde(deserialize_with = "list")]
     pub peers: Vec<PeerStatus>,
-    /// What the bounds over all connections have come to. New fields are added at its end, so a client that skips the
-    /// rest of a frame still works.
+    /// What the bounds over all connections have come to.
     pub bounds: BoundsStatus,
+    /// How TLS does. New fields are added behind it, so a client that skips the rest of a frame still works.
+    pub tls: TlsStatus,
+}
+
+/// How TLS does. Everything is zero, and no certificate is shown, if the server offers none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsStatus {
+    /// Whether connections may use TLS.
+    pub offered: bool,
+    /// Connections with TLS that are open now, those to peers included.
+    pub connections: u64,
+    /// Handshakes that have succeeded.
+    pub handshakes: u64,
+    /// Handshakes that have failed, took too long, or showed a certificate that gives no role.
+    pub handshakes_failed: u64,
+    /// Handshakes of others with this server that are under way now.
+    pub handshakes_under_way: u64,
+    /// The longest time that a handshake has waited for its turn, in microseconds.
+    pub longest_wait_us: u64,
+    /// The certificates that the server has: its own first, then those of its CAs.
+    #[serde(deserialize_with = "list")]
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// A certificate that a server has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// What it is for, such as `the certificate of this server`.
+    #[serde(deserialize_with = "text")]
+    pub purpose: String,
+    /// Whose it is: its common name, or another name in it.
+    #[serde(deserialize_with = "text")]
+    pub name: String,
+    /// For how many seconds it is still valid; 0 if it has expired.
+    pub expires_in_s: u64,
 }
 
 /// What the bounds over all connections have come to: what waits, and what was dropped or closed.
@@ -210,6 +244,8 @@ pub struct PeerStatus {
     pub pid: Option<Pid>,
     /// How the connection to it stands.
     pub state: PeerState,
+    /// Whether that connection uses TLS.
+    pub tls: bool,
     /// The sequence that it told last; 0 before it has spoken.
     pub sequence: u64,
     /// Milliseconds since it last spoke, if it ever did.

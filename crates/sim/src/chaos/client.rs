@@ -323,6 +323,7 @@ pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, plan: &Clie
         | ErrorCode::BadLength
         | ErrorCode::BadBody
         | ErrorCode::Incomplete => matches!(asked, Asked::Nonsense),
+        ErrorCode::TlsNotOffered => matches!(asked, Asked::Nonsense),
         ErrorCode::ForeignVersion => matches!(asked, Asked::Nonsense),
         ErrorCode::ForeignCluster => matches!(asked, Asked::Nonsense) && plan.is_believed,
         ErrorCode::NotAPeer => matches!(asked, Asked::Nonsense) && !plan.is_believed,
@@ -348,6 +349,8 @@ pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, plan: &Clie
         ErrorCode::SamePid
         | ErrorCode::Oneself
         | ErrorCode::BootTooFar
-        | ErrorCode::HeldByAnother => false,
+        | ErrorCode::HeldByAnother
+        | ErrorCode::TlsRequired
+        | ErrorCode::CertificateRefused => false,
     }
 }

@@ -33,6 +33,7 @@ use super::{
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
     plan::{BEGIN, Plan, names},
+    sealed::set_seed,
 };
 use crate::world::{
     Clock, DiskMode, Net, Node, Shared, SimSocket, Storage, Wiretap, WorldEvent, WriteFate,
@@ -86,6 +87,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn new(plan: Plan, options: &Options) -> Cluster {
+        set_seed(plan.seed);
         let mut net = Net::new();
         net.now = BEGIN;
         net.wiretap = Some(Wiretap::default());

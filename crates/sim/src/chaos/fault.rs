@@ -125,6 +125,8 @@ faults! {
     CloseIdle,
     /// More than half of the other servers have to accept a start (`--join majority`).
     Majority,
+    /// Servers talk to each other over TLS. It is no fault, but everything else can happen to it.
+    Tls,
 }
 
 /// A set of faults.

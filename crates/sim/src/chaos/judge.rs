@@ -19,6 +19,7 @@ use super::{
     client::Floor,
     coverage::Coverage,
     plan::Plan,
+    sealed::Opened,
 };
 use crate::world::{EndId, Wiretap};
 
@@ -107,6 +108,10 @@ pub struct Life {
 /// What a server wrote on one end of a connection, as far as it matters.
 #[derive(Debug, Default)]
 struct EndState {
+    /// Takes the messages out of TLS, if it is spoken there.
+    opened: Opened,
+    /// How many bytes were written there.
+    written: usize,
     partial: Vec<u8>,
     /// The last sequence that was handed out there.
     last: u64,
@@ -118,7 +123,7 @@ struct EndState {
     is_confirmed: bool,
     /// A syncReply, an objection or an overrule was written there.
     is_peer: bool,
-    /// How long the first syncRequest was that was written there.
+    /// How many bytes were written there until the first syncRequest was complete.
     first_sync: Option<usize>,
     /// How many whole frames were written there.
     frames: u64,
@@ -420,6 +425,9 @@ impl Judge {
             at += length;
             self.digest = digest(self.digest, end, bytes);
             let mut state = self.ends.remove(&end).unwrap_or_default();
+            state.written += bytes.len();
+            let mut room = Vec::new();
+            let bytes = state.opened.read(bytes, &mut room);
             let was_served = state.last > 0;
             let partial = std::mem::take(&mut state.partial);
             let joined;
@@ -482,7 +490,10 @@ impl Judge {
             }
             Some(Kind::SyncRequest) => {
                 let sequence = self.tells(server, state, body);
-                state.first_sync.get_or_insert(frame.len());
+                state.first_sync.get_or_insert(match state.opened.is_tls() {
+                    true => state.written,
+                    false => frame.len(),
+                });
                 if self.remembered.len() < 64 {
                     self.remembered.push(frame.to_vec());
                 }
@@ -838,7 +849,14 @@ impl Judge {
         self.ends.get(&end).is_some_and(|state| state.is_peer)
     }
 
-    /// How long the first syncRequest was that was written there.
+    /// Whether the server speaks TLS there.
+    pub fn speaks_tls(&self, end: EndId) -> bool {
+        self.ends
+            .get(&end)
+            .is_some_and(|state| state.opened.is_tls())
+    }
+
+    /// How many bytes were written there until the first syncRequest was complete.
     pub fn first_sync(&self, end: EndId) -> Option<usize> {
         self.ends.get(&end)?.first_sync
     }

@@ -1,12 +1,13 @@
 //! One machine of a cluster: the server process that runs on it now, and what is planned for it. Its disk and
 //! its clock are in the [`Node`] of the world with the same number.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use ipseity::{
     limits::PEER_SILENCE_MIN,
     peers::to_ask,
-    server::{Server, ServerConfig},
+    secure::PlainFrom,
+    server::{Server, ServerConfig, TlsConfig},
     store::{Started, slots::Owner},
     trace::Trace,
     transport::TransportLimits,
@@ -18,7 +19,11 @@ use ipseity_core::{
     words::{ClusterName, Standing},
 };
 
-use super::plan::{Downtime, Plan, ServerPlan};
+use super::{
+    fault::Fault,
+    plan::{Downtime, Plan, ServerPlan},
+    sealed::settings,
+};
 use crate::world::{Lines, Node, Shared, SimEdge, Storage, address};
 
 /// See the [module](self).
@@ -171,6 +176,7 @@ impl Machine {
                 pending_bytes_total: ipseity::limits::PENDING_BYTES_TOTAL_DEFAULT,
                 idle_timeout: None,
                 trust: self.plan.trust(),
+                plain: PlainFrom::Anywhere,
             },
             listeners: 1,
             peers: self.plan.peers.clone(),
@@ -178,6 +184,11 @@ impl Machine {
             sync_interval: self.plan.sync_interval,
             join_timeout: plan.join_timeout,
             skipped: started.skipped,
+            tls: plan.faults.has(Fault::Tls).then(|| TlsConfig {
+                settings: settings(),
+                rechecks: false,
+                plain_peers: BTreeSet::new(),
+            }),
         };
         let trace = self.trace.clone().map(|lines| Trace::new(Box::new(lines)));
         self.server = Some(Server::new(SimEdge::new(net, number), config, trace));

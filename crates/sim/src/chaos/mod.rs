@@ -39,6 +39,7 @@ mod network;
 mod places;
 mod plan;
 mod recovery;
+mod sealed;
 mod starts;
 mod traffic;
 

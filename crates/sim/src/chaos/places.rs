@@ -201,7 +201,10 @@ fn is_exempt(plan: &ServerPlan, remote: SocketAddr, came: Came) -> bool {
 
 /// Whether a server has dialed it, or was answered like one.
 fn speaks_like_peer(judge: &Judge, net: &Net, end: EndId) -> bool {
-    judge.is_peer(end) || first_sync(judge, net, end).is_some()
+    let other = net.other_side(end).map(|(other, _)| other);
+    // Only servers speak TLS, and a handshake that is never finished is closed without a word.
+    let speaks_tls = |end| judge.speaks_tls(end);
+    judge.is_peer(end) || other.is_some_and(speaks_tls) || first_sync(judge, net, end).is_some()
 }
 
 /// Whether the server has read the first message of a peer.

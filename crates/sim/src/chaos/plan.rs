@@ -411,9 +411,12 @@ impl Plan {
     pub fn standing_faults(&self) -> Vec<Fault> {
         let mut standing = self.faults.iter().collect::<Vec<_>>();
         standing.retain(|fault| match fault {
-            Fault::Clock | Fault::Crowd | Fault::Oneself | Fault::Budget | Fault::Exhaustion => {
-                true
-            }
+            Fault::Clock
+            | Fault::Crowd
+            | Fault::Oneself
+            | Fault::Budget
+            | Fault::Exhaustion
+            | Fault::Tls => true,
             Fault::Require => self.joins_as(|mode| mode == JoinMode::Require),
             Fault::Majority => self.joins_as(|mode| matches!(mode, JoinMode::Majority { .. })),
             Fault::FullRead => {
@@ -679,6 +682,8 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
             | Fault::Rollback
             | Fault::SharedDirectory
             | Fault::Exhaustion => density / 3,
+            // A handshake takes as long as hundreds of messages.
+            Fault::Tls => density / 4,
             // These take as long as everything else in a run.
             Fault::Looks | Fault::Refusals => density / 3,
             Fault::Scan => density / 6,

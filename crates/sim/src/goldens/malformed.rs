@@ -172,18 +172,7 @@ pub fn malformed_too() -> Vec<Malformed> {
         02 0000000000000000 00 00 00 0000000000000000 0000000000000000 0000
         0000000000000000";
     vec![
-        // A TLS ClientHello, whose first byte is 0x16, and the beginning of a GET.
-        malformed(
-            Receiver::Server,
-            2,
-            "1603 01 0200",
-            WireError::FrameTooLong {
-                length: 5635,
-                length_max: 1024,
-            },
-            2,
-            "frame length 5635: the longest frame taken here has 1024",
-        ),
+        // The beginning of a GET.
         malformed(
             Receiver::Server,
             2,
@@ -445,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "00f9 06",
+            "012a 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 249,
+                length: 298,
             },
             2,
-            "frame length 249: statusReply needs 250 to 65535",
+            "frame length 298: statusReply needs 299 to 65535",
         ),
         malformed(
             Receiver::Client,

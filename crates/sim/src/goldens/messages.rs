@@ -1,9 +1,9 @@
 //! Every message as a value and as its bytes.
 
 use ipseity_core::words::{
-    BoundsStatus, Counters, ErrorReply, Forget, Goodbye, Hello, Introduction, KnownLife, Member,
-    Members, Message, Objection, Overrule, PeerState, PeerStatus, Probe, Stage, Standing, Status,
-    StorageStatus, SyncMessage, Told,
+    BoundsStatus, CertificateStatus, Counters, ErrorReply, Forget, Goodbye, Hello, Introduction,
+    KnownLife, Member, Members, Message, Objection, Overrule, PeerState, PeerStatus, Probe, Stage,
+    Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told,
 };
 use ipseity_frames::Receiver;
 
@@ -102,7 +102,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "0164 06
+            "01d6 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -112,11 +112,15 @@ pub fn messages() -> Vec<Golden> {
              01 0000000000010005 0000000000000000 0000000000000002 00000000000005dc
              0000000000000000
              00000002 0000000000000002
-             000000000000000d 31302e302e302e323a33323634 01 0002 03 0000000000000009
+             000000000000000d 31302e302e302e323a33323634 01 0002 03 01 0000000000000009
              01 00000000000000fa
-             000000000000000e 632e6578616d706c653a33323634 00 01 0000000000000000 00
+             000000000000000e 632e6578616d706c653a33323634 00 01 00 0000000000000000 00
              0000000000000004 0000000000000011 0000000000001000 0000000000000002
-             0000000000000006 0000000000000001 0000010000000000",
+             0000000000000006 0000000000000001 0000010000000000
+             01 0000000000000002 0000000000000008 0000000000000003 0000000000000001
+             0000000000000384 0000000000000001
+             000000000000001e 746865206365727469666963617465206f66207468697320736572766572
+             0000000000000009 612e6578616d706c65 0000000000015180",
         ),
         golden(
             "objection",
@@ -298,6 +302,7 @@ pub fn status() -> Status {
                 address: "10.0.0.2:3264".into(),
                 pid: Some(pid(2)),
                 state: PeerState::Up,
+                tls: true,
                 sequence: 9,
                 last_heard_ms: Some(250),
             },
@@ -305,6 +310,7 @@ pub fn status() -> Status {
                 address: "c.example:3264".into(),
                 pid: None,
                 state: PeerState::Connecting,
+                tls: false,
                 sequence: 0,
                 last_heard_ms: None,
             },
@@ -317,6 +323,19 @@ pub fn status() -> Status {
             refused_for_address: 6,
             closed_idle: 1,
             advance_max: 1 << 40,
+        },
+        tls: TlsStatus {
+            offered: true,
+            connections: 2,
+            handshakes: 8,
+            handshakes_failed: 3,
+            handshakes_under_way: 1,
+            longest_wait_us: 900,
+            certificates: vec![CertificateStatus {
+                purpose: "the certificate of this server".to_owned(),
+                name: "a.example".to_owned(),
+                expires_in_s: 86_400,
+            }],
         },
     }
 }

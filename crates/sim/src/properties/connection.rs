@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
-use ipseity::{limits::FRAME_TIMEOUT, server::Exit};
+use ipseity::{limits::FRAME_TIMEOUT, secure::PlainFrom, server::Exit};
 use ipseity_core::words::{ErrorCode, Message};
-use ipseity_frames::{FrameDecoder, Kind, Receiver};
+use ipseity_frames::{Kind, Receiver};
 
 use super::{
     frames::{self, Outcome},
     input::{Input, pieces},
+    sealed::offered,
+    streams::{are_records, begins_tls, decoded},
 };
 use crate::world::{Client, DiskMode, Setup, World};
 
@@ -35,6 +37,8 @@ struct Scene {
     is_trusted: bool,
     /// Whether the server asks its peers before it hands anything out.
     joins: bool,
+    /// Whether the server offers TLS. The stranger may then begin a handshake, but it seals nothing.
+    offers_tls: bool,
     disk: DiskMode,
     /// Whether windows and buffers are small, so that replies leave in pieces.
     is_narrow: bool,
@@ -56,6 +60,8 @@ impl Scene {
             is_beyond: is(1),
             is_trusted: is(2),
             joins: is(3),
+            // A server dials without TLS only where the peer is named so, and that is another scene.
+            offers_tls: !is(0) && disk & 4 != 0,
             is_narrow: is(4),
             resets: is(5),
             stays: is(6),
@@ -99,6 +105,10 @@ impl Scene {
         }
         if self.is_trusted {
             setup.limits.trust.operators = vec!["192.168.0.1/32".parse().unwrap()];
+        }
+        if self.offers_tls {
+            setup.tls = Some(offered());
+            setup.limits.plain = PlainFrom::Anywhere;
         }
         setup.limits.idle_timeout = Some(IDLE_TIMEOUT);
         world.start(setup);
@@ -248,6 +258,9 @@ impl Honest {
 /// Compares the replies to the stranger with its requests.
 fn judge(scene: &Scene, stream: &[u8], replies: &[u8], honest: &mut Honest, world: &World) {
     // A server whose disk has failed exits even if only a part of a reply has left.
+    if scene.offers_tls && begins_tls(stream) {
+        return are_records(replies, world.exit(0).is_some());
+    }
     let replies = decoded(replies, world.exit(0).is_some());
     if scene.is_dialed {
         // The server only sends requests and tells things, and its frames are whole whatever the stranger answers.
@@ -339,34 +352,15 @@ fn pair_up(scene: &Scene, stream: &[u8], replies: &[Message], ended: bool, world
     let is_read = scene.pause <= WRITE && !messages.iter().any(is_word);
     match (replies.next(), error) {
         (Some(Message::ErrorReply(reply)), Some(error)) if is_read => {
-            assert_eq!(reply.code, error.reply().code);
+            let code = match begins_tls(stream) {
+                true => ErrorCode::TlsNotOffered.get(),
+                false => error.reply().code,
+            };
+            assert_eq!(reply.code, code);
         }
         (Some(Message::ErrorReply(_)), _) => assert!(consumed < stream.len() || ended),
         (Some(other), _) => panic!("{other:?} answers nothing"),
         (None, _) => assert!(ended || consumed == stream.len(), "it is told"),
     }
     assert!(replies.next().is_none());
-}
-
-/// The messages in a stream of frames for any receiver.
-fn decoded(bytes: &[u8], may_be_cut: bool) -> Vec<Message> {
-    let mut messages = Vec::new();
-    let mut rest = bytes;
-    while let [high, low, kind, ..] = rest {
-        let length = 2 + usize::from(u16::from_be_bytes([*high, *low]));
-        let Some((frame, behind)) = rest.split_at_checked(length) else {
-            break;
-        };
-        let mut decoder = FrameDecoder::new();
-        decoder.restore(frame);
-        let receiver = match kind {
-            1 | 3 | 5 | 9 | 11 | 12 => Receiver::Server,
-            4 | 7 | 8 => Receiver::Dialer,
-            _ => Receiver::Client,
-        };
-        messages.push(decoder.next(receiver).unwrap().expect("it is whole"));
-        rest = behind;
-    }
-    assert!(rest.is_empty() || may_be_cut, "half a frame");
-    messages
 }

@@ -7,9 +7,11 @@ pub mod command_line;
 pub mod connection;
 pub mod frames;
 mod input;
+pub mod sealed;
 mod seeds;
 pub mod slots;
 mod strategy;
+mod streams;
 
 pub use seeds::{Seeds, seeds};
 pub use strategy::bytes_for;

@@ -13,6 +13,7 @@ pub fn seeds() -> Vec<Seeds> {
     vec![
         ("frames", frames()),
         ("connection", connection()),
+        ("sealed", sealed()),
         ("client", client()),
         ("slots", slots()),
         ("command_line", command_line()),
@@ -40,6 +41,23 @@ fn connection() -> Vec<Vec<u8>> {
             let disk = number.wrapping_mul(77);
             seeds.push([&[flags, disk, number], &stream[..]].concat());
         }
+    }
+    seeds
+}
+
+/// The same streams, sealed and cut in every way, changed, and not sealed at all.
+fn sealed() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (number, stream) in streams(Receiver::Server).into_iter().enumerate() {
+        let number = number as u8;
+        let [flags, cuts] = [number.wrapping_mul(37), number.wrapping_mul(29)];
+        let head = [flags, number, cuts, number / 2];
+        // What is read of it depends on the flags.
+        let changed: &[u8] = match flags >> 5 {
+            4 | 5 => &[0, number, 1],
+            _ => &[],
+        };
+        seeds.push([&head, changed, &stream[..]].concat());
     }
     seeds
 }

@@ -11,6 +11,7 @@ use ipseity::{
     edge::{Edge, Socket},
     limits::POLL_EVENTS_MAX,
     mailbox::{Entry, Mailbox},
+    secure::Settings,
 };
 use ipseity_core::{
     actor::Write,
@@ -252,6 +253,14 @@ impl Edge for SimEdge {
             // As the thread of the trace does it.
             log::info!("the trace was opened again");
         }
+    }
+
+    fn read_tls(&mut self) {
+        // A simulated server has no files: its certificates stay as they are.
+    }
+
+    fn tls_read(&mut self) -> Result<Settings, String> {
+        Err("a simulated server has no files".to_owned())
     }
 
     fn random(&mut self) -> u64 {

@@ -138,6 +138,7 @@ impl World {
             sync_interval: machine.setup.sync_interval,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
+            tls: machine.setup.tls.clone(),
         };
         let lines = machine.setup.is_traced.then(|| machine.trace.clone());
         let trace = lines.map(|lines| Trace::new(Box::new(lines)));

@@ -7,6 +7,8 @@ use ipseity::{
         PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, READ_BYTES_MAX,
         SYNC_INTERVAL_DEFAULT,
     },
+    secure::PlainFrom,
+    server::TlsConfig,
     transport::TransportLimits,
     trust::TrustOptions,
 };
@@ -28,6 +30,7 @@ pub struct Setup {
     pub remembered: Vec<String>,
     pub sync_interval: Duration,
     pub disk: DiskMode,
+    pub tls: Option<TlsConfig>,
     /// Whether the server writes a trace. Its behaviour must not depend on that.
     pub is_traced: bool,
 }
@@ -55,11 +58,13 @@ impl Setup {
                     peers: vec!["0.0.0.0/0".parse().unwrap()],
                     ..TrustOptions::default()
                 },
+                plain: PlainFrom::default(),
             },
             peers: Vec::new(),
             remembered: Vec::new(),
             sync_interval: SYNC_INTERVAL_DEFAULT,
             disk: DiskMode::Ephemeral,
+            tls: None,
             is_traced: true,
         }
     }

@@ -123,8 +123,9 @@ impl Links {
     }
 
     /// The first link on which a pid is heard.
-    pub(super) fn first_of(&self, pid: Pid) -> Option<&LinkState> {
-        self.links.get(self.links_of.get(&pid)?.first()?)
+    pub(super) fn first_of(&self, pid: Pid) -> Option<(Link, &LinkState)> {
+        let link = *self.links_of.get(&pid)?.first()?;
+        Some((link, self.links.get(&link)?))
     }
 
     /// The links on which a life is heard.
