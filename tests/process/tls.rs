@@ -533,3 +533,34 @@ fn a_server_that_strangers_can_reach_says_so() {
     server.wait_for_log("TLS with the certificate of one until ");
     assert_eq!(server.count_log("there is no TLS"), 0);
 }
+
+#[test]
+fn a_session_is_resumed_only_where_no_certificates_are_asked_for() {
+    let pki = Pki::new("CA");
+    let (certificate, key) = pki.make(&app());
+    let sessions = pki.directory().join("session");
+    for asks in [false, true] {
+        let flags = flags(&pki, &Leaf::peer("one", HOSTS), asks, false);
+        let server = server(&flags, &[]);
+        for version in ["-tls1_3", "-tls1_2"] {
+            // It stays for a moment, because tickets come behind the handshake.
+            let connect = |flag: &str| {
+                let command = format!(
+                    "sleep 0.5 | openssl s_client {version} -connect {} -CAfile {} -cert {} -key {} {flag} {}",
+                    server.address(),
+                    shown(&pki.ca()),
+                    shown(&certificate),
+                    shown(&key),
+                    shown(&sessions),
+                );
+                let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+                String::from_utf8_lossy(&output.stdout).into_owned()
+            };
+            let first = connect("-sess_out");
+            assert!(first.contains("\nNew, TLSv1."), "{first}");
+            let resumed = sessions.exists() && connect("-sess_in").contains("\nReused, TLSv1.");
+            assert_eq!(resumed, !asks, "{version}");
+            let _ = fs::remove_file(&sessions);
+        }
+    }
+}
