@@ -51,13 +51,16 @@ impl Cluster {
     /// Notes which of the connections that have come certainly have a place.
     fn note_places(&mut self, number: usize) {
         let plan = &self.machines[number].plan;
+        let names_move = self.plan.faults.has(Fault::Lookup);
         let net = &mut *self.net.borrow_mut();
         for end in std::mem::take(&mut net.accepted) {
             let Some(mut came) = net.ends[end].came else {
                 continue;
             };
-            let is_free =
-                |most| came.of_address < most || is_exempt(plan, net.ends[end].remote(), came);
+            let is_free = |most| {
+                came.of_address < most
+                    || is_surely_exempt(plan, names_move, net.ends[end].remote(), came)
+            };
             net.ends[end].has_place =
                 came.held < plan.connections_max && plan.per_address_max.is_none_or(is_free);
             // One that was closed earlier in the same turn was there until its end.
@@ -73,7 +76,8 @@ impl Cluster {
         let (remote, came) = (end.remote(), end.came?);
         let plan = &self.machines[number].plan;
         if refusal.is_for_address {
-            if is_exempt(plan, remote, came) {
+            let names_move = self.plan.faults.has(Fault::Lookup);
+            if is_surely_exempt(plan, names_move, remote, came) {
                 return Some("is refused for its address, which is exempt".to_owned());
             }
             let had = came.of_address;
@@ -197,6 +201,12 @@ impl Cluster {
 fn is_exempt(plan: &ServerPlan, remote: SocketAddr, came: Came) -> bool {
     let address = remote.ip();
     came.is_dialed || plan.takes_operators(address) || plan.takes_peers(address)
+}
+
+/// The same, without any doubt: a name may lead elsewhere by now, and then nobody who was dialed is exempt for that.
+fn is_surely_exempt(plan: &ServerPlan, names_move: bool, remote: SocketAddr, came: Came) -> bool {
+    let is_dialed = came.is_dialed && !names_move;
+    is_exempt(plan, remote, Came { is_dialed, ..came })
 }
 
 /// Whether a server has dialed it, or was answered like one.
