@@ -415,7 +415,7 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
     let address = addresses.join(" and ");
     let tls = match tls.map(|tls| tls.settings.kept()).as_deref() {
         Some([own, ..]) => format!(
-            "TLS with the certificate of {} until {}, {}",
+            ", TLS with the certificate of {} until {}, {}",
             own.facts.name(),
             own.facts.until(),
             match options.plain {
@@ -424,10 +424,10 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
                 PlainFrom::Anywhere => "and without TLS from anywhere",
             }
         ),
-        Some([]) | None => "no TLS".to_owned(),
+        Some([]) | None => String::new(),
     };
     os::announce(format_args!(
-        "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}, {tls}, {state}",
+        "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}{tls}, {state}",
         env!("CARGO_PKG_VERSION"),
         options.pid,
         options.cluster.as_str(),

@@ -276,7 +276,8 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "tls-recheck",
             takes: Nothing,
-            help: "close connections whose certificate is not good any more, at SIGHUP and when it expires",
+            help: "close connections whose certificate is not good any more, at SIGHUP and within ten minutes after it has \
+                   expired",
             default: None,
         },
         Flag {

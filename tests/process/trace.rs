@@ -281,7 +281,7 @@ fn a_trace_shows_every_round_with_a_peer_from_dialing_to_its_end() {
             write members count=1
             joinWithin ms=500
         allAsked
-            joinWithin ms=1500
+            claimWithin ms=3000
             send peer=0 syncRequest version=2 cluster="ipseity" pid=5 incarnation=* boot=1 session=* sequence=3 stage=claims ceiling=* votes=true nonce=* heard=0000000000000050 refused=0 known=1/000000000000004d/0/3
         readableWritable connection=0.0
         syncReply peer=0 version=2 cluster="ipseity" pid=6 incarnation=* boot=1 session=* sequence=4 stage=serves ceiling=* votes=false nonce=* heard=0000000000000000 refused=0

@@ -32,7 +32,7 @@ KIND and what follows it:
     peer HOST...      the same for a server of a cluster: its peers believe it
     client NAME       a certificate for somebody who takes identities
     operator NAME     a certificate for somebody who operates servers
-    show FILE...      no certificate is made, but those in the files are shown
+    show FILE...      show the certificates in these files
 
 The CA in --dir signs. A certificate is in NAME.pem and its private key in NAME.key, where NAME is
 the first name. Keys are ECDSA P-256, and only their owner can read their files. A CA is valid for
@@ -52,7 +52,7 @@ fn options(options: &mut Options) {
     options.optopt(
         "",
         "dir",
-        "the directory of the CA and of what is made (default: this one)",
+        "the directory of the CA and of what is made (default: the current one)",
         "DIR",
     );
     options.optopt(
