@@ -3,7 +3,7 @@
 
 use ipseity_core::words::Standing;
 use ipseity_harness::program::{Run, run};
-use ipseity_harness::server::Server;
+use ipseity_harness::server::{Server, eventually};
 
 /// Two servers, of which the second has named the first as its peer, and each knows the other.
 fn pair() -> (Server, Server) {
@@ -18,10 +18,8 @@ fn pair() -> (Server, Server) {
     ]);
     // A start that was accepted is remembered before it has been heard as a server that serves.
     for server in [&one, &two] {
-        server.wait_for_status("its peer", |status| {
-            let mut peers = status.peers.iter();
-            peers.any(|peer| peer.pid.is_some() && peer.last_heard_ms.is_some())
-        });
+        let has_heard = |member: &serde_json::Value| member["last_heard_ms"].is_u64();
+        assert!(eventually(|| members(server).iter().any(has_heard)));
     }
     (one, two)
 }

@@ -99,8 +99,9 @@ impl Cluster {
     /// Those that were told that a claim is withdrawn must forget it soon.
     pub fn look_at_withdrawals(&mut self) {
         for (by, session) in std::mem::take(&mut self.judge.withdrawn) {
-            // A disk that hangs keeps the save that forgets it waiting.
-            let is_soon = !self.plan.faults.has(Fault::DiskHangs);
+            // The save that forgets it waits for a disk that hangs, and is made again later where it fails.
+            let faults = self.plan.faults;
+            let is_soon = !faults.has(Fault::DiskHangs) && !faults.has(Fault::SaveFails);
             if self.plan.faults.all_can_answer() && is_soon {
                 let began = self.machines[by].began;
                 self.check(WITHDRAWN, Check::Withdrawn { by, began, session });
