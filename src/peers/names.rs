@@ -198,7 +198,7 @@ impl Peers {
         found
     }
 
-    fn find(&self, address: SocketAddr) -> Option<PeerId> {
+    pub(super) fn find(&self, address: SocketAddr) -> Option<PeerId> {
         let mut peers = self.peers.iter();
         let at = peers.find(|(_, peer)| peer.address == address);
         at.map(|(id, _)| *id)

@@ -29,6 +29,7 @@ pub fn to_ask<'a>(
 impl Peers {
     /// Dials an address that is remembered of a peer. Returns false if too many are dialed already.
     pub fn ask(&mut self, text: String, now: Instant) -> bool {
+        self.hurry(&text, now);
         if self.names[self.named..]
             .iter()
             .any(|name| !name.is_over && name.text == text)
@@ -48,6 +49,16 @@ impl Peers {
         };
         self.add_name(NameId(index as u16), text, now);
         true
+    }
+
+    /// An address that is dialed already may be waiting for its next attempt. Somebody wants to know now who is there.
+    fn hurry(&mut self, text: &str, now: Instant) {
+        let known = text.parse().ok().and_then(|address| self.find(address));
+        if let Some(peer) = known.and_then(|id| self.peers.get_mut(&id))
+            && let Dial::Waiting { due } = &mut peer.dial
+        {
+            *due = now.min(*due);
+        }
     }
 
     /// This server has decided whether it may use its pid. The remembered addresses are not dialed again, but those that

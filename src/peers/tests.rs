@@ -612,6 +612,19 @@ fn when_the_join_is_over_what_is_remembered_is_dialed_no_more() {
 }
 
 #[test]
+fn an_address_that_waits_for_its_next_attempt_is_asked_at_once() {
+    let mut peers = Peers::new(vec!["10.0.0.1:3264".to_owned()], Vec::new());
+    let now = Instant::START;
+    let Some(Due::Dial(peer, _)) = peers.take_due(now) else {
+        panic!("it is due at once");
+    };
+    peers.failed(peer, Failure::Refused, now, 0);
+    assert_eq!(peers.take_due(now), None, "it waits");
+    assert!(peers.ask("10.0.0.1:3264".to_owned(), now));
+    assert!(matches!(peers.take_due(now), Some(Due::Dial(again, _)) if again == peer));
+}
+
+#[test]
 fn no_more_are_asked_at_once_than_the_bound_says() {
     let mut peers = remembering(&[]);
     for number in 0..REMEMBERED_DIALED_MAX {

@@ -314,7 +314,11 @@ c:3264     -  connecting  no          0  1000  never
                 r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
                 r#""tls":false,"sequence":0,"lag":1000,"last_heard_ms":null}],"#,
                 r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4,"pending_bytes":700,"#,
-                r#""cut_off":3,"refused_for_address":2,"closed_idle":5,"advance_max":1099511627776}}"#,
+                r#""cut_off":3,"refused_for_address":2,"closed_idle":5,"advance_max":1099511627776},"#,
+                r#""tls":{"offered":true,"connections":2,"handshakes":7,"handshakes_failed":3,"#,
+                r#""handshakes_under_way":1,"longest_wait_us":1250,"certificates":["#,
+                r#"{"purpose":"the certificate of this server","name":"a\u001b","#,
+                r#""expires_in_s":259199}]}}"#,
                 "\n"
             )
         );
