@@ -200,8 +200,8 @@ pub struct Connection<S> {
     pub(crate) session: Option<Box<Session>>,
     /// Who it is counted for, if it was accepted.
     pub(crate) holder: Option<Holder>,
-    /// The address of a peer, or of a connection with TLS. It is stored because a socket forgets it when it is reset. It is boxed because few
-    /// connections are peers.
+    /// The address of a peer, or of a connection with TLS. It is stored because a socket forgets it when it is reset. It is
+    /// boxed because few connections need it.
     pub(crate) address: Option<Box<SocketAddr>>,
     pub(crate) state: ConnectionState,
     pub(crate) inflow: Inflow,

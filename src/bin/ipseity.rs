@@ -413,18 +413,18 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
             .to_owned(),
     };
     let address = addresses.join(" and ");
-    let tls = match tls.map(|tls| tls.settings.kept()).as_deref() {
-        Some([own, ..]) => format!(
+    let tls = match tls.map(|tls| tls.settings.own()) {
+        Some(own) => format!(
             ", TLS with the certificate of {} until {}, {}",
-            own.facts.name(),
-            own.facts.until(),
+            own.name(),
+            own.until(),
             match options.plain {
                 PlainFrom::Nowhere => "nothing without TLS",
                 PlainFrom::Loopback => "without TLS only from this machine",
                 PlainFrom::Anywhere => "and without TLS from anywhere",
             }
         ),
-        Some([]) | None => String::new(),
+        None => String::new(),
     };
     os::announce(format_args!(
         "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}{tls}, {state}",
@@ -440,10 +440,9 @@ fn warn_of_strangers(options: &Options, addresses: &[String]) {
         let address: Result<SocketAddr, _> = address.parse();
         address.is_ok_and(|address| !address.ip().to_canonical().is_loopback())
     };
-    let Some(address) = addresses.iter().find(is_beyond) else {
-        return;
-    };
-    if options.tls.is_none() {
+    if options.tls.is_none()
+        && let Some(address) = addresses.iter().find(is_beyond)
+    {
         warn!(
             "{address} can be reached from other machines, and there is no TLS: whoever reaches it can take identities \
              and see the status, and whoever is on the way can read and change everything; give --tls-cert and \

@@ -160,6 +160,11 @@ impl Settings {
         })
     }
 
+    /// What its own certificate says.
+    pub fn own(&self) -> &Facts {
+        self.credentials.facts()
+    }
+
     /// Every certificate that it has: its own, and those of the CAs.
     pub fn kept(&self) -> Vec<Kept> {
         let own = Kept {

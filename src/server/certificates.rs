@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Certificates {
     config: TlsConfig,
-    /// What the last line about each certificate has said: the number of warnings before its end that are left.
+    /// How many of the warnings about each certificate were logged.
     told: BTreeMap<(PathBuf, String), usize>,
     /// Whether a log line says how the reading went that is under way.
     is_told: bool,
@@ -114,30 +114,25 @@ impl<E: Edge> Server<E> {
     #[cold]
     pub(super) fn on_tls_read(&mut self) {
         let read = self.edge.tls_read();
-        let certificates = self.certificates.as_ref();
-        let may_tell = certificates.is_some_and(|certificates| certificates.is_told);
+        let Some(certificates) = &mut self.certificates else {
+            return;
+        };
+        let may_tell = certificates.is_told;
         match read {
             Ok(settings) => {
-                let rechecks = self
-                    .certificates
-                    .as_ref()
-                    .is_some_and(|certificates| certificates.config.rechecks);
-                let until = settings.kept().first().map(|own| own.facts.until());
-                let closed = self.transport.renew_tls(Arc::new(settings), rechecks);
-                if let Some(certificates) = &mut self.certificates {
-                    certificates.told.clear();
-                }
+                certificates.told.clear();
+                let until = settings.own().until();
+                self.transport.renew_tls(Arc::new(settings));
+                let closed = match self.recheck() {
+                    Some(closed) => format!("; {closed} connections were closed (--tls-recheck)"),
+                    None => String::new(),
+                };
                 if may_tell {
-                    let until = until.map(|until| until.to_string()).unwrap_or_default();
-                    let closed = match rechecks {
-                        true => format!("; {closed} connections were closed (--tls-recheck)"),
-                        false => String::new(),
-                    };
                     info!(
                         "the certificates were read again; the own one is valid until {until}{closed}"
                     );
                 }
-                self.check_certificates();
+                self.warn_of_expiry();
             }
             Err(text) if may_tell => {
                 error!("the certificates were NOT read again, and the old ones stay: {text}");
@@ -146,9 +141,27 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// Closes the connections whose certificate is not good any more, if that is wanted. Returns how many.
+    fn recheck(&mut self) -> Option<usize> {
+        let certificates = self.certificates.as_ref()?;
+        certificates
+            .config
+            .rechecks
+            .then(|| self.transport.recheck_tls())
+    }
+
     /// Warns of certificates that expire soon, and closes connections whose certificate has expired, if that is wanted.
     #[cold]
     pub(super) fn check_certificates(&mut self) {
+        self.warn_of_expiry();
+        self.recheck();
+        if self.certificates.is_some() {
+            self.timers
+                .set(Timer::Certificates, self.now.after(CERTIFICATES_INTERVAL));
+        }
+    }
+
+    fn warn_of_expiry(&mut self) {
         let (Some(certificates), Some(settings)) = (&mut self.certificates, self.transport.tls())
         else {
             return;
@@ -176,10 +189,5 @@ impl<E: Edge> Server<E> {
                 );
             }
         }
-        if certificates.config.rechecks {
-            self.transport.recheck_tls();
-        }
-        self.timers
-            .set(Timer::Certificates, self.now.after(CERTIFICATES_INTERVAL));
     }
 }

@@ -43,14 +43,9 @@ impl<S: Socket> Transport<S> {
         self.get(id).is_some_and(|c| c.session.is_some())
     }
 
-    /// From now on, sessions are made with these settings. Those that are open go on. If `rechecks`, one whose other
-    /// side would not be let in any more is closed. Returns how many were closed.
-    pub fn renew_tls(&mut self, settings: Arc<Settings>, rechecks: bool) -> usize {
+    /// From now on, sessions are made with these settings. Those that are open go on.
+    pub fn renew_tls(&mut self, settings: Arc<Settings>) {
         self.shared.sealing.settings = Some(settings);
-        match rechecks {
-            true => self.recheck_tls(),
-            false => 0,
-        }
     }
 
     /// Closes the open sessions whose other side would not be let in any more. Returns how many.
@@ -95,19 +90,21 @@ impl<S: Socket> Transport<S> {
             }
         }
         for _ in 0..shared.sealing.begun.len() {
-            if shared.sealing.counts.under_way <= HANDSHAKES_MAX {
-                break;
-            }
             let Some(id) = shared.sealing.begun.pop_front() else {
                 break;
             };
-            match get_mut(connections, id) {
-                // It waits for the server, not the server for it.
-                Some(c) if c.is_shaking() && c.resume == Resume::Handshake => {
-                    shared.sealing.begun.push_back(id);
+            let is_full = shared.sealing.counts.under_way > HANDSHAKES_MAX;
+            match get_mut(connections, id).filter(|c| c.is_shaking()) {
+                // A handshake that is over leaves the list when it comes to its front. The time that a handshake may take
+                // bounds how long it can wait behind one that is not.
+                None => {}
+                Some(_) if !is_full => {
+                    shared.sealing.begun.push_front(id);
+                    break;
                 }
-                Some(c) if c.is_shaking() => shared.close(c, CloseReason::HandshakesFull),
-                Some(_) | None => {}
+                // It waits for the server, not the server for it.
+                Some(c) if c.resume == Resume::Handshake => shared.sealing.begun.push_back(id),
+                Some(c) => shared.close(c, CloseReason::HandshakesFull),
             }
         }
     }
@@ -140,16 +137,8 @@ impl Shared {
         c.keep_address();
         c.progress_at = now;
         self.sweep_wanted = true;
-        let sealing = &mut self.sealing;
-        sealing.counts.under_way += 1;
-        // Handshakes that are over leave the list when they come to its front.
-        while let Some(oldest) = sealing.begun.front()
-            && sealing.begun.len() > 2 * HANDSHAKES_MAX
-            && *oldest != c.id
-        {
-            sealing.begun.pop_front();
-        }
-        sealing.begun.push_back(c.id);
+        self.sealing.counts.under_way += 1;
+        self.sealing.begun.push_back(c.id);
         Begins::Handshake
     }
 
@@ -207,12 +196,7 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) -> bool {
         // The first step is its own, and nothing has arrived for it.
-        if c.session
-            .as_ref()
-            .is_some_and(|session| session.has_output())
-        {
-            self.mark_dirty(c);
-        }
+        self.note_output(c);
         c.inflow.may_hold_more() && self.shake(c, now, mailbox)
     }
 
@@ -223,12 +207,13 @@ impl Shared {
         now: Instant,
         mailbox: &mut Mailbox,
     ) -> bool {
-        let decided = self.decide(c);
-        if decided.is_err() && c.origin != Origin::Accepted {
-            let text = decided.err().unwrap_or_default();
-            self.close(c, CloseReason::Tls(text));
-            return false;
-        }
+        let decided = match (self.decide(c), c.origin) {
+            (Err(text), Origin::Dialed(_)) => {
+                self.close(c, CloseReason::Tls(text));
+                return false;
+            }
+            (decided, _) => decided,
+        };
         if let Some(session) = &mut c.session {
             session.set_open();
         }
@@ -268,9 +253,7 @@ impl Shared {
         match c.origin {
             Origin::Dialed(_) => settings.check_dialed(certificates).map(|()| c.grants),
             Origin::Accepted => {
-                let socket = c.socket.as_ref();
-                let address = socket.and_then(|socket| socket.peer_address().ok());
-                let by_address = match address {
+                let by_address = match c.address.as_deref() {
                     Some(address) => self.trust.grants(address.ip()),
                     None => Grants::NONE,
                 };
@@ -354,13 +337,16 @@ impl Shared {
             read.resize(READ_BYTES_MAX, 0);
         }
         let pulled = pull_sealed(c, &mut self.decoder, most, read, self.limits.read_bytes_max);
-        if c.session
-            .as_ref()
-            .is_some_and(|session| session.has_output())
-        {
+        self.note_output(c);
+        pulled
+    }
+
+    /// Has it written at the end of the turn what TLS itself has to say.
+    fn note_output<S>(&mut self, c: &mut Connection<S>) {
+        let session = c.session.as_deref();
+        if session.is_some_and(|session| session.has_output()) {
             self.mark_dirty(c);
         }
-        pulled
     }
 
     /// Seals what was appended for the connection, and writes as much as the kernel takes.

@@ -176,6 +176,21 @@ fn arrival(socket: Fake) -> Arrival<Fake> {
     }
 }
 
+/// One connection, which may have 4096 bytes of replies that wait and may be idle as long as it likes.
+fn limits() -> TransportLimits {
+    TransportLimits {
+        connections_max: 1,
+        per_address_max: None,
+        closes_idle: false,
+        read_bytes_max: READ_BYTES_MAX,
+        pending_bytes_max: 4096,
+        pending_bytes_total: 1 << 30,
+        idle_timeout: None,
+        trust: TrustOptions::default(),
+        plain: PlainFrom::default(),
+    }
+}
+
 /// A transport with one connection that was accepted.
 struct Scene {
     transport: Transport<Fake>,
@@ -189,15 +204,8 @@ impl Scene {
     fn new(idle_timeout: Option<Duration>) -> Scene {
         let mut transport = Transport::new(
             TransportLimits {
-                connections_max: 1,
-                per_address_max: None,
-                closes_idle: false,
-                read_bytes_max: READ_BYTES_MAX,
-                pending_bytes_max: 4096,
-                pending_bytes_total: 1 << 30,
                 idle_timeout,
-                trust: TrustOptions::default(),
-                plain: PlainFrom::default(),
+                ..limits()
             },
             None,
         );
@@ -349,14 +357,8 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
     let mut transport = Transport::new(
         TransportLimits {
             connections_max: CROWD + 1,
-            per_address_max: None,
-            closes_idle: false,
-            read_bytes_max: READ_BYTES_MAX,
             pending_bytes_max: 1 << 20,
-            pending_bytes_total: 1 << 30,
-            idle_timeout: None,
-            trust: TrustOptions::default(),
-            plain: PlainFrom::default(),
+            ..limits()
         },
         None,
     );
@@ -411,20 +413,7 @@ fn a_connection_that_waits_for_the_gate_over_all_is_not_overtaken() {
 #[test]
 fn a_connection_is_denied_what_its_listener_does_not_grant_and_stays_open() {
     let requests: &'static [u8] = &[0, 1, 1, 0, 1, 5, 0, 1, 1];
-    let mut transport = Transport::new(
-        TransportLimits {
-            connections_max: 1,
-            per_address_max: None,
-            closes_idle: false,
-            read_bytes_max: READ_BYTES_MAX,
-            pending_bytes_max: 4096,
-            pending_bytes_total: 1 << 30,
-            idle_timeout: None,
-            trust: TrustOptions::default(),
-            plain: PlainFrom::default(),
-        },
-        None,
-    );
+    let mut transport = Transport::new(limits(), None);
     let (mut world, mut mailbox) = (World::default(), Mailbox::new());
     let now = Instant::START;
     let wire = Rc::new(RefCell::new(Wire::default()));
