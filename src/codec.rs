@@ -63,6 +63,17 @@ impl Codec {
         }
     }
 
+    /// Whether the next message may be one that a peer sends unasked and that is owed no answer. True too as long as its
+    /// kind has not arrived.
+    pub(crate) fn word_may_be_next(self, read: &FrameDecoder) -> bool {
+        match self {
+            Codec::Frames(_) => match read.rest() {
+                [_, _, kind, ..] => WORDS.iter().any(|word| *word as u8 == *kind),
+                _ => true,
+            },
+        }
+    }
+
     /// Appends the bytes of `message`.
     #[inline]
     pub(crate) fn write(self, message: &Message, output: &mut Vec<u8>) {
@@ -79,6 +90,15 @@ impl Codec {
         }
     }
 }
+
+/// What a peer sends unasked, and is owed no answer.
+const WORDS: [Kind; 5] = [
+    Kind::Objection,
+    Kind::Overrule,
+    Kind::Probe,
+    Kind::Alive,
+    Kind::Goodbye,
+];
 
 /// Requests for identities that were put into the mailbox.
 #[derive(Clone, Copy, Debug)]

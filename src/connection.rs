@@ -109,6 +109,10 @@ pub(crate) enum Gate {
     Open,
     /// Not before the last decoded request is answered, because that answer may end the connection.
     Shut,
+    /// Not before a request of a peer is answered, as with `Shut`. But that may take seconds, while others are asked or the
+    /// disk is written. What a peer says unasked is taken meanwhile: that it is alive, or that its life is over, may be
+    /// just what is waited for.
+    Words,
     /// Not before a request to look is answered, because that answer may be large.
     Looks,
     /// Not before a request is answered that may wait for the disk alone. It has a place of its own, beside the room that
@@ -433,6 +437,12 @@ impl<S: Socket> Connection<S> {
         self.gate == Gate::Open
             && (self.owed as usize) < FRAMES_PER_CONNECTION_MAX
             && self.pending_bytes() < pending_bytes_max
+    }
+
+    /// Whether nothing may be decoded but what a peer says unasked. See [`Gate::Words`].
+    pub(crate) fn hears_words(&self) -> bool {
+        // bug WordsUnheard: return false;
+        self.gate == Gate::Words && self.link == LinkState::Known
     }
 
     /// The replies that wait to be written, so that more can be appended.

@@ -254,6 +254,7 @@ impl Session {
     /// Whether bytes can be opened without reading from the socket.
     #[inline]
     pub(crate) fn holds_more(&self) -> bool {
+        // bug OpenedForgotten: return false;
         self.opened > 0 || !self.unfed.is_empty()
     }
 

@@ -481,7 +481,7 @@ impl<E: Edge> Server<E> {
         match link {
             Link::Dialed(peer) => self.on_answer(peer, pid, session),
             Link::Accepted(connection) => {
-                if self.transport.set_link(connection) == Linked::Late {
+                if self.transport.set_link(connection, &mut self.mailbox) == Linked::Late {
                     // The connection was closed while its request was in the mailbox.
                     self.mailbox
                         .dispatch(Entry::Event(Event::PeerDisconnected(link)));

@@ -59,7 +59,7 @@ impl Shared {
         mailbox: &mut Mailbox,
     ) -> Decoded {
         if !c.has_room(self.limits.pending_bytes_max) {
-            return Decoded::Gate;
+            return self.decode_at_gate(c, mailbox);
         }
         let room = (FRAMES_PER_CONNECTION_MAX - c.owed as usize).min(of_all);
         let codec = c.codec;
@@ -120,7 +120,32 @@ impl Shared {
             }
         }
         // bug RequestLostAtGate: let _ = codec.next(&mut self.decoder);
-        Decoded::Gate
+        self.decode_at_gate(c, mailbox)
+    }
+
+    /// No request may be decoded now. Takes one message that is owed no answer, if that may be taken and comes next.
+    #[cold]
+    fn decode_at_gate<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        mailbox: &mut Mailbox,
+    ) -> Decoded {
+        if !c.hears_words() || !c.codec.word_may_be_next(&self.decoder) {
+            return Decoded::Gate;
+        }
+        let message = match c.codec.next(&mut self.decoder) {
+            Ok(Some(message)) => message,
+            Ok(None) => return Decoded::All,
+            Err(error) => return Decoded::Broken(Box::new(error)),
+        };
+        match self.take(c, message) {
+            Taken::Word(event) => {
+                mailbox.dispatch(Entry::Event(event));
+                Decoded::Turn
+            }
+            Taken::Refused(error) => Decoded::Broken(Box::new(error)),
+            Taken::Request(_) => unreachable!("a word is no request"),
+        }
     }
 
     /// Turns a message into the actor's event.
@@ -166,8 +191,8 @@ impl Shared {
                 if is_reserve {
                     self.promote(c);
                 }
-                // The request may be refused, and then nothing after it may be decoded.
-                c.gate = Gate::Shut;
+                // The request may be refused, and then no other request behind it is served.
+                c.gate = Gate::Words;
                 c.keep_address();
                 Taken::Request(Event::SyncRequest { from, sync })
             }

@@ -354,7 +354,7 @@ impl<S: Socket> Transport<S> {
 
     /// Marks this connection as a link to a peer that the actor knows. Its slot is held until
     /// [`release_link`](Self::release_link).
-    pub fn set_link(&mut self, id: ConnectionId) -> Linked {
+    pub fn set_link(&mut self, id: ConnectionId, mailbox: &mut Mailbox) -> Linked {
         let Some(c) = get_mut(&mut self.connections, id) else {
             debug_assert!(false, "a slot is held while its request is handled");
             return Linked::Known;
@@ -369,6 +369,7 @@ impl<S: Socket> Transport<S> {
                     socket.watch();
                 }
                 c.link = LinkState::Known;
+                self.shared.hear_words(c, mailbox);
                 Linked::Known
             }
             LinkState::Known | LinkState::Leaving => Linked::Known,

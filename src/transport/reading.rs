@@ -145,19 +145,27 @@ impl Shared {
             self.shake(c, now, mailbox);
             return;
         }
-        if !c.has_room(self.limits.pending_bytes_max) {
+        if !c.has_room(self.limits.pending_bytes_max) && !c.hears_words() {
             // Its replies are flushed later, and the flush will resume it.
             c.resume = Resume::Flush;
             return;
         }
         // Dialed peers are read even now. Their messages are owed no answer, and their objections must be heard in
-        // time.
-        let is_accepted = c.origin == Origin::Accepted;
-        if is_accepted && (!self.line.is_empty() || self.room() == 0) {
+        // time. So are the words of a peer whose request waits.
+        let may_ask = c.origin == Origin::Accepted && !c.hears_words();
+        if may_ask && (!self.line.is_empty() || self.room() == 0) {
             return self.read_for_look(c, now, mailbox);
         }
         let room = self.whole_room();
         self.read_within(c, room, now, mailbox);
+    }
+
+    /// The other side is now known as a peer. If the answer to its request takes a while, it is heard meanwhile.
+    pub(super) fn hear_words<S: Socket>(&self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
+        let is_read = matches!(c.state, ConnectionState::Open | ConnectionState::Reserve);
+        if is_read && c.hears_words() && c.resume == Resume::Flush {
+            read_again(c, mailbox);
+        }
     }
 
     /// Reads a connection whose turn in the line has come, and decodes at most `share` frames.

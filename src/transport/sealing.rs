@@ -73,6 +73,7 @@ impl<S: Socket> Transport<S> {
             shared,
         } = self;
         shared.sealing.steps_left = HANDSHAKE_STEPS_PER_TURN;
+        // bug HandshakesStarve: shared.sealing.line.clear();
         let mut given = 0;
         while given < HANDSHAKE_STEPS_PER_TURN
             && let Some((id, since)) = shared.sealing.line.pop_front()
@@ -344,6 +345,7 @@ impl Shared {
     /// Has it written at the end of the turn what TLS itself has to say.
     fn note_output<S>(&mut self, c: &mut Connection<S>) {
         let session = c.session.as_deref();
+        // bug SessionSilent: return;
         if session.is_some_and(|session| session.has_output()) {
             self.mark_dirty(c);
         }

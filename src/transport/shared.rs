@@ -189,7 +189,7 @@ impl Shared {
         match c.gate {
             Gate::Looks => self.looks_in_flight -= 1,
             Gate::Alone => self.frames_max -= 1,
-            Gate::Open | Gate::Shut => {}
+            Gate::Open | Gate::Shut | Gate::Words => {}
         }
         c.gate = Gate::Open;
     }

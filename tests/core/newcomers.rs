@@ -417,6 +417,71 @@ fn a_claim_counts_again_when_the_one_that_took_its_place_is_given_up() {
     assert_eq!(claims(&scene), [Some(2), None]);
 }
 
+/// A copy claims the pid where nothing is known of it, and says that it has come far, because it begins above its ceiling.
+/// Its claim comes to nothing. The original has not come so far, and neither has its next life.
+#[test]
+fn how_far_a_claim_says_that_it_has_come_counts_for_nothing_beside_a_life_that_serves() {
+    for serves_first in [false, true] {
+        let mut scene = Scene::new();
+        scene.on(Event::PeerConnected(OLD));
+        let far = |boot, stage, sequence| {
+            Box::new(SyncMessage {
+                sequence,
+                ..life(boot, stage)
+            })
+        };
+        let original = |scene: &mut Scene, boot, sequence| {
+            let sync = far(boot, Stage::Serves, sequence);
+            let effects = scene.on(Event::SyncReply { from: OLD, sync });
+            assert_eq!(answer(&effects), None, "nobody objects");
+            let objects = |effect: &Effect| matches!(effect, Effect::Object { .. });
+            assert!(!effects.iter().any(objects), "{effects:?}");
+        };
+        if serves_first {
+            original(&mut scene, 1, 700);
+        }
+        let sync = far(2, Stage::Claims, 1800);
+        scene.on(Event::SyncRequest { from: ALICE, sync });
+        if serves_first {
+            scene.now = scene.now.after(PROBE_TIMEOUT);
+            scene.on(Event::ProbeTimeout);
+        }
+        scene.on(Event::Written(Written::Members(Outcome::Durable)));
+        scene.on(Event::PeerDisconnected(Link::Accepted(ALICE)));
+        original(&mut scene, 1, 800);
+        // It is stopped and started in order, so it begins where it was.
+        original(&mut scene, 3, 900);
+        let known = &scene.actor.members()[&Pid::new(7).unwrap()];
+        assert_eq!(known.remembered.sequence.get(), 900);
+    }
+}
+
+/// A copy has claimed the pid at a server that knew nothing of the original. Then the original is heard.
+#[test]
+fn a_claim_is_judged_again_when_another_life_is_heard_to_serve() {
+    let mut scene = claimed(3);
+    assert_eq!(answer(&scene.asked(ALICE, 3, Stage::Claims)), Some(Ok(())));
+    scene.asked(BOB, 1, Stage::Serves);
+    scene.on(Event::Written(Written::Members(Outcome::Durable)));
+    let effects = scene.asked(ALICE, 3, Stage::Claims);
+    assert_eq!(answer(&effects), None);
+    let probe = effects.iter().find_map(|effect| match effect {
+        Effect::Tell {
+            to: Link::Accepted(BOB),
+            message: Message::Probe(probe),
+        } => Some(*probe),
+        _ => None,
+    });
+    let is_alive = Event::Alive(Box::new((Link::Accepted(BOB), probe.unwrap())));
+    let held = Some(Err(ErrorCode::HeldByAnother.get()));
+    assert_eq!(answer(&scene.on(is_alive)), held);
+    // One that has served already is not asked for anything.
+    let mut scene = claimed(3);
+    scene.asked(ALICE, 3, Stage::Serves);
+    scene.asked(BOB, 1, Stage::Serves);
+    assert_eq!(answer(&scene.asked(ALICE, 3, Stage::Claims)), Some(Ok(())));
+}
+
 /// The sessions of the claims that are remembered of pid 7.
 fn claims(scene: &Scene) -> [Option<u64>; 2] {
     let remembered = &scene.actor.members()[&Pid::new(7).unwrap()].remembered;

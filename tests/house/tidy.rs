@@ -425,8 +425,8 @@ fn long_files_say_why() {
 
 #[test]
 fn the_planted_bugs_are_in_the_table() {
-    let named: BTreeSet<&str> = BUGS.iter().map(|(name, _)| *name).collect();
-    let told: BTreeSet<&str> = BUGS.iter().map(|(_, wrong)| *wrong).collect();
+    let named: BTreeSet<&str> = BUGS.iter().map(|bug| bug.name).collect();
+    let told: BTreeSet<&str> = BUGS.iter().map(|bug| bug.wrong).collect();
     assert_eq!((named.len(), told.len()), (BUGS.len(), BUGS.len()));
     let production = planted_in(&["src", "crates"]);
     let missing: Vec<&str> = named
@@ -450,16 +450,19 @@ fn the_planted_bugs_are_in_the_table() {
 fn the_page_and_the_table_describe_each_planted_bug_alike() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/testing.md"));
     let page = page.unwrap();
-    let on_page: Vec<(&str, &str)> = page
+    let on_page: Vec<(&str, &str, u64)> = page
         .lines()
         .filter_map(|line| {
             let (name, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
             let (wrong, seed) = rest.split_once(" | ")?;
-            seed.strip_suffix(" |")?.parse::<u64>().ok()?;
-            Some((name, wrong))
+            Some((name, wrong, seed.strip_suffix(" |")?.parse().ok()?))
         })
         .collect();
-    assert_eq!(on_page, BUGS);
+    let in_table: Vec<_> = BUGS
+        .iter()
+        .map(|bug| (bug.name, bug.wrong, bug.seed))
+        .collect();
+    assert_eq!(on_page, in_table);
 }
 
 /// A file without a `mod` line would not be compiled, and nobody would miss its tests.

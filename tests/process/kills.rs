@@ -13,6 +13,7 @@
 use std::{env, net::SocketAddr, thread, time::Duration};
 
 use fastrand::Rng;
+use ipseity_core::words::Status;
 use ipseity_harness::clients::{
     Between, EndOfLoad, Load, agree, meet, pause, stay_with_one, take_whoever_answers,
 };
@@ -150,6 +151,11 @@ fn rain(servers: &mut [Server], kills: usize, mut rng: Rng) -> Deaths {
                 is_down[victim] = false;
             }
             0..6 => {
+                if rng.bool() {
+                    // A slow machine would otherwise see mostly servers that have not come to hand out anything.
+                    let has_served = |status: &Status| status.counters.identities > 0;
+                    server.wait_for_status("has handed out", has_served);
+                }
                 if rng.u32(..4) == 0 {
                     // Killed while it is paused, with requests that it has not read.
                     server.signal("STOP");

@@ -11,8 +11,11 @@ use ipseity_core::{
     actor::{JoinMode, Remembered},
     identity::{Pid, Sequence},
     limits::{JOIN_WAIT, PROBE_TIMEOUT},
-    words::{ErrorCode, ErrorReply, Message, Objection, PeerState, Standing, SyncMessage},
+    words::{
+        ErrorCode, ErrorReply, Goodbye, Message, Objection, PeerState, Stage, Standing, SyncMessage,
+    },
 };
+use ipseity_frames::encode;
 use ipseity_sim::config::peer_says;
 use ipseity_sim::world::{
     Client, DiskMode, Route, Setup, World, address, keep_log_lines, take_log_lines,
@@ -916,4 +919,110 @@ fn the_status_of_a_peer_that_is_down_shows_what_it_said_last() {
     assert_eq!((peer.state, peer.pid), (PeerState::Down, Pid::new(2)));
     assert_eq!(peer.sequence, 7);
     assert!(peer.last_heard_ms.is_some_and(|ms| ms >= 1000));
+}
+
+/// How something comes behind the question of a newcomer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behind {
+    /// Together with the question.
+    Together,
+    /// Later, in two pieces.
+    Later,
+    /// Later, in two pieces. It has asked before, when there was nobody else.
+    AsKnown,
+}
+
+const BEHIND: [Behind; 3] = [Behind::Together, Behind::Later, Behind::AsKnown];
+
+/// A life of pid 7 that joins beside one that serves, and waits until that one is asked. Returns both connections, that of the newcomer last.
+fn joins_beside_another(behind: &Message, how: Behind) -> (World, Client, Client) {
+    let comes_at_once = how == Behind::Together;
+    let mut world = World::with(Setup::new(1));
+    let [mut serves, mut joins] = [1, 2].map(|boot| SyncMessage {
+        boot,
+        session: boot,
+        ..*hello(7, 0)
+    });
+    serves.told.stage = Stage::Serves;
+    joins.told.stage = Stage::Joins;
+    let incumbent = world.connect(0);
+    let mut newcomer = world.connect(0);
+    if how == Behind::AsKnown {
+        newcomer.send_message(&Message::SyncRequest(Box::new(joins.clone())));
+        world.drive();
+        assert_eq!(newcomer.peer_replies().len(), 1);
+    }
+    incumbent.send_message(&Message::SyncRequest(Box::new(serves)));
+    world.drive();
+    let mut bytes = Vec::new();
+    encode(&Message::SyncRequest(Box::new(joins)), &mut bytes);
+    if !comes_at_once {
+        newcomer.send(&bytes);
+        world.drive();
+        bytes.clear();
+    }
+    encode(behind, &mut bytes);
+    let (first, last) = bytes.split_at(bytes.len() - 2);
+    newcomer.send(first);
+    if !comes_at_once {
+        world.drive();
+    }
+    newcomer.send(last);
+    world.drive();
+    assert_eq!(
+        world.trace(0, "probe pid=7 session=0000000000000001").len(),
+        1
+    );
+    (world, incumbent, newcomer)
+}
+
+/// Its claim would stay where it is not heard, and be in the way of its next start.
+#[test]
+fn a_life_that_waits_for_its_answer_can_say_that_it_is_over() {
+    let goodbye = Message::Goodbye(Goodbye {
+        pid: Pid::new(7).unwrap(),
+        session: 2,
+        served: false,
+    });
+    for how in BEHIND {
+        let (world, _incumbent, mut newcomer) = joins_beside_another(&goodbye, how);
+        assert_eq!(world.trace(0, "goodbye connection=1.1").len(), 1);
+        assert_eq!(newcomer.codes(), [ErrorCode::HeldByAnother.get()]);
+    }
+}
+
+#[test]
+fn a_request_behind_that_of_a_newcomer_waits_until_that_is_answered() {
+    let request = Message::IdentityRequest { count: 1, after: 0 };
+    for how in BEHIND {
+        let (mut world, incumbent, mut newcomer) = joins_beside_another(&request, how);
+        world.advance(PROBE_TIMEOUT / 2);
+        assert_eq!(world.trace(0, "identityRequest").len(), 0);
+        assert_eq!(newcomer.bytes(), []);
+        drop(incumbent);
+        world.advance(PROBE_TIMEOUT);
+        assert_eq!(world.trace(0, "identityRequest").len(), 1);
+    }
+}
+
+/// What it may not say ends the connection, as it would without a question before it.
+#[test]
+fn what_a_newcomer_may_not_send_is_refused_behind_its_answer() {
+    let wrong = Message::IdentityReply { first: 1, count: 1 };
+    for how in BEHIND {
+        let (mut world, incumbent, mut newcomer) = joins_beside_another(&wrong, how);
+        assert_eq!(newcomer.bytes(), []);
+        drop(incumbent);
+        world.advance(PROBE_TIMEOUT);
+        let replies = newcomer.peer_replies();
+        assert!(
+            matches!(
+                &replies[..],
+                [Message::SyncReply(_), Message::ErrorReply(error)]
+                    if error.code == ErrorCode::UnknownKind.get()
+            ),
+            "{replies:?}"
+        );
+        assert!(newcomer.has_ended());
+    }
 }

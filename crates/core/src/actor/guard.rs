@@ -307,6 +307,9 @@ impl Guard {
             true => known.rests(&claimed),
             false => {
                 known.is_alive(sync.session, received);
+                known
+                    .candidate
+                    .take_if(|candidate| *candidate != sync.session);
                 known.serves(&claimed)
             }
         };
@@ -808,10 +811,14 @@ impl Remembered {
     }
 
     /// Another life is remembered from now on as the last one that served. How far the pid has come stays, and so do
-    /// the claims of others, but not those of earlier lives of the same directory.
+    /// the claims of others, but not those of earlier lives of the same directory. How far a life says that it has come
+    /// which has only claimed the pid does not stay: its claim may come to nothing.
     fn replace(&mut self, life: &Claimant) {
         let before = std::mem::replace(self, life.remembered(self.pid));
-        self.sequence = self.sequence.max(before.sequence);
+        // bug ClaimCountsAsServed instead: if before.served().is_some() || BUG {
+        if before.served().is_some() {
+            self.sequence = self.sequence.max(before.sequence);
+        }
         let is_open =
             |claim: &LifeMarks| claim.incarnation != life.incarnation || claim.boot > life.boot;
         let mut claims = [before.claim, before.claim_before]

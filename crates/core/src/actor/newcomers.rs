@@ -1,8 +1,9 @@
 //! Newcomers: lives of other pids that ask for their pid, and wait for the answer. The [`guard`](super::guard) judges
 //! them.
 //!
-//! Nothing else is read from the connection of a newcomer before it has its answer. So no answer can be overtaken, and
-//! the number of newcomers is bounded by that of connections.
+//! No other request is read from the connection of a newcomer before it has its answer. So no answer can be overtaken,
+//! and the number of newcomers is bounded by that of connections. What it says meanwhile and is owed no answer is heard: that
+//! it gives up, or that a life which somebody asks about is alive.
 
 use super::{
     Actor, ConnectionId, Effect, Link,

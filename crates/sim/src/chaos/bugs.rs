@@ -3,7 +3,8 @@
 //! A directive is a comment, so no ordinary build has a bug. `cargo run -p xtask -- hunt` makes a copy of the tree
 //! in which they are real; see docs/testing.md, "Planted bugs".
 
-/// Those that take many seeds. Only a long hunt looks for them: one that is told how many seeds, or which bug.
+/// Those that take many seeds. When the seed in the table does not find one of them any more, only a long hunt looks for
+/// another one: a hunt that is told how many seeds, or which bug.
 pub const RARE: &[&str] = &[
     "ProbeUnanswered",
     "NoGoodbye",
@@ -11,295 +12,436 @@ pub const RARE: &[&str] = &[
     "ClaimKept",
     "DisplacedGoesOn",
     "RestsCountsAsServed",
+    "ClaimCountsAsServed",
     "ForkUnseen",
     "RolledBackLifeUnseen",
     "ClosedWithRequest",
 ];
 
-/// The name of each bug, and what the program does wrong with it.
-pub const BUGS: &[(&str, &str)] = &[
+/// A bug that somebody could well make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bug {
+    pub name: &'static str,
+    /// What the program does wrong with it.
+    pub wrong: &'static str,
+    /// A seed that has found it. It is tried first. When it does not find it any more, because the core or the simulation has
+    /// changed, seeds are tried from 1 on.
+    pub seed: u64,
+}
+
+/// All of them.
+pub const BUGS: &[Bug] = &[
     // The state file.
-    (
-        "ResumeBelowCeiling",
-        "A start begins at the sequence in the newest record and not above its ceiling.",
-    ),
-    (
-        "ServeEarlierBoot",
-        "A start writes nothing and hands out under the ceiling of an earlier boot.",
-    ),
-    ("BootNotRaised", "A start does not count the boot."),
-    (
-        "CleanStopTrusted",
-        "A start believes the exact sequence of a clean stop, although a later boot has written since.",
-    ),
-    (
-        "CleanFlagKept",
-        "A start leaves the flag of a clean stop set, and the next start believes it.",
-    ),
-    (
-        "NoChecksum",
-        "A block is believed even if its checksum is wrong.",
-    ),
-    (
-        "SingleSlot",
-        "Every generation overwrites the one before it, in the same block.",
-    ),
-    ("OneCopy", "Only one copy of a generation is written."),
-    (
-        "GenerationWraps",
-        "Generations are compared by their lowest four bits.",
-    ),
-    (
-        "LostPairNotSkipped",
-        "A start does not skip ahead, although both blocks that could hold the newest generation are bad.",
-    ),
-    (
-        "FailedSyncIgnored",
-        "A write or sync that failed is treated as done.",
-    ),
-    (
-        "StartReadsCache",
-        "A start reads what was written, not what is durable. A simulated device has to do the same.",
-    ),
-    (
-        "ForeignRecordIgnored",
-        "A server does not check whether another process has written its state file.",
-    ),
+    Bug {
+        name: "ResumeBelowCeiling",
+        wrong: "A start begins at the sequence in the newest record and not above its ceiling.",
+        seed: 1,
+    },
+    Bug {
+        name: "ServeEarlierBoot",
+        wrong: "A start writes nothing and hands out under the ceiling of an earlier boot.",
+        seed: 1,
+    },
+    Bug {
+        name: "BootNotRaised",
+        wrong: "A start does not count the boot.",
+        seed: 1,
+    },
+    Bug {
+        name: "CleanStopTrusted",
+        wrong: "A start believes the exact sequence of a clean stop, although a later boot has written since.",
+        seed: 16,
+    },
+    Bug {
+        name: "CleanFlagKept",
+        wrong: "A start leaves the flag of a clean stop set, and the next start believes it.",
+        seed: 1,
+    },
+    Bug {
+        name: "NoChecksum",
+        wrong: "A block is believed even if its checksum is wrong.",
+        seed: 1,
+    },
+    Bug {
+        name: "SingleSlot",
+        wrong: "Every generation overwrites the one before it, in the same block.",
+        seed: 1,
+    },
+    Bug {
+        name: "OneCopy",
+        wrong: "Only one copy of a generation is written.",
+        seed: 1,
+    },
+    Bug {
+        name: "GenerationWraps",
+        wrong: "Generations are compared by their lowest four bits.",
+        seed: 31,
+    },
+    Bug {
+        name: "LostPairNotSkipped",
+        wrong: "A start does not skip ahead, although both blocks that could hold the newest generation are bad.",
+        seed: 40,
+    },
+    Bug {
+        name: "FailedSyncIgnored",
+        wrong: "A write or sync that failed is treated as done.",
+        seed: 1,
+    },
+    Bug {
+        name: "StartReadsCache",
+        wrong: "A start reads what was written, not what is durable. A simulated device has to do the same.",
+        seed: 1,
+    },
+    Bug {
+        name: "ForeignRecordIgnored",
+        wrong: "A server does not check whether another process has written its state file.",
+        seed: 131,
+    },
     // The counter and its ceiling.
-    (
-        "ReplyBeforeDurable",
-        "A reply leaves before the ceiling that covers it is durable.",
-    ),
-    (
-        "AbsorptionBypassesCeiling",
-        "A sequence that came from a peer is handed out above the ceiling.",
-    ),
-    (
-        "AdvanceMovesAll",
-        "An advance above the ceiling moves the counter at once, and everybody else waits for the disk.",
-    ),
-    (
-        "HeardForgotten",
-        "The sequence of a peer that was above the ceiling is not absorbed once it is durable.",
-    ),
-    (
-        "BudgetRefilled",
-        "Every start begins with the whole burst for clients.",
-    ),
-    (
-        "PeerBurstRefilled",
-        "Every start lets known peers raise it by their whole burst.",
-    ),
-    (
-        "LateWriteUntold",
-        "A write that takes long is not reported.",
-    ),
-    ("AfterIgnored", "The `after` of a request is ignored."),
-    ("BudgetIgnored", "Advances cost nothing."),
-    (
-        "CountUnchecked",
-        "A request for more than `--max-count` is served.",
-    ),
-    (
-        "BlockOverlaps",
-        "The counter moves by one for a whole block.",
-    ),
-    ("PidLeftOut", "Every identity has pid 0."),
-    (
-        "EndWraps",
-        "After the last sequence the counter begins again at 1.",
-    ),
-    (
-        "ServesWhileStopping",
-        "A server goes on handing out while the exact sequence of its stop is being written.",
-    ),
-    (
-        "ReplyOvertakes",
-        "An answer that waits for nothing overtakes answers of the same connection that wait for the disk.",
-    ),
-    (
-        "ErrorCloses",
-        "A request that cannot be served closes its connection.",
-    ),
+    Bug {
+        name: "ReplyBeforeDurable",
+        wrong: "A reply leaves before the ceiling that covers it is durable.",
+        seed: 4,
+    },
+    Bug {
+        name: "AbsorptionBypassesCeiling",
+        wrong: "A sequence that came from a peer is handed out above the ceiling.",
+        seed: 1,
+    },
+    Bug {
+        name: "AdvanceMovesAll",
+        wrong: "An advance above the ceiling moves the counter at once, and everybody else waits for the disk.",
+        seed: 1,
+    },
+    Bug {
+        name: "HeardForgotten",
+        wrong: "The sequence of a peer that was above the ceiling is not absorbed once it is durable.",
+        seed: 4,
+    },
+    Bug {
+        name: "BudgetRefilled",
+        wrong: "Every start begins with the whole burst for clients.",
+        seed: 5,
+    },
+    Bug {
+        name: "PeerBurstRefilled",
+        wrong: "Every start lets known peers raise it by their whole burst.",
+        seed: 114,
+    },
+    Bug {
+        name: "LateWriteUntold",
+        wrong: "A write that takes long is not reported.",
+        seed: 21,
+    },
+    Bug {
+        name: "AfterIgnored",
+        wrong: "The `after` of a request is ignored.",
+        seed: 3,
+    },
+    Bug {
+        name: "BudgetIgnored",
+        wrong: "Advances cost nothing.",
+        seed: 5,
+    },
+    Bug {
+        name: "CountUnchecked",
+        wrong: "A request for more than `--max-count` is served.",
+        seed: 1,
+    },
+    Bug {
+        name: "BlockOverlaps",
+        wrong: "The counter moves by one for a whole block.",
+        seed: 1,
+    },
+    Bug {
+        name: "PidLeftOut",
+        wrong: "Every identity has pid 0.",
+        seed: 1,
+    },
+    Bug {
+        name: "EndWraps",
+        wrong: "After the last sequence the counter begins again at 1.",
+        seed: 14,
+    },
+    Bug {
+        name: "ServesWhileStopping",
+        wrong: "A server goes on handing out while the exact sequence of its stop is being written.",
+        seed: 1,
+    },
+    Bug {
+        name: "ReplyOvertakes",
+        wrong: "An answer that waits for nothing overtakes answers of the same connection that wait for the disk.",
+        seed: 4,
+    },
+    Bug {
+        name: "ErrorCloses",
+        wrong: "A request that cannot be served closes its connection.",
+        seed: 1,
+    },
     // The peers.
-    (
-        "SyncAssigns",
-        "The sequence of a peer replaces that of the server, even if it is smaller.",
-    ),
-    (
-        "SyncTakesSmaller",
-        "A server takes the sequence of a peer if it is smaller than its own, and not if it is larger.",
-    ),
-    ("SyncNeverAnswers", "A syncRequest is not answered."),
-    ("CeilingGossiped", "Peers are told the ceiling."),
-    (
-        "ToldBeforeDurable",
-        "Peers are told a sequence that is not durable yet.",
-    ),
-    (
-        "JoinIgnored",
-        "A start that has to ask its peers hands out at once.",
-    ),
-    (
-        "RestartTakenForConflict",
-        "A restart is taken for two live servers.",
-    ),
-    (
-        "RollbackUnseen",
-        "A state that is older than the remembered one is not noticed.",
-    ),
+    Bug {
+        name: "SyncAssigns",
+        wrong: "The sequence of a peer replaces that of the server, even if it is smaller.",
+        seed: 1,
+    },
+    Bug {
+        name: "SyncTakesSmaller",
+        wrong: "A server takes the sequence of a peer if it is smaller than its own, and not if it is larger.",
+        seed: 1,
+    },
+    Bug {
+        name: "SyncNeverAnswers",
+        wrong: "A syncRequest is not answered.",
+        seed: 25,
+    },
+    Bug {
+        name: "CeilingGossiped",
+        wrong: "Peers are told the ceiling.",
+        seed: 1,
+    },
+    Bug {
+        name: "ToldBeforeDurable",
+        wrong: "Peers are told a sequence that is not durable yet.",
+        seed: 10,
+    },
+    Bug {
+        name: "JoinIgnored",
+        wrong: "A start that has to ask its peers hands out at once.",
+        seed: 8,
+    },
+    Bug {
+        name: "RestartTakenForConflict",
+        wrong: "A restart is taken for two live servers.",
+        seed: 6,
+    },
+    Bug {
+        name: "RollbackUnseen",
+        wrong: "A state that is older than the remembered one is not noticed.",
+        seed: 22,
+    },
     // One pid, one life.
-    (
-        "IncumbentNotAsked",
-        "A newcomer gets its pid without a question to the life that serves.",
-    ),
-    (
-        "ServesUnclaimed",
-        "A life serves as soon as it is accepted, and claims nothing.",
-    ),
-    (
-        "ServesUnconfirmed",
-        "A life that has claimed its pid does not wait until enough peers have confirmed that.",
-    ),
-    (
-        "ProbeUnanswered",
-        "A life does not answer a peer that asks whether it is alive.",
-    ),
-    (
-        "NoGoodbye",
-        "A server that stops does not say goodbye, so its next start is made to wait.",
-    ),
-    (
-        "ClaimNotDurable",
-        "A peer confirms a claim before it has made that durable.",
-    ),
-    (
-        "SecondWins",
-        "Of two lives that claim one pid, the second is accepted too.",
-    ),
-    ("ClaimKept", "The claim of a life that has given up stays."),
-    (
-        "ClaimNeverServes",
-        "A life that was accepted and serves does not take the place of the one before.",
-    ),
-    (
-        "DisplacedGoesOn",
-        "A life in whose place another one was accepted is not stopped.",
-    ),
-    (
-        "ConflictUnseen",
-        "Two lives that have both served, and live at the same time, are not stopped.",
-    ),
-    (
-        "RestsCountsAsServed",
-        "A life that has only claimed its pid and says that it rests is remembered as one that has served.",
-    ),
-    (
-        "ForkUnseen",
-        "A start does not see that its directory does not know a life that a peer remembers.",
-    ),
-    (
-        "RolledBackLifeUnseen",
-        "A start does not see that its directory knows a life only up to a lower ceiling.",
-    ),
-    (
-        "ConflictForgotten",
-        "After a restart, a conflict is taken for a state that is not the newest.",
-    ),
-    (
-        "ObjectionNotDurable",
-        "After a restart, an objection is forgotten.",
-    ),
-    (
-        "OnlyFirstAddress",
-        "Only the first address of a name is dialed.",
-    ),
-    (
-        "StopsAtOneself",
-        "A name that leads to the server itself is not dialed any further.",
-    ),
-    (
-        "BootJumpTaken",
-        "A boot that no server can have come to is remembered.",
-    ),
+    Bug {
+        name: "IncumbentNotAsked",
+        wrong: "A newcomer gets its pid without a question to the life that serves.",
+        seed: 242,
+    },
+    Bug {
+        name: "ServesUnclaimed",
+        wrong: "A life serves as soon as it is accepted, and claims nothing.",
+        seed: 8,
+    },
+    Bug {
+        name: "ServesUnconfirmed",
+        wrong: "A life that has claimed its pid does not wait until enough peers have confirmed that.",
+        seed: 92,
+    },
+    Bug {
+        name: "ProbeUnanswered",
+        wrong: "A life does not answer a peer that asks whether it is alive.",
+        seed: 757,
+    },
+    Bug {
+        name: "NoGoodbye",
+        wrong: "A server that stops does not say goodbye, so its next start is made to wait.",
+        seed: 2401,
+    },
+    Bug {
+        name: "ClaimNotDurable",
+        wrong: "A peer confirms a claim before it has made that durable.",
+        seed: 1,
+    },
+    Bug {
+        name: "SecondWins",
+        wrong: "Of two lives that claim one pid, the second is accepted too.",
+        seed: 1615,
+    },
+    Bug {
+        name: "ClaimKept",
+        wrong: "The claim of a life that has given up stays.",
+        seed: 253,
+    },
+    Bug {
+        name: "ClaimNeverServes",
+        wrong: "A life that was accepted and serves does not take the place of the one before.",
+        seed: 177,
+    },
+    Bug {
+        name: "DisplacedGoesOn",
+        wrong: "A life in whose place another one was accepted is not stopped.",
+        seed: 717,
+    },
+    Bug {
+        name: "ConflictUnseen",
+        wrong: "Two lives that have both served, and live at the same time, are not stopped.",
+        seed: 25,
+    },
+    Bug {
+        name: "RestsCountsAsServed",
+        wrong: "A life that has only claimed its pid and says that it rests is remembered as one that has served.",
+        seed: 2341,
+    },
+    Bug {
+        name: "ClaimCountsAsServed",
+        wrong: "How far a life says that it has come counts for its pid, even if that life has only claimed it.",
+        seed: 4502,
+    },
+    Bug {
+        name: "ForkUnseen",
+        wrong: "A start does not see that its directory does not know a life that a peer remembers.",
+        seed: 11463,
+    },
+    Bug {
+        name: "RolledBackLifeUnseen",
+        wrong: "A start does not see that its directory knows a life only up to a lower ceiling.",
+        seed: 11463,
+    },
+    Bug {
+        name: "ConflictForgotten",
+        wrong: "After a restart, a conflict is taken for a state that is not the newest.",
+        seed: 359,
+    },
+    Bug {
+        name: "ObjectionNotDurable",
+        wrong: "After a restart, an objection is forgotten.",
+        seed: 13,
+    },
+    Bug {
+        name: "OnlyFirstAddress",
+        wrong: "Only the first address of a name is dialed.",
+        seed: 27,
+    },
+    Bug {
+        name: "StopsAtOneself",
+        wrong: "A name that leads to the server itself is not dialed any further.",
+        seed: 79,
+    },
+    Bug {
+        name: "BootJumpTaken",
+        wrong: "A boot that no server can have come to is remembered.",
+        seed: 22,
+    },
     // The loop and its connections.
-    (
-        "MailboxLifo",
-        "Requests for one identity go to the head of the mailbox.",
-    ),
-    (
-        "BatchRunsOn",
-        "A batch of requests goes on, although the request before has effects that are not carried out yet.",
-    ),
-    (
-        "GrantsIgnored",
-        "It is not checked what a connection may do.",
-    ),
-    (
-        "StrangerTakenForPeer",
-        "A server synchronizes with whoever says that it is a peer.",
-    ),
-    (
-        "LoopbackTrusted",
-        "Whoever connects from the server's own machine is trusted, although the operator has said no.",
-    ),
-    (
-        "LivesShownToAll",
-        "The status and the members show anybody which lives the servers are in.",
-    ),
-    (
-        "TickerNotRestarted",
-        "A ticker that was stopped never runs again.",
-    ),
-    (
-        "StaleToken",
-        "The serial in the id of a connection is not compared, and a slot is not held for late answers.",
-    ),
-    (
-        "EdgeLost",
-        "Reading stops after a short read, although the other side has closed and the poll will not report it again.",
-    ),
-    (
-        "RequestLostAtGate",
-        "The request after the last one for which there is room is lost.",
-    ),
-    ("HangupStops", "SIGHUP stops the server."),
+    Bug {
+        name: "MailboxLifo",
+        wrong: "Requests for one identity go to the head of the mailbox.",
+        seed: 3,
+    },
+    Bug {
+        name: "BatchRunsOn",
+        wrong: "A batch of requests goes on, although the request before has effects that are not carried out yet.",
+        seed: 1,
+    },
+    Bug {
+        name: "GrantsIgnored",
+        wrong: "It is not checked what a connection may do.",
+        seed: 5,
+    },
+    Bug {
+        name: "StrangerTakenForPeer",
+        wrong: "A server synchronizes with whoever says that it is a peer.",
+        seed: 11,
+    },
+    Bug {
+        name: "LoopbackTrusted",
+        wrong: "Whoever connects from the server's own machine is trusted, although the operator has said no.",
+        seed: 54,
+    },
+    Bug {
+        name: "LivesShownToAll",
+        wrong: "The status and the members show anybody which lives the servers are in.",
+        seed: 1,
+    },
+    Bug {
+        name: "TickerNotRestarted",
+        wrong: "A ticker that was stopped never runs again.",
+        seed: 65,
+    },
+    Bug {
+        name: "StaleToken",
+        wrong: "The serial in the id of a connection is not compared, and a slot is not held for late answers.",
+        seed: 3,
+    },
+    Bug {
+        name: "EdgeLost",
+        wrong: "Reading stops after a short read, although the other side has closed and the poll will not report it again.",
+        seed: 20,
+    },
+    Bug {
+        name: "RequestLostAtGate",
+        wrong: "The request after the last one for which there is room is lost.",
+        seed: 1,
+    },
+    Bug {
+        name: "WordsUnheard",
+        wrong: "A life that waits for its answer is not heard meanwhile, even if it says that it gives up.",
+        seed: 299,
+    },
+    Bug {
+        name: "HangupStops",
+        wrong: "SIGHUP stops the server.",
+        seed: 14,
+    },
+    // TLS.
+    Bug {
+        name: "OpenedForgotten",
+        wrong: "What a session has opened, and the decoder had no room for, waits until more arrives.",
+        seed: 22,
+    },
+    Bug {
+        name: "HandshakesStarve",
+        wrong: "A connection that waits with a step of its handshake has its turn only in the turn in which it came.",
+        seed: 22,
+    },
+    Bug {
+        name: "SessionSilent",
+        wrong: "What TLS itself has to say waits until somebody else says something.",
+        seed: 22,
+    },
     // The places for clients.
-    (
-        "AddressUnbounded",
-        "One address may have as many connections as it wants.",
-    ),
-    (
-        "HolderNotLeft",
-        "A connection that is gone still counts for its address.",
-    ),
-    (
-        "TrustedBounded",
-        "A trusted address may have no more connections than any other.",
-    ),
-    (
-        "ClosedWithRequest",
-        "A client whose request has arrived is closed to make room.",
-    ),
-    (
-        "NewestIdleCloses",
-        "The client that has been idle for the shortest time makes room.",
-    ),
-    (
-        "IdleSearchedOnce",
-        "Idle clients are searched for once, and never again.",
-    ),
+    Bug {
+        name: "AddressUnbounded",
+        wrong: "One address may have as many connections as it wants.",
+        seed: 26,
+    },
+    Bug {
+        name: "HolderNotLeft",
+        wrong: "A connection that is gone still counts for its address.",
+        seed: 20,
+    },
+    Bug {
+        name: "TrustedBounded",
+        wrong: "A trusted address may have no more connections than any other.",
+        seed: 33,
+    },
+    Bug {
+        name: "ClosedWithRequest",
+        wrong: "A client whose request has arrived is closed to make room.",
+        seed: 3549,
+    },
+    Bug {
+        name: "NewestIdleCloses",
+        wrong: "The client that has been idle for the shortest time makes room.",
+        seed: 23,
+    },
+    Bug {
+        name: "IdleSearchedOnce",
+        wrong: "Idle clients are searched for once, and never again.",
+        seed: 68,
+    },
     // What others can cause.
-    (
-        "FloodToldInFull",
-        "Every line that others cause is logged, however many there are.",
-    ),
-    (
-        "SavesUnbounded",
-        "A new state of a peer is saved each time, however often it changes.",
-    ),
-    (
-        "DroppedLinesUntold",
-        "The status does not show how many log lines were dropped.",
-    ),
+    Bug {
+        name: "FloodToldInFull",
+        wrong: "Every line that others cause is logged, however many there are.",
+        seed: 9,
+    },
+    Bug {
+        name: "SavesUnbounded",
+        wrong: "A new state of a peer is saved each time, however often it changes.",
+        seed: 22,
+    },
+    Bug {
+        name: "DroppedLinesUntold",
+        wrong: "The status does not show how many log lines were dropped.",
+        seed: 3,
+    },
 ];

@@ -9,7 +9,7 @@ use super::{
     calls::{Call, Check},
     cluster::Cluster,
     fault::Fault,
-    judge::Confirmed,
+    judge::{Confirmed, Withdrawn},
     machine::{Machine, storage},
 };
 use crate::world::sessions;
@@ -98,12 +98,21 @@ impl Cluster {
 
     /// Those that were told that a claim is withdrawn must forget it soon.
     pub fn look_at_withdrawals(&mut self) {
-        for (by, session) in std::mem::take(&mut self.judge.withdrawn) {
+        for withdrawn in std::mem::take(&mut self.judge.withdrawn) {
+            let Withdrawn {
+                by,
+                session,
+                claimed_at,
+            } = withdrawn;
             // The save that forgets it waits for a disk that hangs, and is made again later where it fails.
             let faults = self.plan.faults;
             let is_soon = !faults.has(Fault::DiskHangs) && !faults.has(Fault::SaveFails);
             if self.plan.faults.all_can_answer() && is_soon {
                 let began = self.machines[by].began;
+                if began > claimed_at {
+                    // The process that was told is over.
+                    continue;
+                }
                 self.check(WITHDRAWN, Check::Withdrawn { by, began, session });
             }
         }

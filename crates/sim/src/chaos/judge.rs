@@ -119,8 +119,8 @@ struct EndState {
     told: u64,
     asked: Option<Announcement>,
     answered: Option<u64>,
-    /// The claim of a life was confirmed there. Before that, nothing else is read of what it says.
-    is_confirmed: bool,
+    /// When a life claimed its pid there.
+    claimed_at: Option<Instant>,
     /// A syncReply, an objection or an overrule was written there.
     is_peer: bool,
     /// How many bytes were written there until the first syncRequest was complete.
@@ -157,6 +157,17 @@ pub struct Announcement {
     /// How far the life has come.
     pub stage: Stage,
     pub at: Instant,
+}
+
+/// A life that has claimed its pid has told a server that it gives up.
+#[derive(Clone, Copy, Debug)]
+pub struct Withdrawn {
+    /// The server that was told so.
+    pub by: usize,
+    /// The life that gives up.
+    pub session: u64,
+    /// When it claimed its pid on that connection.
+    pub claimed_at: Instant,
 }
 
 /// A server has confirmed the claim of a life.
@@ -228,8 +239,8 @@ pub struct Judge {
     pub knows: BTreeMap<(usize, u16), Announcement>,
     /// Claims that were confirmed since somebody looked.
     pub confirmed: Vec<Confirmed>,
-    /// Claims that were withdrawn since somebody looked: the server that was told so, and the session.
-    pub withdrawn: Vec<(usize, u64)>,
+    /// Claims that were withdrawn since somebody looked.
+    pub withdrawn: Vec<Withdrawn>,
     pub breaches: Breaches,
     /// How many servers the cluster was planned with. Those that were added later are second ones.
     servers: usize,
@@ -515,6 +526,9 @@ impl Judge {
                     stage: stage(body),
                     at: self.now,
                 });
+                if stage(body) == Stage::Claims {
+                    state.claimed_at = Some(self.now);
+                }
                 if let Some(hearer) = hearer {
                     self.told(hearer, sequence, false);
                     self.meets(server, hearer, body);
@@ -551,10 +565,6 @@ impl Judge {
                                         before,
                                     });
                                 }
-                                let claimed_on = other.and_then(|other| self.ends.get_mut(&other));
-                                if let Some(claimed_on) = claimed_on {
-                                    claimed_on.is_confirmed = true;
-                                }
                             }
                             Stage::Serves => {
                                 let now = self.now;
@@ -583,8 +593,12 @@ impl Judge {
             Some(Kind::Goodbye) => {
                 self.lives[server].is_over = true;
                 let (session, served) = (BigEndian::read_u64(&body[2..]), body[10] != 0);
-                if let Some(hearer) = hearer.filter(|_| state.is_confirmed && !served) {
-                    self.withdrawn.push((hearer, session));
+                if let (Some(by), Some(claimed_at), false) = (hearer, state.claimed_at, served) {
+                    self.withdrawn.push(Withdrawn {
+                        by,
+                        session,
+                        claimed_at,
+                    });
                 }
             }
             Some(Kind::Objection) => {

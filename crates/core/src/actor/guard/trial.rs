@@ -130,7 +130,11 @@ impl Guard {
         };
         let last = known.remembered.last_life();
         let is_known = [last.session, known.remembered.session].contains(&sync.session);
-        let is_judged = is_known || known.candidate == Some(sync.session);
+        // One that has claimed the pid and asks again does not serve yet. If another one was heard to serve meanwhile, that
+        // one is asked.
+        let serves = |life: LifeMarks| life.session == sync.session;
+        let is_judged =
+            known.candidate == Some(sync.session) || known.remembered.served().is_some_and(serves);
         // bug IncumbentNotAsked instead: if !is_judged && !BUG {
         if !is_judged {
             let is_young = now.since(born) < RECENT;
