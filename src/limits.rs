@@ -124,10 +124,10 @@ const _: () = assert!(DESCRIPTORS_MIN + LISTENERS_MAX <= DESCRIPTORS_OTHER);
 /// otherwise. Once this many wait, nothing more is read from it.
 pub const PENDING_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
-/// Bytes of memory that the waiting replies of all connections together may take, unless
-/// `--max-pending-bytes-total` says otherwise. Beyond this, connections are closed: first those that have read nothing
+/// Bytes of memory that what waits in all connections together may take, unless `--max-pending-bytes-total` says
+/// otherwise: replies that are not read, and what TLS holds of records and handshakes that are not complete. Beyond this, connections are closed: first those that have read nothing
 /// for longest, and among equals those with the most waiting bytes. Otherwise a thousand clients that do not read
-/// would fill the memory.
+/// would fill the memory, or ten thousand that begin a record of TLS and do not end it.
 pub const PENDING_BYTES_TOTAL_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// The least that `--max-pending-bytes-total` may be: room for a few large replies.

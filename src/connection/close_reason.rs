@@ -25,7 +25,7 @@ pub enum CloseReason {
     Unread(Duration),
     /// It was idle for this long.
     Idle(Duration),
-    /// Too many bytes of replies waited for all connections, and this many for this one.
+    /// Too many bytes waited in all connections, and this many in this one.
     Crowded(usize),
     /// Its TLS session could not be made, or broke.
     Tls(String),
@@ -66,7 +66,7 @@ impl fmt::Display for CloseReason {
             }
             CloseReason::Crowded(bytes) => write!(
                 f,
-                "too many replies wait unread (--max-pending-bytes-total), {bytes} bytes of them for this connection"
+                "too much memory holds what waits in all connections (--max-pending-bytes-total), {bytes} bytes of it in this one"
             ),
         }
     }

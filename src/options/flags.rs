@@ -289,8 +289,8 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "max-pending-bytes-total",
             takes: Value("N"),
-            help: "how many bytes of memory may hold replies that wait for clients; beyond it, clients are cut \
-                   off, first those that have read nothing for longest, then those with the most waiting bytes",
+            help: "how many bytes of memory may hold replies that wait for clients, and records of TLS that are \
+                   not complete; beyond it, clients are cut off, first those that have read nothing for longest, then those with the most waiting bytes",
             default: shown(PENDING_BYTES_TOTAL_DEFAULT),
         },
         Flag {

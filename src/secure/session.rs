@@ -23,6 +23,9 @@ pub(crate) struct Session {
     unfed: Vec<u8>,
     /// Where in the records the bytes that were read end.
     place: Place,
+    /// How many bytes have arrived before the session is open. A message of a handshake may come in many records, and
+    /// rustls does not tell how many of them it holds.
+    shaken: usize,
     /// How many bytes of the output of the connection are sealed. What stands behind them is not.
     sealed: usize,
     /// The other side has said that nothing more comes.
@@ -60,7 +63,7 @@ impl Place {
                 if self.head_bytes < RECORD_HEAD_BYTES {
                     return;
                 }
-                self.left = usize::from(u16::from_be_bytes([self.head[3], self.head[4]]));
+                self.left = length(self.head);
             }
             let taken = bytes.len().min(self.left);
             self.left -= taken;
@@ -70,6 +73,19 @@ impl Place {
             }
         }
     }
+
+    /// How many bytes of the record that has begun have arrived.
+    fn arrived(&self) -> usize {
+        match self.left {
+            0 => self.head_bytes,
+            left => RECORD_HEAD_BYTES + length(self.head) - left,
+        }
+    }
+}
+
+/// The length in the head of a record.
+fn length(head: [u8; RECORD_HEAD_BYTES]) -> usize {
+    usize::from(u16::from_be_bytes([head[3], head[4]]))
 }
 
 /// How far a session has come.
@@ -93,7 +109,7 @@ impl Session {
     ) -> Result<Session, rustls::Error> {
         let mut session = Session::new(rustls::ServerConnection::new(config)?.into());
         session.unfed.extend_from_slice(begun);
-        session.place.pass(begun);
+        session.note(begun);
         Ok(session)
     }
 
@@ -118,6 +134,7 @@ impl Session {
             opened: 0,
             unfed: Vec::new(),
             place: Place::default(),
+            shaken: 0,
             sealed: 0,
             has_ended: false,
             phase: Phase::Shaking,
@@ -187,7 +204,7 @@ impl Session {
     /// The bytes are not a record that is allowed now. The output may then hold an alert for the other side.
     #[inline]
     pub(crate) fn open(&mut self, sealed: &[u8], space: &mut [u8]) -> Result<usize, rustls::Error> {
-        self.place.pass(sealed);
+        self.note(sealed);
         if self.unfed.is_empty() {
             let (taken, opened) = self.feed_and_drain(sealed, space)?;
             self.unfed.extend_from_slice(&sealed[taken..]);
@@ -202,6 +219,14 @@ impl Session {
             self.unfed = unfed;
         }
         Ok(opened)
+    }
+
+    /// These bytes have arrived.
+    fn note(&mut self, sealed: &[u8]) {
+        self.place.pass(sealed);
+        if self.is_shaking() {
+            self.shaken += sealed.len();
+        }
     }
 
     fn feed_and_drain(
@@ -256,6 +281,14 @@ impl Session {
     pub(crate) fn holds_more(&self) -> bool {
         // bug OpenedForgotten: return false;
         self.opened > 0 || !self.unfed.is_empty()
+    }
+
+    /// How many bytes that have arrived it holds at most.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self.phase {
+            Phase::Shaking => self.shaken,
+            Phase::Open | Phase::Broken(_) => self.place.arrived() + self.unfed.len() + self.opened,
+        }
     }
 
     /// Whether the other side has said that nothing more comes, and all before that was taken.
@@ -338,6 +371,8 @@ mod tests {
             let mut place = Place::default();
             place.pass(&stream[..cut]);
             assert_eq!(place == Place::default(), ends.contains(&cut), "{cut}");
+            let last = ends.iter().rev().find(|end| **end <= cut).unwrap();
+            assert_eq!(place.arrived(), cut - last);
             place.pass(&stream[cut..]);
             assert_eq!(place, Place::default(), "{cut}");
         }

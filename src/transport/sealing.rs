@@ -138,6 +138,7 @@ impl Shared {
         c.keep_address();
         c.progress_at = now;
         self.sweep_wanted = true;
+        self.count_pending(c);
         self.sealing.counts.under_way += 1;
         self.sealing.begun.push_back(c.id);
         Begins::Handshake
@@ -218,6 +219,7 @@ impl Shared {
         if let Some(session) = &mut c.session {
             session.set_open();
         }
+        self.count_pending(c);
         let counts = &mut self.sealing.counts;
         counts.under_way -= usize::from(c.origin == Origin::Accepted);
         counts.open += 1;
@@ -339,6 +341,7 @@ impl Shared {
         }
         let pulled = pull_sealed(c, &mut self.decoder, most, read, self.limits.read_bytes_max);
         self.note_output(c);
+        self.count_pending(c);
         pulled
     }
 

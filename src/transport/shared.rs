@@ -209,15 +209,18 @@ impl Shared {
         self.frames_max.saturating_sub(self.in_flight)
     }
 
-    /// Updates how much memory holds replies that wait for the connection, here and in the kernel.
+    /// Updates how much memory holds replies that wait for the connection, here and in the kernel, and what TLS holds of what
+    /// it has sent.
     #[inline]
     pub(super) fn count_pending<S: Socket>(&mut self, c: &mut Connection<S>) {
         let held = || c.socket.as_ref().map_or(0, Socket::held_bytes);
         // If anything waits here, the kernel's buffers are full.
-        let pending = match c.pending_room() {
+        let replies = match c.pending_room() {
             0 => 0,
             room => room + held(),
         };
+        let sealed = c.session.as_ref().map_or(0, |session| session.held_bytes());
+        let pending = replies + sealed;
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
             // A reply is shorter than a frame, so little can wait above the bound of one connection, and this fits even

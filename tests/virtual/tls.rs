@@ -12,7 +12,7 @@ use std::{
 use ipseity::{
     limits::{
         CERTIFICATES_INTERVAL, FRAME_TIMEOUT, HANDSHAKE_STEPS_PER_TURN, HANDSHAKE_TIMEOUT,
-        HANDSHAKES_MAX, LINGER_TIMEOUT, SWEEP_INTERVAL,
+        HANDSHAKES_MAX, LINGER_TIMEOUT, READING_SPAN, SWEEP_INTERVAL,
     },
     secure::{PlainFrom, Settings},
     server::TlsConfig,
@@ -635,5 +635,48 @@ fn a_certificate_that_expires_is_told_in_time_and_ends_its_connection_if_that_is
         clock.0.store(now + 366 * DAY, Ordering::Relaxed);
         world.advance(CERTIFICATES_INTERVAL + SWEEP_INTERVAL);
         assert_eq!(sealed.client.has_ended(), rechecks);
+    }
+}
+
+/// Each holds what it has sent of a record that it does not end, or of a handshake.
+#[test]
+fn what_tls_holds_over_all_connections_is_bounded_and_others_are_served() {
+    const BOUND: usize = 100_000;
+    /// The heads of records of 16 KiB: of a handshake, with a message that is longer than a record, and of a session.
+    const BEGUN: [&[u8]; 2] = [
+        &[0x16, 3, 1, 0x40, 0, 1, 0, 0xf0, 0],
+        &[0x17, 3, 3, 0x40, 0],
+    ];
+    let pki = Pki::new("CA");
+    for is_open in [false, true] {
+        let mut setup = offering(&pki, 1, false);
+        setup.limits.pending_bytes_total = BOUND;
+        let mut world = World::with(setup);
+        let mut honest = connect(&mut world, &pki, None);
+        let mut begun = Vec::new();
+        for _ in 0..20 {
+            let mut client = match is_open {
+                true => connect(&mut world, &pki, None).client,
+                false => world.connect(0),
+            };
+            client.send(BEGUN[usize::from(is_open)]);
+            client.send(&[0; 15_000]);
+            world.advance(READING_SPAN);
+            client.bytes();
+            begun.push(client);
+        }
+        world.drive();
+        let status = world.status(0);
+        let held = status.bounds.pending_bytes as usize;
+        assert!(held > BOUND / 2 && held <= BOUND, "{held}");
+        assert!(status.bounds.cut_off >= 10, "{:?}", status.bounds);
+        assert!(begun[0].has_ended() && !begun[19].has_ended());
+        honest.ask(1);
+        world.drive();
+        assert_eq!(honest.codes(), [0]);
+        // Nothing is counted for connections that are gone.
+        drop(begun);
+        world.drive();
+        assert_eq!(world.status(0).bounds.pending_bytes, 0);
     }
 }
