@@ -2,11 +2,11 @@
 //! It decides nothing; [`transport`](crate::transport) moves it from state to state.
 
 mod close_reason;
+mod deadline;
 
 use std::{
     fmt, io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    time::Duration,
 };
 
 use ipseity_core::{
@@ -16,14 +16,12 @@ use ipseity_core::{
 };
 
 pub use self::close_reason::CloseReason;
+pub(crate) use self::deadline::Overdue;
 use crate::{
     buffer::{BufferPool, Buffers},
     codec::{Codec, Replies},
     edge::Socket,
-    limits::{
-        DIAL_TIMEOUT, FRAME_TIMEOUT, FRAMES_PER_CONNECTION_MAX, HANDSHAKE_TIMEOUT, LINGER_TIMEOUT,
-        RESERVE_TIMEOUT, WRITE_TIMEOUT,
-    },
+    limits::FRAMES_PER_CONNECTION_MAX,
     mailbox::Readiness,
     secure::Session,
 };
@@ -508,28 +506,6 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// The deadline of the connection, if it has one. While something is under way it must make progress; the idle
-    /// deadline applies only when nothing is.
-    pub(crate) fn deadline(&self, idle_timeout: Option<Duration>) -> Option<(Instant, Overdue)> {
-        let (wait, overdue) = match self.state {
-            ConnectionState::Connecting => (DIAL_TIMEOUT, Overdue::Dial),
-            ConnectionState::Lingering => (LINGER_TIMEOUT, Overdue::Linger),
-            ConnectionState::Closed => return None,
-            _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
-            ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
-            ConnectionState::Open if self.is_shaking() => match self.resume {
-                Resume::Handshake => return None,
-                _ => (HANDSHAKE_TIMEOUT, Overdue::Handshake),
-            },
-            ConnectionState::Open if !self.is_held_up() && self.has_begun() => {
-                (FRAME_TIMEOUT, Overdue::Frame)
-            }
-            ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
-            ConnectionState::Open | ConnectionState::Draining => return None,
-        };
-        Some((self.progress_at.after(wait), overdue))
-    }
-
     /// Whether the other side is a peer: this server dialed it, or the actor has accepted it as one.
     pub(crate) fn is_peer(&self) -> bool {
         self.link == LinkState::Known || matches!(self.origin, Origin::Dialed(_))
@@ -576,23 +552,4 @@ pub(crate) enum Flushed {
         /// Whether anything was written.
         progress: bool,
     },
-}
-
-/// What a connection is late with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// Being connected.
-    Dial,
-    /// Showing that it is a peer.
-    Reserve,
-    /// Completing its TLS handshake.
-    Handshake,
-    /// Completing a frame.
-    Frame,
-    /// Reading its replies.
-    Unread,
-    /// Doing anything at all.
-    Idle,
-    /// Closing its side.
-    Linger,
 }

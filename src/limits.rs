@@ -171,12 +171,20 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// clients that are connected are served in between.
 pub const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
-/// TLS handshakes that may be under way at once. Each holds up to 20 KiB until it is over. When there are more, those that
-/// have waited longest for the other side are closed: clients that never finish a handshake must not keep others out.
+/// TLS handshakes that may be under way at once. Each holds up to 20 KiB until it is over. When there are more, some that
+/// wait for the other side are closed: first those that have not sent what they begin with, the oldest first. Clients that
+/// never finish a handshake must not keep others out.
 pub const HANDSHAKES_MAX: usize = 1024;
 
-/// How often the server looks how long its certificates are still valid.
+/// How often the server looks how long its certificates are still valid. It also looks when the next one expires.
 pub const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(600);
+
+/// It does not look more often than this, however many certificates expire.
+pub const CERTIFICATES_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Threads that read the files of TLS at once. There is more than one only where a disk does not answer and SIGHUP asks
+/// again; that may help, if the files are elsewhere by then.
+pub const TLS_READS_MAX: usize = 4;
 
 /// How many certificates a status shows: a few CAs, while they are replaced.
 pub const CERTIFICATES_SHOWN_MAX: usize = 16;
@@ -366,17 +374,17 @@ const _: () = assert!(10 * FRAME_BYTES_MAX < LOG_BYTES_MAX);
 pub const LINES_SPAN: Duration = Duration::from_secs(60);
 
 /// How many kinds of lines others can cause.
-pub const LINE_KINDS: usize = 16;
+pub const LINE_KINDS: usize = 18;
 
 /// Lines of one kind about one peer in that time: enough to show each of a few restarts.
 pub const LINES_PER_PEER_MAX: u32 = 5;
 
 /// Lines of one kind in that time about all peers together that were not named with `--peer`: strangers can have any
 /// number of addresses and pids. As many are enough for an operator who advances servers and forgets pids by hand. All
-/// kinds together are less than eight lines a second, some tens of megabytes a day.
+/// kinds together are nine lines a second at most, some tens of megabytes a day.
 pub const LINES_PER_KIND_MAX: u32 = 30;
 
-const _: () = assert!(LINE_KINDS as u64 * LINES_PER_KIND_MAX as u64 <= 8 * LINES_SPAN.as_secs());
+const _: () = assert!(LINE_KINDS as u64 * LINES_PER_KIND_MAX as u64 <= 9 * LINES_SPAN.as_secs());
 
 /// Lines of the trace that wait to be written: a few full turns, each entry with an effect or two.
 pub const TRACE_LINES_MAX: usize = 65_536;

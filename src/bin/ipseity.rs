@@ -34,6 +34,9 @@ use ipseity::{
 };
 use log::{error, info, warn};
 
+/// What follows from a start that waits for a disk.
+const NOBODY_IS_SERVED: &str = "nobody is served before it is over";
+
 fn main() -> ExitCode {
     let outcome = match arguments().and_then(|arguments| options::parse(&arguments)) {
         Ok(Command::Help) => show(&options::help()),
@@ -132,7 +135,9 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| failed("find out on which address the server listens", error))?;
     let tls = match &options.tls {
         Some(files) => {
-            let read = os::tell_if_late("reading the files of TLS", || Settings::read(files))?;
+            let read = os::tell_if_late("reading the files of TLS", NOBODY_IS_SERVED, || {
+                Settings::read(files)
+            })?;
             Some(Arc::new(read))
         }
         None => None,
@@ -141,7 +146,9 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let (store, started, remembered) = match &options.data_dir {
         Some(directory) => {
             let what = format!("opening the state directory {}", directory.display());
-            os::tell_if_late(&what, || open_store(options, directory, session))?
+            os::tell_if_late(&what, NOBODY_IS_SERVED, || {
+                open_store(options, directory, session)
+            })?
         }
         None => (None, ephemeral(options, session)?, Vec::new()),
     };

@@ -30,7 +30,11 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use signal_hook_mio::v1_0::Signals;
 
-use self::{clock::Clock, disk::Disk, tls_files::TlsFiles};
+use self::{
+    clock::Clock,
+    disk::Disk,
+    tls_files::{TlsFiles, TlsRead},
+};
 pub use self::{
     descriptors::{Descriptors, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
@@ -69,7 +73,7 @@ pub(crate) enum Done {
     /// A name was looked up.
     Resolved(NameId, io::Result<Vec<SocketAddr>>),
     /// The files of TLS were read again.
-    TlsRead(Box<Result<Settings, String>>),
+    TlsRead(Box<TlsRead>),
 }
 
 /// The operating system, as a server sees it through [`Edge`].
@@ -153,8 +157,9 @@ impl Os {
                     mailbox.dispatch(Entry::Resolved(name));
                 }
                 Done::TlsRead(outcome) => {
-                    if let Some(tls) = &mut self.tls {
-                        tls.have(*outcome, &self.reporter);
+                    if let Some(tls) = &mut self.tls
+                        && tls.have(*outcome)
+                    {
                         mailbox.dispatch(Entry::TlsRead);
                     }
                 }

@@ -26,10 +26,15 @@ pub(crate) struct Session {
     /// How many bytes have arrived before the session is open. A message of a handshake may come in many records, and
     /// rustls does not tell how many of them it holds.
     shaken: usize,
+    /// How many bytes have arrived in the open session since something was last opened. They may be parts of a message of TLS
+    /// itself, which rustls holds until it is complete.
+    quiet: usize,
     /// How many bytes of the output of the connection are sealed. What stands behind them is not.
     sealed: usize,
     /// The other side has said that nothing more comes.
     has_ended: bool,
+    /// The other side has sent what a handshake begins with, and was answered.
+    is_answered: bool,
     phase: Phase,
     /// The other side is told, in the open session, that it is not let in, and why.
     refusal: Option<String>,
@@ -39,6 +44,9 @@ pub(crate) struct Session {
 
 /// The length of the head of a record: its kind, a version, and the length of what follows.
 const RECORD_HEAD_BYTES: usize = 5;
+
+/// The most bytes that a message of TLS itself has, with its head. rustls takes no longer one.
+const MESSAGE_BYTES_MAX: usize = 0xffff + 4;
 
 /// A place in a stream of records: behind so many bytes of a head, or so many bytes before the end of a record. rustls
 /// does not tell whether it holds a part of one.
@@ -135,8 +143,10 @@ impl Session {
             unfed: Vec::new(),
             place: Place::default(),
             shaken: 0,
+            quiet: 0,
             sealed: 0,
             has_ended: false,
+            is_answered: false,
             phase: Phase::Shaking,
             refusal: None,
             name: None,
@@ -147,6 +157,16 @@ impl Session {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
+    }
+
+    /// Whether the other side has sent what a handshake begins with, and was answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
+    /// The first message of the other side was answered. Returns whether that is news.
+    pub(crate) fn set_answered(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_answered, true)
     }
 
     /// The handshake is over, and what the other side has shown is accepted.
@@ -224,8 +244,10 @@ impl Session {
     /// These bytes have arrived.
     fn note(&mut self, sealed: &[u8]) {
         self.place.pass(sealed);
-        if self.is_shaking() {
-            self.shaken += sealed.len();
+        match self.is_shaking() {
+            true => self.shaken += sealed.len(),
+            // It holds no more than one such message.
+            false => self.quiet = (self.quiet + sealed.len()).min(MESSAGE_BYTES_MAX),
         }
     }
 
@@ -250,6 +272,9 @@ impl Session {
             }
             let state = self.tls.process_new_packets()?;
             self.opened = state.plaintext_bytes_to_read();
+            if self.opened > 0 {
+                self.quiet = 0;
+            }
             self.has_ended = state.peer_has_closed();
         }
         Ok((sealed.len() - rest.len(), filled))
@@ -287,7 +312,9 @@ impl Session {
     pub(crate) fn held_bytes(&self) -> usize {
         match self.phase {
             Phase::Shaking => self.shaken,
-            Phase::Open | Phase::Broken(_) => self.place.arrived() + self.unfed.len() + self.opened,
+            Phase::Open | Phase::Broken(_) => {
+                self.place.arrived().max(self.quiet) + self.unfed.len() + self.opened
+            }
         }
     }
 

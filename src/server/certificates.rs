@@ -1,6 +1,6 @@
 //! Certificates: dialing peers with TLS, reading the files again, and warning before a certificate expires.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use log::{error, info, warn};
 
@@ -14,22 +14,36 @@ use ipseity_core::{
     timer::Timer,
     words::{CertificateStatus, TlsStatus},
 };
-use ipseity_tls::Date;
+use ipseity_tls::{Date, Facts};
 
 use crate::{
     edge::Edge,
-    limits::{CERTIFICATES_INTERVAL, CERTIFICATES_SHOWN_MAX, EXPIRY_WARNINGS_DAYS},
-    secure::{Dialing, Kept},
+    limits::{
+        CERTIFICATES_INTERVAL, CERTIFICATES_INTERVAL_MIN, CERTIFICATES_SHOWN_MAX,
+        EXPIRY_WARNINGS_DAYS, HANDSHAKES_MAX,
+    },
+    secure::{Dialing, Kept, Settings},
 };
+
+/// What there is to say about the time of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// It is not good yet.
+    NotYet,
+    /// This many of [`EXPIRY_WARNINGS_DAYS`] are over.
+    Passed(usize),
+}
 
 /// What the server remembers of its certificates.
 #[derive(Debug)]
 pub(super) struct Certificates {
     config: TlsConfig,
-    /// How many of the warnings about each certificate were logged.
-    told: BTreeMap<(PathBuf, String), usize>,
-    /// Whether a log line says how the reading went that is under way.
+    /// What was logged last about each certificate.
+    told: BTreeMap<(PathBuf, String), Level>,
+    /// Whether a log line says how the reading went that is under way, even if that is no news.
     is_told: bool,
+    /// Why the files could not be taken when they were read last.
+    failed: Option<String>,
 }
 
 impl Certificates {
@@ -38,16 +52,25 @@ impl Certificates {
             config,
             told: BTreeMap::new(),
             is_told: false,
+            failed: None,
         }
     }
 
-    /// Whether the time that a certificate has left is news. Each level is told once.
-    fn is_news(&mut self, kept: &Kept, days: i64) -> bool {
+    /// Whether the time that a certificate has left, or has to wait, is news. Each level is told once.
+    fn is_news(&mut self, kept: &Kept, now: u64) -> bool {
+        let days = kept.facts.days_left(now);
         let passed = EXPIRY_WARNINGS_DAYS.iter().filter(|level| days < **level);
-        let passed = passed.count();
+        let level = match kept.facts.not_before > now {
+            true => Level::NotYet,
+            false => Level::Passed(passed.count()),
+        };
         let key = (kept.file.clone(), kept.facts.name());
-        let before = self.told.insert(key, passed).unwrap_or_default();
-        passed > before
+        let before = self.told.insert(key, level);
+        match (before.unwrap_or(Level::Passed(0)), level) {
+            (Level::Passed(before), Level::Passed(level)) => level > before,
+            (Level::NotYet, Level::Passed(level)) => level > 0,
+            (before, Level::NotYet) => before != Level::NotYet,
+        }
     }
 }
 
@@ -102,7 +125,18 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Reads the files again. If `is_told`, a log line says how it went.
+    /// Logs that a handshake was cut off because too many are under way.
+    pub(super) fn tell_of_full_line(&mut self, connection: ConnectionId) {
+        if self.may_tell(Line::Handshakes, Whom::Nobody) {
+            warn!(
+                "{HANDSHAKES_MAX} TLS handshakes are under way, and no more may be: the one with {} was cut off, as one \
+                 of those that take longest; `ipseity-cli status` counts them",
+                self.transport.address(connection)
+            );
+        }
+    }
+
+    /// Reads the files again. If `is_told`, a log line says how it went. If the outcome is news, it says so in any case.
     pub(super) fn read_certificates(&mut self, is_told: bool) {
         if let Some(certificates) = &mut self.certificates {
             certificates.is_told = is_told;
@@ -117,27 +151,37 @@ impl<E: Edge> Server<E> {
         let Some(certificates) = &mut self.certificates else {
             return;
         };
-        let may_tell = certificates.is_told;
+        let is_told = certificates.is_told;
+        let before = certificates.failed.take();
+        let read = read.and_then(|settings| match self.transport.tls() {
+            Some(old) => is_no_worse(&settings, old).map(|()| settings),
+            None => Ok(settings),
+        });
         match read {
             Ok(settings) => {
                 certificates.told.clear();
                 let until = settings.own().until();
                 self.transport.renew_tls(Arc::new(settings));
                 let closed = match self.recheck() {
-                    Some(closed) => format!("; {closed} connections were closed (--tls-recheck)"),
+                    Some(closed) => format!("; connections closed by --tls-recheck: {closed}"),
                     None => String::new(),
                 };
-                if may_tell {
+                if is_told || before.is_some() {
                     info!(
                         "the certificates were read again; the own one is valid until {until}{closed}"
                     );
                 }
                 self.warn_of_expiry();
             }
-            Err(text) if may_tell => {
-                error!("the certificates were NOT read again, and the old ones stay: {text}");
+            Err(text) => {
+                let is_news = before.as_ref() != Some(&text);
+                if self.may_tell(Line::ReloadFailed, Whom::Nobody) || is_news {
+                    error!("the certificates were NOT read again, and the old ones stay: {text}");
+                }
+                if let Some(certificates) = &mut self.certificates {
+                    certificates.failed = Some(text);
+                }
             }
-            Err(_) => {}
         }
     }
 
@@ -155,9 +199,9 @@ impl<E: Edge> Server<E> {
     pub(super) fn check_certificates(&mut self) {
         self.warn_of_expiry();
         self.recheck();
-        if self.certificates.is_some() {
-            self.timers
-                .set(Timer::Certificates, self.now.after(CERTIFICATES_INTERVAL));
+        if let (Some(_), Some(settings)) = (&self.certificates, self.transport.tls()) {
+            let wait = next_look(settings);
+            self.timers.set(Timer::Certificates, self.now.after(wait));
         }
     }
 
@@ -168,13 +212,19 @@ impl<E: Edge> Server<E> {
         };
         let now = settings.unix_seconds();
         for kept in settings.kept() {
-            let days = kept.facts.days_left(now);
-            if !certificates.is_news(&kept, days) {
+            if !certificates.is_news(&kept, now) {
                 continue;
             }
+            let days = kept.facts.days_left(now);
             let (file, name) = (kept.file.display(), kept.facts.name());
             let (what, at) = (kept.what, Date(kept.facts.not_after));
-            if days < 0 {
+            if kept.facts.not_before > now {
+                let from = Date(kept.facts.not_before);
+                warn!(
+                    "{what} in {file} ({name}) is NOT GOOD YET: it is good from {from} on, and until then nobody accepts it; \
+                     look at the clocks, or replace the file and send SIGHUP"
+                );
+            } else if days < 0 {
                 error!(
                     "{what} in {file} ({name}) EXPIRED at {at}: replace the file, and send SIGHUP"
                 );
@@ -190,4 +240,36 @@ impl<E: Edge> Server<E> {
             }
         }
     }
+}
+
+/// How long until the certificates have to be looked at again: when the next one has expired, or before.
+fn next_look(settings: &Settings) -> Duration {
+    let now = settings.unix_seconds();
+    let kept = settings.kept().into_iter();
+    let left = kept.filter_map(|kept| kept.facts.not_after.checked_sub(now));
+    let left = left
+        .min()
+        .map_or(CERTIFICATES_INTERVAL, Duration::from_secs);
+    // A certificate is good until the end of its last second.
+    left.min(CERTIFICATES_INTERVAL) + CERTIFICATES_INTERVAL_MIN
+}
+
+/// Whether the server's certificate is good, or the old one is not good either. With one that nobody accepts, the server
+/// would be out of reach although it had a good one.
+fn is_no_worse(new: &Settings, old: &Settings) -> Result<(), String> {
+    let now = new.unix_seconds();
+    let is_good = |facts: &Facts| (facts.not_before..=facts.not_after).contains(&now);
+    if is_good(new.own()) || !is_good(old.own()) {
+        return Ok(());
+    }
+    let file = new.kept().first().map(|kept| kept.file.clone());
+    let own = new.own();
+    Err(format!(
+        "{}: the certificate of this server ({}) is good only from {} to {}, and it would take the place of one that is \
+         good now",
+        file.unwrap_or_default().display(),
+        own.name(),
+        Date(own.not_before),
+        Date(own.not_after),
+    ))
 }

@@ -229,6 +229,7 @@ impl<E: Edge> Server<E> {
         let id = closure.connection;
         match &closure.reason {
             CloseReason::Tls(text) => self.tell_of_handshake(id, text),
+            CloseReason::HandshakesFull => self.tell_of_full_line(id),
             reason => debug!("connection {id} closed: {reason}"),
         }
         if closure.is_link {

@@ -215,6 +215,13 @@ impl<E: Edge> Server<E> {
     fn tell_of_claim(&mut self, from: ConnectionId) {
         if is_due(&mut self.claim_told_at, self.now) {
             let address = self.transport.address(from);
+            if self.transport.is_sealed(from) {
+                warn!(
+                    "refused {address}, which says that it is a peer: its certificate does not let it in as one; if it is \
+                     one, give it a certificate that `ipseity-cli cert peer` has made"
+                );
+                return;
+            }
             warn!(
                 "refused {address}, which says that it is a peer: no name in --peer has its address, and --peer-from does \
                  not allow it; if it is one, name it with --peer or allow its address with --peer-from"

@@ -44,6 +44,10 @@ pub(super) enum Line {
     StopRepeated,
     /// A TLS session could not be made, or broke.
     Handshake,
+    /// Too many TLS handshakes are under way.
+    Handshakes,
+    /// The files of TLS were read again, and are not taken.
+    ReloadFailed,
 }
 
 impl Line {
@@ -64,6 +68,8 @@ impl Line {
         Line::Hangup,
         Line::StopRepeated,
         Line::Handshake,
+        Line::Handshakes,
+        Line::ReloadFailed,
     ];
 
     /// What the line is about, in words.
@@ -85,6 +91,8 @@ impl Line {
             Line::Hangup => "asked by SIGHUP to open or read files again",
             Line::StopRepeated => "asked to stop",
             Line::Handshake => "TLS failed",
+            Line::ReloadFailed => "the certificates were NOT read again",
+            Line::Handshakes => "too many TLS handshakes are under way",
         }
     }
 
@@ -92,7 +100,11 @@ impl Line {
     const fn most_per_peer(self) -> u32 {
         match self {
             // One line says everything, and many of these come at once.
-            Line::AdvanceRefused | Line::Stale | Line::AcceptFailed | Line::Handshake => 1,
+            Line::AdvanceRefused
+            | Line::Stale
+            | Line::AcceptFailed
+            | Line::Handshake
+            | Line::Handshakes => 1,
             Line::PeerUp
             | Line::PeerDown
             | Line::Refused
@@ -102,8 +114,11 @@ impl Line {
             | Line::ObjectedHigher
             | Line::Hangup
             | Line::StopRepeated => LINES_PER_PEER_MAX,
-            // An operator may work through a list by hand, mostly from one host. A disk may be slow again and again.
-            Line::Advanced | Line::Forgot | Line::SlowWrite => LINES_PER_KIND_MAX,
+            // An operator may work through a list by hand, mostly from one host, or try again and again. A disk may be slow
+            // again and again.
+            Line::Advanced | Line::Forgot | Line::SlowWrite | Line::ReloadFailed => {
+                LINES_PER_KIND_MAX
+            }
         }
     }
 }

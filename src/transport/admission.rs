@@ -84,6 +84,8 @@ impl<S: Socket> Transport<S> {
             Admitted::Placed | Admitted::InPlaceOfIdle | Admitted::Full => Some(holder),
         };
         let opening = self.shared.opening_for(address.ip());
+        // It must begin a handshake in time.
+        self.shared.sweep_wanted |= opening == Opening::Sealed;
         let grants = match opening {
             Opening::Sealed => Grants::NONE,
             Opening::Any | Opening::Begun => listener.grants_for(address.ip(), &self.shared.trust),

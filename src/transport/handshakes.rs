@@ -20,8 +20,10 @@ pub(super) struct Sealing {
     pub(super) line: VecDeque<(ConnectionId, Instant)>,
     /// How many more steps may be done in this turn.
     pub(super) steps_left: usize,
-    /// Accepted connections whose handshake has begun, the oldest first. Some of these handshakes may be over.
+    /// Accepted connections whose handshake has begun, the oldest first. Some of these handshakes may have come further.
     pub(super) begun: VecDeque<ConnectionId>,
+    /// Those of them that have sent what they begin with and were answered. Some of these handshakes may be over.
+    pub(super) answered: VecDeque<ConnectionId>,
     pub(super) counts: Handshakes,
 }
 
@@ -51,6 +53,14 @@ pub(super) enum Begins {
 }
 
 impl Sealing {
+    /// The accepted connections whose handshake has begun: those that were answered, or those that were not.
+    pub(super) fn list(&mut self, are_answered: bool) -> &mut VecDeque<ConnectionId> {
+        match are_answered {
+            true => &mut self.answered,
+            false => &mut self.begun,
+        }
+    }
+
     pub(super) fn new(settings: Option<Arc<Settings>>) -> Sealing {
         Sealing {
             settings,
@@ -59,6 +69,7 @@ impl Sealing {
             line: VecDeque::new(),
             steps_left: HANDSHAKE_STEPS_PER_TURN,
             begun: VecDeque::new(),
+            answered: VecDeque::new(),
             counts: Handshakes::default(),
         }
     }

@@ -24,7 +24,7 @@ use crate::{
     edge::Socket,
     limits::{HANDSHAKE_STEPS_PER_TURN, HANDSHAKES_MAX, READ_BYTES_MAX},
     mailbox::Mailbox,
-    secure::{FIRST_BYTE, Settings},
+    secure::{FIRST_BYTE, Session, Settings},
 };
 
 impl<S: Socket> Transport<S> {
@@ -90,24 +90,40 @@ impl<S: Socket> Transport<S> {
                 given += 1;
             }
         }
-        for _ in 0..shared.sealing.begun.len() {
-            let Some(id) = shared.sealing.begun.pop_front() else {
+        // Those that have not even sent what they begin with go first. It costs nothing to begin many of them.
+        self.crowd_out_handshakes(false);
+        self.crowd_out_handshakes(true);
+    }
+
+    /// Closes handshakes while too many are under way, the oldest first: those that were answered, or those that were not.
+    fn crowd_out_handshakes(&mut self, are_answered: bool) {
+        let Self {
+            connections,
+            shared,
+        } = self;
+        let mut list = std::mem::take(shared.sealing.list(are_answered));
+        for _ in 0..list.len() {
+            let Some(id) = list.pop_front() else {
                 break;
             };
             let is_full = shared.sealing.counts.under_way > HANDSHAKES_MAX;
-            match get_mut(connections, id).filter(|c| c.is_shaking()) {
-                // A handshake that is over leaves the list when it comes to its front. The time that a handshake may take
-                // bounds how long it can wait behind one that is not.
+            let belongs =
+                |session: &Session| session.is_shaking() && session.is_answered() == are_answered;
+            let belongs = |c: &&mut Connection<S>| c.session.as_deref().is_some_and(belongs);
+            match get_mut(connections, id).filter(belongs) {
+                // A handshake that has come further leaves the list when it comes to its front. The time that a handshake
+                // may take bounds how long it can wait behind one that has not.
                 None => {}
                 Some(_) if !is_full => {
-                    shared.sealing.begun.push_front(id);
+                    list.push_front(id);
                     break;
                 }
                 // It waits for the server, not the server for it.
-                Some(c) if c.resume == Resume::Handshake => shared.sealing.begun.push_back(id),
+                Some(c) if c.resume == Resume::Handshake => list.push_back(id),
                 Some(c) => shared.close(c, CloseReason::HandshakesFull),
             }
         }
+        *shared.sealing.list(are_answered) = list;
     }
 }
 
@@ -176,6 +192,13 @@ impl Shared {
                 let session = c.session.as_ref();
                 if session.is_some_and(|session| !session.is_handshaking()) {
                     return self.open(c, now, mailbox);
+                }
+                if c.origin == Origin::Accepted
+                    && let Some(session) = &mut c.session
+                    && session.has_output()
+                    && session.set_answered()
+                {
+                    self.sealing.answered.push_back(c.id);
                 }
                 if c.inflow == Inflow::Ended {
                     let text = "the other side closed the connection during the handshake";

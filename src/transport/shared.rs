@@ -243,7 +243,8 @@ impl Shared {
         if c.state == ConnectionState::Closed {
             return;
         }
-        if c.session.is_some() {
+        // Where the dial itself has failed, no handshake has begun.
+        if c.session.is_some() && !matches!(reason, CloseReason::Dial(_)) {
             self.session_over(c);
             // That it was told is the least of it.
             if let Some(why) = c.session.as_mut().and_then(|session| session.take_fault()) {

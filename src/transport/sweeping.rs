@@ -73,7 +73,7 @@ impl Shared {
                 let wait = now.since(c.progress_at);
                 self.close_unread(c, CloseReason::Unread(wait));
             }
-            Overdue::Idle => {
+            Overdue::Silent | Overdue::Idle => {
                 let wait = now.since(c.progress_at);
                 self.close(c, CloseReason::Idle(wait));
             }

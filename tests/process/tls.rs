@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use ipseity::limits::LINES_PER_PEER_MAX;
 use ipseity_core::{
     identity::Pid,
     words::{ErrorCode, Message, PeerState, Status},
@@ -387,6 +388,77 @@ fn certificates_are_replaced_under_load_and_no_connection_is_dropped() {
     }
 }
 
+/// Whoever tries again and again must see whether the last try was good.
+#[test]
+fn each_failed_reload_is_told_however_many_came_before() {
+    let pki = Pki::new("CA");
+    let leaf = Leaf::peer("one", HOSTS);
+    let server = server(&flags(&pki, &leaf, false, false), &["--plain", "any"]);
+    let file = pki.directory().join("one.pem");
+    let good = fs::read(&file).unwrap();
+    for round in 1..=LINES_PER_PEER_MAX as usize {
+        server.signal("HUP");
+        server.wait_for_logs("the certificates were read again", round);
+    }
+    for (round, text) in ["", "nonsense"].into_iter().enumerate() {
+        fs::write(&file, text).unwrap();
+        server.signal("HUP");
+        server.wait_for_logs("the certificates were NOT read again", round + 1);
+    }
+    fs::write(&file, good).unwrap();
+    server.signal("HUP");
+    let readings = LINES_PER_PEER_MAX as usize + 1;
+    server.wait_for_logs("the certificates were read again", readings);
+}
+
+/// A server that had a good certificate must not be out of reach because of a bad one.
+#[test]
+fn a_certificate_that_is_not_good_now_does_not_take_the_place_of_a_good_one() {
+    let pki = Pki::new("CA");
+    let folder = pki.directory();
+    let server = server(&flags(&pki, &Leaf::peer("one", HOSTS), false, false), &[]);
+    for (round, valid) in [(days(-30), days(-1)), (days(1), days(30))]
+        .into_iter()
+        .enumerate()
+    {
+        let leaf = Leaf {
+            valid,
+            ..Leaf::peer("two", HOSTS)
+        };
+        let (certificate, key) = pki.make(&leaf);
+        fs::copy(certificate, folder.join("one.pem")).unwrap();
+        fs::copy(key, folder.join("one.key")).unwrap();
+        server.signal("HUP");
+        server.wait_for_logs("is good only from", round + 1);
+        let mut client = Sealed::connect(&server, &pki, None);
+        client.next().unwrap();
+        assert_eq!(client.server_name(), "one");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_good_yet_is_told() {
+    let pki = Pki::new("CA");
+    let leaf = Leaf {
+        valid: (days(1), days(30)),
+        ..Leaf::peer("one", HOSTS)
+    };
+    let server = server(&flags(&pki, &leaf, false, false), &[]);
+    server.wait_for_log("(one) is NOT GOOD YET: it is good from ");
+}
+
+/// Nobody listens there, so there was no handshake that could have failed.
+#[test]
+fn a_dial_that_reaches_nobody_is_no_failed_handshake() {
+    let pki = Pki::new("CA");
+    let nobody = Port::reserve();
+    let peer = nobody.address().to_string();
+    let flags = flags(&pki, &Leaf::peer("one", HOSTS), true, true);
+    let server = server(&flags, &["--peer", &peer, "--pid", "1", "--plain", "any"]);
+    server.wait_for_log("is down: cannot connect");
+    assert_eq!(server.status().tls.handshakes_failed, 0);
+}
+
 #[test]
 fn a_ca_that_was_removed_ends_with_the_reload() {
     let (old, new) = (Pki::new("old CA"), Pki::new("new CA"));
@@ -416,7 +488,7 @@ fn a_ca_that_was_removed_ends_with_the_reload() {
         let mut late = Sealed::connect(&server, &old, Some(&app()));
         assert!(late.next().is_err(), "a new one");
         if rechecks {
-            server.wait_for_log("1 connections were closed (--tls-recheck)");
+            server.wait_for_log("connections closed by --tls-recheck: 1");
         }
     }
 }

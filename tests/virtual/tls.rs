@@ -638,6 +638,54 @@ fn a_certificate_that_expires_is_told_in_time_and_ends_its_connection_if_that_is
     }
 }
 
+/// Whoever may only speak TLS takes a place with a connection on which nothing comes.
+#[test]
+fn a_connection_that_never_begins_its_handshake_is_closed_where_only_tls_is_taken() {
+    let pki = Pki::new("CA");
+    for plain in [PlainFrom::Nowhere, PlainFrom::Anywhere] {
+        let mut setup = offering(&pki, 1, false);
+        setup.limits.plain = plain;
+        let mut world = World::with(setup);
+        let silent = world.connect(0);
+        world.advance(HANDSHAKE_TIMEOUT - SWEEP_INTERVAL);
+        assert!(!silent.has_ended());
+        world.advance(3 * SWEEP_INTERVAL);
+        assert_eq!(silent.has_ended(), plain == PlainFrom::Nowhere);
+    }
+}
+
+/// It costs nothing to begin handshakes. One that is under way is not cut off for those that have sent a byte.
+#[test]
+fn a_handshake_that_goes_on_is_not_cut_off_for_many_that_only_begin() {
+    let pki = Pki::new("CA");
+    let mut setup = offering(&pki, 1, false);
+    setup.limits.connections_max = 2 * HANDSHAKES_MAX;
+    let mut world = World::with(setup);
+    ipseity_sim::world::keep_log_lines();
+    let host = address(0).ip().to_string();
+    let mut slow = Sealed::new(world.connect(0), pki.dial(&host, None));
+    world.drive();
+    let crowd: Vec<Client> = (0..HANDSHAKES_MAX + 10)
+        .map(|_| {
+            let client = world.connect(0);
+            client.send(&[0x16]);
+            world.drive();
+            client
+        })
+        .collect();
+    let closed = crowd.iter().filter(|client| client.has_ended()).count();
+    assert_eq!(closed, 11);
+    talk(&mut world, &mut [&mut slow]);
+    slow.ask(1);
+    world.drive();
+    assert_eq!(sequences(slow.replies()), [1]);
+    let lines = ipseity_sim::world::take_log_lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("TLS handshakes are under way"));
+    assert_eq!(told.count(), 1, "{lines:?}");
+}
+
 /// Each holds what it has sent of a record that it does not end, or of a handshake.
 #[test]
 fn what_tls_holds_over_all_connections_is_bounded_and_others_are_served() {
@@ -679,4 +727,22 @@ fn what_tls_holds_over_all_connections_is_bounded_and_others_are_served() {
         world.drive();
         assert_eq!(world.status(0).bounds.pending_bytes, 0);
     }
+}
+
+/// rustls holds a message of TLS itself until it is complete, and does not say what it holds.
+#[test]
+fn what_says_nothing_to_the_server_counts_as_held_until_something_does() {
+    let pki = Pki::new("CA");
+    let mut world = World::with(offering(&pki, 1, false));
+    let mut sealed = connect(&mut world, &pki, None);
+    for _ in 0..5 {
+        sealed.tls.refresh_traffic_keys().unwrap();
+        sealed.flush();
+        talk(&mut world, &mut [&mut sealed]);
+    }
+    assert!(world.status(0).bounds.pending_bytes >= 100);
+    sealed.ask(1);
+    talk(&mut world, &mut [&mut sealed]);
+    assert_eq!(sequences(sealed.replies()), [1]);
+    assert_eq!(world.status(0).bounds.pending_bytes, 0);
 }

@@ -1,0 +1,63 @@
+//! The deadline of a connection: what it has to do next, and until when.
+
+use std::time::Duration;
+
+use ipseity_core::time::Instant;
+
+use super::{Connection, ConnectionState, Opening, Resume};
+use crate::{
+    edge::Socket,
+    limits::{
+        DIAL_TIMEOUT, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_TIMEOUT, RESERVE_TIMEOUT,
+        WRITE_TIMEOUT,
+    },
+};
+
+impl<S: Socket> Connection<S> {
+    /// The deadline of the connection, if it has one. While something is under way it must make progress; the idle
+    /// deadline applies only when nothing is.
+    pub(crate) fn deadline(&self, idle_timeout: Option<Duration>) -> Option<(Instant, Overdue)> {
+        let (wait, overdue) = match self.state {
+            ConnectionState::Connecting => (DIAL_TIMEOUT, Overdue::Dial),
+            ConnectionState::Lingering => (LINGER_TIMEOUT, Overdue::Linger),
+            ConnectionState::Closed => return None,
+            _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
+            ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
+            // It may only begin a handshake, and has not.
+            ConnectionState::Open if self.opening == Opening::Sealed && !self.is_held_up() => {
+                (HANDSHAKE_TIMEOUT, Overdue::Silent)
+            }
+            ConnectionState::Open if self.is_shaking() => match self.resume {
+                Resume::Handshake => return None,
+                _ => (HANDSHAKE_TIMEOUT, Overdue::Handshake),
+            },
+            ConnectionState::Open if !self.is_held_up() && self.has_begun() => {
+                (FRAME_TIMEOUT, Overdue::Frame)
+            }
+            ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
+            ConnectionState::Open | ConnectionState::Draining => return None,
+        };
+        Some((self.progress_at.after(wait), overdue))
+    }
+}
+
+/// What a connection is late with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// Being connected.
+    Dial,
+    /// Showing that it is a peer.
+    Reserve,
+    /// Beginning a TLS handshake.
+    Silent,
+    /// Completing its TLS handshake.
+    Handshake,
+    /// Completing a frame.
+    Frame,
+    /// Reading its replies.
+    Unread,
+    /// Doing anything at all.
+    Idle,
+    /// Closing its side.
+    Linger,
+}
