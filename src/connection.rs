@@ -498,6 +498,11 @@ impl<S: Socket> Connection<S> {
         self.state == ConnectionState::Open && self.counted == 0 && self.resume == Resume::Poll
     }
 
+    /// Whether nothing is left to do on it but to end it.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == ConnectionState::Draining && self.owed == 0 && self.pending_bytes() == 0
+    }
+
     /// Gives the buffers back if they are empty.
     #[inline(always)]
     pub(crate) fn release_buffers(&mut self, pool: &mut BufferPool) {

@@ -171,6 +171,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// clients that are connected are served in between.
 pub const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
+/// Connections that are ended in one turn, and that are freed in one turn, if there are many. To end a connection takes a
+/// few system calls. A thousand clients that leave at once would hold up the others for as long as a thousand requests.
+pub const ENDINGS_PER_TURN: usize = 16;
+
 /// TLS handshakes that may be under way at once. Each holds up to 20 KiB until it is over. When there are more, some that
 /// wait for the other side are closed: first those that have not sent what they begin with, the oldest first. Clients that
 /// never finish a handshake must not keep others out.

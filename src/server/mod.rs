@@ -243,10 +243,11 @@ impl<E: Edge> Server<E> {
         Ok(self.advance_stop())
     }
 
-    /// Waits for something to happen. If the mailbox is not empty it only looks and does not wait. It looks in every
+    /// Waits for something to happen. If the mailbox is not empty, or something was left to this turn, it only looks and does
+    /// not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
-        let deadline = if self.mailbox.is_empty() {
+        let deadline = if self.mailbox.is_empty() && !self.transport.is_behind() {
             self.timers.next()
         } else {
             Some(self.now)

@@ -46,7 +46,7 @@ pub struct Handshakes {
 pub(super) enum Begins {
     /// A message.
     Message,
-    /// A TLS handshake. The session has the bytes.
+    /// A TLS handshake. If it may go on now, there is a session, and that has the bytes.
     Handshake,
     /// Nothing that is taken here.
     Refused(WireError),

@@ -49,7 +49,7 @@ use crate::{
         CloseReason, Connection, ConnectionState, Holder, LinkState, Opening, Origin, Terms,
     },
     edge::{Edge, Socket},
-    limits::READ_BYTES_MAX,
+    limits::{ENDINGS_PER_TURN, READ_BYTES_MAX},
     mailbox::{Mailbox, Readiness},
     secure::{Dialing, PlainFrom, Settings},
     trust::TrustOptions,
@@ -381,7 +381,7 @@ impl<S: Socket> Transport<S> {
         if let Some(c) = get_mut(&mut self.connections, id) {
             debug_assert_eq!(c.link, LinkState::Leaving);
             c.link = LinkState::Unknown;
-            self.shared.reapable.push(id);
+            self.shared.reapable.push_back(id);
         }
     }
 
@@ -404,12 +404,15 @@ impl<S: Socket> Transport<S> {
     }
 
     /// Frees the sockets of closed connections, and the slots of those that are owed no answer. This is the last step
-    /// of a turn.
+    /// of a turn. Where there are many, some are left to the next one.
     pub fn reap(&mut self) {
         if self.shared.reapable.is_empty() {
             return;
         }
-        for id in std::mem::take(&mut self.shared.reapable) {
+        for _ in 0..ENDINGS_PER_TURN {
+            let Some(id) = self.shared.reapable.pop_front() else {
+                break;
+            };
             let Some(c) = get_mut(&mut self.connections, id) else {
                 continue;
             };

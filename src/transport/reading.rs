@@ -261,7 +261,7 @@ impl Shared {
                 c.resume = Resume::Flush;
                 self.mark_dirty(c);
             }
-            Stop::Handshake => self.wait_to_shake(c, now),
+            Stop::Handshake => self.begin_to_shake(c, now, mailbox),
             stop => self.leave(c, stop, mailbox),
         }
     }
@@ -280,7 +280,7 @@ impl Shared {
         let stop = self.pull_and_decode(c, pulled, room, now, mailbox);
         self.keep_rest(c, before, now);
         match stop {
-            Stop::Handshake => self.wait_to_shake(c, now),
+            Stop::Handshake => self.begin_to_shake(c, now, mailbox),
             stop => self.leave(c, stop, mailbox),
         }
     }
@@ -344,7 +344,7 @@ impl Shared {
         match stop {
             Stop::Failed(error) => self.close(c, CloseReason::Io(error)),
             Stop::Unsealed(error) => self.broken_session(c, &error),
-            Stop::Handshake => debug_assert!(false, "it waits in the line of handshakes"),
+            Stop::Handshake => debug_assert!(false, "it was begun"),
             Stop::Broken(error) => self.broken(c, *error, mailbox),
             Stop::Line => self.stand_in_line(c),
             Stop::Looks => {

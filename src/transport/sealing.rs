@@ -134,19 +134,24 @@ impl Shared {
         self.sealing.steps_left < HANDSHAKE_STEPS_PER_TURN || !self.sealing.line.is_empty()
     }
 
-    /// Looks at the first byte that a connection has sent.
+    /// Looks at the first byte that a connection has sent. To make a session takes about as long as a step of a handshake, so
+    /// it is made with the first one, if that may be done now.
     #[cold]
     pub(super) fn begin<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant) -> Begins {
         let is_tls = self.decoder.rest().first() == Some(&FIRST_BYTE);
-        let opening = std::mem::replace(&mut c.opening, Opening::Begun);
         let settings = match (is_tls, &self.sealing.settings) {
+            (true, Some(_)) if self.sealing.steps_left == 0 => return Begins::Handshake,
             (true, Some(settings)) => settings,
             (true, None) => return Begins::Refused(WireError::TlsNotOffered),
-            (false, _) if opening == Opening::Sealed => {
+            (false, _) if c.opening == Opening::Sealed => {
                 return Begins::Refused(WireError::TlsRequired);
             }
-            (false, _) => return Begins::Message,
+            (false, _) => {
+                c.opening = Opening::Begun;
+                return Begins::Message;
+            }
         };
+        c.opening = Opening::Begun;
         let session = settings.accept(self.decoder.rest());
         self.decoder.restore(&[]);
         c.session = Some(Box::new(session));
@@ -160,9 +165,25 @@ impl Shared {
         Begins::Handshake
     }
 
+    /// A connection has begun a handshake. Does the first step of it, or lets it wait for its turn.
+    pub(super) fn begin_to_shake<S: Socket>(
+        &mut self,
+        c: &mut Connection<S>,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) {
+        match c.is_shaking() {
+            true => {
+                self.shake(c, now, mailbox);
+            }
+            false => self.wait_to_shake(c, now),
+        }
+    }
+
     /// Puts a connection at the end of the line of those that wait with a step of their handshake.
-    pub(super) fn wait_to_shake<S>(&mut self, c: &mut Connection<S>, now: Instant) {
+    fn wait_to_shake<S: Socket>(&mut self, c: &mut Connection<S>, now: Instant) {
         c.resume = Resume::Handshake;
+        self.count_pending(c);
         self.sealing.line.push_back((c.id, now));
     }
 

@@ -18,7 +18,7 @@ use crate::{
     buffer::BufferPool,
     codec::Replies,
     connection::{
-        CloseReason, Connection, ConnectionState, Gate, LinkState, Origin, Place, Resume,
+        CloseReason, Connection, ConnectionState, Gate, LinkState, Opening, Origin, Place, Resume,
     },
     edge::Socket,
     limits::{FRAMES_IN_FLIGHT_MAX, LOOKS_IN_FLIGHT_MAX},
@@ -83,7 +83,9 @@ pub(super) struct Shared {
     pub(super) operators: usize,
     /// Whom the server believes, by the address.
     pub(super) trust: Trust,
-    pub(super) reapable: Vec<ConnectionId>,
+    pub(super) reapable: VecDeque<ConnectionId>,
+    /// Connections on which nothing is left to do, and that have to be ended. Some may be closed already.
+    pub(super) ending: VecDeque<ConnectionId>,
     pub(super) closures: Vec<Closure>,
     /// Whether a connection has come under a deadline since the last sweep.
     pub(super) sweep_wanted: bool,
@@ -121,7 +123,8 @@ impl Shared {
             crowded_out: 0,
             operators: 0,
             trust,
-            reapable: Vec::new(),
+            reapable: VecDeque::new(),
+            ending: VecDeque::new(),
             closures: Vec::new(),
             sweep_wanted: false,
             errors: BTreeMap::new(),
@@ -171,7 +174,7 @@ impl Shared {
         c.owed -= answers;
         self.in_flight -= answers as usize;
         if c.owed == 0 {
-            self.reapable.push(c.id);
+            self.reapable.push_back(c.id);
             if c.gate != Gate::Open {
                 self.open_gate(c);
             }
@@ -219,7 +222,12 @@ impl Shared {
             0 => 0,
             room => room + held(),
         };
-        let sealed = c.session.as_ref().map_or(0, |session| session.held_bytes());
+        let sealed = match &c.session {
+            Some(session) => session.held_bytes(),
+            // It waits for its turn to begin a handshake.
+            None if c.opening != Opening::Begun => c.input().len(),
+            None => 0,
+        };
         let pending = replies + sealed;
         if pending != c.counted as usize {
             self.pending_total = self.pending_total - c.counted as usize + pending;
@@ -276,7 +284,7 @@ impl Shared {
                 self.operators -= 1;
             }
         }
-        self.reapable.push(c.id);
+        self.reapable.push_back(c.id);
         self.closures.push(Closure {
             connection: c.id,
             origin: c.origin,

@@ -10,8 +10,8 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Flushed, Inflow, Resume},
     edge::Socket,
     limits::{
-        FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX, READING_SPAN,
-        ROOM_TO_SHARE,
+        ENDINGS_PER_TURN, FRAMES_PER_CONNECTION_MAX, FRAMES_SHARE_MIN, LOOKS_IN_FLIGHT_MAX,
+        READING_SPAN, ROOM_TO_SHARE,
     },
     mailbox::Mailbox,
 };
@@ -23,7 +23,7 @@ impl<S: Socket> Transport<S> {
             connections,
             shared,
         } = self;
-        // The list is not taken out, so it keeps its memory for the next turn. Flushing adds nothing to it.
+        // The list is not taken out, so it keeps its memory for the next turn.
         let dirty = shared.dirty.len();
         for place in 0..dirty {
             if let Some(c) = get_mut(connections, shared.dirty[place]) {
@@ -31,8 +31,11 @@ impl<S: Socket> Transport<S> {
                 debug_assert!(c.is_taken_up());
             }
         }
-        debug_assert_eq!(shared.dirty.len(), dirty);
         shared.dirty.clear();
+        if !shared.ending.is_empty() {
+            self.end_some(now, mailbox);
+        }
+        let Self { shared, .. } = self;
         if shared.pending_total > shared.limits.pending_bytes_total {
             self.crowd_out(now);
         }
@@ -137,11 +140,31 @@ impl<S: Socket> Transport<S> {
         }
     }
 
+    /// Ends connections on which nothing is left to do, as many as may be ended in a turn.
+    #[cold]
+    fn end_some(&mut self, now: Instant, mailbox: &mut Mailbox) {
+        for _ in 0..ENDINGS_PER_TURN {
+            let Some(id) = self.shared.ending.pop_front() else {
+                break;
+            };
+            if let Some(c) = get_mut(&mut self.connections, id).filter(|c| c.is_done()) {
+                self.shared.finish(c, now, mailbox);
+            }
+        }
+    }
+
+    /// Whether connections wait for the next turn to be ended or freed.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        !self.shared.ending.is_empty() || !self.shared.reapable.is_empty()
+    }
+
     /// Whether every reply has been written.
     pub fn is_flushed(&self) -> bool {
-        self.connections.iter().all(|(_, c)| {
-            c.state == ConnectionState::Closed || (c.owed == 0 && c.pending_bytes() == 0)
-        })
+        self.shared.ending.is_empty()
+            && self.connections.iter().all(|(_, c)| {
+                c.state == ConnectionState::Closed || (c.owed == 0 && c.pending_bytes() == 0)
+            })
     }
 }
 
@@ -169,8 +192,8 @@ impl Shared {
             Err(error) => return self.close(c, CloseReason::Io(error)),
         }
         self.count_pending(c);
-        if c.state == ConnectionState::Draining && c.owed == 0 && c.pending_bytes() == 0 {
-            return self.finish(c, now, mailbox);
+        if c.is_done() {
+            return self.let_end(c);
         }
         self.resume(c, now, mailbox);
         c.release_buffers(&mut self.pool);
@@ -183,6 +206,11 @@ impl Shared {
             c.was_held_up(now);
             read_again(c, mailbox);
         }
+    }
+
+    #[cold]
+    fn let_end<S>(&mut self, c: &Connection<S>) {
+        self.ending.push_back(c.id);
     }
 
     /// Everything was answered and written: closes the connection in order, so that the last reply is not lost.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ipseity::limits::ENDINGS_PER_TURN;
 use ipseity_core::words::Message;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
 use proptest::{collection::vec, prelude::*};
@@ -190,4 +191,33 @@ proptest! {
         world.net().window_bytes = 64 * 1024;
         prop_assert_eq!(world.status(0).connections, 1);
     }
+}
+
+/// To end a connection takes a few system calls. Many that leave at once must not hold up those that stay.
+#[test]
+fn clients_that_leave_at_once_are_ended_over_several_turns_and_others_are_served_between() {
+    let mut world = World::with(Setup::new(1));
+    let crowd: Vec<Client> = (0..4 * ENDINGS_PER_TURN)
+        .map(|_| world.connect(0))
+        .collect();
+    let mut stays = world.connect(0);
+    world.drive();
+    for client in &crowd {
+        client.finish();
+    }
+    let ended = || crowd.iter().filter(|client| client.has_ended()).count();
+    let before = world.turns(0);
+    let mut served = 0;
+    while ended() < crowd.len() {
+        stays.ask(1);
+        world.step(0);
+        served += stays.sequences().len();
+        let turns = (world.turns(0) - before) as usize;
+        assert!(
+            ended() <= turns * ENDINGS_PER_TURN,
+            "{} in {turns} turns",
+            ended()
+        );
+    }
+    assert!(served >= 3, "{served}");
 }
