@@ -1,4 +1,4 @@
-//! Reading the files of TLS again, on a helper thread: a file may be on a disk that hangs, or be a FIFO.
+//! Reading the files of TLS again, on a helper thread: a file may be on a disk that hangs.
 
 use std::{collections::VecDeque, io, thread};
 
