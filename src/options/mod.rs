@@ -691,6 +691,14 @@ mod tests {
                 "--trust \"localhost\": expected an IP address or a network",
             ),
             (
+                "--pid 1 --peer https://a:1",
+                "--peer \"https://a:1\": expected HOST:PORT, with tls:// or plain:// before it or nothing",
+            ),
+            (
+                "--pid 1 --peer TLS://a:1",
+                "--peer \"TLS://a:1\": expected HOST:PORT, with tls:// or plain:// before it or nothing",
+            ),
+            (
                 "--pid 1 --peer-from 10.0.0.0/33",
                 "--peer-from \"10.0.0.0/33\": expected an IP address or a network",
             ),

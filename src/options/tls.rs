@@ -58,6 +58,13 @@ pub(super) fn scheme<'a>(
         return Ok((tls.is_some(), address));
     }
     let address = text.strip_prefix("tls://");
+    if address.unwrap_or(text).contains("://") {
+        return Err(bad(
+            "peer",
+            text,
+            "HOST:PORT, with tls:// or plain:// before it or nothing",
+        ));
+    }
     match (address, tls) {
         (_, Some(_)) if !is_dialed_by_tls => Err(UsageError::new(format!(
             "--peer {text} would be dialed by TLS, and without --tls-peer-ca nobody knows which CA has signed its \

@@ -5,7 +5,8 @@
 //! - Where they have a CA in common, the role in the certificate decides, and one without a role is not let in. The same
 //!   holds where there are only CAs for peers, but there a certificate without a role is a peer's.
 //!
-//! A role is a URI name in the certificate: see [`Role`].
+//! A role is a URI name in the certificate: see [`Role`]. A certificate with one that is misspelt, or that this build does
+//! not know, is refused: otherwise it would be taken for one that names no role, and that may be a peer's.
 
 use std::sync::Arc;
 
@@ -83,7 +84,11 @@ impl Roles {
         certificates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Grants, String> {
-        let facts = Facts::of(&certificates[0])?;
+        let facts = Facts::of(&certificates[0])
+            .map_err(|reason| format!("the certificate cannot be used: {reason}"))?;
+        facts
+            .check_roles()
+            .map_err(|fault| format!("the certificate ({}) {fault}", facts.name()))?;
         let roles = self.roles(certificates, &facts, now)?;
         Ok(roles
             .into_iter()
@@ -142,7 +147,11 @@ impl Roles {
     /// # Errors
     /// It is not; the text says why.
     pub(super) fn check_dialed(&self, certificate: &CertificateDer<'_>) -> Result<(), String> {
-        let facts = Facts::of(certificate)?;
+        let facts = Facts::of(certificate)
+            .map_err(|reason| format!("its certificate cannot be used: {reason}"))?;
+        facts
+            .check_roles()
+            .map_err(|fault| format!("its certificate ({}) {fault}", facts.name()))?;
         let named = facts.roles();
         let may_name_none = !matches!(self, Roles::Shared);
         match named.contains(&Role::Peer) || (named.is_empty() && may_name_none) {
@@ -162,4 +171,67 @@ fn is_peer(
 ) -> bool {
     let (first, others) = (&certificates[0], &certificates[1..]);
     peers.verify_client_cert(first, others, now).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ipseity_sim::pki::{Leaf, Pki, days};
+    use rustls::{RootCertStore, server::WebPkiClientVerifier};
+
+    use super::*;
+
+    fn judge(roots: &Roots) -> Arc<dyn ClientCertVerifier> {
+        let store: Arc<RootCertStore> = roots.store();
+        WebPkiClientVerifier::builder_with_provider(store, ipseity_tls::provider())
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_misspelt_role_is_nobody_wherever_roles_are_decided() {
+        let (pki, other) = (Pki::new("CA"), Pki::new("another CA"));
+        let (one, two) = (pki.roots(), other.roots());
+        let now = u64::try_from(days(0).unix_timestamp()).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        for (clients, peers, signer, known) in [
+            (None, Some(&one), &pki, Role::Peer),
+            (Some(&one), None, &pki, Role::Client),
+            (Some(&one), Some(&one), &pki, Role::Peer),
+            (Some(&one), Some(&two), &pki, Role::Client),
+            (Some(&one), Some(&two), &other, Role::Peer),
+        ] {
+            let roles = Roles::new(clients, peers, judge);
+            let shown = |uris: &[&str]| {
+                let leaf = Leaf {
+                    uris: uris.iter().map(|uri| (*uri).to_owned()).collect(),
+                    ..Leaf::client("somebody", None)
+                };
+                signer.credentials(&leaf).chain().to_vec()
+            };
+            for uri in [
+                "ipseity:role:admin",
+                "ipseity:role:Operator",
+                "IPSEITY:ROLE:CLIENT",
+                "ipseity:role:client,operator",
+                "ipseity:role:operator ",
+                "ipseity:role:",
+            ] {
+                // One that is known beside it does not help.
+                for uris in [&[uri][..], &[known.uri(), uri]] {
+                    let shown = shown(uris);
+                    let says = format!("certificate (somebody) names the unknown role {uri:?}: ");
+                    let refused = roles.grants(&shown, Grants::EVERYBODY, now).unwrap_err();
+                    assert!(refused.contains(&says), "{roles:?}: {refused}");
+                    let refused = roles.check_dialed(&shown[0]).unwrap_err();
+                    assert!(refused.contains(&says), "{roles:?}: {refused}");
+                }
+            }
+            // Other names mean nothing, as before.
+            let shown = shown(&["spiffe://example/role", known.uri()]);
+            let granted = roles.grants(&shown, Grants::EVERYBODY, now).unwrap();
+            assert_eq!(granted.has(Grant::Sync), known == Role::Peer, "{roles:?}");
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use ipseity_core::words::Grants;
+use ipseity_core::{text::Plain, words::Grants};
 use ipseity_tls::{
-    Context, Credentials, Facts, PROTOCOLS, Role, Roots, TlsError, Watched, client_config_with,
-    explain, provider, server_name,
+    Context, Credentials, Date, Facts, PROTOCOLS, Role, Roots, TlsError, Watched,
+    client_config_with, explain, provider, server_name, unnameable,
 };
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -79,10 +79,9 @@ impl Settings {
     /// # Errors
     /// A file is wrong, or they do not fit together; the text says which flag and what to do.
     pub fn read(files: &Files) -> Result<Settings, String> {
-        let of = |flag: &'static str| {
-            move |error: TlsError| format!("{flag} {} {}", error.file.display(), error.fault)
-        };
-        let of_own = |error: TlsError| match error.file == files.key {
+        let of = |flag: &'static str| move |error: TlsError| format!("{flag} {error}");
+        // The two may be one file, so its name does not tell what was looked for in it.
+        let of_own = |error: TlsError| match error.of_key {
             true => of("--tls-key")(error),
             false => of("--tls-cert")(error),
         };
@@ -188,6 +187,33 @@ impl Settings {
         kept
     }
 
+    /// What is not good about these settings, although they work: a line for each, for people who have just started the
+    /// server or changed its files. That a certificate expires is not among it, because that comes with time.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some((file, mode)) = self.credentials.exposed_key() {
+            let file = Plain(&file.to_string_lossy()).to_string();
+            warnings.push(format!(
+                "others can read or write the private key of this server: {file} has the mode {mode:04o}. Whoever has the \
+                 key can pretend to be this server: chmod 600 {file}"
+            ));
+        }
+        let now = self.unix_seconds();
+        for Kept { what, file, facts } in self.kept() {
+            if facts.not_before > now {
+                warnings.push(format!(
+                    "{what} in {} ({}) is NOT VALID before {}, and the clock of this machine says {}: wait, set the clock, \
+                     or replace the file and send SIGHUP",
+                    Plain(&file.to_string_lossy()),
+                    facts.name(),
+                    Date(facts.not_before),
+                    Date(now)
+                ));
+            }
+        }
+        warnings
+    }
+
     /// What time it is, in seconds since 1970, as the clock of this machine says.
     pub fn unix_seconds(&self) -> u64 {
         self.now().as_secs()
@@ -213,7 +239,7 @@ impl Settings {
             return Err("without --tls-peer-ca no peer can be dialed by TLS".to_owned());
         };
         let name = server_name(host)
-            .map_err(|error| format!("no certificate can be for {host:?} ({error})"))?;
+            .map_err(|_| format!("a certificate cannot have the name {}", unnameable(host)))?;
         Session::dialed(Arc::clone(config), name)
             .map(Dialing)
             .map_err(|error| error.to_string())
@@ -297,9 +323,11 @@ impl Settings {
             error,
             &Context {
                 dialed: false,
+                is_server: true,
                 refused,
                 roots: self.client_ca.as_ref().or(self.peer_ca.as_ref()),
-                own: Some(self.credentials.facts()),
+                own: Some(&self.credentials),
+                now: Some(self.unix_seconds()),
             },
         )
     }
@@ -311,9 +339,11 @@ impl Settings {
             error,
             &Context {
                 dialed: true,
+                is_server: true,
                 refused: watched.and_then(|watched| watched.take_refused()),
                 roots: self.peer_ca.as_ref(),
-                own: Some(self.credentials.facts()),
+                own: Some(&self.credentials),
+                now: Some(self.unix_seconds()),
             },
         )
     }
@@ -327,6 +357,9 @@ fn check_own(credentials: &Credentials, roles: &Roles, has_peers: bool) -> Resul
         credentials.file().display(),
         facts.name()
     );
+    facts
+        .check_roles()
+        .map_err(|fault| format!("{whose} {fault}"))?;
     if !facts.for_servers {
         return Err(format!(
             "{whose} is not made for servers: its extended key usage lacks serverAuth; make it with `ipseity-cli cert \
@@ -393,4 +426,125 @@ fn server_config(
         config.send_tls13_tickets = 0;
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use ipseity_sim::pki::{Leaf, Pki, days};
+
+    use super::*;
+
+    fn files((certificate, key): (PathBuf, PathBuf)) -> Files {
+        Files {
+            certificate,
+            key,
+            client_ca: None,
+            peer_ca: None,
+        }
+    }
+
+    fn chmod(file: &PathBuf, mode: u32) {
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn the_flag_that_is_blamed_is_the_one_whose_file_lacks_something() {
+        let pki = Pki::new("CA");
+        let leaf = Leaf::peer("one", &["127.0.0.1"]);
+        let (certificate, key) = pki.make(&leaf);
+        let misspelt = Leaf {
+            uris: vec!["ipseity:role:Peer".to_owned()],
+            ..Leaf::peer("misspelt", &["127.0.0.1"])
+        };
+        let encrypted = pki.directory().join("encrypted.key");
+        fs::write(
+            &encrypted,
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        )
+        .unwrap();
+        for (pair, says) in [
+            (
+                (key.clone(), key.clone()),
+                format!("--tls-cert {}: has no certificate", key.display()),
+            ),
+            (
+                (certificate.clone(), certificate.clone()),
+                format!(
+                    "--tls-key {}: has certificates and no private key",
+                    certificate.display()
+                ),
+            ),
+            (
+                (certificate.clone(), encrypted.clone()),
+                format!(
+                    "--tls-key {}: its private key is encrypted",
+                    encrypted.display()
+                ),
+            ),
+            (
+                pki.make(&misspelt),
+                "(misspelt) names the unknown role \"ipseity:role:Peer\"".to_owned(),
+            ),
+        ] {
+            let error = Settings::read(&files(pair)).unwrap_err();
+            assert!(error.contains(&says), "{says}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_for_all_and_a_certificate_of_tomorrow_are_warned_of() {
+        let pki = Pki::new("CA");
+        let pair = pki.make(&Leaf::peer("one", &["127.0.0.1"]));
+        let warnings = |pair| Settings::read(&files(pair)).unwrap().warnings();
+        chmod(&pair.1, 0o640);
+        assert_eq!(warnings(pair.clone()), [""; 0]);
+        chmod(&pair.1, 0o644);
+        let said = warnings(pair.clone());
+        let key = pair.1.display();
+        assert_eq!(
+            said,
+            [format!(
+                "others can read or write the private key of this server: {key} has the mode 0644. Whoever has the key \
+                 can pretend to be this server: chmod 600 {key}"
+            )]
+        );
+        let early = Leaf {
+            valid: (days(2), days(10)),
+            ..Leaf::peer("early", &["127.0.0.1"])
+        };
+        let early = pki.make(&early);
+        chmod(&early.1, 0o600);
+        let said = warnings(early);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("the certificate of this server in "),
+            "{said:?}"
+        );
+        assert!(
+            said[0].contains("early.pem (early) is NOT VALID before 20"),
+            "{said:?}"
+        );
+        // A CA is looked at too.
+        let settings = Settings::new(
+            pki.credentials(&Leaf::peer("two", &["127.0.0.1"])),
+            Some(pki.roots()),
+            None,
+            Arc::new(LongAgo),
+        );
+        let said = settings.unwrap().warnings();
+        let ca = |text: &String| text.contains("ca.pem (CA) is NOT VALID before 2020-01-01");
+        assert!(said.iter().any(ca), "{said:?}");
+    }
+
+    /// A clock of 1970.
+    #[derive(Debug)]
+    struct LongAgo;
+
+    impl TimeProvider for LongAgo {
+        fn current_time(&self) -> Option<UnixTime> {
+            Some(UnixTime::since_unix_epoch(std::time::Duration::ZERO))
+        }
+    }
 }

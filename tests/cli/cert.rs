@@ -298,6 +298,83 @@ fn a_ca_is_replaced_while_both_are_trusted() {
 }
 
 #[test]
+fn a_rotation_wants_the_key_of_its_ca() {
+    let (pki, other) = (Pki::with_ca(), Pki::with_ca());
+    let before = pki.read("ca.pem");
+    fs::write(pki.path("ca.key"), other.read("ca.key")).unwrap();
+    let refused = pki.cert(&["ca", "--rotate"]);
+    assert!(
+        refused
+            .bad(1)
+            .contains("ca.key: is not the key of any CA in "),
+        "{refused:?}"
+    );
+    assert_eq!(pki.read("ca.pem"), before);
+    assert_eq!(pki.files(), ["ca.key", "ca.pem"]);
+    // It is no harm if the key is kept elsewhere.
+    fs::remove_file(pki.path("ca.key")).unwrap();
+    pki.cert(&["ca", "--rotate"]).good();
+    assert_eq!(pki.files(), ["ca.key", "ca.pem"]);
+}
+
+#[test]
+fn a_file_that_is_a_pipe_is_refused_and_nobody_waits() {
+    let pki = Pki::with_ca();
+    pki.cert(&["client", "alice"]).good();
+    command::run(Command::new("mkfifo").arg(pki.path("pipe"))).unwrap();
+    let pipe = pki.path("pipe");
+    let says = format!("{pipe}: is a pipe, and only regular files are read");
+    let refused = run(&["cert", "show", &pipe]);
+    assert!(refused.bad(1).starts_with(&says), "{refused:?}");
+    let (ca, certificate) = (pki.path("ca.pem"), pki.path("alice.pem"));
+    for files in [
+        &["--tls-ca", &pipe][..],
+        &["--tls-ca", &ca, "--tls-cert", &pipe, "--tls-key", &pipe],
+        &[
+            "--tls-ca",
+            &ca,
+            "--tls-cert",
+            &certificate,
+            "--tls-key",
+            &pipe,
+        ],
+    ] {
+        let refused = run(&[&["next", "--server", "tls://127.0.0.1:1"], files].concat());
+        assert!(refused.bad(1).contains(&says), "{refused:?}");
+    }
+    // One that is no certificate is passed over.
+    fs::rename(&pipe, pki.path("pipe.pem")).unwrap();
+    pki.cert(&["ca", "--rotate"]).good();
+    assert!(!pki.cert(&["ca", "--drop-old"]).bad(1).contains("pipe.pem"));
+    // The files of the CA are read too.
+    for name in ["ca.key", "ca.pem"] {
+        fs::rename(pki.path("pipe.pem"), pki.path(name)).unwrap();
+        for arguments in [&["client", "bob"][..], &["ca", "--rotate"]] {
+            let refused = pki.cert(arguments);
+            let says = format!("{}: is a pipe", pki.path(name));
+            assert!(refused.bad(1).contains(&says), "{refused:?}");
+        }
+        fs::rename(pki.path(name), pki.path("pipe.pem")).unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_written_leaves_its_key() {
+    let pki = Pki::with_ca();
+    pki.cert(&["client", "alice"]).good();
+    let key = pki.read("alice.key");
+    fs::remove_file(pki.path("alice.pem")).unwrap();
+    fs::create_dir(pki.path("alice.pem")).unwrap();
+    let refused = pki.cert(&["client", "alice", "--force"]);
+    assert!(
+        refused.bad(1).contains("alice.pem: cannot be written"),
+        "{refused:?}"
+    );
+    assert_eq!(pki.read("alice.key"), key);
+    assert_eq!(pki.files(), ["alice.key", "alice.pem", "ca.key", "ca.pem"]);
+}
+
+#[test]
 fn a_rotation_that_was_interrupted_leaves_a_ca_that_can_sign() {
     let pki = Pki::with_ca();
     let old_key = pki.read("ca.key");
@@ -385,6 +462,17 @@ fn what_is_missing_or_wrong_is_said_with_the_file() {
         (&["client"], "needs one name"),
         (&["client", "a", "b"], "needs one name"),
         (&["client", "a\nb"], "is not a name for a certificate"),
+        (&["client", " "], "is not a name for a certificate"),
+        (&["operator", "alice "], "is not a name for a certificate"),
+        (&["client", "a\u{202e}b"], "is not a name for a certificate"),
+        (
+            &["client", "alice", "--out", "/tmp/x/zzz"],
+            "--out takes a name only: --dir names the directory",
+        ),
+        (
+            &["server", "bücher.example"],
+            "write it in ASCII, as xn--...",
+        ),
         (
             &["client", "alice", "--rotate"],
             "cert client takes no --rotate",
@@ -396,11 +484,56 @@ fn what_is_missing_or_wrong_is_said_with_the_file() {
         let refused = pki.cert(arguments);
         assert!(refused.bad(2).contains(says), "{arguments:?}: {refused:?}");
     }
+    let many: Vec<String> = (0..9000).map(|n| format!("h{n}.example")).collect();
+    let many: Vec<&str> = ["peer"]
+        .into_iter()
+        .chain(many.iter().map(String::as_str))
+        .collect();
+    let refused = pki.cert(&many);
+    assert!(
+        refused
+            .bad(2)
+            .contains("these are 9000 names and addresses, and a certificate has at most 100"),
+        "{refused:?}"
+    );
     assert_eq!(pki.files(), ["ca.key", "ca.pem"]);
     let nothing = run(&["cert", "show", &pki.path("ca.key")]);
     assert!(
         nothing.bad(1).contains("ca.key: has no certificate"),
         "{nothing:?}"
+    );
+}
+
+#[test]
+fn a_misspelt_role_is_shown() {
+    let pki = Pki::with_ca();
+    let [key, request, extension] = ["x.key", "x.csr", "x.cnf"].map(|name| pki.path(name));
+    fs::write(&extension, "subjectAltName=URI:ipseity:role:Operator\n").unwrap();
+    let (ca, ca_key, out) = (pki.path("ca.pem"), pki.path("ca.key"), pki.path("x.pem"));
+    let openssl = |line: &str| {
+        let mut openssl = Command::new("openssl");
+        command::run(openssl.args(line.split(' '))).unwrap();
+    };
+    openssl(&format!(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout {key} -out {request}"
+    ));
+    openssl(&format!(
+        "x509 -req -in {request} -CA {ca} -CAkey {ca_key} -CAcreateserial -days 9 -extfile {extension} -out {out}"
+    ));
+    let shown = run(&["cert", "show", &out]).good();
+    assert!(
+        shown.contains(
+            "refused      it names the unknown role \"ipseity:role:Operator\": the roles are "
+        ),
+        "{shown}"
+    );
+    assert_eq!(
+        pki_show(&pki, "x.pem")["unknown_role"],
+        "ipseity:role:Operator"
+    );
+    assert_eq!(
+        pki_show(&pki, "ca.pem")["unknown_role"],
+        serde_json::Value::Null
     );
 }
 

@@ -177,7 +177,7 @@ fn free_ports(count: usize) -> Vec<u16> {
 }
 
 /// The line with single spaces, because a port of five digits moves the columns, and without the day on which it was
-/// written.
+/// written and the digits of a key that stand behind a day in the name of a CA.
 fn words(line: &str) -> String {
     let is_day = |word: &str| {
         let mask = word
@@ -190,8 +190,14 @@ fn words(line: &str) -> String {
         (false, true) if word.as_bytes()[2] == b':' => "TIME".to_owned(),
         (false, _) => word.to_owned(),
     };
-    line.split_whitespace()
-        .map(without)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let is_key = |word: &str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split_whitespace() {
+        let is_behind_day = words.last().is_some_and(|last| last == "DAY");
+        match is_behind_day && is_key(word.trim_end_matches(',')) {
+            true => words.push("KEY".to_owned()),
+            false => words.push(without(word)),
+        }
+    }
+    words.join(" ")
 }

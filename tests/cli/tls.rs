@@ -161,6 +161,12 @@ fn flags_that_do_not_fit_are_refused_before_anybody_is_asked() {
             2,
             "--tls-ca is for servers at tls://, and none is named",
         ),
+        (
+            &tls.to_uppercase(),
+            &["--tls-ca", ca],
+            2,
+            "tls://, in small letters, is the one scheme that there is",
+        ),
         (&tls, &["--tls-ca", &none], 1, "none.pem: cannot be read: "),
         (&tls, &["--tls-ca", key], 1, "alice.key: has no certificate"),
         (
@@ -298,6 +304,12 @@ fn certificates_that_this_program_made_work_on_both_sides() {
             refused
                 .bad(1)
                 .contains("it does not accept our certificate (127.0.0.1"),
+            "{refused:?}"
+        );
+        assert!(
+            refused.bad(1).contains(
+                "it is not made for clients, because its extended key usage lacks clientAuth"
+            ),
             "{refused:?}"
         );
     }

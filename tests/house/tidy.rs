@@ -52,7 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The server.
     ("limits", &["core::limits", "frames"]),
     ("trust", &["core::ids", "core::words", "limits"]),
-    ("secure", &["core::words", "tls"]),
+    ("secure", &["core::text", "core::words", "tls"]),
     (
         "mailbox",
         &["core::actor", "core::ids", "core::timer", "limits"],

@@ -571,7 +571,7 @@ fn files_that_do_not_fit_refuse_the_start_with_the_flag_and_what_to_do() {
     };
     for (flags, says) in [
         (other_key, "is not the private key of the certificate in"),
-        (no_file, "--tls-cert /nowhere.pem cannot be read"),
+        (no_file, "--tls-cert /nowhere.pem: cannot be read"),
         (
             flags(&pki, &no_role, true, true),
             "have a CA in common, so certificates must name their roles",

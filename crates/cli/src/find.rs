@@ -34,6 +34,10 @@ pub enum Found {
 
 /// Finds what `arguments`, without the program's name, ask for.
 pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
+    if let Some(word) = arguments.iter().find(|word| word.to_str().is_none()) {
+        let text = format!("{word:?} is not UTF-8: every argument must be");
+        return Err(Failure::Usage(text).with_help_of(None));
+    }
     let matches = every_option()
         .parse(arguments)
         .map_err(|fail| unclear(&fail).with_help_of(None))?;
@@ -158,6 +162,27 @@ mod tests {
                     assert!(matches.free.is_empty());
                 }
                 _ => panic!("{line}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_argument_that_is_not_utf_8_is_called_that() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let odd = OsString::from_vec(vec![0xff, 0xfe]);
+        for arguments in [
+            vec!["cert".into(), "client".into(), odd.clone()],
+            vec!["next".into(), "--server".into(), odd.clone()],
+            vec![odd],
+        ] {
+            match find(&arguments) {
+                Err(Failure::Usage(text)) => {
+                    assert!(
+                        text.starts_with("\"\\xFF\\xFE\" is not UTF-8: every argument must be"),
+                        "{text}"
+                    );
+                }
+                _ => panic!("{arguments:?} was accepted"),
             }
         }
     }

@@ -10,6 +10,9 @@ use ipseity_core::{
 /// Stands before the address of a server that is spoken to by TLS.
 const TLS: &str = "tls://";
 
+/// Stands behind every scheme.
+const BEHIND_SCHEME: &str = "://";
+
 /// A host name or an IP address, and a port; `tls://` before it means that the server speaks TLS there. The name is looked up each time a connection is made, so its addresses may
 /// change. If it has several, all of them are used.
 ///
@@ -37,14 +40,23 @@ impl ServerAddress {
     ///
     /// # Errors
     /// The text is not an address, or its port is 0, to which nobody can connect.
-    pub fn with_default_port(text: &str, port_default: u16) -> Result<ServerAddress, AddressError> {
+    pub fn with_default_port(
+        text: &str,
+        port_default: u16,
+    ) -> Result<ServerAddress, ServerAddressError> {
         let (is_tls, place) = match text.strip_prefix(TLS) {
             Some(place) => (true, place),
             None => (false, text),
         };
+        if place.contains(BEHIND_SCHEME) {
+            return Err(ServerAddressError::Scheme(text.to_owned()));
+        }
+        if place.is_empty() {
+            return Err(AddressError::new(text, AddressFault::Host).into());
+        }
         let address: HostPort = place.parse()?;
         match address.port().unwrap_or(port_default) {
-            0 => Err(AddressError::new(text, AddressFault::Port)),
+            0 => Err(AddressError::new(text, AddressFault::Port).into()),
             port => Ok(ServerAddress {
                 host: address.host().to_owned(),
                 port,
@@ -77,6 +89,37 @@ impl ServerAddress {
     }
 }
 
+/// A text that is not the address of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddressError {
+    /// What stands behind the scheme, or all of it, is no address.
+    Address(AddressError),
+    /// The scheme in this text is not known.
+    Scheme(String),
+}
+
+impl From<AddressError> for ServerAddressError {
+    fn from(error: AddressError) -> ServerAddressError {
+        ServerAddressError::Address(error)
+    }
+}
+
+impl fmt::Display for ServerAddressError {
+    /// One line without control characters, whatever the text holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerAddressError::Address(error) => error.fmt(f),
+            ServerAddressError::Scheme(text) => write!(
+                f,
+                "{text:?} is not an address ([tls://]HOST[:PORT]): tls://, in small letters, is the one scheme that there \
+                 is, and an address without it is spoken to without TLS"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ServerAddressError {}
+
 impl fmt::Display for ServerAddress {
     /// Writes `host:port`, or `[host]:port` for an IPv6 address, behind `tls://` if the server speaks TLS: what
     /// [`FromStr`] reads.
@@ -89,9 +132,9 @@ impl fmt::Display for ServerAddress {
 }
 
 impl FromStr for ServerAddress {
-    type Err = AddressError;
+    type Err = ServerAddressError;
 
-    fn from_str(text: &str) -> Result<ServerAddress, AddressError> {
+    fn from_str(text: &str) -> Result<ServerAddress, ServerAddressError> {
         ServerAddress::with_default_port(text, PORT_DEFAULT)
     }
 }
@@ -132,10 +175,19 @@ mod tests {
             ("[::1", "[::1]:3264"),
             ("[::1]3264", "[::1]:3264"),
             ("[host]:1", "[::1]:3264"),
-            ("tls://", "names no host"),
+            (
+                "tls://",
+                "\"tls://\" is not an address (HOST:PORT): it names no host",
+            ),
             ("tls://host:0", "port"),
-            ("tls://tls://host", "port"),
-            ("https://host", "port"),
+            ("tls://tls://host", "the one scheme that there is"),
+            (
+                "TLS://host:1",
+                "tls://, in small letters, is the one scheme",
+            ),
+            ("https://host", "the one scheme that there is"),
+            ("plain://host:3264", "without it is spoken to without TLS"),
+            ("://host", "the one scheme that there is"),
         ] {
             let error = text.parse::<ServerAddress>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text:?}: {error}");

@@ -2,9 +2,8 @@
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
-use super::address::ServerAddress;
+use super::address::{ServerAddress, ServerAddressError};
 use ipseity_core::{
-    address::AddressError,
     identity::{Identity, Pid, Sequence},
     text::Plain,
     words::{ErrorCode, ErrorReply},
@@ -38,7 +37,7 @@ pub enum ClientError {
     /// The list of servers is empty.
     NoServers,
     /// A text in the list of servers is not an address.
-    Address(AddressError),
+    Address(ServerAddressError),
 }
 
 impl ClientError {

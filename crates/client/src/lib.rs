@@ -92,7 +92,7 @@ mod stream;
 
 use std::time::Duration;
 
-pub use address::ServerAddress;
+pub use address::{ServerAddress, ServerAddressError};
 pub use block::{Block, Identities};
 pub use dial::connect;
 pub use error::{AddressFailure, ClientError, FailureCause, ServerFailure, Violation};
@@ -187,7 +187,7 @@ impl Client {
         let servers = servers
             .into_iter()
             .map(|server| server.as_ref().parse())
-            .collect::<Result<Vec<ServerAddress>, AddressError>>()
+            .collect::<Result<Vec<ServerAddress>, ServerAddressError>>()
             .map_err(ClientError::Address)?;
         if servers.is_empty() {
             return Err(ClientError::NoServers);

@@ -34,6 +34,8 @@ pub struct Leaf {
     pub name: String,
     pub hosts: Vec<String>,
     pub roles: Vec<Role>,
+    /// URI names beside those of its roles.
+    pub uris: Vec<String>,
     pub for_servers: bool,
     pub for_clients: bool,
     /// From when to when it is valid.
@@ -47,6 +49,7 @@ impl Leaf {
             name: name.to_owned(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             roles: vec![Role::Peer],
+            uris: Vec::new(),
             for_servers: true,
             for_clients: true,
             valid: (days(-1), days(365)),
@@ -59,6 +62,7 @@ impl Leaf {
             name: name.to_owned(),
             hosts: Vec::new(),
             roles: role.into_iter().collect(),
+            uris: Vec::new(),
             for_servers: false,
             for_clients: true,
             valid: (days(-1), days(365)),
@@ -108,8 +112,9 @@ impl Pki {
                     Err(_) => SanType::DnsName(host.as_str().try_into().unwrap()),
                 });
         }
-        for role in &leaf.roles {
-            let name = role.uri().try_into().unwrap();
+        let roles = leaf.roles.iter().map(|role| role.uri());
+        for uri in roles.chain(leaf.uris.iter().map(String::as_str)) {
+            let name = uri.try_into().unwrap();
             parameters.subject_alt_names.push(SanType::URI(name));
         }
         if leaf.for_servers {

@@ -11,6 +11,7 @@ use rustls_pki_types::{InvalidDnsNameError, ServerName};
 
 use crate::{
     credentials::Credentials,
+    facts::shown,
     provider::{PROTOCOLS, provider},
     roots::Roots,
     watched::Watched,
@@ -63,6 +64,15 @@ pub fn client_config_with(
 pub fn server_name(host: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
     // A dot at the end only tells the resolver not to search; no certificate has it.
     ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
+}
+
+/// A text that is not the [name](server_name) of a host, and how to write it, if that is known.
+pub fn unnameable(host: &str) -> String {
+    let shown = shown(host);
+    match host.is_ascii() {
+        true => format!("{shown:?}"),
+        false => format!("{shown:?}: write it in ASCII, as xn--..."),
+    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,13 @@ use crate::{
     error::{Fault, TlsError},
     facts::Facts,
     pem,
-    provider::provider,
+    signing::{self, signing_key},
+    words::unusable,
 };
+
+/// Who must not have these rights to a private key: everybody to read it, the group and everybody to write it. The group
+/// may read it, because a server in Kubernetes reads its files as a member of their group.
+const EXPOSING_MODE: u32 = 0o026;
 
 /// A certificate chain and the private key of its first certificate, from two PEM files.
 #[derive(Debug)]
@@ -26,6 +31,10 @@ pub struct Credentials {
     key: PrivateKeyDer<'static>,
     certified: Arc<CertifiedKey>,
     facts: Facts,
+    /// What the certificates behind the own one say.
+    between: Vec<Facts>,
+    key_file: PathBuf,
+    key_mode: u32,
 }
 
 impl Credentials {
@@ -33,40 +42,59 @@ impl Credentials {
     /// other.
     ///
     /// # Errors
-    /// A file cannot be read or does not have what it should, the first certificate is that of a CA, or the key belongs to
-    /// another certificate. Whether the certificate has expired is not an error here.
+    /// A file cannot be read or does not have what it should, the first certificate is that of a CA or is signed in a way
+    /// that is not accepted, or the key belongs to another certificate. Whether the certificate has expired is not an error
+    /// here.
     pub fn read(certificate: &Path, key: &Path) -> Result<Credentials, TlsError> {
         let in_certificate = |fault| TlsError::new(certificate, fault);
-        let in_key = |fault| TlsError::new(key, fault);
+        let in_key = |fault| TlsError::new(key, fault).about_key();
+        let content = pem::read(certificate)?;
         let mut chain = Vec::new();
-        let mut first = None;
-        for (line, der) in pem::certificates(&pem::read(certificate)?).map_err(in_certificate)? {
+        let mut all_facts = Vec::new();
+        let mut lines = Vec::new();
+        for (line, der) in pem::certificates(&content.bytes).map_err(in_certificate)? {
             let facts = Facts::of(&der)
                 .map_err(|reason| in_certificate(Fault::BadCertificate { line, reason }))?;
-            first.get_or_insert(facts);
+            all_facts.push(facts);
             chain.push(der);
+            lines.push(line);
         }
-        let facts = first.expect("there is at least one certificate");
+        let facts = all_facts.remove(0);
+        let (line, name) = (lines[0], facts.name());
         if facts.is_ca {
-            let name = facts.name();
             return Err(in_certificate(Fault::IsACa { name }));
         }
-        let private = pem::key(&pem::read(key)?).map_err(in_key)?;
-        let certified = CertifiedKey::from_der(chain, private.clone_key(), &provider());
-        let certified = certified.map_err(|error| {
-            in_key(match error {
-                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => Fault::WrongKey {
-                    certificate: certificate.to_owned(),
-                    name: facts.name(),
-                },
-                other => Fault::BadKey(other.to_string()),
-            })
-        })?;
+        if let Some(signature) = signing::untaken_signature(&chain[0]) {
+            return Err(in_certificate(Fault::UntakenSignature {
+                line,
+                name,
+                signature,
+            }));
+        }
+        let content = pem::read(key).map_err(TlsError::about_key)?;
+        let private = pem::key(&content.bytes).map_err(in_key)?;
+        let signing = signing_key(private.clone_key()).map_err(in_key)?;
+        let certified = CertifiedKey::new(chain, signing);
+        match certified.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => {
+                let certificate = certificate.to_owned();
+                return Err(in_key(Fault::WrongKey { certificate, name }));
+            }
+            // The key is good, so it is the certificate that cannot be used.
+            Err(error) => {
+                let reason = unusable(&error);
+                return Err(in_certificate(Fault::BadCertificate { line, reason }));
+            }
+        }
         Ok(Credentials {
             file: certificate.to_owned(),
             key: private,
             certified: Arc::new(certified),
             facts,
+            between: all_facts,
+            key_file: key.to_owned(),
+            key_mode: content.mode,
         })
     }
 
@@ -95,6 +123,17 @@ impl Credentials {
         &self.facts
     }
 
+    /// What the certificates between the own one and the CA say, in the order of the file.
+    pub(crate) fn between(&self) -> &[Facts] {
+        &self.between
+    }
+
+    /// The file that the key was read from, and its mode, if others can read or write it. Only their readers know whether
+    /// this is a fault: on a machine of one user it is none.
+    pub fn exposed_key(&self) -> Option<(&Path, u32)> {
+        (self.key_mode & EXPOSING_MODE != 0).then_some((&*self.key_file, self.key_mode))
+    }
+
     /// Shows this certificate to every server that asks for one.
     pub(crate) fn for_client(&self) -> Arc<dyn ResolvesClientCert> {
         Arc::new(SingleCertAndKey::from(self.certified()))
@@ -108,14 +147,21 @@ impl Clone for Credentials {
             key: self.key.clone_key(),
             certified: self.certified(),
             facts: self.facts.clone(),
+            between: self.between.clone(),
+            key_file: self.key_file.clone(),
+            key_mode: self.key_mode,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    use rcgen::CustomExtension;
+
     use super::*;
-    use crate::tests::{Ca, directory, leaf};
+    use crate::tests::{Ca, directory, leaf, parameters, signed};
 
     #[test]
     fn a_certificate_and_its_key_are_read() {
@@ -175,6 +221,63 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with(named.to_str().unwrap()), "{says}: {text}");
             assert!(text.contains(says), "{says}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_certificate_is_not_blamed_on_the_key() {
+        let folder = directory();
+        let ca = Ca::new("ca");
+        let mut odd = parameters("one.example");
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        odd.custom_extensions = vec![extension];
+        let (certificate, key) = signed(&ca, odd);
+        // Both in one file: only what was looked for tells which flag is wrong.
+        let file = folder.path().join("both.pem");
+        for (text, of_key, says) in [
+            (
+                format!("{certificate}{key}"),
+                false,
+                "the certificate in line 1 cannot be used: it has a critical extension that is not known here \
+                 (UnsupportedCriticalExtension)",
+            ),
+            (key.clone(), false, "has no certificate"),
+            (
+                leaf(&ca, "two.example").0,
+                true,
+                "has certificates and no private key",
+            ),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = Credentials::read(&file, &file).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+            assert_eq!(error.of_key, of_key, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_or_write_is_found() {
+        let folder = directory();
+        let (certificate, key) = leaf(&Ca::new("ca"), "one.example");
+        let files = ["one.pem", "one.key"].map(|name| folder.path().join(name));
+        std::fs::write(&files[0], certificate).unwrap();
+        std::fs::write(&files[1], key).unwrap();
+        for (mode, is_exposed) in [
+            (0o600, false),
+            (0o400, false),
+            (0o440, false),
+            (0o640, false),
+            (0o644, true),
+            (0o604, true),
+            (0o660, true),
+            (0o602, true),
+        ] {
+            std::fs::set_permissions(&files[1], Permissions::from_mode(mode)).unwrap();
+            let credentials = Credentials::read(&files[0], &files[1]).unwrap();
+            let expected = is_exposed.then_some((&*files[1], mode));
+            assert_eq!(credentials.exposed_key(), expected, "{mode:o}");
+            assert_eq!(credentials.clone().exposed_key(), expected);
         }
     }
 }

@@ -6,13 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConnection, IoState, client::danger::ServerCertVerifier};
+use rustls::{
+    ClientConnection, IoState, client::danger::ServerCertVerifier, time_provider::TimeProvider,
+};
 
 use crate::{
-    config::{client_config, server_name},
+    config::{client_config, server_name, unnameable},
     credentials::Credentials,
     explain::{Context, explain},
-    facts::shown,
     roots::Roots,
     watched::Watched,
 };
@@ -49,13 +50,15 @@ impl Dialer {
     /// The host is neither a name nor an address; the text says so.
     pub fn begin(&self, host: &str) -> Result<TlsClient, String> {
         let name = server_name(host)
-            .map_err(|_| format!("a certificate cannot have the name {:?}", shown(host)))?;
+            .map_err(|_| format!("a certificate cannot have the name {}", unnameable(host)))?;
         let (config, verifier) = client_config(self.roots(), self.credentials());
+        let time = Arc::clone(&config.time_provider);
         let connection = ClientConnection::new(Arc::new(config), name)
             .map_err(|error| explain(&error, &Context::default()))?;
         Ok(TlsClient {
             connection,
             verifier,
+            time,
             dialer: self.clone(),
         })
     }
@@ -66,6 +69,8 @@ impl Dialer {
 pub struct TlsClient {
     connection: ClientConnection,
     verifier: Arc<Watched<dyn ServerCertVerifier>>,
+    /// The clock by which rustls judges certificates.
+    time: Arc<dyn TimeProvider>,
     dialer: Dialer,
 }
 
@@ -79,9 +84,11 @@ impl TlsClient {
         self.connection.process_new_packets().map_err(|error| {
             let context = Context {
                 dialed: true,
+                is_server: false,
                 refused: self.verifier.take_refused(),
                 roots: Some(self.dialer.roots()),
-                own: self.dialer.credentials().map(Credentials::facts),
+                own: self.dialer.credentials(),
+                now: self.time.current_time().map(|now| now.as_secs()),
             };
             explain(&error, &context)
         })
@@ -158,6 +165,8 @@ mod tests {
             assert_eq!(told, is_told, "{host}");
         }
         assert!(dialer().begin("a b").unwrap_err().contains("\"a b\""));
+        let error = dialer().begin("bücher.example").unwrap_err();
+        assert!(error.contains("write it in ASCII, as xn--..."), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use ipseity_core::text::Plain;
 
-use crate::limits::FILE_BYTES_MAX;
+use crate::{limits::FILE_BYTES_MAX, provider::TAKEN_KEYS};
 
 /// What is wrong with a file of certificates or keys, and what to do. `Display` names the file.
 #[derive(Debug)]
@@ -16,12 +16,27 @@ pub struct TlsError {
     pub file: PathBuf,
     /// What is wrong with it.
     pub fault: Fault,
+    /// Whether a private key was looked for in it, and not certificates. Both may be in one file.
+    pub of_key: bool,
 }
 
 impl TlsError {
+    /// An error of a file of certificates.
     pub(crate) fn new(file: &Path, fault: Fault) -> TlsError {
-        let file = file.to_owned();
-        TlsError { file, fault }
+        let (file, of_key) = (file.to_owned(), false);
+        TlsError {
+            file,
+            fault,
+            of_key,
+        }
+    }
+
+    /// The same for the file of a key.
+    pub(crate) fn about_key(self) -> TlsError {
+        TlsError {
+            of_key: true,
+            ..self
+        }
     }
 }
 
@@ -30,8 +45,12 @@ impl TlsError {
 pub enum Fault {
     /// It cannot be read.
     Io(io::Error),
+    /// It is not a regular file, but this. Reading it might never end.
+    NotAFile(&'static str),
     /// It is longer than [`FILE_BYTES_MAX`](crate::limits::FILE_BYTES_MAX).
     TooLong,
+    /// It is a text in UTF-16.
+    Utf16,
     /// It is not in PEM form at this line, counted from 1, or after it.
     Pem {
         /// The line where the broken part begins.
@@ -54,6 +73,24 @@ pub enum Fault {
         line: usize,
         /// The name in the certificate.
         name: String,
+    },
+    /// No signature of a CA in it can be accepted.
+    UntakenKey {
+        /// The line where the certificate begins.
+        line: usize,
+        /// The name in the certificate.
+        name: String,
+        /// What its key is.
+        key: String,
+    },
+    /// A certificate in it is signed in a way that is not accepted.
+    UntakenSignature {
+        /// The line where the certificate begins.
+        line: usize,
+        /// The name in the certificate.
+        name: String,
+        /// How it is signed.
+        signature: String,
     },
     /// The first certificate in it is that of a CA, where a certificate of a server or a client is wanted.
     IsACa {
@@ -88,6 +125,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Io(error) => write!(f, "cannot be read: {error}"),
+            Fault::NotAFile(what) => write!(
+                f,
+                "is {what}, and only regular files are read: write the certificates or the key to a file, and name that"
+            ),
             Fault::TooLong => write!(
                 f,
                 "is longer than {FILE_BYTES_MAX} bytes, so it is no file of certificates or keys"
@@ -97,18 +138,33 @@ impl fmt::Display for Fault {
                 "is not in PEM form from line {line} on ({}): copy the whole file again",
                 Plain(reason)
             ),
+            Fault::Utf16 => f.write_str("is a text in UTF-16: write it again in UTF-8"),
             Fault::NoCertificate => f.write_str(
                 "has no certificate: it must be in PEM form, with a line -----BEGIN CERTIFICATE-----",
             ),
             Fault::BadCertificate { line, reason } => write!(
                 f,
-                "the certificate in line {line} cannot be understood: {}",
+                "the certificate in line {line} cannot be used: {}",
                 Plain(reason)
             ),
             Fault::NotACa { line, name } => write!(
                 f,
                 "the certificate in line {line} ({name}) is not that of a CA: name the file of the CA that \
                  signed it"
+            ),
+            Fault::UntakenKey { line, name, key } => write!(
+                f,
+                "the CA in line {line} ({name}) has a key of the kind {key}, so nothing that it signs is accepted: a \
+                 CA's key must be {TAKEN_KEYS}"
+            ),
+            Fault::UntakenSignature {
+                line,
+                name,
+                signature,
+            } => write!(
+                f,
+                "the certificate in line {line} ({name}) is signed with {signature}, which is not accepted: the key of \
+                 its CA must be {TAKEN_KEYS}, and the hash SHA-256 or SHA-384 (with RSA also SHA-512)"
             ),
             Fault::IsACa { name } => write!(
                 f,
@@ -128,8 +184,7 @@ impl fmt::Display for Fault {
             ),
             Fault::BadKey(reason) => write!(
                 f,
-                "its private key cannot be used ({}): it must be of the kind ECDSA P-256 or P-384, Ed25519, or \
-                 RSA with 2048 bits or more",
+                "its private key cannot be used ({}): it must be {TAKEN_KEYS}",
                 Plain(reason)
             ),
             Fault::WrongKey { certificate, name } => {

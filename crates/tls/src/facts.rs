@@ -56,7 +56,8 @@ impl Facts {
     /// # Errors
     /// The bytes are no X.509 certificate; the text says why.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Facts, String> {
-        Facts::read(certificate).map_err(|error| error.to_string())
+        Facts::read(certificate)
+            .map_err(|error| format!("it is damaged, or no certificate of X.509 ({error})"))
     }
 
     fn read(certificate: &CertificateDer<'_>) -> Result<Facts, x509_cert::der::Error> {
@@ -99,6 +100,28 @@ impl Facts {
             }
         }
         Ok(facts)
+    }
+
+    /// The first of its URI names that should be a role and is none: a misspelt one, say. Nobody knows what was meant, so
+    /// whoever shows such a certificate is nobody.
+    pub fn unknown_role(&self) -> Option<&str> {
+        let mut uris = self.uris.iter().map(String::as_str);
+        uris.find(|uri| Role::is_meant_by(uri) && Role::from_uri(uri).is_none())
+    }
+
+    /// Refuses a certificate with an [unknown role](Facts::unknown_role).
+    ///
+    /// # Errors
+    /// It has one. The text says so, as the rest of a sentence about the certificate.
+    pub fn check_roles(&self) -> Result<(), String> {
+        match self.unknown_role() {
+            None => Ok(()),
+            Some(uri) => Err(format!(
+                "names the unknown role {:?}: the roles are ipseity:role:client, ipseity:role:operator and \
+                 ipseity:role:peer, in small letters and with nothing behind them",
+                shown(uri)
+            )),
+        }
     }
 
     /// The roles that it gives, each once.
@@ -148,6 +171,11 @@ impl Facts {
             Some(left) => days(left),
             None => -1 - days(now - self.not_after - 1),
         }
+    }
+
+    /// Whether it is valid at this time, as far as its dates say.
+    pub fn is_valid_at(&self, now: u64) -> bool {
+        (self.not_before..=self.not_after).contains(&now)
     }
 
     /// The last moment at which it is valid.
@@ -230,12 +258,51 @@ mod tests {
     }
 
     #[test]
+    fn a_role_that_is_misspelt_is_found_and_named() {
+        let ca = Ca::new("ca");
+        let facts = |uris: &[&str]| {
+            let mut wanted = parameters("one.example");
+            let uris = uris.iter().map(|uri| (*uri).try_into().unwrap());
+            wanted.subject_alt_names.extend(uris.map(SanType::URI));
+            Facts::of(&der(&signed(&ca, wanted).0)).unwrap()
+        };
+        for uri in [
+            "ipseity:role:admin",
+            "ipseity:role:Operator",
+            "IPSEITY:ROLE:CLIENT",
+            "ipseity:role:client,operator",
+            "ipseity:role:operator ",
+            " ipseity:role:operator",
+            "ipseity:role:",
+        ] {
+            // One that is known beside it does not help.
+            let facts = facts(&["ipseity:role:client", uri]);
+            assert_eq!(facts.unknown_role(), Some(uri));
+            let said = facts.check_roles().unwrap_err();
+            let says =
+                format!("names the unknown role {uri:?}: the roles are ipseity:role:client, ");
+            assert!(said.starts_with(&says), "{said}");
+        }
+        let odd = facts(&["ipseity:role:\u{1b}[2J"]).check_roles();
+        let said = odd.unwrap_err();
+        assert!(!said.contains(char::is_control), "{said}");
+        for uris in [
+            &[][..],
+            &["ipseity:role:client", "ipseity:role:peer"],
+            &["spiffe://x/ipseity:role:admin", "ipseity"],
+        ] {
+            assert_eq!(facts(uris).check_roles(), Ok(()), "{uris:?}");
+        }
+    }
+
+    #[test]
     fn bytes_that_are_no_certificate_are_an_error() {
         let good = der(&Ca::new("ca").pem());
         for end in [0, 1, 10, good.len() - 1] {
+            let error = Facts::of(&CertificateDer::from(&good[..end])).unwrap_err();
             assert!(
-                Facts::of(&CertificateDer::from(&good[..end])).is_err(),
-                "{end}"
+                error.starts_with("it is damaged, or no certificate"),
+                "{end}: {error}"
             );
         }
         let longer = [&good[..], &[0]].concat();

@@ -3,7 +3,7 @@
 //!
 //! No socket, and no clock: whoever needs to know what time it is passes it in. (A handshake reads the system's clock
 //! itself, inside of rustls, to judge whether a certificate has expired.) Files are read only by [`Credentials::read`],
-//! [`Roots::read`], [`read_certificates`] and [`read_key`].
+//! [`Roots::read`], [`read_certificates`], [`read_key`] and [`read_text`].
 
 mod config;
 mod credentials;
@@ -17,18 +17,20 @@ mod pem;
 mod provider;
 mod role;
 mod roots;
+mod signing;
 #[cfg(test)]
 mod tests;
 mod watched;
+mod words;
 
-pub use config::{client_config, client_config_with, server_name};
+pub use config::{client_config, client_config_with, server_name, unnameable};
 pub use credentials::Credentials;
 pub use date::Date;
 pub use dialer::{Dialer, TlsClient, TlsFailed};
 pub use error::{Fault, TlsError};
 pub use explain::{Context, explain};
 pub use facts::Facts;
-pub use pem::{read_certificates, read_key};
+pub use pem::{read_certificates, read_key, read_text};
 pub use provider::{PROTOCOLS, provider};
 pub use role::Role;
 pub use roots::Roots;

@@ -11,6 +11,9 @@ use rustls::{
 /// The versions of TLS that are spoken, the better one first.
 pub static PROTOCOLS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
+/// The keys whose signatures it takes, in a part of a sentence.
+pub const TAKEN_KEYS: &str = "ECDSA P-256 or P-384, Ed25519, or RSA with 2048 to 8192 bits";
+
 /// The provider of cryptography. Its suites are those of TLS 1.3, and for TLS 1.2 only those with forward secrecy and
 /// authenticated encryption.
 pub fn provider() -> Arc<CryptoProvider> {

@@ -13,6 +13,9 @@ pub enum Role {
     Peer,
 }
 
+/// With this every role begins.
+const SCHEME: &str = "ipseity:role:";
+
 impl Role {
     /// All roles.
     pub const ALL: [Role; 3] = [Role::Client, Role::Operator, Role::Peer];
@@ -39,6 +42,12 @@ impl Role {
     pub fn from_uri(uri: &str) -> Option<Role> {
         Role::ALL.into_iter().find(|role| role.uri() == uri)
     }
+
+    /// Whether whoever wrote this URI name meant a role, well written or not.
+    pub fn is_meant_by(uri: &str) -> bool {
+        let begin = uri.trim_start().as_bytes().get(..SCHEME.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(SCHEME.as_bytes()))
+    }
 }
 
 impl fmt::Display for Role {
@@ -64,6 +73,10 @@ mod tests {
             "ipseity:role:peer ",
         ] {
             assert_eq!(Role::from_uri(uri), None, "{uri:?}");
+            assert_eq!(Role::is_meant_by(uri), !uri.is_empty(), "{uri:?}");
+        }
+        for uri in ["ipseity:rol", "ipseityy:role:peer", "x:ipseity:role:peer"] {
+            assert!(!Role::is_meant_by(uri), "{uri}");
         }
     }
 }

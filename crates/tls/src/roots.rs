@@ -6,12 +6,14 @@ use std::{
 };
 
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{
     error::{Fault, TlsError},
     facts::Facts,
     pem,
+    signing::{self, signing_key},
+    words::unusable,
 };
 
 /// The CAs of one file, in its order. A new CA stands before the old one while certificates of both are in use.
@@ -27,10 +29,10 @@ impl Roots {
     /// Reads a PEM file with the certificates of one or more CAs.
     ///
     /// # Errors
-    /// The file cannot be read, has no certificate, or has one that cannot be understood or is not that of a CA. Whether a
-    /// CA has expired is not an error here.
+    /// The file cannot be read, has no certificate, or has one that cannot be understood, is not that of a CA, or has a
+    /// key whose signatures are not accepted. Whether a CA has expired is not an error here.
     pub fn read(path: &Path) -> Result<Roots, TlsError> {
-        Roots::parse(path, &pem::read(path)?).map_err(|fault| TlsError::new(path, fault))
+        Roots::parse(path, &pem::read(path)?.bytes).map_err(|fault| TlsError::new(path, fault))
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Roots, Fault> {
@@ -44,9 +46,14 @@ impl Roots {
                 let name = facts.name();
                 return Err(Fault::NotACa { line, name });
             }
+            // Otherwise whoever has a certificate of it would be refused, and the reason would seem to be another one.
+            if let Some(key) = signing::untaken_key(&certificate) {
+                let name = facts.name();
+                return Err(Fault::UntakenKey { line, name, key });
+            }
             store
                 .add(certificate.clone())
-                .map_err(|error| bad(error.to_string()))?;
+                .map_err(|error| bad(unusable(&error)))?;
             certificates.push(certificate);
             all_facts.push(facts);
         }
@@ -85,6 +92,23 @@ impl Roots {
             .roots
             .iter()
             .position(|root| public_key.ends_with(&root.subject_public_key_info))
+    }
+
+    /// The first CA that this private key belongs to, as its place in the file.
+    ///
+    /// # Errors
+    /// The key cannot be used; the text says why.
+    pub fn position_of_key(&self, key: &PrivateKeyDer<'static>) -> Result<Option<usize>, Fault> {
+        let key = signing_key(key.clone_key())?;
+        // Every kind of key that is taken has a public part.
+        let public = key.public_key();
+        Ok(public.and_then(|public| self.position_of(&public)))
+    }
+
+    /// The first CA that has signed the first of these certificates, as its place in the file. The others may stand
+    /// between the two. What counts are the signatures: two CAs may have the same name.
+    pub fn signer_of(&self, chain: &[CertificateDer<'_>]) -> Option<usize> {
+        signing::signer_of(chain, &self.certificates)
     }
 
     /// Whether both have a CA in common: the same name with the same key. A CA can have several certificates, when its
@@ -146,7 +170,7 @@ mod tests {
             (format!("\n\n{cut}"), "is not in PEM form from line 3 on"),
             (
                 format!("{}{garbage}", ca.pem()),
-                "the certificate in line 13 cannot be understood",
+                "the certificate in line 13 cannot be used: it is damaged, or no certificate of X.509 (",
             ),
             (
                 "x".repeat(crate::limits::FILE_BYTES_MAX as usize + 1),
@@ -164,6 +188,6 @@ mod tests {
         let error = Roots::read(&folder.path().join("none.pem")).unwrap_err();
         assert!(matches!(error.fault, Fault::Io(_)), "{error}");
         let error = Roots::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("cannot be read"), "{error}");
+        assert!(error.contains("is a directory"), "{error}");
     }
 }

@@ -49,6 +49,16 @@ impl Ca {
         Ca(CertifiedIssuer::self_signed(parameters, key).unwrap())
     }
 
+    /// A certificate between this CA and another one, with these parameters.
+    pub fn between(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
+        let mut parameters = CertificateParams::default();
+        named(&mut parameters, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut parameters);
+        let key = KeyPair::generate().unwrap();
+        Ca(CertifiedIssuer::signed_by(parameters, key, &self.0).unwrap())
+    }
+
     pub fn pem(&self) -> String {
         self.0.pem()
     }

@@ -8,7 +8,7 @@ use std::{
 
 use getopts::Matches;
 use ipseity_console::plain;
-use ipseity_tls::{Date, Facts, Roots, read_certificates};
+use ipseity_tls::{Facts, Roots, TlsError, read_certificates, read_key, read_text};
 
 use super::{
     clock, days, directory,
@@ -64,7 +64,7 @@ pub fn read(directory: &Path) -> Result<Roots, Failure> {
             "is not there: cert ca makes it, or --dir names another directory",
         ));
     }
-    Roots::read(&file).map_err(|error| Failure::Failed(error.to_string()))
+    Roots::read(&file).map_err(unread)
 }
 
 fn create(directory: &Path, days: u64, out: &mut dyn Write) -> Result<(), Failure> {
@@ -72,8 +72,7 @@ fn create(directory: &Path, days: u64, out: &mut dyn Write) -> Result<(), Failur
     fs::create_dir_all(directory)
         .map_err(|error| files::failed(directory, &format!("cannot be made: {error}")))?;
     let [file, key_file] = paths(directory);
-    let name = name(now, &[]);
-    let made = make::ca(&name, now, days).map_err(unmade)?;
+    let made = make::ca(now, days, &[]).map_err(unmade)?;
     files::create(
         &[
             New::key(key_file.clone(), &made.key),
@@ -88,8 +87,10 @@ fn rotate(directory: &Path, days: u64, out: &mut dyn Write) -> Result<(), Failur
     let now = clock::now()?;
     let old = read(directory)?;
     let [file, key_file] = paths(directory);
-    let old_text = text(&file)?;
-    let made = make::ca(&name(now, old.facts()), now, days).map_err(unmade)?;
+    check_key(&key_file, &old)?;
+    let old_text = read_text(&file).map_err(unread)?;
+    let common_names = old.facts().iter().filter_map(|ca| ca.common_name.clone());
+    let made = make::ca(now, days, &common_names.collect::<Vec<_>>()).map_err(unmade)?;
     // First the old key has two names, then the certificates change, then the key. So a run that is interrupted leaves a
     // CA that can sign: it is found in the file by its key.
     let kept = keep(directory, &key_file)?;
@@ -110,6 +111,29 @@ fn rotate(directory: &Path, days: u64, out: &mut dyn Write) -> Result<(), Failur
         shown(&file)
     )?;
     Ok(())
+}
+
+/// Refuses a key that is not that of a CA in the file. It is no harm if there is none, because it is kept elsewhere.
+fn check_key(key_file: &Path, roots: &Roots) -> Result<(), Failure> {
+    if !files::exists(key_file) {
+        return Ok(());
+    }
+    let key = read_key(key_file).map_err(unread)?;
+    let place = roots
+        .position_of_key(&key)
+        .map_err(|fault| files::failed(key_file, &fault.to_string()))?;
+    place
+        .map(drop)
+        .ok_or_else(|| wrong_key(key_file, roots.file()))
+}
+
+/// The key is that of another CA.
+pub fn wrong_key(key_file: &Path, file: &Path) -> Failure {
+    let text = format!(
+        "is not the key of any CA in {}: the two files must have been made together",
+        shown(file)
+    );
+    files::failed(key_file, &text)
 }
 
 /// Gives the key a second name, the first that is free: `ca.1.key`. `None` if there is no key, because it is kept
@@ -144,7 +168,7 @@ fn drop_old(directory: &Path, force: bool, out: &mut dyn Write) -> Result<(), Fa
     if old.is_empty() {
         return Err(files::failed(&file, "has one CA only, and nothing to drop"));
     }
-    let in_use = signed_by(old, newest, directory, now)?;
+    let in_use = in_use(&roots, directory, now)?;
     if !in_use.is_empty() && !force {
         let text = format!(
             "an old CA has signed {}, which nobody would trust any more: make them anew with --force, or drop it all \
@@ -153,7 +177,7 @@ fn drop_old(directory: &Path, force: bool, out: &mut dyn Write) -> Result<(), Fa
         );
         return Err(files::failed(&file, &text));
     }
-    let text = text(&file)?;
+    let text = read_text(&file).map_err(unread)?;
     let end = text.find(END).map_or(text.len(), |at| at + END.len());
     let newest_text = format!("{}\n", &text[..end]);
     files::replace(&[New::certificate(file.clone(), &newest_text)])?;
@@ -169,56 +193,42 @@ fn drop_old(directory: &Path, force: bool, out: &mut dyn Write) -> Result<(), Fa
     Ok(())
 }
 
-/// The files in a directory whose first certificate is valid and signed by one of the old CAs.
-fn signed_by(
-    old: &[Facts],
-    newest: &Facts,
-    directory: &Path,
-    now: u64,
-) -> Result<Vec<String>, Failure> {
+/// The files in a directory whose first certificate is valid, and is trusted no more when all CAs but the newest are
+/// dropped. Its signature decides, because names may come again. One with the name of a CA and the signature of none is from
+/// a CA that was dropped before, so whoever uses it is shut out already: that is worth knowing too.
+fn in_use(roots: &Roots, directory: &Path, now: u64) -> Result<Vec<String>, Failure> {
     let entries = fs::read_dir(directory)
         .map_err(|error| files::failed(directory, &format!("cannot be read: {error}")))?;
-    let mut signed = Vec::new();
+    let mut in_use = Vec::new();
     for entry in entries.flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "pem") {
             continue;
         }
         // A file that is no certificate is none that an old CA has signed.
-        let first = read_certificates(&path)
-            .ok()
-            .and_then(|all| Facts::of(&all[0]).ok());
-        let Some(facts) = first else { continue };
-        let by_old = old.iter().any(|ca| ca.subject == facts.issuer);
-        if by_old && facts.issuer != newest.subject && !facts.is_ca && facts.not_after >= now {
-            signed.push(shown(&path));
+        let Ok(chain) = read_certificates(&path) else {
+            continue;
+        };
+        let Ok(facts) = Facts::of(&chain[0]) else {
+            continue;
+        };
+        if facts.is_ca || facts.not_after < now {
+            continue;
+        }
+        let is_dropped = match roots.signer_of(&chain) {
+            Some(place) => place > 0,
+            None => roots.facts().iter().any(|ca| ca.subject == facts.issuer),
+        };
+        if is_dropped {
+            in_use.push(shown(&path));
         }
     }
-    signed.sort();
-    Ok(signed)
-}
-
-/// A name that no other CA of the file has, so that people can tell them apart.
-fn name(now: u64, others: &[Facts]) -> String {
-    let date = Date(now).to_string();
-    let plain = format!(
-        "Ipseity CA {}",
-        &date[..date.find(' ').unwrap_or(date.len())]
-    );
-    let is_free = |name: &String| {
-        others
-            .iter()
-            .all(|other| other.common_name.as_ref() != Some(name))
-    };
-    let numbered = (2..).map(|number| format!("{plain} ({number})"));
-    std::iter::once(plain.clone())
-        .chain(numbered)
-        .find(is_free)
-        .expect("there are more numbers than CAs")
+    in_use.sort();
+    Ok(in_use)
 }
 
 fn tell(file: &Path, key_file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-    let roots = Roots::read(file).map_err(|error| Failure::Failed(error.to_string()))?;
+    let roots = Roots::read(file).map_err(unread)?;
     let newest = &roots.facts()[0];
     writeln!(
         out,
@@ -235,9 +245,8 @@ fn tell(file: &Path, key_file: &Path, out: &mut dyn Write) -> Result<(), Failure
     Ok(())
 }
 
-fn text(file: &Path) -> Result<String, Failure> {
-    fs::read_to_string(file)
-        .map_err(|error| files::failed(file, &format!("cannot be read: {error}")))
+fn unread(error: TlsError) -> Failure {
+    Failure::Failed(error.to_string())
 }
 
 /// rcgen has refused, which it does for want of randomness only.
@@ -251,20 +260,72 @@ pub fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::leaf, *};
+    use crate::cert::make::Kind;
+
+    /// Makes a certificate for a client.
+    fn client(directory: &Path, name: &str) {
+        let mut flags = getopts::Options::new();
+        super::super::options(&mut flags);
+        let matches = flags.parse(["--dir", directory.to_str().unwrap()]).unwrap();
+        leaf::run(Kind::Client, &[name.to_owned()], &matches, &mut Vec::new()).unwrap();
+    }
 
     #[test]
-    fn cas_of_one_day_have_different_names() {
-        let now = 1_795_000_000;
-        assert_eq!(name(now, &[]), "Ipseity CA 2026-11-18");
+    fn the_name_of_a_ca_never_comes_again() {
         let directory = tempfile::tempdir().unwrap();
         let mut out = Vec::new();
+        let mut names = Vec::new();
         create(directory.path(), 1, &mut out).unwrap();
-        rotate(directory.path(), 1, &mut out).unwrap();
-        rotate(directory.path(), 1, &mut out).unwrap();
-        let roots = read(directory.path()).unwrap();
-        let mut names: Vec<String> = roots.facts().iter().map(Facts::name).collect();
+        for _ in 0..3 {
+            names.push(read(directory.path()).unwrap().facts()[0].name());
+            // What is dropped here is forgotten, so its name cannot be looked up.
+            rotate(directory.path(), 1, &mut out).unwrap();
+            drop_old(directory.path(), false, &mut out).unwrap();
+        }
+        let day = "Ipseity CA 2026-11-18 ".len();
+        for name in &names {
+            assert!(name.starts_with("Ipseity CA 20"), "{name}");
+            assert!(name[day..].chars().all(|c| c.is_ascii_hexdigit()), "{name}");
+        }
+        names.sort();
         names.dedup();
         assert_eq!(names.len(), 3, "{names:?}");
+    }
+
+    #[test]
+    fn what_another_ca_of_the_same_name_has_signed_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let now = clock::now().unwrap();
+        let mut out = Vec::new();
+        create(folder.path(), 9, &mut out).unwrap();
+        client(folder.path(), "alice");
+        let old = fs::read_to_string(at("ca.pem")).unwrap();
+        // The new CA has the name of the old one, as those of earlier versions could.
+        let name = read(folder.path()).unwrap().facts()[0].name();
+        let new = make::tests::ca_named(&name, now);
+        fs::write(at("ca.pem"), format!("{}{old}", new.certificate)).unwrap();
+        fs::write(at("ca.key"), &new.key).unwrap();
+        client(folder.path(), "bob");
+        let Err(Failure::Failed(text)) = drop_old(folder.path(), false, &mut out) else {
+            panic!("the old CA was dropped");
+        };
+        assert!(
+            text.contains("alice.pem") && !text.contains("bob.pem"),
+            "{text}"
+        );
+        // Nobody trusts her any more, although a CA of this name is trusted.
+        drop_old(folder.path(), true, &mut out).unwrap();
+        rotate(folder.path(), 9, &mut out).unwrap();
+        client(folder.path(), "bob-2");
+        let Err(Failure::Failed(text)) = drop_old(folder.path(), false, &mut out) else {
+            panic!("bob was forgotten");
+        };
+        assert!(
+            text.contains("alice.pem") && text.contains("bob.pem"),
+            "{text}"
+        );
+        assert!(!text.contains("bob-2.pem"), "{text}");
     }
 }

@@ -18,6 +18,10 @@ use crate::failure::Failure;
 
 const DAYS_DEFAULT: u64 = 365;
 
+/// The most names and addresses in one certificate, whatever their length. All of it has to fit into the 64 KiB that a
+/// handshake has for it.
+const HOSTS_MAX: usize = 100;
+
 /// The longest name of a file, with room for `.pem.new`: most file systems allow 255 bytes.
 const FILE_NAME_MAX: usize = 240;
 
@@ -32,7 +36,10 @@ pub fn run(
         false => Vec::new(),
     };
     let name = common_name(kind, names)?;
-    let stem = stem(&matches.opt_str("out").unwrap_or_else(|| names[0].clone()))?;
+    let stem = match matches.opt_str("out") {
+        Some(out) => chosen_stem(&out)?,
+        None => stem(&names[0])?,
+    };
     let days = days(matches, DAYS_DEFAULT)?;
     let directory = directory(matches);
     let now = clock::now()?;
@@ -114,16 +121,28 @@ fn hosts(kind: Kind, names: &[String]) -> Result<Vec<Host>, Failure> {
             kind.word()
         )));
     }
-    names
-        .iter()
-        .map(|name| {
-            Host::read(name).ok_or_else(|| {
-                Failure::Usage(format!(
+    let mut hosts: Vec<Host> = Vec::new();
+    for name in names {
+        let host = Host::read(name).ok_or_else(|| {
+            Failure::Usage(match name.is_ascii() {
+                true => format!(
                     "{name:?} is neither the name nor the address of a machine; it stands here without a port"
-                ))
+                ),
+                false => format!("{name:?} is no name of the DNS: write it in ASCII, as xn--..."),
             })
-        })
-        .collect()
+        })?;
+        if !hosts.iter().any(|other| other.is_same(&host)) {
+            hosts.push(host);
+        }
+    }
+    if hosts.len() > HOSTS_MAX {
+        return Err(Failure::Usage(format!(
+            "these are {} names and addresses, and a certificate has at most {HOSTS_MAX}: give each machine its own, or use \
+             *.example.org for all names of a domain",
+            hosts.len()
+        )));
+    }
+    Ok(hosts)
 }
 
 fn common_name(kind: Kind, names: &[String]) -> Result<&str, Failure> {
@@ -133,9 +152,12 @@ fn common_name(kind: Kind, names: &[String]) -> Result<&str, Failure> {
             true => first,
             false => kind.word(),
         }),
-        [name] if name.is_empty() || name.chars().any(char::is_control) => Err(Failure::Usage(
-            format!("{name:?} is not a name for a certificate"),
-        )),
+        [name] if name.trim().is_empty() || name.trim() != name || plain(name) != *name => {
+            Err(Failure::Usage(format!(
+                "{name:?} is not a name for a certificate: it has no blank in front or behind, and no character that \
+                 cannot be seen"
+            )))
+        }
         [name] if name.chars().count() > COMMON_NAME_MAX => Err(Failure::Usage(format!(
             "{name:?} is too long: a name in a certificate has at most {COMMON_NAME_MAX} characters"
         ))),
@@ -145,6 +167,23 @@ fn common_name(kind: Kind, names: &[String]) -> Result<&str, Failure> {
             kind.word()
         ))),
     }
+}
+
+/// The name of the files that was chosen. It is taken as it is, or not at all.
+fn chosen_stem(out: &str) -> Result<String, Failure> {
+    if out.contains('/') {
+        return Err(Failure::Usage(format!(
+            "--out {out:?} is a path, and --out takes a name only: --dir names the directory, where the CA is too"
+        )));
+    }
+    let stem = stem(out)?;
+    if stem != out {
+        return Err(Failure::Usage(format!(
+            "--out {out:?} is not a name for files: it is made of letters, digits and the characters . - _ @, and does not \
+             begin with a dot"
+        )));
+    }
+    Ok(stem)
 }
 
 /// The name of the files: what is not a letter, a digit or one of `.-_@` becomes `_`, so that it stays in its directory.
@@ -196,18 +235,96 @@ fn place_of(key: &KeyPair, roots: &Roots, key_file: &Path) -> Result<usize, Fail
     use rcgen::PublicKeyData as _;
     roots
         .position_of(&key.subject_public_key_info())
-        .ok_or_else(|| {
-            let text = format!(
-                "is not the key of any CA in {}: the two files must have been made together",
-                shown(roots.file())
-            );
-            files::failed(key_file, &text)
-        })
+        .ok_or_else(|| ca::wrong_key(key_file, roots.file()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_chosen_is_taken_as_it_is_or_refused() {
+        for name in ["alice", "alice@example.org", "a-b_c.d"] {
+            assert_eq!(chosen_stem(name).unwrap(), name);
+        }
+        for (name, says) in [
+            ("/tmp/x/zzz", "--dir names the directory"),
+            ("x/zzz", "--dir names the directory"),
+            ("a b", "is not a name for files"),
+            (".hidden", "is not a name for files"),
+            ("", "gives no name for files"),
+            ("ca", "the files of the CA"),
+        ] {
+            match chosen_stem(name) {
+                Err(Failure::Usage(text)) => assert!(text.contains(says), "{text}"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_counts_once_and_there_is_a_bound() {
+        let read = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            hosts(Kind::Peer, &names)
+        };
+        let names = [
+            "a.example",
+            "A.Example",
+            "a.example.",
+            "::1",
+            "0:0::1",
+            "b.example",
+        ];
+        let once = read(&names).unwrap();
+        let expected = ["a.example", "::1", "b.example"].map(|name| Host::read(name).unwrap());
+        assert_eq!(once, expected);
+        let many: Vec<String> = (0..=HOSTS_MAX).map(|n| format!("h{n}.example")).collect();
+        assert_eq!(hosts(Kind::Peer, &many[1..]).unwrap().len(), HOSTS_MAX);
+        match hosts(Kind::Peer, &many) {
+            Err(Failure::Usage(text)) => {
+                assert!(
+                    text.starts_with("these are 101 names and addresses"),
+                    "{text}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        match read(&["bücher.example"]) {
+            Err(Failure::Usage(text)) => assert!(text.contains("as xn--..."), "{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_longest_names_fit_into_a_certificate() {
+        // 253 bytes each, as many as there may be.
+        let label = "x".repeat(61);
+        let names: Vec<String> = (100..100 + HOSTS_MAX)
+            .map(|n| format!("{n}x.{label}.{label}.{label}.{label}"))
+            .collect();
+        let all = hosts(Kind::Peer, &names).unwrap();
+        let now = 1_795_000_000;
+        let ca = make::ca(now, 10, &[]).unwrap();
+        let ca_key = KeyPair::from_pem(&ca.key).unwrap();
+        let wanted = Wanted {
+            kind: Kind::Peer,
+            name: "many",
+            hosts: &all,
+            now,
+            not_after: now + 1,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("ca.pem"), &ca.certificate).unwrap();
+        let roots = Roots::read(&at("ca.pem")).unwrap();
+        let made = make::leaf(&wanted, &roots.certificates()[0], ca_key).unwrap();
+        std::fs::write(at("one.pem"), &made.certificate).unwrap();
+        std::fs::write(at("one.key"), &made.key).unwrap();
+        let credentials = Credentials::read(&at("one.pem"), &at("one.key")).unwrap();
+        assert_eq!(credentials.facts().dns_names.len(), HOSTS_MAX);
+        assert!(credentials.chain()[0].len() < 32 * 1024);
+    }
 
     #[test]
     fn a_name_never_leads_out_of_the_directory() {

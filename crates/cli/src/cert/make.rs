@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipseity_tls::{Facts, Role};
+use ipseity_tls::{Date, Facts, Role};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -14,6 +14,9 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// A new certificate is valid from an hour ago on, because the clocks of machines differ.
 const BEFORE_SECONDS: u64 = 60 * 60;
+
+/// How many bytes of its key a CA has in its name.
+const CA_NAME_KEY_BYTES: usize = 4;
 
 /// The longest common name that X.509 allows, in characters.
 pub const COMMON_NAME_MAX: usize = 64;
@@ -90,6 +93,15 @@ impl Host {
         ipseity_tls::server_name(name.strip_prefix("*.").unwrap_or(name)).ok()?;
         Some(Host::Name(name.to_owned()))
     }
+
+    /// Whether both are reached in the same way. The DNS does not tell large letters from small ones.
+    pub fn is_same(&self, other: &Host) -> bool {
+        match (self, other) {
+            (Host::Name(one), Host::Name(another)) => one.eq_ignore_ascii_case(another),
+            (Host::Address(one), Host::Address(another)) => one == another,
+            (Host::Name(_), Host::Address(_)) | (Host::Address(_), Host::Name(_)) => false,
+        }
+    }
 }
 
 /// A certificate and its private key, in PEM form.
@@ -98,17 +110,35 @@ pub struct Pair {
     pub key: String,
 }
 
-/// A CA with this name that signs itself.
-pub fn ca(name: &str, now: u64, days: u64) -> Result<Pair, rcgen::Error> {
-    let mut wanted = dated(name, now, not_after(now, days));
+/// A CA that signs itself. It has none of these names.
+pub fn ca(now: u64, days: u64, taken: &[String]) -> Result<Pair, rcgen::Error> {
+    let mut key = KeyPair::generate()?;
+    let mut name = ca_name(now, &key);
+    // A name has so little of its key that this may happen, though hardly ever.
+    while taken.contains(&name) {
+        key = KeyPair::generate()?;
+        name = ca_name(now, &key);
+    }
+    let mut wanted = dated(&name, now, not_after(now, days));
     // It signs certificates of servers and clients, and no other CAs.
     wanted.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     wanted.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let signed = CertifiedIssuer::self_signed(wanted, KeyPair::generate()?)?;
+    let signed = CertifiedIssuer::self_signed(wanted, key)?;
     Ok(Pair {
         certificate: signed.pem(),
         key: signed.key().serialize_pem(),
     })
+}
+
+/// The name of a CA: the date, for people, and some of its public key. A name that came again, for a CA that was made
+/// later, would be taken for that of the CA before: certificates name the CA that signed them.
+fn ca_name(now: u64, key: &KeyPair) -> String {
+    let date = Date(now).to_string();
+    let day = date.split(' ').next().unwrap_or_default();
+    // The first byte says only how the two numbers behind it are written.
+    let digits = key.public_key_raw().iter().skip(1).take(CA_NAME_KEY_BYTES);
+    let digits: String = digits.map(|byte| format!("{byte:02x}")).collect();
+    format!("Ipseity CA {day} {digits}")
 }
 
 /// What is wanted of a certificate.
@@ -180,8 +210,32 @@ fn date(seconds: u64) -> OffsetDateTime {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A CA with this name.
+    pub fn ca_named(name: &str, now: u64) -> Pair {
+        let mut wanted = dated(name, now, now + DAY_SECONDS);
+        wanted.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let signed = CertifiedIssuer::self_signed(wanted, KeyPair::generate().unwrap()).unwrap();
+        Pair {
+            certificate: signed.pem(),
+            key: signed.key().serialize_pem(),
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_given_again() {
+        let key = KeyPair::generate().unwrap();
+        let name = ca_name(1_795_000_000, &key);
+        assert!(name.starts_with("Ipseity CA 2026-11-18 "), "{name}");
+        assert_eq!(
+            name.len(),
+            "Ipseity CA 2026-11-18 ".len() + 2 * CA_NAME_KEY_BYTES
+        );
+        assert_eq!(ca_name(1_795_000_000, &key), name);
+        assert_ne!(ca_name(1_795_000_000, &KeyPair::generate().unwrap()), name);
+    }
 
     #[test]
     fn hosts_are_names_and_addresses_and_nothing_else() {

@@ -64,7 +64,7 @@ fn options(options: &mut Options) {
     options.optopt(
         "",
         "out",
-        "the name of the files that are made, without .pem and .key (default: the first NAME)",
+        "the name of the files that are made, without a directory, .pem and .key (default: the first NAME)",
         "NAME",
     );
     options.optflag(
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_ca_that_has_expired_does_not_sign() {
         let directory = tempfile::tempdir().unwrap();
-        let old = make::ca("Old CA", 1_600_000_000, 1).unwrap();
+        let old = make::tests::ca_named("Old CA", 1_600_000_000);
         std::fs::write(directory.path().join("ca.pem"), old.certificate).unwrap();
         std::fs::write(directory.path().join("ca.key"), old.key).unwrap();
         let mut flags = Options::new();

@@ -25,7 +25,7 @@ pub fn run(as_json: bool, names: &[String], out: &mut dyn Write) -> Result<(), F
             read_certificates(&file).map_err(|error| Failure::Failed(error.to_string()))?;
         for (place, certificate) in certificates.iter().enumerate() {
             let facts = Facts::of(certificate).map_err(|reason| {
-                let text = format!("certificate {} cannot be understood: {reason}", place + 1);
+                let text = format!("certificate {} cannot be used: {reason}", place + 1);
                 files::failed(&file, &text)
             })?;
             if as_json {
@@ -56,6 +56,9 @@ fn write_text(file: &Path, facts: &Facts, now: u64, out: &mut dyn Write) -> Resu
         let roles: Vec<&str> = facts.roles().iter().map(|role| role.word()).collect();
         if !roles.is_empty() {
             line("role", &roles.join(", "))?;
+        }
+        if let Err(fault) = facts.check_roles() {
+            line("refused", &format!("it {fault}"))?;
         }
         line(
             "shown by",
@@ -103,6 +106,8 @@ struct Certificate<'a> {
     ip_addresses: &'a [IpAddr],
     uris: &'a [String],
     roles: Vec<&'static str>,
+    /// A URI name that should be a role and is none. Servers refuse such a certificate.
+    unknown_role: Option<&'a str>,
     for_servers: bool,
     for_clients: bool,
     not_before: u64,
@@ -121,6 +126,7 @@ fn write_json(file: &Path, facts: &Facts, now: u64, out: &mut dyn Write) -> Resu
         ip_addresses: &facts.ip_addresses,
         uris: &facts.uris,
         roles: facts.roles().iter().map(|role| role.word()).collect(),
+        unknown_role: facts.unknown_role(),
         for_servers: facts.for_servers,
         for_clients: facts.for_clients,
         not_before: facts.not_before,

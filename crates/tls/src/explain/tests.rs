@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, SanType};
 use rustls::{
     ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -15,6 +15,9 @@ use crate::{
     Credentials, PROTOCOLS, Watched, client_config, provider, server_name,
     tests::{Ca, date, directory, parameters, signed},
 };
+
+/// 2026-11-18: as good as the time at which the tests run, for certificates that are valid for decades.
+const NOW: u64 = 1_795_000_000;
 
 /// A folder with files of certificates.
 struct Files(TempDir);
@@ -31,7 +34,18 @@ impl Files {
     }
 
     fn credentials(&self, ca: &Ca, parameters: CertificateParams) -> Credentials {
+        self.credentials_with(ca, parameters, "")
+    }
+
+    /// With these certificates behind the own one.
+    fn credentials_with(
+        &self,
+        ca: &Ca,
+        parameters: CertificateParams,
+        behind: &str,
+    ) -> Credentials {
         let (certificate, key) = signed(ca, parameters);
+        let certificate = format!("{certificate}{behind}");
         let files = ["one.pem", "one.key"].map(|name| self.0.path().join(name));
         fs::write(&files[0], certificate).unwrap();
         fs::write(&files[1], key).unwrap();
@@ -90,13 +104,17 @@ impl Sides<'_> {
                 dialed: true,
                 refused: seen.take_refused(),
                 roots: Some(self.roots),
-                own: self.client.map(Credentials::facts),
+                own: self.client,
+                is_server: false,
+                now: Some(NOW),
             },
             Context {
                 dialed: false,
                 refused: judge.and_then(|judge| judge.take_refused()),
                 roots: self.client_roots,
-                own: Some(self.server.facts()),
+                own: Some(self.server),
+                is_server: true,
+                now: Some(NOW),
             },
         ];
         let mut said = failed
@@ -190,6 +208,16 @@ fn what_is_wrong_with_a_server_is_said_on_both_sides() {
     let namesake = Ca::new("Example CA");
     let [here, _] = meet(&namesake, good.clone(), "one.example");
     has(&here, "although one has the name of its CA");
+    has(
+        &here,
+        "or a key is of a kind that is not taken (taken are ECDSA P-256",
+    );
+    let [_, there] = meet(&namesake, good.clone(), "one.example");
+    has(
+        &there,
+        "it finds a signature wrong (TLS alert decrypt_error): mostly its CA has the name of the one that signed our \
+         certificate (one.example, signed by Example CA), and another key, because the CA was made anew",
+    );
 
     let mut expired = good.clone();
     expired.not_after = date(1_600_000_000);
@@ -270,11 +298,147 @@ fn what_is_wrong_with_a_client_is_said_on_both_sides() {
     let mut server_only = role("client");
     server_only.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let server_only = files.credentials(&ca, server_only);
-    let [_, here] = meet(Some(&server_only));
+    let [there, here] = meet(Some(&server_only));
     has(
         &here,
         "is not made for clients: its extended key usage lacks clientAuth",
     );
+    has(
+        &there,
+        "it does not accept our certificate (one.example, signed by Example CA): it is not made for clients, because \
+         its extended key usage lacks clientAuth",
+    );
+}
+
+#[test]
+fn a_fault_of_a_ca_in_between_is_not_blamed_on_the_certificate() {
+    let files = Files::new();
+    let root = Ca::new("Example CA");
+    let roots = files.roots(&root);
+    let server = files.credentials(&root, parameters("one.example"));
+    // With the CA in between in the file, and without it.
+    let meet = |between: &Ca, behind: &str| {
+        let client = files.credentials_with(between, role("client"), behind);
+        Sides {
+            roots: &roots,
+            server: &server,
+            client: Some(&client),
+            client_roots: Some(&roots),
+            host: "one.example",
+            version: &TLS13,
+        }
+        .meet()
+    };
+    let good = root.between("Between", |_| {});
+    assert_eq!(meet(&good, &good.pem()), [None, None]);
+
+    let [there, here] = meet(&good, "");
+    has(
+        &here,
+        "(Example CA): if a CA in between has signed it, the certificate of that CA belongs behind it, into the same file",
+    );
+    has(
+        &there,
+        "it does not know the CA that signed our certificate (one.example, signed by Between): if that is a CA in \
+         between, its certificate belongs behind ours, into ",
+    );
+    has(&there, "one.pem");
+
+    let expired = root.between("Between", |wanted| wanted.not_after = date(1_600_000_000));
+    let [there, here] = meet(&expired, &expired.pem());
+    has(
+        &here,
+        "a certificate that its certificate (one.example, signed by Between) builds on expired at 2020-09-13",
+    );
+    has(
+        &there,
+        "it says that a certificate has expired or is not valid yet: the certificate of the CA Between in ",
+    );
+    has(
+        &there,
+        "is valid from 2020-01-01 00:00 UTC to 2020-09-13 12:26 UTC",
+    );
+
+    let no_ca = root.between("Between", |wanted| wanted.is_ca = IsCa::ExplicitNoCa);
+    let [there, here] = meet(&no_ca, &no_ca.pem());
+    has(
+        &here,
+        "is not accepted: one of the certificates between it and the CA is not that of a CA, so it cannot sign \
+         (EndEntityUsedAsCa)",
+    );
+    has(&there, "it does not accept our certificate (one.example");
+
+    let for_servers = root.between("Between", |wanted| {
+        wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let [_, here] = meet(&for_servers, &for_servers.pem());
+    has(
+        &here,
+        "a CA that its certificate (one.example, signed by Between) builds on may not sign for clients",
+    );
+}
+
+#[test]
+fn what_an_alert_cannot_mean_is_left_out() {
+    let files = Files::new();
+    let ca = Ca::new("Example CA");
+    let own = files.credentials(&ca, role("client"));
+    let alert = |alert, now| {
+        let context = Context {
+            dialed: true,
+            own: Some(&own),
+            now,
+            ..Context::default()
+        };
+        explain(&Error::AlertReceived(alert), &context)
+    };
+    let expired = AlertDescription::CertificateExpired;
+    let said = alert(expired, Some(NOW));
+    assert!(
+        said.ends_with(
+            "is valid from 2020-01-01 00:00 UTC to 2050-01-01 00:00 UTC, so it means that of a CA, or its clock or \
+             that of this machine is wrong"
+        ),
+        "{said}"
+    );
+    let said = alert(expired, None);
+    assert!(
+        said.contains("has expired or is not valid yet: it is valid from"),
+        "{said}"
+    );
+    // Whoever refuses it may have another alert for it.
+    let said = alert(AlertDescription::BadCertificate, Some(2_600_000_000));
+    assert!(
+        said.ends_with(": it is valid from 2020-01-01 00:00 UTC to 2050-01-01 00:00 UTC"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_not_in_common_is_said_in_words() {
+    for (reason, says) in [
+        (
+            PeerIncompatible::SignatureAlgorithmsExtensionRequired,
+            "it speaks neither TLS 1.2 nor TLS 1.3, but TLS 1.1 or older",
+        ),
+        (
+            PeerIncompatible::NoKxGroupsInCommon,
+            "it has no way to exchange keys in common with this side, which takes X25519, P-256 and P-384 \
+             (NoKxGroupsInCommon)",
+        ),
+        (
+            PeerIncompatible::NoSignatureSchemesInCommon,
+            "it takes no signature that the key of our certificate can make (NoSignatureSchemesInCommon)",
+        ),
+    ] {
+        assert_eq!(explain(&reason.into(), &Context::default()), says);
+    }
+    let groups: Vec<String> = provider()
+        .kx_groups
+        .iter()
+        .map(|group| format!("{:?}", group.name()))
+        .collect();
+    assert_eq!(groups, ["X25519", "secp256r1", "secp384r1"]);
 }
 
 #[test]
@@ -321,6 +485,13 @@ fn bytes_that_are_not_tls_are_called_that() {
         assert_eq!(
             said,
             "it does not speak TLS: for a plain connection leave tls:// away"
+        );
+        // Nobody writes tls:// in --peer.
+        context.is_server = true;
+        let said = explain(&error, &context);
+        assert_eq!(
+            said,
+            "it does not speak TLS: for a plain connection write plain:// before its address in --peer"
         );
     }
 }
