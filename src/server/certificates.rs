@@ -25,21 +25,12 @@ use crate::{
     secure::{Dialing, Kept, Settings},
 };
 
-/// What there is to say about the time of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    /// It is not good yet.
-    NotYet,
-    /// This many of [`EXPIRY_WARNINGS_DAYS`] are over.
-    Passed(usize),
-}
-
 /// What the server remembers of its certificates.
 #[derive(Debug)]
 pub(super) struct Certificates {
     config: TlsConfig,
-    /// What was logged last about each certificate.
-    told: BTreeMap<(PathBuf, String), Level>,
+    /// How many of the warnings about each certificate were logged.
+    told: BTreeMap<(PathBuf, String), usize>,
     /// Whether a log line says how the reading went that is under way, even if that is no news.
     is_told: bool,
     /// Why the files could not be taken when they were read last.
@@ -56,21 +47,13 @@ impl Certificates {
         }
     }
 
-    /// Whether the time that a certificate has left, or has to wait, is news. Each level is told once.
-    fn is_news(&mut self, kept: &Kept, now: u64) -> bool {
-        let days = kept.facts.days_left(now);
+    /// Whether the time that a certificate has left is news. Each level is told once.
+    fn is_news(&mut self, kept: &Kept, days: i64) -> bool {
         let passed = EXPIRY_WARNINGS_DAYS.iter().filter(|level| days < **level);
-        let level = match kept.facts.not_before > now {
-            true => Level::NotYet,
-            false => Level::Passed(passed.count()),
-        };
+        let passed = passed.count();
         let key = (kept.file.clone(), kept.facts.name());
-        let before = self.told.insert(key, level);
-        match (before.unwrap_or(Level::Passed(0)), level) {
-            (Level::Passed(before), Level::Passed(level)) => level > before,
-            (Level::NotYet, Level::Passed(level)) => level > 0,
-            (before, Level::NotYet) => before != Level::NotYet,
-        }
+        let before = self.told.insert(key, passed).unwrap_or_default();
+        passed > before
     }
 }
 
@@ -171,6 +154,9 @@ impl<E: Edge> Server<E> {
                         "the certificates were read again; the own one is valid until {until}{closed}"
                     );
                 }
+                if is_told || before.is_some() {
+                    self.warn_of_certificates();
+                }
                 self.warn_of_expiry();
             }
             Err(text) => {
@@ -205,6 +191,16 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// Warns of what is not good about the certificates as they were read.
+    pub(super) fn warn_of_certificates(&self) {
+        let Some(settings) = self.transport.tls() else {
+            return;
+        };
+        for text in settings.warnings() {
+            warn!("{text}");
+        }
+    }
+
     fn warn_of_expiry(&mut self) {
         let (Some(certificates), Some(settings)) = (&mut self.certificates, self.transport.tls())
         else {
@@ -212,19 +208,13 @@ impl<E: Edge> Server<E> {
         };
         let now = settings.unix_seconds();
         for kept in settings.kept() {
-            if !certificates.is_news(&kept, now) {
+            let days = kept.facts.days_left(now);
+            if !certificates.is_news(&kept, days) {
                 continue;
             }
-            let days = kept.facts.days_left(now);
             let (file, name) = (kept.file.display(), kept.facts.name());
             let (what, at) = (kept.what, Date(kept.facts.not_after));
-            if kept.facts.not_before > now {
-                let from = Date(kept.facts.not_before);
-                warn!(
-                    "{what} in {file} ({name}) is NOT GOOD YET: it is good from {from} on, and until then nobody accepts it; \
-                     look at the clocks, or replace the file and send SIGHUP"
-                );
-            } else if days < 0 {
+            if days < 0 {
                 error!(
                     "{what} in {file} ({name}) EXPIRED at {at}: replace the file, and send SIGHUP"
                 );

@@ -204,6 +204,7 @@ impl<E: Edge> Server<E> {
         if let Some(report) = server.actor.start_report() {
             server.report(&report);
         }
+        server.warn_of_certificates();
         server.check_certificates();
         server
     }

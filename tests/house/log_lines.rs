@@ -21,6 +21,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ("src/bin/ipseity.rs", "--recover-above {above}", "a start"),
     ("src/bin/ipseity.rs", "--join=require asks", "a start"),
     (
+        "src/server/certificates.rs",
+        "{text}",
+        "a start, or a reload that was told",
+    ),
+    (
         "src/os/disk.rs",
         "cannot remember the peers",
         "others cause at most SAVE_RATE_PER_SECOND saves a second, and only another error is logged",

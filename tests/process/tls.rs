@@ -444,7 +444,7 @@ fn a_certificate_that_is_not_good_yet_is_told() {
         ..Leaf::peer("one", HOSTS)
     };
     let server = server(&flags(&pki, &leaf, false, false), &[]);
-    server.wait_for_log("(one) is NOT GOOD YET: it is good from ");
+    server.wait_for_log("(one) is NOT VALID before ");
 }
 
 /// Nobody listens there, so there was no handshake that could have failed.
