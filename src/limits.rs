@@ -186,6 +186,10 @@ pub const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(600);
 /// It does not look more often than this, however many certificates expire.
 pub const CERTIFICATES_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
+/// Connections whose certificate is looked at again in one turn, with `--tls-recheck`. Each takes a tenth of a millisecond, and
+/// ten thousand at once would hold up everybody for a second.
+pub const RECHECKS_PER_TURN: usize = 4;
+
 /// Threads that read the files of TLS at once. There is more than one only where a disk does not answer and SIGHUP asks
 /// again; that may help, if the files are elsewhere by then.
 pub const TLS_READS_MAX: usize = 4;

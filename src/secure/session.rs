@@ -40,6 +40,8 @@ pub(crate) struct Session {
     refusal: Option<String>,
     /// The name of the server that was dialed.
     name: Option<ServerName<'static>>,
+    /// How often the settings had been renewed when it was made.
+    renewals: u64,
 }
 
 /// The length of the head of a record: its kind, a version, and the length of what follows.
@@ -150,7 +152,18 @@ impl Session {
             phase: Phase::Shaking,
             refusal: None,
             name: None,
+            renewals: 0,
         }
+    }
+
+    /// It is made with settings that have been renewed so often.
+    pub(crate) fn made_after(self, renewals: u64) -> Session {
+        Session { renewals, ..self }
+    }
+
+    /// How often the settings had been renewed when it was made.
+    pub(crate) fn renewals(&self) -> u64 {
+        self.renewals
     }
 
     /// Whether bytes can be sealed and opened: the handshake is over, and it was accepted.

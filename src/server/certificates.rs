@@ -23,6 +23,7 @@ use crate::{
         EXPIRY_WARNINGS_DAYS, HANDSHAKES_MAX,
     },
     secure::{Dialing, Kept, Settings},
+    transport::Rechecked,
 };
 
 /// What the server remembers of its certificates.
@@ -35,6 +36,16 @@ pub(super) struct Certificates {
     is_told: bool,
     /// Why the files could not be taken when they were read last.
     failed: Option<String>,
+    /// The connections are being looked at.
+    recheck: Option<Recheck>,
+}
+
+/// How far looking at the connections again has come.
+#[derive(Debug)]
+struct Recheck {
+    closed: usize,
+    /// Whether a log line says how many were closed, even if none was.
+    is_told: bool,
 }
 
 impl Certificates {
@@ -44,6 +55,7 @@ impl Certificates {
             told: BTreeMap::new(),
             is_told: false,
             failed: None,
+            recheck: None,
         }
     }
 
@@ -145,19 +157,13 @@ impl<E: Edge> Server<E> {
                 certificates.told.clear();
                 let until = settings.own().until();
                 self.transport.renew_tls(Arc::new(settings));
-                let closed = match self.recheck() {
-                    Some(closed) => format!("; connections closed by --tls-recheck: {closed}"),
-                    None => String::new(),
-                };
-                if is_told || before.is_some() {
-                    info!(
-                        "the certificates were read again; the own one is valid until {until}{closed}"
-                    );
-                }
-                if is_told || before.is_some() {
+                let is_told = is_told || before.is_some();
+                if is_told {
+                    info!("the certificates were read again; the own one is valid until {until}");
                     self.warn_of_certificates();
                 }
                 self.warn_of_expiry();
+                self.begin_recheck(is_told);
             }
             Err(text) => {
                 let is_news = before.as_ref() != Some(&text);
@@ -171,21 +177,47 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Closes the connections whose certificate is not good any more, if that is wanted. Returns how many.
-    fn recheck(&mut self) -> Option<usize> {
-        let certificates = self.certificates.as_ref()?;
-        certificates
-            .config
-            .rechecks
-            .then(|| self.transport.recheck_tls())
-    }
-
-    /// Warns of certificates that expire soon, and closes connections whose certificate has expired, if that is wanted.
+    /// Looks at the certificates again, because it is time. Or goes on with what was left to this turn.
     #[cold]
     pub(super) fn check_certificates(&mut self) {
-        self.warn_of_expiry();
-        self.recheck();
-        if let (Some(_), Some(settings)) = (&self.certificates, self.transport.tls()) {
+        let goes_on = |certificates: &Certificates| certificates.recheck.is_some();
+        if self.certificates.as_ref().is_some_and(goes_on) {
+            self.recheck_some();
+        } else {
+            self.warn_of_expiry();
+            self.begin_recheck(false);
+        }
+    }
+
+    /// Begins to close the connections whose certificate is not good any more, if that is wanted. If `is_told`, a log line
+    /// says in the end how many there were.
+    fn begin_recheck(&mut self, is_told: bool) {
+        if let Some(certificates) = &mut self.certificates
+            && certificates.config.rechecks
+        {
+            self.transport.begin_recheck();
+            certificates.recheck = Some(Recheck { closed: 0, is_told });
+        }
+        self.recheck_some();
+    }
+
+    /// Looks at some of the connections. The next turn goes on, or the timer is set for the next look.
+    fn recheck_some(&mut self) {
+        let Some(certificates) = &mut self.certificates else {
+            return;
+        };
+        if let Some(recheck) = &mut certificates.recheck {
+            let Rechecked { closed, is_over } = self.transport.recheck_some();
+            recheck.closed += closed;
+            if !is_over {
+                return self.timers.set(Timer::Certificates, self.now);
+            }
+            if recheck.is_told || recheck.closed > 0 {
+                info!("connections closed by --tls-recheck: {}", recheck.closed);
+            }
+            certificates.recheck = None;
+        }
+        if let Some(settings) = self.transport.tls() {
             let wait = next_look(settings);
             self.timers.set(Timer::Certificates, self.now.after(wait));
         }

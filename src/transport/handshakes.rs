@@ -25,6 +25,19 @@ pub(super) struct Sealing {
     /// Those of them that have sent what they begin with and were answered. Some of these handshakes may be over.
     pub(super) answered: VecDeque<ConnectionId>,
     pub(super) counts: Handshakes,
+    /// Connections whose certificate is to be looked at again.
+    pub(super) rechecks: VecDeque<ConnectionId>,
+    /// How often the settings were renewed.
+    pub(super) renewals: u64,
+}
+
+/// What has become of connections whose certificate was looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rechecked {
+    /// How many were closed.
+    pub closed: usize,
+    /// Whether all were looked at.
+    pub is_over: bool,
 }
 
 /// What has become of TLS handshakes since the start.
@@ -71,6 +84,8 @@ impl Sealing {
             begun: VecDeque::new(),
             answered: VecDeque::new(),
             counts: Handshakes::default(),
+            rechecks: VecDeque::new(),
+            renewals: 0,
         }
     }
 }

@@ -40,7 +40,7 @@ use slab::Slab;
 use self::shared::Shared;
 pub use self::{
     admission::{Admitted, Arrival},
-    handshakes::Handshakes,
+    handshakes::{Handshakes, Rechecked},
 };
 
 use crate::{
@@ -227,6 +227,7 @@ impl<S: Socket> Transport<S> {
         now: Instant,
     ) -> io::Result<ConnectionId> {
         self.shared.sweep_wanted = true;
+        let renewals = self.shared.sealing.renewals;
         self.insert(
             edge,
             socket,
@@ -237,7 +238,7 @@ impl<S: Socket> Transport<S> {
                 grants: Grants::NONE,
                 most: Grants::NONE,
                 opening: Opening::Begun,
-                session: dialing.map(|Dialing(session)| Box::new(session)),
+                session: dialing.map(|Dialing(session)| Box::new(session.made_after(renewals))),
                 holder: None,
             },
             ConnectionState::Connecting,

@@ -13,7 +13,7 @@ use ipseity_frames::WireError;
 
 use super::{
     Transport, get_mut,
-    handshakes::{Begins, Handshakes, Sealing},
+    handshakes::{Begins, Handshakes, Rechecked, Sealing},
     pulling::{Pulled, pull, pull_sealed},
     shared::{Shared, read_again},
 };
@@ -22,7 +22,7 @@ use crate::{
         CloseReason, Connection, ConnectionState, Flushed, Inflow, Opening, Origin, Resume,
     },
     edge::Socket,
-    limits::{HANDSHAKE_STEPS_PER_TURN, HANDSHAKES_MAX, READ_BYTES_MAX},
+    limits::{HANDSHAKE_STEPS_PER_TURN, HANDSHAKES_MAX, READ_BYTES_MAX, RECHECKS_PER_TURN},
     mailbox::Mailbox,
     secure::{FIRST_BYTE, Session, Settings},
 };
@@ -46,22 +46,39 @@ impl<S: Socket> Transport<S> {
     /// From now on, sessions are made with these settings. Those that are open go on.
     pub fn renew_tls(&mut self, settings: Arc<Settings>) {
         self.shared.sealing.settings = Some(settings);
+        self.shared.sealing.renewals += 1;
     }
 
-    /// Closes the open sessions whose other side would not be let in any more. Returns how many.
-    pub fn recheck_tls(&mut self) -> usize {
+    /// Looks at all open sessions again, some with each call of [`recheck_some`](Self::recheck_some).
+    pub fn begin_recheck(&mut self) {
+        let is_open = |session: &Session| session.is_open();
+        let open = self.connections.iter().filter_map(|(_, c)| {
+            let session = c.session.as_deref().filter(|session| is_open(session));
+            session.map(|_| c.id)
+        });
+        self.shared.sealing.rechecks = open.collect();
+    }
+
+    /// Closes open sessions whose other side would not be let in any more.
+    pub fn recheck_some(&mut self) -> Rechecked {
         let Self {
             connections,
             shared,
         } = self;
         let mut closed = 0;
-        for (_, c) in connections {
-            if let Some(reason) = shared.no_longer_good(c) {
+        for _ in 0..RECHECKS_PER_TURN {
+            let Some(id) = shared.sealing.rechecks.pop_front() else {
+                break;
+            };
+            if let Some(c) = get_mut(connections, id)
+                && let Some(reason) = shared.no_longer_good(c)
+            {
                 closed += 1;
                 shared.close(c, CloseReason::NotGoodAnyMore(reason));
             }
         }
-        closed
+        let is_over = shared.sealing.rechecks.is_empty();
+        Rechecked { closed, is_over }
     }
 
     /// Gives those that wait with a step of a handshake their turn, as many as there may be in a turn. Their readiness
@@ -154,7 +171,7 @@ impl Shared {
         c.opening = Opening::Begun;
         let session = settings.accept(self.decoder.rest());
         self.decoder.restore(&[]);
-        c.session = Some(Box::new(session));
+        c.session = Some(Box::new(session.made_after(self.sealing.renewals)));
         c.grants = Grants::NONE;
         c.keep_address();
         c.progress_at = now;
@@ -253,7 +270,8 @@ impl Shared {
         now: Instant,
         mailbox: &mut Mailbox,
     ) -> bool {
-        let decided = match (self.decide(c), c.origin) {
+        let decided = self.check_renewed(c).and_then(|()| self.decide(c));
+        let decided = match (decided, c.origin) {
             (Err(text), Origin::Dialed(_)) => {
                 self.close(c, CloseReason::Tls(text));
                 return false;
@@ -288,6 +306,29 @@ impl Shared {
         }
     }
 
+    /// The files were read again while the handshake was under way. It was made as the old ones say, so its certificates are
+    /// checked again.
+    fn check_renewed<S: Socket>(&self, c: &Connection<S>) -> Result<(), String> {
+        match &c.session {
+            Some(session) if session.renewals() != self.sealing.renewals => {
+                self.recheck(c, session)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether the certificates of the other side are good now.
+    fn recheck<S: Socket>(&self, c: &Connection<S>, session: &Session) -> Result<(), String> {
+        let Some(settings) = self.sealing.settings.as_ref() else {
+            return Ok(());
+        };
+        let certificates = session.certificates().unwrap_or_default();
+        match c.origin {
+            Origin::Accepted => settings.recheck_accepted(certificates),
+            Origin::Dialed(_) => settings.recheck_dialed(certificates, session.name()),
+        }
+    }
+
     /// What the other side of a session may do.
     ///
     /// # Errors
@@ -313,12 +354,7 @@ impl Shared {
     /// Why the other side of an open session would not be let in any more.
     fn no_longer_good<S: Socket>(&self, c: &Connection<S>) -> Option<String> {
         let session = c.session.as_ref().filter(|session| session.is_open())?;
-        let settings = self.sealing.settings.as_ref()?;
-        let certificates = session.certificates().unwrap_or_default();
-        let good = match c.origin {
-            Origin::Accepted => settings.recheck_accepted(certificates),
-            Origin::Dialed(_) => settings.recheck_dialed(certificates, session.name()),
-        };
+        let good = self.recheck(c, session);
         good.and_then(|()| self.decide(c).map(|_| ())).err()
     }
 

@@ -26,6 +26,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "a start, or a reload that was told",
     ),
     (
+        "src/server/certificates.rs",
+        "connections closed by --tls-recheck",
+        "a reload that was told, or a look that is made when certificates expire",
+    ),
+    (
         "src/os/disk.rs",
         "cannot remember the peers",
         "others cause at most SAVE_RATE_PER_SECOND saves a second, and only another error is logged",

@@ -493,6 +493,41 @@ fn a_ca_that_was_removed_ends_with_the_reload() {
     }
 }
 
+/// Its certificate was accepted by the old CA, and its handshake is over only after that was removed.
+#[test]
+fn a_handshake_that_a_reload_has_overtaken_is_judged_by_the_new_files() {
+    let (old, new) = (Pki::new("old CA"), Pki::new("new CA"));
+    let mut flags = flags(&old, &Leaf::peer("one", HOSTS), true, false);
+    let ca = old.directory().join("clients.pem");
+    let place = flags.iter().position(|flag| flag == "--tls-client-ca");
+    flags[place.unwrap() + 1] = shown(&ca);
+    for is_removed in [false, true] {
+        fs::write(&ca, old.ca_pem()).unwrap();
+        let server = server(&flags, &[]);
+        let mut stream = TcpStream::connect(server.socket_address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut tls = old.dial("127.0.0.1", Some(&app()));
+        while tls.wants_write() {
+            tls.write_tls(&mut stream).unwrap();
+        }
+        // All that the server says before it has seen the certificate of the client.
+        while !tls.wants_write() {
+            tls.read_tls(&mut stream).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        if is_removed {
+            fs::write(&ca, new.ca_pem()).unwrap();
+        }
+        server.signal("HUP");
+        server.wait_for_log("the certificates were read again");
+        let mut client = Sealed {
+            stream: StreamOwned::new(tls, stream),
+            decoder: FrameDecoder::new(),
+        };
+        assert_eq!(client.next().is_err(), is_removed);
+    }
+}
+
 #[test]
 fn plain_connections_are_refused_where_they_are_not_taken() {
     let pki = Pki::new("CA");

@@ -12,7 +12,7 @@ use std::{
 use ipseity::{
     limits::{
         CERTIFICATES_INTERVAL, FRAME_TIMEOUT, HANDSHAKE_STEPS_PER_TURN, HANDSHAKE_TIMEOUT,
-        HANDSHAKES_MAX, LINGER_TIMEOUT, READING_SPAN, SWEEP_INTERVAL,
+        HANDSHAKES_MAX, LINGER_TIMEOUT, READING_SPAN, RECHECKS_PER_TURN, SWEEP_INTERVAL,
     },
     secure::{PlainFrom, Settings},
     server::TlsConfig,
@@ -612,6 +612,10 @@ fn a_certificate_that_expires_is_told_in_time_and_ends_its_connection_if_that_is
         sealed.ask(1);
         talk(&mut world, &mut [&mut sealed]);
         assert_eq!(sequences(sealed.replies()), [1]);
+        // More than are looked at in one turn.
+        let others: Vec<Sealed> = (0..3 * RECHECKS_PER_TURN)
+            .map(|_| connect(&mut world, &pki, Some(&leaf)))
+            .collect();
         let mut told = Vec::new();
         for day in 60..110 {
             clock.0.store(now + day * DAY, Ordering::Relaxed);
@@ -635,6 +639,13 @@ fn a_certificate_that_expires_is_told_in_time_and_ends_its_connection_if_that_is
         clock.0.store(now + 366 * DAY, Ordering::Relaxed);
         world.advance(CERTIFICATES_INTERVAL + SWEEP_INTERVAL);
         assert_eq!(sealed.client.has_ended(), rechecks);
+        let ended = others.iter().filter(|other| other.client.has_ended());
+        let all = if rechecks { others.len() } else { 0 };
+        assert_eq!(ended.count(), all);
+        let lines = ipseity_sim::world::take_log_lines();
+        let says = format!("connections closed by --tls-recheck: {}", others.len() + 1);
+        let count = lines.iter().filter(|line| line.contains(&says)).count();
+        assert_eq!(count, usize::from(rechecks), "{lines:?}");
     }
 }
 
