@@ -360,16 +360,13 @@ impl<D: BlockDevice> Recovered<D> {
         let mut slots = Slots {
             device: self.device,
             before: self.newest.clone(),
-            // (2) holds for the higher ceiling too, and an announcement has to begin there.
-            newest: Record {
-                ceiling: self.start,
-                ..self.newest
-            },
+            newest: self.newest,
             standing: Access::Starting,
         };
         // After two generations, no block of an older format is left.
-        if self.hidden || self.is_older {
-            slots.announce(&next)?;
+        if self.hidden || self.is_older || next.ceiling > slots.newest.reach {
+            // (2) holds for the ceiling of the start too, which may be higher.
+            slots.announce(&next, self.start)?;
         }
         slots.append(next)?;
         slots.standing = Access::Open;
@@ -494,7 +491,7 @@ impl<D: BlockDevice> Slots<D> {
     /// Writes the next generation, and an announcement before it if `next` is out of reach.
     fn append(&mut self, next: Record) -> Result<(), SlotsError> {
         if next.ceiling > self.newest.reach {
-            self.announce(&next)?;
+            self.announce(&next, self.newest.ceiling)?;
         }
         assert!(next.ceiling <= self.newest.reach, "announced above");
         self.write(Record {
@@ -503,11 +500,12 @@ impl<D: BlockDevice> Slots<D> {
         })
     }
 
-    /// Writes a generation that allows no more than the newest, but has `next` within its reach.
-    fn announce(&mut self, next: &Record) -> Result<(), SlotsError> {
+    /// Writes a generation that allows no more than `ceiling`, but has `next` within its reach. Nothing above that ceiling was
+    /// handed out.
+    fn announce(&mut self, next: &Record, ceiling: Sequence) -> Result<(), SlotsError> {
         self.write(Record {
             sequence: self.newest.sequence,
-            ceiling: self.newest.ceiling,
+            ceiling,
             reach: next.ceiling.max(self.newest.reach),
             // An operator's word becomes durable together with the ceiling that belongs to it, and not before.
             recovered: self.newest.recovered,

@@ -1078,3 +1078,26 @@ fn an_operators_word_is_never_durable_without_the_ceiling_that_belongs_to_it() {
         assert!(said || !went_well, "crash at write {writes}: {next:?}");
     }
 }
+
+/// A life that the next boot forgets has come further than the present one: it was started with a large step and stopped
+/// cleanly. So the start lies above the ceiling of the newest record, which is on the disk as it was written.
+#[test]
+fn a_start_above_the_newest_ceiling_still_knows_its_own_records() {
+    let mut device = Fake::new();
+    for boot in 0..LIVES_REMEMBERED_MAX {
+        let step = if boot == 0 { 1_000_000 } else { 10 };
+        let recovered = recover(device, &owner()).unwrap();
+        let mut slots = recovered.boot(SESSION + boot as u64, None, step).unwrap();
+        let used = slots.newest().sequence;
+        slots.write_stop(used).unwrap();
+        device = slots.device().clone().restarted();
+    }
+    let recovered = recover(device, &owner()).unwrap();
+    assert!(recovered.start() > recovered.newest().ceiling);
+    let mut slots = recovered.boot(SESSION + 1000, None, 10).unwrap();
+    for _ in 0..3 {
+        let newest = slots.newest();
+        let (used, ceiling) = (newest.ceiling, newest.ceiling.saturating_add(10));
+        slots.write_ceiling(used, ceiling).unwrap();
+    }
+}
