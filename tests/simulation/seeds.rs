@@ -23,7 +23,15 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 120 } else { 600 };
 const TRACED: u64 = 60;
 
 /// Seeds of long runs that have failed once.
-const FAILED_ONCE: [u64; 1] = [
+const FAILED_ONCE: [u64; 5] = [
+    // The goodbye of a life whose claim was being saved was not read.
+    299,
+    // A claim was confirmed again, although another life had been heard to serve since.
+    4_502,
+    // How far a claim said that its life had come counted for the one that serves.
+    9_031_751,
+    // The judge took a goodbye for heard that was sent to a process which was over.
+    10_032_347,
     // The judge measured the age of a server too coarsely, and so took its budgets for smaller than they were.
     974_592,
 ];
