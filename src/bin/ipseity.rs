@@ -1,8 +1,8 @@
 //! `ipseity`: the server.
 //!
-//! It reads the command line, opens what the server needs in the right order, and turns the end of the run into an
-//! exit code: 0 for a clean stop, 1 for a failure or if a peer has objected to this server, 2 for a wrong command
-//! line.
+//! It reads the command line and the environment, opens what the server needs in the right order, and turns the end of
+//! the run into an exit code: 0 for a clean stop, 1 for a failure or if a peer has objected to this server, 2 for a wrong
+//! command line or variable.
 
 use std::{
     ffi::OsString,
@@ -23,7 +23,7 @@ use ipseity_core::{
 
 use ipseity::{
     limits::{ADDRESSES_PER_NAME_MAX, DIALED_MAX, PEER_SILENCE_MIN, READ_BYTES_MAX},
-    options::{self, Command, Options, TraceTarget, UsageError},
+    options::{self, Command, Options, Surroundings, TraceTarget, UsageError},
     os::{self, Bound, ListenError, Os, StartSignals, TraceOut, TracePlace},
     peers::to_ask,
     secure::{PlainFrom, Settings},
@@ -32,13 +32,18 @@ use ipseity::{
     trace::Trace,
     transport::TransportLimits,
 };
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 
 /// What follows from a start that waits for a disk.
 const NOBODY_IS_SERVED: &str = "nobody is served before it is over";
 
 fn main() -> ExitCode {
-    let outcome = match arguments().and_then(|arguments| options::parse(&arguments)) {
+    let surroundings = Surroundings {
+        variables: std::env::vars_os().collect(),
+        host_name: os::host_name(),
+    };
+    let parse = |arguments: Vec<String>| options::parse(&arguments, &surroundings);
+    let outcome = match arguments().and_then(parse) {
         Ok(Command::Help) => show(&options::help()),
         Ok(Command::Version) => show(concat!("ipseity ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Serve(options)) => return serve(&options),
@@ -90,6 +95,12 @@ fn serve(options: &Options) -> ExitCode {
             failed("start the thread that writes the log", error),
         );
         return ExitCode::FAILURE;
+    }
+    if !options.unknown_variables.is_empty() {
+        debug!(
+            "ignored these variables of the environment, because no flag has such a name: {}",
+            options.unknown_variables.join(" ")
+        );
     }
     let mut trace = None;
     let outcome = run(options, &mut trace);

@@ -2,16 +2,16 @@
 
 use ipseity_core::address::HostPort;
 
-use super::{UsageError, bad};
+use super::{UsageError, given::Given};
 
 /// Reads `host:port`, `1.2.3.4:port`, `[v6]:port` or `[v6%zone]:port`. The host is not looked up here, but later, at each attempt to
 /// reach it.
-pub(super) fn host_port(flag: &str, text: &str) -> Result<HostPort, UsageError> {
+pub(super) fn host_port(given: &Given, flag: &str, text: &str) -> Result<HostPort, UsageError> {
     let address: Option<HostPort> = text.parse().ok();
     address
         .filter(|address| address.port().is_some())
         .ok_or_else(|| {
-            bad(
+            given.bad(
                 flag,
                 text,
                 "HOST:PORT, such as 127.0.0.1:3264, [::1]:3264 or id1.example:3264",

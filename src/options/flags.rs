@@ -3,7 +3,10 @@
 
 use std::{fmt::Display, time::Duration};
 
-use super::DATA_DIR_DEFAULT;
+use getopts::Matches;
+
+use super::{DATA_DIR_DEFAULT, UsageError};
+use ipseity_console::explain;
 use ipseity_core::{
     identity::Pid,
     limits::{
@@ -19,16 +22,16 @@ use crate::limits::{
 };
 
 /// One flag, as `--help` shows it.
-struct Flag {
-    name: &'static str,
-    takes: Takes,
+pub(super) struct Flag {
+    pub(super) name: &'static str,
+    pub(super) takes: Takes,
     help: &'static str,
     /// The value that it has when it is not given, for the help.
     default: Option<String>,
 }
 
 /// What follows a flag, and how often the flag may be given.
-enum Takes {
+pub(super) enum Takes {
     /// Nothing follows it, and it may be given once.
     Nothing,
     /// A value, which the help shows as this word.
@@ -43,9 +46,10 @@ use Takes::{Nothing, Value, Values};
 pub(super) fn flags() -> getopts::Options {
     let mut flags = getopts::Options::new();
     for flag in table() {
+        let variable = variable(flag.name);
         let help = match flag.default {
-            Some(default) => format!("{} (default {default})", flag.help),
-            None => flag.help.to_owned(),
+            Some(default) => format!("{} (default {default}) [{variable}]", flag.help),
+            None => format!("{} [{variable}]", flag.help),
         };
         match flag.takes {
             Nothing => flags.optflag("", flag.name, &help),
@@ -60,7 +64,21 @@ pub(super) fn flags() -> getopts::Options {
     flags
 }
 
-fn table() -> Vec<Flag> {
+/// Reads words as flags, and no values yet.
+pub(super) fn parse_flags(words: &[String]) -> Result<Matches, UsageError> {
+    flags()
+        .parse(words)
+        .map_err(|fail| UsageError::new(explain(&fail)))
+}
+
+/// The name of the variable that stands for a flag: `IPSEITY_MAX_COUNT` for `max-count`.
+pub(super) fn variable(flag: &str) -> String {
+    format!("IPSEITY_{}", flag.to_uppercase().replace('-', "_"))
+}
+
+/// All flags but `--help` and `--version`, which stand for no variable: others call the version of an image
+/// `IPSEITY_VERSION`.
+pub(super) fn table() -> Vec<Flag> {
     vec![
         Flag {
             name: "listen",
@@ -92,8 +110,22 @@ fn table() -> Vec<Flag> {
         Flag {
             name: "pid",
             takes: Value("N"),
-            help: "this server's own number in its cluster, 0 to 1023; required with --peer and --peer-from",
+            help: "this server's own number in its cluster, 0 to 1023; required with --peer and --peer-from, or \
+                   --pid-from-hostname in its place",
             default: shown(Pid::MIN),
+        },
+        Flag {
+            name: "pid-from-hostname",
+            takes: Nothing,
+            help: "the pid is the number at the end of the host name, as a StatefulSet of Kubernetes gives it: 3 on \
+                   ipseity-3",
+            default: None,
+        },
+        Flag {
+            name: "pid-base",
+            takes: Value("N"),
+            help: "what is added to the number that --pid-from-hostname finds",
+            default: shown(0),
         },
         Flag {
             name: "cluster",

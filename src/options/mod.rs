@@ -1,19 +1,28 @@
-//! The command line of `ipseity`: text in, checked values out. It opens nothing and looks nothing up.
+//! The command line of `ipseity` and its variables in the environment: text in, checked values out. It opens nothing
+//! and looks nothing up, and it is told the environment and the host name.
 
 // Long because: its tests check the text for every refused flag.
 
 mod address;
+mod environment;
 mod flags;
+mod given;
 mod network;
+mod pid;
 mod tls;
 
-use std::{collections::BTreeSet, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, fmt, path::PathBuf, time::Duration};
 
-use getopts::Matches;
 use log::LevelFilter;
 
-use self::{address::host_port, flags::flags, network::networks};
-use ipseity_console::{explain, usage};
+use self::{
+    address::host_port,
+    environment::FromEnvironment,
+    flags::{flags, parse_flags},
+    given::Given,
+    network::networks,
+};
+use ipseity_console::usage;
 use ipseity_core::{
     actor::{Budgets, JoinMode},
     identity::{Pid, Sequence},
@@ -49,6 +58,16 @@ pub enum Command {
     Help,
     /// Show the version of the program.
     Version,
+}
+
+/// What the words of a command line are read with. The caller looks it up.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The variables of the environment, each with its name and its value. Only those count whose name begins with
+    /// `IPSEITY_`.
+    pub variables: Vec<(OsString, OsString)>,
+    /// The name of this machine, for `--pid-from-hostname`.
+    pub host_name: String,
 }
 
 /// The options of a server.
@@ -119,6 +138,8 @@ pub struct Options {
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
     pub log_level: LevelFilter,
+    /// The variables `IPSEITY_*` that are set and that no flag is called by, in the order of their names.
+    pub unknown_variables: Vec<String>,
 }
 
 /// A place for the trace.
@@ -130,7 +151,7 @@ pub enum TraceTarget {
     File(PathBuf),
 }
 
-/// What is wrong with a command line; one line for people.
+/// What is wrong with a command line or a variable; one line for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
@@ -149,14 +170,15 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// Reads the arguments, without the program's name.
+/// Reads the arguments, without the program's name, and the variables of the environment. A flag wins over its own
+/// variable.
 ///
 /// # Errors
-/// A flag is unknown, is given twice or has an invalid value, or two flags contradict each other.
-pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
-    let matches = flags()
-        .parse(arguments)
-        .map_err(|fail| UsageError(explain(&fail)))?;
+/// A flag is unknown, is given twice or has an invalid value, or two flags contradict each other. The text names the
+/// variable where the value came from there.
+pub fn parse(arguments: &[String], surroundings: &Surroundings) -> Result<Command, UsageError> {
+    let matches = parse_flags(arguments)?;
+    // These come before the environment is read: whoever has a wrong variable needs the help.
     if matches.opt_present("help") {
         return Ok(Command::Help);
     }
@@ -168,7 +190,14 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
             "{stray:?} is not a flag: every argument begins with --"
         )));
     }
-    options(&matches).map(|options| Command::Serve(Box::new(options)))
+    let from_environment =
+        FromEnvironment::read(&surroundings.variables, |flag| matches.opt_present(flag))?;
+    // They come first, because everything behind `--` is not a flag.
+    let all = [&from_environment.arguments, arguments].concat();
+    let given = Given::new(parse_flags(&all)?, from_environment.flags);
+    let mut options = options(&given, &surroundings.host_name)?;
+    options.unknown_variables = from_environment.unknown;
+    Ok(Command::Serve(Box::new(options)))
 }
 
 /// The text of `--help`: whole lines of at most 100 characters.
@@ -178,148 +207,131 @@ pub fn help() -> String {
         "Usage: ipseity [FLAGS]\n\n\
          Hands out unique, increasing 64-bit identities over TCP, and keeps its counter in step with its\n\
          peers. Ask it with ipseity-cli. Stop it with SIGTERM or Ctrl-C.\n\n\
+         The environment can set each flag too, by the variable in brackets. A flag wins over its variable,\n\
+         and an empty variable counts as not set. Commas separate what a flag may repeat. For a flag\n\
+         without a value the variable is true or false (or 1 or 0, or yes or no).\n\n\
          Exit code: 0 it was stopped as asked, 1 it failed, or was stopped after a peer had objected to\n\
-         it, 2 the command line is wrong.",
+         it, 2 the command line or a variable is wrong.",
     )
 }
 
-fn options(matches: &Matches) -> Result<Options, UsageError> {
-    let tls = tls::files(matches)?;
-    let (peers, plain_peers) = peers(matches, tls.as_ref())?;
-    let pid = match matches.opt_str("pid") {
+fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
+    let tls = tls::files(given)?;
+    let (peers, plain_peers) = peers(given, tls.as_ref())?;
+    let pid = pid::pid(given, host_name)?;
+    let cluster = match given.value("cluster") {
         Some(text) => text
             .parse()
-            .map_err(|_| bad("pid", &text, "a number from 0 to 1023"))?,
-        None => match ["peer", "peer-from"]
-            .into_iter()
-            .find(|flag| matches.opt_present(flag))
-        {
-            None => Pid::MIN,
-            Some(flag) => {
-                return Err(UsageError(format!(
-                    "--{flag} needs --pid: give every server of a cluster a number of its own, 0 to 1023"
-                )));
-            }
-        },
-    };
-    let cluster = match matches.opt_str("cluster") {
-        Some(text) => text
-            .parse()
-            .map_err(|error| UsageError(format!("--cluster: {error}")))?,
+            .map_err(|error| UsageError(format!("{}: {error}", given.name("cluster"))))?,
         None => ClusterName::default(),
     };
     Ok(Options {
-        listen: listen(matches)?,
-        advertise: advertise(matches)?,
+        listen: listen(given)?,
+        advertise: advertise(given)?,
         peers,
         plain_peers,
-        plain: tls::plain(matches)?,
-        rechecks_tls: matches.opt_present("tls-recheck"),
+        plain: tls::plain(given)?,
+        rechecks_tls: given.is_given("tls-recheck"),
         tls,
         pid,
         cluster,
-        sync_interval: duration(
-            matches,
-            "sync-interval",
-            SYNC_INTERVAL_MIN,
-            SYNC_INTERVAL_MAX,
-        )?
-        .unwrap_or(SYNC_INTERVAL_DEFAULT),
-        fanout: fanout(matches)?,
-        data_dir: data_dir(matches, pid)?,
-        is_default_dir: !matches.opt_present("data-dir"),
-        is_existing: matches.opt_present("existing"),
-        may_be_shared: matches.opt_present("allow-shared-dir"),
-        connections_max: number(matches, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
+        sync_interval: duration(given, "sync-interval", SYNC_INTERVAL_MIN, SYNC_INTERVAL_MAX)?
+            .unwrap_or(SYNC_INTERVAL_DEFAULT),
+        fanout: fanout(given)?,
+        data_dir: data_dir(given, pid)?,
+        is_default_dir: !given.is_given("data-dir"),
+        is_existing: given.is_given("existing"),
+        may_be_shared: given.is_given("allow-shared-dir"),
+        connections_max: number(given, "max-connections", 1, CONNECTIONS_LIMIT_MAX as u64)?
             .map_or(CONNECTIONS_MAX_DEFAULT, |number| number as usize),
         per_address_max: number(
-            matches,
+            given,
             "max-connections-per-address",
             1,
             CONNECTIONS_LIMIT_MAX as u64,
         )?
         .map(|number| number as usize),
-        closes_idle: match matches.opt_str("when-full").as_deref() {
+        closes_idle: match given.value("when-full").as_deref() {
             None | Some("refuse") => false,
             Some("close-idle") => true,
-            Some(text) => return Err(bad("when-full", text, "refuse or close-idle")),
+            Some(text) => return Err(given.bad("when-full", text, "refuse or close-idle")),
         },
-        count_max: number(matches, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
+        count_max: number(given, "max-count", 1, u64::from(COUNT_LIMIT_MAX))?
             .map_or(COUNT_MAX_DEFAULT, |number| number as u32),
-        advance_max: number(matches, "max-advance", 1, u64::MAX)?.unwrap_or(ADVANCE_MAX_DEFAULT),
+        advance_max: number(given, "max-advance", 1, u64::MAX)?.unwrap_or(ADVANCE_MAX_DEFAULT),
         budgets: Budgets {
-            after_burst: number(matches, "after-burst", 0, u64::MAX)?
-                .unwrap_or(AFTER_BURST_DEFAULT),
-            peer_burst: number(matches, "peer-burst", 0, u64::MAX)?.unwrap_or(PEER_BURST_DEFAULT),
-            rate_per_second: number(matches, "advance-rate", 0, u64::MAX)?
+            after_burst: number(given, "after-burst", 0, u64::MAX)?.unwrap_or(AFTER_BURST_DEFAULT),
+            peer_burst: number(given, "peer-burst", 0, u64::MAX)?.unwrap_or(PEER_BURST_DEFAULT),
+            rate_per_second: number(given, "advance-rate", 0, u64::MAX)?
                 .unwrap_or(ADVANCE_RATE_DEFAULT),
         },
-        reserve: duration(matches, "reserve", RESERVE_MIN, RESERVE_MAX)?.unwrap_or(RESERVE_DEFAULT),
-        join: join(matches)?,
-        join_timeout: duration(matches, "join-timeout", Duration::ZERO, JOIN_TIMEOUT_MAX)?
+        reserve: duration(given, "reserve", RESERVE_MIN, RESERVE_MAX)?.unwrap_or(RESERVE_DEFAULT),
+        join: join(given)?,
+        join_timeout: duration(given, "join-timeout", Duration::ZERO, JOIN_TIMEOUT_MAX)?
             .unwrap_or(JOIN_TIMEOUT_DEFAULT),
-        recover_above: number(matches, "recover-above", 1, Sequence::MAX.get() - 1)?
+        recover_above: number(given, "recover-above", 1, Sequence::MAX.get() - 1)?
             .and_then(Sequence::new),
-        members_lost: matches.opt_present("members-lost"),
+        members_lost: given.is_given("members-lost"),
         trust: TrustOptions {
-            loopback: match matches.opt_str("trust-loopback").as_deref() {
+            loopback: match given.value("trust-loopback").as_deref() {
                 None | Some("yes") => true,
                 Some("no") => false,
-                Some(text) => return Err(bad("trust-loopback", text, "yes or no")),
+                Some(text) => return Err(given.bad("trust-loopback", text, "yes or no")),
             },
-            operators: networks(matches, "trust")?,
-            peers: networks(matches, "peer-from")?,
+            operators: networks(given, "trust")?,
+            peers: networks(given, "peer-from")?,
         },
         pending_bytes_max: number(
-            matches,
+            given,
             "max-pending-bytes",
             PENDING_BYTES_LIMIT_MIN as u64,
             PENDING_BYTES_LIMIT_MAX as u64,
         )?
         .map_or(PENDING_BYTES_MAX_DEFAULT, |number| number as usize),
         pending_bytes_total: number(
-            matches,
+            given,
             "max-pending-bytes-total",
             PENDING_BYTES_TOTAL_MIN as u64,
             PENDING_BYTES_TOTAL_MAX as u64,
         )?
         .map_or(PENDING_BYTES_TOTAL_DEFAULT, |number| number as usize),
-        idle_timeout: duration(matches, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
+        idle_timeout: duration(given, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
             .filter(|timeout| !timeout.is_zero()),
-        trace: matches
-            .opt_str("trace")
-            .map(|target| match target.as_str() {
-                // It cannot be opened by this name if it is a socket, as it is under systemd.
-                "-" | "/dev/stderr" => TraceTarget::StandardError,
-                file => TraceTarget::File(PathBuf::from(file)),
-            }),
-        log_level: match matches.opt_str("log-level").as_deref() {
+        trace: given.value("trace").map(|target| match target.as_str() {
+            // It cannot be opened by this name if it is a socket, as it is under systemd.
+            "-" | "/dev/stderr" => TraceTarget::StandardError,
+            file => TraceTarget::File(PathBuf::from(file)),
+        }),
+        log_level: match given.value("log-level").as_deref() {
             None | Some("info") => LevelFilter::Info,
             Some("error") => LevelFilter::Error,
             Some("warn") => LevelFilter::Warn,
             Some("debug") => LevelFilter::Debug,
-            Some(text) => return Err(bad("log-level", text, "error, warn, info or debug")),
+            Some(text) => return Err(given.bad("log-level", text, "error, warn, info or debug")),
         },
+        unknown_variables: Vec::new(),
     })
 }
 
-fn listen(matches: &Matches) -> Result<Vec<String>, UsageError> {
-    let texts = matches.opt_strs("listen");
+fn listen(given: &Given) -> Result<Vec<String>, UsageError> {
+    let texts = given.values("listen");
     if texts.is_empty() {
         return Ok(vec![format!("127.0.0.1:{PORT_DEFAULT}")]);
     }
     if texts.len() > LISTENERS_MAX {
         return Err(UsageError(format!(
-            "--listen is given {} times: a server can listen on at most {LISTENERS_MAX} addresses",
+            "{} names {} addresses: a server can listen on at most {LISTENERS_MAX}",
+            given.name("listen"),
             texts.len()
         )));
     }
     let mut listen = Vec::new();
     for text in &texts {
-        let address = host_port("listen", text)?.to_string();
+        let address = host_port(given, "listen", text)?.to_string();
         if listen.contains(&address) {
             return Err(UsageError(format!(
-                "--listen {address} is given more than once"
+                "{} {address} is given more than once",
+                given.name("listen")
             )));
         }
         listen.push(address);
@@ -328,13 +340,13 @@ fn listen(matches: &Matches) -> Result<Vec<String>, UsageError> {
 }
 
 /// Others dial this address, so it has to be one that they can dial.
-fn advertise(matches: &Matches) -> Result<Option<String>, UsageError> {
-    let Some(text) = matches.opt_str("advertise") else {
+fn advertise(given: &Given) -> Result<Option<String>, UsageError> {
+    let Some(text) = given.value("advertise") else {
         return Ok(None);
     };
-    let address = host_port("advertise", &text)?;
+    let address = host_port(given, "advertise", &text)?;
     if !address.is_dialable() {
-        return Err(bad(
+        return Err(given.bad(
             "advertise",
             &text,
             "an address that other servers can dial: not port 0, 0.0.0.0 or [::], and at most 261 bytes",
@@ -345,25 +357,24 @@ fn advertise(matches: &Matches) -> Result<Option<String>, UsageError> {
 
 /// The peers, and those of them that are dialed without TLS.
 fn peers(
-    matches: &Matches,
+    given: &Given,
     tls: Option<&Files>,
 ) -> Result<(Vec<String>, BTreeSet<String>), UsageError> {
     let mut seen = BTreeSet::new();
     let mut peers = Vec::new();
     let mut plain = BTreeSet::new();
-    for text in matches.opt_strs("peer") {
-        let (is_plain, address) = tls::scheme(&text, tls)?;
-        let peer = host_port("peer", address)?;
+    for text in given.values("peer") {
+        let (is_plain, address) = tls::scheme(given, &text, tls)?;
+        let peer = host_port(given, "peer", address)?;
         if peer.port() == Some(0) {
-            return Err(bad(
-                "peer",
-                &text,
-                "a port that a server listens on, 1 to 65535",
-            ));
+            return Err(given.bad("peer", &text, "a port that a server listens on, 1 to 65535"));
         }
         let peer = peer.to_string();
         if !seen.insert(peer.clone()) {
-            return Err(UsageError(format!("--peer {peer} is given more than once")));
+            return Err(UsageError(format!(
+                "{} {peer} is given more than once",
+                given.name("peer")
+            )));
         }
         if is_plain {
             plain.insert(peer.clone());
@@ -372,42 +383,42 @@ fn peers(
     }
     if peers.len() > PEERS_MAX {
         return Err(UsageError(format!(
-            "--peer is given {} times: a server can have at most {PEERS_MAX} peers",
+            "{} names {} peers: a server can have at most {PEERS_MAX}",
+            given.name("peer"),
             peers.len()
         )));
     }
     Ok((peers, plain))
 }
 
-fn fanout(matches: &Matches) -> Result<usize, UsageError> {
-    match matches.opt_str("fanout") {
+fn fanout(given: &Given) -> Result<usize, UsageError> {
+    match given.value("fanout") {
         None => Ok(FANOUT_DEFAULT),
         Some(text) if text == "all" => Ok(PEERS_MAX),
         Some(text) => ipseity_console::number(&text, 1..=PEERS_MAX as u64)
             .map(|fanout| fanout as usize)
-            .map_err(|expected| bad("fanout", &text, format_args!("{expected}, or all"))),
+            .map_err(|expected| given.bad("fanout", &text, format_args!("{expected}, or all"))),
     }
 }
 
-fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
+fn data_dir(given: &Given, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
     for flag in ["existing", "allow-shared-dir", "members-lost"] {
-        if matches.opt_present("ephemeral") && matches.opt_present(flag) {
+        if given.is_given("ephemeral") && given.is_given(flag) {
             return Err(UsageError(format!(
-                "--{flag} and --ephemeral contradict each other: without a disk there is no state directory"
+                "{} and {} contradict each other: without a disk there is no state directory",
+                given.name(flag),
+                given.name("ephemeral")
             )));
         }
     }
-    match (
-        matches.opt_str("data-dir"),
-        matches.opt_present("ephemeral"),
-    ) {
-        (Some(_), true) => Err(UsageError(
-            "--data-dir and --ephemeral contradict each other: one keeps the state on the disk, the other \
-             keeps nothing"
-                .to_owned(),
-        )),
+    match (given.value("data-dir"), given.is_given("ephemeral")) {
+        (Some(_), true) => Err(UsageError(format!(
+            "{} and {} contradict each other: one keeps the state on the disk, the other keeps nothing",
+            given.name("data-dir"),
+            given.name("ephemeral")
+        ))),
         (Some(text), false) if text.is_empty() => {
-            Err(bad("data-dir", &text, "the path of a directory"))
+            Err(given.bad("data-dir", &text, "the path of a directory"))
         }
         (Some(text), false) => Ok(Some(PathBuf::from(text))),
         (None, true) => Ok(None),
@@ -415,51 +426,50 @@ fn data_dir(matches: &Matches, pid: Pid) -> Result<Option<PathBuf>, UsageError> 
     }
 }
 
-fn number(matches: &Matches, flag: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
+fn number(given: &Given, flag: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
     let number = |text: String| {
-        ipseity_console::number(&text, least..=most).map_err(|expected| bad(flag, &text, expected))
+        ipseity_console::number(&text, least..=most)
+            .map_err(|expected| given.bad(flag, &text, expected))
     };
-    matches.opt_str(flag).map(number).transpose()
+    given.value(flag).map(number).transpose()
 }
 
 fn duration(
-    matches: &Matches,
+    given: &Given,
     flag: &str,
     least: Duration,
     most: Duration,
 ) -> Result<Option<Duration>, UsageError> {
     let duration = |text: String| {
         ipseity_console::duration(&text, least..=most)
-            .map_err(|expected| bad(flag, &text, expected))
+            .map_err(|expected| given.bad(flag, &text, expected))
     };
-    matches.opt_str(flag).map(duration).transpose()
+    given.value(flag).map(duration).transpose()
 }
 
-fn join(matches: &getopts::Matches) -> Result<JoinMode, UsageError> {
-    let cluster_size = number(matches, "cluster-size", 2, PEERS_MAX as u64 + 1)?;
-    match (matches.opt_str("join").as_deref(), cluster_size) {
-        (Some("majority"), Some(_)) if !matches.opt_present("peer") => Err(UsageError(
-            "--join=majority needs --peer: without a peer that it can ask, a start could never be accepted".to_owned(),
-        )),
+fn join(given: &Given) -> Result<JoinMode, UsageError> {
+    let cluster_size = number(given, "cluster-size", 2, PEERS_MAX as u64 + 1)?;
+    match (given.value("join").as_deref(), cluster_size) {
+        (Some("majority"), Some(_)) if !given.is_given("peer") => Err(UsageError(format!(
+            "{}=majority needs --peer: without a peer that it can ask, a start could never be accepted",
+            given.name("join")
+        ))),
         (Some("majority"), Some(size)) => Ok(JoinMode::Majority {
             cluster_size: size as usize,
         }),
-        (Some("majority"), None) => Err(UsageError(
-            "--join=majority needs --cluster-size: the number of servers in the cluster, this one included, and the \
-             same on all of them"
-                .to_owned(),
-        )),
-        (_, Some(_)) => Err(UsageError(
-            "--cluster-size counts only with --join=majority".to_owned(),
-        )),
+        (Some("majority"), None) => Err(UsageError(format!(
+            "{}=majority needs --cluster-size: the number of servers in the cluster, this one included, and the \
+             same on all of them",
+            given.name("join")
+        ))),
+        (_, Some(_)) => Err(UsageError(format!(
+            "{} counts only with --join=majority",
+            given.name("cluster-size")
+        ))),
         (None | Some("prefer"), None) => Ok(JoinMode::Prefer),
         (Some("require"), None) => Ok(JoinMode::Require),
-        (Some(text), None) => Err(bad("join", text, "prefer, require or majority")),
+        (Some(text), None) => Err(given.bad("join", text, "prefer, require or majority")),
     }
-}
-
-fn bad(flag: &str, text: &str, expected: impl fmt::Display) -> UsageError {
-    UsageError(format!("--{flag} {text:?}: expected {expected}"))
 }
 
 #[cfg(test)]
@@ -467,12 +477,27 @@ mod tests {
     use super::*;
 
     fn parse_words(line: &str) -> Result<Command, UsageError> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        parse_with(line, &[])
+    }
+
+    /// Reads the words, with these variables, on a machine that is called `ipseity-3`.
+    fn parse_with(line: &str, variables: &[(&str, &str)]) -> Result<Command, UsageError> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let surroundings = Surroundings {
+            variables: variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            host_name: "ipseity-3".to_owned(),
+        };
+        parse(&words, &surroundings)
+    }
+
+    fn served_with(line: &str, variables: &[(&str, &str)]) -> Options {
+        match parse_with(line, variables) {
+            Ok(Command::Serve(options)) => *options,
+            other => panic!("{line} {variables:?}: {other:?}"),
+        }
     }
 
     fn served(line: &str) -> Options {
@@ -734,6 +759,297 @@ mod tests {
                 refused(&format!("--{flag} {number}"));
             }
         }
+    }
+
+    #[test]
+    fn each_flag_may_come_from_the_environment() {
+        // The variable, its value, and the flags for which it stands.
+        let all = [
+            ("IPSEITY_LISTEN", "a:1,b:2", "--listen a:1 --listen b:2"),
+            ("IPSEITY_ADVERTISE", "a:1", "--advertise a:1"),
+            ("IPSEITY_PEER", "a:1,b:2", "--peer a:1 --peer b:2"),
+            (
+                "IPSEITY_PEER_FROM",
+                "10.0.0.0/8,fd00::/8",
+                "--peer-from 10.0.0.0/8 --peer-from fd00::/8",
+            ),
+            ("IPSEITY_PID", "9", "--pid 9"),
+            ("IPSEITY_PID_FROM_HOSTNAME", "true", "--pid-from-hostname"),
+            ("IPSEITY_PID_BASE", "5", "--pid-base 5"),
+            ("IPSEITY_CLUSTER", "blue", "--cluster blue"),
+            ("IPSEITY_SYNC_INTERVAL", "2s", "--sync-interval 2s"),
+            ("IPSEITY_FANOUT", "all", "--fanout all"),
+            ("IPSEITY_DATA_DIR", "/x,y", "--data-dir /x,y"),
+            ("IPSEITY_EXISTING", "yes", "--existing"),
+            ("IPSEITY_ALLOW_SHARED_DIR", "1", "--allow-shared-dir"),
+            ("IPSEITY_EPHEMERAL", "true", "--ephemeral"),
+            ("IPSEITY_MAX_CONNECTIONS", "7", "--max-connections 7"),
+            (
+                "IPSEITY_MAX_CONNECTIONS_PER_ADDRESS",
+                "6",
+                "--max-connections-per-address 6",
+            ),
+            ("IPSEITY_WHEN_FULL", "close-idle", "--when-full close-idle"),
+            ("IPSEITY_MAX_COUNT", "5", "--max-count 5"),
+            ("IPSEITY_MAX_ADVANCE", "4", "--max-advance 4"),
+            ("IPSEITY_AFTER_BURST", "3", "--after-burst 3"),
+            ("IPSEITY_PEER_BURST", "2", "--peer-burst 2"),
+            ("IPSEITY_ADVANCE_RATE", "1", "--advance-rate 1"),
+            ("IPSEITY_RESERVE", "2s", "--reserve 2s"),
+            ("IPSEITY_JOIN", "require", "--join require"),
+            ("IPSEITY_CLUSTER_SIZE", "5", "--cluster-size 5"),
+            ("IPSEITY_JOIN_TIMEOUT", "3s", "--join-timeout 3s"),
+            ("IPSEITY_RECOVER_ABOVE", "9", "--recover-above 9"),
+            ("IPSEITY_MEMBERS_LOST", "1", "--members-lost"),
+            (
+                "IPSEITY_TRUST",
+                "10.0.0.1,10.0.0.2",
+                "--trust 10.0.0.1 --trust 10.0.0.2",
+            ),
+            ("IPSEITY_TRUST_LOOPBACK", "no", "--trust-loopback no"),
+            ("IPSEITY_TLS_CERT", "c.pem", "--tls-cert c.pem"),
+            ("IPSEITY_TLS_KEY", "c.key", "--tls-key c.key"),
+            ("IPSEITY_TLS_CLIENT_CA", "a.pem", "--tls-client-ca a.pem"),
+            ("IPSEITY_TLS_PEER_CA", "b.pem", "--tls-peer-ca b.pem"),
+            ("IPSEITY_PLAIN", "any", "--plain any"),
+            ("IPSEITY_TLS_RECHECK", "yes", "--tls-recheck"),
+            (
+                "IPSEITY_MAX_PENDING_BYTES",
+                "65536",
+                "--max-pending-bytes 65536",
+            ),
+            (
+                "IPSEITY_MAX_PENDING_BYTES_TOTAL",
+                "1048576",
+                "--max-pending-bytes-total 1048576",
+            ),
+            ("IPSEITY_IDLE_TIMEOUT", "1m", "--idle-timeout 1m"),
+            ("IPSEITY_TRACE", "a=b", "--trace a=b"),
+            ("IPSEITY_LOG_LEVEL", "debug", "--log-level debug"),
+        ];
+        // All but --help and --version have one.
+        assert_eq!(all.len(), flags::table().len());
+        for (variable, value, line) in all {
+            assert!(help().contains(&format!("[{variable}]")), "{variable}");
+            // What some flags need.
+            let others = match variable {
+                "IPSEITY_PEER" | "IPSEITY_PEER_FROM" => "--pid 1",
+                "IPSEITY_PID_BASE" => "--pid-from-hostname",
+                "IPSEITY_CLUSTER_SIZE" => "--pid 1 --peer a:1 --join majority",
+                "IPSEITY_TLS_CERT" => "--tls-key k",
+                "IPSEITY_TLS_KEY" => "--tls-cert c",
+                _ if variable.starts_with("IPSEITY_TLS") => "--tls-cert c --tls-key k",
+                "IPSEITY_PLAIN" => "--tls-cert c --tls-key k",
+                _ => "",
+            };
+            let expected = served(&format!("{others} {line}"));
+            assert_eq!(
+                served_with(others, &[(variable, value)]),
+                expected,
+                "{variable}"
+            );
+            // Else the two would be equal without the variable too.
+            assert_ne!(
+                parse_words(others),
+                parse_words(&format!("{others} {line}"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_its_variable() {
+        let variables = [
+            ("IPSEITY_PID", "what?"),
+            ("IPSEITY_LISTEN", "a:1,b:2"),
+            ("IPSEITY_EPHEMERAL", "maybe"),
+            ("IPSEITY_CLUSTER", "blue"),
+        ];
+        let options = served_with("--pid 3 --listen c:3 --ephemeral", &variables);
+        assert_eq!(options.pid, Pid::new(3).unwrap());
+        assert_eq!(options.listen, ["c:3"]);
+        assert_eq!(options.data_dir, None);
+        assert_eq!(options.cluster.as_str(), "blue");
+        // Also if the flags end with the two dashes.
+        let options = served_with("--pid 3 --ephemeral --", &variables);
+        assert_eq!(
+            (options.pid, options.listen.len()),
+            (Pid::new(3).unwrap(), 2)
+        );
+        // The variable of another flag is not overruled.
+        let said = parse_with("--ephemeral", &[("IPSEITY_DATA_DIR", "x")]).unwrap_err();
+        assert!(
+            said.to_string()
+                .starts_with("IPSEITY_DATA_DIR and --ephemeral contradict each other: "),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set_and_an_unknown_one_is_noted() {
+        let variables = [
+            ("IPSEITY_SERVICE_HOST", "10.0.0.1"),
+            ("IPSEITY_PORT", "tcp://10.0.0.1:3264"),
+            ("IPSEITY_VERSION", "1"),
+            ("IPSEITY_PID", ""),
+            ("IPSEITY_PEER", ""),
+            ("IPSEITY_NONSENSE", ""),
+            ("HOME", "/"),
+        ];
+        let mut options = served_with("", &variables);
+        assert_eq!(
+            options.unknown_variables,
+            ["IPSEITY_PORT", "IPSEITY_SERVICE_HOST", "IPSEITY_VERSION"]
+        );
+        options.unknown_variables.clear();
+        assert_eq!(options, served(""));
+    }
+
+    #[test]
+    fn an_error_names_the_variable_that_the_value_came_from() {
+        for (line, variables, says) in [
+            (
+                "",
+                &[("IPSEITY_PID", "1024")][..],
+                "IPSEITY_PID \"1024\": expected a number from 0 to 1023",
+            ),
+            (
+                "",
+                &[("IPSEITY_PEER", "a:1")],
+                "IPSEITY_PEER needs --pid: give every",
+            ),
+            (
+                "--pid 1",
+                &[("IPSEITY_PEER", "a:1,")],
+                "IPSEITY_PEER \"\": expected HOST:PORT",
+            ),
+            (
+                "--pid 1",
+                &[("IPSEITY_PEER", "a:1, a:1")],
+                "IPSEITY_PEER a:1 is given more than once",
+            ),
+            (
+                "--pid 1",
+                &[("IPSEITY_PEER", "tls://a:1")],
+                "IPSEITY_PEER tls://a:1 needs TLS",
+            ),
+            (
+                "--pid 1 --tls-cert c --tls-key k",
+                &[("IPSEITY_PEER", "a:1")],
+                "IPSEITY_PEER a:1 would be dialed by TLS",
+            ),
+            (
+                "",
+                &[("IPSEITY_LISTEN", "a:1,a:1")],
+                "IPSEITY_LISTEN a:1 is given more than once",
+            ),
+            (
+                "",
+                &[("IPSEITY_ADVERTISE", "a:0")],
+                "IPSEITY_ADVERTISE \"a:0\": expected an address",
+            ),
+            (
+                "",
+                &[("IPSEITY_CLUSTER", "a\nb")],
+                "IPSEITY_CLUSTER: a cluster name",
+            ),
+            (
+                "",
+                &[("IPSEITY_FANOUT", "0")],
+                "IPSEITY_FANOUT \"0\": expected a number",
+            ),
+            (
+                "",
+                &[("IPSEITY_RESERVE", "1")],
+                "IPSEITY_RESERVE \"1\": expected a duration",
+            ),
+            (
+                "",
+                &[("IPSEITY_EXISTING", "1"), ("IPSEITY_EPHEMERAL", "1")],
+                "IPSEITY_EXISTING and IPSEITY_EPHEMERAL contradict each other",
+            ),
+            (
+                "--pid 1",
+                &[("IPSEITY_PID_FROM_HOSTNAME", "true")],
+                "--pid and IPSEITY_PID_FROM_HOSTNAME contradict each other",
+            ),
+            (
+                "--pid-from-hostname",
+                &[("IPSEITY_PID_BASE", "1023")],
+                "--pid-from-hostname: the host name \"ipseity-3\" and the base 1023 make",
+            ),
+            (
+                "--pid-from-hostname",
+                &[("IPSEITY_PID_BASE", "x")],
+                "IPSEITY_PID_BASE \"x\": expected a number",
+            ),
+            (
+                "",
+                &[("IPSEITY_TLS_CERT", "c.pem")],
+                "IPSEITY_TLS_CERT needs --tls-key",
+            ),
+            (
+                "",
+                &[("IPSEITY_TLS_KEY", "c.key")],
+                "IPSEITY_TLS_KEY needs --tls-cert",
+            ),
+            ("", &[("IPSEITY_PLAIN", "any")], "IPSEITY_PLAIN needs TLS"),
+            (
+                "",
+                &[("IPSEITY_TRUST", "10.0.0.1,localhost")],
+                "IPSEITY_TRUST \"localhost\": expected an IP address",
+            ),
+            (
+                "",
+                &[("IPSEITY_TRUST_LOOPBACK", "maybe")],
+                "IPSEITY_TRUST_LOOPBACK \"maybe\": expected yes or no",
+            ),
+            (
+                "--pid 1 --peer a:1",
+                &[("IPSEITY_JOIN", "majority")],
+                "IPSEITY_JOIN=majority needs --cluster-size",
+            ),
+            (
+                "--cluster-size 3",
+                &[("IPSEITY_JOIN", "majority")],
+                "IPSEITY_JOIN=majority needs --peer",
+            ),
+            (
+                "",
+                &[("IPSEITY_CLUSTER_SIZE", "3")],
+                "IPSEITY_CLUSTER_SIZE counts only with",
+            ),
+            (
+                "--log-level loud",
+                &[("IPSEITY_LOG_LEVEL", "loud")],
+                "--log-level \"loud\": expected",
+            ),
+        ] {
+            let said = parse_with(line, variables).unwrap_err().to_string();
+            assert!(said.starts_with(says), "{line} {variables:?}: {said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        for (variable, count, says) in [
+            (
+                "IPSEITY_LISTEN",
+                33,
+                "IPSEITY_LISTEN names 33 addresses: a server",
+            ),
+            (
+                "IPSEITY_PEER",
+                1024,
+                "IPSEITY_PEER names 1024 peers: a server",
+            ),
+        ] {
+            let addresses: Vec<String> = (1..=count).map(|port| format!("a:{port}")).collect();
+            let variables = [(variable, &*addresses.join(","))];
+            let said = parse_with("--pid 1", &variables).unwrap_err().to_string();
+            assert!(said.starts_with(says), "{said}");
+        }
+        // The help is for those who have such a variable.
+        assert_eq!(
+            parse_with("--help", &[("IPSEITY_EPHEMERAL", "maybe")]),
+            Ok(Command::Help)
+        );
     }
 
     #[test]

@@ -2,33 +2,36 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use getopts::Matches;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{UsageError, bad};
+use super::{UsageError, given::Given};
 
 /// The bits of an IPv6 address in front of the IPv4 address in it, as in `::ffff:10.0.0.5`.
 const MAPPED_BITS: u8 = 96;
 
 /// Reads all values of a flag that may be given many times.
-pub(super) fn networks(matches: &Matches, flag: &str) -> Result<Vec<IpNet>, UsageError> {
-    let network = |text: String| network(flag, &text);
-    matches.opt_strs(flag).into_iter().map(network).collect()
+pub(super) fn networks(given: &Given, flag: &str) -> Result<Vec<IpNet>, UsageError> {
+    let network =
+        |text: String| network(&text).map_err(|expected| given.bad(flag, &text, expected));
+    given.values(flag).into_iter().map(network).collect()
 }
 
 /// Reads `10.0.0.0/8`, `fd00::/8` or an address alone. A network with bits behind its prefix is refused: either the
-/// address or the prefix is not what was meant.
-fn network(flag: &str, text: &str) -> Result<IpNet, UsageError> {
+/// address or the prefix is not what was meant. The error says what was expected.
+fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
     }
     let Ok(network) = text.parse::<IpNet>() else {
-        let expected = "an IP address or a network, such as 10.0.0.5, fd00::5 or 10.0.0.0/8";
-        return Err(bad(flag, text, expected));
+        return Err(
+            "an IP address or a network, such as 10.0.0.5, fd00::5 or 10.0.0.0/8".to_owned(),
+        );
     };
     if network.trunc() != network {
-        let expected = format!("zeros behind the prefix, as in {}", network.trunc());
-        return Err(bad(flag, text, expected));
+        return Err(format!(
+            "zeros behind the prefix, as in {}",
+            network.trunc()
+        ));
     }
     Ok(canonical(network))
 }
@@ -64,7 +67,7 @@ mod tests {
             ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
             ("::/96", "::/96"),
         ] {
-            let read = network("trust", text).map(|network| network.to_string());
+            let read = network(text).map(|network| network.to_string());
             assert_eq!(read, Ok(expected.to_owned()), "{text}");
         }
         for text in [
@@ -76,7 +79,7 @@ mod tests {
             "10.0.0.0/+8",
             "a",
         ] {
-            assert!(network("trust", text).is_err(), "{text}");
+            assert!(network(text).is_err(), "{text}");
         }
     }
 }

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use getopts::Matches;
-
-use super::{UsageError, bad};
+use super::{UsageError, given::Given};
 use crate::secure::{Files, PlainFrom};
 
 /// The files of TLS, if it is wanted.
-pub(super) fn files(matches: &Matches) -> Result<Option<Files>, UsageError> {
-    let file = |flag: &str| match matches.opt_str(flag) {
-        Some(text) if text.is_empty() => Err(bad(flag, &text, "the path of a file")),
+pub(super) fn files(given: &Given) -> Result<Option<Files>, UsageError> {
+    let file = |flag: &str| match given.value(flag) {
+        Some(text) if text.is_empty() => Err(given.bad(flag, &text, "the path of a file")),
         text => Ok(text.map(PathBuf::from)),
     };
     match (file("tls-cert")?, file("tls-key")?) {
@@ -20,17 +18,20 @@ pub(super) fn files(matches: &Matches) -> Result<Option<Files>, UsageError> {
             client_ca: file("tls-client-ca")?,
             peer_ca: file("tls-peer-ca")?,
         })),
-        (Some(_), None) => Err(UsageError::new(
-            "--tls-cert needs --tls-key, the private key of the certificate",
-        )),
-        (None, Some(_)) => Err(UsageError::new(
-            "--tls-key needs --tls-cert, the certificate of the key",
-        )),
+        (Some(_), None) => Err(UsageError::new(format!(
+            "{} needs --tls-key, the private key of the certificate",
+            given.name("tls-cert")
+        ))),
+        (None, Some(_)) => Err(UsageError::new(format!(
+            "{} needs --tls-cert, the certificate of the key",
+            given.name("tls-key")
+        ))),
         (None, None) => {
             let needs = ["tls-client-ca", "tls-peer-ca", "plain", "tls-recheck"];
-            match needs.into_iter().find(|flag| matches.opt_present(flag)) {
+            match needs.into_iter().find(|flag| given.is_given(flag)) {
                 Some(flag) => Err(UsageError::new(format!(
-                    "--{flag} needs TLS: give --tls-cert and --tls-key too"
+                    "{} needs TLS: give --tls-cert and --tls-key too",
+                    given.name(flag)
                 ))),
                 None => Ok(None),
             }
@@ -39,17 +40,18 @@ pub(super) fn files(matches: &Matches) -> Result<Option<Files>, UsageError> {
 }
 
 /// Where connections without TLS are taken from.
-pub(super) fn plain(matches: &Matches) -> Result<PlainFrom, UsageError> {
-    match matches.opt_str("plain").as_deref() {
+pub(super) fn plain(given: &Given) -> Result<PlainFrom, UsageError> {
+    match given.value("plain").as_deref() {
         None | Some("loopback") => Ok(PlainFrom::Loopback),
         Some("never") => Ok(PlainFrom::Nowhere),
         Some("any") => Ok(PlainFrom::Anywhere),
-        Some(text) => Err(bad("plain", text, "never, loopback or any")),
+        Some(text) => Err(given.bad("plain", text, "never, loopback or any")),
     }
 }
 
 /// Whether a peer is dialed without TLS although it is offered, and its address without the scheme.
 pub(super) fn scheme<'a>(
+    given: &Given,
     text: &'a str,
     tls: Option<&Files>,
 ) -> Result<(bool, &'a str), UsageError> {
@@ -59,7 +61,7 @@ pub(super) fn scheme<'a>(
     }
     let address = text.strip_prefix("tls://");
     if address.unwrap_or(text).contains("://") {
-        return Err(bad(
+        return Err(given.bad(
             "peer",
             text,
             "HOST:PORT, with tls:// or plain:// before it or nothing",
@@ -67,11 +69,13 @@ pub(super) fn scheme<'a>(
     }
     match (address, tls) {
         (_, Some(_)) if !is_dialed_by_tls => Err(UsageError::new(format!(
-            "--peer {text} would be dialed by TLS, and without --tls-peer-ca nobody knows which CA has signed its \
-             certificate: give that file, or write plain:// before the address"
+            "{} {text} would be dialed by TLS, and without --tls-peer-ca nobody knows which CA has signed its \
+             certificate: give that file, or write plain:// before the address",
+            given.name("peer")
         ))),
         (Some(_), None) => Err(UsageError::new(format!(
-            "--peer {text} needs TLS: give --tls-cert, --tls-key and --tls-peer-ca too"
+            "{} {text} needs TLS: give --tls-cert, --tls-key and --tls-peer-ca too",
+            given.name("peer")
         ))),
         (address, _) => Ok((false, address.unwrap_or(text))),
     }

@@ -9,6 +9,7 @@ mod clock;
 mod descriptors;
 mod disk;
 mod failure;
+mod host_name;
 mod late;
 mod line_queue;
 mod listen;
@@ -38,6 +39,7 @@ use self::{
 pub use self::{
     descriptors::{Descriptors, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
+    host_name::host_name,
     late::tell_if_late,
     listen::{Bound, ListenError},
     log::{announce, dropped as dropped_log_lines, init as init_log, say},

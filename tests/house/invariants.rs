@@ -287,8 +287,20 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
     ),
     (
         "options",
-        "it opens nothing and looks nothing up, so a wrong command line has no effect but its message.",
-        &[InCode(opens, &["fn f() { File::open(path); }"])],
+        "it opens nothing and looks nothing up, not even the environment, so a wrong command line has no effect but its \
+         message.",
+        &[InCode(
+            |source| {
+                let mut broken = opens(source);
+                broken.extend(written(&source.code, &["env::var", "uname("]));
+                broken
+            },
+            &[
+                "fn f() { File::open(path); }",
+                "fn f() { std::env::vars_os(); }",
+                "fn f() { rustix::system::uname(); }",
+            ],
+        )],
     ),
     (
         "store",

@@ -1,9 +1,9 @@
-//! Text that people type: the command line of the server, and the arguments of the client. The input: arguments,
-//! one on each line.
+//! Text that people type: the command line of the server and its variables, and the arguments of the client. The input:
+//! arguments, one on each line; one such as `IPSEITY_PID=3` is a variable of the server, and the last one is the host name too.
 
 use ipseity::{
     limits::{SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN},
-    options::{Command, Options, parse},
+    options::{Command, Options, Surroundings, parse},
 };
 use ipseity_client::ServerAddress;
 use ipseity_console::parse_duration;
@@ -20,7 +20,20 @@ use super::is_a_line;
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let arguments: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    match parse(&arguments) {
+    let variables = arguments
+        .iter()
+        .filter_map(|argument| argument.split_once('='))
+        .filter(|(name, _)| name.starts_with("IPSEITY_"));
+    let surroundings = Surroundings {
+        variables: variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        // It can be anything too.
+        host_name: arguments.last().cloned().unwrap_or_default(),
+    };
+    let is_flag = |argument: &&String| !argument.starts_with("IPSEITY_");
+    let words: Vec<String> = arguments.iter().filter(is_flag).cloned().collect();
+    match parse(&words, &surroundings) {
         Ok(Command::Serve(options)) => within_bounds(&options),
         Ok(Command::Help | Command::Version) => {}
         Err(error) => is_a_line(&error.to_string()),
@@ -53,7 +66,7 @@ fn within_bounds(options: &Options) {
     let trust = &options.trust;
     for network in trust.operators.iter().chain(&trust.peers) {
         let shown = format!("--trust={network}");
-        let Ok(Command::Serve(again)) = parse(&[shown]) else {
+        let Ok(Command::Serve(again)) = parse(&[shown], &Surroundings::default()) else {
             panic!("{network} is not taken again");
         };
         assert_eq!(again.trust.operators, [*network]);

@@ -161,6 +161,8 @@ fn command_line() -> Vec<Vec<u8>> {
         "--version",
         "--pid\n1024",
         "--peer\nb:0",
+        "IPSEITY_PEER=a:1, b:2\nIPSEITY_EPHEMERAL=yes\n--pid-base\n5\n--pid-from-hostname\nIPSEITY_CLUSTER=ids-3",
+        "IPSEITY_EXISTING=maybe\nIPSEITY_PORT=tcp://10.0.0.1:3264",
         "--frobnicate\nx",
         "-x",
         "--ephemeral=1",
