@@ -119,6 +119,8 @@ pub struct Options {
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
     pub log_level: LevelFilter,
+    /// Each of them is a JSON object.
+    pub logs_json: bool,
 }
 
 /// A place for the trace.
@@ -202,6 +204,24 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             }
         },
     };
+    let logs_json = match matches.opt_str("log-format").as_deref() {
+        None | Some("text") => false,
+        Some("json") => true,
+        Some(text) => return Err(bad("log-format", text, "text or json")),
+    };
+    let trace = matches
+        .opt_str("trace")
+        .map(|target| match target.as_str() {
+            // It cannot be opened by this name if it is a socket, as it is under systemd.
+            "-" | "/dev/stderr" => TraceTarget::StandardError,
+            file => TraceTarget::File(PathBuf::from(file)),
+        });
+    if logs_json && trace == Some(TraceTarget::StandardError) {
+        return Err(UsageError(
+            "--log-format json leaves no place for a trace on standard error: give --trace a file"
+                .to_owned(),
+        ));
+    }
     let cluster = match matches.opt_str("cluster") {
         Some(text) => text
             .parse()
@@ -286,13 +306,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
         .map_or(PENDING_BYTES_TOTAL_DEFAULT, |number| number as usize),
         idle_timeout: duration(matches, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
             .filter(|timeout| !timeout.is_zero()),
-        trace: matches
-            .opt_str("trace")
-            .map(|target| match target.as_str() {
-                // It cannot be opened by this name if it is a socket, as it is under systemd.
-                "-" | "/dev/stderr" => TraceTarget::StandardError,
-                file => TraceTarget::File(PathBuf::from(file)),
-            }),
+        trace,
         log_level: match matches.opt_str("log-level").as_deref() {
             None | Some("info") => LevelFilter::Info,
             Some("error") => LevelFilter::Error,
@@ -300,6 +314,7 @@ fn options(matches: &Matches) -> Result<Options, UsageError> {
             Some("debug") => LevelFilter::Debug,
             Some(text) => return Err(bad("log-level", text, "error, warn, info or debug")),
         },
+        logs_json,
     })
 }
 
@@ -509,6 +524,7 @@ mod tests {
         assert!(options.is_default_dir);
         assert!(!options.is_existing && !options.may_be_shared && !options.members_lost);
         assert_eq!(options.log_level, LevelFilter::Info);
+        assert!(!options.logs_json);
     }
 
     #[test]
@@ -572,6 +588,8 @@ mod tests {
         assert_eq!(options.idle_timeout, Some(Duration::from_secs(300)));
         assert_eq!(options.trace, Some(TraceTarget::StandardError));
         assert_eq!(options.log_level, LevelFilter::Debug);
+        assert!(!served("--log-format text").logs_json);
+        assert!(served("--log-format json --trace a.trace").logs_json);
         assert_eq!(options.fanout, 3);
         assert_eq!(served("--fanout all").fanout, 1023);
         assert_eq!(served("--ephemeral").data_dir, None);
@@ -709,6 +727,14 @@ mod tests {
             (
                 "--log-level loud",
                 "--log-level \"loud\": expected error, warn, info or debug",
+            ),
+            (
+                "--log-format xml",
+                "--log-format \"xml\": expected text or json",
+            ),
+            (
+                "--log-format json --trace -",
+                "--log-format json leaves no place for a trace on standard error",
             ),
         ] {
             let said = refused(line);
