@@ -28,7 +28,7 @@ use ipseity::{
     peers::to_ask,
     secure::{PlainFrom, Settings},
     server::{Exit, Server, ServerConfig, TlsConfig, at_least},
-    store::{MembersFile, Started, Store, StoreOptions},
+    store::{MembersFile, Note, Started, Store, StoreOptions},
     trace::Trace,
     transport::TransportLimits,
 };
@@ -89,7 +89,7 @@ fn show(text: &str) -> Result<(), String> {
 /// Runs a server until it is stopped. From its first log line on, the server never waits for the reader of the log,
 /// and the end of the process waits only for a moment.
 fn serve(options: &Options) -> ExitCode {
-    if let Err(error) = os::init_log(options.log_level) {
+    if let Err(error) = os::init_log(options.log_level, options.logs_json) {
         complain(
             "ipseity",
             failed("start the thread that writes the log", error),
@@ -98,6 +98,7 @@ fn serve(options: &Options) -> ExitCode {
     }
     if !options.unknown_variables.is_empty() {
         debug!(
+            event = "variablesIgnored";
             "ignored these variables of the environment, because no flag has such a name: {}",
             options.unknown_variables.join(" ")
         );
@@ -130,6 +131,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
         warn!(
+            event = "descriptorsFew";
             "{} file descriptors allow {} connections, not {}: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
              lower --max-connections",
             descriptors.limit, descriptors.connections_max, options.connections_max
@@ -179,13 +181,14 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     );
     announce(options, &started, &addresses, config.tls.as_ref());
     warn_of_strangers(options, &addresses);
-    for note in &started.notes {
-        warn!("{note}");
+    for Note { event, text } in &started.notes {
+        warn!(event = event; "{text}");
     }
     if let Some(objected) = started.objected {
-        error!("{}", objection_kept(objected));
+        error!(event = "objectedBefore"; "{}", objection_kept(objected));
     } else if let Some(above) = options.recover_above {
         info!(
+            event = "recovered";
             "--recover-above {above} was accepted: this server hands out only identities above sequence {}, and \
              objections about an older state up to sequence {} do not count any more",
             started.sequence, started.recovered
@@ -193,6 +196,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     }
     if options.join.needed() > 0 && !config.actor.joins {
         warn!(
+            event = "joinAsksNobody";
             "--join=require asks nobody, because no --peer is named: this server hands out identities at once; name \
              its peers with --peer"
         );
@@ -444,12 +448,13 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
         ),
         None => String::new(),
     };
-    os::announce(format_args!(
+    let text = format_args!(
         "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}{tls}, {state}",
         env!("CARGO_PKG_VERSION"),
         options.pid,
         options.cluster.as_str(),
-    ));
+    );
+    os::announce(&address, options.pid.get(), text);
 }
 
 /// Says what strangers can do who reach a server that offers no TLS.
@@ -462,6 +467,7 @@ fn warn_of_strangers(options: &Options, addresses: &[String]) {
         && let Some(address) = addresses.iter().find(is_beyond)
     {
         warn!(
+            event = "reachableWithoutTls", address:% = address;
             "{address} can be reached from other machines, and there is no TLS: whoever reaches it can take identities \
              and see the status, and whoever is on the way can read and change everything; give --tls-cert and \
              --tls-key, or let only machines that you trust reach this port"

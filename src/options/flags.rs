@@ -343,6 +343,12 @@ pub(super) fn table() -> Vec<Flag> {
             help: "the lowest level to log: error, warn, info or debug",
             default: shown("info"),
         },
+        Flag {
+            name: "log-format",
+            takes: Value("text|json"),
+            help: "how log lines look; with json each is one JSON object, which names its kind of event",
+            default: shown("text"),
+        },
     ]
 }
 

@@ -140,6 +140,8 @@ pub struct Options {
     pub log_level: LevelFilter,
     /// The variables `IPSEITY_*` that are set and that no flag is called by, in the order of their names.
     pub unknown_variables: Vec<String>,
+    /// Each of them is a JSON object.
+    pub logs_json: bool,
 }
 
 /// A place for the trace.
@@ -219,6 +221,23 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
     let tls = tls::files(given)?;
     let (peers, plain_peers) = peers(given, tls.as_ref())?;
     let pid = pid::pid(given, host_name)?;
+    let logs_json = match given.value("log-format").as_deref() {
+        None | Some("text") => false,
+        Some("json") => true,
+        Some(text) => return Err(given.bad("log-format", text, "text or json")),
+    };
+    let trace = given.value("trace").map(|target| match target.as_str() {
+        // It cannot be opened by this name if it is a socket, as it is under systemd.
+        "-" | "/dev/stderr" => TraceTarget::StandardError,
+        file => TraceTarget::File(PathBuf::from(file)),
+    });
+    if logs_json && trace == Some(TraceTarget::StandardError) {
+        return Err(UsageError(format!(
+            "{} leaves no place for a trace on standard error: give {} a file, or have the log as text",
+            given.name("log-format"),
+            given.name("trace"),
+        )));
+    }
     let cluster = match given.value("cluster") {
         Some(text) => text
             .parse()
@@ -297,11 +316,7 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
         .map_or(PENDING_BYTES_TOTAL_DEFAULT, |number| number as usize),
         idle_timeout: duration(given, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
             .filter(|timeout| !timeout.is_zero()),
-        trace: given.value("trace").map(|target| match target.as_str() {
-            // It cannot be opened by this name if it is a socket, as it is under systemd.
-            "-" | "/dev/stderr" => TraceTarget::StandardError,
-            file => TraceTarget::File(PathBuf::from(file)),
-        }),
+        trace,
         log_level: match given.value("log-level").as_deref() {
             None | Some("info") => LevelFilter::Info,
             Some("error") => LevelFilter::Error,
@@ -310,6 +325,7 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
             Some(text) => return Err(given.bad("log-level", text, "error, warn, info or debug")),
         },
         unknown_variables: Vec::new(),
+        logs_json,
     })
 }
 
@@ -534,6 +550,7 @@ mod tests {
         assert!(options.is_default_dir);
         assert!(!options.is_existing && !options.may_be_shared && !options.members_lost);
         assert_eq!(options.log_level, LevelFilter::Info);
+        assert!(!options.logs_json);
     }
 
     #[test]
@@ -597,6 +614,8 @@ mod tests {
         assert_eq!(options.idle_timeout, Some(Duration::from_secs(300)));
         assert_eq!(options.trace, Some(TraceTarget::StandardError));
         assert_eq!(options.log_level, LevelFilter::Debug);
+        assert!(!served("--log-format text").logs_json);
+        assert!(served("--log-format json --trace a.trace").logs_json);
         assert_eq!(options.fanout, 3);
         assert_eq!(served("--fanout all").fanout, 1023);
         assert_eq!(served("--ephemeral").data_dir, None);
@@ -735,6 +754,14 @@ mod tests {
                 "--log-level loud",
                 "--log-level \"loud\": expected error, warn, info or debug",
             ),
+            (
+                "--log-format xml",
+                "--log-format \"xml\": expected text or json",
+            ),
+            (
+                "--log-format json --trace -",
+                "--log-format leaves no place for a trace on standard error",
+            ),
         ] {
             let said = refused(line);
             assert!(said.contains(says), "{line}: {said}");
@@ -826,6 +853,7 @@ mod tests {
             ("IPSEITY_IDLE_TIMEOUT", "1m", "--idle-timeout 1m"),
             ("IPSEITY_TRACE", "a=b", "--trace a=b"),
             ("IPSEITY_LOG_LEVEL", "debug", "--log-level debug"),
+            ("IPSEITY_LOG_FORMAT", "json", "--log-format json"),
         ];
         // All but --help and --version have one.
         assert_eq!(all.len(), flags::table().len());

@@ -119,7 +119,10 @@ fn write_all(mut store: Store, inbox: &mpsc::Receiver<Write>, reporter: &Reporte
                     .as_ref()
                     .filter(|error| told.as_ref() != Some(*error))
                 {
-                    error!("cannot remember the peers: {error}");
+                    error!(
+                        event = "membersNotSaved", reason:% = error;
+                        "cannot remember the peers: {error}"
+                    );
                 }
                 told = failure;
                 Outcome::of(&result)
@@ -142,7 +145,7 @@ fn save(members: &[Remembered], file: &mut MembersFile, store: &mut Store) -> Re
 
 fn logged(result: &Result<(), StoreError>) -> Outcome {
     if let Err(error) = result {
-        error!("{error}");
+        error!(event = "writeFailed"; "{error}");
     }
     Outcome::of(result)
 }

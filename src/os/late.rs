@@ -36,6 +36,7 @@ fn watch(what: &str, meanwhile: &str, over: &mpsc::Receiver<()>) {
     let mut is_told = false;
     while over.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
         warn!(
+            event = "diskLate";
             "still waiting for the disk: {what} has taken {} s so far, and {meanwhile}",
             took().as_secs()
         );
@@ -44,6 +45,7 @@ fn watch(what: &str, meanwhile: &str, over: &mpsc::Receiver<()>) {
     }
     if is_told {
         warn!(
+            event = "diskAnswered";
             "the disk has answered: {what} took {} ms",
             took().as_millis()
         );

@@ -6,7 +6,7 @@
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    fmt,
+    env, fmt,
     io::{self, Write},
     panic::{self, PanicHookInfo},
     sync::OnceLock,
@@ -15,54 +15,105 @@ use std::{
 };
 
 use ipseity_core::text::Plain;
-use log::{Level, LevelFilter, Log, Metadata, Record};
-use rustix::event::{PollFd, PollFlags, poll};
+use log::{
+    Level, LevelFilter, Log, Metadata, Record,
+    kv::{Key, Source, Value},
+};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::fstat,
+};
 
-use super::line_queue::{Bounds, LineQueue, Sink};
+use super::{
+    line_queue::{Bounds, LineQueue, Sink},
+    log_line::{Entry, Look, priority},
+};
 use crate::limits::{LAST_LINES_TIMEOUT, LOG_BYTES_MAX, LOG_LINES_MAX};
 
 /// The one log of the process, once there is one.
-static LOG: OnceLock<LineQueue> = OnceLock::new();
+static LOG: OnceLock<LogOut> = OnceLock::new();
 
-/// Logs to standard error from now on, lines of `level` and above. A panic is logged too, in place of the usual
-/// report, which would wait for standard error.
+/// The event of a line that names none, because a library has logged it.
+const UNNAMED: &str = "other";
+
+/// For a line that has no parts of its own.
+const NO_FIELDS: [(&str, Value<'_>); 0] = [];
+
+/// Logs to standard error from now on, lines of `level` and above, `as_json` or as text. A panic is logged too, in
+/// place of the usual report, which would wait for standard error.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn init(level: LevelFilter) -> io::Result<()> {
+pub fn init(level: LevelFilter, as_json: bool) -> io::Result<()> {
+    let look = match as_json {
+        true => Look::Json,
+        false if is_journal() => Look::Journal,
+        false => Look::Text,
+    };
     let bounds = Bounds {
         lines: LOG_LINES_MAX,
         bytes: LOG_BYTES_MAX,
     };
-    let queue = LineQueue::begin("ipseity-log", bounds, StandardError, false)?;
+    let queue = LineQueue::begin("ipseity-log", bounds, LogSink(look), false)?;
     // Both are called once in a process; a second call would change nothing.
-    if LOG.set(queue).is_ok() && log::set_logger(&Queued).is_ok() {
+    if LOG.set(LogOut { queue, look }).is_ok() && log::set_logger(&Queued).is_ok() {
         log::set_max_level(level);
         panic::set_hook(Box::new(report_panic));
     }
     Ok(())
 }
 
-/// Writes a line at every log level: who this server is, and where it listens.
-pub fn announce(what: fmt::Arguments<'_>) {
-    put(&line(Level::Info, what));
+/// Whether standard error leads to the journal of systemd, which then has named it in the environment. The variable
+/// alone proves nothing: a child keeps it, though its standard error may lead elsewhere.
+fn is_journal() -> bool {
+    let Ok(named) = env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    fstat(io::stderr()).is_ok_and(|found| named == format!("{}:{}", found.st_dev, found.st_ino))
 }
 
-/// Says why the process ends, in a line without a time and a level.
+/// Writes a line at every log level: who this server is, and where it listens.
+pub fn announce(address: &str, pid: u16, what: fmt::Arguments<'_>) {
+    let fields = [("address", Value::from(address)), ("pid", Value::from(pid))];
+    put(Level::Info, "listening", &fields, what);
+}
+
+/// Says why the process ends. As text, it is a line without a time and a level.
 pub fn say(what: &str) {
+    let Some(log) = LOG.get() else {
+        return;
+    };
     // A path may hold anything.
-    put(&format!("ipseity: {}\n", Plain(what)));
+    let plain = Plain(what);
+    match log.look {
+        Look::Text => log.put(&format!("ipseity: {plain}\n")),
+        Look::Journal => log.put(&format!("{}ipseity: {plain}\n", priority(Level::Error))),
+        Look::Json => put(Level::Error, "failed", &NO_FIELDS, format_args!("{what}")),
+    }
 }
 
 /// How many lines were dropped since the start, because they found no room or could not be written.
 pub fn dropped() -> u64 {
-    LOG.get().map_or(0, LineQueue::dropped)
+    LOG.get().map_or(0, |log| log.queue.dropped())
 }
 
 /// Waits until all lines are written, but no longer than this.
 pub(super) fn finish(timeout: Duration) {
     if let Some(log) = LOG.get() {
-        log.finish(timeout);
+        log.queue.finish(timeout);
+    }
+}
+
+/// Where the lines go, and how they look.
+struct LogOut {
+    queue: LineQueue,
+    look: Look,
+}
+
+impl LogOut {
+    fn put(&self, lines: &str) {
+        self.queue.push(lines.as_bytes());
+        self.queue.wake();
     }
 }
 
@@ -76,7 +127,12 @@ impl Log for Queued {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            put(&line(record.level(), *record.args()));
+            let fields = record.key_values();
+            let event = fields.get(Key::from_str("event"));
+            let event = event.and_then(|event| event.to_borrowed_str());
+            // A library names no event.
+            let event = event.unwrap_or(UNNAMED);
+            put(record.level(), event, &fields, *record.args());
         }
     }
 
@@ -105,16 +161,18 @@ impl StandardError {
     }
 }
 
-impl Sink for StandardError {
+/// Standard error, with what is missing in it told like any other line.
+struct LogSink(Look);
+
+impl Sink for LogSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         StandardError::write(bytes)
     }
 
     fn missing(&self, lines: u64) -> String {
-        line(
-            Level::Warn,
-            format_args!("{lines} log lines are missing here: standard error took no more of them"),
-        )
+        let what =
+            format_args!("{lines} log lines are missing here: standard error took no more of them");
+        line(self.0, Level::Warn, "linesMissing", &NO_FIELDS, what)
     }
 }
 
@@ -127,18 +185,28 @@ pub(super) fn wait_until_writable(stream: &impl std::os::fd::AsFd) -> io::Result
     }
 }
 
-fn put(line: &str) {
+fn put(level: Level, event: &str, fields: &dyn Source, what: fmt::Arguments<'_>) {
     if let Some(log) = LOG.get() {
-        log.push(line.as_bytes());
-        log.wake();
+        log.put(&line(log.look, level, event, fields, what));
     }
 }
 
 #[allow(clippy::disallowed_methods)] // The time of day, for people only.
-fn line(level: Level, what: fmt::Arguments<'_>) -> String {
-    let time = humantime::format_rfc3339_millis(SystemTime::now());
-    // Some lines contain text that a peer has sent. It must not look like another line, or move the cursor.
-    format!("{time} {level:<5} {}\n", Plain(&what.to_string()))
+fn line(
+    look: Look,
+    level: Level,
+    event: &str,
+    fields: &dyn Source,
+    what: fmt::Arguments<'_>,
+) -> String {
+    let entry = Entry {
+        time: SystemTime::now(),
+        level,
+        event,
+        fields,
+        message: &what.to_string(),
+    };
+    entry.show(look)
 }
 
 /// Logs a panic, and waits a moment for the line to be written: the process may end right after this.
@@ -149,13 +217,31 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     let place = info
         .location()
         .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    put(&line(
-        Level::Error,
-        format_args!("the thread {name} panicked at {place}: {what}"),
-    ));
+    let what = format_args!("the thread {name} panicked at {place}: {what}");
+    put(Level::Error, "panicked", &NO_FIELDS, what);
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
-        put(&format!("{trace}\n"));
+        put_trace(&trace.to_string());
     }
     finish(LAST_LINES_TIMEOUT);
+}
+
+/// Logs a backtrace, which has many lines. People know it by its shape.
+fn put_trace(trace: &str) {
+    let Some(log) = LOG.get() else {
+        return;
+    };
+    match log.look {
+        Look::Text => log.put(&format!("{trace}\n")),
+        Look::Journal | Look::Json => {
+            for line in trace.lines() {
+                put(
+                    Level::Error,
+                    "backtrace",
+                    &NO_FIELDS,
+                    format_args!("{line}"),
+                );
+            }
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod late;
 mod line_queue;
 mod listen;
 mod log;
+mod log_line;
 mod lookup;
 mod signals;
 mod socket;
@@ -325,6 +326,7 @@ impl Reporter {
             && let Err(error) = self.waker.wake()
         {
             ::log::error!(
+                event = "wakeFailed", reason:% = error;
                 "cannot wake the event loop: {error}; what a helper thread has done is noticed later"
             );
         }

@@ -252,7 +252,10 @@ impl Sink for FileTrace {
         match open(&self.path, true) {
             Ok(file) => {
                 if is_told {
-                    info!("the trace goes on in {path}, which was opened again");
+                    info!(
+                        event = "traceOpened";
+                        "the trace goes on in {path}, which was opened again"
+                    );
                     // A new failure is logged too. After an untold attempt it is not: on a full disk each attempt
                     // could add a line.
                     self.has_failed = false;
@@ -260,7 +263,10 @@ impl Sink for FileTrace {
                 self.file = file;
             }
             Err(error) if is_told => {
-                error!("cannot open the trace {path} again: {error}; going on with the old file");
+                error!(
+                    event = "traceNotOpened", reason:% = error;
+                    "cannot open the trace {path} again: {error}; going on with the old file"
+                );
             }
             Err(_) => {}
         }
@@ -269,6 +275,7 @@ impl Sink for FileTrace {
     fn failed(&mut self, error: &io::Error) {
         if !self.has_failed {
             error!(
+                event = "traceFailed", reason:% = error;
                 "cannot write the trace {}: {error}; going on, and dropping the lines that it does not take",
                 self.path.display()
             );

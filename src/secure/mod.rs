@@ -16,7 +16,7 @@ mod session;
 mod settings;
 
 pub(crate) use session::Session;
-pub use settings::{Files, Kept, Settings};
+pub use settings::{Files, Kept, Settings, Warning};
 
 /// The first byte of every TLS handshake. No frame begins so: the longest that a client may send is shorter.
 pub(crate) const FIRST_BYTE: u8 = 0x16;

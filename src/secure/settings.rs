@@ -63,6 +63,15 @@ pub struct Settings {
     time: Arc<dyn TimeProvider>,
 }
 
+/// Something that is not good about settings, although they work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The kind of warning, by the name that the log has for it.
+    pub event: &'static str,
+    /// What people read.
+    pub text: String,
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Nothing of the key.
@@ -189,26 +198,32 @@ impl Settings {
 
     /// What is not good about these settings, although they work: a line for each, for people who have just started the
     /// server or changed its files. That a certificate expires is not among it, because that comes with time.
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if let Some((file, mode)) = self.credentials.exposed_key() {
             let file = Plain(&file.to_string_lossy()).to_string();
-            warnings.push(format!(
-                "others can read or write the private key of this server: {file} has the mode {mode:04o}. Whoever has the \
-                 key can pretend to be this server: chmod 600 {file}"
-            ));
+            warnings.push(Warning {
+                event: "keyExposed",
+                text: format!(
+                    "others can read or write the private key of this server: {file} has the mode {mode:04o}. Whoever has \
+                     the key can pretend to be this server: chmod 600 {file}"
+                ),
+            });
         }
         let now = self.unix_seconds();
         for Kept { what, file, facts } in self.kept() {
             if facts.not_before > now {
-                warnings.push(format!(
-                    "{what} in {} ({}) is NOT VALID before {}, and the clock of this machine says {}: wait, set the clock, \
-                     or replace the file and send SIGHUP",
-                    Plain(&file.to_string_lossy()),
-                    facts.name(),
-                    Date(facts.not_before),
-                    Date(now)
-                ));
+                warnings.push(Warning {
+                    event: "certificateEarly",
+                    text: format!(
+                        "{what} in {} ({}) is NOT VALID before {}, and the clock of this machine says {}: wait, set the \
+                         clock, or replace the file and send SIGHUP",
+                        Plain(&file.to_string_lossy()),
+                        facts.name(),
+                        Date(facts.not_before),
+                        Date(now)
+                    ),
+                });
             }
         }
         warnings
@@ -497,7 +512,10 @@ mod tests {
     fn a_key_for_all_and_a_certificate_of_tomorrow_are_warned_of() {
         let pki = Pki::new("CA");
         let pair = pki.make(&Leaf::peer("one", &["127.0.0.1"]));
-        let warnings = |pair| Settings::read(&files(pair)).unwrap().warnings();
+        let texts = |warnings: Vec<Warning>| -> Vec<String> {
+            warnings.into_iter().map(|warning| warning.text).collect()
+        };
+        let warnings = |pair| texts(Settings::read(&files(pair)).unwrap().warnings());
         chmod(&pair.1, 0o640);
         assert_eq!(warnings(pair.clone()), [""; 0]);
         chmod(&pair.1, 0o644);
@@ -533,7 +551,7 @@ mod tests {
             None,
             Arc::new(LongAgo),
         );
-        let said = settings.unwrap().warnings();
+        let said = texts(settings.unwrap().warnings());
         let ca = |text: &String| text.contains("ca.pem (CA) is NOT VALID before 2020-01-01");
         assert!(said.iter().any(ca), "{said:?}");
     }

@@ -31,7 +31,7 @@ impl<E: Edge> Server<E> {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             match self.edge.accept(listener) {
                 Ok((socket, address)) => {
-                    debug!("connection from {address}");
+                    debug!(event = "connectionOpened", address:% = address; "connection from {address}");
                     let arrival = Arrival {
                         socket,
                         address,
@@ -68,6 +68,7 @@ impl<E: Edge> Server<E> {
                     // promises no new edge for it. So a timer brings the loop back here.
                     if self.may_tell(Line::AcceptFailed, Whom::Nobody) {
                         warn!(
+                            event = "acceptFailed", reason:% = error;
                             "cannot accept a connection: {error}; trying again every {} ms (see ulimit -n \
                              and --max-connections)",
                             ACCEPT_RETRY.as_millis()
@@ -94,6 +95,7 @@ impl<E: Edge> Server<E> {
             .map(|(holder, count)| format!("{holder} ({count})"))
             .collect();
         warn!(
+            event = "placesTaken";
             "all {} places for clients are taken, and {consequence}; most connections come from {}: close some \
              there, or raise --max-connections",
             self.transport.limits().connections_max,
@@ -108,6 +110,7 @@ impl<E: Edge> Server<E> {
         }
         let most = self.transport.limits().per_address_max.unwrap_or_default();
         warn!(
+            event = "addressFull", address:% = holder;
             "{holder} has {most} connections, and more are refused: close some there, or raise \
              --max-connections-per-address"
         );

@@ -22,7 +22,7 @@ use crate::{
         CERTIFICATES_INTERVAL, CERTIFICATES_INTERVAL_MIN, CERTIFICATES_SHOWN_MAX,
         EXPIRY_WARNINGS_DAYS, HANDSHAKES_MAX,
     },
-    secure::{Dialing, Kept, Settings},
+    secure::{Dialing, Kept, Settings, Warning},
     transport::Rechecked,
 };
 
@@ -116,17 +116,21 @@ impl<E: Edge> Server<E> {
         let address = self.transport.address(connection);
         let host = address.rsplit_once(':').map_or(&*address, |(host, _)| host);
         if self.may_tell(Line::Handshake, Whom::Host(host.to_owned())) {
-            warn!("no TLS with {address}: {text}");
+            warn!(
+                event = "tlsFailed", address:% = address, reason:% = text;
+                "no TLS with {address}: {text}"
+            );
         }
     }
 
     /// Logs that a handshake was cut off because too many are under way.
     pub(super) fn tell_of_full_line(&mut self, connection: ConnectionId) {
         if self.may_tell(Line::Handshakes, Whom::Nobody) {
+            let address = self.transport.address(connection);
             warn!(
-                "{HANDSHAKES_MAX} TLS handshakes are under way, and no more may be: the one with {} was cut off, as one \
-                 of those that take longest; `ipseity-cli status` counts them",
-                self.transport.address(connection)
+                event = "handshakesFull", address:% = address;
+                "{HANDSHAKES_MAX} TLS handshakes are under way, and no more may be: the one with {address} was cut off, \
+                 as one of those that take longest; `ipseity-cli status` counts them"
             );
         }
     }
@@ -159,7 +163,10 @@ impl<E: Edge> Server<E> {
                 self.transport.renew_tls(Arc::new(settings));
                 let is_told = is_told || before.is_some();
                 if is_told {
-                    info!("the certificates were read again; the own one is valid until {until}");
+                    info!(
+                        event = "certificatesRead";
+                        "the certificates were read again; the own one is valid until {until}"
+                    );
                     self.warn_of_certificates();
                 }
                 self.warn_of_expiry();
@@ -168,7 +175,10 @@ impl<E: Edge> Server<E> {
             Err(text) => {
                 let is_news = before.as_ref() != Some(&text);
                 if self.may_tell(Line::ReloadFailed, Whom::Nobody) || is_news {
-                    error!("the certificates were NOT read again, and the old ones stay: {text}");
+                    error!(
+                        event = "certificatesNotRead", reason:% = text;
+                        "the certificates were NOT read again, and the old ones stay: {text}"
+                    );
                 }
                 if let Some(certificates) = &mut self.certificates {
                     certificates.failed = Some(text);
@@ -213,7 +223,11 @@ impl<E: Edge> Server<E> {
                 return self.timers.set(Timer::Certificates, self.now);
             }
             if recheck.is_told || recheck.closed > 0 {
-                info!("connections closed by --tls-recheck: {}", recheck.closed);
+                info!(
+                    event = "connectionsRechecked";
+                    "connections closed by --tls-recheck: {}",
+                    recheck.closed
+                );
             }
             certificates.recheck = None;
         }
@@ -228,8 +242,8 @@ impl<E: Edge> Server<E> {
         let Some(settings) = self.transport.tls() else {
             return;
         };
-        for text in settings.warnings() {
-            warn!("{text}");
+        for Warning { event, text } in settings.warnings() {
+            warn!(event = event; "{text}");
         }
     }
 
@@ -248,6 +262,7 @@ impl<E: Edge> Server<E> {
             let (what, at) = (kept.what, Date(kept.facts.not_after));
             if days < 0 {
                 error!(
+                    event = "certificateExpired";
                     "{what} in {file} ({name}) EXPIRED at {at}: replace the file, and send SIGHUP"
                 );
             } else {
@@ -257,6 +272,7 @@ impl<E: Edge> Server<E> {
                     days => format!("{days} days"),
                 };
                 warn!(
+                    event = "certificateExpires";
                     "{what} in {file} ({name}) expires in {days}, at {at}: replace the file, and send SIGHUP"
                 );
             }

@@ -85,10 +85,11 @@ impl<E: Edge> Server<E> {
 
     fn have_addresses(&mut self, name: NameId, addresses: Vec<SocketAddr>) {
         if let Some(left_out) = self.peers.looked_up(name, addresses, self.now) {
+            let name = self.peers.text(name);
             warn!(
-                "--peer {} has too many addresses, and {left_out} of them are not used: a name may have \
-                 {ADDRESSES_PER_NAME_MAX}; name the servers behind it apart, with several --peer",
-                self.peers.text(name)
+                event = "addressesLeftOut", peer:% = name;
+                "--peer {name} has too many addresses, and {left_out} of them are not used: a name may have \
+                 {ADDRESSES_PER_NAME_MAX}; name the servers behind it apart, with several --peer"
             );
         }
         self.note_all_asked();
@@ -101,13 +102,17 @@ impl<E: Edge> Server<E> {
             self.peers.give_up_name(name);
         }
         if !self.peers.was_named(name) {
+            let name = self.peers.text(name);
             debug!(
-                "the remembered peer {} is down: {reason}",
-                self.peers.text(name)
+                event = "rememberedPeerDown", peer:% = name, reason:% = reason;
+                "the remembered peer {name} is down: {reason}"
             );
         } else if is_news && self.may_tell(Line::PeerDown, Whom::Name(name)) {
             let name = self.peers.text(name);
-            warn!("peer {name} is down: {reason}; the server keeps trying");
+            warn!(
+                event = "peerDown", peer:% = name, reason:% = reason;
+                "peer {name} is down: {reason}; the server keeps trying"
+            );
         }
         self.note_all_asked();
     }
@@ -148,9 +153,10 @@ impl<E: Edge> Server<E> {
         self.arm_dial();
         self.note_all_asked();
         if is_first && !self.peers.is_only_asked(peer) {
+            let name = self.peers.title(peer);
             debug!(
-                "--peer {} leads to this server itself, which is passed over",
-                self.peers.title(peer)
+                event = "oneself", peer:% = name;
+                "--peer {name} leads to this server itself, which is passed over"
             );
         }
     }
@@ -230,7 +236,10 @@ impl<E: Edge> Server<E> {
         match &closure.reason {
             CloseReason::Tls(text) => self.tell_of_handshake(id, text),
             CloseReason::HandshakesFull => self.tell_of_full_line(id),
-            reason => debug!("connection {id} closed: {reason}"),
+            reason => debug!(
+                event = "connectionClosed", reason:% = reason;
+                "connection {id} closed: {reason}"
+            ),
         }
         if closure.is_link {
             self.lose(Link::Accepted(id), &closure.reason);

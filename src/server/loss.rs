@@ -88,10 +88,19 @@ impl<E: Edge> Server<E> {
             && named.is_none()
             && self.peers.is_only_asked(peer)
         {
-            debug!("peer {} (pid {pid}) is gone: {}", loss.address, loss.reason);
+            debug!(
+                event = "rememberedPeerDown", peer:% = loss.address, pid = pid.get(), reason:% = loss.reason;
+                "peer {} (pid {pid}) is gone: {}",
+                loss.address,
+                loss.reason
+            );
         } else if self.may_tell(Line::PeerDown, self.whom_of(pid)) {
             let name = named.map_or(loss.address, |peer| self.peers.title(peer));
-            warn!("peer {name} (pid {pid}) is down: {}", loss.reason);
+            warn!(
+                event = "peerDown", peer:% = name, pid = pid.get(), reason:% = loss.reason;
+                "peer {name} (pid {pid}) is down: {}",
+                loss.reason
+            );
         }
         if let Some(peer) = named {
             self.peers.lost(peer);
@@ -107,6 +116,7 @@ impl<E: Edge> Server<E> {
         match link {
             Link::Dialed(peer) => self.tell_of_failure(peer, &loss.reason, &loss.kind),
             Link::Accepted(_) => debug!(
+                event = "peerConnectionClosed", peer:% = loss.address, reason:% = loss.reason;
                 "a connection of peer {} is gone: {}",
                 loss.address, loss.reason
             ),
@@ -119,14 +129,26 @@ impl<E: Edge> Server<E> {
         let name = self.peers.title(peer);
         let pid = self.peers.pid(peer);
         if pid.is_some() && self.actor.links().values().any(|state| state.pid == pid) {
-            debug!("peer {name} is up, on another connection: {reason}");
+            debug!(
+                event = "peerConnectionClosed", peer:% = name, reason:% = reason;
+                "peer {name} is up, on another connection: {reason}"
+            );
         } else if matches!(self.stopping, Stopping::Over(_)) {
-            debug!("peer {name} is down, and this server ends: {reason}");
+            debug!(
+                event = "peerDown", peer:% = name, reason:% = reason;
+                "peer {name} is down, and this server ends: {reason}"
+            );
         } else if self.peers.is_only_asked(peer) {
-            debug!("the remembered peer {name} is down: {reason}");
+            debug!(
+                event = "rememberedPeerDown", peer:% = name, reason:% = reason;
+                "the remembered peer {name} is down: {reason}"
+            );
         } else if self.peers.is_news(peer, kind) && self.may_tell(Line::PeerDown, Whom::Named(peer))
         {
-            warn!("peer {name} is down: {reason}; the server keeps trying");
+            warn!(
+                event = "peerDown", peer:% = name, reason:% = reason;
+                "peer {name} is down: {reason}; the server keeps trying"
+            );
         }
     }
 }

@@ -47,14 +47,14 @@ impl<E: Edge> Server<E> {
                 at_least(sequence)
             )
         };
-        let line = match code {
-            ErrorCode::PidConflict => Line::Conflict,
-            _ => Line::Stale,
+        let (line, event) = match code {
+            ErrorCode::PidConflict => (Line::Conflict, "pidConflict"),
+            _ => (Line::Stale, "pidStale"),
         };
         if is_new && self.may_tell(line, self.whom_of(pid)) {
             match may_be_over {
-                true => info!("{text}"),
-                false => error!("{text}"),
+                true => info!(event = event, pid = pid.get(), address:% = address; "{text}"),
+                false => error!(event = event, pid = pid.get(), address:% = address; "{text}"),
             }
         }
         Message::Objection(Box::new(Objection::new(

@@ -28,9 +28,10 @@ impl<E: Edge> Server<E> {
                 sequence,
             } => {
                 if self.may_tell(Line::PeerUp, self.whom(*link)) {
+                    let name = self.link_name(*link);
                     info!(
-                        "peer {} is up: pid {pid}, sequence {sequence}",
-                        self.link_name(*link)
+                        event = "peerUp", peer:% = name, pid = pid.get();
+                        "peer {name} is up: pid {pid}, sequence {sequence}"
                     );
                 }
             }
@@ -44,13 +45,18 @@ impl<E: Edge> Server<E> {
             Report::Refused { from, error } => {
                 if self.may_tell(Line::Refused, self.host(*from)) {
                     let address = self.transport.address(*from);
-                    warn!("refused peer {address}: {}", error.message);
+                    let reason = &error.message;
+                    warn!(
+                        event = "refused", address:% = address, reason:% = reason;
+                        "refused peer {address}: {reason}"
+                    );
                 }
             }
             Report::LateWord { from } => {
                 if self.may_tell(Line::Refused, self.host(*from)) {
                     let address = self.transport.address(*from);
                     info!(
+                        event = "lateWord", address:% = address;
                         "the word of an earlier start of this state directory has come from {address}: it comes late, or \
                          a copy of this directory is running"
                     );
@@ -59,15 +65,20 @@ impl<E: Edge> Server<E> {
             Report::RoundRefused { link, error } => {
                 if self.may_tell(Line::RoundRefused, self.whom(*link)) {
                     let name = self.link_name(*link);
-                    warn!("not synchronized with peer {name}: {}", error.message);
+                    let reason = &error.message;
+                    warn!(
+                        event = "roundRefused", peer:% = name, reason:% = reason;
+                        "not synchronized with peer {name}: {reason}"
+                    );
                 }
             }
             Report::AdvanceRefused { from, error } => {
                 if self.may_tell(Line::AdvanceRefused, self.host(*from)) {
                     let address = self.transport.address(*from);
+                    let reason = &error.message;
                     warn!(
-                        "refused an advance that the client at {address} asked for: {}",
-                        error.message
+                        event = "advanceRefused", address:% = address, reason:% = reason;
+                        "refused an advance that the client at {address} asked for: {reason}"
                     );
                 }
             }
@@ -85,6 +96,7 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::Advanced, self.host(*from)) {
                     let address = self.transport.address(*from);
                     warn!(
+                        event = "advanced", address:% = address;
                         "an operator at {address} has advanced this server above sequence {above}; it was at {sequence}"
                     );
                 }
@@ -97,6 +109,7 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::Forgot, self.host(*from)) {
                     let address = self.transport.address(*from);
                     warn!(
+                        event = "forgot", pid = pid.get(), address:% = address;
                         "an operator at {address} has made this server forget pid {pid}, which was at sequence \
                          {sequence}"
                     );
@@ -107,6 +120,7 @@ impl<E: Edge> Server<E> {
                     let address = self.transport.address(*from);
                     let whose = pid.map_or("all pids".to_owned(), |pid| format!("pid {pid}"));
                     warn!(
+                        event = "forgotClaims", pid = pid.map(Pid::get), address:% = address;
                         "an operator at {address} has made this server forget lives that never served: {claims} of \
                          {whose}"
                     );
@@ -118,6 +132,7 @@ impl<E: Edge> Server<E> {
                 why,
             } => {
                 error!(
+                    event = "objected", reason:% = why;
                     "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}",
                     least_unless_said(why, *above)
                 );
@@ -131,6 +146,7 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::Overruled, self.whom(*link)) {
                     let name = self.link_name(*link);
                     warn!(
+                        event = "overruled", peer:% = name, pid = pid.get();
                         "pid {pid} at {name} goes on above sequence {above} by its operator's word"
                     );
                 }
@@ -138,18 +154,23 @@ impl<E: Edge> Server<E> {
             Report::Joined { answered } => self.tell_of_joining(*answered),
             Report::JoinWaits => {
                 warn!(
+                    event = "joinWaits";
                     "too few peers have answered yet, and --join asks for more: not handing out identities until \
                      they do"
                 );
             }
-            Report::GaveUp { why } => error!("NOT STARTED: {why}"),
+            Report::GaveUp { why } => {
+                error!(event = "gaveUp", reason:% = why; "NOT STARTED: {why}");
+            }
             Report::Exhaustion { percent, remaining } => {
                 warn!(
+                    event = "exhaustion";
                     "{percent} % of the sequence is used up: {remaining} sequences are left, and it never wraps"
                 );
             }
             Report::Exhausted => {
                 error!(
+                    event = "exhausted";
                     "THE SEQUENCE IS USED UP: no identity is left, every request for one is refused, and no \
                      restart changes that; clients need another cluster (see docs/operations.md)"
                 );
@@ -157,6 +178,7 @@ impl<E: Edge> Server<E> {
             Report::WriteLate { took, waiting } => {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
+                        event = "writeLate";
                         "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
                          it: look at the disk",
                         took.as_millis()
@@ -166,6 +188,7 @@ impl<E: Edge> Server<E> {
             Report::WriteOver { took, waited } => {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
+                        event = "writeOver";
                         "the slow write to the state directory is over after {} ms, and {waited} requests waited \
                          for it",
                         took.as_millis()
@@ -174,6 +197,7 @@ impl<E: Edge> Server<E> {
             }
             Report::StorageFailed => {
                 error!(
+                    event = "storageFailed";
                     "the state directory cannot be written: exiting; the next start reads what the disk \
                      really holds, and nothing is handed out twice"
                 );
@@ -200,6 +224,7 @@ impl<E: Edge> Server<E> {
                 Some(format!(" ({most} about {whom})"))
             });
             warn!(
+                event = "linesLeftOut";
                 "{}: and {count} more like it in the last minute{}",
                 line.name(),
                 about.unwrap_or_default()
@@ -217,12 +242,14 @@ impl<E: Edge> Server<E> {
             let address = self.transport.address(from);
             if self.transport.is_sealed(from) {
                 warn!(
+                    event = "claimRefused", address:% = address;
                     "refused {address}, which says that it is a peer: its certificate does not let it in as one; if it is \
                      one, give it a certificate that `ipseity-cli cert peer` has made"
                 );
                 return;
             }
             warn!(
+                event = "claimRefused", address:% = address;
                 "refused {address}, which says that it is a peer: no name in --peer has its address, and --peer-from does \
                  not allow it; if it is one, name it with --peer or allow its address with --peer-from"
             );
@@ -268,25 +295,43 @@ impl<E: Edge> Server<E> {
     fn tell_of_joining(&self, answered: usize) {
         let asked = self.peers.expected().max(answered);
         match (answered, asked) {
-            (_, 0) => info!("--peer names only this server itself: handing out identities"),
+            (_, 0) => info!(
+                event = "joinedAlone";
+                "--peer names only this server itself: handing out identities"
+            ),
             (0, _) => warn!(
+                event = "joinedUnheard";
                 "asked the peers, 0 of {asked} answered: handing out identities, though nobody could object; check \
                  --peer, and whether those servers run"
             ),
-            _ => info!("asked the peers, {answered} of {asked} answered: handing out identities"),
+            _ => info!(
+                event = "joined";
+                "asked the peers, {answered} of {asked} answered: handing out identities"
+            ),
         }
     }
 
     fn tell_of_raise(&self, link: Link, by: u64, to: Sequence, untold: u64) {
-        let who = match self.actor.links().contains_key(&link) {
-            true => format!("peer {}", self.link_name(link)),
-            false => format!("the client at {}", self.link_address(link)),
+        let (peer, address, who) = match self.actor.links().contains_key(&link) {
+            true => {
+                let name = self.link_name(link);
+                let who = format!("peer {name}");
+                (Some(name), None, who)
+            }
+            false => {
+                let address = self.link_address(link);
+                let who = format!("the client at {address}");
+                (None, Some(address), who)
+            }
         };
         let more = match untold {
             0 => String::new(),
             untold => format!(" (and {untold} more like this were not logged)"),
         };
-        info!("{who} raises the sequence by {by}, to {to}{more}");
+        info!(
+            event = "raised", peer = peer.as_deref(), address = address.as_deref();
+            "{who} raises the sequence by {by}, to {to}{more}"
+        );
     }
 
     /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.
@@ -317,6 +362,7 @@ fn least_unless_said(why: &str, above: Sequence) -> String {
 
 fn tell_of_higher(above: Sequence) {
     error!(
+        event = "objectedHigher";
         "NOT HANDING OUT IDENTITIES: a peer now says that --recover-above has to be at least {above}"
     );
 }

@@ -54,12 +54,15 @@ impl<E: Edge> Server<E> {
             // The same signal arrived twice, for example for the process and for its group.
             Stopping::Asked { at, .. } if self.now.since(at) < STOP_REPEAT => {}
             Stopping::Asked { .. } => {
-                warn!("asked to stop a second time: exiting at once");
+                warn!(event = "stopForced"; "asked to stop a second time: exiting at once");
                 self.stopping = Stopping::Over(Exit::Forced);
             }
             Stopping::Failing => {
                 if self.may_tell(Line::StopRepeated, Whom::Nobody) {
-                    info!("asked to stop: the server is about to exit anyway");
+                    info!(
+                        event = "stopRepeated";
+                        "asked to stop: the server is about to exit anyway"
+                    );
                 }
             }
             Stopping::Over(_) => {}
@@ -74,7 +77,7 @@ impl<E: Edge> Server<E> {
     }
 
     fn begin_stop(&mut self) {
-        info!("asked to stop: answering what has arrived");
+        info!(event = "stopping"; "asked to stop: answering what has arrived");
         let deadline = self.now.after(STOP_TIMEOUT);
         self.stopping = Stopping::Asked {
             at: self.now,
@@ -108,6 +111,7 @@ impl<E: Edge> Server<E> {
         let has_run = exit.is_some_and(|exit| exit != Exit::Refused);
         if has_run && !self.actor.has_saved() {
             warn!(
+                event = "savesLost";
                 "what the peers have said since the last save is lost: after the next start, this server may not \
                  notice if one of them has lost its state"
             );
@@ -171,6 +175,7 @@ impl<E: Edge> Server<E> {
                 Step::Settling { .. } => {
                     let storage = self.edge.storage();
                     error!(
+                        event = "stopTimeout";
                         "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
                          write has been under way for {} ms, and the longest before it took {} ms)",
                         storage.current_write_us / 1000,
@@ -180,7 +185,10 @@ impl<E: Edge> Server<E> {
                 }
                 Step::Flushing => {
                     if !self.transport.is_flushed() {
-                        warn!("some clients do not read their replies: exiting without them");
+                        warn!(
+                            event = "repliesLost";
+                            "some clients do not read their replies: exiting without them"
+                        );
                     }
                     self.stopping = Stopping::Over(self.clean_exit());
                 }
@@ -191,7 +199,7 @@ impl<E: Edge> Server<E> {
 
     fn clean_exit(&mut self) -> Exit {
         self.tell_what_was_left_out();
-        info!("stopped at sequence {}", self.actor.sequence());
+        info!(event = "stopped"; "stopped at sequence {}", self.actor.sequence());
         match self.actor.is_objected() {
             true => Exit::Objected,
             false => Exit::Clean,

@@ -60,7 +60,10 @@ impl Watch {
         if let Some(trace) = &mut self.0
             && let Err(error) = trace.flush()
         {
-            error!("cannot write the trace: {error}; going on without a trace");
+            error!(
+                event = "traceFailed", reason:% = error;
+                "cannot write the trace: {error}; going on without a trace"
+            );
             self.0 = None;
         }
     }

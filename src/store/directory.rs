@@ -24,7 +24,7 @@ use super::{
     files::{create_directory, create_one_directory, parent, sync_directory},
     lock::{Lock, LockError},
     slots::{self, BlockDevice, Owner, Recovered, Slots},
-    starting::{Started, begin},
+    starting::{Note, Started, begin},
     state_file::{Access, StateFile},
 };
 use ipseity_core::{
@@ -131,11 +131,14 @@ impl Store {
         }
         started.notes = notes;
         if slots.device().access() == Access::Buffered {
-            started.notes.push(format!(
-                "the file system of {} does not allow O_DIRECT: it is written through the page cache, \
-                 with fdatasync",
-                file.display()
-            ));
+            started.notes.push(Note {
+                event: "writesBuffered",
+                text: format!(
+                    "the file system of {} does not allow O_DIRECT: it is written through the page cache, \
+                     with fdatasync",
+                    file.display()
+                ),
+            });
         }
         let mut store = Store {
             directory,
@@ -266,7 +269,7 @@ fn make_directory(options: &StoreOptions) -> Result<(), StoreError> {
 }
 
 /// Refuses a directory if everybody may write to it, or to a file in it. Returns warnings if anybody else may.
-fn check_rights(options: &StoreOptions) -> Result<Vec<String>, StoreError> {
+fn check_rights(options: &StoreOptions) -> Result<Vec<Note>, StoreError> {
     let directory = &options.directory;
     let found = std::fs::metadata(directory)
         .map_err(StoreError::io("look at the state directory", directory))?;
@@ -290,7 +293,7 @@ fn rights(
     path: &Path,
     found: &Metadata,
     options: &StoreOptions,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<Note>, StoreError> {
     let mode = found.mode() & 0o7777;
     let shown = path.display();
     let mut notes = Vec::new();
@@ -302,34 +305,46 @@ fn rights(
                 mode,
             });
         }
-        notes.push(format!(
-            "everybody may write to the {what} {shown} (mode {mode:04o}), as --allow-shared-dir allows"
-        ));
+        notes.push(Note {
+            event: "writableByAll",
+            text: format!(
+                "everybody may write to the {what} {shown} (mode {mode:04o}), as --allow-shared-dir allows"
+            ),
+        });
     } else if mode & MODE_WRITE_GROUP != 0 {
-        notes.push(format!(
-            "its group may write to the {what} {shown} (mode {mode:04o}): any member of the group can \
-             replace the state"
-        ));
+        notes.push(Note {
+            event: "writableByGroup",
+            text: format!(
+                "its group may write to the {what} {shown} (mode {mode:04o}): any member of the group can \
+                 replace the state"
+            ),
+        });
     }
     let own = rustix::process::geteuid().as_raw();
     if found.uid() != own {
-        notes.push(format!(
-            "the {what} {shown} belongs to user {}, and this server runs as user {own}: its owner can \
-             replace the state",
-            found.uid()
-        ));
+        notes.push(Note {
+            event: "foreignOwner",
+            text: format!(
+                "the {what} {shown} belongs to user {}, and this server runs as user {own}: its owner can \
+                 replace the state",
+                found.uid()
+            ),
+        });
     }
     Ok(notes)
 }
 
-fn first_start_note(directory: &Path) -> String {
+fn first_start_note(directory: &Path) -> Note {
     // If the full path cannot be found out, the path as it was given is shown.
     let shown = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
-    format!(
-        "first start in {}: a new, empty state was made. If this pid has \
-         run before, stop this server: its state is somewhere else",
-        shown.display()
-    )
+    Note {
+        event: "firstStart",
+        text: format!(
+            "first start in {}: a new, empty state was made. If this pid has \
+             run before, stop this server: its state is somewhere else",
+            shown.display()
+        ),
+    }
 }
 
 fn take_lock(directory: &Path) -> Result<Lock, StoreError> {
@@ -403,37 +418,44 @@ fn recover(
 fn look_for_members(
     recovered: &mut Recovered<StateFile>,
     options: &StoreOptions,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<Note>, StoreError> {
     let file = options.directory.join(MEMBERS);
     let is_there = exists(&file).map_err(StoreError::io("look for the list of members", &file))?;
     recovered.see_members(is_there, options.members_lost);
-    let note = format!(
-        "the list of members {} was lost: until this server has heard from a peer again, it does not notice if the \
-         directory of that peer is lost or rolled back; put the list back if you can, and start once with \
-         --members-lost",
-        file.display()
-    );
+    let note = Note {
+        event: "membersLost",
+        text: format!(
+            "the list of members {} was lost: until this server has heard from a peer again, it does not notice if the \
+             directory of that peer is lost or rolled back; put the list back if you can, and start once with \
+             --members-lost",
+            file.display()
+        ),
+    };
     Ok(recovered.has_lost_members().then_some(note))
 }
 
-fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<String> {
-    let mut notes: Vec<String> = recovered
+fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<Note> {
+    let mut notes: Vec<Note> = recovered
         .faults()
         .iter()
-        .map(|fault| {
-            format!(
+        .map(|fault| Note {
+            event: "blockBad",
+            text: format!(
                 "in the state file {}, {fault}; the other copies are used, and this one is written again",
                 file.display()
-            )
+            ),
         })
         .collect();
     if recovered.hidden() {
-        notes.push(format!(
-            "the newest record of the state file {} may have been lost; skipping to sequence {}, so \
-             that nothing that it can have allowed is repeated",
-            file.display(),
-            recovered.start()
-        ));
+        notes.push(Note {
+            event: "recordLost",
+            text: format!(
+                "the newest record of the state file {} may have been lost; skipping to sequence {}, so \
+                 that nothing that it can have allowed is repeated",
+                file.display(),
+                recovered.start()
+            ),
+        });
     }
     notes
 }
@@ -489,7 +511,12 @@ mod tests {
                 members_lost: false,
             };
             let (mut store, started) = Store::open_with(&options, Access::Buffered).unwrap();
-            assert!(started.notes.iter().any(|note| note.contains("O_DIRECT")));
+            assert!(
+                started
+                    .notes
+                    .iter()
+                    .any(|note| note.text.contains("O_DIRECT"))
+            );
             store.write_ceiling(sequence(5), sequence(1000)).unwrap();
             drop(store);
             let (mut store, started) = Store::open_with(&options, Access::Direct).unwrap();

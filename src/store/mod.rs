@@ -30,4 +30,4 @@ mod state_file;
 pub use directory::{FILES, Store, StoreOptions};
 pub use error::StoreError;
 pub use members::{MembersError, MembersFault, MembersFile};
-pub use starting::{Started, begin};
+pub use starting::{Note, Started, begin};

@@ -42,7 +42,16 @@ pub struct Started {
     /// No earlier start of this directory has come this far.
     pub first_start: bool,
     /// Warnings for the log, one sentence each.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
+}
+
+/// A warning about what a start has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The kind of note, by the name that the log has for it.
+    pub event: &'static str,
+    /// What people read.
+    pub text: String,
 }
 
 /// Begins a boot (see [`Recovered::boot`]), and returns what the server has to know about it.

@@ -267,7 +267,7 @@ fn one_bad_block_is_a_warning() {
         assert_eq!(started.sequence, sequence(4321), "block {block}");
         let at = format!("block {block} at offset {}", block * BLOCK_BYTES);
         assert!(
-            started.notes.iter().any(|note| note.contains(&at)),
+            started.notes.iter().any(|note| note.text.contains(&at)),
             "{:?}",
             started.notes
         );
@@ -350,7 +350,10 @@ fn has_lost_members(options: &StoreOptions) -> bool {
     let (_, started) = Store::open(options).unwrap();
     let file = options.directory.join("members");
     let warning = format!("the list of members {} was lost", file.display());
-    let is_told = started.notes.iter().any(|note| note.contains(&warning));
+    let is_told = started
+        .notes
+        .iter()
+        .any(|note| note.text.contains(&warning));
     assert_eq!(is_told, started.members_lost, "{:?}", started.notes);
     started.members_lost
 }

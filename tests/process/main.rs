@@ -22,6 +22,7 @@ mod life; // the life of one server: start, stop, signals, and what it says
 mod lives; // starts of a pid that is in use or was: which life hands out identities
 mod load; // memory and fairness under load, and against hostile clients
 mod log; // a log and a trace that nobody reads, and streams that fail
+mod log_format; // what the log looks like: JSON for programs, priorities for the journal
 mod names; // names with several addresses, and several addresses to listen on
 mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol, spoken with netcat
