@@ -321,14 +321,15 @@ impl Session {
         self.opened > 0 || !self.unfed.is_empty()
     }
 
-    /// How many bytes that have arrived it holds at most.
+    /// How much memory holds what has arrived. rustls keeps that in a buffer which may be half as large again.
     pub(crate) fn held_bytes(&self) -> usize {
-        match self.phase {
+        let held = match self.phase {
             Phase::Shaking => self.shaken,
             Phase::Open | Phase::Broken(_) => {
                 self.place.arrived().max(self.quiet) + self.unfed.len() + self.opened
             }
-        }
+        };
+        held + held / 2
     }
 
     /// Whether the other side has said that nothing more comes, and all before that was taken.

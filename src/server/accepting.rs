@@ -13,8 +13,7 @@ use ipseity_core::{ids::ListenerId, time::Instant, timer::Timer};
 use crate::{
     connection::Holder,
     edge::Edge,
-    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, LINES_SPAN},
-    mailbox::Entry,
+    limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, LINES_SPAN, LISTEN_BACKLOG},
     transport::{Admitted, Arrival},
 };
 
@@ -26,9 +25,20 @@ impl<E: Edge> Server<E> {
         }
     }
 
+    /// Accepts all connections that have arrived: the server is about to stop, and accepts no more later.
+    pub(super) fn accept_the_last(&mut self) {
+        for listener in self.listeners.ids() {
+            self.accept(listener, LISTEN_BACKLOG as usize);
+        }
+    }
+
     #[cold]
     pub(super) fn on_acceptable(&mut self, listener: ListenerId) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
+        self.accept(listener, ACCEPTS_PER_TURN_MAX);
+    }
+
+    fn accept(&mut self, listener: ListenerId, most: usize) {
+        for _ in 0..most {
             match self.edge.accept(listener) {
                 Ok((socket, address)) => {
                     debug!(event = "connectionOpened", address:% = address; "connection from {address}");
@@ -79,8 +89,8 @@ impl<E: Edge> Server<E> {
                 }
             }
         }
-        // There may be more, but the others have their turn first.
-        self.mailbox.dispatch(Entry::Acceptable(listener));
+        // There may be more, but the others have their turn first. An entry in the mailbox would be handled in the same turn.
+        self.timers.set(Timer::Accept, self.now);
     }
 
     /// Logs that all places are taken and who holds most of them, at most once a minute.

@@ -36,6 +36,8 @@ pub(super) struct Certificates {
     is_told: bool,
     /// Why the files could not be taken when they were read last.
     failed: Option<String>,
+    /// The events of what was not good about them when they were read last.
+    warned: Vec<&'static str>,
     /// The connections are being looked at.
     recheck: Option<Recheck>,
 }
@@ -55,6 +57,7 @@ impl Certificates {
             told: BTreeMap::new(),
             is_told: false,
             failed: None,
+            warned: Vec::new(),
             recheck: None,
         }
     }
@@ -167,8 +170,8 @@ impl<E: Edge> Server<E> {
                         event = "certificatesRead";
                         "the certificates were read again; the own one is valid until {until}"
                     );
-                    self.warn_of_certificates();
                 }
+                self.warn_of_certificates(is_told);
                 self.warn_of_expiry();
                 self.begin_recheck(is_told);
             }
@@ -237,13 +240,20 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Warns of what is not good about the certificates as they were read.
-    pub(super) fn warn_of_certificates(&self) {
-        let Some(settings) = self.transport.tls() else {
+    /// Warns of what is not good about the certificates as they were read: if that `is_told`, or if it is something else than
+    /// the last time.
+    pub(super) fn warn_of_certificates(&mut self, is_told: bool) {
+        let (Some(certificates), Some(settings)) = (&mut self.certificates, self.transport.tls())
+        else {
             return;
         };
-        for Warning { event, text } in settings.warnings() {
-            warn!(event = event; "{text}");
+        let warnings = settings.warnings();
+        let events = warnings.iter().map(|warning| warning.event).collect();
+        let before = std::mem::replace(&mut certificates.warned, events);
+        if is_told || before != certificates.warned {
+            for Warning { event, text } in warnings {
+                warn!(event = event; "{text}");
+            }
         }
     }
 

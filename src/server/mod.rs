@@ -204,7 +204,7 @@ impl<E: Edge> Server<E> {
         if let Some(report) = server.actor.start_report() {
             server.report(&report);
         }
-        server.warn_of_certificates();
+        server.warn_of_certificates(true);
         server.check_certificates();
         server
     }

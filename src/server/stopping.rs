@@ -84,7 +84,7 @@ impl<E: Edge> Server<E> {
             step: Step::Draining { deadline },
         };
         // Connections that wait in the kernel's queue have arrived too.
-        self.accept_all();
+        self.accept_the_last();
         self.edge.stop_accepting();
         self.timers.stop(Timer::Dial);
         self.timers.set(Timer::Stop, self.now.after(STOP_DRAIN));

@@ -279,7 +279,12 @@ impl<S: Socket> Transport<S> {
         if self.shared.read_at_rest(c, readiness, now, mailbox) {
             Readied::Nothing
         } else {
-            self.shared.on_ready(c, readiness, now, mailbox)
+            let readied = self.shared.on_ready(c, readiness, now, mailbox);
+            // With TLS, what was read may be held. Many can send something in one turn.
+            if self.shared.is_crowded() {
+                self.crowd_out(now);
+            }
+            readied
         }
     }
 

@@ -54,6 +54,7 @@ impl<S: Socket> Transport<S> {
         let is_open = |session: &Session| session.is_open();
         let open = self.connections.iter().filter_map(|(_, c)| {
             let session = c.session.as_deref().filter(|session| is_open(session));
+            let session = session.filter(|_| c.state == ConnectionState::Open);
             session.map(|_| c.id)
         });
         self.shared.sealing.rechecks = open.collect();

@@ -212,6 +212,12 @@ impl Shared {
         self.frames_max.saturating_sub(self.in_flight)
     }
 
+    /// Whether too much memory holds what waits in all connections.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        self.pending_total > self.limits.pending_bytes_total
+    }
+
     /// Updates how much memory holds replies that wait for the connection, here and in the kernel, and what TLS holds of what
     /// it has sent.
     #[inline]

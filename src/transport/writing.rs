@@ -36,7 +36,7 @@ impl<S: Socket> Transport<S> {
             self.end_some(now, mailbox);
         }
         let Self { shared, .. } = self;
-        if shared.pending_total > shared.limits.pending_bytes_total {
+        if shared.is_crowded() {
             self.crowd_out(now);
         }
         // Otherwise nobody has looked, and nobody waits for it.
@@ -115,7 +115,7 @@ impl<S: Socket> Transport<S> {
     /// nothing for longest go first, because they may never read. Among equals those with the most waiting bytes go
     /// first. A client that reads is not closed before one that does not, however little waits for that one.
     #[cold]
-    fn crowd_out(&mut self, now: Instant) {
+    pub(super) fn crowd_out(&mut self, now: Instant) {
         let Self {
             connections,
             shared,
@@ -136,6 +136,8 @@ impl<S: Socket> Transport<S> {
             if let Some(c) = get_mut(connections, id) {
                 shared.crowded_out += 1;
                 shared.close_unread(c, CloseReason::Crowded(bytes as usize));
+                // It is freed in its turn, but its memory is needed now.
+                (c.session, c.buffers) = (None, None);
             }
         }
     }

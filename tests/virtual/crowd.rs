@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ipseity::limits::ENDINGS_PER_TURN;
+use ipseity::limits::{ACCEPTS_PER_TURN_MAX, ENDINGS_PER_TURN};
 use ipseity_core::words::Message;
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
 use proptest::{collection::vec, prelude::*};
@@ -220,4 +220,30 @@ fn clients_that_leave_at_once_are_ended_over_several_turns_and_others_are_served
         );
     }
     assert!(served >= 3, "{served}");
+}
+
+/// To accept a connection takes a few system calls too.
+#[test]
+fn clients_that_come_at_once_are_accepted_over_several_turns_and_others_are_served_between() {
+    let mut world = World::with(Setup::new(1));
+    let mut stays = world.connect(0);
+    world.drive();
+    let crowd: Vec<Client> = (0..4 * ACCEPTS_PER_TURN_MAX)
+        .map(|_| world.connect(0))
+        .collect();
+    world.net().run_due_events();
+    let accepts = |world: &World| world.trace(0, "acceptable").len();
+    let before = (world.turns(0), accepts(&world));
+    let mut served = 0;
+    for _ in 0..8 {
+        stays.ask(1);
+        world.step(0);
+        served += stays.sequences().len();
+        let turns = (world.turns(0) - before.0) as usize;
+        // Each of them takes a few.
+        assert!(accepts(&world) - before.1 <= turns);
+    }
+    assert!(served >= 7, "{served}");
+    world.drive();
+    assert_eq!(world.status(0).connections as usize, crowd.len() + 2);
 }
