@@ -171,7 +171,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// clients that are connected are served in between.
 pub const HANDSHAKE_STEPS_PER_TURN: usize = 1;
 
-/// Connections that are ended in one turn, and that are freed in one turn, if there are many. To end a connection takes a
+/// Connections that are ended in one turn, if there are many. As many are freed, or a quarter of those that wait for it. To end a connection takes a
 /// few system calls. A thousand clients that leave at once would hold up the others for as long as a thousand requests.
 pub const ENDINGS_PER_TURN: usize = 16;
 

@@ -186,9 +186,14 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Frees a descriptor when none is left for accepting: the oldest connection of the reserve is turned away early.
-    /// Returns false when the reserve is empty.
+    /// Frees a descriptor when none is left for accepting: that of a connection that is closed, or else the oldest connection
+    /// of the reserve is turned away early. Returns false when the reserve is empty too.
     pub fn free_descriptor(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
+        let closed = self.shared.reapable.len();
+        if closed > 0 {
+            self.reap_some(closed);
+            return true;
+        }
         while !self.shared.reserve.is_empty() {
             if self.turn_oldest_away(now, mailbox) {
                 return true;

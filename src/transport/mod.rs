@@ -410,12 +410,16 @@ impl<S: Socket> Transport<S> {
     }
 
     /// Frees the sockets of closed connections, and the slots of those that are owed no answer. This is the last step
-    /// of a turn. Where there are many, some are left to the next one.
+    /// of a turn. Where there are many, some are left to the next ones, a quarter or more in each.
     pub fn reap(&mut self) {
-        if self.shared.reapable.is_empty() {
-            return;
+        if !self.shared.reapable.is_empty() {
+            self.reap_some(ENDINGS_PER_TURN.max(self.shared.reapable.len() / 4));
         }
-        for _ in 0..ENDINGS_PER_TURN {
+    }
+
+    /// Frees at most so many. See [`reap`](Self::reap).
+    pub(super) fn reap_some(&mut self, most: usize) {
+        for _ in 0..most {
             let Some(id) = self.shared.reapable.pop_front() else {
                 break;
             };
@@ -423,9 +427,6 @@ impl<S: Socket> Transport<S> {
                 continue;
             };
             c.socket = None;
-            if let Some(buffers) = c.buffers.take() {
-                self.shared.pool.put(buffers);
-            }
             // bug StaleToken instead: if !c.is_held() || BUG {
             if !c.is_held() {
                 self.connections.remove(id.slot());

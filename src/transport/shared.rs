@@ -266,6 +266,10 @@ impl Shared {
             }
         }
         c.go_on_to(ConnectionState::Closed);
+        // The slot is freed in its turn. What was counted is gone at once.
+        if let Some(buffers) = c.buffers.take() {
+            self.pool.put(buffers);
+        }
         self.pending_total -= c.counted as usize;
         c.counted = 0;
         if c.origin == Origin::Accepted {

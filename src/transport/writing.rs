@@ -136,8 +136,7 @@ impl<S: Socket> Transport<S> {
             if let Some(c) = get_mut(connections, id) {
                 shared.crowded_out += 1;
                 shared.close_unread(c, CloseReason::Crowded(bytes as usize));
-                // It is freed in its turn, but its memory is needed now.
-                (c.session, c.buffers) = (None, None);
+                c.session = None;
             }
         }
     }
