@@ -280,11 +280,18 @@ impl<S: Socket> Transport<S> {
             Readied::Nothing
         } else {
             let readied = self.shared.on_ready(c, readiness, now, mailbox);
-            // With TLS, what was read may be held. Many can send something in one turn.
-            if self.shared.is_crowded() {
-                self.crowd_out(now);
-            }
+            self.keep_bound(now);
             readied
+        }
+    }
+
+    /// With TLS, what was read may be held, and many can send something in one turn. So the bound over all connections is kept
+    /// after each of them.
+    #[cold]
+    #[inline(never)]
+    fn keep_bound(&mut self, now: Instant) {
+        if self.shared.is_crowded() {
+            self.crowd_out(now);
         }
     }
 
