@@ -54,12 +54,7 @@ impl Codec {
     /// Whether the next message asks to look: a request for the status or the members.
     pub(crate) fn looks_next(self, read: &FrameDecoder) -> bool {
         match self {
-            Codec::Frames(_) => match read.rest() {
-                [_, _, kind, ..] => {
-                    [Kind::StatusRequest as u8, Kind::MembersRequest as u8].contains(kind)
-                }
-                _ => false,
-            },
+            Codec::Frames(_) => next_kind(read).is_some_and(|kind| LOOKS.contains(&kind)),
         }
     }
 
@@ -67,10 +62,7 @@ impl Codec {
     /// kind has not arrived.
     pub(crate) fn word_may_be_next(self, read: &FrameDecoder) -> bool {
         match self {
-            Codec::Frames(_) => match read.rest() {
-                [_, _, kind, ..] => WORDS.iter().any(|word| *word as u8 == *kind),
-                _ => true,
-            },
+            Codec::Frames(_) => next_kind(read).is_none_or(|kind| WORDS.contains(&kind)),
         }
     }
 
@@ -91,14 +83,25 @@ impl Codec {
     }
 }
 
+/// What asks to look.
+const LOOKS: [u8; 2] = [Kind::StatusRequest as u8, Kind::MembersRequest as u8];
+
 /// What a peer sends unasked, and is owed no answer.
-const WORDS: [Kind; 5] = [
-    Kind::Objection,
-    Kind::Overrule,
-    Kind::Probe,
-    Kind::Alive,
-    Kind::Goodbye,
+const WORDS: [u8; 5] = [
+    Kind::Objection as u8,
+    Kind::Overrule as u8,
+    Kind::Probe as u8,
+    Kind::Alive as u8,
+    Kind::Goodbye as u8,
 ];
+
+/// The kind of the next frame, once it has arrived.
+fn next_kind(read: &FrameDecoder) -> Option<u8> {
+    match read.rest() {
+        [_, _, kind, ..] => Some(*kind),
+        _ => None,
+    }
+}
 
 /// Requests for identities that were put into the mailbox.
 #[derive(Clone, Copy, Debug)]

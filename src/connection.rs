@@ -423,11 +423,15 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// Whether what arrives is decoded: nothing has ended it yet.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.state, ConnectionState::Open | ConnectionState::Reserve)
+    }
+
     /// Whether something will read what may be left. The poll reports each change only once, so this must hold
     /// whenever the connection is left alone.
     pub(crate) fn is_taken_up(&self) -> bool {
-        let is_read = matches!(self.state, ConnectionState::Open | ConnectionState::Reserve);
-        !is_read || self.resume != Resume::Poll || !self.inflow.may_hold_more()
+        !self.is_read() || self.resume != Resume::Poll || !self.inflow.may_hold_more()
     }
 
     /// Whether another frame may be decoded. This bounds everything that a client can make the server hold for it.

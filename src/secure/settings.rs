@@ -1,6 +1,10 @@
 //! The settings of TLS: everything that is read from the files of `--tls-…`. They do not change. A reload makes new ones.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ipseity_core::{text::Plain, words::Grants};
 use ipseity_tls::{
@@ -173,12 +177,17 @@ impl Settings {
         self.credentials.facts()
     }
 
+    /// The file of its own certificate.
+    pub fn own_file(&self) -> &Path {
+        self.credentials.file()
+    }
+
     /// Every certificate that it has: its own, and those of the CAs.
     pub fn kept(&self) -> Vec<Kept> {
         let own = Kept {
             what: "the certificate of this server",
-            file: self.credentials.file().to_owned(),
-            facts: self.credentials.facts().clone(),
+            file: self.own_file().to_owned(),
+            facts: self.own().clone(),
         };
         let mut kept = vec![own];
         for (what, roots) in [

@@ -14,7 +14,7 @@ use ipseity_core::{
     timer::Timer,
     words::{CertificateStatus, TlsStatus},
 };
-use ipseity_tls::{Date, Facts};
+use ipseity_tls::Date;
 
 use crate::{
     edge::Edge,
@@ -168,7 +168,7 @@ impl<E: Edge> Server<E> {
                 if is_told {
                     info!(
                         event = "certificatesRead";
-                        "the certificates were read again; the own one is valid until {until}"
+                        "the certificates were read again; that of this server is valid until {until}"
                     );
                 }
                 self.warn_of_certificates(is_told);
@@ -306,16 +306,14 @@ fn next_look(settings: &Settings) -> Duration {
 /// would be out of reach although it had a good one.
 fn is_no_worse(new: &Settings, old: &Settings) -> Result<(), String> {
     let now = new.unix_seconds();
-    let is_good = |facts: &Facts| (facts.not_before..=facts.not_after).contains(&now);
-    if is_good(new.own()) || !is_good(old.own()) {
+    let own = new.own();
+    if own.is_valid_at(now) || !old.own().is_valid_at(now) {
         return Ok(());
     }
-    let file = new.kept().first().map(|kept| kept.file.clone());
-    let own = new.own();
     Err(format!(
         "{}: the certificate of this server ({}) is good only from {} to {}, and it would take the place of one that is \
          good now",
-        file.unwrap_or_default().display(),
+        new.own_file().display(),
         own.name(),
         Date(own.not_before),
         Date(own.not_after),

@@ -105,9 +105,7 @@ impl Shared {
             taken += 1;
             match self.take(c, message) {
                 Taken::Request(event) => {
-                    c.owed += 1;
-                    self.in_flight += 1;
-                    mailbox.dispatch(Entry::Event(event));
+                    self.owe(c, event, mailbox);
                     if c.gate != Gate::Open {
                         break;
                     }
@@ -144,8 +142,19 @@ impl Shared {
                 Decoded::Turn
             }
             Taken::Refused(error) => Decoded::Broken(Box::new(error)),
-            Taken::Request(_) => unreachable!("a word is no request"),
+            // It may not say this any more, and is told so.
+            Taken::Request(event) => {
+                self.owe(c, event, mailbox);
+                Decoded::Gate
+            }
         }
+    }
+
+    /// Puts what is owed an answer into the mailbox.
+    pub(super) fn owe<S>(&mut self, c: &mut Connection<S>, event: Event, mailbox: &mut Mailbox) {
+        c.owed += 1;
+        self.in_flight += 1;
+        mailbox.dispatch(Entry::Event(event));
     }
 
     /// Turns a message into the actor's event.

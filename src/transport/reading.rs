@@ -19,7 +19,7 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Inflow, Opening, Origin, Resume},
     edge::Socket,
     limits::{FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, SHARE_BYTES_PER_FRAME},
-    mailbox::{Entry, Mailbox, Readiness},
+    mailbox::{Mailbox, Readiness},
 };
 
 impl Shared {
@@ -162,8 +162,7 @@ impl Shared {
 
     /// The other side is now known as a peer. If the answer to its request takes a while, it is heard meanwhile.
     pub(super) fn hear_words<S: Socket>(&self, c: &mut Connection<S>, mailbox: &mut Mailbox) {
-        let is_read = matches!(c.state, ConnectionState::Open | ConnectionState::Reserve);
-        if is_read && c.hears_words() && c.resume == Resume::Flush {
+        if c.is_read() && c.hears_words() && c.resume == Resume::Flush {
             read_again(c, mailbox);
         }
     }
@@ -405,12 +404,11 @@ impl Shared {
         }
         c.go_on_to(ConnectionState::Draining);
         c.keep_input(&[], &mut self.pool);
-        c.owed += 1;
-        self.in_flight += 1;
-        mailbox.dispatch(Entry::Event(Event::Unknown {
+        let event = Event::Unknown {
             from: c.id,
             error: Box::new(error.reply()),
-        }));
+        };
+        self.owe(c, event, mailbox);
     }
 
     /// Reads once and drops the bytes, on a connection that is about to be closed: closing it with unread input would

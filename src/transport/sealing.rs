@@ -51,12 +51,12 @@ impl<S: Socket> Transport<S> {
 
     /// Looks at all open sessions again, some with each call of [`recheck_some`](Self::recheck_some).
     pub fn begin_recheck(&mut self) {
-        let is_open = |session: &Session| session.is_open();
-        let open = self.connections.iter().filter_map(|(_, c)| {
-            let session = c.session.as_deref().filter(|session| is_open(session));
-            let session = session.filter(|_| c.state == ConnectionState::Open);
-            session.map(|_| c.id)
-        });
+        let is_open = |c: &Connection<S>| {
+            let session = c.session.as_deref();
+            c.state == ConnectionState::Open && session.is_some_and(Session::is_open)
+        };
+        let all = self.connections.iter().map(|(_, c)| c);
+        let open = all.filter(|c| is_open(c)).map(|c| c.id);
         self.shared.sealing.rechecks = open.collect();
     }
 

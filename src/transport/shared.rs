@@ -245,7 +245,7 @@ impl Shared {
 
     /// Reads nothing more from the connection, and closes it when its replies are written.
     pub(super) fn drain<S: Socket>(&mut self, c: &mut Connection<S>) {
-        if matches!(c.state, ConnectionState::Open | ConnectionState::Reserve) {
+        if c.is_read() {
             c.go_on_to(ConnectionState::Draining);
             c.keep_input(&[], &mut self.pool);
             self.mark_dirty(c);

@@ -77,7 +77,7 @@ impl<S: Socket> Transport<S> {
             if let Some(id) = shared.line.pop_front()
                 && let Some(c) = get_mut(connections, id)
                 && c.resume == Resume::Line
-                && matches!(c.state, ConnectionState::Open | ConnectionState::Reserve)
+                && c.is_read()
             {
                 shared.read_share(c, share.min(room), now, mailbox);
             }
@@ -97,7 +97,7 @@ impl<S: Socket> Transport<S> {
         {
             if let Some(c) = get_mut(connections, id)
                 && c.resume == Resume::Looks
-                && matches!(c.state, ConnectionState::Open | ConnectionState::Reserve)
+                && c.is_read()
             {
                 shared.looks_left = 1;
                 c.resume = Resume::Mailbox;

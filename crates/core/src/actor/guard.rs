@@ -307,9 +307,6 @@ impl Guard {
             true => known.rests(&claimed),
             false => {
                 known.is_alive(sync.session, received);
-                known
-                    .candidate
-                    .take_if(|candidate| *candidate != sync.session);
                 known.serves(&claimed)
             }
         };
@@ -811,8 +808,8 @@ impl Remembered {
     }
 
     /// Another life is remembered from now on as the last one that served. How far the pid has come stays, and so do
-    /// the claims of others, but not those of earlier lives of the same directory. How far a life says that it has come
-    /// which has only claimed the pid does not stay: its claim may come to nothing.
+    /// the claims of others, but not those of earlier lives of the same directory. What a life that has only claimed the
+    /// pid says of how far it has come does not stay: its claim may come to nothing.
     fn replace(&mut self, life: &Claimant) {
         let before = std::mem::replace(self, life.remembered(self.pid));
         // bug ClaimCountsAsServed instead: if before.served().is_some() || BUG {
