@@ -14,6 +14,7 @@ const FOLDERS: &[&str] = &[
     "src",
     "crates/core/src",
     "crates/frames/src",
+    "crates/http/src",
     "crates/console/src",
     "crates/tls/src",
     "crates/client/src",

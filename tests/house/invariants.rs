@@ -191,6 +191,24 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         ],
     ),
     (
+        "http",
+        "it does no I/O and reads no clock, and never takes memory because of a number in a request, so no input can make \
+         it block or grow.",
+        &[InCode(
+            |source| {
+                let mut broken = outside(&source.code);
+                broken.extend(written(&source.code, CLOCK_READINGS));
+                broken.extend(sized(&source.code));
+                broken
+            },
+            &[
+                "use std::net::TcpStream;",
+                "fn f() { Instant::now(); }",
+                "fn f(n: usize) { Vec::<u8>::with_capacity(n); }",
+            ],
+        )],
+    ),
+    (
         "console",
         "it opens nothing and looks nothing up, and it never panics because a stream cannot be written.",
         &[

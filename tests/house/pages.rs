@@ -15,10 +15,11 @@ const MAIN_JOB: &str = "cargo build --release --locked && target/release/ipseity
 const TESTS: &str = ".ci/setup && cargo test --workspace --locked";
 
 /// The files with the bounds that an operator may reach.
-const LIMITS: [&str; 3] = [
+const LIMITS: [&str; 4] = [
     "src/limits.rs",
     "crates/core/src/limits.rs",
     "crates/frames/src/limits.rs",
+    "crates/http/src/limits.rs",
 ];
 
 #[test]

@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core::timer", &["core::time"]),
     // Built on the core.
     ("frames", &["core::identity", "core::limits", "core::words"]),
+    ("http", &["core::identity", "core::text", "core::words"]),
     ("console", &["core::identity", "core::text", "core::words"]),
     ("tls", &["core::text"]),
     (
@@ -246,6 +247,7 @@ const CRATES: &[(&str, &str, &str)] = &[
     ("src", "ipseity", ""),
     ("crates/core/src", "ipseity_core", "core::"),
     ("crates/frames/src", "ipseity_frames", "frames"),
+    ("crates/http/src", "ipseity_http", "http"),
     ("crates/console/src", "ipseity_console", "console"),
     ("crates/tls/src", "ipseity_tls", "tls"),
     ("crates/client/src", "ipseity_client", "client"),
@@ -255,7 +257,7 @@ const CRATES: &[(&str, &str, &str)] = &[
 
 /// The rooms that must run unchanged under a simulated network, disk and time.
 fn is_core(room: &str) -> bool {
-    room.starts_with("core::") || ["frames", "mailbox", "limits"].contains(&room)
+    room.starts_with("core::") || ["frames", "http", "mailbox", "limits"].contains(&room)
 }
 
 /// What the core must not know, as paths.
