@@ -2,7 +2,7 @@
 //! `fuzz/` checks the same properties with bytes that it finds by itself.
 
 use ipseity_sim::properties::{
-    bytes_for, client, command_line, connection, frames, sealed, seeds, slots,
+    bytes_for, client, command_line, connection, frames, http, sealed, seeds, slots,
 };
 use proptest::prelude::*;
 
@@ -11,11 +11,12 @@ type Check = fn(&[u8]);
 
 #[test]
 fn the_seeds_of_the_fuzzer_keep_every_property() {
-    let checks: [(&str, Check); 6] = [
+    let checks: [(&str, Check); 7] = [
         ("client", client::check),
         ("command_line", command_line::check),
         ("connection", connection::check),
         ("frames", frames::check),
+        ("http", http::check),
         ("sealed", sealed::check),
         ("slots", slots::check),
     ];
@@ -63,6 +64,11 @@ proptest! {
     #[test]
     fn any_stream_gives_the_same_messages_however_it_is_cut(input in bytes_for("frames")) {
         frames::check(&input);
+    }
+
+    #[test]
+    fn any_stream_of_http_gives_the_same_requests_however_it_is_cut(input in bytes_for("http")) {
+        http::check(&input);
     }
 
     #[test]

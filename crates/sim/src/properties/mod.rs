@@ -6,6 +6,7 @@ pub mod client;
 pub mod command_line;
 pub mod connection;
 pub mod frames;
+pub mod http;
 mod input;
 pub mod sealed;
 mod seeds;

@@ -16,6 +16,7 @@ pub fn seeds() -> Vec<Seeds> {
         ("sealed", sealed()),
         ("client", client()),
         ("slots", slots()),
+        ("http", http()),
         ("command_line", command_line()),
     ]
 }
@@ -146,6 +147,34 @@ fn slots() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+/// Requests of every kind, with every header that means something, alone and one behind the other.
+fn http() -> Vec<Vec<u8>> {
+    let requests = [
+        "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HEAD /readyz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        "GET /status HTTP/1.1\r\nHost: [::1]:3265\r\nAccept: text/plain;q=0.5, */*\r\n\r\n",
+        "GET /metrics HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: ids.example\r\nConnection: close\r\n\r\n",
+        "GET http://localhost/ HTTP/1.1\r\nHost: other.example\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /identities?count=3&after=0x401 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: text/plain\r\n\r\n",
+        "POST /identities?after=1%3A1 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json; charset=utf-8\r\n\
+         Content-Length: 2\r\n\r\n{}",
+        "POST /identities HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        "POST /identities?cuont=3 HTTP/1.1\r\nHost: a.b\r\nContent-Length: 3\r\n\r\nabc",
+        "PUT /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        "GET /livez HTTP/1.1\nHost : a\r\n folded\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let streams = requests.iter().map(|request| (*request).to_owned());
+    let streams = streams.chain([requests.concat(), "x".repeat(9000), "\r\n".repeat(5000)]);
+    let cut = |(number, stream): (usize, String)| [&[number as u8], stream.as_bytes()].concat();
+    streams.enumerate().map(cut).collect()
 }
 
 /// Every flag with a good and a bad value, and texts of all forms.
