@@ -23,6 +23,16 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// The name of each codec in the status and in metrics, in the order of [`kind`](Self::kind).
+    pub const NAMES: [&str; 1] = ["frames"];
+
+    /// Which codec it is, whatever it was told about a connection: a place in [`NAMES`](Self::NAMES).
+    pub const fn kind(self) -> usize {
+        match self {
+            Codec::Frames(_) => 0,
+        }
+    }
+
     /// Takes requests for identities from the start of what was read, until something else comes, at most `room` of
     /// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
     /// alone.

@@ -24,6 +24,7 @@ mod report;
 mod status;
 mod stopping;
 mod telling;
+mod vitals;
 mod watching;
 
 pub use objecting::at_least;
@@ -37,7 +38,7 @@ use std::{
 
 use self::{
     certificates::Certificates, loss::Loss, members::Heard, stopping::Stopping, telling::Telling,
-    watching::Watch,
+    vitals::Vitals, watching::Watch,
 };
 
 use ipseity_core::{
@@ -134,6 +135,7 @@ pub struct Server<E: Edge> {
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
     losses: BTreeMap<Link, Loss>,
     watch: Watch,
+    vitals: Vitals,
     stopping: Stopping,
     /// Read once a turn.
     now: Instant,
@@ -181,6 +183,7 @@ impl<E: Edge> Server<E> {
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
+            vitals: Vitals::new(),
             stopping: Stopping::No,
             now,
             started_at: now,
@@ -229,6 +232,7 @@ impl<E: Edge> Server<E> {
         self.poll()?;
         self.transport.note_ahead(self.actor.ahead());
         self.expire_timers();
+        self.vitals.turn_begins(self.mailbox.len());
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
             && let Some(handled) = self.handle_next(left)
@@ -241,6 +245,9 @@ impl<E: Edge> Server<E> {
         self.transport.reap();
         self.arm_sweep();
         self.watch.flush();
+        if self.vitals.turn_ends() {
+            self.vitals.measured(self.now, self.edge.now());
+        }
         Ok(self.advance_stop())
     }
 
@@ -294,9 +301,12 @@ impl<E: Edge> Server<E> {
             readiness,
         } = entry
         {
+            self.vitals.ready(readiness);
             self.on_ready(connection, readiness);
         } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
-            return Some(self.on_identity_requests(from, count, after, left));
+            let handled = self.on_identity_requests(from, count, after, left);
+            self.vitals.identity_requests(handled);
+            return Some(handled);
         } else {
             self.handle_other(entry);
         }
@@ -309,6 +319,7 @@ impl<E: Edge> Server<E> {
     #[cold]
     #[inline(never)]
     fn handle_other(&mut self, entry: Entry) {
+        self.vitals.other(&entry);
         match entry {
             Entry::Event(event) => self.on_event(event),
             Entry::Acceptable(listener) => self.on_acceptable(listener),

@@ -102,6 +102,7 @@ impl<S: Socket> Transport<S> {
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
         if let Ok(id) = self.insert(edge, socket, terms, state, now) {
             self.shared.accepted_open += 1;
+            *self.shared.open_with(listener.codec, grants) += 1;
             if let Some(holder) = holder {
                 self.shared.holders.came(holder);
             }

@@ -32,7 +32,7 @@ use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, NameId, PeerId},
     time::Instant,
-    words::{Grants, Message},
+    words::{GrantCounts, Grants, Message},
 };
 use ipseity_frames::Receiver;
 use slab::Slab;
@@ -145,6 +145,11 @@ impl<S: Socket> Transport<S> {
     /// Accepted connections that are open.
     pub fn accepted_open(&self) -> usize {
         self.shared.accepted_open
+    }
+
+    /// The same, by codec and by what the connections may do.
+    pub fn open_by(&self) -> &[GrantCounts; Codec::NAMES.len()] {
+        &self.shared.open_by
     }
 
     /// Connections accepted since the start.

@@ -173,7 +173,7 @@ impl Shared {
         let session = settings.accept(self.decoder.rest());
         self.decoder.restore(&[]);
         c.session = Some(Box::new(session.made_after(self.sealing.renewals)));
-        c.grants = Grants::NONE;
+        self.set_grants(c, Grants::NONE);
         c.keep_address();
         c.progress_at = now;
         self.sweep_wanted = true;
@@ -290,7 +290,7 @@ impl Shared {
         match decided {
             Ok(grants) => {
                 counts.done += 1;
-                c.grants = grants;
+                self.set_grants(c, grants);
                 // A request may have come with the last step, and no edge will report it.
                 read_again(c, mailbox);
                 true

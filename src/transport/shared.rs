@@ -9,14 +9,14 @@ use ipseity_core::{
     actor::Ahead,
     ids::ConnectionId,
     time::Instant,
-    words::{ErrorReply, Grants},
+    words::{ErrorReply, GrantCounts, Grants},
 };
 use ipseity_frames::FrameDecoder;
 
 use super::{Closure, TransportLimits, handshakes::Sealing, holders::Holders};
 use crate::{
     buffer::BufferPool,
-    codec::Replies,
+    codec::{Codec, Replies},
     connection::{
         CloseReason, Connection, ConnectionState, Gate, LinkState, Opening, Origin, Place, Resume,
     },
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Accepted connections that are not closed.
     pub(super) accepted_open: usize,
     pub(super) accepted_total: u64,
+    /// The same as `accepted_open`, by codec and by what the connections may do.
+    pub(super) open_by: [GrantCounts; Codec::NAMES.len()],
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
     /// Connections that were refused because their address had as many as it may have.
@@ -100,6 +102,7 @@ impl Shared {
             serial: 0,
             accepted_open: 0,
             accepted_total: 0,
+            open_by: [GrantCounts::default(); _],
             holders: Holders::default(),
             refused_for_address: 0,
             closed_idle: 0,
@@ -274,6 +277,7 @@ impl Shared {
         c.counted = 0;
         if c.origin == Origin::Accepted {
             self.accepted_open -= 1;
+            *self.open_with(c.codec, c.grants) -= 1;
         }
         // bug HolderNotLeft instead: if let Some(holder) = c.holder.filter(|_| !BUG) {
         if let Some(holder) = c.holder {
@@ -329,12 +333,26 @@ impl Shared {
         self.leave_reserve(c);
         c.go_on_to(ConnectionState::Open);
         c.place = Place::Operator;
-        c.grants = c.grants.within(Grants::OPERATOR);
+        self.set_grants(c, c.grants.within(Grants::OPERATOR));
         self.operators += 1;
     }
 
     fn leave_reserve<S>(&mut self, c: &Connection<S>) {
         self.reserve.retain(|id| *id != c.id);
+    }
+
+    /// How many accepted connections are open that have this codec and these grants.
+    pub(super) fn open_with(&mut self, codec: Codec, grants: Grants) -> &mut u32 {
+        self.open_by[codec.kind()].of(grants)
+    }
+
+    /// From now on the connection may do this.
+    pub(super) fn set_grants<S>(&mut self, c: &mut Connection<S>, grants: Grants) {
+        if c.origin == Origin::Accepted && c.state != ConnectionState::Closed {
+            *self.open_with(c.codec, c.grants) -= 1;
+            *self.open_with(c.codec, grants) += 1;
+        }
+        c.grants = grants;
     }
 
     /// Counts an error reply that is sent.

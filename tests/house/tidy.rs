@@ -32,11 +32,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::words",
         ],
     ),
-    ("core::timer", &["core::time"]),
+    ("core::timer", &["core::time", "core::words"]),
     // Built on the core.
     ("frames", &["core::identity", "core::limits", "core::words"]),
     ("console", &["core::identity", "core::text", "core::words"]),
     ("tls", &["core::text"]),
+    ("monitor", &["console", "core::identity", "core::words"]),
     (
         "client",
         &[
@@ -55,7 +56,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("secure", &["core::text", "core::words", "tls"]),
     (
         "mailbox",
-        &["core::actor", "core::ids", "core::timer", "limits"],
+        &[
+            "core::actor",
+            "core::ids",
+            "core::timer",
+            "core::words",
+            "limits",
+        ],
     ),
     (
         "options",
@@ -216,6 +223,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::identity",
             "core::limits",
             "core::words",
+            "monitor",
             "tls",
         ],
     ),
@@ -249,6 +257,7 @@ const CRATES: &[(&str, &str, &str)] = &[
     ("crates/console/src", "ipseity_console", "console"),
     ("crates/tls/src", "ipseity_tls", "tls"),
     ("crates/client/src", "ipseity_client", "client"),
+    ("crates/monitor/src", "ipseity_monitor", "monitor"),
     ("crates/bench/src", "ipseity_bench", "bench"),
     ("crates/cli/src", "ipseity_cli", "cli"),
 ];

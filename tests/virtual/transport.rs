@@ -22,7 +22,7 @@ use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Grant, Grants, Message, StorageStatus},
+    words::{Grant, Grants, Message, StorageStatus, WriteTimes},
 };
 
 /// The other end of a socket, in the hands of the test.
@@ -155,6 +155,9 @@ impl Edge for World {
         unreachable!()
     }
     fn storage(&self) -> StorageStatus {
+        unreachable!()
+    }
+    fn writes(&self) -> WriteTimes {
         unreachable!()
     }
     fn read_tls(&mut self) {

@@ -450,7 +450,7 @@ mod tests {
     use super::*;
     use ipseity_core::{
         identity::Pid,
-        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus},
+        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus, VitalsStatus},
     };
 
     #[test]
@@ -485,6 +485,7 @@ mod tests {
             peers: Vec::new(),
             bounds: BoundsStatus::default(),
             tls: TlsStatus::default(),
+            vitals: VitalsStatus::default(),
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

@@ -17,7 +17,7 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::StorageStatus,
+    words::{StorageStatus, WriteTimes},
 };
 
 use super::{
@@ -241,6 +241,14 @@ impl Edge for SimEdge {
             writes: disk.writes,
             ..StorageStatus::default()
         }
+    }
+
+    fn writes(&self) -> WriteTimes {
+        let net = self.net.borrow();
+        let storage = &net.nodes[self.node].storage;
+        storage
+            .as_ref()
+            .map_or_else(WriteTimes::default, |storage| storage.times().clone())
     }
 
     fn log_lines_dropped(&self) -> u64 {
