@@ -5,6 +5,8 @@
 //! is an arm here and a row in the table of listeners. This module puts requests for identities into the mailbox. It
 //! does no I/O and decides nothing.
 
+mod http;
+
 use ipseity_core::{
     actor::{Ahead, Event},
     identity::Identity,
@@ -12,17 +14,44 @@ use ipseity_core::{
     words::Message,
 };
 use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode, encode_identities};
+use ipseity_http::{Exchange, HostNames, Refusal, What};
 
-use crate::mailbox::{Entry, Mailbox};
+use self::http::NextPage;
+pub use self::http::PageAnswer;
+use crate::mailbox::{Entry, Mailbox, Page};
 
 /// How a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// The binary frames of docs/protocol.md. The receiver decides which messages are allowed.
     Frames(Receiver),
+    /// HTTP, docs/http.md. It notes how the request that is not answered yet has to be answered. There is one at a time.
+    Http(Exchange),
+}
+
+/// What a codec has taken out of the bytes.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// A message.
+    Message(Message),
+    /// A request for a page, which only HTTP has.
+    Page(Page),
+    /// A request of HTTP that is refused, whoever sends it.
+    Refused(Refusal),
 }
 
 impl Codec {
+    /// The name of each codec in the status and in metrics, in the order of [`kind`](Self::kind).
+    pub const NAMES: [&str; 2] = ["frames", "http"];
+
+    /// Which codec it is, whatever it was told about a connection: a place in [`NAMES`](Self::NAMES).
+    pub const fn kind(self) -> usize {
+        match self {
+            Codec::Frames(_) => 0,
+            Codec::Http(_) => 1,
+        }
+    }
+
     /// Takes requests for identities from the start of what was read, until something else comes, at most `room` of
     /// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
     /// alone.
@@ -37,6 +66,11 @@ impl Codec {
     ) -> Asked {
         match self {
             Codec::Frames(_) => take_framed_requests(from, read, room, ahead, mailbox),
+            // It has no short requests.
+            Codec::Http(_) => Asked {
+                requests: 0,
+                last_may_wait: false,
+            },
         }
     }
 
@@ -45,9 +79,14 @@ impl Codec {
     /// # Errors
     /// The bytes are not a message that is allowed here. Nothing can be read after an error.
     #[inline]
-    pub(crate) fn next(self, read: &mut FrameDecoder) -> Result<Option<Message>, WireError> {
+    pub(crate) fn next(
+        &mut self,
+        read: &mut FrameDecoder,
+        hosts: &HostNames,
+    ) -> Result<Option<Inbound>, WireError> {
         match self {
-            Codec::Frames(receiver) => read.next(receiver),
+            Codec::Frames(receiver) => Ok(read.next(*receiver)?.map(Inbound::Message)),
+            Codec::Http(exchange) => Ok(http::next(exchange, read, hosts)),
         }
     }
 
@@ -55,6 +94,53 @@ impl Codec {
     pub(crate) fn looks_next(self, read: &FrameDecoder) -> bool {
         match self {
             Codec::Frames(_) => next_kind(read).is_some_and(|kind| LOOKS.contains(&kind)),
+            Codec::Http(_) => http::next_page(read) == Some(NextPage::Look),
+        }
+    }
+
+    /// Whether the next message is a request for a page that is answered at once, whatever waits.
+    pub(crate) fn page_next(self, read: &FrameDecoder) -> bool {
+        match self {
+            Codec::Frames(_) => false,
+            Codec::Http(_) => http::next_page(read) == Some(NextPage::Other),
+        }
+    }
+
+    /// Whether this is HTTP. There, a request is decoded only when the one before it was answered.
+    pub(crate) fn is_http(self) -> bool {
+        match self {
+            Codec::Frames(_) => false,
+            Codec::Http(_) => true,
+        }
+    }
+
+    /// Whether the request that is not answered yet asks for identities by HTTP.
+    pub(crate) fn asks_for_identities_by_http(self) -> bool {
+        match self {
+            Codec::Frames(_) => false,
+            Codec::Http(exchange) => exchange.asks() == What::Identities,
+        }
+    }
+
+    /// Whether the connection ends with the next answer.
+    pub(crate) fn ends_with_answer(self) -> bool {
+        match self {
+            Codec::Frames(_) => false,
+            Codec::Http(exchange) => exchange.closes(),
+        }
+    }
+
+    /// The connection ends with the answer to the request that was taken last.
+    pub(crate) fn end_after_answer(&mut self) {
+        if let Codec::Http(exchange) = self {
+            *exchange = exchange.closing();
+        }
+    }
+
+    /// What comes next is not a request, and nothing more can be read. The answer says so.
+    pub(crate) fn end_with_refusal(&mut self) {
+        if let Codec::Http(exchange) = self {
+            *exchange = Exchange::default();
         }
     }
 
@@ -63,22 +149,7 @@ impl Codec {
     pub(crate) fn word_may_be_next(self, read: &FrameDecoder) -> bool {
         match self {
             Codec::Frames(_) => next_kind(read).is_none_or(|kind| WORDS.contains(&kind)),
-        }
-    }
-
-    /// Appends the bytes of `message`.
-    #[inline]
-    pub(crate) fn write(self, message: &Message, output: &mut Vec<u8>) {
-        match self {
-            Codec::Frames(_) => encode(message, output),
-        }
-    }
-
-    /// Appends the bytes of an identityReply.
-    #[inline(always)]
-    fn write_identities(self, first: Identity, count: u32, output: &mut Vec<u8>) {
-        match self {
-            Codec::Frames(_) => encode_identities(first, count, output),
+            Codec::Http(_) => false,
         }
     }
 }
@@ -122,6 +193,7 @@ pub struct Replies<'a> {
 }
 
 impl Replies<'_> {
+    #[inline(always)]
     pub(crate) fn new(codec: Codec, output: &mut Vec<u8>) -> Replies<'_> {
         let count = 0;
         Replies {
@@ -131,17 +203,48 @@ impl Replies<'_> {
         }
     }
 
+    /// Whether they are frames.
+    #[inline(always)]
+    pub fn are_frames(&self) -> bool {
+        matches!(self.codec, Codec::Frames(_))
+    }
+
     /// Adds a reply.
     #[inline]
     pub fn message(&mut self, message: &Message) {
-        self.codec.write(message, self.output);
+        match self.codec {
+            Codec::Frames(_) => encode(message, self.output),
+            Codec::Http(exchange) => http::write(exchange, message, self.output),
+        }
         self.count += 1;
     }
 
     /// Adds an identityReply.
-    #[inline(always)]
     pub fn identities(&mut self, first: Identity, count: u32) {
-        self.codec.write_identities(first, count, self.output);
+        match self.codec {
+            Codec::Frames(_) => self.identities_in_frames(first, count),
+            Codec::Http(exchange) => {
+                ipseity_http::write_identities(exchange, first, count, self.output);
+                self.count += 1;
+            }
+        }
+    }
+
+    /// Adds an identityReply to frames. The caller has asked once for many replies whether they
+    /// [are frames](Self::are_frames).
+    #[inline(always)]
+    pub fn identities_in_frames(&mut self, first: Identity, count: u32) {
+        debug_assert!(self.are_frames());
+        encode_identities(first, count, self.output);
+        self.count += 1;
+    }
+
+    /// Adds what a page says. Only HTTP has pages.
+    pub fn page(&mut self, answer: &PageAnswer) {
+        debug_assert!(!self.are_frames(), "only HTTP asks for a page");
+        if let Codec::Http(exchange) = self.codec {
+            answer.write(exchange, self.output);
+        }
         self.count += 1;
     }
 

@@ -123,6 +123,8 @@ pub(crate) enum Gate {
 pub(crate) enum Place {
     /// The place of a client. A dialed connection has this value too.
     Regular,
+    /// The place of one that speaks HTTP. They have a limit of their own, so that neither keeps the other out.
+    Web,
     /// Beyond the limit: in the reserve.
     Beyond,
     /// Beyond the limit: it spoke like a peer and was let in.
@@ -264,13 +266,10 @@ impl<S: Socket> Connection<S> {
             state,
             inflow: Inflow::Empty,
             resume: Resume::Poll,
-            place: match state {
-                ConnectionState::Reserve => Place::Beyond,
-                ConnectionState::Connecting
-                | ConnectionState::Open
-                | ConnectionState::Draining
-                | ConnectionState::Lingering
-                | ConnectionState::Closed => Place::Regular,
+            place: match (state, codec) {
+                (ConnectionState::Reserve, _) => Place::Beyond,
+                (_, Codec::Http(_)) => Place::Web,
+                (_, Codec::Frames(_)) => Place::Regular,
             },
             gate: Gate::Open,
             dirty: false,

@@ -12,7 +12,7 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::StorageStatus,
+    words::{StorageStatus, WriteTimes},
 };
 
 use crate::{mailbox::Mailbox, secure::Settings};
@@ -108,6 +108,9 @@ pub trait Edge {
 
     /// The part of the status about the disk. The caller fills in the ceiling and what was skipped.
     fn storage(&self) -> StorageStatus;
+
+    /// How long writes took, and how many have failed.
+    fn writes(&self) -> WriteTimes;
 
     /// How many log lines were dropped since the start.
     fn log_lines_dropped(&self) -> u64;

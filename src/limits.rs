@@ -21,6 +21,22 @@ pub const POLL_EVENTS_MAX: usize = 1024;
 /// few enough that the first of them does not wait for long.
 pub const TURN_ENTRIES_MAX: usize = 8192;
 
+/// One turn in so many is measured: to read the clock costs as much as a fifth of a request, so a turn cannot do it twice.
+pub const TURN_SAMPLE: u32 = 64;
+
+/// The longest times of the buckets for turns, in microseconds. A turn with one request takes ten of them, a full one some
+/// hundreds. Above a millisecond clients begin to notice, and above a second something has blocked the loop.
+pub const TURN_TIMES_US: [u64; 11] = [
+    10, 25, 50, 100, 250, 500, 1000, 2500, 10_000, 100_000, 1_000_000,
+];
+
+/// The longest times of the buckets for writes of the state directory, in microseconds: from a disk with a battery or a
+/// simulated one (tens of them) over SSDs (up to a few thousand) and spinning disks (tens of thousands) to disks that hang.
+/// From a second on a warning says so.
+pub const WRITE_TIMES_US: [u64; 12] = [
+    100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 100_000, 250_000, 1_000_000, 10_000_000,
+];
+
 // Every turn polls, however many entries wait. So a turn must be able to take out more than its poll brings.
 const _: () = assert!(POLL_EVENTS_MAX < TURN_ENTRIES_MAX);
 
@@ -75,6 +91,17 @@ pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 /// The most that `--max-connections` may ask for: ids have room for it, for the reserve, for the peers and
 /// for closed connections whose requests are still in flight.
 pub const CONNECTIONS_LIMIT_MAX: usize = 1_000_000;
+
+/// Connections by HTTP. They are for people, for those who scrape and probe, and for clients that have only HTTP: a few
+/// hundred in a large cluster. They are not counted in `--max-connections`.
+pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+
+/// The most names of `--http-name`: each request for the page or for identities is compared with all of them.
+pub const HOST_NAMES_MAX: usize = 32;
+
+/// How long a connection by HTTP may be idle: longer than the usual interval of a scrape (a minute), so that it need not
+/// connect again for each. nginx has the same.
+pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Connections beyond the limit that are kept open for a moment: a client is told that there are too many,
 /// a peer gets in. When one more comes, the oldest of them is told at once.
@@ -407,7 +434,10 @@ const _: () = assert!(TRACE_BYTES_MAX >= 128 * TRACE_LINES_MAX);
 // Status.
 
 /// The most bytes that a peer takes in a statusReply, besides its address.
-pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 1 + 8 + 9;
+pub const STATUS_PEER_BYTES_MAX: usize = 8 + 3 + 1 + 1 + 8 + 9 + REFUSALS_BYTES;
+
+/// The bytes of a peer's refusals, which stand behind the peers.
+const REFUSALS_BYTES: usize = 2 + 8;
 
 /// The most peers in a statusReply, and the most members in a membersReply, for anybody who is not an operator: it
 /// takes time to collect each of them.

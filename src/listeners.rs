@@ -1,13 +1,17 @@
 //! The listeners: where connections come in, which codec they use there, and what they may do. There is one for each
-//! address of `--listen`.
+//! address of `--listen` and of `--http`.
 //!
 //! It may import `codec`, `frames`, `trust`, and the ids and words of the core. It opens nothing: the edge holds the sockets and
 //! uses the same ids.
 
 use std::net::IpAddr;
 
-use ipseity_core::{ids::ListenerId, words::Grants};
+use ipseity_core::{
+    ids::ListenerId,
+    words::{Grant, Grants},
+};
 use ipseity_frames::Receiver;
+use ipseity_http::Exchange;
 
 use crate::{codec::Codec, trust::Trust};
 
@@ -25,6 +29,12 @@ impl Listener {
     pub const PLAIN: Listener = Listener {
         codec: Codec::Frames(Receiver::Server),
         grants: Grants::ALL,
+    };
+
+    /// The listener of `--http`: who comes here may take identities and look.
+    pub const HTTP: Listener = Listener {
+        codec: Codec::Http(Exchange::REFUSAL),
+        grants: Grants::EVERYBODY.and(Grant::Operate),
     };
 
     /// What a connection from `address` may do here. This is decided once, when the connection is accepted.

@@ -2,7 +2,7 @@
 //! one queue, and one loop takes the entries out one at a time, in order.
 //!
 //! An entry is plain data: it can be compared, printed and replayed. The module may import `actor`,
-//! `timer` and `limits`; it does no I/O and decides nothing.
+//! `timer`, `words` and `limits`; it does no I/O and decides nothing.
 
 use std::{collections::VecDeque, fmt, mem::ManuallyDrop, ops::ControlFlow};
 
@@ -10,7 +10,9 @@ use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, Count, ListenerId, NameId},
     timer::Timer,
+    words::EntryKind,
 };
+use ipseity_http::Refusal;
 
 use crate::limits::ENTRY_BYTES_MAX;
 
@@ -36,8 +38,38 @@ pub enum Entry {
     Signal,
     /// The server was asked to open its trace file again.
     Hangup,
+    /// A request for a page, by HTTP.
+    Page {
+        /// Who asks.
+        from: ConnectionId,
+        /// What for.
+        page: Page,
+    },
+    /// A request that HTTP refuses: who has sent it, and why. In one box, or the entry would be larger.
+    Refused(Box<(ConnectionId, Refusal)>),
     /// An event of the actor: a decoded frame, the ticker, the disk.
     Event(Event),
+}
+
+/// What can be asked for by HTTP, besides what frames can ask for too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Whether the loop turns, for a probe.
+    Live,
+    /// Whether identities can be handed out, for a probe.
+    Ready,
+    /// The page for people.
+    Overview,
+}
+
+impl Page {
+    const fn name(self) -> &'static str {
+        match self {
+            Page::Live => "live",
+            Page::Ready => "ready",
+            Page::Overview => "overview",
+        }
+    }
 }
 
 // A mailbox of thousands of entries is read and written several million times a second: an entry is moved
@@ -45,18 +77,25 @@ pub enum Entry {
 const _: () = assert!(size_of::<Entry>() <= ENTRY_BYTES_MAX);
 
 impl Entry {
-    /// The name in logs and traces.
-    pub const fn name(&self) -> &'static str {
+    /// Its kind.
+    pub const fn kind(&self) -> EntryKind {
         match self {
-            Entry::Acceptable(_) => "acceptable",
-            Entry::Ready { readiness, .. } => readiness.name(),
-            Entry::Expired(timer) => timer.name(),
-            Entry::Resolved(_) => "resolved",
-            Entry::TlsRead => "tlsRead",
-            Entry::Signal => "signal",
-            Entry::Hangup => "hangup",
-            Entry::Event(event) => event.name(),
+            Entry::Acceptable(_) => EntryKind::Acceptable,
+            Entry::Ready { readiness, .. } => readiness.kind(),
+            Entry::Expired(timer) => timer.kind(),
+            Entry::Resolved(_) => EntryKind::Resolved,
+            Entry::TlsRead => EntryKind::TlsRead,
+            Entry::Signal => EntryKind::Signal,
+            Entry::Hangup => EntryKind::Hangup,
+            Entry::Page { .. } => EntryKind::PageRequest,
+            Entry::Refused(_) => EntryKind::HttpRefused,
+            Entry::Event(event) => event.kind(),
         }
+    }
+
+    /// The name in logs, traces and metrics.
+    pub const fn name(&self) -> &'static str {
+        self.kind().name()
     }
 }
 
@@ -68,7 +107,7 @@ impl fmt::Display for Entry {
                 connection,
                 readiness,
             } => {
-                write!(f, "{} connection={connection}", readiness.name())?;
+                write!(f, "{} connection={connection}", self.name())?;
                 if readiness.is_read_closed() {
                     f.write_str(" readClosed")
                 } else {
@@ -77,6 +116,11 @@ impl fmt::Display for Entry {
             }
             Entry::Resolved(name) => write!(f, "resolved name={name}"),
             Entry::TlsRead => f.write_str("tlsRead"),
+            Entry::Page { from, page } => write!(f, "pageRequest from={from} page={}", page.name()),
+            Entry::Refused(refused) => {
+                let (from, refusal) = &**refused;
+                write!(f, "httpRefused from={from} status={:?}", refusal.status())
+            }
             Entry::Event(event) => event.fmt(f),
             Entry::Acceptable(_) | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
                 f.write_str(self.name())
@@ -116,11 +160,26 @@ impl Readiness {
         self.0 & 4 != 0
     }
 
-    const fn name(self) -> &'static str {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 8;
+
+    /// All of it as a number below [`COUNT`](Self::COUNT).
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> usize {
+        self.0 as usize % Readiness::COUNT
+    }
+
+    /// The readiness with these [`bits`](Self::bits).
+    pub(crate) const fn of_bits(bits: usize) -> Readiness {
+        Readiness(bits as u8)
+    }
+
+    /// The kind of an entry with it.
+    pub(crate) const fn kind(self) -> EntryKind {
         match (self.is_readable(), self.is_writable()) {
-            (true, true) => "readableWritable",
-            (true, false) => "readable",
-            (false, _) => "writable",
+            (true, true) => EntryKind::ReadableWritable,
+            (true, false) => EntryKind::Readable,
+            (false, _) => EntryKind::Writable,
         }
     }
 }
@@ -225,6 +284,12 @@ impl Mailbox {
         // They own nothing, so nothing has to be freed.
         self.entries.drain(..taken);
         taken
+    }
+
+    /// How many entries wait.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether no entry waits.

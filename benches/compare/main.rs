@@ -128,7 +128,7 @@ fn compare(words: &[String]) -> Result<(), String> {
     }
     // For the ten thousand connections.
     let descriptors =
-        ipseity::os::raise_limit(plan.idle_connections, 0).map_err(|error| error.to_string())?;
+        ipseity::os::raise_limit(plan.idle_connections, 0, 0).map_err(|error| error.to_string())?;
     plan.idle_connections = descriptors.connections_max;
     if chosen.is_empty() {
         chosen.extend(SECTIONS.iter().map(|(_, print)| print));

@@ -22,9 +22,14 @@ use ipseity_core::{
 };
 
 use ipseity::{
-    limits::{ADDRESSES_PER_NAME_MAX, DIALED_MAX, PEER_SILENCE_MIN, READ_BYTES_MAX},
+    codec::Codec,
+    limits::{
+        ADDRESSES_PER_NAME_MAX, DIALED_MAX, HTTP_CONNECTIONS_MAX, LISTENERS_MAX, PEER_SILENCE_MIN,
+        READ_BYTES_MAX,
+    },
+    listeners::Listener,
     options::{self, Command, Options, Surroundings, TraceTarget, UsageError},
-    os::{self, Bound, ListenError, Os, StartSignals, TraceOut, TracePlace},
+    os::{self, Bound, Descriptors, ListenError, Os, StartSignals, TraceOut, TracePlace},
     peers::to_ask,
     secure::{PlainFrom, Settings},
     server::{Exit, Server, ServerConfig, TlsConfig, at_least},
@@ -127,7 +132,12 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .as_ref()
         .map(|target| find_trace(target, options.data_dir.as_deref()))
         .transpose()?;
-    let descriptors = os::raise_limit(options.connections_max, addresses_max(&options.peers))
+    let http_max = match options.http.is_empty() {
+        true => 0,
+        false => HTTP_CONNECTIONS_MAX,
+    };
+    let peers_max = addresses_max(&options.peers);
+    let descriptors = os::raise_limit(options.connections_max, http_max, peers_max)
         .map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
         warn!(
@@ -137,14 +147,14 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
             descriptors.limit, descriptors.connections_max, options.connections_max
         );
     }
-    let connections_max = descriptors.connections_max;
     // Listening comes first: if the address is taken, the start changes nothing in the state directory.
-    let bound = Bound::all(&options.listen).map_err(cannot_listen)?;
-    let listeners = bound.len();
-    let addresses: Vec<String> = bound
-        .iter()
-        .map(|bound| bound.address().map(|address| address.to_string()))
-        .collect::<Result<_, _>>()
+    let mut bound =
+        Bound::all("--listen", &options.listen, LISTENERS_MAX).map_err(cannot_listen)?;
+    let mut listeners = vec![Listener::PLAIN; bound.len()];
+    let http_room = LISTENERS_MAX - bound.len();
+    bound.extend(Bound::all("--http", &options.http, http_room).map_err(cannot_listen)?);
+    listeners.resize(bound.len(), Listener::HTTP);
+    let addresses = Addresses::of(&bound, &listeners)
         .map_err(|error| failed("find out on which address the server listens", error))?;
     let tls = match &options.tls {
         Some(files) => {
@@ -175,7 +185,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         &started,
         session,
         remembered,
-        connections_max,
+        descriptors,
         listeners,
         tls,
     );
@@ -222,7 +232,29 @@ fn cannot_listen(error: ListenError) -> String {
     match os::advice(&error.error) {
         // The cause is not the address.
         Some(advice) => format!("cannot open a socket to listen: {}; {advice}", error.error),
-        None => format!("{error}; {}", listen_advice(&error.error)),
+        None => {
+            let advice = listen_advice(&error.error).replace("--listen", error.flag);
+            format!("{error}; {advice}")
+        }
+    }
+}
+
+/// Where the server listens, with the real ports.
+struct Addresses {
+    frames: Vec<String>,
+    http: Vec<String>,
+}
+
+impl Addresses {
+    fn of(bound: &[Bound], listeners: &[Listener]) -> io::Result<Addresses> {
+        let (mut frames, mut http) = (Vec::new(), Vec::new());
+        for (bound, listener) in bound.iter().zip(listeners) {
+            match listener.codec {
+                Codec::Frames(_) => frames.push(bound.address()?.to_string()),
+                Codec::Http(_) => http.push(bound.address()?.to_string()),
+            }
+        }
+        Ok(Addresses { frames, http })
     }
 }
 
@@ -338,8 +370,8 @@ fn config(
     started: &Started,
     session: u64,
     remembered: Vec<Remembered>,
-    connections_max: usize,
-    listeners: usize,
+    descriptors: Descriptors,
+    listeners: Vec<Listener>,
     tls: Option<Arc<Settings>>,
 ) -> ServerConfig {
     let addresses = remembered
@@ -379,7 +411,8 @@ fn config(
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
         },
         limits: TransportLimits {
-            connections_max,
+            connections_max: descriptors.connections_max,
+            http_max: descriptors.http_max,
             per_address_max: options.per_address_max,
             closes_idle: options.closes_idle,
             read_bytes_max: READ_BYTES_MAX,
@@ -388,6 +421,7 @@ fn config(
             idle_timeout: options.idle_timeout,
             trust: options.trust.clone(),
             plain: options.plain,
+            hosts: options.http_names.clone(),
         },
         listeners,
         peers: options.peers.clone(),
@@ -404,7 +438,7 @@ fn config(
 }
 
 /// Logs one line that says who this server is.
-fn announce(options: &Options, started: &Started, addresses: &[String], tls: Option<&TlsConfig>) {
+fn announce(options: &Options, started: &Started, addresses: &Addresses, tls: Option<&TlsConfig>) {
     let mut peers = if options.peers.is_empty() {
         "none".to_owned()
     } else {
@@ -434,7 +468,11 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
         None => "EPHEMERAL: nothing is kept on a disk, and after a restart the same identities come again"
             .to_owned(),
     };
-    let address = addresses.join(" and ");
+    let address = addresses.frames.join(" and ");
+    let http = match addresses.http.is_empty() {
+        true => String::new(),
+        false => format!(" and for HTTP on {}", addresses.http.join(" and ")),
+    };
     let tls = match tls.map(|tls| tls.settings.own()) {
         Some(own) => format!(
             ", TLS with the certificate of {} until {}, {}",
@@ -449,7 +487,7 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
         None => String::new(),
     };
     let text = format_args!(
-        "ipseity {} listens on {address}{advertised}: pid {} of cluster {:?}, peers {peers}{round}{tls}, {state}",
+        "ipseity {} listens on {address}{http}{advertised}: pid {} of cluster {:?}, peers {peers}{round}{tls}, {state}",
         env!("CARGO_PKG_VERSION"),
         options.pid,
         options.cluster.as_str(),
@@ -458,13 +496,17 @@ fn announce(options: &Options, started: &Started, addresses: &[String], tls: Opt
 }
 
 /// Says what strangers can do who reach a server that offers no TLS.
-fn warn_of_strangers(options: &Options, addresses: &[String]) {
+fn warn_of_strangers(options: &Options, addresses: &Addresses) {
     let is_beyond = |address: &&String| {
         let address: Result<SocketAddr, _> = address.parse();
         address.is_ok_and(|address| !address.ip().to_canonical().is_loopback())
     };
     if options.tls.is_none()
-        && let Some(address) = addresses.iter().find(is_beyond)
+        && let Some(address) = addresses
+            .frames
+            .iter()
+            .chain(&addresses.http)
+            .find(is_beyond)
     {
         warn!(
             event = "reachableWithoutTls", address:% = address;

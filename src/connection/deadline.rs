@@ -8,8 +8,8 @@ use super::{Connection, ConnectionState, Opening, Resume};
 use crate::{
     edge::Socket,
     limits::{
-        DIAL_TIMEOUT, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_TIMEOUT, RESERVE_TIMEOUT,
-        WRITE_TIMEOUT,
+        DIAL_TIMEOUT, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HTTP_IDLE_TIMEOUT, LINGER_TIMEOUT,
+        RESERVE_TIMEOUT, WRITE_TIMEOUT,
     },
 };
 
@@ -34,7 +34,10 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Open if !self.is_held_up() && self.has_begun() => {
                 (FRAME_TIMEOUT, Overdue::Frame)
             }
-            ConnectionState::Open if self.may_idle() => (idle_timeout?, Overdue::Idle),
+            ConnectionState::Open if self.may_idle() => {
+                let own = self.codec.is_http().then_some(HTTP_IDLE_TIMEOUT);
+                (own.into_iter().chain(idle_timeout).min()?, Overdue::Idle)
+            }
             ConnectionState::Open | ConnectionState::Draining => return None,
         };
         Some((self.progress_at.after(wait), overdue))

@@ -88,6 +88,20 @@ pub(super) fn table() -> Vec<Flag> {
             default: shown(format_args!("127.0.0.1:{PORT_DEFAULT}")),
         },
         Flag {
+            name: "http",
+            takes: Values("HOST:PORT"),
+            help: "the address on which to speak HTTP: metrics, health, status, a page for people, and identities for \
+                   programs that have no other client; port 0 picks a free port; may be repeated",
+            default: shown("no HTTP"),
+        },
+        Flag {
+            name: "http-name",
+            takes: Values("NAME"),
+            help: "a name by which the server may be called in requests by HTTP, besides its addresses and localhost, \
+                   such as id1.example; may be repeated",
+            default: None,
+        },
+        Flag {
             name: "advertise",
             takes: Value("HOST:PORT"),
             help: "the address at which other servers and people reach this one; the other servers are told it",

@@ -7,6 +7,7 @@ mod address;
 mod environment;
 mod flags;
 mod given;
+mod http;
 mod network;
 mod pid;
 mod tls;
@@ -33,6 +34,7 @@ use ipseity_core::{
     },
     words::ClusterName,
 };
+use ipseity_http::HostNames;
 
 use crate::{
     limits::{
@@ -75,6 +77,10 @@ pub struct Surroundings {
 pub struct Options {
     /// Where to listen, each `host:port`, and never empty; with port 0 the system picks a free port.
     pub listen: Vec<String>,
+    /// Where to speak HTTP, each `host:port`; with port 0 the system picks a free port.
+    pub http: Vec<String>,
+    /// How the server may be called in requests by HTTP, besides by its addresses and as localhost.
+    pub http_names: HostNames,
     /// The address that others are to show and to dial, `host:port`; `None` if they should go by the names that they
     /// were given.
     pub advertise: Option<String>,
@@ -244,8 +250,11 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
             .map_err(|error| UsageError(format!("{}: {error}", given.name("cluster"))))?,
         None => ClusterName::default(),
     };
+    let listen = listen(given)?;
     Ok(Options {
-        listen: listen(given)?,
+        http: http::http(given, &listen)?,
+        http_names: http::names(given)?,
+        listen,
         advertise: advertise(given)?,
         peers,
         plain_peers,

@@ -13,6 +13,8 @@ use crate::limits::{
 pub struct Descriptors {
     /// Client connections that there are descriptors for, at most as many as were asked for.
     pub connections_max: usize,
+    /// Connections by HTTP that there are descriptors for.
+    pub http_max: usize,
     /// Descriptors that the process may have.
     pub limit: u64,
 }
@@ -37,15 +39,19 @@ impl fmt::Display for TooFewDescriptors {
 
 impl std::error::Error for TooFewDescriptors {}
 
-/// Raises the soft limit of open files (`ulimit -n`) towards what `connections_max` clients and connections to `peers`
-/// addresses need, as far as the hard limit goes, and says how many clients that leaves room for. The reserve is left
-/// out of that number, so that a flood still gets its answer and peers still get in.
+/// Raises the soft limit of open files (`ulimit -n`) towards what `connections_max` clients, `http_max` connections by HTTP
+/// and connections to `peers` addresses need, as far as the hard limit goes, and says how many that leaves room for. The
+/// reserve is left out of those numbers, so that a flood still gets its answer and peers still get in.
 ///
 /// # Errors
 /// The limit leaves no room for a single client.
-pub fn raise_limit(connections_max: usize, peers: usize) -> Result<Descriptors, TooFewDescriptors> {
+pub fn raise_limit(
+    connections_max: usize,
+    http_max: usize,
+    peers: usize,
+) -> Result<Descriptors, TooFewDescriptors> {
     let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + REMEMBERED_DIALED_MAX + peers;
-    let limit = raise_open_files((connections_max + other) as u64);
+    let limit = raise_open_files((connections_max + http_max + other) as u64);
     let least = (DESCRIPTORS_MIN + peers) as u64;
     if limit < least {
         return Err(TooFewDescriptors { limit, least });
@@ -55,8 +61,11 @@ pub fn raise_limit(connections_max: usize, peers: usize) -> Result<Descriptors, 
         .unwrap_or(usize::MAX)
         .saturating_sub(other)
         .max(1);
+    // Most of a small room is for clients.
+    let http_max = http_max.min(room.div_ceil(4));
     Ok(Descriptors {
-        connections_max: connections_max.min(room),
+        connections_max: connections_max.min(room.saturating_sub(http_max).max(1)),
+        http_max,
         limit,
     })
 }

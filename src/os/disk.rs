@@ -9,10 +9,13 @@ use super::{Done, Reporter};
 use ipseity_core::{
     actor::{Outcome, Remembered, Write},
     time::Instant,
-    words::StorageStatus,
+    words::{StorageStatus, WriteTimes},
 };
 
-use crate::store::{MembersFile, Store, StoreError};
+use crate::{
+    limits::WRITE_TIMES_US,
+    store::{MembersFile, Store, StoreError},
+};
 
 /// The disk as the loop sees it: writes go in, outcomes come back through the reporter.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub(super) struct Disk {
     under_way: VecDeque<Instant>,
     writes: u64,
     longest: Duration,
+    times: WriteTimes,
 }
 
 /// Where the writes go. Each write is answered once, and in order, whichever it is.
@@ -49,12 +53,13 @@ impl Disk {
         Ok(Disk::behind(Door::Directory(writes)))
     }
 
-    const fn behind(door: Door) -> Disk {
+    fn behind(door: Door) -> Disk {
         Disk {
             door,
             under_way: VecDeque::new(),
             writes: 0,
             longest: Duration::ZERO,
+            times: WriteTimes::new(&WRITE_TIMES_US),
         }
     }
 
@@ -72,15 +77,21 @@ impl Disk {
         }
     }
 
-    /// Notes that the oldest write under way is done.
-    pub(super) fn finished(&mut self, now: Instant) {
+    /// Notes that the oldest write under way is done, and how.
+    pub(super) fn finished(&mut self, now: Instant, outcome: Outcome) {
         if let Some(started_at) = self.under_way.pop_front() {
             self.writes += 1;
-            self.longest = self.longest.max(now.since(started_at));
+            let took = now.since(started_at);
+            self.longest = self.longest.max(took);
+            self.times.record(took, outcome == Outcome::Failed);
         }
         if let Some(next) = self.under_way.front_mut() {
             *next = now;
         }
+    }
+
+    pub(super) fn times(&self) -> &WriteTimes {
+        &self.times
     }
 
     pub(super) fn status(&self, now: Instant) -> StorageStatus {

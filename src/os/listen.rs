@@ -19,7 +19,9 @@ pub struct Bound(Socket);
 /// Why the server cannot listen.
 #[derive(Debug)]
 pub struct ListenError {
-    /// What was given with `--listen`.
+    /// The flag whose address it is, such as `--listen`.
+    pub flag: &'static str,
+    /// What was given with it.
     listen: String,
     /// The address of it that cannot be had, unless it could not be looked up.
     address: Option<SocketAddr>,
@@ -33,6 +35,7 @@ impl fmt::Display for ListenError {
             listen,
             address,
             error,
+            ..
         } = self;
         match address {
             Some(address) if address.to_string() != *listen => {
@@ -49,17 +52,23 @@ impl fmt::Display for ListenError {
 impl std::error::Error for ListenError {}
 
 impl Bound {
-    /// Binds every address of each of these (`host:port`), or none. An address that comes twice is bound once.
+    /// Binds every address of each of these (`host:port`), which `flag` has given, or none. An address that comes twice is
+    /// bound once. There may be `most` of them.
     ///
     /// # Errors
     /// One cannot be bound: a name has no address, an address is not one of this machine, or it is taken. Or the system
     /// refuses a socket, or there are too many addresses.
-    pub fn all(listens: &[String]) -> Result<Vec<Bound>, ListenError> {
+    pub fn all(
+        flag: &'static str,
+        listens: &[String],
+        most: usize,
+    ) -> Result<Vec<Bound>, ListenError> {
         let mut seen = BTreeSet::new();
         let mut bound = Vec::new();
         for listen in listens {
             let failed = |address| {
                 move |error| ListenError {
+                    flag,
                     listen: listen.clone(),
                     address,
                     error,
@@ -70,7 +79,7 @@ impl Bound {
                 if address.port() != 0 && !seen.insert(address) {
                     continue;
                 }
-                if bound.len() >= LISTENERS_MAX {
+                if bound.len() >= most {
                     let many =
                         format!("there are more than {LISTENERS_MAX} addresses to listen on");
                     return Err(failed(Some(address))(io::Error::other(many)));

@@ -52,7 +52,7 @@ use ipseity_core::{
     actor::{Event, Write, Written},
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::StorageStatus,
+    words::{StorageStatus, WriteTimes},
 };
 
 use crate::{
@@ -152,7 +152,7 @@ impl Os {
         while let Ok(done) = self.done.try_recv() {
             match done {
                 Done::Written(written) => {
-                    self.disk.finished(self.clock.now());
+                    self.disk.finished(self.clock.now(), written.outcome());
                     mailbox.dispatch(Entry::Event(Event::Written(written)));
                 }
                 Done::Resolved(name, outcome) => {
@@ -271,6 +271,10 @@ impl Edge for Os {
 
     fn storage(&self) -> StorageStatus {
         self.disk.status(self.clock.now())
+    }
+
+    fn writes(&self) -> WriteTimes {
+        self.disk.times().clone()
     }
 
     fn log_lines_dropped(&self) -> u64 {

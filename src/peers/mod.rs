@@ -119,6 +119,8 @@ struct Peer {
     failures: u32,
     /// The last attempt ended in a refusal.
     refused: bool,
+    /// How many did.
+    refusals: u64,
     /// How it counts while this server joins.
     asked: Asked,
     /// The address leads to this server itself.
@@ -390,6 +392,7 @@ impl Peers {
             failure,
             Failure::Unreached | Failure::NobodyThere | Failure::Oneself
         );
+        peer.refusals += u64::from(peer.refused);
         peer.is_oneself = failure == Failure::Oneself;
         peer.asked = match (failure, peer.asked) {
             (Failure::Oneself | Failure::Foreign, _) => Asked::NoPeer,

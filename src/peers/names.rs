@@ -231,6 +231,7 @@ impl Peers {
                 dial: Dial::Waiting { due: now },
                 failures: 0,
                 refused: false,
+                refusals: 0,
                 asked: Asked::NotYet,
                 is_oneself: false,
                 pid: None,

@@ -153,6 +153,15 @@ impl Peers {
         }
     }
 
+    /// How often a peer, or those behind a name, have refused this server or were refused.
+    pub fn refusals(&self, shown: Shown) -> u64 {
+        let of = |peer: &PeerId| self.peers.get(peer).map_or(0, |peer| peer.refusals);
+        match shown {
+            Shown::Peer(peer) => of(&peer),
+            Shown::Name(name) => self.name(name).addresses.iter().map(of).sum(),
+        }
+    }
+
     /// Whether to log that an attempt failed for `reason`: not if the last line about this peer said so too, if there is
     /// still hope that the next address of the name is that of the same server, or if that has answered already.
     pub fn is_news(&mut self, id: PeerId, reason: &str) -> bool {

@@ -8,7 +8,7 @@ use std::{
 
 use ipseity_core::{text::Plain, words::Grants};
 use ipseity_tls::{
-    Context, Credentials, Date, Facts, PROTOCOLS, Role, Roots, TlsError, Watched,
+    Context, Credentials, Date, Facts, Optional, PROTOCOLS, Role, Roots, TlsError, Watched,
     client_config_with, explain, provider, server_name, unnameable,
 };
 use rustls::{
@@ -59,6 +59,8 @@ pub struct Settings {
     client_ca: Option<Roots>,
     peer_ca: Option<Roots>,
     server: Arc<ServerConfig>,
+    /// The same where nobody has to show a certificate, but may.
+    optional: Arc<ServerConfig>,
     /// Judges the certificates of those who connect; `None` if none is asked for.
     clients: Option<Arc<Watched<dyn ClientCertVerifier>>>,
     /// How peers are dialed; `None` without CAs for peers.
@@ -147,12 +149,16 @@ impl Settings {
             let verifier = verifier(Arc::new(store), roles.wants_certificate());
             Arc::new(Watched::new(verifier))
         });
-        let server = server_config(
-            &credentials,
-            clients.clone(),
-            Arc::clone(&provider),
-            Arc::clone(&time),
-        );
+        let config = |clients| {
+            let (provider, time) = (Arc::clone(&provider), Arc::clone(&time));
+            Arc::new(server_config(&credentials, clients, provider, time))
+        };
+        let judge = |clients: &Arc<Watched<_>>| Arc::clone(clients) as Arc<dyn ClientCertVerifier>;
+        let server = config(clients.as_ref().map(judge));
+        let optional = match clients.as_ref().filter(|_| roles.wants_certificate()) {
+            Some(clients) => config(Some(Arc::new(Optional(judge(clients))))),
+            None => Arc::clone(&server),
+        };
         let dialing = peer_ca.as_ref().map(|roots| {
             let (mut config, verifier) =
                 client_config_with(Arc::clone(&provider), roots, Some(&credentials));
@@ -164,7 +170,8 @@ impl Settings {
             credentials,
             client_ca,
             peer_ca,
-            server: Arc::new(server),
+            server,
+            optional,
             clients,
             dialing,
             roles,
@@ -269,14 +276,19 @@ impl Settings {
             .map_err(|error| error.to_string())
     }
 
-    /// The session of a connection that was accepted and has begun with these bytes.
-    pub(crate) fn accept(&self, begun: &[u8]) -> Session {
-        Session::accepted(Arc::clone(&self.server), begun)
+    /// The session of a connection that was accepted and has begun with these bytes. If `needs_none`, it need not show a
+    /// certificate, whatever the others have to.
+    pub(crate) fn accept(&self, begun: &[u8], needs_none: bool) -> Session {
+        let config = match needs_none {
+            true => &self.optional,
+            false => &self.server,
+        };
+        Session::accepted(Arc::clone(config), begun)
             .expect("only a bad length of fragments is refused, and none is set")
     }
 
     /// What somebody may do who has connected, has shown these certificates, and comes from an address that allows
-    /// `by_address`.
+    /// `by_address`. If `needs_none` and a certificate is wanted, whoever shows none is let in and may do nothing.
     ///
     /// # Errors
     /// Nothing; the text says why.
@@ -284,7 +296,11 @@ impl Settings {
         &self,
         certificates: &[CertificateDer<'_>],
         by_address: Grants,
+        needs_none: bool,
     ) -> Result<Grants, String> {
+        if needs_none && certificates.is_empty() && self.roles.wants_certificate() {
+            return Ok(Grants::NONE);
+        }
         self.roles.grants(certificates, by_address, self.now())
     }
 
@@ -428,7 +444,7 @@ fn verifier(store: Arc<RootCertStore>, is_wanted: bool) -> Arc<dyn ClientCertVer
 
 fn server_config(
     credentials: &Credentials,
-    clients: Option<Arc<Watched<dyn ClientCertVerifier>>>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
     provider: Arc<CryptoProvider>,
     time: Arc<dyn TimeProvider>,
 ) -> ServerConfig {
@@ -437,9 +453,7 @@ fn server_config(
         .expect("every provider has a suite for one of these versions");
     let asks = clients.is_some();
     let builder = match clients {
-        Some(verifier) => {
-            builder.with_client_cert_verifier(verifier as Arc<dyn ClientCertVerifier>)
-        }
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
     let certified = SingleCertAndKey::from(credentials.certified());

@@ -56,6 +56,7 @@ impl<E: Edge> Server<E> {
                             self.tell_that_it_is_full("those that are idle longest are closed");
                         }
                         Admitted::Full => self.tell_that_it_is_full("more clients are refused"),
+                        Admitted::FullOfHttp => self.tell_that_http_is_full(),
                         Admitted::OverAddress(holder) => self.tell_of_crowd(holder),
                     }
                     if self.transport.has_idle_timeout() {
@@ -93,24 +94,40 @@ impl<E: Edge> Server<E> {
         self.timers.set(Timer::Accept, self.now);
     }
 
-    /// Logs that all places are taken and who holds most of them, at most once a minute.
+    /// Logs that all places for clients are taken and who holds most of all, at most once a minute.
     fn tell_that_it_is_full(&mut self, consequence: &str) {
-        if !is_due(&mut self.full_told_at, self.now) {
-            return;
+        if is_due(&mut self.full_told_at, self.now) {
+            warn!(
+                event = "placesTaken";
+                "all {} places for clients are taken, and {consequence}; most connections come from {}: close some \
+                 there, or raise --max-connections",
+                self.transport.limits().connections_max,
+                self.most_holders()
+            );
         }
-        let most: Vec<String> = self
-            .transport
-            .holders()
+    }
+
+    /// The same of the places for HTTP.
+    fn tell_that_http_is_full(&mut self) {
+        if is_due(&mut self.full_told_at, self.now) {
+            warn!(
+                event = "httpPlacesTaken";
+                "all {} places for HTTP are taken, and nothing more is answered there but /livez and /readyz; most \
+                 connections come from {}: close some there",
+                self.transport.limits().http_max,
+                self.most_holders()
+            );
+        }
+    }
+
+    /// Who holds most connections, in words.
+    fn most_holders(&self) -> String {
+        let holders = self.transport.holders();
+        let most: Vec<String> = holders
             .into_iter()
             .map(|(holder, count)| format!("{holder} ({count})"))
             .collect();
-        warn!(
-            event = "placesTaken";
-            "all {} places for clients are taken, and {consequence}; most connections come from {}: close some \
-             there, or raise --max-connections",
-            self.transport.limits().connections_max,
-            most.join(" and ")
-        );
+        most.join(" and ")
     }
 
     /// Logs that an address has as many connections as it may have, at most once a minute.

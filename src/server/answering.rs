@@ -36,8 +36,12 @@ impl<E: Edge> Server<E> {
         let most = most.min(watch.batch_max());
         let mut handled = 1;
         transport.answer(from, |replies| {
-            let mut outlet = Outlet { replies, effects };
             let first = Event::IdentityRequest { from, count, after };
+            if !replies.are_frames() {
+                // By HTTP they come one by one, and are answered like everything else.
+                return actor.handle(first, *now, effects);
+            }
+            let mut outlet = Outlet { replies, effects };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
             if most > 1 && outlet.effects.is_empty() {
                 handled += mailbox.take_identity_requests(from, most - 1, |count, after| {
@@ -79,7 +83,7 @@ impl Outlet<'_, '_> {
 impl Outbox for Outlet<'_, '_> {
     #[inline(always)]
     fn reply_identities(&mut self, _to: ConnectionId, first: Identity, count: u32) {
-        self.replies.identities(first, count);
+        self.replies.identities_in_frames(first, count);
     }
 
     #[inline(always)]

@@ -20,10 +20,12 @@ mod dialing;
 mod loss;
 mod members;
 mod objecting;
+mod pages;
 mod report;
 mod status;
 mod stopping;
 mod telling;
+mod vitals;
 mod watching;
 
 pub use objecting::at_least;
@@ -37,7 +39,7 @@ use std::{
 
 use self::{
     certificates::Certificates, loss::Loss, members::Heard, stopping::Stopping, telling::Telling,
-    watching::Watch,
+    vitals::Vitals, watching::Watch,
 };
 
 use ipseity_core::{
@@ -69,8 +71,8 @@ pub struct ServerConfig {
     pub actor: ActorConfig,
     /// See [`TransportLimits`].
     pub limits: TransportLimits,
-    /// How many listeners the edge has.
-    pub listeners: usize,
+    /// What each listener of the edge is for, in their order.
+    pub listeners: Vec<Listener>,
     /// The peers to dial, each `host:port`.
     pub peers: Vec<String>,
     /// Addresses that are remembered of peers, and asked besides those while the server joins; see
@@ -134,6 +136,7 @@ pub struct Server<E: Edge> {
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
     losses: BTreeMap<Link, Loss>,
     watch: Watch,
+    vitals: Vitals,
     stopping: Stopping,
     /// Read once a turn.
     now: Instant,
@@ -172,7 +175,7 @@ impl<E: Edge> Server<E> {
             timers,
             ticker: Ticker::new(config.sync_interval),
             actor: Actor::new(config.actor),
-            listeners: Listeners::new(vec![Listener::PLAIN; config.listeners]),
+            listeners: Listeners::new(config.listeners),
             transport: Transport::new(config.limits, tls.map(|tls| Arc::clone(&tls.settings))),
             certificates: config.tls.map(Certificates::new),
             peers,
@@ -181,6 +184,7 @@ impl<E: Edge> Server<E> {
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
+            vitals: Vitals::new(),
             stopping: Stopping::No,
             now,
             started_at: now,
@@ -229,6 +233,7 @@ impl<E: Edge> Server<E> {
         self.poll()?;
         self.transport.note_ahead(self.actor.ahead());
         self.expire_timers();
+        self.vitals.turn_begins(self.mailbox.len());
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
             && let Some(handled) = self.handle_next(left)
@@ -241,6 +246,9 @@ impl<E: Edge> Server<E> {
         self.transport.reap();
         self.arm_sweep();
         self.watch.flush();
+        if self.vitals.turn_ends() {
+            self.vitals.measured(self.now, self.edge.now());
+        }
         Ok(self.advance_stop())
     }
 
@@ -294,9 +302,12 @@ impl<E: Edge> Server<E> {
             readiness,
         } = entry
         {
+            self.vitals.ready(readiness);
             self.on_ready(connection, readiness);
         } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
-            return Some(self.on_identity_requests(from, count, after, left));
+            let handled = self.on_identity_requests(from, count, after, left);
+            self.vitals.identity_requests(handled);
+            return Some(handled);
         } else {
             self.handle_other(entry);
         }
@@ -309,6 +320,7 @@ impl<E: Edge> Server<E> {
     #[cold]
     #[inline(never)]
     fn handle_other(&mut self, entry: Entry) {
+        self.vitals.other(&entry);
         match entry {
             Entry::Event(event) => self.on_event(event),
             Entry::Acceptable(listener) => self.on_acceptable(listener),
@@ -318,6 +330,8 @@ impl<E: Edge> Server<E> {
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
+            Entry::Page { from, page } => self.on_page(from, page),
+            Entry::Refused(refused) => self.on_refused(*refused),
             Entry::Ready { .. } => unreachable!("it was looked at before"),
         }
     }

@@ -8,15 +8,17 @@ use ipseity_core::{
     ids::Link,
     time::Instant,
     words::{
-        BoundsStatus, Counters, Grant, Grants, LifeMarks, Message, PeerState, PeerStatus, Status,
-        StorageStatus,
+        BoundsStatus, CodecStatus, Counters, Grant, Grants, LifeMarks, Message, PeerState,
+        PeerStatus, Status, StorageStatus, VitalsStatus,
     },
 };
 
 use crate::{
+    codec::Codec,
     edge::Edge,
     limits::{STATUS_PEER_BYTES_MAX, STATUS_PEERS_BYTES_MAX, STRANGERS_LIST_MAX},
     peers::{Progress, Shown},
+    transport::ByHttp,
 };
 
 impl<E: Edge> Server<E> {
@@ -24,7 +26,9 @@ impl<E: Edge> Server<E> {
     pub(super) fn status(&self, asker: Grants) -> Message {
         let own = self.actor.config();
         let tally = self.actor.tally();
-        let (peers, peers_total) = self.peer_statuses(asker.has(Grant::Operate));
+        let shown = self.peers.shown();
+        let (peers, peers_total) = self.peer_statuses(&shown, asker.has(Grant::Operate));
+        let vitals = self.vitals_status(shown.iter().take(peers.len()));
         let life = LifeMarks {
             incarnation: own.incarnation,
             boot: own.boot,
@@ -76,15 +80,54 @@ impl<E: Edge> Server<E> {
                 advance_max: own.advance_max,
             },
             tls: self.tls_status(),
+            vitals,
         }))
     }
 
+    /// What the loop, the disk and the connections do. `listed` are the named ones of the peers in the list.
+    fn vitals_status<'a>(&self, listed: impl Iterator<Item = &'a Shown>) -> VitalsStatus {
+        let tally = self.actor.tally();
+        let connections = self.transport.open_by();
+        let by_http = self.transport.by_http();
+        let in_frames = ByHttp {
+            answered: tally.identity_requests - by_http.answered,
+            refused: tally.refused - by_http.refused,
+            identities: tally.identities - by_http.identities,
+        };
+        let codecs = Codec::NAMES
+            .iter()
+            .zip([in_frames, by_http])
+            .zip(connections);
+        let refusals = (0u16..).zip(listed);
+        VitalsStatus {
+            turns: self.vitals.turns(),
+            turn_times: self.vitals.turn_times().clone(),
+            mailbox: self.mailbox.len() as u64,
+            mailbox_max: self.vitals.mailbox_max() as u64,
+            events: self.vitals.events(),
+            codecs: codecs
+                .map(|((name, done), connections)| CodecStatus {
+                    name: (*name).to_owned(),
+                    identity_requests: done.answered,
+                    identity_requests_refused: done.refused,
+                    identities: done.identities,
+                    connections: *connections,
+                })
+                .collect(),
+            demand_per_second: self.actor.demand_per_second(self.now),
+            writes: self.edge.writes(),
+            refusals: refusals
+                .map(|(place, shown)| (place, self.peers.refusals(*shown)))
+                .filter(|(_, refusals)| *refusals > 0)
+                .collect(),
+        }
+    }
+
     /// The peers: first the named ones, then those that connected and were not named. A named peer without a dialed
-    /// connection is up if it has connected itself. The list holds as many as fit; the number says how many there
+    /// connection is up if it has connected itself. `shown` are the named ones. The list holds as many as fit; the number says how many there
     /// are.
-    fn peer_statuses(&self, operates: bool) -> (Vec<PeerStatus>, u32) {
+    fn peer_statuses(&self, shown: &[Shown], operates: bool) -> (Vec<PeerStatus>, u32) {
         let links = self.actor.links();
-        let shown = self.peers.shown();
         let named = shown.iter().map(|shown| self.named_peer(*shown));
         let is_named =
             |state: &LinkState| state.pid.is_some_and(|pid| self.peers.named(pid).is_some());

@@ -12,6 +12,7 @@ use ipseity_core::{
 use ipseity_frames::WireError;
 
 use crate::{
+    codec::Codec,
     connection::{CloseReason, Connection, ConnectionState, Holder, Opening, Origin, Place, Terms},
     edge::{Edge, Socket},
     limits::{IDLE_MIN, RESERVE_CONNECTIONS_MAX},
@@ -40,6 +41,8 @@ pub enum Admitted {
     InPlaceOfIdle,
     /// All places are taken. Only a peer or an operator may stay.
     Full,
+    /// All places for HTTP are taken. Only a probe is answered.
+    FullOfHttp,
     /// Its address has as many connections as it may have, and it is refused.
     OverAddress(Holder),
 }
@@ -58,16 +61,18 @@ impl<S: Socket> Transport<S> {
         let holder = Holder::of(arrival.address.ip());
         let admitted = if self.shared.is_over(arrival.address.ip(), holder) {
             Admitted::OverAddress(holder)
-        } else if self.shared.has_place() {
+        } else if self.shared.has_place(arrival.listener.codec) {
             Admitted::Placed
-        } else if self.close_idle(now) {
+        } else if !arrival.listener.codec.is_http() && self.close_idle(now) {
             Admitted::InPlaceOfIdle
+        } else if arrival.listener.codec.is_http() {
+            Admitted::FullOfHttp
         } else {
             Admitted::Full
         };
         let state = match admitted {
             Admitted::Placed | Admitted::InPlaceOfIdle => ConnectionState::Open,
-            Admitted::Full | Admitted::OverAddress(_) => {
+            Admitted::Full | Admitted::FullOfHttp | Admitted::OverAddress(_) => {
                 self.make_room(now, mailbox);
                 self.shared.sweep_wanted = true;
                 ConnectionState::Reserve
@@ -81,11 +86,13 @@ impl<S: Socket> Transport<S> {
         // One that is refused is not counted, or a refused crowd would keep its address out.
         let holder = match admitted {
             Admitted::OverAddress(_) => None,
-            Admitted::Placed | Admitted::InPlaceOfIdle | Admitted::Full => Some(holder),
+            Admitted::Placed | Admitted::InPlaceOfIdle | Admitted::Full | Admitted::FullOfHttp => {
+                Some(holder)
+            }
         };
         let opening = self.shared.opening_for(address.ip());
-        // It must begin a handshake in time.
-        self.shared.sweep_wanted |= opening == Opening::Sealed;
+        // It must begin a handshake in time, or say something.
+        self.shared.sweep_wanted |= opening == Opening::Sealed || listener.codec.is_http();
         let grants = match opening {
             Opening::Sealed => Grants::NONE,
             Opening::Any | Opening::Begun => listener.grants_for(address.ip(), &self.shared.trust),
@@ -102,6 +109,10 @@ impl<S: Socket> Transport<S> {
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
         if let Ok(id) = self.insert(edge, socket, terms, state, now) {
             self.shared.accepted_open += 1;
+            *self.shared.open_with(listener.codec, grants) += 1;
+            if state == ConnectionState::Open && listener.codec.is_http() {
+                self.shared.web += 1;
+            }
             if let Some(holder) = holder {
                 self.shared.holders.came(holder);
             }
@@ -226,9 +237,14 @@ impl<S: Socket> Transport<S> {
 }
 
 impl Shared {
-    /// Whether there is a place for another client.
-    fn has_place(&self) -> bool {
-        self.accepted_open - self.beyond < self.limits.connections_max
+    /// Whether there is a place for another client that speaks like this.
+    fn has_place(&self, codec: Codec) -> bool {
+        match codec {
+            Codec::Frames(_) => {
+                self.accepted_open - self.beyond - self.web < self.limits.connections_max
+            }
+            Codec::Http(_) => self.web < self.limits.http_max,
+        }
     }
 
     /// How a connection from this address may begin.
@@ -263,7 +279,7 @@ impl Shared {
         }
         if c.state == ConnectionState::Reserve || c.owed > 0 {
             let error = match c.holder {
-                Some(_) => self.too_many(),
+                Some(_) => self.too_many(c),
                 None => self.too_many_from_address(),
             };
             let error = error.reply();
@@ -288,9 +304,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn too_many(&self) -> WireError {
-        WireError::TooManyConnections {
-            connections_max: self.limits.connections_max,
+    pub(super) fn too_many<S>(&self, c: &Connection<S>) -> WireError {
+        match c.codec {
+            Codec::Frames(_) => WireError::TooManyConnections {
+                connections_max: self.limits.connections_max,
+            },
+            Codec::Http(_) => WireError::TooManyByHttp,
         }
     }
 }

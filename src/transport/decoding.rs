@@ -9,13 +9,14 @@ use ipseity_core::{
 use ipseity_frames::{Kind, WireError};
 
 use crate::{
+    codec::Inbound,
     connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
     limits::{
         FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
         RESERVE_UNNAMED_MAX,
     },
-    mailbox::{Entry, Mailbox},
+    mailbox::{Entry, Mailbox, Page},
 };
 
 /// How decoding ended.
@@ -84,11 +85,11 @@ impl Shared {
                 return Decoded::All;
             }
             let looks = codec.looks_next(&self.decoder) && c.origin == Origin::Accepted;
-            let passes = looks && of_all == 0 && taken == 0;
+            let passes = (looks || codec.page_next(&self.decoder)) && of_all == 0 && taken == 0;
             if taken == room && !passes {
                 break;
             }
-            if looks && c.owed > 0 {
+            if (looks || codec.is_http()) && c.owed > 0 {
                 // Earlier requests may wait for the disk. The look is decoded when they are answered, because
                 // one that waits would keep its turn from all others.
                 c.gate = Gate::Shut;
@@ -97,24 +98,34 @@ impl Shared {
             if looks && self.looks_left == 0 {
                 return Decoded::Looks;
             }
-            let message = match codec.next(&mut self.decoder) {
-                Ok(Some(message)) => message,
+            let inbound = match c.codec.next(&mut self.decoder, &self.limits.hosts) {
+                Ok(Some(inbound)) => inbound,
                 Ok(None) => return Decoded::All,
                 Err(error) => return Decoded::Broken(Box::new(error)),
             };
             taken += 1;
-            match self.take(c, message) {
-                Taken::Request(event) => {
-                    self.owe(c, event, mailbox);
-                    if c.gate != Gate::Open {
-                        break;
-                    }
+            let what = match inbound {
+                Inbound::Message(message) => self.take(c, message),
+                Inbound::Page(page) => self.take_page(c, page),
+                Inbound::Refused(refusal) => {
+                    Taken::Entry(Entry::Refused(Box::new((c.id, refusal))))
                 }
+            };
+            match what {
+                Taken::Request(event) => self.owe(c, Entry::Event(event), mailbox),
+                Taken::Entry(entry) => self.owe(c, entry, mailbox),
                 Taken::Word(event) => {
                     mailbox.dispatch(Entry::Event(event));
                     return Decoded::Turn;
                 }
                 Taken::Refused(error) => return Decoded::Broken(Box::new(error)),
+            }
+            if c.codec.ends_with_answer() && c.gate == Gate::Open {
+                // The answer ends the connection.
+                c.gate = Gate::Shut;
+            }
+            if c.gate != Gate::Open {
+                break;
             }
         }
         // bug RequestLostAtGate: let _ = codec.next(&mut self.decoder);
@@ -131,9 +142,11 @@ impl Shared {
         if !c.hears_words() || !c.codec.word_may_be_next(&self.decoder) {
             return Decoded::Gate;
         }
-        let message = match c.codec.next(&mut self.decoder) {
-            Ok(Some(message)) => message,
+        let message = match c.codec.next(&mut self.decoder, &self.limits.hosts) {
+            Ok(Some(Inbound::Message(message))) => message,
             Ok(None) => return Decoded::All,
+            // Only HTTP has these, and nobody says anything unasked there.
+            Ok(Some(Inbound::Page(_) | Inbound::Refused(_))) => return Decoded::Gate,
             Err(error) => return Decoded::Broken(Box::new(error)),
         };
         match self.take(c, message) {
@@ -144,17 +157,43 @@ impl Shared {
             Taken::Refused(error) => Decoded::Broken(Box::new(error)),
             // It may not say this any more, and is told so.
             Taken::Request(event) => {
-                self.owe(c, event, mailbox);
+                self.owe(c, Entry::Event(event), mailbox);
+                Decoded::Gate
+            }
+            Taken::Entry(entry) => {
+                self.owe(c, entry, mailbox);
                 Decoded::Gate
             }
         }
     }
 
     /// Puts what is owed an answer into the mailbox.
-    pub(super) fn owe<S>(&mut self, c: &mut Connection<S>, event: Event, mailbox: &mut Mailbox) {
+    pub(super) fn owe<S>(&mut self, c: &mut Connection<S>, entry: Entry, mailbox: &mut Mailbox) {
         c.owed += 1;
         self.in_flight += 1;
-        mailbox.dispatch(Entry::Event(event));
+        mailbox.dispatch(entry);
+    }
+
+    /// Turns a request for a page into an entry. A probe is answered whoever it is, and even beyond the limit.
+    #[cold]
+    fn take_page<S: Socket>(&mut self, c: &mut Connection<S>, page: Page) -> Taken {
+        let is_beyond = c.state == ConnectionState::Reserve;
+        match page {
+            Page::Live | Page::Ready => {
+                if is_beyond {
+                    c.codec.end_after_answer();
+                }
+            }
+            Page::Overview if is_beyond => return Taken::Refused(self.too_many(c)),
+            Page::Overview => {
+                // It is of no use to those who may not look.
+                if let Err(error) = c.grants.check(&Message::StatusRequest, c.decided_by()) {
+                    let error = Box::new(error);
+                    return Taken::Request(Event::Denied { from: c.id, error });
+                }
+            }
+        }
+        Taken::Entry(Entry::Page { from: c.id, page })
     }
 
     /// Turns a message into the actor's event.
@@ -178,7 +217,7 @@ impl Shared {
             // A client that came when all places were taken is told so, and can go to another server. Who says that it
             // is a peer is told why it is not believed even then: it may be one with a new address.
             if (is_reserve && !is_claim) || c.place == Place::Operator {
-                return Taken::Refused(self.too_many());
+                return Taken::Refused(self.too_many(c));
             }
             if is_claim {
                 // The answer ends the connection.
@@ -191,6 +230,9 @@ impl Shared {
         }
         match (message, c.origin) {
             (Message::IdentityRequest { count, after }, Origin::Accepted) if !is_reserve => {
+                if self.ahead.may_wait(count, after) {
+                    self.let_wait_alone(c);
+                }
                 let count = Count::saturating(count);
                 Taken::Request(Event::IdentityRequest { from, count, after })
             }
@@ -205,7 +247,7 @@ impl Shared {
                 c.keep_address();
                 Taken::Request(Event::SyncRequest { from, sync })
             }
-            (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many()),
+            (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many(c)),
             (Message::StatusRequest, Origin::Accepted) => {
                 self.shut_for_look(c);
                 Taken::Request(Event::StatusRequest { from })
@@ -276,6 +318,8 @@ impl Shared {
 enum Taken {
     /// A request: an answer is owed.
     Request(Event),
+    /// A request that the server answers without the actor: an answer is owed.
+    Entry(Entry),
     /// An answer to this server, or a message that needs none: no answer is owed.
     Word(Event),
     /// A message that may not be sent on this connection.

@@ -32,9 +32,10 @@ use ipseity_core::{
     identity::Identity,
     ids::{ConnectionId, NameId, PeerId},
     time::Instant,
-    words::{Grants, Message},
+    words::{ErrorCode, GrantCounts, Grants, Message},
 };
 use ipseity_frames::Receiver;
+use ipseity_http::HostNames;
 use slab::Slab;
 
 use self::shared::Shared;
@@ -60,6 +61,8 @@ use crate::{
 pub struct TransportLimits {
     /// The most accepted connections.
     pub connections_max: usize,
+    /// The most accepted connections by HTTP. They are not counted among the others.
+    pub http_max: usize,
     /// The most accepted connections from one address ([`Holder`]); `None` is no limit. Loopback, and the addresses
     /// of peers and operators, are exempt.
     pub per_address_max: Option<usize>,
@@ -79,6 +82,19 @@ pub struct TransportLimits {
     pub trust: TrustOptions,
     /// Where connections without TLS are taken from, if the server offers TLS.
     pub plain: PlainFrom,
+    /// How the server may be called in requests by HTTP.
+    pub hosts: HostNames,
+}
+
+/// What became of the requests for identities that came by HTTP, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByHttp {
+    /// Those that were answered with identities.
+    pub answered: u64,
+    /// Those that were answered with an error.
+    pub refused: u64,
+    /// The identities.
+    pub identities: u64,
 }
 
 /// A connection that was closed in this turn and has to be reported to the server.
@@ -145,6 +161,16 @@ impl<S: Socket> Transport<S> {
     /// Accepted connections that are open.
     pub fn accepted_open(&self) -> usize {
         self.shared.accepted_open
+    }
+
+    /// The same, by codec and by what the connections may do.
+    pub fn open_by(&self) -> &[GrantCounts; Codec::NAMES.len()] {
+        &self.shared.open_by
+    }
+
+    /// What became of the requests for identities that came by HTTP.
+    pub fn by_http(&self) -> ByHttp {
+        self.shared.by_http
     }
 
     /// Connections accepted since the start.
@@ -321,13 +347,27 @@ impl<S: Socket> Transport<S> {
     pub fn reply(&mut self, to: ConnectionId, message: &Message) {
         if let Message::ErrorReply(error) = message {
             self.shared.count_error(error);
+            // Where it may not ask for any, the actor has counted nothing either.
+            let is_denied = error.code == ErrorCode::NotTrusted.get();
+            if !is_denied && self.asks_for_identities_by_http(to) {
+                self.shared.by_http.refused += 1;
+            }
         }
         self.answer(to, |replies| replies.message(message));
     }
 
     /// Answers with an identityReply.
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
+        if self.asks_for_identities_by_http(to) {
+            self.shared.by_http.answered += 1;
+            self.shared.by_http.identities += u64::from(count);
+        }
         self.answer(to, |replies| replies.identities(first, count));
+    }
+
+    fn asks_for_identities_by_http(&self, connection: ConnectionId) -> bool {
+        let codec = self.get(connection).map(|c| c.codec);
+        codec.is_some_and(Codec::asks_for_identities_by_http)
     }
 
     /// Answers requests that were decoded from `to` with the replies that `answer` writes. If the connection is closed,

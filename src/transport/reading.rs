@@ -12,14 +12,16 @@ use super::{
     pulling::{Pulled, pull},
     shared::{Shared, read_again},
 };
-use ipseity_core::{actor::Event, time::Instant};
+use ipseity_core::{actor::Event, time::Instant, words::ErrorCode};
 use ipseity_frames::WireError;
+use ipseity_http::{Exchange, Refusal};
 
 use crate::{
+    codec::Codec,
     connection::{CloseReason, Connection, ConnectionState, Inflow, Opening, Origin, Resume},
     edge::Socket,
     limits::{FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, SHARE_BYTES_PER_FRAME},
-    mailbox::{Mailbox, Readiness},
+    mailbox::{Entry, Mailbox, Readiness},
 };
 
 impl Shared {
@@ -153,10 +155,15 @@ impl Shared {
         // Dialed peers are read even now. Their messages are owed no answer, and their objections must be heard in
         // time. So are the words of a peer whose request waits.
         let may_ask = c.origin == Origin::Accepted && !c.hears_words();
-        if may_ask && (!self.line.is_empty() || self.room() == 0) {
-            return self.read_for_look(c, now, mailbox);
-        }
-        let room = self.whole_room();
+        let room = match may_ask && (!self.line.is_empty() || self.room() == 0) {
+            false => self.whole_room(),
+            // Its pages are answered whatever waits. A request for identities joins the line.
+            true if c.codec.is_http() => Room {
+                until: self.in_flight,
+                bytes: self.limits.read_bytes_max,
+            },
+            true => return self.read_for_look(c, now, mailbox),
+        };
         self.read_within(c, room, now, mailbox);
     }
 
@@ -403,12 +410,22 @@ impl Shared {
             return self.close(c, CloseReason::Wire(error));
         }
         c.go_on_to(ConnectionState::Draining);
+        let is_http = !c.codec.is_http() && c.owed == 0 && ipseity_http::looks_like_http(c.input());
         c.keep_input(&[], &mut self.pool);
+        if is_http {
+            self.set_codec(c, Codec::Http(Exchange::REFUSAL));
+        }
+        c.codec.end_with_refusal();
+        // Where only TLS is taken, the other port would not help.
+        if is_http && error.code() != ErrorCode::TlsRequired {
+            let refused = Box::new((c.id, Refusal::WrongPort));
+            return self.owe(c, Entry::Refused(refused), mailbox);
+        }
         let event = Event::Unknown {
             from: c.id,
             error: Box::new(error.reply()),
         };
-        self.owe(c, event, mailbox);
+        self.owe(c, Entry::Event(event), mailbox);
     }
 
     /// Reads once and drops the bytes, on a connection that is about to be closed: closing it with unread input would

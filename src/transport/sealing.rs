@@ -170,10 +170,10 @@ impl Shared {
             }
         };
         c.opening = Opening::Begun;
-        let session = settings.accept(self.decoder.rest());
+        let session = settings.accept(self.decoder.rest(), c.codec.is_http());
         self.decoder.restore(&[]);
         c.session = Some(Box::new(session.made_after(self.sealing.renewals)));
-        c.grants = Grants::NONE;
+        self.set_grants(c, Grants::NONE);
         c.keep_address();
         c.progress_at = now;
         self.sweep_wanted = true;
@@ -290,7 +290,7 @@ impl Shared {
         match decided {
             Ok(grants) => {
                 counts.done += 1;
-                c.grants = grants;
+                self.set_grants(c, grants);
                 // A request may have come with the last step, and no edge will report it.
                 read_again(c, mailbox);
                 true
@@ -346,7 +346,7 @@ impl Shared {
                     Some(address) => self.trust.grants(address.ip()),
                     None => Grants::NONE,
                 };
-                let grants = settings.grants(certificates, by_address)?;
+                let grants = settings.grants(certificates, by_address, c.codec.is_http())?;
                 Ok(c.most.within(grants))
             }
         }

@@ -9,14 +9,14 @@ use ipseity_core::{
     actor::Ahead,
     ids::ConnectionId,
     time::Instant,
-    words::{ErrorReply, Grants},
+    words::{ErrorReply, GrantCounts, Grants},
 };
 use ipseity_frames::FrameDecoder;
 
-use super::{Closure, TransportLimits, handshakes::Sealing, holders::Holders};
+use super::{ByHttp, Closure, TransportLimits, handshakes::Sealing, holders::Holders};
 use crate::{
     buffer::BufferPool,
-    codec::Replies,
+    codec::{Codec, Replies},
     connection::{
         CloseReason, Connection, ConnectionState, Gate, LinkState, Opening, Origin, Place, Resume,
     },
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Accepted connections that are not closed.
     pub(super) accepted_open: usize,
     pub(super) accepted_total: u64,
+    /// The same as `accepted_open`, by codec and by what the connections may do.
+    pub(super) open_by: [GrantCounts; Codec::NAMES.len()],
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
     /// Connections that were refused because their address had as many as it may have.
@@ -81,6 +83,9 @@ pub(super) struct Shared {
     pub(super) crowded_out: u64,
     /// Connections beyond the limit that are used by an operator.
     pub(super) operators: usize,
+    /// Connections within the limit that speak HTTP.
+    pub(super) web: usize,
+    pub(super) by_http: ByHttp,
     /// Whom the server believes, by the address.
     pub(super) trust: Trust,
     pub(super) reapable: VecDeque<ConnectionId>,
@@ -100,6 +105,7 @@ impl Shared {
             serial: 0,
             accepted_open: 0,
             accepted_total: 0,
+            open_by: [GrantCounts::default(); _],
             holders: Holders::default(),
             refused_for_address: 0,
             closed_idle: 0,
@@ -122,6 +128,8 @@ impl Shared {
             pending_total: 0,
             crowded_out: 0,
             operators: 0,
+            web: 0,
+            by_http: ByHttp::default(),
             trust,
             reapable: VecDeque::new(),
             ending: VecDeque::new(),
@@ -170,7 +178,7 @@ impl Shared {
 
     /// A closed connection is no longer owed this many answers: nobody is left to read them.
     #[cold]
-    pub(super) fn settle<S>(&mut self, c: &mut Connection<S>, answers: u32) {
+    pub(super) fn settle<S: Socket>(&mut self, c: &mut Connection<S>, answers: u32) {
         c.owed -= answers;
         self.in_flight -= answers as usize;
         if c.owed == 0 {
@@ -182,19 +190,22 @@ impl Shared {
     }
 
     /// See [`Transport::forget`](super::Transport::forget).
-    pub(super) fn forget<S>(&mut self, c: &mut Connection<S>) {
+    pub(super) fn forget<S: Socket>(&mut self, c: &mut Connection<S>) {
         c.is_leaving = false;
         self.settle(c, c.owed);
     }
 
     #[cold]
-    fn open_gate<S>(&mut self, c: &mut Connection<S>) {
+    fn open_gate<S: Socket>(&mut self, c: &mut Connection<S>) {
         match c.gate {
             Gate::Looks => self.looks_in_flight -= 1,
             Gate::Alone => self.frames_max -= 1,
             Gate::Open | Gate::Shut | Gate::Words => {}
         }
         c.gate = Gate::Open;
+        if c.codec.ends_with_answer() {
+            self.drain(c);
+        }
     }
 
     /// The request that was decoded last may wait alone for the disk. Nothing more is decoded before it is answered, and
@@ -274,6 +285,7 @@ impl Shared {
         c.counted = 0;
         if c.origin == Origin::Accepted {
             self.accepted_open -= 1;
+            *self.open_with(c.codec, c.grants) -= 1;
         }
         // bug HolderNotLeft instead: if let Some(holder) = c.holder.filter(|_| !BUG) {
         if let Some(holder) = c.holder {
@@ -281,6 +293,7 @@ impl Shared {
         }
         match c.place {
             Place::Regular => {}
+            Place::Web => self.web -= 1,
             Place::Beyond => {
                 self.beyond -= 1;
                 self.leave_reserve(c);
@@ -329,12 +342,33 @@ impl Shared {
         self.leave_reserve(c);
         c.go_on_to(ConnectionState::Open);
         c.place = Place::Operator;
-        c.grants = c.grants.within(Grants::OPERATOR);
+        self.set_grants(c, c.grants.within(Grants::OPERATOR));
         self.operators += 1;
     }
 
     fn leave_reserve<S>(&mut self, c: &Connection<S>) {
         self.reserve.retain(|id| *id != c.id);
+    }
+
+    /// How many accepted connections are open that have this codec and these grants.
+    pub(super) fn open_with(&mut self, codec: Codec, grants: Grants) -> &mut u32 {
+        self.open_by[codec.kind()].of(grants)
+    }
+
+    /// From now on the connection speaks like this.
+    pub(super) fn set_codec<S>(&mut self, c: &mut Connection<S>, codec: Codec) {
+        *self.open_with(c.codec, c.grants) -= 1;
+        *self.open_with(codec, c.grants) += 1;
+        c.codec = codec;
+    }
+
+    /// From now on the connection may do this.
+    pub(super) fn set_grants<S>(&mut self, c: &mut Connection<S>, grants: Grants) {
+        if c.origin == Origin::Accepted && c.state != ConnectionState::Closed {
+            *self.open_with(c.codec, c.grants) -= 1;
+            *self.open_with(c.codec, grants) += 1;
+        }
+        c.grants = grants;
     }
 
     /// Counts an error reply that is sent.

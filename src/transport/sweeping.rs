@@ -36,7 +36,10 @@ impl<S: Socket> Transport<S> {
                 }
                 Some(_) => waiting = true,
                 // When it has been answered it comes under the idle deadline, and nothing reports that.
-                None => waiting |= idle_timeout.is_some() && c.state == ConnectionState::Open,
+                None => {
+                    let may_idle = idle_timeout.is_some() || c.codec.is_http();
+                    waiting |= may_idle && c.state == ConnectionState::Open;
+                }
             }
         }
         waiting
@@ -53,7 +56,7 @@ impl Shared {
     ) {
         match what {
             Overdue::Dial => self.close(c, CloseReason::Dial(io::ErrorKind::TimedOut.into())),
-            Overdue::Reserve => self.broken(c, self.too_many(), mailbox),
+            Overdue::Reserve => self.broken(c, self.too_many(c), mailbox),
             Overdue::Handshake => {
                 let timeout = HANDSHAKE_TIMEOUT.as_millis();
                 let text = format!("the handshake was not over within {timeout} ms");

@@ -783,6 +783,7 @@ fn the_tally_counts_requests_identities_and_absorptions() {
         scene.actor.tally(),
         Tally {
             identity_requests: 8,
+            refused: 1,
             identities: 2506,
             waited: 2,
             sync_requests: 3,

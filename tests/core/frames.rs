@@ -7,9 +7,10 @@ use ipseity_core::{
     identity::Pid,
     limits::{ERROR_TEXT_BYTES_MAX, VERSION_BYTES_MAX},
     words::{
-        BoundsStatus, CertificateStatus, ClusterName, Counters, ErrorReply, Forget, Hello,
-        Introduction, Member, Members, Message, Objection, Overrule, PeerState, PeerStatus,
-        Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told, WIRE_VERSION,
+        BoundsStatus, CertificateStatus, ClusterName, CodecStatus, Counters, ErrorReply, Forget,
+        GrantCounts, Hello, Histogram, Introduction, Member, Members, Message, Objection, Overrule,
+        PeerState, PeerStatus, Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told,
+        VitalsStatus, WIRE_VERSION, WriteTimes,
     },
 };
 use ipseity_frames::{
@@ -521,9 +522,10 @@ fn any_status() -> impl Strategy<Value = Status> {
         any::<[u64; 15]>(),
         (any::<[u32; 3]>(), any::<bool>(), errors),
         vec(any_peer(), 0..5),
-        any_tls(),
+        (any_tls(), any_vitals()),
     )
-        .prop_map(|(version, sync, standing, numbers, more, peers, tls)| {
+        .prop_map(|(version, sync, standing, numbers, more, peers, last)| {
+            let (tls, vitals) = last;
             let ([connections, connections_max, peers_total], durable, errors) = more;
             let [
                 uptime_ms,
@@ -584,8 +586,60 @@ fn any_status() -> impl Strategy<Value = Status> {
                     advance_max: n5,
                 },
                 tls,
+                vitals,
             }
         })
+}
+
+fn any_vitals() -> impl Strategy<Value = VitalsStatus> {
+    let histogram = || {
+        let buckets = vec(any::<(u64, u64)>(), 0..4);
+        (buckets, any::<[u64; 2]>()).prop_map(|(buckets, [above, sum_us])| Histogram {
+            buckets,
+            above,
+            sum_us,
+        })
+    };
+    let codec = (any_text(10), any::<[u64; 3]>(), any::<[u32; 5]>());
+    let codec = codec.prop_map(|(name, numbers, connections)| {
+        let [identity_requests, identity_requests_refused, identities] = numbers;
+        let [none, take, look, sync, operate] = connections;
+        CodecStatus {
+            name,
+            identity_requests,
+            identity_requests_refused,
+            identities,
+            connections: GrantCounts {
+                none,
+                take,
+                look,
+                sync,
+                operate,
+            },
+        }
+    });
+    let histograms = (histogram(), histogram());
+    let lists = (
+        vec(any::<(u8, u64)>(), 0..4),
+        vec(codec, 0..3),
+        vec(any::<(u16, u64)>(), 0..4),
+    );
+    (histograms, lists, any::<[u64; 5]>()).prop_map(
+        |((turn_times, times), (events, codecs, refusals), numbers)| {
+            let [turns, mailbox, mailbox_max, demand_per_second, failed] = numbers;
+            VitalsStatus {
+                turns,
+                turn_times,
+                mailbox,
+                mailbox_max,
+                events,
+                codecs,
+                demand_per_second,
+                writes: WriteTimes { times, failed },
+                refusals,
+            }
+        },
+    )
 }
 
 fn any_tls() -> impl Strategy<Value = TlsStatus> {

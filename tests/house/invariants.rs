@@ -228,6 +228,21 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         ],
     ),
     (
+        "monitor",
+        "it sees nothing but a status, so `ipseity-cli` can show everything that a monitor sees.",
+        &[InCode(
+            |source| {
+                let mut broken = outside(&source.code);
+                broken.extend(written(&source.code, CLOCK_READINGS));
+                broken
+            },
+            &[
+                "use std::net::TcpStream;",
+                "fn f() { std::time::Instant::now(); }",
+            ],
+        )],
+    ),
+    (
         "tls",
         "it opens no socket and reads no clock, so it decides nothing about when and to whom TLS is spoken.",
         &[InCode(

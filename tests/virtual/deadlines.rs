@@ -61,7 +61,7 @@ fn a_frame_that_trickles_in_is_treated_like_one_that_stalls() {
     client.send(&[0, 13, 1]);
     for _ in 0..9 {
         world.advance(SECOND);
-        assert_eq!(client.codes(), []);
+        assert_eq!(client.codes(), [0u16; 0]);
         client.send(&[0]);
     }
     world.advance(SECOND + SWEEP_INTERVAL);

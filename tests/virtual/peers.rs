@@ -998,7 +998,7 @@ fn a_request_behind_that_of_a_newcomer_waits_until_that_is_answered() {
         let (mut world, incumbent, mut newcomer) = joins_beside_another(&request, how);
         world.advance(PROBE_TIMEOUT / 2);
         assert_eq!(world.trace(0, "identityRequest").len(), 0);
-        assert_eq!(newcomer.bytes(), []);
+        assert_eq!(newcomer.bytes(), [0u8; 0]);
         drop(incumbent);
         world.advance(PROBE_TIMEOUT);
         assert_eq!(world.trace(0, "identityRequest").len(), 1);
@@ -1011,7 +1011,7 @@ fn what_a_newcomer_may_not_send_is_refused_behind_its_answer() {
     let wrong = Message::IdentityReply { first: 1, count: 1 };
     for how in BEHIND {
         let (mut world, incumbent, mut newcomer) = joins_beside_another(&wrong, how);
-        assert_eq!(newcomer.bytes(), []);
+        assert_eq!(newcomer.bytes(), [0u8; 0]);
         drop(incumbent);
         world.advance(PROBE_TIMEOUT);
         let replies = newcomer.peer_replies();

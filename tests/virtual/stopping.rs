@@ -166,7 +166,7 @@ fn a_second_signal_exits_at_once() {
     world.signal(0);
     world.drive();
     assert_eq!(world.exit(0), Some(Exit::Forced));
-    assert_eq!(client.sequences(), []);
+    assert_eq!(client.sequences(), [0u64; 0]);
 }
 
 #[test]

@@ -11,7 +11,10 @@ use std::{
 
 use ipseity::{
     edge::{Edge, Socket},
-    limits::{FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, READ_BYTES_MAX, SWEEP_INTERVAL},
+    limits::{
+        FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, HTTP_CONNECTIONS_MAX, READ_BYTES_MAX,
+        SWEEP_INTERVAL,
+    },
     listeners::Listener,
     mailbox::{Entry, Mailbox, Readiness},
     secure::{PlainFrom, Settings},
@@ -22,8 +25,9 @@ use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Grant, Grants, Message, StorageStatus},
+    words::{Grant, Grants, Message, StorageStatus, WriteTimes},
 };
+use ipseity_http::HostNames;
 
 /// The other end of a socket, in the hands of the test.
 #[derive(Debug, Default)]
@@ -157,6 +161,9 @@ impl Edge for World {
     fn storage(&self) -> StorageStatus {
         unreachable!()
     }
+    fn writes(&self) -> WriteTimes {
+        unreachable!()
+    }
     fn read_tls(&mut self) {
         unreachable!()
     }
@@ -180,6 +187,7 @@ fn arrival(socket: Fake) -> Arrival<Fake> {
 fn limits() -> TransportLimits {
     TransportLimits {
         connections_max: 1,
+        http_max: HTTP_CONNECTIONS_MAX,
         per_address_max: None,
         closes_idle: false,
         read_bytes_max: READ_BYTES_MAX,
@@ -188,6 +196,7 @@ fn limits() -> TransportLimits {
         idle_timeout: None,
         trust: TrustOptions::default(),
         plain: PlainFrom::default(),
+        hosts: HostNames::default(),
     }
 }
 
@@ -328,7 +337,7 @@ fn a_write_that_is_interrupted_or_finds_no_room_loses_nothing() {
     scene.ready(&[Found::Bytes(&[0, 1, 1])]);
     scene.answer();
     assert!(scene.is_open());
-    assert_eq!(scene.wire.borrow().written, []);
+    assert_eq!(scene.wire.borrow().written, [0u8; 0]);
     let room = Readiness::new(false, true, false);
     let Scene { id, now, .. } = scene;
     let mailbox = &mut scene.mailbox;

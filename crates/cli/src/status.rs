@@ -1,6 +1,5 @@
 //! `status`: the status of each server, for people or as JSON.
 
-mod json;
 mod text;
 
 use std::io::{self, Write};
@@ -8,6 +7,7 @@ use std::io::{self, Write};
 use getopts::{Matches, Options};
 use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::words::{CertificateStatus, Status};
+use ipseity_monitor::status_json;
 
 use crate::{
     at_once::at_once,
@@ -96,7 +96,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
 fn show(out: &mut dyn Write, look: Look, server: &str, status: &Status) -> io::Result<()> {
     match look {
         Look::Text => text::write(out, server, status),
-        Look::Json => json::write(out, server, status),
+        Look::Json => writeln!(out, "{}", status_json(status, Some(server))),
         Look::Check => writeln!(
             out,
             "{server}: {}, pid {}, sequence {}",
@@ -124,11 +124,6 @@ fn show_error(
     Ok(())
 }
 
-/// How many sequences the peer is behind the server.
-fn lag(server_sequence: u64, peer_sequence: u64) -> u64 {
-    server_sequence.saturating_sub(peer_sequence)
-}
-
 /// How many whole days a certificate is still valid.
 pub fn days_left(certificate: &CertificateStatus) -> u64 {
     certificate.expires_in_s / (24 * 60 * 60)
@@ -139,13 +134,14 @@ mod tests {
     use ipseity_core::{
         identity::Pid,
         words::{
-            BoundsStatus, CertificateStatus, Counters, PeerState, PeerStatus, Standing, Status,
-            StorageStatus, TlsStatus,
+            BoundsStatus, CertificateStatus, CodecStatus, Counters, GrantCounts, Histogram,
+            PeerState, PeerStatus, Standing, Status, StorageStatus, TlsStatus, VitalsStatus,
+            WriteTimes,
         },
     };
     use proptest::prelude::ProptestConfig;
 
-    use super::{json, text};
+    use super::{Look, show, text};
 
     fn status() -> Status {
         Status {
@@ -219,6 +215,40 @@ mod tests {
                     expires_in_s: 3 * 86_400 - 1,
                 }],
             },
+            vitals: VitalsStatus {
+                turns: 640,
+                turn_times: Histogram {
+                    buckets: vec![(10, 6), (1_000_000, 3)],
+                    above: 1,
+                    sum_us: 2_000_123,
+                },
+                mailbox: 5,
+                mailbox_max: 77,
+                events: vec![(2, 31), (32, 20), (200, 1)],
+                codecs: vec![CodecStatus {
+                    name: "frames".to_owned(),
+                    identity_requests: 30,
+                    identity_requests_refused: 7,
+                    identities: 900,
+                    connections: GrantCounts {
+                        none: 0,
+                        take: 0,
+                        look: 1,
+                        sync: 0,
+                        operate: 1,
+                    },
+                }],
+                demand_per_second: 400,
+                writes: WriteTimes {
+                    times: Histogram {
+                        buckets: vec![(1000, 7), (2500, 1)],
+                        above: 0,
+                        sum_us: 4_100,
+                    },
+                    failed: 1,
+                },
+                refusals: vec![(1, 3)],
+            },
         }
     }
 
@@ -287,41 +317,10 @@ c:3264     -  connecting  no          0  1000  never
         let line = "uptime       1h 2m 3s, boot shown only to peers and operators\n";
         assert!(shown.contains(line), "{shown}");
         let mut out = Vec::new();
-        json::write(&mut out, "a:3264", &status).unwrap();
+        show(&mut out, Look::Json, "a:3264", &status).unwrap();
         let shown = String::from_utf8(out).unwrap();
         let nulls = r#""incarnation":null,"boot":null,"session":null,"standing""#;
         assert!(shown.contains(nulls), "{shown}");
-    }
-
-    #[test]
-    fn json_is_one_line_with_the_names_of_the_wire() {
-        let mut out = Vec::new();
-        json::write(&mut out, "a:3264", &status()).unwrap();
-        let line = String::from_utf8(out).unwrap();
-        assert_eq!(
-            line,
-            concat!(
-                r#"{"server":"a:3264","version":"0.1.0\u001b[2J","cluster":"blue","pid":1,"#,
-                r#""incarnation":"0x00000000000000000000000000000abc","boot":3,"#,
-                r#""session":"0xffffffffffffffff","standing":"serving","sequence":1000,"#,
-                r#""remaining":9007199254739991,"uptime_ms":3723456,"connections":2,"#,
-                r#""connections_max":10000,"counters":{"accepted":12,"identity_requests":30,"#,
-                r#""identities":900,"waited":1,"sync_requests":4,"sync_replies":5,"absorbed":6},"#,
-                r#""errors":{"63":1,"badCount":7,"joining":3,"unknownKind":2},"#,
-                r#""storage":{"durable":true,"ceiling":5000,"skipped":10,"writes":8,"#,
-                r#""longest_write_us":1500,"current_write_us":0},"peers_total":3,"peers":["#,
-                r#"{"address":"b:3264","pid":2,"state":"up","tls":true,"sequence":990,"lag":10,"#,
-                r#""last_heard_ms":250},{"address":"c:3264","pid":null,"state":"connecting","#,
-                r#""tls":false,"sequence":0,"lag":1000,"last_heard_ms":null}],"#,
-                r#""bounds":{"waiting_for_disk":9,"log_lines_dropped":4,"pending_bytes":700,"#,
-                r#""cut_off":3,"refused_for_address":2,"closed_idle":5,"advance_max":1099511627776},"#,
-                r#""tls":{"offered":true,"connections":2,"handshakes":7,"handshakes_failed":3,"#,
-                r#""handshakes_under_way":1,"longest_wait_us":1250,"certificates":["#,
-                r#"{"purpose":"the certificate of this server","name":"a\u001b","#,
-                r#""expires_in_s":259199}]}}"#,
-                "\n"
-            )
-        );
     }
 
     proptest::proptest! {
@@ -342,11 +341,11 @@ c:3264     -  connecting  no          0  1000  never
             assert_eq!(shown.lines().count(), 21 + status.peers.len());
 
             let mut out = Vec::new();
-            json::write(&mut out, "a:3264", &status).unwrap();
+            show(&mut out, Look::Json, "a:3264", &status).unwrap();
             assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
             let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(value["version"], status.version);
-            assert_eq!(value["sequence"], status.sequence);
+            assert_eq!(value["sequence"], status.sequence.to_string());
             assert_eq!(value["peers"].as_array().unwrap().len(), status.peers.len());
             assert_eq!(value["peers"][0]["address"], *status.peers[0].address);
         }

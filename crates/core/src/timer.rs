@@ -1,11 +1,11 @@
 //! The ticker and the few other deadlines: a table with a slot for each kind, so that each stands in the
 //! mailbox at most once.
 //!
-//! No clock is read here: the present moment is an argument. The module may import `time`.
+//! No clock is read here: the present moment is an argument. The module may import `time` and `words`.
 
 use std::time::Duration;
 
-use crate::time::Instant;
+use crate::{time::Instant, words::EntryKind};
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,21 +50,26 @@ impl Timer {
         Timer::Certificates,
     ];
 
-    /// The name in traces.
-    pub const fn name(self) -> &'static str {
+    /// The kind of the entry when it expires.
+    pub const fn kind(self) -> EntryKind {
         match self {
-            Timer::Sync => "syncTimeout",
-            Timer::Dial => "dialTimeout",
-            Timer::Sweep => "sweepTimeout",
-            Timer::Accept => "acceptTimeout",
-            Timer::Stop => "stopTimeout",
-            Timer::Join => "joinTimeout",
-            Timer::Probe => "probeTimeout",
-            Timer::Save => "saveTimeout",
-            Timer::Tell => "tellTimeout",
-            Timer::Write => "writeTimeout",
-            Timer::Certificates => "certificatesTimeout",
+            Timer::Sync => EntryKind::SyncTimeout,
+            Timer::Dial => EntryKind::DialTimeout,
+            Timer::Sweep => EntryKind::SweepTimeout,
+            Timer::Accept => EntryKind::AcceptTimeout,
+            Timer::Stop => EntryKind::StopTimeout,
+            Timer::Join => EntryKind::JoinTimeout,
+            Timer::Probe => EntryKind::ProbeTimeout,
+            Timer::Save => EntryKind::SaveTimeout,
+            Timer::Tell => EntryKind::TellTimeout,
+            Timer::Write => EntryKind::WriteTimeout,
+            Timer::Certificates => EntryKind::CertificatesTimeout,
         }
+    }
+
+    /// The name in logs, traces and metrics.
+    pub const fn name(self) -> &'static str {
+        self.kind().name()
     }
 }
 

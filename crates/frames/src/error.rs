@@ -73,6 +73,8 @@ pub enum WireError {
         /// The most connections that the server takes.
         connections_max: usize,
     },
+    /// The same for one that speaks HTTP, which has its own places.
+    TooManyByHttp,
     /// A message without TLS, where only TLS is taken.
     TlsRequired,
     /// A TLS handshake, where none is taken.
@@ -95,9 +97,9 @@ impl WireError {
             WireError::BadBody { .. } | WireError::LeftOver { .. } => ErrorCode::BadBody,
             WireError::ForeignVersion { .. } => ErrorCode::ForeignVersion,
             WireError::Incomplete { .. } | WireError::Stalled { .. } => ErrorCode::Incomplete,
-            WireError::TooManyConnections { .. } | WireError::TooManyFromAddress { .. } => {
-                ErrorCode::TooManyConnections
-            }
+            WireError::TooManyConnections { .. }
+            | WireError::TooManyFromAddress { .. }
+            | WireError::TooManyByHttp => ErrorCode::TooManyConnections,
             WireError::TlsRequired => ErrorCode::TlsRequired,
             WireError::TlsNotOffered => ErrorCode::TlsNotOffered,
             WireError::CertificateRefused { .. } => ErrorCode::CertificateRefused,
@@ -182,6 +184,9 @@ impl fmt::Display for WireError {
                 f,
                 "this server takes {connections_max} connections (--max-connections) and has them: try \
                  again later or ask another server"
+            ),
+            WireError::TooManyByHttp => f.write_str(
+                "this server has as many connections by HTTP as it takes: close one, or try again later",
             ),
             WireError::TlsRequired => f.write_str(
                 "this server takes only TLS from your address: a client connects with tls:// and --tls-ca, and another \

@@ -162,6 +162,19 @@ impl FrameDecoder {
         self.consumed == self.buffered
     }
 
+    /// Takes bytes off the front, which another codec than that of frames has understood.
+    ///
+    /// # Panics
+    /// If there are fewer in [`rest`](Self::rest).
+    pub fn consume(&mut self, bytes: usize) {
+        assert!(
+            bytes <= self.rest().len(),
+            "what was understood has arrived"
+        );
+        self.consumed += bytes;
+        self.invariants();
+    }
+
     /// The next whole message, or `None` when more bytes are needed.
     ///
     /// # Errors
@@ -450,7 +463,7 @@ mod tests {
     use super::*;
     use ipseity_core::{
         identity::Pid,
-        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus},
+        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus, VitalsStatus},
     };
 
     #[test]
@@ -485,6 +498,7 @@ mod tests {
             peers: Vec::new(),
             bounds: BoundsStatus::default(),
             tls: TlsStatus::default(),
+            vitals: VitalsStatus::default(),
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

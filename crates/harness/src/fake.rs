@@ -13,7 +13,7 @@ use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid, Sequence},
     words::{
         BoundsStatus, ClusterName, Counters, ErrorCode, ErrorReply, Forget, Introduction, Member,
-        Members, Message, Standing, Status, StorageStatus, TlsStatus, WIRE_VERSION,
+        Members, Message, Standing, Status, StorageStatus, TlsStatus, VitalsStatus, WIRE_VERSION,
     },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
@@ -396,6 +396,7 @@ impl Shared {
                 ..BoundsStatus::default()
             },
             tls: TlsStatus::default(),
+            vitals: VitalsStatus::default(),
         }
     }
 }

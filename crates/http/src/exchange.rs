@@ -56,6 +56,14 @@ pub(crate) enum Then {
 }
 
 impl Exchange {
+    /// The default, as a constant.
+    pub const REFUSAL: Exchange = Exchange {
+        what: What::Nothing,
+        form: Form::Text,
+        is_head: false,
+        then: Then::Close,
+    };
+
     /// Whether the connection ends after the answer. Nothing may be parsed behind such a request: where the next one
     /// begins may be unknown.
     pub const fn closes(self) -> bool {

@@ -28,4 +28,4 @@ pub use page::PAGE;
 pub use parse::{Parsed, parse};
 pub use refusal::{Allow, Parameter, Refusal, Shown};
 pub use status::StatusCode;
-pub use wrong_port::{looks_like_http, write_wrong_port};
+pub use wrong_port::looks_like_http;

@@ -15,6 +15,8 @@ use crate::{
 /// Why a request is refused before anybody handles it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// HTTP that has come to the port of the binary protocol.
+    WrongPort,
     /// The first line is not `METHOD TARGET HTTP/VERSION`.
     RequestLine,
     /// A header has a name that cannot be one.
@@ -124,7 +126,8 @@ impl Refusal {
     /// The status of the answer.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Refusal::RequestLine
+            Refusal::WrongPort
+            | Refusal::RequestLine
             | Refusal::HeaderName
             | Refusal::HeaderValue
             | Refusal::LineEnd
@@ -155,7 +158,8 @@ impl Refusal {
     /// Whether the connection ends: it is not known, or not agreed on, where the next request begins.
     pub const fn closes(&self) -> bool {
         match self {
-            Refusal::RequestLine
+            Refusal::WrongPort
+            | Refusal::RequestLine
             | Refusal::HeaderName
             | Refusal::HeaderValue
             | Refusal::LineEnd
@@ -188,6 +192,10 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Refusal::WrongPort => f.write_str(
+                "this port speaks Ipseity's binary protocol and not HTTP: ask the port of --http, if the server was \
+                 started with it, or ask here with ipseity-cli",
+            ),
             Refusal::RequestLine => f.write_str(
                 "this is not a request of HTTP/1.1: the first line has to be METHOD TARGET HTTP/1.1, with one space \
                  between them. The binary protocol has a port of its own (--listen)",

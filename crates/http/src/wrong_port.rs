@@ -1,11 +1,5 @@
 //! HTTP that comes to the port of the binary protocol.
 
-use crate::{
-    answer::{Content, write_text},
-    exchange::Exchange,
-    status::StatusCode,
-};
-
 /// What requests of HTTP begin with. No frame does: read as a length, two letters are more than any may have.
 const BEGINNINGS: [&[u8]; 10] = [
     b"GET ",
@@ -30,18 +24,4 @@ pub fn looks_like_http(bytes: &[u8]) -> bool {
         let length = beginning.len().min(bytes.len());
         length >= BYTES_MIN && bytes[..length] == beginning[..length]
     })
-}
-
-/// Appends what HTTP is told on the port of the binary protocol. The connection ends.
-#[cold]
-pub fn write_wrong_port(out: &mut Vec<u8>) {
-    let text = b"this port speaks Ipseity's binary protocol and not HTTP: ask the port of --http, if the server was \
-        started with it, or ask here with ipseity-cli\n";
-    write_text(
-        Exchange::default(),
-        StatusCode::BadRequest,
-        Content::Text,
-        text,
-        out,
-    );
 }

@@ -6,8 +6,9 @@ use ipseity_core::words::{
     BoundsStatus, CertificateStatus, PeerStatus, Status, StorageStatus, TlsStatus,
 };
 
-use super::{days_left, lag};
+use super::days_left;
 use ipseity_console::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
+use ipseity_monitor::lag;
 
 /// Writes it, one thing a line, and a table of the peers.
 pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
@@ -195,7 +196,7 @@ fn peers(peers: &[PeerStatus], sequence: u64) -> Vec<String> {
             peer.state.to_string(),
             if peer.tls { "yes" } else { "no" }.to_owned(),
             peer.sequence.to_string(),
-            lag(sequence, peer.sequence).to_string(),
+            lag(sequence, peer).to_string(),
             peer.last_heard_ms
                 .map_or_else(|| "never".to_owned(), |ms| format!("{} ago", age(ms))),
         ]);

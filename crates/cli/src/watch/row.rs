@@ -117,7 +117,7 @@ mod tests {
         identity::Pid,
         words::{
             BoundsStatus, CertificateStatus, ClusterName, Counters, PeerStatus, Standing,
-            StorageStatus, TlsStatus,
+            StorageStatus, TlsStatus, VitalsStatus,
         },
     };
 
@@ -164,6 +164,7 @@ mod tests {
                         .to_vec(),
                     ..TlsStatus::default()
                 },
+                vitals: VitalsStatus::default(),
             }),
         }
     }

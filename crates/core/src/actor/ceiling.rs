@@ -40,6 +40,8 @@ pub(super) struct Ceiling {
     absorbed_demand: u64,
     /// The most by which they can move it in a span, over a long time.
     absorbed_demand_max: u64,
+    /// All demand in a span, in the last measurement.
+    demand: u64,
 }
 
 impl Ceiling {
@@ -66,6 +68,7 @@ impl Ceiling {
             asked_identities: 0,
             absorbed_demand: 0,
             absorbed_demand_max: amount_in(STEP_SPAN, absorbed_per_second, Duration::from_secs(1)),
+            demand: 0,
         };
         ceiling.arm();
         ceiling
@@ -93,6 +96,17 @@ impl Ceiling {
     /// How much was last added to the ceiling at once.
     pub(super) const fn step(&self) -> u64 {
         self.step
+    }
+
+    /// How much of the sequence is used in a second: since the last raise was asked for, if that is a span ago or more, and
+    /// otherwise in the time before it.
+    pub(super) fn demand_per_second(&self, sequence: Sequence, now: Instant) -> u64 {
+        let elapsed = now.since(self.asked_at);
+        if elapsed < STEP_SPAN {
+            return amount_in(Duration::from_secs(1), self.demand, STEP_SPAN);
+        }
+        let moved = sequence.ahead_of(self.asked_sequence);
+        amount_in(Duration::from_secs(1), moved, elapsed)
     }
 
     /// Something waits until `sequence` is durable, and moves nothing before.
@@ -126,6 +140,7 @@ impl Ceiling {
             .min(self.absorbed_demand)
             .min(self.absorbed_demand_max);
         let demand = amount_in(STEP_SPAN, handed_out, elapsed).saturating_add(lasting);
+        self.demand = demand;
         self.step = demand.saturating_mul(2).clamp(STEP_MIN, STEP_MAX);
         let half = self.step / 2;
         self.reserve =

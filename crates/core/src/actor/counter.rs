@@ -43,6 +43,8 @@ pub(super) struct Counter {
     /// Requests for which sequences were taken, and how many were.
     requests: u64,
     identities: u64,
+    /// Requests that were refused.
+    refused: u64,
     /// How often it was raised by a peer or by `after`.
     advances: u64,
     /// The last warning about used-up sequences, in percent.
@@ -73,6 +75,7 @@ impl Counter {
             budget: Budget::new(config.budgets, start),
             requests: 0,
             identities: 0,
+            refused: 0,
             advances: 0,
             warned_percent: 0,
             raises_by_clients: News::default(),
@@ -97,8 +100,14 @@ impl Counter {
 
     pub(super) fn count_into(&self, tally: &mut Tally) {
         tally.identity_requests = self.requests;
+        tally.refused = self.refused;
         tally.identities = self.identities;
         tally.absorbed = self.advances;
+    }
+
+    /// A request for identities is refused.
+    pub(super) const fn count_refused(&mut self) {
+        self.refused += 1;
     }
 
     /// The limit of [`Counter::next_in_the_clear`].

@@ -90,6 +90,11 @@ impl Durability {
         self.ceiling.step()
     }
 
+    /// How much of the sequence was used in a second lately.
+    pub(super) fn demand_per_second(&self, sequence: Sequence, now: Instant) -> u64 {
+        self.ceiling.demand_per_second(sequence, now)
+    }
+
     /// Something waits until `sequence` is durable, and moves nothing before.
     pub(super) fn want(&mut self, sequence: Sequence) {
         self.ceiling.want(sequence);

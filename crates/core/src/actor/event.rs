@@ -6,8 +6,8 @@ use super::{ConnectionId, Count, Link, PeerId, Written};
 use crate::{
     identity::Pid,
     words::{
-        ClusterName, ErrorReply, Forget, Goodbye, Hello, KnownLife, Objection, Overrule, Probe,
-        SyncMessage, Told,
+        ClusterName, EntryKind, ErrorReply, Forget, Goodbye, Hello, KnownLife, Objection, Overrule,
+        Probe, SyncMessage, Told,
     },
 };
 
@@ -130,39 +130,44 @@ pub enum Event {
 }
 
 impl Event {
-    /// The name in logs and traces.
-    pub const fn name(&self) -> &'static str {
+    /// Its kind.
+    pub const fn kind(&self) -> EntryKind {
         match self {
-            Event::Unknown { .. } => "unknown",
-            Event::Denied { .. } => "denied",
-            Event::IdentityRequest { .. } => "identityRequest",
-            Event::SyncTimeout => "syncTimeout",
-            Event::SyncRequest { .. } => "syncRequest",
-            Event::SyncReply { .. } => "syncReply",
-            Event::ErrorReply { .. } => "errorReply",
-            Event::StatusRequest { .. } => "statusRequest",
-            Event::PeerConnected(_) => "peerConnected",
-            Event::PeerDisconnected(_) => "peerDisconnected",
-            Event::Disconnected(_) => "disconnected",
-            Event::Objection(_) => "objection",
-            Event::Overrule(_) => "overrule",
-            Event::Probe(_) => "probe",
-            Event::Alive(_) => "alive",
-            Event::Goodbye(_) => "goodbye",
-            Event::PeerUnreachable(_) => "peerUnreachable",
-            Event::PeerForgotten(_) => "peerForgotten",
-            Event::AllAsked => "allAsked",
-            Event::JoinTimeout => "joinTimeout",
-            Event::ProbeTimeout => "probeTimeout",
-            Event::SaveTimeout => "saveTimeout",
-            Event::WriteTimeout => "writeTimeout",
-            Event::MembersRequest { .. } => "membersRequest",
-            Event::ForgetRequest { .. } => "forgetRequest",
-            Event::HelloRequest { .. } => "helloRequest",
-            Event::AdvanceRequest { .. } => "advanceRequest",
-            Event::Written(written) => written.name(),
-            Event::Stop => "stop",
+            Event::Unknown { .. } => EntryKind::Unknown,
+            Event::Denied { .. } => EntryKind::Denied,
+            Event::IdentityRequest { .. } => EntryKind::IdentityRequest,
+            Event::SyncTimeout => EntryKind::SyncTimeout,
+            Event::SyncRequest { .. } => EntryKind::SyncRequest,
+            Event::SyncReply { .. } => EntryKind::SyncReply,
+            Event::ErrorReply { .. } => EntryKind::ErrorReply,
+            Event::StatusRequest { .. } => EntryKind::StatusRequest,
+            Event::PeerConnected(_) => EntryKind::PeerConnected,
+            Event::PeerDisconnected(_) => EntryKind::PeerDisconnected,
+            Event::Disconnected(_) => EntryKind::Disconnected,
+            Event::Objection(_) => EntryKind::Objection,
+            Event::Overrule(_) => EntryKind::Overrule,
+            Event::Probe(_) => EntryKind::Probe,
+            Event::Alive(_) => EntryKind::Alive,
+            Event::Goodbye(_) => EntryKind::Goodbye,
+            Event::PeerUnreachable(_) => EntryKind::PeerUnreachable,
+            Event::PeerForgotten(_) => EntryKind::PeerForgotten,
+            Event::AllAsked => EntryKind::AllAsked,
+            Event::JoinTimeout => EntryKind::JoinTimeout,
+            Event::ProbeTimeout => EntryKind::ProbeTimeout,
+            Event::SaveTimeout => EntryKind::SaveTimeout,
+            Event::WriteTimeout => EntryKind::WriteTimeout,
+            Event::MembersRequest { .. } => EntryKind::MembersRequest,
+            Event::ForgetRequest { .. } => EntryKind::ForgetRequest,
+            Event::HelloRequest { .. } => EntryKind::HelloRequest,
+            Event::AdvanceRequest { .. } => EntryKind::AdvanceRequest,
+            Event::Written(written) => written.kind(),
+            Event::Stop => EntryKind::Stop,
         }
+    }
+
+    /// The name in logs, traces and metrics.
+    pub const fn name(&self) -> &'static str {
+        self.kind().name()
     }
 
     /// The connection that waits for the answer, if this is a request that has no effect without one. What a peer says

@@ -138,6 +138,8 @@ pub struct Budgets {
 pub struct Tally {
     /// Identity requests that were answered with identities, or will be as soon as the disk allows.
     pub identity_requests: u64,
+    /// Identity requests that were answered with an error.
+    pub refused: u64,
     /// Identity requests that had to wait for the disk.
     pub waited: u64,
     /// Identities decided.
@@ -378,6 +380,12 @@ impl Actor {
         self.counter.count_into(&mut tally);
         self.links.count_into(&mut tally);
         tally
+    }
+
+    /// How much of the sequence was used in a second lately, by clients and by what was absorbed.
+    pub fn demand_per_second(&self, now: Instant) -> u64 {
+        self.durability
+            .demand_per_second(self.counter.sequence(), now)
     }
 
     /// Whether it has not decided yet whether it may use its pid.

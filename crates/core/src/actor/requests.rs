@@ -50,6 +50,7 @@ impl Actor {
                     let error = Box::new(refusal.clone().into());
                     effects.push(Effect::Report(Report::AdvanceRefused { from, error }));
                 }
+                self.counter.count_refused();
                 // bug ErrorCloses: return self.reply_and_close(from, refusal.into(), effects);
                 self.refuse(from, refusal, effects);
             }

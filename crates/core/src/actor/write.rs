@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::{Remembered, objected::Objected};
-use crate::identity::Sequence;
+use crate::{identity::Sequence, words::EntryKind};
 
 /// Something that has to be made durable. Each write is answered by one [`Written`], in the order of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +66,11 @@ impl Written {
         }
     }
 
-    /// The name of the event in logs and traces.
-    pub(super) const fn name(self) -> &'static str {
+    /// The kind of the event.
+    pub(super) const fn kind(self) -> EntryKind {
         match self.outcome() {
-            Outcome::Durable => "written",
-            Outcome::Failed => "writeFailed",
+            Outcome::Durable => EntryKind::Written,
+            Outcome::Failed => EntryKind::WriteFailed,
         }
     }
 }

@@ -96,7 +96,10 @@ impl Grant {
     /// Why a request that needs it is not served where a certificate decides.
     const fn denial_to_certificate(self) -> &'static str {
         match self {
-            Grant::Take | Grant::Look => self.denial(),
+            Grant::Take | Grant::Look => {
+                "you have shown no certificate, and this server wants one: show the certificate of a client (make it with \
+                 `ipseity-cli cert client`); only /livez and /readyz need none"
+            }
             Grant::Sync => {
                 "over TLS only a peer's certificate lets a server synchronize, one that a CA of --tls-peer-ca has signed \
                  or that names the role peer: make it with `ipseity-cli cert peer`"

@@ -4,6 +4,7 @@
 //! It may import `identity` and `limits`.
 
 mod cluster;
+mod entry_kind;
 mod error;
 mod fields;
 mod grants;
@@ -13,8 +14,10 @@ mod marks;
 mod message;
 mod name;
 mod status;
+mod vitals;
 
 pub use cluster::{Forget, Member, Members, Objection, Overrule};
+pub use entry_kind::EntryKind;
 pub use error::ErrorCode;
 pub use grants::{DecidedBy, Grant, Grants};
 pub use hello::{Hello, Introduction};
@@ -26,3 +29,4 @@ pub use status::{
     BoundsStatus, CertificateStatus, Counters, PeerState, PeerStatus, Standing, Status,
     StorageStatus, TlsStatus,
 };
+pub use vitals::{CodecStatus, GrantCounts, Histogram, VitalsStatus, WriteTimes};

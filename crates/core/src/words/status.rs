@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    VitalsStatus,
     fields::{list, shared_text, text, write_shared_text},
     name::ClusterName,
 };
@@ -49,8 +50,11 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// What the bounds over all connections have come to.
     pub bounds: BoundsStatus,
-    /// How TLS does. New fields are added behind it, so a client that skips the rest of a frame still works.
+    /// How TLS does.
     pub tls: TlsStatus,
+    /// What the loop, the disk and the connections do. New fields are added behind it, so a client that skips the rest of a
+    /// frame still works.
+    pub vitals: VitalsStatus,
 }
 
 /// How TLS does. Everything is zero, and no certificate is shown, if the server offers none.
@@ -270,6 +274,15 @@ pub enum PeerState {
 }
 
 impl PeerState {
+    /// Every state there is, in the order of their numbers.
+    pub const ALL: [PeerState; 5] = [
+        PeerState::Down,
+        PeerState::Connecting,
+        PeerState::Connected,
+        PeerState::Up,
+        PeerState::Refused,
+    ];
+
     /// The word in `status` and in JSON. Programs compare it, so it never changes.
     pub const fn name(self) -> &'static str {
         match self {
@@ -298,16 +311,10 @@ impl TryFrom<u8> for PeerState {
     type Error = String;
 
     fn try_from(byte: u8) -> Result<Self, String> {
-        [
-            PeerState::Down,
-            PeerState::Connecting,
-            PeerState::Connected,
-            PeerState::Up,
-            PeerState::Refused,
-        ]
-        .into_iter()
-        .find(|state| *state as u8 == byte)
-        .ok_or_else(|| format!("{byte} is not the state of a peer"))
+        PeerState::ALL
+            .into_iter()
+            .find(|state| *state as u8 == byte)
+            .ok_or_else(|| format!("{byte} is not the state of a peer"))
     }
 }
 
@@ -332,9 +339,8 @@ mod tests {
             words,
             "serving, stopping, storage failed, joining, pid conflict, stale state, waiting for the disk, exhausted"
         );
-        let states = (0..5).map(|byte| PeerState::try_from(byte).unwrap().name());
         assert_eq!(
-            states.collect::<Vec<_>>().join(", "),
+            PeerState::ALL.map(PeerState::name).join(", "),
             "down, connecting, connected, up, refused"
         );
         assert!(Standing::try_from(200).is_err());

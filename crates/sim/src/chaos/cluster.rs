@@ -386,7 +386,7 @@ impl Cluster {
         let is_clean = std::mem::take(&mut machine.is_clean);
         let address = machine.address;
         net.down.remove(&address.ip());
-        net.listen(address, Some(number));
+        net.start_server(address, number);
         drop(net);
         let has_lost_recovery = started.recovered < machine.recovered;
         machine.recovered = started.recovered;
@@ -459,7 +459,7 @@ impl Cluster {
         }
         machine.server = None;
         let mut net = self.net.borrow_mut();
-        net.stop_listening(address);
+        net.stop_server(address);
         let node = &mut net.nodes[number];
         node.die();
         node.accept_error = None;

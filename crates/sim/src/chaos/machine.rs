@@ -4,7 +4,8 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use ipseity::{
-    limits::PEER_SILENCE_MIN,
+    limits::{HTTP_CONNECTIONS_MAX, PEER_SILENCE_MIN},
+    listeners::Listener,
     peers::to_ask,
     secure::PlainFrom,
     server::{Server, ServerConfig, TlsConfig},
@@ -18,6 +19,7 @@ use ipseity_core::{
     time::Instant,
     words::{ClusterName, Standing},
 };
+use ipseity_http::HostNames;
 
 use super::{
     fault::Fault,
@@ -169,6 +171,7 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
+                http_max: HTTP_CONNECTIONS_MAX,
                 per_address_max: self.plan.per_address_max,
                 closes_idle: self.plan.closes_idle,
                 read_bytes_max: self.plan.read_bytes_max,
@@ -177,8 +180,9 @@ impl Machine {
                 idle_timeout: None,
                 trust: self.plan.trust(),
                 plain: PlainFrom::Anywhere,
+                hosts: HostNames::default(),
             },
-            listeners: 1,
+            listeners: vec![Listener::PLAIN, Listener::HTTP],
             peers: self.plan.peers.clone(),
             remembered: asked,
             sync_interval: self.plan.sync_interval,

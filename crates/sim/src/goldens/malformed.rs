@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "012a 06",
+            "019a 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 298,
+                length: 410,
             },
             2,
-            "frame length 298: statusReply needs 299 to 65535",
+            "frame length 410: statusReply needs 411 to 65535",
         ),
         malformed(
             Receiver::Client,

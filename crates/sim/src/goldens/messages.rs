@@ -1,9 +1,10 @@
 //! Every message as a value and as its bytes.
 
 use ipseity_core::words::{
-    BoundsStatus, CertificateStatus, Counters, ErrorReply, Forget, Goodbye, Hello, Introduction,
-    KnownLife, Member, Members, Message, Objection, Overrule, PeerState, PeerStatus, Probe, Stage,
-    Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told,
+    BoundsStatus, CertificateStatus, CodecStatus, Counters, ErrorReply, Forget, Goodbye,
+    GrantCounts, Hello, Histogram, Introduction, KnownLife, Member, Members, Message, Objection,
+    Overrule, PeerState, PeerStatus, Probe, Stage, Standing, Status, StorageStatus, SyncMessage,
+    TlsStatus, Told, VitalsStatus, WriteTimes,
 };
 use ipseity_frames::Receiver;
 
@@ -102,7 +103,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "01d6 06
+            "02cc 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -120,7 +121,19 @@ pub fn messages() -> Vec<Golden> {
              01 0000000000000002 0000000000000008 0000000000000003 0000000000000001
              0000000000000384 0000000000000001
              000000000000001e 746865206365727469666963617465206f66207468697320736572766572
-             0000000000000009 612e6578616d706c65 0000000000015180",
+             0000000000000009 612e6578616d706c65 0000000000015180
+             0000000000000082
+             0000000000000002 000000000000000a 0000000000000001 00000000000003e8 0000000000000000
+             0000000000000001 00000000000007d7
+             0000000000000003 0000000000000028
+             0000000000000002 02 0000000000000007 20 000000000000000b
+             0000000000000001 0000000000000006 6672616d6573
+             0000000000000007 0000000000000004 0000000000000009
+             00000000 00000000 00000001 00000000 00000002
+             0000000000000006
+             0000000000000001 00000000000009c4 0000000000000002 0000000000000000 000000000000076c
+             0000000000000000
+             0000000000000001 0001 0000000000000005",
         ),
         golden(
             "objection",
@@ -336,6 +349,40 @@ pub fn status() -> Status {
                 name: "a.example".to_owned(),
                 expires_in_s: 86_400,
             }],
+        },
+        vitals: VitalsStatus {
+            turns: 130,
+            turn_times: Histogram {
+                buckets: vec![(10, 1), (1000, 0)],
+                above: 1,
+                sum_us: 2007,
+            },
+            mailbox: 3,
+            mailbox_max: 40,
+            events: vec![(2, 7), (32, 11)],
+            codecs: vec![CodecStatus {
+                name: "frames".to_owned(),
+                identity_requests: 7,
+                identity_requests_refused: 4,
+                identities: 9,
+                connections: GrantCounts {
+                    none: 0,
+                    take: 0,
+                    look: 1,
+                    sync: 0,
+                    operate: 2,
+                },
+            }],
+            demand_per_second: 6,
+            writes: WriteTimes {
+                times: Histogram {
+                    buckets: vec![(2500, 2)],
+                    above: 0,
+                    sum_us: 1_900,
+                },
+                failed: 0,
+            },
+            refusals: vec![(1, 5)],
         },
     }
 }

@@ -17,13 +17,14 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::StorageStatus,
+    words::{StorageStatus, WriteTimes},
 };
 
 use super::{
     end::EndId,
-    net::{Net, WorldEvent},
+    net::{HTTP, Net, WorldEvent},
     node::{DiskMode, Polled, Wake},
+    setup::http_address,
 };
 
 /// The network that servers and clients share.
@@ -136,7 +137,7 @@ impl Edge for SimEdge {
         while dispatched < POLL_EVENTS_MAX {
             let entry = match node.take_wake() {
                 None => break,
-                Some(Wake::Acceptable) => Entry::Acceptable(ListenerId(0)),
+                Some(Wake::Acceptable(listener)) => Entry::Acceptable(listener),
                 Some(Wake::Entry(entry)) => entry,
                 Some(Wake::Ready(end)) => {
                     let end = &net.ends[end];
@@ -161,14 +162,17 @@ impl Edge for SimEdge {
         Ok(())
     }
 
-    fn accept(&mut self, _: ListenerId) -> io::Result<(SimSocket, SocketAddr)> {
+    fn accept(&mut self, listener: ListenerId) -> io::Result<(SimSocket, SocketAddr)> {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
         node.accepts += 1;
         if let Some(error) = node.accept_error {
             return Err(io::Error::from_raw_os_error(error));
         }
-        let address = node.address;
+        let address = match listener {
+            HTTP => http_address(node.address),
+            _ => node.address,
+        };
         let end = net.accept(address).ok_or(io::ErrorKind::WouldBlock)?;
         net.note_accepted(self.node, end);
         Ok((SimSocket::new(&self.net, end), net.ends[end].remote))
@@ -177,7 +181,7 @@ impl Edge for SimEdge {
     fn stop_accepting(&mut self) {
         let net = &mut *self.net.borrow_mut();
         let address = net.nodes[self.node].address;
-        net.stop_listening(address);
+        net.stop_server(address);
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SimSocket> {
@@ -241,6 +245,14 @@ impl Edge for SimEdge {
             writes: disk.writes,
             ..StorageStatus::default()
         }
+    }
+
+    fn writes(&self) -> WriteTimes {
+        let net = self.net.borrow();
+        let storage = &net.nodes[self.node].storage;
+        storage
+            .as_ref()
+            .map_or_else(WriteTimes::default, |storage| storage.times().clone())
     }
 
     fn log_lines_dropped(&self) -> u64 {

@@ -35,6 +35,7 @@ use std::{
 
 use ipseity::{
     limits::JOIN_TIMEOUT_DEFAULT,
+    listeners::Listener,
     mailbox::Entry,
     server::{Exit, Server, ServerConfig},
     trace::Trace,
@@ -57,7 +58,7 @@ pub use self::{
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},
-    setup::{Setup, address},
+    setup::{Setup, address, http_address},
     storage::{DiskFault, StartFault, Storage, sessions},
 };
 
@@ -127,12 +128,12 @@ impl World {
     }
 
     fn begin_process(&mut self, number: usize) {
-        self.net().listen(address(number), Some(number));
+        self.net().start_server(address(number), number);
         let machine = &mut self.machines[number];
         let config = ServerConfig {
             actor: machine.setup.actor.clone(),
             limits: machine.setup.limits.clone(),
-            listeners: 1,
+            listeners: vec![Listener::PLAIN, Listener::HTTP],
             peers: machine.setup.peers.clone(),
             remembered: machine.setup.remembered.clone(),
             sync_interval: machine.setup.sync_interval,
@@ -150,7 +151,7 @@ impl World {
     /// The process dies: its connections are closed, and its disk remains.
     pub fn kill(&mut self, server: usize) {
         self.machines[server].server = None;
-        self.net().stop_listening(address(server));
+        self.net().stop_server(address(server));
         self.node(server).die();
     }
 
@@ -191,15 +192,24 @@ impl World {
 
     /// The same, from a given address.
     pub fn connect_from(&mut self, server: usize, ip: IpAddr) -> Client {
+        self.connect_to(address(server), ip)
+    }
+
+    /// Connects a client to a server, to speak HTTP.
+    pub fn connect_by_http(&mut self, server: usize) -> Client {
+        self.connect_to(http_address(address(server)), [192, 168, 0, 1].into())
+    }
+
+    fn connect_to(&mut self, remote: SocketAddr, ip: IpAddr) -> Client {
         self.clients += 1;
         let own = SocketAddr::from((ip, self.clients));
-        let end = self.net().connect(own, address(server)).unwrap();
+        let end = self.net().connect(own, remote).unwrap();
         Client::new(&self.net, end, Receiver::Client)
     }
 
     /// From now on the test accepts connections to `address`.
     pub fn listen(&mut self, address: SocketAddr) {
-        self.net().listen(address, None);
+        self.net().listen(address);
     }
 
     /// The next connection that a server has made to an address at which the test listens. The test is its peer.

@@ -14,11 +14,12 @@ use ipseity::{
     limits::{PEER_KEEPALIVE_IDLE, PEER_KEEPALIVE_INTERVAL, PEER_KEEPALIVE_RETRIES},
     mailbox::Entry,
 };
-use ipseity_core::time::Instant;
+use ipseity_core::{ids::ListenerId, time::Instant};
 
 use super::{
     end::{Came, End, EndId, Phase},
     node::{Node, Wake},
+    setup::http_address,
 };
 
 /// Something that will happen, and where.
@@ -136,10 +137,14 @@ pub enum Route {
 /// How soon something is sent again that was sent to a machine without power.
 const RETRANSMISSION: Duration = Duration::from_secs(1);
 
+/// The listener of a server for frames, and the one for HTTP. Each server has both.
+pub const FRAMES: ListenerId = ListenerId(0);
+pub const HTTP: ListenerId = ListenerId(1);
+
 /// A listener at an address, and the connections that it has not accepted yet.
 struct Listener {
-    /// The server to wake; `None` if a test accepts the connections.
-    node: Option<usize>,
+    /// The server to wake, and which of its listeners this is; `None` if a test accepts the connections.
+    node: Option<(usize, ListenerId)>,
     queue: VecDeque<EndId>,
     /// Tells this listener from earlier ones at the same address.
     serial: u64,
@@ -277,6 +282,7 @@ impl Net {
     pub fn lose_power(&mut self, address: SocketAddr) {
         self.down.insert(address.ip());
         self.listeners.remove(&address);
+        self.listeners.remove(&http_address(address));
         for end in &mut self.ends {
             if end.own.ip() == address.ip() {
                 end.vanish();
@@ -326,8 +332,18 @@ impl Net {
         }
     }
 
-    /// From now on connections to `address` are accepted, by a server or by the test.
-    pub fn listen(&mut self, address: SocketAddr, node: Option<usize>) {
+    /// From now on a server accepts connections at its address, and those by HTTP at its other one.
+    pub fn start_server(&mut self, address: SocketAddr, node: usize) {
+        self.add_listener(address, Some((node, FRAMES)));
+        self.add_listener(http_address(address), Some((node, HTTP)));
+    }
+
+    /// From now on the test accepts connections to `address`.
+    pub fn listen(&mut self, address: SocketAddr) {
+        self.add_listener(address, None);
+    }
+
+    fn add_listener(&mut self, address: SocketAddr, node: Option<(usize, ListenerId)>) {
         self.serial += 1;
         let listener = Listener {
             node,
@@ -337,8 +353,14 @@ impl Net {
         self.listeners.insert(address, listener);
     }
 
+    /// Closes the listeners of a server, and resets the connections that were not accepted.
+    pub fn stop_server(&mut self, address: SocketAddr) {
+        self.stop_listening(address);
+        self.stop_listening(http_address(address));
+    }
+
     /// Closes the listener, and resets the connections that were not accepted.
-    pub fn stop_listening(&mut self, address: SocketAddr) {
+    fn stop_listening(&mut self, address: SocketAddr) {
         let listener = self.listeners.remove(&address);
         for end in listener.into_iter().flat_map(|listener| listener.queue) {
             self.reset(end);
@@ -422,8 +444,8 @@ impl Net {
             // Only if the listener is still the one that it came to.
             Some(listener) if listener.serial == serial => {
                 listener.queue.push_back(end);
-                if let Some(node) = listener.node {
-                    self.nodes[node].wake(Wake::Acceptable);
+                if let Some((node, listener)) = listener.node {
+                    self.nodes[node].wake(Wake::Acceptable(listener));
                 }
             }
             _ => self.reset(end),

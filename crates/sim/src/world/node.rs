@@ -10,7 +10,7 @@ use ipseity::mailbox::Entry;
 use ipseity_core::{
     actor::{Event, Objected, Outcome, Remembered, Write, Written},
     identity::Sequence,
-    ids::NameId,
+    ids::{ListenerId, NameId},
     time::Instant,
 };
 
@@ -20,7 +20,7 @@ use super::{end::EndId, storage::Storage};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// Connections have come in.
-    Acceptable,
+    Acceptable(ListenerId),
     /// An end has changed.
     Ready(EndId),
     /// A signal, the disk, a lookup.

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use ipseity::{
     limits::{
-        PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, READ_BYTES_MAX,
-        SYNC_INTERVAL_DEFAULT,
+        HTTP_CONNECTIONS_MAX, PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT,
+        READ_BYTES_MAX, SYNC_INTERVAL_DEFAULT,
     },
     secure::PlainFrom,
     server::TlsConfig,
@@ -16,6 +16,7 @@ use ipseity_core::{
     actor::ActorConfig,
     identity::{Pid, Sequence},
 };
+use ipseity_http::HostNames;
 
 use super::node::DiskMode;
 use crate::config::actor_config;
@@ -47,6 +48,7 @@ impl Setup {
             actor,
             limits: TransportLimits {
                 connections_max: 100,
+                http_max: HTTP_CONNECTIONS_MAX,
                 per_address_max: None,
                 closes_idle: false,
                 read_bytes_max: READ_BYTES_MAX,
@@ -59,6 +61,7 @@ impl Setup {
                     ..TrustOptions::default()
                 },
                 plain: PlainFrom::default(),
+                hosts: HostNames::default(),
             },
             peers: Vec::new(),
             remembered: Vec::new(),
@@ -92,4 +95,9 @@ impl Setup {
 /// The address of a server, by its number: it is known before the server is started.
 pub fn address(server: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, server as u8 + 1], 3264))
+}
+
+/// Where the server with this address speaks HTTP.
+pub fn http_address(of: SocketAddr) -> SocketAddr {
+    SocketAddr::from((of.ip(), 8264))
 }

@@ -10,17 +10,20 @@ use std::{
     time::Duration,
 };
 
-use ipseity::store::{
-    Started, begin,
-    record::{MembersMark, Record},
-    slots::{self, Owner, RecoverError, Recovered, Slots, SlotsError},
+use ipseity::{
+    limits::WRITE_TIMES_US,
+    store::{
+        Started, begin,
+        record::{MembersMark, Record},
+        slots::{self, Owner, RecoverError, Recovered, Slots, SlotsError},
+    },
 };
 use ipseity_core::{
     actor::{Outcome, Remembered, Write, Written},
     identity::Sequence,
     limits::STEP_MIN,
     time::Instant,
-    words::StorageStatus,
+    words::{StorageStatus, WriteTimes},
 };
 
 use super::medium::{Device, Medium, WriteFate, Writer};
@@ -78,6 +81,7 @@ pub struct Storage {
     pub faults_met: u32,
     writes: u64,
     longest: Duration,
+    times: WriteTimes,
 }
 
 /// The lives that are remembered of a pid.
@@ -116,6 +120,7 @@ impl Storage {
             faults_met: 0,
             writes: 0,
             longest: Duration::ZERO,
+            times: WriteTimes::new(&WRITE_TIMES_US),
         }
     }
 
@@ -199,6 +204,7 @@ impl Storage {
         self.granted = (0, started.ceiling);
         self.slots = Some(slots);
         (self.writes, self.longest) = (0, Duration::ZERO);
+        self.times = WriteTimes::new(&WRITE_TIMES_US);
         Ok(started)
     }
 
@@ -320,6 +326,8 @@ impl Storage {
         self.medium.borrow_mut().pass(now);
         self.writes += 1;
         self.longest = self.longest.max(now.since(begun));
+        self.times
+            .record(now.since(begun), outcome == Outcome::Failed);
         if outcome == Outcome::Durable && matches!(write, Write::Ceiling { .. }) {
             let slots = self.slots.as_ref().expect("it was started");
             self.granted = (self.granted.0 + 1, slots.newest().ceiling);
@@ -339,6 +347,11 @@ impl Storage {
     /// Whether a write is under way.
     pub fn is_busy(&self) -> bool {
         self.running.is_some()
+    }
+
+    /// How the writes of this life went.
+    pub fn times(&self) -> &WriteTimes {
+        &self.times
     }
 
     pub fn status(&self, now: Instant) -> StorageStatus {

@@ -1,0 +1,23 @@
+//! How a server does, for monitors: a status as JSON and as metrics for Prometheus, and the answers to health checks.
+//!
+//! Everything here is made from what a server says of itself. No clock is read, and nothing is opened.
+
+mod health;
+mod json;
+mod metrics;
+mod names;
+#[cfg(test)]
+mod sample;
+mod text;
+
+pub use health::{Health, live, ready};
+pub use json::status_json;
+pub use metrics::metrics_text;
+pub use names::{METRICS, Metric};
+
+use ipseity_core::words::PeerStatus;
+
+/// How many sequences the peer is behind a server that has come to `sequence`.
+pub fn lag(sequence: u64, peer: &PeerStatus) -> u64 {
+    sequence.saturating_sub(peer.sequence)
+}

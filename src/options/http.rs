@@ -1,0 +1,65 @@
+//! The flags of HTTP.
+
+use ipseity_http::HostNames;
+
+use super::{UsageError, address::host_port, given::Given};
+use crate::limits::{HOST_NAMES_MAX, LISTENERS_MAX};
+
+/// Where to speak HTTP, each `host:port`. Without the flag, nowhere.
+pub(super) fn http(given: &Given, listen: &[String]) -> Result<Vec<String>, UsageError> {
+    let texts = given.values("http");
+    if listen.len() + texts.len() > LISTENERS_MAX {
+        return Err(UsageError(format!(
+            "{} and {} name {} addresses: a server can listen on at most {LISTENERS_MAX}",
+            given.name("listen"),
+            given.name("http"),
+            listen.len() + texts.len()
+        )));
+    }
+    let mut http: Vec<String> = Vec::new();
+    for text in &texts {
+        let parsed = host_port(given, "http", text)?;
+        let address = parsed.to_string();
+        if http.contains(&address) {
+            return Err(UsageError(format!(
+                "{} {address} is given more than once",
+                given.name("http")
+            )));
+        }
+        if parsed.port() != Some(0) && listen.contains(&address) {
+            return Err(UsageError(format!(
+                "{} {address} is the address of {} too: HTTP needs a port of its own",
+                given.name("http"),
+                given.name("listen")
+            )));
+        }
+        http.push(address);
+    }
+    Ok(http)
+}
+
+/// How the server may be called in requests by HTTP, besides by its addresses and as localhost.
+pub(super) fn names(given: &Given) -> Result<HostNames, UsageError> {
+    let texts = given.values("http-name");
+    if !texts.is_empty() && !given.is_given("http") {
+        return Err(UsageError(format!(
+            "{} needs {}: without it there is no HTTP",
+            given.name("http-name"),
+            given.name("http")
+        )));
+    }
+    if texts.len() > HOST_NAMES_MAX {
+        return Err(UsageError(format!(
+            "{} gives {} names: a server can have at most {HOST_NAMES_MAX}",
+            given.name("http-name"),
+            texts.len()
+        )));
+    }
+    let mut names = HostNames::default();
+    for text in &texts {
+        names
+            .add(text)
+            .map_err(|error| UsageError(format!("{} {error}", given.name("http-name"))))?;
+    }
+    Ok(names)
+}
