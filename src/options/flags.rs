@@ -277,7 +277,7 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "tls-cert",
             takes: Value("FILE"),
-            help: "offer TLS, with this certificate (PEM; the own one first, then those between it and the CA); SIGHUP \
+            help: "offer TLS, with this certificate (PEM; the server's own first, then those between it and the CA); SIGHUP \
                    reads this and the next three files again",
             default: None,
         },
