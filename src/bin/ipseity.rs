@@ -14,7 +14,7 @@ use std::{
     sync::Arc,
 };
 
-use ipseity_console::{complain, outlive_file_size_limit};
+use ipseity_console::{complain, outlive_file_size_limit, version};
 use ipseity_core::{
     actor::{ActorConfig, Life, Objected, Remembered},
     identity::Sequence,
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let parse = |arguments: Vec<String>| options::parse(&arguments, &surroundings);
     let outcome = match arguments().and_then(parse) {
         Ok(Command::Help) => show(&options::help()),
-        Ok(Command::Version) => show(concat!("ipseity ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Version) => show(&format!("{}\n", version("ipseity"))),
         Ok(Command::Serve(options)) => return serve(&options),
         Err(error) => {
             complain(
