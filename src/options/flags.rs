@@ -57,8 +57,11 @@ pub(super) fn flags() -> getopts::Options {
             Values(hint) => flags.optmulti("", flag.name, &help, hint),
         };
     }
-    // Only these two have a letter too.
+    // None of these has a variable: one that is left over in the environment would keep every server from starting. And
+    // others call the version of an image `IPSEITY_VERSION`.
     flags
+        .optflag("", "check", "read the flags, variables, files and certificates, say what a server would do with them, and end; \
+                               nothing is changed, and no port is opened")
         .optflag("h", "help", "show this text")
         .optflag("V", "version", "show the version");
     flags
@@ -76,8 +79,7 @@ pub(super) fn variable(flag: &str) -> String {
     format!("IPSEITY_{}", flag.to_uppercase().replace('-', "_"))
 }
 
-/// All flags but `--help` and `--version`, which stand for no variable: others call the version of an image
-/// `IPSEITY_VERSION`.
+/// All flags that have a variable: all but `--check`, `--help` and `--version`.
 pub(super) fn table() -> Vec<Flag> {
     vec![
         Flag {

@@ -194,6 +194,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
+    // What is told of a start that does not take place.
+    (
+        "check",
+        &[
+            "core::actor",
+            "core::address",
+            "core::text",
+            "options",
+            "secure",
+            "store",
+            "tls",
+        ],
+    ),
     // The programs.
     (
         "bench",
@@ -222,6 +235,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "bin/ipseity",
         &[
+            "check",
             "console",
             "core::actor",
             "core::identity",
