@@ -6,7 +6,11 @@ use std::{fmt::Display, time::Duration};
 use getopts::Matches;
 
 use super::{DATA_DIR_DEFAULT, UsageError};
-use ipseity_console::explain;
+use ipseity_console::{
+    Flags,
+    Takes::{self, Nothing, Value, Values},
+    explain,
+};
 use ipseity_core::{
     identity::Pid,
     limits::{
@@ -30,32 +34,17 @@ pub(super) struct Flag {
     default: Option<String>,
 }
 
-/// What follows a flag, and how often the flag may be given.
-pub(super) enum Takes {
-    /// Nothing follows it, and it may be given once.
-    Nothing,
-    /// A value, which the help shows as this word.
-    Value(&'static str),
-    /// The same, and the flag may be given many times.
-    Values(&'static str),
-}
-
-use Takes::{Nothing, Value, Values};
-
-/// The flags as `getopts` takes them.
-pub(super) fn flags() -> getopts::Options {
-    let mut flags = getopts::Options::new();
+/// All flags, for the parser, the help, the man page and the completions.
+pub fn flags() -> Flags {
+    let mut flags = Flags::new();
     for flag in table() {
-        let variable = variable(flag.name);
         let help = match flag.default {
-            Some(default) => format!("{} (default {default}) [{variable}]", flag.help),
-            None => format!("{} [{variable}]", flag.help),
+            Some(default) => format!("{} (default {default})", flag.help),
+            None => flag.help.to_owned(),
         };
-        match flag.takes {
-            Nothing => flags.optflag("", flag.name, &help),
-            Value(hint) => flags.optopt("", flag.name, &help, hint),
-            Values(hint) => flags.optmulti("", flag.name, &help, hint),
-        };
+        flags
+            .add("", flag.name, &help, flag.takes)
+            .variable(variable(flag.name));
     }
     // None of these has a variable: one that is left over in the environment would keep every server from starting. And
     // others call the version of an image `IPSEITY_VERSION`.
@@ -70,6 +59,7 @@ pub(super) fn flags() -> getopts::Options {
 /// Reads words as flags, and no values yet.
 pub(super) fn parse_flags(words: &[String]) -> Result<Matches, UsageError> {
     flags()
+        .options()
         .parse(words)
         .map_err(|fail| UsageError::new(explain(&fail)))
 }
@@ -341,8 +331,8 @@ pub(super) fn table() -> Vec<Flag> {
         },
         Flag {
             name: "log-level",
-            takes: Value("LEVEL"),
-            help: "the lowest level to log: error, warn, info or debug",
+            takes: Value("error|warn|info|debug"),
+            help: "the lowest level to log",
             default: shown("info"),
         },
         Flag {

@@ -15,11 +15,9 @@ use std::{collections::BTreeSet, ffi::OsString, fmt, path::PathBuf, time::Durati
 
 use log::LevelFilter;
 
+pub use self::flags::flags;
 use self::{
-    address::host_port,
-    environment::FromEnvironment,
-    flags::{flags, parse_flags},
-    given::Given,
+    address::host_port, environment::FromEnvironment, flags::parse_flags, given::Given,
     network::networks,
 };
 use ipseity_console::usage;

@@ -29,7 +29,9 @@ use std::{
     process::ExitCode,
 };
 
+pub use command::Command;
 use failure::Failure;
+pub use find::{COMMANDS, global_options};
 
 /// Large enough that thousands of identities leave with one system call.
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;

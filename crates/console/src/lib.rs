@@ -11,7 +11,7 @@ mod text;
 mod value;
 mod version;
 
-pub use flag::{dashed, explain, usage};
+pub use flag::{Flag, Flags, Takes, dashed, explain, usage};
 pub use format::{Form, age, code_name, milliseconds, remaining, remaining_percent, table};
 pub use open_files::raise_open_files;
 pub use streams::{complain, outlive_file_size_limit};
