@@ -110,6 +110,8 @@ fn a_check_of_a_new_server_says_what_it_would_do_and_makes_nothing() {
             ("IPSEITY_PID", "3"),
             ("IPSEITY_MAX_COUNT", "7"),
             ("IPSEITY_PORT", "tcp://10.0.0.1:1"),
+            // It would keep every server from starting.
+            ("IPSEITY_CHECK", "true"),
         ],
     );
     said.is_good();
@@ -128,6 +130,7 @@ fn a_check_of_a_new_server_says_what_it_would_do_and_makes_nothing() {
     said.has("set        IPSEITY_MAX_COUNT 7");
     said.has("set        --listen localhost:0, 127.0.0.1:4000");
     said.has("ignored    IPSEITY_PORT: no flag has this variable");
+    said.has("ignored    IPSEITY_CHECK: no flag has this variable");
     let listens = said
         .out
         .lines()
