@@ -50,8 +50,10 @@
 //! - [`peers`]: which peers to dial, and when.
 //! - [`server`]: the turn of the loop.
 //! - [`os`]: the edge to a real operating system, by way of `mio`.
+//! - [`check`]: what `--check` says.
 
 mod buffer;
+pub mod check;
 pub mod codec;
 pub mod connection;
 pub mod edge;

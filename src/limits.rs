@@ -466,6 +466,10 @@ pub const LIVES_REMEMBERED_MAX: usize = 32;
 /// hundreds: a call that is interrupted this often will not succeed.
 pub const INTERRUPTED_MAX: u32 = 100;
 
+/// How often `--check` reads the blocks of the state file if one looks damaged. A server that runs writes about once a
+/// second, and a write takes less than a second on a disk that works, so the same one is hardly met this often.
+pub const LOOKS_AT_BLOCKS_MAX: u32 = 5;
+
 /// How often the read of a block is tried, as long as it brings fewer bytes than a block. Only the end of the file
 /// makes every read short.
 pub const SHORT_READS_MAX: u32 = 3;

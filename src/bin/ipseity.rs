@@ -2,19 +2,19 @@
 //!
 //! It reads the command line and the environment, opens what the server needs in the right order, and turns the end of
 //! the run into an exit code: 0 for a clean stop, 1 for a failure or if a peer has objected to this server, 2 for a wrong
-//! command line or variable.
+//! command line or variable. With `--check` it only reads, and says what a start would do.
 
 use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write as _},
     net::SocketAddr,
-    path::{self, Path},
+    path::{self, Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
-use ipseity_console::{complain, outlive_file_size_limit};
+use ipseity_console::{complain, outlive_file_size_limit, version};
 use ipseity_core::{
     actor::{ActorConfig, Life, Objected, Remembered},
     identity::Sequence,
@@ -22,6 +22,7 @@ use ipseity_core::{
 };
 
 use ipseity::{
+    check::{Found, Report, State},
     codec::Codec,
     limits::{
         ADDRESSES_PER_NAME_MAX, DIALED_MAX, HTTP_CONNECTIONS_MAX, LISTENERS_MAX, PEER_SILENCE_MIN,
@@ -29,11 +30,14 @@ use ipseity::{
     },
     listeners::Listener,
     options::{self, Command, Options, Surroundings, TraceTarget, UsageError},
-    os::{self, Bound, Descriptors, ListenError, Os, StartSignals, TraceOut, TracePlace},
+    os::{
+        self, Bound, Descriptors, ListenError, Os, StartSignals, TooFewDescriptors, TraceOut,
+        TracePlace,
+    },
     peers::to_ask,
     secure::{PlainFrom, Settings},
     server::{Exit, Server, ServerConfig, TlsConfig, at_least},
-    store::{MembersFile, Note, Started, Store, StoreOptions},
+    store::{MembersFile, Note, Started, Store, StoreOptions, prospect},
     trace::Trace,
     transport::TransportLimits,
 };
@@ -50,8 +54,9 @@ fn main() -> ExitCode {
     let parse = |arguments: Vec<String>| options::parse(&arguments, &surroundings);
     let outcome = match arguments().and_then(parse) {
         Ok(Command::Help) => show(&options::help()),
-        Ok(Command::Version) => show(concat!("ipseity ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Version) => show(&format!("{}\n", version("ipseity"))),
         Ok(Command::Serve(options)) => return serve(&options),
+        Ok(Command::Check(options, given)) => return check(&options, &given),
         Err(error) => {
             complain(
                 "ipseity",
@@ -89,6 +94,56 @@ fn show(text: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Says what a server with these options would do. It reads what a start reads, and changes nothing.
+fn check(options: &Options, given: &[String]) -> ExitCode {
+    let directory = options.data_dir.as_deref();
+    let tls = options.tls.as_ref().map(Settings::read).transpose();
+    let can_dial = !matches!(&tls, Ok(Some(settings)) if !settings.dials());
+    let found = Found {
+        addresses: os::listen_addresses("--listen", &options.listen).map_err(cannot_listen),
+        http: os::listen_addresses("--http", &options.http).map_err(cannot_listen),
+        connections_max: raise_limit(options)
+            .map(|descriptors| descriptors.connections_max)
+            .map_err(|error| error.to_string()),
+        trace: match &options.trace {
+            Some(target) => find_trace(target, directory).map(drop),
+            None => Ok(()),
+        },
+        state: directory
+            .map(|directory| look_at_state(options, directory, can_dial))
+            .transpose(),
+        tls,
+    };
+    let report = Report::new(options, given, &found);
+    let mut text = report.lines.join("\n");
+    text += match report.faults.is_empty() {
+        true => "\nno fault was found\n",
+        false => "\n",
+    };
+    let shown = show(&text);
+    for fault in report.faults.iter().chain(shown.as_ref().err()) {
+        complain("ipseity", fault);
+    }
+    match report.faults.is_empty() && shown.is_ok() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn look_at_state(options: &Options, directory: &Path, can_dial: bool) -> Result<State, String> {
+    let remembered = load_members(directory)?;
+    // Nothing with this session is ever written.
+    let prospect =
+        prospect(&store_options(options, directory, 1)).map_err(|error| error.to_string())?;
+    Ok(State {
+        directory: full_path(directory),
+        remembered: remembered.len(),
+        asked: asked(options, &remembered, can_dial).len(),
+        objection: prospect.started.objected.map(objection_kept),
+        prospect,
+    })
 }
 
 /// Runs a server until it is stopped. From its first log line on, the server never waits for the reader of the log,
@@ -132,13 +187,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .as_ref()
         .map(|target| find_trace(target, options.data_dir.as_deref()))
         .transpose()?;
-    let http_max = match options.http.is_empty() {
-        true => 0,
-        false => HTTP_CONNECTIONS_MAX,
-    };
-    let peers_max = addresses_max(&options.peers);
-    let descriptors = os::raise_limit(options.connections_max, http_max, peers_max)
-        .map_err(|error| error.to_string())?;
+    let descriptors = raise_limit(options).map_err(|error| error.to_string())?;
     if descriptors.connections_max < options.connections_max {
         warn!(
             event = "descriptorsFew";
@@ -258,6 +307,15 @@ impl Addresses {
     }
 }
 
+fn raise_limit(options: &Options) -> Result<Descriptors, TooFewDescriptors> {
+    let http_max = match options.http.is_empty() {
+        true => 0,
+        false => HTTP_CONNECTIONS_MAX,
+    };
+    let peers = addresses_max(&options.peers);
+    os::raise_limit(options.connections_max, http_max, peers)
+}
+
 /// To how many addresses there may be connections: one for each peer that is given as an address, and several for each
 /// name.
 fn addresses_max(peers: &[String]) -> usize {
@@ -322,10 +380,20 @@ fn open_store(
     session: u64,
 ) -> Result<(Option<Store>, Started, Vec<Remembered>), String> {
     // Read before the store is opened: if it cannot be read, the start uses up no boot.
-    let remembered = MembersFile::new(directory)
-        .load()
+    let remembered = load_members(directory)?;
+    let (store, started) = Store::open(&store_options(options, directory, session))
         .map_err(|error| error.to_string())?;
-    let (store, started) = Store::open(&StoreOptions {
+    Ok((Some(store), started, remembered))
+}
+
+fn load_members(directory: &Path) -> Result<Vec<Remembered>, String> {
+    MembersFile::new(directory)
+        .load()
+        .map_err(|error| error.to_string())
+}
+
+fn store_options(options: &Options, directory: &Path, session: u64) -> StoreOptions {
+    StoreOptions {
         directory: directory.to_owned(),
         makes_parents: options.is_default_dir,
         is_existing: options.is_existing,
@@ -336,9 +404,21 @@ fn open_store(
         first_step: STEP_MIN,
         recover_above: options.recover_above,
         members_lost: options.members_lost,
-    })
-    .map_err(|error| error.to_string())?;
-    Ok((Some(store), started, remembered))
+    }
+}
+
+/// The addresses that are remembered of peers and that a start asks, besides those of `--peer`. Without CAs for peers,
+/// nobody can be dialed by TLS.
+fn asked(options: &Options, remembered: &[Remembered], can_dial: bool) -> Vec<String> {
+    let addresses = remembered
+        .iter()
+        .filter_map(|known| known.address.as_deref())
+        .filter(|_| can_dial);
+    to_ask(
+        &options.peers,
+        options.advertise.as_deref().unwrap_or_default(),
+        addresses,
+    )
 }
 
 /// The start of a server without a disk: at the beginning, and with a ceiling that need not be raised.
@@ -374,17 +454,8 @@ fn config(
     listeners: Vec<Listener>,
     tls: Option<Arc<Settings>>,
 ) -> ServerConfig {
-    let addresses = remembered
-        .iter()
-        .filter_map(|known| known.address.as_deref());
-    // Without CAs for peers, nobody can be dialed by TLS.
     let can_dial = tls.as_ref().is_none_or(|tls| tls.dials());
-    let addresses = addresses.filter(|_| can_dial);
-    let asked = to_ask(
-        &options.peers,
-        options.advertise.as_deref().unwrap_or_default(),
-        addresses,
-    );
+    let asked = asked(options, &remembered, can_dial);
     ServerConfig {
         actor: ActorConfig {
             cluster: options.cluster.clone(),
@@ -458,10 +529,7 @@ fn announce(options: &Options, started: &Started, addresses: &Addresses, tls: Op
     let state = match &options.data_dir {
         Some(directory) => format!(
             "data directory {} (boot {}, sequence {})",
-            // If the full path cannot be found out, the path as it was given is shown.
-            path::absolute(directory)
-                .unwrap_or_else(|_| directory.clone())
-                .display(),
+            full_path(directory).display(),
             started.boot,
             started.sequence
         ),
@@ -493,6 +561,11 @@ fn announce(options: &Options, started: &Started, addresses: &Addresses, tls: Op
         options.cluster.as_str(),
     );
     os::announce(&address, options.pid.get(), text);
+}
+
+/// If the full path cannot be found out, the path as it was given is shown.
+fn full_path(directory: &Path) -> PathBuf {
+    path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf())
 }
 
 /// Says what strangers can do who reach a server that offers no TLS.

@@ -5,9 +5,11 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
+use ipseity_console::Takes;
+
 use super::{
     UsageError,
-    flags::{Takes, table, variable},
+    flags::{table, variable},
 };
 
 /// How the names of the variables begin.

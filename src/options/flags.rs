@@ -6,7 +6,11 @@ use std::{fmt::Display, time::Duration};
 use getopts::Matches;
 
 use super::{DATA_DIR_DEFAULT, UsageError};
-use ipseity_console::explain;
+use ipseity_console::{
+    Flags,
+    Takes::{self, Nothing, Value, Values},
+    explain,
+};
 use ipseity_core::{
     identity::Pid,
     limits::{
@@ -30,35 +34,23 @@ pub(super) struct Flag {
     default: Option<String>,
 }
 
-/// What follows a flag, and how often the flag may be given.
-pub(super) enum Takes {
-    /// Nothing follows it, and it may be given once.
-    Nothing,
-    /// A value, which the help shows as this word.
-    Value(&'static str),
-    /// The same, and the flag may be given many times.
-    Values(&'static str),
-}
-
-use Takes::{Nothing, Value, Values};
-
-/// The flags as `getopts` takes them.
-pub(super) fn flags() -> getopts::Options {
-    let mut flags = getopts::Options::new();
+/// All flags, for the parser, the help, the man page and the completions.
+pub fn flags() -> Flags {
+    let mut flags = Flags::new();
     for flag in table() {
-        let variable = variable(flag.name);
         let help = match flag.default {
-            Some(default) => format!("{} (default {default}) [{variable}]", flag.help),
-            None => format!("{} [{variable}]", flag.help),
+            Some(default) => format!("{} (default {default})", flag.help),
+            None => flag.help.to_owned(),
         };
-        match flag.takes {
-            Nothing => flags.optflag("", flag.name, &help),
-            Value(hint) => flags.optopt("", flag.name, &help, hint),
-            Values(hint) => flags.optmulti("", flag.name, &help, hint),
-        };
+        flags
+            .add("", flag.name, &help, flag.takes)
+            .variable(variable(flag.name));
     }
-    // Only these two have a letter too.
+    // None of these has a variable: one that is left over in the environment would keep every server from starting. And
+    // others call the version of an image `IPSEITY_VERSION`.
     flags
+        .optflag("", "check", "read the flags, variables, files and certificates, say what a server would do with them, and end; \
+                               nothing is changed, and no port is opened")
         .optflag("h", "help", "show this text")
         .optflag("V", "version", "show the version");
     flags
@@ -67,6 +59,7 @@ pub(super) fn flags() -> getopts::Options {
 /// Reads words as flags, and no values yet.
 pub(super) fn parse_flags(words: &[String]) -> Result<Matches, UsageError> {
     flags()
+        .options()
         .parse(words)
         .map_err(|fail| UsageError::new(explain(&fail)))
 }
@@ -76,8 +69,7 @@ pub(super) fn variable(flag: &str) -> String {
     format!("IPSEITY_{}", flag.to_uppercase().replace('-', "_"))
 }
 
-/// All flags but `--help` and `--version`, which stand for no variable: others call the version of an image
-/// `IPSEITY_VERSION`.
+/// All flags that have a variable: all but `--check`, `--help` and `--version`.
 pub(super) fn table() -> Vec<Flag> {
     vec![
         Flag {
@@ -291,7 +283,7 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "tls-cert",
             takes: Value("FILE"),
-            help: "offer TLS, with this certificate (PEM; the own one first, then those between it and the CA); SIGHUP \
+            help: "offer TLS, with this certificate (PEM; the server's own first, then those between it and the CA); SIGHUP \
                    reads this and the next three files again",
             default: None,
         },
@@ -353,8 +345,8 @@ pub(super) fn table() -> Vec<Flag> {
         },
         Flag {
             name: "log-level",
-            takes: Value("LEVEL"),
-            help: "the lowest level to log: error, warn, info or debug",
+            takes: Value("error|warn|info|debug"),
+            help: "the lowest level to log",
             default: shown("info"),
         },
         Flag {

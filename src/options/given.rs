@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fmt};
 use getopts::Matches;
 use ipseity_console::dashed;
 
-use super::{UsageError, flags::variable};
+use super::{
+    UsageError,
+    flags::{table, variable},
+};
 
 /// The flags that are given, with their values as text.
 pub(super) struct Given {
@@ -33,6 +36,19 @@ impl Given {
     /// All values of a flag that may be given many times.
     pub(super) fn values(&self, flag: &str) -> Vec<String> {
         self.matches.opt_strs(flag)
+    }
+
+    /// Each flag with a variable that is given, with its values, in the order of the help.
+    pub(super) fn all(&self) -> Vec<String> {
+        let given = table().into_iter().filter(|flag| self.is_given(flag.name));
+        given
+            .map(|flag| {
+                let values = self.values(flag.name).join(", ");
+                format!("{} {values}", self.name(flag.name))
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
     }
 
     /// What people find in their settings: the variable if the value came from there, and else the flag.

@@ -16,11 +16,9 @@ use std::{collections::BTreeSet, ffi::OsString, fmt, path::PathBuf, time::Durati
 
 use log::LevelFilter;
 
+pub use self::flags::flags;
 use self::{
-    address::host_port,
-    environment::FromEnvironment,
-    flags::{flags, parse_flags},
-    given::Given,
+    address::host_port, environment::FromEnvironment, flags::parse_flags, given::Given,
     network::networks,
 };
 use ipseity_console::usage;
@@ -56,6 +54,9 @@ const DATA_DIR_DEFAULT: &str = "ipseity-data";
 pub enum Command {
     /// Run a server with these options, all of them within their bounds.
     Serve(Box<Options>),
+    /// Say what a server with these options would do, and do nothing. With each flag that was given, and its values, as
+    /// people find them in their settings: `--pid 3`, or `IPSEITY_PID 3`.
+    Check(Box<Options>, Vec<String>),
     /// Show how to use it.
     Help,
     /// Show the version of the program.
@@ -205,7 +206,11 @@ pub fn parse(arguments: &[String], surroundings: &Surroundings) -> Result<Comman
     let given = Given::new(parse_flags(&all)?, from_environment.flags);
     let mut options = options(&given, &surroundings.host_name)?;
     options.unknown_variables = from_environment.unknown;
-    Ok(Command::Serve(Box::new(options)))
+    let options = Box::new(options);
+    Ok(match given.is_given("check") {
+        true => Command::Check(options, given.all()),
+        false => Command::Serve(options),
+    })
 }
 
 /// The text of `--help`: whole lines of at most 100 characters.
@@ -218,8 +223,9 @@ pub fn help() -> String {
          The environment can set each flag too, by the variable in brackets. A flag wins over its variable,\n\
          and an empty variable counts as not set. Commas separate what a flag may repeat. For a flag\n\
          without a value the variable is true or false (or 1 or 0, or yes or no).\n\n\
-         Exit code: 0 it was stopped as asked, 1 it failed, or was stopped after a peer had objected to\n\
-         it, 2 the command line or a variable is wrong.",
+         Exit code: 0 it was stopped as asked, or --check found nothing wrong; 1 it failed, or was stopped\n\
+         after a peer had objected to it, or --check found a fault; 2 the command line or a variable is\n\
+         wrong.",
     )
 }
 

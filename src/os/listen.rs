@@ -63,31 +63,18 @@ impl Bound {
         listens: &[String],
         most: usize,
     ) -> Result<Vec<Bound>, ListenError> {
-        let mut seen = BTreeSet::new();
-        let mut bound = Vec::new();
-        for listen in listens {
-            let failed = |address| {
-                move |error| ListenError {
-                    flag,
-                    listen: listen.clone(),
-                    address,
-                    error,
-                }
-            };
-            for address in addresses(listen).map_err(failed(None))? {
-                // With port 0 each has a port of its own.
-                if address.port() != 0 && !seen.insert(address) {
-                    continue;
-                }
-                if bound.len() >= most {
-                    let many =
-                        format!("there are more than {LISTENERS_MAX} addresses to listen on");
-                    return Err(failed(Some(address))(io::Error::other(many)));
-                }
-                bound.push(Bound(bind(address).map_err(failed(Some(address)))?));
-            }
-        }
-        Ok(bound)
+        let bind = |(listen, address): (&String, SocketAddr)| {
+            bind(address).map(Bound).map_err(|error| ListenError {
+                flag,
+                listen: listen.clone(),
+                address: Some(address),
+                error,
+            })
+        };
+        find_all(flag, listens, most)?
+            .into_iter()
+            .map(bind)
+            .collect()
     }
 
     /// The address that was bound, with the real port even if 0 was given.
@@ -105,6 +92,50 @@ impl Bound {
     pub(super) fn into_listener(self) -> TcpListener {
         TcpListener::from_std(self.0.into())
     }
+}
+
+/// Looks up on which addresses a server would listen for this flag, and binds none of them.
+///
+/// # Errors
+/// A name has no address, or there are too many addresses.
+pub fn listen_addresses(
+    flag: &'static str,
+    listens: &[String],
+) -> Result<Vec<SocketAddr>, ListenError> {
+    let found = find_all(flag, listens, LISTENERS_MAX)?.into_iter();
+    Ok(found.map(|(_, address)| address).collect())
+}
+
+/// Every address of each of these, with the one of them that it is of. An address that comes twice is there once.
+fn find_all<'a>(
+    flag: &'static str,
+    listens: &'a [String],
+    most: usize,
+) -> Result<Vec<(&'a String, SocketAddr)>, ListenError> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for listen in listens {
+        let failed = |address| {
+            move |error| ListenError {
+                flag,
+                listen: listen.clone(),
+                address,
+                error,
+            }
+        };
+        for address in addresses(listen).map_err(failed(None))? {
+            // With port 0 each has a port of its own.
+            if address.port() != 0 && !seen.insert(address) {
+                continue;
+            }
+            if found.len() >= most {
+                let many = format!("there are more than {LISTENERS_MAX} addresses to listen on");
+                return Err(failed(Some(address))(io::Error::other(many)));
+            }
+            found.push((listen, address));
+        }
+    }
+    Ok(found)
 }
 
 fn addresses(listen: &str) -> io::Result<Vec<SocketAddr>> {

@@ -42,7 +42,7 @@ pub use self::{
     failure::{StartFailure, advice},
     host_name::host_name,
     late::tell_if_late,
-    listen::{Bound, ListenError},
+    listen::{Bound, ListenError, listen_addresses},
     log::{announce, dropped as dropped_log_lines, init as init_log, say},
     signals::StartSignals,
     socket::TcpSocket,

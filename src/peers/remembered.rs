@@ -9,8 +9,8 @@ use ipseity_core::{
 use super::{Dial, Peer, Peers};
 use crate::limits::REMEMBERED_DIALED_MAX;
 
-/// Which of the remembered addresses are asked besides those that were named: each once, not the own one, and not more
-/// than [`REMEMBERED_DIALED_MAX`].
+/// Which of the remembered addresses are asked besides those that were named: each once, not its own, and not more than
+/// [`REMEMBERED_DIALED_MAX`].
 pub fn to_ask<'a>(
     named: &[String],
     own: &str,

@@ -23,7 +23,7 @@ use super::{
     error::StoreError,
     files::{create_directory, create_one_directory, parent, sync_directory},
     lock::{Lock, LockError},
-    slots::{self, BlockDevice, Owner, Recovered, Slots},
+    slots::{self, BlockDevice, Owner, RecoverError, Recovered, Slots},
     starting::{Note, Started, begin},
     state_file::{Access, StateFile},
 };
@@ -34,8 +34,8 @@ use ipseity_core::{
 };
 
 // The names of the files in the directory.
-const LOCK: &str = "lock";
-const STATE: &str = "state";
+pub(super) const LOCK: &str = "lock";
+pub(super) const STATE: &str = "state";
 const STATE_TEMPORARY: &str = "state.new";
 pub(super) const MEMBERS: &str = "members";
 
@@ -269,7 +269,7 @@ fn make_directory(options: &StoreOptions) -> Result<(), StoreError> {
 }
 
 /// Refuses a directory if everybody may write to it, or to a file in it. Returns warnings if anybody else may.
-fn check_rights(options: &StoreOptions) -> Result<Vec<Note>, StoreError> {
+pub(super) fn check_rights(options: &StoreOptions) -> Result<Vec<Note>, StoreError> {
     let directory = &options.directory;
     let found = std::fs::metadata(directory)
         .map_err(StoreError::io("look at the state directory", directory))?;
@@ -403,20 +403,27 @@ fn recover(
         });
     }
     sync_names(&options.directory)?;
-    slots::recover(device, &owner(options)).map_err(|error| {
-        StoreError::recover(
-            error,
-            options.directory.clone(),
-            file.to_path_buf(),
-            options.pid,
-            &options.cluster,
-        )
-    })
+    slots::recover(device, &owner(options)).map_err(|error| recovery_error(error, options, file))
+}
+
+/// What was found cannot be used.
+pub(super) fn recovery_error(
+    error: RecoverError,
+    options: &StoreOptions,
+    file: &Path,
+) -> StoreError {
+    StoreError::recover(
+        error,
+        options.directory.clone(),
+        file.to_path_buf(),
+        options.pid,
+        &options.cluster,
+    )
 }
 
 /// Looks whether the members file is where it has to be, for the boot to note it. Returns a warning if it is lost.
-fn look_for_members(
-    recovered: &mut Recovered<StateFile>,
+pub(super) fn look_for_members(
+    recovered: &mut Recovered<impl BlockDevice>,
     options: &StoreOptions,
 ) -> Result<Option<Note>, StoreError> {
     let file = options.directory.join(MEMBERS);
@@ -434,7 +441,7 @@ fn look_for_members(
     Ok(recovered.has_lost_members().then_some(note))
 }
 
-fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<Note> {
+pub(super) fn notes_on(recovered: &Recovered<impl BlockDevice>, file: &Path) -> Vec<Note> {
     let mut notes: Vec<Note> = recovered
         .faults()
         .iter()
@@ -460,7 +467,7 @@ fn notes_on(recovered: &Recovered<StateFile>, file: &Path) -> Vec<Note> {
     notes
 }
 
-fn owner(options: &StoreOptions) -> Owner {
+pub(super) fn owner(options: &StoreOptions) -> Owner {
     Owner {
         cluster: options.cluster.clone(),
         pid: options.pid,
@@ -468,7 +475,7 @@ fn owner(options: &StoreOptions) -> Owner {
 }
 
 /// Unlike `Path::exists`, this does not take an error for an absence.
-fn exists(path: &Path) -> io::Result<bool> {
+pub(super) fn exists(path: &Path) -> io::Result<bool> {
     match std::fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -12,7 +12,11 @@ use std::{
     process,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::OFlags,
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 
 use super::files::{open_regular, uninterrupted};
 
@@ -39,6 +43,51 @@ pub(super) enum LockError {
     Io(io::Error),
 }
 
+/// What the file says to somebody who does not take the lock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed {
+    /// A server has used this directory before.
+    pub(super) used: bool,
+    /// The process that is named in it.
+    process: Option<u32>,
+}
+
+impl Signed {
+    /// The process that is named in it, if there is one with this number now, other than this one.
+    pub(super) fn running(self) -> Option<u32> {
+        let number = self.process.filter(|number| *number != process::id())?;
+        let pid = Pid::from_raw(i32::try_from(number).ok()?)?;
+        match test_kill_process(pid) {
+            // It is there, and belongs to somebody else.
+            Ok(()) | Err(Errno::PERM) => Some(number),
+            Err(_) => None,
+        }
+    }
+}
+
+/// Reads the file at `path`, and opens it as a start would; `None` if there is none. Whether the lock is held cannot be
+/// found out without taking it, and that could be in the way of a start.
+pub(super) fn look(path: &Path) -> io::Result<Option<Signed>> {
+    let mut how = OpenOptions::new();
+    let file = match open_regular(path, how.read(true).write(true), OFlags::empty()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let (length, process) = read(&file)?;
+    Ok(Some(Signed {
+        used: length > 0,
+        process,
+    }))
+}
+
+/// The length of the text, and the number of the process if it is one.
+fn read(file: &File) -> io::Result<(usize, Option<u32>)> {
+    let mut text = [0; TEXT_BYTES];
+    let length = uninterrupted(|| file.read_at(&mut text, 0))?;
+    let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+    Ok((length, text.trim().parse().ok()))
+}
+
 impl Lock {
     /// Takes the lock at `path`, or returns which process has it. It never waits.
     pub(super) fn take(path: &Path) -> Result<Lock, LockError> {
@@ -54,11 +103,9 @@ impl Lock {
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         };
-        let mut text = [0; TEXT_BYTES];
-        let length = uninterrupted(|| file.read_at(&mut text, 0)).map_err(LockError::Io)?;
+        let (length, process) = read(&file).map_err(LockError::Io)?;
         if held {
-            let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
-            return Err(LockError::Held(text.trim().parse().ok()));
+            return Err(LockError::Held(process));
         }
         let used = length > 0;
         Ok(Lock { file, used })

@@ -11,6 +11,7 @@
 //!   record     the bytes of a block
 //!
 //! members     what other servers have said about themselves    MembersFile
+//! prospect    what a start would make of it                       prospect
 //! ```
 //!
 //! The calls block until the disk has answered. Nothing here knows a socket or the time, writes to a log, or tries a
@@ -22,6 +23,7 @@ mod error;
 mod files;
 mod lock;
 mod members;
+mod prospect;
 pub mod record;
 pub mod slots;
 mod starting;
@@ -30,4 +32,5 @@ mod state_file;
 pub use directory::{FILES, Store, StoreOptions};
 pub use error::StoreError;
 pub use members::{MembersError, MembersFault, MembersFile};
+pub use prospect::{Prospect, prospect};
 pub use starting::{Note, Started, begin};

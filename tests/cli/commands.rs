@@ -922,6 +922,6 @@ fn help_and_version_go_to_standard_output() {
     }
     assert_eq!(
         run(&["--version"]).good(),
-        concat!("ipseity-cli ", env!("CARGO_PKG_VERSION"), "\n")
+        format!("{}\n", ipseity_console::version("ipseity-cli"))
     );
 }

@@ -525,6 +525,32 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         )],
     ),
     (
+        "check",
+        "it opens nothing and looks nothing up; it is told what was read, so what it says changes nothing.",
+        &[
+            InCode(
+                |source| {
+                    let mut broken = opens(source);
+                    broken.extend(written(
+                        &source.code,
+                        &["Settings::read", "Store::", "prospect("],
+                    ));
+                    broken
+                },
+                &[
+                    "fn f() { File::open(path); }",
+                    "fn f() { Settings::read(files); }",
+                    "fn f() { Store::open(options); }",
+                    "fn f() { prospect(options); }",
+                ],
+            ),
+            ByTests(
+                "tests/process/check.rs",
+                &["a_check_beside_a_server_changes_nothing"],
+            ),
+        ],
+    ),
+    (
         "bench",
         "it names nothing of the server, so it measures other servers in the same way.",
         &[InCode(no_server, &["use ipseity::server::Server;"])],

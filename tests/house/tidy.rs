@@ -216,6 +216,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
+    // What is told of a start that does not take place.
+    (
+        "check",
+        &[
+            "core::actor",
+            "core::address",
+            "core::text",
+            "options",
+            "secure",
+            "store",
+            "tls",
+        ],
+    ),
     // The programs.
     (
         "bench",
@@ -245,6 +258,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "bin/ipseity",
         &[
+            "check",
             "codec",
             "console",
             "core::actor",

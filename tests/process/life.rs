@@ -162,7 +162,7 @@ fn help_and_version_go_to_standard_output() {
     }
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
-    let version = concat!("ipseity ", env!("CARGO_PKG_VERSION"), "\n");
+    let version = format!("{}\n", ipseity_console::version("ipseity"));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
 }
 

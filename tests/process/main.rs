@@ -9,6 +9,7 @@
     reason = "a panic is the report, tests print, and waiting is bounded by the clock"
 )]
 
+mod check; // what a server says of a start before it takes place
 mod cluster; // several servers that synchronize, and survive each other
 mod container; // a server in a memory cgroup, with clients that never read
 mod directory; // who may use a state directory, and what a start says and leaves behind

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use getopts::{Matches, Options};
+use getopts::Matches;
+use ipseity_console::Flags;
 use ipseity_core::identity::Sequence;
 
 use crate::{
@@ -33,7 +34,7 @@ A server takes this command only from its own machine, or from an address that i
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optopt("", "above", "the sequence; required", "SEQUENCE");
     options.optflag(
         "",

@@ -3,10 +3,10 @@
 
 use std::{io::Write, path::PathBuf, time::Duration};
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_bench::{Amount, BenchError, Format, Settings, Target, parse_url};
 use ipseity_client::{ClientOptions, ServerAddress};
-use ipseity_console::dashed;
+use ipseity_console::{Flags, dashed};
 use ipseity_core::limits::COUNT_LIMIT_MAX;
 
 use crate::{
@@ -68,7 +68,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// Declares the flags of `bench`.
-pub fn options(options: &mut Options) {
+pub fn options(options: &mut Flags) {
     options.optopt("c", "", "how many connections (default: 50)", "COUNT");
     options.optopt(
         "P",
@@ -123,8 +123,8 @@ pub fn options(options: &mut Options) {
     options.optopt(
         "",
         "format",
-        "how to write the result: text, json or csv (default: text)",
-        "FORMAT",
+        "how to write the result (default: text)",
+        "text|json|csv",
     );
     options.optopt(
         "",

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use getopts::{Matches, Options};
+use getopts::Matches;
+use ipseity_console::Flags;
 
 use crate::failure::Failure;
 
@@ -18,9 +19,17 @@ pub struct Command {
     pub details: &'static str,
     /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
     /// command can be found before its options are known.
-    pub options: fn(&mut Options),
+    pub options: fn(&mut Flags),
     /// Runs it with its flags. It writes to the writer, and the caller flushes it.
-    pub run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
+    pub(crate) run: fn(&Matches, &mut dyn Write) -> Result<(), Failure>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Fails if an argument is left over.

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 
-use ipseity_console::Form;
+use ipseity_console::{Flags, Form};
 
 use crate::{
     command::{Command, no_more},
@@ -22,7 +22,7 @@ pub const COMMAND: Command = Command {
     run,
 };
 
-fn options(_: &mut Options) {}
+fn options(_: &mut Flags) {}
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let Some((text, rest)) = matches.free.split_first() else {

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 
-use getopts::{Fail, Matches, Options};
-use ipseity_console::{explain, usage};
+use getopts::{Fail, Matches};
+use ipseity_console::{Flags, explain, usage};
 
 use crate::{
     advance, bench, cert, command::Command, decode, failure::Failure, members, next, ping, servers,
     status, watch,
 };
 
-const COMMANDS: [&Command; 9] = [
+/// All commands, in the order of the help.
+pub const COMMANDS: [&Command; 9] = [
     &next::COMMAND,
     &status::COMMAND,
     &decode::COMMAND,
@@ -39,6 +40,7 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
         return Err(Failure::Usage(text).with_help_of(None));
     }
     let matches = every_option()
+        .options()
         .parse(arguments)
         .map_err(|fail| unclear(&fail).with_help_of(None))?;
     if matches.opt_present("version") {
@@ -59,6 +61,7 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
         return Ok(Found::Help(help(command)));
     }
     let mut matches = options_of(command)
+        .options()
         .parse(arguments)
         .map_err(|fail| unclear(&fail).with_help_of(Some(command.name)))?;
     matches.free.remove(0);
@@ -78,21 +81,22 @@ fn unclear(fail: &Fail) -> Failure {
     })
 }
 
-fn global_options(options: &mut Options) {
+/// Declares the flags that every command takes.
+pub fn global_options(options: &mut Flags) {
     servers::options(options);
     options.optflag("h", "help", "show this help, or that of a command");
     options.optflag("V", "version", "show the version");
 }
 
-fn options_of(command: &Command) -> Options {
-    let mut options = Options::new();
+fn options_of(command: &Command) -> Flags {
+    let mut options = Flags::new();
     (command.options)(&mut options);
     global_options(&mut options);
     options
 }
 
-fn every_option() -> Options {
-    let mut options = Options::new();
+fn every_option() -> Flags {
+    let mut options = Flags::new();
     for command in COMMANDS {
         (command.options)(&mut options);
     }
@@ -101,7 +105,7 @@ fn every_option() -> Options {
 }
 
 fn overview() -> String {
-    let mut options = Options::new();
+    let mut options = Flags::new();
     global_options(&mut options);
     let mut brief = String::from(
         "Gets identities from Ipseity servers, shows how the servers are doing, and manages them.\n\n\

@@ -29,7 +29,9 @@ use std::{
     process::ExitCode,
 };
 
+pub use command::Command;
 use failure::Failure;
+pub use find::{COMMANDS, global_options};
 
 /// Large enough that thousands of identities leave with one system call.
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
@@ -55,7 +57,11 @@ pub fn main() -> ExitCode {
 fn run(arguments: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     match find::find(arguments)? {
         find::Found::Help(text) => Ok(out.write_all(text.as_bytes())?),
-        find::Found::Version => Ok(writeln!(out, "ipseity-cli {}", env!("CARGO_PKG_VERSION"))?),
+        find::Found::Version => Ok(writeln!(
+            out,
+            "{}",
+            ipseity_console::version("ipseity-cli")
+        )?),
         find::Found::Command(command, matches) => {
             (command.run)(&matches, out).map_err(|failure| failure.with_help_of(Some(command.name)))
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::{
     identity::{Pid, Sequence},
@@ -10,7 +10,7 @@ use ipseity_core::{
 };
 use serde::Serialize;
 
-use ipseity_console::{age, code_name, plain, table};
+use ipseity_console::{Flags, age, code_name, plain, table};
 
 use crate::{
     at_once::at_once,
@@ -47,7 +47,7 @@ reached, standard error says so, and the others are shown.",
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optflag(
         "",
         "json",

@@ -3,11 +3,11 @@
 
 use std::io::Write;
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_client::limits::CLIENT_BLOCK_COUNT;
 use ipseity_core::identity::Sequence;
 
-use ipseity_console::Form;
+use ipseity_console::{Flags, Form};
 
 use crate::{
     command::{Command, no_more},
@@ -30,7 +30,7 @@ A hexadecimal identity has 16 digits, so sorting the lines as text sorts the ide
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optopt("n", "", "how many identities (default: 1)", "COUNT");
     options.optopt(
         "",
@@ -41,8 +41,8 @@ fn options(options: &mut Options) {
     options.optopt(
         "",
         "format",
-        "how to write them: decimal, hex, pair or json (default: decimal)",
-        "FORMAT",
+        "how to write them (default: decimal)",
+        "decimal|hex|pair|json",
     );
 }
 

@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::words::{Standing, Status};
 
-use ipseity_console::milliseconds;
+use ipseity_console::{Flags, milliseconds};
 
 use crate::{
     at_once::at_once,
@@ -38,7 +38,7 @@ none: standard error says why.",
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optopt(
         "n",
         "",

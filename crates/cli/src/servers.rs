@@ -3,9 +3,9 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_client::{Client, ClientOptions, Credentials, Dialer, Roots, ServerAddress, TlsError};
-use ipseity_console::dashed;
+use ipseity_console::{Flags, dashed};
 use ipseity_core::words::ClusterName;
 
 use crate::{failure::Failure, values};
@@ -24,7 +24,7 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 /// Declares `--server`, `--cluster`, `--timeout` and the files for TLS, which every command takes.
-pub fn options(options: &mut Options) {
+pub fn options(options: &mut Flags) {
     options.optmulti(
         "s",
         "server",

@@ -4,8 +4,9 @@ mod text;
 
 use std::io::{self, Write};
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_client::{Client, ClientError, ClientOptions};
+use ipseity_console::Flags;
 use ipseity_core::words::{CertificateStatus, Status};
 use ipseity_monitor::status_json;
 
@@ -34,7 +35,7 @@ hands out none: its standing is not \"serving\".",
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optflag(
         "",
         "json",

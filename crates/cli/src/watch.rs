@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
-use getopts::{Matches, Options};
+use getopts::Matches;
 use ipseity_client::{Client, ClientOptions};
+use ipseity_console::Flags;
 
 use crate::{
     at_once::at_once,
@@ -46,7 +47,7 @@ of all rows. On a terminal the rows are redrawn in their place. In a pipe each r
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optopt("n", "", "end after this many rounds", "ROUNDS");
     options.optopt(
         "",

@@ -31,7 +31,7 @@ pub struct Credentials {
     key: PrivateKeyDer<'static>,
     certified: Arc<CertifiedKey>,
     facts: Facts,
-    /// What the certificates behind the own one say.
+    /// What the certificates behind its own say.
     between: Vec<Facts>,
     key_file: PathBuf,
     key_mode: u32,
@@ -103,7 +103,7 @@ impl Credentials {
         &self.file
     }
 
-    /// The certificates, the own one first. There is at least one.
+    /// The certificates, the one that the key is for first. There is at least one.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
     }
@@ -118,12 +118,12 @@ impl Credentials {
         Arc::clone(&self.certified)
     }
 
-    /// What the own certificate says.
+    /// What its own certificate says.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// What the certificates between the own one and the CA say, in the order of the file.
+    /// What the certificates between its own and the CA say, in the order of the file.
     pub(crate) fn between(&self) -> &[Facts] {
         &self.between
     }

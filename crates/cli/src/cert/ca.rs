@@ -265,9 +265,12 @@ mod tests {
 
     /// Makes a certificate for a client.
     fn client(directory: &Path, name: &str) {
-        let mut flags = getopts::Options::new();
+        let mut flags = ipseity_console::Flags::new();
         super::super::options(&mut flags);
-        let matches = flags.parse(["--dir", directory.to_str().unwrap()]).unwrap();
+        let matches = flags
+            .options()
+            .parse(["--dir", directory.to_str().unwrap()])
+            .unwrap();
         leaf::run(Kind::Client, &[name.to_owned()], &matches, &mut Vec::new()).unwrap();
     }
 

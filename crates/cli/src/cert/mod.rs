@@ -9,7 +9,8 @@ mod show;
 
 use std::{io::Write, path::PathBuf};
 
-use getopts::{Matches, Options};
+use getopts::Matches;
+use ipseity_console::Flags;
 
 use crate::{
     command::{Command, no_more},
@@ -23,10 +24,10 @@ const DAYS_MAX: u64 = 36_525;
 /// The command.
 pub const COMMAND: Command = Command {
     name: "cert",
-    arguments: " KIND [NAME...]",
+    arguments: " ca|server|peer|client|operator|show [NAME...|FILE...]",
     summary: "Make a CA and certificates for TLS, and show them",
     details: "\
-KIND and what follows it:
+What is made, and what follows it:
     ca                a CA: ca.pem and ca.key
     server HOST...    a certificate for a server with these names and addresses
     peer HOST...      the same for a server of a cluster: its peers believe it
@@ -48,7 +49,7 @@ none of the old CA is in use, cert ca --drop-old removes it from ca.pem.",
     run,
 };
 
-fn options(options: &mut Options) {
+fn options(options: &mut Flags) {
     options.optopt(
         "",
         "dir",
@@ -137,12 +138,12 @@ mod tests {
         let old = make::tests::ca_named("Old CA", 1_600_000_000);
         std::fs::write(directory.path().join("ca.pem"), old.certificate).unwrap();
         std::fs::write(directory.path().join("ca.key"), old.key).unwrap();
-        let mut flags = Options::new();
+        let mut flags = Flags::new();
         options(&mut flags);
         let directory = directory.path().to_str().unwrap();
         let arguments = ["client", "alice", "--dir", directory];
         let mut out = Vec::new();
-        match run(&flags.parse(arguments).unwrap(), &mut out) {
+        match run(&flags.options().parse(arguments).unwrap(), &mut out) {
             Err(Failure::Failed(text)) => {
                 let says =
                     "ca.pem: the CA Old CA expired at 2020-09-14 12:26 UTC: cert ca --rotate";

@@ -34,7 +34,7 @@ pub fn check(input: &[u8]) {
     let is_flag = |argument: &&String| !argument.starts_with("IPSEITY_");
     let words: Vec<String> = arguments.iter().filter(is_flag).cloned().collect();
     match parse(&words, &surroundings) {
-        Ok(Command::Serve(options)) => within_bounds(&options),
+        Ok(Command::Serve(options) | Command::Check(options, _)) => within_bounds(&options),
         Ok(Command::Help | Command::Version) => {}
         Err(error) => is_a_line(&error.to_string()),
     }

@@ -37,7 +37,7 @@ impl Files {
         self.credentials_with(ca, parameters, "")
     }
 
-    /// With these certificates behind the own one.
+    /// With these certificates behind its own.
     fn credentials_with(
         &self,
         ca: &Ca,
