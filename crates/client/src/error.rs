@@ -205,6 +205,8 @@ impl fmt::Display for AddressFailure {
 pub enum Violation {
     /// The bytes are not a frame that a client accepts.
     Undecodable(WireError),
+    /// The answer is HTTP.
+    Http,
     /// A reply of another kind than the request has.
     WrongKind {
         /// The kind that answers the request.
@@ -273,6 +275,9 @@ impl fmt::Display for Violation {
             Violation::Undecodable(error) => {
                 write!(f, "{error} (is it an Ipseity server?)")
             }
+            Violation::Http => f.write_str(
+                "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)",
+            ),
             Violation::WrongKind { expected, received } => {
                 write!(f, "{received} came instead of {expected}")
             }
@@ -347,6 +352,11 @@ mod tests {
             (
                 Violation::Undecodable(WireError::EmptyFrame),
                 format!("{} (is it an Ipseity server?)", WireError::EmptyFrame),
+            ),
+            (
+                Violation::Http,
+                "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)"
+                    .to_owned(),
             ),
             (
                 Violation::WrongKind {
