@@ -22,7 +22,7 @@ use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Grant, Grants, Message, StorageStatus},
+    words::{Grant, Grants, Message, Standing, StorageStatus},
 };
 
 /// The other end of a socket, in the hands of the test.
@@ -161,6 +161,9 @@ impl Edge for World {
         unreachable!()
     }
     fn tls_read(&mut self) -> Result<Settings, String> {
+        unreachable!()
+    }
+    fn notify(&mut self, _: Standing) -> Option<Duration> {
         unreachable!()
     }
     fn random(&mut self) -> u64 {
