@@ -1,12 +1,16 @@
-//! The units of systemd: systemd takes them, and they are as hardened as they can be.
+//! The units of systemd and the settings of the Debian package: systemd takes them, they are as hardened as they can be,
+//! and the page and the package show what is there.
 
-use std::{fs, process::Command};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use ipseity_harness::{page, programs};
 use tempfile::TempDir;
 
 const UNIT: &str = "packaging/systemd/ipseity.service";
 const TEMPLATE: &str = "packaging/systemd/ipseity@.service";
+
+/// The settings of the package.
+const SETTINGS: &str = "packaging/debian/default";
 
 /// The worst mark that `systemd-analyze security` may give, in tenths; the best is 0, and a unit without any hardening
 /// has 96. The network and the system calls for its limit of open files cost a server at least 12.
@@ -78,4 +82,34 @@ fn the_two_units_differ_only_in_the_pid_and_its_settings() {
         })
         .collect();
     assert_eq!(template, lines(UNIT));
+}
+
+#[test]
+fn the_page_shows_the_unit() {
+    let blocks = page::blocks(&page::read("docs/operations.md"), "ini");
+    let shown: Vec<&str> = blocks.iter().map(|block| block.text.as_str()).collect();
+    assert_eq!(shown, [page::read(UNIT)]);
+}
+
+#[test]
+fn every_setting_of_the_package_is_a_variable_of_the_server() {
+    let help = ipseity::options::help();
+    let known: BTreeSet<&str> = help
+        .split(|c: char| !(c.is_ascii_uppercase() || c == '_'))
+        .collect();
+    let text = page::read(SETTINGS);
+    let set: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(set.len() >= 5, "{set:?}");
+    for name in set {
+        assert!(known.contains(name), "{name}");
+    }
+    // Nothing is set before somebody has chosen a pid.
+    let lines = text.lines().filter(|line| !line.is_empty());
+    for line in lines {
+        assert!(line.starts_with('#'), "{line}");
+    }
 }
