@@ -19,6 +19,7 @@ mod certificates;
 mod dialing;
 mod loss;
 mod members;
+mod notifying;
 mod objecting;
 mod pages;
 mod report;
@@ -49,7 +50,7 @@ use ipseity_core::{
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
-    words::Message,
+    words::{Message, Standing},
 };
 
 use crate::{
@@ -138,6 +139,8 @@ pub struct Server<E: Edge> {
     watch: Watch,
     vitals: Vitals,
     stopping: Stopping,
+    /// The standing that the supervisor was told.
+    told: Standing,
     /// Read once a turn.
     now: Instant,
     started_at: Instant,
@@ -186,6 +189,7 @@ impl<E: Edge> Server<E> {
             watch: Watch::new(trace),
             vitals: Vitals::new(),
             stopping: Stopping::No,
+            told: Standing::Joining,
             now,
             started_at: now,
             skipped: config.skipped,
@@ -210,6 +214,7 @@ impl<E: Edge> Server<E> {
         }
         server.warn_of_certificates(true);
         server.check_certificates();
+        server.notify();
         server
     }
 
@@ -283,7 +288,8 @@ impl<E: Edge> Server<E> {
                 | Timer::Accept
                 | Timer::Stop
                 | Timer::Tell
-                | Timer::Certificates => Entry::Expired(timer),
+                | Timer::Certificates
+                | Timer::Notify => Entry::Expired(timer),
             });
             // The ticker has already set its timer again, for a later moment.
         }
@@ -419,6 +425,7 @@ impl<E: Edge> Server<E> {
         self.effects = effects;
         self.set_write_timer();
         self.set_probe_timer();
+        self.notify_of_change();
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -536,6 +543,7 @@ impl<E: Edge> Server<E> {
             Timer::Stop => self.on_stop_timeout(),
             Timer::Tell => self.tell_what_was_left_out(),
             Timer::Certificates => self.check_certificates(),
+            Timer::Notify => self.notify(),
         }
     }
 

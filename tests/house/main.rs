@@ -10,3 +10,4 @@ mod invariants; // the code does not contain what docs/architecture.md says is n
 mod log_lines; // every line that others can cause has a bound, and every line has its event
 mod pages; // the pages show the real flags, bounds, commands and log lines
 mod tidy; // rooms, arrows, clocks, sizes, planted bugs
+mod units; // the units of systemd and the settings of the Debian package
