@@ -119,8 +119,15 @@ fn every_path_on_a_page_is_there() {
 /// folders.
 fn paths_in(text: &str) -> Vec<&str> {
     const ENDS: [&str; 5] = [".rs", ".md", ".go", ".svg", ".toml"];
-    const FOLDERS: [&str; 7] = [
-        ".ci/", "benches/", "crates/", "docs/", "fuzz/", "src/", "tests/",
+    const FOLDERS: [&str; 8] = [
+        ".ci/",
+        "benches/",
+        "crates/",
+        "docs/",
+        "fuzz/",
+        "packaging/",
+        "src/",
+        "tests/",
     ];
     text.lines()
         .flat_map(|line| line.split('`').skip(1).step_by(2))
