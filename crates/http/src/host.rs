@@ -73,11 +73,12 @@ pub(crate) fn is_host(text: &str) -> bool {
 
 /// A host without its port: what stands before `:`, or within brackets.
 fn name_of(host: &str) -> &str {
-    let end = match host.find(']') {
-        Some(bracket) => bracket + 1,
-        None => host.find(':').unwrap_or(host.len()),
+    let bytes = || host.bytes();
+    let end = match bytes().next() {
+        Some(b'[') => bytes().position(|c| c == b']').map(|bracket| bracket + 1),
+        _ => bytes().position(|c| c == b':'),
     };
-    &host[..end]
+    &host[..end.unwrap_or(host.len())]
 }
 
 /// A full name may end with a dot.

@@ -15,7 +15,9 @@ use crate::{
 /// What a request asks for.
 pub(crate) fn look_up(head: &Head<'_>, hosts: &HostNames) -> Result<Asked, Refusal> {
     let (host, target) = host_and_path(head)?;
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path_bytes = target.bytes().position(|byte| byte == b'?');
+    let (path, query) = target.split_at(path_bytes.unwrap_or(target.len()));
+    let query = query.strip_prefix('?').unwrap_or_default();
     let asked = match path {
         "/identities" => return look_up_identities(head, host, query, hosts),
         "/status" => Asked::Status,

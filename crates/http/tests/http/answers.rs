@@ -322,7 +322,7 @@ fn http_on_the_port_of_the_binary_protocol_is_known_and_told() {
         let is_part = "PRI * HTTP/".starts_with(other) && other.len() > 1;
         assert_eq!(looks_like_http(other.as_bytes()), is_part, "{other:?}");
     }
-    let answer = written(|out| write_wrong_port(out));
+    let answer = written(write_wrong_port);
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\n"), "{answer}");
     assert!(answer.contains("\nConnection: close\n"), "{answer}");
     for word in ["--http", "ipseity-cli"] {

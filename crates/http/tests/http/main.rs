@@ -1,8 +1,11 @@
 //! HTTP by its bytes: what is taken, what is refused and why, and every answer as it leaves.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report")]
+
 mod answers; // the bytes of every answer
 mod framing; // where a request ends: cuts, pipelines, and what a proxy may see otherwise
 mod hosts; // who may be named in Host
+mod page; // docs/http.md
 mod refusals; // every refusal, its status and what it says
 mod requests; // what is asked
 
