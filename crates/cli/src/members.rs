@@ -191,7 +191,7 @@ impl Answer {
                     server,
                     forgotten: Some(pid.get()),
                     never_served: false,
-                    sequence: sequence.get(),
+                    sequence: sequence.to_string(),
                 };
                 write_line(out, &report)
             }
@@ -200,7 +200,7 @@ impl Answer {
                     server,
                     forgotten: pid.map(Pid::get),
                     never_served: true,
-                    sequence: sequence.get(),
+                    sequence: sequence.to_string(),
                 };
                 write_line(out, &report)
             }

@@ -17,7 +17,7 @@ pub enum Form {
     /// `1:1`, the sequence and the pid
     Pair,
     /// `{"identity":"1025","sequence":"1","pid":1}`. Many programs read a number of JSON as a float of 64 bits, and would
-    /// round large ones, so what may be large is a string
+    /// round large ones, so what may be large is a string.
     Json,
 }
 
