@@ -14,11 +14,11 @@ use ipseity_core::{
     words::Message,
 };
 use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode, encode_identities};
-use ipseity_http::{Exchange, HostNames, Refusal, What};
+use ipseity_http::{Exchange, HostNames, What};
 
 use self::http::NextPage;
 pub use self::http::PageAnswer;
-use crate::mailbox::{Entry, Mailbox, Page};
+use crate::mailbox::{Entry, HttpRequest, Mailbox};
 
 /// How a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,8 @@ pub enum Codec {
 pub(crate) enum Inbound {
     /// A message.
     Message(Message),
-    /// A request for a page, which only HTTP has.
-    Page(Page),
-    /// A request of HTTP that is refused, whoever sends it.
-    Refused(Refusal),
+    /// A request by HTTP that the server answers itself.
+    Http(HttpRequest),
 }
 
 impl Codec {
@@ -186,7 +184,7 @@ pub(crate) struct Asked {
 /// The replies of one connection. They are words until its codec writes them.
 #[derive(Debug)]
 pub struct Replies<'a> {
-    codec: Codec,
+    codec: &'a Codec,
     output: &'a mut Vec<u8>,
     /// How many replies were added.
     count: u32,
@@ -194,7 +192,7 @@ pub struct Replies<'a> {
 
 impl Replies<'_> {
     #[inline(always)]
-    pub(crate) fn new(codec: Codec, output: &mut Vec<u8>) -> Replies<'_> {
+    pub(crate) fn new<'a>(codec: &'a Codec, output: &'a mut Vec<u8>) -> Replies<'a> {
         let count = 0;
         Replies {
             codec,
@@ -212,7 +210,7 @@ impl Replies<'_> {
     /// Adds a reply.
     #[inline]
     pub fn message(&mut self, message: &Message) {
-        match self.codec {
+        match *self.codec {
             Codec::Frames(_) => encode(message, self.output),
             Codec::Http(exchange) => http::write(exchange, message, self.output),
         }
@@ -221,7 +219,7 @@ impl Replies<'_> {
 
     /// Adds an identityReply.
     pub fn identities(&mut self, first: Identity, count: u32) {
-        match self.codec {
+        match *self.codec {
             Codec::Frames(_) => self.identities_in_frames(first, count),
             Codec::Http(exchange) => {
                 ipseity_http::write_identities(exchange, first, count, self.output);
@@ -242,7 +240,7 @@ impl Replies<'_> {
     /// Adds what a page says. Only HTTP has pages.
     pub fn page(&mut self, answer: &PageAnswer) {
         debug_assert!(!self.are_frames(), "only HTTP asks for a page");
-        if let Codec::Http(exchange) = self.codec {
+        if let Codec::Http(exchange) = *self.codec {
             answer.write(exchange, self.output);
         }
         self.count += 1;

@@ -6,7 +6,7 @@ use ipseity_http::{Asked, Content, Exchange, HostNames, Refusal, StatusCode, Wha
 use ipseity_monitor::{Health, metrics_text, status_json};
 
 use super::Inbound;
-use crate::mailbox::Page;
+use crate::mailbox::{HttpRequest, Page};
 
 /// What an answer to a request for a page says.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ pub(super) fn next(
             Inbound::Message(Message::IdentityRequest { count, after })
         }
         Asked::Status | Asked::Metrics => Inbound::Message(Message::StatusRequest),
-        Asked::Live => Inbound::Page(Page::Live),
-        Asked::Ready => Inbound::Page(Page::Ready),
-        Asked::Page => Inbound::Page(Page::Overview),
-        Asked::Refused(refusal) => Inbound::Refused(*refusal),
+        Asked::Live => Inbound::Http(HttpRequest::Page(Page::Live)),
+        Asked::Ready => Inbound::Http(HttpRequest::Page(Page::Ready)),
+        Asked::Page => Inbound::Http(HttpRequest::Page(Page::Overview)),
+        Asked::Refused(refusal) => Inbound::Http(HttpRequest::Refused(*refusal)),
     })
 }
 

@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 
 use ipseity_core::{
-    actor::{Effect, Event, Outbox},
+    actor::{Actor, Effect, Event, Outbox},
     identity::Identity,
     ids::{ConnectionId, Count},
+    time::Instant,
 };
 
 use super::{Server, watching::Watched};
@@ -36,12 +37,11 @@ impl<E: Edge> Server<E> {
         let most = most.min(watch.batch_max());
         let mut handled = 1;
         transport.answer(from, |replies| {
-            let first = Event::IdentityRequest { from, count, after };
             if !replies.are_frames() {
-                // By HTTP they come one by one, and are answered like everything else.
-                return actor.handle(first, *now, effects);
+                return handle_by_http(actor, from, count, after, *now, effects);
             }
             let mut outlet = Outlet { replies, effects };
+            let first = Event::IdentityRequest { from, count, after };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
             if most > 1 && outlet.effects.is_empty() {
                 handled += mailbox.take_identity_requests(from, most - 1, |count, after| {
@@ -56,6 +56,20 @@ impl<E: Edge> Server<E> {
         }
         handled
     }
+}
+
+/// By HTTP requests come one by one, and are answered like everything else.
+#[cold]
+#[inline(never)]
+fn handle_by_http(
+    actor: &mut Actor,
+    from: ConnectionId,
+    count: Count,
+    after: u64,
+    now: Instant,
+    effects: &mut Vec<Effect>,
+) {
+    actor.handle(Event::IdentityRequest { from, count, after }, now, effects);
 }
 
 /// Receives what the actor wants done. The answer to an identityRequest goes to its connection at once; all other

@@ -16,7 +16,7 @@ use crate::{
         FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
         RESERVE_UNNAMED_MAX,
     },
-    mailbox::{Entry, Mailbox, Page},
+    mailbox::{Entry, HttpRequest, Mailbox, Page},
 };
 
 /// How decoding ended.
@@ -106,10 +106,7 @@ impl Shared {
             taken += 1;
             let what = match inbound {
                 Inbound::Message(message) => self.take(c, message),
-                Inbound::Page(page) => self.take_page(c, page),
-                Inbound::Refused(refusal) => {
-                    Taken::Entry(Entry::Refused(Box::new((c.id, refusal))))
-                }
+                Inbound::Http(request) => self.take_http(c, request),
             };
             match what {
                 Taken::Request(event) => self.owe(c, Entry::Event(event), mailbox),
@@ -145,8 +142,8 @@ impl Shared {
         let message = match c.codec.next(&mut self.decoder, &self.limits.hosts) {
             Ok(Some(Inbound::Message(message))) => message,
             Ok(None) => return Decoded::All,
-            // Only HTTP has these, and nobody says anything unasked there.
-            Ok(Some(Inbound::Page(_) | Inbound::Refused(_))) => return Decoded::Gate,
+            // Only HTTP has it, and nobody says anything unasked there.
+            Ok(Some(Inbound::Http(_))) => return Decoded::Gate,
             Err(error) => return Decoded::Broken(Box::new(error)),
         };
         match self.take(c, message) {
@@ -174,18 +171,20 @@ impl Shared {
         mailbox.dispatch(entry);
     }
 
-    /// Turns a request for a page into an entry. A probe is answered whoever it is, and even beyond the limit.
+    /// Turns a request by HTTP into an entry. A probe is answered whoever it is, and even beyond the limit.
     #[cold]
-    fn take_page<S: Socket>(&mut self, c: &mut Connection<S>, page: Page) -> Taken {
+    fn take_http<S: Socket>(&mut self, c: &mut Connection<S>, request: HttpRequest) -> Taken {
         let is_beyond = c.state == ConnectionState::Reserve;
-        match page {
-            Page::Live | Page::Ready => {
+        match request {
+            HttpRequest::Page(Page::Live | Page::Ready) | HttpRequest::Refused(_) => {
                 if is_beyond {
                     c.codec.end_after_answer();
                 }
             }
-            Page::Overview if is_beyond => return Taken::Refused(self.too_many(c)),
-            Page::Overview => {
+            HttpRequest::Page(Page::Overview) if is_beyond => {
+                return Taken::Refused(self.too_many(c));
+            }
+            HttpRequest::Page(Page::Overview) => {
                 // It is of no use to those who may not look.
                 if let Err(error) = c.grants.check(&Message::StatusRequest, c.decided_by()) {
                     let error = Box::new(error);
@@ -193,7 +192,7 @@ impl Shared {
                 }
             }
         }
-        Taken::Entry(Entry::Page { from: c.id, page })
+        Taken::Entry(Entry::Http(Box::new((c.id, request))))
     }
 
     /// Turns a message into the actor's event.

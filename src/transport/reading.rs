@@ -21,7 +21,7 @@ use crate::{
     connection::{CloseReason, Connection, ConnectionState, Inflow, Opening, Origin, Resume},
     edge::Socket,
     limits::{FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, SHARE_BYTES_PER_FRAME},
-    mailbox::{Entry, Mailbox, Readiness},
+    mailbox::{Entry, HttpRequest, Mailbox, Readiness},
 };
 
 impl Shared {
@@ -418,8 +418,8 @@ impl Shared {
         c.codec.end_with_refusal();
         // Where only TLS is taken, the other port would not help.
         if is_http && error.code() != ErrorCode::TlsRequired {
-            let refused = Box::new((c.id, Refusal::WrongPort));
-            return self.owe(c, Entry::Refused(refused), mailbox);
+            let refused = HttpRequest::Refused(Refusal::WrongPort);
+            return self.owe(c, Entry::Http(Box::new((c.id, refused))), mailbox);
         }
         let event = Event::Unknown {
             from: c.id,
