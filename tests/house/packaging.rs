@@ -1,5 +1,5 @@
-//! What stands below packaging/ agrees with the programs: their version, and the compiler that they need. The rest is
-//! checked by .ci/full.
+//! What stands below packaging/ and in CHANGELOG.md agrees with the programs: their version, and the compiler that they
+//! need. The rest is checked by .ci/full.
 
 use ipseity_harness::page;
 
@@ -28,6 +28,35 @@ fn every_version_is_that_of_the_programs() {
         let found = behind(&text, start);
         assert_eq!(found, vec![VERSION; count], "{path}: {start:?}");
     }
+}
+
+/// The first two headings are what is not given out yet and this version. Debian's changelog is of the same version and day.
+#[test]
+fn the_changelogs_begin_with_this_version() {
+    let page = page::read("CHANGELOG.md");
+    let headings = behind(&page, "\n## [");
+    assert_eq!(headings[..2], ["Unreleased]", &format!("{VERSION}]")]);
+    let [day] = behind(&page, &format!("\n## [{VERSION}] - "))[..] else {
+        panic!("not one day");
+    };
+    let [year, month, day] = day.split('-').collect::<Vec<_>>()[..] else {
+        panic!("{day} is no date");
+    };
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let month = months[month.parse::<usize>().unwrap() - 1];
+    let debian = page::read("packaging/debian/changelog");
+    let head = format!("ipseity ({VERSION}-1) ");
+    assert!(debian.starts_with(&head), "it does not begin with {head}");
+    let signed = debian
+        .lines()
+        .find(|line| line.starts_with(" -- "))
+        .unwrap();
+    assert!(
+        signed.contains(&format!(", {day} {month} {year} ")),
+        "{signed}"
+    );
 }
 
 #[test]

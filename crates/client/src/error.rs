@@ -271,7 +271,10 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Violation::Undecodable(error) => {
-                write!(f, "{error} (is it an Ipseity server?)")
+                write!(
+                    f,
+                    "{error} (is it an Ipseity server, and none older than this program?)"
+                )
             }
             Violation::WrongKind { expected, received } => {
                 write!(f, "{received} came instead of {expected}")
@@ -346,7 +349,10 @@ mod tests {
         for (violation, text) in [
             (
                 Violation::Undecodable(WireError::EmptyFrame),
-                format!("{} (is it an Ipseity server?)", WireError::EmptyFrame),
+                format!(
+                    "{} (is it an Ipseity server, and none older than this program?)",
+                    WireError::EmptyFrame
+                ),
             ),
             (
                 Violation::WrongKind {

@@ -94,7 +94,7 @@ pub fn malformed() -> Vec<Malformed> {
             "0003 03 0003",
             WireError::ForeignVersion { kind, version: 3 },
             65,
-            "syncRequest of version 3: this server speaks version 2",
+            "syncRequest of version 3: this server speaks version 2; upgrade the one with the lower version",
         ),
     ]
 }
@@ -278,7 +278,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 version: 3,
             },
             65,
-            "syncRequest of version 3: this server speaks version 2",
+            "syncRequest of version 3: this server speaks version 2; upgrade the one with the lower version",
         ),
         malformed(
             Receiver::Server,
