@@ -50,28 +50,6 @@ impl Codec {
         }
     }
 
-    /// Takes requests for identities from the start of what was read, until something else comes, at most `room` of
-    /// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
-    /// alone.
-    #[inline(always)]
-    pub(crate) fn take_identity_requests(
-        self,
-        from: ConnectionId,
-        read: &mut FrameDecoder,
-        room: usize,
-        ahead: Ahead,
-        mailbox: &mut Mailbox,
-    ) -> Asked {
-        match self {
-            Codec::Frames(_) => take_framed_requests(from, read, room, ahead, mailbox),
-            // It has no short requests.
-            Codec::Http(_) => Asked {
-                requests: 0,
-                last_may_wait: false,
-            },
-        }
-    }
-
     /// The next whole message, or `None` when more bytes are needed.
     ///
     /// # Errors
@@ -251,8 +229,11 @@ impl Replies<'_> {
     }
 }
 
+/// Takes requests for identities from the start of what was read in frames, until something else comes, at most `room` of
+/// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
+/// alone.
 #[inline(always)]
-fn take_framed_requests(
+pub(crate) fn take_framed_requests(
     from: ConnectionId,
     decoder: &mut FrameDecoder,
     room: usize,

@@ -38,10 +38,10 @@ impl<E: Edge> Server<E> {
         let mut handled = 1;
         transport.answer(from, |replies| {
             if !replies.are_frames() {
-                return handle_by_http(actor, from, count, after, *now, effects);
+                return ask_alone(actor, from, count, after, *now, effects);
             }
-            let mut outlet = Outlet { replies, effects };
             let first = Event::IdentityRequest { from, count, after };
+            let mut outlet = Outlet { replies, effects };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
             if most > 1 && outlet.effects.is_empty() {
                 handled += mailbox.take_identity_requests(from, most - 1, |count, after| {
@@ -58,10 +58,10 @@ impl<E: Edge> Server<E> {
     }
 }
 
-/// By HTTP requests come one by one, and are answered like everything else.
+/// Handles a request that came by HTTP. They come one by one, and are answered like everything else.
 #[cold]
 #[inline(never)]
-fn handle_by_http(
+fn ask_alone(
     actor: &mut Actor,
     from: ConnectionId,
     count: Count,

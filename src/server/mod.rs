@@ -33,8 +33,7 @@ pub use objecting::at_least;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    mem::ManuallyDrop,
+    io, mem,
     sync::Arc,
     time::Duration,
 };
@@ -300,24 +299,26 @@ impl<E: Edge> Server<E> {
     /// connection, at most `left`. Returns how many it handled, or `None` when the mailbox is empty.
     #[inline(always)]
     fn handle_next(&mut self, left: usize) -> Option<usize> {
-        // Nearly every entry owns nothing, so it need not be looked at again to free something.
-        let entry = ManuallyDrop::new(self.mailbox.take()?);
+        let entry = self.mailbox.take()?;
         self.watch.entry(self.now, &entry);
         // Nearly every entry is one of these two. Each is recognized by one comparison; a match over all variants
-        // would use a jump table.
+        // would use a jump table. They own nothing. If they were not forgotten, each would be looked at for what there is
+        // to free.
         if let Entry::Ready {
             connection,
             readiness,
-        } = *entry
+        } = entry
         {
+            mem::forget(entry);
             self.vitals.ready(readiness);
             self.on_ready(connection, readiness);
-        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = *entry {
+        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
+            mem::forget(entry);
             let handled = self.on_identity_requests(from, count, after, left);
             self.vitals.identity_requests(handled);
             return Some(handled);
         } else {
-            self.handle_other(ManuallyDrop::into_inner(entry));
+            self.handle_other(entry);
         }
         Some(1)
     }
@@ -415,7 +416,7 @@ impl<E: Edge> Server<E> {
     /// Carries out the effects of the actor, in order.
     #[cold]
     pub(super) fn carry_out_effects(&mut self) {
-        let mut effects = std::mem::take(&mut self.effects);
+        let mut effects = mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             self.watch.effect(&effect);
             self.carry_out(effect);

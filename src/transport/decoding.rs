@@ -9,7 +9,7 @@ use ipseity_core::{
 use ipseity_frames::{Kind, WireError};
 
 use crate::{
-    codec::Inbound,
+    codec::{Inbound, take_framed_requests},
     connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
     limits::{
@@ -66,13 +66,14 @@ impl Shared {
         let codec = c.codec;
         let serves = c.origin == Origin::Accepted
             && c.state == ConnectionState::Open
-            && c.grants.has(Grant::Take);
+            && c.grants.has(Grant::Take)
+            && !codec.is_http();
         let mut taken = 0;
         loop {
             if serves {
                 let (decoder, ahead) = (&mut self.decoder, self.ahead);
                 let left = room - taken;
-                let asked = codec.take_identity_requests(c.id, decoder, left, ahead, mailbox);
+                let asked = take_framed_requests(c.id, decoder, left, ahead, mailbox);
                 c.owed += asked.requests as u32;
                 self.in_flight += asked.requests;
                 taken += asked.requests;
