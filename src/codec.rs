@@ -113,6 +113,13 @@ impl Codec {
         }
     }
 
+    /// The request that was taken last is refused before anybody counts it, and the connection ends with the answer.
+    pub(crate) fn refuse_asked(&mut self) {
+        if let Codec::Http(exchange) = self {
+            *exchange = exchange.refusing();
+        }
+    }
+
     /// What comes next is not a request, and nothing more can be read. The answer says so.
     pub(crate) fn end_with_refusal(&mut self) {
         if let Codec::Http(exchange) = self {

@@ -70,12 +70,18 @@ pub(super) enum NextPage {
 
 /// Which page comes next. `None` as long as that has not arrived, and for everything that is not a page.
 pub(super) fn next_page(read: &FrameDecoder) -> Option<NextPage> {
-    let rest = read.rest();
+    let mut rest = read.rest();
+    // Empty lines before a request are skipped when it is parsed.
+    while let Some(behind) = rest.strip_prefix(b"\r\n") {
+        rest = behind;
+    }
     let path = rest
         .strip_prefix(b"GET ")
         .or_else(|| rest.strip_prefix(b"HEAD "))?;
     let looks = [b"/status".as_slice(), b"/metrics"];
-    match looks.iter().any(|look| path.starts_with(look)) {
+    // `http://host/status` may be any page. It takes the turn of a look.
+    let is_look = !path.starts_with(b"/") || looks.iter().any(|look| path.starts_with(look));
+    match is_look {
         true => Some(NextPage::Look),
         false => Some(NextPage::Other),
     }

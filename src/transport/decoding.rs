@@ -85,12 +85,17 @@ impl Shared {
             if self.decoder.is_empty() {
                 return Decoded::All;
             }
+            if codec.is_http() && c.owed > 0 {
+                // It is decoded when the one before it is answered.
+                c.gate = Gate::Shut;
+                break;
+            }
             let looks = codec.looks_next(&self.decoder) && c.origin == Origin::Accepted;
             let passes = (looks || codec.page_next(&self.decoder)) && of_all == 0 && taken == 0;
             if taken == room && !passes {
                 break;
             }
-            if (looks || codec.is_http()) && c.owed > 0 {
+            if looks && c.owed > 0 {
                 // Earlier requests may wait for the disk. The look is decoded when they are answered, because
                 // one that waits would keep its turn from all others.
                 c.gate = Gate::Shut;
@@ -183,7 +188,7 @@ impl Shared {
                 }
             }
             HttpRequest::Page(Page::Overview) if is_beyond => {
-                return Taken::Refused(self.too_many(c));
+                return self.refuse_beyond(c);
             }
             HttpRequest::Page(Page::Overview) => {
                 // It is of no use to those who may not look.
@@ -217,7 +222,7 @@ impl Shared {
             // A client that came when all places were taken is told so, and can go to another server. Who says that it
             // is a peer is told why it is not believed even then: it may be one with a new address.
             if (is_reserve && !is_claim) || c.place == Place::Operator {
-                return Taken::Refused(self.too_many(c));
+                return self.refuse_beyond(c);
             }
             if is_claim {
                 // The answer ends the connection.
@@ -247,7 +252,7 @@ impl Shared {
                 c.keep_address();
                 Taken::Request(Event::SyncRequest { from, sync })
             }
-            (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many(c)),
+            (_, Origin::Accepted) if is_reserve => self.refuse_beyond(c),
             (Message::StatusRequest, Origin::Accepted) => {
                 self.shut_for_look(c);
                 Taken::Request(Event::StatusRequest { from })
@@ -295,6 +300,20 @@ impl Shared {
 }
 
 impl Shared {
+    /// Refuses what a connection beyond the limit asks for. By HTTP the answer has the form that was asked for.
+    #[cold]
+    fn refuse_beyond<S>(&self, c: &mut Connection<S>) -> Taken {
+        let error = self.too_many(c);
+        if !c.codec.is_http() {
+            return Taken::Refused(error);
+        }
+        c.codec.refuse_asked();
+        Taken::Request(Event::Unknown {
+            from: c.id,
+            error: Box::new(error.reply()),
+        })
+    }
+
     /// The reply may be large, and so may the next one. So nothing more is decoded before it.
     fn shut_for_look<S>(&mut self, c: &mut Connection<S>) {
         c.gate = Gate::Looks;
