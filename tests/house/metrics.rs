@@ -151,7 +151,11 @@ fn the_dashboard_uses_only_metrics_and_labels_that_exist() {
     let mut expressions = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
         let id = panel["id"].as_u64().unwrap();
-        assert_eq!(places.insert(id, panel), None, "two panels have the id {id}");
+        assert_eq!(
+            places.insert(id, panel),
+            None,
+            "two panels have the id {id}"
+        );
         let at = &panel["gridPos"];
         assert!(at["x"].as_u64().unwrap() + at["w"].as_u64().unwrap() <= 24);
         if panel["type"] == "row" {
