@@ -173,13 +173,13 @@ impl Readiness {
         self.0 & 4 != 0
     }
 
-    /// How many there are.
-    pub(crate) const COUNT: usize = 8;
+    /// More than there are: with one place for each byte, no index has to be checked.
+    pub(crate) const COUNT: usize = 256;
 
     /// All of it as a number below [`COUNT`](Self::COUNT).
     #[inline(always)]
     pub(crate) const fn bits(self) -> usize {
-        self.0 as usize % Readiness::COUNT
+        self.0 as usize
     }
 
     /// The readiness with these [`bits`](Self::bits).

@@ -34,7 +34,7 @@ impl<E: Edge> Server<E> {
             now,
             ..
         } = self;
-        let most = most.min(watch.batch_max());
+        let most = watch.batch_of(most);
         let mut handled = 1;
         transport.answer(from, |replies| {
             if !replies.are_frames() {

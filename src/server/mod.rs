@@ -33,7 +33,8 @@ pub use objecting::at_least;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io, mem,
+    io,
+    mem::ManuallyDrop,
     sync::Arc,
     time::Duration,
 };
@@ -299,26 +300,30 @@ impl<E: Edge> Server<E> {
     /// connection, at most `left`. Returns how many it handled, or `None` when the mailbox is empty.
     #[inline(always)]
     fn handle_next(&mut self, left: usize) -> Option<usize> {
-        let entry = self.mailbox.take()?;
-        self.watch.entry(self.now, &entry);
+        // The frequent ones own nothing. Nothing is looked at for what there is to free.
+        let entry = ManuallyDrop::new(self.mailbox.take()?);
         // Nearly every entry is one of these two. Each is recognized by one comparison; a match over all variants
-        // would use a jump table. They own nothing. If they were not forgotten, each would be looked at for what there is
-        // to free.
+        // would use a jump table.
         if let Entry::Ready {
             connection,
             readiness,
-        } = entry
+        } = *entry
         {
-            mem::forget(entry);
+            self.watch.entry(self.now, || Entry::Ready {
+                connection,
+                readiness,
+            });
             self.vitals.ready(readiness);
             self.on_ready(connection, readiness);
-        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
-            mem::forget(entry);
+        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = *entry {
+            self.watch.entry(self.now, || {
+                Entry::Event(Event::IdentityRequest { from, count, after })
+            });
             let handled = self.on_identity_requests(from, count, after, left);
             self.vitals.identity_requests(handled);
             return Some(handled);
         } else {
-            self.handle_other(entry);
+            self.handle_other(ManuallyDrop::into_inner(entry));
         }
         Some(1)
     }
@@ -329,6 +334,7 @@ impl<E: Edge> Server<E> {
     #[cold]
     #[inline(never)]
     fn handle_other(&mut self, entry: Entry) {
+        self.watch.other(self.now, &entry);
         self.vitals.other(&entry);
         match entry {
             Entry::Event(event) => self.on_event(event),
@@ -416,7 +422,7 @@ impl<E: Edge> Server<E> {
     /// Carries out the effects of the actor, in order.
     #[cold]
     pub(super) fn carry_out_effects(&mut self) {
-        let mut effects = mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             self.watch.effect(&effect);
             self.carry_out(effect);

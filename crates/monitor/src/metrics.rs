@@ -9,8 +9,7 @@ use ipseity_core::{
 };
 
 use crate::{
-    lag,
-    names::{self, Metric},
+    lag, names,
     text::{Family, Seconds, histogram, single, write_labels},
 };
 
@@ -142,70 +141,74 @@ fn tls(status: &Status, out: &mut Vec<u8>) {
 struct Shown<'a> {
     place: u16,
     peer: &'a PeerStatus,
-    labels: String,
+    labels: &'a str,
 }
 
 fn peers(status: &Status, out: &mut Vec<u8>) {
     single(names::SYNC_REQUESTS, status.counters.sync_requests, out);
     single(names::SYNC_REPLIES, status.counters.sync_replies, out);
     let mut peers = Family::new(names::PEERS, out);
-    for state in PeerState::ALL {
-        let count = status.peers.iter().filter(|peer| peer.state == state);
-        peers.labelled([state.name()], count.count());
+    let mut counts = [0u32; PeerState::ALL.len()];
+    for peer in &status.peers {
+        counts[peer.state as usize] += 1;
+    }
+    for (state, count) in PeerState::ALL.into_iter().zip(counts) {
+        peers.labelled([state.name()], count);
     }
     let not_listed =
         status.peers_total as usize - status.peers.len().min(status.peers_total as usize);
     peers.labelled(["not_listed"], not_listed);
 
-    let shown = shown_peers(status);
-    let mut family = |metric: Metric, value: &dyn Fn(&Shown<'_>) -> Option<String>| {
-        let mut family = Family::new(metric, out);
-        for peer in &shown {
-            if let Some(value) = value(peer) {
-                family.sample("", &peer.labels, value);
-            }
+    // With thousands of peers, this is most of the text.
+    let labels: Vec<String> = status.peers.iter().map(peer_labels).collect();
+    let shown = shown_peers(status, &labels);
+    let mut up = Family::new(names::PEER_UP, out);
+    for one in &shown {
+        up.number(one.labels, u64::from(one.peer.state == PeerState::Up));
+    }
+    let mut behind = Family::new(names::PEER_LAG, out);
+    // One that never spoke has told no sequence.
+    for one in shown.iter().filter(|one| one.peer.last_heard_ms.is_some()) {
+        behind.number(one.labels, lag(status.sequence, one.peer));
+    }
+    let mut silent = Family::new(names::PEER_SILENT, out);
+    for one in &shown {
+        if let Some(ms) = one.peer.last_heard_ms {
+            silent.milliseconds(one.labels, ms);
         }
-    };
-    family(names::PEER_UP, &|shown| {
-        Some(u8::from(shown.peer.state == PeerState::Up).to_string())
-    });
-    family(names::PEER_LAG, &|shown| {
-        // One that never spoke has told no sequence.
-        shown.peer.last_heard_ms?;
-        Some(lag(status.sequence, shown.peer).to_string())
-    });
-    family(names::PEER_SILENT, &|shown| {
-        let us = shown.peer.last_heard_ms?.saturating_mul(1000);
-        Some(Seconds(us).to_string())
-    });
-    family(names::PEER_REFUSALS, &|shown| {
-        Some(status.vitals.refusals_of(shown.place).to_string())
-    });
+    }
+    let mut refusals = Family::new(names::PEER_REFUSALS, out);
+    for one in &shown {
+        refusals.number(one.labels, status.vitals.refusals_of(one.place));
+    }
 }
 
-/// The peers that are written. No two have the same labels: if a peer is listed twice, the one that is up counts, or else the
-/// first.
-fn shown_peers(status: &Status) -> Vec<Shown<'_>> {
-    let mut shown: Vec<Shown<'_>> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for (place, peer) in (0u16..).zip(&status.peers) {
-        let pid = peer.pid.map_or_else(String::new, |pid| pid.to_string());
-        let mut labels = String::new();
-        write_labels(names::PEER_UP, [&peer.address, &pid], &mut labels);
+/// The labels of a peer.
+fn peer_labels(peer: &PeerStatus) -> String {
+    let pid = peer.pid.map_or_else(String::new, |pid| pid.to_string());
+    // Room for the names, too.
+    let mut labels = String::with_capacity(peer.address.len() + 32);
+    write_labels(names::PEER_UP, [&peer.address, &pid], &mut labels);
+    labels
+}
+
+/// The peers that are written, with their labels. No two have the same: if a peer is listed twice, the one that is up counts,
+/// or else the first.
+fn shown_peers<'a>(status: &'a Status, labels: &'a [String]) -> Vec<Shown<'a>> {
+    let mut shown: Vec<Shown<'_>> = Vec::with_capacity(labels.len());
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((place, peer), labels) in (0u16..).zip(&status.peers).zip(labels) {
         let one = Shown {
             place,
             peer,
             labels,
         };
-        match places.get(&one.labels) {
-            None => {
-                places.insert(one.labels.clone(), shown.len());
-                shown.push(one);
-            }
-            Some(at) if peer.state == PeerState::Up && shown[*at].peer.state != PeerState::Up => {
-                shown[*at] = one;
-            }
-            Some(_) => {}
+        let next = shown.len();
+        let at = *places.entry(labels).or_insert(next);
+        if at == next {
+            shown.push(one);
+        } else if peer.state == PeerState::Up && shown[at].peer.state != PeerState::Up {
+            shown[at] = one;
         }
     }
     shown
