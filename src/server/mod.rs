@@ -34,7 +34,6 @@ pub use objecting::at_least;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    mem::ManuallyDrop,
     sync::Arc,
     time::Duration,
 };
@@ -300,14 +299,13 @@ impl<E: Edge> Server<E> {
     /// connection, at most `left`. Returns how many it handled, or `None` when the mailbox is empty.
     #[inline(always)]
     fn handle_next(&mut self, left: usize) -> Option<usize> {
-        // The frequent ones own nothing. Nothing is looked at for what there is to free.
-        let entry = ManuallyDrop::new(self.mailbox.take()?);
+        let entry = self.mailbox.take()?;
         // Nearly every entry is one of these two. Each is recognized by one comparison; a match over all variants
         // would use a jump table.
         if let Entry::Ready {
             connection,
             readiness,
-        } = *entry
+        } = entry
         {
             self.watch.entry(self.now, || Entry::Ready {
                 connection,
@@ -315,7 +313,7 @@ impl<E: Edge> Server<E> {
             });
             self.vitals.ready(readiness);
             self.on_ready(connection, readiness);
-        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = *entry {
+        } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
             self.watch.entry(self.now, || {
                 Entry::Event(Event::IdentityRequest { from, count, after })
             });
@@ -323,7 +321,7 @@ impl<E: Edge> Server<E> {
             self.vitals.identity_requests(handled);
             return Some(handled);
         } else {
-            self.handle_other(ManuallyDrop::into_inner(entry));
+            self.handle_other(entry);
         }
         Some(1)
     }
