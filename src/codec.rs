@@ -14,11 +14,11 @@ use ipseity_core::{
     words::Message,
 };
 use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode, encode_identities};
-use ipseity_http::{Exchange, HostNames, Refusal, What};
+use ipseity_http::{Exchange, HostNames, What};
 
 use self::http::NextPage;
 pub use self::http::PageAnswer;
-use crate::mailbox::{Entry, Mailbox, Page};
+use crate::mailbox::{Entry, HttpRequest, Mailbox};
 
 /// How a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +34,8 @@ pub enum Codec {
 pub(crate) enum Inbound {
     /// A message.
     Message(Message),
-    /// A request for a page, which only HTTP has.
-    Page(Page),
-    /// A request of HTTP that is refused, whoever sends it.
-    Refused(Refusal),
+    /// A request by HTTP that the server answers itself.
+    Http(HttpRequest),
 }
 
 impl Codec {
@@ -49,28 +47,6 @@ impl Codec {
         match self {
             Codec::Frames(_) => 0,
             Codec::Http(_) => 1,
-        }
-    }
-
-    /// Takes requests for identities from the start of what was read, until something else comes, at most `room` of
-    /// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
-    /// alone.
-    #[inline(always)]
-    pub(crate) fn take_identity_requests(
-        self,
-        from: ConnectionId,
-        read: &mut FrameDecoder,
-        room: usize,
-        ahead: Ahead,
-        mailbox: &mut Mailbox,
-    ) -> Asked {
-        match self {
-            Codec::Frames(_) => take_framed_requests(from, read, room, ahead, mailbox),
-            // It has no short requests.
-            Codec::Http(_) => Asked {
-                requests: 0,
-                last_may_wait: false,
-            },
         }
     }
 
@@ -137,6 +113,13 @@ impl Codec {
         }
     }
 
+    /// The request that was taken last is refused before anybody counts it, and the connection ends with the answer.
+    pub(crate) fn refuse_asked(&mut self) {
+        if let Codec::Http(exchange) = self {
+            *exchange = exchange.refusing();
+        }
+    }
+
     /// What comes next is not a request, and nothing more can be read. The answer says so.
     pub(crate) fn end_with_refusal(&mut self) {
         if let Codec::Http(exchange) = self {
@@ -186,7 +169,7 @@ pub(crate) struct Asked {
 /// The replies of one connection. They are words until its codec writes them.
 #[derive(Debug)]
 pub struct Replies<'a> {
-    codec: Codec,
+    codec: &'a Codec,
     output: &'a mut Vec<u8>,
     /// How many replies were added.
     count: u32,
@@ -194,7 +177,7 @@ pub struct Replies<'a> {
 
 impl Replies<'_> {
     #[inline(always)]
-    pub(crate) fn new(codec: Codec, output: &mut Vec<u8>) -> Replies<'_> {
+    pub(crate) fn new<'a>(codec: &'a Codec, output: &'a mut Vec<u8>) -> Replies<'a> {
         let count = 0;
         Replies {
             codec,
@@ -212,7 +195,7 @@ impl Replies<'_> {
     /// Adds a reply.
     #[inline]
     pub fn message(&mut self, message: &Message) {
-        match self.codec {
+        match *self.codec {
             Codec::Frames(_) => encode(message, self.output),
             Codec::Http(exchange) => http::write(exchange, message, self.output),
         }
@@ -221,7 +204,7 @@ impl Replies<'_> {
 
     /// Adds an identityReply.
     pub fn identities(&mut self, first: Identity, count: u32) {
-        match self.codec {
+        match *self.codec {
             Codec::Frames(_) => self.identities_in_frames(first, count),
             Codec::Http(exchange) => {
                 ipseity_http::write_identities(exchange, first, count, self.output);
@@ -242,7 +225,7 @@ impl Replies<'_> {
     /// Adds what a page says. Only HTTP has pages.
     pub fn page(&mut self, answer: &PageAnswer) {
         debug_assert!(!self.are_frames(), "only HTTP asks for a page");
-        if let Codec::Http(exchange) = self.codec {
+        if let Codec::Http(exchange) = *self.codec {
             answer.write(exchange, self.output);
         }
         self.count += 1;
@@ -253,8 +236,11 @@ impl Replies<'_> {
     }
 }
 
+/// Takes requests for identities from the start of what was read in frames, until something else comes, at most `room` of
+/// them, and puts each into the mailbox. Nearly always there is nothing else. It stops after a request that may wait
+/// alone.
 #[inline(always)]
-fn take_framed_requests(
+pub(crate) fn take_framed_requests(
     from: ConnectionId,
     decoder: &mut FrameDecoder,
     room: usize,

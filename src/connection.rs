@@ -449,8 +449,8 @@ impl<S: Socket> Connection<S> {
     /// The replies that wait to be written, so that more can be appended.
     #[inline]
     pub(crate) fn replies(&mut self, pool: &mut BufferPool) -> Replies<'_> {
-        let codec = self.codec;
-        Replies::new(codec, &mut self.buffers(pool).output)
+        let buffers = self.buffers.get_or_insert_with(|| pool.take());
+        Replies::new(&self.codec, &mut buffers.output)
     }
 
     /// Writes the replies that wait, until all are written or the kernel takes no more.

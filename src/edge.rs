@@ -6,13 +6,14 @@
 use std::{
     io::{self, Read},
     net::SocketAddr,
+    time::Duration,
 };
 
 use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, WriteTimes},
 };
 
 use crate::{mailbox::Mailbox, secure::Settings};
@@ -127,6 +128,11 @@ pub trait Edge {
     /// # Errors
     /// A file is wrong, or they do not fit together.
     fn tls_read(&mut self) -> Result<Settings, String>;
+
+    /// Tells the supervisor that started this process, if it wants to be told, that the server runs and how it stands. The
+    /// first call says that it is ready: it listens. The call does not wait. Returns after which time it is to be called
+    /// again, even if nothing has changed by then.
+    fn notify(&mut self, standing: Standing) -> Option<Duration>;
 
     /// 64 random bits, for the jitter of the backoff.
     fn random(&mut self) -> u64;

@@ -353,6 +353,14 @@ pub const LOOKUP_STACK_BYTES: usize = 1 << 20;
 /// one (resolv.conf(5), `timeout`).
 pub const LOOKUP_SLOW: Duration = Duration::from_secs(5);
 
+// The supervisor.
+
+/// How soon a supervisor that takes no message is told again. It reads within milliseconds, unless it hangs.
+pub const NOTIFY_RETRY: Duration = Duration::from_secs(1);
+
+/// A watchdog is told no more often than this that the loop turns, however short its time is.
+pub const WATCHDOG_PING_MIN: Duration = Duration::from_millis(10);
+
 // Stopping.
 
 /// A second signal within this time counts as the first one: `timeout` and some supervisors signal the process and

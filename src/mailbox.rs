@@ -38,17 +38,28 @@ pub enum Entry {
     Signal,
     /// The server was asked to open its trace file again.
     Hangup,
-    /// A request for a page, by HTTP.
-    Page {
-        /// Who asks.
-        from: ConnectionId,
-        /// What for.
-        page: Page,
-    },
-    /// A request that HTTP refuses: who has sent it, and why. In one box, or the entry would be larger.
-    Refused(Box<(ConnectionId, Refusal)>),
+    /// A request by HTTP that the server answers itself, and who has sent it. In a box, or the entry would be larger.
+    Http(Box<(ConnectionId, HttpRequest)>),
     /// An event of the actor: a decoded frame, the ticker, the disk.
     Event(Event),
+}
+
+/// A request by HTTP that the server answers itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HttpRequest {
+    /// For a page.
+    Page(Page),
+    /// One that is refused, and why.
+    Refused(Refusal),
+}
+
+impl HttpRequest {
+    const fn kind(&self) -> EntryKind {
+        match self {
+            HttpRequest::Page(_) => EntryKind::PageRequest,
+            HttpRequest::Refused(_) => EntryKind::HttpRefused,
+        }
+    }
 }
 
 /// What can be asked for by HTTP, besides what frames can ask for too.
@@ -87,8 +98,7 @@ impl Entry {
             Entry::TlsRead => EntryKind::TlsRead,
             Entry::Signal => EntryKind::Signal,
             Entry::Hangup => EntryKind::Hangup,
-            Entry::Page { .. } => EntryKind::PageRequest,
-            Entry::Refused(_) => EntryKind::HttpRefused,
+            Entry::Http(http) => http.1.kind(),
             Entry::Event(event) => event.kind(),
         }
     }
@@ -116,10 +126,13 @@ impl fmt::Display for Entry {
             }
             Entry::Resolved(name) => write!(f, "resolved name={name}"),
             Entry::TlsRead => f.write_str("tlsRead"),
-            Entry::Page { from, page } => write!(f, "pageRequest from={from} page={}", page.name()),
-            Entry::Refused(refused) => {
-                let (from, refusal) = &**refused;
-                write!(f, "httpRefused from={from} status={:?}", refusal.status())
+            Entry::Http(http) => {
+                let (from, request) = &**http;
+                write!(f, "{} from={from} ", self.name())?;
+                match request {
+                    HttpRequest::Page(page) => write!(f, "page={}", page.name()),
+                    HttpRequest::Refused(refusal) => write!(f, "status={:?}", refusal.status()),
+                }
             }
             Entry::Event(event) => event.fmt(f),
             Entry::Acceptable(_) | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
@@ -160,13 +173,13 @@ impl Readiness {
         self.0 & 4 != 0
     }
 
-    /// How many there are.
-    pub(crate) const COUNT: usize = 8;
+    /// More than there are: with one place for each byte, no index has to be checked.
+    pub(crate) const COUNT: usize = 256;
 
     /// All of it as a number below [`COUNT`](Self::COUNT).
     #[inline(always)]
     pub(crate) const fn bits(self) -> usize {
-        self.0 as usize % Readiness::COUNT
+        self.0 as usize
     }
 
     /// The readiness with these [`bits`](Self::bits).

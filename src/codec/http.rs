@@ -6,7 +6,7 @@ use ipseity_http::{Asked, Content, Exchange, HostNames, Refusal, StatusCode, Wha
 use ipseity_monitor::{Health, metrics_text, status_json};
 
 use super::Inbound;
-use crate::mailbox::Page;
+use crate::mailbox::{HttpRequest, Page};
 
 /// What an answer to a request for a page says.
 #[derive(Debug)]
@@ -52,10 +52,10 @@ pub(super) fn next(
             Inbound::Message(Message::IdentityRequest { count, after })
         }
         Asked::Status | Asked::Metrics => Inbound::Message(Message::StatusRequest),
-        Asked::Live => Inbound::Page(Page::Live),
-        Asked::Ready => Inbound::Page(Page::Ready),
-        Asked::Page => Inbound::Page(Page::Overview),
-        Asked::Refused(refusal) => Inbound::Refused(*refusal),
+        Asked::Live => Inbound::Http(HttpRequest::Page(Page::Live)),
+        Asked::Ready => Inbound::Http(HttpRequest::Page(Page::Ready)),
+        Asked::Page => Inbound::Http(HttpRequest::Page(Page::Overview)),
+        Asked::Refused(refusal) => Inbound::Http(HttpRequest::Refused(*refusal)),
     })
 }
 
@@ -70,12 +70,18 @@ pub(super) enum NextPage {
 
 /// Which page comes next. `None` as long as that has not arrived, and for everything that is not a page.
 pub(super) fn next_page(read: &FrameDecoder) -> Option<NextPage> {
-    let rest = read.rest();
+    let mut rest = read.rest();
+    // Empty lines before a request are skipped when it is parsed.
+    while let Some(behind) = rest.strip_prefix(b"\r\n") {
+        rest = behind;
+    }
     let path = rest
         .strip_prefix(b"GET ")
         .or_else(|| rest.strip_prefix(b"HEAD "))?;
     let looks = [b"/status".as_slice(), b"/metrics"];
-    match looks.iter().any(|look| path.starts_with(look)) {
+    // `http://host/status` may be any page. It takes the turn of a look.
+    let is_look = !path.starts_with(b"/") || looks.iter().any(|look| path.starts_with(look));
+    match is_look {
         true => Some(NextPage::Look),
         false => Some(NextPage::Other),
     }

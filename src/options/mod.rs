@@ -506,6 +506,7 @@ fn join(given: &Given) -> Result<JoinMode, UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::HOST_NAMES_MAX;
 
     fn parse_words(line: &str) -> Result<Command, UsageError> {
         parse_with(line, &[])
@@ -804,10 +805,61 @@ mod tests {
     }
 
     #[test]
+    fn http_has_addresses_of_its_own_and_names_of_hosts() {
+        assert_eq!(served("").http, [""; 0]);
+        let options = served("--http a:1 --http [::1]:0 --http-name one.example --http-name two");
+        assert_eq!(options.http, ["a:1", "[::1]:0"]);
+        let mut names = HostNames::default();
+        for name in ["one.example", "two"] {
+            names.add(name).unwrap();
+        }
+        assert_eq!(options.http_names, names);
+        // Each gets a free port of its own.
+        served("--listen 127.0.0.1:0 --http 127.0.0.1:0");
+        for (line, says) in [
+            ("--http a", "--http \"a\": expected HOST:PORT"),
+            (
+                "--http a:1 --http a:1",
+                "--http a:1 is given more than once",
+            ),
+            (
+                "--listen a:1 --http a:1",
+                "--http a:1 is the address of --listen too: HTTP needs a port of its own",
+            ),
+            (
+                "--http-name a",
+                "--http-name needs --http: without it there is no HTTP",
+            ),
+            (
+                "--http a:1 --http-name http://b",
+                "--http-name \"http://b\" is not the name of a host",
+            ),
+        ] {
+            let error = refused(line);
+            assert!(error.starts_with(says), "{line}: {error}");
+        }
+        let many = |flag: &str, value: &str, count: usize| {
+            let one = |number| format!("--{flag} {value}{number} ");
+            (1..=count).map(one).collect::<String>()
+        };
+        served(&many("http", "a:", LISTENERS_MAX - 1));
+        refused(&many("http", "a:", LISTENERS_MAX));
+        let names = |count| format!("--http h:1 {}", many("http-name", "a", count));
+        served(&names(HOST_NAMES_MAX));
+        refused(&names(HOST_NAMES_MAX + 1));
+    }
+
+    #[test]
     fn each_flag_may_come_from_the_environment() {
         // The variable, its value, and the flags for which it stands.
         let all = [
             ("IPSEITY_LISTEN", "a:1,b:2", "--listen a:1 --listen b:2"),
+            ("IPSEITY_HTTP", "a:1,b:2", "--http a:1 --http b:2"),
+            (
+                "IPSEITY_HTTP_NAME",
+                "a.b,c",
+                "--http-name a.b --http-name c",
+            ),
             ("IPSEITY_ADVERTISE", "a:1", "--advertise a:1"),
             ("IPSEITY_PEER", "a:1,b:2", "--peer a:1 --peer b:2"),
             (
@@ -878,6 +930,7 @@ mod tests {
             let others = match variable {
                 "IPSEITY_PEER" | "IPSEITY_PEER_FROM" => "--pid 1",
                 "IPSEITY_PID_BASE" => "--pid-from-hostname",
+                "IPSEITY_HTTP_NAME" => "--http h:1",
                 "IPSEITY_CLUSTER_SIZE" => "--pid 1 --peer a:1 --join majority",
                 "IPSEITY_TLS_CERT" => "--tls-key k",
                 "IPSEITY_TLS_KEY" => "--tls-cert c",

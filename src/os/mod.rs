@@ -18,6 +18,7 @@ mod log_line;
 mod lookup;
 mod signals;
 mod socket;
+mod supervisor;
 mod tls_files;
 mod trace_file;
 
@@ -35,6 +36,7 @@ use signal_hook_mio::v1_0::Signals;
 use self::{
     clock::Clock,
     disk::Disk,
+    supervisor::Supervisor,
     tls_files::{TlsFiles, TlsRead},
 };
 pub use self::{
@@ -52,7 +54,7 @@ use ipseity_core::{
     actor::{Event, Write, Written},
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, WriteTimes},
 };
 
 use crate::{
@@ -94,6 +96,7 @@ pub struct Os {
     done: mpsc::Receiver<Done>,
     resolved: BTreeMap<NameId, io::Result<Vec<SocketAddr>>>,
     tls: Option<TlsFiles>,
+    supervisor: Supervisor,
 }
 
 impl Os {
@@ -144,6 +147,7 @@ impl Os {
             done,
             resolved: BTreeMap::new(),
             tls: tls.map(TlsFiles::new),
+            supervisor: Supervisor::from_environment(),
         })
     }
 
@@ -296,6 +300,10 @@ impl Edge for Os {
     fn tls_read(&mut self) -> Result<Settings, String> {
         let read = self.tls.as_mut().and_then(TlsFiles::take);
         read.unwrap_or_else(|| Err("nothing was read".to_owned()))
+    }
+
+    fn notify(&mut self, standing: Standing) -> Option<Duration> {
+        self.supervisor.notify(standing)
     }
 
     fn random(&mut self) -> u64 {

@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 
 use ipseity_core::{
-    actor::{Effect, Event, Outbox},
+    actor::{Actor, Effect, Event, Outbox},
     identity::Identity,
     ids::{ConnectionId, Count},
+    time::Instant,
 };
 
 use super::{Server, watching::Watched};
@@ -33,14 +34,13 @@ impl<E: Edge> Server<E> {
             now,
             ..
         } = self;
-        let most = most.min(watch.batch_max());
+        let most = watch.batch_of(most);
         let mut handled = 1;
         transport.answer(from, |replies| {
-            let first = Event::IdentityRequest { from, count, after };
             if !replies.are_frames() {
-                // By HTTP they come one by one, and are answered like everything else.
-                return actor.handle(first, *now, effects);
+                return ask_alone(actor, from, count, after, *now, effects);
             }
+            let first = Event::IdentityRequest { from, count, after };
             let mut outlet = Outlet { replies, effects };
             actor.handle(first, *now, &mut Watched(&mut outlet, watch));
             if most > 1 && outlet.effects.is_empty() {
@@ -56,6 +56,20 @@ impl<E: Edge> Server<E> {
         }
         handled
     }
+}
+
+/// Handles a request that came by HTTP. They come one by one, and are answered like everything else.
+#[cold]
+#[inline(never)]
+fn ask_alone(
+    actor: &mut Actor,
+    from: ConnectionId,
+    count: Count,
+    after: u64,
+    now: Instant,
+    effects: &mut Vec<Effect>,
+) {
+    actor.handle(Event::IdentityRequest { from, count, after }, now, effects);
 }
 
 /// Receives what the actor wants done. The answer to an identityRequest goes to its connection at once; all other

@@ -19,6 +19,7 @@ mod certificates;
 mod dialing;
 mod loss;
 mod members;
+mod notifying;
 mod objecting;
 mod pages;
 mod report;
@@ -49,7 +50,7 @@ use ipseity_core::{
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
-    words::Message,
+    words::{Message, Standing},
 };
 
 use crate::{
@@ -138,6 +139,8 @@ pub struct Server<E: Edge> {
     watch: Watch,
     vitals: Vitals,
     stopping: Stopping,
+    /// The standing that the supervisor was told.
+    told: Standing,
     /// Read once a turn.
     now: Instant,
     started_at: Instant,
@@ -186,6 +189,7 @@ impl<E: Edge> Server<E> {
             watch: Watch::new(trace),
             vitals: Vitals::new(),
             stopping: Stopping::No,
+            told: Standing::Joining,
             now,
             started_at: now,
             skipped: config.skipped,
@@ -210,6 +214,7 @@ impl<E: Edge> Server<E> {
         }
         server.warn_of_certificates(true);
         server.check_certificates();
+        server.notify();
         server
     }
 
@@ -283,7 +288,8 @@ impl<E: Edge> Server<E> {
                 | Timer::Accept
                 | Timer::Stop
                 | Timer::Tell
-                | Timer::Certificates => Entry::Expired(timer),
+                | Timer::Certificates
+                | Timer::Notify => Entry::Expired(timer),
             });
             // The ticker has already set its timer again, for a later moment.
         }
@@ -294,7 +300,6 @@ impl<E: Edge> Server<E> {
     #[inline(always)]
     fn handle_next(&mut self, left: usize) -> Option<usize> {
         let entry = self.mailbox.take()?;
-        self.watch.entry(self.now, &entry);
         // Nearly every entry is one of these two. Each is recognized by one comparison; a match over all variants
         // would use a jump table.
         if let Entry::Ready {
@@ -302,9 +307,16 @@ impl<E: Edge> Server<E> {
             readiness,
         } = entry
         {
+            self.watch.entry(self.now, || Entry::Ready {
+                connection,
+                readiness,
+            });
             self.vitals.ready(readiness);
             self.on_ready(connection, readiness);
         } else if let Entry::Event(Event::IdentityRequest { from, count, after }) = entry {
+            self.watch.entry(self.now, || {
+                Entry::Event(Event::IdentityRequest { from, count, after })
+            });
             let handled = self.on_identity_requests(from, count, after, left);
             self.vitals.identity_requests(handled);
             return Some(handled);
@@ -320,6 +332,7 @@ impl<E: Edge> Server<E> {
     #[cold]
     #[inline(never)]
     fn handle_other(&mut self, entry: Entry) {
+        self.watch.other(self.now, &entry);
         self.vitals.other(&entry);
         match entry {
             Entry::Event(event) => self.on_event(event),
@@ -330,8 +343,7 @@ impl<E: Edge> Server<E> {
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
-            Entry::Page { from, page } => self.on_page(from, page),
-            Entry::Refused(refused) => self.on_refused(*refused),
+            Entry::Http(http) => self.on_http(*http),
             Entry::Ready { .. } => unreachable!("it was looked at before"),
         }
     }
@@ -419,6 +431,7 @@ impl<E: Edge> Server<E> {
         self.effects = effects;
         self.set_write_timer();
         self.set_probe_timer();
+        self.notify_of_change();
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -536,6 +549,7 @@ impl<E: Edge> Server<E> {
             Timer::Stop => self.on_stop_timeout(),
             Timer::Tell => self.tell_what_was_left_out(),
             Timer::Certificates => self.check_certificates(),
+            Timer::Notify => self.notify(),
         }
     }
 

@@ -83,6 +83,7 @@ impl<E: Edge> Server<E> {
             at: self.now,
             step: Step::Draining { deadline },
         };
+        self.notify_of_change();
         // Connections that wait in the kernel's queue have arrived too.
         self.accept_the_last();
         self.edge.stop_accepting();

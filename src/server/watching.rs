@@ -22,9 +22,17 @@ impl Watch {
         Watch(trace.map(Box::new))
     }
 
-    /// Shows the entry that is about to be handled.
+    /// Shows the entry that is about to be handled, which is made only if there is a trace. If the loop showed the one that
+    /// it has, it would have to keep it in memory.
     #[inline(always)]
-    pub(super) fn entry(&mut self, now: Instant, entry: &Entry) {
+    pub(super) fn entry(&mut self, now: Instant, entry: impl FnOnce() -> Entry) {
+        if let Some(trace) = &mut self.0 {
+            trace.entry(now, &entry());
+        }
+    }
+
+    /// Shows a rare entry that is about to be handled.
+    pub(super) fn other(&mut self, now: Instant, entry: &Entry) {
         if let Some(trace) = &mut self.0 {
             trace.entry(now, entry);
         }
@@ -46,12 +54,14 @@ impl Watch {
         }
     }
 
-    /// How many requests may be handled together. With a trace it is one, so that each request gets its own lines.
+    /// How many requests may be handled together, of as many as the turn has room for. With a trace it is one, so that each
+    /// request gets its own lines.
     #[inline(always)]
-    pub(super) fn batch_max(&self) -> usize {
+    pub(super) fn batch_of(&self, most: usize) -> usize {
         match self.0 {
             Some(_) => 1,
-            None => TURN_ENTRIES_MAX,
+            // The compiler counts on this bound.
+            None => most.min(TURN_ENTRIES_MAX),
         }
     }
 

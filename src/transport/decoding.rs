@@ -9,14 +9,14 @@ use ipseity_core::{
 use ipseity_frames::{Kind, WireError};
 
 use crate::{
-    codec::Inbound,
+    codec::{Inbound, take_framed_requests},
     connection::{Connection, ConnectionState, Gate, Origin, Place},
     edge::Socket,
     limits::{
         FRAMES_PER_CONNECTION_MAX, RESERVE_CONNECTIONS_MAX, RESERVE_OPERATORS_MAX,
         RESERVE_UNNAMED_MAX,
     },
-    mailbox::{Entry, Mailbox, Page},
+    mailbox::{Entry, HttpRequest, Mailbox, Page},
 };
 
 /// How decoding ended.
@@ -66,13 +66,14 @@ impl Shared {
         let codec = c.codec;
         let serves = c.origin == Origin::Accepted
             && c.state == ConnectionState::Open
-            && c.grants.has(Grant::Take);
+            && c.grants.has(Grant::Take)
+            && !codec.is_http();
         let mut taken = 0;
         loop {
             if serves {
                 let (decoder, ahead) = (&mut self.decoder, self.ahead);
                 let left = room - taken;
-                let asked = codec.take_identity_requests(c.id, decoder, left, ahead, mailbox);
+                let asked = take_framed_requests(c.id, decoder, left, ahead, mailbox);
                 c.owed += asked.requests as u32;
                 self.in_flight += asked.requests;
                 taken += asked.requests;
@@ -84,12 +85,17 @@ impl Shared {
             if self.decoder.is_empty() {
                 return Decoded::All;
             }
+            if codec.is_http() && c.owed > 0 {
+                // It is decoded when the one before it is answered.
+                c.gate = Gate::Shut;
+                break;
+            }
             let looks = codec.looks_next(&self.decoder) && c.origin == Origin::Accepted;
             let passes = (looks || codec.page_next(&self.decoder)) && of_all == 0 && taken == 0;
             if taken == room && !passes {
                 break;
             }
-            if (looks || codec.is_http()) && c.owed > 0 {
+            if looks && c.owed > 0 {
                 // Earlier requests may wait for the disk. The look is decoded when they are answered, because
                 // one that waits would keep its turn from all others.
                 c.gate = Gate::Shut;
@@ -106,10 +112,7 @@ impl Shared {
             taken += 1;
             let what = match inbound {
                 Inbound::Message(message) => self.take(c, message),
-                Inbound::Page(page) => self.take_page(c, page),
-                Inbound::Refused(refusal) => {
-                    Taken::Entry(Entry::Refused(Box::new((c.id, refusal))))
-                }
+                Inbound::Http(request) => self.take_http(c, request),
             };
             match what {
                 Taken::Request(event) => self.owe(c, Entry::Event(event), mailbox),
@@ -145,8 +148,8 @@ impl Shared {
         let message = match c.codec.next(&mut self.decoder, &self.limits.hosts) {
             Ok(Some(Inbound::Message(message))) => message,
             Ok(None) => return Decoded::All,
-            // Only HTTP has these, and nobody says anything unasked there.
-            Ok(Some(Inbound::Page(_) | Inbound::Refused(_))) => return Decoded::Gate,
+            // Only HTTP has it, and nobody says anything unasked there.
+            Ok(Some(Inbound::Http(_))) => return Decoded::Gate,
             Err(error) => return Decoded::Broken(Box::new(error)),
         };
         match self.take(c, message) {
@@ -174,18 +177,20 @@ impl Shared {
         mailbox.dispatch(entry);
     }
 
-    /// Turns a request for a page into an entry. A probe is answered whoever it is, and even beyond the limit.
+    /// Turns a request by HTTP into an entry. A probe is answered whoever it is, and even beyond the limit.
     #[cold]
-    fn take_page<S: Socket>(&mut self, c: &mut Connection<S>, page: Page) -> Taken {
+    fn take_http<S: Socket>(&mut self, c: &mut Connection<S>, request: HttpRequest) -> Taken {
         let is_beyond = c.state == ConnectionState::Reserve;
-        match page {
-            Page::Live | Page::Ready => {
+        match request {
+            HttpRequest::Page(Page::Live | Page::Ready) | HttpRequest::Refused(_) => {
                 if is_beyond {
                     c.codec.end_after_answer();
                 }
             }
-            Page::Overview if is_beyond => return Taken::Refused(self.too_many(c)),
-            Page::Overview => {
+            HttpRequest::Page(Page::Overview) if is_beyond => {
+                return self.refuse_beyond(c);
+            }
+            HttpRequest::Page(Page::Overview) => {
                 // It is of no use to those who may not look.
                 if let Err(error) = c.grants.check(&Message::StatusRequest, c.decided_by()) {
                     let error = Box::new(error);
@@ -193,7 +198,7 @@ impl Shared {
                 }
             }
         }
-        Taken::Entry(Entry::Page { from: c.id, page })
+        Taken::Entry(Entry::Http(Box::new((c.id, request))))
     }
 
     /// Turns a message into the actor's event.
@@ -217,7 +222,7 @@ impl Shared {
             // A client that came when all places were taken is told so, and can go to another server. Who says that it
             // is a peer is told why it is not believed even then: it may be one with a new address.
             if (is_reserve && !is_claim) || c.place == Place::Operator {
-                return Taken::Refused(self.too_many(c));
+                return self.refuse_beyond(c);
             }
             if is_claim {
                 // The answer ends the connection.
@@ -247,7 +252,7 @@ impl Shared {
                 c.keep_address();
                 Taken::Request(Event::SyncRequest { from, sync })
             }
-            (_, Origin::Accepted) if is_reserve => Taken::Refused(self.too_many(c)),
+            (_, Origin::Accepted) if is_reserve => self.refuse_beyond(c),
             (Message::StatusRequest, Origin::Accepted) => {
                 self.shut_for_look(c);
                 Taken::Request(Event::StatusRequest { from })
@@ -295,6 +300,20 @@ impl Shared {
 }
 
 impl Shared {
+    /// Refuses what a connection beyond the limit asks for. By HTTP the answer has the form that was asked for.
+    #[cold]
+    fn refuse_beyond<S>(&self, c: &mut Connection<S>) -> Taken {
+        let error = self.too_many(c);
+        if !c.codec.is_http() {
+            return Taken::Refused(error);
+        }
+        c.codec.refuse_asked();
+        Taken::Request(Event::Unknown {
+            from: c.id,
+            error: Box::new(error.reply()),
+        })
+    }
+
     /// The reply may be large, and so may the next one. So nothing more is decoded before it.
     fn shut_for_look<S>(&mut self, c: &mut Connection<S>) {
         c.gate = Gate::Looks;

@@ -17,11 +17,11 @@ use ipseity_frames::WireError;
 use ipseity_http::{Exchange, Refusal};
 
 use crate::{
-    codec::Codec,
+    codec::{Codec, take_framed_requests},
     connection::{CloseReason, Connection, ConnectionState, Inflow, Opening, Origin, Resume},
     edge::Socket,
     limits::{FRAMES_PER_CONNECTION_MAX, LOOK_BYTES_MAX, SHARE_BYTES_PER_FRAME},
-    mailbox::{Entry, Mailbox, Readiness},
+    mailbox::{Entry, HttpRequest, Mailbox, Readiness},
 };
 
 impl Shared {
@@ -42,11 +42,11 @@ impl Shared {
         }
         self.decoder.restore(&[]);
         let pulled = pull(c, &mut self.decoder, self.limits.read_bytes_max);
-        if let Pulled::Part = pulled {
+        if let Pulled::Part = pulled
+            && !c.codec.is_http()
+        {
             let room = (self.frames_max - self.in_flight).min(FRAMES_PER_CONNECTION_MAX);
-            let asked =
-                c.codec
-                    .take_identity_requests(c.id, &mut self.decoder, room, self.ahead, mailbox);
+            let asked = take_framed_requests(c.id, &mut self.decoder, room, self.ahead, mailbox);
             c.owed = asked.requests as u32;
             self.in_flight += asked.requests;
             if asked.last_may_wait {
@@ -418,8 +418,8 @@ impl Shared {
         c.codec.end_with_refusal();
         // Where only TLS is taken, the other port would not help.
         if is_http && error.code() != ErrorCode::TlsRequired {
-            let refused = Box::new((c.id, Refusal::WrongPort));
-            return self.owe(c, Entry::Refused(refused), mailbox);
+            let refused = HttpRequest::Refused(Refusal::WrongPort);
+            return self.owe(c, Entry::Http(Box::new((c.id, refused))), mailbox);
         }
         let event = Event::Unknown {
             from: c.id,

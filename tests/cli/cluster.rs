@@ -58,7 +58,7 @@ fn next_asks_a_real_server_in_every_format() {
     );
     assert_eq!(
         good(&servers, &["next", "--format", "json"]),
-        "{\"identity\":5125,\"sequence\":5,\"pid\":5}\n"
+        "{\"identity\":\"5125\",\"sequence\":\"5\",\"pid\":5}\n"
     );
     assert_eq!(
         good(&servers, &["next", "--after", "1000:9", "--format", "pair"]),
@@ -185,10 +185,10 @@ fn status_shows_a_cluster_with_its_peers() {
     for (line, own) in shown.lines().zip([0_usize, 1]) {
         let status: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(status["server"], servers[own].address());
-        assert_eq!(status["sequence"], 70);
+        assert_eq!(status["sequence"], "70");
         let peer = &status["peers"][0];
         assert_eq!(peer["address"], servers[1 - own].address());
-        assert_eq!((&peer["state"], &peer["lag"]), (&"up".into(), &0.into()));
+        assert_eq!((&peer["state"], &peer["lag"]), (&"up".into(), &"0".into()));
         assert_eq!(peer["pid"], 2 - own);
         assert!(peer["last_heard_ms"].is_u64());
     }

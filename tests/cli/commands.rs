@@ -37,7 +37,7 @@ fn next_has_four_formats() {
     assert_eq!(next("pair"), "3:1\n");
     assert_eq!(
         next("json"),
-        "{\"identity\":4097,\"sequence\":4,\"pid\":1}\n"
+        "{\"identity\":\"4097\",\"sequence\":\"4\",\"pid\":1}\n"
     );
 }
 
@@ -218,7 +218,7 @@ fn decode_shows_all_forms_and_asks_nobody() {
 decimal  1025
 hex      0x0000000000000401
 pair     1:1
-json     {\"identity\":1025,\"sequence\":1,\"pid\":1}
+json     {\"identity\":\"1025\",\"sequence\":\"1\",\"pid\":1}
 sequence 1
 pid      1
 "
@@ -701,7 +701,7 @@ fn lives_that_never_served_are_forgotten_of_one_pid_or_of_all() {
     .good();
     assert!(
         json.ends_with(
-            r#""forgotten":null,"never_served":true,"sequence":7}
+            r#""forgotten":null,"never_served":true,"sequence":"7"}
 "#
         ),
         "{json}"
@@ -736,7 +736,7 @@ fn each_server_forgets_and_one_that_does_not_is_named() {
         again.out,
         format!(
             "{{\"server\":\"{}\",\"error\":\"nothing is known here of pid 1\",\"code\":\"unknownPid\"}}\n\
-             {{\"server\":\"{}\",\"forgotten\":1,\"sequence\":1001}}\n",
+             {{\"server\":\"{}\",\"forgotten\":1,\"sequence\":\"1001\"}}\n",
             one.address(),
             two.address()
         )

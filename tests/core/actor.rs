@@ -1107,7 +1107,7 @@ fn a_peer_of_another_version_is_told_why_and_reported() {
         kind: Kind::SyncRequest,
         version: 7,
     };
-    let text = "syncRequest of version 7: this server speaks version 2";
+    let text = "syncRequest of version 7: this server speaks version 2; upgrade the one with the lower version";
     let code = ErrorCode::ForeignVersion;
     assert_eq!(
         scene.on(Event::Unknown {

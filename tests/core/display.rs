@@ -639,6 +639,7 @@ fn timers_connections_and_peers_have_their_names() {
             "tellTimeout",
             "writeTimeout",
             "certificatesTimeout",
+            "notifyTimeout",
         ]
     );
     assert_eq!(format!("{ALICE} {ALICE:?}"), "3.1 3.1");

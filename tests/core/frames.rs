@@ -215,6 +215,7 @@ fn the_error_of_an_unfinished_frame_counts_the_bytes_that_arrived() {
 fn a_body_that_is_cut_short_or_too_long_is_never_a_message() {
     let mut decoder = FrameDecoder::new();
     for golden in messages() {
+        let may_go_on = matches!(golden.message, Message::StatusReply(_));
         let kind = Kind::from(&golden.message);
         let body = &golden.bytes[3..];
         let longer = [body, &[0; 20]].concat();
@@ -226,6 +227,12 @@ fn a_body_that_is_cut_short_or_too_long_is_never_a_message() {
             let length = u16::try_from(1 + bytes).unwrap().to_be_bytes();
             let frame = [&length[..], &[kind as u8], &longer[..bytes]].concat();
             let outcome = read(&mut decoder, golden.receiver, [&frame[..]]);
+            if may_go_on && bytes > body.len() {
+                // A server of a later version shows more.
+                assert_eq!(outcome.messages, std::slice::from_ref(&golden.message));
+                assert_eq!(outcome.error, None);
+                continue;
+            }
             assert_eq!(outcome.messages, [], "{}, {bytes} bytes", golden.name);
             let error = outcome.error.expect("its error is found once it is whole");
             if bytes > body.len() {

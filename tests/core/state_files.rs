@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use ipseity::{
     limits::BLOCK_BYTES,
     store::{
-        MembersFile, Started, Store, StoreOptions,
+        MembersFile, Started, Store, StoreError, StoreOptions,
         record::{Block, MembersMark, Record, RecordError},
     },
 };
@@ -135,6 +135,10 @@ const MEMBERS_1: &str = "495053454d454d00 0001 0001 \
     0009 3fdd7a1c12557a7afb9a6da9de4ffc16 0000000000000001 79ca7fbade0c7bfe 0000000000000000 569a7fb6";
 
 fn open(directory: &Path, session: u64) -> (Store, Started) {
+    try_open(directory, session).unwrap()
+}
+
+fn try_open(directory: &Path, session: u64) -> Result<(Store, Started), StoreError> {
     Store::open(&StoreOptions {
         directory: directory.to_path_buf(),
         makes_parents: false,
@@ -147,7 +151,12 @@ fn open(directory: &Path, session: u64) -> (Store, Started) {
         recover_above: None,
         members_lost: false,
     })
-    .unwrap()
+}
+
+/// Makes the checksum fit what is before it.
+fn seal(block: &mut Block) {
+    let checksum = crc32c::crc32c(&block.0[..BLOCK_BYTES - 4]).to_be_bytes();
+    block.0[BLOCK_BYTES - 4..].copy_from_slice(&checksum);
 }
 
 fn blocks(directory: &Path) -> Vec<Block> {
@@ -296,9 +305,31 @@ fn a_field_of_a_later_version_is_refused() {
     for at in [13, 4000] {
         let mut block = block(FORMAT_2[0]);
         block.0[at] = 8;
-        let checksum = crc32c::crc32c(&block.0[..BLOCK_BYTES - 4]).to_be_bytes();
-        block.0[BLOCK_BYTES - 4..].copy_from_slice(&checksum);
+        seal(&mut block);
         let fault = Record::decode(&block, 0);
         assert_eq!(fault, Err(RecordError::NewerFields), "byte {at}");
     }
+}
+
+#[test]
+fn a_state_of_a_later_format_is_refused_by_name_and_stays_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let mut blocks = FORMAT_2.map(block);
+    for block in &mut blocks {
+        block.0[9] = 3;
+        seal(block);
+    }
+    let later = blocks.map(|block| block.0).concat();
+    let file = home.path().join("state");
+    fs::write(&file, &later).unwrap();
+    let error = try_open(home.path(), 12).map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the state file {} has format 3, and this version reads up to 2; start the version that wrote it, or a newer \
+             one",
+            file.display()
+        )
+    );
+    assert_eq!(fs::read(&file).unwrap(), later);
 }

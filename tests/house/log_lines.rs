@@ -56,6 +56,16 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "only if the kernel refuses a call that does not fail",
     ),
     (
+        "src/os/supervisor.rs",
+        "cannot reach the supervisor",
+        "a start",
+    ),
+    (
+        "src/os/supervisor.rs",
+        "cannot tell the supervisor",
+        "only the supervisor can cause it, at most once in NOTIFY_RETRY",
+    ),
+    (
         "src/os/trace_file.rs",
         "the trace goes on",
         "the server asks `may_tell` before it hands the request over",

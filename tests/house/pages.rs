@@ -27,7 +27,7 @@ fn two_commands_set_up_a_fresh_machine() {
     let blocks = page::blocks(&page::read("README.md"), "sh");
     let commands: Vec<&str> = blocks.iter().map(|block| block.text.trim_end()).collect();
     assert_eq!(commands, [MAIN_JOB, TESTS]);
-    for program in [".ci/setup", ".ci/run", ".ci/full"] {
+    for program in [".ci/setup", ".ci/run", ".ci/full", ".ci/release"] {
         let path = programs::repository().join(program);
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{program} is executable");
@@ -120,8 +120,15 @@ fn every_path_on_a_page_is_there() {
 /// folders.
 fn paths_in(text: &str) -> Vec<&str> {
     const ENDS: [&str; 5] = [".rs", ".md", ".go", ".svg", ".toml"];
-    const FOLDERS: [&str; 7] = [
-        ".ci/", "benches/", "crates/", "docs/", "fuzz/", "src/", "tests/",
+    const FOLDERS: [&str; 8] = [
+        ".ci/",
+        "benches/",
+        "crates/",
+        "docs/",
+        "fuzz/",
+        "packaging/",
+        "src/",
+        "tests/",
     ];
     text.lines()
         .flat_map(|line| line.split('`').skip(1).step_by(2))
@@ -228,10 +235,10 @@ fn the_log_lines_on_the_operations_page_are_in_the_code() {
     }
 }
 
-/// README.md and the pages of docs/, each with its text.
+/// The pages at the top, such as README.md, and those of docs/, each with its text.
 fn pages() -> Vec<(String, String)> {
     let is_page =
-        |path: &String| path == "README.md" || (path.starts_with("docs/") && path.ends_with(".md"));
+        |path: &String| path.ends_with(".md") && (path.starts_with("docs/") || !path.contains('/'));
     files()
         .into_iter()
         .filter(is_page)

@@ -30,9 +30,11 @@ mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol, spoken with netcat
 mod operator; // what an operator does: members, forget, advance
 mod operators; // operators who copy a directory, put an old one back, and mistype a pid
+mod scrape; // what Prometheus gets from a server
 mod signals; // what each signal does, also to process 1
 mod soak; // every hostile client at once, beside honest ones
 mod store_faults; // the state directory where system calls and file systems fail
+mod supervisor; // what the supervisor is told: ready, the standing, the watchdog
 mod tls; // TLS: certificates, roles, reloads, and openssl and Python as clients
 mod told; // what the log and the status report: a disk that hangs, the end of the sequence, large raises
 mod trace; // the trace of scripted runs, line by line

@@ -112,7 +112,11 @@ fn a_server_that_lost_its_state_goes_on_only_with_recover_above() {
     assert!(refused.bad(1).contains("(staleState)"), "{refused:?}");
     assert!(!refused.err.contains("is ipseity running"), "{refused:?}");
     assert_eq!(members(&one)[0]["objection"], "staleState");
-    let known = members(&one)[0]["sequence"].as_u64().unwrap();
+    let known = members(&one)[0]["sequence"]
+        .as_str()
+        .unwrap()
+        .parse::<u64>()
+        .unwrap();
     assert!(known >= used, "{known} < {used}");
     assert_ne!(two.stop(), 0);
 

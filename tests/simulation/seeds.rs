@@ -37,12 +37,14 @@ const FAILED_ONCE: [u64; 5] = [
 ];
 
 /// What no seed brings, because there all servers take connections without TLS, their certificates are good, and a run is
-/// shorter than the time between two looks at them. `tests/virtual/tls.rs` has them.
-const ELSEWHERE: [&str; 4] = [
+/// shorter than the time between two looks at them: `tests/virtual/tls.rs` has them. Nor do they have a supervisor:
+/// `tests/virtual/deadlines.rs` has one.
+const ELSEWHERE: [&str; 5] = [
     "tlsRequired",
     "tlsNotOffered",
     "certificateRefused",
     "certificatesTimeout",
+    "notifyTimeout",
 ];
 
 /// The names of the entries of the mailbox, without the timers.

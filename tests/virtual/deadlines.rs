@@ -6,8 +6,8 @@ use ipseity::limits::{
     FRAME_TIMEOUT, FRAMES_IN_FLIGHT_MAX, FRAMES_PER_CONNECTION_MAX, LINGER_TIMEOUT,
     RESERVE_TIMEOUT, SWEEP_INTERVAL, WRITE_TIMEOUT,
 };
-use ipseity_core::words::{ErrorCode, Message};
-use ipseity_sim::world::{Client, DiskMode, Setup, World};
+use ipseity_core::words::{ErrorCode, Message, Standing};
+use ipseity_sim::world::{Client, DiskMode, Setup, World, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -341,4 +341,50 @@ fn a_silent_connection_beyond_the_limit_is_refused_after_a_moment() {
     let (waited, codes) = until_ended(&mut world, &mut silent, 10 * SECOND);
     assert_about(waited, RESERVE_TIMEOUT);
     assert_eq!(codes, [ErrorCode::TooManyConnections.get()]);
+}
+
+// The supervisor.
+
+#[test]
+fn the_supervisor_is_told_each_change_and_again_each_time_that_it_asks_for() {
+    let mut world = World::with(Setup::new(1).disk(DiskMode::Takes(SECOND), 100));
+    // It wants to be told once.
+    world.advance(60 * SECOND);
+    assert_eq!(world.node(0).notices, [Standing::Serving]);
+    assert_eq!(world.trace(0, "notifyTimeout").len(), 0);
+    world.kill(0);
+    world.node(0).notify_every = Some(5 * SECOND);
+    world.restart(0);
+    assert_eq!(world.node(0).notices, [Standing::Serving]);
+    world.advance(16 * SECOND);
+    assert_eq!(world.node(0).notices, [Standing::Serving; 4]);
+    // It is told through the mailbox.
+    assert_eq!(world.trace(0, "notifyTimeout").len(), 3);
+    // The stop has to wait for the disk.
+    world.signal(0);
+    world.drive();
+    assert_eq!(world.node(0).notices[4..], [Standing::Stopping]);
+}
+
+#[test]
+fn the_supervisor_is_told_how_a_start_goes_on_and_that_a_peer_objects() {
+    let life = |session, joins| {
+        let mut setup = Setup::new(2).peers(&["witness:1"]);
+        setup.actor.session = session;
+        setup.actor.joins = joins;
+        setup
+    };
+    let mut world = World::with(Setup::new(1));
+    let witness = vec![address(0)];
+    world.net().names.insert("witness".to_owned(), witness);
+    let first = world.start(life(300, true));
+    assert_eq!(world.node(first).notices, [Standing::Joining]);
+    world.advance(SECOND);
+    let told = [Standing::Joining, Standing::Serving];
+    assert_eq!(world.node(first).notices, told);
+    // A second life of the same state, which does not ask first.
+    let second = world.start(life(301, false));
+    world.advance(5 * SECOND);
+    let told = [Standing::Serving, Standing::Stale];
+    assert_eq!(world.node(second).notices, told);
 }

@@ -151,6 +151,60 @@ fn sequences(replies: Vec<Message>) -> Vec<u64> {
     replies.into_iter().map(sequence).collect()
 }
 
+/// What a new client gets by HTTP over TLS for this request.
+fn ask_by_http(world: &mut World, pki: &Pki, leaf: Option<&Leaf>, request: &str) -> String {
+    let host = address(0).ip().to_string();
+    let client = world.connect_by_http(0);
+    let mut sealed = Sealed::new(client, pki.dial(&host, leaf));
+    talk(world, &mut [&mut sealed]);
+    sealed.send(request.as_bytes());
+    talk(world, &mut [&mut sealed]);
+    String::from_utf8(sealed.decoder.rest().to_vec()).unwrap()
+}
+
+#[test]
+fn by_http_a_client_without_the_certificate_that_is_wanted_gets_only_the_probes() {
+    let pki = Pki::new("CA");
+    let mut setup = offering(&pki, 1, true);
+    setup.limits.plain = PlainFrom::Nowhere;
+    let mut world = World::with(setup);
+    let host = "Host: localhost\r\n\r\n";
+    let post = format!("POST /identities HTTP/1.1\r\nContent-Type: application/json\r\n{host}");
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\n{host}");
+    let leaf = Leaf::client("client", Some(Role::Client));
+    for (request, without) in [
+        (post, "403"),
+        (get("/status"), "403"),
+        (get("/metrics"), "403"),
+        (get("/"), "403"),
+        (get("/livez"), "200"),
+        (get("/readyz"), "200"),
+    ] {
+        for (leaf, expected) in [(None, without), (Some(&leaf), "200")] {
+            let answer = ask_by_http(&mut world, &pki, leaf, &request);
+            let start = format!("HTTP/1.1 {expected} ");
+            assert!(answer.starts_with(&start), "{request}{answer}");
+        }
+    }
+    // What is refused for want of a certificate was never counted, and what counts agrees with that.
+    let status = ask_by_http(
+        &mut world,
+        &pki,
+        Some(&leaf),
+        &format!("GET /metrics HTTP/1.1\r\n{host}"),
+    );
+    assert!(status.contains("ipseity_"), "{status}");
+    // Without TLS it is told in HTTP what is wanted.
+    for mut client in [world.connect_by_http(0), world.connect(0)] {
+        client.send(format!("GET /livez HTTP/1.1\r\n{host}").as_bytes());
+        world.drive();
+        let answer = String::from_utf8(client.bytes()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains("\r\nConnection: close"), "{answer}");
+        assert!(client.has_ended());
+    }
+}
+
 #[test]
 fn plain_and_sealed_clients_use_one_port() {
     let pki = Pki::new("CA");

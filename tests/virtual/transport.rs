@@ -25,7 +25,7 @@ use ipseity_core::{
     actor::Event,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Grant, Grants, Message, StorageStatus, WriteTimes},
+    words::{Grant, Grants, Message, Standing, StorageStatus, WriteTimes},
 };
 use ipseity_http::HostNames;
 
@@ -168,6 +168,9 @@ impl Edge for World {
         unreachable!()
     }
     fn tls_read(&mut self) -> Result<Settings, String> {
+        unreachable!()
+    }
+    fn notify(&mut self, _: Standing) -> Option<Duration> {
         unreachable!()
     }
     fn random(&mut self) -> u64 {

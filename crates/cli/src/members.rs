@@ -191,7 +191,7 @@ impl Answer {
                     server,
                     forgotten: Some(pid.get()),
                     never_served: false,
-                    sequence: sequence.get(),
+                    sequence: sequence.to_string(),
                 };
                 write_line(out, &report)
             }
@@ -200,7 +200,7 @@ impl Answer {
                     server,
                     forgotten: pid.map(Pid::get),
                     never_served: true,
-                    sequence: sequence.get(),
+                    sequence: sequence.to_string(),
                 };
                 write_line(out, &report)
             }
@@ -265,7 +265,8 @@ struct MemberJson<'a> {
     boot: Option<u64>,
     session: Option<String>,
     address: Option<&'a str>,
-    sequence: u64,
+    /// A string, because many programs would round a large number.
+    sequence: String,
     last_heard_ms: Option<u64>,
     objection: Option<String>,
 }
@@ -279,7 +280,7 @@ impl<'a> MemberJson<'a> {
             boot: boot(member),
             session: member.life().map(|life| format!("{:#018x}", life.session)),
             address: Some(&*member.address).filter(|address| !address.is_empty()),
-            sequence: member.sequence,
+            sequence: member.sequence.to_string(),
             last_heard_ms: member.last_heard_ms,
             objection: objection(member),
         }
@@ -294,7 +295,7 @@ struct ForgottenJson<'a> {
     /// Only lives that never served.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     never_served: bool,
-    sequence: u64,
+    sequence: String,
 }
 
 #[cfg(test)]
@@ -369,7 +370,7 @@ a:3264
             concat!(
                 r#"{"server":"a:3264","pid":2,"incarnation":"0x00000000000000000000000000000abc","#,
                 r#""boot":7,"session":"0xffffffffffffffff","address":"b:3264\u001b[2J","#,
-                r#""sequence":990,"last_heard_ms":250,"objection":"staleState"}"#,
+                r#""sequence":"990","last_heard_ms":250,"objection":"staleState"}"#,
             )
         );
         assert!(lines[1].ends_with(r#""last_heard_ms":null,"objection":"63"}"#));

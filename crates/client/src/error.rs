@@ -273,7 +273,10 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Violation::Undecodable(error) => {
-                write!(f, "{error} (is it an Ipseity server?)")
+                write!(
+                    f,
+                    "{error} (is it an Ipseity server, and none older than this program?)"
+                )
             }
             Violation::Http => f.write_str(
                 "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)",
@@ -351,7 +354,10 @@ mod tests {
         for (violation, text) in [
             (
                 Violation::Undecodable(WireError::EmptyFrame),
-                format!("{} (is it an Ipseity server?)", WireError::EmptyFrame),
+                format!(
+                    "{} (is it an Ipseity server, and none older than this program?)",
+                    WireError::EmptyFrame
+                ),
             ),
             (
                 Violation::Http,

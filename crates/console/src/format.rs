@@ -16,7 +16,8 @@ pub enum Form {
     Hex,
     /// `1:1`, the sequence and the pid
     Pair,
-    /// `{"identity":1025,"sequence":1,"pid":1}`
+    /// `{"identity":"1025","sequence":"1","pid":1}`. Many programs read a number of JSON as a float of 64 bits, and would
+    /// round large ones, so what may be large is a string.
     Json,
 }
 
@@ -38,7 +39,7 @@ impl Form {
             Form::Pair => write!(out, "{sequence}:{pid}"),
             Form::Json => write!(
                 out,
-                r#"{{"identity":{identity},"sequence":{sequence},"pid":{pid}}}"#
+                r#"{{"identity":"{identity}","sequence":"{sequence}","pid":{pid}}}"#
             ),
         }
     }
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(shown(Form::Pair, 1025), "1:1");
         assert_eq!(
             shown(Form::Json, 1025),
-            r#"{"identity":1025,"sequence":1,"pid":1}"#
+            r#"{"identity":"1025","sequence":"1","pid":1}"#
         );
         for (form, name) in Form::ALL {
             assert_eq!(name.parse(), Ok(form));

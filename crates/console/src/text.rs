@@ -13,6 +13,12 @@ pub fn plain(text: &str) -> String {
 /// the same strings.
 pub fn plain_json(json: &str) -> String {
     let mut plain = String::with_capacity(json.len());
+    // Nearly always it is plain already. All bytes are looked at, because then the compiler takes many at once.
+    let is_usual = |byte: u8| matches!(byte, b' '..=b'~') | (byte == b'\n');
+    if json.bytes().fold(true, |all, byte| all & is_usual(byte)) {
+        plain.push_str(json);
+        return plain;
+    }
     for character in json.chars() {
         // Outside of strings, JSON has none of these except line ends, which are kept.
         if is_plain(character) || character == '\n' {

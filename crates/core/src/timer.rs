@@ -32,11 +32,13 @@ pub enum Timer {
     Write,
     /// It is to be looked how long the certificates are still valid.
     Certificates,
+    /// The supervisor that started the process is to be told again that the server runs.
+    Notify,
 }
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 11] = [
+    pub const ALL: [Timer; 12] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
@@ -48,6 +50,7 @@ impl Timer {
         Timer::Tell,
         Timer::Write,
         Timer::Certificates,
+        Timer::Notify,
     ];
 
     /// The kind of the entry when it expires.
@@ -64,6 +67,7 @@ impl Timer {
             Timer::Tell => EntryKind::TellTimeout,
             Timer::Write => EntryKind::WriteTimeout,
             Timer::Certificates => EntryKind::CertificatesTimeout,
+            Timer::Notify => EntryKind::NotifyTimeout,
         }
     }
 

@@ -157,8 +157,8 @@ impl fmt::Display for WireError {
             WireError::ForeignVersion { kind, version } => {
                 write!(
                     f,
-                    "{kind} of version {version}: this server speaks version {}",
-                    WIRE_VERSION
+                    "{kind} of version {version}: this server speaks version {WIRE_VERSION}; upgrade the one \
+                     with the lower version"
                 )
             }
             WireError::Incomplete { bytes } => {

@@ -78,6 +78,14 @@ impl Exchange {
         }
     }
 
+    /// The same exchange, but what was asked for is refused, and the connection ends.
+    pub const fn refusing(self) -> Exchange {
+        Exchange {
+            what: What::Nothing,
+            ..self.closing()
+        }
+    }
+
     /// What the request asks for.
     pub const fn asks(self) -> What {
         self.what

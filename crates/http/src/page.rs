@@ -7,9 +7,9 @@ pub const PAGE: &str = include_str!("../page/index.html");
 /// page in no frame of another page, and tells no other server where it came from. A test computes both hashes.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = concat!(
     "\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-",
-    "0iv7FiKUvcyta3jt8OBpuICvlLyTEwtBNLDLBGGq1no=",
+    "Gf8e7zACNaDPzbL/YSLh/O4UeHzjDty0zAYLzXL5o2k=",
     "'; style-src 'sha256-",
-    "rJnXZ8G772e4lauqTTFRFscPIO8XxbRcJ1qYrvA9yZo=",
+    "LAlmItMx7mLm9Qcy6/5BOs75Sx5UOguTcLL6prVYsAA=",
     "'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "\r\nX-Frame-Options: DENY\r\nReferrer-Policy: no-referrer"
 );

@@ -34,7 +34,7 @@ pub fn live() -> Health {
 pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
     let joined = match standing {
         Standing::Joining => Err(
-            "it still asks its peers whether it may use its pid; `ipseity-cli status` shows who has not answered"
+            "it still asks its peers whether it may use its pid; `ipseity-cli status` shows the state of each, and those that are not up have to come back"
                 .to_owned(),
         ),
         _ => Ok(""),

@@ -1,4 +1,4 @@
-//! A status as one line of JSON. docs/operations.md has every field. The names are those of the wire. A number that can be
+//! A status as one line of JSON. docs/metrics.md has every field. The names are those of the wire. A number that can be
 //! larger than 2^53 is a string, because many readers of JSON have no larger integers; a sequence always is.
 
 use std::collections::BTreeMap;
@@ -273,6 +273,8 @@ impl HistogramJson<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::sample::status;
 
@@ -309,6 +311,52 @@ mod tests {
         );
     }
 
+    /// The fields of a value, each with its type, as docs/metrics.md writes them.
+    fn fields(path: &str, value: &Value, into: &mut BTreeMap<String, &'static str>) {
+        // The names in these are data.
+        const NAMES: [&str; 4] = ["errors", "vitals.events", "vitals.codecs", "connections"];
+        let shown = match value {
+            Value::Object(object) => {
+                let are_data = NAMES.iter().any(|name| path.ends_with(name));
+                for (name, value) in object {
+                    let name = if are_data { "*" } else { name };
+                    let dot = if path.is_empty() { "" } else { "." };
+                    fields(&format!("{path}{dot}{name}"), value, into);
+                }
+                return;
+            }
+            Value::Array(list) if !path.ends_with(']') => {
+                for value in list {
+                    fields(&format!("{path}[]"), value, into);
+                }
+                return;
+            }
+            // Another of the list has it.
+            Value::Null => return,
+            Value::Array(_) => "array",
+            Value::String(_) => "string",
+            Value::Number(_) => "number",
+            Value::Bool(_) => "boolean",
+        };
+        into.insert(path.to_owned(), shown);
+    }
+
+    #[test]
+    fn the_page_has_every_field_and_no_other() {
+        let value = serde_json::from_str(&status_json(&status(), Some("a"))).unwrap();
+        let mut there = BTreeMap::new();
+        fields("", &value, &mut there);
+        let page = include_str!("../../../docs/metrics.md");
+        let (_, section) = page.split_once("\n## The status as JSON\n").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let rows = section.lines().filter_map(|line| {
+            let (field, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+            Some((field.to_owned(), rest.split_once(" |")?.0))
+        });
+        let shown: BTreeMap<String, &str> = rows.collect();
+        assert_eq!(shown, there);
+    }
+
     #[test]
     fn without_a_server_only_its_address_is_missing() {
         let with = status_json(&status(), Some("a"));
@@ -322,7 +370,7 @@ mod tests {
         let large = (1 << 53) - 1;
         status.sequence = large;
         (status.storage.ceiling, status.counters.identities) = (large, u64::MAX);
-        let value: serde_json::Value = serde_json::from_str(&status_json(&status, None)).unwrap();
+        let value: Value = serde_json::from_str(&status_json(&status, None)).unwrap();
         assert_eq!(value["sequence"], "9007199254740991");
         assert_eq!(value["counters"]["identities"], u64::MAX.to_string());
     }

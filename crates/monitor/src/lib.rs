@@ -13,7 +13,7 @@ mod text;
 pub use health::{Health, live, ready};
 pub use json::status_json;
 pub use metrics::metrics_text;
-pub use names::{METRICS, Metric};
+pub use names::{Kind, METRICS, Metric};
 
 use ipseity_core::words::PeerStatus;
 

@@ -51,7 +51,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    BUILD_INFO: Gauge "ipseity_build_info" ["version"] "The version of the server; always 1.";
+    BUILD_INFO: Gauge "ipseity_build_info" ["version" "commit"] "The version of the server, and the commit it was built from if that is known; always 1.";
     UPTIME: Gauge "ipseity_uptime_seconds" [] "Time since the process began to serve.";
     BOOT: Gauge "ipseity_boot" [] "How many times the state directory has been started.";
     STANDING: Gauge "ipseity_standing" ["standing"] "1 for the standing that the server has, 0 for the others.";

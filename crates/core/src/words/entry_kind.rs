@@ -72,6 +72,7 @@ kinds! {
     Hangup "hangup"
     PageRequest "pageRequest"
     HttpRefused "httpRefused"
+    NotifyTimeout "notifyTimeout"
 }
 
 impl EntryKind {

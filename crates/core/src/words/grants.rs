@@ -245,8 +245,9 @@ mod tests {
             let denied = Grants::ALL
                 .within(Grants::NONE)
                 .check(&request, DecidedBy::Certificate);
-            let names_role = denied.unwrap_err().message.contains("certificate");
-            assert_eq!(names_role, [Grant::Sync, Grant::Operate].contains(&needed));
+            let message = denied.unwrap_err().message;
+            assert!(message.contains("certificate"), "{message}");
+            assert!(message.contains("`ipseity-cli cert "), "{message}");
         }
         assert!(!Grants::EVERYBODY.has(Grant::Operate));
         assert!(!Grants::EVERYBODY.has(Grant::Sync));

@@ -94,7 +94,7 @@ pub fn malformed() -> Vec<Malformed> {
             "0003 03 0003",
             WireError::ForeignVersion { kind, version: 3 },
             65,
-            "syncRequest of version 3: this server speaks version 2",
+            "syncRequest of version 3: this server speaks version 2; upgrade the one with the lower version",
         ),
     ]
 }
@@ -172,17 +172,17 @@ pub fn malformed_too() -> Vec<Malformed> {
         02 0000000000000000 00 00 00 0000000000000000 0000000000000000 0000
         0000000000000000";
     vec![
-        // The beginning of a GET.
+        // Text that is not HTTP.
         malformed(
             Receiver::Server,
             2,
-            "4745 54 202f",
+            "4142 43 4445",
             WireError::FrameTooLong {
-                length: 18245,
+                length: 16706,
                 length_max: 1024,
             },
             2,
-            "frame length 18245: the longest frame taken here has 1024",
+            "frame length 16706: the longest frame taken here has 1024",
         ),
         malformed(
             Receiver::Server,
@@ -278,7 +278,7 @@ pub fn malformed_too() -> Vec<Malformed> {
                 version: 3,
             },
             65,
-            "syncRequest of version 3: this server speaks version 2",
+            "syncRequest of version 3: this server speaks version 2; upgrade the one with the lower version",
         ),
         malformed(
             Receiver::Server,

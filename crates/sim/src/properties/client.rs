@@ -81,11 +81,11 @@ fn ask(
     Ok(())
 }
 
-/// Checks that a status encodes to the bytes at the start of the answer.
+/// Checks that a status encodes to the bytes at the start of the answer, behind the length: a later version may show more.
 fn is_what_was_said(status: Status, answer: &[u8]) {
     let mut again = Vec::new();
     encode(&Message::StatusReply(Box::new(status)), &mut again);
-    assert!(answer.starts_with(&again));
+    assert!(answer[2..].starts_with(&again[2..]));
 }
 
 thread_local! {

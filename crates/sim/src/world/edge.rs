@@ -5,6 +5,7 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     rc::Rc,
+    time::Duration,
 };
 
 use ipseity::{
@@ -17,7 +18,7 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, WriteTimes},
 };
 
 use super::{
@@ -273,6 +274,12 @@ impl Edge for SimEdge {
 
     fn tls_read(&mut self) -> Result<Settings, String> {
         Err("a simulated server has no files".to_owned())
+    }
+
+    fn notify(&mut self, standing: Standing) -> Option<Duration> {
+        let node = &mut self.net.borrow_mut().nodes[self.node];
+        node.notices.push(standing);
+        node.notify_every
     }
 
     fn random(&mut self) -> u64 {

@@ -12,6 +12,7 @@ use ipseity_core::{
     identity::Sequence,
     ids::{ListenerId, NameId},
     time::Instant,
+    words::Standing,
 };
 
 use super::{end::EndId, storage::Storage};
@@ -118,6 +119,10 @@ pub struct Node {
     pub log_lines_dropped: u64,
     /// How often the server was told to open its files again.
     pub reopened: u64,
+    /// What this process told its supervisor.
+    pub notices: Vec<Standing>,
+    /// After which time the supervisor wants to be told again.
+    pub notify_every: Option<Duration>,
     /// The names that were looked up.
     pub lookups: Vec<String>,
     /// How long a lookup takes.
@@ -154,6 +159,8 @@ impl Node {
             saves: 0,
             log_lines_dropped: 0,
             reopened: 0,
+            notices: Vec::new(),
+            notify_every: None,
             lookups: Vec::new(),
             lookup_delay: Duration::ZERO,
             resolving: BTreeMap::new(),
@@ -177,6 +184,7 @@ impl Node {
         self.dialed.clear();
         self.saves = 0;
         self.log_lines_dropped = 0;
+        self.notices.clear();
     }
 
     /// Queues something for the next poll. If an end changes twice before the poll, it is reported once.
