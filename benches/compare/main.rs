@@ -9,7 +9,7 @@
 //! cargo bench --bench compare -- serve locker           one of the other servers, until it is killed
 //! ```
 //!
-//! Each sample is one run of `ipseity-cli bench`. Servers that are compared alternate, round by round, so that other
+//! Each sample is one run of `ipseity-cli bench`, or of wrk for HTTP. Servers that are compared alternate, round by round, so that other
 //! work of the machine affects all of them. A server that is not installed is left out, with a line that says so.
 
 #![allow(
@@ -26,6 +26,7 @@ mod build;
 mod bursts;
 mod flood;
 mod grpc;
+mod http;
 mod load;
 mod memory;
 mod sample;
@@ -55,6 +56,7 @@ const SECTIONS: &[Section] = &[
     ("bursts", bursts::bursts),
     ("memory", memory::memory),
     ("tls", tls::tls),
+    ("http", http::http),
     ("build", build::build),
 ];
 

@@ -311,7 +311,7 @@ impl Used {
 }
 
 /// The processor time that a process has used, exact to a nanosecond.
-fn cpu_seconds(pid: u32) -> f64 {
+pub fn cpu_seconds(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
     let nanoseconds: f64 = text.split(' ').next().unwrap().parse().unwrap();
     nanoseconds / 1e9

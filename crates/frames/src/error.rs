@@ -189,8 +189,8 @@ impl fmt::Display for WireError {
                 "this server has as many connections by HTTP as it takes: close one, or try again later",
             ),
             WireError::TlsRequired => f.write_str(
-                "this server takes only TLS from your address: a client connects with tls:// and --tls-ca, and another \
-                 server with --tls-cert, --tls-key and --tls-peer-ca",
+                "this server takes only TLS from your address: a client connects with tls:// and --tls-ca, or by \
+                 https://, and another server with --tls-cert, --tls-key and --tls-peer-ca",
             ),
             WireError::TlsNotOffered => f.write_str(
                 "this server does not speak TLS (it has no --tls-cert): connect without tls://",
