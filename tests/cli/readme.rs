@@ -1,4 +1,4 @@
-//! README.md shows what really happens: every shell example is run, in order, as somebody who follows the page would
+//! README.md and docs/http.md show what really happens: every shell example is run, in order, as somebody who follows the page would
 //! run it.
 
 use std::{
@@ -16,8 +16,8 @@ use tempfile::TempDir;
 /// How long an example may take to give the output that is shown. It is long because machines are shared.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The ports that the README names; each example runs on a free one in its place.
-const PORTS: [&str; 4] = ["3264", "3271", "3272", "3273"];
+/// The ports that the pages name; each example runs on a free one in its place.
+const PORTS: [&str; 5] = ["3264", "3265", "3271", "3272", "3273"];
 
 #[test]
 fn the_examples_of_the_readme_come_out_as_shown() {
@@ -34,6 +34,17 @@ fn the_examples_of_the_readme_come_out_as_shown() {
         let status = server.wait().unwrap();
         let killed = command.ends_with("2> 1.log");
         assert_eq!(status.success(), !killed, "{command}: {status}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_page_of_http_come_out_as_shown() {
+    let mut shell = Shell::new();
+    shell.serve("ipseity --pid 1 --listen 127.0.0.1:3264 --http 127.0.0.1:3265");
+    let blocks = page::blocks(&page::read("docs/http.md"), "console");
+    assert!(blocks.len() >= 2);
+    for example in blocks.iter().flat_map(page::examples) {
+        shell.run(&example);
     }
 }
 

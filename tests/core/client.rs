@@ -293,7 +293,7 @@ fn replies_that_break_the_protocol_are_typed_errors() {
         ),
         (
             Step::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
-            Violation::Undecodable(WireError::UnknownKind(b'T')),
+            Violation::Http,
         ),
         (
             Step::Bytes(vec![0, 1, 1]),

@@ -18,6 +18,7 @@ mod environment; // a server that is set up by its environment, and by its host 
 mod flood; // how much others can make a server log and save
 mod full; // a server whose places are all taken: who gets in, and who makes room
 mod guard; // two servers of one pid, and state that is lost or rolled back
+mod http; // HTTP: every path, identities beside frames, refusals, TLS, strangers and crashes
 mod kills; // servers under load that are killed, stopped and paused at random
 mod life; // the life of one server: start, stop, signals, and what it says
 mod lives; // starts of a pid that is in use or was: which life hands out identities

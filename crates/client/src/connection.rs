@@ -205,13 +205,14 @@ impl Connection {
     }
 
     /// What bytes mean that are not a frame. A server that speaks TLS answers a plain request with an alert, or says
-    /// nothing; an alert is never the beginning of a frame for clients.
+    /// nothing; an alert is never the beginning of a frame for clients, and neither are the letters of HTTP.
     fn broken(&self, error: WireError) -> Trouble {
         match (&self.stream, self.decoder.rest()) {
             (Stream::Plain(_), [0x15 | 0x16, 0x03, ..]) => {
                 FailureCause::Tls("it speaks TLS there: write tls:// before its address".to_owned())
                     .into()
             }
+            (_, [b'H', b'T', b'T', ..]) => Violation::Http.into(),
             _ => error.into(),
         }
     }

@@ -205,6 +205,8 @@ impl fmt::Display for AddressFailure {
 pub enum Violation {
     /// The bytes are not a frame that a client accepts.
     Undecodable(WireError),
+    /// The answer is HTTP.
+    Http,
     /// A reply of another kind than the request has.
     WrongKind {
         /// The kind that answers the request.
@@ -276,6 +278,9 @@ impl fmt::Display for Violation {
                     "{error} (is it an Ipseity server, and none older than this program?)"
                 )
             }
+            Violation::Http => f.write_str(
+                "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)",
+            ),
             Violation::WrongKind { expected, received } => {
                 write!(f, "{received} came instead of {expected}")
             }
@@ -353,6 +358,11 @@ mod tests {
                     "{} (is it an Ipseity server, and none older than this program?)",
                     WireError::EmptyFrame
                 ),
+            ),
+            (
+                Violation::Http,
+                "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)"
+                    .to_owned(),
             ),
             (
                 Violation::WrongKind {

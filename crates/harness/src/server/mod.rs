@@ -59,6 +59,7 @@ impl Port {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    http: Option<SocketAddr>,
     log: Arc<Log>,
     arguments: Vec<String>,
     directory: Option<Arc<TempDir>>,
@@ -156,20 +157,15 @@ impl Server {
         let log = Arc::new(Log::default());
         follow(child.stderr.take().unwrap(), Arc::clone(&log));
         match log.wait_for(|line| line.contains(" listens on ")) {
-            Some(line) => {
-                // If there are several, the first one counts.
-                let addresses = line.split(" listens on ").nth(1).unwrap();
-                let address = addresses.split(' ').next().unwrap();
-                let address = address.trim_end_matches(':').parse().unwrap();
-                Ok(Server {
-                    child,
-                    address,
-                    log,
-                    arguments: flags_without_listen(&arguments),
-                    directory: None,
-                    port: None,
-                })
-            }
+            Some(line) => Ok(Server {
+                child,
+                address: address_behind(&line, " listens on ").unwrap(),
+                http: address_behind(&line, " and for HTTP on "),
+                log,
+                arguments: flags_without_listen(&arguments),
+                directory: None,
+                port: None,
+            }),
             None => {
                 let ended = eventually(|| child.try_wait().unwrap().is_some());
                 let _ = child.kill();
@@ -242,6 +238,11 @@ impl Server {
     /// Where it listens.
     pub fn socket_address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it speaks HTTP, if it was started with `--http`.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.expect("it was started without --http")
     }
 
     /// The process id.
@@ -402,6 +403,13 @@ fn command_line(runner: &[String]) -> Vec<String> {
     let mut line = runner.to_vec();
     line.push(programs::ipseity().display().to_string());
     line
+}
+
+/// The address behind these words of the line that says where it listens. If there are several, the first one counts.
+fn address_behind(line: &str, words: &str) -> Option<SocketAddr> {
+    let (_, addresses) = line.split_once(words)?;
+    let address = addresses.split(' ').next()?;
+    Some(address.trim_end_matches(':').parse().unwrap())
 }
 
 fn flags_without_listen(arguments: &[String]) -> Vec<String> {
