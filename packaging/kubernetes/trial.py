@@ -149,9 +149,9 @@ class Pod:
         kind = self.cluster.manifest.probes[path]
         if kind == "HTTPS":
             context = ssl._create_unverified_context()
-            connection = http.client.HTTPSConnection(self.address, 8264, timeout=5, context=context)
+            connection = http.client.HTTPSConnection(self.address, 3265, timeout=5, context=context)
         else:
-            connection = http.client.HTTPConnection(self.address, 8264, timeout=5)
+            connection = http.client.HTTPConnection(self.address, 3265, timeout=5)
         connection.request("GET", path)
         return connection.getresponse().status
 

@@ -40,6 +40,7 @@ fn the_examples_of_the_readme_come_out_as_shown() {
 #[test]
 fn the_examples_of_the_page_of_http_come_out_as_shown() {
     let mut shell = Shell::new();
+    shell.serve("ipseity --pid 1 --listen 127.0.0.1:3264 --http 127.0.0.1:3265");
     let blocks = page::blocks(&page::read("docs/http.md"), "console");
     assert!(blocks.len() >= 2);
     for example in blocks.iter().flat_map(page::examples) {
