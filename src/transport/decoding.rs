@@ -131,7 +131,7 @@ impl Shared {
                 break;
             }
         }
-        // bug RequestLostAtGate: let _ = codec.next(&mut self.decoder);
+        // bug RequestLostAtGate: let _ = c.codec.next(&mut self.decoder, &self.limits.hosts);
         self.decode_at_gate(c, mailbox)
     }
 
