@@ -27,9 +27,9 @@ impl Peers {
     pub fn shown(&self) -> Vec<Shown> {
         let chosen = self.chosen();
         let mut shown = Vec::new();
-        for (index, name) in self.names.iter().take(self.named).enumerate() {
+        let by_name = self.peers_by_name();
+        for (index, (name, peers)) in self.names.iter().zip(by_name).take(self.named).enumerate() {
             let id = NameId(index as u16);
-            let peers = self.peers_of(id);
             if peers.iter().any(|(_, peer)| peer.pid.is_some()) {
                 let is_shown = |(id, peer): &&(PeerId, &Peer)| match peer.pid {
                     Some(pid) => chosen.get(&pid) == Some(id) || peer.is_connected(),
@@ -75,14 +75,15 @@ impl Peers {
         chosen
     }
 
-    /// The peers that belong to a name: those to which it leads and to which no other one led first, and those that are
-    /// still connected although it does not lead to them any more.
-    fn peers_of(&self, name: NameId) -> Vec<(PeerId, &Peer)> {
-        let peers = self.peers.iter();
-        peers
-            .filter(|(_, peer)| peer.name == name)
-            .map(|(id, peer)| (*id, peer))
-            .collect()
+    /// For each name the peers that belong to it: those to which it leads and to which no other one led first, and those
+    /// that are still connected although it does not lead to them any more. All in one pass, because there may be a
+    /// thousand of both.
+    fn peers_by_name(&self) -> Vec<Vec<(PeerId, &Peer)>> {
+        let mut by_name = vec![Vec::new(); self.names.len()];
+        for (id, peer) in &self.peers {
+            by_name[usize::from(peer.name.0)].push((*id, peer));
+        }
+        by_name
     }
 
     /// Whether this address never answered, while its name has led to a server by the other family of addresses.
