@@ -27,7 +27,7 @@ complete -c ipseity -l cluster-size -d 'how many servers the cluster has, this o
 complete -c ipseity -l join-timeout -d 'how long a start waits for its peers; 0: they are not asked in time (default 12s)' -r -f
 complete -c ipseity -l recover-above -d 'start above this sequence, after the state was lost or rolled back; with it you promise that this pid has handed out nothing above it' -r -f
 complete -c ipseity -l trust -d 'an address or a network, besides this machine itself, from which `members --forget` and `advance` are accepted; may be repeated' -r -f
-complete -c ipseity -l trust-loopback -d 'whether whoever connects from this machine itself is trusted like --trust and --peer-from; no, if others use this machine or a proxy on it leads here (default yes)' -r -f -a "yes\t''
+complete -c ipseity -l trust-loopback -d 'whether connections from this machine itself are trusted like --trust and --peer-from; no, if others use this machine or a proxy on it leads here (default yes)' -r -f -a "yes\t''
 no\t''"
 complete -c ipseity -l tls-cert -d 'offer TLS, with this certificate (PEM; the server\'s own first, then those between it and the CA); SIGHUP reads this and the next three files again' -r -F
 complete -c ipseity -l tls-key -d 'the private key of the certificate (PEM)' -r -F

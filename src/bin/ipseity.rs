@@ -282,7 +282,16 @@ fn cannot_listen(error: ListenError) -> String {
         // The cause is not the address.
         Some(advice) => format!("cannot open a socket to listen: {}; {advice}", error.error),
         None => {
-            let advice = listen_advice(&error.error).replace("--listen", error.flag);
+            let flag = error.flag;
+            let advice = match error.error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    format!("is another server running there? choose another address with {flag}")
+                }
+                io::ErrorKind::PermissionDenied => format!(
+                    "ports below 1024 are for privileged users; choose another port with {flag}"
+                ),
+                _ => format!("choose an address of this machine with {flag}"),
+            };
             format!("{error}; {advice}")
         }
     }
@@ -324,18 +333,6 @@ fn addresses_max(peers: &[String]) -> usize {
         Err(_) => ADDRESSES_PER_NAME_MAX,
     };
     peers.iter().map(addresses).sum::<usize>().min(DIALED_MAX)
-}
-
-fn listen_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "is another server running there? choose another address with --listen"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are for privileged users; choose another port with --listen"
-        }
-        _ => "choose an address of this machine with --listen",
-    }
 }
 
 /// Where the trace goes; a file with the path that was given for it.

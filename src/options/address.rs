@@ -18,3 +18,19 @@ pub(super) fn host_port(given: &Given, flag: &str, text: &str) -> Result<HostPor
             )
         })
 }
+
+/// All addresses of a flag that may be given many times, none twice.
+pub(super) fn addresses(given: &Given, flag: &str) -> Result<Vec<String>, UsageError> {
+    let mut addresses = Vec::new();
+    for text in given.values(flag) {
+        let address = host_port(given, flag, &text)?.to_string();
+        if addresses.contains(&address) {
+            return Err(UsageError::new(format!(
+                "{} {address} is given more than once",
+                given.name(flag)
+            )));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
+}

@@ -276,7 +276,7 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "trust-loopback",
             takes: Value("yes|no"),
-            help: "whether whoever connects from this machine itself is trusted like --trust and --peer-from; no, if \
+            help: "whether connections from this machine itself are trusted like --trust and --peer-from; no, if \
                    others use this machine or a proxy on it leads here",
             default: shown("yes"),
         },

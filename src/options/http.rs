@@ -2,38 +2,28 @@
 
 use ipseity_http::HostNames;
 
-use super::{UsageError, address::host_port, given::Given};
+use super::{UsageError, address::addresses, given::Given};
 use crate::limits::{HOST_NAMES_MAX, LISTENERS_MAX};
 
 /// Where to speak HTTP, each `host:port`. Without the flag, nowhere.
 pub(super) fn http(given: &Given, listen: &[String]) -> Result<Vec<String>, UsageError> {
-    let texts = given.values("http");
-    if listen.len() + texts.len() > LISTENERS_MAX {
+    let count = listen.len() + given.values("http").len();
+    if count > LISTENERS_MAX {
         return Err(UsageError(format!(
-            "{} and {} name {} addresses: a server can listen on at most {LISTENERS_MAX}",
+            "{} and {} name {count} addresses: a server can listen on at most {LISTENERS_MAX}",
             given.name("listen"),
             given.name("http"),
-            listen.len() + texts.len()
         )));
     }
-    let mut http: Vec<String> = Vec::new();
-    for text in &texts {
-        let parsed = host_port(given, "http", text)?;
-        let address = parsed.to_string();
-        if http.contains(&address) {
-            return Err(UsageError(format!(
-                "{} {address} is given more than once",
-                given.name("http")
-            )));
-        }
-        if parsed.port() != Some(0) && listen.contains(&address) {
-            return Err(UsageError(format!(
-                "{} {address} is the address of {} too: HTTP needs a port of its own",
-                given.name("http"),
-                given.name("listen")
-            )));
-        }
-        http.push(address);
+    let http = addresses(given, "http")?;
+    // With port 0 each gets a free one.
+    let is_taken = |address: &&String| !address.ends_with(":0") && listen.contains(address);
+    if let Some(address) = http.iter().find(is_taken) {
+        return Err(UsageError(format!(
+            "{} {address} is the address of {} too: HTTP needs a port of its own",
+            given.name("http"),
+            given.name("listen")
+        )));
     }
     Ok(http)
 }

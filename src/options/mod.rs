@@ -18,7 +18,10 @@ use log::LevelFilter;
 
 pub use self::flags::flags;
 use self::{
-    address::host_port, environment::FromEnvironment, flags::parse_flags, given::Given,
+    address::{addresses, host_port},
+    environment::FromEnvironment,
+    flags::parse_flags,
+    given::Given,
     network::networks,
 };
 use ipseity_console::usage;
@@ -356,18 +359,7 @@ fn listen(given: &Given) -> Result<Vec<String>, UsageError> {
             texts.len()
         )));
     }
-    let mut listen = Vec::new();
-    for text in &texts {
-        let address = host_port(given, "listen", text)?.to_string();
-        if listen.contains(&address) {
-            return Err(UsageError(format!(
-                "{} {address} is given more than once",
-                given.name("listen")
-            )));
-        }
-        listen.push(address);
-    }
-    Ok(listen)
+    addresses(given, "listen")
 }
 
 /// Others dial this address, so it has to be one that they can dial.

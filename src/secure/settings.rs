@@ -8,7 +8,7 @@ use std::{
 
 use ipseity_core::{text::Plain, words::Grants};
 use ipseity_tls::{
-    Context, Credentials, Date, Facts, Optional, PROTOCOLS, Role, Roots, TlsError, Watched,
+    Context, Credentials, Date, Facts, PROTOCOLS, Role, Roots, TlsError, Watched,
     client_config_with, explain, provider, server_name, unnameable,
 };
 use rustls::{
@@ -145,19 +145,21 @@ impl Settings {
             verifier(peers.store(), true)
         });
         check_own(&credentials, &roles, peer_ca.is_some())?;
-        let clients = all_roots(client_ca.as_ref(), peer_ca.as_ref()).map(|store| {
-            let verifier = verifier(Arc::new(store), roles.wants_certificate());
+        let store = all_roots(client_ca.as_ref(), peer_ca.as_ref()).map(Arc::new);
+        let clients = store.as_ref().map(|store| {
+            let verifier = verifier(Arc::clone(store), roles.wants_certificate());
             Arc::new(Watched::new(verifier))
         });
         let config = |clients| {
             let (provider, time) = (Arc::clone(&provider), Arc::clone(&time));
             Arc::new(server_config(&credentials, clients, provider, time))
         };
-        let judge = |clients: &Arc<Watched<_>>| Arc::clone(clients) as Arc<dyn ClientCertVerifier>;
-        let server = config(clients.as_ref().map(judge));
-        let optional = match clients.as_ref().filter(|_| roles.wants_certificate()) {
-            Some(clients) => config(Some(Arc::new(Optional(judge(clients))))),
-            None => Arc::clone(&server),
+        let server = config(clients.clone());
+        let optional = match (store, &clients) {
+            (Some(store), Some(clients)) if roles.wants_certificate() => {
+                config(Some(Arc::new(clients.with(verifier(store, false)))))
+            }
+            _ => Arc::clone(&server),
         };
         let dialing = peer_ca.as_ref().map(|roots| {
             let (mut config, verifier) =
@@ -444,7 +446,7 @@ fn verifier(store: Arc<RootCertStore>, is_wanted: bool) -> Arc<dyn ClientCertVer
 
 fn server_config(
     credentials: &Credentials,
-    clients: Option<Arc<dyn ClientCertVerifier>>,
+    clients: Option<Arc<Watched<dyn ClientCertVerifier>>>,
     provider: Arc<CryptoProvider>,
     time: Arc<dyn TimeProvider>,
 ) -> ServerConfig {

@@ -63,10 +63,10 @@ impl<S: Socket> Transport<S> {
             Admitted::OverAddress(holder)
         } else if self.shared.has_place(arrival.listener.codec) {
             Admitted::Placed
-        } else if !arrival.listener.codec.is_http() && self.close_idle(now) {
-            Admitted::InPlaceOfIdle
         } else if arrival.listener.codec.is_http() {
             Admitted::FullOfHttp
+        } else if self.close_idle(now) {
+            Admitted::InPlaceOfIdle
         } else {
             Admitted::Full
         };

@@ -91,8 +91,9 @@ impl Shared {
                 break;
             }
             let looks = codec.looks_next(&self.decoder) && c.origin == Origin::Accepted;
-            let passes = (looks || codec.page_next(&self.decoder)) && of_all == 0 && taken == 0;
-            if taken == room && !passes {
+            // Only where there is no room does it matter whether a page comes next.
+            let passes = || of_all == 0 && taken == 0 && (looks || codec.page_next(&self.decoder));
+            if taken == room && !passes() {
                 break;
             }
             if looks && c.owed > 0 {
@@ -115,8 +116,7 @@ impl Shared {
                 Inbound::Http(request) => self.take_http(c, request),
             };
             match what {
-                Taken::Request(event) => self.owe(c, Entry::Event(event), mailbox),
-                Taken::Entry(entry) => self.owe(c, entry, mailbox),
+                Taken::Request(entry) => self.owe(c, entry, mailbox),
                 Taken::Word(event) => {
                     mailbox.dispatch(Entry::Event(event));
                     return Decoded::Turn;
@@ -159,11 +159,7 @@ impl Shared {
             }
             Taken::Refused(error) => Decoded::Broken(Box::new(error)),
             // It may not say this any more, and is told so.
-            Taken::Request(event) => {
-                self.owe(c, Entry::Event(event), mailbox);
-                Decoded::Gate
-            }
-            Taken::Entry(entry) => {
+            Taken::Request(entry) => {
                 self.owe(c, entry, mailbox);
                 Decoded::Gate
             }
@@ -194,11 +190,11 @@ impl Shared {
                 // It is of no use to those who may not look.
                 if let Err(error) = c.grants.check(&Message::StatusRequest, c.decided_by()) {
                     let error = Box::new(error);
-                    return Taken::Request(Event::Denied { from: c.id, error });
+                    return Taken::event(Event::Denied { from: c.id, error });
                 }
             }
         }
-        Taken::Entry(Entry::Http(Box::new((c.id, request))))
+        Taken::Request(Entry::Http(Box::new((c.id, request))))
     }
 
     /// Turns a message into the actor's event.
@@ -228,7 +224,7 @@ impl Shared {
                 // The answer ends the connection.
                 c.gate = Gate::Shut;
             }
-            return Taken::Request(Event::Denied {
+            return Taken::event(Event::Denied {
                 from,
                 error: Box::new(error),
             });
@@ -239,7 +235,7 @@ impl Shared {
                     self.let_wait_alone(c);
                 }
                 let count = Count::saturating(count);
-                Taken::Request(Event::IdentityRequest { from, count, after })
+                Taken::event(Event::IdentityRequest { from, count, after })
             }
             (Message::SyncRequest(sync), Origin::Accepted)
                 if !is_reserve || self.has_place_for_peer(c) =>
@@ -250,28 +246,28 @@ impl Shared {
                 // The request may be refused, and then no other request behind it is served.
                 c.gate = Gate::Words;
                 c.keep_address();
-                Taken::Request(Event::SyncRequest { from, sync })
+                Taken::event(Event::SyncRequest { from, sync })
             }
             (_, Origin::Accepted) if is_reserve => self.refuse_beyond(c),
             (Message::StatusRequest, Origin::Accepted) => {
                 self.shut_for_look(c);
-                Taken::Request(Event::StatusRequest { from })
+                Taken::event(Event::StatusRequest { from })
             }
             (Message::MembersRequest { from: first }, Origin::Accepted) => {
                 self.shut_for_look(c);
-                Taken::Request(Event::MembersRequest { from, first })
+                Taken::event(Event::MembersRequest { from, first })
             }
             (Message::HelloRequest(hello), Origin::Accepted) => {
                 // It may be refused, and then nothing behind it is served.
                 c.gate = Gate::Shut;
-                Taken::Request(Event::HelloRequest { from, hello })
+                Taken::event(Event::HelloRequest { from, hello })
             }
             (Message::ForgetRequest { what }, Origin::Accepted) => {
-                Taken::Request(Event::ForgetRequest { from, what })
+                Taken::event(Event::ForgetRequest { from, what })
             }
             (Message::AdvanceRequest { above }, Origin::Accepted) => {
                 self.let_wait_alone(c);
-                Taken::Request(Event::AdvanceRequest { from, above })
+                Taken::event(Event::AdvanceRequest { from, above })
             }
             (Message::SyncReply(sync), Origin::Dialed(from)) => {
                 Taken::Word(Event::SyncReply { from, sync })
@@ -308,7 +304,7 @@ impl Shared {
             return Taken::Refused(error);
         }
         c.codec.refuse_asked();
-        Taken::Request(Event::Unknown {
+        Taken::event(Event::Unknown {
             from: c.id,
             error: Box::new(error.reply()),
         })
@@ -336,13 +332,18 @@ impl Shared {
 /// What a message means for the server.
 enum Taken {
     /// A request: an answer is owed.
-    Request(Event),
-    /// A request that the server answers without the actor: an answer is owed.
-    Entry(Entry),
+    Request(Entry),
     /// An answer to this server, or a message that needs none: no answer is owed.
     Word(Event),
     /// A message that may not be sent on this connection.
     Refused(WireError),
+}
+
+impl Taken {
+    /// A request that the actor answers.
+    fn event(event: Event) -> Taken {
+        Taken::Request(Entry::Event(event))
+    }
 }
 
 /// The name that the actor uses for the other side if it is a peer.

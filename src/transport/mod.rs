@@ -345,40 +345,50 @@ impl<S: Socket> Transport<S> {
 
     /// Answers one frame that was decoded from `to`.
     pub fn reply(&mut self, to: ConnectionId, message: &Message) {
+        let Some((c, shared)) = self.owed(to) else {
+            return;
+        };
         if let Message::ErrorReply(error) = message {
-            self.shared.count_error(error);
+            shared.count_error(error);
             // Where it may not ask for any, the actor has counted nothing either.
             let is_denied = error.code == ErrorCode::NotTrusted.get();
-            if !is_denied && self.asks_for_identities_by_http(to) {
-                self.shared.by_http.refused += 1;
+            if !is_denied && c.codec.asks_for_identities_by_http() {
+                shared.by_http.refused += 1;
             }
         }
-        self.answer(to, |replies| replies.message(message));
+        shared.answer(c, |replies| replies.message(message));
     }
 
     /// Answers with an identityReply.
     pub fn reply_identities(&mut self, to: ConnectionId, first: Identity, count: u32) {
-        if self.asks_for_identities_by_http(to) {
-            self.shared.by_http.answered += 1;
-            self.shared.by_http.identities += u64::from(count);
+        let Some((c, shared)) = self.owed(to) else {
+            return;
+        };
+        if c.codec.asks_for_identities_by_http() {
+            shared.by_http.answered += 1;
+            shared.by_http.identities += u64::from(count);
         }
-        self.answer(to, |replies| replies.identities(first, count));
-    }
-
-    fn asks_for_identities_by_http(&self, connection: ConnectionId) -> bool {
-        let codec = self.get(connection).map(|c| c.codec);
-        codec.is_some_and(Codec::asks_for_identities_by_http)
+        shared.answer(c, |replies| replies.identities(first, count));
     }
 
     /// Answers requests that were decoded from `to` with the replies that `answer` writes. If the connection is closed,
     /// one request is dropped instead.
     #[inline(always)]
     pub fn answer(&mut self, to: ConnectionId, answer: impl FnOnce(&mut Replies<'_>)) {
-        let Some(c) = get_mut(&mut self.connections, to) else {
-            debug_assert!(false, "a slot is held until its connection is owed nothing");
-            return;
-        };
-        self.shared.answer(c, answer);
+        if let Some((c, shared)) = self.owed(to) {
+            shared.answer(c, answer);
+        }
+    }
+
+    /// The connection that is owed an answer, and everything else.
+    #[inline(always)]
+    fn owed(&mut self, to: ConnectionId) -> Option<(&mut Connection<S>, &mut Shared)> {
+        let c = get_mut(&mut self.connections, to);
+        debug_assert!(
+            c.is_some(),
+            "a slot is held until its connection is owed nothing"
+        );
+        Some((c?, &mut self.shared))
     }
 
     /// Sends a message that is not an answer.

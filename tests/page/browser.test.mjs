@@ -175,7 +175,7 @@ test("a peer that turns down is seen in the table and below the verdict", async 
   await page.until('document.querySelectorAll("#peers [data-mark=good]").length === 3');
   Object.assign(status.peers[1], { state: "down", last_heard_ms: 4200 });
   await page.until('document.querySelector("#peers [data-mark=warn]")?.textContent === "down"');
-  assert.match(await page.text("#troubles"), /^1 of 2 peers is not up: 10\.0\.0\.3:3264\. Look whether it runs/);
+  assert.match(await page.text("#troubles"), /^1 of 2 peers is not up: 10\.0\.0\.3:3264\. Check whether it runs/);
   assert.equal(await page.text("#headline"), SERVES);
 });
 

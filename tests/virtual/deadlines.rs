@@ -35,8 +35,9 @@ fn until_ended(world: &mut World, client: &mut Client, wait_max: Duration) -> (D
     (waited, codes)
 }
 
+/// It took so long, and no longer than until the next sweep.
 #[track_caller]
-fn assert_about(waited: Duration, expected: Duration) {
+pub fn assert_about(waited: Duration, expected: Duration) {
     let late = waited.checked_sub(expected);
     assert!(
         late.is_some_and(|late| late <= SWEEP_INTERVAL),

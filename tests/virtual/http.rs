@@ -9,6 +9,8 @@ use ipseity::limits::{
 use ipseity_core::words::{CodecStatus, ErrorCode};
 use ipseity_sim::world::{Client, DiskMode, Setup, World};
 
+use crate::deadlines::assert_about;
+
 const SECOND: Duration = Duration::from_secs(1);
 const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -104,15 +106,6 @@ fn codecs(world: &mut World) -> [CodecStatus; 2] {
 fn open(codec: &CodecStatus) -> u32 {
     let by = codec.connections;
     by.none + by.take + by.look + by.sync + by.operate
-}
-
-#[track_caller]
-fn assert_about(waited: Duration, expected: Duration) {
-    let late = waited.checked_sub(expected);
-    assert!(
-        late.is_some_and(|late| late <= SWEEP_INTERVAL),
-        "{waited:?} and not {expected:?}"
-    );
 }
 
 // One request at a time.

@@ -11,16 +11,6 @@ pub struct Health {
     pub text: String,
 }
 
-impl Health {
-    /// The status code of HTTP: 200, or 503 if something is not well.
-    pub const fn status(&self) -> u16 {
-        match self.ok {
-            true => 200,
-            false => 503,
-        }
-    }
-}
-
 /// Whether the process should go on living: it should, if it answers. Nothing else is asked. A restart brings back no peer,
 /// resolves no objection, and repairs no disk.
 pub fn live() -> Health {
@@ -99,11 +89,11 @@ mod tests {
             let health = ready(standing, &DISK);
             assert_eq!(health.ok, standing.hands_out(), "{standing}");
             let verdict = match health.ok {
-                true => (200, "ready"),
-                false => (503, "not ready"),
+                true => (true, "ready"),
+                false => (false, "not ready"),
             };
             let lines: Vec<&str> = health.text.lines().collect();
-            assert_eq!((health.status(), lines[3]), verdict);
+            assert_eq!((health.ok, lines[3]), verdict);
             let failed = lines.iter().filter(|line| line.contains(" failed: "));
             assert_eq!(failed.count(), usize::from(!health.ok), "one reason each");
         }
@@ -129,6 +119,6 @@ mod tests {
     #[test]
     fn what_answers_is_alive() {
         let health = live();
-        assert_eq!((health.status(), &*health.text), (200, "loop ok\nlive\n"));
+        assert_eq!((health.ok, &*health.text), (true, "loop ok\nlive\n"));
     }
 }

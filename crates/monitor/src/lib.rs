@@ -6,8 +6,8 @@ mod health;
 mod json;
 mod metrics;
 mod names;
-#[cfg(test)]
-mod sample;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
 mod text;
 
 pub use health::{Health, live, ready};

@@ -1,4 +1,4 @@
-//! A status for tests.
+//! A status for tests, here and in what shows one in another form.
 
 use ipseity_core::{
     identity::Pid,
@@ -9,7 +9,7 @@ use ipseity_core::{
 };
 
 /// A status in which every part has something to show.
-pub(crate) fn status() -> Status {
+pub fn status() -> Status {
     Status {
         version: "0.1.0\u{1b}[2J".to_owned(),
         cluster: "blue".parse().expect("it is a name"),

@@ -20,14 +20,20 @@ use crate::facts::Facts;
 /// asks right after that has failed gets the certificate of that connection.
 #[derive(Debug)]
 pub struct Watched<V: ?Sized> {
-    refused: Mutex<Option<CertificateDer<'static>>>,
+    refused: Arc<Mutex<Option<CertificateDer<'static>>>>,
     inner: Arc<V>,
 }
 
 impl<V: ?Sized> Watched<V> {
     /// A verifier that judges as this one does.
     pub fn new(inner: Arc<V>) -> Watched<V> {
-        let refused = Mutex::new(None);
+        let refused = Arc::default();
+        Watched { refused, inner }
+    }
+
+    /// A verifier that judges as `inner` does, and remembers in the same place as this one.
+    pub fn with(&self, inner: Arc<V>) -> Watched<V> {
+        let refused = Arc::clone(&self.refused);
         Watched { refused, inner }
     }
 
