@@ -150,8 +150,10 @@ pub struct Server<E: Edge> {
     /// Where the last processes of each pid were heard, the newest last.
     addresses: BTreeMap<Pid, Vec<Heard>>,
     telling: Telling,
-    /// When a line last said that all places are taken.
+    /// When a line last said that all places for clients are taken.
     full_told_at: Option<Instant>,
+    /// When a line last said the same of those for HTTP.
+    http_full_told_at: Option<Instant>,
     /// When it was last logged that an address has too many connections.
     crowd_told_at: Option<Instant>,
     /// When it was last logged that somebody is not believed to be a peer.
@@ -197,6 +199,7 @@ impl<E: Edge> Server<E> {
             addresses: BTreeMap::new(),
             telling: Telling::new(),
             full_told_at: None,
+            http_full_told_at: None,
             crowd_told_at: None,
             claim_told_at: None,
         };

@@ -12,22 +12,22 @@ use ipseity_sim::world::{Client, DiskMode, Setup, World};
 use crate::deadlines::assert_about;
 
 const SECOND: Duration = Duration::from_secs(1);
-const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
-const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
-const STATUS: &[u8] = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const STATUS: &[u8] = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A request for identities with these further headers.
-fn post(query: &str, headers: &str) -> Vec<u8> {
+pub fn post(query: &str, headers: &str) -> Vec<u8> {
     let start = format!("POST /identities{query} HTTP/1.1\r\nHost: localhost\r\n");
     format!("{start}Content-Type: application/json\r\n{headers}\r\n").into_bytes()
 }
 
 /// An answer: its status, its head and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -60,18 +60,18 @@ fn split(bytes: &[u8], head: Option<usize>) -> Vec<Answer> {
     answers
 }
 
-fn answers(client: &mut Client) -> Vec<Answer> {
+pub fn answers(client: &mut Client) -> Vec<Answer> {
     split(&client.bytes(), None)
 }
 
 /// Lets the server answer, and returns the answers.
-fn ask(world: &mut World, client: &mut Client, request: &[u8]) -> Vec<Answer> {
+pub fn ask(world: &mut World, client: &mut Client, request: &[u8]) -> Vec<Answer> {
     client.send(request);
     world.drive();
     answers(client)
 }
 
-fn statuses(answers: &[Answer]) -> Vec<u16> {
+pub fn statuses(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }
 
