@@ -24,8 +24,8 @@ pub struct Found {
     pub addresses: Result<Vec<SocketAddr>, String>,
     /// The addresses to speak HTTP on.
     pub http: Result<Vec<SocketAddr>, String>,
-    /// How many clients there are descriptors for.
-    pub connections_max: Result<usize, String>,
+    /// What there are too few descriptors for, and what to do; `None` if there are enough.
+    pub descriptors: Result<Option<String>, String>,
     /// The file for the trace can be had.
     pub trace: Result<(), String>,
     /// What the files of TLS say; `None` without TLS.
@@ -69,7 +69,7 @@ impl Report {
         report.joins(options, found);
         report.state(found);
         report.tls(options, found);
-        report.connections(options, found);
+        report.connections(found);
         if let Err(error) = &found.trace {
             report.faults.push(error.clone());
         }
@@ -264,18 +264,11 @@ impl Report {
         }
     }
 
-    fn connections(&mut self, options: &Options, found: &Found) {
-        match found.connections_max {
-            Ok(most) if most < options.connections_max => self.say(
-                "warning",
-                format!(
-                    "this process may open too few files for {} connections: {most} are possible; raise the hard limit \
-                     (ulimit -Hn, LimitNOFILE=) or lower --max-connections",
-                    options.connections_max
-                ),
-            ),
-            Ok(_) => {}
-            Err(ref error) => self.faults.push(error.clone()),
+    fn connections(&mut self, found: &Found) {
+        match &found.descriptors {
+            Ok(None) => {}
+            Ok(Some(shortage)) => self.say("warning", shortage),
+            Err(error) => self.faults.push(error.clone()),
         }
     }
 }
