@@ -97,7 +97,10 @@ pub fn address(server: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, server as u8 + 1], 3264))
 }
 
+/// The port at which each server speaks HTTP.
+pub const HTTP_PORT: u16 = 8264;
+
 /// Where the server with this address speaks HTTP.
 pub fn http_address(of: SocketAddr) -> SocketAddr {
-    SocketAddr::from((of.ip(), 8264))
+    SocketAddr::from((of.ip(), HTTP_PORT))
 }
