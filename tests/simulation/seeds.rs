@@ -21,7 +21,7 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 120 } else { 600 };
 
 /// The seeds whose handled entries are counted. The others run without a trace, as most servers do: then requests of
 /// one connection are handled in a row.
-const TRACED: u64 = 60;
+const TRACED: u64 = 100;
 
 /// Seeds of long runs that have failed once.
 const FAILED_ONCE: [u64; 5] = [
