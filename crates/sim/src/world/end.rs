@@ -5,7 +5,8 @@ use std::{collections::VecDeque, net::SocketAddr};
 use ipseity::mailbox::Readiness;
 use ipseity_core::{ids::ConnectionId, time::Instant};
 
-use super::setup::HTTP_PORT;
+/// The port at which each server speaks HTTP.
+pub const HTTP_PORT: u16 = 8264;
 
 /// The place of an end in the list of ends, which only grows.
 pub type EndId = usize;

@@ -18,6 +18,7 @@ use ipseity_core::{
 };
 use ipseity_http::HostNames;
 
+use super::end::HTTP_PORT;
 use super::node::DiskMode;
 use crate::config::actor_config;
 
@@ -96,9 +97,6 @@ impl Setup {
 pub fn address(server: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, server as u8 + 1], 3264))
 }
-
-/// The port at which each server speaks HTTP.
-pub const HTTP_PORT: u16 = 8264;
 
 /// Where the server with this address speaks HTTP.
 pub fn http_address(of: SocketAddr) -> SocketAddr {
