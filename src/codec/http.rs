@@ -49,6 +49,7 @@ pub(super) fn next(
     *exchange = parsed.exchange;
     Some(match parsed.asked {
         Asked::Identities { count, after } => {
+            // bug AfterIgnoredByHttp: let after = if BUG { 0 } else { after };
             Inbound::Message(Message::IdentityRequest { count, after })
         }
         Asked::Status | Asked::Metrics => Inbound::Message(Message::StatusRequest),

@@ -48,6 +48,7 @@ impl<E: Edge> Server<E> {
             connections: self.transport.accepted_open() as u32,
             connections_max: self.transport.limits().connections_max as u32,
             counters: Counters {
+                // bug CounterFalls instead: accepted: if BUG { self.transport.accepted_open() as u64 } else { self.transport.accepted_total() },
                 accepted: self.transport.accepted_total(),
                 identity_requests: tally.identity_requests,
                 identities: tally.identities,

@@ -207,6 +207,8 @@ impl Shared {
             Gate::Open | Gate::Shut | Gate::Words => {}
         }
         c.gate = Gate::Open;
+        // bug LastAnswerLost: if c.codec.ends_with_answer() { return self.close(c, CloseReason::Told); }
+        // bug CloseIgnored instead: if c.codec.ends_with_answer() && !BUG {
         if c.codec.ends_with_answer() {
             self.drain(c);
         }
