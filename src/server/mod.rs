@@ -368,7 +368,7 @@ impl<E: Edge> Server<E> {
     }
 
     #[cold]
-    fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: Event) {
         if let Some(client) = event.client()
             && self.transport.is_closed(client)
         {

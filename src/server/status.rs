@@ -42,7 +42,7 @@ impl<E: Edge> Server<E> {
             incarnation: life.incarnation,
             boot: life.boot,
             session: life.session,
-            standing: self.actor.standing(),
+            standing: self.standing_now(),
             sequence: self.actor.sequence().get(),
             uptime_ms: self.ms_since(self.started_at),
             connections: self.transport.accepted_open() as u32,
