@@ -39,8 +39,8 @@ use std::{
 };
 
 use self::{
-    certificates::Certificates, loss::Loss, members::Heard, stopping::Stopping, telling::Telling,
-    vitals::Vitals, watching::Watch,
+    certificates::Certificates, loss::Loss, members::Heard, report::Objector, stopping::Stopping,
+    telling::Telling, vitals::Vitals, watching::Watch,
 };
 
 use ipseity_core::{
@@ -132,6 +132,8 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// The peer that objects to this server, if one has done so since the start.
+    objector: Option<Objector>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
     alone_until: Option<Instant>,
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
@@ -184,6 +186,7 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            objector: None,
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),

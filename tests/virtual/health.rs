@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use ipseity_core::{
     actor::JoinMode,
     identity::Pid,
-    words::{ErrorCode, Message, Objection, Standing, SyncMessage},
+    words::{ErrorCode, JoinStatus, Message, Objection, ObjectionStatus, Standing, SyncMessage},
 };
 use ipseity_sim::{
     config::peer_says,
@@ -44,7 +44,7 @@ fn joining() -> (World, Client, Client) {
 
 /// A peer objects to server 0.
 fn object(world: &mut World, peer: &Client, code: ErrorCode) {
-    let session = Setup::new(1).actor.session;
+    let session = world.status(0).session;
     let pid = Pid::new(1).unwrap();
     let objection = Objection::new(pid, session, code, 9, "no");
     peer.send_message(&Message::Objection(Box::new(objection)));
@@ -63,14 +63,21 @@ fn a_server_that_joins_lives_and_is_not_ready_before_it_hands_out() {
         // Also when the time for asking is over.
         world.advance(2 * SECOND);
     }
-    // It has accepted the start, and then its claim.
-    for _ in 0..2 {
+    // It accepts the start, and then the claim.
+    for accepted in 0..2 {
+        let join = JoinStatus {
+            accepted,
+            confirmed: 0,
+            needed: 1,
+        };
+        assert_eq!(world.status(0).join, Some(join));
         peer.send_message(&Message::SyncReply(Box::new(peer_says(
             Pid::new(2).unwrap(),
         ))));
         world.drive();
     }
-    assert_eq!(world.status(0).standing, Standing::Serving);
+    let status = world.status(0);
+    assert_eq!((status.standing, status.join), (Standing::Serving, None));
     let ready = "standing ok\ndisk ok: nothing is written (--ephemeral)\njoined ok\nready\n";
     assert_eq!(
         probe(&mut world, &mut client, "/readyz"),
@@ -94,6 +101,53 @@ fn a_server_that_was_objected_to_lives_and_is_not_ready() {
         );
         assert_eq!(probe(&mut world, &mut client, "/livez").0, 200);
     }
+}
+
+#[test]
+fn the_status_says_who_objects_and_why_also_after_a_restart() {
+    let (mut world, peer, mut client) = joining();
+    assert_eq!(world.status(0).objection, None);
+    object(&mut world, &peer, ErrorCode::StaleState);
+    // The link is gone when somebody asks.
+    drop(peer);
+    world.drive();
+    let said = ObjectionStatus {
+        above: 9,
+        peer: SocketAddr::from(STAGE).to_string(),
+        pid: None,
+        reason: "no".to_owned(),
+    };
+    assert_eq!(world.status(0).objection.as_ref(), Some(&said));
+    let (_, metrics) = probe(&mut world, &mut client, "/metrics");
+    let line = "ipseity_objection_above_sequence{peer=\"10.9.9.9:3264\",pid=\"\"} 9\n";
+    assert!(metrics.contains(line), "{metrics}");
+    // The next start knows the sequence, and nobody has told it more.
+    world.kill(0);
+    world.restart(0);
+    world.drive();
+    let noted = ObjectionStatus {
+        above: 9,
+        ..ObjectionStatus::default()
+    };
+    assert_eq!(world.status(0).objection, Some(noted));
+    let peer = world.accept(SocketAddr::from(STAGE)).unwrap();
+    let mut sync = peer_says(Pid::new(2).unwrap());
+    peer.send_message(&Message::SyncReply(Box::new(sync.clone())));
+    world.drive();
+    object(&mut world, &peer, ErrorCode::StaleState);
+    let pid = Pid::new(2);
+    assert_eq!(
+        world.status(0).objection,
+        Some(ObjectionStatus { pid, ..said })
+    );
+    // Another one that says no more than is known changes nothing.
+    sync.pid = Pid::new(3).unwrap();
+    (sync.session, sync.incarnation) = (77, 77);
+    let other = world.connect(0);
+    other.send_message(&Message::SyncRequest(Box::new(sync)));
+    world.drive();
+    object(&mut world, &other, ErrorCode::StaleState);
+    assert_eq!(world.status(0).objection.unwrap().pid, pid);
 }
 
 #[test]
