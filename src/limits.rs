@@ -313,6 +313,14 @@ pub const REMEMBERED_DIALED_MAX: usize = 64;
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// The same while this server joins: the others may have started a moment later than it did, and a name that stands for all
+/// of them leads to those that are there.
+pub const LOOKUP_INTERVAL_JOINING: Duration = Duration::from_secs(2);
+
+/// With more names than this each stands for few servers, and a join does not look them up more often: they would make too
+/// many lookups.
+pub const NAMES_JOINING_MAX: usize = 8;
+
 /// The wait before the first attempt to dial again; it doubles with each.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
 

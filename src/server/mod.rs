@@ -165,13 +165,14 @@ impl<E: Edge> Server<E> {
     pub fn new(edge: E, config: ServerConfig, trace: Option<Trace>) -> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
-        let peers = Peers::new(config.peers, config.remembered);
+        let mut peers = Peers::new(config.peers, config.remembered);
         let is_joining = config.actor.joins;
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
         }
-        if config.actor.joins {
+        if is_joining {
+            peers.begin_join();
             timers.set(Timer::Join, now.after(config.join_timeout));
         }
         let mut server = Server {
