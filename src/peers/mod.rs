@@ -164,8 +164,8 @@ pub struct Peers {
     names: Vec<Name>,
     /// How many were given with `--peer`.
     named: usize,
-    /// This server asks them whether it may use its pid, and does not know yet.
-    is_joining: bool,
+    /// As long as this server joins: how many of them must accept it.
+    needed: Option<usize>,
     peers: BTreeMap<PeerId, Peer>,
     /// The id of the next peer.
     next: PeerId,
@@ -181,7 +181,7 @@ impl Peers {
     pub fn new(names: Vec<String>, remembered: Vec<String>) -> Peers {
         let mut peers = Peers {
             named: names.len(),
-            is_joining: false,
+            needed: None,
             names: Vec::new(),
             peers: BTreeMap::new(),
             next: PeerId(0),

@@ -181,7 +181,9 @@ impl Peers {
                 peer.names.retain(|leads_here| *leads_here != name);
             }
         }
-        let interval = match self.is_joining && self.named <= NAMES_JOINING_MAX {
+        // One of the addresses may be that of this server.
+        let is_too_few = self.needed.is_some_and(|needed| addresses.len() <= needed);
+        let interval = match is_too_few && self.named <= NAMES_JOINING_MAX {
             true => LOOKUP_INTERVAL_JOINING,
             false => LOOKUP_INTERVAL,
         };

@@ -172,7 +172,7 @@ impl<E: Edge> Server<E> {
             timers.set(Timer::Dial, now);
         }
         if is_joining {
-            peers.begin_join();
+            peers.begin_join(config.actor.join_mode.needed());
             timers.set(Timer::Join, now.after(config.join_timeout));
         }
         let mut server = Server {
