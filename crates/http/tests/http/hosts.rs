@@ -160,7 +160,7 @@ fn only_a_name_can_be_a_name_of_the_server() {
         assert!(error.chars().all(ipseity_core::text::is_plain), "{error:?}");
     }
     let label = "a".repeat(63);
-    let longest = vec![&*label; 4].join(".");
+    let longest = [&*label; 4].join(".");
     names.add(&longest).unwrap();
     names.add(&format!("{longest}.")).unwrap();
     let error = names.add(&format!("{longest}a")).unwrap_err().to_string();
