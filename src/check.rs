@@ -141,6 +141,12 @@ impl Report {
 
     fn joins(&mut self, options: &Options, found: &Found) {
         let asked = match &found.state {
+            Ok(Some(state)) if state.objection.is_some() => {
+                return self.say(
+                    "joins",
+                    "asks nobody: a peer has objected to its state directory",
+                );
+            }
             Ok(Some(state)) => state.asked,
             Ok(None) => 0,
             // Whom it remembers is not known.
@@ -188,7 +194,15 @@ impl Report {
             is_new,
             holder,
         } = &state.prospect;
-        if *is_new {
+        if state.objection.is_some() {
+            self.say(
+                "state",
+                format!(
+                    "{directory}: the start is boot {}, and hands out nothing",
+                    started.boot
+                ),
+            );
+        } else if *is_new {
             self.say(
                 "state",
                 format!("{directory}: no state is there; the start makes it, and begins above sequence {}", started.sequence),
@@ -201,6 +215,8 @@ impl Report {
                     started.boot, started.sequence
                 ),
             );
+        }
+        if !*is_new {
             self.say(
                 "state",
                 last_run(started.first_start, started.skipped, *holder),

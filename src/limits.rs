@@ -326,6 +326,14 @@ pub const REMEMBERED_DIALED_MAX: usize = 64;
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// The same while this server joins and the name leads to too few servers for that: the others may have started a moment
+/// later than it did, and a name that stands for all of them leads to those that are there.
+pub const LOOKUP_INTERVAL_JOINING: Duration = Duration::from_secs(2);
+
+/// With more names than this each stands for few servers, and a join does not look them up more often: they would make too
+/// many lookups.
+pub const NAMES_JOINING_MAX: usize = 8;
+
 /// The wait before the first attempt to dial again; it doubles with each.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
 
@@ -465,7 +473,7 @@ const REFUSALS_BYTES: usize = 2 + 8;
 pub const STRANGERS_LIST_MAX: usize = 64;
 
 /// The most bytes that all peers together may take in a statusReply: a frame, less room for the rest. The rest is
-/// fixed fields, a version, a cluster name, a count for each error code, and the certificates.
+/// fixed fields, a version, a cluster name, a count for each error code, an objection, and the certificates.
 pub const STATUS_PEERS_BYTES_MAX: usize =
     FRAME_BYTES_MAX - 4096 - CERTIFICATES_SHOWN_MAX * CERTIFICATE_BYTES_MAX;
 

@@ -39,8 +39,8 @@ use std::{
 };
 
 use self::{
-    certificates::Certificates, loss::Loss, members::Heard, stopping::Stopping, telling::Telling,
-    vitals::Vitals, watching::Watch,
+    certificates::Certificates, loss::Loss, members::Heard, report::Objector, stopping::Stopping,
+    telling::Telling, vitals::Vitals, watching::Watch,
 };
 
 use ipseity_core::{
@@ -132,6 +132,8 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// The peer that objects to this server, if one has done so since the start.
+    objector: Option<Objector>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
     alone_until: Option<Instant>,
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
@@ -165,13 +167,14 @@ impl<E: Edge> Server<E> {
     pub fn new(edge: E, config: ServerConfig, trace: Option<Trace>) -> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
-        let peers = Peers::new(config.peers, config.remembered);
+        let mut peers = Peers::new(config.peers, config.remembered);
         let is_joining = config.actor.joins;
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
         }
-        if config.actor.joins {
+        if is_joining {
+            peers.begin_join(config.actor.join_mode.needed());
             timers.set(Timer::Join, now.after(config.join_timeout));
         }
         let mut server = Server {
@@ -186,6 +189,7 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            objector: None,
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
@@ -371,7 +375,7 @@ impl<E: Edge> Server<E> {
     }
 
     #[cold]
-    fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: Event) {
         if let Some(client) = event.client()
             && self.transport.is_closed(client)
         {

@@ -268,6 +268,67 @@ fn a_half_closed_client_gets_all_its_answers_and_the_end() {
     assert!(found[1].closes() && client.has_ended());
 }
 
+#[test]
+fn empty_lines_behind_a_request_are_no_request() {
+    // At the end of the stream.
+    for waits in [false, true] {
+        let setup = if waits { hanging() } else { Setup::new(1) };
+        let (mut world, mut client) = pair(setup);
+        client.send(&[&post("", "")[..], b"\r\n"].concat());
+        client.finish();
+        world.drive();
+        if waits {
+            release(&mut world);
+        }
+        assert_eq!(statuses(&answers(&mut client)), [200]);
+        assert!(client.has_ended() && !client.is_reset());
+    }
+    // While the connection is kept: it is idle, and the next request is answered.
+    let (mut world, mut client) = pair(Setup::new(1));
+    client.send(&[LIVE, b"\r\n\r\n"].concat());
+    for piece in [&b"\r"[..], b"\n", b"\r\n"] {
+        world.drive();
+        client.send(piece);
+    }
+    world.advance(2 * FRAME_TIMEOUT);
+    assert_eq!(statuses(&answers(&mut client)), [200]);
+    assert_eq!(statuses(&ask(&mut world, &mut client, LIVE)), [200]);
+    // Half of one is the beginning of something.
+    client.send(b"\r");
+    client.finish();
+    world.drive();
+    assert_eq!(statuses(&answers(&mut client)), [408]);
+}
+
+#[test]
+fn a_count_that_is_too_large_for_http_is_refused_with_the_bound_that_counts() {
+    for (count_max, bound) in [
+        (500, "500 (--max-count)"),
+        (10_000, "10000 (--max-count)"),
+        (10_001, "10000 over HTTP"),
+    ] {
+        let mut setup = Setup::new(1);
+        setup.actor.count_max = count_max;
+        let (mut world, mut client) = pair(setup);
+        for query in ["?count=20000", "?count=0", "?count=x"] {
+            let found = ask(&mut world, &mut client, &post(query, ""));
+            assert_eq!(statuses(&found), [400], "{query}");
+            let json = format!("{{\"error\":\"badCount\",\"message\":\"count must be 1 to {bound}");
+            assert!(found[0].body.starts_with(&json), "{}", found[0].body);
+            let found = ask(
+                &mut world,
+                &mut client,
+                &post(query, "Accept: text/plain\r\n"),
+            );
+            let text = format!("badCount: count must be 1 to {bound}");
+            assert!(found[0].body.starts_with(&text), "{}", found[0].body);
+            assert!(!found[0].closes());
+        }
+        let errors = world.status(0).counters.errors;
+        assert_eq!(errors, [(ErrorCode::BadCount.get(), 6)]);
+    }
+}
+
 // Deadlines.
 
 #[test]
