@@ -1,6 +1,6 @@
 //! The tables of throughput and of processor time.
 
-use ipseity_client::Client;
+use ipseity_client::{Client, ClientOptions};
 
 use ipseity_baselines::Baseline;
 
@@ -154,7 +154,9 @@ pub fn durable(plan: &Plan) {
                 samples.0.push(sample);
             }
         }
-        let mut client = Client::new([durable.address().to_string()]).unwrap();
+        let client =
+            Client::with_options([durable.address().to_string()], ClientOptions::one_round())
+                .unwrap();
         let counters = client.status().unwrap().counters;
         let waited = counters.waited as f64 / counters.identity_requests as f64;
         println!(

@@ -96,7 +96,7 @@ fn each_round_of_pings_has_a_line_for_each_server_and_the_summaries_come_last() 
 fn a_server_whose_ping_fails_is_not_asked_again_and_the_others_are() {
     let servers = servers();
     // A connection that was in use is made again once.
-    servers[1].script([Step::Serve, Step::Last(vec![0]), Step::Last(vec![0])]);
+    servers[1].script([Step::Serve, Step::Last(Vec::new()), Step::Last(vec![0])]);
     let run = run(&["ping", "-n", "4", "-s", &list(&servers[..2])]);
     let says = format!("{}: the server closed", servers[1].address());
     assert!(run.bad(1).starts_with(&says), "{run:?}");

@@ -16,13 +16,17 @@ use ipseity_harness::{fake::Fake, fake::Step, nobody::Nobody};
 const SOON: Duration = Duration::from_secs(2);
 
 fn client_of(servers: &[&Fake]) -> Client {
-    Client::new(servers.iter().map(|server| server.address())).unwrap()
+    Client::with_options(
+        servers.iter().map(|server| server.address()),
+        ClientOptions::one_round(),
+    )
+    .unwrap()
 }
 
 fn impatient(servers: &[&Fake]) -> Client {
     let options = ClientOptions {
         reply_timeout: SOON,
-        ..ClientOptions::default()
+        ..ClientOptions::one_round()
     };
     Client::with_options(servers.iter().map(|server| server.address()), options).unwrap()
 }
@@ -52,7 +56,7 @@ fn causes(error: ClientError) -> Vec<FailureCause> {
 #[test]
 fn nothing_is_connected_before_the_first_call_and_one_connection_serves_all() {
     let server = Fake::serving(1);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     assert_eq!(server.accepted(), 0);
     assert_eq!(client.newest(), None);
     assert_eq!(client.next().unwrap(), identity(1, 1));
@@ -66,7 +70,7 @@ fn nothing_is_connected_before_the_first_call_and_one_connection_serves_all() {
 #[test]
 fn every_request_carries_the_newest_identity_as_after() {
     let server = Fake::serving(1);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     client.next().unwrap();
     client.observe(identity(100, 7));
     client.observe(identity(50, 7));
@@ -87,7 +91,7 @@ fn every_request_carries_the_newest_identity_as_after() {
 fn identities_increase_across_failover_to_a_server_that_is_behind() {
     let (ahead, behind) = (Fake::serving(1), Fake::serving(2));
     ahead.set_sequence(1000);
-    let mut client = client_of(&[&ahead, &behind]);
+    let client = client_of(&[&ahead, &behind]);
     assert_eq!(client.next().unwrap(), identity(1001, 1));
     assert_eq!(client.server().to_string(), ahead.address());
     drop(ahead);
@@ -101,7 +105,11 @@ fn identities_increase_across_failover_to_a_server_that_is_behind() {
 #[test]
 fn an_address_where_nobody_listens_is_skipped() {
     let (nobody, server) = (Nobody::new(), Fake::serving(1));
-    let mut client = Client::new([nobody.address(), server.address()]).unwrap();
+    let client = Client::with_options(
+        [nobody.address(), server.address()],
+        ClientOptions::one_round(),
+    )
+    .unwrap();
     assert_eq!(client.next().unwrap(), identity(1, 1));
 }
 
@@ -109,7 +117,7 @@ fn an_address_where_nobody_listens_is_skipped() {
 fn a_server_that_does_not_reply_in_time_is_skipped() {
     let silent = Fake::scripted(1, [Step::Silence]);
     let server = Fake::serving(2);
-    let mut client = impatient(&[&silent, &server]);
+    let client = impatient(&[&silent, &server]);
     assert_eq!(client.next().unwrap(), identity(1, 2));
     assert_eq!(silent.requests().len(), 1);
 }
@@ -117,7 +125,7 @@ fn a_server_that_does_not_reply_in_time_is_skipped() {
 #[test]
 fn a_late_reply_is_never_taken_for_the_reply_to_a_later_request() {
     let server = Fake::scripted(1, [Step::Silence]);
-    let mut client = impatient(&[&server]);
+    let client = impatient(&[&server]);
     assert!(matches!(
         causes(client.next().unwrap_err())[..],
         [FailureCause::Timeout(SOON)]
@@ -139,7 +147,7 @@ fn a_server_that_cannot_serve_now_is_skipped() {
     ] {
         let poor = Fake::scripted(1, [Step::error(code, "not now")]);
         let server = Fake::serving(2);
-        let mut client = client_of(&[&poor, &server]);
+        let client = client_of(&[&poor, &server]);
         assert_eq!(client.next().unwrap(), identity(1, 2), "{code}");
         assert_eq!(client.server().to_string(), server.address());
     }
@@ -150,7 +158,7 @@ fn an_error_that_every_server_would_give_is_returned_at_once() {
     for code in [ErrorCode::BadCount, ErrorCode::AdvanceTooLarge] {
         let server = Fake::scripted(1, [Step::error(code, "no")]);
         let other = Fake::serving(2);
-        let mut client = client_of(&[&server, &other]);
+        let client = client_of(&[&server, &other]);
         let error = client.next().unwrap_err();
         assert_eq!(error.code(), Some(code));
         assert_eq!(
@@ -170,7 +178,7 @@ fn an_error_of_an_unknown_code_is_returned_at_once() {
         message: "later\r\n\u{1b}[2Jforged".to_owned(),
     };
     let server = Fake::scripted(1, [Step::Reply(Message::ErrorReply(Box::new(reply)))]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     let error = client.next().unwrap_err();
     assert_eq!(error.code(), None);
     // Text from the network must not control a terminal or forge a line.
@@ -185,7 +193,11 @@ fn when_no_server_answers_the_error_names_each_with_its_cause() {
     let closing = Fake::scripted(2, [Step::Last(vec![0])]);
     let nobody = Nobody::new();
     let address = nobody.address();
-    let mut client = Client::new([full.address(), closing.address(), address.clone()]).unwrap();
+    let client = Client::with_options(
+        [full.address(), closing.address(), address.clone()],
+        ClientOptions::one_round(),
+    )
+    .unwrap();
     let error = client.next().unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("none of 3 servers answered: "), "{text}");
@@ -211,7 +223,7 @@ fn when_no_server_answers_the_error_names_each_with_its_cause() {
 #[test]
 fn each_server_is_tried_once_per_call() {
     let server = Fake::scripted(1, vec![Step::Last(vec![]); 5]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     assert_eq!(causes(client.next().unwrap_err()).len(), 1);
     assert_eq!(server.requests().len(), 1);
 }
@@ -219,7 +231,7 @@ fn each_server_is_tried_once_per_call() {
 #[test]
 fn an_idle_connection_that_was_closed_is_opened_again() {
     let server = Fake::scripted(1, [Step::ServeAndClose]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     let first = client.next().unwrap();
     assert!(client.next().unwrap() > first);
     assert_eq!(server.accepted(), 2);
@@ -230,7 +242,8 @@ fn a_server_whose_name_does_not_exist_is_skipped() {
     // Too long for a label, so that no name server is asked.
     let name = format!("{}.invalid:1", "x".repeat(64));
     let server = Fake::serving(1);
-    let mut client = Client::new([name, server.address()]).unwrap();
+    let client =
+        Client::with_options([name, server.address()], ClientOptions::one_round()).unwrap();
     assert_eq!(client.next().unwrap(), identity(1, 1));
 }
 
@@ -251,7 +264,7 @@ fn identities_that_are_not_greater_than_the_newest_are_refused() {
     for first in [identity(9, 1), identity(10, 1), identity(1, 1)] {
         let server = Fake::scripted(1, [reply(first.get(), 1)]);
         let other = Fake::serving(2);
-        let mut client = client_of(&[&server, &other]);
+        let client = client_of(&[&server, &other]);
         let after = identity(10, 1);
         client.observe(after);
         assert_eq!(
@@ -306,7 +319,7 @@ fn replies_that_break_the_protocol_are_typed_errors() {
     ];
     for (step, expected) in cases {
         let server = Fake::scripted(1, [step]);
-        let mut client = client_of(&[&server]);
+        let client = client_of(&[&server]);
         let error = client.block(3).unwrap_err();
         assert!(error.to_string().contains(&server.address()), "{error}");
         assert_eq!(violation(error), expected);
@@ -317,7 +330,7 @@ fn replies_that_break_the_protocol_are_typed_errors() {
 #[test]
 fn a_reply_of_another_kind_breaks_the_protocol() {
     let server = Fake::scripted(1, [reply(1025, 1)]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     assert_eq!(
         violation(client.status().unwrap_err()),
         Violation::WrongKind {
@@ -330,7 +343,7 @@ fn a_reply_of_another_kind_breaks_the_protocol() {
 #[test]
 fn a_connection_whose_pid_changes_breaks_the_protocol() {
     let server = Fake::scripted(1, [Step::Serve, reply(identity(5, 2).get(), 1)]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     client.next().unwrap();
     assert_eq!(
         violation(client.next().unwrap_err()),
@@ -350,7 +363,7 @@ fn bytes_that_were_not_asked_for_break_the_protocol() {
             0, 13, 2, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 1, 9,
         ])],
     );
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     assert_eq!(client.next().unwrap(), identity(1, 1));
     assert_eq!(
         violation(client.next().unwrap_err()),
@@ -361,7 +374,7 @@ fn bytes_that_were_not_asked_for_break_the_protocol() {
 #[test]
 fn members_are_read_to_the_last_page_on_one_connection() {
     let server = Fake::serving(1);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     assert_eq!(client.members().unwrap(), []);
     server.set_members([0, 2, 3, 700, 1023]);
     let pids: Vec<u16> = client
@@ -384,7 +397,7 @@ fn members_come_from_one_server_even_if_another_fails_in_the_middle() {
     let server = Fake::serving(2);
     failing.set_members([5, 6, 7]);
     server.set_members([1, 2, 3]);
-    let mut client = client_of(&[&failing, &server]);
+    let client = client_of(&[&failing, &server]);
     // Only a connection that was in use before is opened again. This one failed in its first call.
     let pids = client.members().unwrap();
     assert!(pids.iter().all(|member| member.pid.get() < 5), "{pids:?}");
@@ -394,8 +407,8 @@ fn members_come_from_one_server_even_if_another_fails_in_the_middle() {
 #[test]
 fn a_client_that_names_its_cluster_sends_that_once_with_its_first_request() {
     let server = Fake::serving(1);
-    let client = Client::new([server.address()]).unwrap();
-    let mut client = client.cluster("ipseity".parse().unwrap());
+    let client = Client::with_options([server.address()], ClientOptions::one_round()).unwrap();
+    let client = client.cluster("ipseity".parse().unwrap());
     client.next().unwrap();
     client.next().unwrap();
     let kinds: Vec<&str> = server.requests().iter().map(Message::name).collect();
@@ -417,10 +430,14 @@ fn a_client_that_names_its_cluster_sends_that_once_with_its_first_request() {
 fn a_server_of_another_cluster_is_refused() {
     let server = Fake::serving(1);
     let other = Fake::serving(2);
-    let client = Client::new([server.address(), other.address()]).unwrap();
-    let mut client = client.cluster("blue".parse().unwrap());
+    let client = Client::with_options(
+        [server.address(), other.address()],
+        ClientOptions::one_round(),
+    )
+    .unwrap();
+    let client = client.cluster("blue".parse().unwrap());
     let error = client.next().unwrap_err();
-    let ClientError::Refused { reply, .. } = &error else {
+    let ClientError::WrongCluster { reply, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!(reply.code, ErrorCode::ForeignCluster.get());
@@ -432,7 +449,7 @@ fn a_server_of_another_cluster_is_refused() {
 fn a_server_forgets_and_says_how_far_the_pid_had_come() {
     let server = Fake::serving(1);
     server.set_members([2, 3]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     let pid = Pid::new(3).unwrap();
     assert_eq!(client.forget(pid).unwrap().get(), 1003);
     assert_eq!(client.members().unwrap().len(), 1);
@@ -443,7 +460,7 @@ fn a_server_forgets_and_says_how_far_the_pid_had_come() {
 #[test]
 fn a_server_is_advanced_and_says_where_it_goes_on() {
     let server = Fake::serving(1);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     for (above, goes_on) in [(5000, 5000), (10, 5000)] {
         let above = Sequence::new(above).unwrap();
         assert_eq!(client.advance(above).unwrap().get(), goes_on);
@@ -456,7 +473,7 @@ fn a_refused_operator_request_is_not_sent_to_another_server() {
     let refusing = || Step::error(ErrorCode::NotTrusted, "not from here");
     let server = Fake::scripted(1, [refusing(), refusing()]);
     let other = Fake::serving(2);
-    let mut client = client_of(&[&server, &other]);
+    let client = client_of(&[&server, &other]);
     let pid = Pid::new(3).unwrap();
     let error = client.forget(pid).unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NotTrusted));
@@ -479,7 +496,7 @@ fn replies_to_an_operator_are_checked() {
         assert_eq!(violation(error), expected);
     }
     let server = Fake::scripted(1, [done(u64::MAX), done(1)]);
-    let mut client = client_of(&[&server]);
+    let client = client_of(&[&server]);
     assert_eq!(
         violation(client.forget(Pid::MIN).unwrap_err()),
         Violation::WrongSequence {
@@ -614,7 +631,7 @@ fn an_error_sent_before_the_server_closed_is_reported() {
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let _ = stream.read_to_end(&mut bytes);
     });
-    let mut client = Client::new([address]).unwrap();
+    let client = Client::with_options([address], ClientOptions::one_round()).unwrap();
     assert!(matches!(
         causes(client.next().unwrap_err())[..],
         [FailureCause::Refused(_)]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ipseity_client::{Client, ClientError, ClientOptions, Dialer, FailureCause};
+use ipseity_client::{Client, ClientError, ClientOptions, Dialer, FailureCause, Rounds};
 use ipseity_core::{
     identity::Sequence,
     words::{ErrorCode, Message},
@@ -33,7 +33,9 @@ fn pki() -> Pki {
 }
 
 fn client(server: &Fake, dialer: Dialer) -> Client {
-    Client::new([server.address()]).unwrap().tls(dialer)
+    Client::with_options([server.address()], ClientOptions::one_round())
+        .unwrap()
+        .tls(dialer)
 }
 
 /// Why the only server of a client gave no answer.
@@ -82,7 +84,9 @@ fn a_server_is_known_by_the_name_or_the_address_that_it_is_called_by() {
     pki.issue("named", &["localhost"], Life::Now);
     let server = Fake::tls(pki.server("named", false), 1, []);
     let by_name = server.address().replace(HOST, "localhost");
-    let mut client_by_name = Client::new([by_name]).unwrap().tls(pki.dialer(None));
+    let client_by_name = Client::with_options([by_name], ClientOptions::one_round())
+        .unwrap()
+        .tls(pki.dialer(None));
     client_by_name.next().unwrap();
     has(
         client(&server, pki.dialer(None)).next(),
@@ -90,7 +94,9 @@ fn a_server_is_known_by_the_name_or_the_address_that_it_is_called_by() {
     );
     let server = Fake::tls(pki.server("one", false), 1, []);
     let by_name = server.address().replace(HOST, "localhost");
-    let mut client = Client::new([by_name]).unwrap().tls(pki.dialer(None));
+    let client = Client::with_options([by_name], ClientOptions::one_round())
+        .unwrap()
+        .tls(pki.dialer(None));
     has(client.next(), "is not for localhost: it is for 127.0.0.1");
 }
 
@@ -98,7 +104,7 @@ fn a_server_is_known_by_the_name_or_the_address_that_it_is_called_by() {
 fn the_cluster_is_asked_for_by_tls_too() {
     let pki = pki();
     let server = Fake::tls(pki.server("one", false), 1, []);
-    let mut other = client(&server, pki.dialer(None)).cluster("other".parse().unwrap());
+    let other = client(&server, pki.dialer(None)).cluster("other".parse().unwrap());
     let refused = other.next().unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::ForeignCluster));
 }
@@ -107,7 +113,7 @@ fn the_cluster_is_asked_for_by_tls_too() {
 fn a_client_shows_its_certificate_where_one_is_wanted() {
     let pki = pki();
     let server = Fake::tls(pki.server("one", true), 1, []);
-    let mut alice = client(&server, pki.dialer(Some("alice")));
+    let alice = client(&server, pki.dialer(Some("alice")));
     assert_eq!(alice.next().unwrap().get(), 1025);
     has(
         client(&server, pki.dialer(None)).next(),
@@ -173,7 +179,9 @@ fn the_next_server_is_asked_when_there_is_no_tls_with_one() {
         Fake::tls(pki.server("one", false), 1, []),
     ];
     let addresses = servers.iter().map(Fake::address);
-    let mut client = Client::new(addresses).unwrap().tls(pki.dialer(None));
+    let client = Client::with_options(addresses, ClientOptions::one_round())
+        .unwrap()
+        .tls(pki.dialer(None));
     assert_eq!(client.next().unwrap().pid().get(), 1);
 }
 
@@ -181,7 +189,7 @@ fn the_next_server_is_asked_when_there_is_no_tls_with_one() {
 fn a_server_without_a_ca_to_believe_is_not_even_dialed() {
     let pki = pki();
     let server = Fake::tls(pki.server("one", false), 1, []);
-    let mut client = Client::new([server.address()]).unwrap();
+    let client = Client::with_options([server.address()], ClientOptions::one_round()).unwrap();
     has(client.next(), "no CA is given");
     assert_eq!(server.accepted(), 0);
 }
@@ -204,7 +212,8 @@ fn plain_and_tls_that_meet_say_which_is_which() {
         // Until the client has gone, so that nothing is lost.
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let client = Client::new([format!("tls://{address}")]).unwrap();
+    let client =
+        Client::with_options([format!("tls://{address}")], ClientOptions::one_round()).unwrap();
     has(
         client.tls(pki.dialer(None)).next(),
         "it does not speak TLS: for a plain connection leave tls:// away",
@@ -212,7 +221,7 @@ fn plain_and_tls_that_meet_say_which_is_which() {
     refuses.join().unwrap();
 
     let server = Fake::tls(pki.server("one", false), 1, []);
-    let mut client = Client::new([server.place()]).unwrap();
+    let client = Client::with_options([server.place()], ClientOptions::one_round()).unwrap();
     has(
         client.next(),
         "it speaks TLS there: write tls:// before its address",
@@ -229,6 +238,7 @@ fn a_silent_server_has_the_time_of_connecting_for_its_handshake() {
         connect_timeout: SOON,
         // If this one counted, the test would run for an hour.
         reply_timeout: Duration::from_secs(3600),
+        ..ClientOptions::one_round()
     };
     let client = Client::with_options([address], options).unwrap();
     match cause(client.tls(pki.dialer(None)).next()) {
@@ -239,7 +249,7 @@ fn a_silent_server_has_the_time_of_connecting_for_its_handshake() {
     let closes = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tls://{}", closes.local_addr().unwrap());
     let closing = std::thread::spawn(move || drop(closes.accept().unwrap()));
-    let client = Client::new([address]).unwrap();
+    let client = Client::with_options([address], ClientOptions::one_round()).unwrap();
     has(
         client.tls(pki.dialer(None)).next(),
         "closed the connection in the middle of the TLS handshake",
@@ -263,6 +273,7 @@ fn a_handshake_that_comes_in_drops_has_no_more_time() {
     let options = ClientOptions {
         connect_timeout: Duration::from_millis(500),
         reply_timeout: Duration::from_secs(3600),
+        ..ClientOptions::one_round()
     };
     let client = Client::with_options([address], options).unwrap();
     match cause(client.tls(pki.dialer(None)).next()) {
@@ -278,7 +289,7 @@ fn a_reply_has_its_time_by_tls_too() {
     let server = Fake::tls(pki.server("one", false), 1, [Step::Silence]);
     let options = ClientOptions {
         reply_timeout: SOON,
-        ..ClientOptions::default()
+        ..ClientOptions::one_round()
     };
     let client = Client::with_options([server.address()], options).unwrap();
     match cause(client.tls(pki.dialer(None)).next()) {
@@ -299,7 +310,12 @@ fn the_end_of_a_connection_is_an_error_in_a_reply_and_none_at_rest() {
             false => Step::Bytes(half.clone()),
         };
         let server = Fake::tls(pki.server("one", false), 1, [Step::Serve, step]);
-        let mut client = client(&server, pki.dialer(None));
+        let options = ClientOptions {
+            rounds: Rounds::UntilTime,
+            ..ClientOptions::one_round()
+        };
+        let client = Client::with_options([server.address()], options).unwrap();
+        let client = client.tls(pki.dialer(None));
         client.next().unwrap();
         let hangs_up = std::thread::scope(|scope| {
             let call = scope.spawn(|| client.next().map(|_| ()));
@@ -311,7 +327,7 @@ fn the_end_of_a_connection_is_an_error_in_a_reply_and_none_at_rest() {
             }
             call.join().unwrap()
         });
-        // The connection was in use, so the client makes it anew once, and asks again.
+        // The server has failed in the middle of a reply. It is the only one, so the client asks it again.
         hangs_up.unwrap();
         assert_eq!((server.accepted(), server.requests().len()), (2, 3));
     }
@@ -322,7 +338,7 @@ fn the_end_of_a_connection_is_an_error_in_a_reply_and_none_at_rest() {
     }
     // At rest the client notices with the next call, and nobody is told.
     let server = Fake::tls(pki.server("one", false), 1, [Step::ServeAndClose]);
-    let mut client = client(&server, pki.dialer(None));
+    let client = client(&server, pki.dialer(None));
     assert_eq!(client.next().unwrap().get(), 1025);
     assert_eq!(client.next().unwrap().get(), 2049);
     server.hang_up();
@@ -346,7 +362,9 @@ fn a_client_says_farewell() {
         // rustls makes an error of an end without close_notify.
         stream.read_to_end(&mut Vec::new()).unwrap()
     });
-    let mut client = Client::new([address]).unwrap().tls(pki.dialer(None));
+    let client = Client::with_options([address], ClientOptions::one_round())
+        .unwrap()
+        .tls(pki.dialer(None));
     client.next().unwrap();
     drop(client);
     assert_eq!(server.join().unwrap(), 0);
@@ -417,12 +435,13 @@ fn openssl_agrees_on_what_is_good_and_what_is_wrong() {
             (&asks, Some("alice")),
         ] {
             let server = Openssl::new(&pki, &[&[version], arguments].concat());
-            let client = Client::new([&server.address]).unwrap();
-            let mut client = client.tls(pki.dialer(own));
+            let client =
+                Client::with_options([&server.address], ClientOptions::one_round()).unwrap();
+            let client = client.tls(pki.dialer(own));
             assert_eq!(client.next().unwrap().get(), 1025, "{version} {own:?}");
         }
         let server = Openssl::new(&pki, &[&[version], &asks[..]].concat());
-        let client = Client::new([&server.address]).unwrap();
+        let client = Client::with_options([&server.address], ClientOptions::one_round()).unwrap();
         has(client.tls(pki.dialer(None)).next(), "--tls-cert, --tls-key");
     }
     for old in [
@@ -431,14 +450,14 @@ fn openssl_agrees_on_what_is_good_and_what_is_wrong() {
         &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"],
     ] {
         let server = Openssl::new(&pki, old);
-        let client = Client::new([&server.address]).unwrap();
+        let client = Client::with_options([&server.address], ClientOptions::one_round()).unwrap();
         has(
             client.tls(pki.dialer(None)).next(),
             "it has no cipher suite or signature in common with this side",
         );
     }
     let server = Openssl::new(&pki, &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
-    let client = Client::new([&server.address]).unwrap();
+    let client = Client::with_options([&server.address], ClientOptions::one_round()).unwrap();
     has(
         client.tls(pki.dialer(None)).next(),
         "it speaks neither TLS 1.2 nor TLS 1.3",

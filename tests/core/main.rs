@@ -13,6 +13,8 @@ mod actor_told; // advances that wait alone for the disk, and reports
 mod baselines; // the servers that the real one is compared with keep the same promise
 mod checker; // the checker of histories finds each broken promise
 mod client; // the Rust client against servers that fail in every way
+mod client_failover; // many calls, servers that fail and come back, threads that share a client
+mod client_source; // blocks at hand: order, demand, what is dropped and when, and refills that fail
 mod client_tls; // the client by TLS: certificates on both sides, and every way in which a handshake fails
 mod display; // events, effects, messages and causes as a trace and the log show them
 mod frames; // frames in pieces, wherever the stream is cut

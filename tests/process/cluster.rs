@@ -228,7 +228,11 @@ fn concurrent_clients_never_receive_an_identity_twice() {
                 for request in 0..200 {
                     // Each connection asks for a while. Then a new client goes on where it ended.
                     let count = 1 + (request * 7 + client) % 50;
-                    let mut fresh = Client::new(&order[request as usize % 2..]).unwrap();
+                    let fresh = Client::with_options(
+                        &order[request as usize % 2..],
+                        ClientOptions::one_round(),
+                    )
+                    .unwrap();
                     if newest > 0 {
                         fresh.observe(Identity::from_u64(newest).unwrap());
                     }
@@ -505,9 +509,9 @@ fn a_client_goes_on_with_another_server_when_its_own_dies() {
     let addresses: Vec<String> = servers.iter().map(Server::address).collect();
     let options = ClientOptions {
         reply_timeout: Duration::from_secs(10),
-        ..ClientOptions::default()
+        ..ClientOptions::one_round()
     };
-    let mut client = Client::with_options(&addresses, options).unwrap();
+    let client = Client::with_options(&addresses, options).unwrap();
     let mut newest = client.block(100).unwrap().last();
     assert_eq!(newest.pid().get(), 1);
     servers[0].kill();

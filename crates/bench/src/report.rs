@@ -409,7 +409,7 @@ mod tests {
             warmup: Duration::from_millis(1500),
             rounds,
             processes: vec![70, 71],
-            timeouts: ClientOptions::default(),
+            timeouts: ClientOptions::one_round(),
             dialer: None,
             format,
             plot: None,

@@ -55,7 +55,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             servers.len()
         )));
     }
-    let mut client = servers::client(matches)?;
+    let client = servers::client(matches)?;
     if !matches.opt_present("yes") {
         let status = client.status()?;
         check_jump(status.sequence, above.get(), status.bounds.advance_max)?;

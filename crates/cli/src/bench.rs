@@ -178,7 +178,7 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
             .unwrap_or_default(),
         rounds: number("rounds", 1..=ROUNDS_MAX)?.unwrap_or(1) as usize,
         processes: processes(matches)?,
-        timeouts: servers::client_options(matches, ClientOptions::default())?,
+        timeouts: servers::client_options(matches, ClientOptions::one_round())?,
         dialer,
         format: format(matches)?,
         plot,

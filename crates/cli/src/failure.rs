@@ -80,7 +80,7 @@ enum Remedy {
 /// TLS.
 fn remedy(cause: &FailureCause) -> Option<Remedy> {
     match cause {
-        FailureCause::Refused(_) | FailureCause::Tls(_) => None,
+        FailureCause::Refused(_) | FailureCause::Tls(_) | FailureCause::NotTried => None,
         FailureCause::Lookup(_) | FailureCause::NoAddress => Some(Remedy::MendTheName),
         FailureCause::LookupTimeout(_) => Some(Remedy::MendTheResolver),
         FailureCause::HandshakeTimeout(_) => Some(Remedy::AskWhetherTls),
@@ -88,6 +88,7 @@ fn remedy(cause: &FailureCause) -> Option<Remedy> {
         FailureCause::Connect(_) | FailureCause::Closed { .. } | FailureCause::Io(_) => {
             Some(Remedy::StartIt)
         }
+        _ => None,
     }
 }
 

@@ -70,7 +70,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let as_json = matches.opt_present("json");
     let forgotten = forgotten(matches)?;
-    let mut clients = servers::clients(matches, ClientOptions::default())?;
+    let mut clients = servers::clients(matches, ClientOptions::one_round())?;
     let headed = clients.len() > 1;
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();

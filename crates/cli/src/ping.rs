@@ -51,7 +51,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
     let out = &mut Unread::new(out);
-    let clients = servers::clients(matches, ClientOptions::default())?;
+    let clients = servers::clients(matches, ClientOptions::one_round())?;
     let mut pinged: Vec<Pinged> = clients.into_iter().map(Pinged::new).collect();
     for round in 0..count {
         // At least one round trip: the exit code covers all servers, even if the reader has left.

@@ -91,13 +91,14 @@ pub fn client_options(matches: &Matches, default: ClientOptions) -> Result<Clien
     Ok(timeout.map_or(default, |timeout| ClientOptions {
         connect_timeout: timeout,
         reply_timeout: timeout,
+        ..default
     }))
 }
 
 /// One client that tries each server until one answers.
 pub fn client(matches: &Matches) -> Result<Client, Failure> {
     let addresses = addresses(matches)?;
-    let options = client_options(matches, ClientOptions::default())?;
+    let options = client_options(matches, ClientOptions::one_round())?;
     let dialer = dialer(matches, &addresses)?;
     let addresses = addresses.iter().map(ToString::to_string);
     let client = Client::with_options(addresses, options)?;

@@ -5,7 +5,7 @@ mod text;
 use std::io::{self, Write};
 
 use getopts::Matches;
-use ipseity_client::{Client, ClientError, ClientOptions};
+use ipseity_client::{ClientError, ClientOptions};
 use ipseity_console::Flags;
 use ipseity_core::words::{CertificateStatus, Status};
 use ipseity_monitor::status_json;
@@ -71,26 +71,30 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
-    let mut clients = servers::clients(matches, ClientOptions::default())?;
-    at_once(&mut clients, Client::status, |client, answer| {
-        let server = client.server().to_string();
-        match answer {
-            Ok(status) => {
-                outcome.stands(status.standing);
-                if shown > 0 && matches!(look, Look::Text) {
-                    writeln!(out)?;
+    let mut clients = servers::clients(matches, ClientOptions::one_round())?;
+    at_once(
+        &mut clients,
+        |client| client.status(),
+        |client, answer| {
+            let server = client.server().to_string();
+            match answer {
+                Ok(status) => {
+                    outcome.stands(status.standing);
+                    if shown > 0 && matches!(look, Look::Text) {
+                        writeln!(out)?;
+                    }
+                    show(out, look, &server, &status)?;
+                    shown += 1;
                 }
-                show(out, look, &server, &status)?;
-                shown += 1;
+                Err(error) => {
+                    outcome.failed();
+                    show_error(out, look, &server, &error)?;
+                }
             }
-            Err(error) => {
-                outcome.failed();
-                show_error(out, look, &server, &error)?;
-            }
-        }
-        // Flushed, so that it is shown before what is written about the next server to standard error.
-        out.flush()
-    })?;
+            // Flushed, so that it is shown before what is written about the next server to standard error.
+            out.flush()
+        },
+    )?;
     outcome.end()
 }
 

@@ -28,10 +28,10 @@ impl Unseen {
                 _ => ("unreachable", error.to_string(), None),
             },
             ClientError::Violation { violation, .. } => ("unclear", violation.to_string(), None),
-            ClientError::Refused { reply, .. } => refused(reply),
-            ClientError::NoServers | ClientError::Address(_) => {
-                ("unreachable", error.to_string(), None)
+            ClientError::Refused { reply, .. } | ClientError::WrongCluster { reply, .. } => {
+                refused(reply)
             }
+            _ => ("unreachable", error.to_string(), None),
         };
         let reason = plain(&reason);
         Unseen { word, reason, code }

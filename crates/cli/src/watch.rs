@@ -62,13 +62,14 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let rounds = values::number(matches, "n", 1..=ROUNDS_MAX)?.unwrap_or(u64::MAX);
     let interval = values::duration(matches, "interval", INTERVAL_MIN..=INTERVAL_MAX)?
         .unwrap_or(INTERVAL_DEFAULT);
-    let ordinary = ClientOptions::default();
+    let ordinary = ClientOptions::one_round();
     let patience = interval.max(TIMEOUT_MIN);
     let mut clients = servers::clients(
         matches,
         ClientOptions {
             connect_timeout: patience.min(ordinary.connect_timeout),
             reply_timeout: patience.min(ordinary.reply_timeout),
+            ..ordinary
         },
     )?;
     let mut screen = Screen::new();

@@ -31,6 +31,13 @@ impl Block {
         (first.sequence().get() > 0).then_some(Block { first, last, count })
     }
 
+    /// The two as one block, if `next` goes on where this one ends.
+    pub(crate) fn joined(self, next: Block) -> Option<Block> {
+        let goes_on = self.last.checked_add(1) == Some(next.first);
+        let count = self.count.checked_add(next.count).filter(|_| goes_on)?;
+        Block::new(self.first, count)
+    }
+
     /// The smallest identity. Its sequence is 1 or more.
     pub fn first(&self) -> Identity {
         self.first

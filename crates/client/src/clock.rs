@@ -18,7 +18,12 @@ impl Stopwatch {
 
     /// The time since the start.
     pub(super) fn elapsed(self) -> Duration {
-        Stopwatch::start().0.saturating_duration_since(self.0)
+        Stopwatch::start().since(self)
+    }
+
+    /// The time since another start.
+    pub(super) fn since(self, earlier: Stopwatch) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
     }
 
     /// What is left of `limit`, or `None` if it is used up.
@@ -41,6 +46,16 @@ impl Deadline {
     pub(super) fn within(limit: Duration) -> Deadline {
         let since = Stopwatch::start();
         Deadline { since, limit }
+    }
+
+    /// A limit that begins now, and ends with this one at the latest.
+    pub(super) fn and_within(self, limit: Duration) -> Deadline {
+        let since = Stopwatch::start();
+        let left = self.limit.saturating_sub(since.since(self.since));
+        Deadline {
+            since,
+            limit: limit.min(left),
+        }
     }
 
     /// The whole time that there was at the beginning.

@@ -1,50 +1,33 @@
 //! One connection to one server: requests out, replies in, each within its time. It decides nothing about identities
 //! and never tries another server.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{collections::VecDeque, io::ErrorKind, mem, time::Duration};
 
 use super::{
-    ClientOptions, Dialer,
+    Block, ClientOptions, Dialer,
     address::ServerAddress,
     clock::{Deadline, Stopwatch},
     error::{FailureCause, Violation},
+    judge::{Asked, Server, Trouble, hello},
     limits::TIMEOUT_MIN,
-    refusal,
-    stream::{Got, Stream, cause_of},
-    wrong_kind,
+    stream::{Cutter, Got, Stream, cause_of},
 };
 use ipseity_core::{
-    identity::Pid,
-    words::{ClusterName, ErrorCode, ErrorReply, Hello, Message},
+    identity::Identity,
+    words::{ClusterName, Message},
 };
-use ipseity_frames::{FrameDecoder, Kind, Receiver, WireError, encode};
+use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
 
-/// Why an attempt at one server brought no reply.
-pub(super) enum Trouble {
-    /// The server failed; the next one is tried.
-    Failed(FailureCause),
-    /// The server answered with an error, and no other server is tried.
-    Answered(ErrorReply),
-    /// The server broke the protocol.
-    Violated(Violation),
-}
+/// The timeout of a socket may be longer than what is left by this part of it.
+const READ_TIMEOUT_SLACK: u32 = 16;
 
-impl From<FailureCause> for Trouble {
-    fn from(cause: FailureCause) -> Trouble {
-        Trouble::Failed(cause)
-    }
-}
-
-impl From<Violation> for Trouble {
-    fn from(violation: Violation) -> Trouble {
-        Trouble::Violated(violation)
-    }
-}
-
-impl From<WireError> for Trouble {
-    fn from(error: WireError) -> Trouble {
-        Trouble::Violated(Violation::Undecodable(error))
-    }
+/// What a connection says first.
+#[derive(Clone, Debug)]
+pub(super) enum Greeting {
+    /// Nothing: the first request comes at once.
+    None,
+    /// It asks who the server is, and names the cluster that is expected, if one is.
+    Hello(Option<ClusterName>),
 }
 
 /// A connection and the requests that are under way on it.
@@ -60,10 +43,15 @@ pub(super) struct Connection {
     reply_timeout: Duration,
     /// What the socket's read timeout is set to.
     read_timeout: Duration,
-    /// The pid of the identities that came so far.
-    pub(super) pid: Option<Pid>,
-    /// The cluster that was named in a hello whose reply has not come yet.
-    hello: Option<ClusterName>,
+    /// The time of the call that uses the connection.
+    call: Deadline,
+    /// Since when no call has used it.
+    pub(super) idle_since: Stopwatch,
+    /// The hello whose reply has not come yet.
+    greeting: Greeting,
+    /// The requests for identities that have no reply yet, the oldest first.
+    asked: VecDeque<Asked>,
+    pub(super) server: Server,
 }
 
 impl Connection {
@@ -72,19 +60,18 @@ impl Connection {
     pub(super) fn open(
         server: &ServerAddress,
         options: &ClientOptions,
-        cluster: Option<&ClusterName>,
+        greeting: Greeting,
         dialer: Option<&Dialer>,
+        call: Deadline,
     ) -> Result<Connection, FailureCause> {
         let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
-        let deadline = Deadline::within(options.connect_timeout.max(TIMEOUT_MIN));
+        let left = call.left().unwrap_or_default();
+        let deadline = Deadline::within(options.connect_timeout.min(left).max(TIMEOUT_MIN));
         let stream = Stream::open(server, dialer, deadline, reply_timeout)?;
         let mut outgoing = Vec::new();
         // It is written together with the first request.
-        if let Some(cluster) = cluster {
-            let hello = Hello {
-                cluster: Some(cluster.clone()),
-            };
-            encode(&Message::HelloRequest(Box::new(hello)), &mut outgoing);
+        if let Greeting::Hello(cluster) = &greeting {
+            encode(&hello(cluster.as_ref()), &mut outgoing);
         }
         Ok(Connection {
             stream,
@@ -93,9 +80,22 @@ impl Connection {
             awaited: 0,
             reply_timeout,
             read_timeout: reply_timeout,
-            pid: None,
-            hello: cluster.cloned(),
+            call,
+            idle_since: Stopwatch::start(),
+            greeting,
+            asked: VecDeque::new(),
+            server: Server::default(),
         })
+    }
+
+    /// Another call uses the connection from now on.
+    pub(super) fn begin(&mut self, call: Deadline) {
+        self.call = call;
+    }
+
+    /// What cuts the connection off from another thread.
+    pub(super) fn cutter(&self) -> Cutter {
+        self.stream.cutter()
     }
 
     /// How many requests have no reply yet.
@@ -116,28 +116,41 @@ impl Connection {
         }
     }
 
+    /// Queues a request for identities.
+    pub(super) fn ask(&mut self, count: u32, after: Option<Identity>) -> Result<(), Trouble> {
+        let asked = Asked { count, after };
+        self.queue(&asked.message())?;
+        self.asked.push_back(asked);
+        Ok(())
+    }
+
+    /// The identities of the oldest request for some.
+    pub(super) fn receive_block(&mut self) -> Result<Block, Trouble> {
+        let reply = self.receive()?;
+        // A reply that nothing had asked for, such as an errorReply of a server that is full, comes before any request.
+        let asked = self.asked.pop_front();
+        let asked = asked.expect("who waits for identities has asked for some");
+        self.server.judge_block(asked, reply)
+    }
+
     /// The next reply, in the order of the requests. An errorReply is returned as the message that it is.
     pub(super) fn receive(&mut self) -> Result<Message, Trouble> {
-        // The whole time is left, so neither the clock nor the socket's timeout is needed.
-        self.receive_within(Stopwatch::start(), self.reply_timeout)
+        self.receive_by(self.reply_deadline())
     }
 
-    /// The same, for several replies that share one time limit, which began with the stopwatch.
-    pub(super) fn receive_since(&mut self, stopwatch: Stopwatch) -> Result<Message, Trouble> {
-        let left = stopwatch.left_of(self.reply_timeout).unwrap_or_default();
-        self.receive_within(stopwatch, left)
+    /// The time that a reply has from now on.
+    pub(super) fn reply_deadline(&self) -> Deadline {
+        self.call.and_within(self.reply_timeout)
     }
 
-    fn receive_within(
-        &mut self,
-        stopwatch: Stopwatch,
-        mut left: Duration,
-    ) -> Result<Message, Trouble> {
+    /// The same, for several replies that share one time limit.
+    pub(super) fn receive_by(&mut self, deadline: Deadline) -> Result<Message, Trouble> {
         loop {
             let next = self.decoder.next(Receiver::Client);
             if let Some(message) = next.map_err(|error| self.broken(error))? {
-                if let Some(expected) = self.hello.take() {
-                    judge_hello(&expected, message)?;
+                if let Greeting::Hello(expected) = mem::replace(&mut self.greeting, Greeting::None)
+                {
+                    self.server.judge_hello(expected.as_ref(), message)?;
                     continue;
                 }
                 // Not below zero: a server may send an errorReply before it was asked anything, and then
@@ -145,47 +158,48 @@ impl Connection {
                 self.awaited = self.awaited.saturating_sub(1);
                 return Ok(message);
             }
-            self.flush(stopwatch)?;
-            self.read(left)?;
-            left = stopwatch.left_of(self.reply_timeout).unwrap_or_default();
+            self.flush(deadline)?;
+            self.read(deadline)?;
         }
     }
 
     /// Writes what waits, within the time of the reply.
-    fn flush(&mut self, stopwatch: Stopwatch) -> Result<(), FailureCause> {
+    fn flush(&mut self, deadline: Deadline) -> Result<(), FailureCause> {
         let mut written = 0;
         while written < self.outgoing.len() || self.stream.has_unwritten() {
             match self.stream.write(&self.outgoing[written..]) {
                 Ok(bytes) => written += bytes,
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(self.timeout()),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(timeout(deadline)),
                     // The server closed. What it said before may still be there to read: an errorReply
                     // that gives the reason is worth more than "broken pipe".
                     ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => break,
                     _ => return Err(cause_of(error)),
                 },
             }
-            if stopwatch.left_of(self.reply_timeout).is_none() {
-                return Err(self.timeout());
+            if deadline.left().is_none() {
+                return Err(timeout(deadline));
             }
         }
         self.outgoing.clear();
         Ok(())
     }
 
-    /// Reads once, for at most `left`.
-    fn read(&mut self, left: Duration) -> Result<(), FailureCause> {
-        if left.is_zero() {
-            return Err(self.timeout());
-        }
-        // Nearly every reply comes in one read, with the whole time left. Then the timeout need not be set.
-        let timeout = left.max(TIMEOUT_MIN);
-        if timeout != self.read_timeout {
+    /// Reads once.
+    fn read(&mut self, deadline: Deadline) -> Result<(), FailureCause> {
+        let Some(left) = deadline.left() else {
+            return Err(timeout(deadline));
+        };
+        // Setting the timeout of the socket is a system call. So it stays as it is while it is a little longer than what is
+        // left, as it is for nearly every reply.
+        let is_close = (left..=left + left / READ_TIMEOUT_SLACK).contains(&self.read_timeout);
+        if !is_close {
+            let left = left.max(TIMEOUT_MIN);
             self.stream
-                .set_read_timeout(timeout)
+                .set_read_timeout(left)
                 .map_err(FailureCause::Io)?;
-            self.read_timeout = timeout;
+            self.read_timeout = left;
         }
         match self.stream.read(self.decoder.space()) {
             Ok(Got::End) => Err(self.closed()),
@@ -197,7 +211,7 @@ impl Connection {
             }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => Ok(()),
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(self.timeout()),
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(timeout(deadline)),
                 ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Err(self.closed()),
                 _ => Err(cause_of(error)),
             },
@@ -217,10 +231,6 @@ impl Connection {
         }
     }
 
-    fn timeout(&self) -> FailureCause {
-        FailureCause::Timeout(self.reply_timeout)
-    }
-
     fn closed(&self) -> FailureCause {
         FailureCause::Closed {
             bytes: self.decoder.rest().len(),
@@ -228,20 +238,6 @@ impl Connection {
     }
 }
 
-/// Whether the server is of the cluster that the client expects.
-fn judge_hello(expected: &ClusterName, reply: Message) -> Result<(), Trouble> {
-    match reply {
-        Message::HelloReply(server) if server.cluster == *expected => Ok(()),
-        // It did not look at the name that it was told.
-        Message::HelloReply(server) => Err(Trouble::Answered(ErrorReply::new(
-            ErrorCode::ForeignCluster,
-            format!(
-                "this server is of cluster {:?}, and {:?} is expected",
-                server.cluster.as_str(),
-                expected.as_str()
-            ),
-        ))),
-        Message::ErrorReply(reply) => Err(refusal(*reply)),
-        other => Err(wrong_kind(Kind::HelloReply, &other)),
-    }
+fn timeout(deadline: Deadline) -> FailureCause {
+    FailureCause::Timeout(deadline.limit())
 }

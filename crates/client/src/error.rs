@@ -6,15 +6,16 @@ use super::address::{ServerAddress, ServerAddressError};
 use ipseity_core::{
     identity::{Identity, Pid, Sequence},
     text::Plain,
-    words::{ErrorCode, ErrorReply},
+    words::{ClusterName, ErrorCode, ErrorReply},
 };
 use ipseity_frames::{Kind, WireError};
 
 /// Why a call failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ClientError {
-    /// No server answered. Each was tried once, in the order of the list; the list is never empty.
-    /// Trying again later is safe.
+    /// No server answered in time: every server with its last failure, in the order in which they were tried. The list is
+    /// never empty. Trying again later is safe.
     Unavailable(Vec<ServerFailure>),
     /// A server refused this request, and no other server is tried. Another one would say the same
     /// ([`ErrorCode::BadCount`], [`ErrorCode::AdvanceTooLarge`]), or the request was for this one only
@@ -26,6 +27,16 @@ pub enum ClientError {
         /// Its answer: a code for programs, and a text for people.
         reply: ErrorReply,
     },
+    /// The server is of another cluster than the client was told ([`Client::cluster`](crate::Client::cluster)). Nothing that
+    /// it said is used, and no other server is tried. Correct the list of servers, or the name.
+    WrongCluster {
+        /// The server that answered.
+        server: ServerAddress,
+        /// The cluster that the client was told, if it was told one.
+        expected: Option<ClusterName>,
+        /// The answer of the server, or what it would have answered: both clusters, for people.
+        reply: ErrorReply,
+    },
     /// A server broke the protocol, so its reply is not used. Perhaps it is not an Ipseity server, or its counter went
     /// back; to go on with another server would hide that. The connection is closed; the next call makes a new one.
     Violation {
@@ -34,6 +45,10 @@ pub enum ClientError {
         /// What is wrong with it.
         violation: Violation,
     },
+    /// The client or the source was closed, before the call or during it.
+    Closed,
+    /// The operating system gave no thread to a source.
+    Thread(io::Error),
     /// The list of servers is empty.
     NoServers,
     /// A text in the list of servers is not an address.
@@ -41,15 +56,49 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The code of the errorReply that this error comes from, if it is [`Refused`](Self::Refused) with a
-    /// code that this build knows.
+    /// The code of the errorReply that this error comes from, if it is [`Refused`](Self::Refused) or
+    /// [`WrongCluster`](Self::WrongCluster), with a code that this build knows.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            ClientError::Refused { reply, .. } => ErrorCode::from_u16(reply.code),
+            ClientError::Refused { reply, .. } | ClientError::WrongCluster { reply, .. } => {
+                ErrorCode::from_u16(reply.code)
+            }
             ClientError::Unavailable(_)
             | ClientError::Violation { .. }
+            | ClientError::Closed
+            | ClientError::Thread(_)
             | ClientError::NoServers
             | ClientError::Address(_) => None,
+        }
+    }
+
+    /// The same error once more. Several threads may wait for the same refill.
+    pub(crate) fn again(&self) -> ClientError {
+        match self {
+            ClientError::Unavailable(failures) => {
+                ClientError::Unavailable(failures.iter().map(ServerFailure::again).collect())
+            }
+            ClientError::Refused { server, reply } => ClientError::Refused {
+                server: server.clone(),
+                reply: reply.clone(),
+            },
+            ClientError::WrongCluster {
+                server,
+                expected,
+                reply,
+            } => ClientError::WrongCluster {
+                server: server.clone(),
+                expected: expected.clone(),
+                reply: reply.clone(),
+            },
+            ClientError::Violation { server, violation } => ClientError::Violation {
+                server: server.clone(),
+                violation: violation.clone(),
+            },
+            ClientError::Closed => ClientError::Closed,
+            ClientError::Thread(error) => ClientError::Thread(io_again(error)),
+            ClientError::NoServers => ClientError::NoServers,
+            ClientError::Address(error) => ClientError::Address(error.clone()),
         }
     }
 }
@@ -67,12 +116,15 @@ impl fmt::Display for ClientError {
                 }
                 Ok(())
             }
-            ClientError::Refused { server, reply } => {
+            ClientError::Refused { server, reply }
+            | ClientError::WrongCluster { server, reply, .. } => {
                 write!(f, "{server} refused: {}", InWords(reply))
             }
             ClientError::Violation { server, violation } => {
                 write!(f, "{server} breaks the protocol: {violation}")
             }
+            ClientError::Closed => f.write_str("the client was closed"),
+            ClientError::Thread(error) => write!(f, "cannot start a thread: {error}"),
             ClientError::NoServers => f.write_str("the list of servers is empty"),
             ClientError::Address(error) => error.fmt(f),
         }
@@ -86,6 +138,62 @@ impl std::error::Error for ClientError {
                 violation: Violation::Undecodable(error),
                 ..
             } => Some(error),
+            ClientError::Address(error) => Some(error),
+            ClientError::Thread(error) => Some(error),
+            ClientError::Unavailable(failures) => failures.last()?.cause.source(),
+            ClientError::Refused { .. }
+            | ClientError::WrongCluster { .. }
+            | ClientError::Violation { .. }
+            | ClientError::Closed
+            | ClientError::NoServers => None,
+        }
+    }
+}
+
+/// An error of the system with the same kind and text.
+fn io_again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+impl ServerFailure {
+    fn again(&self) -> ServerFailure {
+        ServerFailure {
+            server: self.server.clone(),
+            cause: self.cause.again(),
+        }
+    }
+}
+
+impl FailureCause {
+    fn again(&self) -> FailureCause {
+        match self {
+            FailureCause::Lookup(error) => FailureCause::Lookup(io_again(error)),
+            FailureCause::LookupTimeout(limit) => FailureCause::LookupTimeout(*limit),
+            FailureCause::NoAddress => FailureCause::NoAddress,
+            FailureCause::Connect(failures) => {
+                let again = |failure: &AddressFailure| AddressFailure {
+                    address: failure.address,
+                    error: io_again(&failure.error),
+                };
+                FailureCause::Connect(failures.iter().map(again).collect())
+            }
+            FailureCause::Timeout(limit) => FailureCause::Timeout(*limit),
+            FailureCause::Closed { bytes } => FailureCause::Closed { bytes: *bytes },
+            FailureCause::Io(error) => FailureCause::Io(io_again(error)),
+            FailureCause::HandshakeTimeout(limit) => FailureCause::HandshakeTimeout(*limit),
+            FailureCause::Tls(text) => FailureCause::Tls(text.clone()),
+            FailureCause::Refused(reply) => FailureCause::Refused(reply.clone()),
+            FailureCause::NotTried => FailureCause::NotTried,
+        }
+    }
+
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FailureCause::Lookup(error) | FailureCause::Io(error) => Some(error),
+            FailureCause::Connect(failures) => failures.last().map(|failure| &failure.error as _),
             _ => None,
         }
     }
@@ -117,6 +225,7 @@ impl fmt::Display for ServerFailure {
 
 /// What happened at a server that gave no answer. The next server is tried.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum FailureCause {
     /// The name could not be looked up: what the system's resolver said.
     Lookup(io::Error),
@@ -147,6 +256,8 @@ pub enum FailureCause {
     /// [`ErrorCode::PidConflict`], [`ErrorCode::StaleState`], [`ErrorCode::OverBudget`],
     /// [`ErrorCode::Joining`] or [`ErrorCode::Exhausted`].
     Refused(ErrorReply),
+    /// The time of the call was over before its turn came.
+    NotTried,
 }
 
 impl fmt::Display for FailureCause {
@@ -181,6 +292,9 @@ impl fmt::Display for FailureCause {
             }
             FailureCause::Tls(text) => write!(f, "{}", Plain(text)),
             FailureCause::Refused(reply) => write!(f, "refused: {}", InWords(reply)),
+            FailureCause::NotTried => {
+                f.write_str("not tried, because the time of the call was over")
+            }
         }
     }
 }
@@ -498,7 +612,7 @@ mod tests {
         let address = "a:b".parse::<ServerAddress>().unwrap_err();
         let error = ClientError::Address(address.clone());
         assert_eq!(error.to_string(), address.to_string());
-        assert!(error.source().is_none());
+        assert_eq!(error.source().unwrap().to_string(), address.to_string());
         let reply = ErrorReply::new(ErrorCode::BadCount, "count must be 1 to 9");
         let server = server();
         let error = ClientError::Refused { server, reply };

@@ -33,3 +33,32 @@ pub const ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
 /// until their time is over, because the standard library cannot cancel them. An attempt beyond this is made on the
 /// caller's thread, with a share of the time that is left.
 pub const ATTEMPT_THREADS_MAX: usize = 64;
+
+/// How long a server that has failed once is avoided. It is as long as the usual time of a reply, so that a call that failed
+/// over does not come back to a frozen server at once.
+pub const AVOIDED_FIRST: Duration = Duration::from_secs(1);
+
+/// How long a server is avoided at most, however often it has failed. After half a minute one more try costs little.
+pub const AVOIDED_MAX: Duration = Duration::from_secs(30);
+
+/// The bound of the first wait of a call whose servers have all failed. A server that restarts is often back within it.
+pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// The bound of each further wait, however many there are. A call has 2 seconds, and should try a few times in them.
+pub const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+/// How many identities a source takes first, and at least. Whoever needs few skips few at the end.
+pub const REFILL_MIN: u32 = 16;
+
+/// How many identities a source takes at most, unless it was told another number. They last a fifth of a millisecond at
+/// full speed, which is longer than a round trip on a local network.
+pub const BLOCK_MAX_DEFAULT: u32 = 65_536;
+
+/// The greatest [`block_max`](crate::SourceOptions::block_max): what a thousand requests of the usual size bring.
+pub const BLOCK_MAX_LIMIT: u32 = CLIENT_BLOCK_COUNT * CLIENT_IN_FLIGHT_MAX as u32;
+
+/// If a refill follows the one before within this time, the next one is twice as large.
+pub const REFILL_SOON: Duration = Duration::from_millis(100);
+
+/// If a refill follows the one before after more than this time, the next one is half as large.
+pub const REFILL_LATE: Duration = Duration::from_secs(1);

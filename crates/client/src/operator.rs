@@ -2,9 +2,8 @@
 
 use super::{
     Client, ClientError, Violation,
-    clock::Stopwatch,
-    connection::{Connection, Trouble},
-    refusal, wrong_kind,
+    connection::Connection,
+    judge::{Trouble, refusal, wrong_kind},
 };
 use ipseity_core::{
     identity::{Pid, Sequence},
@@ -22,7 +21,7 @@ impl Client {
     /// # let address = server.address();
     /// use ipseity_client::Client;
     ///
-    /// let mut client = Client::new([address]).unwrap();
+    /// let client = Client::new([address]).unwrap();
     /// for member in client.members().unwrap() {
     ///     println!("pid {} has come to sequence {}", member.pid, member.sequence);
     /// }
@@ -31,8 +30,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`] says what each of them means.
-    pub fn members(&mut self) -> Result<Vec<Member>, ClientError> {
-        self.attempt(0, |connection, _| receive_members(connection))
+    pub fn members(&self) -> Result<Vec<Member>, ClientError> {
+        self.attempt(0, receive_members)
     }
 
     /// Tells a server to forget what it remembers of a pid, and returns the highest sequence that it knew
@@ -46,7 +45,7 @@ impl Client {
     /// server does not take this from here, and with
     /// [`ErrorCode::UnknownPid`](ipseity_core::words::ErrorCode::UnknownPid) when it knows nothing of the pid.
     /// [`ClientError`] says what each of the others means.
-    pub fn forget(&mut self, pid: Pid) -> Result<Sequence, ClientError> {
+    pub fn forget(&self, pid: Pid) -> Result<Sequence, ClientError> {
         self.forget_what(Forget::All(pid))
     }
 
@@ -56,13 +55,13 @@ impl Client {
     ///
     /// # Errors
     /// As [`forget`](Self::forget). Only a pid that is named can be unknown.
-    pub fn forget_never_served(&mut self, pid: Option<Pid>) -> Result<Sequence, ClientError> {
+    pub fn forget_never_served(&self, pid: Option<Pid>) -> Result<Sequence, ClientError> {
         self.forget_what(pid.map_or(Forget::AllNeverServed, Forget::NeverServed))
     }
 
-    fn forget_what(&mut self, what: Forget) -> Result<Sequence, ClientError> {
+    fn forget_what(&self, what: Forget) -> Result<Sequence, ClientError> {
         let request = Message::ForgetRequest { what };
-        self.attempt(0, |connection, _| {
+        self.attempt(0, |connection| {
             receive_done(connection, &request, Sequence::ZERO)
         })
     }
@@ -76,21 +75,21 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with [`ErrorCode::NotTrusted`](ipseity_core::words::ErrorCode::NotTrusted) when the
     /// server does not take this from here. [`ClientError`] says what each of the others means.
-    pub fn advance(&mut self, above: Sequence) -> Result<Sequence, ClientError> {
+    pub fn advance(&self, above: Sequence) -> Result<Sequence, ClientError> {
         let request = Message::AdvanceRequest { above: above.get() };
-        self.attempt(0, |connection, _| receive_done(connection, &request, above))
+        self.attempt(0, |connection| receive_done(connection, &request, above))
     }
 }
 
 /// Asks for members until all have come, which is at most once for each pid.
 fn receive_members(connection: &mut Connection) -> Result<Vec<Member>, Trouble> {
     // All pages share the time of one reply, so a server that sends them slowly cannot hold the caller for long.
-    let stopwatch = Stopwatch::start();
+    let deadline = connection.reply_deadline();
     let mut all = Vec::new();
     let mut from = Pid::MIN;
     loop {
         connection.queue(&Message::MembersRequest { from })?;
-        let page = match connection.receive_since(stopwatch)? {
+        let page = match connection.receive_by(deadline)? {
             Message::MembersReply(page) => *page,
             Message::ErrorReply(reply) => return Err(refusal(*reply)),
             other => return Err(wrong_kind(Kind::MembersReply, &other)),

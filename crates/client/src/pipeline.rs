@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, iter::FusedIterator};
 
-use super::{Block, Client, ClientError, identity_request, receive_block};
+use super::{Block, Client, ClientError};
 
 /// The replies to a line of requests, in the order of the requests; made by [`Client::pipeline`].
 ///
@@ -67,17 +67,17 @@ impl<I: Iterator<Item = u32>> Iterator for Pipeline<'_, I> {
                 None => break,
             }
         }
-        let Some(oldest) = self.in_flight.front().copied() else {
+        if self.in_flight.is_empty() {
             self.ended = true;
             return None;
-        };
-        let in_flight = &self.in_flight;
-        let reply = self.client.attempt(awaited, |connection, newest| {
+        }
+        let (client, in_flight) = (&*self.client, &self.in_flight);
+        let reply = client.attempt(awaited, |connection| {
             // On the same connection these are the new requests, on a new connection all of them.
             for count in in_flight.iter().skip(connection.awaited()) {
-                connection.queue(&identity_request(*count, *newest))?;
+                client.ask(connection, *count)?;
             }
-            receive_block(connection, oldest, newest)
+            client.receive_block(connection)
         });
         match &reply {
             Ok(_) | Err(ClientError::Refused { .. }) => {

@@ -5,7 +5,8 @@ mod tls;
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ pub use tls::handshake;
 /// A connection to a server.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    Plain(TcpStream),
+    Plain(Arc<TcpStream>),
     #[cfg(feature = "tls")]
     Tls(Box<tls::TlsStream>),
 }
@@ -49,7 +50,7 @@ impl Stream {
         }
         let stream = connect_by(server, deadline)?;
         prepare(&stream, reply_timeout).map_err(FailureCause::Io)?;
-        Ok(Stream::Plain(stream))
+        Ok(Stream::Plain(Arc::new(stream)))
     }
 
     #[cfg(feature = "tls")]
@@ -84,7 +85,7 @@ impl Stream {
     /// Takes bytes to write, and writes some. Returns how many it took.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Plain(stream) => stream.write(bytes),
+            Stream::Plain(stream) => (&**stream).write(bytes),
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.write(bytes),
         }
@@ -102,7 +103,7 @@ impl Stream {
     /// Reads at most once from the socket.
     pub(crate) fn read(&mut self, space: &mut [u8]) -> io::Result<Got> {
         match self {
-            Stream::Plain(stream) => Ok(match stream.read(space)? {
+            Stream::Plain(stream) => Ok(match (&**stream).read(space)? {
                 0 => Got::End,
                 bytes => Got::Bytes(bytes),
             }),
@@ -115,11 +116,29 @@ impl Stream {
         self.socket().set_read_timeout(Some(timeout))
     }
 
-    fn socket(&self) -> &TcpStream {
+    /// What cuts the connection off from another thread.
+    pub(crate) fn cutter(&self) -> Cutter {
+        Cutter(Arc::downgrade(self.socket()))
+    }
+
+    fn socket(&self) -> &Arc<TcpStream> {
         match self {
             Stream::Plain(stream) => stream,
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.socket(),
+        }
+    }
+}
+
+/// Cuts a connection off while another thread waits for its reply.
+#[derive(Debug, Default)]
+pub(crate) struct Cutter(Weak<TcpStream>);
+
+impl Cutter {
+    /// The other thread then finds the end of the stream. A connection that is gone already stays so.
+    pub(crate) fn cut(&self) {
+        if let Some(socket) = self.0.upgrade() {
+            let _ = socket.shutdown(Shutdown::Both);
         }
     }
 }

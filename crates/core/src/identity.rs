@@ -14,9 +14,13 @@
 // A plain `+` or `-` would wrap in a release build. What is needed of them has to say what happens at the end.
 #![forbid(clippy::arithmetic_side_effects)]
 
+mod text;
+
 use std::{fmt, num::ParseIntError, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+pub use self::text::BASE32_CHARS;
 
 /// The number of low bits that hold the pid.
 pub const PID_BITS: u32 = 10;
@@ -241,6 +245,8 @@ impl FromStr for Identity {
 pub enum IdentityError {
     /// Not decimal digits, not `0x` and hexadecimal digits, and not a pair.
     NotANumber,
+    /// Not 13 characters of base32.
+    NotBase32,
     /// The number has more than 64 bits.
     Overflow,
     /// The sequence is beyond 2^53 - 1.
@@ -254,6 +260,10 @@ impl fmt::Display for IdentityError {
         match self {
             Self::NotANumber => f.write_str(
                 "not a number: expected decimal (1025), hexadecimal (0x401) or sequence:pid (1:1)",
+            ),
+            Self::NotBase32 => write!(
+                f,
+                "not base32: expected {BASE32_CHARS} characters of 0 to 9 and A to Z without I, L, O and U"
             ),
             Self::Overflow => f.write_str("the number does not fit 64 bits"),
             Self::SequenceTooLarge(value) => {
@@ -387,6 +397,7 @@ mod tests {
         assert_eq!(Pid::MAX.to_string(), "1023");
         for error in [
             IdentityError::NotANumber,
+            IdentityError::NotBase32,
             IdentityError::Overflow,
             IdentityError::SequenceTooLarge(1 << 53),
             IdentityError::PidTooLarge(1024),

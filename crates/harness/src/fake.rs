@@ -157,6 +157,11 @@ impl Fake {
         lock(&self.shared).sequence = sequence;
     }
 
+    /// Sets how many identities one request may ask for.
+    pub fn set_count_max(&self, count_max: u32) {
+        lock(&self.shared).count_max = count_max;
+    }
+
     /// Sets the standing in its status. It goes on serving.
     pub fn set_standing(&self, standing: Standing) {
         lock(&self.shared).standing = standing;

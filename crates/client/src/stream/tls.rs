@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use crate::{clock::Deadline, error::FailureCause, limits::TIMEOUT_MIN};
 
 #[derive(Debug)]
 pub(crate) struct TlsStream {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     tls: TlsClient,
 }
 
@@ -25,10 +26,11 @@ impl TlsStream {
         deadline: Deadline,
     ) -> Result<TlsStream, FailureCause> {
         shake_hands(&socket, &mut tls, deadline)?;
+        let socket = Arc::new(socket);
         Ok(TlsStream { socket, tls })
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Arc<TcpStream> {
         &self.socket
     }
 
@@ -40,7 +42,7 @@ impl TlsStream {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.tls.writer().write(bytes)?;
         if self.tls.wants_write() {
-            self.tls.write_tls(&mut self.socket)?;
+            self.tls.write_tls(&mut &*self.socket)?;
         }
         Ok(taken)
     }
@@ -82,7 +84,7 @@ impl Drop for TlsStream {
     fn drop(&mut self) {
         self.tls.send_close_notify();
         if self.socket.set_nonblocking(true).is_ok() {
-            let _ = self.tls.write_tls(&mut self.socket);
+            let _ = self.tls.write_tls(&mut &*self.socket);
         }
     }
 }

@@ -304,13 +304,15 @@ pub fn take_whoever_answers(load: &Load, client: u32, addresses: &[SocketAddr], 
             connect_timeout: Duration::from_secs(1),
             // If a server is paused, the client goes to the next.
             reply_timeout: Duration::from_millis(30),
+            ..ClientOptions::one_round()
         },
         Between::FaultyNetwork => ClientOptions {
             connect_timeout: FAULTY_NETWORK_PATIENCE,
             reply_timeout: FAULTY_NETWORK_PATIENCE,
+            ..ClientOptions::one_round()
         },
     };
-    let mut session = Client::with_options(&order, options).unwrap();
+    let session = Client::with_options(&order, options).unwrap();
     let mut notes = Notes::default();
     while load.goes_on() {
         let after = session.newest().map_or(0, Identity::get);

@@ -22,6 +22,7 @@ use super::{input::Input, is_a_line};
 const OPTIONS: ClientOptions = ClientOptions {
     connect_timeout: Duration::from_secs(20),
     reply_timeout: Duration::from_secs(20),
+    ..ClientOptions::one_round()
 };
 
 /// The client does not panic or hang, and gives its caller nothing that breaks a promise.

@@ -1,0 +1,494 @@
+//! The client: one server at a time, the next one when it fails, and each call within its time.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use ipseity_core::{
+    identity::Identity,
+    words::{ClusterName, Message, Status},
+};
+use ipseity_frames::Kind;
+
+use crate::{
+    Block, ClientError, ClientOptions, Counters, Dialer, First, Hooks, Pipeline, Rounds,
+    ServerAddress, ServerAddressError, ServerFailure,
+    choice::{Choice, Pauses},
+    clock::{Deadline, Stopwatch},
+    connection::{Connection, Greeting},
+    error::FailureCause,
+    judge::{Trouble, disowns, goes_on_after, is_lasting, refusal, wrong_kind},
+    limits::{CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN},
+    stream::Cutter,
+    turn::Turns,
+    watch::Watch,
+};
+use ipseity_core::identity::Pid;
+#[cfg(doc)]
+use ipseity_core::words::ErrorCode;
+
+/// A connection to one of several servers, which threads may share. See the [crate](crate) for what it keeps.
+#[derive(Debug)]
+pub struct Client {
+    // Never empty.
+    servers: Vec<ServerAddress>,
+    options: ClientOptions,
+    cluster: Option<ClusterName>,
+    /// Whether each connection begins with a hello, even where no cluster is expected.
+    greets: bool,
+    dialer: Option<Dialer>,
+    /// The newest identity that was seen; 0 for none.
+    newest: AtomicU64,
+    /// The place in `servers` of the one that answered last, or is tried first.
+    current: AtomicUsize,
+    line: Turns<Line>,
+    watch: Watch,
+    is_closed: AtomicBool,
+    /// What cuts off the call that is under way.
+    cutter: Mutex<Cutter>,
+}
+
+/// What the calls of a client have one after the other.
+#[derive(Debug)]
+struct Line {
+    born: Stopwatch,
+    choice: Choice,
+    connection: Option<Connection>,
+    /// The pids whose servers have said that these are not theirs. Only a source takes them.
+    disowned: Vec<Pid>,
+}
+
+impl Client {
+    /// A client of these servers, with default options. Nothing is looked up or connected before the first call.
+    ///
+    /// # Errors
+    /// [`ClientError::NoServers`] if there are none, [`ClientError::Address`] if one is not an address.
+    pub fn new<A: AsRef<str>>(servers: impl IntoIterator<Item = A>) -> Result<Client, ClientError> {
+        Client::with_options(servers, ClientOptions::default())
+    }
+
+    /// A client of these servers, with these options.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_options<A: AsRef<str>>(
+        servers: impl IntoIterator<Item = A>,
+        options: ClientOptions,
+    ) -> Result<Client, ClientError> {
+        let servers = servers
+            .into_iter()
+            .map(|server| server.as_ref().parse())
+            .collect::<Result<Vec<ServerAddress>, ServerAddressError>>()
+            .map_err(ClientError::Address)?;
+        if servers.is_empty() {
+            return Err(ClientError::NoServers);
+        }
+        let first = match options.first {
+            First::Random => fastrand::usize(..servers.len()),
+            First::Place(place) => place % servers.len(),
+        };
+        Ok(Client {
+            line: Turns::new(Line {
+                born: Stopwatch::start(),
+                choice: Choice::new(servers.len(), first),
+                connection: None,
+                disowned: Vec::new(),
+            }),
+            servers,
+            options,
+            cluster: None,
+            greets: false,
+            dialer: None,
+            newest: AtomicU64::new(0),
+            current: AtomicUsize::new(first),
+            watch: Watch::default(),
+            is_closed: AtomicBool::new(false),
+            cutter: Mutex::default(),
+        })
+    }
+
+    /// The same client, for servers of this cluster only. On each new connection the name is sent with the first request,
+    /// so it costs no round trip. A server of another cluster ends the call with
+    /// [`ClientError::WrongCluster`], and none of its identities is returned.
+    ///
+    /// ```
+    /// # let server = ipseity_harness::fake::Fake::serving(1);
+    /// # let address = server.address();
+    /// use ipseity_client::Client;
+    ///
+    /// let client = Client::new([address]).unwrap();
+    /// let client = client.cluster("ipseity".parse().unwrap());
+    /// println!("{}", client.next().unwrap());
+    /// ```
+    #[must_use]
+    pub fn cluster(self, name: ClusterName) -> Client {
+        Client {
+            cluster: Some(name),
+            ..self.unconnected()
+        }
+    }
+
+    /// The same client, with what it needs for servers at `tls://` addresses: which CAs it believes, and the certificate
+    /// that it shows to servers that ask for one. The certificate of the server must be for the name or the address that
+    /// stands in the list of servers.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    ///
+    /// use ipseity_client::{Client, Credentials, Dialer, Roots};
+    ///
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let roots = Roots::read(Path::new("ca.pem"))?;
+    /// let own = Credentials::read(Path::new("alice.pem"), Path::new("alice.key"))?;
+    /// let client = Client::new(["tls://ids.example.org"])?;
+    /// let client = client.tls(Dialer::new(roots, Some(own)));
+    /// println!("{}", client.next()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, dialer: Dialer) -> Client {
+        Client {
+            dialer: Some(dialer),
+            ..self.unconnected()
+        }
+    }
+
+    /// The same client, which calls these hooks.
+    #[must_use]
+    pub fn hooks(mut self, hooks: Hooks) -> Client {
+        self.watch.hooks = hooks;
+        self
+    }
+
+    /// The same client, which asks on each new connection who the server is.
+    pub(crate) fn greeting(self) -> Client {
+        Client {
+            greets: true,
+            ..self
+        }
+    }
+
+    /// A connection that was made before does not do what the client is told now.
+    fn unconnected(self) -> Client {
+        if let Some(mut line) = self.line.take(Deadline::within(Duration::MAX)) {
+            line.connection = None;
+        }
+        self
+    }
+
+    /// One identity, greater than all that this client had seen when the call began.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn next(&self) -> Result<Identity, ClientError> {
+        self.block(1).map(|block| block.first())
+    }
+
+    /// `count` identities with one request, all greater than those that this client had seen when the call began. A server
+    /// refuses 0, and more than its limit: 1000 unless its operator has set another.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn block(&self, count: u32) -> Result<Block, ClientError> {
+        self.attempt(0, |connection| {
+            self.ask(connection, count)?;
+            self.receive_block(connection)
+        })
+    }
+
+    /// Sends a request for each of `counts`, keeps up to `in_flight` of them without a reply, and yields the
+    /// replies in the order of the requests. `in_flight` is 1 to 1024; a value outside is taken as the
+    /// nearest of these. See [`Pipeline`].
+    pub fn pipeline<I>(&mut self, in_flight: usize, counts: I) -> Pipeline<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item = u32>,
+    {
+        Pipeline::new(
+            self,
+            in_flight.clamp(1, CLIENT_IN_FLIGHT_MAX),
+            counts.into_iter(),
+        )
+    }
+
+    /// How the server does. With several servers, the first that answers.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        self.attempt(0, receive_status)
+    }
+
+    /// The time that a server takes to answer a status request on an open connection. With several
+    /// servers, the first that answers.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn ping(&self) -> Result<Duration, ClientError> {
+        self.timed_status().map(|(_, time)| time)
+    }
+
+    /// How the server does, and the time that it took to answer on an open connection. With several
+    /// servers, the first that answers.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn timed_status(&self) -> Result<(Status, Duration), ClientError> {
+        self.attempt(0, |connection| {
+            let stopwatch = Stopwatch::start();
+            let status = receive_status(connection)?;
+            Ok((status, stopwatch.elapsed()))
+        })
+    }
+
+    /// Makes an identity known that came another way: what calls that begin after this one return is greater.
+    /// An identity that is not greater than the newest changes nothing. A server refuses an `after` that is too
+    /// far ahead of its own sequence ([`ErrorCode::AdvanceTooLarge`]).
+    ///
+    /// ```
+    /// # let server = ipseity_harness::fake::Fake::serving(1);
+    /// # let address = server.address();
+    /// use ipseity_client::{Client, Identity};
+    ///
+    /// let client = Client::new([address]).unwrap();
+    /// let seen = Identity::from_u64(1_000_000).unwrap();
+    /// client.observe(seen);
+    /// assert!(client.next().unwrap() > seen);
+    /// ```
+    pub fn observe(&self, identity: Identity) {
+        self.newest.fetch_max(identity.get(), Ordering::AcqRel);
+    }
+
+    /// The newest identity that this client has seen, received or told by [`observe`](Self::observe).
+    pub fn newest(&self) -> Option<Identity> {
+        let newest = self.newest.load(Ordering::Acquire);
+        Identity::from_u64(newest).filter(|newest| newest.get() > 0)
+    }
+
+    /// The server that answered last, or is tried first.
+    pub fn server(&self) -> &ServerAddress {
+        &self.servers[self.current.load(Ordering::Relaxed)]
+    }
+
+    /// What this client has done since it was made.
+    pub fn counters(&self) -> Counters {
+        self.watch.counters()
+    }
+
+    /// Closes the connection. A call that is under way, and every later one, ends with [`ClientError::Closed`]. Dropping the
+    /// client closes the connection too.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.cutter().cut();
+        if let Some(mut line) = self.line.take(Deadline::within(Duration::ZERO)) {
+            line.connection = None;
+        }
+    }
+
+    /// Queues a request for identities that are greater than all that were seen.
+    pub(crate) fn ask(&self, connection: &mut Connection, count: u32) -> Result<(), Trouble> {
+        connection.ask(count, self.newest())?;
+        self.watch.requests.add(1);
+        Ok(())
+    }
+
+    /// Waits for the identities of the oldest request for some.
+    pub(crate) fn receive_block(&self, connection: &mut Connection) -> Result<Block, Trouble> {
+        let block = connection.receive_block()?;
+        self.watch.identities.add(u64::from(block.count()));
+        self.observe(block.last());
+        Ok(block)
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    pub(crate) fn servers(&self) -> &[ServerAddress] {
+        &self.servers
+    }
+
+    /// The pids that servers have disowned since this was asked last.
+    pub(crate) fn take_disowned(&self) -> Vec<Pid> {
+        let line = self.line.take(Deadline::within(Duration::MAX));
+        line.map_or_else(Vec::new, |mut line| std::mem::take(&mut line.disowned))
+    }
+
+    /// Does `call` on the connection, or on one to the next server until one answers or the time is over.
+    /// `awaited` is how many replies the caller expects on a connection that is open already.
+    pub(crate) fn attempt<T>(
+        &self,
+        awaited: usize,
+        mut call: impl FnMut(&mut Connection) -> Result<T, Trouble>,
+    ) -> Result<T, ClientError> {
+        let deadline = Deadline::within(self.options.call_timeout.max(TIMEOUT_MIN));
+        let turn = self.line.take(deadline);
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(ClientError::Closed);
+        }
+        let Some(mut line) = turn else {
+            return Err(self.unavailable(Vec::new()));
+        };
+        let line = &mut *line;
+        // Replies to a pipeline that was dropped would be taken for replies to this call.
+        line.connection.take_if(|connection| {
+            connection.awaited() != awaited
+                || connection.idle_since.elapsed() > self.options.idle_max.max(TIMEOUT_MIN)
+        });
+        let mut failures = Failures::default();
+        let mut pauses = Pauses::new();
+        loop {
+            for place in line.choice.order(line.born.elapsed()) {
+                if deadline.left().is_none() {
+                    return Err(self.unavailable(failures.0));
+                }
+                let cause = match self.attempt_at(place, line, deadline, &mut call) {
+                    Ok(value) => return Ok(value),
+                    Err(Trouble::Failed(cause)) => cause,
+                    Err(trouble) => return Err(self.ended(place, trouble)),
+                };
+                if self.is_closed.load(Ordering::Acquire) {
+                    return Err(ClientError::Closed);
+                }
+                self.watch.failed(&self.servers[place], &cause);
+                line.choice.failed(place, line.born.elapsed());
+                self.current.store(line.choice.current(), Ordering::Relaxed);
+                failures.note(place, cause);
+            }
+            let pause = pauses.next(fastrand::f64());
+            let is_over = deadline.left().is_none_or(|left| left <= pause);
+            if is_over || self.options.rounds == Rounds::One || failures.are_lasting() {
+                return Err(self.unavailable(failures.0));
+            }
+            thread::sleep(pause);
+        }
+    }
+
+    /// Does `call` at one server.
+    fn attempt_at<T>(
+        &self,
+        place: usize,
+        line: &mut Line,
+        deadline: Deadline,
+        call: &mut impl FnMut(&mut Connection) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        // The open connection leads to the current server.
+        let opened = line
+            .connection
+            .take()
+            .filter(|_| place == line.choice.current());
+        let used = opened.is_some();
+        // Taken out, so that it is closed on every path that does not put it back: after a failure nobody knows which
+        // reply comes next.
+        let mut connection = match opened {
+            Some(connection) => connection,
+            None => self.open(place, deadline)?,
+        };
+        connection.begin(deadline);
+        *self.cutter() = connection.cutter();
+        let answer = call(&mut connection);
+        connection.idle_since = Stopwatch::start();
+        match &answer {
+            Ok(_) => self.answered(place, line, connection),
+            Err(Trouble::Answered(reply)) if goes_on_after(reply) => {
+                self.answered(place, line, connection);
+            }
+            // It was closed while it was idle, so its server has not failed.
+            Err(Trouble::Failed(FailureCause::Closed { bytes: 0 }))
+                if used && !self.is_closed.load(Ordering::Acquire) =>
+            {
+                return self.attempt_at(place, line, deadline, call);
+            }
+            Err(Trouble::Failed(cause)) if disowns(cause) => {
+                line.disowned.extend(connection.server.pid);
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    fn open(&self, place: usize, deadline: Deadline) -> Result<Connection, FailureCause> {
+        let greeting = match &self.cluster {
+            None if !self.greets => Greeting::None,
+            expected => Greeting::Hello(expected.clone()),
+        };
+        let server = &self.servers[place];
+        let dialer = self.dialer.as_ref();
+        let connection = Connection::open(server, &self.options, greeting, dialer, deadline)?;
+        self.watch.connected(server);
+        Ok(connection)
+    }
+
+    fn answered(&self, place: usize, line: &mut Line, connection: Connection) {
+        line.choice.answered(place);
+        line.connection = Some(connection);
+        self.current.store(place, Ordering::Relaxed);
+    }
+
+    /// How a call ends after which no other server is asked.
+    fn ended(&self, place: usize, trouble: Trouble) -> ClientError {
+        let server = self.servers[place].clone();
+        match trouble {
+            Trouble::Answered(reply) => ClientError::Refused { server, reply },
+            Trouble::Foreign(reply) => ClientError::WrongCluster {
+                server,
+                expected: self.cluster.clone(),
+                reply,
+            },
+            Trouble::Violated(violation) => ClientError::Violation { server, violation },
+            Trouble::Failed(cause) => {
+                ClientError::Unavailable(vec![ServerFailure { server, cause }])
+            }
+        }
+    }
+
+    /// No server has answered: those that were tried, and then those for which there was no time.
+    fn unavailable(&self, failures: Vec<(usize, FailureCause)>) -> ClientError {
+        let is_tried = |place: &usize| failures.iter().any(|(tried, _)| tried == place);
+        let places = 0..self.servers.len();
+        let untried: Vec<usize> = places.filter(|place| !is_tried(place)).collect();
+        let untried = untried.iter().map(|place| (*place, FailureCause::NotTried));
+        let all = failures.into_iter().chain(untried);
+        let all = all.map(|(place, cause)| ServerFailure {
+            server: self.servers[place].clone(),
+            cause,
+        });
+        ClientError::Unavailable(all.collect())
+    }
+
+    fn cutter(&self) -> std::sync::MutexGuard<'_, Cutter> {
+        self.cutter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The servers that have failed in one call, in the order in which they did so first, each with its last failure.
+#[derive(Default)]
+struct Failures(Vec<(usize, FailureCause)>);
+
+impl Failures {
+    fn note(&mut self, place: usize, cause: FailureCause) {
+        match self.0.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, last)) => *last = cause,
+            None => self.0.push((place, cause)),
+        }
+    }
+
+    fn are_lasting(&self) -> bool {
+        self.0.iter().all(|(_, cause)| is_lasting(cause))
+    }
+}
+
+fn receive_status(connection: &mut Connection) -> Result<Status, Trouble> {
+    connection.queue(&Message::StatusRequest)?;
+    match connection.receive()? {
+        Message::StatusReply(status) => Ok(*status),
+        Message::ErrorReply(reply) => Err(refusal(*reply)),
+        other => Err(wrong_kind(Kind::StatusReply, &other)),
+    }
+}
