@@ -1,0 +1,664 @@
+package ipseity;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.Socket;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import javax.net.ssl.SSLContext;
+
+/**
+ * One connection to one server. A daemon thread owns it: that thread connects, and reads all
+ * replies. Callers write their requests in turn and wait for their own reply. They never read, so
+ * one of them can leave at any time, and the replies of the others stay in order.
+ *
+ * <p>No caller waits for the network while it holds the lock: at most {@link Limits#IN_FLIGHT_MAX}
+ * requests are under way, and they fit the buffers of the socket.
+ */
+final class Connection implements Runnable {
+  /**
+   * Who made the connection, and wants to know how it does. Its methods are called without locks.
+   */
+  interface Owner {
+    void connected(Connection connection);
+
+    void answered(Connection connection);
+
+    /** The connection has ended. Called before the calls that wait on it are told. */
+    void ended(Connection connection, Trouble trouble);
+
+    /** What has come from this pid is in doubt. */
+    void inDoubt(int pid);
+  }
+
+  private enum State {
+    CONNECTING,
+    OPEN,
+    DEAD
+  }
+
+  private static final byte[] NO_HELLO = {};
+
+  final Servers.Server server;
+  private final Options options;
+  private final SSLContext tls;
+  private final Tally tally;
+  private final Owner owner;
+  private final long connectDeadline;
+  private final Dialer dialer;
+  private final byte[] hello;
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition room = lock.newCondition();
+  private volatile State state = State.CONNECTING;
+  private volatile boolean broken;
+  private final AtomicBoolean ending = new AtomicBoolean();
+  private OutputStream out;
+  private boolean helloIsOwed;
+
+  /** The calls without a reply, in the order of their requests. */
+  private final Queue<Call> awaited = new ConcurrentLinkedQueue<>();
+
+  private final AtomicInteger inFlight = new AtomicInteger();
+  private volatile int waitForRoom;
+  private volatile boolean helloIsAwaited;
+  private volatile long lastReplyAt;
+  private volatile long lastUsedAt;
+  private volatile RawSocket raw;
+  private volatile Socket socket;
+
+  // Of the owning thread.
+  private InputStream in;
+  private ByteBuffer buffer;
+  private boolean isUsed;
+  private long greatest;
+  private volatile int pid = -1;
+  private volatile long countMax;
+
+  Connection(
+      Servers.Server server,
+      Options options,
+      boolean greets,
+      SSLContext tls,
+      Tally tally,
+      Owner owner) {
+    this.server = server;
+    this.options = options;
+    this.tls = tls;
+    this.tally = tally;
+    this.owner = owner;
+    connectDeadline = Clock.now() + options.connectTimeout;
+    dialer = new Dialer(server.address, options.connectTimeout, connectDeadline);
+    hello = greets ? Frames.helloRequest(options.cluster) : NO_HELLO;
+  }
+
+  /** Begins to connect. */
+  void start() {
+    Threads.daemon("ipseity " + server.address, this).start();
+  }
+
+  /** The pid of the server; negative as long as it is not known. */
+  int pid() {
+    return pid;
+  }
+
+  /** How many identities one request may ask for; 0 as long as it is not known. */
+  long countMax() {
+    return countMax;
+  }
+
+  /** Where the server is. */
+  ServerAddress address() {
+    return server.address;
+  }
+
+  /** Whether a request may be written here. It may still find the connection closed. */
+  boolean isLive() {
+    if (state == State.DEAD || broken || ending.get()) {
+      return false;
+    }
+    if (isIdleTooLong(Clock.now())) {
+      leave(Trouble.lost(server.address));
+      return false;
+    }
+    return true;
+  }
+
+  // ---- Callers
+  // -------------------------------------------------------------------------------------
+
+  /**
+   * Writes the requests of some calls, from this one on, or keeps them until the connection is
+   * there. Waits while too many are under way.
+   *
+   * @return how many were taken, at least one; 0 if the connection has ended; -1 if the time is
+   *     over
+   */
+  int submit(Call[] calls, int from, long deadline) throws InterruptedException {
+    while (!lock.tryLock(
+        Math.min(Clock.left(deadline), options.replyTimeout), TimeUnit.NANOSECONDS)) {
+      // Whoever has the lock for so long is stuck in a write, and is freed when its reply is
+      // overdue.
+      endIfOverdue(Clock.now());
+      if (Clock.left(deadline) <= 0) {
+        return -1;
+      }
+    }
+    boolean isOverdue;
+    try {
+      while (true) {
+        if (state == State.DEAD || broken || ending.get()) {
+          return 0;
+        }
+        long now = Clock.now();
+        isOverdue = isOverdue(now);
+        if (isOverdue) {
+          break;
+        }
+        int free = Limits.IN_FLIGHT_MAX - inFlight.get();
+        if (free > 0) {
+          int count = Math.min(free, calls.length - from);
+          accept(calls, from, count, now);
+          return count;
+        }
+        if (deadline - now <= 0) {
+          return -1;
+        }
+        waitForRoom++;
+        try {
+          // Room may come between the look above and the wait, so the wait is short.
+          room.awaitNanos(Math.min(deadline - now, Limits.HAND_OVER_NANOS));
+        } finally {
+          waitForRoom--;
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    endIfOverdue(Clock.now());
+    return 0;
+  }
+
+  /**
+   * Waits until a call is done or the time is over.
+   *
+   * @return whether it is done
+   * @throws InterruptedException if this thread is interrupted; the reply is thrown away when it
+   *     comes
+   */
+  boolean await(Call call, long deadline) throws InterruptedException {
+    while (!call.isDone()) {
+      long now = Clock.now();
+      if (deadline - now <= 0) {
+        return false;
+      }
+      long until = patience(call);
+      if (until - now <= 0) {
+        endIfOverdue(now);
+        until = now + Limits.HAND_OVER_NANOS;
+      }
+      if (call.isDone()) {
+        break;
+      }
+      LockSupport.parkNanos(this, Clock.earlier(until, deadline) - now);
+      if (!call.isDone() && Thread.interrupted()) {
+        throw new InterruptedException();
+      }
+    }
+    return true;
+  }
+
+  /** Ends the connection because nobody needs it any more. The calls on it get this trouble. */
+  void leave(Trouble trouble) {
+    if (!ending.compareAndSet(false, true)) {
+      return;
+    }
+    Socket leaving = socket;
+    // Somebody who has the lock is writing, and may be stuck there. Then there is no time for a
+    // farewell.
+    if (leaving != null && lock.tryLock()) {
+      try {
+        Sockets.shutDown(leaving);
+        if (leaving != raw) {
+          Sockets.shutDown(raw);
+        }
+      } finally {
+        lock.unlock();
+      }
+    }
+    finish(trouble);
+  }
+
+  /** Until when this call may expect its reply. */
+  private long patience(Call call) {
+    if (state == State.CONNECTING) {
+      return connectDeadline + Limits.CONNECT_GRACE_NANOS;
+    }
+    return Clock.later(call.writtenAt, lastReplyAt) + options.replyTimeout;
+  }
+
+  private boolean isIdleTooLong(long now) {
+    return state == State.OPEN && awaited.isEmpty() && now - lastUsedAt - options.idleMax >= 0;
+  }
+
+  /** Whether the server has taken too long, for the connection or for the reply that is due. */
+  private boolean isOverdue(long now) {
+    if (state == State.CONNECTING) {
+      return now - connectDeadline - Limits.CONNECT_GRACE_NANOS >= 0;
+    }
+    Call due = awaited.peek();
+    return due != null && now - Clock.later(due.writtenAt, lastReplyAt) - options.replyTimeout >= 0;
+  }
+
+  private void endIfOverdue(long now) {
+    boolean connecting = state == State.CONNECTING;
+    if (isOverdue(now)) {
+      String text =
+          connecting
+              ? "no connection within " + Clock.words(options.connectTimeout)
+              : "no reply within " + Clock.words(options.replyTimeout);
+      end(Trouble.failed(server.address, ServerFailure.Reason.TIMEOUT, text));
+    }
+  }
+
+  private void accept(Call[] calls, int from, int count, long now) {
+    inFlight.addAndGet(count);
+    for (int i = from; i < from + count; i++) {
+      calls[i].writtenAt = now;
+    }
+    if (state == State.CONNECTING) {
+      for (int i = from; i < from + count; i++) {
+        awaited.add(calls[i]);
+      }
+    } else {
+      write(calls, from, count);
+    }
+  }
+
+  /**
+   * Writes requests with one write, behind the hello if that was not sent yet. The lock is held.
+   */
+  private void write(Call[] calls, int from, int count) {
+    boolean greets = helloIsOwed;
+    helloIsOwed = false;
+    int bytes = count * Frames.IDENTITY_REQUEST_BYTES + (greets ? hello.length : 0);
+    ByteBuffer requests = ByteBuffer.allocate(bytes);
+    if (greets) {
+      requests.put(hello);
+      helloIsAwaited = true;
+    }
+    long after = tally.newest();
+    for (int i = from; i < from + count; i++) {
+      calls[i].after = after;
+      Frames.putIdentityRequest(requests, calls[i].count, after);
+      awaited.add(calls[i]);
+    }
+    lastUsedAt = calls[from].writtenAt;
+    tally.requests.add(count);
+    try {
+      out.write(requests.array());
+      out.flush();
+    } catch (IOException e) {
+      // What the server said before it closed may still be there to read, and is worth more than
+      // "broken
+      // pipe". So the owning thread ends the connection, when it has read all.
+      broken = true;
+    }
+  }
+
+  // ---- The owning thread
+  // ---------------------------------------------------------------------------
+
+  /** Connects, and reads replies until the connection ends. */
+  @Override
+  public void run() {
+    try {
+      if (open()) {
+        owner.connected(this);
+        begin();
+        read();
+      }
+    } catch (Dialer.Failed e) {
+      end(e.trouble);
+    } catch (MalformedException e) {
+      end(malformed(e));
+    } catch (InterruptedException e) {
+      // Nobody interrupts this thread but the program that owns the process, to end it.
+      end(Trouble.lost(server.address));
+    } catch (IOException e) {
+      end(failure(e));
+    } catch (RuntimeException | Error e) {
+      // A mistake of this library, or no memory. The callers must not wait for this thread.
+      end(
+          Trouble.failed(
+              server.address, ServerFailure.Reason.BROKEN, "it could not be read: " + e));
+      throw e;
+    }
+  }
+
+  private boolean open() throws Dialer.Failed, InterruptedException, IOException {
+    RawSocket connected = dialer.connect();
+    raw = connected;
+    Socket ready = connected;
+    if (server.address.tls()) {
+      // A connection that has ended meanwhile could not close a socket that it did not know.
+      if (ending.get()) {
+        Sockets.close(connected);
+        return false;
+      }
+      ready =
+          TlsHandshake.shakeHands(
+              connected, server.address, tls, options.connectTimeout, connectDeadline);
+    }
+    in = ready.getInputStream();
+    out = ready.getOutputStream();
+    socket = ready;
+    buffer = ByteBuffer.allocate(Limits.READ_BYTES).flip();
+    if (ending.get()) {
+      Sockets.close(connected);
+      return false;
+    }
+    tally.connects.increment();
+    return true;
+  }
+
+  /** Writes what callers have asked for while the connection was made. */
+  private void begin() {
+    lock.lock();
+    try {
+      if (state == State.DEAD) {
+        return;
+      }
+      long now = Clock.now();
+      lastUsedAt = now;
+      lastReplyAt = now;
+      helloIsOwed = hello.length > 0;
+      List<Call> calls = new ArrayList<>();
+      for (Call call = awaited.poll(); call != null; call = awaited.poll()) {
+        if (call.isAbandoned()) {
+          inFlight.decrementAndGet();
+        } else {
+          call.writtenAt = now;
+          calls.add(call);
+        }
+      }
+      state = State.OPEN;
+      if (!calls.isEmpty()) {
+        write(calls.toArray(new Call[0]), 0, calls.size());
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void read() throws IOException, MalformedException {
+    while (!ending.get()) {
+      long idle = Clock.now() - lastUsedAt;
+      socket.setSoTimeout(Clock.millis(Math.max(1, options.idleMax - idle)));
+      int bytes;
+      try {
+        bytes = in.read(buffer.array(), buffer.limit(), buffer.capacity() - buffer.limit());
+      } catch (SocketTimeoutException e) {
+        if (isIdleTooLong(Clock.now())) {
+          leave(Trouble.lost(server.address));
+          return;
+        }
+        if (Clock.now() - lastUsedAt - options.idleMax >= 0) {
+          // It waits for a reply. Whoever needs that reply looks at the time.
+          lastUsedAt = Clock.now();
+        }
+        continue;
+      }
+      if (bytes < 0) {
+        end(closed());
+        return;
+      }
+      buffer.limit(buffer.limit() + bytes);
+      for (Message message = Frames.next(buffer); message != null; message = Frames.next(buffer)) {
+        if (!handle(message)) {
+          return;
+        }
+      }
+      buffer.compact().flip();
+    }
+  }
+
+  /** Returns whether the connection goes on. */
+  private boolean handle(Message message) throws MalformedException {
+    if (message instanceof Message.IdentityReply reply) {
+      return handle(reply);
+    }
+    if (message instanceof Message.HelloReply reply) {
+      return handle(reply);
+    }
+    return handle((Message.ErrorReply) message);
+  }
+
+  private boolean handle(Message.IdentityReply reply) throws MalformedException {
+    if (helloIsAwaited) {
+      throw new MalformedException("identityReply came instead of helloReply");
+    }
+    Call call = awaited.peek();
+    if (call == null) {
+      throw new MalformedException("identityReply came, and nothing had asked for it");
+    }
+    if (reply.count() != call.count) {
+      throw new MalformedException(
+          "asked for " + call.count + " identities, " + reply.count() + " came");
+    }
+    if (reply.count() == 0 || !Block.exists(reply.first(), reply.count())) {
+      throw new MalformedException(
+          reply.count()
+              + " identities from "
+              + Long.toUnsignedString(reply.first())
+              + " on do not exist");
+    }
+    long before = Math.max(call.after, greatest);
+    if (reply.first() <= before) {
+      throw new MalformedException(
+          "identity "
+              + reply.first()
+              + " is not greater than "
+              + before
+              + ", which is known already");
+    }
+    int now = Identity.pidOf(reply.first());
+    if (pid >= 0 && pid != now) {
+      throw new MalformedException(
+          "identities of pid " + now + " came from the server of pid " + pid);
+    }
+    Block block = new Block(reply.first(), call.count);
+    know(now);
+    greatest = block.last();
+    tally.see(greatest);
+    replied();
+    call.complete(block);
+    return true;
+  }
+
+  private boolean handle(Message.HelloReply reply) throws MalformedException {
+    if (!helloIsAwaited) {
+      throw new MalformedException("helloReply came, and nothing had asked for it");
+    }
+    helloIsAwaited = false;
+    if (!options.cluster.isEmpty() && !options.cluster.equals(reply.cluster())) {
+      end(
+          Trouble.wrongCluster(
+              server.address,
+              "it is of "
+                  + Plain.quoted(reply.cluster())
+                  + ", and "
+                  + Plain.quoted(options.cluster)
+                  + " is expected"));
+      return false;
+    }
+    if (reply.countMax() == 0) {
+      throw new MalformedException("helloReply came with a countMax of 0");
+    }
+    know(reply.pid());
+    countMax = reply.countMax();
+    lastReplyAt = Clock.now();
+    return true;
+  }
+
+  private boolean handle(Message.ErrorReply reply) throws MalformedException {
+    boolean answersHello = helloIsAwaited;
+    helloIsAwaited = false;
+    Call call = awaited.peek();
+    boolean closes = ErrorCodes.closes(reply.code());
+    if (call == null) {
+      return unasked(reply, closes);
+    }
+    switch (ErrorCodes.action(reply.code())) {
+      case ELSEWHERE -> {
+        end(elsewhere(reply));
+        return false;
+      }
+      case WRONG_CLUSTER -> {
+        end(Trouble.wrongCluster(server.address, reply.text()));
+        return false;
+      }
+      case REFUSED -> {
+        replied();
+        call.complete(Trouble.refused(server.address, reply.code(), reply.text()));
+        if (closes || answersHello) {
+          end(Trouble.lost(server.address));
+          return false;
+        }
+        return true;
+      }
+    }
+    throw new AssertionError(reply);
+  }
+
+  /** An errorReply that nobody had asked for may only be the last word of the server. */
+  private boolean unasked(Message.ErrorReply reply, boolean closes) throws MalformedException {
+    if (!closes) {
+      throw new MalformedException(
+          "errorReply came, and nothing had asked for it: "
+              + ErrorCodes.inWords(reply.code(), reply.text()));
+    }
+    boolean failed = ErrorCodes.action(reply.code()) == ErrorCodes.Action.ELSEWHERE && !isUsed;
+    end(failed ? elsewhere(reply) : Trouble.lost(server.address));
+    return false;
+  }
+
+  private Trouble elsewhere(Message.ErrorReply reply) {
+    if (reply.code() == ErrorCodes.PID_CONFLICT || reply.code() == ErrorCodes.STALE_STATE) {
+      int doubtful = pid >= 0 ? pid : server.pid;
+      if (doubtful >= 0) {
+        owner.inDoubt(doubtful);
+      }
+    }
+    return Trouble.failed(
+        server.address,
+        ServerFailure.Reason.REFUSED,
+        reply.code(),
+        "refused: " + ErrorCodes.inWords(reply.code(), reply.text()));
+  }
+
+  private void know(int now) {
+    if (pid != now) {
+      pid = now;
+      server.pid = now;
+    }
+  }
+
+  /** The call in front has its reply. */
+  private void replied() {
+    if (!isUsed) {
+      isUsed = true;
+      owner.answered(this);
+    }
+    awaited.poll();
+    inFlight.decrementAndGet();
+    lastReplyAt = Clock.now();
+    lastUsedAt = lastReplyAt;
+    if (waitForRoom > 0 && lock.tryLock()) {
+      try {
+        room.signal();
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  // ---- The end
+  // -------------------------------------------------------------------------------------
+
+  /** What the end of the stream means. */
+  private Trouble closed() {
+    int bytes = buffer.remaining();
+    if (bytes == 0 && (isUsed || awaited.isEmpty())) {
+      return Trouble.lost(server.address);
+    }
+    String text =
+        bytes == 0
+            ? "the server closed the connection without a reply"
+            : "the server closed the connection " + bytes + " bytes into a reply";
+    return Trouble.failed(server.address, ServerFailure.Reason.CLOSED, text);
+  }
+
+  private Trouble failure(IOException e) {
+    if (buffer != null && (e instanceof SocketException || e instanceof EOFException)) {
+      return closed();
+    }
+    if (server.address.tls()) {
+      return TlsHandshake.trouble(e, raw, server.address);
+    }
+    return Trouble.failed(
+        server.address,
+        ServerFailure.Reason.BROKEN,
+        "the connection failed: " + Plain.text(String.valueOf(e.getMessage())));
+  }
+
+  /** What bytes mean that are no frame. A server of TLS answers a plain request with an alert. */
+  private Trouble malformed(MalformedException e) {
+    if (!server.address.tls() && Frames.isTls(buffer)) {
+      return Trouble.failed(
+          server.address,
+          ServerFailure.Reason.TLS,
+          "it speaks TLS there: write tls:// before its address");
+    }
+    return Trouble.protocol(server.address, e.getMessage());
+  }
+
+  private void end(Trouble trouble) {
+    if (ending.compareAndSet(false, true)) {
+      finish(trouble);
+    }
+  }
+
+  private void finish(Trouble trouble) {
+    dialer.cancel();
+    RawSocket closing = raw;
+    if (closing != null) {
+      // This frees who is stuck in a write, and the owning thread.
+      Sockets.close(closing);
+    }
+    owner.ended(this, trouble);
+    lock.lock();
+    try {
+      state = State.DEAD;
+      for (Call call = awaited.poll(); call != null; call = awaited.poll()) {
+        call.complete(trouble);
+      }
+      room.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+}
