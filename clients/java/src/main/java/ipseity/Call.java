@@ -35,6 +35,11 @@ final class Call {
     return abandoned;
   }
 
+  /** Lets the waiting thread look at the time again. */
+  void wake() {
+    LockSupport.unpark(waiter);
+  }
+
   /** The reply is there. */
   void complete(Block reply) {
     block = reply;

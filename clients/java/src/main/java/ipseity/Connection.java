@@ -398,6 +398,9 @@ final class Connection implements Runnable {
       state = State.OPEN;
       if (!calls.isEmpty()) {
         write(calls.toArray(new Call[0]), 0, calls.size());
+        // They have waited for the connection. From now on they wait for a reply, which has another
+        // time.
+        calls.forEach(Call::wake);
       }
     } finally {
       lock.unlock();

@@ -12,14 +12,19 @@ final class Pace {
 
   /** The size of the refill that begins now. */
   int next(long now) {
+    int least = Math.min(Limits.REFILL_FIRST, most);
     if (size == 0) {
-      size = Math.min(Limits.REFILL_FIRST, most);
-    } else if (now - last < Limits.REFILL_SOON_NANOS) {
-      size = (int) Math.min(2L * size, most);
-    } else if (now - last > Limits.REFILL_LATE_NANOS) {
-      size = Math.max(size / 2, Math.min(Limits.REFILL_FIRST, most));
+      return least;
     }
-    last = now;
-    return size;
+    if (now - last < Limits.REFILL_SOON_NANOS) {
+      return (int) Math.min(2L * size, most);
+    }
+    return now - last > Limits.REFILL_LATE_NANOS ? Math.max(size / 2, least) : size;
+  }
+
+  /** A refill that had begun at this time has brought something. One that failed is no demand. */
+  void succeeded(long began, int asked) {
+    last = began;
+    size = asked;
   }
 }

@@ -392,7 +392,9 @@ public final class Source implements AutoCloseable {
   private void refill() {
     isWanted = false;
     isFilling = true;
-    Filling filling = new Filling(pace.next(Clock.now()), countMax);
+    long now = Clock.now();
+    int size = pace.next(now);
+    Filling filling = new Filling(size, countMax);
     IpseityException failed = null;
     long until = wantedUntil;
     lock.unlock();
@@ -408,6 +410,7 @@ public final class Source implements AutoCloseable {
     }
     isFilling = false;
     if (failed == null) {
+      pace.succeeded(now, size);
       add(filling);
     } else {
       failedRefills++;
