@@ -9,12 +9,15 @@ import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.KeyStore;
 import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.Signature;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.spec.InvalidKeySpecException;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
 import java.util.Collection;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.KeyManager;
@@ -29,7 +32,11 @@ import javax.net.ssl.TrustManagerFactory;
 public final class Tls {
   private static final Pattern KEY =
       Pattern.compile("-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\\s]+)-----END PRIVATE KEY-----");
-  private static final String[] KEY_KINDS = {"EC", "RSA", "EdDSA"};
+
+  /** The kinds of keys, and how each signs. */
+  private static final Map<String, String> SIGNATURES =
+      Map.of("EC", "SHA256withECDSA", "RSA", "SHA256withRSA", "EdDSA", "EdDSA");
+
   private static final char[] NO_PASSWORD = {};
 
   private Tls() {}
@@ -58,7 +65,7 @@ public final class Tls {
   public static SSLContext context(Path ca, Path certificate, Path key) {
     try {
       Certificate[] chain = certificates(certificate).toArray(new Certificate[0]);
-      PrivateKey own = key(key, chain[0].getPublicKey().getAlgorithm());
+      PrivateKey own = key(key, chain[0].getPublicKey());
       KeyStore store = empty();
       store.setKeyEntry("own", own, NO_PASSWORD, chain);
       KeyManagerFactory managers =
@@ -113,27 +120,42 @@ public final class Tls {
     return certificates;
   }
 
-  private static PrivateKey key(Path path, String algorithm) throws GeneralSecurityException {
+  /** Reads a key, and makes sure that it is the one of this certificate. */
+  private static PrivateKey key(Path path, PublicKey certified) throws GeneralSecurityException {
     Matcher found = KEY.matcher(new String(read(path), StandardCharsets.ISO_8859_1));
     if (!found.find()) {
       throw new ConfigurationException(
           path
-              + " holds no private key that begins with BEGIN PRIVATE KEY. To make one of another form:"
-              + " openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW");
+              + " holds no private key that begins with BEGIN PRIVATE KEY. To make one of another"
+              + " form: openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW");
     }
-    PKCS8EncodedKeySpec spec =
-        new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(found.group(1)));
-    for (String kind : KEY_KINDS) {
-      try {
-        return KeyFactory.getInstance(kind).generatePrivate(spec);
-      } catch (InvalidKeySpecException e) {
-        // It is a key of another kind.
-      }
+    byte[] bytes = Base64.getMimeDecoder().decode(found.group(1));
+    String kind = certified.getAlgorithm().equals("Ed25519") ? "EdDSA" : certified.getAlgorithm();
+    String signature = SIGNATURES.get(kind);
+    if (signature == null) {
+      throw new ConfigurationException("a certificate for a key of kind " + kind + " is of no use");
     }
-    throw new ConfigurationException(
-        path
-            + " holds no key of a kind that is known here; its certificate has one of "
-            + algorithm);
+    PrivateKey key;
+    try {
+      key = KeyFactory.getInstance(kind).generatePrivate(new PKCS8EncodedKeySpec(bytes));
+    } catch (InvalidKeySpecException e) {
+      throw new ConfigurationException(
+          path + " holds no key of kind " + kind + ", as its certificate has", e);
+    }
+    if (!belong(key, certified, signature)) {
+      throw new ConfigurationException(path + " holds another key than that of the certificate");
+    }
+    return key;
+  }
+
+  /** Whether what one key signs is good for the other. */
+  private static boolean belong(PrivateKey key, PublicKey certified, String algorithm)
+      throws GeneralSecurityException {
+    Signature signature = Signature.getInstance(algorithm);
+    signature.initSign(key);
+    byte[] signed = signature.sign();
+    signature.initVerify(certified);
+    return signature.verify(signed);
   }
 
   private static byte[] read(Path path) {
