@@ -80,7 +80,13 @@ public final class Adapter {
       }
       case "load" -> {
         String of = text(command, "of");
-        loads.put(of, new Load(takers.get(of), number(command, "workers"), text(command, "path")));
+        loads.put(
+            of,
+            new Load(
+                takers.get(of),
+                number(command, "workers"),
+                text(command, "path"),
+                number(command, "portion")));
         yield Map.of();
       }
       case "unload" -> loads.remove(text(command, "of")).unload();

@@ -11,7 +11,11 @@ import java.util.TreeMap;
 
 /** Threads that take one identity after the other, and write down what they get. */
 final class Load {
+  /** How long a worker sleeps between two portions, so that the files do not fill the disk. */
+  private static final long PAUSE_MILLIS = 10;
+
   private final Taker taker;
+  private final int portion;
   private final List<Thread> threads = new ArrayList<>();
   private final Map<String, Long> errors = new TreeMap<>();
   private volatile boolean ended;
@@ -19,8 +23,9 @@ final class Load {
   private long longestNanos;
   private Throwable mistake;
 
-  Load(Taker taker, int workers, String path) {
+  Load(Taker taker, int workers, String path, int portion) {
     this.taker = taker;
+    this.portion = portion;
     for (int number = 0; number < workers; number++) {
       Path file = Path.of(path + "." + number);
       Thread thread = new Thread(() -> work(file), "load-" + number);
@@ -47,7 +52,7 @@ final class Load {
     long longest = 0;
     Map<String, Long> failed = new TreeMap<>();
     try (BufferedWriter out = Files.newBufferedWriter(file)) {
-      while (!ended) {
+      for (long calls = 1; !ended; calls++) {
         long before = System.nanoTime();
         try {
           out.write(Long.toString(taker.next()));
@@ -57,6 +62,10 @@ final class Load {
           failed.merge(Answers.className(e), 1L, Long::sum);
         }
         longest = Math.max(longest, System.nanoTime() - before);
+        if (calls % portion == 0) {
+          out.flush();
+          Thread.sleep(PAUSE_MILLIS);
+        }
       }
     } catch (IOException | InterruptedException | RuntimeException e) {
       note(e);

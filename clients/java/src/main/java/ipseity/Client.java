@@ -154,7 +154,7 @@ public final class Client implements AutoCloseable {
       Call call = new Call(count);
       int taken = connection.submit(new Call[] {call}, 0, deadline);
       if (taken <= 0) {
-        return taken < 0 ? Trouble.TIME_OVER : Trouble.NOT_SENT;
+        return taken < 0 ? Trouble.TIME_OVER : connection.notSent();
       }
       try {
         if (!connection.await(call, deadline)) {

@@ -13,8 +13,8 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
@@ -64,8 +64,13 @@ final class Connection implements Runnable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition room = lock.newCondition();
   private volatile State state = State.CONNECTING;
+
+  /** Nothing more is written here, and the owning thread is about to end the connection. */
   private volatile boolean broken;
-  private final AtomicBoolean ending = new AtomicBoolean();
+
+  /** Why the connection ends; null as long as it goes on. */
+  private final AtomicReference<Trouble> ending = new AtomicReference<>();
+
   private OutputStream out;
   private boolean helloIsOwed;
 
@@ -83,7 +88,7 @@ final class Connection implements Runnable {
   // Of the owning thread.
   private InputStream in;
   private ByteBuffer buffer;
-  private boolean isUsed;
+  private volatile boolean isUsed;
   private long greatest;
   private volatile int pid = -1;
   private volatile long countMax;
@@ -103,6 +108,16 @@ final class Connection implements Runnable {
     connectDeadline = Clock.now() + options.connectTimeout;
     dialer = new Dialer(server.address, options.connectTimeout, connectDeadline);
     hello = greets ? Frames.helloRequest(options.cluster) : NO_HELLO;
+  }
+
+  /**
+   * Why a request was not written here. If the connection could not even be made, that was a try of
+   * the server.
+   */
+  Trouble notSent() {
+    Trouble trouble = ending.get();
+    boolean wasTry = trouble != null && trouble.kind() == Trouble.Kind.FAILED && !isUsed;
+    return wasTry ? trouble : Trouble.NOT_SENT;
   }
 
   /** Begins to connect. */
@@ -127,7 +142,7 @@ final class Connection implements Runnable {
 
   /** Whether a request may be written here. It may still find the connection closed. */
   boolean isLive() {
-    if (state == State.DEAD || broken || ending.get()) {
+    if (broken || ending.get() != null) {
       return false;
     }
     if (isIdleTooLong(Clock.now())) {
@@ -157,18 +172,16 @@ final class Connection implements Runnable {
         return -1;
       }
     }
-    boolean isOverdue;
     try {
       while (true) {
-        if (state == State.DEAD || broken || ending.get()) {
+        if (state == State.DEAD || broken) {
           return 0;
         }
         long now = Clock.now();
-        isOverdue = isOverdue(now);
-        if (isOverdue) {
+        if (isOverdue(now)) {
           break;
         }
-        int free = Limits.IN_FLIGHT_MAX - inFlight.get();
+        int free = ending.get() == null ? Limits.IN_FLIGHT_MAX - inFlight.get() : 0;
         if (free > 0) {
           int count = Math.min(free, calls.length - from);
           accept(calls, from, count, now);
@@ -179,7 +192,7 @@ final class Connection implements Runnable {
         }
         waitForRoom++;
         try {
-          // Room may come between the look above and the wait, so the wait is short.
+          // Room, or the end, may come between the look above and the wait, so the wait is short.
           room.awaitNanos(Math.min(deadline - now, Limits.HAND_OVER_NANOS));
         } finally {
           waitForRoom--;
@@ -223,7 +236,7 @@ final class Connection implements Runnable {
 
   /** Ends the connection because nobody needs it any more. The calls on it get this trouble. */
   void leave(Trouble trouble) {
-    if (!ending.compareAndSet(false, true)) {
+    if (!ending.compareAndSet(null, trouble)) {
       return;
     }
     Socket leaving = socket;
@@ -355,7 +368,7 @@ final class Connection implements Runnable {
     Socket ready = connected;
     if (server.address.tls()) {
       // A connection that has ended meanwhile could not close a socket that it did not know.
-      if (ending.get()) {
+      if (ending.get() != null) {
         Sockets.close(connected);
         return false;
       }
@@ -367,7 +380,7 @@ final class Connection implements Runnable {
     out = ready.getOutputStream();
     socket = ready;
     buffer = ByteBuffer.allocate(Limits.READ_BYTES).flip();
-    if (ending.get()) {
+    if (ending.get() != null) {
       Sockets.close(connected);
       return false;
     }
@@ -408,7 +421,7 @@ final class Connection implements Runnable {
   }
 
   private void read() throws IOException, MalformedException {
-    while (!ending.get()) {
+    while (ending.get() == null) {
       long idle = Clock.now() - lastUsedAt;
       socket.setSoTimeout(Clock.millis(Math.max(1, options.idleMax - idle)));
       int bytes;
@@ -535,13 +548,17 @@ final class Connection implements Runnable {
         return false;
       }
       case REFUSED -> {
+        boolean isOver = closes || answersHello;
+        if (isOver) {
+          // Before its caller can ask again, and find this connection.
+          broken = true;
+        }
         replied();
         call.complete(Trouble.refused(server.address, reply.code(), reply.text()));
-        if (closes || answersHello) {
+        if (isOver) {
           end(Trouble.lost(server.address));
-          return false;
         }
-        return true;
+        return !isOver;
       }
     }
     throw new AssertionError(reply);
@@ -640,7 +657,7 @@ final class Connection implements Runnable {
   }
 
   private void end(Trouble trouble) {
-    if (ending.compareAndSet(false, true)) {
+    if (ending.compareAndSet(null, trouble)) {
       finish(trouble);
     }
   }

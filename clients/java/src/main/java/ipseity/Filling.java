@@ -10,20 +10,12 @@ import java.util.List;
  */
 final class Filling implements Pool.Task {
   private final int size;
-  private final int countMaxGuess;
   private final List<Block> blocks = new ArrayList<>();
   private int got;
-  private long countMax;
 
-  /**
-   * A refill that takes so many identities.
-   *
-   * @param countMaxGuess what the last server allowed for one request, since the next one may not
-   *     have said it yet
-   */
-  Filling(int size, int countMaxGuess) {
+  /** A refill that takes so many identities. */
+  Filling(int size) {
     this.size = size;
-    this.countMaxGuess = countMaxGuess;
   }
 
   /** What has come, in increasing order. */
@@ -36,36 +28,41 @@ final class Filling implements Pool.Task {
     return got;
   }
 
-  /** What the server allows for one request; 0 if it did not say. */
-  int countMax() {
-    return (int) Math.min(countMax, Integer.MAX_VALUE);
-  }
-
   @Override
   public Trouble run(Connection connection, long deadline) throws InterruptedException {
-    while (true) {
-      countMax = connection.countMax();
-      long each = countMax > 0 ? countMax : countMaxGuess;
-      Trouble trouble = take(connection, each, deadline);
-      countMax = connection.countMax();
-      boolean wasTooMuch =
-          trouble != null
-              && trouble.kind() == Trouble.Kind.REFUSED
-              && trouble.code() == ErrorCodes.BAD_COUNT
-              && countMax > 0
-              && countMax < each;
-      if (!wasTooMuch) {
+    while (got < size) {
+      long each = connection.countMax();
+      boolean isNew = each == 0;
+      if (isNew) {
+        // What the server allows is not known before its helloReply. This much nearly every one
+        // does.
+        each = Limits.REFILL_FIRST;
+      }
+      long asked = isNew ? Math.min(each, size - got) : size - got;
+      Trouble trouble = take(connection, asked, each, deadline);
+      if (trouble != null && !wasTooMuch(trouble, connection.countMax(), each)) {
         return got > 0 ? null : trouble;
       }
-      // The server has told its limit only in front of its refusal. Now it is known.
     }
+    return null;
   }
 
-  /** Asks for what is missing, and waits for all of it. Returns the first trouble. */
-  private Trouble take(Connection connection, long each, long deadline)
+  /** Whether the server has told only now that it allows less than what was asked for. */
+  private static boolean wasTooMuch(Trouble trouble, long countMax, long asked) {
+    return trouble.kind() == Trouble.Kind.REFUSED
+        && trouble.code() == ErrorCodes.BAD_COUNT
+        && countMax > 0
+        && countMax < asked;
+  }
+
+  /**
+   * Asks for so many, at most {@code each} with one request, and waits for all of them. Returns the
+   * first trouble.
+   */
+  private Trouble take(Connection connection, long asked, long each, long deadline)
       throws InterruptedException {
     List<Call> list = new ArrayList<>();
-    for (long missing = size - got; missing > 0; missing -= each) {
+    for (long missing = asked; missing > 0; missing -= each) {
       list.add(new Call((int) Math.min(each, missing)));
     }
     Call[] calls = list.toArray(new Call[0]);
@@ -77,7 +74,7 @@ final class Filling implements Pool.Task {
         if (submitted < calls.length) {
           int taken = connection.submit(calls, submitted, deadline);
           if (taken <= 0 && received == submitted) {
-            return taken < 0 ? Trouble.TIME_OVER : Trouble.NOT_SENT;
+            return taken < 0 ? Trouble.TIME_OVER : connection.notSent();
           }
           submitted += Math.max(0, taken);
         }

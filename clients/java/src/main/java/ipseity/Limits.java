@@ -81,8 +81,8 @@ final class Limits {
   static final int BLOCK_MAX_DEFAULT = 65_536;
 
   /**
-   * The greatest number that it can be told. At {@link #COUNT_MAX_DEFAULT} a request that is about
-   * 16,000 requests, and several megabytes of memory for a moment.
+   * The greatest number that it can be told. At 1000 a request that is about 16,000 requests, and
+   * several megabytes of memory for a moment.
    */
   static final int BLOCK_MAX_MAX = 1 << 24;
 

@@ -100,15 +100,7 @@ final class Pool implements Connection.Owner {
       int place = connection.server.place;
       switch (trouble.kind()) {
         case NOT_SENT -> {}
-        case TIME_OVER ->
-            failures[place] =
-                new ServerFailure(
-                    connection.address().toString(),
-                    ServerFailure.Reason.TIMEOUT,
-                    0,
-                    "no reply before the call's "
-                        + Clock.words(options.callTimeout)
-                        + " were over");
+        case TIME_OVER -> failures[place] = tooLate(connection.server);
         case LOST -> {
           if (remade[place]) {
             failures[place] = trouble.failure();
@@ -127,9 +119,21 @@ final class Pool implements Connection.Owner {
     throw unavailable(failures);
   }
 
-  /** The error of a call whose time is over, with what is known of each server. */
+  /**
+   * The error of a call that has waited for what others do here, with what is known of each server.
+   */
   UnavailableException unavailable() {
-    return unavailable(new ServerFailure[servers.count()]);
+    ServerFailure[] failures = new ServerFailure[servers.count()];
+    lock.lock();
+    try {
+      for (int place = 0; place < failures.length; place++) {
+        Servers.Server server = servers.get(place);
+        failures[place] = server.last() != null ? server.last() : tooLate(server);
+      }
+    } finally {
+      lock.unlock();
+    }
+    return unavailable(failures);
   }
 
   /**
@@ -255,6 +259,14 @@ final class Pool implements Connection.Owner {
       lock.unlock();
     }
     return new UnavailableException(all);
+  }
+
+  private ServerFailure tooLate(Servers.Server server) {
+    return new ServerFailure(
+        server.address.toString(),
+        ServerFailure.Reason.TIMEOUT,
+        0,
+        "no reply before the call's " + Clock.words(options.callTimeout) + " were over");
   }
 
   private static ServerFailure notAsked(Servers.Server server) {

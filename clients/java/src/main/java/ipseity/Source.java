@@ -66,8 +66,6 @@ public final class Source implements AutoCloseable {
 
   private IpseityException failure;
 
-  private int countMax = Limits.COUNT_MAX_DEFAULT;
-
   /**
    * Whether a refill is to begin, until when it may take, whether one is under way, and its thread
    * is there.
@@ -394,7 +392,7 @@ public final class Source implements AutoCloseable {
     isFilling = true;
     long now = Clock.now();
     int size = pace.next(now);
-    Filling filling = new Filling(size, countMax);
+    Filling filling = new Filling(size);
     IpseityException failed = null;
     long until = wantedUntil;
     lock.unlock();
@@ -424,7 +422,6 @@ public final class Source implements AutoCloseable {
     long now = Clock.now();
     refills++;
     takenLast = filling.got();
-    countMax = filling.countMax() > 0 ? filling.countMax() : countMax;
     for (Block block : filling.blocks()) {
       // What was observed meanwhile may be greater.
       if (closed || block.first() <= observed) {

@@ -421,6 +421,20 @@ class ClientTest {
   }
 
   @Test
+  void a_server_that_refuses_before_it_is_asked_has_been_tried() throws Exception {
+    // Sometimes the refusal is there before the call can write its request, and sometimes not.
+    for (int i = 0; i < 100; i++) {
+      try (Scripted server = Scripted.again(peer -> peer.error(6, "tlsRequired"));
+          Client client = client(patient(), server)) {
+        UnavailableException e = assertThrows(UnavailableException.class, client::next);
+        assertEquals(6, e.failures().get(0).code());
+        assertEquals(1, server.connections());
+        assertEquals(1, client.counters().failures());
+      }
+    }
+  }
+
+  @Test
   void an_interrupted_call_shifts_no_reply() throws Exception {
     CountDownLatch asked = new CountDownLatch(1);
     CountDownLatch cancelled = new CountDownLatch(1);

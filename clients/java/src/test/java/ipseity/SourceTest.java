@@ -101,6 +101,44 @@ class SourceTest {
   }
 
   @Test
+  void a_new_connection_is_asked_for_little_before_it_has_told_its_limit() throws Exception {
+    CountDownLatch gone = new CountDownLatch(1);
+    try (Scripted first =
+            Scripted.of(
+                peer -> {
+                  long next = peer.serve(1, 1, 1000, 1);
+                  assertEquals(32, peer.request().count());
+                  peer.identities(identity(next, 1), 32);
+                  gone.countDown();
+                });
+        Scripted second =
+            Scripted.of(
+                peer -> {
+                  peer.hello();
+                  assertEquals(16, peer.request().count());
+                  peer.introduce("ipseity", 20, 2);
+                  peer.identities(identity(1000, 2), 16);
+                  for (long next = 1016; ; ) {
+                    int count = peer.request().count();
+                    assertTrue(count <= 20, count + " were asked for");
+                    peer.identities(identity(next, 2), count);
+                    next += count;
+                  }
+                });
+        Source source = source(patient(), first, second)) {
+      for (int sequence = 1; sequence <= 48; sequence++) {
+        assertEquals(identity(sequence, 1), source.next());
+        if (sequence == 16) {
+          gone.await();
+        }
+      }
+      for (int sequence = 1000; sequence <= 1036; sequence++) {
+        assertEquals(identity(sequence, 2), source.next());
+      }
+    }
+  }
+
+  @Test
   void all_threads_get_identities_that_increase_and_never_come_twice() throws Exception {
     try (Scripted server = Scripted.serving(5);
         Source source = source(patient().blockMax(5000), server)) {
