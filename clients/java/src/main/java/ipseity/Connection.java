@@ -10,8 +10,6 @@ import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -28,7 +26,7 @@ import javax.net.ssl.SSLContext;
  * <p>No caller waits for the network while it holds the lock: at most {@link Limits#IN_FLIGHT_MAX}
  * requests are under way, and they fit the buffers of the socket.
  */
-final class Connection implements Runnable {
+final class Connection implements Runnable, Replies.Line {
   /**
    * Who made the connection, and wants to know how it does. Its methods are called without locks.
    */
@@ -60,6 +58,7 @@ final class Connection implements Runnable {
   private final long connectDeadline;
   private final Dialer dialer;
   private final byte[] hello;
+  private final Replies replies;
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition room = lock.newCondition();
@@ -74,12 +73,8 @@ final class Connection implements Runnable {
   private OutputStream out;
   private boolean helloIsOwed;
 
-  /** The calls without a reply, in the order of their requests. */
-  private final Queue<Call> awaited = new ConcurrentLinkedQueue<>();
-
   private final AtomicInteger inFlight = new AtomicInteger();
   private volatile int waitForRoom;
-  private volatile boolean helloIsAwaited;
   private volatile long lastReplyAt;
   private volatile long lastUsedAt;
   private volatile RawSocket raw;
@@ -88,10 +83,6 @@ final class Connection implements Runnable {
   // Of the owning thread.
   private InputStream in;
   private ByteBuffer buffer;
-  private volatile boolean isUsed;
-  private long greatest;
-  private volatile int pid = -1;
-  private volatile long countMax;
 
   Connection(
       Servers.Server server,
@@ -107,6 +98,7 @@ final class Connection implements Runnable {
     this.owner = owner;
     connectDeadline = Clock.now() + options.connectTimeout;
     dialer = new Dialer(server.address, options.connectTimeout, connectDeadline);
+    replies = new Replies(server, options.cluster, tally, this);
     hello = greets ? Frames.helloRequest(options.cluster) : NO_HELLO;
   }
 
@@ -116,7 +108,7 @@ final class Connection implements Runnable {
    */
   Trouble notSent() {
     Trouble trouble = ending.get();
-    boolean wasTry = trouble != null && trouble.kind() == Trouble.Kind.FAILED && !isUsed;
+    boolean wasTry = trouble != null && trouble.kind() == Trouble.Kind.FAILED && !replies.isUsed();
     return wasTry ? trouble : Trouble.NOT_SENT;
   }
 
@@ -125,14 +117,9 @@ final class Connection implements Runnable {
     Threads.daemon("ipseity " + server.address, this).start();
   }
 
-  /** The pid of the server; negative as long as it is not known. */
-  int pid() {
-    return pid;
-  }
-
   /** How many identities one request may ask for; 0 as long as it is not known. */
   long countMax() {
-    return countMax;
+    return replies.countMax();
   }
 
   /** Where the server is. */
@@ -152,8 +139,7 @@ final class Connection implements Runnable {
     return true;
   }
 
-  // ---- Callers
-  // -------------------------------------------------------------------------------------
+  // ---- Callers ----
 
   /**
    * Writes the requests of some calls, from this one on, or keeps them until the connection is
@@ -264,7 +250,7 @@ final class Connection implements Runnable {
   }
 
   private boolean isIdleTooLong(long now) {
-    return state == State.OPEN && awaited.isEmpty() && now - lastUsedAt - options.idleMax >= 0;
+    return state == State.OPEN && replies.due() == null && now - lastUsedAt - options.idleMax >= 0;
   }
 
   /** Whether the server has taken too long, for the connection or for the reply that is due. */
@@ -272,7 +258,7 @@ final class Connection implements Runnable {
     if (state == State.CONNECTING) {
       return now - connectDeadline - Limits.CONNECT_GRACE_NANOS >= 0;
     }
-    Call due = awaited.peek();
+    Call due = replies.due();
     return due != null && now - Clock.later(due.writtenAt, lastReplyAt) - options.replyTimeout >= 0;
   }
 
@@ -294,7 +280,7 @@ final class Connection implements Runnable {
     }
     if (state == State.CONNECTING) {
       for (int i = from; i < from + count; i++) {
-        awaited.add(calls[i]);
+        replies.expect(calls[i]);
       }
     } else {
       write(calls, from, count);
@@ -311,13 +297,13 @@ final class Connection implements Runnable {
     ByteBuffer requests = ByteBuffer.allocate(bytes);
     if (greets) {
       requests.put(hello);
-      helloIsAwaited = true;
+      replies.expectHello();
     }
     long after = tally.newest();
     for (int i = from; i < from + count; i++) {
       calls[i].after = after;
       Frames.putIdentityRequest(requests, calls[i].count, after);
-      awaited.add(calls[i]);
+      replies.expect(calls[i]);
     }
     lastUsedAt = calls[from].writtenAt;
     tally.requests.add(count);
@@ -332,8 +318,7 @@ final class Connection implements Runnable {
     }
   }
 
-  // ---- The owning thread
-  // ---------------------------------------------------------------------------
+  // ---- The owning thread ----
 
   /** Connects, and reads replies until the connection ends. */
   @Override
@@ -400,7 +385,7 @@ final class Connection implements Runnable {
       lastReplyAt = now;
       helloIsOwed = hello.length > 0;
       List<Call> calls = new ArrayList<>();
-      for (Call call = awaited.poll(); call != null; call = awaited.poll()) {
+      for (Call call = replies.giveUp(); call != null; call = replies.giveUp()) {
         if (call.isAbandoned()) {
           inFlight.decrementAndGet();
         } else {
@@ -444,169 +429,25 @@ final class Connection implements Runnable {
       }
       buffer.limit(buffer.limit() + bytes);
       for (Message message = Frames.next(buffer); message != null; message = Frames.next(buffer)) {
-        if (!handle(message)) {
+        Trouble trouble = replies.take(message);
+        if (trouble != null) {
+          end(trouble);
           return;
         }
+        lastReplyAt = Clock.now();
       }
       buffer.compact().flip();
     }
   }
 
-  /** Returns whether the connection goes on. */
-  private boolean handle(Message message) throws MalformedException {
-    if (message instanceof Message.IdentityReply reply) {
-      return handle(reply);
-    }
-    if (message instanceof Message.HelloReply reply) {
-      return handle(reply);
-    }
-    return handle((Message.ErrorReply) message);
-  }
-
-  private boolean handle(Message.IdentityReply reply) throws MalformedException {
-    if (helloIsAwaited) {
-      throw new MalformedException("identityReply came instead of helloReply");
-    }
-    Call call = awaited.peek();
-    if (call == null) {
-      throw new MalformedException("identityReply came, and nothing had asked for it");
-    }
-    if (reply.count() != call.count) {
-      throw new MalformedException(
-          "asked for " + call.count + " identities, " + reply.count() + " came");
-    }
-    if (reply.count() == 0 || !Block.exists(reply.first(), reply.count())) {
-      throw new MalformedException(
-          reply.count()
-              + " identities from "
-              + Long.toUnsignedString(reply.first())
-              + " on do not exist");
-    }
-    long before = Math.max(call.after, greatest);
-    if (reply.first() <= before) {
-      throw new MalformedException(
-          "identity "
-              + reply.first()
-              + " is not greater than "
-              + before
-              + ", which is known already");
-    }
-    int now = Identity.pidOf(reply.first());
-    if (pid >= 0 && pid != now) {
-      throw new MalformedException(
-          "identities of pid " + now + " came from the server of pid " + pid);
-    }
-    Block block = new Block(reply.first(), call.count);
-    know(now);
-    greatest = block.last();
-    tally.see(greatest);
-    replied();
-    call.complete(block);
-    return true;
-  }
-
-  private boolean handle(Message.HelloReply reply) throws MalformedException {
-    if (!helloIsAwaited) {
-      throw new MalformedException("helloReply came, and nothing had asked for it");
-    }
-    helloIsAwaited = false;
-    if (!options.cluster.isEmpty() && !options.cluster.equals(reply.cluster())) {
-      end(
-          Trouble.wrongCluster(
-              server.address,
-              "it is of "
-                  + Plain.quoted(reply.cluster())
-                  + ", and "
-                  + Plain.quoted(options.cluster)
-                  + " is expected"));
-      return false;
-    }
-    if (reply.countMax() == 0) {
-      throw new MalformedException("helloReply came with a countMax of 0");
-    }
-    know(reply.pid());
-    countMax = reply.countMax();
-    lastReplyAt = Clock.now();
-    return true;
-  }
-
-  private boolean handle(Message.ErrorReply reply) throws MalformedException {
-    boolean answersHello = helloIsAwaited;
-    helloIsAwaited = false;
-    Call call = awaited.peek();
-    boolean closes = ErrorCodes.closes(reply.code());
-    if (call == null) {
-      return unasked(reply, closes);
-    }
-    switch (ErrorCodes.action(reply.code())) {
-      case ELSEWHERE -> {
-        end(elsewhere(reply));
-        return false;
-      }
-      case WRONG_CLUSTER -> {
-        end(Trouble.wrongCluster(server.address, reply.text()));
-        return false;
-      }
-      case REFUSED -> {
-        boolean isOver = closes || answersHello;
-        if (isOver) {
-          // Before its caller can ask again, and find this connection.
-          broken = true;
-        }
-        replied();
-        call.complete(Trouble.refused(server.address, reply.code(), reply.text()));
-        if (isOver) {
-          end(Trouble.lost(server.address));
-        }
-        return !isOver;
-      }
-    }
-    throw new AssertionError(reply);
-  }
-
-  /** An errorReply that nobody had asked for may only be the last word of the server. */
-  private boolean unasked(Message.ErrorReply reply, boolean closes) throws MalformedException {
-    if (!closes) {
-      throw new MalformedException(
-          "errorReply came, and nothing had asked for it: "
-              + ErrorCodes.inWords(reply.code(), reply.text()));
-    }
-    boolean failed = ErrorCodes.action(reply.code()) == ErrorCodes.Action.ELSEWHERE && !isUsed;
-    end(failed ? elsewhere(reply) : Trouble.lost(server.address));
-    return false;
-  }
-
-  private Trouble elsewhere(Message.ErrorReply reply) {
-    if (reply.code() == ErrorCodes.PID_CONFLICT || reply.code() == ErrorCodes.STALE_STATE) {
-      int doubtful = pid >= 0 ? pid : server.pid;
-      if (doubtful >= 0) {
-        owner.inDoubt(doubtful);
-      }
-    }
-    return Trouble.failed(
-        server.address,
-        ServerFailure.Reason.REFUSED,
-        reply.code(),
-        "refused: " + ErrorCodes.inWords(reply.code(), reply.text()));
-  }
-
-  private void know(int now) {
-    if (pid != now) {
-      pid = now;
-      server.pid = now;
-    }
-  }
-
-  /** The call in front has its reply. */
-  private void replied() {
-    if (!isUsed) {
-      isUsed = true;
+  @Override
+  public void answered(boolean isFirst) {
+    if (isFirst) {
       owner.answered(this);
     }
-    awaited.poll();
     inFlight.decrementAndGet();
-    lastReplyAt = Clock.now();
-    lastUsedAt = lastReplyAt;
+    lastUsedAt = Clock.now();
+    lastReplyAt = lastUsedAt;
     if (waitForRoom > 0 && lock.tryLock()) {
       try {
         room.signal();
@@ -616,13 +457,22 @@ final class Connection implements Runnable {
     }
   }
 
-  // ---- The end
-  // -------------------------------------------------------------------------------------
+  @Override
+  public void lastWord() {
+    broken = true;
+  }
+
+  @Override
+  public void inDoubt(int pid) {
+    owner.inDoubt(pid);
+  }
+
+  // ---- The end ----
 
   /** What the end of the stream means. */
   private Trouble closed() {
     int bytes = buffer.remaining();
-    if (bytes == 0 && (isUsed || awaited.isEmpty())) {
+    if (bytes == 0 && (replies.isUsed() || replies.due() == null)) {
       return Trouble.lost(server.address);
     }
     String text =
@@ -633,7 +483,7 @@ final class Connection implements Runnable {
   }
 
   private Trouble failure(IOException e) {
-    if (buffer != null && (e instanceof SocketException || e instanceof EOFException)) {
+    if (buffer != null && (isTheEnd(e) || isTheEnd(e.getCause()))) {
       return closed();
     }
     if (server.address.tls()) {
@@ -643,6 +493,11 @@ final class Connection implements Runnable {
         server.address,
         ServerFailure.Reason.BROKEN,
         "the connection failed: " + Plain.text(String.valueOf(e.getMessage())));
+  }
+
+  /** Whether the other side is gone. TLS may wrap this in an exception of its own. */
+  private static boolean isTheEnd(Throwable e) {
+    return e instanceof SocketException || e instanceof EOFException;
   }
 
   /** What bytes mean that are no frame. A server of TLS answers a plain request with an alert. */
@@ -673,7 +528,7 @@ final class Connection implements Runnable {
     lock.lock();
     try {
       state = State.DEAD;
-      for (Call call = awaited.poll(); call != null; call = awaited.poll()) {
+      for (Call call = replies.giveUp(); call != null; call = replies.giveUp()) {
         call.complete(trouble);
       }
       room.signalAll();

@@ -152,8 +152,7 @@ final class Pool implements Connection.Owner {
     }
   }
 
-  // ---- What connections tell
-  // -----------------------------------------------------------------------
+  // ---- What connections tell ----
 
   @Override
   public void connected(Connection connection) {
@@ -183,8 +182,7 @@ final class Pool implements Connection.Owner {
     inDoubt.accept(pid);
   }
 
-  // ---- Inside
-  // --------------------------------------------------------------------------------------
+  // ---- Inside ----
 
   /**
    * The connection for the next try: the one that is there, whichever call has made it, or a new

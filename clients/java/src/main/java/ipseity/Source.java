@@ -211,8 +211,7 @@ public final class Source implements AutoCloseable {
     pool.close();
   }
 
-  // ---- Taking
-  // --------------------------------------------------------------------------------------
+  // ---- Taking ----
 
   private long nextOrWait() throws InterruptedException {
     long deadline = Clock.now() + options.callTimeout;
@@ -318,8 +317,7 @@ public final class Source implements AutoCloseable {
     }
   }
 
-  // ---- Refilling
-  // -----------------------------------------------------------------------------------
+  // ---- Refilling ----
 
   /** Half is left: the next refill begins. */
   private void takeMore() {
