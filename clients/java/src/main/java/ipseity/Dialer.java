@@ -71,7 +71,8 @@ final class Dialer {
     sockets.forEach(Sockets::close);
   }
 
-  private RawSocket race(List<InetSocketAddress> addresses) throws Failed, InterruptedException {
+  /** Connects to the first of these that accepts. */
+  RawSocket race(List<InetSocketAddress> addresses) throws Failed, InterruptedException {
     BlockingQueue<Outcome> outcomes = new LinkedBlockingQueue<>();
     List<String> failures = new ArrayList<>();
     int begun = 0;

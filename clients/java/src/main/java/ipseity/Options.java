@@ -2,6 +2,7 @@ package ipseity;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import javax.net.ssl.SSLContext;
@@ -166,7 +167,7 @@ public final class Options {
    */
   public Options tls(SSLContext context) {
     Options options = new Options(this);
-    options.tls = context;
+    options.tls = Objects.requireNonNull(context);
     return options;
   }
 
@@ -179,7 +180,7 @@ public final class Options {
    */
   public Options onConnect(Consumer<String> hook) {
     Options options = new Options(this);
-    options.onConnect = hook;
+    options.onConnect = Objects.requireNonNull(hook);
     return options;
   }
 
@@ -191,7 +192,7 @@ public final class Options {
    */
   public Options onFailover(Consumer<ServerFailure> hook) {
     Options options = new Options(this);
-    options.onFailover = hook;
+    options.onFailover = Objects.requireNonNull(hook);
     return options;
   }
 
@@ -203,7 +204,7 @@ public final class Options {
    */
   public Options onRefill(IntConsumer hook) {
     Options options = new Options(this);
-    options.onRefill = hook;
+    options.onRefill = Objects.requireNonNull(hook);
     return options;
   }
 
