@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -37,6 +38,7 @@ public final class Adapter {
    * @throws IOException if standard input cannot be read
    */
   public static void main(String[] arguments) throws IOException {
+    WarmUp.run();
     Adapter adapter = new Adapter();
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -55,7 +57,8 @@ public final class Adapter {
 
   private Map<String, Object> answer(Map<String, Object> command) {
     try {
-      return Map.of("ok", run(command));
+      // The answer may be null.
+      return Collections.singletonMap("ok", run(command));
     } catch (IpseityException | MalformedException | InterruptedException e) {
       return Map.of("error", Answers.error(e));
     }
@@ -107,9 +110,7 @@ public final class Adapter {
       case "observe" -> taker.observe(Identity.parse(text(command, "identity")).value());
       case "newest" -> {
         OptionalLong newest = taker.newest();
-        Map<String, Object> answer = new HashMap<>();
-        answer.put("identity", newest.isPresent() ? Long.toString(newest.getAsLong()) : null);
-        return answer;
+        return newest.isPresent() ? Map.of("identity", Long.toString(newest.getAsLong())) : null;
       }
       case "counters" -> {
         return Answers.counters(taker.counters());
@@ -191,11 +192,15 @@ public final class Adapter {
     return Tls.context(ca, Path.of(text(files, "cert")), Path.of(text(files, "key")));
   }
 
-  private Object start(String call, Map<String, Object> command) {
+  private Object start(String call, Map<String, Object> command) throws InterruptedException {
     FutureTask<Object> task = new FutureTask<>(() -> run(command));
     Thread thread = new Thread(task, "call-" + call);
     started.put(call, new Started(task, thread));
     thread.start();
+    // Calls begin in the order of their commands. This one has, once it waits for something.
+    while (thread.getState() == Thread.State.NEW || thread.getState() == Thread.State.RUNNABLE) {
+      Thread.sleep(1);
+    }
     return Map.of();
   }
 

@@ -112,6 +112,11 @@ final class Connection implements Runnable, Replies.Line {
     return wasTry ? trouble : Trouble.NOT_SENT;
   }
 
+  /** Whether no call waits for a reply here. */
+  boolean isIdle() {
+    return replies.due() == null;
+  }
+
   /** Begins to connect. */
   void start() {
     Threads.daemon("ipseity " + server.address, this).start();
@@ -250,7 +255,7 @@ final class Connection implements Runnable, Replies.Line {
   }
 
   private boolean isIdleTooLong(long now) {
-    return state == State.OPEN && replies.due() == null && now - lastUsedAt - options.idleMax >= 0;
+    return state == State.OPEN && isIdle() && now - lastUsedAt - options.idleMax >= 0;
   }
 
   /** Whether the server has taken too long, for the connection or for the reply that is due. */

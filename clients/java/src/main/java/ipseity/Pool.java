@@ -1,6 +1,5 @@
 package ipseity;
 
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -43,6 +42,9 @@ final class Pool implements Connection.Owner {
   private Connection current;
   private boolean closed;
 
+  /** How a server broke the protocol while nobody waited for a reply. The next call is told. */
+  private Trouble untold;
+
   /**
    * A pool for these servers. Nothing is looked up or connected before the first call.
    *
@@ -64,10 +66,11 @@ final class Pool implements Connection.Owner {
     this.options = options;
     this.greets = greets;
     this.inDoubt = inDoubt;
-    tls =
-        options.tls == null && addresses.stream().anyMatch(ServerAddress::tls)
-            ? standard()
-            : options.tls;
+    boolean speaksTls = addresses.stream().anyMatch(ServerAddress::tls);
+    tls = options.tls == null && speaksTls ? TlsHandshake.standard() : options.tls;
+    if (speaksTls) {
+      TlsHandshake.warmUp(tls);
+    }
   }
 
   /**
@@ -100,7 +103,12 @@ final class Pool implements Connection.Owner {
       int place = connection.server.place;
       switch (trouble.kind()) {
         case NOT_SENT -> {}
-        case TIME_OVER -> failures[place] = tooLate(connection.server);
+        case TIME_OVER -> {
+          // What the server said or did before is worth more.
+          if (failures[place] == null) {
+            failures[place] = tooLate(connection.server);
+          }
+        }
         case LOST -> {
           if (remade[place]) {
             failures[place] = trouble.failure();
@@ -174,6 +182,13 @@ final class Pool implements Connection.Owner {
     connections.remove(connection);
     if (trouble.kind() == Trouble.Kind.FAILED) {
       failed(connection.server, trouble.failure());
+    } else if (trouble.kind() == Trouble.Kind.PROTOCOL && connection.isIdle()) {
+      lock.lock();
+      try {
+        untold = trouble;
+      } finally {
+        lock.unlock();
+      }
     }
   }
 
@@ -193,6 +208,11 @@ final class Pool implements Connection.Owner {
     try {
       if (closed) {
         throw new ClosedException();
+      }
+      if (untold != null) {
+        Trouble told = untold;
+        untold = null;
+        throw told.exception();
       }
       if (current != null && current.isLive()) {
         return current;
@@ -273,13 +293,5 @@ final class Pool implements Connection.Owner {
         ServerFailure.Reason.NOT_ASKED,
         0,
         "the time of the call was over before it was asked");
-  }
-
-  private static SSLContext standard() {
-    try {
-      return SSLContext.getDefault();
-    } catch (NoSuchAlgorithmException e) {
-      throw new ConfigurationException("this Java has no TLS: " + e.getMessage(), e);
-    }
   }
 }

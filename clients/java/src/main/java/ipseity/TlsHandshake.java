@@ -3,12 +3,14 @@ package ipseity;
 import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
+import java.security.NoSuchAlgorithmException;
 import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
 import java.util.Locale;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
@@ -26,6 +28,31 @@ final class TlsHandshake {
   private static final int TLS_HANDSHAKE = 0x16;
 
   private TlsHandshake() {}
+
+  /** What Java believes and shows where nothing else is told. */
+  static SSLContext standard() {
+    try {
+      return SSLContext.getDefault();
+    } catch (NoSuchAlgorithmException e) {
+      throw new ConfigurationException("this Java has no TLS: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Begins a handshake with nobody. Java loads much of TLS at its first use, which takes a good
+   * part of a second on a busy machine. That should not count as the time of a server.
+   */
+  static void warmUp(SSLContext context) {
+    SSLEngine engine = context.createSSLEngine();
+    engine.setUseClientMode(true);
+    try {
+      engine.beginHandshake();
+      engine.wrap(
+          ByteBuffer.allocate(0), ByteBuffer.allocate(engine.getSession().getPacketBufferSize()));
+    } catch (SSLException e) {
+      // Then the first real handshake fails too, and has somebody to tell it.
+    }
+  }
 
   /**
    * Makes the handshake, and checks that the certificate is for the host in the server's address.

@@ -597,7 +597,7 @@ class ClientTest {
   }
 
   @Test
-  void bytes_that_nobody_asked_for_end_the_connection() throws Exception {
+  void bytes_that_nobody_asked_for_are_told_to_the_next_call() throws Exception {
     CountDownLatch ended = new CountDownLatch(1);
     try (Scripted server =
             Scripted.of(
@@ -612,6 +612,8 @@ class ClientTest {
         Client client = client(patient(), server)) {
       assertEquals(1025, client.next());
       ended.await();
+      ProtocolException e = assertThrows(ProtocolException.class, client::next);
+      assertTrue(e.getMessage().contains("nothing had asked for it"), e.getMessage());
       assertEquals(9 << 10 | 1, client.next());
     }
   }
