@@ -1,6 +1,7 @@
 package ipseity;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -11,7 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLServerSocket;
 import org.junit.jupiter.api.BeforeAll;
@@ -139,12 +142,22 @@ class TlsTest {
 
   @Test
   void a_server_of_tls_that_is_spoken_to_without_it_says_so() throws Exception {
-    Options options = new Options().callTimeout(Duration.ofSeconds(5));
+    BlockingQueue<ServerFailure> failures = new LinkedBlockingQueue<>();
+    Options options =
+        new Options()
+            .connectTimeout(LONG)
+            .replyTimeout(LONG)
+            .callTimeout(LONG)
+            .onFailover(failures::add);
     try (Scripted server = server("good", false, peer -> peer.serve(1, 1, 1000));
         Client client = Client.open(List.of(server.address()), options)) {
-      ServerFailure failure = failure(client);
+      Background<Long> call = Background.of(client::next);
+      ServerFailure failure = failures.take();
       assertEquals(ServerFailure.Reason.TLS, failure.reason(), failure.cause());
       assertTrue(failure.cause().contains("write tls:// before its address"), failure.cause());
+      // It tries again until its time is over.
+      call.thread.interrupt();
+      assertInstanceOf(InterruptedException.class, call.failure());
     }
   }
 

@@ -3,6 +3,7 @@ package ipseity;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -40,7 +41,8 @@ class VirtualThreadTest {
   }
 
   private static Options patient() {
-    return new Options().callTimeout(java.time.Duration.ofSeconds(20));
+    Duration time = Duration.ofSeconds(20);
+    return new Options().connectTimeout(time).replyTimeout(time).callTimeout(time);
   }
 
   private static void check(Callable<Long> next) throws Exception {
