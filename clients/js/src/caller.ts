@@ -4,6 +4,7 @@
  */
 
 import { Alarm } from './alarm.js';
+import { onAbort } from './cancelling.js';
 import { Connection, type Ask, type Outcome, type Owner } from './connection.js';
 import { ClosedError, UnavailableError, type ServerFailure } from './errors.js';
 import { Failover, pauseMs } from './failover.js';
@@ -195,7 +196,7 @@ class Call implements Ask {
   readonly #order: Order;
   readonly #ended: () => void;
   readonly #alarm: Alarm;
-  readonly #onAbort: (() => void) | undefined;
+  readonly #stopListening: (() => void) | undefined;
   /** The servers that were tried in this round. */
   readonly #tried = new Set<number>();
   /** What has happened at each server the last time, by its place in the list. */
@@ -217,10 +218,9 @@ class Call implements Ask {
     });
     const { signal } = order;
     if (signal !== undefined) {
-      this.#onAbort = () => {
+      this.#stopListening = onAbort(signal, () => {
         this.fail(signal.reason);
-      };
-      signal.addEventListener('abort', this.#onAbort, { once: true });
+      });
     }
   }
 
@@ -268,9 +268,7 @@ class Call implements Ask {
     this.isOver = true;
     this.#alarm.stop();
     clearTimeout(this.#pause);
-    if (this.#onAbort !== undefined) {
-      this.#order.signal?.removeEventListener('abort', this.#onAbort);
-    }
+    this.#stopListening?.();
     this.#ended();
   }
 

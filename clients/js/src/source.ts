@@ -1,6 +1,7 @@
 /** A source, which keeps a block of identities and takes the next one ahead of need. */
 
 import { Alarm } from './alarm.js';
+import { onAbort } from './cancelling.js';
 import { Caller, closedError } from './caller.js';
 import { Demand } from './demand.js';
 import { checkIdentity, IDENTITY_STRIDE } from './identity.js';
@@ -192,7 +193,7 @@ export class Source implements AsyncDisposable {
       const end = (): void => {
         this.#waiters.delete(waiter);
         alarm.stop();
-        signal?.removeEventListener('abort', cancel);
+        stopListening?.();
       };
       const waiter: Waiter = {
         give: (identity) => {
@@ -209,10 +210,11 @@ export class Source implements AsyncDisposable {
           this.#caller.unavailable(() => undefined, `no answer within the ${String(ms)} ms of the call`),
         );
       });
-      const cancel = (): void => {
-        waiter.fail(signal?.reason);
-      };
-      signal?.addEventListener('abort', cancel, { once: true });
+      const stopListening =
+        signal &&
+        onAbort(signal, () => {
+          waiter.fail(signal.reason);
+        });
       this.#waiters.add(waiter);
       this.#beginRefill();
     });
