@@ -61,18 +61,31 @@ export function tlsFailure(error: Error, isCertificate: boolean): Failure {
   }
   if (/ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)) {
     return hopeless(
-      `it does not accept our certificate, or wants one (tls.cert and tls.key): ${error.message}`,
+      `it does not accept our certificate, or wants one (tls.cert and tls.key): ${reasonOf(error)}`,
+    );
+  }
+  // By TLS 1.2 a server says no more than this when it was shown no certificate.
+  if (/ALERT_HANDSHAKE_FAILURE/.test(code)) {
+    return hopeless(
+      'it does not accept our certificate, or wants one (tls.cert and tls.key), or has no cipher in common: ' +
+        reasonOf(error),
     );
   }
   if (code === 'ECONNRESET') {
     return failure('it closed the connection during the TLS handshake');
   }
-  return failure(`TLS failed: ${error.message}`);
+  return failure(`TLS failed: ${reasonOf(error)}`);
 }
 
 /** Whether an error of a connection is one of TLS, or of a certificate. */
 export function isTls(error: Error): boolean {
   return codeOf(error).startsWith('ERR_SSL_');
+}
+
+/** What OpenSSL says, without its addresses and files. */
+function reasonOf(error: Error): string {
+  const { reason } = error as { reason?: unknown };
+  return typeof reason === 'string' ? reason : error.message;
 }
 
 const NOT_SIGNED =

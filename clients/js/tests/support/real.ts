@@ -34,6 +34,8 @@ export class RealServer implements AsyncDisposable {
     directory: string,
     /** Where it listens. */
     readonly address: string,
+    /** Where it speaks HTTP, if it does. */
+    readonly httpAddress: string | undefined,
   ) {
     this.#process = process;
     this.#directory = directory;
@@ -54,9 +56,10 @@ export class RealServer implements AsyncDisposable {
       createInterface({ input: stream }).on('line', (line) => said.push(line));
     }
     for (;;) {
-      const address = /listens on (\S+): pid/.exec(said.join('\n'))?.[1];
+      const [, address, httpAddress] =
+        /listens on ([0-9.:]+)(?: and for HTTP on ([0-9.:]+))?: pid/.exec(said.join('\n')) ?? [];
       if (address !== undefined) {
-        return new RealServer(server, directory, address);
+        return new RealServer(server, directory, address, httpAddress);
       }
       if (server.exitCode !== null) {
         throw new Error(`the server ended: ${said.join('\n')}`);

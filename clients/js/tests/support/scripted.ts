@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 
 import { identityOf } from 'ipseity';
 
@@ -150,19 +151,30 @@ export class Scripted implements AsyncDisposable {
   /** How many connections it got. */
   connections = 0;
 
-  private constructor(script: Script) {
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  private constructor(script: Script, tls: TlsOptions | undefined) {
+    const accept = (socket: Socket): void => {
       const index = this.connections;
       this.connections += 1;
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       void Promise.resolve(script(new Peer(socket), index)).then(() => socket.end());
+    };
+    this.#server =
+      tls === undefined
+        ? createServer({ allowHalfOpen: true, noDelay: true }, accept)
+        : createTlsServer({ ...tls, noDelay: true }, accept);
+    // Also those that never get as far as a handshake are closed in the end.
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => this.#sockets.delete(socket));
     });
   }
 
-  static async listen(script: Script, host = '127.0.0.1'): Promise<Scripted> {
-    const scripted = new Scripted(script);
-    scripted.#server.listen(0, host);
+  /** Listens on a free port of 127.0.0.1, by TLS if it is told how. */
+  static async listen(script: Script, tls?: TlsOptions): Promise<Scripted> {
+    const scripted = new Scripted(script, tls);
+    scripted.#server.listen(0, '127.0.0.1');
     await once(scripted.#server, 'listening');
     return scripted;
   }
