@@ -51,7 +51,7 @@ export class Handles {
         await taker.close();
         return { ok: {} };
       case 'load':
-        handle.load = new Load(taker, Number(command.workers), String(command.path));
+        handle.load = new Load(taker, Number(command.workers), String(command.path), Number(command.portion));
         return { ok: {} };
       case 'unload': {
         const { load } = handle;

@@ -1,30 +1,32 @@
 /** Workers that take identities and write them down, until they are told to end. */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Client, Source } from 'ipseity';
 
 import { described } from './answers.js';
 
-/** After so many calls a worker lets the event loop turn: a source that holds enough would keep it for itself. */
-const CALLS_A_TURN = 8;
-
-/** So many identities are written to the file at once. */
-const LINES_AT_ONCE = 1024;
+/** How long a worker sleeps after each portion, so that the files do not fill the disk. */
+const SLEEP_MS = 10;
 
 /** Some workers. */
 export class Load {
   readonly #taker: Client | Source;
+  readonly #portion: number;
   readonly #workers: Promise<void>[];
   readonly #errors: Record<string, number> = {};
   #identities = 0;
   #longestMs = 0;
   #isEnding = false;
 
-  /** Begins so many workers. Each writes to a file of its own, `PATH.0`, `PATH.1`, ... */
-  constructor(taker: Client | Source, workers: number, path: string) {
+  /**
+   * Begins so many workers. Each writes to a file of its own, `PATH.0`, `PATH.1`, ..., and sleeps after a portion of
+   * so many calls.
+   */
+  constructor(taker: Client | Source, workers: number, path: string, portion: number) {
     this.#taker = taker;
+    this.#portion = portion;
     this.#workers = Array.from({ length: workers }, (_, worker) => this.#work(`${path}.${String(worker)}`));
   }
 
@@ -50,14 +52,11 @@ export class Load {
       } catch (error) {
         const name = described(error).class;
         this.#errors[name] = (this.#errors[name] ?? 0) + 1;
-        await turn();
       }
       this.#longestMs = Math.max(this.#longestMs, performance.now() - began);
-      if (calls % CALLS_A_TURN === 0) {
-        await turn();
-      }
-      if (lines.length >= LINES_AT_ONCE) {
+      if (calls % this.#portion === 0) {
         write();
+        await sleep(SLEEP_MS);
       }
     }
     write();

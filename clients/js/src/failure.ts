@@ -65,7 +65,7 @@ export function tlsFailure(error: Error, isCertificate: boolean): Failure {
     );
   }
   // By TLS 1.2 a server says no more than this when it was shown no certificate.
-  if (/ALERT_HANDSHAKE_FAILURE/.test(code)) {
+  if (code.includes('ALERT_HANDSHAKE_FAILURE')) {
     return hopeless(
       'it does not accept our certificate, or wants one (tls.cert and tls.key), or has no cipher in common: ' +
         reasonOf(error),

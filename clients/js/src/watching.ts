@@ -18,14 +18,14 @@ export interface Counters {
   readonly dropped: number;
 }
 
-/** Functions that are called when something happens. They should be short. What they throw is ignored. */
+/** Functions that are called when something happens. They should be short. What they return or throw is ignored. */
 export interface Hooks {
   /** A connection is there, to this server. */
-  readonly onConnect?: ((server: string) => void) | undefined;
+  readonly onConnect?: ((server: string) => unknown) | undefined;
   /** This server has failed, for this reason. */
-  readonly onFailover?: ((server: string, cause: string) => void) | undefined;
+  readonly onFailover?: ((server: string, cause: string) => unknown) | undefined;
   /** A source has taken a block of so many identities. */
-  readonly onRefill?: ((identities: number) => void) | undefined;
+  readonly onRefill?: ((identities: number) => unknown) | undefined;
 }
 
 /** The hooks and counters of one client or source. */

@@ -276,7 +276,9 @@ test('a program that was busy itself does not blame the server', async () => {
         if (request.kind === 'identityRequest' && request.count === 2) {
           peer.send(identities(1_025_025n, 2));
           // The reply has left. Now nothing is read until its time is over.
-          await new Promise((resolve) => process.nextTick(resolve));
+          await new Promise((resolve) => {
+            process.nextTick(resolve);
+          });
           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
           return Buffer.alloc(0);
         }

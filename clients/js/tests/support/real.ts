@@ -9,8 +9,7 @@ import { createInterface } from 'node:readline';
 
 /** The program: that of IPSEITY_BIN, or the one that was built beside this library. `undefined` if there is none. */
 export function serverBinary(): string | undefined {
-  const binary =
-    process.env['IPSEITY_BIN'] ?? join(import.meta.dirname, '../../../../../target/debug/ipseity');
+  const binary = process.env.IPSEITY_BIN ?? join(import.meta.dirname, '../../../../../target/debug/ipseity');
   try {
     accessSync(binary, constants.X_OK);
     return binary;

@@ -67,7 +67,7 @@ export class Peer {
     readonly reads: number[] = [],
   ) {
     socket.on('data', (chunk) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk as Buffer]);
+      this.#bytes = Buffer.concat([this.#bytes, chunk]);
       const before = this.#asked.length;
       this.#parse();
       this.reads.push(this.#asked.length - before);
