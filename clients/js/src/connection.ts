@@ -196,8 +196,6 @@ export class Connection {
   #open(socket: Socket): void {
     this.#socket = socket;
     this.#state = 'open';
-    // What keeps the process alive is a call that waits.
-    socket.unref();
     socket.on('data', (chunk) => {
       this.#read(chunk);
     });

@@ -98,7 +98,7 @@ export class Dial {
       noDelay: true,
       autoSelectFamily: false,
     });
-    // What keeps the process alive is the call that waits.
+    // What keeps the process alive is a call that waits, and neither this socket nor TLS over it.
     socket.unref();
     // An error that nobody listens for would end the process, also one of an attempt that is given up.
     socket.on('error', ignore);

@@ -543,13 +543,30 @@ test('a server of another cluster ends the call', async () => {
 });
 
 test('an idle connection is closed, and the next call makes a new one', async () => {
-  await using server = await Scripted.listen(serving());
+  let ended = 0;
+  const script = serving();
+  await using server = await Scripted.listen((peer, index) => {
+    peer.socket.on('end', () => (ended += 1));
+    return script(peer, index);
+  });
   await using client = new Client(server.address, { ...LONG, idleMaxMs: 30 });
   await client.next();
-  await wait(100);
+  while (ended === 0) {
+    await wait(5);
+  }
   await client.next();
   assert.equal(server.connections, 2);
   assert.equal(client.counters.failures, 0);
+});
+
+test('a connection that was idle for too long is not used, even if no timer could ring meanwhile', async () => {
+  await using server = await Scripted.listen(serving());
+  await using client = new Client(server.address, { ...LONG, idleMaxMs: 500 });
+  await client.next();
+  const { connections } = server;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+  await client.next();
+  assert.equal(server.connections, connections + 1);
 });
 
 test('close ends calls that are under way, and further ones', async () => {

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
+import { Authority } from './support/certificates.js';
 import { Scripted, serving, silent } from './support/scripted.js';
 
 /** Runs a program with the library, and gives what it writes. It must end by itself. */
@@ -47,6 +48,17 @@ test('a connection that is idle, and a refill ahead of need, let the process end
      console.log(source.counters.identities);`,
   );
   assert.equal(output, 'true\n8\n');
+});
+
+test('an idle connection by TLS lets the process end', async () => {
+  using authority = new Authority();
+  await using server = await Scripted.listen(serving(), authority.leaf('server', 'IP:127.0.0.1'));
+  const output = await run(
+    `tls://${server.address}`,
+    `const client = new Client(process.argv[1], { tls: { ca: ${JSON.stringify(authority.cert)} } });
+     console.log(await client.next());`,
+  );
+  assert.equal(output, '1025n\n');
 });
 
 test('a call that waits keeps the process alive until it has ended', async () => {

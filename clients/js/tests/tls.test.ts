@@ -16,6 +16,8 @@ after(() => {
   stranger[Symbol.dispose]();
 });
 const good = authority.leaf('server', 'IP:127.0.0.1,DNS:localhost');
+const byAddress = authority.leaf('address', 'IP:127.0.0.1');
+const byName = authority.leaf('name', 'DNS:localhost');
 const own = authority.leaf('alice', 'DNS:alice');
 
 const LONG = { callTimeoutMs: 60_000, replyTimeoutMs: 30_000, connectTimeoutMs: 30_000 };
@@ -60,6 +62,19 @@ test('a certificate that is not accepted is a failure of the server, with its re
     await using other = await Scripted.listen(serving({ pid: 2 }));
     await using both = new Client([`tls://${server.address}`, other.address], TRUSTING);
     assert.equal(await both.next(), 1026n);
+  }
+});
+
+test('a certificate is for the name or for the address that stands in the list', async () => {
+  for (const [leaf, right, wrong] of [
+    [byAddress, '127.0.0.1', 'localhost'],
+    [byName, 'localhost', '127.0.0.1'],
+  ] as const) {
+    await using server = await Scripted.listen(serving(), leaf);
+    await using client = new Client(`tls://${right}:${String(server.port)}`, TRUSTING);
+    assert.equal(await client.next(), 1025n);
+    await using other = new Client(`tls://${wrong}:${String(server.port)}`, TRUSTING);
+    assert.match((await failures(other))[0] ?? '', /its certificate is for another name/);
   }
 });
 
