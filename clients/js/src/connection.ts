@@ -186,6 +186,8 @@ export class Connection {
     if (socket === undefined || socket.closed) {
       return Promise.resolve();
     }
+    // Now somebody waits for it.
+    socket.ref();
     return new Promise((resolve) => {
       socket.once('close', () => {
         resolve();

@@ -29,7 +29,7 @@ export const REFILL_MIN = 16;
 /** How many identities a refill of a source takes at most, unless set: at full speed enough for a few milliseconds. */
 export const BLOCK_MAX = 65_536;
 
-/** The most that `blockMax` can be set to. A refill of 2^20 is 1049 requests of 1000, as many as go into one line. */
+/** The most that `blockMax` can be set to: about as many as the 1024 requests of one line bring, at 1000 each. */
 export const BLOCK_MAX_MAX = 1_048_576;
 
 /** A source whose last refill came less than this long ago takes twice as many the next time. */

@@ -61,6 +61,24 @@ test('an idle connection by TLS lets the process end', async () => {
   assert.equal(output, '1025n\n');
 });
 
+test('what waits for the end of close keeps the process alive until then', async () => {
+  using authority = new Authority();
+  await using server = await Scripted.listen(silent);
+  await using secure = await Scripted.listen(silent, authority.leaf('server', 'IP:127.0.0.1'));
+  for (const address of [server.address, `tls://${secure.address}`]) {
+    const output = await run(
+      address,
+      `const client = new Client(process.argv[1], { tls: { ca: ${JSON.stringify(authority.cert)} } });
+       const call = client.next().catch((error) => console.log(error.name));
+       while (client.counters.connects === 0) await new Promise((resolve) => setImmediate(resolve));
+       await client.close();
+       await call;
+       console.log('closed');`,
+    );
+    assert.equal(output, 'ClosedError\nclosed\n');
+  }
+});
+
 test('a call that waits keeps the process alive until it has ended', async () => {
   await using server = await Scripted.listen(silent);
   const output = await run(
