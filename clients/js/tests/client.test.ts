@@ -467,17 +467,25 @@ test('what comes on one connection increases and has one pid', async () => {
 });
 
 test('what nobody asked for is told to the next call', async () => {
+  let sent: (() => void) | undefined;
+  const isSent = new Promise<void>((resolve) => {
+    sent = resolve;
+  });
   await using server = await Scripted.listen(async (peer, index) => {
     await peer.asked();
     peer.send(identities(BigInt(index + 1) * 4096n + 1n));
     if (index === 0) {
-      await wait(10);
-      peer.send(identities(9_000_001n));
+      // The call has ended by then.
+      await called;
+      peer.socket.write(identities(9_000_001n), sent);
     }
     await peer.untilClosed();
   });
   await using client = new Client(server.address, LONG);
-  await client.next();
+  const called = client.next();
+  await called;
+  await isSent;
+  // It has been sent, and is read in the next turn.
   await wait(50);
   const error = await failure(client.next());
   assert.ok(error instanceof ProtocolError, String(error));
@@ -488,16 +496,16 @@ test('what nobody asked for is told to the next call', async () => {
 test('an errorReply that closes may come unasked', async () => {
   await using server = await Scripted.listen(async (peer, index) => {
     await peer.asked();
-    peer.send(identities(BigInt(index + 1) * 4096n + 1n));
+    const reply = identities(BigInt(index + 1) * 4096n + 1n);
     if (index === 0) {
-      peer.send(errorReply(4, 'only 5 bytes of a frame arrived'));
+      peer.send(reply, errorReply(4, 'only 5 bytes of a frame arrived'));
       return;
     }
+    peer.send(reply);
     await peer.untilClosed();
   });
   await using client = new Client(server.address, LONG);
   await client.next();
-  await wait(30);
   assert.equal(await client.next(), 8193n);
   assert.equal(client.counters.failures, 0);
 });
