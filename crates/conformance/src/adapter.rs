@@ -43,6 +43,7 @@ pub struct Adapter {
     // Answers that came before their turn.
     early: BTreeMap<u64, Value>,
     next_id: u64,
+    is_stuck: bool,
 }
 
 impl Adapter {
@@ -90,6 +91,7 @@ impl Adapter {
             complaints,
             early: BTreeMap::new(),
             next_id: 1,
+            is_stuck: false,
         })
     }
 
@@ -121,6 +123,7 @@ impl Adapter {
             match self.lines.recv_timeout(left) {
                 Ok(line) => self.take(&line)?,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.is_stuck = true;
                     let reason = format!("no answer to {what} within {patience:?}");
                     return Err(self.told(&reason));
                 }
@@ -129,6 +132,11 @@ impl Adapter {
                 }
             }
         }
+    }
+
+    /// Whether it has not answered, so that there is no use in asking it for more.
+    pub fn is_stuck(&self) -> bool {
+        self.is_stuck
     }
 
     fn take(&mut self, line: &str) -> Result<(), String> {

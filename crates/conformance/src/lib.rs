@@ -8,6 +8,7 @@
 //!   [`certificates`]. [`perform`]: what comes of it. [`compare`]: whether that is what must come.
 //! - [`load`], [`proxy`]: load before real servers that fail.
 //! - [`run`], [`table`]: everything, and its results.
+//! - [`stand_in`]: a client that tests the kit itself, because it can break each rule.
 
 #![allow(
     missing_docs,
@@ -30,5 +31,6 @@ pub mod proxy;
 pub mod run;
 pub mod scenario;
 pub mod scripted;
+pub mod stand_in;
 pub mod table;
 pub mod vectors;

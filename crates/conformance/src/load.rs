@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ipseity_harness::server::{PATIENCE as WORKERS_PATIENCE, Server};
+use ipseity_harness::server::Server;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -92,9 +92,18 @@ const FAULTS: [Fault; 5] = [
 /// The faults of every load, however short.
 const FAULTS_MIN: usize = 4;
 
-/// Puts one client under load for about this time, and says what it did if it did well.
-pub fn run(client: &Client, kind: Kind, time: Duration) -> (Outcome, String) {
-    match Load::begin(client, kind).and_then(|load| load.run(time)) {
+/// How long, and how patiently.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// About how long each load lasts. A short one has a few faults all the same.
+    pub time: Duration,
+    /// How long a worker may get nothing while there are servers.
+    pub patience: Duration,
+}
+
+/// Puts one client under load, and says what it did if it did well.
+pub fn run(client: &Client, kind: Kind, times: Times) -> (Outcome, String) {
+    match Load::begin(client, kind, times.patience).and_then(|load| load.run(times.time)) {
         Ok(summary) => (Outcome::Passed, summary),
         Err(reason) => (Outcome::Failed(reason), String::new()),
     }
@@ -106,10 +115,11 @@ struct Load {
     proxies: Vec<Proxy>,
     folder: TempDir,
     handle: String,
+    patience: Duration,
 }
 
 impl Load {
-    fn begin(client: &Client, kind: Kind) -> Result<Load, String> {
+    fn begin(client: &Client, kind: Kind, patience: Duration) -> Result<Load, String> {
         let servers = Server::cluster(3, &[]);
         let proxies: Vec<Proxy> = servers
             .iter()
@@ -125,6 +135,7 @@ impl Load {
             servers,
             proxies,
             handle: String::new(),
+            patience,
             folder,
         };
         let options = json!({
@@ -236,7 +247,7 @@ impl Load {
             fs::metadata(file).map_or(0, |data| data.len())
         };
         let before: Vec<u64> = (0..WORKERS).map(size).collect();
-        let until = Instant::now() + WORKERS_PATIENCE;
+        let until = Instant::now() + self.patience;
         loop {
             let stuck: Vec<usize> = (0..WORKERS)
                 .filter(|worker| size(*worker) <= before[*worker])
@@ -245,8 +256,8 @@ impl Load {
                 return Ok(());
             }
             if Instant::now() > until {
-                let reason =
-                    format!("{when}: the workers {stuck:?} got nothing for {WORKERS_PATIENCE:?}");
+                let patience = self.patience;
+                let reason = format!("{when}: the workers {stuck:?} got nothing for {patience:?}");
                 return Err(self.adapter.told(&reason));
             }
             thread::sleep(Duration::from_millis(20));

@@ -25,6 +25,9 @@ use ipseity_conformance::{
 /// How many scenarios run at a time for each processor: they wait more than they compute.
 const JOBS_PER_PROCESSOR: usize = 4;
 
+/// How long a worker of a load may get nothing. It is long because machines are shared.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long each load lasts, in seconds.
 const LOAD_S: u64 = 5;
 
@@ -148,7 +151,10 @@ fn program(arguments: &[String]) -> Result<bool, String> {
             .into_iter()
             .filter(|kind| load_s > 0 && is_meant(&kind.row()))
             .collect(),
-        load_time: Duration::from_secs(load_s),
+        load_times: load::Times {
+            time: Duration::from_secs(load_s),
+            patience: PATIENCE,
+        },
         jobs: jobs.max(1) as usize,
         builds: !given.opt_present("no-build"),
         tells: given.opt_present("verbose"),

@@ -32,6 +32,9 @@ const TIMES_MS: [(&str, u64); 3] = [
     ("call_timeout_ms", 10_000),
 ];
 
+/// How long the kit waits for an answer that is too late, to tell it from one that never comes.
+const MORE: Duration = Duration::from_secs(3);
+
 /// How long the kit waits for what must come soon.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -374,7 +377,7 @@ impl Player<'_> {
         let bound = (self.call_timeout * CALL_MARGIN).max(CALL_PATIENCE_MIN);
         let bound = within.unwrap_or(bound);
         let began = Instant::now();
-        let answer = self.adapter.ask(command, bound.max(PATIENCE))?;
+        let answer = self.adapter.ask(command, bound + MORE)?;
         let took = began.elapsed();
         if let Answer::Unsupported(why) = answer {
             return Ok(Some(why));
@@ -513,7 +516,7 @@ impl Player<'_> {
 
     /// Closes what was opened. A handle that is left would disturb the next scenario.
     fn close(&mut self) -> Result<(), String> {
-        let Some(handle) = self.handle.take() else {
+        let Some(handle) = self.handle.take().filter(|_| !self.adapter.is_stuck()) else {
             return Ok(());
         };
         match self

@@ -27,7 +27,7 @@ pub struct Plan {
     /// The files of vectors.
     pub vectors: Vec<&'static str>,
     pub loads: Vec<load::Kind>,
-    pub load_time: Duration,
+    pub load_times: load::Times,
     /// How many scenarios run at a time.
     pub jobs: usize,
     /// Whether the clients are built first.
@@ -115,7 +115,7 @@ pub fn run(plan: &Plan) -> Table {
             for kind in &plan.loads {
                 scope.spawn(|| {
                     let began = Instant::now();
-                    let run = || load::run(client, *kind, plan.load_time);
+                    let run = || load::run(client, *kind, plan.load_times);
                     let (outcome, note) = catch_unwind(AssertUnwindSafe(run))
                         .unwrap_or_else(|panic| (Outcome::Failed(text_of(&panic)), String::new()));
                     let took = began.elapsed();

@@ -51,7 +51,8 @@ impl Table {
         self.cells.insert((client.to_owned(), row.to_owned()), cell);
     }
 
-    fn cell(&self, client: &str, row: &str) -> Option<&Cell> {
+    /// A result, if there is one.
+    pub fn cell(&self, client: &str, row: &str) -> Option<&Cell> {
         self.cells.get(&(client.to_owned(), row.to_owned()))
     }
 
