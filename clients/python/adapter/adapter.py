@@ -74,7 +74,7 @@ class Adapter:
     def do(self, command: Json) -> Json:
         """The result of a command."""
         plain = plain_command(command)
-        return {"ok": plain} if plain is not None else getattr(self, command["do"])(command)  # type: ignore[no-any-return]
+        return {"ok": plain} if plain is not None else getattr(self, command["do"])(command)
 
     def open(self, command: Json) -> Json:
         hooked = Hooked()

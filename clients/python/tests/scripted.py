@@ -15,7 +15,7 @@ from ipseity import frames
 class Request(NamedTuple):
     """An identityRequest."""
 
-    count: int
+    size: int
     after: int
 
 
@@ -64,8 +64,8 @@ class Connection:
     def answer(self, request: Request) -> None:
         """Answers as a server does."""
         self.sequence = max(self.server.sequence, request.after >> 10) + 1
-        self.server.sequence = self.sequence + request.count - 1
-        self.send(identity_reply((self.sequence << 10) + self.server.pid, request.count))
+        self.server.sequence = self.sequence + request.size - 1
+        self.send(identity_reply((self.sequence << 10) + self.server.pid, request.size))
 
     def serve(self, replies: int = 1_000_000) -> None:
         """Answers so many requests."""
