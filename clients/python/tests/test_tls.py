@@ -32,6 +32,7 @@ class Certificates:
             self._openssl(
                 *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
                 *("-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-subj", f"/CN={ca}"),
+                *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             )
         self.sign("good", "IP:127.0.0.1,DNS:localhost", "ca")
         self.sign("stranger", "IP:127.0.0.1", "other-ca")
@@ -39,7 +40,9 @@ class Certificates:
         self.sign("app", "DNS:app", "ca", usage="clientAuth")
 
     def sign(self, name: str, names: str, ca: str, usage: str = "serverAuth") -> None:
-        (self.directory / f"{name}.ext").write_text(f"subjectAltName={names}\nextendedKeyUsage={usage}\n")
+        (self.directory / f"{name}.ext").write_text(
+            f"subjectAltName={names}\nextendedKeyUsage={usage}\nauthorityKeyIdentifier=keyid\n"
+        )
         self._openssl(
             *("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
             *("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"),

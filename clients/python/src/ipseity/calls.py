@@ -38,10 +38,11 @@ class Call:
         self._tried: set[int] = set()
         self._failures: dict[int, Failure] = {}
         self._was_lost = False
+        self._is_late = False
 
     def next(self, now: float) -> Union[int, Wait]:
         """The place of the server to try next, or how long to wait. UnavailableError if the call is at its end."""
-        if now >= self.deadline:
+        if self._is_late or now >= self.deadline:
             raise self._unavailable()
         untried = [place for place in self._servers.order(now) if place not in self._tried]
         if untried:
@@ -82,7 +83,9 @@ class Call:
         return True
 
     def late(self, what: str) -> Failure:
-        """What is said of a server that the time of the call was not enough for."""
+        """What is said of a server that the time of the call was not enough for. With it the call is at its end."""
+        # Timers may be a little early.
+        self._is_late = True
         return Failure(f"no {what} within the time of the call, {seconds(self._time)}")
 
     def _unavailable(self) -> UnavailableError:

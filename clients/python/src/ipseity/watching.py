@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import deque
 from dataclasses import dataclass
 from typing import Callable, NamedTuple, Optional
 
@@ -74,7 +75,7 @@ class Events:
         """Begins anew, in a forked child."""
         self.connects = 0
         self.failures = 0
-        self._calls: list[Callable[[], None]] = []
+        self._calls: deque[Callable[[], None]] = deque()
 
     def connected(self, server: str) -> None:
         """A connection is there."""
@@ -87,8 +88,10 @@ class Events:
         self._calls.append(functools.partial(self._hooks.failover, server, reason))
 
     def tell(self) -> None:
-        """Calls the hooks for what has happened since."""
-        if self._calls:
-            calls, self._calls = self._calls, []
-            for call in calls:
-                call()
+        """Calls the hooks for what has happened since. Many threads may do that at once: each call is made by one."""
+        while self._calls:
+            try:
+                call = self._calls.popleft()
+            except IndexError:
+                return
+            call()

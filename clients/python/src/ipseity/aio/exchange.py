@@ -215,6 +215,9 @@ class Exchange:
         else:
             self._line = line
             self.events.connected(str(self._options.servers[place]))
+            if self._is_closed:
+                line.link.die(ClosedError(self._what))
+                line.write()
             return None
         finally:
             if self._dial is not None and self._dial[1] is task:

@@ -237,15 +237,20 @@ class Source:
 
     def _refill_when_wanted(self) -> None:
         """What the thread does that refills. It ends when it was not needed for idle_max; the next refill begins another."""
-        while True:
-            with self._lock:
-                while (refill := self._refill) is None and not self._closed:
-                    if not self._wanted.wait(self._options.idle_max):
+        try:
+            while True:
+                with self._lock:
+                    if self._refill is None and not self._closed:
+                        self._wanted.wait(self._options.idle_max)
+                    refill = self._refill
+                    if refill is None:
+                        self._thread = None
                         break
-                if refill is None:
-                    self._thread = None
-                    break
-            self._run_refill(refill)
+                self._run_refill(refill)
+        except BaseException:
+            with self._lock:
+                self._thread = None
+            raise
         self._exchange.close_idle()
 
     def _run_refill(self, refill: _Refill) -> None:
