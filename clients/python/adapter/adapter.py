@@ -11,6 +11,7 @@ from typing import Callable, Union
 import ipseity
 from common import (
     CLASSES,
+    PAUSE,
     Hooked,
     Json,
     Load,
@@ -30,14 +31,15 @@ Opened = Union[ipseity.Client, ipseity.Source]
 class Worker(threading.Thread):
     """Calls next again and again, and writes what it gets."""
 
-    def __init__(self, opened: Opened, path: str, ended: threading.Event) -> None:
+    def __init__(self, opened: Opened, path: str, portion: int, ended: threading.Event) -> None:
         super().__init__(daemon=True)
-        self.opened, self.path, self.ended = opened, path, ended
+        self.opened, self.path, self.portion, self.ended = opened, path, portion, ended
         self.load = Load(0, {}, 0)
 
     def run(self) -> None:
         identities, errors, longest = 0, dict[str, int](), 0.0
         with open(self.path, "w", encoding="ascii") as file:
+            calls = 0
             while not self.ended.is_set():
                 began = time.monotonic()
                 try:
@@ -47,6 +49,10 @@ class Worker(threading.Thread):
                     name = CLASSES[type(error)]
                     errors[name] = errors.get(name, 0) + 1
                 longest = max(longest, time.monotonic() - began)
+                calls += 1
+                if calls % self.portion == 0:
+                    file.flush()
+                    time.sleep(PAUSE)
         self.load = Load(identities, errors, longest)
 
 
@@ -126,7 +132,8 @@ class Adapter:
 
     def load(self, command: Json) -> Json:
         of, ended = command["of"], threading.Event()
-        workers = [Worker(self.opened[of], f"{command['path']}.{n}", ended) for n in range(command["workers"])]
+        paths = [f"{command['path']}.{number}" for number in range(command["workers"])]
+        workers = [Worker(self.opened[of], path, command["portion"], ended) for path in paths]
         for worker in workers:
             worker.start()
         self.workers[of] = (ended, workers)

@@ -11,6 +11,7 @@ from typing import Union
 import ipseity
 from common import (
     CLASSES,
+    PAUSE,
     Hooked,
     Json,
     Load,
@@ -28,10 +29,11 @@ from ipseity import aio
 Opened = Union[aio.Client, aio.Source]
 
 
-async def work(opened: Opened, path: str, ended: asyncio.Event) -> Load:
+async def work(opened: Opened, path: str, portion: int, ended: asyncio.Event) -> Load:
     """Calls next again and again, and writes what it gets."""
     identities, errors, longest = 0, dict[str, int](), 0.0
     with open(path, "w", encoding="ascii") as file:  # noqa: ASYNC230 - a write to a buffer takes less than the call
+        calls = 0
         while not ended.is_set():
             began = time.monotonic()
             try:
@@ -41,9 +43,10 @@ async def work(opened: Opened, path: str, ended: asyncio.Event) -> Load:
                 name = CLASSES[type(error)]
                 errors[name] = errors.get(name, 0) + 1
             longest = max(longest, time.monotonic() - began)
-            if identities % 100 == 0 or errors:
-                # A source that has enough never waits, and nothing else would run.
-                await asyncio.sleep(0)
+            calls += 1
+            if calls % portion == 0:
+                file.flush()
+                await asyncio.sleep(PAUSE)
     return Load(identities, errors, longest)
 
 
@@ -123,8 +126,8 @@ class Adapter:
 
     async def load(self, command: Json) -> Json:
         of, ended = command["of"], asyncio.Event()
-        numbers = range(command["workers"])
-        tasks = [asyncio.ensure_future(work(self.opened[of], f"{command['path']}.{n}", ended)) for n in numbers]
+        paths = [f"{command['path']}.{number}" for number in range(command["workers"])]
+        tasks = [asyncio.ensure_future(work(self.opened[of], path, command["portion"], ended)) for path in paths]
         self.workers[of] = (ended, tasks)
         return {"ok": {}}
 

@@ -11,6 +11,9 @@ from ipseity import codes, frames
 
 Json = dict[str, Any]
 
+#: How long a worker of a load sleeps after each portion, in seconds.
+PAUSE = 0.01
+
 CLASSES = {
     ipseity.ConfigurationError: "configuration",
     ipseity.UnavailableError: "unavailable",

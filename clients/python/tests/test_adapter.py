@@ -97,7 +97,7 @@ def test_clients_and_sources(adapter: Adapter, server: Serve, tmp_path: pathlib.
     adapter.ok("close", of=ids)
     assert adapter.do("next", of=ids)["error"]["class"] == "closed"
     held = adapter.ok("open", kind="source", servers=[one.address], options={})["handle"]
-    adapter.ok("load", of=held, workers=3, path=str(tmp_path / "ids"))
+    adapter.ok("load", of=held, workers=3, portion=20, path=str(tmp_path / "ids"))
     while any(not file.stat().st_size for file in tmp_path.iterdir()) or len(list(tmp_path.iterdir())) < 3:
         pass
     shown = adapter.ok("unload", of=held)
@@ -123,3 +123,45 @@ def vectors(name: str) -> Any:
     if not path.exists():
         pytest.skip(f"{name} is not there")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_frames_of_the_kit(adapter: Adapter) -> None:
+    for vector in vectors("frames.json")["frames"]:
+        if vector["sender"] == "client":
+            assert adapter.ok("encode", message=vector["message"]) == {"bytes": vector["bytes"]}, vector
+        else:
+            assert adapter.ok("decode", bytes=vector["bytes"]) == vector["message"]
+
+
+def test_the_malformed_bytes_of_the_kit(adapter: Adapter) -> None:
+    for vector in vectors("malformed.json")["malformed"]:
+        answer = adapter.do("decode", bytes=vector["bytes"])
+        assert answer.get("error", {}).get("class") == "protocol", (vector, answer)
+
+
+def test_the_identities_of_the_kit(adapter: Adapter) -> None:
+    kit = vectors("identities.json")
+    for vector in kit["identities"]:
+        for text in (vector["decimal"], vector["hex"], vector["pair"]):
+            assert adapter.ok("identity", text=text) == vector
+        assert adapter.ok("base32", text=vector["base32"]) == vector
+    for do, also, invalid in (("identity", "also", "invalid"), ("base32", "also_base32", "invalid_base32")):
+        for vector in kit[also]:
+            assert adapter.ok(do, text=vector["text"])["decimal"] == vector["decimal"], vector
+        for vector in kit[invalid]:
+            answer = adapter.do(do, text=vector["text"])
+            assert answer.get("error", {}).get("class") == "configuration", (vector, answer)
+
+
+def test_the_addresses_of_the_kit(adapter: Adapter) -> None:
+    kit = vectors("addresses.json")
+    for vector in kit["addresses"]:
+        assert adapter.ok("address", text=vector["text"]) == vector["address"], vector
+    for vector in kit["invalid"]:
+        answer = adapter.do("address", text=vector["text"])
+        assert answer.get("error", {}).get("class") == "configuration", (vector, answer)
+
+
+def test_the_codes_of_the_kit(adapter: Adapter) -> None:
+    for vector in vectors("codes.json")["codes"]:
+        assert adapter.ok("code", code=vector["code"]) == {"action": vector["action"], "closes": vector["closes"]}

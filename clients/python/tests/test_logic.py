@@ -60,9 +60,9 @@ def test_a_call_tries_each_server_and_waits_between_rounds() -> None:
     waits = []
     for _ in range(6):
         assert call.next(0.1) == 0
-        call.failed(0, BROKEN)
+        call.failed(0, BROKEN, 0)
         assert call.next(0.1) == 1
-        call.failed(1, BROKEN)
+        call.failed(1, BROKEN, 0)
         wait = call.next(0.1)
         assert isinstance(wait, Wait)
         waits.append(wait.seconds)
@@ -76,7 +76,7 @@ def test_a_wait_is_random_and_ends_with_the_call() -> None:
     seen = set()
     for _ in range(100):
         call = Call(servers(1), BlockJob(1), now=0, deadline=2, chance=chance)
-        call.failed(0, BROKEN)
+        call.failed(0, BROKEN, 0)
         wait = call.next(1.97)
         assert isinstance(wait, Wait)
         assert 0 <= wait.seconds <= 0.03 + 1e-9
@@ -86,16 +86,26 @@ def test_a_wait_is_random_and_ends_with_the_call() -> None:
 
 def test_a_call_does_not_wait_if_all_failures_last() -> None:
     call = Call(servers(2), BlockJob(1), now=0, deadline=2)
-    call.failed(0, FULL)
+    call.failed(0, FULL, 0)
     assert call.next(0) == 1
-    call.failed(1, FULL)
+    call.failed(1, FULL, 0)
     with pytest.raises(UnavailableError) as caught:
         call.next(0)
     assert [failure.code for failure in caught.value.failures] == [34, 34]
     mixed = Call(servers(2), BlockJob(1), now=0, deadline=2)
-    mixed.failed(0, FULL)
-    mixed.failed(1, BROKEN)
+    mixed.failed(0, FULL, 0)
+    mixed.failed(1, BROKEN, 0)
     assert isinstance(mixed.next(0), Wait)
+
+
+def test_a_try_that_was_cut_short_does_not_hide_the_one_before() -> None:
+    call = Call(servers(2), BlockJob(1), now=0, deadline=2)
+    call.failed(0, BROKEN, 1)
+    call.failed(0, Failure("no time"), 2)
+    call.failed(1, call.late("reply"), 1.5)
+    with pytest.raises(UnavailableError) as caught:
+        call.next(1.5)
+    assert [f.cause for f in caught.value.failures] == ["broken", "no reply within the time of the call, 2 s"]
 
 
 def test_a_lost_connection_is_made_again_once() -> None:

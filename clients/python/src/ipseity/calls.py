@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple, Optional, Union
 
 from .errors import IpseityError, RefusedError, ServerFailure, UnavailableError
 from .jobs import Job
-from .limits import WAIT_FIRST, WAIT_MAX
+from .limits import TIMER_EARLY, WAIT_FIRST, WAIT_MAX
 from .link import Failure, Lost, Outcome, Taken
 from .servers import Servers
 from .text import seconds
@@ -42,7 +42,7 @@ class Call:
 
     def next(self, now: float) -> Union[int, Wait]:
         """The place of the server to try next, or how long to wait. UnavailableError if the call is at its end."""
-        if self._is_late or now >= self.deadline:
+        if self._is_over(now):
             raise self._unavailable()
         untried = [place for place in self._servers.order(now) if place not in self._tried]
         if untried:
@@ -54,10 +54,14 @@ class Call:
         self._tried.clear()
         return wait
 
-    def failed(self, place: int, failure: Failure) -> None:
+    def failed(self, place: int, failure: Failure, now: float) -> None:
         """Notes why this server gave this call no answer."""
         self._tried.add(place)
-        self._failures[place] = failure
+        if self._is_over(now):
+            # This try was cut short, so an earlier one knows more.
+            self._failures.setdefault(place, failure)
+        else:
+            self._failures[place] = failure
 
     def goes_on(self, place: int, outcome: Union[Failure, Lost, IpseityError, None], now: float) -> bool:
         """Whether it goes on after this outcome at this server; None stands for all that was wanted.
@@ -79,14 +83,16 @@ class Call:
                 return True
             outcome = Failure("the server closed the connection twice without a reply")
             self._servers.failed(place, outcome, now)
-        self.failed(place, outcome)
+        self.failed(place, outcome, now)
         return True
 
     def late(self, what: str) -> Failure:
         """What is said of a server that the time of the call was not enough for. With it the call is at its end."""
-        # Timers may be a little early.
         self._is_late = True
         return Failure(f"no {what} within the time of the call, {seconds(self._time)}")
+
+    def _is_over(self, now: float) -> bool:
+        return self._is_late or now >= self.deadline - TIMER_EARLY
 
     def _unavailable(self) -> UnavailableError:
         nothing = Failure("it was not asked: the time of the call was over before")

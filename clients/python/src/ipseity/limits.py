@@ -76,3 +76,6 @@ CLOSE_NOTICED = 0.05
 #: A refill and the call that waits for it have the same deadline. The call waits so much longer, because the refill knows
 #: why nothing came.
 REFILL_GRACE = 0.05
+
+#: A timer may end so much too early. A call that has no more time left than this is at its end.
+TIMER_EARLY = 0.001

@@ -187,9 +187,9 @@ class Exchange:
         # If this call is cancelled, the attempt goes on for the others.
         await asyncio.wait({task}, timeout=max(call.deadline - monotonic(), 0))
         if not task.done():
-            call.failed(place, call.late("connection"))
+            call.failed(place, call.late("connection"), monotonic())
         elif not task.cancelled() and (failure := task.result()) is not None:
-            call.failed(place, failure)
+            call.failed(place, failure, monotonic())
         return self._line
 
     async def _dial_out(self, place: int, timeout: float) -> Optional[Failure]:

@@ -318,7 +318,7 @@ class Exchange:
         except Unreachable as unreachable:
             if not self._closed:
                 attempt.failure = unreachable.failure
-                call.failed(place, unreachable.failure)
+                call.failed(place, unreachable.failure, monotonic())
                 self._servers.failed(place, unreachable.failure, monotonic())
             return None
         finally:
@@ -348,11 +348,11 @@ class Exchange:
         while not attempt.has_ended and not self._closed:
             left = call.deadline - monotonic()
             if left <= 0:
-                call.failed(attempt.place, call.late("connection"))
+                call.failed(attempt.place, call.late("connection"), monotonic())
                 return
             self._changed.wait(left)
         if attempt.failure is not None:
-            call.failed(attempt.place, attempt.failure)
+            call.failed(attempt.place, attempt.failure, monotonic())
 
     def _pause(self, duration: float) -> None:
         until = monotonic() + duration
