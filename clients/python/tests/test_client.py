@@ -496,6 +496,43 @@ def test_a_name_is_looked_up(server: Serve, client: Make) -> None:
         client("no-such-name.invalid", connect_timeout=0.5, call_timeout=0.5).next()
 
 
+def test_an_address_that_is_silent_does_not_use_up_the_time(
+    server: Serve, client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server(again=serving)
+    with silent() as listener:
+        waiting = [socket.socket() for _ in range(8)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        addresses = [listener.getsockname(), ("127.0.0.1", one.port)]
+
+        def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        ids = client("two-addresses.example", connect_timeout=LONG, call_timeout=LONG)
+        began = time.monotonic()
+        assert ids.next() == 1025
+        assert time.monotonic() - began < LONG / 2
+        for sock in waiting:
+            sock.close()
+
+
+def test_all_addresses_of_a_name_are_told(server: Serve, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = [server(), server()]
+    for one in gone:
+        one.close()
+
+    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", one.port)) for one in gone]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(ipseity.UnavailableError) as caught:
+        client("two-addresses.example", call_timeout=0.3).next()
+    assert all(str(one.port) in str(caught.value) for one in gone)
+
+
 def test_a_server_that_speaks_tls_is_told(server: Serve, client: Make) -> None:
     def script(connection: Connection) -> None:
         connection.request()

@@ -10,6 +10,7 @@ these, and would cost a source twice the time.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Sequence as AbstractSequence
 from typing import Iterator, Union, overload
@@ -57,9 +58,11 @@ class Identity(int):
     __slots__ = ()
 
     def __new__(cls, value: int) -> Identity:
-        """The identity with this number. ConfigurationError if it has more than 63 bits or is negative."""
-        if not isinstance(value, int):
-            raise TypeError(f"an identity is made from an int, and {type(value).__name__} is none (see Identity.parse)")
+        """The identity with this number. ConfigurationError if it has more than 63 bits or is negative.
+
+        TypeError if it is no integer; texts are for `parse`.
+        """
+        value = operator.index(value)
         if not 0 <= value <= IDENTITY_MAX:
             raise ConfigurationError(f"{_short(value)} is not an identity: it is 0 to {IDENTITY_MAX}")
         return int.__new__(cls, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
@@ -63,6 +64,7 @@ class Client:
 
     async def block(self, count: int) -> Block:
         """`count` identities with one request, all of one server, in a row. See `ipseity.Client.block`."""
+        count = operator.index(count)
         if not 0 <= count <= COUNT_MAX:
             raise ConfigurationError(f"count={count!r}: a request is for 0 to {COUNT_MAX} identities")
         first, count = await self._take(count)

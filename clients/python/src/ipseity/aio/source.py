@@ -145,6 +145,7 @@ class Source:
 
     async def close(self) -> None:
         """Ends it, at once. Calls that wait, and all later ones, raise ClosedError. What it holds is never used."""
+        self._use_running_loop()
         self._closed = True
         self._stock.drop_all()
         await self._exchange.close()
@@ -164,10 +165,7 @@ class Source:
 
     async def _next_slowly(self) -> Identity:
         """The way for the call that finds nothing, or leaves so little that a refill is due."""
-        if self._exchange.use_running_loop() and self._refill is not None:
-            # Its task belongs to a loop that does not run any more.
-            self._refill = None
-            self._stock.refill_failed()
+        self._use_running_loop()
         deadline: Optional[float] = None
         while True:
             if self._closed:
@@ -183,6 +181,12 @@ class Source:
                 return _new(Identity, taken)
             assert deadline is not None
             await self._wait(deadline)
+
+    def _use_running_loop(self) -> None:
+        if self._exchange.use_running_loop() and self._refill is not None:
+            # Its task belongs to a loop that does not run any more.
+            self._refill = None
+            self._stock.refill_failed()
 
     async def _wait(self, deadline: float) -> None:
         """Waits for the refill that is under way. Raises its error."""

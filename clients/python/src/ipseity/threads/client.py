@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import ssl
 from types import TracebackType
 from typing import Iterable, Optional, Union
@@ -79,6 +80,7 @@ class Client:
         A server gives 1 to its --max-count, which is 1000 by default; it refuses more than that, and 0. Raises what `next`
         raises, and ConfigurationError if the count is below 0 or above 2^32 - 1.
         """
+        count = operator.index(count)
         if not 0 <= count <= COUNT_MAX:
             raise ConfigurationError(f"count={count!r}: a request is for 0 to {COUNT_MAX} identities")
         first, count = self._take(count)
