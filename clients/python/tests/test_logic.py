@@ -8,8 +8,9 @@ from typing import Optional
 
 import pytest
 
-from ipseity import ServerAddress, UnavailableError
+from ipseity import ProtocolError, ServerAddress, UnavailableError
 from ipseity.calls import Call, Wait
+from ipseity.frames import identity_request
 from ipseity.jobs import BlockJob, RefillJob
 from ipseity.limits import REFILL_MIN
 from ipseity.link import Ask, Failure, Link, Lost, Seen, Taken
@@ -240,16 +241,25 @@ def test_a_link_gives_each_ask_its_own_reply() -> None:
 
 def test_an_ask_that_is_forgotten_keeps_its_place() -> None:
     link = Link("a:1", Seen(), 1, None, False)
-    asks = [Ask(1) for _ in range(1026)]
+    asks = [Ask(1) for _ in range(1024)] + [Ask(7), Ask(8)]
     link.ask(asks, 0)
     assert len(link.out) == 3 * 1024
     asks[0].forgotten = asks[1024].forgotten = True
     link.received(reply(1025), 0)
     # The one that was not written yet never is; the last one takes its turn.
-    assert len(link.out) == 3 * 1024 + 15
+    assert link.out[3 * 1024 :] == identity_request(8, 1025)
     assert asks[1].outcome is None
     link.received(reply(2049), 0)
     assert asks[1].outcome == Taken(2049, 1)
+
+
+def test_each_reply_is_greater_than_the_one_before() -> None:
+    first, second, third = ask_and_get(3, reply(2049), reply(2049))
+    assert first == Taken(2049, 1)
+    assert isinstance(second, ProtocolError)
+    assert "2049, which came before" in str(second)
+    # The connection is closed, and the third is asked again.
+    assert third is Lost.LOST
 
 
 def test_each_reply_has_its_own_time() -> None:
