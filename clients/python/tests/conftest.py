@@ -13,6 +13,9 @@ import real
 from flavours import Client, Flavour, Source, Tasks, Threads
 from scripted import Script, Scripted
 
+#: Times that only a broken library needs, however busy the machine is. What a test is about, it sets itself.
+PATIENT = {"first": 0, "connect_timeout": 10, "reply_timeout": 10, "call_timeout": 20}
+
 
 @pytest.fixture(params=[Threads, Tasks], ids=lambda flavour: flavour.name)
 def flavour(request: pytest.FixtureRequest) -> Iterator[Flavour]:
@@ -53,7 +56,7 @@ def client(flavour: Flavour, opened: contextlib.ExitStack) -> Callable[..., Clie
     """Makes clients that begin with the first server."""
 
     def make(*servers: str, **options: Any) -> Client:
-        made = flavour.client(*servers, **{"first": 0, **options})
+        made = flavour.client(*servers, **{**PATIENT, **options})
         opened.callback(made.close)
         return made
 
@@ -65,7 +68,7 @@ def source(flavour: Flavour, opened: contextlib.ExitStack) -> Callable[..., Sour
     """Makes sources that begin with the first server."""
 
     def make(*servers: str, **options: Any) -> Source:
-        made = flavour.source(*servers, **{"first": 0, **options})
+        made = flavour.source(*servers, **{**PATIENT, **options})
         opened.callback(made.close)
         return made
 

@@ -13,6 +13,7 @@ import pytest
 import ipseity
 from flavours import Client, Loop, Tasks, in_threads
 from ipseity import aio
+from ipseity.threads.wait import wait_for
 from scripted import Connection, Hello, Request, Scripted, error_reply, hello_reply, identity_reply, serving, silent
 
 Make = Callable[..., Client]
@@ -579,6 +580,47 @@ def test_a_task_that_is_cancelled_shifts_no_reply(server: Serve) -> None:
     loop = Loop()
     assert loop.run(run()) == [1, 3, 7 * 1024 + 1]
     loop.close()
+    assert one.connections == 1
+
+
+def test_a_thread_that_is_interrupted_shifts_no_reply(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, go = threading.Event(), threading.Event()
+
+    def script(connection: Connection) -> None:
+        requests = [connection.request(), connection.request()]
+        go.wait()
+        for request in requests:
+            connection.answer(request)
+        connection.serve()
+
+    def interrupted(sock: socket.socket, to_write: bool, duration: float) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            wait_for(sock, to_write, duration)
+            return
+        # As Ctrl-C does, while another thread follows.
+        reads.set()
+        while not ids._exchange._line or not ids._exchange._line.followers:
+            time.sleep(0.005)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ipseity.threads.exchange.wait_for", interrupted)
+    one = server(script)
+    with ipseity.Client(one.address, call_timeout=LONG, reply_timeout=LONG) as ids:
+        got: list[int] = []
+
+        def follow() -> None:
+            reads.wait()
+            got.extend(ids.block(2))
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            ids.next()
+        monkeypatch.undo()
+        go.set()
+        thread.join()
+        assert got == [2049, 3073]
+        assert ids.next() == 4097
     assert one.connections == 1
 
 

@@ -85,6 +85,30 @@ def test_a_child_does_not_wait_for_a_lock_of_its_parent(server: Serve) -> None:
         assert len(set(everything)) == 40
 
 
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_child_connects_anew_without_a_failure(server: Serve) -> None:
+    one = server(again=serving)
+    with ipseity.Client(one.address) as ids:
+        ids.next()
+
+        def work() -> list[ipseity.Identity]:
+            ids.next()
+            counters = ids.counters()
+            return [ipseity.Identity(number) for number in counters[:4]]
+
+        assert in_child(work) == [1, 1, 1, 0]
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_child_has_a_lock_of_its_own(server: Serve) -> None:
+    one = server(again=serving)
+    with ipseity.Source(one.address) as held, ipseity.Client(one.address) as ids:
+        # As if other threads were in the middle of a call.
+        with held._lock, held._exchange._lock, ids._exchange._lock:
+            got = in_child(lambda: [held.next(), ids.next()])
+        assert len(set(got)) == 2
+
+
 def test_a_child_does_not_end_the_connection_of_its_parent(server: Serve) -> None:
     one = server(again=serving)
     with ipseity.Client(one.address) as ids:

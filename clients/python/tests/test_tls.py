@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import ssl
 import subprocess
+import threading
 from typing import Callable
 
 import pytest
@@ -126,20 +127,20 @@ def test_a_handshake_that_hangs_or_is_cut_off(certificates: Certificates, server
 
 
 def test_close_says_farewell(certificates: Certificates, server: Serve, client: Make) -> None:
-    ended = []
+    ended = threading.Event()
 
     def script(connection: Connection) -> None:
         connection.serve(1)
         # Without close_notify this would raise.
         connection.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
-        ended.append(connection.read())
+        if connection.read() is None:
+            ended.set()
 
     one = server(script, context=certificates.server("good"))
     ids = client(one.address, tls=certificates.client())
     ids.next()
     ids.close()
-    one.close()
-    assert ended == [None]
+    assert ended.wait(LONG)
 
 
 def test_a_context_that_takes_any_server_is_refused() -> None:
