@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Iterator
 from typing import Callable, NamedTuple, Optional
 
 from ipseity import frames
@@ -190,9 +191,15 @@ def error_reply(code: int, text: str = "no") -> bytes:
     return struct.pack(">HBHQ", 11 + len(message), frames.ERROR_REPLY, code, len(message)) + message
 
 
-def silent() -> socket.socket:
-    """A listener whose line is full, so that nobody who connects gets an answer."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    return listener
+@contextlib.contextmanager
+def full_listener() -> Iterator[str]:
+    """The address of a listener whose line is full, so that nobody who connects gets an answer."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"127.0.0.1:{listener.getsockname()[1]}"

@@ -13,8 +13,19 @@ import pytest
 import ipseity
 from flavours import Client, Loop, Tasks, in_threads
 from ipseity import aio
+from ipseity.threads.dial import _fault
 from ipseity.threads.wait import wait_for
-from scripted import Connection, Hello, Request, Scripted, error_reply, hello_reply, identity_reply, serving, silent
+from scripted import (
+    Connection,
+    Hello,
+    Request,
+    Scripted,
+    error_reply,
+    full_listener,
+    hello_reply,
+    identity_reply,
+    serving,
+)
 
 Make = Callable[..., Client]
 Serve = Callable[..., Scripted]
@@ -292,20 +303,11 @@ def test_the_deadline_holds_before_servers_that_never_answer(server: Serve, clie
 
 
 def test_a_listener_that_never_accepts(server: Serve, client: Make) -> None:
-    with silent() as listener:
-        place = listener.getsockname()
-        # Those who connect fill its line.
-        waiting = [socket.socket() for _ in range(8)]
-        for sock in waiting:
-            sock.setblocking(False)
-            sock.connect_ex(place)
-        address = f"127.0.0.1:{place[1]}"
+    with full_listener() as address:
         ids = client(address, server(again=serving, pid=2).address, connect_timeout=0.2)
         assert ids.next() == 1026
         with pytest.raises(ipseity.UnavailableError):
             client(address, call_timeout=0.2).next()
-        for sock in waiting:
-            sock.close()
 
 
 @pytest.mark.parametrize("code", [6, 7, 8, 34])
@@ -455,6 +457,26 @@ def test_close_ends_a_call_that_connects_or_waits(server: Serve, client: Make) -
     timer.join()
 
 
+def test_close_ends_a_call_that_connects(client: Make) -> None:
+    with full_listener() as address:
+        ids = client(address)
+        timer = threading.Timer(0.2, ids.close)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(ipseity.ClosedError):
+            ids.next()
+        # Less than connect_timeout.
+        assert time.monotonic() - began < 8
+        timer.join()
+
+
+def test_a_connection_to_oneself_is_none() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())
+        assert _fault(sock) == "Connection refused"
+
+
 def test_close_shuts_the_sending_side(server: Serve, client: Make) -> None:
     ended = threading.Event()
 
@@ -501,12 +523,8 @@ def test_an_address_that_is_silent_does_not_use_up_the_time(
     server: Serve, client: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = server(again=serving)
-    with silent() as listener:
-        waiting = [socket.socket() for _ in range(8)]
-        for sock in waiting:
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-        addresses = [listener.getsockname(), ("127.0.0.1", one.port)]
+    with full_listener() as silent:
+        addresses = [("127.0.0.1", int(silent.rpartition(":")[2])), ("127.0.0.1", one.port)]
 
         def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
@@ -516,8 +534,6 @@ def test_an_address_that_is_silent_does_not_use_up_the_time(
         began = time.monotonic()
         assert ids.next() == 1025
         assert time.monotonic() - began < LONG / 2
-        for sock in waiting:
-            sock.close()
 
 
 def test_all_addresses_of_a_name_are_told(server: Serve, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
