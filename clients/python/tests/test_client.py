@@ -229,12 +229,13 @@ def test_a_connection_that_was_closed_while_idle_is_made_again(server: Serve, cl
     assert ids.counters().failures == 0
 
 
-@pytest.mark.parametrize("how", ["close", "reset", "half a reply", "nobody", "nothing"])
+@pytest.mark.parametrize("how", ["close", "close at once", "reset", "half a reply", "nobody", "nothing"])
 def test_a_server_that_fails_is_left_for_the_next(how: str, server: Serve, client: Make) -> None:
     def script(connection: Connection) -> None:
         if how == "nothing":
             return
-        connection.request()
+        if how != "close at once":
+            connection.request()
         if how == "half a reply":
             connection.send(identity_reply(1025, 1)[:7])
         if how == "reset":
@@ -250,6 +251,7 @@ def test_a_server_that_fails_is_left_for_the_next(how: str, server: Serve, clien
     assert [ids.next(), ids.next()] == [1026, 2050]
     assert [name for name, _ in told] == [one.address]
     assert ids.counters().failures == 1
+    assert one.connections == (0 if how == "nobody" else 1)
 
 
 def test_a_frozen_server_costs_one_timeout_once(server: Serve, client: Make) -> None:

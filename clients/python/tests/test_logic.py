@@ -290,3 +290,14 @@ def test_the_families_of_addresses_take_turns() -> None:
 def test_all_attempts_begin_within_the_time() -> None:
     for left, others, waits in [(2, 0, 2), (2, 1, 0.25), (2, 9, 0.2), (0.1, 1, 0.05), (0.1, 49, 0.01)]:
         assert delay(left, others) == pytest.approx(waits)
+
+
+def test_only_a_connection_that_was_used_may_be_lost_while_idle() -> None:
+    link = Link("a:1", Seen(), 1, None, False)
+    link.ended()
+    assert isinstance(link.dead, Failure)
+    used = Link("a:1", Seen(), 1, None, False)
+    used.ask([Ask(1)], 0)
+    used.received(reply(1025), 0)
+    used.ended()
+    assert used.dead is Lost.LOST

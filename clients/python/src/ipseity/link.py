@@ -159,7 +159,7 @@ class Link:
     def ended(self, reset: bool = False) -> None:
         """The other side has closed, or reset, the connection."""
         bytes_come = self._reader.pending()
-        if bytes_come == 0 and (self._has_answered or self.is_idle()):
+        if bytes_come == 0 and self._has_answered:
             # It was closed while it was idle, or a moment after.
             self.die(Lost.LOST)
         elif bytes_come == 0:
