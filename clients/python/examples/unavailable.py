@@ -8,7 +8,7 @@ import ipseity
 
 
 def main(servers: list[str]) -> None:
-    with ipseity.Client(servers, call_timeout=0.5, on_failover=lambda *what: print("failed: ", *what)) as client:
+    with ipseity.Client(servers, call_timeout=1, on_failover=lambda *what: print("failed: ", *what)) as client:
         try:
             print("got", client.next())
         except ipseity.UnavailableError as error:

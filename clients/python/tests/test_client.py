@@ -247,7 +247,7 @@ def test_a_server_that_fails_is_left_for_the_next(how: str, server: Serve, clien
     if how == "nobody":
         one.close()
     told: list[tuple[str, str]] = []
-    ids = client(one.address, two.address, reply_timeout=0.2, on_failover=lambda *what: told.append(what))
+    ids = client(one.address, two.address, reply_timeout=1, on_failover=lambda *what: told.append(what))
     assert [ids.next(), ids.next()] == [1026, 2050]
     assert [name for name, _ in told] == [one.address]
     assert ids.counters().failures == 1
@@ -256,10 +256,10 @@ def test_a_server_that_fails_is_left_for_the_next(how: str, server: Serve, clien
 
 def test_a_frozen_server_costs_one_timeout_once(server: Serve, client: Make) -> None:
     one, two = server(again=Connection.freeze), server(again=serving, pid=2)
-    ids = client(one.address, two.address, reply_timeout=0.3)
+    ids = client(one.address, two.address, reply_timeout=1)
     began = time.monotonic()
     assert [ids.next().pid for _ in range(50)] == [2] * 50
-    assert time.monotonic() - began < 0.3 * 20
+    assert time.monotonic() - began < LONG
     assert one.connections == 1
 
 
@@ -280,11 +280,11 @@ def test_unavailable_lists_every_server_and_keeps_the_deadline(server: Serve, cl
     stopping = server(again=lambda connection: (connection.request(), connection.send(error_reply(36, "bye")))[1])
     gone = server()
     gone.close()
-    ids = client(frozen.address, stopping.address, gone.address, reply_timeout=0.2, call_timeout=0.6)
+    ids = client(frozen.address, stopping.address, gone.address, reply_timeout=0.5, call_timeout=2.5)
     began = time.monotonic()
     with pytest.raises(ipseity.UnavailableError) as caught:
         ids.next()
-    assert 0.5 < time.monotonic() - began < LONG
+    assert 2 < time.monotonic() - began < LONG
     failures = {failure.server: failure for failure in caught.value.failures}
     assert "no reply within" in failures[frozen.address].cause
     assert failures[stopping.address].code == 36
@@ -306,7 +306,7 @@ def test_the_deadline_holds_before_servers_that_never_answer(server: Serve, clie
 
 def test_a_listener_that_never_accepts(server: Serve, client: Make) -> None:
     with full_listener() as address:
-        ids = client(address, server(again=serving, pid=2).address, connect_timeout=0.2)
+        ids = client(address, server(again=serving, pid=2).address, connect_timeout=1)
         assert ids.next() == 1026
         with pytest.raises(ipseity.UnavailableError):
             client(address, call_timeout=0.2).next()
@@ -548,7 +548,7 @@ def test_all_addresses_of_a_name_are_told(server: Serve, client: Make, monkeypat
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(ipseity.UnavailableError) as caught:
-        client("two-addresses.example", call_timeout=0.3).next()
+        client("two-addresses.example", call_timeout=2).next()
     assert all(str(one.port) in str(caught.value) for one in gone)
 
 

@@ -204,7 +204,7 @@ def took_one(ids: Source) -> bool:
 def test_unavailable_says_why_and_comes_in_time(server: Serve, source: Make) -> None:
     gone = server()
     gone.close()
-    ids = source(gone.address, call_timeout=0.3)
+    ids = source(gone.address, call_timeout=2)
 
     def work() -> str:
         with pytest.raises(ipseity.UnavailableError) as caught:

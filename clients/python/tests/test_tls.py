@@ -121,7 +121,7 @@ def test_a_handshake_that_hangs_or_is_cut_off(certificates: Certificates, server
     frozen = server(again=Connection.freeze)
     closing = server()
     for one, says in ((frozen, "within|no answer"), (closing, "in the middle|without|closed")):
-        ids = client(f"tls://{one.address}", tls=certificates.client(), connect_timeout=0.3, call_timeout=0.5)
+        ids = client(f"tls://{one.address}", tls=certificates.client(), connect_timeout=1, call_timeout=2)
         with pytest.raises(ipseity.UnavailableError, match=says):
             ids.next()
 
