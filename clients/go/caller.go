@@ -127,7 +127,9 @@ func (c *caller) goOn(ctx context.Context, tries *tries, link *link, err error) 
 		if tries.mayRepeat(len(c.servers), stale.place) {
 			return nil
 		}
-		c.serverFailed(link, stale.place, stale.cause)
+		if c.note(link, stale.place, stale.cause) {
+			c.tell(stale.place, stale.cause)
+		}
 		tries.failed(len(c.servers), stale.place, stale.cause)
 		return nil
 	case errors.Is(err, errAllTried):
@@ -219,6 +221,7 @@ func (c *caller) link(ctx context.Context, tries *tries) (*link, error) {
 
 // connect is the goroutine that makes a connection. It has a time of its own: those who wait for it may leave.
 func (c *caller) connect(making *connecting) {
+	defer close(making.done)
 	place := making.place
 	conn, err := c.dialer.dial(c.life, c.roster.address(place))
 	if err == nil {
@@ -226,56 +229,64 @@ func (c *caller) connect(making *connecting) {
 		if c.OnConnect != nil {
 			hook(func() { c.OnConnect(c.roster.address(place).String()) })
 		}
-	} else if c.life.Err() == nil {
-		c.serverFailed(nil, place, err)
 	}
 	c.mu.Lock()
+	c.connecting = nil
+	isClosed := c.closed
 	switch {
-	case c.closed:
+	case isClosed:
 		making.err = ErrClosed
 	case err != nil:
 		making.err = &serverFailed{place, err}
+		c.note(nil, place, err)
 	default:
 		making.link = newLink(c, place, conn)
 		c.open = making.link
 	}
-	c.connecting = nil
-	isClosed := c.closed
 	c.mu.Unlock()
-	if isClosed && conn != nil {
+	switch {
+	case isClosed && conn != nil:
 		_ = conn.Close()
+	case !isClosed && err != nil:
+		c.tell(place, err)
 	}
-	close(making.done)
 }
 
 // linkEnded is told once of each connection that has ended, before those who wait on it are.
 func (c *caller) linkEnded(link *link, why error, pid int, isTold bool) {
 	var failed *serverFailed
-	if errors.As(why, &failed) {
-		c.serverFailed(link, failed.place, failed.cause)
-		var reply *ErrorReply
-		if c.onDoubt != nil && pid >= 0 && errors.As(failed.cause, &reply) && reply.Code.doubtful() {
-			c.onDoubt(pid)
-		}
-	}
+	var violation *ProtocolError
+	isNew := errors.As(why, &failed) && c.note(link, failed.place, failed.cause)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.open == link {
 		c.open = nil
 	}
-	var violation *ProtocolError
 	if !isTold && errors.As(why, &violation) {
 		c.fault = why
 	}
+	c.mu.Unlock()
+	if !isNew {
+		return
+	}
+	var reply *ErrorReply
+	if c.onDoubt != nil && pid >= 0 && errors.As(failed.cause, &reply) && reply.Code.doubtful() {
+		c.onDoubt(pid)
+	}
+	c.tell(failed.place, failed.cause)
 }
 
-// serverFailed notes a failure, once for each connection.
-func (c *caller) serverFailed(link *link, place int, cause error) {
+// note notes that a server has failed. It is false if that was noted before, for the same connection.
+func (c *caller) note(link *link, place int, cause error) bool {
 	if link != nil && !link.failed.CompareAndSwap(false, true) {
-		return
+		return false
 	}
 	c.counters.failures.Add(1)
 	c.roster.failed(place, cause, time.Now())
+	return true
+}
+
+// tell tells those who watch that a server has failed. The server is avoided by then.
+func (c *caller) tell(place int, cause error) {
 	if c.OnFailover != nil {
 		hook(func() { c.OnFailover(c.roster.address(place).String(), cause) })
 	}

@@ -32,8 +32,8 @@ type link struct {
 
 	// Has an item when there may be something to write.
 	wake chan struct{}
-	// Closed at the end.
-	done chan struct{}
+	// Closed at the end, and when the end has been noted.
+	done, settled chan struct{}
 	// Its failure has been noted.
 	failed atomic.Bool
 
@@ -82,13 +82,14 @@ func (e *wentStale) Error() string { return e.cause.Error() }
 // newLink begins to serve requests on a connection.
 func newLink(caller *caller, place int, conn net.Conn) *link {
 	l := &link{
-		caller: caller,
-		place:  place,
-		conn:   conn,
-		wake:   make(chan struct{}, 1),
-		done:   make(chan struct{}),
-		greets: caller.greets,
-		pid:    -1,
+		caller:  caller,
+		place:   place,
+		conn:    conn,
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		settled: make(chan struct{}),
+		greets:  caller.greets,
+		pid:     -1,
 	}
 	l.arm(caller.IdleMax)
 	go l.read()
@@ -105,17 +106,19 @@ func (l *link) send(requests []*request) {
 	}
 	l.mu.Unlock()
 	if ended != nil {
+		// The failure of the server is noted before anybody goes on because of it.
+		<-l.settled
 		finishAll(requests, ended)
 		return
 	}
 	l.wakeWriter()
 }
 
-// canBeUsed is false if it has ended, or has not been used for too long.
+// canBeUsed is false if it has not been used for too long. If it is just ending, whoever sends learns why.
 func (l *link) canBeUsed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ended == nil && (l.awaits || time.Now().Before(l.deadline))
+	return l.ended != nil || l.awaits || time.Now().Before(l.deadline)
 }
 
 // countMaxKnown is the most that a request may ask for here, or 0 if the server has not said it yet.
@@ -470,6 +473,7 @@ func (l *link) end(why error) {
 		isTold = isTold || !request.hello && !request.abandoned.Load()
 	}
 	l.caller.linkEnded(l, why, pid, isTold)
+	close(l.settled)
 	finishAll(waiting, why)
 }
 

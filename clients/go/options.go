@@ -56,7 +56,8 @@ type Options struct {
 	// checked. InsecureSkipVerify, ServerName and versions below 1.2 are a ConfigurationError.
 	TLS *tls.Config
 
-	// The hooks are called by the goroutine that does the work, so they should be short. If one panics, that is ignored.
+	// The hooks are called by the goroutine that does the work, so they should be short, and they must not call
+	// the client or source. If one panics, that is ignored.
 
 	// OnConnect is called when a connection is there, with the address of the server.
 	OnConnect func(server string)
