@@ -144,11 +144,12 @@ func (c *caller) goOn(ctx context.Context, tries *tries, link *link, err error) 
 
 // ask sends the requests of a job on a connection and waits for the replies.
 func (c *caller) ask(ctx context.Context, link *link, j *job) error {
-	countMax := link.countMaxKnown()
+	countMax, most := link.countMaxKnown(), inFlightMax
 	if countMax == 0 {
-		countMax = c.countMax.Load()
+		// One small request goes with the helloRequest. The rest follows when the server has said how much it gives at a time.
+		countMax, most = min(c.countMax.Load(), blockCountFirst), 1
 	}
-	requests := j.requests(countMax)
+	requests := j.requests(countMax, most)
 	link.send(requests)
 	for i, request := range requests {
 		select {

@@ -43,13 +43,13 @@ type job struct {
 	take func(block Block, isLast bool)
 }
 
-// requests are for what is left, each of at most countMax identities, and no more of them than may be under way.
-func (j *job) requests(countMax uint32) []*request {
+// requests are for what is left, each of at most countMax identities, and at most so many of them.
+func (j *job) requests(countMax uint32, most int) []*request {
 	if j.whole {
 		return []*request{newRequest(uint32(j.left))}
 	}
 	var requests []*request
-	for left := j.left; left > 0 && len(requests) < inFlightMax; {
+	for left := j.left; left > 0 && len(requests) < most; {
 		count := uint32(min(left, int64(countMax)))
 		requests = append(requests, newRequest(count))
 		left -= int64(count)

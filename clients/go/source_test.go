@@ -348,6 +348,10 @@ func TestASourceGoesOnAtTheNextServerInOrder(t *testing.T) {
 		}
 		last = id
 	}
+	// Before a server has said how much it gives at a time, it is asked for little.
+	if first := good.identityRequests()[0]; first.count > 16 {
+		t.Fatal(first)
+	}
 }
 
 func TestACallOfASourceEndsWithItsContext(t *testing.T) {

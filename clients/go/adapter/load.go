@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// portionPause is how long a worker sleeps after each portion, so that the files do not fill the disk.
+const portionPause = 10 * time.Millisecond
+
 // load is a number of workers, each of which calls next again and again.
 type load struct {
 	cancel  context.CancelFunc
@@ -22,7 +25,7 @@ type load struct {
 	failed     error
 }
 
-func startLoad(from taker, workers int, path string) (*load, error) {
+func startLoad(from taker, workers int, path string, portion int) (*load, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{cancel: cancel, errors: make(map[string]int64)}
 	for worker := 0; worker < workers; worker++ {
@@ -35,19 +38,19 @@ func startLoad(from taker, workers int, path string) (*load, error) {
 		l.working.Add(1)
 		go func() {
 			defer l.working.Done()
-			l.work(ctx, from, file)
+			l.work(ctx, from, file, portion)
 		}()
 	}
 	return l, nil
 }
 
-func (l *load) work(ctx context.Context, from taker, file *os.File) {
+func (l *load) work(ctx context.Context, from taker, file *os.File, portion int) {
 	identities, longest := int64(0), time.Duration(0)
 	errors := make(map[string]int64)
 	out := bufio.NewWriter(file)
 	var line []byte
 	var failed error
-	for ctx.Err() == nil && failed == nil {
+	for calls := 1; ctx.Err() == nil && failed == nil; calls++ {
 		began := time.Now()
 		id, err := from.Next(ctx)
 		longest = max(longest, time.Since(began))
@@ -55,11 +58,15 @@ func (l *load) work(ctx context.Context, from taker, file *os.File) {
 			if ctx.Err() == nil {
 				errors[classOf(err)]++
 			}
-			continue
+		} else {
+			identities++
+			line = append(strconv.AppendInt(line[:0], int64(id), 10), '\n')
+			_, failed = out.Write(line)
 		}
-		identities++
-		line = append(strconv.AppendInt(line[:0], int64(id), 10), '\n')
-		_, failed = out.Write(line)
+		if portion > 0 && calls%portion == 0 && failed == nil {
+			failed = out.Flush()
+			time.Sleep(portionPause)
+		}
 	}
 	if err := out.Flush(); failed == nil {
 		failed = err

@@ -33,6 +33,7 @@ type command struct {
 	Command *command `json:"command"`
 	Workers int      `json:"workers"`
 	Path    string   `json:"path"`
+	Portion int      `json:"portion"`
 }
 
 // fields are what came of a command.

@@ -218,7 +218,7 @@ func (t *thing) do(ctx context.Context, c *command) (any, error) {
 	case "hooks":
 		return fields{"connect": t.connect.Load(), "failover": t.failover.Load(), "refill": t.refill.Load()}, nil
 	case "load":
-		loading, err := startLoad(t.taker, c.Workers, c.Path)
+		loading, err := startLoad(t.taker, c.Workers, c.Path, c.Portion)
 		t.load = loading
 		return fields{}, err
 	case "unload":
