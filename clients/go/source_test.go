@@ -332,14 +332,14 @@ func TestABlockLastsWhileARefillFails(t *testing.T) {
 
 func TestASourceGoesOnAtTheNextServerInOrder(t *testing.T) {
 	t.Parallel()
-	dies := newFake(t, 1, func(p *peer, request asked, number int) bool {
-		if number == 4 {
-			p.reset()
+	stops := newFake(t, 1, func(p *peer, request asked, number int) bool {
+		if number == 5 {
+			p.send(errorReply(CodeStopping, "stopping"))
 		}
-		return number == 4
+		return number == 5
 	})
 	good := newFake(t, 2, nil)
-	source := newTestSource(t, Options{}, dies.address, good.address)
+	source := newTestSource(t, Options{}, stops.address, good.address)
 	last := ID(0)
 	for i := 0; i < 3000; i++ {
 		id := must(source.Next(background))(t)
