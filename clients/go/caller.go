@@ -276,6 +276,15 @@ func (c *caller) linkEnded(link *link, why error, pid int, isTold bool) {
 	c.tell(failed.place, failed.cause)
 }
 
+// isTold notes that a call is told why a connection has ended, so the next one need not be.
+func (c *caller) isTold(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fault == why {
+		c.fault = nil
+	}
+}
+
 // note notes that a server has failed. It is false if that was noted before, for the same connection.
 func (c *caller) note(link *link, place int, cause error) bool {
 	if link != nil && !link.failed.CompareAndSwap(false, true) {

@@ -108,6 +108,7 @@ func (l *link) send(requests []*request) {
 	if ended != nil {
 		// The failure of the server is noted before anybody goes on because of it.
 		<-l.settled
+		l.caller.isTold(ended)
 		finishAll(requests, ended)
 		return
 	}
