@@ -139,6 +139,9 @@ func (t *thing) options(o *options) (*ipseity.Options, error) {
 		{o.BlockAgeMaxMS, &chosen.BlockAgeMax},
 	} {
 		if time.given != nil {
+			if *time.given == 0 {
+				return nil, unsupported("a field of Options that is zero was not set, so it has its default")
+			}
 			*time.field = milliseconds(*time.given)
 		}
 	}
