@@ -594,3 +594,107 @@ func TestNothingStaysBehindAfterClose(t *testing.T) {
 		t.Fatal(before)
 	}
 }
+
+// Requests that are under way together have the same after. So what came before on the connection counts too.
+func TestAReplyIsGreaterThanAllThatCameOnItsConnection(t *testing.T) {
+	t.Parallel()
+	for _, repeated := range []uint64{1025, 2049, 3073} {
+		repeated := repeated
+		address := listen(t, func(p *peer) {
+			p.get()
+			p.get()
+			p.send(identityReply(2049, 2), identityReply(repeated, 1))
+			p.drain()
+		})
+		client := newTestClient(t, Options{CallTimeout: patience, ReplyTimeout: patience}, address)
+		first := make(chan error)
+		go func() {
+			_, err := client.Block(background, 2)
+			first <- err
+		}()
+		eventually(t, "the first is written", func() bool { return client.Counters().Requests == 1 })
+		_, err := client.Next(background)
+		as[*ProtocolError](t, err)
+		if err := <-first; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestThePIDIsThatOfTheHello(t *testing.T) {
+	t.Parallel()
+	server := newFake(t, 1, func(p *peer, request asked, _ int) bool {
+		if !request.hello {
+			p.send(identityReply(1026, 1))
+		}
+		return !request.hello
+	})
+	client := newTestClient(t, Options{Cluster: "ipseity"}, server.address)
+	_, err := client.Next(background)
+	as[*ProtocolError](t, err)
+	says(t, err, "identities of pid 2 came after those of pid 1")
+}
+
+func TestAClientStaysWithTheServerThatAnswered(t *testing.T) {
+	t.Parallel()
+	good := newFake(t, 2, nil)
+	client := newTestClient(t, Options{IdleMax: 10 * time.Millisecond}, deadAddress(t), good.address)
+	must(client.Next(background))(t)
+	if client.caller.roster.current != 1 {
+		t.Fatal("it would begin with the one that has failed")
+	}
+}
+
+func TestWhatNobodyWaitsForIsNotSeen(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	server := newFake(t, 1, func(*peer, asked, int) bool { <-release; return false })
+	client := newTestClient(t, Options{CallTimeout: patience, ReplyTimeout: patience}, server.address)
+	ctx, cancel := context.WithCancel(background)
+	cancelled := make(chan error)
+	go func() {
+		_, err := client.Next(ctx)
+		cancelled <- err
+	}()
+	eventually(t, "the request is there", func() bool { return len(server.identityRequests()) == 1 })
+	cancel()
+	<-cancelled
+	close(release)
+	eventually(t, "the reply was read", func() bool {
+		link := client.caller.open
+		link.mu.Lock()
+		defer link.mu.Unlock()
+		return len(link.awaited) == 0
+	})
+	if _, ok := client.Newest(); ok {
+		t.Fatal("a reply that was thrown away was seen")
+	}
+	if id := must(client.Next(background))(t); id != 2049 {
+		t.Fatal(id)
+	}
+	if requests := server.identityRequests(); requests[1].after != 0 {
+		t.Fatal(requests)
+	}
+}
+
+func TestAConnectionIsMadeAgainOnceAndItsServerFailsOnce(t *testing.T) {
+	t.Parallel()
+	client := newTestClient(t, Options{}, deadAddress(t))
+	link := &link{caller: client.caller}
+	stale := &wentStale{0, errors.New("closed")}
+	var one, another tries
+	for _, step := range []struct {
+		call     *tries
+		failures int64
+	}{{&one, 0}, {&another, 0}, {&one, 1}, {&another, 1}} {
+		if err := client.caller.goOn(background, step.call, link, stale); err != nil {
+			t.Fatal(err)
+		}
+		if failures := client.Counters().Failures; failures != step.failures {
+			t.Fatal(failures, step)
+		}
+	}
+	if !one.wasTried(0) || !another.wasTried(0) {
+		t.Fatal("the calls would try it again at once")
+	}
+}

@@ -157,6 +157,33 @@ func TestASourceKeepsOrderOverGoroutines(t *testing.T) {
 	}
 }
 
+// The way without a lock, under as much contention as there can be.
+func TestNoPlaceOfABlockIsHandedOutTwice(t *testing.T) {
+	t.Parallel()
+	const workers, calls = 8, 100_000
+	source := newTestSource(t, Options{}, deadAddress(t))
+	source.current.Store(&chunk{first: 1025, count: workers * calls, mark: -1})
+	seen := make([]atomic.Bool, workers*calls)
+	begin := make(chan struct{})
+	var group sync.WaitGroup
+	for worker := 0; worker < workers; worker++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			<-begin
+			for i := 0; i < calls; i++ {
+				id, err := source.Next(background)
+				if err != nil || seen[id.Sequence()-1].Swap(true) {
+					t.Errorf("%v: %v", id, err)
+					return
+				}
+			}
+		}()
+	}
+	close(begin)
+	group.Wait()
+}
+
 // What one goroutine gets after another one has got something is greater, even if a block ends in between.
 func TestOrderHoldsFromOneGoroutineToTheOther(t *testing.T) {
 	t.Parallel()
@@ -250,6 +277,20 @@ func TestABlockThatIsTooOldIsDropped(t *testing.T) {
 		t.Fatal(id)
 	}
 	eventually(t, "the next one is dropped too", func() bool { return source.Counters().Dropped > 15 })
+}
+
+func TestEachBlockHasItsOwnAge(t *testing.T) {
+	t.Parallel()
+	server := newFake(t, 1, nil)
+	source := newTestSource(t, Options{BlockAgeMax: 500 * time.Millisecond}, server.address)
+	for i := 0; i < 7; i++ {
+		must(source.Next(background))(t)
+	}
+	time.Sleep(20 * time.Millisecond)
+	must(source.Next(background))(t)
+	eventually(t, "the next block is there", func() bool { return source.Counters().Refills == 2 })
+	// The 8 of the first are dropped, and later those of the second.
+	eventually(t, "both are dropped", func() bool { return source.Counters().Dropped == 8+32 })
 }
 
 func TestWhatIsLeftOfAPIDInDoubtIsDropped(t *testing.T) {
