@@ -78,6 +78,7 @@ fn flags() -> Options {
             "write the results to this file too: Markdown, or JSON if it ends so",
             "FILE",
         )
+        .optflag("", "no-build", "take the clients as they are built")
         .optflag("", "list", "only list the clients and the scenarios")
         .optflag("", "write-vectors", "only write conformance/vectors anew")
         .optflag(
@@ -149,6 +150,7 @@ fn program(arguments: &[String]) -> Result<bool, String> {
             .collect(),
         load_time: Duration::from_secs(load_s),
         jobs: jobs.max(1) as usize,
+        builds: !given.opt_present("no-build"),
         tells: given.opt_present("verbose"),
     };
     if given.opt_present("list") {

@@ -24,8 +24,16 @@ const CALL_MARGIN: u32 = 4;
 /// And it is at least this.
 const CALL_PATIENCE_MIN: Duration = Duration::from_secs(6);
 
-/// `call_timeout` of a client that was not told another.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// The times of a client in a scenario that does not give them. They are longer than those of a library, so that only
+/// what a scenario is about runs out of time on a busy machine.
+const TIMES_MS: [(&str, u64); 3] = [
+    ("connect_timeout_ms", 5_000),
+    ("reply_timeout_ms", 5_000),
+    ("call_timeout_ms", 10_000),
+];
+
+/// How long the kit waits for what must come soon.
+const SOON: Duration = Duration::from_secs(10);
 
 /// How long the servers wait in the end for what the client has still to send.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
@@ -115,7 +123,7 @@ fn perform_once(
 
 fn call_timeout(open: &Value) -> Duration {
     let told = open["options"]["call_timeout_ms"].as_u64();
-    told.map_or(CALL_TIMEOUT, Duration::from_millis)
+    Duration::from_millis(told.unwrap_or(TIMES_MS[2].1))
 }
 
 /// The servers of a scenario.
@@ -252,6 +260,11 @@ impl Player<'_> {
         if command.get("servers").is_none() {
             command["servers"] = json!(self.addresses);
         }
+        for (option, time) in TIMES_MS {
+            if command["options"].get(option).is_none() {
+                command["options"][option] = json!(time);
+            }
+        }
         match command["options"]["tls"].as_str() {
             None => {}
             Some(kind @ ("ca" | "own")) => {
@@ -274,13 +287,27 @@ impl Player<'_> {
         for (place, call) in scenario.calls.iter().enumerate() {
             match call {
                 Call::Wait(time) => std::thread::sleep(*time),
+                Call::Seen { server, requests } => {
+                    let scripted = stage.scripted().find(|(index, _)| index == server);
+                    let (_, scripted) = scripted.ok_or("there is no such server with a script")?;
+                    if !scripted.wait_for(*requests, SOON) {
+                        let reason = format!(
+                            "server {server} has not got {requests} requests within {SOON:?}"
+                        );
+                        return Err(format!("call {place}: {reason}"));
+                    }
+                }
                 Call::Ask {
                     command,
                     gives,
                     times,
+                    soon,
                     within,
                     at_least,
                 } => {
+                    if *soon {
+                        self.await_answer(command, gives.as_ref())?;
+                    }
                     for turn in 0..*times {
                         let gives = gives.as_ref().map(|gives| moved(gives, turn));
                         let name = match times {
@@ -304,6 +331,22 @@ impl Player<'_> {
             Some(wrong) => Err(wrong),
             None => Ok(None),
         }
+    }
+
+    /// Asks again and again until it gives what is expected. The last answer is judged by the caller.
+    fn await_answer(&mut self, command: &Value, gives: Option<&Value>) -> Result<(), String> {
+        let until = Instant::now() + SOON;
+        let mut command = command.clone();
+        command["of"] = json!(self.handle);
+        while Instant::now() < until {
+            match (self.adapter.ask(command.clone(), PATIENCE)?, gives) {
+                (Answer::Ok(done), Some(gives)) if !matches(gives, &done) => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                _ => break,
+            }
+        }
+        Ok(())
     }
 
     fn call(

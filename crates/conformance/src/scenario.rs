@@ -96,10 +96,17 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub enum Call {
     Wait(Duration),
+    /// Waits until a server has got so many requests.
+    Seen {
+        server: usize,
+        requests: usize,
+    },
     Ask {
         command: Value,
         gives: Option<Value>,
         times: u64,
+        /// It is asked again until it gives that.
+        soon: bool,
         within: Option<Duration>,
         at_least: Duration,
     },
@@ -353,10 +360,19 @@ fn call(value: &Value) -> Result<Call, String> {
         "within_ms",
         "at_least_ms",
         "times",
+        "soon",
+        "seen",
+        "server",
     ];
     let mut fields = Fields::of(value, &known)?;
     if let Some(time) = fields.number("wait_ms")? {
         return Ok(Call::Wait(Duration::from_millis(time)));
+    }
+    if let Some(requests) = fields.number("seen")? {
+        return Ok(Call::Seen {
+            server: fields.number("server")?.unwrap_or(0) as usize,
+            requests: requests as usize,
+        });
     }
     let mut command = Map::new();
     for name in ["do", "count", "identity", "call", "command"] {
@@ -371,6 +387,7 @@ fn call(value: &Value) -> Result<Call, String> {
         command: Value::Object(command),
         gives: fields.take("gives"),
         times: fields.number("times")?.unwrap_or(1),
+        soon: fields.flag("soon")?,
         within: fields.number("within_ms")?.map(Duration::from_millis),
         at_least: Duration::from_millis(fields.number("at_least_ms")?.unwrap_or(0)),
     })

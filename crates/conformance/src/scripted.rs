@@ -62,6 +62,8 @@ struct State {
     faults: Vec<String>,
     /// How many connections wait for something that must come.
     waiting: usize,
+    /// How many requests have come, hello not counted.
+    requests: usize,
     streams: Vec<Weak<TcpStream>>,
 }
 
@@ -126,6 +128,17 @@ impl Scripted {
     /// How many bytes it has sent.
     pub fn sent(&self) -> usize {
         self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it has got so many requests, at most for this time. Returns whether it has.
+    pub fn wait_for(&self, requests: usize, patience: Duration) -> bool {
+        let state = self.shared.state.lock().unwrap();
+        let is_waiting = |state: &mut State| state.requests < requests;
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, patience, is_waiting);
+        !waited.unwrap().1.timed_out()
     }
 
     /// Waits until every connection has got what it expects, at most for this time.
@@ -471,7 +484,11 @@ impl Connection<'_> {
                     self.greet(&hello)?;
                     continue;
                 }
-                Ok(Some(message)) => return Ok(Some(message)),
+                Ok(Some(message)) => {
+                    self.shared.state.lock().unwrap().requests += 1;
+                    self.shared.changed.notify_all();
+                    return Ok(Some(message));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     return Err(End::Fault(format!(
