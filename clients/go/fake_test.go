@@ -304,7 +304,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// own counts the goroutines that this package has started.
+// ownGoroutines counts the goroutines that this package has started.
 func ownGoroutines() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]

@@ -1,3 +1,5 @@
+//go:build unix
+
 package ipseity
 
 import (
@@ -15,6 +17,8 @@ import (
 	"testing"
 	"time"
 )
+
+// The tests with real servers send signals that only Unix has.
 
 // serverBinary is the real server: IPSEITY_BIN, or what was built in this repository.
 func serverBinary(t testing.TB) string {

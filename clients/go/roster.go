@@ -91,7 +91,7 @@ func (r *roster) answered(place int) {
 	server.last = nil
 }
 
-// failures has the failure of each server: the one of this call, or else the last one that is known, or else the remark.
+// failuresWith has the failure of each server: the one of this call, or else the last one that is known, or else the remark.
 func (r *roster) failuresWith(ofCall []error, remark error) []Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
