@@ -4,7 +4,7 @@
 //! - [`message`]: messages as JSON and as bytes.
 //! - [`vectors`]: what stands in `conformance/vectors`; [`exam`] asks an adapter for all of it.
 //! - [`clients`], [`adapter`]: the clients, and the program that each of them has for the kit.
-//! - [`scenario`]: a scenario as it stands in its file. [`scripted`]: the servers in it, with their
+//! - [`scenario`]: a scenario as it stands in its file. [`scripted`]: the servers in it, with their [`wire`] and
 //!   [`certificates`]. [`perform`]: what comes of it. [`compare`]: whether that is what must come.
 //! - [`load`], [`proxy`]: load before real servers that fail.
 //! - [`run`], [`table`]: everything, and its results.
@@ -34,3 +34,4 @@ pub mod scripted;
 pub mod stand_in;
 pub mod table;
 pub mod vectors;
+pub mod wire;

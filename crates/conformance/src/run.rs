@@ -20,6 +20,9 @@ use crate::{
     table::{Cell, Table},
 };
 
+/// How many clients are under load at a time, each with two loads of three servers.
+const LOADS_AT_ONCE: usize = 2;
+
 /// What is run.
 pub struct Plan {
     pub clients: Vec<Client>,
@@ -110,10 +113,14 @@ pub fn run(plan: &Plan) -> Table {
             scope.spawn(|| work(&queue, &certificates, &board));
         }
     });
-    for client in ready {
+    for some in ready.chunks(LOADS_AT_ONCE) {
         thread::scope(|scope| {
-            for kind in &plan.loads {
-                scope.spawn(|| {
+            for (client, kind) in some
+                .iter()
+                .flat_map(|client| plan.loads.iter().map(move |kind| (client, kind)))
+            {
+                let board = &board;
+                scope.spawn(move || {
                     let began = Instant::now();
                     let run = || load::run(client, *kind, plan.load_times);
                     let (outcome, note) = catch_unwind(AssertUnwindSafe(run))

@@ -1,7 +1,7 @@
 //! A server that follows a script, made of threads.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -24,6 +24,7 @@ use crate::{
     compare::matches,
     message::{self, bytes, to_json},
     scenario::{Face, Script, Serve, Step, Then, Work},
+    wire::{Raw, Wire},
 };
 
 /// How far apart the two parts of a split are sent.
@@ -233,55 +234,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
     for connection in connections {
         let _ = connection.join();
-    }
-}
-
-/// A stream that others may hold too.
-struct Raw(Arc<TcpStream>);
-
-impl Read for Raw {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-}
-
-impl Write for Raw {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-enum Wire {
-    Plain(Raw),
-    Tls(Box<StreamOwned<ServerConnection, Raw>>),
-}
-
-impl Wire {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Wire::Plain(stream) => stream.read(buffer),
-            Wire::Tls(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Wire::Plain(stream) => stream.write_all(bytes),
-            Wire::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        }
-    }
-
-    /// Says that no more is sent.
-    fn say_end(&mut self) {
-        if let Wire::Tls(stream) = self {
-            stream.conn.send_close_notify();
-            // The other side may be gone.
-            let _ = stream.flush();
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kit itself: a client that keeps all rules passes, and each way to break one is found by the scenario that is
 //! for it.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Mutex, thread, time::Duration};
 

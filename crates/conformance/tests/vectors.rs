@@ -1,6 +1,6 @@
 //! The files in `conformance/vectors` are what the code makes, and what they say is what the server and the pages say.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 use std::{collections::BTreeSet, fs};
 
