@@ -938,6 +938,13 @@ impl Judge {
         state.is_some_and(|state| state.is_told || !state.partial.is_empty())
     }
 
+    /// Whether the server has begun to write there what it says last, an error that closes or an answer by HTTP, and has
+    /// not come to its end.
+    pub fn is_told_in_part(&self, end: EndId, is_http: bool) -> bool {
+        let written = self.ends.get(&end).map(|state| &*state.partial);
+        written.is_some_and(|partial| !partial.is_empty() && (is_http || begins_to_close(partial)))
+    }
+
     /// Whether a peer was answered there.
     pub fn is_peer(&self, end: EndId) -> bool {
         self.ends.get(&end).is_some_and(|state| state.is_peer)
@@ -977,6 +984,14 @@ fn hear_error(state: &mut EndState, body: &[u8]) {
             is_first: state.frames == 1,
         });
     }
+}
+
+/// Whether these bytes may be the beginning of an error that closes.
+fn begins_to_close(partial: &[u8]) -> bool {
+    let is_error = |kind: &u8| Kind::from_u8(*kind) == Some(Kind::ErrorReply);
+    let closes =
+        |code| ErrorCode::from_u16(BigEndian::read_u16(code)).is_none_or(ErrorCode::closes);
+    partial.get(2).is_none_or(is_error) && partial.get(3..5).is_none_or(closes)
 }
 
 fn digest(mut digest: u64, end: EndId, bytes: &[u8]) -> u64 {

@@ -164,6 +164,14 @@ impl Cluster {
         !net.ends[end].is_left() && !is_explained
     }
 
+    /// Whether the server may have closed a connection while it told it why. One of a reserve is not waited for: its
+    /// descriptor is wanted, and what its buffers do not take is lost. One that certainly has a place is never closed so.
+    pub fn gives_up_its_descriptor(&self, end: EndId) -> bool {
+        let net = self.net.borrow();
+        let closed = &net.ends[end];
+        !closed.has_place && self.judge.is_told_in_part(end, closed.is_http())
+    }
+
     /// Why it should not have been that one, if so.
     fn why_not_that_one(&mut self, number: usize, end: EndId) -> Option<String> {
         let machine = &self.machines[number];

@@ -230,7 +230,9 @@ impl Cluster {
         let machine = &self.machines[connection.server];
         let same_life = machine.server.is_some() && machine.began <= connection.began;
         let other = self.net.borrow().other_side(connection.socket.end());
-        let is_kept = other.is_some_and(|(other, _)| !self.judge.made_room.contains(&other));
+        let is_kept = other.is_some_and(|(other, _)| {
+            !self.judge.made_room.contains(&other) && !self.gives_up_its_descriptor(other)
+        });
         let waits = connection.asked.len();
         let owes = waits > 0 || connection.partial_answer();
         if owes && same_life && is_kept && !connection.is_told && machine.signals.is_empty() {

@@ -81,6 +81,7 @@ impl Client {
             _ => {
                 let count = match rng.u32(..50) {
                     0 => own.count_max + 1,
+                    1 => 0,
                     _ => rng.u32(1..=plan.count_max),
                 };
                 let mut after = if plan.carries { self.newest } else { 0 };
@@ -189,7 +190,7 @@ const MALFORMED: [(&[u8], u16, bool); 14] = [
         false,
     ),
     (
-        b"POST /identities?count=0 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n",
+        b"POST /identities?count=2&count=2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n",
         400,
         false,
     ),

@@ -187,8 +187,11 @@ impl Cluster {
         let connection = self.clients[number].connection.as_ref()?;
         let server = connection.server;
         // Where all places are taken, a probe is answered, and so is what is malformed, and that is all.
-        let is_beyond = matches!(asked.what, Web::Live | Web::Ready | Web::Refused(_))
-            && self.machines[server].plan.http_max < self.clients.len();
+        let answers_beyond = match asked.what {
+            Web::Live | Web::Ready | Web::Refused(_) | Web::Identities { count: 0, .. } => true,
+            Web::Identities { .. } | Web::Status | Web::Metrics | Web::Unfinished => false,
+        };
+        let is_beyond = answers_beyond && self.machines[server].plan.http_max < self.clients.len();
         match (asked.closes, answer.closes) {
             (true, false) => return says("the connection has to end"),
             (false, true) if !is_beyond => return says("the connection must not end"),
