@@ -168,7 +168,7 @@ impl ServerFailure {
 }
 
 impl FailureCause {
-    fn again(&self) -> FailureCause {
+    pub(crate) fn again(&self) -> FailureCause {
         match self {
             FailureCause::Lookup(error) => FailureCause::Lookup(io_again(error)),
             FailureCause::LookupTimeout(limit) => FailureCause::LookupTimeout(*limit),

@@ -25,6 +25,19 @@ pub(crate) enum Trouble {
     Violated(Violation),
 }
 
+impl Trouble {
+    /// The same once more. Several calls may wait on one connection.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn again(&self) -> Trouble {
+        match self {
+            Trouble::Failed(cause) => Trouble::Failed(cause.again()),
+            Trouble::Answered(reply) => Trouble::Answered(reply.clone()),
+            Trouble::Foreign(reply) => Trouble::Foreign(reply.clone()),
+            Trouble::Violated(violation) => Trouble::Violated(violation.clone()),
+        }
+    }
+}
+
 impl From<FailureCause> for Trouble {
     fn from(cause: FailureCause) -> Trouble {
         Trouble::Failed(cause)
@@ -203,6 +216,19 @@ pub(crate) fn disowns(cause: &FailureCause) -> bool {
                 Some(ErrorCode::PidConflict | ErrorCode::StaleState)
             )
     )
+}
+
+/// What bytes mean that are not a frame. A server that speaks TLS answers a plain request with an alert, or says
+/// nothing; an alert is never the beginning of a frame for clients, and neither are the letters of HTTP.
+pub(crate) fn no_frame(error: WireError, bytes: &[u8], is_plain: bool) -> Trouble {
+    match bytes {
+        [0x15 | 0x16, 0x03, ..] if is_plain => {
+            let text = "it speaks TLS there: write tls:// before its address";
+            FailureCause::Tls(text.to_owned()).into()
+        }
+        [b'H', b'T', b'T', ..] => Violation::Http.into(),
+        _ => error.into(),
+    }
 }
 
 pub(crate) fn wrong_kind(expected: Kind, received: &Message) -> Trouble {
