@@ -71,7 +71,7 @@ impl Client {
     /// A client of these servers, with these options.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and [`ClientError::NoTime`] if a time is zero.
     pub fn with_options<A: AsRef<str>>(
         servers: impl IntoIterator<Item = A>,
         options: ClientOptions,
@@ -339,11 +339,11 @@ impl Client {
                 failures.note(place, cause);
             }
             let pause = pauses.next(fastrand::f64());
-            let is_over = deadline.left().is_none_or(|left| left <= pause);
-            if is_over || self.setup.options.rounds == Rounds::One || failures.are_lasting() {
+            let left = deadline.left().unwrap_or_default();
+            if self.setup.options.rounds == Rounds::One || failures.are_lasting() {
                 return Err(self.setup.unavailable(failures));
             }
-            thread::sleep(pause);
+            thread::sleep(pause.min(left));
         }
     }
 

@@ -182,10 +182,10 @@ pub(crate) fn refusal(reply: ErrorReply) -> Trouble {
     }
 }
 
-/// Whether the connection can be used after an errorReply. After an unknown code it is given up: a new
-/// connection costs little, and one that the server no longer reads costs a timeout.
+/// Whether the connection can be used after an errorReply. Its number says so, also that of a code that this build does not
+/// know.
 pub(crate) fn goes_on_after(reply: &ErrorReply) -> bool {
-    ErrorCode::from_u16(reply.code).is_some_and(|code| !code.closes())
+    matches!(reply.code, 32..=63)
 }
 
 /// Whether the failure of a server does not go away by waiting.
@@ -234,4 +234,22 @@ pub(crate) fn no_frame(error: WireError, bytes: &[u8], is_plain: bool) -> Troubl
 pub(crate) fn wrong_kind(expected: Kind, received: &Message) -> Trouble {
     let received = Kind::from(received);
     Violation::WrongKind { expected, received }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_goes_on_after_the_codes_that_say_so() {
+        for code in 0..=100 {
+            let reply = ErrorReply {
+                code,
+                message: String::new(),
+            };
+            let known = ErrorCode::from_u16(code).map(|code| !code.closes());
+            let expected = known.unwrap_or((32..64).contains(&code));
+            assert_eq!(goes_on_after(&reply), expected, "{code}");
+        }
+    }
 }

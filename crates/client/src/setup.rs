@@ -34,7 +34,8 @@ pub(crate) enum Greeting {
 
 impl Setup {
     /// # Errors
-    /// [`ClientError::NoServers`] if there are none, [`ClientError::Address`] if one is not an address.
+    /// [`ClientError::NoServers`] if there are none, [`ClientError::Address`] if one is not an address, and
+    /// [`ClientError::NoTime`] if a time is zero.
     pub(crate) fn new<A: AsRef<str>>(
         servers: impl IntoIterator<Item = A>,
         options: ClientOptions,
@@ -44,6 +45,14 @@ impl Setup {
             .map(|server| server.as_ref().parse())
             .collect::<Result<Vec<ServerAddress>, ServerAddressError>>()
             .map_err(ClientError::Address)?;
+        for (name, time) in [
+            ("connect_timeout", options.connect_timeout),
+            ("reply_timeout", options.reply_timeout),
+            ("call_timeout", options.call_timeout),
+            ("idle_max", options.idle_max),
+        ] {
+            more_than_zero(name, time)?;
+        }
         match servers.is_empty() {
             true => Err(ClientError::NoServers),
             false => Ok(Setup {
@@ -110,6 +119,15 @@ impl Setup {
             cause: FailureCause::Timeout(limit),
         };
         ClientError::Unavailable(self.servers.iter().map(failure).collect())
+    }
+}
+
+/// # Errors
+/// [`ClientError::NoTime`] if the option with this name is zero.
+pub(crate) fn more_than_zero(name: &'static str, time: Duration) -> Result<(), ClientError> {
+    match time.is_zero() {
+        true => Err(ClientError::NoTime(name)),
+        false => Ok(()),
     }
 }
 

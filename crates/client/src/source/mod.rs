@@ -31,6 +31,7 @@ use crate::{
     limits::{
         BLOCK_MAX_DEFAULT, BLOCK_MAX_LIMIT, CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN,
     },
+    setup::more_than_zero,
 };
 
 /// How a [`Source`] works.
@@ -41,7 +42,8 @@ pub struct SourceOptions {
     /// How many identities it takes at once at most: 65,536 unless set, and 1 to 1,024,000. A value outside is taken as the
     /// nearest of these. It takes so many only while they are used up quickly.
     pub block_max: u32,
-    /// What it holds is dropped after so long: 60 seconds unless set. Less than 1 ms is taken as 1 ms. The shorter it is, the
+    /// What it holds is dropped after so long: 60 seconds unless set. Zero is an error, and less than 1 ms is
+    /// taken as 1 ms. The shorter it is, the
     /// closer its identities are to those that other programs get at the same time, and the more calls wait where demand is
     /// low.
     pub block_age_max: Duration,
@@ -70,9 +72,11 @@ impl Default for SourceOptions {
 
 impl SourceOptions {
     /// What a source with these options holds at the beginning: nothing.
-    pub(crate) fn holdings(&self) -> Holdings {
+    pub(crate) fn holdings(&self) -> Result<Holdings, ClientError> {
+        more_than_zero("block_age_max", self.block_age_max)?;
         let block_max = self.block_max.clamp(1, BLOCK_MAX_LIMIT);
-        Holdings::new(block_max, self.block_age_max.max(TIMEOUT_MIN))
+        let block_age_max = self.block_age_max.max(TIMEOUT_MIN);
+        Ok(Holdings::new(block_max, block_age_max))
     }
 }
 
@@ -119,12 +123,13 @@ impl Source {
     /// A source of these servers, with these options.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and [`ClientError::Thread`] if no thread can be started.
+    /// As [`new`](Self::new), [`ClientError::NoTime`] if a time is zero, and [`ClientError::Thread`] if no thread can be
+    /// started.
     pub fn with_options<A: AsRef<str>>(
         servers: impl IntoIterator<Item = A>,
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
-        let holdings = options.holdings();
+        let holdings = options.holdings()?;
         let client = Client::with_options(servers, options.client)?.hooks(options.hooks);
         let client = match options.cluster {
             Some(cluster) => client.cluster(cluster),

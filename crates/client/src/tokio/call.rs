@@ -86,6 +86,9 @@ impl<'a> Call<'a> {
             if let Some(link) = self.open_link()? {
                 return Ok(link);
             }
+            if self.deadline.left().is_none() {
+                return Err(self.unavailable());
+            }
             match self.next_place() {
                 Some(place) => match Link::open(self.shared, place, self.deadline).await {
                     Ok(link) => return self.keep(link),
@@ -170,7 +173,7 @@ impl<'a> Call<'a> {
     /// The server to connect to; `None` if all have failed in this round. What other calls have found meanwhile counts.
     fn next_place(&mut self) -> Option<usize> {
         for place in self.shared.order() {
-            if self.tried.contains(&place) || self.deadline.left().is_none() {
+            if self.tried.contains(&place) {
                 continue;
             }
             match self.shared.failure_since(place, self.round) {
@@ -202,12 +205,12 @@ impl<'a> Call<'a> {
     /// All servers have failed. Waits before the next round, if there is time for one.
     async fn pause(&mut self) -> Result<(), ClientError> {
         let pause = self.pauses.next(fastrand::f64());
-        let is_over = self.deadline.left().is_none_or(|left| left <= pause);
+        let left = self.deadline.left().unwrap_or_default();
         let once = self.shared.setup.options.rounds == Rounds::One;
-        if is_over || once || self.failures.are_lasting() {
+        if left.is_zero() || once || self.failures.are_lasting() {
             return Err(self.unavailable());
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pause.min(left)).await;
         self.tried.clear();
         self.renewed = None;
         self.round = self.shared.now();

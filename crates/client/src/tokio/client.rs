@@ -43,7 +43,7 @@ impl Client {
     /// A client of these servers, with these options.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and [`ClientError::NoTime`] if a time is zero.
     pub fn with_options<A: AsRef<str>>(
         servers: impl IntoIterator<Item = A>,
         options: ClientOptions,

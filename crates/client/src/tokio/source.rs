@@ -70,12 +70,12 @@ impl Source {
     /// A source of these servers, with these options.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and [`ClientError::NoTime`] if a time is zero.
     pub fn with_options<A: AsRef<str>>(
         servers: impl IntoIterator<Item = A>,
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
-        let holdings = options.holdings();
+        let holdings = options.holdings()?;
         let client = Client::with_options(servers, options.client)?.hooks(options.hooks);
         let client = match options.cluster {
             Some(cluster) => client.cluster(cluster),
