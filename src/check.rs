@@ -24,8 +24,8 @@ pub struct Found {
     pub addresses: Result<Vec<SocketAddr>, String>,
     /// The addresses to speak HTTP on.
     pub http: Result<Vec<SocketAddr>, String>,
-    /// How many clients there are descriptors for.
-    pub connections_max: Result<usize, String>,
+    /// What there are too few descriptors for, and what to do; `None` if there are enough.
+    pub descriptors: Result<Option<String>, String>,
     /// The file for the trace can be had.
     pub trace: Result<(), String>,
     /// What the files of TLS say; `None` without TLS.
@@ -69,7 +69,7 @@ impl Report {
         report.joins(options, found);
         report.state(found);
         report.tls(options, found);
-        report.connections(options, found);
+        report.connections(found);
         if let Err(error) = &found.trace {
             report.faults.push(error.clone());
         }
@@ -141,6 +141,12 @@ impl Report {
 
     fn joins(&mut self, options: &Options, found: &Found) {
         let asked = match &found.state {
+            Ok(Some(state)) if state.objection.is_some() => {
+                return self.say(
+                    "joins",
+                    "asks nobody: a peer has objected to its state directory",
+                );
+            }
             Ok(Some(state)) => state.asked,
             Ok(None) => 0,
             // Whom it remembers is not known.
@@ -188,7 +194,15 @@ impl Report {
             is_new,
             holder,
         } = &state.prospect;
-        if *is_new {
+        if state.objection.is_some() {
+            self.say(
+                "state",
+                format!(
+                    "{directory}: the start is boot {}, and hands out nothing",
+                    started.boot
+                ),
+            );
+        } else if *is_new {
             self.say(
                 "state",
                 format!("{directory}: no state is there; the start makes it, and begins above sequence {}", started.sequence),
@@ -201,6 +215,8 @@ impl Report {
                     started.boot, started.sequence
                 ),
             );
+        }
+        if !*is_new {
             self.say(
                 "state",
                 last_run(started.first_start, started.skipped, *holder),
@@ -264,18 +280,11 @@ impl Report {
         }
     }
 
-    fn connections(&mut self, options: &Options, found: &Found) {
-        match found.connections_max {
-            Ok(most) if most < options.connections_max => self.say(
-                "warning",
-                format!(
-                    "this process may open too few files for {} connections: {most} are possible; raise the hard limit \
-                     (ulimit -Hn, LimitNOFILE=) or lower --max-connections",
-                    options.connections_max
-                ),
-            ),
-            Ok(_) => {}
-            Err(ref error) => self.faults.push(error.clone()),
+    fn connections(&mut self, found: &Found) {
+        match &found.descriptors {
+            Ok(None) => {}
+            Ok(Some(shortage)) => self.say("warning", shortage),
+            Err(error) => self.faults.push(error.clone()),
         }
     }
 }

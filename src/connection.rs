@@ -127,10 +127,19 @@ pub(crate) enum Place {
     Web,
     /// Beyond the limit: in the reserve.
     Beyond,
+    /// Beyond the limit of those that speak HTTP: in their own reserve, so that they push nobody else out.
+    WebBeyond,
     /// Beyond the limit: it spoke like a peer and was let in.
     Promoted,
     /// Beyond the limit: it is used by an operator.
     Operator,
+}
+
+impl Place {
+    /// Whether it is in a reserve.
+    pub(crate) fn is_in_reserve(self) -> bool {
+        matches!(self, Place::Beyond | Place::WebBeyond)
+    }
 }
 
 /// Whether the actor names the connection for another reason than an unanswered request.
@@ -267,7 +276,8 @@ impl<S: Socket> Connection<S> {
             inflow: Inflow::Empty,
             resume: Resume::Poll,
             place: match (state, codec) {
-                (ConnectionState::Reserve, _) => Place::Beyond,
+                (ConnectionState::Reserve, Codec::Http(_)) => Place::WebBeyond,
+                (ConnectionState::Reserve, Codec::Frames(_)) => Place::Beyond,
                 (_, Codec::Http(_)) => Place::Web,
                 (_, Codec::Frames(_)) => Place::Regular,
             },
@@ -419,6 +429,15 @@ impl<S: Socket> Connection<S> {
     pub(crate) fn was_held_up(&mut self, now: Instant) {
         if self.pending_bytes() == 0 {
             self.progress_at = now;
+        }
+    }
+
+    /// Whether a reply can reach the other side. One that may speak only TLS, or has begun to, would take it for a broken
+    /// handshake before the handshake is over.
+    pub(crate) fn can_be_told(&self) -> bool {
+        match &self.session {
+            Some(session) => session.is_open(),
+            None => self.opening != Opening::Sealed && self.resume != Resume::Handshake,
         }
     }
 

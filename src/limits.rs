@@ -104,8 +104,14 @@ pub const HOST_NAMES_MAX: usize = 32;
 pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Connections beyond the limit that are kept open for a moment: a client is told that there are too many,
-/// a peer gets in. When one more comes, the oldest of them is told at once.
+/// a peer gets in. When one more comes, one of those from the address with most of them is told at once. Those that have
+/// asked and are owed an answer are not counted: they are gone soon.
 pub const RESERVE_CONNECTIONS_MAX: usize = 64;
+
+/// The same by HTTP, where a probe is answered. These have places of their own, so that whoever reaches only that port keeps
+/// no peer and no operator out of the other one. A crowd from fewer addresses than this pushes out only itself, and a server
+/// is probed by a few machines, each with one connection at a time.
+pub const RESERVE_HTTP_MAX: usize = 64;
 
 /// Connections beyond the limit for operators, when all places are taken. They may look and operate, but they get no
 /// identities.
@@ -125,11 +131,18 @@ pub const NAMED_ADDRESSES_MAX: usize = 4096;
 
 const _: () = assert!(NAMED_ADDRESSES_MAX >= DIALED_MAX);
 
-/// How long a connection beyond the limit may take to show that it is a peer.
+/// How long a connection beyond the limit may take for each of its steps: to begin, to end its TLS handshake, and to show
+/// that it is a peer or to ask. For as long as it waits for the server, nothing is counted.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const _: () = assert!(
-    CONNECTIONS_LIMIT_MAX + RESERVE_CONNECTIONS_MAX + DIALED_MAX + FRAMES_IN_FLIGHT_MAX
+    CONNECTIONS_LIMIT_MAX
+        + HTTP_CONNECTIONS_MAX
+        + 2 * RESERVE_CONNECTIONS_MAX
+        + RESERVE_HTTP_MAX
+        + RESERVE_OPERATORS_MAX
+        + DIALED_MAX
+        + FRAMES_IN_FLIGHT_MAX
         <= 1 << CONNECTION_SLOT_BITS
 );
 
@@ -313,6 +326,14 @@ pub const REMEMBERED_DIALED_MAX: usize = 64;
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
 
+/// The same while this server joins and the name leads to too few servers for that: the others may have started a moment
+/// later than it did, and a name that stands for all of them leads to those that are there.
+pub const LOOKUP_INTERVAL_JOINING: Duration = Duration::from_secs(2);
+
+/// With more names than this each stands for few servers, and a join does not look them up more often: they would make too
+/// many lookups.
+pub const NAMES_JOINING_MAX: usize = 8;
+
 /// The wait before the first attempt to dial again; it doubles with each.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
 
@@ -452,7 +473,7 @@ const REFUSALS_BYTES: usize = 2 + 8;
 pub const STRANGERS_LIST_MAX: usize = 64;
 
 /// The most bytes that all peers together may take in a statusReply: a frame, less room for the rest. The rest is
-/// fixed fields, a version, a cluster name, a count for each error code, and the certificates.
+/// fixed fields, a version, a cluster name, a count for each error code, an objection, and the certificates.
 pub const STATUS_PEERS_BYTES_MAX: usize =
     FRAME_BYTES_MAX - 4096 - CERTIFICATES_SHOWN_MAX * CERTIFICATE_BYTES_MAX;
 

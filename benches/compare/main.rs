@@ -129,9 +129,12 @@ fn compare(words: &[String]) -> Result<(), String> {
         }
     }
     // For the ten thousand connections.
-    let descriptors =
-        ipseity::os::raise_limit(plan.idle_connections, 0, 0).map_err(|error| error.to_string())?;
-    plan.idle_connections = descriptors.connections_max;
+    let wanted = ipseity::os::Places {
+        connections: plan.idle_connections,
+        http: 0,
+    };
+    let descriptors = ipseity::os::raise_limit(wanted, 0).map_err(|error| error.to_string())?;
+    plan.idle_connections = descriptors.places.connections;
     if chosen.is_empty() {
         chosen.extend(SECTIONS.iter().map(|(_, print)| print));
     }

@@ -31,8 +31,8 @@ use ipseity::{
     listeners::Listener,
     options::{self, Command, Options, Surroundings, TraceTarget, UsageError},
     os::{
-        self, Bound, Descriptors, ListenError, Os, StartSignals, TooFewDescriptors, TraceOut,
-        TracePlace,
+        self, Bound, Descriptors, ListenError, Os, Places, StartSignals, TooFewDescriptors,
+        TraceOut, TracePlace,
     },
     peers::to_ask,
     secure::{PlainFrom, Settings},
@@ -104,8 +104,8 @@ fn check(options: &Options, given: &[String]) -> ExitCode {
     let found = Found {
         addresses: os::listen_addresses("--listen", &options.listen).map_err(cannot_listen),
         http: os::listen_addresses("--http", &options.http).map_err(cannot_listen),
-        connections_max: raise_limit(options)
-            .map(|descriptors| descriptors.connections_max)
+        descriptors: raise_limit(options)
+            .map(|descriptors| descriptors.shortage())
             .map_err(|error| error.to_string()),
         trace: match &options.trace {
             Some(target) => find_trace(target, directory).map(drop),
@@ -188,13 +188,8 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map(|target| find_trace(target, options.data_dir.as_deref()))
         .transpose()?;
     let descriptors = raise_limit(options).map_err(|error| error.to_string())?;
-    if descriptors.connections_max < options.connections_max {
-        warn!(
-            event = "descriptorsFew";
-            "{} file descriptors allow {} connections, not {}: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
-             lower --max-connections",
-            descriptors.limit, descriptors.connections_max, options.connections_max
-        );
+    if let Some(shortage) = descriptors.shortage() {
+        warn!(event = "descriptorsFew"; "{shortage}");
     }
     // Listening comes first: if the address is taken, the start changes nothing in the state directory.
     let mut bound =
@@ -317,12 +312,15 @@ impl Addresses {
 }
 
 fn raise_limit(options: &Options) -> Result<Descriptors, TooFewDescriptors> {
-    let http_max = match options.http.is_empty() {
+    let http = match options.http.is_empty() {
         true => 0,
         false => HTTP_CONNECTIONS_MAX,
     };
-    let peers = addresses_max(&options.peers);
-    os::raise_limit(options.connections_max, http_max, peers)
+    let wanted = Places {
+        connections: options.connections_max,
+        http,
+    };
+    os::raise_limit(wanted, addresses_max(&options.peers))
 }
 
 /// To how many addresses there may be connections: one for each peer that is given as an address, and several for each
@@ -479,8 +477,8 @@ fn config(
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
         },
         limits: TransportLimits {
-            connections_max: descriptors.connections_max,
-            http_max: descriptors.http_max,
+            connections_max: descriptors.places.connections,
+            http_max: descriptors.places.http,
             per_address_max: options.per_address_max,
             closes_idle: options.closes_idle,
             read_bytes_max: READ_BYTES_MAX,

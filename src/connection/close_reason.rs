@@ -29,6 +29,8 @@ pub enum CloseReason {
     Crowded(usize),
     /// Its TLS session could not be made, or broke.
     Tls(String),
+    /// All places were taken, and it could not be told: it speaks TLS, and its handshake was not over.
+    Full,
     /// Too many TLS handshakes were under way, and this one for longest.
     HandshakesFull,
     /// Its certificate is not good any more.
@@ -55,6 +57,9 @@ impl fmt::Display for CloseReason {
             }
             CloseReason::Idle(wait) => write!(f, "idle for {} ms", wait.as_millis()),
             CloseReason::Tls(text) => write!(f, "TLS failed: {text}"),
+            CloseReason::Full => f.write_str(
+                "all places are taken, and it could not be told so, because its TLS handshake was not over",
+            ),
             CloseReason::HandshakesFull => {
                 f.write_str("too many TLS handshakes are under way, and this one takes longest")
             }

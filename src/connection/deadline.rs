@@ -21,8 +21,13 @@ impl<S: Socket> Connection<S> {
             ConnectionState::Connecting => (DIAL_TIMEOUT, Overdue::Dial),
             ConnectionState::Lingering => (LINGER_TIMEOUT, Overdue::Linger),
             ConnectionState::Closed => return None,
-            _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
+            // It has asked, or has come as far with its handshake as it can before the server has its turn.
+            ConnectionState::Reserve if self.owed > 0 || self.resume == Resume::Handshake => {
+                return None;
+            }
+            // What may wait for it here is a part of its handshake. It has no longer for that.
             ConnectionState::Reserve => (RESERVE_TIMEOUT, Overdue::Reserve),
+            _ if self.pending_bytes() > 0 => (WRITE_TIMEOUT, Overdue::Unread),
             // It may only begin a handshake, and has not.
             ConnectionState::Open if self.opening == Opening::Sealed && !self.is_held_up() => {
                 (HANDSHAKE_TIMEOUT, Overdue::Silent)
@@ -49,7 +54,7 @@ impl<S: Socket> Connection<S> {
 pub(crate) enum Overdue {
     /// Being connected.
     Dial,
-    /// Showing that it is a peer.
+    /// Showing that it may stay, or asking for what is answered beyond the limit.
     Reserve,
     /// Beginning a TLS handshake.
     Silent,

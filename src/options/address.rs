@@ -11,11 +11,12 @@ pub(super) fn host_port(given: &Given, flag: &str, text: &str) -> Result<HostPor
     address
         .filter(|address| address.port().is_some())
         .ok_or_else(|| {
-            given.bad(
-                flag,
-                text,
-                "HOST:PORT, such as 127.0.0.1:3264, [::1]:3264 or id1.example:3264",
-            )
+            // Each listener has its own usual port.
+            let example = match flag {
+                "http" => "HOST:PORT, such as 127.0.0.1:3265, [::1]:3265 or id1.example:3265",
+                _ => "HOST:PORT, such as 127.0.0.1:3264, [::1]:3264 or id1.example:3264",
+            };
+            given.bad(flag, text, example)
         })
 }
 

@@ -823,6 +823,14 @@ mod tests {
                 "--http-name needs --http: without it there is no HTTP",
             ),
             (
+                "--http a",
+                "--http \"a\": expected HOST:PORT, such as 127.0.0.1:3265",
+            ),
+            (
+                "--http a:1 --http-name ..",
+                "--http-name \"..\" is not the name of a host",
+            ),
+            (
                 "--http a:1 --http-name http://b",
                 "--http-name \"http://b\" is not the name of a host",
             ),

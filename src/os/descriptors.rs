@@ -6,17 +6,67 @@ use ipseity_console::raise_open_files;
 
 use crate::limits::{
     DESCRIPTORS_MIN, DESCRIPTORS_OTHER, REMEMBERED_DIALED_MAX, RESERVE_CONNECTIONS_MAX,
+    RESERVE_HTTP_MAX,
 };
+
+/// Connections that there can be at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Those of clients and peers.
+    pub connections: usize,
+    /// Those by HTTP; none without `--http`.
+    pub http: usize,
+}
 
 /// The limit of the process after it was raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
-    /// Client connections that there are descriptors for, at most as many as were asked for.
-    pub connections_max: usize,
-    /// Connections by HTTP that there are descriptors for.
-    pub http_max: usize,
+    /// What there are descriptors for, at most what is wanted.
+    pub places: Places,
+    /// What was asked for.
+    pub wanted: Places,
     /// Descriptors that the process may have.
     pub limit: u64,
+    /// Descriptors that would be enough for all that is wanted.
+    pub needed: u64,
+}
+
+impl Descriptors {
+    /// Says what there are too few for, and what to do. `None` if there are enough.
+    pub fn shortage(&self) -> Option<String> {
+        (self.places != self.wanted).then(|| {
+            format!(
+                "{} file descriptors allow {}, not {}: raise the hard limit (ulimit -Hn, LimitNOFILE=) to {} or lower \
+                 --max-connections",
+                self.limit,
+                self.allowed(),
+                self.asked(),
+                self.needed
+            )
+        })
+    }
+
+    /// What there are descriptors for, in words.
+    fn allowed(&self) -> String {
+        let Places { connections, http } = self.places;
+        let connections = match connections {
+            1 => "1 connection".to_owned(),
+            connections => format!("{connections} connections"),
+        };
+        match self.wanted.http {
+            0 => connections,
+            _ => format!("{connections} and {http} by HTTP"),
+        }
+    }
+
+    /// What is wanted, in words that go with [`allowed`](Self::allowed).
+    fn asked(&self) -> String {
+        let Places { connections, http } = self.wanted;
+        match http {
+            0 => connections.to_string(),
+            _ => format!("{connections} and {http}"),
+        }
+    }
 }
 
 /// There are too few descriptors to serve even one client.
@@ -39,33 +89,132 @@ impl fmt::Display for TooFewDescriptors {
 
 impl std::error::Error for TooFewDescriptors {}
 
-/// Raises the soft limit of open files (`ulimit -n`) towards what `connections_max` clients, `http_max` connections by HTTP
-/// and connections to `peers` addresses need, as far as the hard limit goes, and says how many that leaves room for. The
-/// reserve is left out of those numbers, so that a flood still gets its answer and peers still get in.
+/// Raises the soft limit of open files (`ulimit -n`) towards what so many connections and those to `peers` addresses need,
+/// as far as the hard limit goes, and says how many that leaves room for. The reserves are left out of those numbers, so
+/// that a flood still gets its answer, probes too, and peers still get in.
 ///
 /// # Errors
 /// The limit leaves no room for a single client.
-pub fn raise_limit(
-    connections_max: usize,
-    http_max: usize,
-    peers: usize,
-) -> Result<Descriptors, TooFewDescriptors> {
-    let other = DESCRIPTORS_OTHER + 2 * RESERVE_CONNECTIONS_MAX + REMEMBERED_DIALED_MAX + peers;
-    let limit = raise_open_files((connections_max + http_max + other) as u64);
+pub fn raise_limit(wanted: Places, peers: usize) -> Result<Descriptors, TooFewDescriptors> {
+    let limit = raise_open_files(needed(wanted, peers));
+    share(wanted, peers, limit)
+}
+
+/// Descriptors that are not for those who have a place.
+fn other(wanted: Places, peers: usize) -> usize {
+    let http = match wanted.http {
+        0 => 0,
+        _ => RESERVE_HTTP_MAX,
+    };
+    // Peers that came in through the reserve may be as many again.
+    let reserves = 2 * RESERVE_CONNECTIONS_MAX + http;
+    DESCRIPTORS_OTHER + reserves + REMEMBERED_DIALED_MAX + peers
+}
+
+fn needed(wanted: Places, peers: usize) -> u64 {
+    (wanted.connections + wanted.http + other(wanted, peers)) as u64
+}
+
+/// What a limit leaves room for.
+fn share(wanted: Places, peers: usize, limit: u64) -> Result<Descriptors, TooFewDescriptors> {
     let least = (DESCRIPTORS_MIN + peers) as u64;
     if limit < least {
         return Err(TooFewDescriptors { limit, least });
     }
-    // With few descriptors the reserve has to share them.
+    // With few descriptors the reserves have to share them.
     let room = usize::try_from(limit)
         .unwrap_or(usize::MAX)
-        .saturating_sub(other)
+        .saturating_sub(other(wanted, peers))
         .max(1);
     // Most of a small room is for clients.
-    let http_max = http_max.min(room.div_ceil(4));
+    let left = room.saturating_sub(wanted.connections);
+    let http = wanted.http.min(room.div_ceil(4).max(left));
+    let places = Places {
+        connections: wanted.connections.min(room.saturating_sub(http).max(1)),
+        http,
+    };
     Ok(Descriptors {
-        connections_max: connections_max.min(room.saturating_sub(http_max).max(1)),
-        http_max,
+        places,
+        wanted,
         limit,
+        needed: needed(wanted, peers),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_HTTP: Places = Places {
+        connections: 10_000,
+        http: 0,
+    };
+    const HTTP: Places = Places {
+        http: 1024,
+        ..NO_HTTP
+    };
+
+    fn places(wanted: Places, limit: u64) -> (usize, usize) {
+        let Places { connections, http } = share(wanted, 0, limit).unwrap().places;
+        (connections, http)
+    }
+
+    #[test]
+    fn what_is_needed_is_enough_and_one_less_is_not() {
+        for (wanted, peers, expected) in [
+            (NO_HTTP, 0, 10_256),
+            (NO_HTTP, 2, 10_258),
+            (HTTP, 0, 11_344),
+        ] {
+            let most = share(wanted, peers, expected).unwrap();
+            assert_eq!(most.needed, expected);
+            assert_eq!(most.shortage(), None);
+            let less = share(wanted, peers, expected - 1).unwrap();
+            assert!(less.shortage().is_some());
+        }
+    }
+
+    #[test]
+    fn http_gets_a_quarter_of_a_small_room_and_what_the_others_leave() {
+        assert_eq!(places(NO_HTTP, 300), (44, 0));
+        assert_eq!(places(HTTP, 256), (1, 1));
+        assert_eq!(places(HTTP, 720), (300, 100));
+        let few = Places {
+            connections: 50,
+            ..HTTP
+        };
+        assert_eq!(places(few, 720), (50, 350));
+        assert_eq!(places(HTTP, u64::MAX), (10_000, 1024));
+        assert!(share(HTTP, 0, DESCRIPTORS_MIN as u64 - 1).is_err());
+    }
+
+    #[test]
+    fn one_is_one_connection_and_http_is_named_where_it_is_wanted() {
+        let shortage = |wanted, limit| share(wanted, 0, limit).unwrap().shortage().unwrap();
+        for (wanted, limit, said) in [
+            (
+                NO_HTTP,
+                256,
+                "256 file descriptors allow 1 connection, not 10000: ",
+            ),
+            (
+                NO_HTTP,
+                300,
+                "300 file descriptors allow 44 connections, not 10000: ",
+            ),
+            (
+                HTTP,
+                256,
+                "256 file descriptors allow 1 connection and 1 by HTTP, not 10000 and 1024: ",
+            ),
+        ] {
+            let text = shortage(wanted, limit);
+            assert!(text.starts_with(said), "{text}");
+        }
+        let text = shortage(HTTP, 256);
+        assert!(
+            text.contains(" to 11344 or lower --max-connections"),
+            "{text}"
+        );
+    }
 }

@@ -40,7 +40,7 @@ use self::{
     tls_files::{TlsFiles, TlsRead},
 };
 pub use self::{
-    descriptors::{Descriptors, TooFewDescriptors, raise_limit},
+    descriptors::{Descriptors, Places, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
     host_name::host_name,
     late::tell_if_late,

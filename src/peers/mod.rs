@@ -164,6 +164,8 @@ pub struct Peers {
     names: Vec<Name>,
     /// How many were given with `--peer`.
     named: usize,
+    /// As long as this server joins: how many of them must accept it.
+    needed: Option<usize>,
     peers: BTreeMap<PeerId, Peer>,
     /// The id of the next peer.
     next: PeerId,
@@ -179,6 +181,7 @@ impl Peers {
     pub fn new(names: Vec<String>, remembered: Vec<String>) -> Peers {
         let mut peers = Peers {
             named: names.len(),
+            needed: None,
             names: Vec::new(),
             peers: BTreeMap::new(),
             next: PeerId(0),

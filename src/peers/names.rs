@@ -9,7 +9,8 @@ use ipseity_core::{
 
 use super::{Asked, Dial, Peer, Peers, backoff};
 use crate::limits::{
-    ADDRESSES_PER_NAME_MAX, DIALED_MAX, LOOKUP_AGAIN_MIN, LOOKUP_INTERVAL, LOOKUPS_AGAIN_MAX,
+    ADDRESSES_PER_NAME_MAX, DIALED_MAX, LOOKUP_AGAIN_MIN, LOOKUP_INTERVAL, LOOKUP_INTERVAL_JOINING,
+    LOOKUPS_AGAIN_MAX, NAMES_JOINING_MAX,
 };
 
 /// One name, as it was given with `--peer`, or an address that is only remembered.
@@ -180,9 +181,15 @@ impl Peers {
                 peer.names.retain(|leads_here| *leads_here != name);
             }
         }
+        // One of the addresses may be that of this server.
+        let is_too_few = self.needed.is_some_and(|needed| addresses.len() <= needed);
+        let interval = match is_too_few && self.named <= NAMES_JOINING_MAX {
+            true => LOOKUP_INTERVAL_JOINING,
+            false => LOOKUP_INTERVAL,
+        };
         let name = self.name_mut(name);
         name.addresses = addresses;
-        name.lookup = Lookup::Due(now.after(LOOKUP_INTERVAL));
+        name.lookup = Lookup::Due(now.after(interval));
         name.looked_up_at = now;
         name.told = None;
         let is_news = left_out > 0 && !std::mem::replace(&mut name.has_told_excess, true);

@@ -61,9 +61,15 @@ impl Peers {
         }
     }
 
+    /// This server asks its peers whether it may use its pid, and so many must accept it.
+    pub fn begin_join(&mut self, needed: usize) {
+        self.needed = Some(needed);
+    }
+
     /// This server has decided whether it may use its pid. The remembered addresses are not dialed again, but those that
     /// are connected stay for now.
     pub fn end_join(&mut self) {
+        self.needed = None;
         for index in self.named..self.names.len() {
             self.drop_name(NameId(index as u16));
         }

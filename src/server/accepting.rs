@@ -14,7 +14,7 @@ use crate::{
     connection::Holder,
     edge::Edge,
     limits::{ACCEPT_RETRY, ACCEPTS_PER_TURN_MAX, LINES_SPAN, LISTEN_BACKLOG},
-    transport::{Admitted, Arrival},
+    transport::{Admitted, Arrival, Freed},
 };
 
 impl<E: Edge> Server<E> {
@@ -72,9 +72,14 @@ impl<E: Edge> Server<E> {
                             | io::ErrorKind::ConnectionReset
                             | io::ErrorKind::Interrupted
                     ) => {}
-                // Usually there are no descriptors left. The oldest connection of the reserve is closed to free one.
-                Err(_) if self.transport.free_descriptor(self.now, &mut self.mailbox) => {}
+                // Usually there are no descriptors left. A connection of a reserve is closed to free one.
                 Err(error) => {
+                    match self.transport.free_descriptor(self.now, &mut self.mailbox) {
+                        Freed::Now => continue,
+                        // The next turn goes on.
+                        Freed::Soon => break,
+                        Freed::Nothing => {}
+                    }
                     // There is no descriptor to free. The connection stays in the kernel's queue, and the kernel
                     // promises no new edge for it. So a timer brings the loop back here.
                     if self.may_tell(Line::AcceptFailed, Whom::Nobody) {
@@ -109,7 +114,7 @@ impl<E: Edge> Server<E> {
 
     /// The same of the places for HTTP.
     fn tell_that_http_is_full(&mut self) {
-        if is_due(&mut self.full_told_at, self.now) {
+        if is_due(&mut self.http_full_told_at, self.now) {
             warn!(
                 event = "httpPlacesTaken";
                 "all {} places for HTTP are taken, and nothing more is answered there but /livez and /readyz; most \

@@ -39,8 +39,8 @@ use std::{
 };
 
 use self::{
-    certificates::Certificates, loss::Loss, members::Heard, stopping::Stopping, telling::Telling,
-    vitals::Vitals, watching::Watch,
+    certificates::Certificates, loss::Loss, members::Heard, report::Objector, stopping::Stopping,
+    telling::Telling, vitals::Vitals, watching::Watch,
 };
 
 use ipseity_core::{
@@ -132,6 +132,8 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// The peer that objects to this server, if one has done so since the start.
+    objector: Option<Objector>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
     alone_until: Option<Instant>,
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
@@ -150,8 +152,10 @@ pub struct Server<E: Edge> {
     /// Where the last processes of each pid were heard, the newest last.
     addresses: BTreeMap<Pid, Vec<Heard>>,
     telling: Telling,
-    /// When a line last said that all places are taken.
+    /// When a line last said that all places for clients are taken.
     full_told_at: Option<Instant>,
+    /// When a line last said the same of those for HTTP.
+    http_full_told_at: Option<Instant>,
     /// When it was last logged that an address has too many connections.
     crowd_told_at: Option<Instant>,
     /// When it was last logged that somebody is not believed to be a peer.
@@ -163,13 +167,14 @@ impl<E: Edge> Server<E> {
     pub fn new(edge: E, config: ServerConfig, trace: Option<Trace>) -> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
-        let peers = Peers::new(config.peers, config.remembered);
+        let mut peers = Peers::new(config.peers, config.remembered);
         let is_joining = config.actor.joins;
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
         }
-        if config.actor.joins {
+        if is_joining {
+            peers.begin_join(config.actor.join_mode.needed());
             timers.set(Timer::Join, now.after(config.join_timeout));
         }
         let mut server = Server {
@@ -184,6 +189,7 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            objector: None,
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
@@ -197,6 +203,7 @@ impl<E: Edge> Server<E> {
             addresses: BTreeMap::new(),
             telling: Telling::new(),
             full_told_at: None,
+            http_full_told_at: None,
             crowd_told_at: None,
             claim_told_at: None,
         };
@@ -368,7 +375,7 @@ impl<E: Edge> Server<E> {
     }
 
     #[cold]
-    fn on_event(&mut self, event: Event) {
+    pub(super) fn on_event(&mut self, event: Event) {
         if let Some(client) = event.client()
             && self.transport.is_closed(client)
         {

@@ -25,8 +25,9 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// A stop begins before the actor hears of it, because what has arrived is answered first.
-    fn standing_now(&self) -> Standing {
+    /// How the server stands, as all are told who ask. A stop begins before the actor hears of it, because what has arrived
+    /// is answered first.
+    pub(super) fn standing_now(&self) -> Standing {
         match self.stopping {
             Stopping::No | Stopping::Failing => self.actor.standing(),
             Stopping::Asked { .. } | Stopping::Over(_) => Standing::Stopping,

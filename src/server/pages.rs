@@ -1,7 +1,8 @@
 //! Answering requests for pages, which come by HTTP. Those for the status and the metrics are not here: they are events of
 //! the actor, as if they had come in frames.
 
-use ipseity_core::ids::ConnectionId;
+use ipseity_core::{actor::Event, ids::ConnectionId};
+use ipseity_http::{Refusal, bad_count};
 use ipseity_monitor::{live, ready};
 
 use super::Server;
@@ -19,9 +20,17 @@ impl<E: Edge> Server<E> {
             // That it is answered at all is what the probe asks.
             HttpRequest::Page(Page::Live) => PageAnswer::Health(live()),
             HttpRequest::Page(Page::Ready) => {
-                PageAnswer::Health(ready(self.actor.standing(), &self.edge.storage()))
+                let standing = self.standing_now();
+                // bug ReadyWhileObjected: let standing = if BUG && matches!(standing, ipseity_core::words::Standing::Conflict | ipseity_core::words::Standing::Stale) { ipseity_core::words::Standing::Serving } else { standing };
+                // bug ReadyWhileJoining: let standing = if BUG && standing == ipseity_core::words::Standing::Joining { ipseity_core::words::Standing::Serving } else { standing };
+                PageAnswer::Health(ready(standing, &self.edge.storage()))
             }
             HttpRequest::Page(Page::Overview) => PageAnswer::Overview,
+            HttpRequest::Refused(Refusal::BadCount) => {
+                // An error like that for a count which only the server finds too large, and counted with it.
+                let error = Box::new(bad_count(self.actor.config().count_max));
+                return self.on_event(Event::Denied { from, error });
+            }
             HttpRequest::Refused(refusal) => PageAnswer::Refused(refusal),
         };
         self.transport.answer(from, |replies| replies.page(&answer));

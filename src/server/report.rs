@@ -13,11 +13,20 @@ use ipseity_core::{
     actor::Report,
     identity::{Pid, Sequence},
     ids::{ConnectionId, Link},
+    limits::ERROR_TEXT_BYTES_MAX,
     timer::Timer,
     words::ErrorCode,
 };
 
 use crate::edge::Edge;
+
+/// The peer that objects to this server, and what it has said.
+#[derive(Debug)]
+pub(super) struct Objector {
+    pub(super) peer: String,
+    pub(super) pid: Option<Pid>,
+    pub(super) reason: String,
+}
 
 impl<E: Edge> Server<E> {
     pub(super) fn report(&mut self, report: &Report) {
@@ -129,15 +138,19 @@ impl<E: Edge> Server<E> {
             Report::Objected {
                 standing,
                 above,
+                by,
                 why,
             } => {
+                self.note_objector(*by, why);
                 error!(
                     event = "objected", reason:% = why;
                     "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}",
                     least_unless_said(why, *above)
                 );
             }
-            Report::ObjectedHigher { above } => {
+            Report::ObjectedStill { by, why } => self.note_objector(*by, why),
+            Report::ObjectedHigher { above, by, why } => {
+                self.note_objector(*by, why);
                 if self.may_tell(Line::ObjectedHigher, Whom::Nobody) {
                     tell_of_higher(*above);
                 }
@@ -349,6 +362,16 @@ impl<E: Edge> Server<E> {
             (Link::Accepted(_), Some(peer)) => self.peers.title(peer),
             _ => self.link_address(link),
         }
+    }
+
+    /// Notes who objects to this server, for the status: the link may be gone when somebody asks.
+    fn note_objector(&mut self, by: Link, why: &str) {
+        let cut = why.floor_char_boundary(ERROR_TEXT_BYTES_MAX);
+        self.objector = Some(Objector {
+            peer: self.link_name(by),
+            pid: self.actor.links().get(&by).and_then(|state| state.pid),
+            reason: why[..cut].to_owned(),
+        });
     }
 }
 

@@ -8,8 +8,8 @@ use ipseity_core::{
     ids::Link,
     time::Instant,
     words::{
-        BoundsStatus, CodecStatus, Counters, Grant, Grants, LifeMarks, Message, PeerState,
-        PeerStatus, Status, StorageStatus, VitalsStatus,
+        BoundsStatus, CodecStatus, Counters, Grant, Grants, LifeMarks, Message, ObjectionStatus,
+        PeerState, PeerStatus, Status, StorageStatus, VitalsStatus,
     },
 };
 
@@ -42,12 +42,13 @@ impl<E: Edge> Server<E> {
             incarnation: life.incarnation,
             boot: life.boot,
             session: life.session,
-            standing: self.actor.standing(),
+            standing: self.standing_now(),
             sequence: self.actor.sequence().get(),
             uptime_ms: self.ms_since(self.started_at),
             connections: self.transport.accepted_open() as u32,
             connections_max: self.transport.limits().connections_max as u32,
             counters: Counters {
+                // bug CounterFalls instead: accepted: if BUG { self.transport.accepted_open() as u64 } else { self.transport.accepted_total() },
                 accepted: self.transport.accepted_total(),
                 identity_requests: tally.identity_requests,
                 identities: tally.identities,
@@ -81,7 +82,26 @@ impl<E: Edge> Server<E> {
             },
             tls: self.tls_status(),
             vitals,
+            join: self.actor.join_status(),
+            objection: self.actor.is_objected().then(|| self.objection_status()),
         }))
+    }
+
+    /// Who objects to this server, why, and what to go on above.
+    fn objection_status(&self) -> ObjectionStatus {
+        let above = self.actor.objected_above().get();
+        match &self.objector {
+            None => ObjectionStatus {
+                above,
+                ..ObjectionStatus::default()
+            },
+            Some(objector) => ObjectionStatus {
+                above,
+                peer: objector.peer.clone(),
+                pid: objector.pid,
+                reason: objector.reason.clone(),
+            },
+        }
     }
 
     /// What the loop, the disk and the connections do. `listed` are the named ones of the peers in the list.

@@ -3,7 +3,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Transport, get_mut, shared::Shared};
+use super::{
+    Transport, get_mut,
+    reserve::{Reserve, Stage},
+    shared::Shared,
+};
 use ipseity_core::{
     ids::ConnectionId,
     time::Instant,
@@ -13,9 +17,9 @@ use ipseity_frames::WireError;
 
 use crate::{
     codec::Codec,
-    connection::{CloseReason, Connection, ConnectionState, Holder, Opening, Origin, Place, Terms},
+    connection::{CloseReason, Connection, ConnectionState, Holder, Opening, Origin, Terms},
     edge::{Edge, Socket},
-    limits::{IDLE_MIN, RESERVE_CONNECTIONS_MAX},
+    limits::{IDLE_MIN, RESERVE_CONNECTIONS_MAX, RESERVE_HTTP_MAX},
     listeners::Listener,
     mailbox::Mailbox,
     secure::PlainFrom,
@@ -32,6 +36,17 @@ pub struct Arrival<S> {
     pub listener: Listener,
 }
 
+/// Whether there is a descriptor for the next connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freed {
+    /// One was freed.
+    Now,
+    /// Some will be free as soon as their connections were answered.
+    Soon,
+    /// There is none to free.
+    Nothing,
+}
+
 /// What became of a connection that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admitted {
@@ -43,7 +58,7 @@ pub enum Admitted {
     Full,
     /// All places for HTTP are taken. Only a probe is answered.
     FullOfHttp,
-    /// Its address has as many connections as it may have, and it is refused.
+    /// Its address has as many connections as it may have. It is refused, but a probe is answered.
     OverAddress(Holder),
 }
 
@@ -73,7 +88,6 @@ impl<S: Socket> Transport<S> {
         let state = match admitted {
             Admitted::Placed | Admitted::InPlaceOfIdle => ConnectionState::Open,
             Admitted::Full | Admitted::FullOfHttp | Admitted::OverAddress(_) => {
-                self.make_room(now, mailbox);
                 self.shared.sweep_wanted = true;
                 ConnectionState::Reserve
             }
@@ -84,7 +98,7 @@ impl<S: Socket> Transport<S> {
             listener,
         } = arrival;
         // One that is refused is not counted, or a refused crowd would keep its address out.
-        let holder = match admitted {
+        let counted = match admitted {
             Admitted::OverAddress(_) => None,
             Admitted::Placed | Admitted::InPlaceOfIdle | Admitted::Full | Admitted::FullOfHttp => {
                 Some(holder)
@@ -104,7 +118,7 @@ impl<S: Socket> Transport<S> {
             most: listener.grants,
             opening,
             session: None,
-            holder,
+            holder: counted,
         };
         // If the poll accepts no more sockets, the connection is closed. It has no slot, so it cannot be told why.
         if let Ok(id) = self.insert(edge, socket, terms, state, now) {
@@ -113,15 +127,20 @@ impl<S: Socket> Transport<S> {
             if state == ConnectionState::Open && listener.codec.is_http() {
                 self.shared.web += 1;
             }
-            if let Some(holder) = holder {
+            if let Some(holder) = counted {
                 self.shared.holders.came(holder);
             }
             if state == ConnectionState::Reserve {
                 self.shared.beyond += 1;
-                self.shared.reserve.push_back(id);
-            }
-            if let Admitted::OverAddress(_) = admitted {
-                self.refuse_for_address(id, mailbox);
+                let is_http = listener.codec.is_http();
+                self.shared.reserve_of(is_http).came(id, holder);
+                self.make_room(is_http, now, mailbox);
+                // By HTTP it may be a probe.
+                if let Admitted::OverAddress(_) = admitted
+                    && !is_http
+                {
+                    self.refuse_for_address(id, mailbox);
+                }
             }
         }
         admitted
@@ -129,10 +148,16 @@ impl<S: Socket> Transport<S> {
 
     /// Tells a connection that its address has too many, and closes it.
     fn refuse_for_address(&mut self, id: ConnectionId, mailbox: &mut Mailbox) {
-        self.shared.refused_for_address += 1;
-        if let Some(c) = get_mut(&mut self.connections, id) {
-            let error = self.shared.too_many_from_address();
+        let c = get_mut(&mut self.connections, id);
+        let Some(c) = c.filter(|c| c.state == ConnectionState::Reserve) else {
+            // It was told when room was made.
+            return;
+        };
+        if c.can_be_told() {
+            let error = self.shared.refusal(c);
             self.shared.broken(c, error, mailbox);
+        } else {
+            self.shared.refuse_untold(c);
         }
     }
 
@@ -190,43 +215,70 @@ impl<S: Socket> Transport<S> {
         // bug NewestIdleCloses: self.shared.idle.reverse();
     }
 
-    /// Makes room in the reserve. The oldest connection there is told at once that there are too many, and is closed.
-    fn make_room(&mut self, now: Instant, mailbox: &mut Mailbox) {
-        while self.shared.reserve.len() >= RESERVE_CONNECTIONS_MAX {
-            self.turn_oldest_away(now, mailbox);
+    /// Turns connections of a reserve away until no more are left there than it has places.
+    fn make_room(&mut self, of_http: bool, now: Instant, mailbox: &mut Mailbox) {
+        let most = match of_http {
+            true => RESERVE_HTTP_MAX,
+            false => RESERVE_CONNECTIONS_MAX,
+        };
+        while let Some(id) = self.first_to_go(of_http, most) {
+            self.turn_one_away(of_http, id, now, mailbox);
         }
     }
 
-    /// Frees a descriptor when none is left for accepting: that of a connection that is closed, or else the oldest connection
-    /// of the reserve is turned away early. Returns false when the reserve is empty too.
-    pub fn free_descriptor(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
-        let closed = self.shared.reapable.len();
-        if closed > 0 {
-            self.reap_some(closed);
-            return true;
+    /// Frees a descriptor when none is left for accepting: that of a connection that is closed, or else a connection of a
+    /// reserve is turned away early. Those by HTTP go first: peers and operators are among the others.
+    pub fn free_descriptor(&mut self, now: Instant, mailbox: &mut Mailbox) -> Freed {
+        if self.reap_some(self.shared.reapable.len()) {
+            return Freed::Now;
         }
-        while !self.shared.reserve.is_empty() {
-            if self.turn_oldest_away(now, mailbox) {
-                return true;
+        for of_http in [true, false] {
+            while let Some(id) = self.first_to_go(of_http, 0) {
+                if self.turn_one_away(of_http, id, now, mailbox) {
+                    return Freed::Now;
+                }
             }
         }
-        false
+        match self.shared.web_reserve.is_empty() && self.shared.reserve.is_empty() {
+            true => Freed::Nothing,
+            false => Freed::Soon,
+        }
     }
 
-    /// Turns away the oldest connection of the reserve, unless it is a peer. Returns whether it was closed.
-    fn turn_oldest_away(&mut self, now: Instant, mailbox: &mut Mailbox) -> bool {
-        let oldest = self.shared.reserve.front().copied();
-        let Some(c) = oldest.and_then(|id| get_mut(&mut self.connections, id)) else {
+    /// The connection that goes from a reserve if more than `most` wait there.
+    fn first_to_go(&mut self, of_http: bool, most: usize) -> Option<ConnectionId> {
+        let Self {
+            connections,
+            shared,
+        } = self;
+        let stage = |id: ConnectionId| match connections.get(id.slot()).filter(|c| c.id == id) {
+            Some(c) if c.owed > 0 => Stage::IsOwed,
+            Some(c) if c.state == ConnectionState::Reserve => Stage::Waits,
+            Some(_) | None => Stage::Answered,
+        };
+        shared.reserve_of(of_http).first_to_go(most, stage)
+    }
+
+    /// Turns a connection of a reserve away, unless it turns out to be a peer or an operator, or to have asked for something
+    /// that is answered. Returns whether its descriptor is free.
+    fn turn_one_away(
+        &mut self,
+        of_http: bool,
+        id: ConnectionId,
+        now: Instant,
+        mailbox: &mut Mailbox,
+    ) -> bool {
+        let Some(c) = get_mut(&mut self.connections, id) else {
             debug_assert!(
-                oldest.is_none(),
+                false,
                 "a connection that leaves the reserve leaves its list"
             );
-            self.shared.reserve.pop_front();
+            self.shared.reserve_of(of_http).left(id);
             return false;
         };
         // It may have sent something already, with its readiness far back in the queue. So it is read first: a peer
-        // gets in even then. And the bytes of a client must be read from the kernel, because closing with unread
-        // input resets the connection, and the client might never see the reply.
+        // gets in even then, and a probe is answered. And the bytes of a client must be read from the kernel, because
+        // closing with unread input resets the connection, and the client might never see the reply.
         if c.state == ConnectionState::Reserve {
             self.shared.read(c, now, mailbox);
         } else {
@@ -271,45 +323,62 @@ impl Shared {
         !is_unlimited && self.holders.count(holder) >= most
     }
 
-    /// Tells a connection of the reserve that there are too many, unless it was told already, and closes it. Returns
-    /// whether it closed it.
+    /// The reserve of those that speak HTTP, or that of all others.
+    pub(super) fn reserve_of(&mut self, of_http: bool) -> &mut Reserve {
+        match of_http {
+            true => &mut self.web_reserve,
+            false => &mut self.reserve,
+        }
+    }
+
+    /// Tells a connection of a reserve that there are too many, unless it was told already, and closes it. One that is
+    /// owed an answer stays until it has it. Returns whether its descriptor is free.
     fn turn_away<S: Socket>(&mut self, c: &mut Connection<S>) -> bool {
-        if c.place != Place::Beyond || c.state == ConnectionState::Closed {
-            return false;
-        }
-        if c.state == ConnectionState::Reserve || c.owed > 0 {
-            let error = match c.holder {
-                Some(_) => self.too_many(c),
-                None => self.too_many_from_address(),
-            };
-            let error = error.reply();
-            if c.owed == 0 {
-                // If an answer is owed, it is this same error: it is in the mailbox and is counted there.
-                self.count_error(&error);
+        if c.state != ConnectionState::Closed {
+            if !c.place.is_in_reserve() || c.owed > 0 {
+                return false;
             }
-            let error = Message::ErrorReply(Box::new(error));
-            c.replies(&mut self.pool).message(&error);
+            if c.state == ConnectionState::Reserve && !c.can_be_told() {
+                self.refuse_untold(c);
+            } else {
+                if c.state == ConnectionState::Reserve {
+                    let error = self.refusal(c).reply();
+                    self.count_error(&error);
+                    let error = Message::ErrorReply(Box::new(error));
+                    c.replies(&mut self.pool).message(&error);
+                }
+                // What fails here changes nothing: the connection is closed in any case.
+                let _ = self.write_now(c);
+                let _ = self.end_session(c);
+                self.close(c, CloseReason::Told);
+            }
         }
-        // A failed write changes nothing: the connection is closed in any case.
-        let _ = self.write_now(c);
         // The next connection needs this descriptor now, so it is not kept until the end of the turn.
         c.socket = None;
-        self.close(c, CloseReason::Told);
         true
     }
 
-    fn too_many_from_address(&self) -> WireError {
-        WireError::TooManyFromAddress {
-            per_address_max: self.limits.per_address_max.unwrap_or(usize::MAX),
-        }
+    /// Closes a connection beyond the limit that cannot be told why.
+    pub(super) fn refuse_untold<S: Socket>(&mut self, c: &mut Connection<S>) {
+        // Only so that it is counted.
+        let _ = self.refusal(c);
+        self.close(c, CloseReason::Full);
     }
 
-    pub(super) fn too_many<S>(&self, c: &Connection<S>) -> WireError {
-        match c.codec {
-            Codec::Frames(_) => WireError::TooManyConnections {
+    /// Why a connection is refused: all places are taken, or its address has as many as it may have. It is asked once for
+    /// each.
+    pub(super) fn refusal<S>(&mut self, c: &Connection<S>) -> WireError {
+        match (c.holder, c.codec) {
+            (None, _) => {
+                self.refused_for_address += 1;
+                WireError::TooManyFromAddress {
+                    per_address_max: self.limits.per_address_max.unwrap_or(usize::MAX),
+                }
+            }
+            (Some(_), Codec::Frames(_)) => WireError::TooManyConnections {
                 connections_max: self.limits.connections_max,
             },
-            Codec::Http(_) => WireError::TooManyByHttp,
+            (Some(_), Codec::Http(_)) => WireError::TooManyByHttp,
         }
     }
 }

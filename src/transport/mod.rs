@@ -20,6 +20,7 @@ mod handshakes;
 mod holders;
 mod pulling;
 mod reading;
+mod reserve;
 mod sealing;
 mod shared;
 mod sweeping;
@@ -40,7 +41,7 @@ use slab::Slab;
 
 use self::shared::Shared;
 pub use self::{
-    admission::{Admitted, Arrival},
+    admission::{Admitted, Arrival, Freed},
     handshakes::{Handshakes, Rechecked},
 };
 
@@ -474,8 +475,9 @@ impl<S: Socket> Transport<S> {
         }
     }
 
-    /// Frees at most so many. See [`reap`](Self::reap).
-    pub(super) fn reap_some(&mut self, most: usize) {
+    /// Frees at most so many. See [`reap`](Self::reap). Returns whether one of them still had its socket.
+    pub(super) fn reap_some(&mut self, most: usize) -> bool {
+        let mut had_socket = false;
         for _ in 0..most {
             let Some(id) = self.shared.reapable.pop_front() else {
                 break;
@@ -483,12 +485,13 @@ impl<S: Socket> Transport<S> {
             let Some(c) = get_mut(&mut self.connections, id) else {
                 continue;
             };
-            c.socket = None;
+            had_socket |= c.socket.take().is_some();
             // bug StaleToken instead: if !c.is_held() || BUG {
             if !c.is_held() {
                 self.connections.remove(id.slot());
             }
         }
+        had_socket
     }
 
     /// Dispatches a readiness for every open connection, so that a server that stops reads what has arrived.

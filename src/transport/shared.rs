@@ -13,7 +13,9 @@ use ipseity_core::{
 };
 use ipseity_frames::FrameDecoder;
 
-use super::{ByHttp, Closure, TransportLimits, handshakes::Sealing, holders::Holders};
+use super::{
+    ByHttp, Closure, TransportLimits, handshakes::Sealing, holders::Holders, reserve::Reserve,
+};
 use crate::{
     buffer::BufferPool,
     codec::{Codec, Replies},
@@ -47,9 +49,10 @@ pub(super) struct Shared {
     /// Connections that were idle at the last search, and since when, the longest idle last; and when that search was.
     pub(super) idle: Vec<(Instant, ConnectionId)>,
     pub(super) idle_searched_at: Option<Instant>,
-    /// Connections in [`Place::Beyond`], oldest first. A connection that leaves that place also leaves this list, so
-    /// a later connection in the same slot is never turned away by mistake.
-    pub(super) reserve: VecDeque<ConnectionId>,
+    /// Connections in [`Place::Beyond`].
+    pub(super) reserve: Reserve,
+    /// Connections in [`Place::WebBeyond`].
+    pub(super) web_reserve: Reserve,
     /// Connections of peers that came in beyond the limit.
     pub(super) promoted: usize,
     /// Open connections that came in beyond the limit, including peers. They do not use up places for clients.
@@ -111,7 +114,8 @@ impl Shared {
             closed_idle: 0,
             idle: Vec::new(),
             idle_searched_at: None,
-            reserve: VecDeque::new(),
+            reserve: Reserve::default(),
+            web_reserve: Reserve::default(),
             promoted: 0,
             beyond: 0,
             decoder: FrameDecoder::new(),
@@ -203,6 +207,8 @@ impl Shared {
             Gate::Open | Gate::Shut | Gate::Words => {}
         }
         c.gate = Gate::Open;
+        // bug LastAnswerLost: if c.codec.ends_with_answer() { return self.close(c, CloseReason::Told); }
+        // bug CloseIgnored instead: if c.codec.ends_with_answer() && !BUG {
         if c.codec.ends_with_answer() {
             self.drain(c);
         }
@@ -294,7 +300,7 @@ impl Shared {
         match c.place {
             Place::Regular => {}
             Place::Web => self.web -= 1,
-            Place::Beyond => {
+            Place::Beyond | Place::WebBeyond => {
                 self.beyond -= 1;
                 self.leave_reserve(c);
             }
@@ -347,7 +353,10 @@ impl Shared {
     }
 
     fn leave_reserve<S>(&mut self, c: &Connection<S>) {
-        self.reserve.retain(|id| *id != c.id);
+        match c.place {
+            Place::WebBeyond => self.web_reserve.left(c.id),
+            _ => self.reserve.left(c.id),
+        }
     }
 
     /// How many accepted connections are open that have this codec and these grants.

@@ -7,7 +7,7 @@ use ipseity_core::time::Instant;
 use ipseity_frames::WireError;
 
 use crate::{
-    connection::{CloseReason, Connection, ConnectionState, Overdue},
+    connection::{CloseReason, Connection, ConnectionState, Overdue, Resume},
     edge::Socket,
     limits::{FRAME_TIMEOUT, HANDSHAKE_TIMEOUT},
     mailbox::Mailbox,
@@ -35,10 +35,15 @@ impl<S: Socket> Transport<S> {
                     self.shared.on_overdue(c, what, now, mailbox);
                 }
                 Some(_) => waiting = true,
-                // When it has been answered it comes under the idle deadline, and nothing reports that.
+                // When it has been answered it comes under the idle deadline, and nothing reports that. The same with one that
+                // has waited for its turn.
                 None => {
                     let may_idle = idle_timeout.is_some() || c.codec.is_http();
-                    waiting |= may_idle && c.state == ConnectionState::Open;
+                    waiting |= match c.state {
+                        ConnectionState::Open => may_idle || c.resume == Resume::Handshake,
+                        ConnectionState::Reserve => true,
+                        _ => false,
+                    };
                 }
             }
         }
@@ -56,7 +61,11 @@ impl Shared {
     ) {
         match what {
             Overdue::Dial => self.close(c, CloseReason::Dial(io::ErrorKind::TimedOut.into())),
-            Overdue::Reserve => self.broken(c, self.too_many(c), mailbox),
+            Overdue::Reserve if c.can_be_told() => {
+                let error = self.refusal(c);
+                self.broken(c, error, mailbox);
+            }
+            Overdue::Reserve => self.refuse_untold(c),
             Overdue::Handshake => {
                 let timeout = HANDSHAKE_TIMEOUT.as_millis();
                 let text = format!("the handshake was not over within {timeout} ms");

@@ -442,8 +442,13 @@ fn a_bench_in_which_nothing_was_answered_fails() {
 fn a_bench_says_when_nobody_listens_or_something_else_answers() {
     let nobody = Nobody::new();
     let run = bench(&nobody.address(), &["-n", "1"]);
-    let says = "cannot connect: nobody listens there (is it running?)";
-    assert_eq!(run.bad(1), format!("{}: {says}", nobody.address()));
+    let address = nobody.address();
+    let why = "Connection refused (os error 111)";
+    let hint = "is it running there? --server or --target chooses another";
+    assert_eq!(
+        run.bad(1),
+        format!("{address}: cannot connect: {why} ({hint})")
+    );
 
     let stranger = Fake::scripted(1, [Step::Bytes(b"HTTP/1.1 400 Bad Request\r\n".to_vec())]);
     let run = bench(&stranger.address(), &["-n", "1"]);

@@ -759,7 +759,7 @@ fn a_wrong_peer_that_answers_is_hung_up_on() {
     for (answer, code, text) in wrong_peers() {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
-        let mut expected = conflict(code, text, 5);
+        let mut expected = conflict(code, Link::Dialed(PEER), text, 5);
         expected.push(Effect::HangUp {
             peer: PEER,
             cause: HangUp::Refused(Box::new(ErrorReply::new(code, text))),
@@ -771,13 +771,14 @@ fn a_wrong_peer_that_answers_is_hung_up_on() {
 }
 
 /// What a server does first when it meets its own pid, at the sequence `heard`.
-fn conflict(code: ErrorCode, why: &str, heard: u64) -> Vec<Effect> {
+fn conflict(code: ErrorCode, by: Link, why: &str, heard: u64) -> Vec<Effect> {
     if code != ErrorCode::SamePid {
         return Vec::new();
     }
     let objected = Report::Objected {
         standing: Standing::Conflict,
         above: sequence(heard),
+        by,
         why: why.to_owned(),
     };
     vec![
@@ -933,7 +934,7 @@ fn a_peer_that_refuses_this_server_is_hung_up_on() {
     ] {
         let mut scene = fresh();
         scene.on(Event::PeerConnected(PEER));
-        let mut expected = conflict(code, &refusal(code).message, 0);
+        let mut expected = conflict(code, Link::Dialed(PEER), &refusal(code).message, 0);
         expected.push(Effect::HangUp {
             peer: PEER,
             cause: HangUp::RefusedBy(refusal(code)),
@@ -1072,7 +1073,7 @@ fn a_peers_sequence_above_the_ceiling_is_not_passed_on_before_it_is_durable() {
 fn a_wrong_peer_that_asks_is_told_why_and_closed() {
     for (question, code, text) in wrong_peers() {
         let mut scene = fresh();
-        let mut expected = conflict(code, text, 5);
+        let mut expected = conflict(code, Link::Accepted(BOB), text, 5);
         if code == ErrorCode::SamePid {
             let objection = Objection::new(
                 question.pid,
@@ -1320,6 +1321,7 @@ fn a_joining_server_that_is_objected_to_hands_out_nothing() {
             Effect::Report(Report::Objected {
                 standing: Standing::Stale,
                 above: sequence(77),
+                by: Link::Dialed(PEER),
                 why: "no".to_owned()
             }),
         ]

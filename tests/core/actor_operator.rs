@@ -597,6 +597,7 @@ fn a_server_started_with_recover_above_overrules_an_objection_and_goes_on() {
                     == Effect::Report(Report::Objected {
                         standing,
                         above,
+                        by: DIALED,
                         why,
                     })
             };

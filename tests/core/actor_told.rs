@@ -751,6 +751,7 @@ fn an_objection_keeps_the_sequence_that_the_peer_says() {
     let objected = Report::Objected {
         standing: Standing::Conflict,
         above: sequence(1200),
+        by: Link::Dialed(PEER),
         why: "no".to_owned(),
     };
     assert_eq!(reports(effects), vec![objected]);
@@ -760,6 +761,8 @@ fn an_objection_keeps_the_sequence_that_the_peer_says() {
     assert_eq!(written(&effects), Some(Objected::conflict(sequence(1700))));
     let higher = Report::ObjectedHigher {
         above: sequence(1700),
+        by: Link::Dialed(PEER),
+        why: "no".to_owned(),
     };
     assert_eq!(reports(effects), vec![higher]);
     let effects = scene.on(objection(ErrorCode::PidConflict, 1700));

@@ -568,13 +568,25 @@ fn every_report_has_its_line() {
             Report::Objected {
                 standing: Standing::Stale,
                 above: sequence(9),
+                by: LINK,
                 why: "older".to_owned(),
             },
-            "objected standing=Stale above=9 why=\"older\"".to_owned(),
+            "objected peer=2 standing=Stale above=9 why=\"older\"".to_owned(),
         ),
         (
-            Report::ObjectedHigher { above: sequence(9) },
-            "objectedHigher above=9".to_owned(),
+            Report::ObjectedHigher {
+                above: sequence(9),
+                by: LINK,
+                why: "older".to_owned(),
+            },
+            "objectedHigher peer=2 above=9 why=\"older\"".to_owned(),
+        ),
+        (
+            Report::ObjectedStill {
+                by: LINK,
+                why: "older".to_owned(),
+            },
+            "objectedStill peer=2 why=\"older\"".to_owned(),
         ),
         (
             Report::Overruled {

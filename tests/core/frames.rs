@@ -8,9 +8,9 @@ use ipseity_core::{
     limits::{ERROR_TEXT_BYTES_MAX, VERSION_BYTES_MAX},
     words::{
         BoundsStatus, CertificateStatus, ClusterName, CodecStatus, Counters, ErrorReply, Forget,
-        GrantCounts, Hello, Histogram, Introduction, Member, Members, Message, Objection, Overrule,
-        PeerState, PeerStatus, Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told,
-        VitalsStatus, WIRE_VERSION, WriteTimes,
+        GrantCounts, Hello, Histogram, Introduction, JoinStatus, Member, Members, Message,
+        Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, Standing, Status,
+        StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WIRE_VERSION, WriteTimes,
     },
 };
 use ipseity_frames::{
@@ -529,10 +529,10 @@ fn any_status() -> impl Strategy<Value = Status> {
         any::<[u64; 15]>(),
         (any::<[u32; 3]>(), any::<bool>(), errors),
         vec(any_peer(), 0..5),
-        (any_tls(), any_vitals()),
+        (any_tls(), any_vitals(), any_join(), any_shown_objection()),
     )
         .prop_map(|(version, sync, standing, numbers, more, peers, last)| {
-            let (tls, vitals) = last;
+            let (tls, vitals, join, objection) = last;
             let ([connections, connections_max, peers_total], durable, errors) = more;
             let [
                 uptime_ms,
@@ -594,8 +594,33 @@ fn any_status() -> impl Strategy<Value = Status> {
                 },
                 tls,
                 vitals,
+                join,
+                objection,
             }
         })
+}
+
+fn any_join() -> impl Strategy<Value = Option<JoinStatus>> {
+    any::<Option<[u32; 3]>>().prop_map(|counts| {
+        counts.map(|[accepted, confirmed, needed]| JoinStatus {
+            accepted,
+            confirmed,
+            needed,
+        })
+    })
+}
+
+fn any_shown_objection() -> impl Strategy<Value = Option<ObjectionStatus>> {
+    let pid = prop::option::of(any_pid());
+    let texts = (any_text(261), any_text(ERROR_TEXT_BYTES_MAX));
+    let objection =
+        (any::<u64>(), pid, texts).prop_map(|(above, pid, (peer, reason))| ObjectionStatus {
+            above,
+            peer,
+            pid,
+            reason,
+        });
+    prop::option::of(objection)
 }
 
 fn any_vitals() -> impl Strategy<Value = VitalsStatus> {

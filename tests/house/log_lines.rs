@@ -18,7 +18,7 @@ const DISTANCE: usize = 8;
 
 /// The file, how the text of the line begins, and why it needs no kind of its own.
 const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
-    ("src/bin/ipseity.rs", "{} file descriptors", "a start"),
+    ("src/bin/ipseity.rs", "{shortage}", "a start"),
     (
         "src/bin/ipseity.rs",
         "{text}",
@@ -207,6 +207,7 @@ const TEXT_MAX: usize = 600;
 
 /// Events with a text that is not beside their name: it is made before, or in another file.
 const TEXT_ELSEWHERE: &[&str] = &[
+    "descriptorsFew",
     "linesMissing",
     "listening",
     "objectedBefore",

@@ -183,9 +183,13 @@ test("a server that was objected to says so, with the way out", async (t) => {
   const { status, page } = await opened(t);
   await says(page, SERVES);
   status.standing = "pid conflict";
+  status.objection = { above: "46752", peer: "10.0.0.3:3264", pid: 3, reason: "pid 1 is used by two live servers, 10.0.0.1:3264 and 10.0.0.9:3264 <b>" };
   await says(page, "NOT HANDING OUT IDENTITIES: another live server has the same pid");
   assert.match(await page.text("#remedy"), /^What to do: .*--recover-above/);
   assert.match(await page.text("#peers"), /a peer objects: pid conflict/);
+  assert.match(await page.text("#peers tbody tr:nth-child(3)"), /objects to this server/);
+  assert.match(await page.text("#cause"), /^10\.0\.0\.3:3264 \(pid 3\) has objected/);
+  assert.match(await page.text("#said"), /^The peer says: pid 1 is used .* <b>$/);
   await audit(page, "objected, light");
   await page.picture(picture("objected-light"));
   await page.look({ width: 1280, height: 900, dark: true });

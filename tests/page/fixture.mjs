@@ -27,7 +27,7 @@ function policy(page) {
 export function sampleStatus() {
   return {
     version: "0.2.0", cluster: "ipseity", pid: 1, incarnation: "0x0fe0c279382881273076863b68de7c2d", boot: 3, session: "0x972d148242709b18",
-    standing: "serving", sequence: "46752", remaining: "9007199254694239", uptime_ms: 393929, connections: 14, connections_max: 10000,
+    standing: "serving", join: null, objection: null, sequence: "46752", remaining: "9007199254694239", uptime_ms: 393929, connections: 14, connections_max: 10000,
     counters: { accepted: 28, identity_requests: 46752, identities: "46752", waited: 4, sync_requests: 8, sync_replies: 12, absorbed: 0 },
     errors: {},
     storage: { durable: true, ceiling: "163332", skipped: "0", writes: 7, longest_write_us: 10712, current_write_us: 0 },
@@ -41,12 +41,12 @@ export function sampleStatus() {
       offered: true, connections: 12, handshakes: 40, handshakes_failed: 1, handshakes_under_way: 0, longest_wait_us: 830,
       certificates: [
         { purpose: "the certificate of this server", name: "one.example", expires_in_s: 300 * 86400 + 5 },
-        { purpose: "a CA for clients", name: "Example CA", expires_in_s: 3400 * 86400 + 5 },
+        { purpose: "a CA of clients", name: "Example CA", expires_in_s: 3400 * 86400 + 5 },
       ],
     },
     vitals: {
       turns: 90000, mailbox: 0, mailbox_max: 9, events: {}, demand_per_second: "12000", writes_failed: 0,
-      codecs: { frames: { identity_requests: 46752, identity_requests_refused: 0, identities: "46752" } },
+      codecs: { frames: { identity_requests: 46752, identity_requests_refused: 0, identities: "46752", connections: { none: 0, take: 1, look: 3, sync: 2, operate: 1 } } },
     },
   };
 }

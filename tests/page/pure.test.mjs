@@ -163,7 +163,8 @@ test("troubles name what is wrong and the way out", () => {
   assert.equal(expires.level, "warn");
   assert.match(found((status) => (status.tls.certificates[0].expires_in_s = 0))[0].text, /has expired/);
   assert.match(found((status) => (status.sequence = "7000000000000000"))[0].text, /^77 % of the sequence/);
-  assert.match(found((status) => (status.connections = 9000))[0].text, /^9,000 of 10,000 places/);
+  assert.match(found((status) => (status.vitals.codecs.frames.connections.take = 9000))[0].text, /^9,006 of 10,000 places/);
+  assert.deepEqual(found((status) => (status.connections = 9900)), [], "those by HTTP have places of their own");
   assert.match(found((status) => (status.storage.current_write_us = 1_500_000))[0].text, /taken 1\.5 s so far/);
   for (const [name, word] of [["cut_off", "cut off"], ["log_lines_dropped", "log line"], ["refused_for_address", "address"], ["closed_idle", "idle"]]) {
     const change = (status) => (status.bounds[name] = 3);
@@ -226,6 +227,45 @@ test("the table of the cluster says who is cut from it, who refuses, and who was
   assert.equal(verdict(status).cause, "It has 900 peers: at least 0 are up.");
   status.standing = "stale state";
   assert.deepEqual(globalThis.peerRows(status)[0][5], ["a peer objects: stale state", "bad"]);
+});
+
+test("an objection says who, why, and what to go on above", () => {
+  const reason = `the state of pid 1 is not the newest ${"x".repeat(400)}\u202e`;
+  const status = statusWith((one) => {
+    one.standing = "stale state";
+    one.objection = { above: "46700", peer: "10.0.0.3:3264", pid: 3, reason };
+  });
+  let said = verdict(status);
+  assert.match(said.cause, /^10\.0\.0\.3:3264 \(pid 3\) has objected to this server\./);
+  assert.equal(said.said, `The peer says: ${reason.slice(0, -1)}\ufffd`);
+  assert.match(said.remedy, /SEQUENCE has to be at least 46700, /);
+  const objections = globalThis.peerRows(status).map((row) => row[5]);
+  assert.deepEqual(objections, [["a peer objects: stale state", "bad"], "none", ["objects to this server", "bad"]]);
+  status.objection.pid = null;
+  assert.match(verdict(status).cause, /^10\.0\.0\.3:3264 has objected/);
+  assert.deepEqual(globalThis.peerRows(status)[2][5], ["objects to this server", "bad"]);
+  // Only the last run has heard the peer.
+  status.objection = { above: "0", peer: null, pid: null, reason: null };
+  said = verdict(status);
+  assert.match(said.cause, /^An earlier run was objected to/);
+  assert.ok(!said.remedy.includes("at least") && !said.said);
+  status.objection = null;
+  assert.match(verdict(status).cause, /^A peer has objected/);
+});
+
+test("a server that joins says how many peers have accepted it", () => {
+  const cause = (join) => verdict(statusWith((status) => Object.assign(status, { standing: "joining", join }))).cause;
+  assert.match(cause({ accepted: 1, confirmed: 0, needed: 2 }), /^1 of the 2 peers that must accept it has done so\. It has just/);
+  assert.match(cause({ accepted: 2, confirmed: 1, needed: 2 }), /^2 of the 2 peers that must accept it have done so, and 1 of them has confirmed that\./);
+  assert.match(cause({ accepted: 0, confirmed: 0, needed: 0 }), /^So far 0 peers have accepted it\./);
+  assert.match(cause(null), /^It has just started/);
+});
+
+test("connections by HTTP are counted apart from the places of the others", () => {
+  const connections = (change) => globalThis.rateFacts(statusWith(change), [])[3];
+  assert.deepEqual(connections(() => {}), ["Connections", "7", "of at most 10,000; 7 more by HTTP"]);
+  assert.deepEqual(connections((status) => (status.connections = 7)), ["Connections", "7", "of at most 10,000"]);
+  assert.deepEqual(connections((status) => delete status.vitals), ["Connections", "14", "of at most 10,000"]);
 });
 
 test("durability says what is ahead, and an ephemeral server says what it is", () => {

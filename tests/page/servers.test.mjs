@@ -104,6 +104,8 @@ test("three real servers, one of which loses its directory", async (t) => {
   await says(objected, "NOT HANDING OUT IDENTITIES");
   assert.match(await objected.text("#peers"), /a peer objects: (stale state|pid conflict)/);
   assert.match(await objected.text("#remedy"), /A restart changes nothing/);
+  assert.match(await objected.text("#cause"), /^127\.0\.0\.1:\d+ (\(pid \d\) )?has objected to this server\./);
+  assert.match(await objected.text("#said"), /^The peer says: .*--recover-above/);
   assert.deepEqual(objected.complaints, []);
   await objected.picture(picture("objected"));
 

@@ -9,7 +9,10 @@ use ipseity_core::{
     words::{ErrorCode, Message, Standing, SyncMessage, Told},
 };
 use ipseity_frames::Receiver;
-use ipseity_harness::server::{Connection, Server, eventually};
+use ipseity_harness::{
+    programs,
+    server::{Connection, Server, eventually},
+};
 use ipseity_sim::config::peer_says;
 
 /// A server that the others name as their peer, so that it hears them all.
@@ -317,6 +320,25 @@ fn no_number_is_named_where_the_lost_state_had_handed_out_nothing() {
     server.restart();
     let line = server.wait_for_log("NOT HANDING OUT IDENTITIES (stale state): a peer has");
     assert!(!line.contains("at least"), "{line}");
+    // A check says so once, and nothing that contradicts it.
+    let directory = directory.display().to_string();
+    let output = std::process::Command::new(programs::ipseity())
+        .args(["--check", "--pid", "1", "--data-dir", &directory])
+        .args(["--listen", "127.0.0.1:0", "--peer", &observer.address()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let [said, faults] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(
+        faults.contains("NOT HANDING OUT IDENTITIES (stale state)"),
+        "{faults}"
+    );
+    assert!(!said.contains("hands out identities"), "{said}");
+    assert!(
+        said.contains("the start is boot 3, and hands out nothing"),
+        "{said}"
+    );
 }
 
 #[test]

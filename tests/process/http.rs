@@ -24,12 +24,12 @@ use serde_json::Value;
 use crate::load::{may_have_descriptors, skipped};
 
 /// More connections than there are places for HTTP.
-const CROWD: usize = HTTP_CONNECTIONS_MAX + 76;
+pub const CROWD: usize = HTTP_CONNECTIONS_MAX + 76;
 
-const POST: &str =
+pub const POST: &str =
     "POST /identities HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n";
 
-fn start(flags: &[&str]) -> Server {
+pub fn start(flags: &[&str]) -> Server {
     start_as("1", flags)
 }
 
@@ -40,22 +40,25 @@ fn start_as(pid: &str, flags: &[&str]) -> Server {
 }
 
 /// A connection by HTTP.
-struct Http {
-    stream: TcpStream,
+pub struct Http {
+    pub stream: TcpStream,
     read: Vec<u8>,
 }
 
 /// An answer.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Http {
-    fn to(address: SocketAddr) -> Http {
-        let stream = TcpStream::connect(address).unwrap();
+    pub fn to(address: SocketAddr) -> Http {
+        Http::over(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn over(stream: TcpStream) -> Http {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -63,12 +66,12 @@ impl Http {
         Http { stream, read }
     }
 
-    fn ask(&mut self, request: &str) -> Answer {
+    pub fn ask(&mut self, request: &str) -> Answer {
         self.stream.write_all(request.as_bytes()).unwrap();
         self.answer().unwrap()
     }
 
-    fn answer(&mut self) -> io::Result<Answer> {
+    pub fn answer(&mut self) -> io::Result<Answer> {
         self.answer_with(true)
     }
 
@@ -118,7 +121,7 @@ impl Http {
     }
 }
 
-fn get(path: &str) -> String {
+pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
@@ -476,7 +479,7 @@ fn heads_that_never_end_hold_up_nobody() {
 }
 
 /// Stops those who flood, whatever happens to the test.
-struct Over<'a>(&'a AtomicBool);
+pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {

@@ -263,15 +263,15 @@ fn a_server_with_few_descriptors_says_so_and_takes_fewer_connections() {
     let status = server.status();
     assert!(status.connections_max < 200, "{}", status.connections_max);
     server.wait_for_log(&format!(
-        "300 file descriptors allow {} connections, not 10000: raise the hard limit (ulimit -Hn, LimitNOFILE=) or \
-         lower --max-connections",
+        "300 file descriptors allow {} connections, not 10000: raise the hard limit (ulimit -Hn, LimitNOFILE=) to \
+         10256 or lower --max-connections",
         status.connections_max
     ));
 }
 
 #[test]
 fn a_server_without_descriptors_refuses_the_oldest_waiting_connections_and_goes_on() {
-    // Too few even for the reserve: each new connection takes the place of the oldest one.
+    // Too few even for the reserve: each new connection takes the place of the oldest one, as all come from one address.
     let server = Server::start_with_descriptors(40, &["--ephemeral"]);
     let mut first = server.connect();
     first.send(&Message::IdentityRequest { count: 1, after: 0 });

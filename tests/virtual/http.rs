@@ -12,22 +12,22 @@ use ipseity_sim::world::{Client, DiskMode, Setup, World};
 use crate::deadlines::assert_about;
 
 const SECOND: Duration = Duration::from_secs(1);
-const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
-const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
-const STATUS: &[u8] = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const READY: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
+pub const STATUS: &[u8] = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A request for identities with these further headers.
-fn post(query: &str, headers: &str) -> Vec<u8> {
+pub fn post(query: &str, headers: &str) -> Vec<u8> {
     let start = format!("POST /identities{query} HTTP/1.1\r\nHost: localhost\r\n");
     format!("{start}Content-Type: application/json\r\n{headers}\r\n").into_bytes()
 }
 
 /// An answer: its status, its head and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
 impl Answer {
@@ -60,18 +60,18 @@ fn split(bytes: &[u8], head: Option<usize>) -> Vec<Answer> {
     answers
 }
 
-fn answers(client: &mut Client) -> Vec<Answer> {
+pub fn answers(client: &mut Client) -> Vec<Answer> {
     split(&client.bytes(), None)
 }
 
 /// Lets the server answer, and returns the answers.
-fn ask(world: &mut World, client: &mut Client, request: &[u8]) -> Vec<Answer> {
+pub fn ask(world: &mut World, client: &mut Client, request: &[u8]) -> Vec<Answer> {
     client.send(request);
     world.drive();
     answers(client)
 }
 
-fn statuses(answers: &[Answer]) -> Vec<u16> {
+pub fn statuses(answers: &[Answer]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }
 
@@ -266,6 +266,67 @@ fn a_half_closed_client_gets_all_its_answers_and_the_end() {
     let found = answers(&mut client);
     assert_eq!(statuses(&found), [200, 408]);
     assert!(found[1].closes() && client.has_ended());
+}
+
+#[test]
+fn empty_lines_behind_a_request_are_no_request() {
+    // At the end of the stream.
+    for waits in [false, true] {
+        let setup = if waits { hanging() } else { Setup::new(1) };
+        let (mut world, mut client) = pair(setup);
+        client.send(&[&post("", "")[..], b"\r\n"].concat());
+        client.finish();
+        world.drive();
+        if waits {
+            release(&mut world);
+        }
+        assert_eq!(statuses(&answers(&mut client)), [200]);
+        assert!(client.has_ended() && !client.is_reset());
+    }
+    // While the connection is kept: it is idle, and the next request is answered.
+    let (mut world, mut client) = pair(Setup::new(1));
+    client.send(&[LIVE, b"\r\n\r\n"].concat());
+    for piece in [&b"\r"[..], b"\n", b"\r\n"] {
+        world.drive();
+        client.send(piece);
+    }
+    world.advance(2 * FRAME_TIMEOUT);
+    assert_eq!(statuses(&answers(&mut client)), [200]);
+    assert_eq!(statuses(&ask(&mut world, &mut client, LIVE)), [200]);
+    // Half of one is the beginning of something.
+    client.send(b"\r");
+    client.finish();
+    world.drive();
+    assert_eq!(statuses(&answers(&mut client)), [408]);
+}
+
+#[test]
+fn a_count_that_is_too_large_for_http_is_refused_with_the_bound_that_counts() {
+    for (count_max, bound) in [
+        (500, "500 (--max-count)"),
+        (10_000, "10000 (--max-count)"),
+        (10_001, "10000 over HTTP"),
+    ] {
+        let mut setup = Setup::new(1);
+        setup.actor.count_max = count_max;
+        let (mut world, mut client) = pair(setup);
+        for query in ["?count=20000", "?count=0", "?count=x"] {
+            let found = ask(&mut world, &mut client, &post(query, ""));
+            assert_eq!(statuses(&found), [400], "{query}");
+            let json = format!("{{\"error\":\"badCount\",\"message\":\"count must be 1 to {bound}");
+            assert!(found[0].body.starts_with(&json), "{}", found[0].body);
+            let found = ask(
+                &mut world,
+                &mut client,
+                &post(query, "Accept: text/plain\r\n"),
+            );
+            let text = format!("badCount: count must be 1 to {bound}");
+            assert!(found[0].body.starts_with(&text), "{}", found[0].body);
+            assert!(!found[0].closes());
+        }
+        let errors = world.status(0).counters.errors;
+        assert_eq!(errors, [(ErrorCode::BadCount.get(), 6)]);
+    }
 }
 
 // Deadlines.

@@ -11,8 +11,10 @@ mod deadlines; // when a connection that waits too long is closed
 mod fairness; // who goes first when there is not enough room for all
 mod fanout; // rounds in which a server asks only some of its peers
 mod flood; // how much others can make a server log and save
+mod health; // what probes and monitors are told over HTTP
 mod http; // HTTP: one request at a time, its deadlines and its places
 mod peers; // dialing, synchronizing with and losing peers
+mod reserve; // who is turned away when all places are taken, and who is answered even then
 mod stopping; // how a server stops, and what a failed disk does to it
 mod tls; // TLS, piece by piece
 mod transport; // reads and writes, over sockets that do what a test says

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use ipseity::limits::{
     ATTEMPT_DELAY, BACKOFF_MAX, BACKOFF_MIN, BACKOFF_REFUSED, DIAL_TIMEOUT, FRAMES_IN_FLIGHT_MAX,
-    FRAMES_PER_CONNECTION_MAX, JOIN_TIMEOUT_DEFAULT, LOOKUP_INTERVAL, LOOKUP_SLOW,
-    PEER_SILENCE_MIN,
+    FRAMES_PER_CONNECTION_MAX, JOIN_TIMEOUT_DEFAULT, LOOKUP_INTERVAL, LOOKUP_INTERVAL_JOINING,
+    LOOKUP_SLOW, PEER_SILENCE_MIN,
 };
 use ipseity_core::{
     actor::{JoinMode, Remembered},
@@ -393,6 +393,27 @@ fn a_server_that_meets_itself_first_joins_with_the_others() {
             ["> report joined answered=2"]
         );
     }
+}
+
+/// As in Kubernetes: the name stands for all pods, and each is there a moment after the one before.
+#[test]
+fn a_cold_start_behind_one_name_takes_seconds_although_the_first_lookup_finds_few() {
+    let mut world = World::new();
+    let mut servers = Vec::new();
+    for pid in 1..=5 {
+        let mut setup = joining(pid);
+        setup.actor.join_mode = JoinMode::Majority { cluster_size: 5 };
+        setup.actor.votes = true;
+        lead(&world, "all", &(0..usize::from(pid)).collect::<Vec<_>>());
+        servers.push(world.start(setup));
+        world.advance(SECOND / 10);
+    }
+    let waited = world.advance_until(LOOKUP_INTERVAL, |world| {
+        servers
+            .iter()
+            .all(|server| !world.trace(*server, "report joined").is_empty())
+    });
+    assert!(waited < 3 * LOOKUP_INTERVAL_JOINING, "{waited:?}");
 }
 
 #[test]

@@ -30,17 +30,17 @@ use rustls::{ClientConnection, time_provider::TimeProvider};
 use rustls_pki_types::UnixTime;
 
 /// A client that speaks TLS over a connection of the world.
-struct Sealed {
-    client: Client,
-    tls: ClientConnection,
-    decoder: FrameDecoder,
+pub struct Sealed {
+    pub client: Client,
+    pub tls: ClientConnection,
+    pub decoder: FrameDecoder,
     /// How the session ended, if it failed.
-    error: Option<rustls::Error>,
-    has_ended: bool,
+    pub error: Option<rustls::Error>,
+    pub has_ended: bool,
 }
 
 impl Sealed {
-    fn new(client: Client, tls: ClientConnection) -> Sealed {
+    pub fn new(client: Client, tls: ClientConnection) -> Sealed {
         let mut sealed = Sealed {
             client,
             tls,
@@ -61,7 +61,7 @@ impl Sealed {
     }
 
     /// Takes what has arrived, and answers what TLS has to answer.
-    fn pump(&mut self) {
+    pub fn pump(&mut self) {
         let bytes = self.client.bytes();
         let mut rest = &bytes[..];
         while !rest.is_empty() && self.error.is_none() {
@@ -78,7 +78,7 @@ impl Sealed {
         self.flush();
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         self.tls.writer().write_all(bytes).unwrap();
         self.flush();
     }
@@ -87,7 +87,7 @@ impl Sealed {
         self.send(&[0, 1, 1].repeat(requests));
     }
 
-    fn send_message(&mut self, message: &Message) {
+    pub fn send_message(&mut self, message: &Message) {
         let mut bytes = Vec::new();
         encode(message, &mut bytes);
         self.send(&bytes);
@@ -102,7 +102,7 @@ impl Sealed {
         messages
     }
 
-    fn codes(&mut self) -> Vec<u16> {
+    pub fn codes(&mut self) -> Vec<u16> {
         let code = |message| match message {
             Message::ErrorReply(error) => error.code,
             _ => 0,
@@ -112,7 +112,7 @@ impl Sealed {
 }
 
 /// A server that offers TLS, with a CA for clients and peers if they are asked for certificates.
-fn offering(pki: &Pki, pid: u16, asks: bool) -> Setup {
+pub fn offering(pki: &Pki, pid: u16, asks: bool) -> Setup {
     let host = address(usize::from(pid) - 1).ip().to_string();
     let mut setup = Setup::new(pid);
     setup.tls = Some(TlsConfig {
@@ -125,7 +125,7 @@ fn offering(pki: &Pki, pid: u16, asks: bool) -> Setup {
 }
 
 /// Lets both sides speak until neither has anything to say.
-fn talk(world: &mut World, clients: &mut [&mut Sealed]) {
+pub fn talk(world: &mut World, clients: &mut [&mut Sealed]) {
     for _ in 0..8 {
         world.drive();
         for client in &mut *clients {
@@ -810,4 +810,37 @@ fn what_says_nothing_to_the_server_counts_as_held_until_something_does() {
     talk(&mut world, &mut [&mut sealed]);
     assert_eq!(sequences(sealed.replies()), [1]);
     assert_eq!(world.status(0).bounds.pending_bytes, 0);
+}
+
+#[test]
+fn by_http_a_record_or_a_request_that_is_never_completed_closes_the_connection() {
+    let pki = Pki::new("CA");
+    let mut world = World::with(offering(&pki, 1, false));
+    let host = address(0).ip().to_string();
+    for is_record in [true, false] {
+        let client = world.connect_by_http(0);
+        let mut sealed = Sealed::new(client, pki.dial(&host, None));
+        talk(&mut world, &mut [&mut sealed]);
+        match is_record {
+            true => sealed.client.send(&[0x17, 3]),
+            false => sealed.send(b"GET /livez HTTP/1.1\r\n"),
+        }
+        let step = Duration::from_secs(2);
+        world.advance(step);
+        // However steadily it trickles in.
+        match is_record {
+            true => sealed.client.send(&[3, 0, 40, 1]),
+            false => sealed.send(b"Host: a\r\n"),
+        }
+        let waited = world.advance_until(2 * FRAME_TIMEOUT, |_| {
+            sealed.pump();
+            sealed.client.has_ended()
+        });
+        assert!(
+            waited + step <= FRAME_TIMEOUT + SWEEP_INTERVAL,
+            "{waited:?}"
+        );
+        let said = String::from_utf8_lossy(sealed.decoder.rest()).into_owned();
+        assert_eq!(said.starts_with("HTTP/1.1 408 "), !is_record, "{said}");
+    }
 }

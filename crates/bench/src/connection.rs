@@ -244,13 +244,7 @@ impl Requests {
 
 /// Connects to the first of a server's addresses that accepts. Returns that address too, for further connections.
 pub fn find(server: &ServerAddress, timeout: Duration) -> Result<(TcpStream, SocketAddr), String> {
-    let failed = |cause| match cause {
-        FailureCause::Connect(failures) if failures.iter().all(is_refused) => nobody(server),
-        cause => {
-            let server = server.clone();
-            ServerFailure { server, cause }.to_string()
-        }
-    };
+    let failed = |cause| not_reached(server, cause);
     let stream = ipseity_client::connect(server, timeout).map_err(failed)?;
     let address = stream.peer_addr().map_err(FailureCause::Io);
     Ok((stream, address.map_err(failed)?))
@@ -264,11 +258,15 @@ pub fn connect(
 ) -> Result<TcpStream, String> {
     match TcpStream::connect_timeout(&address, timeout) {
         // A dial to a free port of this machine may be given that very port, and reach itself.
-        Ok(stream) if stream.local_addr().is_ok_and(|own| own == address) => Err(nobody(server)),
-        Ok(stream) => Ok(stream),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Err(nobody(server)),
-        Err(error) => Err(format!("{server}: cannot connect: {error}")),
+        Ok(stream) if stream.local_addr().is_ok_and(|own| own == address) => {
+            Err(ErrorKind::ConnectionRefused.into())
+        }
+        other => other,
     }
+    .map_err(|error| {
+        let failure = AddressFailure { address, error };
+        not_reached(server, FailureCause::Connect(vec![failure]))
+    })
 }
 
 /// Makes the TLS handshake with a server that is spoken to by TLS.
@@ -295,8 +293,16 @@ fn is_refused(failure: &AddressFailure) -> bool {
     failure.error.kind() == ErrorKind::ConnectionRefused
 }
 
-fn nobody(server: &ServerAddress) -> String {
-    format!("{server}: cannot connect: nobody listens there (is it running?)")
+/// The words of the other commands, and what to do where that is known. What is measured need not be a server of ours.
+fn not_reached(server: &ServerAddress, cause: FailureCause) -> String {
+    let nobody =
+        matches!(&cause, FailureCause::Connect(failures) if failures.iter().all(is_refused));
+    let server = server.clone();
+    let text = ServerFailure { server, cause }.to_string();
+    match nobody {
+        true => format!("{text} (is it running there? --server or --target chooses another)"),
+        false => text,
+    }
 }
 
 #[cfg(test)]

@@ -217,11 +217,11 @@ fn write_points(out: &mut dyn Write, settings: &Settings, points: &[Point]) -> i
     ) {
         writeln!(out, "{line}")?;
     }
-    writeln!(
-        out,
-        "(medians of {} rounds; us is processor time a request)",
-        settings.rounds
-    )
+    let rounds = match settings.rounds {
+        1 => "one round".to_owned(),
+        rounds => format!("medians of {rounds} rounds"),
+    };
+    writeln!(out, "({rounds}; us is processor time a request)")
 }
 
 /// What was checked, in words.
@@ -489,6 +489,22 @@ mod tests {
         );
         assert!(text.contains("errors       3 times exhausted: no more"));
         assert!(text.contains("not sent     21 requests"));
+    }
+
+    #[test]
+    fn one_round_has_no_medians() {
+        // Several points have a table, also with one round of each.
+        let points = [2, 3].map(|connections| Point {
+            connections,
+            rounds: vec![round(4)],
+        });
+        let mut out = Vec::new();
+        let settings = settings(Format::Text, 1);
+        write(&mut out, &settings, &points, &Checks::default()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let is_note = |line: &&str| line.starts_with('(');
+        let note = text.lines().find(is_note).unwrap();
+        assert_eq!(note, "(one round; us is processor time a request)");
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub fn days_left(certificate: &CertificateStatus) -> u64 {
 mod tests {
     use ipseity_core::{
         identity::Pid,
-        words::{Status, StorageStatus},
+        words::{JoinStatus, ObjectionStatus, Status, StorageStatus},
     };
     use ipseity_monitor::sample::status;
     use proptest::prelude::ProptestConfig;
@@ -157,6 +157,9 @@ version      0.1.0\\u{1b}[2J
 pid          1
 cluster      blue
 standing     serving
+join         1 of the 2 peers that must accept it have done so, 0 have confirmed it
+objection    by b:3264 (pid 2): not the newest\\u{1b}
+way out      stop it; start it with an unused --pid and a new state directory, or with --recover-above SEQUENCE. SEQUENCE must be at least 2000, and not lower than anything that the other state or server may have handed out
 sequence     1000
 remaining    9007199254739991 (99.9999 %)
 uptime       1h 2m 3s, boot 3
@@ -169,7 +172,7 @@ errors       unknownKind 2, badCount 7, joining 3, 63 1
 storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
 log          4 lines dropped: nobody reads it, or it cannot be written
 tls          2 connections, 7 handshakes, 3 failed, 1 under way, longest wait 1.250 ms
-certificates a\\u{1b} (2 days left)
+certificates the certificate of this server, a\\u{1b} (2 days left)
 peers        3, the first 2 of them below
 
 address  pid  state       tls  sequence   lag  last heard
@@ -198,6 +201,49 @@ c:3264     -  connecting  no          0  1000  never
         text::write(&mut out, "a:3264", &status).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_not_known_of_an_objection_is_not_made_up() {
+        let shown = |change: fn(&mut Status)| {
+            let mut status = status();
+            change(&mut status);
+            let mut out = Vec::new();
+            text::write(&mut out, "a:3264", &status).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let noted = shown(|status| {
+            status.objection = Some(ObjectionStatus::default());
+            status.join = Some(JoinStatus::default());
+        });
+        assert!(noted.contains(
+            "\nobjection    noted by an earlier run; no peer has said why since this start\n"
+        ));
+        assert!(noted.contains("SEQUENCE must be not lower than"), "{noted}");
+        assert!(
+            noted.contains("\njoin         0 peers have accepted it, and it waits"),
+            "{noted}"
+        );
+        let nameless = shown(|status| status.objection.as_mut().unwrap().pid = None);
+        assert!(nameless.contains("\nobjection    by b:3264: not the newest"));
+        let decided = shown(|status| (status.join, status.objection) = (None, None));
+        assert!(
+            !decided.contains("\njoin") && !decided.contains("objection"),
+            "{decided}"
+        );
+    }
+
+    #[test]
+    fn connections_by_http_take_no_place_of_the_others() {
+        let mut status = status();
+        status.connections = 7;
+        let mut out = Vec::new();
+        text::write(&mut out, "a:3264", &status).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(
+            shown.contains("\nconnections  2 of at most 10000, 5 by HTTP, 12 accepted so far"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -231,7 +277,7 @@ c:3264     -  connecting  no          0  1000  never
             text::write(&mut out, "a:3264", &status).unwrap();
             let shown = String::from_utf8(out).unwrap();
             assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
-            assert_eq!(shown.lines().count(), 21 + status.peers.len());
+            assert_eq!(shown.lines().count(), 24 + status.peers.len());
 
             let mut out = Vec::new();
             show(&mut out, Look::Json, "a:3264", &status).unwrap();
@@ -250,9 +296,16 @@ c:3264     -  connecting  no          0  1000  never
     }
 
     fn status_of(texts: &[String; 3], numbers: &[u64; 22], pids: [Option<Pid>; 2]) -> Status {
+        let objection = ObjectionStatus {
+            above: numbers[0],
+            peer: texts[1].clone(),
+            pid: pids[0],
+            reason: texts[2].clone(),
+        };
         let mut numbers = numbers.iter().copied();
         let mut number = || numbers.next().unwrap();
         let mut status = status();
+        status.objection = Some(objection);
         texts[0].clone_into(&mut status.version);
         (status.boot, status.session, status.sequence) = (number(), number(), number());
         (status.uptime_ms, status.incarnation) = (number(), u128::from(number()) << 64);

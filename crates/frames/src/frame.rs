@@ -504,6 +504,8 @@ mod tests {
             bounds: BoundsStatus::default(),
             tls: TlsStatus::default(),
             vitals: VitalsStatus::default(),
+            join: None,
+            objection: None,
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

@@ -402,6 +402,8 @@ impl Shared {
             },
             tls: TlsStatus::default(),
             vitals: VitalsStatus::default(),
+            join: None,
+            objection: None,
         }
     }
 }

@@ -5,9 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The path of the server, `ipseity`.
+/// The path of the server, `ipseity`: that in `IPSEITY_BIN`, or the one that cargo has built.
 pub fn ipseity() -> PathBuf {
-    program("ipseity")
+    match env::var_os("IPSEITY_BIN") {
+        Some(path) => path.into(),
+        None => program("ipseity"),
+    }
 }
 
 /// The path of the command line client, `ipseity-cli`.
@@ -24,15 +27,21 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
-/// Cargo puts the programs of the root package beside the folder of its tests, and builds them first.
+/// Cargo puts the programs of the root package beside those of other packages and beside the folder of its tests, and
+/// builds them first.
 fn program(name: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
-    let path = folder.join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: cargo test builds it for the tests of the root package",
-        path.display()
-    );
-    path
+    let this = env::current_exe().unwrap();
+    let places: Vec<PathBuf> = this
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .collect();
+    match places.iter().find(|path| path.exists()) {
+        Some(path) => path.clone(),
+        None => panic!(
+            "{places:?} are missing: cargo test builds it for the tests of the root package, and \
+             cargo build --bin {name} for others"
+        ),
+    }
 }

@@ -20,12 +20,14 @@ impl HostNames {
     /// Adds a name.
     ///
     /// # Errors
-    /// The text is not the name of a host alone.
+    /// The text is not the name of a host alone, or too long for one.
     pub fn add(&mut self, name: &str) -> Result<(), HostNameError> {
         let bare = without_dot(name);
-        let is_name = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
-        if bare.is_empty() || bare.len() > HOST_NAME_BYTES_MAX || !bare.bytes().all(is_name) {
-            return Err(HostNameError(name.into()));
+        if !bare.split('.').all(is_label) {
+            return Err(HostNameError::NotAName(name.into()));
+        }
+        if bare.len() > HOST_NAME_BYTES_MAX {
+            return Err(HostNameError::TooLong { bytes: bare.len() });
         }
         self.0.push(bare.into());
         Ok(())
@@ -40,17 +42,31 @@ impl HostNames {
     }
 }
 
-/// A text that is not the name of a host.
+/// Why a text cannot be the name of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostNameError(Box<str>);
+pub enum HostNameError {
+    /// It is something else, or has a part that no name has.
+    NotAName(Box<str>),
+    /// It has more than [`HOST_NAME_BYTES_MAX`] bytes.
+    TooLong {
+        /// How many it has.
+        bytes: usize,
+    },
+}
 
 impl fmt::Display for HostNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "\"{}\" is not the name of a host: give it without scheme, port and path, such as ids.example.com",
-            Plain(&self.0)
-        )
+        match self {
+            HostNameError::NotAName(text) => write!(
+                f,
+                "\"{}\" is not the name of a host: give it without scheme, port and path, such as ids.example.com",
+                Plain(text)
+            ),
+            HostNameError::TooLong { bytes } => write!(
+                f,
+                "has {bytes} bytes, and the name of a host has at most {HOST_NAME_BYTES_MAX}: give a shorter one"
+            ),
+        }
     }
 }
 
@@ -64,11 +80,21 @@ pub(crate) fn is_host(text: &str) -> bool {
             || matches!(c, b'-' | b'_' | b'.' | b'~' | b'%' | b':' | b'[' | b']')
     };
     let port = &text[name_of(text).len()..];
-    text.bytes().all(is_in_host)
-        && (port.is_empty()
-            || port
-                .strip_prefix(':')
-                .is_some_and(|port| port.bytes().all(|c| c.is_ascii_digit())))
+    text.bytes().all(is_in_host) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+}
+
+/// HTTP lets the digits behind the colon be left out.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_digit()) && (text.is_empty() || text.parse::<u16>().is_ok())
+}
+
+/// Whether a text can stand between two dots of a name. Underscores are not in the rules of DNS, but in names of Docker.
+fn is_label(text: &str) -> bool {
+    let is_inside = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    !text.is_empty()
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text.bytes().all(is_inside)
 }
 
 /// A host without its port: what stands before `:`, or within brackets.

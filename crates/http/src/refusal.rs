@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use ipseity_core::{identity::IdentityError, text::Plain};
+use ipseity_core::{
+    identity::IdentityError,
+    text::Plain,
+    words::{ErrorCode, ErrorReply},
+};
 
 use crate::{
     limits::{
@@ -65,7 +69,8 @@ pub enum Refusal {
     UnknownParameter(Shown),
     /// A parameter comes twice.
     ParameterTwice(Parameter),
-    /// `count` is not a number from 1 to [`HTTP_COUNT_MAX`].
+    /// `count` is not a number from 1 to [`HTTP_COUNT_MAX`]. A server answers with [`bad_count`], because its own bound may
+    /// be smaller.
     BadCount,
     /// `after` is not an identity.
     BadAfter(IdentityError),
@@ -100,6 +105,18 @@ impl Shown {
         let start: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
         Shown(Plain(&start).to_string().into())
     }
+}
+
+/// The error for a `count` that is no number, or more than HTTP takes. `count_max` is the bound of the server
+/// (`--max-count`). The smaller bound is named.
+#[cold]
+pub fn bad_count(count_max: u32) -> ErrorReply {
+    let text = match count_max <= HTTP_COUNT_MAX {
+        // As the server says it where a count is only more than that.
+        true => format!("count must be 1 to {count_max} (--max-count)"),
+        false => Refusal::BadCount.to_string(),
+    };
+    ErrorReply::new(ErrorCode::BadCount, text)
 }
 
 impl Allow {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use ipseity_core::words::{
-    BoundsStatus, CodecStatus, Counters, EntryKind, GrantCounts, Histogram, PeerStatus, Status,
-    StorageStatus, TlsStatus, VitalsStatus,
+    BoundsStatus, CodecStatus, Counters, EntryKind, GrantCounts, Histogram, JoinStatus,
+    ObjectionStatus, PeerStatus, Status, StorageStatus, TlsStatus, VitalsStatus,
 };
 use serde::{Serialize, Serializer};
 
@@ -38,6 +38,10 @@ struct StatusJson<'a> {
     boot: Option<u64>,
     session: Option<String>,
     standing: &'static str,
+    /// Null once the start is decided.
+    join: Option<&'a JoinStatus>,
+    /// Null if nobody objects.
+    objection: Option<ObjectionJson<'a>>,
     #[serde(serialize_with = "text")]
     sequence: u64,
     #[serde(serialize_with = "text")]
@@ -68,6 +72,8 @@ impl StatusJson<'_> {
             boot: life.map(|life| life.boot),
             session: life.map(|life| format!("{:#018x}", life.session)),
             standing: status.standing.name(),
+            join: status.join.as_ref(),
+            objection: status.objection.as_ref().map(ObjectionJson::of),
             sequence: status.sequence,
             remaining: remaining(status.sequence),
             uptime_ms: status.uptime_ms,
@@ -86,6 +92,28 @@ impl StatusJson<'_> {
             bounds: BoundsJson::of(&status.bounds),
             tls: &status.tls,
             vitals: VitalsJson::of(&status.vitals),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ObjectionJson<'a> {
+    #[serde(serialize_with = "text")]
+    above: u64,
+    /// This and the reason are null if no peer has objected since the start.
+    peer: Option<&'a str>,
+    pid: Option<u16>,
+    reason: Option<&'a str>,
+}
+
+impl ObjectionJson<'_> {
+    fn of(objection: &ObjectionStatus) -> ObjectionJson<'_> {
+        let told = |text: &'_ str| !text.is_empty();
+        ObjectionJson {
+            above: objection.above,
+            peer: Some(&*objection.peer).filter(|peer| told(peer)),
+            pid: objection.pid.map(|pid| pid.get()),
+            reason: Some(&*objection.reason).filter(|reason| told(reason)),
         }
     }
 }
@@ -285,7 +313,9 @@ mod tests {
             concat!(
                 r#"{"server":"a:3264","version":"0.1.0\u001b[2J","cluster":"blue","pid":1,"#,
                 r#""incarnation":"0x00000000000000000000000000000abc","boot":3,"#,
-                r#""session":"0xffffffffffffffff","standing":"serving","sequence":"1000","#,
+                r#""session":"0xffffffffffffffff","standing":"serving","#,
+                r#""join":{"accepted":1,"confirmed":0,"needed":2},"objection":{"above":"2000","#,
+                r#""peer":"b:3264","pid":2,"reason":"not the newest\u001b"},"sequence":"1000","#,
                 r#""remaining":"9007199254739991","uptime_ms":3723456,"connections":2,"#,
                 r#""connections_max":10000,"counters":{"accepted":12,"identity_requests":30,"#,
                 r#""identities":"900","waited":1,"sync_requests":4,"sync_replies":5,"absorbed":6},"#,

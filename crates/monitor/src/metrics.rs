@@ -40,6 +40,16 @@ fn process(status: &Status, out: &mut Vec<u8>) {
     for one in Standing::ALL {
         standing.labelled([one.name()], u8::from(one == status.standing));
     }
+    if let Some(join) = &status.join {
+        let mut peers = Family::new(names::JOIN_PEERS, out);
+        peers.labelled(["accepted"], join.accepted);
+        peers.labelled(["confirmed"], join.confirmed);
+        peers.labelled(["needed"], join.needed);
+    }
+    if let Some(objection) = &status.objection {
+        let pid = objection.pid.map(|pid| pid.to_string()).unwrap_or_default();
+        Family::new(names::OBJECTION, out).labelled([&objection.peer, &*pid], objection.above);
+    }
 }
 
 fn sequence(status: &Status, out: &mut Vec<u8>) {

@@ -55,6 +55,8 @@ metrics! {
     UPTIME: Gauge "ipseity_uptime_seconds" [] "Time since the process began to serve.";
     BOOT: Gauge "ipseity_boot" [] "How many times the state directory has been started.";
     STANDING: Gauge "ipseity_standing" ["standing"] "1 for the standing that the server has, 0 for the others.";
+    JOIN_PEERS: Gauge "ipseity_join_peers" ["answer"] "While the server joins: how many peers have accepted it, have confirmed that, and are needed.";
+    OBJECTION: Gauge "ipseity_objection_above_sequence" ["peer" "pid"] "If a peer objects to the server: what --recover-above must be at least; 0 if no sequence is known.";
 
     SEQUENCE: Gauge "ipseity_sequence" [] "The highest sequence handed out or absorbed.";
     SEQUENCE_USED: Gauge "ipseity_sequence_used_ratio" [] "The part of all sequences that is used up.";

@@ -3,8 +3,9 @@
 use ipseity_core::{
     identity::Pid,
     words::{
-        BoundsStatus, CertificateStatus, CodecStatus, Counters, GrantCounts, Histogram, PeerState,
-        PeerStatus, Standing, Status, StorageStatus, TlsStatus, VitalsStatus, WriteTimes,
+        BoundsStatus, CertificateStatus, CodecStatus, Counters, GrantCounts, Histogram, JoinStatus,
+        ObjectionStatus, PeerState, PeerStatus, Standing, Status, StorageStatus, TlsStatus,
+        VitalsStatus, WriteTimes,
     },
 };
 
@@ -115,5 +116,16 @@ pub fn status() -> Status {
             },
             refusals: vec![(1, 3)],
         },
+        join: Some(JoinStatus {
+            accepted: 1,
+            confirmed: 0,
+            needed: 2,
+        }),
+        objection: Some(ObjectionStatus {
+            above: 2000,
+            peer: "b:3264".to_owned(),
+            pid: Pid::new(2),
+            reason: "not the newest\u{1b}".to_owned(),
+        }),
     }
 }

@@ -3,12 +3,13 @@
 use std::{io, io::Write, time::Duration};
 
 use ipseity_core::words::{
-    BoundsStatus, CertificateStatus, PeerStatus, Status, StorageStatus, TlsStatus,
+    BoundsStatus, CertificateStatus, JoinStatus, ObjectionStatus, PeerStatus, Status,
+    StorageStatus, TlsStatus,
 };
 
 use super::days_left;
 use ipseity_console::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
-use ipseity_monitor::lag;
+use ipseity_monitor::{framed_connections, lag};
 
 /// Writes it, one thing a line, and a table of the peers.
 pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
@@ -18,12 +19,16 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         counters,
         ..
     } = status;
-    let lines = [
+    let head = [
         ("server", server.to_owned()),
         ("version", plain(&status.version)),
         ("pid", pid.to_string()),
         ("cluster", plain(status.cluster.as_str())),
         ("standing", status.standing.to_string()),
+    ];
+    let join = status.join.as_ref().map(|join| ("join", joined(join)));
+    let objection = status.objection.as_ref().map(objected);
+    let lines = [
         ("sequence", sequence.to_string()),
         (
             "remaining",
@@ -67,7 +72,8 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         ("certificates", certificates(&status.tls)),
         ("peers", peers_count(status)),
     ];
-    for (name, value) in lines {
+    let decided = join.into_iter().chain(objection.into_iter().flatten());
+    for (name, value) in head.into_iter().chain(decided).chain(lines) {
         writeln!(out, "{name:<12} {value}")?;
     }
     if !status.peers.is_empty() {
@@ -79,6 +85,46 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
     Ok(())
 }
 
+/// How far a start has come.
+fn joined(join: &JoinStatus) -> String {
+    let JoinStatus {
+        accepted,
+        confirmed,
+        needed,
+    } = join;
+    match needed {
+        0 => format!("{accepted} peers have accepted it, and it waits for those that can answer"),
+        _ => format!(
+            "{accepted} of the {needed} peers that must accept it have done so, {confirmed} have confirmed it"
+        ),
+    }
+}
+
+/// Who objects, why, and what to do.
+fn objected(objection: &ObjectionStatus) -> [(&'static str, String); 2] {
+    let ObjectionStatus {
+        above, peer, pid, ..
+    } = objection;
+    let by = match (peer.is_empty(), pid) {
+        (true, _) => "noted by an earlier run; no peer has said why since this start".to_owned(),
+        (false, None) => format!("by {}: {}", plain(peer), plain(&objection.reason)),
+        (false, Some(pid)) => format!(
+            "by {} (pid {pid}): {}",
+            plain(peer),
+            plain(&objection.reason)
+        ),
+    };
+    let least = match above {
+        0 => "SEQUENCE must be".to_owned(),
+        _ => format!("SEQUENCE must be at least {above}, and"),
+    };
+    let out = format!(
+        "stop it; start it with an unused --pid and a new state directory, or with --recover-above SEQUENCE. {least} \
+         not lower than anything that the other state or server may have handed out"
+    );
+    [("objection", by), ("way out", out)]
+}
+
 fn boot(status: &Status) -> String {
     match status.life() {
         Some(life) => life.boot.to_string(),
@@ -87,9 +133,15 @@ fn boot(status: &Status) -> String {
 }
 
 fn connections(status: &Status) -> String {
+    let framed = framed_connections(status);
+    // HTTP has places of its own.
+    let http = match u64::from(status.connections).saturating_sub(framed) {
+        0 => String::new(),
+        count => format!(", {count} by HTTP"),
+    };
     let accepted = format!(
-        "{} of at most {}, {} accepted so far",
-        status.connections, status.connections_max, status.counters.accepted
+        "{framed} of at most {}{http}, {} accepted so far",
+        status.connections_max, status.counters.accepted
     );
     match (status.bounds.refused_for_address, status.bounds.closed_idle) {
         (0, 0) => accepted,
@@ -163,10 +215,11 @@ fn certificates(tls: &TlsStatus) -> String {
             (_, 1) => "1 day left".to_owned(),
             (_, days) => format!("{days} days left"),
         };
-        format!("{} ({left})", plain(&certificate.name))
+        let (purpose, name) = (plain(&certificate.purpose), plain(&certificate.name));
+        format!("{purpose}, {name} ({left})")
     };
     let all: Vec<String> = tls.certificates.iter().map(one).collect();
-    all.join(", ")
+    all.join("; ")
 }
 
 fn peers_count(status: &Status) -> String {

@@ -165,6 +165,8 @@ mod tests {
                     ..TlsStatus::default()
                 },
                 vitals: VitalsStatus::default(),
+                join: None,
+                objection: None,
             }),
         }
     }

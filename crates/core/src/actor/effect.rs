@@ -334,6 +334,8 @@ pub enum Report {
         standing: Standing,
         /// What `--recover-above` must be at least.
         above: Sequence,
+        /// The link on which the peer is heard.
+        by: Link,
         /// What the peer said.
         why: String,
     },
@@ -341,6 +343,17 @@ pub enum Report {
     ObjectedHigher {
         /// What `--recover-above` must be at least.
         above: Sequence,
+        /// The link on which the peer is heard.
+        by: Link,
+        /// What the peer said.
+        why: String,
+    },
+    /// An earlier run was objected to, and now a peer has told this one why. It is not logged again, only shown.
+    ObjectedStill {
+        /// The link on which the peer is heard.
+        by: Link,
+        /// What the peer said.
+        why: String,
     },
     /// An operator has confirmed the state of a peer that was objected to.
     Overruled {
@@ -455,14 +468,18 @@ impl fmt::Display for Report {
             Report::Objected {
                 standing,
                 above,
+                by,
                 why,
             } => {
                 write!(
                     f,
-                    "objected standing={standing:?} above={above} why={why:?}"
+                    "objected {by} standing={standing:?} above={above} why={why:?}"
                 )
             }
-            Report::ObjectedHigher { above } => write!(f, "objectedHigher above={above}"),
+            Report::ObjectedHigher { above, by, why } => {
+                write!(f, "objectedHigher {by} above={above} why={why:?}")
+            }
+            Report::ObjectedStill { by, why } => write!(f, "objectedStill {by} why={why:?}"),
             Report::Overruled { link, pid, above } => {
                 write!(f, "overruled {link} pid={pid} above={above}")
             }

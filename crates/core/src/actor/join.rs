@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ActorConfig, PeerId, Report};
-use crate::identity::Pid;
+use crate::{identity::Pid, words::JoinStatus};
 
 /// How many peers must accept a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,15 @@ impl Join {
         let accepted = self.accepted.iter();
         let of_these = accepted.filter(|(peer, voter)| of(peer) && counts(voter));
         of_these.map(|(_, voter)| voter.pid).collect()
+    }
+
+    /// How far the start has come, as people are told while it lasts.
+    pub(super) fn status(&self) -> JoinStatus {
+        JoinStatus {
+            accepted: self.votes(|_| true) as u32,
+            confirmed: self.votes(|peer| self.confirmed.contains(peer)) as u32,
+            needed: self.mode.needed() as u32,
+        }
     }
 
     /// What people are told when joining is over.

@@ -68,7 +68,7 @@ use crate::{
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
-    words::{ClusterName, Standing},
+    words::{ClusterName, JoinStatus, Standing},
 };
 
 /// What an actor needs to know when it is made.
@@ -391,6 +391,11 @@ impl Actor {
     /// Whether it has not decided yet whether it may use its pid.
     pub fn is_joining(&self) -> bool {
         self.phase.is_joining()
+    }
+
+    /// How far its start has come, as long as that is not decided.
+    pub fn join_status(&self) -> Option<JoinStatus> {
+        self.phase.is_joining().then(|| self.join.status())
     }
 
     /// Whether a dialed peer has answered since this server has told it what it has decided.

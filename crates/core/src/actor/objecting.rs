@@ -82,19 +82,21 @@ impl Actor {
             }
             Verdict::Counts(becomes) => {
                 let sequence = self.counter.believable(objection.sequence);
-                self.object_to_oneself(becomes, sequence, &objection.message, now, effects);
+                let why = &objection.message;
+                self.object_to_oneself(becomes, sequence, (link, why), now, effects);
             }
         }
     }
 
     /// This server must not hand out identities any more, because somebody else may have handed out identities up to
     /// `sequence`. This is made durable, so that a restart does not undo it: only an operator's word does. The sequence
-    /// is the one that the peer has said, so that all logs, `members` and the next start name the same number.
+    /// is the one that the peer has said, so that all logs, `members` and the next start name the same number. `by` and `why`
+    /// are the link on which it was said, and the words.
     pub(super) fn object_to_oneself(
         &mut self,
         becomes: Phase,
         sequence: Sequence,
-        why: &str,
+        (by, why): (Link, &str),
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
@@ -109,17 +111,22 @@ impl Actor {
         };
         let noted = self.objections.note(objected, self.phase.may_write(), now);
         effects.extend(noted.map(|objected| Effect::Write(Write::Objection(objected))));
+        let is_first = self.objections.hear();
         if self.phase.object(becomes) {
             effects.push(Effect::Report(Report::Objected {
                 standing: self.phase.standing(),
                 above: noted.unwrap_or(objected).sequence,
+                by,
                 why: why.to_owned(),
             }));
             self.settle_waiting(now, effects);
         } else if let Some(objected) = noted {
             // The number that people have read in the log before is too low.
-            let above = objected.sequence;
-            effects.push(Effect::Report(Report::ObjectedHigher { above }));
+            let (above, why) = (objected.sequence, why.to_owned());
+            effects.push(Effect::Report(Report::ObjectedHigher { above, by, why }));
+        } else if is_first {
+            let why = why.to_owned();
+            effects.push(Effect::Report(Report::ObjectedStill { by, why }));
         }
     }
 

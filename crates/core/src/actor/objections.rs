@@ -17,6 +17,8 @@ pub(super) struct Objections {
     /// An operator has confirmed that it is safe to start above this sequence; zero if none has.
     recovered: Sequence,
     noted: Noted,
+    /// A peer has objected since the start.
+    is_heard: bool,
     /// How often peers may make the server write.
     writes: TokenBucket,
 }
@@ -54,6 +56,7 @@ impl Objections {
                 None => Noted::Nothing,
                 Some(objected) => Noted::Written { objected },
             },
+            is_heard: false,
             writes: TokenBucket::new(SAVE_BURST, SAVE_RATE_PER_SECOND),
         }
     }
@@ -69,6 +72,11 @@ impl Objections {
             Noted::Nothing | Noted::Heard => Sequence::ZERO,
             Noted::Written { objected } => objected.sequence,
         }
+    }
+
+    /// A peer objects. Returns whether it is the first one since the start.
+    pub(super) fn hear(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_heard, true)
     }
 
     pub(super) fn judge(&self, objection: &Objection) -> Verdict {

@@ -99,7 +99,7 @@ impl Actor {
         let link = Link::Accepted(from);
         if let Err(refusal) = self.judge_peer(link, &sync) {
             let error = ErrorReply::from(refusal);
-            self.notice_same_pid(&error, sync.sequence, now, effects);
+            self.notice_same_pid(link, &error, sync.sequence, now, effects);
             if error.code == ErrorCode::SamePid.get() {
                 self.tell_same_pid(link, &sync, &error, effects);
             }
@@ -178,7 +178,7 @@ impl Actor {
         }
         if let Err(refusal) = self.judge_peer(link, sync) {
             let error = Box::new(ErrorReply::from(refusal));
-            self.notice_same_pid(&error, sync.sequence, now, effects);
+            self.notice_same_pid(link, &error, sync.sequence, now, effects);
             let code = error.code;
             self.hang_up(from, error, HangUp::Refused, now, effects);
             return self.meet_incumbent(sync, code, now, effects);
@@ -221,7 +221,7 @@ impl Actor {
         if ErrorCode::from_u16(error.code).is_some_and(|code| !code.closes()) {
             self.round_refused(link, error, effects);
         } else {
-            self.notice_same_pid(&error, 0, now, effects);
+            self.notice_same_pid(link, &error, 0, now, effects);
             self.notice_incumbent(link, &error, now, effects);
             self.hang_up(from, error, HangUp::RefusedBy, now, effects);
         }
@@ -268,7 +268,7 @@ impl Actor {
             sync.pid, own.pid
         );
         let sequence = self.counter.believable(above);
-        self.object_to_oneself(Phase::Stale, sequence, &why, now, effects);
+        self.object_to_oneself(Phase::Stale, sequence, (link, &why), now, effects);
         true
     }
 
@@ -406,6 +406,7 @@ impl Actor {
     /// process, and this process hears it.
     fn notice_same_pid(
         &mut self,
+        link: Link,
         error: &ErrorReply,
         sequence: u64,
         now: Instant,
@@ -414,7 +415,8 @@ impl Actor {
         if error.code == ErrorCode::SamePid.get() && self.has_served() {
             // A peer that only refuses this server names no sequence; then `sequence` is 0.
             let sequence = self.counter.believable(sequence).max(self.sequence());
-            self.object_to_oneself(Phase::Conflict, sequence, &error.message, now, effects);
+            let said = (link, error.message.as_str());
+            self.object_to_oneself(Phase::Conflict, sequence, said, now, effects);
         }
     }
 
@@ -430,7 +432,8 @@ impl Actor {
         let asked = self.links.asked_as(link).is_some_and(Stage::asks);
         if error.code == ErrorCode::HeldByAnother.get() && asked && self.has_served() {
             let sequence = self.sequence();
-            self.object_to_oneself(Phase::Stale, sequence, &error.message, now, effects);
+            let said = (link, error.message.as_str());
+            self.object_to_oneself(Phase::Stale, sequence, said, now, effects);
         }
     }
 

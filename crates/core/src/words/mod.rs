@@ -26,7 +26,7 @@ pub use marks::LifeMarks;
 pub use message::{ErrorReply, Message, SyncMessage, WIRE_VERSION};
 pub use name::{ClusterName, ClusterNameError};
 pub use status::{
-    BoundsStatus, CertificateStatus, Counters, PeerState, PeerStatus, Standing, Status,
-    StorageStatus, TlsStatus,
+    BoundsStatus, CertificateStatus, Counters, JoinStatus, ObjectionStatus, PeerState, PeerStatus,
+    Standing, Status, StorageStatus, TlsStatus,
 };
 pub use vitals::{CodecStatus, GrantCounts, Histogram, VitalsStatus, WriteTimes};

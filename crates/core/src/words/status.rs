@@ -52,9 +52,40 @@ pub struct Status {
     pub bounds: BoundsStatus,
     /// How TLS does.
     pub tls: TlsStatus,
-    /// What the loop, the disk and the connections do. New fields are added behind it, so a client that skips the rest of a
-    /// frame still works.
+    /// What the loop, the disk and the connections do.
     pub vitals: VitalsStatus,
+    /// How far its start has come; `None` once that is decided, and for a server that asks nobody.
+    pub join: Option<JoinStatus>,
+    /// The objection because of which it hands out nothing, if there is one. New fields are added behind it, so a client
+    /// that skips the rest of a frame still works.
+    pub objection: Option<ObjectionStatus>,
+}
+
+/// How far a start has come for which peers are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinStatus {
+    /// How many peers have accepted it. Where a majority is needed, only those are counted that have a vote.
+    pub accepted: u32,
+    /// How many of them have noted durably that it has the pid.
+    pub confirmed: u32,
+    /// How many must do both. With 0 it waits for those that can answer.
+    pub needed: u32,
+}
+
+/// An objection to a server, as it is shown to people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectionStatus {
+    /// What `--recover-above` must be at least; 0 if no sequence is known.
+    pub above: u64,
+    /// Which peer objects: its address as in the list of the peers. Empty if none has objected since the server was
+    /// started, and an earlier run has noted it.
+    #[serde(deserialize_with = "text")]
+    pub peer: String,
+    /// The pid of that peer, if it is known.
+    pub pid: Option<Pid>,
+    /// What it has said: what happened and what to do. Empty like the peer.
+    #[serde(deserialize_with = "text")]
+    pub reason: String,
 }
 
 /// How TLS does. Everything is zero, and no certificate is shown, if the server offers none.

@@ -118,6 +118,14 @@ impl GrantCounts {
         }
     }
 
+    /// All of them together.
+    pub fn sum(&self) -> u64 {
+        self.named()
+            .iter()
+            .map(|(_, count)| u64::from(*count))
+            .sum()
+    }
+
     /// Each count with the name of its grant.
     pub const fn named(&self) -> [(&'static str, u32); 5] {
         [

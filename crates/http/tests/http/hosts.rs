@@ -112,6 +112,9 @@ fn a_host_that_is_none_is_refused_everywhere() {
         ("Host: a:b\n", Refusal::HostMalformed),
         ("Host: ::1\n", Refusal::HostMalformed),
         ("Host: [::1]80\n", Refusal::HostMalformed),
+        ("Host: 127.0.0.1:65536\n", Refusal::HostMalformed),
+        ("Host: 127.0.0.1:99999999\n", Refusal::HostMalformed),
+        ("Host: [::1]:+80\n", Refusal::HostMalformed),
         ("Host: \u{e9}.example\n", Refusal::HostMalformed),
     ] {
         let (found, exchange) = refused(&format!("GET /livez HTTP/1.1\n{host}\n"));
@@ -135,7 +138,6 @@ fn only_a_name_can_be_a_name_of_the_server() {
     ] {
         names.add(name).unwrap();
     }
-    let long = "a".repeat(256);
     for name in [
         "",
         ".",
@@ -146,10 +148,24 @@ fn only_a_name_can_be_a_name_of_the_server() {
         "[::1]",
         "*",
         "\u{e9}\n",
-        &long,
+        "..",
+        "a..b",
+        ".a",
+        "-",
+        "-a",
+        "a.b-",
     ] {
         let error = names.add(name).unwrap_err().to_string();
         assert!(error.contains("is not the name of a host"), "{error}");
         assert!(error.chars().all(ipseity_core::text::is_plain), "{error:?}");
     }
+    let label = "a".repeat(63);
+    let longest = [&*label; 4].join(".");
+    names.add(&longest).unwrap();
+    names.add(&format!("{longest}.")).unwrap();
+    let error = names.add(&format!("{longest}a")).unwrap_err().to_string();
+    assert!(
+        error.contains("256 bytes") && error.contains("at most 255"),
+        "{error}"
+    );
 }

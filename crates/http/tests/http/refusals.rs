@@ -1,7 +1,7 @@
 //! Every refusal: its status, whether it closes, and what it says.
 
-use ipseity_core::{identity::IdentityError, text::is_plain};
-use ipseity_http::{Exchange, Refusal, limits, write_refusal};
+use ipseity_core::{identity::IdentityError, text::is_plain, words::ErrorCode};
+use ipseity_http::{Exchange, Refusal, bad_count, limits, write_refusal};
 
 use crate::{parsed, refused};
 
@@ -219,6 +219,40 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("%=5", "no parameter \"%\""),
     ("\u{202e}=5", "no parameter \"\\u{202e}\""),
 ];
+
+#[test]
+fn an_answer_to_head_has_no_body_whatever_is_wrong() {
+    let long = format!("HEAD / HTTP/1.1\nX: {}\n", "a".repeat(9000));
+    for request in [
+        "HEAD / HTTP/1.1\nHost : a\n\n",
+        "HEAD / HTTP/1.1\nHost: a\nX: \u{1}\n\n",
+        "HEAD / HTTP/2.0\nHost: a\n\n",
+        "HEAD / HTTP/1.1\n\n",
+        &long,
+    ] {
+        let (answer, closes) = answer(request);
+        assert!(closes && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[test]
+fn the_smaller_bound_of_a_count_is_named() {
+    for (count_max, bound) in [
+        (1, "count must be 1 to 1 (--max-count)"),
+        (
+            limits::HTTP_COUNT_MAX,
+            "count must be 1 to 10000 (--max-count)",
+        ),
+        (
+            limits::HTTP_COUNT_MAX + 1,
+            "count must be 1 to 10000 over HTTP",
+        ),
+    ] {
+        let error = bad_count(count_max);
+        assert_eq!(error.code, ErrorCode::BadCount.get());
+        assert!(error.message.starts_with(bound), "{}", error.message);
+    }
+}
 
 #[test]
 fn every_refusal_has_its_status_and_says_what_to_do() {

@@ -381,6 +381,47 @@ pub const BUGS: &[Bug] = &[
         wrong: "SIGHUP stops the server.",
         seed: 14,
     },
+    // HTTP.
+    Bug {
+        name: "PipelineUngated",
+        wrong: "A request by HTTP is read before the one before it is answered, and that one is then answered in its form.",
+        seed: 2,
+    },
+    Bug {
+        name: "AfterIgnoredByHttp",
+        wrong: "The `after` of a request by HTTP is ignored.",
+        seed: 5,
+    },
+    Bug {
+        name: "LastAnswerLost",
+        wrong: "A connection that ends with an answer is closed before that answer is written.",
+        seed: 2,
+    },
+    Bug {
+        name: "CloseIgnored",
+        wrong: "A connection goes on behind an answer that says that it ends.",
+        seed: 2,
+    },
+    Bug {
+        name: "BodyNotSkipped",
+        wrong: "The body of a request by HTTP is taken for the next request.",
+        seed: 2,
+    },
+    Bug {
+        name: "ReadyWhileObjected",
+        wrong: "A server to which a peer objects says that it is ready.",
+        seed: 15,
+    },
+    Bug {
+        name: "ReadyWhileJoining",
+        wrong: "A server that waits for its peers says that it is ready.",
+        seed: 10,
+    },
+    Bug {
+        name: "CounterFalls",
+        wrong: "The connections that are open are shown as those that were accepted, so a counter falls.",
+        seed: 4,
+    },
     // TLS.
     Bug {
         name: "OpenedForgotten",

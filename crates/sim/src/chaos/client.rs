@@ -51,6 +51,63 @@ pub enum Asked {
     },
     /// A malformed frame: an error comes, and then the end.
     Nonsense,
+    /// A request by HTTP.
+    Web(Box<WebAsked>),
+}
+
+impl Asked {
+    /// Whether the connection ends with the answer.
+    pub fn ends(&self) -> bool {
+        match self {
+            Asked::Nonsense => true,
+            Asked::Web(asked) => asked.closes,
+            _ => false,
+        }
+    }
+}
+
+/// A request by HTTP that is not answered yet.
+#[derive(Clone, Debug)]
+pub struct WebAsked {
+    pub what: Web,
+    /// The answer has to say that the connection ends.
+    pub closes: bool,
+    /// What was known of the server when it was asked.
+    pub known: Known,
+}
+
+/// What it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Web {
+    Identities {
+        count: u32,
+        after: u64,
+        is_text: bool,
+    },
+    Status,
+    Metrics,
+    Live,
+    Ready,
+    /// It is malformed, and this is the status of the answer.
+    Refused(u16),
+    /// It begins and never ends.
+    Unfinished,
+}
+
+/// What is known of a server when somebody asks it by HTTP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// Everything that it hands out must be greater.
+    pub floor: Floor,
+    pub at: Instant,
+    /// The connection is surely one to the present life. What follows is about that life.
+    pub is_present: bool,
+    /// It has said that it is stopped, or that its sequence is used up, and neither ever ends.
+    pub is_stopped: bool,
+    /// It has handed out something, so it does not join any more.
+    pub has_given: bool,
+    /// The highest sequence that anybody has seen.
+    pub highest: u64,
 }
 
 /// A connection of a client.
@@ -59,8 +116,10 @@ pub struct Connection {
     pub server: usize,
     /// When the client began to connect.
     pub began: Instant,
-    /// The bytes of a frame that has only partly arrived.
+    /// The bytes of a frame, or of an answer by HTTP, that has only partly arrived.
     pub partial: Vec<u8>,
+    /// What is left of a request that was sent in pieces.
+    pub later: Vec<u8>,
     pub asked: VecDeque<Asked>,
     /// Nothing more is sent.
     pub is_shut: bool,
@@ -70,6 +129,13 @@ pub struct Connection {
     pub is_told: bool,
     /// The client gives the connection up if no answer has come by then.
     pub patience_until: Instant,
+}
+
+impl Connection {
+    /// Whether a part of an answer by HTTP has come. Then the rest is owed.
+    pub fn partial_answer(&self) -> bool {
+        self.partial.starts_with(b"HTTP/")
+    }
 }
 
 /// See the head of this file.
@@ -93,16 +159,20 @@ pub struct Client {
 }
 
 /// What a batch consists of.
+#[derive(Default)]
 pub struct Batch {
     pub bytes: Vec<u8>,
     pub asked: Vec<Asked>,
     pub faults: Vec<Fault>,
     pub ending: Ending,
+    /// Only so many bytes are sent at first.
+    pub cut: Option<usize>,
 }
 
 /// What a client does after a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ending {
+    #[default]
     Waits,
     /// Shuts its side.
     Shuts,
@@ -145,12 +215,7 @@ impl Client {
     /// Draws the next requests. Everything that this server hands out from now on must be greater than `floor`, and
     /// `known` is the highest sequence that anybody has seen.
     pub fn draw(&mut self, floor: Floor, known: u64, own: &ActorConfig) -> Batch {
-        let mut batch = Batch {
-            bytes: Vec::new(),
-            asked: Vec::new(),
-            faults: Vec::new(),
-            ending: Ending::Waits,
-        };
+        let mut batch = Batch::default();
         let requests = self.rng.usize(1..=self.plan.batch_max);
         for _ in 0..requests {
             self.draw_one(floor, known, own, &mut batch);

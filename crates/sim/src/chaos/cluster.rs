@@ -36,7 +36,7 @@ use super::{
     sealed::set_seed,
 };
 use crate::world::{
-    Clock, DiskMode, Net, Node, Shared, SimSocket, Storage, Wiretap, WorldEvent, WriteFate,
+    Clock, DiskMode, EndId, Net, Node, Shared, SimSocket, Storage, Wiretap, WorldEvent, WriteFate,
     count_log_lines,
 };
 
@@ -317,10 +317,12 @@ impl Cluster {
                 });
             }
             self.judge.now = now;
-            self.judge.listen(&mut wiretap, |end| {
+            let other = |end| {
                 let (other, at) = net.other_side(end)?;
                 Some((other, server_at(at).filter(|server| *server < machines)))
-            });
+            };
+            let is_http = |end: EndId| net.ends[end].is_http();
+            self.judge.listen(&mut wiretap, other, is_http);
             // It has handled everything that had come, including the answers of the disk.
             if waiting == 0 && polled.dispatched < POLL_EVENTS_MAX {
                 let life = &mut self.judge.lives[number];

@@ -6,6 +6,47 @@ use ipseity_core::words::ErrorCode;
 
 use super::{accepted::Cause, breaches::Fate, fault::Fault};
 
+/// What came by HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Heard {
+    Identities,
+    /// A 503 in place of identities.
+    Unavailable,
+    Status,
+    Scrape,
+    Live,
+    Ready,
+    NotReady,
+    /// A malformed request was refused.
+    Refused,
+    /// A request did not come whole in time.
+    Late,
+    /// There are too many connections.
+    TooMany,
+    /// An answer said that the connection ends.
+    Closes,
+    /// A request was sent in pieces.
+    Pieces,
+}
+
+impl Heard {
+    pub const ALL: [Heard; 12] = [
+        Heard::Identities,
+        Heard::Unavailable,
+        Heard::Status,
+        Heard::Scrape,
+        Heard::Live,
+        Heard::Ready,
+        Heard::NotReady,
+        Heard::Refused,
+        Heard::Late,
+        Heard::TooMany,
+        Heard::Closes,
+        Heard::Pieces,
+    ];
+}
+
 /// Counts of what happened in runs.
 #[derive(Clone, Debug)]
 pub struct Coverage {
@@ -13,6 +54,8 @@ pub struct Coverage {
     pub faults: Vec<u64>,
     /// Error replies that left a server, by their place in [`ErrorCode::ALL`].
     pub codes: Vec<u64>,
+    /// What came by HTTP, by [`Heard`].
+    pub heard: Vec<u64>,
     /// Entries that were handled, by name; only of runs with a trace.
     pub entries: BTreeMap<String, u64>,
     pub replies: u64,
@@ -30,6 +73,7 @@ impl Default for Coverage {
         Coverage {
             faults: vec![0; Fault::ALL.len()],
             codes: vec![0; ErrorCode::ALL.len()],
+            heard: vec![0; Heard::ALL.len()],
             entries: BTreeMap::new(),
             replies: 0,
             identities: 0,
@@ -44,6 +88,10 @@ impl Default for Coverage {
 impl Coverage {
     pub fn fault(&mut self, fault: Fault) {
         self.faults[fault as usize] += 1;
+    }
+
+    pub fn heard(&mut self, heard: Heard) {
+        self.heard[heard as usize] += 1;
     }
 
     pub fn repeat(&mut self, cause: Cause) {
@@ -64,6 +112,9 @@ impl Coverage {
             *sum += count;
         }
         for (sum, count) in self.codes.iter_mut().zip(&other.codes) {
+            *sum += count;
+        }
+        for (sum, count) in self.heard.iter_mut().zip(&other.heard) {
             *sum += count;
         }
         for (name, count) in &other.entries {

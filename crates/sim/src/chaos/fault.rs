@@ -127,7 +127,12 @@ faults! {
     Majority,
     /// Servers talk to each other over TLS. It is no fault, but everything else can happen to it.
     Tls,
+    /// Some clients speak HTTP. It is no fault either.
+    Http,
 }
+
+/// In how many of 1000 seeds some clients speak HTTP.
+pub const HTTP_PER_MILLE: u32 = 500;
 
 /// A set of faults.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -15,9 +15,10 @@ use ipseity_frames::Kind;
 use super::{
     accepted::Lives,
     advances::Advances,
+    answers::{Answer, Said, next_answer},
     breaches::{Breaches, Giver},
     client::Floor,
-    coverage::Coverage,
+    coverage::{Coverage, Heard},
     plan::Plan,
     sealed::Opened,
 };
@@ -103,6 +104,8 @@ pub struct Life {
     pub life: u64,
     /// How often its ceiling was raised.
     pub grants: u32,
+    /// It has handed out something.
+    pub has_given: bool,
 }
 
 /// What a server wrote on one end of a connection, as far as it matters.
@@ -277,6 +280,12 @@ impl Judge {
         }
     }
 
+    /// The highest sequence that anybody has seen.
+    pub fn highest(&self) -> u64 {
+        let seen = self.pids.values().map(|pid| pid.left.max(pid.told));
+        seen.max().unwrap_or_default()
+    }
+
     /// Notes the first promise that was broken.
     pub fn note_violation(&mut self, what: impl FnOnce() -> String) {
         if self.violation.is_none() {
@@ -424,11 +433,13 @@ impl Judge {
         }
     }
 
-    /// Reads what a server has written in a turn. `other` finds the other end and the server that holds it.
+    /// Reads what a server has written in a turn. `other` finds the other end and the server that holds it, and `is_http`
+    /// says whether the connection has come to the listener for HTTP.
     pub fn listen(
         &mut self,
         wiretap: &mut Wiretap,
         other: impl Fn(EndId) -> Option<(EndId, Option<usize>)>,
+        is_http: impl Fn(EndId) -> bool,
     ) {
         let mut at = 0;
         for (server, end, length) in std::mem::take(&mut wiretap.parts) {
@@ -449,7 +460,21 @@ impl Judge {
                     &joined
                 }
             };
-            while rest.len() >= 3 {
+            let speaks_http = is_http(end);
+            while speaks_http && !rest.is_empty() {
+                match next_answer(rest) {
+                    Ok(Some((answer, length))) => {
+                        self.answer(server, &mut state, &answer);
+                        rest = &rest[length..];
+                    }
+                    Ok(None) => break,
+                    Err(wrong) => {
+                        self.note_violation(|| format!("server {server} by HTTP: {wrong}"));
+                        break;
+                    }
+                }
+            }
+            while !speaks_http && rest.len() >= 3 {
                 let length = 2 + usize::from(BigEndian::read_u16(rest));
                 let Some((frame, behind)) = rest.split_at_checked(length) else {
                     break;
@@ -646,6 +671,60 @@ impl Judge {
         }
     }
 
+    /// A server answers by HTTP.
+    fn answer(&mut self, server: usize, state: &mut EndState, answer: &Answer<'_>) {
+        if state.is_told {
+            return self.note_violation(|| {
+                format!("server {server} answers by HTTP behind its last answer: {answer:?}")
+            });
+        }
+        state.frames += 1;
+        state.is_told = answer.closes;
+        match answer.said() {
+            Ok(Said::Identities { first, count, .. }) => {
+                self.coverage.replies += 1;
+                self.coverage.heard(Heard::Identities);
+                self.leaves(server, state, first, u64::from(count));
+            }
+            Ok(Said::Error { code, message }) => {
+                self.coverage.code(code.get());
+                if code.closes() && !answer.closes {
+                    self.note_violation(|| format!("server {server} goes on after {code:?}"));
+                }
+                if code == ErrorCode::TooManyConnections {
+                    state.refused = Some(Refusal {
+                        end: EndId::MAX,
+                        is_for_address: message
+                            .as_bytes()
+                            .windows(FOR_ADDRESS.len())
+                            .any(|part| part == FOR_ADDRESS),
+                        is_first: state.frames == 1,
+                    });
+                }
+            }
+            Ok(Said::Page) if answer.status == 200 && answer.body.ends_with("\nready\n") => {
+                self.is_ready(server);
+            }
+            Ok(Said::Page) => {}
+            Err(wrong) => self.note_violation(|| format!("server {server} by HTTP: {wrong}")),
+        }
+    }
+
+    /// A server says that it is ready to hand out identities. It has to be as sure as one that does so.
+    fn is_ready(&mut self, server: usize) {
+        let life = &self.lives[server];
+        let known = &self.pids[&life.pid].known;
+        if life.joins_until.is_some_and(|until| self.now < until) {
+            self.note_violation(|| {
+                format!("server {server} is ready, and no peer has answered it yet")
+            });
+        } else if known.voters(life.life).len() < life.votes_needed {
+            self.note_violation(|| {
+                format!("server {server} is ready, and too few have accepted it")
+            });
+        }
+    }
+
     /// A server tells another one how far it has come.
     fn meets(&mut self, server: usize, hearer: usize, body: &[u8]) {
         let Life { pid, life, .. } = self.lives[server];
@@ -714,6 +793,7 @@ impl Judge {
             return self.note_violation(|| format!("{} on a connection that had {last}", shown()));
         }
         end.last = high;
+        self.lives[server].has_given = true;
         let known = &self.pids[&pid].known;
         let life = &self.lives[server];
         let giver = Giver {

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use ipseity::{
-    limits::{HTTP_CONNECTIONS_MAX, PEER_SILENCE_MIN},
+    limits::PEER_SILENCE_MIN,
     listeners::Listener,
     peers::to_ask,
     secure::PlainFrom,
@@ -24,6 +24,7 @@ use ipseity_http::HostNames;
 use super::{
     fault::Fault,
     plan::{Downtime, Plan, ServerPlan},
+    scrapes::Scrape,
     sealed::settings,
 };
 use crate::world::{Lines, Node, Shared, SimEdge, Storage, address};
@@ -79,6 +80,10 @@ pub struct Machine {
     pub witnesses: Vec<(usize, Instant)>,
     /// Its last status (standing and sequence), and when it was asked for it.
     pub status: Option<(Instant, Standing, u64)>,
+    /// This life has said by HTTP that it is stopped, or that its sequence is used up.
+    pub is_stopped: bool,
+    /// What a monitor has read of this life last.
+    pub scraped: Option<Scrape>,
     /// Whether a client got identities from it at the very end, or an answer that is as good.
     pub is_served: bool,
 }
@@ -113,6 +118,8 @@ impl Machine {
             is_objected: false,
             witnesses: Vec::new(),
             status: None,
+            is_stopped: false,
+            scraped: None,
             is_served: false,
         }
     }
@@ -171,7 +178,7 @@ impl Machine {
             },
             limits: TransportLimits {
                 connections_max: self.plan.connections_max,
-                http_max: HTTP_CONNECTIONS_MAX,
+                http_max: self.plan.http_max,
                 per_address_max: self.plan.per_address_max,
                 closes_idle: self.plan.closes_idle,
                 read_bytes_max: self.plan.read_bytes_max,
@@ -202,6 +209,8 @@ impl Machine {
         self.signals.clear();
         self.log_lines = 0;
         self.status = None;
+        self.is_stopped = false;
+        self.scraped = None;
         self.is_clean = false;
         joins
     }

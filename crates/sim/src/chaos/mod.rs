@@ -12,6 +12,7 @@
 //! - `acts`: the faults that strike at a moment. `flood`: somebody who sends without end. `recovery`: the end of
 //!   the run.
 //! - `client`, `traffic`: what clients ask, and which answers they get.
+//! - `web`, `web_traffic`: the same for clients that speak HTTP. `answers`, `scrapes`: what servers say there.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
 //!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
 //!   `breaches`: what becomes of the mistakes of operators.
@@ -21,6 +22,7 @@
 mod accepted;
 mod acts;
 mod advances;
+mod answers;
 mod bounds;
 mod breaches;
 pub mod bugs;
@@ -39,9 +41,12 @@ mod network;
 mod places;
 mod plan;
 mod recovery;
+mod scrapes;
 mod sealed;
 mod starts;
 mod traffic;
+mod web;
+mod web_traffic;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

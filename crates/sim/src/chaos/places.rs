@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use ipseity::limits::IDLE_MIN;
+use ipseity::limits::{HTTP_IDLE_TIMEOUT, IDLE_MIN};
 
 use super::{
     client::{Asked, Client},
@@ -16,7 +16,7 @@ use super::{
     judge::{Judge, Refusal},
     plan::ServerPlan,
 };
-use crate::world::{Came, EndId, Net};
+use crate::world::{Came, End, EndId, Net};
 
 impl Cluster {
     /// Looks at what a server has done with its places in a turn.
@@ -61,8 +61,8 @@ impl Cluster {
                 came.of_address < most
                     || is_surely_exempt(plan, names_move, net.ends[end].remote(), came)
             };
-            net.ends[end].has_place =
-                came.held < plan.connections_max && plan.per_address_max.is_none_or(is_free);
+            let most = places(plan, &net.ends[end]);
+            net.ends[end].has_place = came.held < most && plan.per_address_max.is_none_or(is_free);
             // One that was closed earlier in the same turn was there until its end.
             came.silent = came.silent.filter(|(_, held)| !net.ends[*held].is_over());
             net.ends[end].came = Some(came);
@@ -89,9 +89,13 @@ impl Cluster {
                 format!("is refused for its address, which had {had} and may have {most:?}")
             });
         }
-        let (had, most) = (came.held, plan.connections_max);
+        let (had, most) = (came.held, places(plan, end));
         if had < most {
             return Some(format!("is refused, and {had} of {most} places were taken"));
+        }
+        if end.is_http() {
+            // Nobody makes room there, and no peer or operator comes that way.
+            return None;
         }
         let clock = net.nodes[number].clock;
         let has_been_silent = |(since, _)| clock.shows(came.at).since(clock.shows(since));
@@ -126,7 +130,9 @@ impl Cluster {
             Some(Asked::Status { .. }) => 3,
             Some(Asked::Members { .. } | Asked::Forget) => 5,
             Some(Asked::Advance { .. }) => 11,
-            Some(Asked::Identities { .. } | Asked::Nonsense) | None => return false,
+            Some(Asked::Identities { .. } | Asked::Nonsense | Asked::Web(_)) | None => {
+                return false;
+            }
         };
         self.machines[number].plan.takes_operators(remote.ip()) && net.ends[end].taken >= length
     }
@@ -162,6 +168,15 @@ impl Cluster {
     fn why_not_that_one(&mut self, number: usize, end: EndId) -> Option<String> {
         let machine = &self.machines[number];
         let is_ending = !machine.signals.is_empty() || self.judge.lives[number].disk_failed;
+        let net = self.net.borrow();
+        if net.ends[end].is_http() {
+            let clock = net.nodes[number].clock;
+            let used_at = net.ends[end].used_at;
+            let idle = clock.shows(net.now).since(clock.shows(used_at));
+            return (!is_ending && idle < HTTP_IDLE_TIMEOUT)
+                .then(|| format!("is closed for no reason, and was idle for {idle:?}"));
+        }
+        drop(net);
         if machine.plan.closes_idle {
             self.judge.made_room.insert(end);
         }
@@ -187,13 +202,25 @@ impl Cluster {
         }
         let is_idle_longer = |held: &&EndId| {
             let held = &net.ends[**held];
-            !held.is_over() && held.has_place && held.is_silent() && held.used_at < closed.used_at
+            !held.is_over()
+                && !held.is_http()
+                && held.has_place
+                && held.is_silent()
+                && held.used_at < closed.used_at
         };
         let longer = node.accepted.iter().find(is_idle_longer)?;
         let since = net.ends[*longer].used_at;
         Some(format!(
             "makes room, and another one was idle since {since}"
         ))
+    }
+}
+
+/// How many connections may have a place that speak like this one.
+fn places(plan: &ServerPlan, end: &End) -> usize {
+    match end.is_http() {
+        true => plan.http_max,
+        false => plan.connections_max,
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use fastrand::Rng;
 use ipseity::{
-    limits::{IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX},
+    limits::{HTTP_CONNECTIONS_MAX, IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX},
     trust::TrustOptions,
 };
 use ipseity_core::{
@@ -20,7 +20,7 @@ use ipseity_core::{
 
 use super::{
     calls::FloodKind,
-    fault::{Fault, Faults, chance, stream},
+    fault::{Fault, Faults, HTTP_PER_MILLE, chance, stream},
     starts::{self, is_about_starts},
 };
 use crate::world::{DiskFault, WriteFate, address};
@@ -49,6 +49,8 @@ pub struct ServerPlan {
     pub sync_interval: Duration,
     pub latency: Duration,
     pub connections_max: usize,
+    /// How many connections by HTTP have a place.
+    pub http_max: usize,
     /// The `--max-connections-per-address`.
     pub per_address_max: Option<usize>,
     /// Whether idle clients make room.
@@ -149,6 +151,12 @@ pub struct ClientPlan {
     pub is_believed: bool,
     /// Whether it opens a new connection for each batch and keeps the old ones.
     pub crowds: bool,
+    /// It speaks HTTP.
+    pub by_http: bool,
+    /// Sends its requests in two pieces.
+    pub pieces: u32,
+    /// Says nothing for a while.
+    pub silent: u32,
 }
 
 impl ClientPlan {
@@ -413,6 +421,7 @@ impl Plan {
         standing.retain(|fault| match fault {
             Fault::Clock
             | Fault::Crowd
+            | Fault::Http
             | Fault::Oneself
             | Fault::Budget
             | Fault::Exhaustion
@@ -468,6 +477,41 @@ impl Plan {
             plan.crowds = some(Fault::Crowd, 2) > 0;
             plan.is_trusted = plan.operator > 0 && rng.bool();
             plan.is_believed = plan.stranger > 0 && stream(self.seed, 700 + index as u64).bool();
+            self.clients.push(plan);
+        }
+        self.draw_web_clients();
+    }
+
+    /// Those who speak HTTP stand behind the others, so that the others are as they would be without them.
+    fn draw_web_clients(&mut self) {
+        let mut rng = stream(self.seed, 800);
+        let count = match self.faults.has(Fault::Http) {
+            false => 0,
+            true if self.faults.has(Fault::Crowd) => rng.usize(2..=4),
+            true => rng.usize(1..=2),
+        };
+        for _ in 0..count {
+            let mut plan = ClientPlan {
+                think: Duration::from_millis(*rng.choice(&[20, 100, 200, 500]).unwrap()),
+                batch_max: *rng.choice(&[1, 1, 4, 10]).unwrap(),
+                count_max: *rng.choice(&[1, 1, 5, self.count_max.min(100)]).unwrap(),
+                carries: rng.bool(),
+                by_http: true,
+                pieces: rng.u32(..300),
+                silent: rng.u32(..50),
+                ..ClientPlan::default()
+            };
+            let faults = self.faults;
+            let mut some = |fault, most: u32| {
+                let drawn = rng.u32(1..=most);
+                if faults.has(fault) { drawn } else { 0 }
+            };
+            plan.garbage = some(Fault::Garbage, 100);
+            plan.unfinished = some(Fault::Unfinished, 100);
+            plan.half_close = some(Fault::HalfClose, 200);
+            plan.leave = some(Fault::Leave, 200);
+            plan.unread = some(Fault::Unread, 200);
+            plan.after = some(Fault::After, 200);
             self.clients.push(plan);
         }
     }
@@ -684,6 +728,7 @@ fn draw_faults(seed: u64, density: u32) -> Faults {
             | Fault::Exhaustion => density / 3,
             // A handshake takes as long as hundreds of messages.
             Fault::Tls => density / 4,
+            Fault::Http => HTTP_PER_MILLE,
             // These take as long as everything else in a run.
             Fault::Looks | Fault::Refusals => density / 3,
             Fault::Scan => density / 6,
@@ -781,6 +826,10 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                     crowded
                 } else {
                     100
+                },
+                http_max: match faults.has(Fault::Crowd) {
+                    true => stream(seed, 480 + index as u64).usize(0..=2),
+                    false => HTTP_CONNECTIONS_MAX,
                 },
                 read_bytes_max: match rng.u32(..3) {
                     0 if faults.has(Fault::FullRead) => *bounds.choice(&[100, 132]).unwrap(),

@@ -10,7 +10,7 @@ use crate::world::WriteFate;
 
 use super::{
     calls::Call,
-    client::{Batch, Client, Connection, Ending},
+    client::{Batch, Client, Connection},
     cluster::Cluster,
     machine::Machine,
     network::SIZES,
@@ -69,7 +69,10 @@ impl Cluster {
                     self.net.borrow_mut().cut(end);
                     self.leave(number, false);
                 }
-                false => self.on_client_ready(number),
+                false => {
+                    self.send_rest(number);
+                    self.on_client_ready(number);
+                }
             }
         }
         let is_client = |remote: SocketAddr| {
@@ -186,12 +189,7 @@ impl Cluster {
                     0
                 };
                 let floor = self.judge.floor(server, self.machines[server].began);
-                let mut batch = Batch {
-                    bytes: Vec::new(),
-                    asked: Vec::new(),
-                    faults: Vec::new(),
-                    ending: Ending::Waits,
-                };
+                let mut batch = Batch::default();
                 batch.identities(1, after, floor);
                 self.send(probe, batch);
             }

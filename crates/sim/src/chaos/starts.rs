@@ -1,7 +1,7 @@
 //! A share of the seeds is about starts: who has a pid, who asks for it, and what the others do then. Such a seed has
 //! few clients and few other faults. So little hides what goes wrong, and a run takes little time.
 
-use super::fault::{Fault, Faults, chance, stream};
+use super::fault::{Fault, Faults, HTTP_PER_MILLE, chance, stream};
 
 /// Whether a seed is about starts.
 pub fn is_about_starts(seed: u64) -> bool {
@@ -39,5 +39,10 @@ pub fn faults(seed: u64) -> Faults {
     let others = OTHERS
         .iter()
         .filter_map(|(fault, per_mille)| chance(&mut rng, *per_mille).then_some(*fault));
-    others.chain(mistake).fold(Faults::NONE, Faults::with)
+    let web =
+        chance(&mut stream(seed, 20 + Fault::Http as u64), HTTP_PER_MILLE).then_some(Fault::Http);
+    others
+        .chain(mistake)
+        .chain(web)
+        .fold(Faults::NONE, Faults::with)
 }

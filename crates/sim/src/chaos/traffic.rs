@@ -5,17 +5,18 @@ use std::{io, time::Duration};
 use ipseity_core::{
     identity::{Identity, Sequence},
     limits::WRITE_LATE,
+    time::Instant,
     words::{ErrorCode, ErrorReply, LifeMarks, Message, Standing, Status},
 };
 use ipseity_frames::Receiver;
 
 use super::{
     calls::Call,
-    client::{Asked, Batch, Connection, Ending, Floor, may_answer},
+    client::{Asked, Batch, Connection, Ending, Floor, Web, may_answer},
     cluster::Cluster,
     fault::{Fault, chance},
 };
-use crate::world::{SimSocket, address};
+use crate::world::{SimSocket, address, http_address};
 
 /// How long a server may be busy with something else, in microseconds.
 const STALL_US: u64 = 100_000;
@@ -49,10 +50,7 @@ impl Cluster {
         if !connection.asked.is_empty() && now >= connection.patience_until {
             return self.leave(number, false);
         }
-        let is_ended = connection
-            .asked
-            .iter()
-            .any(|asked| matches!(asked, Asked::Nonsense));
+        let is_ended = connection.asked.iter().any(Asked::ends);
         let connected = self.net.borrow().is_connected(connection.socket.end());
         match connected {
             Err(_) => return self.leave(number, false),
@@ -60,19 +58,20 @@ impl Cluster {
             Ok(false) => return,
             Ok(true) => {}
         }
+        if !connection.later.is_empty() {
+            return self.send_rest(number);
+        }
         if is_ended || connection.is_shut || connection.is_told || connection.asked.len() > 100 {
             return;
         }
         let server = connection.server;
+        if self.clients[number].plan.by_http {
+            return self.ask_by_http(number);
+        }
         let floor = self.judge.floor(server, self.machines[server].began);
-        let known = self
-            .judge
-            .pids
-            .values()
-            .map(|pid| pid.left.max(pid.told))
-            .max();
+        let known = self.judge.highest();
         let client = &mut self.clients[number];
-        let batch = client.draw(floor, known.unwrap_or_default(), &self.template);
+        let batch = client.draw(floor, known, &self.template);
         self.send(number, batch);
     }
 
@@ -81,10 +80,11 @@ impl Cluster {
         let client = &mut self.clients[number];
         let mut home = client.home;
         home.set_port(client.rng.u16(1024..));
-        let connected = self
-            .net
-            .borrow_mut()
-            .connect(home, self.machines[server].address);
+        let address = match client.plan.by_http {
+            true => http_address(self.machines[server].address),
+            false => self.machines[server].address,
+        };
+        let connected = self.net.borrow_mut().connect(home, address);
         let Ok(end) = connected else { return };
         let mut net = self.net.borrow_mut();
         net.watch(end, number);
@@ -98,6 +98,7 @@ impl Cluster {
             server,
             began: now,
             partial: Vec::new(),
+            later: Vec::new(),
             asked: Default::default(),
             is_shut: false,
             unread_until: None,
@@ -112,19 +113,26 @@ impl Cluster {
             self.fault(*fault);
         }
         let client = &mut self.clients[number];
-        if !client.write(&batch.bytes) {
+        let (first, later) = batch.bytes.split_at(batch.cut.unwrap_or(batch.bytes.len()));
+        if !client.write(first) {
             // The buffers on the way are full, or the connection is gone. Nobody knows how much was taken.
             return self.leave(number, true);
         }
         let Some(connection) = &mut client.connection else {
             return;
         };
+        connection.later.extend_from_slice(later);
         connection.patience_until = now.after(Duration::from_millis(client.rng.u64(2000..9000)));
         let server = connection.server;
         for asked in &batch.asked {
             match asked {
                 Asked::Identities { count, after, .. } => self.judge.asked(server, *count, *after),
                 Asked::Advance { above } => self.judge.told(server, *above, true),
+                Asked::Web(asked) => {
+                    if let Web::Identities { count, after, .. } = asked.what {
+                        self.judge.asked(server, count, after);
+                    }
+                }
                 _ => {}
             }
         }
@@ -182,6 +190,9 @@ impl Cluster {
             if connection.unread_until.is_some() {
                 return;
             }
+            if client.plan.by_http {
+                return self.on_web_ready(number);
+            }
             self.decoder.restore(&connection.partial);
             let read = client.read(self.decoder.space());
             match read {
@@ -212,7 +223,7 @@ impl Cluster {
     }
 
     /// The server has closed its side, without cutting the connection.
-    fn on_end(&mut self, number: usize) {
+    pub fn on_end(&mut self, number: usize) {
         let Some(connection) = &self.clients[number].connection else {
             return;
         };
@@ -221,7 +232,8 @@ impl Cluster {
         let other = self.net.borrow().other_side(connection.socket.end());
         let is_kept = other.is_some_and(|(other, _)| !self.judge.made_room.contains(&other));
         let waits = connection.asked.len();
-        if waits > 0 && same_life && is_kept && !connection.is_told && machine.signals.is_empty() {
+        let owes = waits > 0 || connection.partial_answer();
+        if owes && same_life && is_kept && !connection.is_told && machine.signals.is_empty() {
             let server = connection.server;
             self.judge.note_violation(|| {
                 format!("server {server} closes on client {number} and owes it {waits} answers")
@@ -317,22 +329,8 @@ impl Cluster {
                 connection.asked.pop_front();
             }
         }
-        let machine = &self.machines[server];
-        let has_reason = match code {
-            ErrorCode::PidConflict | ErrorCode::StaleState => {
-                self.judge.pids[&machine.plan.pid].was_breached
-            }
-            ErrorCode::Storage => machine.has_failed,
-            // It is stopped, or was refused because another one has its pid.
-            ErrorCode::Stopping => {
-                !machine.signals.is_empty()
-                    || machine.began > connection.began
-                    || self.judge.pids[&machine.plan.pid].was_breached
-            }
-            ErrorCode::Joining => machine.plan.join.needed() > 0,
-            ErrorCode::Exhausted => self.plan.faults.has(Fault::Exhaustion),
-            _ => true,
-        };
+        let began = connection.began;
+        let has_reason = self.has_reason(server, began, code);
         if self.is_recovering && code == ErrorCode::Exhausted {
             self.machines[server].is_served = true;
         }
@@ -344,6 +342,23 @@ impl Cluster {
             self.judge.note_violation(|| {
                 format!("client {number} gets {error:?} from server {server} for no reason; next: {asked:?}")
             });
+        }
+    }
+
+    /// Whether a server has a reason to answer so on a connection that began at this moment.
+    pub fn has_reason(&self, server: usize, began: Instant, code: ErrorCode) -> bool {
+        let machine = &self.machines[server];
+        let was_breached = self.judge.pids[&machine.plan.pid].was_breached;
+        match code {
+            ErrorCode::PidConflict | ErrorCode::StaleState => was_breached,
+            ErrorCode::Storage => machine.has_failed,
+            // It is stopped, or was refused because another one has its pid.
+            ErrorCode::Stopping => {
+                !machine.signals.is_empty() || machine.began > began || was_breached
+            }
+            ErrorCode::Joining => machine.plan.join.needed() > 0,
+            ErrorCode::Exhausted => self.plan.faults.has(Fault::Exhaustion),
+            _ => true,
         }
     }
 
@@ -422,7 +437,6 @@ pub fn status_batch(floor: Floor) -> Batch {
     Batch {
         bytes,
         asked: vec![Asked::Status { floor }],
-        faults: Vec::new(),
-        ending: Ending::Waits,
+        ..Batch::default()
     }
 }

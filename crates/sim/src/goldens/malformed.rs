@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "019a 06",
+            "019c 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 410,
+                length: 412,
             },
             2,
-            "frame length 410: statusReply needs 411 to 65535",
+            "frame length 412: statusReply needs 413 to 65535",
         ),
         malformed(
             Receiver::Client,

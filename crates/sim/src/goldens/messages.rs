@@ -2,9 +2,9 @@
 
 use ipseity_core::words::{
     BoundsStatus, CertificateStatus, CodecStatus, Counters, ErrorReply, Forget, Goodbye,
-    GrantCounts, Hello, Histogram, Introduction, KnownLife, Member, Members, Message, Objection,
-    Overrule, PeerState, PeerStatus, Probe, Stage, Standing, Status, StorageStatus, SyncMessage,
-    TlsStatus, Told, VitalsStatus, WriteTimes,
+    GrantCounts, Hello, Histogram, Introduction, JoinStatus, KnownLife, Member, Members, Message,
+    Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, Probe, Stage, Standing, Status,
+    StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WriteTimes,
 };
 use ipseity_frames::Receiver;
 
@@ -103,7 +103,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "02cc 06
+            "0304 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -133,7 +133,10 @@ pub fn messages() -> Vec<Golden> {
              0000000000000006
              0000000000000001 00000000000009c4 0000000000000002 0000000000000000 000000000000076c
              0000000000000000
-             0000000000000001 0001 0000000000000005",
+             0000000000000001 0001 0000000000000005
+             01 00000001 00000000 00000002
+             01 0000000000000009 000000000000000d 31302e302e302e323a33323634 01 0002
+             0000000000000002 6e6f",
         ),
         golden(
             "objection",
@@ -384,6 +387,17 @@ pub fn status() -> Status {
             },
             refusals: vec![(1, 5)],
         },
+        join: Some(JoinStatus {
+            accepted: 1,
+            confirmed: 0,
+            needed: 2,
+        }),
+        objection: Some(ObjectionStatus {
+            above: 9,
+            peer: "10.0.0.2:3264".to_owned(),
+            pid: Some(pid(2)),
+            reason: "no".to_owned(),
+        }),
     }
 }
 

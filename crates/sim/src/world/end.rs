@@ -5,6 +5,9 @@ use std::{collections::VecDeque, net::SocketAddr};
 use ipseity::mailbox::Readiness;
 use ipseity_core::{ids::ConnectionId, time::Instant};
 
+/// The port at which each server speaks HTTP.
+pub const HTTP_PORT: u16 = 8264;
+
 /// The place of an end in the list of ends, which only grows.
 pub type EndId = usize;
 
@@ -12,10 +15,11 @@ pub type EndId = usize;
 #[derive(Clone, Copy, Debug)]
 pub struct Came {
     pub at: Instant,
-    /// How many accepted connections the server had then, and how many of them came from the same address.
+    /// How many accepted connections the server had then that speak in the same way, and how many in all came from the
+    /// same address.
     pub held: usize,
     pub of_address: usize,
-    /// Which of those with a place had been silent for longest, and since when.
+    /// Which of those in frames with a place had been silent for longest, and since when.
     pub silent: Option<(Instant, EndId)>,
     /// The server had dialed this address before.
     pub is_dialed: bool,
@@ -113,6 +117,11 @@ impl End {
     /// From now on its owner can write any number of bytes, even if the other side does not read.
     pub fn set_unbounded(&mut self) {
         self.send_buffer_bytes = usize::MAX;
+    }
+
+    /// Whether it has come to the listener for HTTP of a server.
+    pub fn is_http(&self) -> bool {
+        self.listener > 0 && self.own.port() == HTTP_PORT
     }
 
     pub fn has_ended(&self) -> bool {

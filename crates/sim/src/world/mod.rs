@@ -52,7 +52,7 @@ use ipseity_frames::Receiver;
 pub use self::{
     client::Client,
     edge::{Shared, SimEdge, SimSocket},
-    end::{Came, EndId},
+    end::{Came, End, EndId},
     lines::Lines,
     log_lines::{count_log_lines, keep_log_lines, take_log_lines},
     medium::{Medium, WriteFate},
@@ -197,7 +197,12 @@ impl World {
 
     /// Connects a client to a server, to speak HTTP.
     pub fn connect_by_http(&mut self, server: usize) -> Client {
-        self.connect_to(http_address(address(server)), [192, 168, 0, 1].into())
+        self.connect_by_http_from(server, [192, 168, 0, 1].into())
+    }
+
+    /// The same, from a given address.
+    pub fn connect_by_http_from(&mut self, server: usize, ip: IpAddr) -> Client {
+        self.connect_to(http_address(address(server)), ip)
     }
 
     fn connect_to(&mut self, remote: SocketAddr, ip: IpAddr) -> Client {

@@ -378,14 +378,16 @@ impl Net {
         node.accepted.retain(|held| !ends[*held].is_dropped);
         let address = ends[end].remote.ip();
         let held = || node.accepted.iter().map(|held| &ends[*held]);
+        let is_http = ends[end].is_http();
         let came = Came {
             at: self.now,
-            held: held().count(),
+            held: held().filter(|held| held.is_http() == is_http).count(),
             of_address: held().filter(|held| held.remote.ip() == address).count(),
             silent: node
                 .accepted
                 .iter()
                 .filter(|held| ends[**held].has_place && ends[**held].is_silent())
+                .filter(|held| !ends[**held].is_http())
                 .map(|held| (ends[*held].used_at, *held))
                 .min(),
             is_dialed: node.dialed.contains(&address),

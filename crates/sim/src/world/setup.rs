@@ -18,6 +18,7 @@ use ipseity_core::{
 };
 use ipseity_http::HostNames;
 
+use super::end::HTTP_PORT;
 use super::node::DiskMode;
 use crate::config::actor_config;
 
@@ -99,5 +100,5 @@ pub fn address(server: usize) -> SocketAddr {
 
 /// Where the server with this address speaks HTTP.
 pub fn http_address(of: SocketAddr) -> SocketAddr {
-    SocketAddr::from((of.ip(), 8264))
+    SocketAddr::from((of.ip(), HTTP_PORT))
 }

@@ -1,0 +1,3 @@
+module ipseity
+
+go 1.21

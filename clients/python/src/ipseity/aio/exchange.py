@@ -1,0 +1,260 @@
+"""The one connection that all tasks of a client share. It belongs to one event loop at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from time import monotonic
+from typing import Callable, Optional, Union
+
+from .. import fork, tls
+from ..calls import Call, Wait, settle
+from ..errors import ClosedError, IpseityError
+from ..identity import Identity
+from ..jobs import Job
+from ..limits import ATTEMPT_DELAY
+from ..link import Ask, Failure, Link, Lost, Outcome, Seen
+from ..options import Options
+from ..servers import Servers
+from ..text import seconds
+from ..watching import Events
+from .line import Line
+
+
+class Exchange:
+    """Runs jobs for any number of tasks over one connection at a time."""
+
+    def __init__(self, options: Options, what: str, on_doubt: Optional[Callable[[int], None]] = None) -> None:
+        """`what` is the word for it in errors. `on_doubt` is told a pid whose identities may not be unique any more."""
+        self._options = options
+        self._what = what
+        self._on_doubt = on_doubt
+        self.events = Events(options.hooks)
+        self._servers = Servers(options.servers, self.events, options.first)
+        self.seen = Seen()
+        self._closed: Optional[asyncio.Event] = None
+        self._is_closed = False
+        #: Identities that were handed out to callers.
+        self.identities = 0
+        self._begin()
+        fork.register(self)
+
+    def _begin(self) -> None:
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._line: Optional[Line] = None
+        # An attempt to connect that is under way: its server, and its task.
+        self._dial: Optional[tuple[int, asyncio.Task[Optional[Failure]]]] = None
+
+    def _after_in_child(self) -> None:
+        # The connection is the parent's, and so is the loop: nothing of it is touched, not even to close it.
+        self._begin()
+        self.events.reset()
+        self.seen.requests = 0
+        self.identities = 0
+
+    def use_running_loop(self) -> bool:
+        """Goes over to the loop that runs. Whether another one had been used before."""
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return False
+        had_one = self._loop is not None
+        # What belongs to another loop cannot be used in this one.
+        self._begin()
+        self._loop = loop
+        self._closed = asyncio.Event()
+        return had_one
+
+    async def run(self, job: Job, deadline: Optional[float] = None, given: int = 0) -> None:
+        """Runs a job to its end, or raises its error, before the deadline, which is call_timeout from now unless given.
+
+        `given` is how many identities callers have then been handed out.
+        """
+        self.use_running_loop()
+        now = monotonic()
+        call = Call(self._servers, job, now, now + self._options.call_timeout if deadline is None else deadline)
+        try:
+            await self._run(call)
+            self.identities += given
+        finally:
+            self.events.tell()
+
+    def newest(self) -> Optional[Identity]:
+        """The newest identity that was seen."""
+        newest = self.seen.newest
+        return Identity(newest) if newest else None
+
+    async def close(self) -> None:
+        """Ends all calls with ClosedError, and the connection."""
+        self._is_closed = True
+        self.use_running_loop()
+        assert self._closed is not None
+        self._closed.set()
+        if self._dial is not None:
+            self._dial[1].cancel()
+        if self._line is not None:
+            line = self._line
+            line.link.die(ClosedError(self._what))
+            line.write()
+            await line.gone
+
+    async def _run(self, call: Call) -> None:
+        goes_on = True
+        while goes_on:
+            if self._is_closed:
+                raise ClosedError(self._what)
+            line = self._usable_line()
+            step = call.next(monotonic())
+            if isinstance(step, Wait):
+                await self._pause(step.seconds)
+                continue
+            if line is None:
+                line = await self._connect(step, call)
+            if line is not None:
+                goes_on = call.goes_on(line.place, await self._ask(line, call), monotonic())
+
+    async def _ask(self, line: Line, call: Call) -> Union[Failure, Lost, IpseityError, None]:
+        """Asks for what the job wants until it wants nothing. Returns what has stopped it, if anything has."""
+        link = line.link
+        while counts := call.job.wants(link.count_max):
+            asks = [Ask(count) for count in counts]
+            link.ask(asks, monotonic())
+            try:
+                line.write()
+                for ask in asks:
+                    settled = settle(call.job, await self._wait(ask, call), ask.count, link.count_max)
+                    if settled is False:
+                        break
+                    if settled is not True:
+                        return settled
+            finally:
+                # Whatever ends this call, the replies of others stay where they are.
+                for ask in asks:
+                    ask.forgotten = True
+        return None
+
+    async def _wait(self, ask: Ask, call: Call) -> Outcome:
+        if ask.outcome is not None:
+            return ask.outcome
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def finish() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        ask.when_done = finish
+        timer = loop.call_later(max(call.deadline - monotonic(), 0), finish)
+        try:
+            await done
+        finally:
+            timer.cancel()
+            ask.when_done = None
+        # mypy thinks that it is still None.
+        outcome: Optional[Outcome] = ask.outcome
+        return call.late("reply") if outcome is None else outcome
+
+    def _usable_line(self) -> Optional[Line]:
+        """The open connection, if it can be used."""
+        line = self._line
+        if line is not None and line.link.dead is not None:
+            self._line = None
+            if line.link.untold is not None:
+                raise line.link.untold
+        return self._line
+
+    def _line_is_dead(self, line: Line) -> None:
+        if self._line is line and line.link.untold is None:
+            self._line = None
+        outcome = line.link.dead
+        if isinstance(outcome, Failure):
+            self._servers.failed(line.place, outcome, monotonic())
+        doubted = line.link.doubted_pid()
+        if doubted is not None and self._on_doubt is not None:
+            self._on_doubt(doubted)
+        # If no call waits, nobody else tells it.
+        asyncio.get_running_loop().call_soon(self.events.tell)
+
+    async def _connect(self, place: int, call: Call) -> Optional[Line]:
+        """Connects to this server, or waits for the attempt that is under way. None: look again what there is."""
+        if self._dial is None:
+            timeout = min(self._options.connect_timeout, call.deadline - monotonic())
+            task = asyncio.get_running_loop().create_task(self._dial_out(place, timeout))
+            self._dial = (place, task)
+        place, task = self._dial
+        # If this call is cancelled, the attempt goes on for the others.
+        await asyncio.wait({task}, timeout=max(call.deadline - monotonic(), 0))
+        if not task.done():
+            call.failed(place, call.late("connection"), monotonic())
+        elif not task.cancelled() and (failure := task.result()) is not None:
+            call.failed(place, failure, monotonic())
+        return self._line
+
+    async def _dial_out(self, place: int, timeout: float) -> Optional[Failure]:
+        """Connects, and puts the connection in its place. Returns why there is none."""
+        task = asyncio.current_task()
+        try:
+            line = await asyncio.wait_for(self._open(place), timeout)
+        except asyncio.TimeoutError:
+            failure = Failure(f"cannot connect: no answer within {seconds(timeout)}")
+        except ssl.SSLError as error:
+            failure = tls.handshake_failure(error)
+        except socket.gaierror as error:
+            failure = Failure(f"cannot look up the name: {error.strerror}")
+        except ConnectionAbortedError:
+            # What asyncio says when the handshake has taken too long, or was given up.
+            failure = Failure(f"the TLS handshake was not complete within {seconds(timeout)}")
+        except ConnectionResetError as error:
+            failure = tls.handshake_failure(error) if self._options.servers[place].tls else _cannot(error)
+        except OSError as error:
+            failure = _cannot(error)
+        except ValueError as error:
+            failure = Failure(f"there can be no connection to this name: {error}", lasting=True)
+        else:
+            self._line = line
+            self.events.connected(str(self._options.servers[place]))
+            if self._is_closed:
+                line.link.die(ClosedError(self._what))
+                line.write()
+            return None
+        finally:
+            if self._dial is not None and self._dial[1] is task:
+                self._dial = None
+        self._servers.failed(place, failure, monotonic())
+        return failure
+
+    async def _open(self, place: int) -> Line:
+        options, server = self._options, self._options.servers[place]
+        loop = asyncio.get_running_loop()
+        link = Link(str(server), self.seen, options.reply_timeout, options.cluster, options.hello)
+        transport, line = await loop.create_connection(
+            lambda: Line(link, place, options.idle_max, self._line_is_dead),
+            server.host,
+            server.port,
+            ssl=options.tls if server.tls else None,
+            server_hostname=tls.server_name(server.host) if server.tls else None,
+            # RFC 8305, as far as asyncio has it.
+            happy_eyeballs_delay=ATTEMPT_DELAY,
+            interleave=1,
+        )
+        # If nobody listens there, the kernel may choose the dialed port for our own end. Then it leads to ourselves.
+        if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+            transport.abort()
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        return line
+
+    async def _pause(self, duration: float) -> None:
+        """Waits so long, or until it is closed."""
+        assert self._closed is not None
+        closed = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({closed}, timeout=duration)
+        finally:
+            closed.cancel()
+
+
+def _cannot(error: OSError) -> Failure:
+    # asyncio puts the errors of several addresses into one text.
+    return Failure(f"cannot connect: {os.strerror(error.errno) if error.errno else error}")

@@ -1,0 +1,446 @@
+//! The client of the stand-in: simple, slow, and by the rules of docs/clients.md, but for one fault.
+
+use std::{
+    net::{TcpStream, ToSocketAddrs as _},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    faults::has,
+    link::{Event, Link},
+    text::Address,
+};
+use crate::vectors::action;
+
+/// The longest wait between two looks at whether a call was cancelled.
+const TICK: Duration = Duration::from_millis(10);
+
+pub(super) struct Options {
+    pub(super) cluster: String,
+    pub(super) connect: Duration,
+    pub(super) reply: Duration,
+    pub(super) call: Duration,
+    pub(super) idle_max: Duration,
+    pub(super) block_age_max: Duration,
+    pub(super) block_max: u32,
+    pub(super) first: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) requests: AtomicU64,
+    pub(super) identities: AtomicU64,
+    pub(super) connects: AtomicU64,
+    pub(super) failures: AtomicU64,
+    pub(super) refills: AtomicU64,
+    pub(super) waits: AtomicU64,
+    pub(super) dropped: AtomicU64,
+}
+
+/// Ends a call from outside.
+#[derive(Default)]
+pub(super) struct Cancel(AtomicBool);
+
+impl Cancel {
+    pub(super) fn cancel(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+pub(super) struct Client {
+    servers: Vec<Address>,
+    pub(super) options: Options,
+    says_hello: bool,
+    state: Mutex<State>,
+    is_closed: AtomicBool,
+    one_at_a_time: Mutex<()>,
+    pub(super) counters: Counters,
+    /// The pids whose server said that they are in dispute.
+    pub(super) lost: Mutex<Vec<u64>>,
+}
+
+struct State {
+    current: usize,
+    link: Option<(usize, Arc<Link>)>,
+    /// How often each server has failed in a row, and until when it is avoided.
+    avoided: Vec<(u32, Option<Instant>)>,
+    newest: u64,
+}
+
+/// Why one server gave nothing.
+enum Try {
+    Elsewhere { cause: String, is_hopeless: bool },
+    End(Failure),
+}
+
+impl Client {
+    pub(super) fn new(servers: Vec<Address>, options: Options, is_source: bool) -> Client {
+        Client {
+            state: Mutex::new(State {
+                current: options.first,
+                link: None,
+                avoided: vec![(0, None); servers.len()],
+                newest: 0,
+            }),
+            says_hello: is_source || !options.cluster.is_empty(),
+            servers,
+            options,
+            is_closed: AtomicBool::new(false),
+            one_at_a_time: Mutex::new(()),
+            counters: Counters::default(),
+            lost: Mutex::default(),
+        }
+    }
+
+    pub(super) fn newest(&self) -> Option<u64> {
+        Some(self.state.lock().unwrap().newest).filter(|newest| *newest > 0)
+    }
+
+    pub(super) fn observe(&self, identity: u64) {
+        if !has("forgets-observed") {
+            let mut state = self.state.lock().unwrap();
+            state.newest = state.newest.max(identity);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Relaxed) && !has("serves-when-closed")
+    }
+
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+        if let Some((_, link)) = self.state.lock().unwrap().link.take()
+            && !has("closes-late")
+        {
+            link.end(Event::Closed);
+        }
+    }
+
+    /// The most that one request may ask for now, as far as that is known.
+    pub(super) fn count_max(&self) -> Option<u32> {
+        self.state.lock().unwrap().link.as_ref()?.1.count_max()
+    }
+
+    /// Asks for identities.
+    pub(super) fn call(&self, count: u32, cancel: &Cancel) -> Result<(u64, u32), Failure> {
+        let _turn = has("asks-one-at-a-time").then(|| self.one_at_a_time.lock().unwrap());
+        let time = if has("never-ends") {
+            Duration::from_secs(3600)
+        } else {
+            self.options.call
+        };
+        let until = Instant::now() + time;
+        let mut causes: Vec<Option<String>> = vec![None; self.servers.len()];
+        let mut wait_max = Duration::from_millis(50);
+        loop {
+            let mut can_help = has("waits-in-vain");
+            for index in self.order() {
+                match self.try_server(index, count, until, cancel) {
+                    Ok(done) => return Ok(done),
+                    Err(Try::End(failure)) => return Err(failure),
+                    Err(Try::Elsewhere { cause, is_hopeless }) => {
+                        can_help |= !is_hopeless;
+                        causes[index] = Some(cause);
+                        self.fail(index);
+                    }
+                }
+                if Instant::now() >= until {
+                    return Err(self.unavailable(&causes));
+                }
+            }
+            if !can_help || has("tries-one-round") {
+                return Err(self.unavailable(&causes));
+            }
+            let wait = wait_max.mul_f64(fastrand::f64());
+            wait_max = (wait_max * 2).min(Duration::from_millis(400));
+            let wait_until = (Instant::now() + wait).min(until);
+            while Instant::now() < wait_until {
+                self.check_going(cancel).map_err(|failure| *failure)?;
+                thread::sleep(TICK.min(wait_until.saturating_duration_since(Instant::now())));
+            }
+            if Instant::now() >= until {
+                return Err(self.unavailable(&causes));
+            }
+        }
+    }
+
+    fn check_going(&self, cancel: &Cancel) -> Result<(), Box<Failure>> {
+        if cancel.is_set() {
+            return Err(Box::new(Failure::of("cancelled", "the call was cancelled")));
+        }
+        match self.is_closed() {
+            true => Err(Box::new(Failure::of("closed", "it was closed"))),
+            false => Ok(()),
+        }
+    }
+
+    /// The servers in the order in which they are tried.
+    fn order(&self) -> Vec<usize> {
+        let state = self.state.lock().unwrap();
+        let count = self.servers.len();
+        let start = if has("goes-back") || has("avoids-nobody") {
+            self.options.first
+        } else {
+            state.current
+        };
+        let mut order: Vec<usize> = (0..count).map(|step| (start + step) % count).collect();
+        let now = Instant::now();
+        if has("avoids-for-ever") {
+            order.retain(|index| state.avoided[*index].0 == 0);
+        } else if !has("avoids-nobody") {
+            order.sort_by_key(|index| state.avoided[*index].1.filter(|until| *until > now));
+        }
+        order
+    }
+
+    fn fail(&self, index: usize) {
+        self.counters.failures.fetch_add(1, Relaxed);
+        let mut state = self.state.lock().unwrap();
+        let (times, until) = &mut state.avoided[index];
+        let time = Duration::from_secs(1 << (*times).min(5)).min(Duration::from_secs(30));
+        *times += 1;
+        *until = Some(Instant::now() + time);
+    }
+
+    fn unavailable(&self, causes: &[Option<String>]) -> Failure {
+        let pairs = self.servers.iter().zip(causes);
+        let failures: Vec<Value> = pairs
+            .filter_map(|(server, cause)| {
+                let cause = cause.as_ref()?;
+                let cause = if has("says-no-reason") {
+                    "it did not work"
+                } else {
+                    cause
+                };
+                Some(json!({"server": server.given, "cause": cause}))
+            })
+            .take(if has("lists-one-failure") {
+                1
+            } else {
+                usize::MAX
+            })
+            .collect();
+        let mut failure = Failure::of("unavailable", &format!("no server answered: {failures:?}"));
+        failure.0["failures"] = json!(failures);
+        failure
+    }
+
+    fn try_server(
+        &self,
+        index: usize,
+        count: u32,
+        until: Instant,
+        cancel: &Cancel,
+    ) -> Result<(u64, u32), Try> {
+        let mut is_second = false;
+        loop {
+            self.check_going(cancel)
+                .map_err(|failure| Try::End(*failure))?;
+            let (sender, events) = mpsc::channel();
+            let mut state = self.state.lock().unwrap();
+            let link = self.link(&mut state, index, until)?;
+            let was_used = link.was_used();
+            let asked = link.ask(count, state.newest, sender);
+            drop(state);
+            self.counters.requests.fetch_add(1, Relaxed);
+            self.check_going(cancel)
+                .map_err(|failure| Try::End(*failure))?;
+            let event = match asked {
+                Ok(id) => self.wait(&link, id, &events, until, cancel),
+                Err(event) => event,
+            };
+            let goes_on = match &event {
+                Event::Identities(..) | Event::Cancelled => true,
+                Event::Error(error) => {
+                    (32..64).contains(&error.code) && action(error.code) != "elsewhere"
+                }
+                _ => false,
+            };
+            if !goes_on {
+                self.leave(&link, &event);
+            }
+            if let Event::Broken {
+                in_reply: false, ..
+            } = event
+                && (was_used && !is_second || has("tries-idle-for-ever"))
+                && !has("fails-after-idle")
+                && Instant::now() < until
+            {
+                is_second = true;
+                continue;
+            }
+            return self.judge(index, event, &link);
+        }
+    }
+
+    /// A connection to this server: the open one, or a new one.
+    fn link(&self, state: &mut State, index: usize, until: Instant) -> Result<Arc<Link>, Try> {
+        let idle_max = if has("uses-idle-for-ever") {
+            Duration::MAX
+        } else {
+            self.options.idle_max
+        };
+        let kept = state.link.as_ref().filter(|(other, link)| {
+            *other == index && link.used().elapsed() < idle_max && !has("connects-each-time")
+        });
+        if let Some((_, link)) = kept {
+            return Ok(Arc::clone(link));
+        }
+        if let Some((_, old)) = state.link.take() {
+            let cause = "it is not used any more".to_owned();
+            old.end(Event::Broken {
+                cause,
+                in_reply: false,
+            });
+        }
+        let elsewhere = |cause: String| Try::Elsewhere {
+            cause,
+            is_hopeless: false,
+        };
+        let server = &self.servers[index];
+        let left = until
+            .saturating_duration_since(Instant::now())
+            .min(self.options.connect);
+        let end = Instant::now() + left;
+        let addresses = (server.host.as_str(), server.port).to_socket_addrs();
+        let mut cause = "the name has no address".to_owned();
+        for address in addresses.map_err(|error| elsewhere(error.to_string()))? {
+            let left = end
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1));
+            match TcpStream::connect_timeout(&address, left) {
+                Ok(stream) => {
+                    let _ = stream.set_nodelay(true);
+                    self.counters.connects.fetch_add(1, Relaxed);
+                    let link = Link::new(stream, &self.options.cluster, self.says_hello);
+                    state.link = Some((index, Arc::clone(&link)));
+                    return Ok(link);
+                }
+                Err(error) => cause = format!("cannot connect to {address}: {error}"),
+            }
+        }
+        Err(elsewhere(cause))
+    }
+
+    fn wait(
+        &self,
+        link: &Link,
+        id: u64,
+        events: &mpsc::Receiver<Event>,
+        until: Instant,
+        cancel: &Cancel,
+    ) -> Event {
+        let reply = if has("waits-for-no-reply") {
+            Duration::from_millis(50)
+        } else {
+            self.options.reply
+        };
+        loop {
+            if let Ok(event) = events.recv_timeout(TICK) {
+                return event;
+            }
+            if cancel.is_set() {
+                link.forget(id);
+                return Event::Cancelled;
+            }
+            let now = Instant::now();
+            if now >= until || now >= link.heard() + reply {
+                // A reply is late: a part of it may have come.
+                let cause = "no reply in time".to_owned();
+                return Event::Broken {
+                    cause,
+                    in_reply: true,
+                };
+            }
+        }
+    }
+
+    /// The connection is not used any more.
+    fn leave(&self, link: &Arc<Link>, event: &Event) {
+        let mut state = self.state.lock().unwrap();
+        if state
+            .link
+            .as_ref()
+            .is_some_and(|(_, current)| Arc::ptr_eq(current, link))
+        {
+            state.link = None;
+        }
+        drop(state);
+        let cause = match event {
+            Event::Broken { cause, .. } => cause.clone(),
+            _ => "the connection has failed".to_owned(),
+        };
+        link.end(Event::Broken {
+            cause,
+            in_reply: true,
+        });
+    }
+
+    fn judge(&self, index: usize, event: Event, link: &Link) -> Result<(u64, u32), Try> {
+        let server = match has("names-no-server") {
+            true => "somebody",
+            false => self.servers[index].given.as_str(),
+        };
+        let elsewhere =
+            |cause: String, is_hopeless: bool| Err(Try::Elsewhere { cause, is_hopeless });
+        let end = |class: &str, text: String| Err(Try::End(Failure::of(class, &text)));
+        let answered = |state: &mut State| {
+            state.current = index;
+            state.avoided[index] = (0, None);
+        };
+        match event {
+            Event::Identities(first, count) => {
+                let mut state = self.state.lock().unwrap();
+                answered(&mut state);
+                state.newest = state.newest.max(first + 1024 * u64::from(count.max(1) - 1));
+                Ok((first, count))
+            }
+            Event::Error(error) => {
+                let text = format!("{server}: {} (code {})", error.message, error.code);
+                if [37, 38].contains(&error.code) {
+                    self.lost.lock().unwrap().extend(link.pid());
+                }
+                let what = match action(error.code) {
+                    _ if has("goes-elsewhere-always") => "elsewhere",
+                    "elsewhere" if has("goes-elsewhere-never") => "refused",
+                    what => what,
+                };
+                match what {
+                    "elsewhere" => elsewhere(text, [6, 7, 8, 34].contains(&error.code)),
+                    "wrongCluster" => end("wrongCluster", text),
+                    _ => {
+                        answered(&mut self.state.lock().unwrap());
+                        let mut failure = Failure::of("refused", &text);
+                        failure.0["code"] = json!(error.code);
+                        Err(Try::End(failure))
+                    }
+                }
+            }
+            Event::Violation(text) if has("goes-elsewhere-after-violation") => {
+                elsewhere(text, false)
+            }
+            Event::Violation(text) => {
+                end("protocol", format!("{server} breaks the protocol: {text}"))
+            }
+            Event::WrongCluster(name) => {
+                end("wrongCluster", format!("{server} is of cluster {name}"))
+            }
+            Event::Broken { cause, .. } => elsewhere(cause, false),
+            Event::Cancelled => end("cancelled", "the call was cancelled".to_owned()),
+            Event::Closed => end("closed", "it was closed".to_owned()),
+        }
+    }
+}
