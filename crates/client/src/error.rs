@@ -102,7 +102,10 @@ impl fmt::Display for ClientError {
             ClientError::Thread(error) => write!(f, "cannot start a thread: {error}"),
             ClientError::NoServers => f.write_str("the list of servers is empty"),
             ClientError::NoTime(option) => {
-                write!(f, "{option} is zero: set it to more than that, or leave it as it is")
+                write!(
+                    f,
+                    "{option} is zero: set it to more than that, or leave it as it is"
+                )
             }
             ClientError::Address(error) => error.fmt(f),
         }

@@ -1,5 +1,7 @@
 //! The examples run, and say what they should.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 use std::{env, process::Command};
 
 use ipseity_harness::fake::Fake;

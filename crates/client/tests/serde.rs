@@ -1,5 +1,7 @@
 //! An identity as serde writes and reads it.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 use ipseity_client::Identity;
 
 fn identity(value: u64) -> Identity {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 enum Either {
-    Client(Client),
+    Client(Box<Client>),
     Source(Source),
 }
 
@@ -34,7 +34,7 @@ pub fn open(
     if let Some(dialer) = options.tls {
         client = client.tls(dialer);
     }
-    Ok(Arc::new(Either::Client(client)))
+    Ok(Arc::new(Either::Client(Box::new(client))))
 }
 
 impl Either {

@@ -3,6 +3,8 @@
 //! - `client`: one call after the other, and many at once: order, failover, time, cancelled calls, TLS.
 //! - `source`: blocks ahead of need, what is dropped, refills that fail.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 mod client;
 mod source;
 
