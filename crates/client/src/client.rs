@@ -344,6 +344,10 @@ impl Client {
                 return Err(self.setup.unavailable(failures));
             }
             thread::sleep(pause.min(left));
+            // So little time would only hide why they have failed.
+            if deadline.left().is_none_or(|left| left < TIMEOUT_MIN) {
+                return Err(self.setup.unavailable(failures));
+            }
         }
     }
 

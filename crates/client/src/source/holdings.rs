@@ -13,7 +13,11 @@ use super::{
     run::{Run, Taken},
     stock::{Held, Stock},
 };
-use crate::{Block, ClientError, Counters, clock::Stopwatch, watch::Count};
+use crate::{
+    Block, ClientError, Counters,
+    clock::Stopwatch,
+    watch::{Count, Watch},
+};
 
 /// What a source holds.
 #[derive(Debug)]
@@ -76,6 +80,21 @@ pub(crate) struct Refilled {
     /// The pids whose servers have said that these are not theirs.
     pub(crate) disowned: Vec<Pid>,
     pub(crate) failure: Option<ClientError>,
+}
+
+impl Refilled {
+    /// Tells the hook how many identities there are, if there are any.
+    pub(crate) fn tell(&self, watch: &Watch) {
+        match self
+            .blocks
+            .iter()
+            .map(|block| u64::from(block.count()))
+            .sum()
+        {
+            0 => {}
+            count => watch.refilled(count),
+        }
+    }
 }
 
 impl Holdings {
@@ -163,8 +182,8 @@ impl Holdings {
         Work::Wait(self.oldest(state).map(left))
     }
 
-    /// Puts what a refill has brought to what is held. Returns how many identities that were.
-    pub(crate) fn settle(&self, state: &mut State, refilled: Refilled) -> u64 {
+    /// Puts what a refill has brought to what is held.
+    pub(crate) fn settle(&self, state: &mut State, refilled: Refilled) {
         state.is_wanted = false;
         state.over += 1;
         let now = self.born.elapsed();
@@ -190,7 +209,6 @@ impl Holdings {
         if self.run.left() == 0 {
             self.begin_run(state);
         }
-        count
     }
 
     /// What is returned from now on is greater than this identity.

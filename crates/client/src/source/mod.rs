@@ -255,14 +255,12 @@ impl Shared {
                 Work::Refill(wanted) => {
                     drop(state);
                     let refilled = self.refill(wanted);
+                    // Without the lock, because a hook may ask the source something. And before those who wait go on, so that
+                    // they find it called.
+                    refilled.tell(self.client.watch());
                     let mut state = self.holdings.lock();
-                    let count = self.holdings.settle(&mut state, refilled);
+                    self.holdings.settle(&mut state, refilled);
                     self.ended.notify_all();
-                    if count > 0 {
-                        drop(state);
-                        self.client.watch().refilled(count);
-                        state = self.holdings.lock();
-                    }
                     state
                 }
                 Work::Wait(Some(left)) => {

@@ -211,6 +211,10 @@ impl<'a> Call<'a> {
             return Err(self.unavailable());
         }
         tokio::time::sleep(pause.min(left)).await;
+        // So little time would only hide why they have failed.
+        if self.deadline.left().is_none_or(|left| left < TIMEOUT_MIN) {
+            return Err(self.unavailable());
+        }
         self.tried.clear();
         self.renewed = None;
         self.round = self.shared.now();

@@ -236,13 +236,13 @@ impl Keeper {
             blocks,
             disowned: shared.client.shared().take_disowned(),
         };
-        let count = shared
+        // Without the lock, because a hook may ask the source something. And before those who wait go on, so that they find it
+        // called.
+        refilled.tell(&shared.client.shared().watch);
+        shared
             .holdings
             .settle(&mut shared.holdings.lock(), refilled);
         shared.ended.send_replace(());
-        if count > 0 {
-            shared.client.shared().watch.refilled(count);
-        }
     }
 }
 
