@@ -123,11 +123,10 @@ mod tls {
     use tokio::net::TcpStream;
     use tokio_rustls::{TlsConnector, client, rustls};
 
-    use super::super::wait::within;
-    use crate::{FailureCause, clock::Deadline, stream::closed_early};
+    use crate::{FailureCause, clock::Deadline, stream::closed_early, tokio::wait::within};
 
     #[derive(Debug)]
-    pub(in super::super) struct TlsStream {
+    pub(crate) struct TlsStream {
         pub(super) stream: client::TlsStream<TcpStream>,
         pub(super) dialed: Dialed,
     }
