@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -14,7 +17,8 @@ use crate::{
 };
 
 enum Either {
-    Client(Box<Client>),
+    // With whether a call that was started is under way on it.
+    Client(Box<Client>, AtomicBool),
     Source(Source),
 }
 
@@ -34,13 +38,16 @@ pub fn open(
     if let Some(dialer) = options.tls {
         client = client.tls(dialer);
     }
-    Ok(Arc::new(Either::Client(Box::new(client))))
+    Ok(Arc::new(Either::Client(
+        Box::new(client),
+        AtomicBool::new(false),
+    )))
 }
 
 impl Either {
     fn next(&self) -> Result<Identity, ClientError> {
         match self {
-            Either::Client(client) => client.next(),
+            Either::Client(client, _) => client.next(),
             Either::Source(source) => source.next(),
         }
     }
@@ -62,13 +69,24 @@ impl Taker for Either {
     fn take(&self, count: Option<u32>) -> Answer {
         match (self, count) {
             (_, None) => Ok(one(self.next()?)),
-            (Either::Client(client), Some(count)) => Ok(many(client.block(count)?)),
+            (Either::Client(client, _), Some(count)) => Ok(many(client.block(count)?)),
             (Either::Source(_), Some(_)) => Err(Failure::told("a source has no blocks")),
         }
     }
 
     fn start(self: Arc<Self>, count: Option<u32>) -> Box<dyn Started> {
-        Box::new(Call(thread::spawn(move || self.take(count))))
+        if let Either::Client(_, is_busy) = &*self
+            && is_busy.swap(true, Ordering::AcqRel)
+        {
+            return Box::new(NotAtOnce);
+        }
+        Box::new(Call(thread::spawn(move || {
+            let answer = self.take(count);
+            if let Either::Client(_, is_busy) = &*self {
+                is_busy.store(false, Ordering::Release);
+            }
+            answer
+        })))
     }
 
     fn load(self: Arc<Self>, load: Load) -> Box<dyn FnOnce() -> Vec<Tally>> {
@@ -89,28 +107,28 @@ impl Taker for Either {
 
     fn observe(&self, identity: Identity) {
         match self {
-            Either::Client(client) => client.observe(identity),
+            Either::Client(client, _) => client.observe(identity),
             Either::Source(source) => source.observe(identity),
         }
     }
 
     fn newest(&self) -> Option<Identity> {
         match self {
-            Either::Client(client) => client.newest(),
+            Either::Client(client, _) => client.newest(),
             Either::Source(source) => source.newest(),
         }
     }
 
     fn counters(&self) -> Counters {
         match self {
-            Either::Client(client) => client.counters(),
+            Either::Client(client, _) => client.counters(),
             Either::Source(source) => source.counters(),
         }
     }
 
     fn close(&self) {
         match self {
-            Either::Client(client) => client.close(),
+            Either::Client(client, _) => client.close(),
             Either::Source(source) => source.close(),
         }
     }
@@ -126,5 +144,19 @@ impl Started for Call {
 
     fn cancel(&self) -> Answer {
         Err(Failure::Unsupported("a thread cannot be cancelled"))
+    }
+}
+
+/// The calls of threads take turns, so a second one has nothing under way. A scenario that waits for its request would wait
+/// in vain.
+struct NotAtOnce;
+
+impl Started for NotAtOnce {
+    fn wait(self: Box<Self>) -> Answer {
+        self.cancel()
+    }
+
+    fn cancel(&self) -> Answer {
+        Err(Failure::Unsupported("the calls of threads take turns"))
     }
 }
