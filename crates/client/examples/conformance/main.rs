@@ -28,7 +28,7 @@ trait Taker: Send + Sync {
     /// One identity, or a block if there is a count.
     fn take(&self, count: Option<u32>) -> Answer;
     /// The same, begun now.
-    fn start(self: Arc<Self>, count: Option<u32>) -> Box<dyn Started>;
+    fn start(self: Arc<Self>, count: Option<u32>) -> Result<Box<dyn Started>, Failure>;
     /// Begins workers, and returns what ends them.
     fn load(self: Arc<Self>, load: Load) -> Box<dyn FnOnce() -> Vec<Tally>>;
     fn observe(&self, identity: Identity);
@@ -117,7 +117,7 @@ impl Adapter {
             "start" => {
                 let inner = &command["command"];
                 let taker = Arc::clone(&self.of(inner)?.taker);
-                let call = taker.start(count_of(inner)?);
+                let call = taker.start(count_of(inner)?)?;
                 self.calls
                     .insert(text_of(command, "call")?.to_owned(), call);
                 Ok(json!({}))

@@ -82,10 +82,10 @@ impl Taker for Tasks {
         self.runtime.block_on(self.either.take(count))
     }
 
-    fn start(self: Arc<Self>, count: Option<u32>) -> Box<dyn Started> {
+    fn start(self: Arc<Self>, count: Option<u32>) -> Result<Box<dyn Started>, Failure> {
         let either = Arc::clone(&self.either);
         let call = self.runtime.spawn(async move { either.take(count).await });
-        Box::new(Call(Arc::clone(&self.runtime), call))
+        Ok(Box::new(Call(Arc::clone(&self.runtime), call)))
     }
 
     fn load(self: Arc<Self>, load: Load) -> Box<dyn FnOnce() -> Vec<Tally>> {

@@ -74,19 +74,20 @@ impl Taker for Either {
         }
     }
 
-    fn start(self: Arc<Self>, count: Option<u32>) -> Box<dyn Started> {
+    fn start(self: Arc<Self>, count: Option<u32>) -> Result<Box<dyn Started>, Failure> {
         if let Either::Client(_, is_busy) = &*self
             && is_busy.swap(true, Ordering::AcqRel)
         {
-            return Box::new(NotAtOnce);
+            // It would have nothing under way, and a scenario that waits for its request would wait in vain.
+            return Err(Failure::Unsupported("the calls of threads take turns"));
         }
-        Box::new(Call(thread::spawn(move || {
+        Ok(Box::new(Call(thread::spawn(move || {
             let answer = self.take(count);
             if let Either::Client(_, is_busy) = &*self {
                 is_busy.store(false, Ordering::Release);
             }
             answer
-        })))
+        }))))
     }
 
     fn load(self: Arc<Self>, load: Load) -> Box<dyn FnOnce() -> Vec<Tally>> {
@@ -144,19 +145,5 @@ impl Started for Call {
 
     fn cancel(&self) -> Answer {
         Err(Failure::Unsupported("a thread cannot be cancelled"))
-    }
-}
-
-/// The calls of threads take turns, so a second one has nothing under way. A scenario that waits for its request would wait
-/// in vain.
-struct NotAtOnce;
-
-impl Started for NotAtOnce {
-    fn wait(self: Box<Self>) -> Answer {
-        self.cancel()
-    }
-
-    fn cancel(&self) -> Answer {
-        Err(Failure::Unsupported("the calls of threads take turns"))
     }
 }
