@@ -54,6 +54,12 @@ impl Choice {
         self.servers[place] = Record::default();
     }
 
+    /// There is a connection to this server, which has not answered yet.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn turn_to(&mut self, place: usize) {
+        self.current = place;
+    }
+
     /// The server has failed.
     pub(crate) fn failed(&mut self, place: usize, now: Duration) {
         let record = &mut self.servers[place];

@@ -15,15 +15,17 @@ use ipseity_core::{
 };
 use ipseity_frames::Kind;
 
+#[cfg(feature = "tls")]
+use crate::Dialer;
 use crate::{
-    Block, ClientError, ClientOptions, Counters, Dialer, First, Hooks, Pipeline, Rounds,
-    ServerAddress, ServerAddressError, ServerFailure,
+    Block, ClientError, ClientOptions, Counters, Hooks, Pipeline, Rounds, ServerAddress,
     choice::{Choice, Pauses},
     clock::{Deadline, Stopwatch},
-    connection::{Connection, Greeting},
+    connection::Connection,
     error::FailureCause,
-    judge::{Trouble, disowns, goes_on_after, is_lasting, refusal, wrong_kind},
+    judge::{Trouble, disowns, goes_on_after, refusal, wrong_kind},
     limits::{CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN},
+    setup::{Failures, Setup},
     stream::Cutter,
     turn::Turns,
     watch::Watch,
@@ -35,16 +37,10 @@ use ipseity_core::words::ErrorCode;
 /// A connection to one of several servers, which threads may share. See the [crate](crate) for what it keeps.
 #[derive(Debug)]
 pub struct Client {
-    // Never empty.
-    servers: Vec<ServerAddress>,
-    options: ClientOptions,
-    cluster: Option<ClusterName>,
-    /// Whether each connection begins with a hello, even where no cluster is expected.
-    greets: bool,
-    dialer: Option<Dialer>,
+    setup: Setup,
     /// The newest identity that was seen; 0 for none.
     newest: AtomicU64,
-    /// The place in `servers` of the one that answered last, or is tried first.
+    /// The place in the list of servers of the one that answered last, or is tried first.
     current: AtomicUsize,
     line: Turns<Line>,
     watch: Watch,
@@ -75,35 +71,21 @@ impl Client {
     /// A client of these servers, with these options.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and [`ClientError::NoTime`] if a time is zero.
     pub fn with_options<A: AsRef<str>>(
         servers: impl IntoIterator<Item = A>,
         options: ClientOptions,
     ) -> Result<Client, ClientError> {
-        let servers = servers
-            .into_iter()
-            .map(|server| server.as_ref().parse())
-            .collect::<Result<Vec<ServerAddress>, ServerAddressError>>()
-            .map_err(ClientError::Address)?;
-        if servers.is_empty() {
-            return Err(ClientError::NoServers);
-        }
-        let first = match options.first {
-            First::Random => fastrand::usize(..servers.len()),
-            First::Place(place) => place % servers.len(),
-        };
+        let setup = Setup::new(servers, options)?;
+        let first = setup.first();
         Ok(Client {
             line: Turns::new(Line {
                 born: Stopwatch::start(),
-                choice: Choice::new(servers.len(), first),
+                choice: Choice::new(setup.servers.len(), first),
                 connection: None,
                 disowned: Vec::new(),
             }),
-            servers,
-            options,
-            cluster: None,
-            greets: false,
-            dialer: None,
+            setup,
             newest: AtomicU64::new(0),
             current: AtomicUsize::new(first),
             watch: Watch::default(),
@@ -126,11 +108,9 @@ impl Client {
     /// println!("{}", client.next().unwrap());
     /// ```
     #[must_use]
-    pub fn cluster(self, name: ClusterName) -> Client {
-        Client {
-            cluster: Some(name),
-            ..self.unconnected()
-        }
+    pub fn cluster(mut self, name: ClusterName) -> Client {
+        self.setup.cluster = Some(name);
+        self.unconnected()
     }
 
     /// The same client, with what it needs for servers at `tls://` addresses: which CAs it believes, and the certificate
@@ -153,11 +133,9 @@ impl Client {
     /// ```
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(self, dialer: Dialer) -> Client {
-        Client {
-            dialer: Some(dialer),
-            ..self.unconnected()
-        }
+    pub fn tls(mut self, dialer: Dialer) -> Client {
+        self.setup.dialer = Some(dialer);
+        self.unconnected()
     }
 
     /// The same client, which calls these hooks.
@@ -168,11 +146,9 @@ impl Client {
     }
 
     /// The same client, which asks on each new connection who the server is.
-    pub(crate) fn greeting(self) -> Client {
-        Client {
-            greets: true,
-            ..self
-        }
+    pub(crate) fn greeting(mut self) -> Client {
+        self.setup.greets = true;
+        self
     }
 
     /// A connection that was made before does not do what the client is told now.
@@ -273,7 +249,7 @@ impl Client {
 
     /// The server that answered last, or is tried first.
     pub fn server(&self) -> &ServerAddress {
-        &self.servers[self.current.load(Ordering::Relaxed)]
+        &self.setup.servers[self.current.load(Ordering::Relaxed)]
     }
 
     /// What this client has done since it was made.
@@ -310,8 +286,9 @@ impl Client {
         &self.watch
     }
 
-    pub(crate) fn servers(&self) -> &[ServerAddress] {
-        &self.servers
+    /// The time of a call of a source is over before its refill is.
+    pub(crate) fn too_late(&self, limit: Duration) -> ClientError {
+        self.setup.too_late(limit)
     }
 
     /// The pids that servers have disowned since this was asked last.
@@ -327,46 +304,50 @@ impl Client {
         awaited: usize,
         mut call: impl FnMut(&mut Connection) -> Result<T, Trouble>,
     ) -> Result<T, ClientError> {
-        let deadline = Deadline::within(self.options.call_timeout.max(TIMEOUT_MIN));
+        let deadline = Deadline::within(self.setup.options.call_timeout.max(TIMEOUT_MIN));
         let turn = self.line.take(deadline);
         if self.is_closed.load(Ordering::Acquire) {
             return Err(ClientError::Closed);
         }
         let Some(mut line) = turn else {
-            return Err(self.unavailable(Vec::new()));
+            return Err(self.setup.unavailable(Failures::default()));
         };
         let line = &mut *line;
         // Replies to a pipeline that was dropped would be taken for replies to this call.
         line.connection.take_if(|connection| {
             connection.awaited() != awaited
-                || connection.idle_since.elapsed() > self.options.idle_max.max(TIMEOUT_MIN)
+                || connection.idle_since.elapsed() > self.setup.options.idle_max.max(TIMEOUT_MIN)
         });
         let mut failures = Failures::default();
         let mut pauses = Pauses::new();
         loop {
             for place in line.choice.order(line.born.elapsed()) {
                 if deadline.left().is_none() {
-                    return Err(self.unavailable(failures.0));
+                    return Err(self.setup.unavailable(failures));
                 }
                 let cause = match self.attempt_at(place, line, deadline, &mut call) {
                     Ok(value) => return Ok(value),
                     Err(Trouble::Failed(cause)) => cause,
-                    Err(trouble) => return Err(self.ended(place, trouble)),
+                    Err(trouble) => return Err(self.setup.ended(place, trouble)),
                 };
                 if self.is_closed.load(Ordering::Acquire) {
                     return Err(ClientError::Closed);
                 }
-                self.watch.failed(&self.servers[place], &cause);
+                self.watch.failed(&self.setup.servers[place], &cause);
                 line.choice.failed(place, line.born.elapsed());
                 self.current.store(line.choice.current(), Ordering::Relaxed);
                 failures.note(place, cause);
             }
             let pause = pauses.next(fastrand::f64());
-            let is_over = deadline.left().is_none_or(|left| left <= pause);
-            if is_over || self.options.rounds == Rounds::One || failures.are_lasting() {
-                return Err(self.unavailable(failures.0));
+            let left = deadline.left().unwrap_or_default();
+            if self.setup.options.rounds == Rounds::One || failures.are_lasting() {
+                return Err(self.setup.unavailable(failures));
             }
-            thread::sleep(pause);
+            thread::sleep(pause.min(left));
+            // So little time would only hide why they have failed.
+            if deadline.left().is_none_or(|left| left < TIMEOUT_MIN) {
+                return Err(self.setup.unavailable(failures));
+            }
         }
     }
 
@@ -414,13 +395,8 @@ impl Client {
     }
 
     fn open(&self, place: usize, deadline: Deadline) -> Result<Connection, FailureCause> {
-        let greeting = match &self.cluster {
-            None if !self.greets => Greeting::None,
-            expected => Greeting::Hello(expected.clone()),
-        };
-        let server = &self.servers[place];
-        let dialer = self.dialer.as_ref();
-        let connection = Connection::open(server, &self.options, greeting, dialer, deadline)?;
+        let server = &self.setup.servers[place];
+        let connection = Connection::open(&self.setup, server, deadline)?;
         self.watch.connected(server);
         Ok(connection)
     }
@@ -431,56 +407,8 @@ impl Client {
         self.current.store(place, Ordering::Relaxed);
     }
 
-    /// How a call ends after which no other server is asked.
-    fn ended(&self, place: usize, trouble: Trouble) -> ClientError {
-        let server = self.servers[place].clone();
-        match trouble {
-            Trouble::Answered(reply) => ClientError::Refused { server, reply },
-            Trouble::Foreign(reply) => ClientError::WrongCluster {
-                server,
-                expected: self.cluster.clone(),
-                reply,
-            },
-            Trouble::Violated(violation) => ClientError::Violation { server, violation },
-            Trouble::Failed(cause) => {
-                ClientError::Unavailable(vec![ServerFailure { server, cause }])
-            }
-        }
-    }
-
-    /// No server has answered: those that were tried, and then those for which there was no time.
-    fn unavailable(&self, failures: Vec<(usize, FailureCause)>) -> ClientError {
-        let is_tried = |place: &usize| failures.iter().any(|(tried, _)| tried == place);
-        let places = 0..self.servers.len();
-        let untried: Vec<usize> = places.filter(|place| !is_tried(place)).collect();
-        let untried = untried.iter().map(|place| (*place, FailureCause::NotTried));
-        let all = failures.into_iter().chain(untried);
-        let all = all.map(|(place, cause)| ServerFailure {
-            server: self.servers[place].clone(),
-            cause,
-        });
-        ClientError::Unavailable(all.collect())
-    }
-
     fn cutter(&self) -> std::sync::MutexGuard<'_, Cutter> {
         self.cutter.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The servers that have failed in one call, in the order in which they did so first, each with its last failure.
-#[derive(Default)]
-struct Failures(Vec<(usize, FailureCause)>);
-
-impl Failures {
-    fn note(&mut self, place: usize, cause: FailureCause) {
-        match self.0.iter_mut().find(|(other, _)| *other == place) {
-            Some((_, last)) => *last = cause,
-            None => self.0.push((place, cause)),
-        }
-    }
-
-    fn are_lasting(&self) -> bool {
-        self.0.iter().all(|(_, cause)| is_lasting(cause))
     }
 }
 

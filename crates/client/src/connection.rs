@@ -4,31 +4,20 @@
 use std::{collections::VecDeque, io::ErrorKind, mem, time::Duration};
 
 use super::{
-    Block, ClientOptions, Dialer,
+    Block,
     address::ServerAddress,
     clock::{Deadline, Stopwatch},
     error::{FailureCause, Violation},
-    judge::{Asked, Server, Trouble, hello},
+    judge::{Asked, Server, Trouble, hello, no_frame},
     limits::TIMEOUT_MIN,
+    setup::{Greeting, Setup},
     stream::{Cutter, Got, Stream, cause_of},
 };
-use ipseity_core::{
-    identity::Identity,
-    words::{ClusterName, Message},
-};
+use ipseity_core::{identity::Identity, words::Message};
 use ipseity_frames::{FrameDecoder, Receiver, WireError, encode};
 
 /// The timeout of a socket may be longer than what is left by this part of it.
 const READ_TIMEOUT_SLACK: u32 = 16;
-
-/// What a connection says first.
-#[derive(Clone, Debug)]
-pub(super) enum Greeting {
-    /// Nothing: the first request comes at once.
-    None,
-    /// It asks who the server is, and names the cluster that is expected, if one is.
-    Hello(Option<ClusterName>),
-}
 
 /// A connection and the requests that are under way on it.
 #[derive(Debug)]
@@ -58,16 +47,16 @@ impl Connection {
     /// Looks up the name, connects to the first of its addresses that accepts, and makes a TLS handshake if the server
     /// speaks TLS.
     pub(super) fn open(
+        setup: &Setup,
         server: &ServerAddress,
-        options: &ClientOptions,
-        greeting: Greeting,
-        dialer: Option<&Dialer>,
         call: Deadline,
     ) -> Result<Connection, FailureCause> {
+        let options = &setup.options;
+        let greeting = setup.greeting();
         let reply_timeout = options.reply_timeout.max(TIMEOUT_MIN);
         let left = call.left().unwrap_or_default();
         let deadline = Deadline::within(options.connect_timeout.min(left).max(TIMEOUT_MIN));
-        let stream = Stream::open(server, dialer, deadline, reply_timeout)?;
+        let stream = Stream::open(server, setup.dialer.as_ref(), deadline, reply_timeout)?;
         let mut outgoing = Vec::new();
         // It is written together with the first request.
         if let Greeting::Hello(cluster) = &greeting {
@@ -218,17 +207,9 @@ impl Connection {
         }
     }
 
-    /// What bytes mean that are not a frame. A server that speaks TLS answers a plain request with an alert, or says
-    /// nothing; an alert is never the beginning of a frame for clients, and neither are the letters of HTTP.
     fn broken(&self, error: WireError) -> Trouble {
-        match (&self.stream, self.decoder.rest()) {
-            (Stream::Plain(_), [0x15 | 0x16, 0x03, ..]) => {
-                FailureCause::Tls("it speaks TLS there: write tls:// before its address".to_owned())
-                    .into()
-            }
-            (_, [b'H', b'T', b'T', ..]) => Violation::Http.into(),
-            _ => error.into(),
-        }
+        let is_plain = matches!(self.stream, Stream::Plain(_));
+        no_frame(error, self.decoder.rest(), is_plain)
     }
 
     fn closed(&self) -> FailureCause {

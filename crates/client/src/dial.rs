@@ -46,7 +46,7 @@ pub(crate) fn connect_by(
 
 /// The addresses in the order in which they are tried: the two families take turns, and that of the first address
 /// begins (RFC 8305, section 4). Each address stands there once.
-fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+pub(crate) fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let of_first = |address: &SocketAddr| address.is_ipv6() == addresses[0].is_ipv6();
     let (first, other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(of_first);
     let mut order: Vec<SocketAddr> = Vec::new();
@@ -100,11 +100,11 @@ fn race(
 }
 
 /// What the standard library says of an attempt whose time is over.
-const TOO_LATE: &str = "connection timed out";
+pub(crate) const TOO_LATE: &str = "connection timed out";
 
 /// How long to wait for a result while so many attempts have not begun. They share what is left, so that all of them
 /// begin in time.
-fn delay(left: Duration, others: usize) -> Duration {
+pub(crate) fn delay(left: Duration, others: usize) -> Duration {
     match u32::try_from(others) {
         Ok(0) => left,
         Ok(others) => (left / (others + 1)).clamp(ATTEMPT_DELAY_MIN, ATTEMPT_DELAY),
@@ -147,12 +147,16 @@ fn attempt(
 
 fn connect_to(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, timeout.max(TIMEOUT_MIN))?;
-    // If nobody listens there, the kernel may choose the dialed port for our own end. Then the connection leads to
-    // ourselves.
-    if stream.local_addr()? == stream.peer_addr()? {
-        return Err(ErrorKind::ConnectionRefused.into());
-    }
+    not_oneself(stream.local_addr()?, stream.peer_addr()?)?;
     Ok(stream)
+}
+
+/// If nobody listens there, the kernel may choose the dialed port for our own end. Then the connection leads to ourselves.
+pub(crate) fn not_oneself(own: SocketAddr, other: SocketAddr) -> io::Result<()> {
+    match own == other {
+        true => Err(ErrorKind::ConnectionRefused.into()),
+        false => Ok(()),
+    }
 }
 
 /// How many threads attempts have, and may have.

@@ -53,6 +53,8 @@ pub enum ClientError {
     Thread(io::Error),
     /// The list of servers is empty.
     NoServers,
+    /// The option with this name is zero, and a time must be more than that. Nothing was sent.
+    NoTime(&'static str),
     /// A text in the list of servers is not an address.
     Address(ServerAddressError),
 }
@@ -70,6 +72,7 @@ impl ClientError {
             | ClientError::Closed
             | ClientError::Thread(_)
             | ClientError::NoServers
+            | ClientError::NoTime(_)
             | ClientError::Address(_) => None,
         }
     }
@@ -98,6 +101,12 @@ impl fmt::Display for ClientError {
             ClientError::Closed => f.write_str("the client was closed"),
             ClientError::Thread(error) => write!(f, "cannot start a thread: {error}"),
             ClientError::NoServers => f.write_str("the list of servers is empty"),
+            ClientError::NoTime(option) => {
+                write!(
+                    f,
+                    "{option} is zero: set it to more than that, or leave it as it is"
+                )
+            }
             ClientError::Address(error) => error.fmt(f),
         }
     }
@@ -117,7 +126,8 @@ impl std::error::Error for ClientError {
             | ClientError::WrongCluster { .. }
             | ClientError::Violation { .. }
             | ClientError::Closed
-            | ClientError::NoServers => None,
+            | ClientError::NoServers
+            | ClientError::NoTime(_) => None,
         }
     }
 }

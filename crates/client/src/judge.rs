@@ -25,6 +25,19 @@ pub(crate) enum Trouble {
     Violated(Violation),
 }
 
+impl Trouble {
+    /// The same once more. Several calls may wait on one connection.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn again(&self) -> Trouble {
+        match self {
+            Trouble::Failed(cause) => Trouble::Failed(cause.again()),
+            Trouble::Answered(reply) => Trouble::Answered(reply.clone()),
+            Trouble::Foreign(reply) => Trouble::Foreign(reply.clone()),
+            Trouble::Violated(violation) => Trouble::Violated(violation.clone()),
+        }
+    }
+}
+
 impl From<FailureCause> for Trouble {
     fn from(cause: FailureCause) -> Trouble {
         Trouble::Failed(cause)
@@ -169,10 +182,10 @@ pub(crate) fn refusal(reply: ErrorReply) -> Trouble {
     }
 }
 
-/// Whether the connection can be used after an errorReply. After an unknown code it is given up: a new
-/// connection costs little, and one that the server no longer reads costs a timeout.
+/// Whether the connection can be used after an errorReply. Its number says so, also that of a code that this build does not
+/// know.
 pub(crate) fn goes_on_after(reply: &ErrorReply) -> bool {
-    ErrorCode::from_u16(reply.code).is_some_and(|code| !code.closes())
+    matches!(reply.code, 32..=63)
 }
 
 /// Whether the failure of a server does not go away by waiting.
@@ -205,7 +218,38 @@ pub(crate) fn disowns(cause: &FailureCause) -> bool {
     )
 }
 
+/// What bytes mean that are not a frame. A server that speaks TLS answers a plain request with an alert, or says
+/// nothing; an alert is never the beginning of a frame for clients, and neither are the letters of HTTP.
+pub(crate) fn no_frame(error: WireError, bytes: &[u8], is_plain: bool) -> Trouble {
+    match bytes {
+        [0x15 | 0x16, 0x03, ..] if is_plain => {
+            let text = "it speaks TLS there: write tls:// before its address";
+            FailureCause::Tls(text.to_owned()).into()
+        }
+        [b'H', b'T', b'T', ..] => Violation::Http.into(),
+        _ => error.into(),
+    }
+}
+
 pub(crate) fn wrong_kind(expected: Kind, received: &Message) -> Trouble {
     let received = Kind::from(received);
     Violation::WrongKind { expected, received }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_goes_on_after_the_codes_that_say_so() {
+        for code in 0..=100 {
+            let reply = ErrorReply {
+                code,
+                message: String::new(),
+            };
+            let known = ErrorCode::from_u16(code).map(|code| !code.closes());
+            let expected = known.unwrap_or((32..64).contains(&code));
+            assert_eq!(goes_on_after(&reply), expected, "{code}");
+        }
+    }
 }

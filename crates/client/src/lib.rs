@@ -116,8 +116,11 @@ mod lookup;
 mod operator;
 mod options;
 mod pipeline;
+mod setup;
 mod source;
 mod stream;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod turn;
 mod watch;
 

@@ -7,7 +7,8 @@ const IDLE_MAX_DEFAULT: Duration = Duration::from_secs(60);
 
 /// How long a [`Client`](crate::Client) waits, and which server it tries first.
 ///
-/// A time of less than 1 ms is taken as 1 ms ([`TIMEOUT_MIN`](crate::limits::TIMEOUT_MIN)).
+/// A time of zero is an error ([`ClientError::NoTime`](crate::ClientError::NoTime)), and one of less than 1 ms is taken as 1 ms
+/// ([`TIMEOUT_MIN`](crate::limits::TIMEOUT_MIN)).
 ///
 /// ```
 /// use std::time::Duration;

@@ -14,6 +14,8 @@ use crate::{
     Dialer, address::ServerAddress, clock::Deadline, dial::connect_by, error::FailureCause,
 };
 
+#[cfg(all(feature = "tls", feature = "tokio"))]
+pub(crate) use tls::closed_early;
 #[cfg(feature = "tls")]
 pub use tls::handshake;
 
@@ -60,10 +62,7 @@ impl Stream {
         deadline: Deadline,
         reply_timeout: Duration,
     ) -> Result<Stream, FailureCause> {
-        let Some(dialer) = dialer else {
-            let text = "it is to be spoken to by TLS, and no CA is given that could have signed its certificate";
-            return Err(FailureCause::Tls(text.to_owned()));
-        };
+        let dialer = dialer.ok_or_else(no_ca)?;
         let client = dialer.begin(server.host()).map_err(FailureCause::Tls)?;
         let socket = connect_by(server, deadline)?;
         let stream = tls::TlsStream::open(socket, client, deadline)?;
@@ -78,8 +77,7 @@ impl Stream {
         _: Deadline,
         _: Duration,
     ) -> Result<Stream, FailureCause> {
-        let text = "it is to be spoken to by TLS, and this program was built without it (the feature `tls`)";
-        Err(FailureCause::Tls(text.to_owned()))
+        Err(built_without_tls())
     }
 
     /// Takes bytes to write, and writes some. Returns how many it took.
@@ -147,6 +145,20 @@ fn prepare(stream: &TcpStream, reply_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(reply_timeout))?;
     stream.set_write_timeout(Some(reply_timeout))
+}
+
+#[cfg(feature = "tls")]
+pub(crate) fn no_ca() -> FailureCause {
+    let text =
+        "it is to be spoken to by TLS, and no CA is given that could have signed its certificate";
+    FailureCause::Tls(text.to_owned())
+}
+
+#[cfg(not(feature = "tls"))]
+pub(crate) fn built_without_tls() -> FailureCause {
+    let text =
+        "it is to be spoken to by TLS, and this program was built without it (the feature `tls`)";
+    FailureCause::Tls(text.to_owned())
 }
 
 /// What an error of a stream means.

@@ -3,18 +3,21 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{FailureCause, ServerAddress};
 
-type OnConnect = Box<dyn Fn(&ServerAddress) + Send + Sync>;
-type OnFailover = Box<dyn Fn(&ServerAddress, &FailureCause) + Send + Sync>;
-type OnRefill = Box<dyn Fn(u64) + Send + Sync>;
+type OnConnect = Arc<dyn Fn(&ServerAddress) + Send + Sync>;
+type OnFailover = Arc<dyn Fn(&ServerAddress, &FailureCause) + Send + Sync>;
+type OnRefill = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// Functions of the program that a client or a source calls. Each should be short, because the call waits for it. If one
 /// panics, the panic is ignored.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hooks {
     connect: Option<OnConnect>,
     failover: Option<OnFailover>,
@@ -25,7 +28,7 @@ impl Hooks {
     /// Calls `hook` when a connection to a server is there.
     #[must_use]
     pub fn on_connect(mut self, hook: impl Fn(&ServerAddress) + Send + Sync + 'static) -> Hooks {
-        self.connect = Some(Box::new(hook));
+        self.connect = Some(Arc::new(hook));
         self
     }
 
@@ -35,14 +38,14 @@ impl Hooks {
         mut self,
         hook: impl Fn(&ServerAddress, &FailureCause) + Send + Sync + 'static,
     ) -> Hooks {
-        self.failover = Some(Box::new(hook));
+        self.failover = Some(Arc::new(hook));
         self
     }
 
     /// Calls `hook` when a source has taken a block, with how many identities it has.
     #[must_use]
     pub fn on_refill(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Hooks {
-        self.refill = Some(Box::new(hook));
+        self.refill = Some(Arc::new(hook));
         self
     }
 }
@@ -140,8 +143,6 @@ fn calmly(hook: impl FnOnce()) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]

@@ -14,11 +14,15 @@
 // A plain `+` or `-` would wrap in a release build. What is needed of them has to say what happens at the end.
 #![forbid(clippy::arithmetic_side_effects)]
 
+#[cfg(feature = "serde")]
+mod serde;
+#[cfg(feature = "sqlx")]
+mod sqlx;
 mod text;
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use ::serde::{Deserialize, Serialize};
 
 pub use self::text::BASE32_CHARS;
 

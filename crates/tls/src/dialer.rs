@@ -6,9 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{
-    ClientConnection, IoState, client::danger::ServerCertVerifier, time_provider::TimeProvider,
-};
+use rustls::{ClientConfig, ClientConnection, Error, IoState, client::danger::ServerCertVerifier};
+use rustls_pki_types::ServerName;
 
 use crate::{
     config::{client_config, server_name, unnameable},
@@ -49,18 +48,62 @@ impl Dialer {
     /// # Errors
     /// The host is neither a name nor an address; the text says so.
     pub fn begin(&self, host: &str) -> Result<TlsClient, String> {
+        let dialed = self.dial(host)?;
+        let connection = ClientConnection::new(Arc::clone(&dialed.config), dialed.name.clone())
+            .map_err(|error| explain(&error, &Context::default()))?;
+        Ok(TlsClient { connection, dialed })
+    }
+
+    /// What one connection to this host needs, for those who have a TLS connection of their own.
+    ///
+    /// # Errors
+    /// The host is neither a name nor an address; the text says so.
+    pub fn dial(&self, host: &str) -> Result<Dialed, String> {
         let name = server_name(host)
             .map_err(|_| format!("a certificate cannot have the name {}", unnameable(host)))?;
         let (config, verifier) = client_config(self.roots(), self.credentials());
-        let time = Arc::clone(&config.time_provider);
-        let connection = ClientConnection::new(Arc::new(config), name)
-            .map_err(|error| explain(&error, &Context::default()))?;
-        Ok(TlsClient {
-            connection,
+        Ok(Dialed {
+            config: Arc::new(config),
+            name,
             verifier,
-            time,
             dialer: self.clone(),
         })
+    }
+}
+
+/// What one connection of a [`Dialer`] needs, and how its errors are explained.
+#[derive(Debug)]
+pub struct Dialed {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    verifier: Arc<Watched<dyn ServerCertVerifier>>,
+    dialer: Dialer,
+}
+
+impl Dialed {
+    /// The configuration. It is for one connection only.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// The name that the certificate must have.
+    pub fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+
+    /// Why the connection is of no use any more, as a sentence about the server.
+    pub fn explain(&self, error: &Error) -> String {
+        // The clock by which rustls judges certificates.
+        let now = self.config.time_provider.current_time();
+        let context = Context {
+            dialed: true,
+            is_server: false,
+            refused: self.verifier.take_refused(),
+            roots: Some(self.dialer.roots()),
+            own: self.dialer.credentials(),
+            now: now.map(|now| now.as_secs()),
+        };
+        explain(error, &context)
     }
 }
 
@@ -68,10 +111,7 @@ impl Dialer {
 #[derive(Debug)]
 pub struct TlsClient {
     connection: ClientConnection,
-    verifier: Arc<Watched<dyn ServerCertVerifier>>,
-    /// The clock by which rustls judges certificates.
-    time: Arc<dyn TimeProvider>,
-    dialer: Dialer,
+    dialed: Dialed,
 }
 
 impl TlsClient {
@@ -81,17 +121,8 @@ impl TlsClient {
     /// The connection is of no use any more. The text says why, as a sentence about the server. An alert for the server
     /// may be left to write.
     pub fn process(&mut self) -> Result<IoState, String> {
-        self.connection.process_new_packets().map_err(|error| {
-            let context = Context {
-                dialed: true,
-                is_server: false,
-                refused: self.verifier.take_refused(),
-                roots: Some(self.dialer.roots()),
-                own: self.dialer.credentials(),
-                now: self.time.current_time().map(|now| now.as_secs()),
-            };
-            explain(&error, &context)
-        })
+        let worked = self.connection.process_new_packets();
+        worked.map_err(|error| self.dialed.explain(&error))
     }
 
     /// Reads once, and works on what came. Returns how many bytes came; 0 is the end of the stream.

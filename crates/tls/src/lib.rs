@@ -26,7 +26,7 @@ mod words;
 pub use config::{client_config, client_config_with, server_name, unnameable};
 pub use credentials::Credentials;
 pub use date::Date;
-pub use dialer::{Dialer, TlsClient, TlsFailed};
+pub use dialer::{Dialed, Dialer, TlsClient, TlsFailed};
 pub use error::{Fault, TlsError};
 pub use explain::{Context, explain};
 pub use facts::Facts;

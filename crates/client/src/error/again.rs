@@ -32,6 +32,7 @@ impl ClientError {
             ClientError::Closed => ClientError::Closed,
             ClientError::Thread(error) => ClientError::Thread(io_again(error)),
             ClientError::NoServers => ClientError::NoServers,
+            ClientError::NoTime(option) => ClientError::NoTime(option),
             ClientError::Address(error) => ClientError::Address(error.clone()),
         }
     }
@@ -55,7 +56,7 @@ impl ServerFailure {
 }
 
 impl FailureCause {
-    fn again(&self) -> FailureCause {
+    pub(crate) fn again(&self) -> FailureCause {
         match self {
             FailureCause::Lookup(error) => FailureCause::Lookup(io_again(error)),
             FailureCause::LookupTimeout(limit) => FailureCause::LookupTimeout(*limit),

@@ -51,7 +51,7 @@ struct Slot {
 
 /// What taking a place has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// An identity.
     One(Identity),
     /// The identity at the mark.

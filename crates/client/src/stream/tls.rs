@@ -147,6 +147,6 @@ fn take_in(mut socket: &TcpStream, tls: &mut TlsClient) -> io::Result<usize> {
     taken
 }
 
-fn closed_early() -> FailureCause {
+pub(crate) fn closed_early() -> FailureCause {
     FailureCause::Tls("it closed the connection in the middle of the TLS handshake".to_owned())
 }
