@@ -68,7 +68,7 @@ _ipseity__cli() {
 
     case "${cmd}" in
         ipseity__cli)
-            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version next status decode ping watch members advance cert bench"
+            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version next status decode ping watch members advance cert bench"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,6 +147,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -155,7 +159,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__advance)
-            opts="-s -h -V --above --yes --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --above --yes --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +170,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -241,6 +249,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -249,7 +261,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__bench)
-            opts="-c -P -n -s -h -V --duration --count --rate --warmup --rounds --sweep --plot --format --target --process --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-c -P -n -s -h -V --duration --count --rate --warmup --rounds --sweep --plot --format --target --process --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +436,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -432,7 +448,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version ca server peer client operator show"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version ca server peer client operator show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -457,6 +473,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -530,6 +550,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -540,7 +564,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__ca)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -565,6 +589,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -638,6 +666,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -648,7 +680,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__client)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +705,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -746,6 +782,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -756,7 +796,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__operator)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -781,6 +821,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -854,6 +898,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -864,7 +912,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__peer)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -889,6 +937,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -962,6 +1014,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -972,7 +1028,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__server)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -997,6 +1053,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -1070,6 +1130,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1080,7 +1144,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__show)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1107,6 +1171,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1178,6 +1246,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1188,12 +1260,20 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__decode)
-            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --base32 --format --as --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -W "decimal hex pair base32" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1267,6 +1347,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1275,12 +1359,16 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__members)
-            opts="-s -h -V --json --forget --never-served --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --format --json --forget --never-served --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --forget)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1361,6 +1449,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1369,7 +1461,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__next)
-            opts="-n -s -h -V --after --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-n -s -h -V --after --format --as --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1390,7 +1482,11 @@ _ipseity__cli() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "decimal hex pair json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -W "decimal hex pair base32" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -1466,6 +1562,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1474,7 +1574,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__ping)
-            opts="-n -s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-n -s -h -V --wait --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1487,6 +1587,17 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --wait)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1558,6 +1669,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1568,12 +1683,16 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__status)
-            opts="-s -h -V --json --check --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --format --json --check --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1647,6 +1766,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1655,7 +1778,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__watch)
-            opts="-n -s -h -V --interval --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-n -s -h -V --interval --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1675,6 +1798,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1746,6 +1873,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -16,6 +16,8 @@ pub(crate) struct Program {
     pub(crate) arguments: &'static str,
     /// What it does, in whole lines. Those that begin with a space are shown as they are.
     pub(crate) details: &'static str,
+    /// Command lines, and what each is for.
+    pub(crate) examples: &'static [(&'static str, &'static str)],
     pub(crate) flags: Flags,
     /// Its commands; empty if it has none.
     pub(crate) commands: Vec<Program>,
@@ -32,6 +34,7 @@ The server listens for clients and for other servers over TCP, and keeps its cou
 foreground until SIGTERM or SIGINT stops it, and logs to standard error. Ask it with ipseity-cli(1).
 
 A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
+        examples: &[],
         flags: ipseity::options::flags(),
         commands: Vec::new(),
     };
@@ -46,6 +49,7 @@ A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
             about: command.summary,
             arguments: command.arguments,
             details: command.details,
+            examples: command.examples,
             flags,
             commands: Vec::new(),
         }
@@ -57,6 +61,7 @@ A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
         details: "\
 The flags below count for every command, and stand before it or behind it. Each command has a page of its own, such as \
 ipseity-cli-next(1).",
+        examples: &[],
         flags: global,
         commands: commands.into(),
     };
