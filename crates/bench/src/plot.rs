@@ -60,7 +60,8 @@ fn draw(settings: &Settings, points: &[Point]) -> Result<String, Box<dyn std::er
         Panel {
             heading: "Latency: the median of all rounds, from the least to the most",
             unit: "milliseconds",
-            label: |number| format!("{number}"),
+            // A sum of binary fractions has digits that say nothing.
+            label: |number| ((number * 1e6).round() / 1e6).to_string(),
             curves: vec![
                 ("p50", INK, measured(&Point::p50_ms)),
                 ("p99", SECOND_INK, measured(&Point::p99_ms)),

@@ -74,7 +74,11 @@ fn run(arguments: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
             ipseity_console::version("ipseity-cli")
         )?),
         find::Found::Command(command, matches) => {
-            (command.run)(&matches, out).map_err(|failure| failure.with_help_of(Some(command.name)))
+            // A wrong `--color` is refused by commands too that have nothing to colour.
+            let checked = tint::Tint::of(&matches).map(drop);
+            checked
+                .and_then(|()| (command.run)(&matches, out))
+                .map_err(|failure| failure.with_help_of(Some(command.name)))
         }
     }
 }
