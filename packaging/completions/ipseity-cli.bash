@@ -28,6 +28,9 @@ _ipseity__cli() {
             ipseity__cli,decode)
                 cmd="ipseity__cli__subcmd__decode"
                 ;;
+            ipseity__cli,help)
+                cmd="ipseity__cli__subcmd__help"
+                ;;
             ipseity__cli,members)
                 cmd="ipseity__cli__subcmd__members"
                 ;;
@@ -61,6 +64,33 @@ _ipseity__cli() {
             ipseity__cli__subcmd__cert,show)
                 cmd="ipseity__cli__subcmd__cert__subcmd__show"
                 ;;
+            ipseity__cli__subcmd__help,advance)
+                cmd="ipseity__cli__subcmd__help__subcmd__advance"
+                ;;
+            ipseity__cli__subcmd__help,bench)
+                cmd="ipseity__cli__subcmd__help__subcmd__bench"
+                ;;
+            ipseity__cli__subcmd__help,cert)
+                cmd="ipseity__cli__subcmd__help__subcmd__cert"
+                ;;
+            ipseity__cli__subcmd__help,decode)
+                cmd="ipseity__cli__subcmd__help__subcmd__decode"
+                ;;
+            ipseity__cli__subcmd__help,members)
+                cmd="ipseity__cli__subcmd__help__subcmd__members"
+                ;;
+            ipseity__cli__subcmd__help,next)
+                cmd="ipseity__cli__subcmd__help__subcmd__next"
+                ;;
+            ipseity__cli__subcmd__help,ping)
+                cmd="ipseity__cli__subcmd__help__subcmd__ping"
+                ;;
+            ipseity__cli__subcmd__help,status)
+                cmd="ipseity__cli__subcmd__help__subcmd__status"
+                ;;
+            ipseity__cli__subcmd__help,watch)
+                cmd="ipseity__cli__subcmd__help__subcmd__watch"
+                ;;
             *)
                 ;;
         esac
@@ -68,7 +98,7 @@ _ipseity__cli() {
 
     case "${cmd}" in
         ipseity__cli)
-            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version next status decode ping watch members advance cert bench"
+            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version next status decode ping watch members advance cert bench help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1351,6 +1381,146 @@ _ipseity__cli() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help)
+            opts="next status decode ping watch members advance cert bench"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__advance)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__bench)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__cert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__decode)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__members)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__next)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__ping)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__watch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

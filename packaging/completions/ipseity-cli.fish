@@ -44,6 +44,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "members" -d
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "advance" -d 'Make one server go on above a sequence'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "cert" -d 'Make a CA and certificates for TLS, and show them'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "bench" -d 'Measure how much a server can do, and check every identity'
+complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "help" -d 'show the help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -s n -d 'how many identities (default: 1)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l after -d 'get only identities greater than this one: 1025, 0x401 or 1:1' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
@@ -336,3 +337,12 @@ always\t''
 never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "next"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "status"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "decode"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "ping"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "watch"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "members"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "advance"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "cert"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "bench"

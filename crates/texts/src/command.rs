@@ -83,10 +83,27 @@ impl Program {
             .bare(self.name.to_owned())
             .about(self.about)
             .subcommands(self.commands.iter().map(Program::command));
+        let command = match self.commands.is_empty() {
+            true => command,
+            false => command.subcommand(self.help()),
+        };
         match kinds.len() {
             0 => command.args(positionals(self.arguments)),
             _ => command.subcommands(kinds),
         }
+    }
+
+    /// `help`, and `help COMMAND`.
+    fn help(&self) -> Command {
+        let names = self
+            .commands
+            .iter()
+            .map(|command| Command::new(command.name));
+        Command::new("help")
+            .about("show the help, or that of a command")
+            .disable_help_flag(true)
+            .disable_help_subcommand(true)
+            .subcommands(names.map(|name| name.disable_help_flag(true)))
     }
 
     /// A command with the flags of this program, and nothing else.

@@ -193,6 +193,8 @@ fn assert_offered(shell: &str) {
         ("ipseity --tls-cert a", "a-file.pem a-folder"),
         ("ipseity --data-dir a", "a-folder"),
         ("ipseity-cli ", &commands.join(" ")),
+        ("ipseity-cli hel", "help"),
+        ("ipseity-cli help n", "next"),
         ("ipseity-cli next --f", "--format"),
         ("ipseity-cli next --format ", "text json csv"),
         ("ipseity-cli next --as ", "decimal hex pair base32"),
