@@ -28,6 +28,9 @@ _ipseity__cli() {
             ipseity__cli,decode)
                 cmd="ipseity__cli__subcmd__decode"
                 ;;
+            ipseity__cli,help)
+                cmd="ipseity__cli__subcmd__help"
+                ;;
             ipseity__cli,members)
                 cmd="ipseity__cli__subcmd__members"
                 ;;
@@ -61,6 +64,33 @@ _ipseity__cli() {
             ipseity__cli__subcmd__cert,show)
                 cmd="ipseity__cli__subcmd__cert__subcmd__show"
                 ;;
+            ipseity__cli__subcmd__help,advance)
+                cmd="ipseity__cli__subcmd__help__subcmd__advance"
+                ;;
+            ipseity__cli__subcmd__help,bench)
+                cmd="ipseity__cli__subcmd__help__subcmd__bench"
+                ;;
+            ipseity__cli__subcmd__help,cert)
+                cmd="ipseity__cli__subcmd__help__subcmd__cert"
+                ;;
+            ipseity__cli__subcmd__help,decode)
+                cmd="ipseity__cli__subcmd__help__subcmd__decode"
+                ;;
+            ipseity__cli__subcmd__help,members)
+                cmd="ipseity__cli__subcmd__help__subcmd__members"
+                ;;
+            ipseity__cli__subcmd__help,next)
+                cmd="ipseity__cli__subcmd__help__subcmd__next"
+                ;;
+            ipseity__cli__subcmd__help,ping)
+                cmd="ipseity__cli__subcmd__help__subcmd__ping"
+                ;;
+            ipseity__cli__subcmd__help,status)
+                cmd="ipseity__cli__subcmd__help__subcmd__status"
+                ;;
+            ipseity__cli__subcmd__help,watch)
+                cmd="ipseity__cli__subcmd__help__subcmd__watch"
+                ;;
             *)
                 ;;
         esac
@@ -68,7 +98,7 @@ _ipseity__cli() {
 
     case "${cmd}" in
         ipseity__cli)
-            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version next status decode ping watch members advance cert bench"
+            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version next status decode ping watch members advance cert bench help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,6 +177,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -155,7 +189,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__advance)
-            opts="-s -h -V --above --yes --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --above --yes --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +200,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -241,6 +279,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -249,7 +291,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__bench)
-            opts="-c -P -n -s -h -V --duration --count --rate --warmup --rounds --sweep --plot --format --target --process --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-c -P -n -s -h -V --duration --count --rate --warmup --rounds --sweep --plot --format --target --process --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +466,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -432,7 +478,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version ca server peer client operator show"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version ca server peer client operator show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -457,6 +503,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -530,6 +580,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -540,7 +594,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__ca)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -565,6 +619,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -638,6 +696,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -648,7 +710,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__client)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +735,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -746,6 +812,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -756,7 +826,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__operator)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -781,6 +851,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -854,6 +928,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -864,7 +942,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__peer)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -889,6 +967,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -962,6 +1044,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -972,7 +1058,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__server)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -997,6 +1083,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -1070,6 +1160,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1080,7 +1174,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__cert__subcmd__show)
-            opts="-s -h -V --dir --days --out --force --rotate --drop-old --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --dir --days --out --force --rotate --drop-old --format --json --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1107,6 +1201,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1178,6 +1276,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1188,12 +1290,20 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__decode)
-            opts="-s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --base32 --format --as --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -W "decimal hex pair base32" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1267,6 +1377,150 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help)
+            opts="next status decode ping watch members advance cert bench"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__advance)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__bench)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__cert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__decode)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__members)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__next)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__ping)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ipseity__cli__subcmd__help__subcmd__watch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -1275,12 +1529,16 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__members)
-            opts="-s -h -V --json --forget --never-served --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --format --json --forget --never-served --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --forget)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1361,6 +1619,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1369,7 +1631,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__next)
-            opts="-n -s -h -V --after --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-n -s -h -V --after --format --as --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1390,7 +1652,11 @@ _ipseity__cli() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "decimal hex pair json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -W "decimal hex pair base32" -- "${cur}"))
                     return 0
                     ;;
                 --server)
@@ -1466,6 +1732,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1474,7 +1744,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__ping)
-            opts="-n -s -h -V --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-n -s -h -V --wait --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1487,6 +1757,17 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --wait)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1558,6 +1839,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1568,12 +1853,16 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__status)
-            opts="-s -h -V --json --check --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-s -h -V --format --json --check --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1647,6 +1936,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1655,7 +1948,7 @@ _ipseity__cli() {
             return 0
             ;;
         ipseity__cli__subcmd__watch)
-            opts="-n -s -h -V --interval --server --cluster --tls-ca --tls-cert --tls-key --timeout --help --version"
+            opts="-n -s -h -V --interval --format --server --cluster --tls-ca --tls-cert --tls-key --timeout --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1675,6 +1968,10 @@ _ipseity__cli() {
                     fi
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json csv" -- "${cur}"))
+                    return 0
+                    ;;
                 --server)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1746,6 +2043,10 @@ _ipseity__cli() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ipseity_cli_global_optspecs
-    string join \n s/server= cluster= tls-ca= tls-cert= tls-key= timeout= h/help V/version
+    string join \n s/server= cluster= tls-ca= tls-cert= tls-key= timeout= color= h/help V/version
 end
 
 function __fish_ipseity_cli_needs_command
@@ -30,6 +30,9 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -l tls-ca -d 'the 
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "next" -d 'Get identities, one a line; each is greater than the one before'
@@ -41,57 +44,97 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "members" -d
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "advance" -d 'Make one server go on above a sequence'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "cert" -d 'Make a CA and certificates for TLS, and show them'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "bench" -d 'Measure how much a server can do, and check every identity'
+complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "help" -d 'show the help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -s n -d 'how many identities (default: 1)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l after -d 'get only identities greater than this one: 1025, 0x401 or 1:1' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l format -d 'how to write them (default: decimal)' -r -f -a "decimal\t''
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l as -d 'how an identity is written (default: decimal)' -r -f -a "decimal\t''
 hex\t''
 pair\t''
-json\t''"
+base32\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand next" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l json -d 'write one JSON object a line for each server; for one that cannot be reached, it holds the error'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -l check -d 'write one short line for each server, for a health check that looks at the exit code'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand status" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l as -d 'how an identity is written (default: decimal)' -r -f -a "decimal\t''
+hex\t''
+pair\t''
+base32\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -l base32 -d 'read base32, also where there are only digits'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand decode" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -s n -d 'how many round trips, one after the other (default: 1)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l wait -d 'first wait until every server hands out identities, for at most this long: 10s, 1m' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand ping" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -s n -d 'end after this many rounds' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l interval -d 'the time between two rounds: 250ms, 2s; a bare number means milliseconds (default: 1s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand watch" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l forget -d 'make each server forget this pid, and show the last sequence that it knew of it' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
@@ -99,33 +142,47 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l tls-
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l json -d 'write one JSON object a line for each member, with the server that knows it'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -l never-served -d 'with --forget: forget only starts that claimed this pid, or any if none is named, and never served'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand members" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l above -d 'the sequence; required' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l yes -d 'allow a jump of more than the --max-advance of the server'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -f -a "ca"
@@ -137,91 +194,121 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from ca" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from server" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from peer" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from client" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from operator" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l format -d 'the shape of the output of show (default: text)' -r -f -a "text\t''
+json\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l force -d 'replace a certificate and its key that exist; with --drop-old, do so although certificates of the old CA are in the directory'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l rotate -d 'put a new CA before the one that exists'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l drop-old -d 'remove all CAs from ca.pem but the newest'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l json -d 'write JSON (show)'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -l json -d 'the same as --format json'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and __fish_seen_subcommand_from show" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s c -d 'how many connections (default: 50)' -r -f
@@ -233,8 +320,8 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l rate -
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l warmup -d 'send for this long before measuring begins (default: 0)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l rounds -d 'how many times to measure (default: 1)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l sweep -d 'measure with each of these numbers of connections: 1..42, or 1,10,100..105' -r -f
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l plot -d 'draw the sweep into this file' -r -F
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l format -d 'how to write the result (default: text)' -r -f -a "text\t''
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l plot -d 'draw the sweep into this file, as SVG' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
 json\t''
 csv\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l target -d 'measure another server than Ipseity: redis://HOST[:PORT] (INCR), memcached://HOST[:PORT] (incr), or raw://HOST[:PORT], which answers each request with any 15 bytes' -r -f
@@ -245,5 +332,17 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l tls-ca
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "next"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "status"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "decode"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "ping"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "watch"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "members"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "advance"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "cert"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "bench"

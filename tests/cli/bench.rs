@@ -4,6 +4,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -19,6 +20,7 @@ use ipseity_harness::{
     program::{Run, command, run},
 };
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// A bench of these servers.
 fn bench(servers: &str, arguments: &[&str]) -> Run {
@@ -206,11 +208,57 @@ print(root.tagName, root.namespaceURI, len(root.getElementsByTagName('circle')))
         .unwrap();
     assert_eq!(
         String::from_utf8_lossy(&parsed.stdout),
-        "svg http://www.w3.org/2000/svg 4\n",
+        "svg http://www.w3.org/2000/svg 12\n",
         "{parsed:?}"
     );
     let text = std::fs::read_to_string(plot).unwrap();
     assert!(text.contains("a sweep of connections"), "{text}");
+    for title in ["<title>", "Throughput", "Latency"] {
+        assert!(text.contains(title), "{title}: {text}");
+    }
+    assert_eq!(drafts(server.scratch()), 0);
+}
+
+/// How many files a plot that was not finished has left behind.
+fn drafts(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(".draft")).count()
+}
+
+#[test]
+fn a_plot_is_kept_until_there_is_a_new_one() {
+    let folder = TempDir::new().unwrap();
+    let plot = folder.path().join("plot.svg");
+    let old = "<svg>the plot of yesterday</svg>\n";
+    std::fs::write(&plot, old).unwrap();
+    let path = plot.to_str().unwrap();
+    let sweep = ["--sweep", "1,2", "-n", "20", "--plot", path];
+
+    let nobody = Nobody::new();
+    bench(&nobody.address(), &sweep).bad(1);
+    assert_eq!(std::fs::read_to_string(&plot).unwrap(), old);
+    let server = Fake::serving(1);
+    bench(&server.address(), &[&sweep[..], &["--bogus"]].concat()).bad(2);
+    assert_eq!(std::fs::read_to_string(&plot).unwrap(), old);
+
+    bench(&server.address(), &sweep).good();
+    let new = std::fs::read_to_string(&plot).unwrap();
+    assert!(new.ends_with("</svg>\n") && new != old, "{new}");
+    assert_eq!(drafts(folder.path()), 0);
+
+    // A plot over a folder, and one that is no plot by its name.
+    let folder = folder.path().join("folder.svg");
+    std::fs::create_dir(&folder).unwrap();
+    let sweep = ["--sweep", "1", "-n", "1", "--plot"];
+    let over = bench(
+        &server.address(),
+        &[&sweep[..], &[folder.to_str().unwrap()]].concat(),
+    );
+    assert!(over.bad(1).contains("it is a directory"), "{over:?}");
+    let wrong = bench(&server.address(), &[&sweep[..], &["notes.txt"]].concat());
+    let says = "--plot takes a file whose name ends with .svg, not \"notes.txt\"";
+    assert!(wrong.bad(2).starts_with(says), "{wrong:?}");
 }
 
 #[test]
@@ -587,7 +635,7 @@ fn an_interrupted_bench_shows_what_it_has_measured() {
 fn progress_is_shown_on_a_terminal_and_cleared_before_the_report() {
     let server = Server::start(&[]);
     let line = format!(
-        "{} bench -s {} -n 100 --sweep 1,2",
+        "{} bench -s {} --duration 700ms --sweep 1,2",
         ipseity_harness::programs::ipseity_cli().display(),
         server.address()
     );
@@ -601,6 +649,10 @@ fn progress_is_shown_on_a_terminal_and_cleared_before_the_report() {
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{shown}");
     assert!(shown.contains("2 connections, round 1 of 1"), "{shown}");
+    assert!(
+        shown.contains(" requests/s, ") && shown.contains("s left"),
+        "{shown}"
+    );
     // The report begins on a line of its own.
     assert!(
         shown.contains("\x1b[2Kipseity ") || shown.contains("\x1b[Kipseity "),

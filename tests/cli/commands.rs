@@ -77,6 +77,33 @@ fn many_identities_come_in_blocks_and_each_only_once() {
 }
 
 #[test]
+fn next_asks_for_no_more_at_once_than_the_server_gives() {
+    for (most, wanted) in [(10, 25), (1, 7), (999, 3000)] {
+        let server = Fake::serving(1);
+        server.set_count_max(most);
+        let wanted_text = wanted.to_string();
+        let out = run(&["-s", &server.address(), "next", "-n", &wanted_text]).good();
+        let identities: Vec<u64> = out.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(identities.len(), wanted, "--max-count {most}");
+        assert!(identities.is_sorted_by(|one, next| one < next));
+    }
+}
+
+#[test]
+fn next_asks_for_less_although_the_server_does_not_say_what_it_gives() {
+    let refusal = || Step::error(ErrorCode::BadCount, "too many");
+    let unknown = || Step::error(ErrorCode::UnknownKind, "unknown kind");
+    // 5 are refused, then 2 are; each time it is asked what it gives.
+    let server = Fake::scripted(1, [refusal(), unknown(), refusal(), unknown()]);
+    let out = run(&["-s", &server.address(), "next", "-n", "5"]).good();
+    assert_eq!(out.lines().count(), 5, "{out}");
+    // One that refuses even a single one does not keep it busy for ever.
+    let server = Fake::scripted(1, [refusal()]);
+    let run = run(&["-s", &server.address(), "next"]);
+    assert!(run.bad(1).contains("(badCount)"), "{run:?}");
+}
+
+#[test]
 fn next_increases_across_failover() {
     let failing = Fake::scripted(7, [Step::Serve, Step::Last(vec![]), Step::Last(vec![])]);
     failing.set_sequence(1_000_000);
@@ -211,13 +238,20 @@ fn the_environment_names_servers_and_the_command_line_overrules_it() {
 
 #[test]
 fn decode_shows_all_forms_and_asks_nobody() {
-    for text in ["1025", "0x401", "0x0000000000000401", "1:1"] {
+    for text in [
+        "1025",
+        "0x401",
+        "0x0000000000000401",
+        "1:1",
+        "000000000o101",
+    ] {
         assert_eq!(
             run(&["decode", text]).good(),
             "\
 decimal  1025
 hex      0x0000000000000401
 pair     1:1
+base32   0000000000101
 json     {\"identity\":\"1025\",\"sequence\":\"1\",\"pid\":1}
 sequence 1
 pid      1
@@ -827,8 +861,27 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
         ("next extra", "\"extra\" is one argument too many"),
         (
             "next --format xml",
-            "--format takes decimal, hex, pair or json",
+            "--format takes text, json or csv, not \"xml\"",
         ),
+        ("next --as xml", "--as takes decimal, hex, pair or base32"),
+        (
+            "next --format hex --as pair",
+            "--format hex and --as cannot be given together",
+        ),
+        (
+            "status --color sometimes",
+            "--color takes auto, always or never",
+        ),
+        (
+            "statsu",
+            "there is no command \"statsu\"; did you mean status?",
+        ),
+        ("next --aftr 1", "\"--aftr\" here; did you mean --after?"),
+        (
+            "status --json --format csv",
+            "--json and --format cannot be given together",
+        ),
+        ("ping --wait 0", "--wait takes a duration from 1ms"),
         (
             "next --after 1:1024",
             "--after \"1:1024\": pid 1024 is beyond",

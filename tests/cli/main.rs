@@ -13,4 +13,5 @@ mod commands; // each command: its output, errors and exit codes
 mod names; // servers given by name: a resolver that hangs, and a name with several addresses
 mod readme; // every example of README.md, run as it is shown
 mod several; // commands that ask several servers: all at once, shown in the order of the command line
+mod shapes; // the shape of the output, the forms of an identity, the help and its examples, and what is for people only
 mod tls; // the commands by TLS: servers at tls://, their flags and variables, and what is said when a handshake fails

@@ -117,13 +117,14 @@ impl Generator {
         })
     }
 
-    /// Runs one round over this many connections. `watch` is called with the part of it that is done.
+    /// Runs one round over this many connections. `watch` is called with the part of it that is
+    /// done, and how many requests have been answered.
     pub fn round(
         &mut self,
         settings: &Settings,
         connections: usize,
         checks: &mut Checks,
-        watch: &mut dyn FnMut(f64),
+        watch: &mut dyn FnMut(f64, u64),
     ) -> Result<Round, String> {
         let connected = self.connect(settings, connections)?;
         let count = settings.count;
@@ -184,7 +185,7 @@ struct Run<'a> {
     requests: Requests,
     connections: Vec<Connection>,
     checks: &'a mut Checks,
-    watch: &'a mut dyn FnMut(f64),
+    watch: &'a mut dyn FnMut(f64, u64),
 }
 
 impl Run<'_> {
@@ -300,7 +301,7 @@ impl<P: Protocol> Turns<'_, P> {
         &mut self,
         generator: &mut Generator,
         meter: &mut Meter,
-        watch: &mut dyn FnMut(f64),
+        watch: &mut dyn FnMut(f64, u64),
     ) -> Result<Ended, String> {
         let Generator {
             poll,
@@ -349,7 +350,7 @@ impl<P: Protocol> Turns<'_, P> {
                     metered = true;
                 }
                 self.look_for_overdue()?;
-                watch(self.part_done());
+                watch(self.part_done(), self.tally.requests);
                 tick = self.now.after(TICK);
                 if !metered {
                     tick = tick.min(self.measured_from);

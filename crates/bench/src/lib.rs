@@ -7,6 +7,7 @@ mod alarm;
 mod check;
 mod clock;
 mod connection;
+mod draft;
 mod generator;
 mod intervals;
 mod pace;
@@ -23,7 +24,9 @@ mod target;
 use std::io::{self, Write};
 
 use check::Checks;
+use draft::Draft;
 use generator::{Ended, Generator};
+use ipseity_console::counted;
 use progress::Progress;
 use report::Point;
 
@@ -52,9 +55,8 @@ impl From<io::Error> for BenchError {
 /// Something could not be measured in full, or the result could not be written. What was measured before that is
 /// written in any case.
 pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), BenchError> {
-    if let Some(path) = &settings.plot {
-        plot::prepare(path).map_err(BenchError::Failed)?;
-    }
+    let draft = settings.plot.as_deref().map(Draft::beside).transpose();
+    let draft = draft.map_err(BenchError::Failed)?;
     let mut generator = Generator::new(settings).map_err(BenchError::Failed)?;
     let mut checks = Checks::default();
     let (points, outcome) = measure(settings, &mut generator, &mut checks);
@@ -64,8 +66,11 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), BenchError> {
         report::write(out, settings, &points, &checks)?;
         // Flushed, so that it is shown before what is written to standard error.
         out.flush()?;
-        if let Some(path) = &settings.plot {
-            plot::draw(path, settings, &points).map_err(BenchError::Failed)?;
+        if let Some(draft) = draft {
+            let picture = plot::picture(settings, &points);
+            picture
+                .and_then(|picture| draft.publish(&picture))
+                .map_err(BenchError::Failed)?;
         }
     }
     outcome?;
@@ -99,12 +104,18 @@ fn measure(
     'rounds: for round in 1..=settings.rounds {
         for point in &mut points {
             progress.begin(format!(
-                "{} connections, round {round} of {}",
-                point.connections, settings.rounds
+                "{}, round {round} of {}",
+                counted(point.connections as u64, "connection"),
+                settings.rounds
             ));
-            let measured = generator.round(settings, point.connections, checks, &mut |part| {
-                progress.show(part);
-            });
+            let measured = generator.round(
+                settings,
+                point.connections,
+                checks,
+                &mut |part, requests| {
+                    progress.show(part, requests);
+                },
+            );
             progress.end();
             outcome = match measured {
                 Err(error) => Err(BenchError::Failed(error)),
@@ -133,6 +144,9 @@ fn refused(points: &[Point]) -> Result<(), BenchError> {
     let errors = rounds.flat_map(|round| &round.errors);
     match errors.map(|error| error.count).sum() {
         0 => Ok(()),
+        1 => Err(BenchError::Failed(
+            "1 request was answered with an error".to_owned(),
+        )),
         count => Err(BenchError::Failed(format!(
             "{count} requests were answered with errors"
         ))),

@@ -11,9 +11,9 @@ use crate::{
     check::Checks,
     generator::{Ended, Round},
     settings::{Format, Settings},
-    tally::ErrorCount,
+    tally::{ErrorCount, Latency},
 };
-use ipseity_console::{milliseconds, plain_json, table};
+use ipseity_console::{counted, milliseconds, plain_json, table};
 
 /// All rounds at one number of connections.
 pub struct Point {
@@ -50,6 +50,21 @@ impl Point {
     /// Requests a second, over the rounds.
     pub fn throughput(&self) -> Option<Spread> {
         Spread::of(self.rounds.iter().map(Round::throughput))
+    }
+
+    /// The latency that half of the requests had at most, in milliseconds, over the rounds.
+    pub fn p50_ms(&self) -> Option<Spread> {
+        self.latency(|latency| latency.p50)
+    }
+
+    /// The latency that 99 of 100 requests had at most, in milliseconds, over the rounds.
+    pub fn p99_ms(&self) -> Option<Spread> {
+        self.latency(|latency| latency.p99)
+    }
+
+    fn latency(&self, of: impl Fn(&Latency) -> Duration) -> Option<Spread> {
+        let answered = self.rounds.iter().filter(|round| round.requests > 0);
+        Spread::of(answered.map(|round| of(&round.latency).as_secs_f64() * 1000.0))
     }
 
     fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
@@ -120,14 +135,16 @@ fn write_text(
     let rounds = || points.iter().flat_map(|point| &point.rounds);
     for error in rounds().flat_map(|round| &round.errors) {
         let ErrorCount { code, text, count } = error;
-        writeln!(out, "errors       {count} times {code}: {text}")?;
+        let times = counted(*count, "time");
+        writeln!(out, "errors       {times} {code}: {text}")?;
     }
     let unsent: u64 = rounds().map(|round| round.unsent).sum();
     if unsent > 0 {
         writeln!(
             out,
-            "not sent     {unsent} requests that were due: the server, or this program, does not keep up \
-             with --rate, or -P is too small for it"
+            "not sent     {} that were due: the server, or this program, does not keep up \
+             with --rate, or -P is too small for it",
+            counted(unsent, "request")
         )?;
     }
     writeln!(out, "checked      {}", checked(settings, checks))
@@ -380,7 +397,7 @@ mod tests {
     use ipseity_client::ClientOptions;
 
     use super::*;
-    use crate::{pace::Amount, tally::Latency, target::Target};
+    use crate::{pace::Amount, target::Target};
 
     #[test]
     fn the_median_is_the_middle_or_between_the_two() {

@@ -9,7 +9,9 @@ use ipseity_core::identity::Sequence;
 use crate::{
     command::{Command, no_more},
     failure::Failure,
-    servers, values,
+    servers,
+    shape::{self, Shape},
+    values,
 };
 
 /// The last sequence would leave the server none to hand out.
@@ -30,6 +32,16 @@ jump of more than the --max-advance of the server (2^40 by default) needs --yes.
 
 A server takes this command only from its own machine, or from an address that it was given with
 --trust.",
+    examples: &[
+        (
+            "ipseity-cli advance --above 5000",
+            "go on above sequence 5000",
+        ),
+        (
+            "ipseity-cli advance --above 5000 --format json",
+            "the same, for a program",
+        ),
+    ],
     options,
     run,
 };
@@ -41,6 +53,7 @@ fn options(options: &mut Flags) {
         "yes",
         "allow a jump of more than the --max-advance of the server",
     );
+    shape::options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
@@ -48,6 +61,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let above = values::number(matches, "above", 0..=ABOVE_MAX)?
         .and_then(Sequence::new)
         .ok_or_else(|| Failure::Usage("--above SEQUENCE is missing".to_owned()))?;
+    let shape = shape::shape(matches)?;
     let servers = servers::addresses(matches)?;
     if servers.len() != 1 {
         return Err(Failure::Usage(format!(
@@ -61,7 +75,15 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         check_jump(status.sequence, above.get(), status.bounds.advance_max)?;
     }
     let goes_on_above = client.advance(above)?;
-    Ok(writeln!(out, "{goes_on_above}")?)
+    let server = client.server();
+    Ok(match shape {
+        Shape::Text => writeln!(out, "{goes_on_above}"),
+        Shape::Json => writeln!(
+            out,
+            r#"{{"server":"{server}","sequence":"{goes_on_above}"}}"#
+        ),
+        Shape::Csv => writeln!(out, "server,sequence\n{server},{goes_on_above}"),
+    }?)
 }
 
 /// Refuses a jump that is longer than what the server takes from peers and clients at once: it may be a mistake.

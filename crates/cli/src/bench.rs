@@ -1,7 +1,11 @@
 //! `bench`: how many identities a server hands out, and how fast, with every one of them checked. This file
 //! reads the command line; the load generator is a crate of its own.
 
-use std::{io::Write, path::PathBuf, time::Duration};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use getopts::Matches;
 use ipseity_bench::{Amount, BenchError, Format, Settings, Target, parse_url};
@@ -12,7 +16,9 @@ use ipseity_core::limits::COUNT_LIMIT_MAX;
 use crate::{
     command::{Command, no_more},
     failure::Failure,
-    servers, values,
+    servers,
+    shape::{self, Shape},
+    values,
 };
 
 const CONNECTIONS_DEFAULT: usize = 50;
@@ -55,6 +61,20 @@ that are read together have the time of the last of them. Quantiles are exact to
 processor time of a --process is that of all its threads, exact to a few milliseconds a round.
 
 To put the bench on a certain processor: taskset -c 1 ipseity-cli bench ...",
+    examples: &[
+        (
+            "ipseity-cli bench -c 50 -P 16 --duration 1s",
+            "as much as the server can do",
+        ),
+        (
+            "ipseity-cli bench --rate 2000 --duration 1s",
+            "how long requests take at a given load",
+        ),
+        (
+            "ipseity-cli bench --sweep 1,10,100 --duration 100ms --plot sweep.svg",
+            "draw it against the connections",
+        ),
+    ],
     options,
     run,
 };
@@ -119,13 +139,13 @@ pub fn options(options: &mut Flags) {
         "measure with each of these numbers of connections: 1..42, or 1,10,100..105",
         "LIST",
     );
-    options.optopt("", "plot", "draw the sweep into this file", "FILE.svg");
     options.optopt(
         "",
-        "format",
-        "how to write the result (default: text)",
-        "text|json|csv",
+        "plot",
+        "draw the sweep into this file, as SVG",
+        "FILE.svg",
     );
+    shape::options(options);
     options.optopt(
         "",
         "target",
@@ -155,6 +175,11 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
     if plot.is_some() && !is_sweep {
         return Err(Failure::Usage("--plot draws a --sweep".to_owned()));
     }
+    if let Some(path) = plot.as_ref().filter(|path| !is_svg(path)) {
+        return Err(Failure::Usage(format!(
+            "--plot takes a file whose name ends with .svg, not {path:?}"
+        )));
+    }
     let time = values::duration(matches, "duration", DURATION_MIN..=DURATION_MAX)?;
     let amount = match (number("n", 1..=REQUESTS_MAX)?, time) {
         (Some(requests), _) => Amount::Requests(requests),
@@ -183,6 +208,12 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
         format: format(matches)?,
         plot,
     })
+}
+
+/// A plot replaces the file that is there, so a mistyped name must not cost somebody another file.
+fn is_svg(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("svg"))
 }
 
 fn target_and_servers(matches: &Matches) -> Result<(Target, Vec<ServerAddress>), Failure> {
@@ -256,14 +287,11 @@ fn processes(matches: &Matches) -> Result<Vec<u32>, Failure> {
 }
 
 fn format(matches: &Matches) -> Result<Format, Failure> {
-    match matches.opt_str("format").as_deref() {
-        None | Some("text") => Ok(Format::Text),
-        Some("json") => Ok(Format::Json),
-        Some("csv") => Ok(Format::Csv),
-        Some(other) => Err(Failure::Usage(format!(
-            "--format takes text, json or csv, not {other:?}"
-        ))),
-    }
+    Ok(match shape::shape(matches)? {
+        Shape::Text => Format::Text,
+        Shape::Json => Format::Json,
+        Shape::Csv => Format::Csv,
+    })
 }
 
 #[cfg(test)]

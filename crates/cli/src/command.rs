@@ -17,6 +17,8 @@ pub struct Command {
     pub summary: &'static str,
     /// The rest of its help, in whole lines.
     pub details: &'static str,
+    /// Command lines, and what each is for. The help shows them, and a test runs them in this order.
+    pub examples: &'static [(&'static str, &'static str)],
     /// Declares its options. A letter or a name has the same kind of value in all commands, so that the
     /// command can be found before its options are known.
     pub options: fn(&mut Flags),
@@ -36,8 +38,11 @@ impl std::fmt::Debug for Command {
 pub fn no_more(arguments: &[String]) -> Result<(), Failure> {
     match arguments.first() {
         None => Ok(()),
-        Some(extra) => Err(Failure::Usage(format!(
-            "{extra:?} is one argument too many"
-        ))),
+        Some(extra) => Err(too_many(extra)),
     }
+}
+
+/// What is said of an argument that is left over.
+pub fn too_many(extra: &str) -> Failure {
+    Failure::Usage(format!("{extra:?} is one argument too many"))
 }

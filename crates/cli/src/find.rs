@@ -3,11 +3,14 @@
 use std::ffi::OsString;
 
 use getopts::{Fail, Matches};
-use ipseity_console::{Flags, explain, usage};
+use ipseity_console::{Flags, explain, nearest, usage};
 
 use crate::{
-    advance, bench, cert, command::Command, decode, failure::Failure, members, next, ping, servers,
-    status, watch,
+    EXIT_CODES, advance, bench, cert,
+    command::{Command, too_many},
+    decode,
+    failure::Failure,
+    members, next, ping, servers, status, tint, watch,
 };
 
 /// All commands, in the order of the help.
@@ -39,10 +42,17 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
         let text = format!("{word:?} is not UTF-8: every argument must be");
         return Err(Failure::Usage(text).with_help_of(None));
     }
-    let matches = every_option()
-        .options()
-        .parse(arguments)
-        .map_err(|fail| unclear(&fail).with_help_of(None))?;
+    let every = every_option();
+    let matches = every.options().parse(arguments).map_err(|fail| {
+        // The flags of the command that is meant are nearer than those of all.
+        let is_name = |word: &&OsString| word.to_str().and_then(by_name).is_some();
+        let command = arguments
+            .iter()
+            .find(is_name)
+            .and_then(|word| by_name(word.to_str()?));
+        let flags = command.map_or_else(|| every.clone(), options_of);
+        unclear(&fail, &flags).with_help_of(command.map(|command| command.name))
+    })?;
     if matches.opt_present("version") {
         return Ok(Found::Version);
     }
@@ -54,18 +64,40 @@ pub fn find(arguments: &[OsString]) -> Result<Found, Failure> {
             Err(no_command("the command is missing"))
         };
     };
-    let Some(command) = COMMANDS.into_iter().find(|command| command.name == name) else {
-        return Err(no_command(&format!("there is no command {name:?}")));
-    };
+    if name == HELP {
+        return match &matches.free[1..] {
+            [] => Ok(Found::Help(overview())),
+            [name] => Ok(Found::Help(help(named(name)?))),
+            [_, extra, ..] => Err(too_many(extra).with_help_of(None)),
+        };
+    }
+    let command = named(name)?;
     if helps {
         return Ok(Found::Help(help(command)));
     }
-    let mut matches = options_of(command)
+    let flags = options_of(command);
+    let mut matches = flags
         .options()
         .parse(arguments)
-        .map_err(|fail| unclear(&fail).with_help_of(Some(command.name)))?;
+        .map_err(|fail| unclear(&fail, &flags).with_help_of(Some(command.name)))?;
     matches.free.remove(0);
     Ok(Found::Command(command, matches))
+}
+
+/// The word that stands for `--help`.
+const HELP: &str = "help";
+
+fn by_name(name: &str) -> Option<&'static Command> {
+    COMMANDS.into_iter().find(|command| command.name == name)
+}
+
+fn named(name: &str) -> Result<&'static Command, Failure> {
+    by_name(name).ok_or_else(|| {
+        let words = COMMANDS.map(|command| command.name);
+        let meant = nearest(name, words.into_iter().chain([HELP]));
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+        no_command(&format!("there is no command {name:?}{meant}"))
+    })
 }
 
 fn no_command(reason: &str) -> Failure {
@@ -73,10 +105,19 @@ fn no_command(reason: &str) -> Failure {
     Failure::Usage(format!("{reason}; the commands are {names}")).with_help_of(None)
 }
 
-fn unclear(fail: &Fail) -> Failure {
+/// What is wrong with a flag, and which of `flags` was meant instead.
+fn unclear(fail: &Fail, flags: &Flags) -> Failure {
     Failure::Usage(match fail {
         // Another command may have it.
-        Fail::UnrecognizedOption(_) => format!("{} here", explain(fail)),
+        Fail::UnrecognizedOption(name) => {
+            let names = flags.iter().map(|flag| flag.name);
+            // A letter is like every other one.
+            let is_word = name.chars().count() > 1;
+            let meant = is_word.then(|| nearest(name, names)).flatten();
+            let meant =
+                meant.map_or_else(String::new, |meant| format!("; did you mean --{meant}?"));
+            format!("{} here{meant}", explain(fail))
+        }
         _ => explain(fail),
     })
 }
@@ -84,6 +125,7 @@ fn unclear(fail: &Fail) -> Failure {
 /// Declares the flags that every command takes.
 pub fn global_options(options: &mut Flags) {
     servers::options(options);
+    tint::options(options);
     options.optflag("h", "help", "show this help, or that of a command");
     options.optflag("V", "version", "show the version");
 }
@@ -114,10 +156,11 @@ fn overview() -> String {
     for command in COMMANDS {
         brief += &format!("    {:<8} {}\n", command.name, command.summary);
     }
-    brief += "\nipseity-cli COMMAND --help shows the flags of a command.\n\n\
-              Exit code: 0 it worked, 1 it failed, 2 the command line is wrong, 3 a server hands out no\n\
-              identities (status and ping).";
-    usage(&options, &brief)
+    brief += "    help     Show this help, or that of a command: help next\n\nExit code:\n";
+    for (code, meaning) in EXIT_CODES {
+        brief += &format!("    {code}  {meaning}\n");
+    }
+    usage(&options, brief.trim_end())
 }
 
 fn help(command: &Command) -> String {
@@ -126,9 +169,15 @@ fn help(command: &Command) -> String {
         arguments,
         summary,
         details,
+        examples,
         ..
     } = command;
-    let brief = format!("{summary}\n\nUsage: ipseity-cli {name} [FLAGS]{arguments}\n\n{details}");
+    let mut brief = format!(
+        "{summary}\n\nUsage: ipseity-cli {name} [FLAGS]{arguments}\n\n{details}\n\nExamples:\n"
+    );
+    for (line, purpose) in *examples {
+        brief += &format!("    # {purpose}\n    {line}\n");
+    }
     usage(&options_of(command), brief.trim_end())
 }
 
@@ -203,7 +252,21 @@ mod tests {
     fn a_wrong_command_line_says_what_is_wrong() {
         for (line, part) in [
             ("", "the command is missing; the commands are next, status"),
-            ("nxt", "there is no command \"nxt\""),
+            ("nxt", "there is no command \"nxt\"; did you mean next?"),
+            (
+                "help nxt",
+                "there is no command \"nxt\"; did you mean next?",
+            ),
+            ("help next ping", "\"ping\" is one argument too many"),
+            (
+                "next --fromat hex",
+                "there is no flag \"--fromat\" here; did you mean --format?",
+            ),
+            ("next --jsn", "there is no flag \"--jsn\" here (see"),
+            (
+                "status --jsn",
+                "did you mean --json? (see ipseity-cli status --help)",
+            ),
             ("next --frobnicate", "there is no flag \"--frobnicate\""),
             ("next -x", "there is no flag \"-x\""),
             ("next -n", "-n needs a value"),
@@ -223,6 +286,7 @@ mod tests {
 
     #[test]
     fn help_is_there_for_all_and_for_each() {
+        assert!(matches!(found("help"), Ok(Found::Help(_))));
         match found("--help") {
             Ok(Found::Help(text)) => {
                 for command in COMMANDS {
@@ -231,9 +295,22 @@ mod tests {
             }
             _ => panic!("no help"),
         }
-        for command in COMMANDS {
-            match found(&format!("{} -h", command.name)) {
+        let words = COMMANDS.map(|command| {
+            [
+                format!("{} -h", command.name),
+                format!("help {}", command.name),
+            ]
+        });
+        for (command, line) in COMMANDS
+            .into_iter()
+            .zip(words)
+            .flat_map(|(command, lines)| lines.map(|line| (command, line)))
+        {
+            match found(&line) {
                 Ok(Found::Help(text)) => {
+                    for (example, _) in command.examples {
+                        assert!(text.contains(example), "{text}");
+                    }
                     assert!(text.contains(command.summary), "{text}");
                     assert!(text.contains("--server"), "{text}");
                     for line in text.lines() {
@@ -258,7 +335,8 @@ mod tests {
             match find(&arguments) {
                 Ok(Found::Command(command, matches)) => {
                     // Commands check their values when they run. This one can be run here, as it asks no server.
-                    if command.name == "decode" {
+                    let reads_input = matches.free.first().is_none_or(|text| text == "-");
+                    if command.name == "decode" && !reads_input {
                         let _ = (command.run)(&matches, &mut std::io::sink());
                     }
                 }

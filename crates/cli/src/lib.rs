@@ -8,6 +8,7 @@ mod advance;
 mod at_once;
 mod bench;
 mod cert;
+mod clock;
 mod command;
 mod decode;
 mod failure;
@@ -17,7 +18,9 @@ mod members;
 mod next;
 mod ping;
 mod servers;
+mod shape;
 mod status;
+mod tint;
 mod unread;
 mod unseen;
 mod values;
@@ -32,6 +35,14 @@ use std::{
 pub use command::Command;
 use failure::Failure;
 pub use find::{COMMANDS, global_options};
+
+/// The exit codes, and what each means. The help, the man pages and docs/operations.md show this table.
+pub const EXIT_CODES: [(&str, &str); 4] = [
+    ("0", "It worked."),
+    ("1", "It failed, or a server could not be asked."),
+    ("2", "The command line is wrong."),
+    ("3", "A server hands out no identities (status and ping)."),
+];
 
 /// Large enough that thousands of identities leave with one system call.
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
@@ -63,7 +74,11 @@ fn run(arguments: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
             ipseity_console::version("ipseity-cli")
         )?),
         find::Found::Command(command, matches) => {
-            (command.run)(&matches, out).map_err(|failure| failure.with_help_of(Some(command.name)))
+            // A wrong `--color` is refused by commands too that have nothing to colour.
+            let checked = tint::Tint::of(&matches).map(drop);
+            checked
+                .and_then(|()| (command.run)(&matches, out))
+                .map_err(|failure| failure.with_help_of(Some(command.name)))
         }
     }
 }

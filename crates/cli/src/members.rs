@@ -18,7 +18,9 @@ use crate::{
     failure::{Failure, Outcome, advice, complain},
     json::{write_error, write_line},
     servers,
+    shape::{self, Shape, write_csv},
     unread::Unread,
+    unseen::Unseen,
     values,
 };
 
@@ -42,17 +44,25 @@ that has that pid. If you know that it handed out nothing, forget it: --forget P
 or --forget --never-served for every pid.
 
 All servers are asked at once, and shown in the order in which they are named. If a server cannot be
-reached, standard error says so, and the others are shown.",
+reached, standard error says so, and the others are shown. In JSON and CSV there is a line for each
+member, with the server that knows it.",
+    examples: &[
+        ("ipseity-cli members", "for people"),
+        (
+            "ipseity-cli members --format csv",
+            "a table for a spreadsheet",
+        ),
+        (
+            "ipseity-cli members --forget --never-served",
+            "forget claims of starts that never served",
+        ),
+    ],
     options,
     run,
 };
 
 fn options(options: &mut Flags) {
-    options.optflag(
-        "",
-        "json",
-        "write one JSON object a line for each member, with the server that knows it",
-    );
+    shape::options_with_json(options);
     options.optopt(
         "",
         "forget",
@@ -68,18 +78,27 @@ fn options(options: &mut Flags) {
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
-    let as_json = matches.opt_present("json");
+    let shape = shape::shape(matches)?;
     let forgotten = forgotten(matches)?;
+    if shape == Shape::Csv && forgotten.is_some() {
+        return Err(Failure::Usage(
+            "--forget has no CSV: use --format text or json".to_owned(),
+        ));
+    }
     let mut clients = servers::clients(matches, ClientOptions::one_round())?;
     let headed = clients.len() > 1;
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
+    if shape == Shape::Csv {
+        write_csv(out, CSV_HEADER)?;
+    }
     let ask = |client: &mut Client| ask(client, forgotten);
     at_once(&mut clients, ask, |client, answer| {
         let server = client.server().to_string();
         match answer {
-            Ok(answer) if as_json => answer.write_json(out, &server)?,
+            Ok(answer) if shape == Shape::Json => answer.write_json(out, &server)?,
+            Ok(answer) if shape == Shape::Csv => answer.write_csv(out, &server)?,
             Ok(answer) => {
                 if shown > 0 && forgotten.is_none() {
                     writeln!(out)?;
@@ -89,8 +108,10 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             }
             Err(error) => {
                 outcome.failed();
-                if as_json {
-                    write_error(out, &server, &error)?;
+                match shape {
+                    Shape::Text => {}
+                    Shape::Json => write_error(out, &server, &error)?,
+                    Shape::Csv => write_csv(out, csv_of_error(&server, &error))?,
                 }
                 complain(&advice(&error));
             }
@@ -176,6 +197,31 @@ impl Answer {
         }
     }
 
+    /// A row for each member.
+    fn write_csv(&self, out: &mut dyn Write, server: &str) -> io::Result<()> {
+        let Answer::Known(members) = self else {
+            return Ok(());
+        };
+        for member in members {
+            let of = MemberJson::of(server, member);
+            let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
+            let fields: [String; CSV_HEADER.len()] = [
+                of.server.to_owned(),
+                of.pid.to_string(),
+                of.incarnation.unwrap_or_default(),
+                number(of.boot),
+                of.session.unwrap_or_default(),
+                of.address.unwrap_or_default().to_owned(),
+                of.sequence,
+                number(of.last_heard_ms),
+                of.objection.unwrap_or_default(),
+                String::new(),
+            ];
+            write_csv(out, fields)?;
+        }
+        Ok(())
+    }
+
     /// One object a line. Whatever can exceed 2^53 is a string, since many readers of JSON have no larger
     /// integers.
     fn write_json(&self, out: &mut dyn Write, server: &str) -> io::Result<()> {
@@ -206,6 +252,27 @@ impl Answer {
             }
         }
     }
+}
+
+/// The columns in CSV.
+const CSV_HEADER: [&str; 10] = [
+    "server",
+    "pid",
+    "incarnation",
+    "boot",
+    "session",
+    "address",
+    "sequence",
+    "last_heard_ms",
+    "objection",
+    "error",
+];
+
+fn csv_of_error(server: &str, error: &ClientError) -> [String; CSV_HEADER.len()] {
+    let mut fields = [""; CSV_HEADER.len()].map(str::to_owned);
+    server.clone_into(&mut fields[0]);
+    fields[CSV_HEADER.len() - 1] = Unseen::new(error).reason;
+    fields
 }
 
 fn rows(members: &[Member]) -> Vec<String> {

@@ -1,18 +1,23 @@
 //! `next`: identities, one a line. Many come in blocks, several in flight, and are written as they come,
 //! so that any number takes the same memory.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use getopts::Matches;
-use ipseity_client::limits::CLIENT_BLOCK_COUNT;
-use ipseity_core::identity::Sequence;
+use ipseity_client::{Client, ClientError, limits::CLIENT_BLOCK_COUNT};
+use ipseity_core::{
+    identity::{Identity, Sequence},
+    words::ErrorCode,
+};
 
-use ipseity_console::{Flags, Form};
+use ipseity_console::Flags;
 
 use crate::{
     command::{Command, no_more},
     failure::{Failure, advice},
-    servers, values,
+    servers,
+    shape::{self, IDENTITY_HEADER, Shown},
+    values,
 };
 
 /// Enough that the server works while this side writes.
@@ -25,7 +30,20 @@ pub const COMMAND: Command = Command {
     summary: "Get identities, one a line; each is greater than the one before",
     details: "\
 With several servers, the next one is tried when one fails, and the identities still increase.
-A hexadecimal identity has 16 digits, so sorting the lines as text sorts the identities.",
+Hexadecimal has 16 digits and base32 13 characters, so sorting the lines as text sorts the
+identities. Many identities are asked for in blocks, as large as the server gives.",
+    examples: &[
+        ("ipseity-cli next", "one identity"),
+        ("ipseity-cli next -n 3 --as hex", "three, in hexadecimal"),
+        (
+            "ipseity-cli next --after 9000:7",
+            "one that is greater than 9000:7",
+        ),
+        (
+            "ipseity-cli next -n 1000 --format csv",
+            "a table for a spreadsheet",
+        ),
+    ],
     options,
     run,
 };
@@ -38,12 +56,7 @@ fn options(options: &mut Flags) {
         "get only identities greater than this one: 1025, 0x401 or 1:1",
         "ID",
     );
-    options.optopt(
-        "",
-        "format",
-        "how to write them (default: decimal)",
-        "decimal|hex|pair|json",
-    );
+    shape::identity_options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
@@ -53,41 +66,84 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         .opt_str("after")
         .map(|text| values::identity("--after", &text))
         .transpose()?;
-    let form = match matches.opt_str("format") {
-        None => Form::Decimal,
-        Some(text) => text.parse().map_err(|()| {
-            Failure::Usage(format!(
-                "--format takes decimal, hex, pair or json, not {text:?}"
-            ))
-        })?,
-    };
+    let shown = Shown::of(matches)?.unwrap_or_default();
     let mut client = servers::client(matches)?;
     if let Some(after) = after {
         client.observe(after);
     }
+    if shown.has_header() {
+        writeln!(out, "{IDENTITY_HEADER}")?;
+    }
     let mut written: u64 = 0;
-    for block in client.pipeline(BLOCKS_IN_FLIGHT, block_counts(count)) {
-        let block = block.map_err(|error| {
-            Failure::Failed(match written {
-                0 => advice(&error),
-                _ => format!("after {written} of {count} identities: {}", advice(&error)),
-            })
-        })?;
-        for identity in block {
-            form.write(out, identity)?;
-            out.write_all(b"\n")?;
+    let mut at_once = CLIENT_BLOCK_COUNT;
+    while written < count {
+        match take(&mut client, count, &mut written, at_once, &mut |identity| {
+            shown.write(out, identity)
+        })? {
+            None => {}
+            Some(refused) => {
+                let asked =
+                    u32::try_from(count - written).map_or(at_once, |left| left.min(at_once));
+                at_once = less(&client, asked, refused, written, count)?;
+            }
         }
-        written += u64::from(block.count());
     }
     Ok(())
 }
 
-/// The sizes of the blocks that make up `count`.
-fn block_counts(count: u64) -> impl Iterator<Item = u32> {
+/// Takes blocks of at most `at_once` until `count` identities are written. Returns the error of a server that gives less
+/// at once.
+fn take(
+    client: &mut Client,
+    count: u64,
+    written: &mut u64,
+    at_once: u32,
+    show: &mut dyn FnMut(Identity) -> io::Result<()>,
+) -> Result<Option<ClientError>, Failure> {
+    for block in client.pipeline(BLOCKS_IN_FLIGHT, block_counts(count - *written, at_once)) {
+        let block = match block {
+            Ok(block) => block,
+            Err(error) if error.code() == Some(ErrorCode::BadCount) => return Ok(Some(error)),
+            Err(error) => return Err(failed(&error, *written, count)),
+        };
+        let size = u64::from(block.count());
+        block.into_iter().try_for_each(&mut *show)?;
+        *written += size;
+    }
+    Ok(None)
+}
+
+/// How many to ask for at once after a server has refused `at_once`: what it says that it gives, or half as many, because
+/// it may be another server that answers, or one that does not say.
+fn less(
+    client: &Client,
+    at_once: u32,
+    refused: ClientError,
+    written: u64,
+    count: u64,
+) -> Result<u32, Failure> {
+    if at_once == 1 {
+        return Err(failed(&refused, written, count));
+    }
+    let half = at_once / 2;
+    let says = client.count_max().ok();
+    Ok(says
+        .filter(|most| (1..at_once).contains(most))
+        .unwrap_or(half))
+}
+
+fn failed(error: &ClientError, written: u64, count: u64) -> Failure {
+    Failure::Failed(match written {
+        0 => advice(error),
+        _ => format!("after {written} of {count} identities: {}", advice(error)),
+    })
+}
+
+/// The sizes of the blocks that make up `count`, of which none is greater than `at_once`.
+fn block_counts(count: u64, at_once: u32) -> impl Iterator<Item = u32> {
     let mut left = count;
     std::iter::from_fn(move || {
-        let block =
-            u32::try_from(left).map_or(CLIENT_BLOCK_COUNT, |left| left.min(CLIENT_BLOCK_COUNT));
+        let block = u32::try_from(left).map_or(at_once, |left| left.min(at_once));
         left -= u64::from(block);
         (block > 0).then_some(block)
     })
@@ -99,11 +155,14 @@ mod tests {
 
     #[test]
     fn blocks_add_up_and_none_is_empty() {
-        assert_eq!(block_counts(1).collect::<Vec<_>>(), [1]);
-        assert_eq!(block_counts(1_000).collect::<Vec<_>>(), [1_000]);
-        assert_eq!(block_counts(2_500).collect::<Vec<_>>(), [1_000, 1_000, 500]);
+        assert_eq!(block_counts(1, 1_000).collect::<Vec<_>>(), [1]);
+        assert_eq!(block_counts(1_000, 1_000).collect::<Vec<_>>(), [1_000]);
         assert_eq!(
-            block_counts(Sequence::MAX.get()).next(),
+            block_counts(2_500, 1_000).collect::<Vec<_>>(),
+            [1_000, 1_000, 500]
+        );
+        assert_eq!(
+            block_counts(Sequence::MAX.get(), CLIENT_BLOCK_COUNT).next(),
             Some(CLIENT_BLOCK_COUNT)
         );
     }

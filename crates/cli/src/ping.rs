@@ -1,7 +1,9 @@
 //! `ping`: how long a round trip to each server takes.
 
 use std::{
+    convert::Infallible,
     io::{self, Write},
+    thread,
     time::Duration,
 };
 
@@ -9,18 +11,31 @@ use getopts::Matches;
 use ipseity_client::{Client, ClientError, ClientOptions};
 use ipseity_core::words::{Standing, Status};
 
-use ipseity_console::{Flags, milliseconds};
+use ipseity_console::{Flags, counted, milliseconds};
 
 use crate::{
     at_once::at_once,
+    clock,
     command::{Command, no_more},
     failure::{Failure, Outcome, advice, complain},
+    json::write_error,
     servers,
+    shape::{self, Shape, write_csv},
     unread::Unread,
+    unseen::Unseen,
     values,
 };
 
 const COUNT_MAX: u64 = 1_000_000_000;
+
+const WAIT_MIN: Duration = Duration::from_millis(1);
+const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// How long `--wait` pauses between two attempts. A start takes about a second, and a connection costs next to nothing.
+const WAIT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The columns in CSV.
+const CSV_HEADER: [&str; 3] = ["server", "round_trip_ms", "error"];
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -33,7 +48,18 @@ once, and shown in the order in which they are named. When a round trip fails, i
 asked again.
 
 Exit code: 0 every server hands out identities, 1 a round trip failed, 3 one of them hands out
-none: standard error says why.",
+none: standard error says why.
+
+With --wait, it waits until every server hands out identities: exit code 0 as soon as they do, and 1
+if the time is over before. Then standard error says what each of the others lacks.",
+    examples: &[
+        ("ipseity-cli ping -n 3", "three round trips"),
+        (
+            "ipseity-cli ping --wait 10s && ipseity-cli next",
+            "wait for a server that is just starting",
+        ),
+        ("ipseity-cli ping --format json", "for a program"),
+    ],
     options,
     run,
 };
@@ -45,13 +71,28 @@ fn options(options: &mut Flags) {
         "how many round trips, one after the other (default: 1)",
         "COUNT",
     );
+    options.optopt(
+        "",
+        "wait",
+        "first wait until every server hands out identities, for at most this long: 10s, 1m",
+        "DURATION",
+    );
+    shape::options(options);
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let count = values::number(matches, "n", 1..=COUNT_MAX)?.unwrap_or(1);
+    let shape = shape::shape(matches)?;
+    let wait = values::duration(matches, "wait", WAIT_MIN..=WAIT_MAX)?;
     let out = &mut Unread::new(out);
-    let clients = servers::clients(matches, ClientOptions::one_round())?;
+    let mut clients = servers::clients(matches, ClientOptions::one_round())?;
+    if let Some(time) = wait {
+        wait_for(&mut clients, time)?;
+    }
+    if shape == Shape::Csv {
+        write_csv(out, CSV_HEADER)?;
+    }
     let mut pinged: Vec<Pinged> = clients.into_iter().map(Pinged::new).collect();
     for round in 0..count {
         // At least one round trip: the exit code covers all servers, even if the reader has left.
@@ -63,13 +104,55 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             break;
         }
         let ask = |one: &mut &mut Pinged| one.client.timed_status();
-        at_once(&mut asked, ask, |one, answer| one.note(out, answer))?;
+        at_once(&mut asked, ask, |one, answer| one.note(out, shape, answer))?;
     }
     let mut outcome = Outcome::default();
     for one in &pinged {
-        one.sum_up(out, &mut outcome)?;
+        one.sum_up(out, shape, &mut outcome)?;
     }
     outcome.end()
+}
+
+/// Waits until every server hands out identities, or the time is over. A server that has done so once is not asked again.
+fn wait_for(clients: &mut [Client], time: Duration) -> Result<(), Failure> {
+    let begun = clock::stopwatch();
+    let mut waited_for: Vec<&mut Client> = clients.iter_mut().collect();
+    loop {
+        let mut lacking = Vec::new();
+        let mut is_ready = Vec::new();
+        at_once(
+            &mut waited_for,
+            |client| client.status(),
+            |client, answer| {
+                let lacks = match answer {
+                    Ok(status) if status.standing.hands_out() => None,
+                    Ok(status) => Some(format!(
+                        "{} hands out no identities: {}",
+                        client.server(),
+                        status.standing
+                    )),
+                    Err(error) => Some(advice(&error)),
+                };
+                is_ready.push(lacks.is_none());
+                lacking.extend(lacks);
+                Ok::<(), Infallible>(())
+            },
+        )
+        .unwrap_or_else(|never| match never {});
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let left = time.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            for lack in &lacking {
+                complain(lack);
+            }
+            return Err(Failure::Said);
+        }
+        let mut is_ready = is_ready.into_iter();
+        waited_for.retain(|_| is_ready.next() != Some(true));
+        thread::sleep(WAIT_PAUSE.min(left));
+    }
 }
 
 /// A server, and what came of asking it so far.
@@ -96,16 +179,35 @@ impl Pinged {
     fn note(
         &mut self,
         out: &mut dyn Write,
+        shape: Shape,
         answer: Result<(Status, Duration), ClientError>,
     ) -> io::Result<()> {
         match answer {
             Ok((status, trip)) => {
                 self.trips.add(trip);
                 self.standing = Some(status.standing);
-                writeln!(out, "{}: {}", self.client.server(), milliseconds(trip))?;
+                let server = self.client.server();
+                let ms = trip.as_secs_f64() * 1000.0;
+                match shape {
+                    Shape::Text => writeln!(out, "{server}: {}", milliseconds(trip)),
+                    Shape::Json => {
+                        writeln!(out, r#"{{"server":"{server}","round_trip_ms":{ms:.3}}}"#)
+                    }
+                    Shape::Csv => writeln!(out, "{server},{ms:.3},"),
+                }?;
                 out.flush()
             }
             Err(error) => {
+                let server = self.client.server().to_string();
+                match shape {
+                    Shape::Text => {}
+                    Shape::Json => write_error(out, &server, &error)?,
+                    Shape::Csv => {
+                        let fields = [server, String::new(), Unseen::new(&error).reason];
+                        write_csv(out, fields)?;
+                    }
+                }
+                out.flush()?;
                 complain(&advice(&error));
                 self.failed = true;
                 Ok(())
@@ -114,12 +216,12 @@ impl Pinged {
     }
 
     /// Shows what came of all round trips, and notes it for the exit code.
-    fn sum_up(&self, out: &mut dyn Write, outcome: &mut Outcome) -> io::Result<()> {
+    fn sum_up(&self, out: &mut dyn Write, shape: Shape, outcome: &mut Outcome) -> io::Result<()> {
         let server = self.client.server();
         if self.failed {
             outcome.failed();
         }
-        if self.trips.count > 1 {
+        if self.trips.count > 1 && shape == Shape::Text {
             writeln!(out, "{server}: {}", self.trips.summary())?;
             out.flush()?;
         }
@@ -152,8 +254,8 @@ impl Trips {
     fn summary(&self) -> String {
         let mean = self.sum.div_f64(self.count as f64);
         format!(
-            "{} round trips, least {}, mean {}, most {}",
-            self.count,
+            "{}, least {}, mean {}, most {}",
+            counted(self.count, "round trip"),
             milliseconds(self.least.unwrap_or_default()),
             milliseconds(mean),
             milliseconds(self.most)

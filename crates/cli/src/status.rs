@@ -2,12 +2,14 @@
 
 mod text;
 
+pub use text::mood;
+
 use std::io::{self, Write};
 
 use getopts::Matches;
 use ipseity_client::{ClientError, ClientOptions};
 use ipseity_console::Flags;
-use ipseity_core::words::{CertificateStatus, Status};
+use ipseity_core::words::{CertificateStatus, PeerState, Status};
 use ipseity_monitor::status_json;
 
 use crate::{
@@ -16,6 +18,8 @@ use crate::{
     failure::{Failure, Outcome, advice, complain},
     json::write_error,
     servers,
+    shape::{self, Shape, write_csv},
+    tint::Tint,
     unread::Unread,
     unseen::Unseen,
 };
@@ -30,17 +34,23 @@ All servers are asked at once, and shown in the order in which they are named. I
 reached, standard error says so, and the others are shown.
 
 Exit code: 0 every server hands out identities, 1 one of them could not be asked, 3 one of them
-hands out none: its standing is not \"serving\".",
+hands out none: its standing is not \"serving\".
+
+In JSON and CSV, a server that cannot be asked has a line too, with the error.",
+    examples: &[
+        ("ipseity-cli status", "one server, for people"),
+        ("ipseity-cli status --check", "for a health check"),
+        (
+            "ipseity-cli status --format json",
+            "every number, for a program",
+        ),
+    ],
     options,
     run,
 };
 
 fn options(options: &mut Flags) {
-    options.optflag(
-        "",
-        "json",
-        "write one JSON object a line for each server; for one that cannot be reached, it holds the error",
-    );
+    shape::options_with_json(options);
     options.optflag(
         "",
         "check",
@@ -53,24 +63,49 @@ fn options(options: &mut Flags) {
 enum Look {
     Text,
     Json,
+    Csv,
     Check,
 }
 
+/// The columns in CSV.
+const CSV_HEADER: [&str; 12] = [
+    "server",
+    "standing",
+    "pid",
+    "sequence",
+    "cluster",
+    "version",
+    "uptime_ms",
+    "connections",
+    "identities",
+    "peers_up",
+    "peers",
+    "error",
+];
+
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
-    let look = match (matches.opt_present("json"), matches.opt_present("check")) {
-        (true, true) => {
-            return Err(Failure::Usage(
-                "--json and --check cannot be given together".to_owned(),
-            ));
+    let is_check = matches.opt_present("check");
+    for flag in ["json", "format"] {
+        if is_check && matches.opt_present(flag) {
+            return Err(Failure::Usage(format!(
+                "--{flag} and --check cannot be given together"
+            )));
         }
-        (true, false) => Look::Json,
-        (false, true) => Look::Check,
-        (false, false) => Look::Text,
+    }
+    let look = match shape::shape(matches)? {
+        _ if is_check => Look::Check,
+        Shape::Text => Look::Text,
+        Shape::Json => Look::Json,
+        Shape::Csv => Look::Csv,
     };
+    let tint = Tint::of(matches)?;
     let out = &mut Unread::new(out);
     let mut outcome = Outcome::default();
     let mut shown = 0;
+    if let Look::Csv = look {
+        write_csv(out, CSV_HEADER)?;
+    }
     let mut clients = servers::clients(matches, ClientOptions::one_round())?;
     at_once(
         &mut clients,
@@ -83,7 +118,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
                     if shown > 0 && matches!(look, Look::Text) {
                         writeln!(out)?;
                     }
-                    show(out, look, &server, &status)?;
+                    show(out, look, &server, &status, tint)?;
                     shown += 1;
                 }
                 Err(error) => {
@@ -98,9 +133,33 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     outcome.end()
 }
 
-fn show(out: &mut dyn Write, look: Look, server: &str, status: &Status) -> io::Result<()> {
+fn show(
+    out: &mut dyn Write,
+    look: Look,
+    server: &str,
+    status: &Status,
+    tint: Tint,
+) -> io::Result<()> {
     match look {
-        Look::Text => text::write(out, server, status),
+        Look::Text => text::write(out, server, status, tint),
+        Look::Csv => {
+            let up = peers_up(status);
+            let fields: [&dyn ToString; CSV_HEADER.len()] = [
+                &server,
+                &status.standing,
+                &status.pid,
+                &status.sequence,
+                &status.cluster,
+                &status.version,
+                &status.uptime_ms,
+                &status.connections,
+                &status.counters.identities,
+                &up,
+                &status.peers_total,
+                &"",
+            ];
+            write_csv(out, fields.map(ToString::to_string))
+        }
         Look::Json => writeln!(out, "{}", status_json(status, Some(server))),
         Look::Check => writeln!(
             out,
@@ -119,6 +178,12 @@ fn show_error(
     match look {
         Look::Text => {}
         Look::Json => write_error(out, server, error)?,
+        Look::Csv => {
+            let mut fields = [""; CSV_HEADER.len()].map(str::to_owned);
+            server.clone_into(&mut fields[0]);
+            fields[CSV_HEADER.len() - 1] = Unseen::new(error).reason;
+            write_csv(out, fields)?;
+        }
         // The error is on its line of standard output, so none is written to standard error.
         Look::Check => {
             let unseen = Unseen::new(error);
@@ -127,6 +192,12 @@ fn show_error(
     }
     complain(&advice(error));
     Ok(())
+}
+
+/// How many of its peers it is connected to.
+pub fn peers_up(status: &Status) -> usize {
+    let peers = status.peers.iter();
+    peers.filter(|peer| peer.state == PeerState::Up).count()
 }
 
 /// How many whole days a certificate is still valid.
@@ -143,12 +214,12 @@ mod tests {
     use ipseity_monitor::sample::status;
     use proptest::prelude::ProptestConfig;
 
-    use super::{Look, show, text};
+    use super::{Look, Tint, show, text};
 
     #[test]
     fn people_are_shown_one_thing_a_line_and_a_table_of_peers() {
         let mut out = Vec::new();
-        text::write(&mut out, "a:3264", &status()).unwrap();
+        text::write(&mut out, "a:3264", &status(), Tint::NONE).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "\
@@ -190,7 +261,7 @@ c:3264     -  connecting  no          0  1000  never
         status.peers.clear();
         status.peers_total = 0;
         let mut out = Vec::new();
-        text::write(&mut out, "a:3264", &status).unwrap();
+        text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert!(shown.contains("errors       none\n"), "{shown}");
         assert!(shown.contains("storage      none (ephemeral)"), "{shown}");
@@ -198,7 +269,7 @@ c:3264     -  connecting  no          0  1000  never
         status.storage.durable = true;
         status.storage.current_write_us = 2000;
         let mut out = Vec::new();
-        text::write(&mut out, "a:3264", &status).unwrap();
+        text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
     }
@@ -209,7 +280,7 @@ c:3264     -  connecting  no          0  1000  never
             let mut status = status();
             change(&mut status);
             let mut out = Vec::new();
-            text::write(&mut out, "a:3264", &status).unwrap();
+            text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
             String::from_utf8(out).unwrap()
         };
         let noted = shown(|status| {
@@ -238,7 +309,7 @@ c:3264     -  connecting  no          0  1000  never
         let mut status = status();
         status.connections = 7;
         let mut out = Vec::new();
-        text::write(&mut out, "a:3264", &status).unwrap();
+        text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
         assert!(
             shown.contains("\nconnections  2 of at most 10000, 5 by HTTP, 12 accepted so far"),
@@ -251,12 +322,12 @@ c:3264     -  connecting  no          0  1000  never
         let mut status = status();
         (status.incarnation, status.boot, status.session) = (0, 0, 0);
         let mut out = Vec::new();
-        text::write(&mut out, "a:3264", &status).unwrap();
+        text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
         let line = "uptime       1h 2m 3s, boot shown only to peers and operators\n";
         assert!(shown.contains(line), "{shown}");
         let mut out = Vec::new();
-        show(&mut out, Look::Json, "a:3264", &status).unwrap();
+        show(&mut out, Look::Json, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
         let nulls = r#""incarnation":null,"boot":null,"session":null,"standing""#;
         assert!(shown.contains(nulls), "{shown}");
@@ -274,13 +345,13 @@ c:3264     -  connecting  no          0  1000  never
         ) {
             let status = status_of(&texts, &numbers, pids.map(|pid| pid.and_then(Pid::new)));
             let mut out = Vec::new();
-            text::write(&mut out, "a:3264", &status).unwrap();
+            text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
             let shown = String::from_utf8(out).unwrap();
             assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
             assert_eq!(shown.lines().count(), 24 + status.peers.len());
 
             let mut out = Vec::new();
-            show(&mut out, Look::Json, "a:3264", &status).unwrap();
+            show(&mut out, Look::Json, "a:3264", &status, Tint::NONE).unwrap();
             assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
             let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(value["version"], status.version);

@@ -23,8 +23,8 @@ use crate::{
     clock::{Deadline, Stopwatch},
     connection::Connection,
     error::FailureCause,
-    judge::{Trouble, disowns, goes_on_after, refusal, wrong_kind},
-    limits::{CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN},
+    judge::{Trouble, disowns, goes_on_after, hello, refusal, wrong_kind},
+    limits::{CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN},
     setup::{Failures, Setup},
     stream::Cutter,
     turn::Turns,
@@ -191,6 +191,21 @@ impl Client {
             in_flight.clamp(1, CLIENT_IN_FLIGHT_MAX),
             counts.into_iter(),
         )
+    }
+
+    /// The most identities that a server gives with one request, as it says itself. With several servers, the first that
+    /// answers.
+    ///
+    /// # Errors
+    /// [`ClientError`] says what each of them means.
+    pub fn count_max(&self) -> Result<u32, ClientError> {
+        self.attempt(0, |connection| {
+            let expected = self.setup.cluster.as_ref();
+            connection.queue(&hello(expected))?;
+            let reply = connection.receive()?;
+            connection.server.judge_hello(expected, reply)?;
+            Ok(connection.server.count_max.unwrap_or(CLIENT_BLOCK_COUNT))
+        })
     }
 
     /// How the server does. With several servers, the first that answers.

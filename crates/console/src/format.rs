@@ -7,7 +7,7 @@ use ipseity_core::{
     words::ErrorCode,
 };
 
-/// The form of an identity.
+/// How an identity is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// `1025`
@@ -16,9 +16,8 @@ pub enum Form {
     Hex,
     /// `1:1`, the sequence and the pid
     Pair,
-    /// `{"identity":"1025","sequence":"1","pid":1}`. Many programs read a number of JSON as a float of 64 bits, and would
-    /// round large ones, so what may be large is a string.
-    Json,
+    /// `0000000000101`: always 13 characters, whose order is that of the identities.
+    Base32,
 }
 
 impl Form {
@@ -27,20 +26,16 @@ impl Form {
         (Form::Decimal, "decimal"),
         (Form::Hex, "hex"),
         (Form::Pair, "pair"),
-        (Form::Json, "json"),
+        (Form::Base32, "base32"),
     ];
 
     /// Writes `identity` without a line end.
     pub fn write(self, out: &mut dyn Write, identity: Identity) -> io::Result<()> {
-        let (sequence, pid) = (identity.sequence(), identity.pid());
         match self {
             Form::Decimal => write!(out, "{identity}"),
-            Form::Hex => write!(out, "{:#018x}", identity.get()),
-            Form::Pair => write!(out, "{sequence}:{pid}"),
-            Form::Json => write!(
-                out,
-                r#"{{"identity":"{identity}","sequence":"{sequence}","pid":{pid}}}"#
-            ),
+            Form::Hex => write!(out, "{identity:#018x}"),
+            Form::Pair => write!(out, "{}:{}", identity.sequence(), identity.pid()),
+            Form::Base32 => out.write_all(identity.to_base32().as_bytes()),
         }
     }
 }
@@ -60,6 +55,27 @@ impl FromStr for Form {
 /// The name of a code of an error, or its number if this build does not know it.
 pub fn code_name(code: u16) -> String {
     ErrorCode::from_u16(code).map_or_else(|| code.to_string(), |code| code.name().to_owned())
+}
+
+/// A number for people, with a comma before each third digit from the end: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How many there are, and the word for them: `1 server`, `2 servers`.
+pub fn counted(count: u64, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    }
 }
 
 /// A duration for people, without digits that say nothing.
@@ -129,16 +145,21 @@ mod tests {
         assert_eq!(shown(Form::Hex, 1025), "0x0000000000000401");
         assert_eq!(shown(Form::Hex, i64::MAX as u64), "0x7fffffffffffffff");
         assert_eq!(shown(Form::Pair, 1025), "1:1");
-        assert_eq!(
-            shown(Form::Json, 1025),
-            r#"{"identity":"1025","sequence":"1","pid":1}"#
-        );
+        assert_eq!(shown(Form::Base32, 1025), "0000000000101");
         for (form, name) in Form::ALL {
             assert_eq!(name.parse(), Ok(form));
-            let value: serde_json::Value = serde_json::from_str(&shown(Form::Json, 5)).unwrap();
-            assert_eq!(value["pid"], 5);
         }
         assert_eq!("Hex".parse::<Form>(), Err(()));
+    }
+
+    #[test]
+    fn people_are_shown_digits_by_threes_and_the_right_word() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(counted(0, "server"), "0 servers");
+        assert_eq!(counted(1, "server"), "1 server");
     }
 
     #[test]

@@ -5,16 +5,22 @@
 
 mod flag;
 mod format;
+mod nearest;
 mod open_files;
 mod streams;
+mod terminal;
 mod text;
 mod value;
 mod version;
 
 pub use flag::{Flag, Flags, Takes, dashed, explain, usage};
-pub use format::{Form, age, code_name, milliseconds, remaining, remaining_percent, table};
+pub use format::{
+    Form, age, code_name, counted, grouped, milliseconds, remaining, remaining_percent, table,
+};
+pub use nearest::nearest;
 pub use open_files::raise_open_files;
 pub use streams::{complain, outlive_file_size_limit};
+pub use terminal::{Key, Keyboard, window_lines};
 pub use text::{plain, plain_json};
 pub use value::{Expected, duration, number, parse_duration};
 pub use version::{COMMIT, version};

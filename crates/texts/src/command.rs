@@ -16,6 +16,8 @@ pub(crate) struct Program {
     pub(crate) arguments: &'static str,
     /// What it does, in whole lines. Those that begin with a space are shown as they are.
     pub(crate) details: &'static str,
+    /// Command lines, and what each is for.
+    pub(crate) examples: &'static [(&'static str, &'static str)],
     pub(crate) flags: Flags,
     /// Its commands; empty if it has none.
     pub(crate) commands: Vec<Program>,
@@ -32,6 +34,7 @@ The server listens for clients and for other servers over TCP, and keeps its cou
 foreground until SIGTERM or SIGINT stops it, and logs to standard error. Ask it with ipseity-cli(1).
 
 A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
+        examples: &[],
         flags: ipseity::options::flags(),
         commands: Vec::new(),
     };
@@ -46,6 +49,7 @@ A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
             about: command.summary,
             arguments: command.arguments,
             details: command.details,
+            examples: command.examples,
             flags,
             commands: Vec::new(),
         }
@@ -57,6 +61,7 @@ A duration is 250ms, 2s or 1h; a bare number is milliseconds.",
         details: "\
 The flags below count for every command, and stand before it or behind it. Each command has a page of its own, such as \
 ipseity-cli-next(1).",
+        examples: &[],
         flags: global,
         commands: commands.into(),
     };
@@ -78,10 +83,27 @@ impl Program {
             .bare(self.name.to_owned())
             .about(self.about)
             .subcommands(self.commands.iter().map(Program::command));
+        let command = match self.commands.is_empty() {
+            true => command,
+            false => command.subcommand(self.help()),
+        };
         match kinds.len() {
             0 => command.args(positionals(self.arguments)),
             _ => command.subcommands(kinds),
         }
+    }
+
+    /// `help`, and `help COMMAND`.
+    fn help(&self) -> Command {
+        let names = self
+            .commands
+            .iter()
+            .map(|command| Command::new(command.name));
+        Command::new("help")
+            .about("show the help, or that of a command")
+            .disable_help_flag(true)
+            .disable_help_subcommand(true)
+            .subcommands(names.map(|name| name.disable_help_flag(true)))
     }
 
     /// A command with the flags of this program, and nothing else.

@@ -55,13 +55,6 @@ const SERVER_SIGNALS: &Rows = &[
     ),
 ];
 
-const CLIENT_EXITS: &Rows = &[
-    ("0", "It worked."),
-    ("1", "It failed, or a server could not be asked."),
-    ("2", "The command line is wrong."),
-    ("3", "A server hands out no identities (status and ping)."),
-];
-
 const CLIENT_VARIABLES: &Rows = &[
     (
         "IPSEITY_SERVER",
@@ -115,13 +108,18 @@ pub(crate) fn pages(program: &Program) -> Vec<Page> {
         .collect();
     let sections = |roff: &mut Roff| {
         table(roff, "ENVIRONMENT", CLIENT_VARIABLES);
-        table(roff, "EXIT STATUS", CLIENT_EXITS);
+        table(roff, "EXIT STATUS", &ipseity_cli::EXIT_CODES);
     };
     let overview = |roff: &mut Roff| {
         roff.control("SH", ["COMMANDS"]);
         for (command, page) in program.commands.iter().zip(&pages) {
             row(roff, &format!("{page}(1)"), &format!("{}.", command.about));
         }
+        row(
+            roff,
+            "ipseity-cli help [COMMAND]",
+            "The flags and examples of all, or of this command.",
+        );
         sections(roff);
     };
     let mut made = vec![page(
@@ -133,11 +131,18 @@ pub(crate) fn pages(program: &Program) -> Vec<Page> {
     )];
     for (command, name) in program.commands.iter().zip(&pages) {
         let typed = format!("{} {}", program.name, command.name);
+        let with_examples = |roff: &mut Roff| {
+            roff.control("SH", ["EXAMPLES"]);
+            for (line, purpose) in command.examples {
+                row(roff, line, &format!("{purpose}."));
+            }
+            sections(roff);
+        };
         made.push(page(
             command,
             name,
             &typed,
-            &sections,
+            &with_examples,
             &[program.name, "ipseity"],
         ));
     }

@@ -94,6 +94,7 @@ fn every_page_has_every_flag_and_reads_well() {
     for command in ipseity_cli::COMMANDS {
         let text = page(&format!("ipseity-cli-{}.1", command.name));
         assert!(text.contains("EXIT STATUS"), "{}", command.name);
+        assert!(text.contains("EXAMPLES"), "{}", command.name);
     }
     for entry in fs::read_dir(top().join("packaging/man")).unwrap() {
         let page = entry.unwrap().path();
@@ -192,8 +193,13 @@ fn assert_offered(shell: &str) {
         ("ipseity --tls-cert a", "a-file.pem a-folder"),
         ("ipseity --data-dir a", "a-folder"),
         ("ipseity-cli ", &commands.join(" ")),
+        ("ipseity-cli hel", "help"),
+        ("ipseity-cli help n", "next"),
         ("ipseity-cli next --f", "--format"),
-        ("ipseity-cli next --format ", "decimal hex pair json"),
+        ("ipseity-cli next --format ", "text json csv"),
+        ("ipseity-cli next --as ", "decimal hex pair base32"),
+        ("ipseity-cli ping --wa", "--wait"),
+        ("ipseity-cli status --color a", "auto always"),
         ("ipseity-cli cert ", "ca server peer client operator show"),
         ("ipseity-cli cert show a", "a-file.pem a-folder"),
         ("ipseity-cli members --ne", "--never-served"),

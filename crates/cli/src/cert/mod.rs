@@ -1,7 +1,6 @@
 //! `cert`: makes a CA and certificates in a directory, and shows what a certificate says. It asks no server.
 
 mod ca;
-mod clock;
 mod files;
 mod leaf;
 mod make;
@@ -13,8 +12,10 @@ use getopts::Matches;
 use ipseity_console::Flags;
 
 use crate::{
+    clock,
     command::{Command, no_more},
     failure::Failure,
+    shape::{self, Shape},
     values,
 };
 
@@ -45,6 +46,15 @@ command: whoever has it can make certificates for everybody.
 To replace a CA: cert ca --rotate puts a new one before the old one in ca.pem, so that both are
 trusted. Give ca.pem to all servers and clients, then make all certificates anew with --force. When
 none of the old CA is in use, cert ca --drop-old removes it from ca.pem.",
+    examples: &[
+        ("ipseity-cli cert ca", "a CA, in the current directory"),
+        (
+            "ipseity-cli cert server one.example.org 127.0.0.1",
+            "a certificate for a server",
+        ),
+        ("ipseity-cli cert client alice", "one for a client"),
+        ("ipseity-cli cert show one.example.org.pem", "what it says"),
+    ],
     options,
     run,
 };
@@ -76,7 +86,13 @@ fn options(options: &mut Flags) {
     );
     options.optflag("", "rotate", "put a new CA before the one that exists");
     options.optflag("", "drop-old", "remove all CAs from ca.pem but the newest");
-    options.optflag("", "json", "write JSON (show)");
+    options.optopt(
+        "",
+        "format",
+        "the shape of the output of show (default: text)",
+        "text|json",
+    );
+    options.optflag("", "json", "the same as --format json");
 }
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
@@ -88,20 +104,33 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     match kind.as_str() {
         "ca" => {
             no_more(names)?;
-            refuse(matches, kind, &[&of_leaf[..], &["json"]].concat())?;
+            refuse(matches, kind, &[&of_leaf[..], &["json", "format"]].concat())?;
             ca::run(matches, out)
         }
         "show" => {
             let others = ["dir", "days", "force"];
             refuse(matches, kind, &[&of_ca[..], &of_leaf, &others].concat())?;
-            show::run(matches.opt_present("json"), names, out)
+            let as_json = match shape::shape(matches)? {
+                Shape::Text => false,
+                Shape::Json => true,
+                Shape::Csv => {
+                    return Err(Failure::Usage(
+                        "--format takes text or json here, not \"csv\"".to_owned(),
+                    ));
+                }
+            };
+            show::run(as_json, names, out)
         }
         _ => {
             let Some(kind) = make::Kind::from_word(kind) else {
                 let kind = format!("there is no kind {kind:?}: {KINDS}");
                 return Err(Failure::Usage(kind));
             };
-            refuse(matches, kind.word(), &[&of_ca[..], &["json"]].concat())?;
+            refuse(
+                matches,
+                kind.word(),
+                &[&of_ca[..], &["json", "format"]].concat(),
+            )?;
             leaf::run(kind, names, matches, out)
         }
     }

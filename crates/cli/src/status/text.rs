@@ -3,16 +3,19 @@
 use std::{io, io::Write, time::Duration};
 
 use ipseity_core::words::{
-    BoundsStatus, CertificateStatus, JoinStatus, ObjectionStatus, PeerStatus, Status,
+    BoundsStatus, CertificateStatus, JoinStatus, ObjectionStatus, PeerStatus, Standing, Status,
     StorageStatus, TlsStatus,
 };
 
 use super::days_left;
-use ipseity_console::{age, code_name, milliseconds, plain, remaining, remaining_percent, table};
+use crate::tint::{Mood, Tint};
+use ipseity_console::{
+    age, code_name, counted, milliseconds, plain, remaining, remaining_percent, table,
+};
 use ipseity_monitor::{framed_connections, lag};
 
 /// Writes it, one thing a line, and a table of the peers.
-pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, server: &str, status: &Status, tint: Tint) -> io::Result<()> {
     let Status {
         pid,
         sequence,
@@ -24,7 +27,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
         ("version", plain(&status.version)),
         ("pid", pid.to_string()),
         ("cluster", plain(status.cluster.as_str())),
-        ("standing", status.standing.to_string()),
+        ("standing", standing(status, tint)),
     ];
     let join = status.join.as_ref().map(|join| ("join", joined(join)));
     let objection = status.objection.as_ref().map(objected);
@@ -34,7 +37,7 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             "remaining",
             format!(
                 "{} ({})",
-                remaining(*sequence),
+                tint.number(remaining(*sequence)),
                 remaining_percent(*sequence)
             ),
         ),
@@ -42,27 +45,31 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status) -> io::Result<(
             "uptime",
             format!("{}, boot {}", age(status.uptime_ms), boot(status)),
         ),
-        ("connections", connections(status)),
+        ("connections", connections(status, tint)),
         (
             "unread",
             format!(
-                "{} bytes wait, {} clients cut off",
-                status.bounds.pending_bytes, status.bounds.cut_off
+                "{} bytes wait, {} cut off",
+                tint.number(status.bounds.pending_bytes),
+                counted(status.bounds.cut_off, "client")
             ),
         ),
         (
             "requests",
             format!(
                 "{}, of which {} waited for the disk",
-                counters.identity_requests, counters.waited
+                tint.number(counters.identity_requests),
+                tint.number(counters.waited)
             ),
         ),
-        ("identities", counters.identities.to_string()),
+        ("identities", tint.number(counters.identities)),
         (
             "sync",
             format!(
                 "{} requests answered, {} replies received, {} times raised",
-                counters.sync_requests, counters.sync_replies, counters.absorbed
+                tint.number(counters.sync_requests),
+                tint.number(counters.sync_replies),
+                tint.number(counters.absorbed)
             ),
         ),
         ("errors", errors(&counters.errors)),
@@ -132,7 +139,22 @@ fn boot(status: &Status) -> String {
     }
 }
 
-fn connections(status: &Status) -> String {
+/// Its standing: good if it hands out identities and nothing delays them.
+fn standing(status: &Status, tint: Tint) -> String {
+    tint.paint(mood(status.standing), status.standing.name())
+}
+
+/// How a standing is meant.
+pub fn mood(standing: Standing) -> Mood {
+    match (standing, standing.hands_out()) {
+        (Standing::Serving, _) => Mood::Good,
+        (_, true) => Mood::Doubtful,
+        (Standing::Joining | Standing::Stopping, false) => Mood::Doubtful,
+        (_, false) => Mood::Bad,
+    }
+}
+
+fn connections(status: &Status, tint: Tint) -> String {
     let framed = framed_connections(status);
     // HTTP has places of its own.
     let http = match u64::from(status.connections).saturating_sub(framed) {
@@ -141,7 +163,8 @@ fn connections(status: &Status) -> String {
     };
     let accepted = format!(
         "{framed} of at most {}{http}, {} accepted so far",
-        status.connections_max, status.counters.accepted
+        tint.number(status.connections_max),
+        tint.number(status.counters.accepted)
     );
     match (status.bounds.refused_for_address, status.bounds.closed_idle) {
         (0, 0) => accepted,
@@ -165,7 +188,10 @@ fn errors(errors: &[(u16, u64)]) -> String {
 fn log(bounds: &BoundsStatus) -> String {
     match bounds.log_lines_dropped {
         0 => "no line dropped".to_owned(),
-        dropped => format!("{dropped} lines dropped: nobody reads it, or it cannot be written"),
+        dropped => format!(
+            "{} dropped: nobody reads it, or it cannot be written",
+            counted(dropped, "line")
+        ),
     }
 }
 

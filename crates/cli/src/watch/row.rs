@@ -2,9 +2,13 @@
 //! asks a server or reads a clock: a rate is by the server's own uptime.
 
 use ipseity_client::Client;
-use ipseity_core::words::{PeerState, Status};
+use ipseity_core::words::{Standing, Status};
 
-use crate::{status::days_left, unseen::Unseen};
+use crate::{
+    status::{days_left, peers_up},
+    tint::Tint,
+    unseen::Unseen,
+};
 
 /// The headings of the columns. The last one is empty: that column holds the reason if a server was not seen.
 pub const HEADER: [&str; 10] = [
@@ -43,23 +47,18 @@ impl Seen {
 }
 
 /// A row for each server, in the order of `seen`. `before` is the round before, or empty.
-pub fn rows(seen: &[Seen], before: &[Seen]) -> Vec<Vec<String>> {
-    let highest = seen
-        .iter()
-        .filter_map(|seen| seen.status.as_ref().ok())
-        .map(|status| status.sequence)
-        .max()
-        .unwrap_or(0);
+pub fn rows(seen: &[Seen], before: &[Seen], tint: Tint) -> Vec<Vec<String>> {
+    let highest = highest(seen);
     seen.iter()
         .enumerate()
         .map(|(index, seen)| {
             let earlier = before.get(index).and_then(|seen| seen.status.as_ref().ok());
-            row(seen, earlier, highest)
+            row(seen, earlier, highest, tint)
         })
         .collect()
 }
 
-fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
+fn row(seen: &Seen, earlier: Option<&Status>, highest: u64, tint: Tint) -> Vec<String> {
     let unknown = || "-".to_owned();
     let status = match &seen.status {
         Ok(status) => status,
@@ -71,22 +70,87 @@ fn row(seen: &Seen, earlier: Option<&Status>, highest: u64) -> Vec<String> {
             return row;
         }
     };
-    let up = status
-        .peers
-        .iter()
-        .filter(|peer| peer.state == PeerState::Up)
-        .count();
+    let up = peers_up(status);
     vec![
         seen.server.clone(),
         status.pid.to_string(),
         status.sequence.to_string(),
         status.standing.to_string(),
-        status.connections.to_string(),
-        rate(status, earlier).map_or_else(unknown, |rate| rate.to_string()),
+        tint.number(status.connections),
+        rate(status, earlier).map_or_else(unknown, |rate| tint.number(rate)),
         format!("{up}/{}", status.peers_total),
-        (highest - status.sequence).to_string(),
+        tint.number(highest - status.sequence),
         tls(status),
     ]
+}
+
+/// How much trouble a server is in: 0 for none, more for more.
+pub fn trouble(seen: &Seen) -> u8 {
+    match &seen.status {
+        Err(_) => 4,
+        Ok(status) if !status.standing.hands_out() => 3,
+        Ok(status) if status.standing != Standing::Serving => 2,
+        Ok(status) if peers_up(status) < status.peers_total as usize => 1,
+        Ok(_) => 0,
+    }
+}
+
+/// The names of the columns in JSON and CSV.
+pub const NAMES: [&str; 12] = [
+    "time",
+    "server",
+    "standing",
+    "pid",
+    "sequence",
+    "connections",
+    "identities_per_second",
+    "peers_up",
+    "peers",
+    "lag",
+    "tls",
+    "error",
+];
+
+/// The values of a server for [`NAMES`]; `None` where nothing is known.
+pub fn values(
+    time: &str,
+    seen: &Seen,
+    earlier: Option<&Seen>,
+    highest: u64,
+) -> [Option<String>; NAMES.len()] {
+    let (time, server) = (Some(time.to_owned()), Some(seen.server.clone()));
+    let status = match &seen.status {
+        Ok(status) => status,
+        Err(Unseen { word, reason, .. }) => {
+            let mut values = [const { None }; NAMES.len()];
+            (values[0], values[1]) = (time, server);
+            values[2] = Some((*word).to_owned());
+            values[NAMES.len() - 1] = Some(reason.clone());
+            return values;
+        }
+    };
+    let earlier = earlier.and_then(|seen| seen.status.as_ref().ok());
+    [
+        time,
+        server,
+        Some(status.standing.to_string()),
+        Some(status.pid.to_string()),
+        Some(status.sequence.to_string()),
+        Some(status.connections.to_string()),
+        rate(status, earlier).map(|rate| rate.to_string()),
+        Some(peers_up(status).to_string()),
+        Some(status.peers_total.to_string()),
+        Some((highest - status.sequence).to_string()),
+        Some(tls(status)),
+        None,
+    ]
+}
+
+/// The highest sequence of a round.
+pub fn highest(seen: &[Seen]) -> u64 {
+    let statuses = seen.iter().filter_map(|seen| seen.status.as_ref().ok());
+    let sequences = statuses.map(|status| status.sequence);
+    sequences.max().unwrap_or(0)
 }
 
 /// Whether TLS is offered, and if so, in how many days the first certificate expires.
@@ -116,8 +180,8 @@ mod tests {
     use ipseity_core::{
         identity::Pid,
         words::{
-            BoundsStatus, CertificateStatus, ClusterName, Counters, PeerStatus, Standing,
-            StorageStatus, TlsStatus, VitalsStatus,
+            BoundsStatus, CertificateStatus, ClusterName, Counters, PeerState, PeerStatus,
+            Standing, StorageStatus, TlsStatus, VitalsStatus,
         },
     };
 
@@ -184,7 +248,11 @@ mod tests {
 
     #[test]
     fn lag_is_to_the_highest_of_the_round() {
-        let rows = rows(&[seen(100, 0, 1), unreachable(), seen(130, 0, 2)], &[]);
+        let rows = rows(
+            &[seen(100, 0, 1), unreachable(), seen(130, 0, 2)],
+            &[],
+            Tint::NONE,
+        );
         assert_eq!(
             rows[0],
             ["a:1", "4", "100", "serving", "5", "-", "1/3", "30", "29d"]
@@ -209,8 +277,24 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_cannot_be_asked_is_in_the_greatest_trouble() {
+        let standing = |standing| {
+            let mut seen = seen(1, 0, 1);
+            seen.status
+                .as_mut()
+                .unwrap_or_else(|_| panic!("seen"))
+                .standing = standing;
+            trouble(&seen)
+        };
+        assert_eq!(trouble(&unreachable()), 4);
+        assert_eq!(standing(Standing::Joining), 3);
+        // One of its peers is down.
+        assert_eq!(standing(Standing::Serving), 1);
+    }
+
+    #[test]
     fn a_rate_is_between_two_rounds_of_one_run_of_the_server() {
-        let rate = |now: Seen, before: Seen| rows(&[now], &[before])[0][5].clone();
+        let rate = |now: Seen, before: Seen| rows(&[now], &[before], Tint::NONE)[0][5].clone();
         assert_eq!(rate(seen(1500, 3000, 1), seen(500, 1000, 1)), "500");
         // Restarted, no time passed, went back, not seen before.
         assert_eq!(rate(seen(1500, 3000, 2), seen(500, 1000, 1)), "-");
