@@ -186,12 +186,15 @@ impl Cluster {
         };
         let connection = self.clients[number].connection.as_ref()?;
         let server = connection.server;
-        // Where all places are taken, a probe is answered, and so is what is malformed, and that is all.
+        // In the reserve a probe is answered, and so is what is malformed, and that is all.
         let answers_beyond = match asked.what {
             Web::Live | Web::Ready | Web::Refused(_) | Web::Identities { count: 0, .. } => true,
             Web::Identities { .. } | Web::Status | Web::Metrics | Web::Unfinished => false,
         };
-        let is_beyond = answers_beyond && self.machines[server].plan.http_max < self.clients.len();
+        let net = self.net.borrow();
+        let other = net.other_side(connection.socket.end());
+        let is_beyond = answers_beyond && other.is_none_or(|(other, _)| !net.ends[other].has_place);
+        drop(net);
         match (asked.closes, answer.closes) {
             (true, false) => return says("the connection has to end"),
             (false, true) if !is_beyond => return says("the connection must not end"),
