@@ -298,7 +298,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "ConflictForgotten",
         wrong: "After a restart, a conflict is taken for a state that is not the newest.",
-        seed: 359,
+        seed: 864,
     },
     Bug {
         name: "ObjectionNotDurable",
