@@ -391,6 +391,19 @@ fn a_failed_disk_takes_back_also_what_was_decided_for_connections_that_are_gone(
 }
 
 #[test]
+fn a_request_whose_answer_is_taken_back_because_the_disk_failed_counts_as_refused() {
+    let mut scene = given(|_| {});
+    let durable = scene.actor.ceiling().get();
+    scene.on(Event::PeerConnected(PEER));
+    scene.peer_answers(durable - 10);
+    scene.ask(ALICE, 20);
+    scene.ask(BOB, 1);
+    assert_eq!(scene.actor.tally().refused, 0);
+    scene.on(CEILING_FAILED);
+    assert_eq!(scene.actor.tally().refused, 2);
+}
+
+#[test]
 fn a_failed_disk_takes_back_nothing_that_was_answered_if_some_connections_are_gone() {
     let mut scene = given(|config| config.count_max = u32::MAX);
     let durable = scene.actor.ceiling().get();

@@ -105,9 +105,10 @@ impl Counter {
         tally.absorbed = self.advances;
     }
 
-    /// A request for identities is refused.
-    pub(super) const fn count_refused(&mut self) {
-        self.refused += 1;
+    /// So many requests for identities are refused. One whose answer is taken back because the disk failed stays in the other
+    /// counts too, because a count never falls.
+    pub(super) const fn count_refused(&mut self, requests: u64) {
+        self.refused = self.refused.saturating_add(requests);
     }
 
     /// The limit of [`Counter::next_in_the_clear`].

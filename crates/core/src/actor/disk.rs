@@ -58,9 +58,11 @@ impl Actor {
     fn on_write_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.phase.fail();
         let error = Message::ErrorReply(Box::new(Refusal::StorageFailed.into()));
-        if let Some(before) = self.durability.fail(&error, effects) {
+        let taken_back = self.durability.fail(&error, effects);
+        if let Some(before) = taken_back.before {
             self.counter.go_back(before);
         }
+        self.counter.count_refused(taken_back.refused);
         debug_assert!(self.counter.absorbed() <= self.counter.sequence());
         self.settle_waiting(now, effects);
         effects.push(Effect::Report(Report::StorageFailed));

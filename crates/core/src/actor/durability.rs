@@ -36,6 +36,15 @@ enum Held {
     Behind(Effect),
 }
 
+/// What is taken back when the disk fails.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TakenBack {
+    /// The sequence from before the first request that is taken back, if there is one.
+    pub(super) before: Option<Sequence>,
+    /// How many requests for identities get an error after all.
+    pub(super) refused: u64,
+}
+
 /// See [`Durability::forgotten`].
 #[derive(Clone, Copy, Debug)]
 struct Forgotten {
@@ -218,9 +227,8 @@ impl Durability {
         }
     }
 
-    /// The disk failed. No raise is requested any more, and every answer that waits for one becomes `error`. Returns
-    /// the sequence from before the first request that is taken back this way.
-    pub(super) fn fail(&mut self, error: &Message, effects: &mut Vec<Effect>) -> Option<Sequence> {
+    /// The disk failed. No raise is requested any more, and every answer that waits for one becomes `error`.
+    pub(super) fn fail(&mut self, error: &Message, effects: &mut Vec<Effect>) -> TakenBack {
         self.ceiling.failed();
         // The first answer in the line always has a sequence of its own. Answers without one come only after it.
         let before = self.held.first().and_then(|held| match held {
@@ -229,15 +237,21 @@ impl Durability {
         });
         let forgotten = self.forgotten.take().map(|forgotten| forgotten.before);
         let before = before.into_iter().chain(forgotten).min();
+        let mut refused = 0;
         for (to, held) in self.held.take_all() {
             effects.push(match held {
-                Held::Decided { .. } => Effect::Reply {
-                    to,
-                    message: error.clone(),
-                },
+                Held::Decided { effect, .. } => {
+                    if matches!(effect, Effect::ReplyIdentities { .. }) {
+                        refused += 1;
+                    }
+                    Effect::Reply {
+                        to,
+                        message: error.clone(),
+                    }
+                }
                 Held::Behind(effect) => effect,
             });
         }
-        before
+        TakenBack { before, refused }
     }
 }

@@ -50,7 +50,7 @@ impl Actor {
                     let error = Box::new(refusal.clone().into());
                     effects.push(Effect::Report(Report::AdvanceRefused { from, error }));
                 }
-                self.counter.count_refused();
+                self.counter.count_refused(1);
                 // bug ErrorCloses: return self.reply_and_close(from, refusal.into(), effects);
                 self.refuse(from, refusal, effects);
             }
