@@ -16,6 +16,7 @@ pub const RARE: &[&str] = &[
     "ForkUnseen",
     "RolledBackLifeUnseen",
     "ClosedWithRequest",
+    "WordsUnheard",
 ];
 
 /// A bug that somebody could well make.
