@@ -77,8 +77,12 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Client, ClientError> {
         let setup = Setup::new(servers, options)?;
+        Ok(Client::of(setup, Hooks::default()))
+    }
+
+    pub(crate) fn of(setup: Setup, hooks: Hooks) -> Client {
         let first = setup.first();
-        Ok(Client {
+        Client {
             line: Turns::new(Line {
                 born: Stopwatch::start(),
                 choice: Choice::new(setup.servers.len(), first),
@@ -88,10 +92,13 @@ impl Client {
             setup,
             newest: AtomicU64::new(0),
             current: AtomicUsize::new(first),
-            watch: Watch::default(),
+            watch: Watch {
+                hooks,
+                ..Watch::default()
+            },
             is_closed: AtomicBool::new(false),
             cutter: Mutex::default(),
-        })
+        }
     }
 
     /// The same client, for servers of this cluster only. On each new connection the name is sent with the first request,
@@ -142,12 +149,6 @@ impl Client {
     #[must_use]
     pub fn hooks(mut self, hooks: Hooks) -> Client {
         self.watch.hooks = hooks;
-        self
-    }
-
-    /// The same client, which asks on each new connection who the server is.
-    pub(crate) fn greeting(mut self) -> Client {
-        self.setup.greets = true;
         self
     }
 

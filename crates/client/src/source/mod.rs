@@ -31,7 +31,7 @@ use crate::{
     limits::{
         BLOCK_MAX_DEFAULT, BLOCK_MAX_LIMIT, CLIENT_BLOCK_COUNT, CLIENT_IN_FLIGHT_MAX, TIMEOUT_MIN,
     },
-    setup::more_than_zero,
+    setup::{Setup, more_than_zero},
 };
 
 /// How a [`Source`] works.
@@ -77,6 +77,21 @@ impl SourceOptions {
         let block_max = self.block_max.clamp(1, BLOCK_MAX_LIMIT);
         let block_age_max = self.block_age_max.max(TIMEOUT_MIN);
         Ok(Holdings::new(block_max, block_age_max))
+    }
+
+    /// What the client of a source with these options is told. It asks on each new connection who the server is, because the
+    /// answer says how many identities a request may ask for.
+    pub(crate) fn setup<A: AsRef<str>>(
+        &self,
+        servers: impl IntoIterator<Item = A>,
+    ) -> Result<Setup, ClientError> {
+        Ok(Setup {
+            cluster: self.cluster.clone(),
+            greets: true,
+            #[cfg(feature = "tls")]
+            dialer: self.tls.clone(),
+            ..Setup::new(servers, self.client)?
+        })
     }
 }
 
@@ -130,16 +145,7 @@ impl Source {
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
         let holdings = options.holdings()?;
-        let client = Client::with_options(servers, options.client)?.hooks(options.hooks);
-        let client = match options.cluster {
-            Some(cluster) => client.cluster(cluster),
-            None => client.greeting(),
-        };
-        #[cfg(feature = "tls")]
-        let client = match options.tls {
-            Some(dialer) => client.tls(dialer),
-            None => client,
-        };
+        let client = Client::of(options.setup(servers)?, options.hooks);
         let shared = Arc::new(Shared {
             holdings,
             ended: Condvar::new(),

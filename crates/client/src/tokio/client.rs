@@ -75,11 +75,6 @@ impl Client {
         Client::of(self.shared.setup.clone(), hooks, self.newest())
     }
 
-    /// The same client, which asks on each new connection who the server is.
-    pub(super) fn greeting(self) -> Client {
-        self.told(|setup| setup.greets = true)
-    }
-
     /// A connection that was made before does not do what the client is told now, so there is none after this.
     fn told(self, change: impl FnOnce(&mut Setup)) -> Client {
         let newest = self.newest();
@@ -90,7 +85,7 @@ impl Client {
         Client::of(setup, hooks, newest)
     }
 
-    fn of(setup: Setup, hooks: Hooks, newest: Option<Identity>) -> Client {
+    pub(super) fn of(setup: Setup, hooks: Hooks, newest: Option<Identity>) -> Client {
         let watch = Watch {
             hooks,
             ..Watch::default()

@@ -76,16 +76,7 @@ impl Source {
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
         let holdings = options.holdings()?;
-        let client = Client::with_options(servers, options.client)?.hooks(options.hooks);
-        let client = match options.cluster {
-            Some(cluster) => client.cluster(cluster),
-            None => client.greeting(),
-        };
-        #[cfg(feature = "tls")]
-        let client = match options.tls {
-            Some(dialer) => client.tls(dialer),
-            None => client,
-        };
+        let client = Client::of(options.setup(servers)?, options.hooks, None);
         Ok(Source {
             shared: Arc::new(Shared {
                 holdings,
