@@ -191,8 +191,9 @@ fn colour_is_only_where_it_is_asked_for() {
 
 /// `watch` in a window of six lines, until somebody presses these keys.
 fn watched(address: &str, keys: &str) -> (bool, String) {
+    // Ctrl-C goes to the shell too. Without the trap a busy machine lets it end before it has shown the terminal.
     let line = format!(
-        "stty rows 6 cols 120; {} watch --interval 50ms --timeout 250ms -s {address}; stty -a",
+        "trap : INT; stty rows 6 cols 120; {} watch --interval 50ms --timeout 250ms -s {address}; stty -a",
         programs::ipseity_cli().display()
     );
     let mut script = Command::new("script")
