@@ -24,6 +24,24 @@ pub const TURN_ENTRIES_MAX: usize = 8192;
 /// One turn in so many is measured: to read the clock costs as much as a fifth of a request, so a turn cannot do it twice.
 pub const TURN_SAMPLE: u32 = 64;
 
+/// How long the loop looks again before it sleeps, by default. Behind an answer, a client on another CPU needs five to
+/// fifteen microseconds until its next request is here.
+pub const SPIN_DEFAULT: Duration = Duration::from_micros(20);
+
+/// The least that can be set for that: a look takes about half of it.
+pub const SPIN_MIN: Duration = Duration::from_micros(1);
+
+/// The most that can be set for that. To wake a thread takes a twentieth of it, so more cannot pay.
+pub const SPIN_MAX: Duration = Duration::from_millis(1);
+
+/// Of so many of the last spins it is known whether they met something. Fewer would stop the loop from spinning by mere
+/// chance; more would make it slow to notice that clients have gone.
+pub const SPINS_RECORDED: u32 = u32::BITS;
+
+/// While most spins meet nothing, one is tried behind one turn in so many that answered somebody. Where client and server
+/// share a CPU, each trial costs its whole length, which is about one request: more trials would be felt.
+pub const SPIN_TRIAL_TURNS: u32 = 64;
+
 /// The longest times of the buckets for turns, in microseconds. A turn with one request takes ten of them, a full one some
 /// hundreds. Above a millisecond clients begin to notice, and above a second something has blocked the loop.
 pub const TURN_TIMES_US: [u64; 11] = [

@@ -23,7 +23,7 @@ _ipseity() {
 
     case "${cmd}" in
         ipseity)
-            opts="-h -V --listen --http --http-name --advertise --peer --peer-from --pid --pid-from-hostname --pid-base --cluster --sync-interval --fanout --data-dir --existing --allow-shared-dir --ephemeral --max-connections --max-connections-per-address --when-full --max-count --max-advance --after-burst --peer-burst --advance-rate --reserve --join --cluster-size --join-timeout --recover-above --members-lost --trust --trust-loopback --tls-cert --tls-key --tls-client-ca --tls-peer-ca --plain --tls-recheck --max-pending-bytes --max-pending-bytes-total --idle-timeout --trace --log-level --log-format --check --help --version"
+            opts="-h -V --listen --http --http-name --advertise --peer --peer-from --pid --pid-from-hostname --pid-base --cluster --sync-interval --fanout --data-dir --existing --allow-shared-dir --ephemeral --max-connections --max-connections-per-address --when-full --max-count --max-advance --after-burst --peer-burst --advance-rate --reserve --join --cluster-size --join-timeout --recover-above --members-lost --trust --trust-loopback --tls-cert --tls-key --tls-client-ca --tls-peer-ca --plain --tls-recheck --max-pending-bytes --max-pending-bytes-total --idle-timeout --spin --trace --log-level --log-format --check --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -289,6 +289,10 @@ _ipseity() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
+                    return 0
+                    ;;
+                --spin)
+                    COMPREPLY=($(compgen -W "auto off" -- "${cur}"))
                     return 0
                     ;;
                 --trace)

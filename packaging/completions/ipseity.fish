@@ -39,6 +39,8 @@ any\t''"
 complete -c ipseity -l max-pending-bytes -d 'how many bytes of replies may wait for a client that does not read them (default 262144)' -r -f
 complete -c ipseity -l max-pending-bytes-total -d 'how many bytes of memory may hold replies that wait for clients, and records of TLS that are not complete; beyond it, clients are cut off, first those that have read nothing for longest, then those with the most waiting bytes (default 67108864)' -r -f
 complete -c ipseity -l idle-timeout -d 'close a client that has been idle for this long; 0 means never (default 0)' -r -f
+complete -c ipseity -l spin -d 'how long to look for the next request before the server sleeps, such as 20us: clients on other CPUs get their answers sooner, and it takes CPU time; it is done only while it mostly meets a request, and never with one CPU (default auto)' -r -f -a "auto\t''
+off\t''"
 complete -c ipseity -l trace -d 'write a line to this file for every event and every effect; - means standard error' -r -F
 complete -c ipseity -l log-level -d 'the lowest level to log (default info)' -r -f -a "error\t''
 warn\t''

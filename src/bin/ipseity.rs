@@ -495,6 +495,8 @@ fn config(
         sync_interval: options.sync_interval,
         join_timeout: options.join_timeout,
         skipped: started.skipped,
+        spin: options.spin,
+        cpus: os::usable_cpus(),
         tls: tls.map(|settings| TlsConfig {
             settings,
             rechecks: options.rechecks_tls,

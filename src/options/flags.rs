@@ -338,6 +338,14 @@ pub(super) fn table() -> Vec<Flag> {
             default: shown(0),
         },
         Flag {
+            name: "spin",
+            takes: Value("auto|off|DURATION"),
+            help: "how long to look for the next request before the server sleeps, such as 20us: clients on other CPUs get \
+                   their answers sooner, and it takes CPU time; it is done only while it mostly meets a request, and never \
+                   with one CPU",
+            default: shown("auto"),
+        },
+        Flag {
             name: "trace",
             takes: Value("FILE"),
             help: "write a line to this file for every event and every effect; - means standard error",

@@ -42,8 +42,8 @@ use crate::{
         CONNECTIONS_LIMIT_MAX, CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, IDLE_TIMEOUT_MAX,
         JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, LISTENERS_MAX, PENDING_BYTES_LIMIT_MAX,
         PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT,
-        PENDING_BYTES_TOTAL_MAX, PENDING_BYTES_TOTAL_MIN, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX,
-        SYNC_INTERVAL_MIN,
+        PENDING_BYTES_TOTAL_MAX, PENDING_BYTES_TOTAL_MIN, SPIN_DEFAULT, SPIN_MAX, SPIN_MIN,
+        SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
     },
     secure::{Files, PlainFrom},
     trust::TrustOptions,
@@ -144,6 +144,8 @@ pub struct Options {
     pub pending_bytes_total: usize,
     /// How long a client may be idle, up to 30 days; `None` for any time.
     pub idle_timeout: Option<Duration>,
+    /// How long the loop may look again before it sleeps, 1 µs to 1 ms; `None` not to do so.
+    pub spin: Option<Duration>,
     /// Where the trace goes; `None` for no trace.
     pub trace: Option<TraceTarget>,
     /// Which log lines are written.
@@ -334,6 +336,7 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
         .map_or(PENDING_BYTES_TOTAL_DEFAULT, |number| number as usize),
         idle_timeout: duration(given, "idle-timeout", Duration::ZERO, IDLE_TIMEOUT_MAX)?
             .filter(|timeout| !timeout.is_zero()),
+        spin: spin(given)?,
         trace,
         log_level: match given.value("log-level").as_deref() {
             None | Some("info") => LevelFilter::Info,
@@ -470,6 +473,18 @@ fn duration(
     given.value(flag).map(duration).transpose()
 }
 
+fn spin(given: &Given) -> Result<Option<Duration>, UsageError> {
+    match given.value("spin").as_deref() {
+        None | Some("auto") => Ok(Some(SPIN_DEFAULT)),
+        Some("off") => Ok(None),
+        Some(text) => ipseity_console::duration(text, SPIN_MIN..=SPIN_MAX)
+            .map(Some)
+            .map_err(|expected| {
+                given.bad("spin", text, format_args!("{expected}, or auto or off"))
+            }),
+    }
+}
+
 fn join(given: &Given) -> Result<JoinMode, UsageError> {
     let cluster_size = number(given, "cluster-size", 2, PEERS_MAX as u64 + 1)?;
     match (given.value("join").as_deref(), cluster_size) {
@@ -550,6 +565,7 @@ mod tests {
         assert_eq!(options.advance_max, 1 << 40);
         assert_eq!(options.reserve, Duration::from_secs(1));
         assert_eq!(options.idle_timeout, None);
+        assert_eq!(options.spin, Some(SPIN_DEFAULT));
         assert_eq!(
             (options.per_address_max, options.closes_idle),
             (None, false)
@@ -593,6 +609,9 @@ mod tests {
             (Some(8), true)
         );
         assert!(!served("--when-full refuse").closes_idle);
+        assert_eq!(served("--spin auto").spin, Some(SPIN_DEFAULT));
+        assert_eq!(served("--spin off").spin, None);
+        assert_eq!(served("--spin 50us").spin, Some(Duration::from_micros(50)));
         assert_eq!(guarded.reserve, Duration::from_secs(60));
         assert_eq!(
             (guarded.join, guarded.join_timeout),
@@ -710,6 +729,11 @@ mod tests {
                 "--fanout \"0\": expected a number from 1 to 1023, or all",
             ),
             ("--fanout 1024", "--fanout"),
+            (
+                "--spin 2ms",
+                "--spin \"2ms\": expected a duration from 1us to 1ms, such as 250ms or 2s, or auto or off",
+            ),
+            ("--spin 0", "--spin"),
             ("--fanout +1", "--fanout"),
             ("--data-dir=", "--data-dir \"\": expected the path"),
             ("--data-dir x --ephemeral", "contradict each other"),
@@ -918,6 +942,7 @@ mod tests {
                 "--max-pending-bytes-total 1048576",
             ),
             ("IPSEITY_IDLE_TIMEOUT", "1m", "--idle-timeout 1m"),
+            ("IPSEITY_SPIN", "50us", "--spin 50us"),
             ("IPSEITY_TRACE", "a=b", "--trace a=b"),
             ("IPSEITY_LOG_LEVEL", "debug", "--log-level debug"),
             ("IPSEITY_LOG_FORMAT", "json", "--log-format json"),

@@ -6,6 +6,7 @@
 //! everything else. Lines of the log and of the trace wait in bounded queues, and the server does not wait for them.
 
 mod clock;
+mod cpus;
 mod descriptors;
 mod disk;
 mod failure;
@@ -40,6 +41,7 @@ use self::{
     tls_files::{TlsFiles, TlsRead},
 };
 pub use self::{
+    cpus::usable_cpus,
     descriptors::{Descriptors, Places, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
     host_name::host_name,

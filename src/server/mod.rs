@@ -23,6 +23,7 @@ mod notifying;
 mod objecting;
 mod pages;
 mod report;
+mod spin;
 mod status;
 mod stopping;
 mod telling;
@@ -39,8 +40,8 @@ use std::{
 };
 
 use self::{
-    certificates::Certificates, loss::Loss, members::Heard, report::Objector, stopping::Stopping,
-    telling::Telling, vitals::Vitals, watching::Watch,
+    certificates::Certificates, loss::Loss, members::Heard, report::Objector, spin::Spin,
+    stopping::Stopping, telling::Telling, vitals::Vitals, watching::Watch,
 };
 
 use ipseity_core::{
@@ -87,6 +88,10 @@ pub struct ServerConfig {
     pub skipped: u64,
     /// TLS, if it is offered.
     pub tls: Option<TlsConfig>,
+    /// How long the loop may look again before it sleeps; `None`: not at all.
+    pub spin: Option<Duration>,
+    /// How many CPUs the process may use.
+    pub cpus: usize,
 }
 
 /// What a server needs to know to speak TLS.
@@ -140,6 +145,7 @@ pub struct Server<E: Edge> {
     losses: BTreeMap<Link, Loss>,
     watch: Watch,
     vitals: Vitals,
+    spin: Spin,
     stopping: Stopping,
     /// The standing that the supervisor was told.
     told: Standing,
@@ -194,6 +200,7 @@ impl<E: Edge> Server<E> {
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
             vitals: Vitals::new(),
+            spin: Spin::new(config.spin, config.cpus),
             stopping: Stopping::No,
             told: Standing::Joining,
             now,
@@ -242,9 +249,12 @@ impl<E: Edge> Server<E> {
     /// # Errors
     /// The poll failed, so nothing more can be received.
     pub fn turn(&mut self) -> io::Result<Option<Exit>> {
-        self.poll()?;
-        self.transport.note_ahead(self.actor.ahead());
+        let finds_nothing = self.poll()?;
         self.expire_timers();
+        if finds_nothing && self.mailbox.is_empty() {
+            return Ok(None);
+        }
+        self.transport.note_ahead(self.actor.ahead());
         self.vitals.turn_begins(self.mailbox.len());
         let mut left = TURN_ENTRIES_MAX;
         while left > 0
@@ -264,18 +274,22 @@ impl<E: Edge> Server<E> {
         Ok(self.advance_stop())
     }
 
-    /// Waits for something to happen. If the mailbox is not empty, or something was left to this turn, it only looks and does
-    /// not wait. It looks in every
+    /// Waits for something to happen. If the mailbox is not empty, or something was left to this turn, or the loop spins, it
+    /// only looks and does not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
-    fn poll(&mut self) -> io::Result<()> {
-        let deadline = if self.mailbox.is_empty() && !self.transport.is_behind() {
-            self.timers.next()
-        } else {
+    ///
+    /// Returns whether the loop spins and has found nothing.
+    fn poll(&mut self) -> io::Result<bool> {
+        let is_left = !self.mailbox.is_empty() || self.transport.is_behind();
+        let deadline = if self.spin.looks() || is_left {
             Some(self.now)
+        } else {
+            self.timers.next()
         };
         self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
-        Ok(())
+        let is_found = is_left || !self.mailbox.is_empty();
+        Ok(self.spin.polled(self.now, is_found))
     }
 
     /// Puts the timers that have expired into the mailbox.
@@ -326,6 +340,7 @@ impl<E: Edge> Server<E> {
             });
             let handled = self.on_identity_requests(from, count, after, left);
             self.vitals.identity_requests(handled);
+            self.spin.answers();
             return Some(handled);
         } else {
             self.handle_other(entry);

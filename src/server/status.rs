@@ -84,6 +84,7 @@ impl<E: Edge> Server<E> {
             vitals,
             join: self.actor.join_status(),
             objection: self.actor.is_objected().then(|| self.objection_status()),
+            spin: self.spin.status(),
         }))
     }
 

@@ -9,7 +9,7 @@ use ipseity_core::{
     words::{
         BoundsStatus, CertificateStatus, ClusterName, CodecStatus, Counters, ErrorReply, Forget,
         GrantCounts, Hello, Histogram, Introduction, JoinStatus, Member, Members, Message,
-        Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, Standing, Status,
+        Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, SpinStatus, Standing, Status,
         StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WIRE_VERSION, WriteTimes,
     },
 };
@@ -529,10 +529,16 @@ fn any_status() -> impl Strategy<Value = Status> {
         any::<[u64; 15]>(),
         (any::<[u32; 3]>(), any::<bool>(), errors),
         vec(any_peer(), 0..5),
-        (any_tls(), any_vitals(), any_join(), any_shown_objection()),
+        (
+            any_tls(),
+            any_vitals(),
+            any_join(),
+            any_shown_objection(),
+            any::<[u64; 3]>(),
+        ),
     )
         .prop_map(|(version, sync, standing, numbers, more, peers, last)| {
-            let (tls, vitals, join, objection) = last;
+            let (tls, vitals, join, objection, [spins, met, took_us]) = last;
             let ([connections, connections_max, peers_total], durable, errors) = more;
             let [
                 uptime_ms,
@@ -596,6 +602,11 @@ fn any_status() -> impl Strategy<Value = Status> {
                 vitals,
                 join,
                 objection,
+                spin: SpinStatus {
+                    spins,
+                    met,
+                    took_us,
+                },
             }
         })
 }

@@ -15,6 +15,7 @@ mod health; // what probes and monitors are told over HTTP
 mod http; // HTTP: one request at a time, its deadlines and its places
 mod peers; // dialing, synchronizing with and losing peers
 mod reserve; // who is turned away when all places are taken, and who is answered even then
+mod spin; // when the loop looks again before it sleeps
 mod stopping; // how a server stops, and what a failed disk does to it
 mod tls; // TLS, piece by piece
 mod transport; // reads and writes, over sockets that do what a test says

@@ -468,7 +468,10 @@ mod tests {
     use super::*;
     use ipseity_core::{
         identity::Pid,
-        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus, VitalsStatus},
+        words::{
+            BoundsStatus, Counters, SpinStatus, Standing, Status, StorageStatus, TlsStatus,
+            VitalsStatus,
+        },
     };
 
     #[test]
@@ -506,6 +509,7 @@ mod tests {
             vitals: VitalsStatus::default(),
             join: None,
             objection: None,
+            spin: SpinStatus::default(),
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

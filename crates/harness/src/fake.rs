@@ -13,7 +13,8 @@ use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid, Sequence},
     words::{
         BoundsStatus, ClusterName, Counters, ErrorCode, ErrorReply, Forget, Introduction, Member,
-        Members, Message, Standing, Status, StorageStatus, TlsStatus, VitalsStatus, WIRE_VERSION,
+        Members, Message, SpinStatus, Standing, Status, StorageStatus, TlsStatus, VitalsStatus,
+        WIRE_VERSION,
     },
 };
 use ipseity_frames::{FrameDecoder, Receiver, encode};
@@ -404,6 +405,7 @@ impl Shared {
             vitals: VitalsStatus::default(),
             join: None,
             objection: None,
+            spin: SpinStatus::default(),
         }
     }
 }

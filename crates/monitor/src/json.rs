@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ipseity_core::words::{
     BoundsStatus, CodecStatus, Counters, EntryKind, GrantCounts, Histogram, JoinStatus,
-    ObjectionStatus, PeerStatus, Status, StorageStatus, TlsStatus, VitalsStatus,
+    ObjectionStatus, PeerStatus, SpinStatus, Status, StorageStatus, TlsStatus, VitalsStatus,
 };
 use serde::{Serialize, Serializer};
 
@@ -57,6 +57,7 @@ struct StatusJson<'a> {
     bounds: BoundsJson,
     tls: &'a TlsStatus,
     vitals: VitalsJson<'a>,
+    spin: &'a SpinStatus,
 }
 
 impl StatusJson<'_> {
@@ -92,6 +93,7 @@ impl StatusJson<'_> {
             bounds: BoundsJson::of(&status.bounds),
             tls: &status.tls,
             vitals: VitalsJson::of(&status.vitals),
+            spin: &status.spin,
         }
     }
 }
@@ -336,7 +338,8 @@ mod tests {
                 r#""codecs":{"frames":{"identity_requests":30,"identity_requests_refused":7,"#,
                 r#""identities":"900","connections":{"none":0,"take":0,"look":1,"sync":0,"operate":1}}},"#,
                 r#""demand_per_second":"400","write_times":{"buckets_us":[[1000,7],[2500,1]],"#,
-                r#""above":0,"sum_us":4100},"writes_failed":1}}"#,
+                r#""above":0,"sum_us":4100},"writes_failed":1},"#,
+                r#""spin":{"spins":21,"met":13,"took_us":250}}"#,
             )
         );
     }

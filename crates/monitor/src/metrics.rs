@@ -98,6 +98,11 @@ fn turns(status: &Status, out: &mut Vec<u8>) {
     }
     single(names::TURNS, vitals.turns, out);
     histogram(names::TURN_TIMES, &vitals.turn_times, out);
+    let mut spins = Family::new(names::SPINS, out);
+    let missed = status.spin.spins.saturating_sub(status.spin.met);
+    spins.labelled(["met"], status.spin.met);
+    spins.labelled(["missed"], missed);
+    single(names::SPUN, Seconds(status.spin.took_us), out);
     single(names::MAILBOX, vitals.mailbox, out);
     single(names::MAILBOX_MAX, vitals.mailbox_max, out);
 }

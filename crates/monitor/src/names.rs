@@ -74,6 +74,8 @@ metrics! {
     EVENTS: Counter "ipseity_events_total" ["kind"] "Entries of the mailbox that were handled.";
     TURNS: Counter "ipseity_turns_total" [] "Turns of the loop.";
     TURN_TIMES: Histogram "ipseity_turn_duration_seconds" [] "How long a turn took, without the wait for something to happen; one turn in 64 is measured.";
+    SPINS: Counter "ipseity_spins_total" ["result"] "Times that the loop looked again for a while before it slept, by what came of it.";
+    SPUN: Counter "ipseity_spin_seconds_total" [] "Time that went by in those looks.";
     MAILBOX: Gauge "ipseity_mailbox_entries" [] "Entries that wait in the mailbox now.";
     MAILBOX_MAX: Gauge "ipseity_mailbox_entries_max" [] "The most entries that have waited at the beginning of a turn.";
 

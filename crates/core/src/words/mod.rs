@@ -27,6 +27,6 @@ pub use message::{ErrorReply, Message, SyncMessage, WIRE_VERSION};
 pub use name::{ClusterName, ClusterNameError};
 pub use status::{
     BoundsStatus, CertificateStatus, Counters, JoinStatus, ObjectionStatus, PeerState, PeerStatus,
-    Standing, Status, StorageStatus, TlsStatus,
+    SpinStatus, Standing, Status, StorageStatus, TlsStatus,
 };
 pub use vitals::{CodecStatus, GrantCounts, Histogram, VitalsStatus, WriteTimes};

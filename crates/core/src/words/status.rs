@@ -56,9 +56,22 @@ pub struct Status {
     pub vitals: VitalsStatus,
     /// How far its start has come; `None` once that is decided, and for a server that asks nobody.
     pub join: Option<JoinStatus>,
-    /// The objection because of which it hands out nothing, if there is one. New fields are added behind it, so a client
-    /// that skips the rest of a frame still works.
+    /// The objection because of which it hands out nothing, if there is one.
     pub objection: Option<ObjectionStatus>,
+    /// What came of looking again before it slept. New fields are added behind it, so a client that skips the rest of a
+    /// frame still works.
+    pub spin: SpinStatus,
+}
+
+/// How often the loop looked again for a while before it slept (`--spin`), and what came of that, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpinStatus {
+    /// How often it did.
+    pub spins: u64,
+    /// How often something came meanwhile.
+    pub met: u64,
+    /// How long that took in all, in microseconds.
+    pub took_us: u64,
 }
 
 /// How far a start has come for which peers are asked.

@@ -195,6 +195,8 @@ impl Machine {
             sync_interval: self.plan.sync_interval,
             join_timeout: plan.join_timeout,
             skipped: started.skipped,
+            spin: plan.spin,
+            cpus: 2,
             tls: plan.faults.has(Fault::Tls).then(|| TlsConfig {
                 settings: settings(),
                 rechecks: false,

@@ -8,7 +8,10 @@ use std::{
 
 use fastrand::Rng;
 use ipseity::{
-    limits::{HTTP_CONNECTIONS_MAX, IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX},
+    limits::{
+        HTTP_CONNECTIONS_MAX, IDLE_MIN, JOIN_TIMEOUT_DEFAULT, READ_BYTES_MAX, SPIN_DEFAULT,
+        SPIN_MAX,
+    },
     trust::TrustOptions,
 };
 use ipseity_core::{
@@ -347,6 +350,8 @@ pub struct Plan {
     pub reserve: Duration,
     /// How long a turn takes.
     pub turn: Duration,
+    /// How long a server may look again before it sleeps.
+    pub spin: Option<Duration>,
     /// When the faults end.
     pub end: Instant,
     pub acts: Vec<(Instant, Act)>,
@@ -389,6 +394,10 @@ impl Plan {
             is_about_starts: is_about_starts(seed),
             advertises: stream(seed, 7).bool(),
             turn: Duration::from_nanos(rng.u64(500..30_000)),
+            // Long enough that some clients send meanwhile.
+            spin: *stream(seed, 10)
+                .choice(&[None, Some(SPIN_DEFAULT), Some(SPIN_MAX)])
+                .unwrap(),
             end: BEGIN.after(Duration::from_millis(match is_about_starts(seed) {
                 true => rng.u64(5_000..STARTS_MS),
                 false => rng.u64(5_000..FAULTS_MS),

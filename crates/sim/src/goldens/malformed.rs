@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "019c 06",
+            "01b4 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 412,
+                length: 436,
             },
             2,
-            "frame length 412: statusReply needs 413 to 65535",
+            "frame length 436: statusReply needs 437 to 65535",
         ),
         malformed(
             Receiver::Client,

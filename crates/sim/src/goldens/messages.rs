@@ -3,8 +3,8 @@
 use ipseity_core::words::{
     BoundsStatus, CertificateStatus, CodecStatus, Counters, ErrorReply, Forget, Goodbye,
     GrantCounts, Hello, Histogram, Introduction, JoinStatus, KnownLife, Member, Members, Message,
-    Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, Probe, Stage, Standing, Status,
-    StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WriteTimes,
+    Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, Probe, SpinStatus, Stage,
+    Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WriteTimes,
 };
 use ipseity_frames::Receiver;
 
@@ -103,7 +103,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "0304 06
+            "031c 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -136,7 +136,8 @@ pub fn messages() -> Vec<Golden> {
              0000000000000001 0001 0000000000000005
              01 00000001 00000000 00000002
              01 0000000000000009 000000000000000d 31302e302e302e323a33323634 01 0002
-             0000000000000002 6e6f",
+             0000000000000002 6e6f
+             0000000000000009 0000000000000007 000000000000005f",
         ),
         golden(
             "objection",
@@ -398,6 +399,11 @@ pub fn status() -> Status {
             pid: Some(pid(2)),
             reason: "no".to_owned(),
         }),
+        spin: SpinStatus {
+            spins: 9,
+            met: 7,
+            took_us: 95,
+        },
     }
 }
 

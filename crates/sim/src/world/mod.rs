@@ -65,6 +65,9 @@ pub use self::{
 /// A world that is still busy after this many turns at one moment will never be idle.
 const TURNS_MAX: u64 = 20_000;
 
+/// How long a look of a server takes that spins.
+const LOOK: Duration = Duration::from_micros(1);
+
 /// How many lines of each server's trace are shown when a test fails.
 const TRACE_LINES: usize = 25;
 
@@ -140,6 +143,8 @@ impl World {
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
             tls: machine.setup.tls.clone(),
+            spin: machine.setup.spin,
+            cpus: machine.setup.cpus,
         };
         let lines = machine.setup.is_traced.then(|| machine.trace.clone());
         let trace = lines.map(|lines| Trace::new(Box::new(lines)));
@@ -251,6 +256,12 @@ impl World {
         let waits = net.nodes[server].polled.is_some_and(|polled| {
             polled.dispatched == 0 && polled.deadline.is_none_or(|deadline| deadline > net.now)
         });
+        // One that spins looks again, but not at the same moment.
+        let spins = machine.setup.spin.is_some()
+            && net.nodes[server]
+                .polled
+                .is_some_and(|polled| polled.waiting + polled.dispatched == 0);
+        let waits = waits || spins;
         drop(net);
         machine.turns += u64::from(!waits);
         if machine.exit.is_some() {
@@ -308,7 +319,10 @@ impl World {
     /// The next moment at which something happens or somebody wants to wake.
     fn next_moment(&self) -> Option<Instant> {
         let net = self.net.borrow();
+        let looks_at = net.now.after(LOOK);
         let deadlines = net.nodes.iter().filter_map(|node| node.polled?.deadline);
+        // A deadline that has come is a look of a server that spins.
+        let deadlines = deadlines.map(|at| if at > net.now { at } else { looks_at });
         deadlines.chain(net.next_event_at()).min()
     }
 
@@ -319,6 +333,13 @@ impl World {
     /// How a server ended, if it has.
     pub fn exit(&self, server: usize) -> Option<Exit> {
         self.machines[server].exit
+    }
+
+    /// Whether a server spins: it looks, and nothing was there.
+    pub fn spins(&self, server: usize) -> bool {
+        let net = self.net.borrow();
+        let polled = net.nodes[server].polled;
+        polled.is_some_and(|polled| polled.deadline.is_some_and(|at| at <= net.now))
     }
 
     /// Turns in which a server had something to do.

@@ -33,6 +33,9 @@ pub struct Setup {
     pub sync_interval: Duration,
     pub disk: DiskMode,
     pub tls: Option<TlsConfig>,
+    /// How long it may look again before it sleeps.
+    pub spin: Option<Duration>,
+    pub cpus: usize,
     /// Whether the server writes a trace. Its behaviour must not depend on that.
     pub is_traced: bool,
 }
@@ -69,6 +72,8 @@ impl Setup {
             sync_interval: SYNC_INTERVAL_DEFAULT,
             disk: DiskMode::Ephemeral,
             tls: None,
+            spin: None,
+            cpus: 2,
             is_traced: true,
         }
     }
