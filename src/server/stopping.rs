@@ -37,7 +37,8 @@ pub(super) enum Stopping {
 /// How far a requested stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Requests that have arrived are still read and answered. The whole stop ends at the deadline.
+    /// Requests that have arrived are still read and answered, also those of clients that have to read replies first. The
+    /// whole stop ends at the deadline.
     Draining { deadline: Instant },
     /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline.
     Settling { deadline: Instant },
@@ -123,7 +124,8 @@ impl<E: Edge> Server<E> {
     fn advance_to(&mut self, at: Instant, step: Step) -> Option<Exit> {
         match step {
             Step::Draining { deadline } => {
-                if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
+                let is_answered = self.mailbox.is_empty() && self.transport.in_flight() == 0;
+                if is_answered && !self.transport.has_held_up() {
                     self.stop_actor(at, deadline);
                 }
                 None
@@ -167,7 +169,7 @@ impl<E: Edge> Server<E> {
         match self.stopping {
             Stopping::No | Stopping::Over(_) => {}
             Stopping::Asked { at, step } => match step {
-                // Clients keep asking. What arrives from now on is refused.
+                // Clients keep asking, or do not read. What is read from now on is refused.
                 Step::Draining { deadline } => self.stop_actor(at, deadline),
                 // The process was paused beyond the deadline, perhaps since before the write began.
                 Step::Settling { deadline } if self.now.since(deadline) >= PAUSED => {

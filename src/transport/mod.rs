@@ -194,6 +194,13 @@ impl<S: Socket> Transport<S> {
         self.shared.in_flight
     }
 
+    /// Whether the server makes a client wait whose requests may have arrived: it has to read replies first, or others have
+    /// their turn. This looks at every connection.
+    pub fn has_held_up(&self) -> bool {
+        let mut all = self.connections.iter();
+        all.any(|(_, c)| c.origin == Origin::Accepted && c.is_read() && c.is_held_up())
+    }
+
     /// Bytes of replies that wait to be written, for all connections together, with what the kernel holds for those.
     pub fn pending_bytes(&self) -> usize {
         self.shared.pending_total
