@@ -98,7 +98,8 @@ impl<E: Edge> Server<E> {
             Some(objector) => ObjectionStatus {
                 above,
                 peer: objector.peer.clone(),
-                pid: objector.pid,
+                // An objection may be the first message of a peer.
+                pid: objector.pid.or_else(|| self.link_pid(objector.link)),
                 reason: objector.reason.clone(),
             },
         }
