@@ -10,6 +10,7 @@
 use std::{
     env,
     hint::black_box,
+    io::{self, Write as _},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -52,6 +53,7 @@ impl<'a> Row<'a> {
         rates.fold(0.0, f64::max)
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
     fn one_run(&self, threads: usize) -> f64 {
         let (is_over, calls) = (AtomicBool::new(false), AtomicU64::new(0));
         let began = Instant::now();
@@ -111,23 +113,29 @@ fn main() {
             let _: u64 = connection.lock().unwrap().incr("id", 1).unwrap();
         }));
     }
-    print(&rows);
+    print(&rows).unwrap();
 }
 
-fn print(rows: &[Row<'_>]) {
-    println!("| identities a second | 1 thread | 8 threads | 1, to `Source` | 8, to `Source` |");
-    println!("| --- | ---: | ---: | ---: | ---: |");
+fn print(rows: &[Row<'_>]) -> io::Result<()> {
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "| identities a second | 1 thread | 8 threads | 1, to `Source` | 8, to `Source` |"
+    )?;
+    writeln!(out, "| --- | ---: | ---: | ---: | ---: |")?;
     let mut first = None;
     for row in rows {
         let rates = THREADS.map(|threads| row.rate(threads));
         let [one, eight] = *first.get_or_insert(rates);
-        println!(
+        writeln!(
+            out,
             "| {} | {:.0} | {:.0} | {:.4} | {:.4} |",
             row.name,
             rates[0],
             rates[1],
             rates[0] / one,
             rates[1] / eight
-        );
+        )?;
     }
+    Ok(())
 }
