@@ -88,13 +88,17 @@ func TestABlockFollowsTheDemand(t *testing.T) {
 		{time.Hour, 16},
 		{time.Hour, 16},
 	} {
-		if size := source.demand(now.Add(step.since)); size != step.want {
+		if size := source.demand(now.Add(step.since), 0); size != step.want {
 			t.Fatal(step, size)
 		}
-		source.asked, source.broughtAt = step.want, now
+		source.asked, source.refilledAt = step.want, now
+	}
+	// What was dropped was not used.
+	if size := source.demand(now, 5); size != 16 {
+		t.Fatal(size)
 	}
 	small := newTestSource(t, Options{BlockMax: 3}, deadAddress(t))
-	if size := small.demand(now); size != 3 {
+	if size := small.demand(now, 0); size != 3 {
 		t.Fatal(size)
 	}
 }

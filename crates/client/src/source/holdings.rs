@@ -175,7 +175,7 @@ impl Holdings {
             return Work::End;
         }
         if state.is_wanted {
-            return Work::Refill(state.demand.next(now));
+            return Work::Refill(state.demand.next(now, self.dropped.get()));
         }
         self.drop_old(state, now);
         let left = |oldest: Duration| (oldest + self.block_age_max).saturating_sub(now);
@@ -200,6 +200,7 @@ impl Holdings {
         }
         if count > 0 {
             state.low = count / 2;
+            state.demand.succeeded();
             self.refills.add(1);
         }
         state.failure = refilled.failure;

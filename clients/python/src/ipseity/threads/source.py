@@ -222,7 +222,7 @@ class Source:
     def _begin_refill(self, now: float, deadline: Optional[float]) -> Optional[_Refill]:
         """Begins a refill, with the lock: another thread runs it. If there can be none, the caller has to."""
         until = now + self._options.call_timeout if deadline is None else deadline
-        refill = self._refill = _Refill(self._demand.next_size(now), until)
+        refill = self._refill = _Refill(self._demand.next_size(now, self._stock.dropped()), until)
         self._stock.refill_begins()
         if self._thread is None:
             thread = threading.Thread(target=self._refill_when_wanted, name="ipseity-refill", daemon=True)
@@ -266,6 +266,7 @@ class Source:
                     # Some is better than an error. If there was one, the next refill meets it again.
                     refill.error = None
                     self._refills += 1
+                    self._demand.succeeded()
                     added = self._stock.add(refill.job.blocks, monotonic() + self._source_options.block_age_max)
                     if self._closed:
                         self._stock.drop_all()

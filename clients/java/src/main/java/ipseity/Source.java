@@ -389,7 +389,8 @@ public final class Source implements AutoCloseable {
     isWanted = false;
     isFilling = true;
     long now = Clock.now();
-    int size = pace.next(now);
+    long droppedBefore = dropped;
+    int size = pace.next(now, droppedBefore);
     Filling filling = new Filling(size);
     IpseityException failed = null;
     long until = wantedUntil;
@@ -406,7 +407,7 @@ public final class Source implements AutoCloseable {
     }
     isFilling = false;
     if (failed == null) {
-      pace.succeeded(now, size);
+      pace.succeeded(now, size, droppedBefore);
       add(filling);
     } else {
       failedRefills++;
