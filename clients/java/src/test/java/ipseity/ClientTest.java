@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -367,19 +369,22 @@ class ClientTest {
 
   @Test
   void a_call_ends_in_its_time_and_names_every_server() throws Exception {
-    ServerSocket nobody = Scripted.listen();
-    String dead = "127.0.0.1:" + nobody.getLocalPort();
-    nobody.close();
     Options options = new Options().first(0).replyTimeout(SHORT).callTimeout(Duration.ofSeconds(2));
-    try (Scripted frozen = Scripted.again(Peer::freeze);
-        Client client = Client.open(List.of(dead, frozen.address()), options)) {
-      UnavailableException e = assertThrows(UnavailableException.class, client::next);
-      assertEquals(2, e.failures().size());
-      assertEquals(ServerFailure.Reason.CONNECT, e.failures().get(0).reason());
-      assertEquals(dead, e.failures().get(0).server());
-      assertEquals(ServerFailure.Reason.TIMEOUT, e.failures().get(1).reason());
-      assertTrue(
-          e.getMessage().startsWith("none of 2 servers answered: " + dead + ": "), e.getMessage());
+    // It has the port and does not listen, so nobody else gets it meanwhile.
+    try (Socket nobody = new Socket();
+        Scripted frozen = Scripted.again(Peer::freeze)) {
+      nobody.bind(new InetSocketAddress("127.0.0.1", 0));
+      String dead = "127.0.0.1:" + nobody.getLocalPort();
+      try (Client client = Client.open(List.of(dead, frozen.address()), options)) {
+        UnavailableException e = assertThrows(UnavailableException.class, client::next);
+        assertEquals(2, e.failures().size());
+        assertEquals(ServerFailure.Reason.CONNECT, e.failures().get(0).reason());
+        assertEquals(dead, e.failures().get(0).server());
+        assertEquals(ServerFailure.Reason.TIMEOUT, e.failures().get(1).reason());
+        assertTrue(
+            e.getMessage().startsWith("none of 2 servers answered: " + dead + ": "),
+            e.getMessage());
+      }
     }
   }
 
