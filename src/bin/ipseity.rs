@@ -269,13 +269,13 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
 fn objection_kept(objected: Objected, given: Option<Sequence>) -> String {
     let standing = objected.standing();
     let too_low = match given {
-        Some(given) => format!(" (--recover-above {given} is too low)"),
+        Some(given) => format!("--recover-above {given} is too low, "),
         None => String::new(),
     };
     format!(
-        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only an operator \
-         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, {}not \
-         lower than anything that a server with this pid may have handed out{too_low}",
+        "NOT HANDING OUT IDENTITIES ({standing}): {too_low}a peer has objected to this state directory, and only an \
+         operator can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, \
+         {}not lower than anything that a server with this pid may have handed out",
         at_least(objected.sequence)
     )
 }

@@ -74,7 +74,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::address",
             "core::identity",
             "core::limits",
-            "core::text",
             "core::words",
             "http",
             "limits",

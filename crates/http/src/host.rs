@@ -7,6 +7,8 @@ use std::fmt;
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+use ipseity_core::text::Plain;
+
 use crate::limits::HOST_NAME_BYTES_MAX;
 
 /// The names that a request to `/identities` or `/` may be sent to, beside IP addresses and `localhost`: those of
