@@ -141,10 +141,7 @@ fn look_at_state(options: &Options, directory: &Path, can_dial: bool) -> Result<
         directory: full_path(directory),
         remembered: remembered.len(),
         asked: asked(options, &remembered, can_dial).len(),
-        objection: prospect
-            .started
-            .objected
-            .map(|objected| objection_kept(objected, options.recover_above)),
+        objection: prospect.started.objected.map(objection_kept),
         prospect,
     })
 }
@@ -242,7 +239,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         warn!(event = event; "{text}");
     }
     if let Some(objected) = started.objected {
-        error!(event = "objectedBefore"; "{}", objection_kept(objected, options.recover_above));
+        error!(event = "objectedBefore"; "{}", objection_kept(objected));
     } else if let Some(above) = options.recover_above {
         info!(
             event = "recovered";
@@ -264,18 +261,13 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| failed("wait for events", error))
 }
 
-/// The line that is logged at each start until an operator has decided. `given` is the word of an operator that was not
-/// high enough.
-fn objection_kept(objected: Objected, given: Option<Sequence>) -> String {
+/// The line that is logged at each start until an operator has decided.
+fn objection_kept(objected: Objected) -> String {
     let standing = objected.standing();
-    let too_low = match given {
-        Some(given) => format!("--recover-above {given} is too low, "),
-        None => String::new(),
-    };
     format!(
-        "NOT HANDING OUT IDENTITIES ({standing}): {too_low}a peer has objected to this state directory, and only an \
-         operator can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, \
-         {}not lower than anything that a server with this pid may have handed out",
+        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only an operator \
+         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, {}not \
+         lower than anything that a server with this pid may have handed out",
         at_least(objected.sequence)
     )
 }

@@ -33,7 +33,6 @@ use ipseity_core::{
         COUNT_MAX_DEFAULT, PEER_BURST_DEFAULT, PEERS_MAX, PORT_DEFAULT, RESERVE_DEFAULT,
         RESERVE_MAX, RESERVE_MIN,
     },
-    text::is_plain,
     words::ClusterName,
 };
 use ipseity_http::HostNames;
@@ -255,13 +254,6 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
         )));
     }
     let cluster = match given.value("cluster") {
-        Some(text) if !text.chars().all(is_plain) => {
-            return Err(given.bad(
-                "cluster",
-                &text,
-                "a name that reads on a terminal as it was typed, without control characters and directional marks",
-            ));
-        }
         Some(text) => text
             .parse()
             .map_err(|error| UsageError(format!("{}: {error}", given.name("cluster"))))?,
@@ -704,11 +696,6 @@ mod tests {
                 "--listen \"a\\u{1b}b:1\": expected HOST:PORT",
             ),
             ("--listen [::1:5", "--listen"),
-            (
-                "--cluster a\u{202e}b",
-                "--cluster \"a\\u{202e}b\": expected a name that reads",
-            ),
-            ("--peer a\"b:1", "--peer \"a\\\"b:1\": expected HOST:PORT"),
             ("--cluster=", "--cluster: a cluster name has 1 to 255 bytes"),
             (
                 "--sync-interval 0",
@@ -1059,7 +1046,7 @@ mod tests {
             (
                 "",
                 &[("IPSEITY_CLUSTER", "a\nb")],
-                "IPSEITY_CLUSTER \"a\\nb\": expected a name that reads",
+                "IPSEITY_CLUSTER: a cluster name",
             ),
             (
                 "",

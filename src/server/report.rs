@@ -24,8 +24,6 @@ use crate::edge::Edge;
 #[derive(Debug)]
 pub(super) struct Objector {
     pub(super) peer: String,
-    /// Its link, which says who it is as soon as that is known.
-    pub(super) link: Link,
     pub(super) pid: Option<Pid>,
     pub(super) reason: String,
 }
@@ -283,7 +281,8 @@ impl<E: Edge> Server<E> {
 
     /// The peer that a line about a link refers to.
     pub(super) fn whom(&self, link: Link) -> Whom {
-        match (link, self.link_pid(link)) {
+        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
+        match (link, pid) {
             (Link::Dialed(peer), _) => Whom::Named(peer),
             (Link::Accepted(_), Some(pid)) => self.whom_of(pid),
             (Link::Accepted(connection), None) => self.host(connection),
@@ -358,16 +357,11 @@ impl<E: Edge> Server<E> {
 
     /// The name that was given for the peer at the other end of a link, or its address if it has no name.
     pub(super) fn link_name(&self, link: Link) -> String {
-        let pid = self.link_pid(link);
+        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
         match (link, pid.and_then(|pid| self.peers.named(pid))) {
             (Link::Accepted(_), Some(peer)) => self.peers.title(peer),
             _ => self.link_address(link),
         }
-    }
-
-    /// The pid of the peer at the other end of a link, if it has told it.
-    pub(super) fn link_pid(&self, link: Link) -> Option<Pid> {
-        self.actor.links().get(&link)?.pid
     }
 
     /// Notes who objects to this server, for the status: the link may be gone when somebody asks.
@@ -375,8 +369,7 @@ impl<E: Edge> Server<E> {
         let cut = why.floor_char_boundary(ERROR_TEXT_BYTES_MAX);
         self.objector = Some(Objector {
             peer: self.link_name(by),
-            link: by,
-            pid: self.link_pid(by),
+            pid: self.actor.links().get(&by).and_then(|state| state.pid),
             reason: why[..cut].to_owned(),
         });
     }

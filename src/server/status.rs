@@ -98,8 +98,7 @@ impl<E: Edge> Server<E> {
             Some(objector) => ObjectionStatus {
                 above,
                 peer: objector.peer.clone(),
-                // An objection may be the first message of a peer.
-                pid: objector.pid.or_else(|| self.link_pid(objector.link)),
+                pid: objector.pid,
                 reason: objector.reason.clone(),
             },
         }

@@ -94,7 +94,7 @@ pub fn write_error(exchange: Exchange, error: &ErrorReply, out: &mut Vec<u8>) {
     let message = match code {
         // The text of the error speaks of frames.
         Some(ErrorCode::Incomplete) => {
-            "the request did not arrive whole: send it again, on a new connection"
+            "the request did not arrive whole in time: send it again, on a new connection"
         }
         _ => error.message.as_str(),
     };
@@ -102,9 +102,20 @@ pub fn write_error(exchange: Exchange, error: &ErrorReply, out: &mut Vec<u8>) {
         true => exchange.closing(),
         false => exchange,
     };
-    let (content, body) = match exchange.form {
-        Form::Json => (Content::Json, json(name, message)),
-        Form::Text => (Content::Text, format!("{name}: {message}\n").into_bytes()),
+    let mut body = Vec::new();
+    let content = match exchange.form {
+        Form::Json => {
+            body.extend_from_slice(b"{\"error\":\"");
+            body.extend_from_slice(name.as_bytes());
+            body.extend_from_slice(b"\",\"message\":\"");
+            escape(message, &mut body);
+            body.extend_from_slice(b"\"}\n");
+            Content::Json
+        }
+        Form::Text => {
+            body.extend_from_slice(format!("{name}: {message}\n").as_bytes());
+            Content::Text
+        }
     };
     write_text(exchange, status, content, &body, out);
 }
@@ -120,19 +131,15 @@ pub fn write_refusal(exchange: Exchange, refusal: &Refusal, out: &mut Vec<u8>) {
         Refusal::Method(allow) => format!("\r\nAllow: {}", allow.methods()),
         _ => String::new(),
     };
-    let (content, body) = match (exchange.form, refusal.code()) {
-        (Form::Json, Some(code)) => (Content::Json, json(code, &refusal.to_string())),
-        _ => (Content::Text, format!("{refusal}\n").into_bytes()),
-    };
-    whole(exchange, refusal.status(), content, &extra, &body, out);
-}
-
-/// The body of an error in JSON.
-fn json(code: &str, message: &str) -> Vec<u8> {
-    let mut body = format!("{{\"error\":\"{code}\",\"message\":\"").into_bytes();
-    escape(message, &mut body);
-    body.extend_from_slice(b"\"}\n");
-    body
+    let body = format!("{refusal}\n");
+    whole(
+        exchange,
+        refusal.status(),
+        Content::Text,
+        &extra,
+        body.as_bytes(),
+        out,
+    );
 }
 
 /// Appends the answer with the page.

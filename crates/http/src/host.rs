@@ -59,7 +59,8 @@ impl fmt::Display for HostNameError {
         match self {
             HostNameError::NotAName(text) => write!(
                 f,
-                "{text:?} is not the name of a host: give it without scheme, port and path, such as ids.example.com"
+                "\"{}\" is not the name of a host: give it without scheme, port and path, such as ids.example.com",
+                Plain(text)
             ),
             HostNameError::TooLong { bytes } => write!(
                 f,
@@ -78,12 +79,8 @@ pub(crate) fn is_host(text: &str) -> bool {
         c.is_ascii_alphanumeric()
             || matches!(c, b'-' | b'_' | b'.' | b'~' | b'%' | b':' | b'[' | b']')
     };
-    let name = name_of(text);
-    let port = &text[name.len()..];
-    let is_closed = !name.starts_with('[') || name.ends_with(']');
-    is_closed
-        && text.bytes().all(is_in_host)
-        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    let port = &text[name_of(text).len()..];
+    text.bytes().all(is_in_host) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// HTTP lets the digits behind the colon be left out.

@@ -31,10 +31,6 @@ pub struct Parsed {
 /// If the exchange [closes](Exchange::closes), nothing may be parsed behind it. Bytes that come one by one are looked at
 /// again each time, from the start; the head's bound keeps that small.
 pub fn parse(bytes: &[u8], hosts: &HostNames) -> Option<Parsed> {
-    // httparse would skip it, and wait for more.
-    if let [b'\n', ..] | [b'\r', ..=b'\t' | 11.., ..] = bytes {
-        return Some(unclear(bytes, Refusal::LineEnd, false));
-    }
     let start = &bytes[..bytes.len().min(HTTP_HEAD_BYTES_MAX)];
     let mut room = [const { MaybeUninit::uninit() }; HTTP_HEADERS_MAX];
     let mut request = Request::new(&mut []);
@@ -62,7 +58,8 @@ pub fn parse(bytes: &[u8], hosts: &HostNames) -> Option<Parsed> {
         what: asked.what(),
         form: match asked {
             Asked::Identities { .. } => head.form,
-            Asked::Refused(ref refusal) if refusal.code().is_some() => head.form,
+            // It is answered with the error that a server gives, as if it had got the count.
+            Asked::Refused(ref refusal) if **refusal == Refusal::BadCount => head.form,
             _ => Form::Text,
         },
         is_head,

@@ -112,7 +112,8 @@ impl Shown {
 #[cold]
 pub fn bad_count(count_max: u32) -> ErrorReply {
     let text = match count_max <= HTTP_COUNT_MAX {
-        true => format!("count must be a number from 1 to {count_max} (--max-count)"),
+        // As the server says it where a count is only more than that.
+        true => format!("count must be 1 to {count_max} (--max-count)"),
         false => Refusal::BadCount.to_string(),
     };
     ErrorReply::new(ErrorCode::BadCount, text)
@@ -168,18 +169,6 @@ impl Refusal {
             Refusal::HeadTooLarge | Refusal::TooManyHeaders => StatusCode::HeadersTooLarge,
             Refusal::Coding => StatusCode::NotImplemented,
             Refusal::Version => StatusCode::VersionNotSupported,
-        }
-    }
-
-    /// The name of the error for programs, if only the parameters of a request for identities are wrong. Then the answer is in
-    /// the form that was asked for.
-    pub(crate) const fn code(&self) -> Option<&'static str> {
-        match self {
-            Refusal::BadCount => Some("badCount"),
-            Refusal::BadAfter(_) => Some("badAfter"),
-            Refusal::UnknownParameter(_) => Some("unknownParameter"),
-            Refusal::ParameterTwice(_) => Some("parameterTwice"),
-            _ => None,
         }
     }
 
@@ -298,7 +287,7 @@ impl fmt::Display for Refusal {
             ),
             Refusal::HostNotAllowed(host) => write!(
                 f,
-                "the host \"{}\" that the request names is not this server: use its address, or start it with \
+                "the name \"{0}\" in the Host header is not one of this server: use its address, or start it with \
                  --http-name and that name",
                 host.0
             ),
@@ -312,7 +301,7 @@ impl fmt::Display for Refusal {
             }
             Refusal::BadCount => write!(
                 f,
-                "count must be a number from 1 to {HTTP_COUNT_MAX} over HTTP: ask several times if necessary, or by the binary \
+                "count must be 1 to {HTTP_COUNT_MAX} over HTTP: ask several times if necessary, or by the binary \
                  protocol"
             ),
             Refusal::BadAfter(error) => write!(f, "after: {error}"),

@@ -27,8 +27,6 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
             "it still asks its peers whether it may use its pid; `ipseity-cli status` shows the state of each, and those that are not up have to come back"
                 .to_owned(),
         ),
-        // A peer has objected, perhaps before it had joined. That is said by the check of the standing.
-        Standing::Conflict | Standing::Stale => Ok(": nothing is asked after an objection"),
         _ => Ok(""),
     };
     let disk = match standing {

@@ -113,9 +113,7 @@ fn objected(objection: &ObjectionStatus) -> [(&'static str, String); 2] {
         above, peer, pid, ..
     } = objection;
     let by = match (peer.is_empty(), pid) {
-        (true, _) => "noted by an earlier run, whose log says which peer objected and why; the other servers show what they \
-                        remember of this pid: ipseity-cli members"
-            .to_owned(),
+        (true, _) => "noted by an earlier run; no peer has said why since this start".to_owned(),
         (false, None) => format!("by {}: {}", plain(peer), plain(&objection.reason)),
         (false, Some(pid)) => format!(
             "by {} (pid {pid}): {}",

@@ -47,6 +47,7 @@ fn other_names_are_refused_and_shown() {
         ("127.1", "127.1"),
         ("0x7f000001", "0x7f000001"),
         ("2130706433", "2130706433"),
+        ("[::1", "[::1"),
         ("[localhost]", "[localhost]"),
     ] {
         for request in GUARDED {
