@@ -141,7 +141,10 @@ fn look_at_state(options: &Options, directory: &Path, can_dial: bool) -> Result<
         directory: full_path(directory),
         remembered: remembered.len(),
         asked: asked(options, &remembered, can_dial).len(),
-        objection: prospect.started.objected.map(objection_kept),
+        objection: prospect
+            .started
+            .objected
+            .map(|objected| objection_kept(objected, options.recover_above)),
         prospect,
     })
 }
@@ -239,7 +242,8 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         warn!(event = event; "{text}");
     }
     if let Some(objected) = started.objected {
-        error!(event = "objectedBefore"; "{}", objection_kept(objected));
+        let text = objection_kept(objected, options.recover_above);
+        error!(event = "objectedBefore"; "{text}");
     } else if let Some(above) = options.recover_above {
         info!(
             event = "recovered";
@@ -261,13 +265,18 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| failed("wait for events", error))
 }
 
-/// The line that is logged at each start until an operator has decided.
-fn objection_kept(objected: Objected) -> String {
+/// The line that is logged at each start until an operator has decided. A word of `--recover-above` that was high enough
+/// would have ended the objection.
+fn objection_kept(objected: Objected, recover_above: Option<Sequence>) -> String {
     let standing = objected.standing();
+    let too_low = recover_above.map_or(String::new(), |above| {
+        format!("--recover-above {above} IS TOO LOW: ")
+    });
     format!(
-        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only an operator \
-         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, {}not \
-         lower than anything that a server with this pid may have handed out",
+        "NOT HANDING OUT IDENTITIES ({standing}): {too_low}a peer has objected to this state directory in an earlier \
+         run, and only an operator can resolve that: start with an unused --pid and a new --data-dir; or with \
+         --recover-above SEQUENCE, {}not lower than anything that a server with this pid may have handed out \
+         (ipseity-cli members, asked of the other servers, shows which of them objects)",
         at_least(objected.sequence)
     )
 }

@@ -39,8 +39,14 @@ use std::{
 };
 
 use self::{
-    certificates::Certificates, loss::Loss, members::Heard, report::Objector, stopping::Stopping,
-    telling::Telling, vitals::Vitals, watching::Watch,
+    certificates::Certificates,
+    loss::Loss,
+    members::{Heard, Speaker},
+    report::Objector,
+    stopping::Stopping,
+    telling::Telling,
+    vitals::Vitals,
+    watching::Watch,
 };
 
 use ipseity_core::{
@@ -132,8 +138,12 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// A start gives its peers time to answer (`--join-timeout`).
+    waits_for_peers: bool,
     /// The peer that objects to this server, if one has done so since the start.
     objector: Option<Objector>,
+    /// While its message is handled: the peer that has just spoken, and where it says that it can be dialed.
+    speaker: Option<Speaker>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
     alone_until: Option<Instant>,
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
@@ -189,7 +199,9 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            waits_for_peers: !config.join_timeout.is_zero(),
             objector: None,
+            speaker: None,
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
@@ -385,9 +397,11 @@ impl<E: Edge> Server<E> {
         match &event {
             Event::SyncRequest { from, sync } => {
                 heard = Some((Link::Accepted(*from), sync.session));
+                self.speaker = Speaker::of(sync);
             }
             Event::SyncReply { from, sync } => {
                 heard = Some((Link::Dialed(*from), sync.session));
+                self.speaker = Speaker::of(sync);
                 answering = Some(*from);
             }
             Event::ErrorReply { from, .. } => answering = Some(*from),
@@ -404,6 +418,7 @@ impl<E: Edge> Server<E> {
         self.carry_out_effects();
         if let Some((link, session)) = heard {
             self.on_heard(link, session);
+            self.speaker = None;
         }
         if let Some(peer) = answering {
             self.note_all_asked();

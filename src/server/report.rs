@@ -15,7 +15,7 @@ use ipseity_core::{
     ids::{ConnectionId, Link},
     limits::ERROR_TEXT_BYTES_MAX,
     timer::Timer,
-    words::ErrorCode,
+    words::{ErrorCode, Standing},
 };
 
 use crate::edge::Edge;
@@ -23,7 +23,9 @@ use crate::edge::Edge;
 /// The peer that objects to this server, and what it has said.
 #[derive(Debug)]
 pub(super) struct Objector {
+    pub(super) link: Link,
     pub(super) peer: String,
+    /// `None` while it has not said who it is: an objection can be the first that a dialed peer says.
     pub(super) pid: Option<Pid>,
     pub(super) reason: String,
 }
@@ -144,8 +146,9 @@ impl<E: Edge> Server<E> {
                 self.note_objector(*by, why);
                 error!(
                     event = "objected", reason:% = why;
-                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}",
-                    least_unless_said(why, *above)
+                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}{}",
+                    least_unless_said(why, *above),
+                    self.word_too_low(*standing)
                 );
             }
             Report::ObjectedStill { by, why } => self.note_objector(*by, why),
@@ -192,8 +195,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "writeLate";
-                        "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
-                         it: look at the disk",
+                        "a write to the state directory has taken {} ms so far: look at the disk (requests that \
+                         wait for it: {waiting})",
                         took.as_millis()
                     );
                 }
@@ -202,8 +205,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "writeOver";
-                        "the slow write to the state directory is over after {} ms, and {waited} requests waited \
-                         for it",
+                        "the slow write to the state directory is over after {} ms (requests that waited for it: \
+                         {waited})",
                         took.as_millis()
                     );
                 }
@@ -312,6 +315,10 @@ impl<E: Edge> Server<E> {
                 event = "joinedAlone";
                 "--peer names only this server itself: handing out identities"
             ),
+            (0, _) if !self.waits_for_peers => warn!(
+                event = "joinedUnasked";
+                "--join-timeout 0 waits for no peer: handing out identities until a peer objects"
+            ),
             (0, _) => warn!(
                 event = "joinedUnheard";
                 "asked the peers, 0 of {asked} answered: handing out identities, though nobody could object; check \
@@ -368,10 +375,23 @@ impl<E: Edge> Server<E> {
     fn note_objector(&mut self, by: Link, why: &str) {
         let cut = why.floor_char_boundary(ERROR_TEXT_BYTES_MAX);
         self.objector = Some(Objector {
+            link: by,
             peer: self.link_name(by),
             pid: self.actor.links().get(&by).and_then(|state| state.pid),
             reason: why[..cut].to_owned(),
         });
+    }
+
+    /// That the word of the operator with which this directory was started is too low for the peer that objects. No word
+    /// counts against a conflict.
+    fn word_too_low(&self, standing: Standing) -> String {
+        match self.actor.config().recovered {
+            Sequence::ZERO => String::new(),
+            said if standing == Standing::Stale => {
+                format!(" (--recover-above {said} IS TOO LOW)")
+            }
+            _ => String::new(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Server;
 use ipseity_core::{
     actor::LinkState,
+    identity::Pid,
     ids::Link,
     time::Instant,
     words::{
@@ -20,6 +21,10 @@ use crate::{
     peers::{Progress, Shown},
     transport::ByHttp,
 };
+
+/// The reason of an objection that only the disk knows. The disk keeps the number, and not who has said it.
+const NOTED_EARLIER: &str = "an earlier run of this server was objected to, and no peer has said why since this start; \
+                             ipseity-cli members, asked of the other servers, shows which of them objects";
 
 impl<E: Edge> Server<E> {
     /// The answer to a statusRequest.
@@ -93,15 +98,25 @@ impl<E: Edge> Server<E> {
         match &self.objector {
             None => ObjectionStatus {
                 above,
+                reason: NOTED_EARLIER.to_owned(),
                 ..ObjectionStatus::default()
             },
             Some(objector) => ObjectionStatus {
                 above,
                 peer: objector.peer.clone(),
-                pid: objector.pid,
+                pid: objector.pid.or_else(|| self.pid_on(objector.link)),
                 reason: objector.reason.clone(),
             },
         }
+    }
+
+    /// The pid that the peer on this link has told.
+    fn pid_on(&self, link: Link) -> Option<Pid> {
+        let told = self.actor.links().get(&link).and_then(|state| state.pid);
+        told.or_else(|| match link {
+            Link::Dialed(peer) => self.peers.pid(peer),
+            Link::Accepted(_) => None,
+        })
     }
 
     /// What the loop, the disk and the connections do. `listed` are the named ones of the peers in the list.

@@ -107,28 +107,31 @@ fn joined(join: &JoinStatus) -> String {
     }
 }
 
-/// Who objects, why, and what to do.
+/// Who objects, why, and what to do: all of it, or only the number, if the peer has said the rest.
 fn objected(objection: &ObjectionStatus) -> [(&'static str, String); 2] {
     let ObjectionStatus {
-        above, peer, pid, ..
+        above,
+        peer,
+        pid,
+        reason,
     } = objection;
     let by = match (peer.is_empty(), pid) {
-        (true, _) => "noted by an earlier run; no peer has said why since this start".to_owned(),
-        (false, None) => format!("by {}: {}", plain(peer), plain(&objection.reason)),
-        (false, Some(pid)) => format!(
-            "by {} (pid {pid}): {}",
-            plain(peer),
-            plain(&objection.reason)
-        ),
+        (true, _) => plain(reason),
+        (false, None) => format!("by {}: {}", plain(peer), plain(reason)),
+        (false, Some(pid)) => format!("by {} (pid {pid}): {}", plain(peer), plain(reason)),
     };
     let least = match above {
         0 => "SEQUENCE must be".to_owned(),
         _ => format!("SEQUENCE must be at least {above}, and"),
     };
-    let out = format!(
-        "stop it; start it with an unused --pid and a new state directory, or with --recover-above SEQUENCE. {least} \
-         not lower than anything that the other state or server may have handed out"
-    );
+    let out = match reason.contains("--recover-above") {
+        true if *above == 0 => "as the peer says".to_owned(),
+        true => format!("as the peer says; SEQUENCE must be at least {above}"),
+        false => format!(
+            "stop it; start it with an unused --pid and a new state directory, or with --recover-above SEQUENCE. {least} \
+             not lower than anything that the other state or server may have handed out"
+        ),
+    };
     [("objection", by), ("way out", out)]
 }
 
@@ -202,9 +205,12 @@ fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
     let current = match storage.current_write_us {
         0 => "none under way".to_owned(),
         us => format!(
-            "one under way for {}, and {} requests wait",
+            "one under way for {}, and {}",
             milliseconds(Duration::from_micros(us)),
-            bounds.waiting_for_disk
+            match bounds.waiting_for_disk {
+                1 => "1 request waits".to_owned(),
+                waiting => format!("{waiting} requests wait"),
+            }
         ),
     };
     format!(
