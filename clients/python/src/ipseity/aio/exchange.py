@@ -128,6 +128,8 @@ class Exchange:
                     if settled is False:
                         break
                     if settled is not True:
+                        # What came together with a doubt is in the job only now.
+                        self._tell_doubt(link)
                         return settled
             finally:
                 # Whatever ends this call, the replies of others stay where they are.
@@ -171,11 +173,14 @@ class Exchange:
         outcome = line.link.dead
         if isinstance(outcome, Failure):
             self._servers.failed(line.place, outcome, monotonic())
-        doubted = line.link.doubted_pid()
-        if doubted is not None and self._on_doubt is not None:
-            self._on_doubt(doubted)
+        self._tell_doubt(line.link)
         # If no call waits, nobody else tells it.
         asyncio.get_running_loop().call_soon(self.events.tell)
+
+    def _tell_doubt(self, link: Link) -> None:
+        doubted = link.doubted_pid()
+        if doubted is not None and self._on_doubt is not None:
+            self._on_doubt(doubted)
 
     async def _connect(self, place: int, call: Call) -> Optional[Line]:
         """Connects to this server, or waits for the attempt that is under way. None: look again what there is."""

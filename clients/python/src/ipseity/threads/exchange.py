@@ -156,6 +156,8 @@ class Exchange:
                     if settled is False:
                         break
                     if settled is not True:
+                        # What came together with a doubt is in the job only now.
+                        self._tell_doubt(link)
                         return settled
             finally:
                 # Whatever ends this call, the replies of others stay where they are.
@@ -290,10 +292,13 @@ class Exchange:
         outcome = line.link.dead
         if isinstance(outcome, Failure):
             self._servers.failed(line.place, outcome, monotonic())
-        doubted = line.link.doubted_pid()
+        self._tell_doubt(line.link)
+        self._hang_up(line)
+
+    def _tell_doubt(self, link: Link) -> None:
+        doubted = link.doubted_pid()
         if doubted is not None and self._on_doubt is not None:
             self._on_doubt(doubted)
-        self._hang_up(line)
 
     def _hang_up(self, line: _Line) -> None:
         """Shuts the sending side, after close_notify where there is TLS, and closes."""

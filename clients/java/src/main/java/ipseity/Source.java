@@ -74,6 +74,10 @@ public final class Source implements AutoCloseable {
 
   private long wantedUntil;
   private boolean isFilling;
+
+  /** The pid that has come into doubt during the refill that is under way; -1 if there is none. */
+  private int doubted = -1;
+
   private boolean isRunning;
   private boolean closed;
 
@@ -312,6 +316,7 @@ public final class Source implements AutoCloseable {
         }
       }
       later.removeIf(chunk -> chunk.pid() == pid);
+      doubted = pid;
     } finally {
       lock.unlock();
     }
@@ -388,6 +393,7 @@ public final class Source implements AutoCloseable {
   private void refill() {
     isWanted = false;
     isFilling = true;
+    doubted = -1;
     long now = Clock.now();
     int size = pace.next(now);
     Filling filling = new Filling(size);
@@ -422,7 +428,8 @@ public final class Source implements AutoCloseable {
     takenLast = filling.got();
     for (Block block : filling.blocks()) {
       // What was observed meanwhile may be greater.
-      if (closed || block.first() <= observed) {
+      boolean isInDoubt = Identity.pidOf(block.first()) == doubted;
+      if (closed || isInDoubt || block.first() <= observed) {
         dropped += block.count();
       } else {
         later.add(new Chunk(block, now));
