@@ -10,6 +10,7 @@ from typing import Callable
 import pytest
 
 import ipseity
+from conftest import PATIENT
 from flavours import Loop, Source, in_threads
 from ipseity import aio
 from scripted import Connection, Hello, Request, Scripted, error_reply, hello_reply, identity_reply, serving
@@ -323,3 +324,18 @@ def test_a_task_that_is_cancelled_leaves_the_refill_to_others(server: Serve) -> 
     loop = Loop()
     assert loop.run(run()) == 1
     loop.close()
+
+
+def test_a_refill_that_a_signal_handler_has_cut_off_is_begun_again(
+    server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with ipseity.Source(server(again=serving).address, **PATIENT) as ids:
+        monkeypatch.setattr(ids._wanted, "notify", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ids.next()
+        monkeypatch.undo()
+        assert ids.next() == 1025
+        assert ids.counters().failures == 0

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Callable, Optional, Union
 
 from .. import fork, tls
+from ..address import is_ip
 from ..calls import Call, Wait, settle
 from ..errors import ClosedError, IpseityError
 from ..identity import Identity
@@ -240,8 +241,9 @@ class Exchange:
             server.port,
             ssl=options.tls if server.tls else None,
             server_hostname=tls.server_name(server.host) if server.tls else None,
-            # RFC 8305, as far as asyncio has it.
-            happy_eyeballs_delay=ATTEMPT_DELAY,
+            # RFC 8305, as far as asyncio has it. One address needs no race, and a race that is cancelled may leave its
+            # socket to the garbage collector.
+            happy_eyeballs_delay=None if is_ip(server.host) else ATTEMPT_DELAY,
             interleave=1,
         )
         # If nobody listens there, the kernel may choose the dialed port for our own end. Then it leads to ourselves.
