@@ -358,8 +358,13 @@ public final class Source implements AutoCloseable {
     if (isRunning) {
       work.signal();
     } else {
-      isRunning = true;
-      Threads.daemon("ipseity-source", this::refillAgainAndAgain).start();
+      try {
+        Threads.daemon("ipseity-source", this::refillAgainAndAgain).start();
+        isRunning = true;
+      } finally {
+        // If there can be no thread now, the next call tries again.
+        isWanted = isRunning;
+      }
     }
   }
 
