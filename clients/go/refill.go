@@ -18,6 +18,8 @@ type refill struct {
 	// Some of it was put in line.
 	isOfUse bool
 	isOver  bool
+	// What comes of this pid is dropped: its server does not know any more what it has handed out. -1: none.
+	doubted int
 	// Why it has failed, once it is over.
 	err error
 }
@@ -28,7 +30,7 @@ func (s *Source) begin() {
 		return
 	}
 	now, dropped := time.Now(), s.caller.counters.dropped.Load()
-	s.refill = &refill{asked: s.demand(now, dropped), began: now, dropped: dropped}
+	s.refill = &refill{asked: s.demand(now, dropped), began: now, dropped: dropped, doubted: -1}
 	go s.run(s.refill)
 }
 
@@ -85,8 +87,9 @@ func (s *Source) land(r *refill, block Block, isLast bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// What is not greater came too late: something greater was observed, or a server behind another one gave it.
-	if s.closed || block.First() <= s.greatest() {
+	// What is not greater came too late: something greater was observed, or a server behind another one gave it. And what came
+	// just before a doubt may be put in line just after it.
+	if s.closed || block.First() <= s.greatest() || block.First().PID() == r.doubted {
 		s.caller.counters.dropped.Add(block.count)
 	} else {
 		if s.left() == 0 {

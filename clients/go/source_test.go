@@ -324,6 +324,37 @@ func TestWhatIsLeftOfAPIDInDoubtIsDropped(t *testing.T) {
 	}
 }
 
+func TestWhatCameInTheSameRefillOfAPIDInDoubtIsDropped(t *testing.T) {
+	t.Parallel()
+	for _, code := range []Code{CodePIDConflict, CodeStaleState} {
+		server := newFake(t, 1, nil)
+		server.countMax = 8
+		server.special = func(p *peer, request asked, number int) bool {
+			switch {
+			case request.hello || request.count > 8:
+				return false
+			case number == 2:
+				// Both answers come together, with the next request: what the first one brings is not put away yet.
+				return true
+			}
+			p.send(append(identityReply(1025, 8), errorReply(code, "in doubt")...))
+			return true
+		}
+		other := newFake(t, 2, nil)
+		told := make(chan struct{}, 1)
+		options := Options{OnFailover: func(string, error) { told <- struct{}{} }}
+		source := newTestSource(t, options, server.address, other.address)
+		// This one may come before the doubt.
+		must(source.Next(background))(t)
+		<-told
+		for i := 0; i < 8; i++ {
+			if id := must(source.Next(background))(t); id.PID() != 2 {
+				t.Fatal(id.Pair())
+			}
+		}
+	}
+}
+
 func TestARefillThatFailsIsAnErrorForThoseWhoWait(t *testing.T) {
 	t.Parallel()
 	var isUp atomic.Bool

@@ -257,6 +257,30 @@ class SourceTest {
   }
 
   @Test
+  void what_came_in_the_same_refill_of_a_pid_in_doubt_is_dropped() throws Exception {
+    for (int code : new int[] {ErrorCodes.PID_CONFLICT, ErrorCodes.STALE_STATE}) {
+      try (Scripted first =
+              Scripted.of(
+                  peer -> {
+                    peer.hello();
+                    // It asks for more than this server gives at once, so two requests follow.
+                    assertEquals(16, peer.request().count());
+                    peer.introduce("ipseity", 8, 1);
+                    peer.error(ErrorCodes.BAD_COUNT, "count must be 1 to 8");
+                    assertEquals(8, peer.request().count());
+                    assertEquals(8, peer.request().count());
+                    peer.identities(identity(1, 1), 8);
+                    peer.error(code, "in doubt");
+                  });
+          Scripted second = Scripted.serving(2);
+          Source source = source(patient(), first, second)) {
+        assertEquals(2, Identity.pidOf(source.next()));
+        assertEquals(8, source.counters().dropped());
+      }
+    }
+  }
+
+  @Test
   void after_another_error_what_it_has_is_still_good() throws Exception {
     try (Scripted first =
             Scripted.of(
