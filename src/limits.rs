@@ -96,6 +96,12 @@ pub const CONNECTIONS_LIMIT_MAX: usize = 1_000_000;
 /// hundred in a large cluster. They are not counted in `--max-connections`.
 pub const HTTP_CONNECTIONS_MAX: usize = 1024;
 
+/// The longest name of a host that the flags take, as in DNS. A longer one would be looked up in vain for ever.
+pub const HOST_BYTES_MAX: usize = 255;
+
+/// The same of a part between two dots.
+pub const HOST_PART_BYTES_MAX: usize = 63;
+
 /// The most names of `--http-name`: each request for the page or for identities is compared with all of them.
 pub const HOST_NAMES_MAX: usize = 32;
 

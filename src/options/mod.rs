@@ -33,6 +33,7 @@ use ipseity_core::{
         COUNT_MAX_DEFAULT, PEER_BURST_DEFAULT, PEERS_MAX, PORT_DEFAULT, RESERVE_DEFAULT,
         RESERVE_MAX, RESERVE_MIN,
     },
+    text::is_plain,
     words::ClusterName,
 };
 use ipseity_http::HostNames;
@@ -254,6 +255,14 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
         )));
     }
     let cluster = match given.value("cluster") {
+        // The wire refuses control characters. A name that looks like another one is a trap too.
+        Some(text) if text.chars().any(|c| !is_plain(c) && !c.is_control()) => {
+            return Err(given.bad(
+                "cluster",
+                &text,
+                "a name without marks that end a line or change the direction of a text",
+            ));
+        }
         Some(text) => text
             .parse()
             .map_err(|error| UsageError(format!("{}: {error}", given.name("cluster"))))?,
@@ -644,6 +653,25 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_can_have_no_address_is_refused() {
+        let long = format!("{}:1", ["a".repeat(63).as_str(); 50].join("."));
+        let text = refused(&format!("--pid 1 --peer {long}"));
+        assert_eq!(
+            text,
+            "--peer has a host with 3199 bytes: the name of a host has at most 255"
+        );
+        for host in [
+            "id1.example.",
+            "a_b-c.example",
+            "münchen",
+            "10.0.0.1",
+            "[fe80::1%eth0]",
+        ] {
+            served(&format!("--pid 1 --peer {host}:1"));
+        }
+    }
+
+    #[test]
     fn an_error_is_one_line_that_names_the_flag() {
         for (line, says) in [
             ("--nonsense", "there is no flag \"--nonsense\""),
@@ -697,6 +725,19 @@ mod tests {
             ),
             ("--listen [::1:5", "--listen"),
             ("--cluster=", "--cluster: a cluster name has 1 to 255 bytes"),
+            (
+                "--cluster a\u{202e}b",
+                "--cluster \"a\\u{202e}b\": expected a name without",
+            ),
+            (
+                "--peer a\"b:1 --pid 1",
+                "--peer \"a\\\"b:1\": expected a host that can have an address",
+            ),
+            (
+                "--peer a..b:1 --pid 1",
+                "--peer \"a..b:1\": expected a host",
+            ),
+            ("--listen a,b:1", "--listen"),
             (
                 "--sync-interval 0",
                 "--sync-interval \"0\": expected a duration from 1ms to 1h",

@@ -104,10 +104,10 @@ impl<E: Edge> Server<E> {
         if is_due(&mut self.full_told_at, self.now) {
             warn!(
                 event = "placesTaken";
-                "all {} places for clients are taken, and {consequence}; most connections come from {}: close some \
+                "no place for clients is left (of {}), and {consequence}; most connections come from {}: close some \
                  there, or raise --max-connections",
                 self.transport.limits().connections_max,
-                self.most_holders()
+                most_of(self.transport.holders())
             );
         }
     }
@@ -117,22 +117,12 @@ impl<E: Edge> Server<E> {
         if is_due(&mut self.http_full_told_at, self.now) {
             warn!(
                 event = "httpPlacesTaken";
-                "all {} places for HTTP are taken, and nothing more is answered there but /livez and /readyz; most \
+                "no place for HTTP is left (of {}), and nothing more is answered there but /livez and /readyz; most \
                  connections come from {}: close some there",
                 self.transport.limits().http_max,
-                self.most_holders()
+                most_of(self.transport.web_holders())
             );
         }
-    }
-
-    /// Who holds most connections, in words.
-    fn most_holders(&self) -> String {
-        let holders = self.transport.holders();
-        let most: Vec<String> = holders
-            .into_iter()
-            .map(|(holder, count)| format!("{holder} ({count})"))
-            .collect();
-        most.join(" and ")
     }
 
     /// Logs that an address has as many connections as it may have, at most once a minute.
@@ -147,6 +137,15 @@ impl<E: Edge> Server<E> {
              --max-connections-per-address"
         );
     }
+}
+
+/// Who holds most connections, in words.
+fn most_of(holders: Vec<(Holder, usize)>) -> String {
+    let most: Vec<String> = holders
+        .into_iter()
+        .map(|(holder, count)| format!("{holder} ({count})"))
+        .collect();
+    most.join(" and ")
 }
 
 /// Whether a line that is logged at most once a minute may be logged now. If so, `told_at` is set.

@@ -195,8 +195,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "writeLate";
-                        "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
-                         it: look at the disk",
+                        "a write to the state directory has taken {} ms so far: look at the disk (requests that \
+                         wait for it: {waiting})",
                         took.as_millis()
                     );
                 }
@@ -205,8 +205,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "writeOver";
-                        "the slow write to the state directory is over after {} ms, and {waited} requests waited \
-                         for it",
+                        "the slow write to the state directory is over after {} ms (requests that waited for it: \
+                         {waited})",
                         took.as_millis()
                     );
                 }

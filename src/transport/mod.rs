@@ -39,11 +39,11 @@ use ipseity_frames::Receiver;
 use ipseity_http::HostNames;
 use slab::Slab;
 
-use self::shared::Shared;
 pub use self::{
     admission::{Admitted, Arrival, Freed},
     handshakes::{Handshakes, Rechecked},
 };
+use self::{holders::Holders, shared::Shared};
 
 use crate::{
     codec::{Codec, Replies},
@@ -179,9 +179,14 @@ impl<S: Socket> Transport<S> {
         self.shared.accepted_total
     }
 
-    /// The address with the most accepted connections, and the next one, each with its count.
+    /// The address with the most accepted connections that speak frames, and the next one, each with its count.
     pub fn holders(&self) -> Vec<(Holder, usize)> {
-        self.shared.holders.most()
+        self.shared.holders.most_without(&self.shared.web_holders)
+    }
+
+    /// The same of those that speak HTTP. They have places of their own.
+    pub fn web_holders(&self) -> Vec<(Holder, usize)> {
+        self.shared.web_holders.most_without(&Holders::default())
     }
 
     /// Error replies sent, by code.

@@ -77,7 +77,7 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ),
     (
         "src/server/accepting.rs",
-        "all {} places",
+        "no place for",
         "once in LINES_SPAN: `is_due`",
     ),
     (

@@ -74,6 +74,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "core::address",
             "core::identity",
             "core::limits",
+            "core::text",
             "core::words",
             "http",
             "limits",

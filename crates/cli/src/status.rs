@@ -268,10 +268,12 @@ c:3264     -  connecting  no          0  1000  never
         assert!(shown.ends_with("peers        0\n"), "{shown}");
         status.storage.durable = true;
         status.storage.current_write_us = 2000;
+        status.bounds.waiting_for_disk = 1;
         let mut out = Vec::new();
         text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
-        assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
+        let line = "one under way for 2.000 ms, and 1 request waits\n";
+        assert!(shown.contains(line), "{shown}");
     }
 
     #[test]

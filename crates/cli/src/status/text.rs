@@ -205,9 +205,12 @@ fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
     let current = match storage.current_write_us {
         0 => "none under way".to_owned(),
         us => format!(
-            "one under way for {}, and {} requests wait",
+            "one under way for {}, and {}",
             milliseconds(Duration::from_micros(us)),
-            bounds.waiting_for_disk
+            match bounds.waiting_for_disk {
+                1 => "1 request waits".to_owned(),
+                waiting => format!("{waiting} requests wait"),
+            }
         ),
     };
     format!(

@@ -178,12 +178,13 @@ impl Refusal {
             }
             Refusal::Conflict => {
                 "another live server has the pid of this one, so neither hands out \
-                                  identities: ask another one, and have an operator look at its log"
+                                  identities: ask another one, and have an operator look at ipseity-cli status"
                     .to_owned()
             }
             Refusal::Stale => {
                 "the peers of this server remember a newer state of its pid, so it hands \
-                               out no identities: ask another one, and have an operator look at its log"
+                               out no identities: ask another one, and have an operator look at ipseity-cli \
+                               status"
                     .to_owned()
             }
             Refusal::Stopping => "this server is stopping: ask another one".to_owned(),
