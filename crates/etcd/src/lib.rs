@@ -1,0 +1,14 @@
+//! The few calls of etcd (version 3) that Ipseity needs.
+//!
+//! - [`call`]: calls and their answers as plain data. What decides what to ask knows only this, so it runs unchanged
+//!   before a simulated etcd.
+//! - [`step`]: what something that asks etcd wants next.
+
+pub mod call;
+pub mod step;
+
+pub use call::{
+    Answer, Answered, Call, CallError, Compare, Header, KeyRange, KeyValue, LeaseId, Op, Revision,
+    Txn,
+};
+pub use step::{Procedure, Step};
