@@ -171,9 +171,8 @@ fn serve(options: &Options) -> ExitCode {
     os::finish_lines(trace.as_ref());
     match outcome {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
-        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed) | Err(_) => {
-            ExitCode::FAILURE
-        }
+        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed | Exit::Fenced)
+        | Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -492,6 +491,7 @@ fn config(
         listeners,
         peers: options.peers.clone(),
         remembered: asked,
+        owners: Vec::new(),
         sync_interval: options.sync_interval,
         join_timeout: options.join_timeout,
         skipped: started.skipped,

@@ -1,7 +1,14 @@
-//! The monotonic clock, read here and nowhere else in the server.
+//! The clock, read here and nowhere else in the server. It never goes back, and it counts the time for which the machine
+//! was suspended too: a lease of the store goes on meanwhile.
 
 use ipseity_core::time::Instant;
 use rustix::time::{ClockId, Timespec, clock_gettime};
+
+#[cfg(target_os = "linux")]
+const CLOCK: ClockId = ClockId::Boottime;
+/// Where there is no other one, this one mostly counts suspension too.
+#[cfg(not(target_os = "linux"))]
+const CLOCK: ClockId = ClockId::Monotonic;
 
 /// A clock that counts from the moment when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +35,7 @@ impl Clock {
 #[inline]
 #[allow(clippy::disallowed_methods)] // The one place.
 fn read() -> Timespec {
-    clock_gettime(ClockId::Monotonic)
+    clock_gettime(CLOCK)
 }
 
 #[cfg(test)]

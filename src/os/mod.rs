@@ -95,6 +95,8 @@ pub struct Os {
     reporter: Reporter,
     done: mpsc::Receiver<Done>,
     resolved: BTreeMap<NameId, io::Result<Vec<SocketAddr>>>,
+    /// Those who own the other pids, as the store said last.
+    owners: Vec<String>,
     tls: Option<TlsFiles>,
     supervisor: Supervisor,
 }
@@ -146,6 +148,7 @@ impl Os {
             reporter,
             done,
             resolved: BTreeMap::new(),
+            owners: Vec::new(),
             tls: tls.map(TlsFiles::new),
             supervisor: Supervisor::from_environment(),
         })
@@ -300,6 +303,10 @@ impl Edge for Os {
     fn tls_read(&mut self) -> Result<Settings, String> {
         let read = self.tls.as_mut().and_then(TlsFiles::take);
         read.unwrap_or_else(|| Err("nothing was read".to_owned()))
+    }
+
+    fn owners(&mut self) -> Vec<String> {
+        self.owners.clone()
     }
 
     fn notify(&mut self, standing: Standing) -> Option<Duration> {
