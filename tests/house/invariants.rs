@@ -243,41 +243,6 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         )],
     ),
     (
-        "etcd",
-        "a call is plain data and a procedure makes none itself, so both run unchanged before a simulated etcd.",
-        &[InCode(
-            |source| {
-                let is_data = ["call.rs", "step.rs", "lib.rs"];
-                match is_data.iter().any(|file| source.path.ends_with(file)) {
-                    true => [outside(&source.code), written(&source.code, CLOCK_READINGS)].concat(),
-                    false => Vec::new(),
-                }
-            },
-            &[
-                "use std::net::TcpStream;",
-                "fn f() { std::time::Instant::now(); }",
-            ],
-        )],
-    ),
-    (
-        "pids",
-        "it does no I/O and reads no clock, so no clock and no lease is in the argument why no sequence is handed out \
-         twice (`crates/pids/src/tenure.rs`).",
-        &[
-            InCode(
-                |source| [outside(&source.code), written(&source.code, CLOCK_READINGS)].concat(),
-                &[
-                    "use std::net::TcpStream;",
-                    "fn f() { std::time::Instant::now(); }",
-                ],
-            ),
-            ByTests(
-                "tests/simulation/pids.rs",
-                &["no_sequence_of_a_pid_is_handed_out_twice"],
-            ),
-        ],
-    ),
-    (
         "tls",
         "it opens no socket and reads no clock, so it decides nothing about when and to whom TLS is spoken.",
         &[InCode(

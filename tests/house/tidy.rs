@@ -39,18 +39,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("console", &["core::identity", "core::text", "core::words"]),
     ("tls", &["core::text"]),
     ("monitor", &["console", "core::identity", "core::words"]),
-    ("etcd", &[]),
-    (
-        "pids",
-        &[
-            "core::actor",
-            "core::address",
-            "core::identity",
-            "core::text",
-            "core::words",
-            "etcd",
-        ],
-    ),
     (
         "client",
         &[
@@ -302,15 +290,13 @@ const CRATES: &[(&str, &str, &str)] = &[
     ("crates/tls/src", "ipseity_tls", "tls"),
     ("crates/client/src", "ipseity_client", "client"),
     ("crates/monitor/src", "ipseity_monitor", "monitor"),
-    ("crates/etcd/src", "ipseity_etcd", "etcd"),
-    ("crates/pids/src", "ipseity_pids", "pids"),
     ("crates/bench/src", "ipseity_bench", "bench"),
     ("crates/cli/src", "ipseity_cli", "cli"),
 ];
 
 /// The rooms that must run unchanged under a simulated network, disk and time.
 fn is_core(room: &str) -> bool {
-    room.starts_with("core::") || ["frames", "http", "mailbox", "limits", "pids"].contains(&room)
+    room.starts_with("core::") || ["frames", "http", "mailbox", "limits"].contains(&room)
 }
 
 /// What the core must not know, as paths.
