@@ -171,9 +171,8 @@ fn serve(options: &Options) -> ExitCode {
     os::finish_lines(trace.as_ref());
     match outcome {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
-        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed) | Err(_) => {
-            ExitCode::FAILURE
-        }
+        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed | Exit::Fenced)
+        | Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -472,6 +471,9 @@ fn config(
             join_mode: options.join,
             lives: started.lives.clone(),
             votes: options.data_dir.is_some() && !started.members_lost,
+            fences: false,
+            lease: None,
+            patience: None,
             advertise: options.advertise.clone().unwrap_or_default(),
             fanout: options.fanout,
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),

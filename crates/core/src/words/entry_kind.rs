@@ -73,6 +73,10 @@ kinds! {
     PageRequest "pageRequest"
     HttpRefused "httpRefused"
     NotifyTimeout "notifyTimeout"
+    // Events of the actor that came later.
+    Leased "leased"
+    Fenced "fenced"
+    StoreTimeout "storeTimeout"
 }
 
 impl EntryKind {
