@@ -4,7 +4,7 @@
 use log::{error, info, warn};
 
 use super::{
-    Server,
+    Exit, Server,
     accepting::is_due,
     objecting::at_least,
     telling::{LeftOut, Line, Whom},
@@ -214,8 +214,15 @@ impl<E: Edge> Server<E> {
                     "the state directory cannot be written: exiting; the next start reads what the disk \
                      really holds, and nothing is handed out twice"
                 );
-                self.begin_failing();
+                self.begin_failing(Exit::StorageFailed);
             }
+            // The thread of the store that has found it has said who has the pid now.
+            Report::Fenced => self.begin_failing(Exit::Fenced),
+            // Those threads also say when the store is away and when it is back. These are for the trace.
+            Report::InDoubt
+            | Report::Confirmed { .. }
+            | Report::StoreAway { .. }
+            | Report::StoreBack { .. } => {}
         }
     }
 
