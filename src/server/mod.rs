@@ -115,7 +115,7 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
-    /// Another server has taken over the pid in the store.
+    /// Another session has the state of its pid in the store.
     Fenced,
 }
 
@@ -280,6 +280,7 @@ impl<E: Edge> Server<E> {
         };
         self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
+        self.actor.look_at_clock(self.now);
         Ok(())
     }
 
@@ -295,6 +296,7 @@ impl<E: Edge> Server<E> {
                 Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
+                Timer::Store => Entry::Event(Event::StoreTimeout),
                 Timer::Dial
                 | Timer::Sweep
                 | Timer::Accept
@@ -443,6 +445,7 @@ impl<E: Edge> Server<E> {
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
         self.set_write_timer();
+        self.set_store_timer();
         self.set_probe_timer();
         self.notify_of_change();
     }
@@ -492,6 +495,14 @@ impl<E: Edge> Server<E> {
         match self.actor.write_deadline() {
             Some(deadline) => self.timers.set(Timer::Write, deadline),
             None => self.timers.stop(Timer::Write),
+        }
+    }
+
+    /// Sets the timer to the moment when the store has kept somebody waiting for too long, or has to have confirmed the pid.
+    fn set_store_timer(&mut self) {
+        match self.actor.store_deadline() {
+            Some(deadline) => self.timers.set(Timer::Store, deadline),
+            None => self.timers.stop(Timer::Store),
         }
     }
 
@@ -549,7 +560,12 @@ impl<E: Edge> Server<E> {
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Probe | Timer::Save | Timer::Write => {
+            Timer::Sync
+            | Timer::Join
+            | Timer::Probe
+            | Timer::Save
+            | Timer::Write
+            | Timer::Store => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

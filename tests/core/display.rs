@@ -14,7 +14,7 @@ use ipseity_core::{
     timer::Timer,
     words::{
         ErrorCode, ErrorReply, Forget, Goodbye, Hello, KnownLife, Members, Message, Objection,
-        Overrule, Probe, Stage, Standing, SyncMessage, Told,
+        Overrule, Probe, Stage, Standing, SyncMessage, Told, Vote,
     },
 };
 use ipseity_frames::WireError;
@@ -37,7 +37,7 @@ fn sync() -> Box<SyncMessage> {
         told: Told {
             stage: Stage::Claims,
             ceiling: 1033,
-            votes: true,
+            votes: Vote::Counts,
             known: Some(KnownLife {
                 boot: 1,
                 session: 0x50,
@@ -650,6 +650,7 @@ fn timers_connections_and_peers_have_their_names() {
             "saveTimeout",
             "tellTimeout",
             "writeTimeout",
+            "storeTimeout",
             "certificatesTimeout",
             "notifyTimeout",
         ]

@@ -20,6 +20,7 @@ mod display; // events, effects, messages and causes as a trace and the log show
 mod frames; // frames in pieces, wherever the stream is cut
 mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
 mod newcomers; // lives that ask for a pid which another one has or had
+mod pids; // the pids in etcd: keys, values, and each procedure by itself
 mod state_files; // the bytes of the files in a state directory, of this version and of earlier ones
 mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
 mod strangers; // bytes from strangers: what is true for every input

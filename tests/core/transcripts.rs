@@ -22,7 +22,7 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, Forget, Hello, Objection, Overrule, Stage, SyncMessage, Told,
+        ErrorCode, ErrorReply, Forget, Hello, Objection, Overrule, Stage, SyncMessage, Told, Vote,
         WIRE_VERSION,
     },
 };
@@ -391,7 +391,9 @@ impl Fields {
                     Stage::ALL.into_iter().find(|stage| stage.name() == value)
                 })?,
                 ceiling: self.or("ceiling", 1 << 20)?,
-                votes: self.or("votes", true)?,
+                votes: self.read("votes", Vote::Counts, |value| {
+                    Vote::ALL.into_iter().find(|vote| vote.name() == value)
+                })?,
                 known: None,
                 claimed: None,
                 nonce: self.hex("nonce", 0x5200)? as u64,

@@ -473,9 +473,9 @@ fn floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
     let Some(old) = old else {
         return (meta.above, 0);
     };
-    // bug FloorFromNote: return (old.sequence, 0);
     // Of a life that is forgotten now, a peer may still tell the ceiling. Whoever begins at or above that cannot be older
     // than the peer knows.
+    // bug FloorFromNote: return (old.sequence, 0);
     let forgotten = old.lives.len().saturating_sub(LIVES_MAX - 1);
     let above = old.lives[..forgotten]
         .iter()

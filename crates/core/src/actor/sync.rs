@@ -15,7 +15,7 @@ use crate::{
     time::Instant,
     words::{
         ErrorCode, ErrorReply, KnownLife, LifeMarks, Message, Objection, Overrule, Stage,
-        SyncMessage, Told, WIRE_VERSION,
+        SyncMessage, Told, Vote, WIRE_VERSION,
     },
 };
 
@@ -520,6 +520,16 @@ impl Actor {
         }
     }
 
+    /// What peers are told of this server's vote.
+    const fn vote(&self) -> Vote {
+        let own = &self.config;
+        match own.votes && self.phase.holds_pid() {
+            _ if own.fences => Vote::Fenced,
+            true => Vote::Counts,
+            false => Vote::None,
+        }
+    }
+
     /// A message to a peer of which these lives are known, and of which this nonce was heard last.
     fn sync_message(&mut self, known: KnownLives, heard: u64) -> SyncMessage {
         let sequence = self.sequence();
@@ -537,7 +547,7 @@ impl Actor {
             told: Told {
                 stage: self.phase.stage(),
                 ceiling: self.durability.durable().get(),
-                votes: own.votes && self.phase.holds_pid(),
+                votes: self.vote(),
                 known: known.served,
                 claimed: known.claimed,
                 nonce: self.guard.next_nonce(),

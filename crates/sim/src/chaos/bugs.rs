@@ -19,6 +19,20 @@ pub const RARE: &[&str] = &[
     "WordsUnheard",
 ];
 
+/// Those that are found where lives share pids in a simulated etcd, without servers around them: see
+/// [`workers`](crate::etcd::workers).
+pub const OF_PIDS: &[&str] = &[
+    "ClaimUncompared",
+    "LeaseTrusted",
+    "FloorFromNote",
+    "ForeignClaimAdopted",
+    "ForeignAdopted",
+    "RaiseUncompared",
+    "RaiseSupposed",
+    "StopUncompared",
+    "ReplyBeforeAcknowledged",
+];
+
 /// A bug that somebody could well make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bug {
@@ -484,6 +498,52 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "DroppedLinesUntold",
         wrong: "The status does not show how many log lines were dropped.",
+        seed: 3,
+    },
+    // The pids in etcd.
+    Bug {
+        name: "ClaimUncompared",
+        wrong: "A claim does not compare the state with what it has read.",
+        seed: 1,
+    },
+    Bug {
+        name: "LeaseTrusted",
+        wrong: "A claim compares only whether the lease of the last owner has ended.",
+        seed: 1,
+    },
+    Bug {
+        name: "FloorFromNote",
+        wrong: "A claim begins at what the last life had noted and not above its ceiling.",
+        seed: 1,
+    },
+    Bug {
+        name: "ForeignClaimAdopted",
+        wrong: "A claim whose comparison fails goes on with the state that it finds.",
+        seed: 1,
+    },
+    Bug {
+        name: "ForeignAdopted",
+        wrong: "A life that finds the state of another life goes on with it.",
+        seed: 1,
+    },
+    Bug {
+        name: "RaiseUncompared",
+        wrong: "A raise does not compare the state with what this life has written.",
+        seed: 3,
+    },
+    Bug {
+        name: "RaiseSupposed",
+        wrong: "A raise without an answer is taken for done.",
+        seed: 1,
+    },
+    Bug {
+        name: "StopUncompared",
+        wrong: "A stop does not compare the state with what this life has written.",
+        seed: 4,
+    },
+    Bug {
+        name: "ReplyBeforeAcknowledged",
+        wrong: "A life hands out up to a ceiling that was not acknowledged yet.",
         seed: 3,
     },
 ];
