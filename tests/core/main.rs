@@ -9,6 +9,7 @@
 
 mod actor; // the actor's transitions, one scenario a function
 mod actor_operator; // what operators ask of the actor, objections, overrules, refusals
+mod actor_store; // a store that fences: doubt, patience, a life that is fenced, and the lives of one pid in such stores
 mod actor_told; // advances that wait alone for the disk, and reports
 mod baselines; // the servers that the real one is compared with keep the same promise
 mod checker; // the checker of histories finds each broken promise

@@ -245,6 +245,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         "joinTimeout" => Event::JoinTimeout,
         "saveTimeout" => Event::SaveTimeout,
         "writeTimeout" => Event::WriteTimeout,
+        "storeTimeout" => Event::StoreTimeout,
         "membersRequest" => Event::MembersRequest {
             from: fields.connection()?,
             first: fields.pid("first", 0)?,

@@ -253,15 +253,14 @@ impl Durability {
         let before = before.into_iter().chain(forgotten).min();
         let mut refused = 0;
         for (to, held) in self.held.take_all() {
+            let message = error.clone();
             effects.push(match held {
                 Held::Decided { effect, .. } => {
                     if matches!(effect, Effect::ReplyIdentities { .. }) {
                         refused += 1;
                     }
-                    Effect::Reply {
-                        to,
-                        message: error.clone(),
-                    }
+                    // bug TakenBackLeaves instead: if BUG { effect } else { Effect::Reply { to, message } }
+                    Effect::Reply { to, message }
                 }
                 Held::Behind(effect) => effect,
             });

@@ -17,6 +17,11 @@ pub const RARE: &[&str] = &[
     "RolledBackLifeUnseen",
     "ClosedWithRequest",
     "WordsUnheard",
+    "DoubtIgnored",
+    "FencedGoesOn",
+    "TakenBackLeaves",
+    "FencedIncumbentAsked",
+    "GuardObjectsToOwner",
 ];
 
 /// Those that are found where lives share pids in a simulated etcd, without servers around them: see
@@ -550,6 +555,30 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "EpochForgotten",
         wrong: "A claim after a restore does not begin above what an operator has said.",
+    // A store that fences.
+    Bug {
+        name: "DoubtIgnored",
+        wrong: "A life hands out although its store has not confirmed in time that it has its pid.",
+        seed: 1,
+    },
+    Bug {
+        name: "FencedGoesOn",
+        wrong: "A life goes on although another session has its state in the store.",
+        seed: 1,
+    },
+    Bug {
+        name: "TakenBackLeaves",
+        wrong: "What is taken back leaves all the same, and is handed out again.",
+        seed: 1,
+    },
+    Bug {
+        name: "FencedIncumbentAsked",
+        wrong: "A life that has taken over a pid by its store waits for the one before it.",
+        seed: 1,
+    },
+    Bug {
+        name: "GuardObjectsToOwner",
+        wrong: "A peer objects to the life that has taken over a pid, and not to the one before it.",
         seed: 1,
     },
 ];
