@@ -12,19 +12,24 @@ const CLOCK: ClockId = ClockId::Monotonic;
 
 /// A clock that counts from the moment when it was made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+#[allow(
+    clippy::new_without_default,
+    reason = "a clock that begins by default would be a surprise"
+)]
+pub struct Clock {
     start: Timespec,
 }
 
 impl Clock {
-    pub(super) fn new() -> Clock {
+    /// A clock that begins now.
+    pub fn new() -> Clock {
         Clock { start: read() }
     }
 
     /// The time since the clock was made. It is read in every turn, so this is one subtraction in 64 bits, which are
     /// enough for 292 years. With [`std::time::Instant`] it takes forty instructions more.
     #[inline]
-    pub(super) fn now(&self) -> Instant {
+    pub fn now(&self) -> Instant {
         let (now, start) = (read(), self.start);
         let nanos = (now.tv_sec - start.tv_sec) * 1_000_000_000 + now.tv_nsec - start.tv_nsec;
         // This clock never goes back, so the number is never negative.

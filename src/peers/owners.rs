@@ -1,9 +1,10 @@
 //! The owners of the other pids, as the store has them: their addresses are peers as if they had been given with `--peer`,
 //! for as long as they own their pids.
 
-use ipseity_core::{ids::NameId, limits::PEERS_MAX, time::Instant};
+use ipseity_core::{ids::NameId, time::Instant};
 
 use super::{Peers, Source};
+use crate::limits::OWNERS_MAX;
 
 /// What has changed with a new list of owners.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Peers {
             if is_known {
                 continue;
             }
-            if let Some(place) = self.place_for(Source::Owner, PEERS_MAX) {
+            if let Some(place) = self.place_for(Source::Owner, OWNERS_MAX) {
                 self.add_name(place, owner.clone(), Source::Owner, now);
                 change.came.push(place);
             }

@@ -3,10 +3,8 @@
 // Long because: names, addresses, joining and what is shown need the same few helpers.
 
 use super::*;
-use ipseity_core::limits::PEERS_MAX;
-
 use crate::limits::{
-    ADDRESSES_PER_NAME_MAX, LOOKUP_INTERVAL, LOOKUPS_AGAIN_MAX, REMEMBERED_DIALED_MAX,
+    ADDRESSES_PER_NAME_MAX, LOOKUP_INTERVAL, LOOKUPS_AGAIN_MAX, OWNERS_MAX, REMEMBERED_DIALED_MAX,
 };
 
 const PEER: PeerId = PeerId(0);
@@ -758,15 +756,18 @@ fn an_owner_that_was_given_with_peer_stays_when_it_owns_nothing_any_more() {
 fn owners_that_come_and_go_use_no_more_places_than_there_can_be_peers() {
     let mut peers = remembering(&["10.0.0.2:1"]);
     for round in 0..4 {
-        let all: Vec<String> = (0..2 * PEERS_MAX)
+        let all: Vec<String> = (0..2 * OWNERS_MAX)
             .map(|number| format!("host-{round}-{number}:1"))
             .collect();
-        assert_eq!(peers.set_owners(&all, Instant::START).came.len(), PEERS_MAX);
-        assert_eq!(peers.names.len(), 2 + PEERS_MAX);
+        assert_eq!(
+            peers.set_owners(&all, Instant::START).came.len(),
+            OWNERS_MAX
+        );
+        assert_eq!(peers.names.len(), 2 + OWNERS_MAX);
     }
     // What is remembered has places of its own.
     assert!(peers.ask("10.0.0.9:1".to_owned(), Instant::START));
-    assert_eq!(peers.names.len(), 3 + PEERS_MAX);
+    assert_eq!(peers.names.len(), 3 + OWNERS_MAX);
     // An address that is remembered and comes to be an owner's is a peer.
     let peer = peers.find("10.0.0.2:1".parse().unwrap()).unwrap();
     assert!(peers.is_only_asked(peer));

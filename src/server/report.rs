@@ -15,7 +15,7 @@ use ipseity_core::{
     ids::{ConnectionId, Link},
     limits::ERROR_TEXT_BYTES_MAX,
     timer::Timer,
-    words::ErrorCode,
+    words::{ErrorCode, StoreKind},
 };
 
 use crate::edge::Edge;
@@ -188,6 +188,9 @@ impl<E: Edge> Server<E> {
                      restart changes that; clients need another cluster (see docs/operations.md)"
                 );
             }
+            // The thread that calls etcd says what is wrong.
+            Report::WriteLate { .. } | Report::WriteOver { .. }
+                if self.edge.store().kind == StoreKind::Etcd => {}
             Report::WriteLate { took, waiting } => {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
@@ -218,11 +221,42 @@ impl<E: Edge> Server<E> {
             }
             // The thread of the store that has found it has said who has the pid now.
             Report::Fenced => self.begin_failing(Exit::Fenced),
-            // Those threads also say when the store is away and when it is back. These are for the trace.
-            Report::InDoubt
-            | Report::Confirmed { .. }
-            | Report::StoreAway { .. }
-            | Report::StoreBack { .. } => {}
+            Report::InDoubt => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        event = "leaseLost";
+                        "etcd has not confirmed in time that this server still has its pid, so another one may take it: \
+                         requests wait until etcd answers (--on-doubt)"
+                    );
+                }
+            }
+            Report::Confirmed { took } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    info!(
+                        event = "leaseRenewed";
+                        "etcd has confirmed that this server has its pid; nothing was handed out for {} ms",
+                        took.as_millis()
+                    );
+                }
+            }
+            Report::StoreAway { waiting } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        event = "storeAway";
+                        "etcd does not answer, and the reserve is used up: {waiting} requests have waited for too long \
+                         and are refused with storeUnavailable, as others are until it answers; clients ask other servers"
+                    );
+                }
+            }
+            Report::StoreBack { took } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    info!(
+                        event = "storeBack";
+                        "etcd answers again: this server hands out identities; it refused requests for {} ms",
+                        took.as_millis()
+                    );
+                }
+            }
         }
     }
 

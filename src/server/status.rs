@@ -9,7 +9,7 @@ use ipseity_core::{
     time::Instant,
     words::{
         BoundsStatus, CodecStatus, Counters, Grant, Grants, LifeMarks, Message, ObjectionStatus,
-        PeerState, PeerStatus, Status, StorageStatus, StoreKind, StoreStatus, VitalsStatus,
+        PeerState, PeerStatus, Status, StorageStatus, StoreStatus, VitalsStatus,
     },
 };
 
@@ -35,7 +35,6 @@ impl<E: Edge> Server<E> {
             session: own.session,
         };
         let life = life.for_eyes_of(asker);
-        let storage = self.edge.storage();
         Message::StatusReply(Box::new(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: own.cluster.clone(),
@@ -67,7 +66,7 @@ impl<E: Edge> Server<E> {
             storage: StorageStatus {
                 ceiling: self.actor.ceiling().get(),
                 skipped: self.skipped,
-                ..storage
+                ..self.edge.storage()
             },
             peers_total,
             peers,
@@ -85,19 +84,11 @@ impl<E: Edge> Server<E> {
             vitals,
             join: self.actor.join_status(),
             objection: self.actor.is_objected().then(|| self.objection_status()),
-            store: self.store_status(storage.durable),
-        }))
-    }
-
-    fn store_status(&self, is_durable: bool) -> StoreStatus {
-        StoreStatus {
-            kind: match is_durable {
-                true => StoreKind::Directory,
-                false => StoreKind::None,
+            store: StoreStatus {
+                state: self.actor.store_state(),
+                ..self.edge.store()
             },
-            state: self.actor.store_state(),
-            confirmed_us: 0,
-        }
+        }))
     }
 
     /// Who objects to this server, why, and what to go on above.

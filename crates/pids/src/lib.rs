@@ -6,6 +6,7 @@
 //! - [`survey`]: what one read has found.
 //! - [`breach`]: signs that the store is not what it was.
 //! - [`tenure`]: what a life knows of its own pid, and why no sequence is handed out twice.
+//! - [`directory`]: a state directory whose pid is brought.
 //!
 //! And the procedures, each a [`Procedure`](ipseity_etcd::Procedure) that says what to call next:
 //!
@@ -20,6 +21,7 @@
 //! | [`Epoch`] | an operator | says after a restore that this etcd is the right one, and where all pids begin |
 
 pub mod breach;
+pub mod directory;
 pub mod layout;
 pub mod survey;
 pub mod tenure;
@@ -37,6 +39,7 @@ mod stop;
 pub use self::{
     breach::Breach,
     claim::{Choice, Claim, NoClaim, Waiting, Wanted, choose},
+    directory::{Directory, Held, OpenDirectory},
     epoch::{Epoch, NoEpoch, Raised},
     import::{Import, Imported, NoImport},
     keep::{Keep, Kept},
