@@ -36,6 +36,7 @@ pub const OF_PIDS: &[&str] = &[
     "RaiseSupposed",
     "StopUncompared",
     "ReplyBeforeAcknowledged",
+    "EpochForgotten",
 ];
 
 /// A bug that somebody could well make.
@@ -550,6 +551,11 @@ pub const BUGS: &[Bug] = &[
         name: "ReplyBeforeAcknowledged",
         wrong: "A life hands out up to a ceiling that was not acknowledged yet.",
         seed: 3,
+    },
+    Bug {
+        name: "EpochForgotten",
+        wrong: "A claim after a restore does not begin above what an operator has said.",
+        seed: 1,
     },
     // A store that fences.
     Bug {

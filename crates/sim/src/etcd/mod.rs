@@ -2,12 +2,14 @@
 //! way there and back.
 //!
 //! - [`store`]: the state machine.
+//! - [`doing`]: a procedure that makes calls there.
 //! - [`faults`]: how likely what is.
 //! - [`workers`]: lives that claim, raise, keep and leave pids there, and a judge.
 //!
 //! A call has a deadline. Whatever becomes of it afterwards, its caller is told at the deadline that there was no answer:
 //! the call may have been lost on the way, or its answer; it may take effect later, or twice.
 
+pub mod doing;
 pub mod faults;
 pub mod store;
 pub mod workers;
@@ -18,7 +20,7 @@ use std::{
 };
 
 use ipseity_core::time::Instant;
-use ipseity_etcd::{Answer, Call, CallError};
+use ipseity_etcd::{Answer, Answered, Call, CallError, Op};
 
 use self::{faults::Faults, store::Store};
 
@@ -64,6 +66,8 @@ pub struct SimEtcd {
     /// The calls that wait for a leader.
     waiting: Vec<Due>,
     pub counts: Counts,
+    /// What was put since somebody looked: keys and values.
+    pub puts: Vec<(String, String)>,
 }
 
 /// How often what has happened.
@@ -108,6 +112,7 @@ impl SimEtcd {
             has_leader: true,
             waiting: Vec::new(),
             counts: Counts::default(),
+            puts: Vec::new(),
             faults,
         };
         etcd.plan_mishaps();
@@ -251,6 +256,17 @@ impl SimEtcd {
         } else {
             self.store.apply(&call, self.now)
         };
+        if let (Ok(answer), Call::Txn(txn)) = (&result, &call)
+            && let Answered::Txn {
+                succeeded: true, ..
+            } = answer.answered
+        {
+            let puts = txn.then.iter().filter_map(|op| match op {
+                Op::Put { key, value, .. } => Some((key.clone(), value.clone())),
+                Op::Delete(_) | Op::Range(_) => None,
+            });
+            self.puts.extend(puts);
+        }
         if !is_answered {
             return;
         }

@@ -4,6 +4,9 @@
 //! A worker claims a pid, hands out sequences up to its ceiling, raises it, keeps its lease, and at some moment stops, is
 //! killed, or is paused with its calls on their way. Then it begins again. Half of them hand out nothing while their lease
 //! is unconfirmed, the others go on.
+//!
+//! In every fourth seed etcd is restored from a backup. An operator ends all workers, says above which sequence the pids
+//! begin, and starts them again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,12 +15,17 @@ use ipseity_core::{
     time::Instant,
     words::ClusterName,
 };
-use ipseity_etcd::{Procedure, Step};
+use ipseity_etcd::Procedure;
 use ipseity_pids::{
-    Claim, Claimant, Keep, Kept, Layout, Lost, NoClaim, Raise, Stop, Tenure, Wanted,
+    Claim, Claimant, Epoch, Keep, Kept, Layout, Lost, NoClaim, NoEpoch, Raise, Stop, Tenure, Wanted,
 };
 
-use super::{CallId, CallResult, Counts, SimEtcd, faults::Faults, store::Store};
+use super::{
+    CallId, Counts, SimEtcd,
+    doing::{Doing, Inbox},
+    faults::Faults,
+    store::Store,
+};
 
 const WORKERS: usize = 8;
 const PIDS: u16 = 3;
@@ -36,6 +44,9 @@ const DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a stop may take.
 const STOP_MAX: Duration = Duration::from_secs(5);
+
+/// The number of the operator among those who make calls.
+const OPERATOR: usize = WORKERS;
 
 /// The etcd of a run.
 const CLUSTER_ID: u64 = 0xe7cd;
@@ -79,16 +90,6 @@ pub fn run(seed: u64) -> Outcome {
     }
 }
 
-/// A procedure under way.
-struct Doing<P> {
-    procedure: P,
-    begun: Instant,
-    /// The call that it waits for.
-    call: Option<CallId>,
-    /// When it goes on after a wait.
-    resumes: Option<Instant>,
-}
-
 /// A life that has a pid.
 struct Life {
     tenure: Tenure,
@@ -119,7 +120,7 @@ struct Worker {
     /// Until then it does nothing and sees nothing.
     paused: Instant,
     /// The answers that it has not looked at.
-    inbox: BTreeMap<CallId, CallResult>,
+    inbox: Inbox,
 }
 
 struct Run {
@@ -134,6 +135,45 @@ struct Run {
     ttl: Duration,
     step: u64,
     is_healed: bool,
+    restore: Option<Restore>,
+}
+
+/// A restore that is planned or under way.
+struct Restore {
+    backup_at: Instant,
+    backup: Option<Store>,
+    restored_at: Instant,
+    /// The number of the restored etcd.
+    cluster_id: u64,
+    operator: Option<Doing<Epoch>>,
+    inbox: Inbox,
+}
+
+impl Restore {
+    /// When it goes on, if no answer comes before.
+    fn next(&self) -> Instant {
+        let operator = self.operator.as_ref().map(Doing::next);
+        match operator {
+            None if self.backup.is_none() => self.backup_at,
+            None => self.restored_at,
+            Some(next) => next.unwrap_or(Instant::from_nanos(u64::MAX)),
+        }
+    }
+
+    fn draw(seed: u64) -> Option<Restore> {
+        let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let at = |ms| Instant::START.after(Duration::from_millis(ms));
+        let restored_ms = random.u64(8_000..30_000);
+        seed.is_multiple_of(4).then(|| Restore {
+            backup_at: at(random.u64(1_000..restored_ms)),
+            backup: None,
+            restored_at: at(restored_ms),
+            // Restored under the same names and addresses, it has the same number.
+            cluster_id: CLUSTER_ID + u64::from(random.bool()),
+            operator: None,
+            inbox: Inbox::new(),
+        })
+    }
 }
 
 impl Run {
@@ -160,7 +200,7 @@ impl Run {
                 waits_in_doubt: random.bool(),
                 acts: begins,
                 paused: Instant::START,
-                inbox: BTreeMap::new(),
+                inbox: Inbox::new(),
             }
         });
         Run {
@@ -178,6 +218,7 @@ impl Run {
             ttl: Duration::from_secs(random.u64(2..10)),
             step: random.u64(10..500),
             is_healed: false,
+            restore: Restore::draw(seed),
             random,
         }
     }
@@ -188,6 +229,7 @@ impl Run {
         for _ in 0..EVENTS_MAX {
             let next = self.etcd.next().into_iter();
             let next = next.chain(self.workers.iter().filter_map(Worker::next));
+            let next = next.chain(self.restore.as_ref().map(Restore::next));
             // A moment that is over is one that has just been made due.
             self.now = next.min().unwrap_or(end).max(self.now).min(end);
             if self.now == end {
@@ -198,11 +240,20 @@ impl Run {
                 self.etcd.heal();
             }
             self.etcd.run(self.now);
+            self.etcd.puts.clear();
             while let Some((call, result)) = self.etcd.ended() {
-                if let Some(worker) = self.callers.remove(&call) {
-                    self.workers[worker].inbox.insert(call, result);
+                match self.callers.remove(&call) {
+                    Some(OPERATOR) => {
+                        let restore = self.restore.as_mut();
+                        restore.map(|restore| restore.inbox.insert(call, result));
+                    }
+                    Some(worker) => {
+                        self.workers[worker].inbox.insert(call, result);
+                    }
+                    None => {}
                 }
             }
+            self.restore()?;
             for worker in 0..WORKERS {
                 if self.workers[worker].next().is_some_and(|at| at <= self.now) {
                     self.turn(worker)?;
@@ -212,12 +263,65 @@ impl Run {
         Err("it turns in a circle".to_owned())
     }
 
+    /// Goes on with the restore, if there is one.
+    fn restore(&mut self) -> Result<(), String> {
+        let Some(mut restore) = self.restore.take() else {
+            return Ok(());
+        };
+        if restore.backup.is_none() && restore.backup_at <= self.now {
+            restore.backup = Some(self.etcd.store.clone());
+        }
+        if restore.operator.is_none() && restore.restored_at <= self.now {
+            let mut backup = restore.backup.clone().expect("it was made before");
+            backup.cluster_id = restore.cluster_id;
+            self.etcd.restore(backup);
+            for worker in 0..WORKERS {
+                self.workers[worker].part = self.down();
+                self.workers[worker].paused = self.now;
+            }
+            self.judge.end_all();
+            restore.operator = Some(self.epoch());
+        }
+        if let Some(epoch) = &mut restore.operator {
+            let (etcd, callers) = (&mut self.etcd, &mut self.callers);
+            let done = epoch.go(self.now, &mut restore.inbox, &mut self.random, |call| {
+                let call = etcd.send(call, DEADLINE);
+                callers.insert(call, OPERATOR);
+                call
+            });
+            match done {
+                None => {}
+                Some(Ok(_)) => return Ok(()),
+                // The operator tries again.
+                Some(Err(NoEpoch::Call(_))) => restore.operator = Some(self.epoch()),
+                Some(Err(error)) => return Err(format!("an operator cannot go on: {error}")),
+            }
+        }
+        self.restore = Some(restore);
+        Ok(())
+    }
+
+    /// An operator who knows what was handed out.
+    fn epoch(&self) -> Doing<Epoch> {
+        let above = self.judge.newest.values().map(|(newest, _)| *newest).max();
+        let epoch = Epoch::new(self.layout.clone(), above.unwrap_or_default());
+        Doing::new(epoch, self.now)
+    }
+
+    /// Whether an operator keeps all workers down.
+    fn is_stopped(&self) -> bool {
+        self.restore
+            .as_ref()
+            .is_some_and(|restore| restore.operator.is_some())
+    }
+
     /// Lets a worker do all that it can do now.
     fn turn(&mut self, number: usize) -> Result<(), String> {
         let down = self.down();
         let part = std::mem::replace(&mut self.workers[number].part, down);
         let part = match part {
             Part::Down(until) if until > self.now => Part::Down(until),
+            Part::Down(_) if self.is_stopped() => self.down(),
             Part::Down(_) => {
                 let worker = &self.workers[number];
                 let claimant = Claimant {
@@ -247,8 +351,7 @@ impl Run {
                 self.judge.begin(&tenure)?;
                 Ok(Part::Lives(Box::new(Life {
                     handed_out: tenure.above,
-                    // The claim says nothing about its lease.
-                    confirmed: self.now,
+                    confirmed: claim.asked_at.after(self.ttl),
                     raise: None,
                     keep: None,
                     next_keep: self.now,
@@ -311,7 +414,9 @@ impl Run {
             return Ok(None);
         };
         let begun = keep.begun;
-        let Some(kept) = self.drive(number, keep) else {
+        let kept = self.drive(number, keep);
+        let asked_at = keep.asked_at;
+        let Some(kept) = kept else {
             return Ok(None);
         };
         life.keep = None;
@@ -319,7 +424,7 @@ impl Run {
         match kept {
             Ok(Kept::Confirmed { ttl, lease, .. }) => {
                 life.tenure.lease = lease;
-                life.confirmed = begun.after(ttl);
+                life.confirmed = asked_at.after(ttl);
             }
             Ok(Kept::Unknown { lease, .. }) => {
                 life.tenure.lease = lease;
@@ -395,45 +500,13 @@ impl Run {
 
     /// Takes a procedure as far as it comes now.
     fn drive<P: Procedure>(&mut self, number: usize, doing: &mut Doing<P>) -> Option<P::Output> {
-        let result = match (doing.call, doing.resumes) {
-            (Some(call), _) => {
-                let result = self.workers[number].inbox.remove(&call)?;
-                doing.call = None;
-                Some(result)
-            }
-            (None, Some(at)) if at > self.now => return None,
-            (None, _) => None,
-        };
-        doing.resumes = None;
-        match doing.procedure.step(result, &mut || self.random.u64(..)) {
-            Step::Call(call) => {
-                let call = self.etcd.send(call, DEADLINE);
-                self.callers.insert(call, number);
-                doing.call = Some(call);
-                None
-            }
-            Step::Wait(wait) => {
-                doing.resumes = Some(self.now.after(wait));
-                None
-            }
-            Step::Done(output) => Some(output),
-        }
-    }
-}
-
-impl<P> Doing<P> {
-    fn new(procedure: P, begun: Instant) -> Doing<P> {
-        Doing {
-            procedure,
-            begun,
-            call: None,
-            resumes: Some(begun),
-        }
-    }
-
-    /// When it goes on without an answer.
-    fn next(&self) -> Option<Instant> {
-        self.resumes
+        let (etcd, callers) = (&mut self.etcd, &mut self.callers);
+        let inbox = &mut self.workers[number].inbox;
+        doing.go(self.now, inbox, &mut self.random, |call| {
+            let call = etcd.send(call, DEADLINE);
+            callers.insert(call, number);
+            call
+        })
     }
 }
 
@@ -516,6 +589,14 @@ impl Judge {
     fn stop(&mut self, tenure: &Tenure, handed_out: Sequence) {
         let life = (tenure.pid, tenure.session());
         self.allowances.insert(life, (tenure.above, handed_out));
+    }
+
+    /// All lives are over.
+    fn end_all(&mut self) {
+        for ((pid, _), (above, upto)) in &mut self.allowances {
+            let newest = self.newest.get(pid).map_or(*above, |(newest, _)| *newest);
+            *upto = newest.clamp(*above, *upto);
+        }
     }
 
     fn hand_out(
