@@ -85,6 +85,8 @@ pub struct ServerConfig {
     /// Addresses that are remembered of peers, and asked besides those while the server joins; see
     /// [`to_ask`](crate::peers::to_ask).
     pub remembered: Vec<String>,
+    /// The addresses of those who own the other pids, as the store said at the start, each `host:port`. They are peers too.
+    pub owners: Vec<String>,
     /// How often the peers are asked.
     pub sync_interval: Duration,
     /// How long the peers are asked before identities are handed out, if this start asks them first.
@@ -119,6 +121,8 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
+    /// Another session has the state of its pid in the store.
+    Fenced,
 }
 
 /// One server with its edge.
@@ -178,6 +182,7 @@ impl<E: Edge> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
         let mut peers = Peers::new(config.peers, config.remembered);
+        peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
@@ -287,6 +292,7 @@ impl<E: Edge> Server<E> {
         };
         self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
+        self.actor.look_at_clock(self.now);
         Ok(())
     }
 
@@ -302,6 +308,7 @@ impl<E: Edge> Server<E> {
                 Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
+                Timer::Store => Entry::Event(Event::StoreTimeout),
                 Timer::Dial
                 | Timer::Sweep
                 | Timer::Accept
@@ -359,6 +366,7 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(name) => self.on_resolved(name),
             Entry::TlsRead => self.on_tls_read(),
+            Entry::Owners => self.on_owners(),
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
@@ -452,6 +460,7 @@ impl<E: Edge> Server<E> {
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
         self.set_write_timer();
+        self.set_store_timer();
         self.set_probe_timer();
         self.notify_of_change();
     }
@@ -501,6 +510,14 @@ impl<E: Edge> Server<E> {
         match self.actor.write_deadline() {
             Some(deadline) => self.timers.set(Timer::Write, deadline),
             None => self.timers.stop(Timer::Write),
+        }
+    }
+
+    /// Sets the timer to the moment when the store has kept somebody waiting for too long, or has to have confirmed the pid.
+    fn set_store_timer(&mut self) {
+        match self.actor.store_deadline() {
+            Some(deadline) => self.timers.set(Timer::Store, deadline),
+            None => self.timers.stop(Timer::Store),
         }
     }
 
@@ -558,7 +575,12 @@ impl<E: Edge> Server<E> {
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Probe | Timer::Save | Timer::Write => {
+            Timer::Sync
+            | Timer::Join
+            | Timer::Probe
+            | Timer::Save
+            | Timer::Write
+            | Timer::Store => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),
