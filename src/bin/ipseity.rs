@@ -15,7 +15,10 @@ use std::{
 };
 
 use ipseity_console::{complain, outlive_file_size_limit, version};
-use ipseity_core::actor::{ActorConfig, Objected, Remembered};
+use ipseity_core::{
+    actor::{ActorConfig, Objected, Remembered},
+    identity::Sequence,
+};
 
 use ipseity::{
     check::{Found, Report, State},
