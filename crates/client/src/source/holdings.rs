@@ -307,6 +307,12 @@ impl Holdings {
         self.dropped.add(state.stock.drop_before(before));
     }
 
+    /// The server of a pid does not know any more whether its identities are unique: what is held of it is dropped at once,
+    /// and not only when the refill that has met this is over.
+    pub(crate) fn disown(&self, pid: Pid) {
+        self.drop_of(&mut self.lock(), pid);
+    }
+
     fn drop_of(&self, state: &mut State, pid: Pid) {
         if self.run.next().is_some_and(|next| next.pid() == pid) {
             self.note_run(state);

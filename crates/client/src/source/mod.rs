@@ -7,7 +7,7 @@ mod stock;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, PoisonError},
+    sync::{Arc, Condvar, PoisonError, Weak},
     thread,
     time::Duration,
 };
@@ -145,13 +145,21 @@ impl Source {
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
         let holdings = options.holdings()?;
-        let client = Client::of(options.setup(servers)?, options.hooks);
-        let shared = Arc::new(Shared {
-            holdings,
-            ended: Condvar::new(),
-            wanted: Condvar::new(),
-            client,
-            call_timeout: options.client.call_timeout.max(TIMEOUT_MIN),
+        let setup = options.setup(servers)?;
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let shared = Weak::clone(shared);
+            let hooks = options.hooks.on_disowned(move |pid| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.holdings.disown(pid);
+                }
+            });
+            Shared {
+                holdings,
+                ended: Condvar::new(),
+                wanted: Condvar::new(),
+                client: Client::of(setup, hooks),
+                call_timeout: options.client.call_timeout.max(TIMEOUT_MIN),
+            }
         });
         let keeper = shared.clone();
         thread::Builder::new()

@@ -118,6 +118,7 @@ impl Shared {
 
     pub(super) fn disown(&self, pid: Pid) {
         self.state().disowned.push(pid);
+        self.watch.disowned(pid);
     }
 
     /// The pids that servers have disowned since this was asked last.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -76,17 +76,24 @@ impl Source {
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
         let holdings = options.holdings()?;
-        let client = Client::of(options.setup(servers)?, options.hooks, None);
-        Ok(Source {
-            shared: Arc::new(Shared {
+        let setup = options.setup(servers)?;
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let shared = Weak::clone(shared);
+            let hooks = options.hooks.on_disowned(move |pid| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.holdings.disown(pid);
+                }
+            });
+            Shared {
                 holdings,
-                client,
+                client: Client::of(setup, hooks, None),
                 call_timeout: options.client.call_timeout.max(TIMEOUT_MIN),
                 wanted: Notify::new(),
                 ended: watch::Sender::new(()),
                 is_kept: AtomicBool::new(false),
-            }),
-        })
+            }
+        });
+        Ok(Source { shared })
     }
 
     /// One identity, greater than all that this source has returned before and than all that were observed before. It waits
