@@ -203,7 +203,11 @@ fn values_are_short_texts() {
     assert_eq!(state.text(), text);
     assert_eq!(State::read(text), Ok(state));
     for (from, to, error) in [
-        ("\"highest\":9535", "\"highest\":9534", "the ceiling is above the highest"),
+        (
+            "\"highest\":9535",
+            "\"highest\":9534",
+            "the ceiling is above the highest",
+        ),
         ("\"boot\":3", "\"boot\":0", "do not grow"),
         ("\"boot\":3", "\"boot\":2", "do not grow"),
         (
