@@ -110,6 +110,23 @@ fn granted_cluster(gateway: &mut ipseity_etcd::Gateway) -> u64 {
 }
 
 #[test]
+fn a_list_of_all_pids_has_room() {
+    let etcd = Etcd::start();
+    let mut gateway = gateway(&etcd.target());
+    // Two keys of each of 1024 pids, longer than they ever are. A transaction takes 128 operations.
+    let value = "x".repeat(1000);
+    for sixteenth in 0..16 {
+        let keys = (0..128).map(|key| format!("shop/ids/pid/{sixteenth:02}{key:03}/state"));
+        let puts = keys.map(|key| put(&key, &value)).collect();
+        gateway.call(&write(puts)).unwrap();
+    }
+    let all = values(gateway.call(&read_all("shop/")).unwrap());
+    assert_eq!(all.len(), 2048);
+    assert!(all.iter().all(|one| one.value == value));
+    assert!(all.windows(2).all(|pair| pair[0].key < pair[1].key));
+}
+
+#[test]
 fn a_lease_without_a_sign_of_life_dies_with_its_keys() {
     let etcd = Etcd::start();
     let mut gateway = gateway(&etcd.target());
