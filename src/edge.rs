@@ -129,6 +129,10 @@ pub trait Edge {
     /// A file is wrong, or they do not fit together.
     fn tls_read(&mut self) -> Result<Settings, String>;
 
+    /// Takes the addresses of those who own the other pids, each `host:port`, as the store said last. `Entry::Owners` is
+    /// dispatched each time that they have changed.
+    fn owners(&mut self) -> Vec<String>;
+
     /// Tells the supervisor that started this process, if it wants to be told, that the server runs and how it stands. The
     /// first call says that it is ready: it listens. The call does not wait. Returns after which time it is to be called
     /// again, even if nothing has changed by then.

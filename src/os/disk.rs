@@ -1,11 +1,11 @@
-//! The state directory on a thread of its own, so that a slow disk holds up only the requests that wait for it, and
-//! a disk that hangs can be seen in `status`.
+//! What keeps the state, each on a thread of its own, so that a slow disk or a slow etcd holds up only the requests that
+//! wait for it, and one that hangs can be seen in `status`.
 
 use std::{collections::VecDeque, io, sync::mpsc, thread, time::Duration};
 
 use log::error;
 
-use super::{Done, Reporter};
+use super::{Done, Reporter, pid_threads::PidThreads};
 use ipseity_core::{
     actor::{Outcome, Remembered, Write},
     time::Instant,
@@ -37,6 +37,8 @@ enum Door {
     Nothing(Reporter),
     /// The thread of a state directory.
     Directory(mpsc::Sender<Write>),
+    /// The threads of a pid in etcd.
+    Pid(PidThreads),
 }
 
 impl Disk {
@@ -51,6 +53,11 @@ impl Disk {
             .name("ipseity-disk".to_owned())
             .spawn(move || write_all(store, &inbox, &reporter))?;
         Ok(Disk::behind(Door::Directory(writes)))
+    }
+
+    /// Sends every write to etcd, on a thread of its own.
+    pub(super) fn in_etcd(threads: PidThreads) -> Disk {
+        Disk::behind(Door::Pid(threads))
     }
 
     fn behind(door: Door) -> Disk {
@@ -68,11 +75,11 @@ impl Disk {
             Door::Nothing(reporter) => {
                 reporter.report(Done::Written(write.written(Outcome::Durable)));
             }
-            Door::Directory(writes) => {
+            Door::Directory(writes) | Door::Pid(PidThreads { writes, .. }) => {
                 self.under_way.push_back(now);
                 writes
                     .send(write)
-                    .expect("the disk's thread ends only when this sender is dropped");
+                    .expect("the thread ends only when this sender is dropped");
             }
         }
     }
@@ -83,7 +90,7 @@ impl Disk {
             self.writes += 1;
             let took = now.since(started_at);
             self.longest = self.longest.max(took);
-            self.times.record(took, outcome == Outcome::Failed);
+            self.times.record(took, outcome != Outcome::Durable);
         }
         if let Some(next) = self.under_way.front_mut() {
             *next = now;
@@ -99,7 +106,7 @@ impl Disk {
         StorageStatus {
             durable: match self.door {
                 Door::Nothing(_) => false,
-                Door::Directory(_) => true,
+                Door::Directory(_) | Door::Pid(_) => true,
             },
             writes: self.writes,
             longest_write_us: micros(self.longest),

@@ -16,6 +16,7 @@ mod listen;
 mod log;
 mod log_line;
 mod lookup;
+mod pid_threads;
 mod signals;
 mod socket;
 mod supervisor;
@@ -33,25 +34,25 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use signal_hook_mio::v1_0::Signals;
 
-use self::{
-    clock::Clock,
-    disk::Disk,
-    supervisor::Supervisor,
-    tls_files::{TlsFiles, TlsRead},
-};
 pub use self::{
+    clock::Clock,
     descriptors::{Descriptors, Places, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
     host_name::host_name,
     late::tell_if_late,
     listen::{Bound, ListenError, listen_addresses},
-    log::{announce, dropped as dropped_log_lines, init as init_log, say},
+    log::{announce, dropped as dropped_log_lines, init as init_log, say, time_of_day},
     signals::StartSignals,
     socket::TcpSocket,
     trace_file::{TraceOut, TracePlace},
 };
+use self::{
+    disk::Disk,
+    supervisor::Supervisor,
+    tls_files::{TlsFiles, TlsRead},
+};
 use ipseity_core::{
-    actor::{Event, Write, Written},
+    actor::{Event, Outcome, Write, Written},
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
     words::{Standing, StorageStatus, WriteTimes},
@@ -61,6 +62,7 @@ use crate::{
     edge::Edge,
     limits::{LAST_LINES_TIMEOUT, POLL_EVENTS_MAX},
     mailbox::{Entry, Mailbox, Readiness},
+    pid_store::PidStore,
     secure::{Files, Settings},
     store::Store,
 };
@@ -69,6 +71,18 @@ use crate::{
 const SIGNALS: Token = Token(1 << 32);
 const WAKER: Token = Token((1 << 32) + 1);
 const FIRST_LISTENER: usize = (1 << 32) + 2;
+
+/// What keeps the state of a server.
+#[derive(Debug, Default)]
+pub enum Keeper {
+    /// Nothing: nothing is durable.
+    #[default]
+    Nothing,
+    /// A directory.
+    Directory(Store),
+    /// A pid in etcd.
+    Pid(PidStore),
+}
 
 /// What a helper thread has done.
 #[derive(Debug)]
@@ -79,6 +93,12 @@ pub(crate) enum Done {
     Resolved(NameId, io::Result<Vec<SocketAddr>>),
     /// The files of TLS were read again.
     TlsRead(Box<TlsRead>),
+    /// etcd has confirmed the lease until this moment.
+    Leased(Instant),
+    /// The pid is lost.
+    Fenced,
+    /// Those who own the other pids have changed.
+    Owners(Vec<String>),
 }
 
 /// The operating system, as a server sees it through [`Edge`].
@@ -95,23 +115,27 @@ pub struct Os {
     reporter: Reporter,
     done: mpsc::Receiver<Done>,
     resolved: BTreeMap<NameId, io::Result<Vec<SocketAddr>>>,
+    /// Those who own the other pids, as the store said last.
+    owners: Vec<String>,
     tls: Option<TlsFiles>,
     supervisor: Supervisor,
 }
 
 impl Os {
-    /// Takes over the signals, and starts the thread of the disk. Without a `store`, nothing is durable. Connections
+    /// Takes over the signals, and starts the thread of the disk. If nothing keeps the state, nothing is durable. Connections
     /// of `bound` are accepted from the first poll on and not before, because the store must have made this boot
-    /// durable by then. With `tls`, these files are read again when that is asked for.
+    /// durable by then. With `tls`, these files are read again when that is asked for. `clock` is the one by which the
+    /// lease of a pid was confirmed.
     ///
     /// # Errors
     /// The system refuses a poll, a pipe or a thread.
     pub fn new(
         bound: Vec<Bound>,
-        store: Option<Store>,
+        keeper: Keeper,
         signals: StartSignals,
         trace: Option<TraceOut>,
         tls: Option<Files>,
+        clock: Clock,
     ) -> Result<Os, StartFailure> {
         let poll = Poll::new().map_err(StartFailure::of("make a poll"))?;
         let registry = poll.registry();
@@ -137,15 +161,19 @@ impl Os {
             listeners,
             signals,
             trace,
-            clock: Clock::new(),
-            disk: match store {
-                Some(store) => Disk::durable(store, reporter.clone())
+            clock,
+            disk: match keeper {
+                Keeper::Directory(store) => Disk::durable(store, reporter.clone())
                     .map_err(StartFailure::of("start the thread that writes to the disk"))?,
-                None => Disk::ephemeral(reporter.clone()),
+                Keeper::Nothing => Disk::ephemeral(reporter.clone()),
+                Keeper::Pid(store) => pid_threads::begin(store, clock, &reporter)
+                    .map(Disk::in_etcd)
+                    .map_err(StartFailure::of("start the threads that call etcd"))?,
             },
             reporter,
             done,
             resolved: BTreeMap::new(),
+            owners: Vec::new(),
             tls: tls.map(TlsFiles::new),
             supervisor: Supervisor::from_environment(),
         })
@@ -162,6 +190,15 @@ impl Os {
                 Done::Resolved(name, outcome) => {
                     self.resolved.insert(name, outcome);
                     mailbox.dispatch(Entry::Resolved(name));
+                }
+                Done::Leased(until) => debug_assert!(until >= Instant::START),
+                Done::Fenced => {
+                    let written = Written::Ceiling(Outcome::Failed);
+                    mailbox.dispatch(Entry::Event(Event::Written(written)));
+                }
+                Done::Owners(owners) => {
+                    self.owners = owners;
+                    mailbox.dispatch(Entry::Owners);
                 }
                 Done::TlsRead(outcome) => {
                     if let Some(tls) = &mut self.tls
@@ -300,6 +337,10 @@ impl Edge for Os {
     fn tls_read(&mut self) -> Result<Settings, String> {
         let read = self.tls.as_mut().and_then(TlsFiles::take);
         read.unwrap_or_else(|| Err("nothing was read".to_owned()))
+    }
+
+    fn owners(&mut self) -> Vec<String> {
+        self.owners.clone()
     }
 
     fn notify(&mut self, standing: Standing) -> Option<Duration> {

@@ -79,6 +79,8 @@ pub struct ServerConfig {
     /// Addresses that are remembered of peers, and asked besides those while the server joins; see
     /// [`to_ask`](crate::peers::to_ask).
     pub remembered: Vec<String>,
+    /// The addresses of those who own the other pids, as the store said at the start, each `host:port`. They are peers too.
+    pub owners: Vec<String>,
     /// How often the peers are asked.
     pub sync_interval: Duration,
     /// How long the peers are asked before identities are handed out, if this start asks them first.
@@ -113,6 +115,8 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
+    /// Another server has taken over the pid in the store.
+    Fenced,
 }
 
 /// One server with its edge.
@@ -168,6 +172,7 @@ impl<E: Edge> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
         let mut peers = Peers::new(config.peers, config.remembered);
+        peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
@@ -347,6 +352,7 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(name) => self.on_resolved(name),
             Entry::TlsRead => self.on_tls_read(),
+            Entry::Owners => self.on_owners(),
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),

@@ -30,6 +30,7 @@ mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol, spoken with netcat
 mod operator; // what an operator does: members, forget, advance
 mod operators; // operators who copy a directory, put an old one back, and mistype a pid
+mod pids; // servers whose state is in etcd: pids, peers that are found, an etcd that is away
 mod probes; // probes by HTTP in a crowd, with few descriptors, and while certificates are replaced
 mod scrape; // what Prometheus gets from a server
 mod signals; // what each signal does, also to process 1

@@ -73,6 +73,7 @@ kinds! {
     PageRequest "pageRequest"
     HttpRefused "httpRefused"
     NotifyTimeout "notifyTimeout"
+    Owners "owners"
 }
 
 impl EntryKind {

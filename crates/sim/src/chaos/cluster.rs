@@ -496,6 +496,8 @@ impl Cluster {
             Exit::Refused => was_breached,
             Exit::Forced => signals > 1,
             Exit::StorageFailed => disk_failed,
+            // Its store is a disk, and that fences nobody.
+            Exit::Fenced => false,
         };
         if !has_reason {
             self.judge.note_violation(|| {
@@ -529,7 +531,7 @@ impl Cluster {
         match exit {
             // Its operators read that another life has the pid.
             Exit::Refused | Exit::Objected => self.judge.breaches.tell(number, pid),
-            Exit::Clean | Exit::Forced | Exit::StorageFailed => {}
+            Exit::Clean | Exit::Forced | Exit::StorageFailed | Exit::Fenced => {}
         }
         let machine = &mut self.machines[number];
         if exit == Exit::Refused {

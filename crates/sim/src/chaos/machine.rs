@@ -192,6 +192,7 @@ impl Machine {
             listeners: vec![Listener::PLAIN, Listener::HTTP],
             peers: self.plan.peers.clone(),
             remembered: asked,
+            owners: Vec::new(),
             sync_interval: self.plan.sync_interval,
             join_timeout: plan.join_timeout,
             skipped: started.skipped,

@@ -276,6 +276,10 @@ impl Edge for SimEdge {
         Err("a simulated server has no files".to_owned())
     }
 
+    fn owners(&mut self) -> Vec<String> {
+        self.net.borrow().nodes[self.node].owners.clone()
+    }
+
     fn notify(&mut self, standing: Standing) -> Option<Duration> {
         let node = &mut self.net.borrow_mut().nodes[self.node];
         node.notices.push(standing);

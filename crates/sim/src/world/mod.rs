@@ -136,6 +136,7 @@ impl World {
             listeners: vec![Listener::PLAIN, Listener::HTTP],
             peers: machine.setup.peers.clone(),
             remembered: machine.setup.remembered.clone(),
+            owners: Vec::new(),
             sync_interval: machine.setup.sync_interval,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
@@ -226,6 +227,13 @@ impl World {
     /// Asks a server to stop.
     pub fn signal(&mut self, server: usize) {
         self.node(server).wake(Wake::Entry(Entry::Signal));
+    }
+
+    /// Tells a server who owns the other pids now, as a store would.
+    pub fn say_owners(&mut self, server: usize, owners: &[&str]) {
+        let mut node = self.node(server);
+        node.owners = owners.iter().map(|owner| (*owner).to_owned()).collect();
+        node.wake(Wake::Entry(Entry::Owners));
     }
 
     /// Asks a server to open its files again.

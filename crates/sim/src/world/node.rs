@@ -128,6 +128,8 @@ pub struct Node {
     /// How long a lookup takes.
     pub lookup_delay: Duration,
     pub resolving: BTreeMap<NameId, String>,
+    /// The owners of the other pids, as the store says.
+    pub owners: Vec<String>,
     /// The number that takes the place of random numbers.
     pub random: u64,
     /// Real random numbers, in runs that have a seed.
@@ -162,6 +164,7 @@ impl Node {
             notices: Vec::new(),
             notify_every: None,
             lookups: Vec::new(),
+            owners: Vec::new(),
             lookup_delay: Duration::ZERO,
             resolving: BTreeMap::new(),
             random: 0,
