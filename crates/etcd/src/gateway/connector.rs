@@ -113,7 +113,7 @@ impl Dial {
         if let Err(error) = connection.complete_io(&mut socket) {
             return Err(match problem_of(&error) {
                 Some(problem) => dialed.explain(problem),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                None if is_an_end(&error) => {
                     "it ends the connection in the TLS handshake: if it speaks no TLS, write etcd:// in --store"
                         .to_owned()
                 }
@@ -152,6 +152,14 @@ fn rest_of(details: &ConnectionDetails) -> NextTimeout {
         rest.after = Duration::Exact(limit.saturating_sub(used));
     }
     rest
+}
+
+/// Whether the other side has ended the connection.
+fn is_an_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// A connection. Where a request cannot be sent to its end, what came in its place is read: whoever refuses a request
@@ -201,6 +209,10 @@ impl Transport for Link {
             (Ok(false), None) => {
                 let text = format!("it ended the connection{hint}");
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, text).into())
+            }
+            (Err(Error::Io(error)), None) if is_mute => {
+                let text = format!("{error}{hint}");
+                Err(io::Error::new(error.kind(), text).into())
             }
             (came, _) => came,
         }
