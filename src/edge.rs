@@ -13,7 +13,7 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Standing, StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, StoreKind, StoreStatus, WriteTimes},
 };
 
 use crate::{mailbox::Mailbox, secure::Settings};
@@ -109,6 +109,17 @@ pub trait Edge {
 
     /// The part of the status about the disk. The caller fills in the ceiling and what was skipped.
     fn storage(&self) -> StorageStatus;
+
+    /// What keeps the state. The caller fills in whether it answers.
+    fn store(&self) -> StoreStatus {
+        StoreStatus {
+            kind: match self.storage().durable {
+                true => StoreKind::Directory,
+                false => StoreKind::None,
+            },
+            ..StoreStatus::default()
+        }
+    }
 
     /// How long writes took, and how many have failed.
     fn writes(&self) -> WriteTimes;

@@ -2,13 +2,13 @@
 //!
 //! It is a part of the start of the program, so it may wait, and log that it does.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use ipseity_core::{
     actor::{Life, Remembered},
     address::HostPort,
     identity::{Pid, Sequence},
-    limits::STEP_MIN,
+    limits::{STEP_MIN, STORE_PATIENCE},
     time::Instant,
 };
 use ipseity_etcd::CallError;
@@ -40,8 +40,10 @@ pub struct Opened {
     pub remembered: Vec<Remembered>,
     /// Where the owners of the other pids are, each `host:port`.
     pub owners: Vec<String>,
-    /// Until when the lease of the pid is confirmed; `None` if there is nothing to confirm.
-    pub confirmed_until: Option<Instant>,
+    /// Until when it is confirmed that the server has its pid; `None` if it does not wait for that.
+    pub lease: Option<Instant>,
+    /// How long a request may wait for what keeps the state; `None` if that either answers or fails.
+    pub patience: Option<Duration>,
 }
 
 /// Opens what keeps the state, as the options say, and begins a boot. `address` is where the server listens.
@@ -74,7 +76,8 @@ fn open_directory(options: &Options, directory: &Path) -> Result<Opened, String>
         started,
         remembered,
         owners: Vec::new(),
-        confirmed_until: None,
+        lease: None,
+        patience: None,
     })
 }
 
@@ -134,7 +137,8 @@ fn open_nothing(options: &Options) -> Result<Opened, String> {
         started,
         remembered: Vec::new(),
         owners: Vec::new(),
-        confirmed_until: None,
+        lease: None,
+        patience: None,
     })
 }
 
@@ -209,13 +213,14 @@ fn claim(
         );
     }
     Ok(Opened {
-        keeper: Keeper::Pid(claimed.store),
+        keeper: Keeper::Pid(claimed.store, claimed.confirmed.at),
         pid: claimed.pid,
         session: claimed.session,
         started: claimed.started,
         remembered: Vec::new(),
         owners: claimed.owners,
-        confirmed_until: Some(claimed.confirmed_until),
+        lease: etcd.waits_in_doubt.then_some(claimed.confirmed.until),
+        patience: Some(STORE_PATIENCE),
     })
 }
 

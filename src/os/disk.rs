@@ -9,7 +9,7 @@ use super::{Done, Reporter, pid_threads::PidThreads};
 use ipseity_core::{
     actor::{Outcome, Remembered, Write},
     time::Instant,
-    words::{StorageStatus, WriteTimes},
+    words::{StorageStatus, StoreKind, StoreStatus, WriteTimes},
 };
 
 use crate::{
@@ -27,6 +27,8 @@ pub(super) struct Disk {
     writes: u64,
     longest: Duration,
     times: WriteTimes,
+    /// When it was asked for the last confirmation that the server has its pid; `None` if there is nothing to confirm.
+    confirmed_at: Option<Instant>,
 }
 
 /// Where the writes go. Each write is answered once, and in order, whichever it is.
@@ -56,8 +58,12 @@ impl Disk {
     }
 
     /// Sends every write to etcd, on a thread of its own.
-    pub(super) fn in_etcd(threads: PidThreads) -> Disk {
-        Disk::behind(Door::Pid(threads))
+    /// It was confirmed at this moment that the server has its pid.
+    pub(super) fn in_etcd(threads: PidThreads, confirmed_at: Instant) -> Disk {
+        Disk {
+            confirmed_at: Some(confirmed_at),
+            ..Disk::behind(Door::Pid(threads))
+        }
     }
 
     fn behind(door: Door) -> Disk {
@@ -67,6 +73,7 @@ impl Disk {
             writes: 0,
             longest: Duration::ZERO,
             times: WriteTimes::new(&WRITE_TIMES_US),
+            confirmed_at: None,
         }
     }
 
@@ -97,12 +104,31 @@ impl Disk {
         }
     }
 
+    /// Notes that it was confirmed that the server has its pid, as was asked at this moment.
+    pub(super) fn confirmed(&mut self, at: Instant) {
+        self.confirmed_at = Some(at);
+    }
+
+    /// What keeps the state. The caller fills in whether it answers.
+    pub(super) fn store(&self, now: Instant) -> StoreStatus {
+        StoreStatus {
+            kind: match self.door {
+                Door::Nothing(_) => StoreKind::None,
+                Door::Directory(_) => StoreKind::Directory,
+                Door::Pid(_) => StoreKind::Etcd,
+            },
+            confirmed_us: self
+                .confirmed_at
+                .map_or(0, |at| micros(now.since(at)).max(1)),
+            ..StoreStatus::default()
+        }
+    }
+
     pub(super) fn times(&self) -> &WriteTimes {
         &self.times
     }
 
     pub(super) fn status(&self, now: Instant) -> StorageStatus {
-        let micros = |wait: Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
         StorageStatus {
             durable: match self.door {
                 Door::Nothing(_) => false,
@@ -117,6 +143,10 @@ impl Disk {
             ..StorageStatus::default()
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The work of the thread: one write after the other, until the server is gone.

@@ -52,17 +52,17 @@ use self::{
     tls_files::{TlsFiles, TlsRead},
 };
 use ipseity_core::{
-    actor::{Event, Outcome, Write, Written},
+    actor::{Event, Write, Written},
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Standing, StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, StoreStatus, WriteTimes},
 };
 
 use crate::{
     edge::Edge,
     limits::{LAST_LINES_TIMEOUT, POLL_EVENTS_MAX},
     mailbox::{Entry, Mailbox, Readiness},
-    pid_store::PidStore,
+    pid_store::{Confirmed, PidStore},
     secure::{Files, Settings},
     store::Store,
 };
@@ -80,8 +80,8 @@ pub enum Keeper {
     Nothing,
     /// A directory.
     Directory(Store),
-    /// A pid in etcd.
-    Pid(PidStore),
+    /// A pid in etcd, which was confirmed at this moment.
+    Pid(PidStore, Instant),
 }
 
 /// What a helper thread has done.
@@ -93,8 +93,8 @@ pub(crate) enum Done {
     Resolved(NameId, io::Result<Vec<SocketAddr>>),
     /// The files of TLS were read again.
     TlsRead(Box<TlsRead>),
-    /// etcd has confirmed the lease until this moment.
-    Leased(Instant),
+    /// etcd has confirmed the lease.
+    Leased(Confirmed),
     /// The pid is lost.
     Fenced,
     /// Those who own the other pids have changed.
@@ -166,8 +166,8 @@ impl Os {
                 Keeper::Directory(store) => Disk::durable(store, reporter.clone())
                     .map_err(StartFailure::of("start the thread that writes to the disk"))?,
                 Keeper::Nothing => Disk::ephemeral(reporter.clone()),
-                Keeper::Pid(store) => pid_threads::begin(store, clock, &reporter)
-                    .map(Disk::in_etcd)
+                Keeper::Pid(store, at) => pid_threads::begin(store, clock, &reporter)
+                    .map(|threads| Disk::in_etcd(threads, at))
                     .map_err(StartFailure::of("start the threads that call etcd"))?,
             },
             reporter,
@@ -191,11 +191,11 @@ impl Os {
                     self.resolved.insert(name, outcome);
                     mailbox.dispatch(Entry::Resolved(name));
                 }
-                Done::Leased(until) => debug_assert!(until >= Instant::START),
-                Done::Fenced => {
-                    let written = Written::Ceiling(Outcome::Failed);
-                    mailbox.dispatch(Entry::Event(Event::Written(written)));
+                Done::Leased(Confirmed { at, until }) => {
+                    self.disk.confirmed(at);
+                    mailbox.dispatch(Entry::Event(Event::Leased { until }));
                 }
+                Done::Fenced => mailbox.dispatch(Entry::Event(Event::Fenced)),
                 Done::Owners(owners) => {
                     self.owners = owners;
                     mailbox.dispatch(Entry::Owners);
@@ -312,6 +312,10 @@ impl Edge for Os {
 
     fn storage(&self) -> StorageStatus {
         self.disk.status(self.clock.now())
+    }
+
+    fn store(&self) -> StoreStatus {
+        self.disk.store(self.clock.now())
     }
 
     fn writes(&self) -> WriteTimes {

@@ -23,7 +23,7 @@ use log::{error, info, warn};
 use super::{Clock, Done, Reporter};
 use crate::{
     limits::{KEEP_RETRY, LINES_SPAN},
-    pid_store::{Keeper, PidStore, Sign, Writer},
+    pid_store::{Confirmed, Keeper, PidStore, Sign, Writer},
 };
 
 /// What the loop holds of the two threads.
@@ -106,7 +106,7 @@ impl Writing {
             }
             Err(lost) => {
                 tell_of_loss(&lost, &self.told);
-                Outcome::Failed
+                Outcome::Fenced
             }
         }
     }
@@ -139,11 +139,11 @@ impl Keeping {
     fn keep(&mut self) -> Option<Duration> {
         match self.keeper.keep() {
             Sign::Confirmed {
-                until,
+                confirmed,
                 is_new,
                 owners,
             } => {
-                self.confirmed(until, is_new);
+                self.confirmed(confirmed, is_new);
                 if self.owners != owners {
                     self.owners.clone_from(&owners);
                     self.reporter.report(Done::Owners(owners));
@@ -163,7 +163,7 @@ impl Keeping {
         }
     }
 
-    fn confirmed(&mut self, until: Instant, is_new: bool) {
+    fn confirmed(&mut self, confirmed: Confirmed, is_new: bool) {
         let pid = self.keeper.pid();
         if self.lines.take_failed() {
             info!(event = "leaseAnswers", pid = pid.get(); "etcd answers again: the lease of pid {pid} is confirmed");
@@ -174,7 +174,7 @@ impl Keeping {
                 "the lease of pid {pid} had ended, and nobody has taken the pid meanwhile: it has a new one"
             );
         }
-        self.reporter.report(Done::Leased(until));
+        self.reporter.report(Done::Leased(confirmed));
     }
 
     fn unknown(&mut self, error: &CallError) {

@@ -73,10 +73,19 @@ pub struct Claimed {
     pub started: Started,
     /// Where the owners of the other pids are, each `host:port`.
     pub owners: Vec<String>,
-    /// Until when the lease is confirmed.
-    pub confirmed_until: Instant,
+    /// For how long the lease is confirmed.
+    pub confirmed: Confirmed,
     /// What keeps the pid.
     pub store: PidStore,
+}
+
+/// For how long it is confirmed that a life has its pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Before that was asked.
+    pub at: Instant,
+    /// Until then nobody else can claim the pid.
+    pub until: Instant,
 }
 
 /// What keeps a pid.
@@ -134,7 +143,7 @@ pub fn claim(
     let mut look = Look::new(place.layout());
     let owners = run(&mut look, &mut link.world(&mut |_| {}));
     let owners = owners.map(|survey| addresses(&survey.owners(), tenure.pid));
-    let confirmed_until = confirmed_until(link.asked_at(), tenure.ttl);
+    let confirmed = Confirmed::of(link.asked_at(), tenure.ttl);
     let keeping = Link::new(place.gateway()?, Arc::clone(now));
     let shared = Shared(Arc::new(Mutex::new(tenure.clone())));
     Ok(Claimed {
@@ -143,7 +152,7 @@ pub fn claim(
         started: started(&tenure),
         // The first sign of life asks again.
         owners: owners.unwrap_or_default(),
-        confirmed_until,
+        confirmed,
         store: PidStore {
             writer: Writer {
                 link,
@@ -262,8 +271,8 @@ pub struct Keeper {
 pub enum Sign {
     /// The lease is confirmed.
     Confirmed {
-        /// Until when.
-        until: Instant,
+        /// For how long.
+        confirmed: Confirmed,
         /// It had ended, and is a new one.
         is_new: bool,
         /// Where the owners of the other pids are, each `host:port`.
@@ -304,7 +313,7 @@ impl Keeper {
                 now.lease = lease;
                 now.watch.revision = now.watch.revision.max(watch.revision);
                 Sign::Confirmed {
-                    until: confirmed_until(self.link.asked_at(), ttl),
+                    confirmed: Confirmed::of(self.link.asked_at(), ttl),
                     is_new: lease != tenure.lease,
                     owners: addresses(&owners, tenure.pid),
                 }
@@ -319,10 +328,15 @@ impl Keeper {
     }
 }
 
-/// Until when a lease of this length is confirmed that was asked for at this moment. Clocks do not all run at the same
-/// speed, so a part of it is left out.
-fn confirmed_until(asked_at: Instant, ttl: Duration) -> Instant {
-    asked_at.after(ttl - ttl / LEASE_MARGIN_PARTS)
+impl Confirmed {
+    /// A lease of this length that was asked for at this moment. Clocks do not all run at the same speed, so a part of it
+    /// is left out.
+    fn of(at: Instant, ttl: Duration) -> Confirmed {
+        Confirmed {
+            at,
+            until: at.after(ttl - ttl / LEASE_MARGIN_PARTS),
+        }
+    }
 }
 
 /// The addresses of those who have the other pids.

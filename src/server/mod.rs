@@ -115,7 +115,7 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
-    /// Another server has taken over the pid in the store.
+    /// Another session has the state of its pid in the store.
     Fenced,
 }
 
@@ -136,6 +136,8 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// Requests that wait for the store are refused after a while.
+    has_patience: bool,
     /// The peer that objects to this server, if one has done so since the start.
     objector: Option<Objector>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
@@ -174,6 +176,7 @@ impl<E: Edge> Server<E> {
         let mut peers = Peers::new(config.peers, config.remembered);
         peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
+        let has_patience = config.actor.patience.is_some();
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
@@ -194,6 +197,7 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            has_patience,
             objector: None,
             alone_until: None,
             losses: BTreeMap::new(),
@@ -273,6 +277,10 @@ impl<E: Edge> Server<E> {
     /// not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
+        // A request that begins to wait for the store causes no effect.
+        if self.has_patience {
+            self.set_store_timer();
+        }
         let deadline = if self.mailbox.is_empty() && !self.transport.is_behind() {
             self.timers.next()
         } else {
@@ -280,6 +288,7 @@ impl<E: Edge> Server<E> {
         };
         self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
+        self.actor.look_at_clock(self.now);
         Ok(())
     }
 
@@ -295,6 +304,7 @@ impl<E: Edge> Server<E> {
                 Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
+                Timer::Store => Entry::Event(Event::StoreTimeout),
                 Timer::Dial
                 | Timer::Sweep
                 | Timer::Accept
@@ -443,6 +453,7 @@ impl<E: Edge> Server<E> {
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
         self.set_write_timer();
+        self.set_store_timer();
         self.set_probe_timer();
         self.notify_of_change();
     }
@@ -492,6 +503,14 @@ impl<E: Edge> Server<E> {
         match self.actor.write_deadline() {
             Some(deadline) => self.timers.set(Timer::Write, deadline),
             None => self.timers.stop(Timer::Write),
+        }
+    }
+
+    /// Sets the timer to the moment when the store has kept somebody waiting for too long, or has to have confirmed the pid.
+    fn set_store_timer(&mut self) {
+        match self.actor.store_deadline() {
+            Some(deadline) => self.timers.set(Timer::Store, deadline),
+            None => self.timers.stop(Timer::Store),
         }
     }
 
@@ -549,7 +568,12 @@ impl<E: Edge> Server<E> {
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Probe | Timer::Save | Timer::Write => {
+            Timer::Sync
+            | Timer::Join
+            | Timer::Probe
+            | Timer::Save
+            | Timer::Write
+            | Timer::Store => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

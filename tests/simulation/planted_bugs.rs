@@ -10,10 +10,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use ipseity_sim::chaos::{
-    Options,
-    bugs::{BUGS, Bug, RARE},
-    run,
+use ipseity_sim::{
+    chaos::{
+        Options,
+        bugs::{BUGS, Bug, OF_PIDS, RARE},
+        run,
+    },
+    etcd::workers,
 };
 
 /// A bug that is not found in this many seeds has escaped.
@@ -53,9 +56,17 @@ fn hunt(bug: &Bug) -> Option<(u64, String)> {
     };
     let found = std::iter::once(bug.seed)
         .chain(others)
-        .find_map(|seed| Some((seed, run(seed, &Options::default()).violation?)));
+        .find_map(|seed| Some((seed, violation(bug, seed)?)));
     bugs::choose(None);
     found
+}
+
+/// What a run of this seed breaks.
+fn violation(bug: &Bug, seed: u64) -> Option<String> {
+    match OF_PIDS.contains(&bug.name) {
+        true => workers::run(seed).violation,
+        false => run(seed, &Options::default()).violation,
+    }
 }
 
 #[test]

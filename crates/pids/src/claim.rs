@@ -300,6 +300,7 @@ impl Claim {
             session,
             sequence: above,
             ceiling: above.saturating_add(self.claimant.step),
+            highest: above.saturating_add(self.claimant.step),
             stopped: false,
             epoch: meta.value.epoch,
             lives,
@@ -470,27 +471,21 @@ impl Claim {
 
 /// Above what a life begins that comes after this state, and how many sequences it skips at most.
 fn floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
+    // bug EpochForgotten: let meta = if BUG { &Meta { above: Sequence::ZERO, ..*meta } } else { meta };
     let Some(old) = old else {
         return (meta.above, 0);
     };
-    // bug FloorFromNote: return (old.sequence, 0);
     // Of a life that is forgotten now, a peer may still tell the ceiling. Whoever begins at or above that cannot be older
     // than the peer knows.
-    let forgotten = old.lives.len().saturating_sub(LIVES_MAX - 1);
+    // bug FloorFromNote: return (old.sequence, 0);
+    let forgotten = match old.epoch < meta.epoch {
+        true => old.lives.len(),
+        false => old.lives.len().saturating_sub(LIVES_MAX - 1),
+    };
     let above = old.lives[..forgotten]
         .iter()
         .map(|life| life.ceiling)
-        .fold(old.ceiling, Sequence::max);
-    let above = if old.epoch < meta.epoch {
-        // All of them are forgotten.
-        old.lives
-            .iter()
-            .map(|life| life.ceiling)
-            .fold(above, Sequence::max)
-            .max(meta.above)
-    } else {
-        above
-    };
+        .fold(old.ceiling.max(meta.above), Sequence::max);
     (above, above.ahead_of(old.sequence))
 }
 

@@ -74,6 +74,10 @@ kinds! {
     HttpRefused "httpRefused"
     NotifyTimeout "notifyTimeout"
     Owners "owners"
+    // Events of the actor that came later.
+    Leased "leased"
+    Fenced "fenced"
+    StoreTimeout "storeTimeout"
 }
 
 impl EntryKind {

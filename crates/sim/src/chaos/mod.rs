@@ -15,7 +15,7 @@
 //! - `web`, `web_traffic`: the same for clients that speak HTTP. `answers`, `scrapes`: what servers say there.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
 //!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
-//!   `breaches`: what becomes of the mistakes of operators.
+//!   `breaches`: what becomes of the mistakes of operators. `pids`: servers whose pids are in etcd.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -38,6 +38,7 @@ mod judge;
 mod lies;
 mod machine;
 mod network;
+pub mod pids;
 mod places;
 mod plan;
 mod recovery;

@@ -34,8 +34,11 @@ impl Cluster {
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
         }
+        self.heal_etcd();
         for number in 0..self.machines.len() {
-            self.disk(number, |disk| disk.fault = None);
+            if self.machines[number].plan.etcd.is_none() {
+                self.disk(number, |disk| disk.fault = None);
+            }
             let is_second = number >= self.plan.servers.len();
             if is_second && self.disk(number, |disk| disk.is_shared) {
                 // An operator finds out that two servers share a directory, and takes this one away.

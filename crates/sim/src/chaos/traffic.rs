@@ -350,7 +350,8 @@ impl Cluster {
     /// Whether a server has a reason to answer so on a connection that began at this moment.
     pub fn has_reason(&self, server: usize, began: Instant, code: ErrorCode) -> bool {
         let machine = &self.machines[server];
-        let was_breached = self.judge.pids[&machine.plan.pid].was_breached;
+        let was_breached =
+            self.judge.pids[&machine.plan.pid].was_breached || self.has_lost_its_pid(server);
         match code {
             ErrorCode::PidConflict | ErrorCode::StaleState => was_breached,
             ErrorCode::Storage => machine.has_failed,
@@ -392,7 +393,9 @@ impl Cluster {
         ];
         let named = machine.plan.peers.iter();
         let peers = named.filter(|peer| !own.contains(peer)).count();
-        let is_innocent = !self.judge.pids[&life.pid].was_breached;
+        let is_superseded = self.judge.is_superseded(life);
+        let is_innocent = !self.judge.pids[&life.pid].was_breached && !is_superseded;
+        let is_in_etcd = life.is_in_etcd;
         let is_blamed = matches!(status.standing, Standing::Conflict | Standing::Stale);
         let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
             && status.storage.ceiling >= status.sequence
@@ -402,9 +405,12 @@ impl Cluster {
         let is_used_up = status.sequence == Sequence::MAX.get();
         let is_consistent = is_consistent
             && match status.standing {
-                Standing::Serving => !is_used_up && (is_paused || !is_stalled(status)),
+                Standing::Serving => {
+                    !is_used_up && (is_paused || is_in_etcd || !is_stalled(status))
+                }
                 Standing::Exhausted => is_used_up,
-                Standing::WaitingForDisk => status.bounds.waiting_for_disk > 0,
+                // One that is in doubt says so, whether somebody waits or not.
+                Standing::WaitingForDisk => is_in_etcd || status.bounds.waiting_for_disk > 0,
                 _ => true,
             };
         let asked_at = self.clients[number].asked_at;

@@ -10,6 +10,7 @@
 //! - `net`: the network, and the events that are scheduled. `end`: one end of a connection. `stream`: what
 //!   the two ends of a connection do.
 //! - `edge`: takes the place of a server's operating system.
+//! - `pid_storage`: the pid of a server whose state is in a simulated etcd.
 //! - `medium`: the blocks of a disk. `storage`: a state directory on them, with the real logic of the slots.
 //! - `client`: the clients of a test. `setup`: how a server is configured. `lines`: a trace as text.
 //!   `log_lines`: what the servers log.
@@ -22,6 +23,7 @@ mod log_lines;
 mod medium;
 mod net;
 mod node;
+mod pid_storage;
 mod setup;
 mod storage;
 mod stream;
@@ -58,6 +60,7 @@ pub use self::{
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},
+    pid_storage::{PidStorage, World as PidWorld, started as started_from},
     setup::{Setup, address, http_address},
     storage::{DiskFault, StartFault, Storage, sessions},
 };
