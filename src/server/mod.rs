@@ -16,6 +16,7 @@
 mod accepting;
 mod answering;
 mod certificates;
+mod deadlines;
 mod dialing;
 mod loss;
 mod members;
@@ -144,6 +145,8 @@ pub struct Server<E: Edge> {
     is_joining: bool,
     /// A start gives its peers time to answer (`--join-timeout`).
     waits_for_peers: bool,
+    /// Requests that wait for the store are refused after a while.
+    has_patience: bool,
     /// The peer that objects to this server, if one has done so since the start.
     objector: Option<Objector>,
     /// While its message is handled: the peer that has just spoken, and where it says that it can be dialed.
@@ -184,6 +187,7 @@ impl<E: Edge> Server<E> {
         let mut peers = Peers::new(config.peers, config.remembered);
         peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
+        let has_patience = config.actor.patience.is_some();
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
@@ -205,6 +209,7 @@ impl<E: Edge> Server<E> {
             is_asking: is_joining,
             is_joining,
             waits_for_peers: !config.join_timeout.is_zero(),
+            has_patience,
             objector: None,
             speaker: None,
             alone_until: None,
@@ -285,6 +290,10 @@ impl<E: Edge> Server<E> {
     /// not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
+        // A request that begins to wait for the store causes no effect.
+        if self.has_patience {
+            self.set_store_timer();
+        }
         let deadline = if self.mailbox.is_empty() && !self.transport.is_behind() {
             self.timers.next()
         } else {
@@ -502,30 +511,6 @@ impl<E: Edge> Server<E> {
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
-        }
-    }
-
-    /// Sets the timer to the moment when the write under way becomes late.
-    fn set_write_timer(&mut self) {
-        match self.actor.write_deadline() {
-            Some(deadline) => self.timers.set(Timer::Write, deadline),
-            None => self.timers.stop(Timer::Write),
-        }
-    }
-
-    /// Sets the timer to the moment when the store has kept somebody waiting for too long, or has to have confirmed the pid.
-    fn set_store_timer(&mut self) {
-        match self.actor.store_deadline() {
-            Some(deadline) => self.timers.set(Timer::Store, deadline),
-            None => self.timers.stop(Timer::Store),
-        }
-    }
-
-    /// Sets the timer to the moment when no more is waited for the lives that are asked whether they are alive.
-    fn set_probe_timer(&mut self) {
-        match self.actor.probe_deadline() {
-            Some(deadline) => self.timers.set(Timer::Probe, deadline),
-            None => self.timers.stop(Timer::Probe),
         }
     }
 
