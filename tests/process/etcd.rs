@@ -15,11 +15,13 @@
 use std::{collections::BTreeMap, env, fmt, net::SocketAddr, thread, time::Duration};
 
 use fastrand::Rng;
+use ipseity_core::words::Message;
 use ipseity_etcd::{Call, CallError, Gateway, Op, Secrets, Txn};
 use ipseity_harness::{
     clients::{Between, EndOfLoad, Load, agree, meet, pause, stay_with_an_address},
     etcd::{Etcd, Setting},
     failing::strace::{self, Attached},
+    program,
     server::{Port, Server, eventually},
 };
 use ipseity_sim::checker::{Answer, report::RunReport};
@@ -53,6 +55,80 @@ fn servers_outlive_an_etcd_that_is_slow_or_silent() {
 #[test]
 fn servers_outlive_the_faults_of_three_etcds() {
     run(3, &[Fault::Kill, Fault::CutOff, Fault::Pause]);
+}
+
+#[test]
+fn who_wakes_up_after_its_pid_was_taken_hands_out_nothing_more() {
+    let etcd = Etcd::start();
+    let one_pid = ["--pid", "auto", "--pid-range", "7-7"];
+    let mut old = start(&etcd, &one_pid);
+    let before = last_of(&old);
+    old.signal("STOP");
+    // It waits until the lease of the first has ended.
+    let new = start(&etcd, &one_pid);
+    let after = last_of(&new);
+    assert!(after > before);
+    let mut late = old.connect();
+    let (count, none) = (10, 0);
+    late.send(&Message::IdentityRequest { count, after: none });
+    old.signal("CONT");
+    let answer = late.try_receive();
+    let has_none = |message: &Message| !matches!(message, Message::IdentityReply { .. });
+    assert!(answer.as_ref().is_none_or(has_none), "{answer:?}");
+    assert_eq!(old.wait().code(), Some(1), "{}", old.log());
+    assert!(old.log().contains("FENCED"), "{}", old.log());
+    assert!(last_of(&new) > after);
+}
+
+#[test]
+fn after_a_restore_servers_stop_until_an_operator_has_spoken() {
+    let mut etcd = Etcd::start();
+    let one_pid = ["--pid", "auto", "--pid-range", "7-7"];
+    let mut server = start(&etcd, &one_pid);
+    last_of(&server);
+    let backup = etcd.back_up();
+    // Above every ceiling that the backup can have.
+    let target = etcd.target();
+    let advance = [
+        "advance",
+        "--above",
+        "5000000",
+        "--server",
+        &server.address(),
+    ];
+    program::run(&advance).good();
+    let highest = last_of(&server);
+    assert!(highest >> 10 > 5_000_000);
+    etcd.restore(&backup);
+    assert_eq!(server.wait().code(), Some(1), "{}", server.log());
+    let says = "THE STORE IS NOT WHAT IT WAS";
+    assert!(server.log().contains(says), "{}", server.log());
+    let above = (highest >> 10).to_string();
+    let epoch = [
+        "pids", "epoch", "--above", &above, "--yes", "--store", &target,
+    ];
+    program::run(&epoch).good();
+    let server = start(&etcd, &one_pid);
+    assert!(last_of(&server) > highest);
+}
+
+fn start(etcd: &Etcd, more: &[&str]) -> Server {
+    let (target, lease) = (etcd.target(), format!("{}s", LEASE.as_secs()));
+    let flags = [&["--store", &target, "--lease", &lease], more].concat();
+    Server::start_with(&["--listen", "127.0.0.1:0"], &flags)
+}
+
+/// The last of ten identities of a server, which may have to wait for etcd.
+fn last_of(server: &Server) -> u64 {
+    let mut last = 0;
+    let has_answered = eventually(|| {
+        if let Message::IdentityReply { first, count } = server.ask(10, 0) {
+            last = first + 1024 * u64::from(count - 1);
+        }
+        last > 0
+    });
+    assert!(has_answered, "{}", server.log());
+    last
 }
 
 #[test]
