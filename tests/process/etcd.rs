@@ -12,19 +12,25 @@
 //! All print their seed. `IPSEITY_SEED=...` makes the same choices again, and `IPSEITY_FAULTS=...` sets how many faults of
 //! etcd the long run has.
 
-use std::{collections::BTreeMap, env, fmt, net::SocketAddr, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env, fmt,
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
 
 use fastrand::Rng;
-use ipseity_core::words::Message;
+use ipseity_core::words::{Message, Standing};
 use ipseity_etcd::{Call, CallError, Gateway, Op, Secrets, Txn};
 use ipseity_harness::{
     clients::{Between, EndOfLoad, Load, agree, meet, pause, stay_with_an_address},
     etcd::{Etcd, Setting},
     failing::strace::{self, Attached},
     program,
-    server::{Port, Server, eventually},
+    server::{Connection, Port, Server, eventually},
 };
-use ipseity_sim::checker::{Answer, report::RunReport};
+use ipseity_sim::checker::report::RunReport;
 
 /// How many servers there are, and from how many pids they take theirs.
 const SERVERS: usize = 10;
@@ -216,12 +222,13 @@ fn run(members: usize, faults: &[Fault]) {
             etcd.wait_until_ready();
             fleet.no_starts = false;
         }
-        fleet.restart_all();
+        fleet.settle();
         let servers = fleet.servers();
         agree(&servers);
         drop(end);
         meet(&servers);
     });
+    let stale = load.stale_lives();
     let (history, tally) = load.results();
     let report = RunReport::on(&history, tally);
     println!("{members} member(s), {faults:?}\n{}\n{report}", fleet.done);
@@ -232,7 +239,19 @@ fn run(members: usize, faults: &[Fault]) {
         "too few: {summary:?}"
     );
     assert!(summary.servers.len() >= SERVERS, "{summary:?}");
-    nothing_is_above_its_ceiling(&etcd, &history);
+    let states = states(&etcd);
+    for answer in &history {
+        let last = (answer.first >> 10) + u64::from(answer.count - 1);
+        let ceiling = states[&answer.server].ceiling;
+        assert!(last <= ceiling, "{answer:?} is above {ceiling}");
+    }
+    for (pid, boot) in stale {
+        let newest = states[&pid].boot;
+        assert!(
+            boot < newest,
+            "nobody has taken pid {pid} after boot {boot}"
+        );
+    }
 }
 
 /// Hurts a member, lets `meanwhile` happen, and heals it.
@@ -307,23 +326,25 @@ fn compact(etcd: &Etcd) {
     let _ = etcd.try_ctl(&["compact", revision]);
 }
 
-/// No client has anything above what is noted in etcd for its pid.
-fn nothing_is_above_its_ceiling(etcd: &Etcd, history: &[Answer]) {
+/// What etcd has of a pid.
+struct State {
+    ceiling: u64,
+    boot: u64,
+}
+
+fn states(etcd: &Etcd) -> BTreeMap<u16, State> {
     let keys = etcd.ctl(&["get", "--prefix", "ipseity/"]);
     let mut lines = keys.lines();
-    let mut ceilings: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut states = BTreeMap::new();
     while let (Some(key), Some(value)) = (lines.next(), lines.next()) {
         if let Some(pid) = key.strip_suffix("/state") {
             let pid = pid.rsplit('/').next().unwrap().parse().unwrap();
-            let state: serde_json::Value = serde_json::from_str(value).unwrap();
-            ceilings.insert(pid, state["ceiling"].as_u64().unwrap());
+            let value: serde_json::Value = serde_json::from_str(value).unwrap();
+            let [ceiling, boot] = ["ceiling", "boot"].map(|name| value[name].as_u64().unwrap());
+            states.insert(pid, State { ceiling, boot });
         }
     }
-    for answer in history {
-        let last = (answer.first >> 10) + u64::from(answer.count - 1);
-        let ceiling = ceilings[&answer.server];
-        assert!(last <= ceiling, "{answer:?} is above {ceiling}");
-    }
+    states
 }
 
 /// The servers. Each has its own address, which it keeps, and any pid.
@@ -493,6 +514,28 @@ impl Fleet {
             }
         }
     }
+
+    /// Lets all servers hand out. One whose pid was taken may notice that only now.
+    fn settle(&mut self) {
+        let all_serve = eventually(|| {
+            self.restart_all();
+            self.places.iter_mut().all(|place| {
+                let server = place.server.as_mut().unwrap();
+                server.ended().is_none() && is_serving(server)
+            })
+        });
+        assert!(all_serve, "not all servers hand out again");
+    }
+}
+
+fn is_serving(server: &Server) -> bool {
+    let Ok(stream) = TcpStream::connect(server.socket_address()) else {
+        return false;
+    };
+    let mut connection = Connection::new(stream);
+    connection.send(&Message::StatusRequest);
+    let status = connection.receive_or_give_up();
+    matches!(status, Some(Message::StatusReply(status)) if status.standing == Standing::Serving)
 }
 
 impl fmt::Display for Done {
