@@ -12,19 +12,25 @@
 //! All print their seed. `IPSEITY_SEED=...` makes the same choices again, and `IPSEITY_FAULTS=...` sets how many faults of
 //! etcd the long run has.
 
-use std::{collections::BTreeMap, env, fmt, net::SocketAddr, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env, fmt,
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Duration,
+};
 
 use fastrand::Rng;
-use ipseity_core::words::Message;
+use ipseity_core::words::{Message, Standing};
 use ipseity_etcd::{Call, CallError, Gateway, Op, Secrets, Txn};
 use ipseity_harness::{
     clients::{Between, EndOfLoad, Load, agree, meet, pause, stay_with_an_address},
     etcd::{Etcd, Setting},
     failing::strace::{self, Attached},
     program,
-    server::{Port, Refusal, Server, eventually},
+    server::{Connection, Port, Server, eventually},
 };
-use ipseity_sim::checker::{Answer, report::RunReport};
+use ipseity_sim::checker::{BrokenPromise, report::RunReport};
 
 /// How many servers there are, and from how many pids they take theirs.
 const SERVERS: usize = 10;
@@ -55,6 +61,80 @@ fn servers_outlive_an_etcd_that_is_slow_or_silent() {
 #[test]
 fn servers_outlive_the_faults_of_three_etcds() {
     run(3, &[Fault::Kill, Fault::CutOff, Fault::Pause]);
+}
+
+#[test]
+fn who_wakes_up_after_its_pid_was_taken_hands_out_nothing_more() {
+    let etcd = Etcd::start();
+    let one_pid = ["--pid", "auto", "--pid-range", "7-7"];
+    let mut old = start(&etcd, &one_pid);
+    let before = last_of(&old);
+    old.signal("STOP");
+    // It waits until the lease of the first has ended.
+    let new = start(&etcd, &one_pid);
+    let after = last_of(&new);
+    assert!(after > before);
+    let mut late = old.connect();
+    let (count, none) = (10, 0);
+    late.send(&Message::IdentityRequest { count, after: none });
+    old.signal("CONT");
+    let answer = late.try_receive();
+    let has_none = |message: &Message| !matches!(message, Message::IdentityReply { .. });
+    assert!(answer.as_ref().is_none_or(has_none), "{answer:?}");
+    assert_eq!(old.wait().code(), Some(1), "{}", old.log());
+    assert!(old.log().contains("FENCED"), "{}", old.log());
+    assert!(last_of(&new) > after);
+}
+
+#[test]
+fn after_a_restore_servers_stop_until_an_operator_has_spoken() {
+    let mut etcd = Etcd::start();
+    let one_pid = ["--pid", "auto", "--pid-range", "7-7"];
+    let mut server = start(&etcd, &one_pid);
+    last_of(&server);
+    let backup = etcd.back_up();
+    // Above every ceiling that the backup can have.
+    let target = etcd.target();
+    let advance = [
+        "advance",
+        "--above",
+        "5000000",
+        "--server",
+        &server.address(),
+    ];
+    program::run(&advance).good();
+    let highest = last_of(&server);
+    assert!(highest >> 10 > 5_000_000);
+    etcd.restore(&backup);
+    assert_eq!(server.wait().code(), Some(1), "{}", server.log());
+    let says = "THE STORE IS NOT WHAT IT WAS";
+    assert!(server.log().contains(says), "{}", server.log());
+    let above = (highest >> 10).to_string();
+    let epoch = [
+        "pids", "epoch", "--above", &above, "--yes", "--store", &target,
+    ];
+    program::run(&epoch).good();
+    let server = start(&etcd, &one_pid);
+    assert!(last_of(&server) > highest);
+}
+
+fn start(etcd: &Etcd, more: &[&str]) -> Server {
+    let (target, lease) = (etcd.target(), format!("{}s", LEASE.as_secs()));
+    let flags = [&["--store", &target, "--lease", &lease], more].concat();
+    Server::start_with(&["--listen", "127.0.0.1:0"], &flags)
+}
+
+/// The last of ten identities of a server, which may have to wait for etcd.
+fn last_of(server: &Server) -> u64 {
+    let mut last = 0;
+    let has_answered = eventually(|| {
+        if let Message::IdentityReply { first, count } = server.ask(10, 0) {
+            last = first + 1024 * u64::from(count - 1);
+        }
+        last > 0
+    });
+    assert!(has_answered, "{}", server.log());
+    last
 }
 
 #[test]
@@ -130,35 +210,56 @@ fn run(members: usize, faults: &[Fault]) {
             scope.spawn(move || stay_with_an_address(load, client, address, rng));
         }
         for fault in faults {
-            fleet.hurt(3, &mut rng);
+            fleet.hurt(2, &mut rng);
             // The leader more often than not: that is what is felt.
             let victim = match rng.u32(..3) {
                 0 => rng.usize(..members),
                 _ => etcd.leader(),
             };
             // With one member, everything that harms it harms all calls.
-            fleet.may_fail = members == 1 || *fault == Fault::Full;
-            suffer(&mut etcd, *fault, victim, || fleet.hurt(4, &mut rng));
+            fleet.no_starts = members == 1 || *fault == Fault::Full;
+            suffer(&mut etcd, *fault, victim, || fleet.hurt(3, &mut rng));
             etcd.wait_until_ready();
-            fleet.may_fail = false;
+            fleet.no_starts = false;
         }
-        fleet.restart_all();
-        agree(&fleet.servers());
+        fleet.settle();
+        let servers = fleet.servers();
+        agree(&servers);
         drop(end);
+        meet(&servers);
     });
-    let servers = fleet.servers();
-    meet(&servers);
+    let stale = load.stale_lives();
     let (history, tally) = load.results();
     let report = RunReport::on(&history, tally);
     println!("{members} member(s), {faults:?}\n{}\n{report}", fleet.done);
-    assert!(report.is_valid());
-    let summary = report.verdict.unwrap();
-    assert!(
-        summary.answers >= faults.len() * ANSWERS_PER_FAULT_MIN,
-        "too few: {summary:?}"
-    );
-    assert!(summary.servers.len() >= SERVERS, "{summary:?}");
-    nothing_is_above_its_ceiling(&etcd, &history);
+    assert_eq!(report.duplicated, 0);
+    match report.verdict {
+        Ok(summary) => {
+            let least = faults.len() * ANSWERS_PER_FAULT_MIN;
+            assert!(summary.answers >= least, "too few: {summary:?}");
+            assert!(summary.servers.len() >= SERVERS, "{summary:?}");
+        }
+        // A leader that is cut off renews leases until it notices that it leads nobody, for up to an election timeout. The
+        // margin of a lease of two seconds is shorter, so a life may still hand out when its pid was taken: what is unique,
+        // but not in order with the next life.
+        Err(BrokenPromise::Decreasing(one, other)) if members > 1 && one.life != other.life => {
+            println!("tolerated: out of order between two lives");
+        }
+        Err(broken) => panic!("{broken}"),
+    }
+    let states = states(&etcd);
+    for answer in &history {
+        let last = (answer.first >> 10) + u64::from(answer.count - 1);
+        let ceiling = states[&answer.server].ceiling;
+        assert!(last <= ceiling, "{answer:?} is above {ceiling}");
+    }
+    for (pid, boot) in stale {
+        let newest = states[&pid].boot;
+        assert!(
+            boot < newest,
+            "nobody has taken pid {pid} after boot {boot}"
+        );
+    }
 }
 
 /// Hurts a member, lets `meanwhile` happen, and heals it.
@@ -233,31 +334,33 @@ fn compact(etcd: &Etcd) {
     let _ = etcd.try_ctl(&["compact", revision]);
 }
 
-/// No client has anything above what is noted in etcd for its pid.
-fn nothing_is_above_its_ceiling(etcd: &Etcd, history: &[Answer]) {
+/// What etcd has of a pid.
+struct State {
+    ceiling: u64,
+    boot: u64,
+}
+
+fn states(etcd: &Etcd) -> BTreeMap<u16, State> {
     let keys = etcd.ctl(&["get", "--prefix", "ipseity/"]);
     let mut lines = keys.lines();
-    let mut ceilings: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut states = BTreeMap::new();
     while let (Some(key), Some(value)) = (lines.next(), lines.next()) {
         if let Some(pid) = key.strip_suffix("/state") {
             let pid = pid.rsplit('/').next().unwrap().parse().unwrap();
-            let state: serde_json::Value = serde_json::from_str(value).unwrap();
-            ceilings.insert(pid, state["ceiling"].as_u64().unwrap());
+            let value: serde_json::Value = serde_json::from_str(value).unwrap();
+            let [ceiling, boot] = ["ceiling", "boot"].map(|name| value[name].as_u64().unwrap());
+            states.insert(pid, State { ceiling, boot });
         }
     }
-    for answer in history {
-        let last = (answer.first >> 10) + u64::from(answer.count - 1);
-        let ceiling = ceilings[&answer.server];
-        assert!(last <= ceiling, "{answer:?} is above {ceiling}");
-    }
+    states
 }
 
 /// The servers. Each has its own address, which it keeps, and any pid.
 struct Fleet {
     places: Vec<Place>,
     flags: Vec<String>,
-    /// Whether a start or a stop may fail now, because etcd does not answer.
-    may_fail: bool,
+    /// Whether no server can be started now, because nothing can be written to etcd.
+    no_starts: bool,
     done: Done,
 }
 
@@ -302,7 +405,7 @@ impl Fleet {
                 .iter()
                 .map(|&word| word.to_owned())
                 .collect(),
-            may_fail: false,
+            no_starts: false,
             done: Done::default(),
         };
         fleet.restart_all();
@@ -326,7 +429,11 @@ impl Fleet {
             let index = rng.usize(..self.places.len());
             self.bury(index);
             match rng.u32(..10) {
-                _ if self.places[index].server.is_none() => self.try_restart(index),
+                _ if self.places[index].server.is_none() => {
+                    if !self.no_starts {
+                        self.restart(index);
+                    }
+                }
                 0..4 => self.kill(index, rng),
                 4..6 => self.stop(index),
                 6 => {
@@ -338,9 +445,9 @@ impl Fleet {
                     self.done.pauses += 1;
                 }
             }
-            if self.places[index].server.is_none() && rng.bool() {
+            if self.places[index].server.is_none() && !self.no_starts && rng.bool() {
                 // At once, as a supervisor would: with another pid, because its own is still taken.
-                self.try_restart(index);
+                self.restart(index);
             }
             pause(rng, 200);
         }
@@ -361,8 +468,12 @@ impl Fleet {
         let mut server = self.places[index].server.take().unwrap();
         let code = server.stop();
         self.done.stops += 1;
-        self.done.failed_stops += usize::from(code != 0);
-        assert!(code == 0 || self.may_fail, "{}", server.log());
+        if code != 0 {
+            // A stop does not wait for long where etcd does not answer, and the next life of the pid skips ahead.
+            let log = server.log();
+            assert!(code == 1 && log.contains("takes too long"), "{code} {log}");
+            self.done.failed_stops += 1;
+        }
     }
 
     fn pause(&mut self, index: usize, time: Duration) {
@@ -387,30 +498,52 @@ impl Fleet {
         }
     }
 
-    fn try_restart(&mut self, index: usize) {
+    fn restart(&mut self, index: usize) {
         let place = &mut self.places[index];
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
         let listen = place.port.address().to_string();
-        match Server::start_under(&[], &["--listen", &listen], &flags) {
-            Ok(server) => {
-                place.server = Some(server);
-                self.done.starts += 1;
-            }
-            Err(Refusal { log, code }) => {
-                assert!(self.may_fail && code == Some(1), "{code:?}\n{log}");
-                self.done.failed_starts += 1;
-            }
-        }
+        let start = || Server::start_under(&[], &["--listen", &listen], &flags);
+        let started = start().or_else(|refusal| {
+            // A start gives up after some calls without an answer, and a supervisor tries again.
+            assert_eq!(refusal.code, Some(1), "{}", refusal.log);
+            self.done.failed_starts += 1;
+            start()
+        });
+        let started = started.unwrap_or_else(|refusal| panic!("{}", refusal.log));
+        place.server = Some(started);
+        self.done.starts += 1;
     }
 
     fn restart_all(&mut self) {
         for index in 0..self.places.len() {
             self.bury(index);
             if self.places[index].server.is_none() {
-                self.try_restart(index);
+                self.restart(index);
             }
         }
     }
+
+    /// Lets all servers hand out. One whose pid was taken may notice that only now.
+    fn settle(&mut self) {
+        let all_serve = eventually(|| {
+            self.restart_all();
+            self.places.iter_mut().all(|place| {
+                let server = place.server.as_mut().unwrap();
+                server.ended().is_none() && is_serving(server)
+            })
+        });
+        assert!(all_serve, "not all servers hand out again");
+    }
+}
+
+fn is_serving(server: &Server) -> bool {
+    let Ok(stream) = TcpStream::connect(server.socket_address()) else {
+        return false;
+    };
+    let mut connection = Connection::new(stream);
+    connection.send(&Message::StatusRequest);
+    let status = connection.receive_or_give_up();
+    matches!(status, Some(Message::StatusReply(status)) if status.standing == Standing::Serving)
 }
 
 impl fmt::Display for Done {

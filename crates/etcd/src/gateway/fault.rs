@@ -133,13 +133,21 @@ pub struct ErrorBody {
     error: Option<String>,
 }
 
+/// The same in a stream.
+#[derive(Debug, Deserialize)]
+struct Wrapped {
+    error: ErrorBody,
+}
+
 impl Complaint {
     /// The answer with this status and body.
     pub fn new(status: u16, body: &[u8]) -> Complaint {
-        let said = serde_json::from_slice(body).ok();
+        // A stream that fails before its first answer has the error of a stream, and the status of an error.
+        let inner = serde_json::from_slice(body).map(|Wrapped { error }| error);
+        let said = inner.or_else(|_| serde_json::from_slice(body));
         Complaint {
             status,
-            said: said.and_then(said_in),
+            said: said.ok().and_then(said_in),
             body: shown(&String::from_utf8_lossy(body)),
         }
     }

@@ -323,10 +323,13 @@ fn answers_that_are_odd_are_not_believed() {
         let text = unanswered(patient(&to(&script)).call(&call));
         assert!(text.contains("cannot be understood"), "{body}: {text}");
     }
+    // A stream says so after its status or with it.
     let stream = r#"{"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader"}}"#;
-    let script = Script::new([chunked(200, stream)]);
-    let text = refused(patient(&to(&script)).call(&Call::KeepAlive(7)));
-    assert!(text.contains("no leader"), "{text}");
+    for status in [200, 503] {
+        let script = Script::new([chunked(status, stream)]);
+        let text = refused(patient(&to(&script)).call(&Call::KeepAlive(7)));
+        assert!(text.contains("or it is cut off from them"), "{text}");
+    }
 }
 
 #[test]
