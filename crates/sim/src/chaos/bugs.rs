@@ -555,6 +555,8 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "EpochForgotten",
         wrong: "A claim after a restore does not begin above what an operator has said.",
+        seed: 4,
+    },
     // A store that fences.
     Bug {
         name: "DoubtIgnored",
