@@ -136,6 +136,8 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// Requests that wait for the store are refused after a while.
+    has_patience: bool,
     /// The peer that objects to this server, if one has done so since the start.
     objector: Option<Objector>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
@@ -174,6 +176,7 @@ impl<E: Edge> Server<E> {
         let mut peers = Peers::new(config.peers, config.remembered);
         peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
+        let has_patience = config.actor.patience.is_some();
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
@@ -194,6 +197,7 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            has_patience,
             objector: None,
             alone_until: None,
             losses: BTreeMap::new(),
@@ -273,6 +277,10 @@ impl<E: Edge> Server<E> {
     /// not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
+        // A request that begins to wait for the store causes no effect.
+        if self.has_patience {
+            self.set_store_timer();
+        }
         let deadline = if self.mailbox.is_empty() && !self.transport.is_behind() {
             self.timers.next()
         } else {

@@ -188,6 +188,7 @@ fn values_are_short_texts() {
         session: 0x1f,
         sequence: sequence(2_048),
         ceiling: sequence(9_535),
+        highest: sequence(9_535),
         stopped: false,
         epoch: 1,
         lives: vec![Life {
@@ -197,11 +198,16 @@ fn values_are_short_texts() {
         }],
     };
     let text = "{\"incarnation\":\"000000000000000000000000000000ab\",\"boot\":3,\
-                \"session\":\"000000000000001f\",\"sequence\":2048,\"ceiling\":9535,\"stopped\":false,\"epoch\":1,\
+                \"session\":\"000000000000001f\",\"sequence\":2048,\"ceiling\":9535,\"highest\":9535,\"stopped\":false,\"epoch\":1,\
                 \"lives\":[{\"boot\":2,\"session\":\"000000000000002e\",\"ceiling\":1024}]}";
     assert_eq!(state.text(), text);
     assert_eq!(State::read(text), Ok(state));
     for (from, to, error) in [
+        (
+            "\"highest\":9535",
+            "\"highest\":9534",
+            "the ceiling is above the highest",
+        ),
         ("\"boot\":3", "\"boot\":0", "do not grow"),
         ("\"boot\":3", "\"boot\":2", "do not grow"),
         (

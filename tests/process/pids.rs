@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use ipseity_core::{
-    identity::{Identity, Pid},
-    words::{Message, PeerState},
+    identity::{Identity, Pid, Sequence},
+    words::{ErrorCode, Message, PeerState, Standing, StoreKind, StoreState},
 };
 use ipseity_harness::{
     etcd::Etcd,
     program::run,
-    server::{Refusal, Server},
+    server::{Refusal, Server, eventually},
 };
 use tempfile::TempDir;
 
@@ -239,4 +239,85 @@ fn an_address_that_nobody_can_dial_is_refused_before_a_pid_is_taken() {
     assert_eq!(refusal.code, Some(2), "{}", refusal.log);
     assert!(refusal.log.contains("needs --advertise"), "{}", refusal.log);
     assert_eq!(pids(&etcd, &[]), "no pid is there yet\n");
+}
+
+#[test]
+fn while_etcd_is_away_the_reserve_is_handed_out_and_then_requests_are_refused_until_it_is_back() {
+    let etcd = Etcd::start();
+    // It hands out what it has, whatever the lease is.
+    let server = start(&etcd, &["--pid", "7", "--on-doubt", "serve"]);
+    let mut last = next(&server);
+    etcd.pause(0);
+    let mut handed_out = 0;
+    let refusal = loop {
+        match server.ask(100, 0) {
+            Message::IdentityReply { first, count } => {
+                let first = Identity::from_u64(first).unwrap();
+                assert!(first > last);
+                let end = first.sequence().get() + u64::from(count) - 1;
+                last = Identity::new(Sequence::new(end).unwrap(), first.pid());
+                handed_out += count;
+            }
+            Message::ErrorReply(error) => break error,
+            other => panic!("{other:?}"),
+        }
+    };
+    // The ceiling of the start, less what had been handed out.
+    assert!((800..=1024).contains(&handed_out), "{handed_out}");
+    assert_eq!(refusal.code, ErrorCode::StoreUnavailable.get());
+    let status = server.status();
+    assert_eq!(status.standing, Standing::WaitingForDisk);
+    assert_eq!(status.store.state, StoreState::Away);
+    server.wait_for_log("etcd does not answer, and the reserve is used up");
+    etcd.resume(0);
+    server.wait_for_log("etcd answers again: this server hands out identities");
+    assert!(eventually(|| server.status().standing == Standing::Serving));
+    // What was taken back may be handed out now, and nothing that left comes again.
+    assert!(next(&server) > last);
+    assert_eq!(server.status().boot, 1);
+}
+
+#[test]
+fn while_the_lease_is_in_doubt_nothing_is_handed_out() {
+    let etcd = Etcd::start();
+    let server = start(&etcd, &["--pid", "7"]);
+    let last = next(&server);
+    etcd.pause(0);
+    server.wait_for_log("etcd has not confirmed in time that this server still has its pid");
+    match server.ask(1, 0) {
+        Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::StoreUnavailable.get()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.status().store.kind, StoreKind::Etcd);
+    etcd.resume(0);
+    server.wait_for_log("etcd has confirmed that this server has its pid");
+    assert!(eventually(|| server.status().standing == Standing::Serving));
+    assert!(next(&server) > last);
+}
+
+#[test]
+fn a_server_whose_pid_was_taken_hands_out_nothing_more_and_exits() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    let last = next(&server);
+    // It is away for longer than its lease, and another one takes the pid.
+    server.signal("STOP");
+    let other = start(&etcd, &["--pid", "7"]);
+    assert!(next(&other) > last);
+    server.signal("CONT");
+    let said = server.wait_for_log("FENCED: another server has claimed pid 7");
+    assert!(said.contains("its boot is 2"), "{said}");
+    assert_eq!(server.wait().code(), Some(1));
+    assert!(next(&other) > last);
+    assert_eq!(other.status().standing, Standing::Serving);
+}
+
+#[test]
+fn a_server_stops_when_its_state_is_gone() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    etcd.ctl(&["del", "--prefix", "ipseity/"]);
+    let said = server.wait_for_log("THE STORE IS NOT WHAT IT WAS");
+    assert!(said.contains("pids epoch --above SEQUENCE"), "{said}");
+    assert_eq!(server.wait().code(), Some(1));
 }

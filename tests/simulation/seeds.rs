@@ -43,13 +43,16 @@ const FAILED_ONCE: [u64; 6] = [
 /// shorter than the time between two looks at them: `tests/virtual/tls.rs` has them. Nor do they have a supervisor:
 /// `tests/virtual/deadlines.rs` has one. And hardly a run lasts for the minute after which a server tells how many log lines
 /// it has left out: `tests/virtual/flood.rs` waits for it.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 8] = [
     "tlsRequired",
     "tlsNotOffered",
     "certificateRefused",
     "certificatesTimeout",
     "notifyTimeout",
     "tellTimeout",
+    // Only a store that is away causes these two: tests/core/actor_store.rs.
+    "storeTimeout",
+    "storeUnavailable",
 ];
 
 /// The names of the entries of the mailbox, without the timers.

@@ -128,9 +128,9 @@ pub fn status() -> Status {
             reason: "not the newest\u{1b}".to_owned(),
         }),
         store: StoreStatus {
-            kind: StoreKind::Directory,
+            kind: StoreKind::Etcd,
             state: StoreState::Ready,
-            confirmed_us: 0,
+            confirmed_us: 20_000_000,
         },
     }
 }

@@ -300,6 +300,7 @@ impl Claim {
             session,
             sequence: above,
             ceiling: above.saturating_add(self.claimant.step),
+            highest: above.saturating_add(self.claimant.step),
             stopped: false,
             epoch: meta.value.epoch,
             lives,

@@ -104,6 +104,7 @@ impl Import {
             session: newest.session,
             sequence: imported.sequence,
             ceiling,
+            highest: newest.ceiling.max(ceiling),
             stopped: is_exact,
             epoch: meta.epoch,
             lives: earlier[forgotten..].to_vec(),

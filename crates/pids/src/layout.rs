@@ -150,6 +150,8 @@ pub struct State {
     pub sequence: Sequence,
     /// The life hands out nothing above this, and its successor nothing at or below it.
     pub ceiling: Sequence,
+    /// The highest ceiling that the life ever had. A stop lowers the ceiling, but not this one: a peer may remember it.
+    pub highest: Sequence,
     /// The life has stopped: the ceiling is exactly the last sequence.
     pub stopped: bool,
     /// The [epoch](Meta::epoch) in which this was written.
@@ -187,7 +189,7 @@ impl State {
         Life {
             boot: self.boot,
             session: self.session,
-            ceiling: self.ceiling,
+            ceiling: self.highest,
         }
     }
 }
@@ -248,6 +250,7 @@ struct StateText {
     session: String,
     sequence: u64,
     ceiling: u64,
+    highest: u64,
     stopped: bool,
     epoch: u64,
     lives: Vec<LifeText>,
@@ -271,6 +274,7 @@ impl Value for State {
             session: format!("{:016x}", self.session),
             sequence: self.sequence.get(),
             ceiling: self.ceiling.get(),
+            highest: self.highest.get(),
             stopped: self.stopped,
             epoch: self.epoch,
             lives: self.lives.iter().map(LifeText::of).collect(),
@@ -290,12 +294,16 @@ impl Value for State {
             session: hex_64("session", &read.session)?,
             sequence: sequence("sequence", read.sequence)?,
             ceiling: sequence("ceiling", read.ceiling)?,
+            highest: sequence("highest", read.highest)?,
             stopped: read.stopped,
             epoch: read.epoch,
             lives: lives?,
         };
         if state.sequence > state.ceiling {
             return wrong("the sequence is above the ceiling");
+        }
+        if state.ceiling > state.highest {
+            return wrong("the ceiling is above the highest one");
         }
         if state.stopped && state.sequence != state.ceiling {
             return wrong("it has stopped, and the sequence is not the ceiling");

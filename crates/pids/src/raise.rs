@@ -43,6 +43,7 @@ impl Raise {
         self.next = State {
             sequence: mine.sequence.max(self.sequence).min(ceiling),
             ceiling,
+            highest: mine.highest.max(ceiling),
             stopped: false,
             ..mine.clone()
         };

@@ -145,6 +145,7 @@ mod tests {
             session: 0x1f,
             sequence: Sequence::new(2048).unwrap(),
             ceiling: Sequence::new(9535).unwrap(),
+            highest: Sequence::new(9535).unwrap(),
             stopped: false,
             epoch: 1,
             lives: Vec::new(),

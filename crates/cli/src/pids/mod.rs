@@ -33,9 +33,9 @@ What is done:
 The pids are those of --cluster (ipseity, if it is not given). Without a word, they are listed. The
 last column is owned while a server has the pid, stopped after a clean stop, and free after a crash.
 
-import puts the state file of --data-dir aside, so that no server starts there again. Then start the
-server with --store in place of --data-dir, and with the same --pid. If import is interrupted, run it
-again. It never replaces a pid that is in etcd already.
+import puts the state file of --data-dir aside, so that no server starts there again. Then start
+the server with --store in place of --data-dir, and with the same --pid. If import is interrupted,
+run it again. It never replaces a pid that is in etcd already.
 
 epoch tells that this etcd is the right one, though it does not know all that was handed out. Stop
 all servers that use it first. Every pid then begins above the sequence that --above names: take one

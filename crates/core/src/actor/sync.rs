@@ -2,6 +2,8 @@
 //!
 //! Late, repeated and reordered messages do no harm: a message can only raise the counter.
 
+// Long because: a message of a peer is judged in many steps, whose order is the point.
+
 use super::{
     Actor, ConnectionId, Effect, HangUp, Life, Link, PeerId, Report,
     guard::{KnownLives, comes_before},
