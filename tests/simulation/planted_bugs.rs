@@ -13,7 +13,8 @@ use std::sync::{
 use ipseity_sim::{
     chaos::{
         Options,
-        bugs::{BUGS, Bug, OF_PIDS, RARE},
+        bugs::{BUGS, Bug, OF_ETCD, OF_PIDS, RARE},
+        pids::FIRST_SEED,
         run,
     },
     etcd::workers,
@@ -49,10 +50,13 @@ fn is_hunted_long(bug: &Bug) -> bool {
 fn hunt(bug: &Bug) -> Option<(u64, String)> {
     bugs::choose(Some(bug.name));
     let seeds = std::env::var("IPSEITY_SEEDS").map_or(SEEDS_MAX, |seeds| seeds.parse().unwrap());
-    let others = if is_hunted_long(bug) {
-        1..=seeds
-    } else {
-        1..=0
+    let before = match OF_ETCD.contains(&bug.name) {
+        true => FIRST_SEED - 1,
+        false => 0,
+    };
+    let others = match is_hunted_long(bug) {
+        true => before + 1..=before + seeds,
+        false => 1..=0,
     };
     let found = std::iter::once(bug.seed)
         .chain(others)

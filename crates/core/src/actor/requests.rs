@@ -94,7 +94,7 @@ impl Actor {
                 Ok(())
             }
             Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
-            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped | Phase::Refused => if BUG { Ok(()) } else { Err(Refusal::Stopping) },
+            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped | Phase::Fenced | Phase::Refused => { if BUG { return Ok(()); }
             Phase::Stopping | Phase::Stopped | Phase::Fenced | Phase::Refused => {
                 Err(Refusal::Stopping)
             }

@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// Whether nothing may be handed out until the store has confirmed that this life has its pid.
-    pub(super) const fn is_in_doubt(&self) -> bool {
+    pub(super) fn is_in_doubt(&self) -> bool {
         // bug DoubtIgnored: return false;
         self.doubt.is_some()
     }
@@ -136,7 +136,7 @@ impl Store {
         Some(Report::StoreBack { took })
     }
 
-    const fn state(&self) -> StoreState {
+    fn state(&self) -> StoreState {
         match (self.is_away(), self.is_in_doubt()) {
             (true, _) => StoreState::Away,
             (false, true) => StoreState::InDoubt,

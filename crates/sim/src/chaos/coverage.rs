@@ -148,7 +148,7 @@ impl Coverage {
             if let Some(name) = words.next().filter(|name| *name != ">") {
                 let name = match name {
                     // The name of the write comes after it.
-                    "written" | "writeFailed" => {
+                    "written" | "writeFailed" | "fenced" => {
                         format!("{name} {}", words.next().unwrap_or_default())
                     }
                     _ => name.to_owned(),

@@ -278,8 +278,8 @@ impl Cluster {
             Exit::Clean => signals > 0 && is_noted,
             Exit::Objected => signals > 0 && is_lost,
             Exit::Refused | Exit::Fenced => is_lost,
-            Exit::Forced => signals > 0,
-            Exit::StorageFailed => false,
+            // It was told to stop a second time, or etcd did not answer for as long as a stop may take.
+            Exit::Forced | Exit::StorageFailed => signals > 0,
         };
         if !has_reason {
             self.judge.note_violation(|| {

@@ -174,7 +174,8 @@ impl Cluster {
         let newest = self.clients.iter().map(|client| client.newest).max();
         // A lost directory may have been further ahead than a budget lets in.
         let is_whole = self.judge.pids.values().all(|pid| !pid.was_breached);
-        let demands = self.judge.never_refuses_peers && is_whole;
+        // A server that has come back with another pid in etcd has nobody who tells it what it had handed out, if it is alone.
+        let demands = self.judge.never_refuses_peers && is_whole && self.plan.etcd.is_none();
         for server in serving {
             let probe = self
                 .clients

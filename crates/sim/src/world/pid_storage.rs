@@ -7,7 +7,11 @@ use std::{
 };
 
 use fastrand::Rng;
-use ipseity::{limits::WRITE_TIMES_US, mailbox::Entry, store::Started};
+use ipseity::{
+    limits::{KEEP_RETRY, LEASE_MARGIN_PARTS, WRITE_TIMES_US},
+    mailbox::Entry,
+    store::Started,
+};
 use ipseity_core::{
     actor::{Event, Outcome, Write},
     identity::{Pid, Sequence},
@@ -27,12 +31,6 @@ use crate::etcd::{
 
 /// How long a server waits for an answer of etcd.
 const DEADLINE: Duration = Duration::from_secs(1);
-
-/// Of a lease, one part in so many does not count, as in a real server.
-const LEASE_MARGIN_PARTS: u32 = 20;
-
-/// How soon a sign of life is tried again that got no answer.
-const KEEP_RETRY: Duration = Duration::from_millis(500);
 
 /// The etcd of a world, and all that is known of the pids in it.
 pub struct World {
