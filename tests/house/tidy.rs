@@ -312,6 +312,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "codec",
             "console",
             "core::actor",
+            "core::identity",
             "limits",
             "listeners",
             "opening",

@@ -33,7 +33,6 @@ use super::{
     judge::{Judge, Life},
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
-    pids::EtcdPlan,
     plan::{BEGIN, Plan, names},
     sealed::set_seed,
 };
@@ -153,7 +152,7 @@ impl Cluster {
             disks_lie: options.disks_lie,
             plan,
         };
-        cluster.net.borrow_mut().pids = cluster.plan.etcd.as_ref().map(EtcdPlan::world);
+        cluster.net.borrow_mut().pids = cluster.plan.etcd.as_ref().map(|etcd| etcd.world(BEGIN));
         for server in cluster.plan.servers.clone() {
             let server = cluster.add_machine(server);
             match cluster.machines[server].plan.etcd {
