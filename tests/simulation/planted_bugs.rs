@@ -14,7 +14,7 @@ use ipseity_sim::{
     chaos::{
         Options,
         bugs::{BUGS, Bug, OF_ETCD, OF_PIDS, RARE},
-        pids::FIRST_SEED,
+        etcd_plan::FIRST_SEED,
         run,
     },
     etcd::workers,

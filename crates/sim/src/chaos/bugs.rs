@@ -34,7 +34,7 @@ pub const OF_PIDS: &[&str] = &[
     "EpochForgotten",
 ];
 
-/// Those that are found in seeds in which pids live in etcd: see [`pids`](super::pids).
+/// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
 pub const OF_ETCD: &[&str] = &[
     "DoubtIgnored",
     "FencedGoesOn",

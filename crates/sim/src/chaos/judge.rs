@@ -22,7 +22,7 @@ use super::{
     breaches::{Breaches, Giver},
     client::Floor,
     coverage::Coverage,
-    pids::EtcdPlan,
+    etcd_plan::EtcdPlan,
     plan::{Plan, ServerPlan},
     sealed::Opened,
 };

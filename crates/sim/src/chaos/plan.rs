@@ -20,8 +20,8 @@ use ipseity_core::{
 
 use super::{
     calls::FloodKind,
+    etcd_plan::{self, EtcdPlan, InEtcd},
     fault::{Fault, Faults, HTTP_PER_MILLE, chance, stream},
-    pids::{self, EtcdPlan, InEtcd},
     starts::{self, is_about_starts},
 };
 use crate::world::{DiskFault, WriteFate, address};
@@ -368,9 +368,17 @@ impl Plan {
         let mut rng = stream(seed, 0);
         let drawn = draw_faults(seed, rng.u32(100..500));
         let faults = drawn.and(allowed);
-        let faults = pids::faults(seed, faults);
+        let faults = etcd_plan::faults(seed, faults);
         let mut servers = draw_servers(seed, &mut rng, faults);
-        let etcd = pids::draw(seed, &mut servers);
+        let etcd = etcd_plan::draw(seed, servers.len()).map(|drawn| {
+            for (server, own) in servers.iter_mut().zip(drawn.servers) {
+                if let Some((pid, in_etcd)) = own {
+                    (server.pid, server.etcd) = (pid.get(), Some(in_etcd));
+                    server.join = JoinMode::Prefer;
+                }
+            }
+            drawn.etcd
+        });
         let mut plan = Plan {
             seed,
             faults,
