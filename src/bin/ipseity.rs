@@ -202,7 +202,7 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     if let Some(shortage) = descriptors.shortage() {
         warn!(event = "descriptorsFew"; "{shortage}");
     }
-    let clock = Clock::new();
+    let clock = Clock::begin();
     // Listening comes first: if the address is taken, the start changes nothing in the state directory.
     let mut bound =
         Bound::all("--listen", &options.listen, LISTENERS_MAX).map_err(cannot_listen)?;

@@ -12,17 +12,13 @@ const CLOCK: ClockId = ClockId::Monotonic;
 
 /// A clock that counts from the moment when it was made.
 #[derive(Clone, Copy, Debug)]
-#[allow(
-    clippy::new_without_default,
-    reason = "a clock that begins by default would be a surprise"
-)]
 pub struct Clock {
     start: Timespec,
 }
 
 impl Clock {
     /// A clock that begins now.
-    pub fn new() -> Clock {
+    pub fn begin() -> Clock {
         Clock { start: read() }
     }
 
@@ -51,7 +47,7 @@ mod tests {
 
     #[test]
     fn it_counts_from_its_start_and_never_goes_back() {
-        let clock = Clock::new();
+        let clock = Clock::begin();
         let mut last = Instant::START;
         for _ in 0..1000 {
             let now = clock.now();
@@ -67,7 +63,7 @@ mod tests {
 
     #[test]
     fn it_counts_nanoseconds_and_carries_them_over() {
-        let clock = Clock::new();
+        let clock = Clock::begin();
         let begun = clock.now();
         std::thread::sleep(Duration::from_millis(2));
         assert!(clock.now().since(begun) >= Duration::from_millis(2));

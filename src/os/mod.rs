@@ -360,7 +360,7 @@ impl Edge for Os {
 /// Waits at the end of the process until the last lines of the trace and of the log are written, but for
 /// [`LAST_LINES_TIMEOUT`] at most.
 pub fn finish_lines(trace: Option<&TraceOut>) {
-    let clock = Clock::new();
+    let clock = Clock::begin();
     if let Some(trace) = trace {
         trace.queue().finish(LAST_LINES_TIMEOUT);
     }

@@ -16,6 +16,7 @@
 mod accepting;
 mod answering;
 mod certificates;
+mod deadlines;
 mod dialing;
 mod loss;
 mod members;
@@ -495,30 +496,6 @@ impl<E: Edge> Server<E> {
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
-        }
-    }
-
-    /// Sets the timer to the moment when the write under way becomes late.
-    fn set_write_timer(&mut self) {
-        match self.actor.write_deadline() {
-            Some(deadline) => self.timers.set(Timer::Write, deadline),
-            None => self.timers.stop(Timer::Write),
-        }
-    }
-
-    /// Sets the timer to the moment when the store has kept somebody waiting for too long, or has to have confirmed the pid.
-    fn set_store_timer(&mut self) {
-        match self.actor.store_deadline() {
-            Some(deadline) => self.timers.set(Timer::Store, deadline),
-            None => self.timers.stop(Timer::Store),
-        }
-    }
-
-    /// Sets the timer to the moment when no more is waited for the lives that are asked whether they are alive.
-    fn set_probe_timer(&mut self) {
-        match self.actor.probe_deadline() {
-            Some(deadline) => self.timers.set(Timer::Probe, deadline),
-            None => self.timers.stop(Timer::Probe),
         }
     }
 

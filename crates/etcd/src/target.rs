@@ -38,7 +38,7 @@ pub struct Target {
 /// One of the places where the same etcd is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    address: HostPort,
+    host: String,
     port: u16,
     uses_tls: bool,
 }
@@ -63,7 +63,7 @@ impl Target {
 impl Endpoint {
     /// A name, or an address without brackets.
     pub fn host(&self) -> &str {
-        self.address.host()
+        &self.host
     }
 
     /// The port.
@@ -87,10 +87,9 @@ impl Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address.port() {
-            Some(_) => write!(f, "{}", self.address),
-            None if self.host().contains(':') => write!(f, "[{}]:{}", self.host(), self.port),
-            None => write!(f, "{}:{}", self.host(), self.port),
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
         }
     }
 }
@@ -145,10 +144,7 @@ fn parse(text: &str) -> Result<Target, String> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for host in hosts.split(',') {
         let endpoint = parse_endpoint(host, uses_tls)?;
-        if endpoints
-            .iter()
-            .any(|other| other.to_string() == endpoint.to_string())
-        {
+        if endpoints.contains(&endpoint) {
             return Err(format!("{endpoint} is in it twice"));
         }
         endpoints.push(endpoint);
@@ -182,7 +178,7 @@ fn parse_endpoint(text: &str, uses_tls: bool) -> Result<Endpoint, String> {
         return Err(format!("{text}: no server has port 0"));
     }
     Ok(Endpoint {
-        address,
+        host: address.host().to_owned(),
         port,
         uses_tls,
     })
@@ -269,7 +265,8 @@ mod tests {
             ("etcd://one:0", "no server has port 0"),
             ("etcd://one:70000", "70000"),
             ("etcd://fe80::1%eth0", "has a zone"),
-            ("etcd://a b", "is no name of a host"),
+            ("etcd://a b", "it names no host"),
+            ("etcd://bücher.example", "is no name of a host"),
             ("etcd://ann:secret@one", "--etcd-user"),
             ("etcd://one//a", "a part of its prefix is empty"),
             ("etcd://one/a//b", "a part of its prefix is empty"),

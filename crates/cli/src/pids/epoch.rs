@@ -44,14 +44,15 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
         above: raised.meta.above.to_string(),
         store: place.target.to_string(),
     };
-    Ok(match shape {
+    match shape {
         Shape::Json => write_line(out, &report)?,
         Shape::Text | Shape::Csv => writeln!(
             out,
             "epoch {}: all pids in {} begin above sequence {}; start the servers again",
             report.epoch, report.store, report.above
         )?,
-    })
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

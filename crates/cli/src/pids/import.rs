@@ -54,14 +54,15 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
         sequence: done.ceiling,
         store: place.target.to_string(),
     };
-    Ok(match shape {
+    match shape {
         Shape::Json => write_line(out, &report)?,
         Shape::Text | Shape::Csv => writeln!(
             out,
             "pid {} is in {} now, and goes on above sequence {}; start its server with --store in place of --data-dir",
             report.pid, report.store, report.sequence
         )?,
-    })
+    }
+    Ok(())
 }
 
 /// Refuses what could not go on.

@@ -4,7 +4,7 @@
 //! is away harms nobody who is connected. TLS and its errors are the same as everywhere else in Ipseity. And whatever
 //! fails here fails before anything was sent, which the errors of ureq do not tell.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time};
 
 use ipseity_tls::TlsFailed;
 use rustls::ClientConnection;
@@ -23,7 +23,6 @@ use ureq::{
 };
 
 use super::{
-    CONNECT_MAX,
     secrets::Secrets,
     secured::{Secured, problem_of},
     unreached::NotReached,
@@ -45,14 +44,16 @@ impl Resolver for NamesLater {
 pub struct Dial {
     endpoint: Endpoint,
     secrets: Secrets,
+    connect_max: time::Duration,
 }
 
 impl Dial {
     /// For this endpoint, with what these files say at the time.
-    pub fn new(endpoint: &Endpoint, secrets: &Secrets) -> Dial {
+    pub fn new(endpoint: &Endpoint, secrets: &Secrets, connect_max: time::Duration) -> Dial {
         Dial {
             endpoint: endpoint.clone(),
             secrets: secrets.clone(),
+            connect_max,
         }
     }
 
@@ -60,7 +61,7 @@ impl Dial {
         let names = DefaultResolver::default();
         let addrs = names
             .resolve(details.uri, details.config, details.timeout)
-            .map_err(|error| failed("its name cannot be looked up", &error))?;
+            .map_err(|error| self.failed("its name cannot be looked up", &error))?;
         let resolved = ConnectionDetails {
             uri: details.uri,
             addrs,
@@ -75,7 +76,7 @@ impl Dial {
         };
         let socket = TcpConnector::default()
             .connect(&resolved, None::<()>)
-            .map_err(|error| failed("it cannot be reached", &error))?
+            .map_err(|error| self.failed("it cannot be reached", &error))?
             .ok_or("it cannot be reached")?;
         let stream = match self.endpoint.uses_tls() {
             false => Box::new(socket),
@@ -86,6 +87,16 @@ impl Dial {
             unsent: None,
             has_heard: false,
         }))
+    }
+
+    fn failed(&self, what: &str, error: &Error) -> String {
+        match error {
+            Error::Io(error) => format!("{what}: {error}"),
+            Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+                format!("{what} in {} s", self.connect_max.as_secs())
+            }
+            error => format!("{what}: {error}"),
+        }
     }
 
     fn secure(
@@ -102,11 +113,11 @@ impl Dial {
         if let Err(error) = connection.complete_io(&mut socket) {
             return Err(match problem_of(&error) {
                 Some(problem) => dialed.explain(problem),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                None if is_an_end(&error) => {
                     "it ends the connection in the TLS handshake: if it speaks no TLS, write etcd:// in --store"
                         .to_owned()
                 }
-                None => failed("its TLS handshake does not end", &Error::from(error)),
+                None => self.failed("its TLS handshake does not end", &Error::from(error)),
             });
         }
         let config = details.config;
@@ -143,14 +154,12 @@ fn rest_of(details: &ConnectionDetails) -> NextTimeout {
     rest
 }
 
-fn failed(what: &str, error: &Error) -> String {
-    match error {
-        Error::Io(error) => format!("{what}: {error}"),
-        Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-            format!("{what} in {} s", CONNECT_MAX.as_secs())
-        }
-        error => format!("{what}: {error}"),
-    }
+/// Whether the other side has ended the connection.
+fn is_an_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// A connection. Where a request cannot be sent to its end, what came in its place is read: whoever refuses a request
@@ -200,6 +209,10 @@ impl Transport for Link {
             (Ok(false), None) => {
                 let text = format!("it ended the connection{hint}");
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, text).into())
+            }
+            (Err(Error::Io(error)), None) if is_mute => {
+                let text = format!("{error}{hint}");
+                Err(io::Error::new(error.kind(), text).into())
             }
             (came, _) => came,
         }

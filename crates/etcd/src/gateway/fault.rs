@@ -3,13 +3,13 @@
 //! What etcd says is taken for a refusal only where its code shows that it checks this before it does anything. With
 //! everything else the call may have been done.
 
-use std::error::Error as _;
+use std::{error::Error as _, time::Duration};
 
 use ipseity_core::text::Plain;
 use ipseity_tls::TlsFailed;
 use serde::Deserialize;
 
-use super::{ANSWER_BYTES_MAX, TRY_MAX, unreached::NotReached};
+use super::{ANSWER_BYTES_MAX, unreached::NotReached};
 
 /// How much of a text that is not etcd's is shown. It may be a whole page of a proxy.
 const SHOWN_CHARACTERS_MAX: usize = 120;
@@ -38,14 +38,14 @@ impl Fault {
 }
 
 /// What it means that no whole answer has come.
-pub fn fault_of(error: &ureq::Error) -> Fault {
+pub fn fault_of(error: &ureq::Error, try_max: Duration) -> Fault {
     match error {
         ureq::Error::Other(inner) => match inner.downcast_ref::<NotReached>() {
             Some(NotReached(text)) => Fault::Unserved(text.clone()),
             None => Fault::Unanswered(inner.to_string()),
         },
         ureq::Error::Timeout(_) => {
-            let limit = TRY_MAX.as_secs();
+            let limit = try_max.as_secs();
             Fault::Unanswered(format!("no answer in {limit} s"))
         }
         ureq::Error::BodyExceedsLimit(_) => Fault::Unanswered(format!(
@@ -55,7 +55,7 @@ pub fn fault_of(error: &ureq::Error) -> Fault {
             // A limit that was reached while the body was read.
             Some(inner) if inner.is::<ureq::Error>() => inner
                 .downcast_ref::<ureq::Error>()
-                .map_or_else(|| broken(error), fault_of),
+                .map_or_else(|| broken(error), |inner| fault_of(inner, try_max)),
             Some(inner) if inner.is::<NotReached>() => Fault::Unserved(inner.to_string()),
             _ => match TlsFailed::text_of(error) {
                 Some(text) => Fault::Unanswered(format!("the connection cannot go on: {text}")),

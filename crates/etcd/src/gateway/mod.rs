@@ -30,9 +30,9 @@ pub use secrets::{Secrets, SecretsError};
 /// seconds.
 pub const TRY_MAX: Duration = Duration::from_secs(2);
 
-/// How much of that the name, the connection and the handshake may take. Then nothing was sent, and the next endpoint is
-/// asked.
-pub const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// How much of that the name, the connection and the handshake may take: one in this many parts. Then nothing was sent, and
+/// the next endpoint is asked.
+const CONNECT_PARTS: u32 = 2;
 
 /// The longest answer that is read. 1024 pids have two keys each, of less than a kilobyte in base64: this is twice as
 /// much.
@@ -65,6 +65,7 @@ pub struct Gateway {
 struct Route {
     endpoint: Endpoint,
     agent: Agent,
+    try_max: Duration,
 }
 
 /// What an endpoint has said.
@@ -91,9 +92,21 @@ impl Gateway {
     /// The [`Secrets`] do not fit or cannot be read. They are read again for each connection and each token, so renewed
     /// ones count from then on.
     pub fn new(target: &Target, secrets: &Secrets) -> Result<Gateway, SecretsError> {
+        Gateway::with_patience(target, secrets, TRY_MAX)
+    }
+
+    /// The same with another time that one endpoint may take.
+    ///
+    /// # Errors
+    /// As [`new`](Gateway::new).
+    pub fn with_patience(
+        target: &Target,
+        secrets: &Secrets,
+        try_max: Duration,
+    ) -> Result<Gateway, SecretsError> {
         secrets.check(target.uses_tls())?;
         let routes = target.endpoints().iter();
-        let routes = routes.map(|endpoint| Route::new(endpoint.clone(), secrets));
+        let routes = routes.map(|endpoint| Route::new(endpoint.clone(), secrets, try_max));
         Ok(Gateway {
             routes: routes.collect(),
             first: 0,
@@ -106,7 +119,7 @@ impl Gateway {
         })
     }
 
-    /// Makes a call. It takes [`TRY_MAX`] for each endpoint at most, and one more for a new token.
+    /// Makes a call. It takes its patience for each endpoint at most, and twice as long for a new token and one more try.
     ///
     /// A revocation of a lease that was gone has the header of the answer before it, because etcd sends none.
     ///
@@ -216,7 +229,8 @@ fn may_be_repeated(call: &Call) -> bool {
 }
 
 impl Route {
-    fn new(endpoint: Endpoint, secrets: &Secrets) -> Route {
+    fn new(endpoint: Endpoint, secrets: &Secrets, try_max: Duration) -> Route {
+        let connect_max = try_max / CONNECT_PARTS;
         let config = Agent::config_builder()
             .proxy(None)
             // The status says what happened, and the body why.
@@ -225,18 +239,19 @@ impl Route {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent("ipseity")
-            .timeout_global(Some(TRY_MAX))
-            .timeout_connect(Some(CONNECT_MAX))
+            .timeout_global(Some(try_max))
+            .timeout_connect(Some(connect_max))
             .max_response_header_size(HEAD_BYTES_MAX)
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
             .max_idle_connections(1)
             .max_idle_age(IDLE_MAX)
             .build();
-        let dial = Dial::new(&endpoint, secrets);
+        let dial = Dial::new(&endpoint, secrets, connect_max);
         Route {
             agent: Agent::with_parts(config, dial, NamesLater),
             endpoint,
+            try_max,
         }
     }
 
@@ -250,9 +265,10 @@ impl Route {
         if let Token::Is(token) = token {
             request = request.header("Authorization", token);
         }
-        let mut response = request.send(body).map_err(|error| fault_of(&error))?;
+        let fault = |error| fault_of(&error, self.try_max);
+        let mut response = request.send(body).map_err(fault)?;
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-        let body = body.read_to_vec().map_err(|error| fault_of(&error))?;
+        let body = body.read_to_vec().map_err(fault)?;
         Ok(match response.status().as_u16() {
             200 => Reply::Good(body),
             status => Reply::Bad(Complaint::new(status, &body)),

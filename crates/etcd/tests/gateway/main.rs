@@ -17,8 +17,18 @@ use ipseity_etcd::{
     Answer, Answered, Call, CallError, Compare, Gateway, KeyRange, KeyValue, LeaseId, Op, Secrets,
     Txn,
 };
+use ipseity_harness::server::PATIENCE;
 
-/// A way to a store, which needs no secrets.
+/// A way to a real etcd. It waits for long, because a machine that is busy may hold up a disk for seconds.
+fn patient(target: &str) -> Gateway {
+    patient_with(target, &Secrets::default())
+}
+
+fn patient_with(target: &str, secrets: &Secrets) -> Gateway {
+    Gateway::with_patience(&target.parse().unwrap(), secrets, PATIENCE).unwrap()
+}
+
+/// A way as a server has it.
 fn gateway(target: &str) -> Gateway {
     gateway_with(target, &Secrets::default())
 }

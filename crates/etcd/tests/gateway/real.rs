@@ -8,7 +8,7 @@ use ipseity_harness::{
 };
 
 use crate::{
-    gateway, gateway_with, grant, has_revision, has_value, outcome, put, put_under, read, read_all,
+    grant, has_revision, has_value, outcome, patient, patient_with, put, put_under, read, read_all,
     refused, unanswered, values, write,
 };
 
@@ -18,7 +18,7 @@ const LONG: u64 = 3600;
 #[test]
 fn every_call_is_answered() {
     let etcd = Etcd::start();
-    let mut gateway = gateway(&etcd.target());
+    let mut gateway = patient(&etcd.target());
 
     let empty = gateway.call(&read("a/1")).unwrap();
     assert_ne!(empty.header.cluster_id, 0);
@@ -110,16 +110,33 @@ fn granted_cluster(gateway: &mut ipseity_etcd::Gateway) -> u64 {
 }
 
 #[test]
+fn a_list_of_all_pids_has_room() {
+    let etcd = Etcd::start();
+    let mut gateway = patient(&etcd.target());
+    // Two keys of each of 1024 pids, longer than they ever are. A transaction takes 128 operations.
+    let value = "x".repeat(1000);
+    for sixteenth in 0..16 {
+        let keys = (0..128).map(|key| format!("shop/ids/pid/{sixteenth:02}{key:03}/state"));
+        let puts = keys.map(|key| put(&key, &value)).collect();
+        gateway.call(&write(puts)).unwrap();
+    }
+    let all = values(gateway.call(&read_all("shop/")).unwrap());
+    assert_eq!(all.len(), 2048);
+    assert!(all.iter().all(|one| one.value == value));
+    assert!(all.windows(2).all(|pair| pair[0].key < pair[1].key));
+}
+
+#[test]
 fn a_lease_without_a_sign_of_life_dies_with_its_keys() {
     let etcd = Etcd::start();
-    let mut gateway = gateway(&etcd.target());
+    let mut gateway = patient(&etcd.target());
     gateway.call(&grant(7, 1)).unwrap();
     gateway
         .call(&write(vec![put_under("own", "me", Some(7))]))
         .unwrap();
     let is_gone = || values(gateway.call(&read("own")).unwrap()).is_empty();
     assert!(eventually(is_gone));
-    let mut gateway = crate::gateway(&etcd.target());
+    let mut gateway = crate::patient(&etcd.target());
     let dead = gateway.call(&Call::KeepAlive(7)).unwrap();
     assert_eq!(dead.answered, Answered::KeptAlive(None));
 }
@@ -127,7 +144,7 @@ fn a_lease_without_a_sign_of_life_dies_with_its_keys() {
 #[test]
 fn etcd_that_is_full_says_so_and_may_have_done_it() {
     let etcd = Etcd::start_with(&["--quota-backend-bytes", "100000"]);
-    let mut gateway = gateway(&etcd.target());
+    let mut gateway = patient(&etcd.target());
     let much = write(vec![put("much", &"x".repeat(50_000))]);
     let mut said = None;
     for _ in 0..100 {
@@ -152,7 +169,7 @@ fn etcd_that_is_full_says_so_and_may_have_done_it() {
 #[test]
 fn a_compaction_changes_nothing() {
     let etcd = Etcd::start();
-    let mut gateway = gateway(&etcd.target());
+    let mut gateway = patient(&etcd.target());
     for value in ["1", "2", "3"] {
         gateway.call(&write(vec![put("a", value)])).unwrap();
     }
@@ -179,12 +196,12 @@ fn users_have_tokens_which_are_renewed() {
         ..Secrets::default()
     };
     // As long as etcd has no users, nobody is asked.
-    let mut known = gateway_with(&etcd.target(), &secrets);
+    let mut known = patient_with(&etcd.target(), &secrets);
     known.call(&write(vec![put("shop/a", "1")])).unwrap();
     etcd.add_user("ann", "secret: of ann", "shop/");
     etcd.enable_users();
 
-    let mut nobody = gateway(&etcd.target());
+    let mut nobody = patient(&etcd.target());
     let text = refused(nobody.call(&read("shop/a")));
     assert!(text.contains("--etcd-user"), "{text}");
     let text = refused(known.call(&read("shop/a")));
@@ -227,7 +244,7 @@ fn tls_shows_and_asks_for_certificates() {
         key: Some(pki.path("ipseity.key")),
         user: None,
     };
-    let mut known = gateway_with(&etcd.target(), &secrets);
+    let mut known = patient_with(&etcd.target(), &secrets);
     known.call(&write(vec![put("a", "1")])).unwrap();
     assert_eq!(values(known.call(&read("a")).unwrap())[0].value, "1");
     known.call(&grant(7, LONG)).unwrap();
@@ -239,7 +256,7 @@ fn tls_shows_and_asks_for_certificates() {
         key: None,
         ..secrets.clone()
     };
-    let mut stranger = gateway_with(&etcd.target(), &stranger);
+    let mut stranger = patient_with(&etcd.target(), &stranger);
     let text = refused(stranger.call(&write(vec![put("a", "2")])));
     assert!(text.contains("certificate"), "{text}");
     // Whom nobody knows is not told anything.
@@ -248,11 +265,11 @@ fn tls_shows_and_asks_for_certificates() {
         ca: Some(other.path("ca.pem")),
         ..secrets.clone()
     };
-    let mut believer = gateway_with(&etcd.target(), &believer);
+    let mut believer = patient_with(&etcd.target(), &believer);
     let text = refused(believer.call(&write(vec![put("a", "2")])));
     assert!(text.contains("ca of etcd"), "{text}");
     let plain = etcd.target().replace("etcds://", "etcd://");
-    let error = gateway(&plain)
+    let error = patient(&plain)
         .call(&write(vec![put("a", "2")]))
         .unwrap_err();
     assert!(error.to_string().contains("write etcds://"), "{error}");
@@ -268,13 +285,13 @@ fn tls_to_a_port_without_it_is_explained() {
         ..Secrets::default()
     };
     let target = etcd.target().replace("etcd://", "etcds://");
-    let text = refused(gateway_with(&target, &secrets).call(&write(vec![put("a", "2")])));
+    let text = refused(patient_with(&target, &secrets).call(&write(vec![put("a", "2")])));
     assert!(text.contains("write etcd://"), "{text}");
 }
 
 #[test]
 fn a_gateway_that_is_off_is_explained() {
     let etcd = Etcd::start_with(&["--enable-grpc-gateway=false"]);
-    let text = refused(gateway(&etcd.target()).call(&write(vec![put("a", "2")])));
+    let text = refused(patient(&etcd.target()).call(&write(vec![put("a", "2")])));
     assert!(text.contains("--enable-grpc-gateway"), "{text}");
 }

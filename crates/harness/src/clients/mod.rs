@@ -201,16 +201,27 @@ pub fn pause(rng: &mut Rng, most_ms: u64) {
 }
 
 /// A client that asks only one server, notices each of its lives, and pipelines its requests.
-pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr, mut rng: Rng) {
+pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr, rng: Rng) {
+    stay_at(load, client, Some(server), address, rng);
+}
+
+/// The same where each life may have another pid.
+pub fn stay_with_an_address(load: &Load, client: u32, address: SocketAddr, rng: Rng) {
+    stay_at(load, client, None, address, rng);
+}
+
+fn stay_at(load: &Load, client: u32, server: Option<u16>, address: SocketAddr, mut rng: Rng) {
     let mut notes = Notes::default();
     let mut newest = 0;
     while load.goes_on() {
         if let Some(mut connection) = load.connect(address) {
             let status = load.exchange(&mut connection, &[Message::StatusRequest]);
-            let life = match status.first() {
+            let (pid, life) = match status.first() {
                 Some(Message::StatusReply(status)) => {
                     let shown = status.life().map(|life| life.boot);
-                    Some(shown.expect("this client is trusted, so it is shown which life it is"))
+                    let life =
+                        shown.expect("this client is trusted, so it is shown which life it is");
+                    (status.pid.get(), Some(life))
                 }
                 _ => continue,
             };
@@ -225,7 +236,7 @@ pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr,
                 let begun = load.clock.tick();
                 let replies = load.exchange(&mut connection, &requests);
                 let asked = Asked {
-                    server,
+                    server: server.unwrap_or(pid),
                     life,
                     client,
                     begun,

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::{
     command,
     pki::Pki,
-    server::{PATIENCE, Port},
+    server::{PATIENCE, Port, eventually},
 };
 use relay::{Cut, Relay};
 
@@ -170,6 +170,9 @@ impl Etcd {
     /// Pauses a member: it keeps its connections and does nothing.
     pub fn pause(&self, index: usize) {
         self.members[index].signal("STOP");
+        // The signal is sent, but a busy machine may let threads run on for a moment.
+        let pid = self.pid(index);
+        assert!(eventually(|| is_paused(pid)), "etcd does not pause");
     }
 
     /// Lets a paused member go on.
@@ -371,6 +374,19 @@ impl Drop for Member {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether no thread of a process runs.
+fn is_paused(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat"));
+        // The state stands behind the name, which is in parentheses. A thread may have just ended.
+        stat.map_or(true, |stat| {
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
+    })
 }
 
 /// The flags of `etcdctl` for a server that speaks TLS.
