@@ -1,5 +1,7 @@
 //! The procedures of the pids in etcd, one at a time, against a store that does what it is told.
 
+// Long because: every procedure has its scenarios here, and all of them need the same store.
+
 use std::{collections::VecDeque, time::Duration};
 
 use ipseity_core::{

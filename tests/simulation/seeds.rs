@@ -11,7 +11,7 @@ use ipseity_core::{timer::Timer, words::ErrorCode};
 use ipseity_sim::chaos::{
     Options,
     coverage::Heard,
-    etcd_plan,
+    etcd_plan::FIRST_SEED,
     fault::{Fault, Faults},
     hunt::{Hunt, HuntReport, failure_report, shrink},
     run,
@@ -137,7 +137,7 @@ fn no_seed_breaks_a_promise_and_together_they_exercise_everything() {
         hunt(one, 1, TRACED);
     } else {
         let mut found = hunt(1, SEEDS, TRACED);
-        let in_etcd = hunt(etcd_plan::FIRST_SEED, ETCD_SEEDS, ETCD_TRACED);
+        let in_etcd = hunt(FIRST_SEED, ETCD_SEEDS, ETCD_TRACED);
         assert!(in_etcd.coverage.takeovers > 0, "nobody takes over a pid");
         assert!(in_etcd.coverage.fenced > 0, "nobody is fenced");
         found.coverage.add(&in_etcd.coverage);

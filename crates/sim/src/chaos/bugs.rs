@@ -34,7 +34,7 @@ pub const OF_PIDS: &[&str] = &[
     "EpochForgotten",
 ];
 
-/// Those that are found in seeds in which pids live in etcd: see [`pids`](super::pids).
+/// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
 pub const OF_ETCD: &[&str] = &[
     "DoubtIgnored",
     "FencedGoesOn",
@@ -349,7 +349,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "MailboxLifo",
         wrong: "Requests for one identity go to the head of the mailbox.",
-        seed: 3,
+        seed: 7,
     },
     Bug {
         name: "BatchRunsOn",
@@ -359,7 +359,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "GrantsIgnored",
         wrong: "It is not checked what a connection may do.",
-        seed: 5,
+        seed: 10,
     },
     Bug {
         name: "StrangerTakenForPeer",
@@ -440,7 +440,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "ReadyWhileJoining",
         wrong: "A server that waits for its peers says that it is ready.",
-        seed: 70,
+        seed: 84,
     },
     Bug {
         name: "CounterFalls",
@@ -508,7 +508,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "DroppedLinesUntold",
         wrong: "The status does not show how many log lines were dropped.",
-        seed: 3,
+        seed: 7,
     },
     // The pids in etcd.
     Bug {
@@ -519,7 +519,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "LeaseTrusted",
         wrong: "A claim compares only whether the lease of the last owner has ended.",
-        seed: 1,
+        seed: 3,
     },
     Bug {
         name: "FloorFromNote",
@@ -549,7 +549,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "StopUncompared",
         wrong: "A stop does not compare the state with what this life has written.",
-        seed: 4,
+        seed: 3,
     },
     Bug {
         name: "ReplyBeforeAcknowledged",

@@ -31,6 +31,7 @@ use super::{
     coverage::Coverage,
     fault::{Fault, stream},
     judge::{Judge, Life},
+    kept::kept,
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
     plan::{BEGIN, Plan, names},
@@ -59,43 +60,6 @@ fn server_at(address: SocketAddr) -> Option<usize> {
     match address.ip() {
         IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 0] => Some(usize::from(ip.octets()[3]) - 1),
         _ => None,
-    }
-}
-
-/// What keeps the state of a server, as far as the judge has to know.
-struct Kept {
-    /// How many faults have had an effect.
-    faults_met: u32,
-    /// How far the present life may hand out.
-    allowed: Sequence,
-    /// How often the ceiling was raised since the start of this life, and the ceiling that it knows.
-    granted: (u32, Sequence),
-    /// The generation and the boot of another process that a write did not notice.
-    overlooked: Option<(u64, u64)>,
-}
-
-fn kept(net: &Net, number: usize, life: &Life, now: Instant) -> Kept {
-    let node = &net.nodes[number];
-    if let (Some(pid), Some(world)) = (&node.pid_storage, &net.pids) {
-        return Kept {
-            faults_met: 0,
-            allowed: world.ceiling(life.session),
-            granted: (0, pid.granted()),
-            overlooked: None,
-        };
-    }
-    let storage = storage(node);
-    let overlooked = storage.overlooked.as_ref();
-    Kept {
-        faults_met: storage.faults_met,
-        allowed: match storage.allowance(now) {
-            // The newest record may be the other server's.
-            _ if storage.is_shared => storage.granted.1,
-            Some((boot, ceiling)) if boot == life.boot => ceiling,
-            _ => Sequence::ZERO,
-        },
-        granted: storage.granted,
-        overlooked: overlooked.map(|record| (record.generation, record.boot)),
     }
 }
 
@@ -152,7 +116,7 @@ impl Cluster {
             disks_lie: options.disks_lie,
             plan,
         };
-        cluster.net.borrow_mut().pids = cluster.plan.etcd.as_ref().map(|etcd| etcd.world(BEGIN));
+        cluster.net.borrow_mut().pids = cluster.plan.etcd.as_ref().map(|plan| plan.world(BEGIN));
         for server in cluster.plan.servers.clone() {
             let server = cluster.add_machine(server);
             match cluster.machines[server].plan.etcd {

@@ -1,4 +1,4 @@
-//! What a seed draws about the etcd in which pids live; see [`pids`](super::pids).
+//! The etcd that a seed draws, and which servers have their pids in it.
 
 use std::time::Duration;
 
@@ -44,9 +44,6 @@ pub struct InEtcd {
     pub waits_in_doubt: bool,
 }
 
-/// The pid that a server is drawn with and how it uses etcd, if it does.
-pub type Place = Option<(u16, InEtcd)>;
-
 /// What does not go with it: mistakes with directories and faults of disks, as there are none; clocks of different speed,
 /// because a lease needs a clock; a majority, in which servers in etcd have no vote; and a sequence that an operator sets
 /// at a start.
@@ -80,9 +77,18 @@ pub fn faults(seed: u64, faults: Faults) -> Faults {
     }
 }
 
-/// Draws the etcd, and which of so many servers have their pids there: the pid that each is drawn with, and how it uses
-/// etcd.
-pub fn draw(seed: u64, servers: usize) -> Option<(EtcdPlan, Vec<Place>)> {
+/// An etcd, and the servers that use it.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    pub etcd: EtcdPlan,
+    /// The pid that each of them has at first, and how it uses it.
+    pub servers: Vec<Option<(Pid, InEtcd)>>,
+}
+
+/// Draws the etcd, and which servers have their pids there.
+///
+/// [`Drawn::servers`] has the pid of each such server.
+pub fn draw(seed: u64, servers: usize) -> Option<Drawn> {
     if !are_in_etcd(seed) {
         return None;
     }
@@ -96,37 +102,33 @@ pub fn draw(seed: u64, servers: usize) -> Option<(EtcdPlan, Vec<Place>)> {
     let pid = |number: u16| Pid::new(FIRST_PID + number).expect("there are so many");
     let (first, last) = (pid(0), pid(count + spare - 1));
     let is_auto = rng.u32(..4) > 0;
-    let mut numbers = 0..;
-    let mut place = |rng: &mut Rng| {
-        let number = pid(numbers.next()?);
-        let wanted = match is_auto {
-            true => Wanted::Auto { first, last },
-            false => Wanted::Pid(number),
-        };
-        let waits_in_doubt = rng.u32(..3) > 0;
-        Some((
-            number.get(),
-            InEtcd {
-                wanted,
-                waits_in_doubt,
-            },
-        ))
-    };
-    let places = are_in
-        .into_iter()
-        .map(|is_in| is_in.then(|| place(&mut rng)).flatten())
-        .collect();
+    let mut number = 0;
+    let mut servers = Vec::new();
+    for is_in in are_in {
+        servers.push(is_in.then(|| {
+            let own = pid(number);
+            number += 1;
+            let in_etcd = InEtcd {
+                wanted: match is_auto {
+                    true => Wanted::Auto { first, last },
+                    false => Wanted::Pid(own),
+                },
+                waits_in_doubt: rng.u32(..3) > 0,
+            };
+            (own, in_etcd)
+        }));
+    }
     let mut faults = etcd::faults::Faults::random(&mut rng);
     // Claims take some calls, and a run has only some seconds.
     faults.mishap = faults.mishap.map(|every| every.max(Duration::from_secs(1)));
-    let plan = EtcdPlan {
+    let etcd = EtcdPlan {
         faults,
         seed: rng.u64(..),
         ttl: Duration::from_secs(rng.u64(2..=5)),
         first,
         last,
     };
-    Some((plan, places))
+    Some(Drawn { etcd, servers })
 }
 
 impl EtcdPlan {
@@ -140,14 +142,13 @@ impl EtcdPlan {
         self.faults.mishap.is_none()
     }
 
-    /// Where its keys are.
     pub fn layout() -> Layout {
         Layout::new("/ids", &ClusterName::default())
     }
 
-    /// The etcd itself, as it is when a run begins.
-    pub fn world(&self, begin: Instant) -> PidWorld {
-        let etcd = SimEtcd::new(Store::new(CLUSTER_ID), self.faults, self.seed, begin);
+    /// The etcd itself.
+    pub fn world(&self, now: Instant) -> PidWorld {
+        let etcd = SimEtcd::new(Store::new(CLUSTER_ID), self.faults, self.seed, now);
         PidWorld::new(etcd, EtcdPlan::layout(), stream(self.seed, 0))
     }
 }

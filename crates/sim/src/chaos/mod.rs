@@ -15,7 +15,8 @@
 //! - `web`, `web_traffic`: the same for clients that speak HTTP. `answers`, `scrapes`: what servers say there.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
 //!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
-//!   `breaches`: what becomes of the mistakes of operators. `pids`: servers whose pids are in etcd.
+//!   `breaches`: what becomes of the mistakes of operators. `pids`: servers whose pids are in etcd,
+//!   and `etcd_plan`, what a seed draws for them. `kept`: what keeps the state of a server.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -36,6 +37,7 @@ pub mod fault;
 mod flood;
 pub mod hunt;
 mod judge;
+mod kept;
 mod lies;
 mod machine;
 mod network;

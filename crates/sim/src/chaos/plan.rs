@@ -370,15 +370,14 @@ impl Plan {
         let faults = drawn.and(allowed);
         let faults = etcd_plan::faults(seed, faults);
         let mut servers = draw_servers(seed, &mut rng, faults);
-        let drawn_etcd = etcd_plan::draw(seed, servers.len());
-        let etcd = drawn_etcd.map(|(etcd, places)| {
-            for (server, place) in servers.iter_mut().zip(places) {
-                if let Some((pid, in_etcd)) = place {
-                    (server.pid, server.join) = (pid, JoinMode::Prefer);
-                    server.etcd = Some(in_etcd);
+        let etcd = etcd_plan::draw(seed, servers.len()).map(|drawn| {
+            for (server, own) in servers.iter_mut().zip(drawn.servers) {
+                if let Some((pid, in_etcd)) = own {
+                    (server.pid, server.etcd) = (pid.get(), Some(in_etcd));
+                    server.join = JoinMode::Prefer;
                 }
             }
-            etcd
+            drawn.etcd
         });
         let mut plan = Plan {
             seed,

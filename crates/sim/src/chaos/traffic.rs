@@ -350,8 +350,11 @@ impl Cluster {
     /// Whether a server has a reason to answer so on a connection that began at this moment.
     pub fn has_reason(&self, server: usize, began: Instant, code: ErrorCode) -> bool {
         let machine = &self.machines[server];
-        let was_breached =
-            self.judge.pids[&machine.plan.pid].was_breached || self.has_lost_its_pid(server);
+        // It may have come from a process before this one, which had another pid in etcd and has lost it.
+        let is_late = machine.plan.etcd.is_some() && machine.began > began;
+        let was_breached = self.judge.pids[&machine.plan.pid].was_breached
+            || self.has_lost_its_pid(server)
+            || is_late;
         match code {
             ErrorCode::PidConflict | ErrorCode::StaleState => was_breached,
             ErrorCode::Storage => machine.has_failed,

@@ -9,6 +9,7 @@
 //! A call has a deadline. Whatever becomes of it afterwards, its caller is told at the deadline that there was no answer:
 //! the call may have been lost on the way, or its answer; it may take effect later, or twice.
 
+mod allowances;
 pub mod doing;
 pub mod faults;
 pub mod store;

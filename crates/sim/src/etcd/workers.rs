@@ -22,6 +22,7 @@ use ipseity_pids::{
 
 use super::{
     CallId, Counts, SimEtcd,
+    allowances::Judge,
     doing::{Doing, Inbox},
     faults::Faults,
     store::Store,
@@ -35,9 +36,6 @@ const FAULTY: Duration = Duration::from_secs(40);
 
 /// How long everything is well after that. Long enough for every lease to end and every claim to begin again.
 const HEALTHY: Duration = Duration::from_secs(40);
-
-/// In the last part of the time in which all is well, every pid hands out.
-const SERVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a worker waits for an answer.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -209,11 +207,8 @@ impl Run {
             layout: Layout::new("/ids", &ClusterName::default()),
             now: Instant::START,
             callers: BTreeMap::new(),
-            judge: Judge {
-                // A lease that ends early lets a successor begin while its predecessor still believes in it.
-                leases_hold: faults.mishap.is_none(),
-                ..Judge::default()
-            },
+            // A lease that ends early lets a successor begin while its predecessor still believes in it.
+            judge: Judge::new(faults.mishap.is_none()),
             outcome: Outcome::default(),
             ttl: Duration::from_secs(random.u64(2..10)),
             step: random.u64(10..500),
@@ -233,7 +228,7 @@ impl Run {
             // A moment that is over is one that has just been made due.
             self.now = next.min().unwrap_or(end).max(self.now).min(end);
             if self.now == end {
-                return self.judge.judge_liveness(end);
+                return self.judge.judge_liveness((0..PIDS).map(pid), end);
             }
             if !self.is_healed && self.now >= healed {
                 self.is_healed = true;
@@ -541,102 +536,4 @@ impl Worker {
 
 fn pid(number: u16) -> Pid {
     Pid::new(number).unwrap()
-}
-
-/// What was handed out, and what may be.
-#[derive(Default)]
-struct Judge {
-    leases_hold: bool,
-    /// The allowances of all lives of a pid, by the session: above what, and up to what.
-    allowances: BTreeMap<(Pid, u64), (Sequence, Sequence)>,
-    /// What was handed out: the last sequence of each block, with what it is above.
-    blocks: BTreeMap<(Pid, Sequence), Sequence>,
-    /// The highest sequence of a pid, and when the pid handed out last.
-    newest: BTreeMap<Pid, (Sequence, Instant)>,
-}
-
-impl Judge {
-    fn begin(&mut self, tenure: &Tenure) -> Result<(), String> {
-        let life = (tenure.pid, tenure.session());
-        if self.allowances.contains_key(&life) {
-            return Err(format!("pid {}: two lives have one session", tenure.pid));
-        }
-        self.allowances.insert(life, (tenure.above, tenure.above));
-        self.allow(tenure)
-    }
-
-    /// A ceiling was acknowledged.
-    fn allow(&mut self, tenure: &Tenure) -> Result<(), String> {
-        let life = (tenure.pid, tenure.session());
-        let own = (tenure.above, tenure.ceiling());
-        self.allowances.insert(life, own);
-        let of_pid = (tenure.pid, 0)..=(tenure.pid, u64::MAX);
-        let overlaps = |other: &(Sequence, Sequence)| own.0 < other.1 && other.0 < own.1;
-        match self
-            .allowances
-            .range(of_pid)
-            .find(|(other, allowance)| **other != life && overlaps(allowance))
-        {
-            None => Ok(()),
-            Some((_, other)) => Err(format!(
-                "pid {}: two lives may hand out the same, above {} up to {} and above {} up to {}",
-                tenure.pid, own.0, own.1, other.0, other.1
-            )),
-        }
-    }
-
-    /// A life hands out nothing more.
-    fn stop(&mut self, tenure: &Tenure, handed_out: Sequence) {
-        let life = (tenure.pid, tenure.session());
-        self.allowances.insert(life, (tenure.above, handed_out));
-    }
-
-    /// All lives are over.
-    fn end_all(&mut self) {
-        for ((pid, _), (above, upto)) in &mut self.allowances {
-            let newest = self.newest.get(pid).map_or(*above, |(newest, _)| *newest);
-            *upto = newest.clamp(*above, *upto);
-        }
-    }
-
-    fn hand_out(
-        &mut self,
-        tenure: &Tenure,
-        above: Sequence,
-        last: Sequence,
-        waits_in_doubt: bool,
-        now: Instant,
-    ) -> Result<(), String> {
-        let pid = tenure.pid;
-        let first = above.saturating_add(1);
-        let next = self.blocks.range((pid, first)..).next();
-        if let Some(((other, _), other_above)) = next
-            && *other == pid
-            && *other_above < last
-        {
-            return Err(format!("pid {pid}: {first} to {last} was handed out twice"));
-        }
-        let newest = self.newest.entry(pid).or_insert((Sequence::ZERO, now));
-        if waits_in_doubt && self.leases_hold && newest.0 > above {
-            return Err(format!(
-                "pid {pid}: {first} was handed out after {}, in a life that waits while in doubt",
-                newest.0
-            ));
-        }
-        *newest = (newest.0.max(last), now);
-        self.blocks.insert((pid, last), above);
-        Ok(())
-    }
-
-    fn judge_liveness(&self, end: Instant) -> Result<(), String> {
-        for pid in (0..PIDS).map(pid) {
-            let served = self.newest.get(&pid);
-            if served.is_none_or(|(_, at)| end.since(*at) > SERVED_WITHIN) {
-                return Err(format!(
-                    "pid {pid}: nothing is handed out although all is well"
-                ));
-            }
-        }
-        Ok(())
-    }
 }
