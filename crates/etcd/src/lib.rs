@@ -3,7 +3,7 @@
 //! - [`call`]: calls and their answers as plain data. What decides what to ask knows only this, so it runs unchanged
 //!   before a simulated etcd.
 //! - [`step`]: what something that asks etcd wants next.
-//! - [`run`]: takes such steps until there is a result.
+//! - [`run`](mod@run): takes such steps until there is a result.
 //! - [`target`]: where etcd is, as people write it.
 //! - [`gateway`]: a real etcd, over HTTP. Only this does I/O.
 
