@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use ipseity_core::limits::{CONNECTION_SLOT_BITS, JOIN_WAIT, PEERS_MAX, PROBE_TIMEOUT, WRITE_LATE};
+use ipseity_core::limits::{
+    CONNECTION_SLOT_BITS, JOIN_WAIT, PEERS_MAX, PROBE_TIMEOUT, RESERVE_MAX, WRITE_LATE,
+};
 use ipseity_frames::limits::{
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
 };
@@ -328,6 +330,9 @@ const _: () = assert!(4 * PEERS_MAX <= DIALED_MAX);
 /// other servers of a cluster of the usual size. In a larger one the servers have names.
 pub const REMEMBERED_DIALED_MAX: usize = 64;
 
+/// The most owners of other pids that are dialed: there are no more servers to find.
+pub const OWNERS_MAX: usize = PEERS_MAX;
+
 /// How often a name is looked up again while one of its addresses is connected. A new server behind it is found within
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
@@ -508,6 +513,32 @@ pub const LOOKS_AT_BLOCKS_MAX: u32 = 5;
 /// How often the read of a block is tried, as long as it brings fewer bytes than a block. Only the end of the file
 /// makes every read short.
 pub const SHORT_READS_MAX: u32 = 3;
+
+// The store in etcd.
+
+/// How long a pid stays taken by a server that gives no sign of life, unless `--lease` says otherwise: as long as the
+/// reserve. So the two together let etcd be away for a minute, and nobody notices.
+pub const LEASE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// How much time of recent demand is kept ready in etcd, unless `--reserve` says otherwise. A cluster of etcd needs some
+/// seconds to choose a new leader, and a minute to be restarted in turn.
+pub const STORE_RESERVE_DEFAULT: Duration = LEASE_DEFAULT;
+
+/// The shortest `--lease`: etcd gives no shorter one with its usual settings.
+pub const LEASE_MIN: Duration = Duration::from_secs(2);
+
+/// The longest `--lease`: as long as the longest reserve. A longer one would only make a restart after a crash wait.
+pub const LEASE_MAX: Duration = RESERVE_MAX;
+
+/// Of a lease, one part in so many does not count: the clocks of two machines do not run at quite the same speed. They
+/// differ by less than a thousandth, so this is plenty, and it is little.
+pub const LEASE_MARGIN_PARTS: u32 = 20;
+
+/// How soon a sign of life is tried again that got no answer.
+pub const KEEP_RETRY: Duration = Duration::from_millis(500);
+
+const _: () = assert!(LEASE_MIN.as_nanos() <= LEASE_DEFAULT.as_nanos());
+const _: () = assert!(LEASE_DEFAULT.as_nanos() <= LEASE_MAX.as_nanos());
 
 // Options.
 

@@ -83,6 +83,24 @@ impl<E: Edge> Server<E> {
         self.dial_due();
     }
 
+    /// Takes the addresses of those who own the other pids. They are dialed and believed as if they had been given with
+    /// `--peer`.
+    #[cold]
+    pub(super) fn on_owners(&mut self) {
+        let owners = self.edge.owners();
+        let change = self.peers.set_owners(&owners, self.now);
+        for name in change.gone {
+            self.transport.note_named(name, []);
+        }
+        for name in change.came {
+            let address = self.peers.literal(name);
+            self.transport
+                .note_named(name, address.map(|address| address.ip()));
+        }
+        self.forget_peers();
+        self.dial_due();
+    }
+
     fn have_addresses(&mut self, name: NameId, addresses: Vec<SocketAddr>) {
         if let Some(left_out) = self.peers.looked_up(name, addresses, self.now) {
             let name = self.peers.text(name);

@@ -16,6 +16,7 @@
 mod accepting;
 mod answering;
 mod certificates;
+mod deadlines;
 mod dialing;
 mod loss;
 mod members;
@@ -85,6 +86,8 @@ pub struct ServerConfig {
     /// Addresses that are remembered of peers, and asked besides those while the server joins; see
     /// [`to_ask`](crate::peers::to_ask).
     pub remembered: Vec<String>,
+    /// The addresses of those who own the other pids, as the store said at the start, each `host:port`. They are peers too.
+    pub owners: Vec<String>,
     /// How often the peers are asked.
     pub sync_interval: Duration,
     /// How long the peers are asked before identities are handed out, if this start asks them first.
@@ -119,6 +122,8 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
+    /// Another session has the state of its pid in the store.
+    Fenced,
 }
 
 /// One server with its edge.
@@ -140,6 +145,8 @@ pub struct Server<E: Edge> {
     is_joining: bool,
     /// A start gives its peers time to answer (`--join-timeout`).
     waits_for_peers: bool,
+    /// Requests that wait for the store are refused after a while.
+    has_patience: bool,
     /// The peer that objects to this server, if one has done so since the start.
     objector: Option<Objector>,
     /// While its message is handled: the peer that has just spoken, and where it says that it can be dialed.
@@ -178,7 +185,9 @@ impl<E: Edge> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
         let mut peers = Peers::new(config.peers, config.remembered);
+        peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
+        let has_patience = config.actor.patience.is_some();
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
@@ -200,6 +209,7 @@ impl<E: Edge> Server<E> {
             is_asking: is_joining,
             is_joining,
             waits_for_peers: !config.join_timeout.is_zero(),
+            has_patience,
             objector: None,
             speaker: None,
             alone_until: None,
@@ -280,6 +290,10 @@ impl<E: Edge> Server<E> {
     /// not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
+        // A request that begins to wait for the store causes no effect.
+        if self.has_patience {
+            self.set_store_timer();
+        }
         let deadline = if self.mailbox.is_empty() && !self.transport.is_behind() {
             self.timers.next()
         } else {
@@ -287,6 +301,7 @@ impl<E: Edge> Server<E> {
         };
         self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
+        self.actor.look_at_clock(self.now);
         Ok(())
     }
 
@@ -302,6 +317,7 @@ impl<E: Edge> Server<E> {
                 Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
+                Timer::Store => Entry::Event(Event::StoreTimeout),
                 Timer::Dial
                 | Timer::Sweep
                 | Timer::Accept
@@ -359,6 +375,7 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(name) => self.on_resolved(name),
             Entry::TlsRead => self.on_tls_read(),
+            Entry::Owners => self.on_owners(),
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
@@ -452,6 +469,7 @@ impl<E: Edge> Server<E> {
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
         self.set_write_timer();
+        self.set_store_timer();
         self.set_probe_timer();
         self.notify_of_change();
     }
@@ -493,22 +511,6 @@ impl<E: Edge> Server<E> {
             Effect::Write(write) => self.edge.write(write),
             Effect::Stopped(outcome) => self.on_stopped(outcome),
             Effect::Report(report) => self.report(&report),
-        }
-    }
-
-    /// Sets the timer to the moment when the write under way becomes late.
-    fn set_write_timer(&mut self) {
-        match self.actor.write_deadline() {
-            Some(deadline) => self.timers.set(Timer::Write, deadline),
-            None => self.timers.stop(Timer::Write),
-        }
-    }
-
-    /// Sets the timer to the moment when no more is waited for the lives that are asked whether they are alive.
-    fn set_probe_timer(&mut self) {
-        match self.actor.probe_deadline() {
-            Some(deadline) => self.timers.set(Timer::Probe, deadline),
-            None => self.timers.stop(Timer::Probe),
         }
     }
 
@@ -558,7 +560,12 @@ impl<E: Edge> Server<E> {
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Probe | Timer::Save | Timer::Write => {
+            Timer::Sync
+            | Timer::Join
+            | Timer::Probe
+            | Timer::Save
+            | Timer::Write
+            | Timer::Store => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

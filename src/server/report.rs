@@ -4,7 +4,7 @@
 use log::{error, info, warn};
 
 use super::{
-    Server,
+    Exit, Server,
     accepting::is_due,
     objecting::at_least,
     telling::{LeftOut, Line, Whom},
@@ -15,7 +15,7 @@ use ipseity_core::{
     ids::{ConnectionId, Link},
     limits::ERROR_TEXT_BYTES_MAX,
     timer::Timer,
-    words::{ErrorCode, Standing},
+    words::{ErrorCode, Standing, StoreKind},
 };
 
 use crate::edge::Edge;
@@ -191,6 +191,9 @@ impl<E: Edge> Server<E> {
                      restart changes that; clients need another cluster (see docs/operations.md)"
                 );
             }
+            // The thread that calls etcd says what is wrong.
+            Report::WriteLate { .. } | Report::WriteOver { .. }
+                if self.edge.store().kind == StoreKind::Etcd => {}
             Report::WriteLate { took, waiting } => {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
@@ -217,7 +220,45 @@ impl<E: Edge> Server<E> {
                     "the state directory cannot be written: exiting; the next start reads what the disk \
                      really holds, and nothing is handed out twice"
                 );
-                self.begin_failing();
+                self.begin_failing(Exit::StorageFailed);
+            }
+            // The thread of the store that has found it has said who has the pid now.
+            Report::Fenced => self.begin_failing(Exit::Fenced),
+            Report::InDoubt => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        event = "leaseLost";
+                        "etcd has not confirmed in time that this server still has its pid, so another one may take it: \
+                         requests wait until etcd answers (--on-doubt)"
+                    );
+                }
+            }
+            Report::Confirmed { took } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    info!(
+                        event = "leaseRenewed";
+                        "etcd has confirmed that this server has its pid; nothing was handed out for {} ms",
+                        took.as_millis()
+                    );
+                }
+            }
+            Report::StoreAway { waiting } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        event = "storeAway";
+                        "etcd does not answer, and the reserve is used up: {waiting} requests have waited for too long \
+                         and are refused with storeUnavailable, as others are until it answers; clients ask other servers"
+                    );
+                }
+            }
+            Report::StoreBack { took } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    info!(
+                        event = "storeBack";
+                        "etcd answers again: this server hands out identities; it refused requests for {} ms",
+                        took.as_millis()
+                    );
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use ipseity_core::{
     time::Instant,
     words::{
         BoundsStatus, CodecStatus, Counters, Grant, Grants, LifeMarks, Message, ObjectionStatus,
-        PeerState, PeerStatus, Status, StorageStatus, VitalsStatus,
+        PeerState, PeerStatus, Status, StorageStatus, StoreStatus, VitalsStatus,
     },
 };
 
@@ -89,6 +89,10 @@ impl<E: Edge> Server<E> {
             vitals,
             join: self.actor.join_status(),
             objection: self.actor.is_objected().then(|| self.objection_status()),
+            store: StoreStatus {
+                state: self.actor.store_state(),
+                ..self.edge.store()
+            },
         }))
     }
 

@@ -43,6 +43,49 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "others cause at most SAVE_RATE_PER_SECOND saves a second, and only another error is logged",
     ),
     ("src/os/disk.rs", "{error}", "the server exits after it"),
+    ("src/opening.rs", "pid {} is this server's", "a start"),
+    ("src/opening.rs", "the state is in etcd", "a start"),
+    ("src/opening.rs", "others can read or write", "a start"),
+    (
+        "src/opening.rs",
+        "waiting for up to",
+        "a start, once for each thing that it waits for",
+    ),
+    (
+        "src/opening.rs",
+        "a call of etcd has failed",
+        "a start, once for each reason, and a claim gives up after some",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "a write to etcd has failed",
+        "once in LINES_SPAN: `may_tell_failed`",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "etcd does not confirm",
+        "once in LINES_SPAN: `may_tell_failed`",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "etcd answers again",
+        "only after a line that says that it does not",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "the lease of pid {pid} had ended",
+        "once in a lease",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "FENCED",
+        "the server exits after it",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "THE STORE IS NOT",
+        "the server exits after it",
+    ),
     (
         "src/os/late.rs",
         "still waiting",

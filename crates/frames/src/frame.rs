@@ -506,6 +506,7 @@ mod tests {
             vitals: VitalsStatus::default(),
             join: None,
             objection: None,
+            store: Default::default(),
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

@@ -404,6 +404,7 @@ impl Shared {
             vitals: VitalsStatus::default(),
             join: None,
             objection: None,
+            store: Default::default(),
         }
     }
 }

@@ -4,8 +4,8 @@ use ipseity_core::{
     identity::Pid,
     words::{
         BoundsStatus, CertificateStatus, CodecStatus, Counters, GrantCounts, Histogram, JoinStatus,
-        ObjectionStatus, PeerState, PeerStatus, Standing, Status, StorageStatus, TlsStatus,
-        VitalsStatus, WriteTimes,
+        ObjectionStatus, PeerState, PeerStatus, Standing, Status, StorageStatus, StoreKind,
+        StoreState, StoreStatus, TlsStatus, VitalsStatus, WriteTimes,
     },
 };
 
@@ -127,5 +127,10 @@ pub fn status() -> Status {
             pid: Pid::new(2),
             reason: "not the newest\u{1b}".to_owned(),
         }),
+        store: StoreStatus {
+            kind: StoreKind::Etcd,
+            state: StoreState::Ready,
+            confirmed_us: 20_000_000,
+        },
     }
 }

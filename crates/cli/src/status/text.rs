@@ -4,7 +4,7 @@ use std::{io, io::Write, time::Duration};
 
 use ipseity_core::words::{
     BoundsStatus, CertificateStatus, JoinStatus, ObjectionStatus, PeerStatus, Standing, Status,
-    StorageStatus, TlsStatus,
+    StorageStatus, StoreKind, StoreState, StoreStatus, TlsStatus,
 };
 
 use super::days_left;
@@ -73,7 +73,10 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status, tint: Tint) -> 
             ),
         ),
         ("errors", errors(&counters.errors)),
-        ("storage", storage(&status.storage, &status.bounds)),
+        (
+            "storage",
+            storage(&status.storage, &status.bounds, &status.store),
+        ),
         ("log", log(&status.bounds)),
         ("tls", tls(&status.tls)),
         ("certificates", certificates(&status.tls)),
@@ -198,7 +201,23 @@ fn log(bounds: &BoundsStatus) -> String {
     }
 }
 
-fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
+/// Whether etcd answers, where it keeps the state. A state directory is not told of: its writes are.
+fn etcd(store: &StoreStatus) -> String {
+    let state = match store.state {
+        StoreState::Ready => "ready",
+        StoreState::InDoubt => "in doubt, so requests wait until it confirms the pid",
+        StoreState::Away => "away, so requests are refused until it answers",
+    };
+    match store.kind {
+        StoreKind::Etcd => format!(
+            "etcd is {state} (confirmed {} ago), ",
+            age(store.confirmed_us / 1000)
+        ),
+        StoreKind::None | StoreKind::Directory => String::new(),
+    }
+}
+
+fn storage(storage: &StorageStatus, bounds: &BoundsStatus, store: &StoreStatus) -> String {
     if !storage.durable {
         return "none (ephemeral): a restart begins again at 1".to_owned();
     }
@@ -214,7 +233,8 @@ fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
         ),
     };
     format!(
-        "ceiling {}, {} skipped at start, {} writes, longest {}, {current}",
+        "{}ceiling {}, {} skipped at start, {} writes, longest {}, {current}",
+        etcd(store),
         storage.ceiling,
         storage.skipped,
         storage.writes,

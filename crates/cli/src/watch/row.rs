@@ -231,6 +231,7 @@ mod tests {
                 vitals: VitalsStatus::default(),
                 join: None,
                 objection: None,
+                store: Default::default(),
             }),
         }
     }

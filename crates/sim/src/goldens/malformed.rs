@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "019c 06",
+            "01a6 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 412,
+                length: 422,
             },
             2,
-            "frame length 412: statusReply needs 413 to 65535",
+            "frame length 422: statusReply needs 423 to 65535",
         ),
         malformed(
             Receiver::Client,
