@@ -30,7 +30,6 @@ use crate::{
     turn::Turns,
     watch::Watch,
 };
-use ipseity_core::identity::Pid;
 #[cfg(doc)]
 use ipseity_core::words::ErrorCode;
 
@@ -55,8 +54,6 @@ struct Line {
     born: Stopwatch,
     choice: Choice,
     connection: Option<Connection>,
-    /// The pids whose servers have said that these are not theirs. Only a source takes them.
-    disowned: Vec<Pid>,
 }
 
 impl Client {
@@ -87,7 +84,6 @@ impl Client {
                 born: Stopwatch::start(),
                 choice: Choice::new(setup.servers.len(), first),
                 connection: None,
-                disowned: Vec::new(),
             }),
             setup,
             newest: AtomicU64::new(0),
@@ -307,12 +303,6 @@ impl Client {
         self.setup.too_late(limit)
     }
 
-    /// The pids that servers have disowned since this was asked last.
-    pub(crate) fn take_disowned(&self) -> Vec<Pid> {
-        let line = self.line.take(Deadline::within(Duration::MAX));
-        line.map_or_else(Vec::new, |mut line| std::mem::take(&mut line.disowned))
-    }
-
     /// Does `call` on the connection, or on one to the next server until one answers or the time is over.
     /// `awaited` is how many replies the caller expects on a connection that is open already.
     pub(crate) fn attempt<T>(
@@ -409,7 +399,6 @@ impl Client {
                 return self.attempt_at(place, line, deadline, call);
             }
             Err(Trouble::Failed(cause)) if disowns(cause) => {
-                line.disowned.extend(connection.server.pid);
                 if let Some(pid) = connection.server.pid {
                     self.watch.disowned(pid);
                 }

@@ -147,12 +147,7 @@ impl Source {
         let holdings = options.holdings()?;
         let setup = options.setup(servers)?;
         let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
-            let shared = Weak::clone(shared);
-            let hooks = options.hooks.on_disowned(move |pid| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.holdings.disown(pid);
-                }
-            });
+            let hooks = Holdings::watch(options.hooks, shared, |shared| &shared.holdings);
             Shared {
                 holdings,
                 ended: Condvar::new(),
@@ -295,14 +290,9 @@ impl Shared {
         let taken = self
             .client
             .attempt(0, |connection| self.take(connection, wanted, &mut blocks));
-        let disowned = self.client.take_disowned();
         // What has come before a server failed is as good as what came after.
         let failure = taken.err().filter(|_| blocks.is_empty());
-        Refilled {
-            blocks,
-            disowned,
-            failure,
-        }
+        Refilled { blocks, failure }
     }
 
     fn take(

@@ -78,12 +78,7 @@ impl Source {
         let holdings = options.holdings()?;
         let setup = options.setup(servers)?;
         let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
-            let shared = Weak::clone(shared);
-            let hooks = options.hooks.on_disowned(move |pid| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.holdings.disown(pid);
-                }
-            });
+            let hooks = Holdings::watch(options.hooks, shared, |shared| &shared.holdings);
             Shared {
                 holdings,
                 client: Client::of(setup, hooks, None),
@@ -232,7 +227,6 @@ impl Keeper {
             // What has come before a server failed is as good as what came after.
             failure: taken.err().filter(|_| blocks.is_empty()),
             blocks,
-            disowned: shared.client.shared().take_disowned(),
         };
         // Without the lock, because a hook may ask the source something. And before those who wait go on, so that they find it
         // called.
