@@ -192,7 +192,7 @@ fn why_not(error: &NoClaim) -> String {
 }
 
 /// What a start has found, as for a state directory.
-fn started(tenure: &Tenure) -> Started {
+pub fn started(tenure: &Tenure) -> Started {
     let state = &tenure.state.value;
     Started {
         incarnation: state.incarnation,
@@ -292,9 +292,9 @@ impl Keeper {
         self.tenure.lock().pid
     }
 
-    /// How long to wait after one sign of life until the next: a third of the lease, so that two may be lost.
+    /// See [`interval`].
     pub fn interval(&self) -> Duration {
-        self.tenure.lock().ttl / 3
+        interval(&self.tenure.lock())
     }
 
     /// Gives a sign of life.
@@ -309,9 +309,7 @@ impl Keeper {
                 watch,
                 owners,
             }) => {
-                let mut now = self.tenure.lock();
-                now.lease = lease;
-                now.watch.revision = now.watch.revision.max(watch.revision);
+                self.tenure.lock().kept(lease, &watch);
                 Sign::Confirmed {
                     confirmed: Confirmed::of(self.link.asked_at(), ttl),
                     is_new: lease != tenure.lease,
@@ -328,10 +326,15 @@ impl Keeper {
     }
 }
 
+/// How long to wait after one sign of life until the next: a third of the lease, so that two may be lost.
+pub fn interval(tenure: &Tenure) -> Duration {
+    tenure.ttl / 3
+}
+
 impl Confirmed {
     /// A lease of this length that was asked for at this moment. Clocks do not all run at the same speed, so a part of it
     /// is left out.
-    fn of(at: Instant, ttl: Duration) -> Confirmed {
+    pub fn of(at: Instant, ttl: Duration) -> Confirmed {
         Confirmed {
             at,
             until: at.after(ttl - ttl / LEASE_MARGIN_PARTS),
@@ -340,7 +343,7 @@ impl Confirmed {
 }
 
 /// The addresses of those who have the other pids.
-fn addresses(owners: &[(Pid, Owner)], own: Pid) -> Vec<String> {
+pub fn addresses(owners: &[(Pid, Owner)], own: Pid) -> Vec<String> {
     let others = owners.iter().filter(|(pid, _)| *pid != own);
     others.map(|(_, owner)| owner.address.to_string()).collect()
 }

@@ -11,9 +11,9 @@
 //!    value with those of the value that it replaces, so each value has one successor. Nobody removes a state. (The value
 //!    is compared too because revisions are used again after a restore.)
 //! 2. *A life is a part of that chain without a gap.* A session is drawn for one attempt to claim a pid. Its claim may be
-//!    sent again, but it is the same transaction then, so it takes effect once. It replaces a value of another session. Every other write of a session replaces a value of
-//!    its own session. So once another session has written, no write of the life before succeeds any more, however late it
-//!    arrives.
+//!    sent again, but it is the same transaction then, so it takes effect once. It replaces a value of another session.
+//!    Every other write of a session replaces a value of its own session. So once another session has written, no write of
+//!    the life before succeeds any more, however late it arrives.
 //! 3. *A life hands out only above the ceiling that its claim has replaced*, because that is the claim's `sequence`.
 //! 4. *A life hands out only up to a ceiling that it has read or that was acknowledged to it*, under its own session. So
 //!    the last value of its session has a ceiling that is at least as high. A raise never lowers the ceiling. A stop
@@ -126,6 +126,12 @@ impl Tenure {
         self.watch = mark.watch;
         self.watch.revision = self.watch.revision.max(seen);
         self.state = mark.state;
+    }
+
+    /// Takes over what a sign of life has returned. A raise may have seen more meanwhile.
+    pub fn kept(&mut self, lease: LeaseId, watch: &Watch) {
+        self.lease = lease;
+        self.watch.revision = self.watch.revision.max(watch.revision);
     }
 
     /// That the state is just as this life knows it.

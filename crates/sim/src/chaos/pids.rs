@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use ipseity::server::Exit;
+use ipseity::{pid_store::started, server::Exit};
 use ipseity_core::{identity::Pid, limits::STEP_MIN, time::Instant};
 use ipseity_pids::{Claimant, NoClaim};
 
@@ -20,7 +20,7 @@ use super::{
     judge::Life,
     plan::Downtime,
 };
-use crate::world::{PidStorage, PidWorld, WriteFate, address, started_from};
+use crate::world::{PidStorage, PidWorld, WriteFate, address};
 
 /// How long a server waits before it is started again that could not have a pid.
 const NO_PID_WAIT: Duration = Duration::from_millis(300);
@@ -70,7 +70,7 @@ impl Cluster {
             Some((Ok(tenure), until)) => {
                 self.machines[number].plan.pid = tenure.pid.get();
                 self.fault_of_etcd(number, tenure.state.value.boot);
-                let started = started_from(&tenure);
+                let started = started(&tenure);
                 self.live(number, &started, tenure.session(), Some(until));
             }
             Some((Err(NoClaim::Breach(breach)), _)) => {

@@ -8,9 +8,9 @@ use std::{
 
 use fastrand::Rng;
 use ipseity::{
-    limits::{KEEP_RETRY, LEASE_MARGIN_PARTS, WRITE_TIMES_US},
+    limits::{KEEP_RETRY, WRITE_TIMES_US},
     mailbox::Entry,
-    store::Started,
+    pid_store::{Confirmed, addresses, interval},
 };
 use ipseity_core::{
     actor::{Event, Outcome, Write},
@@ -275,7 +275,7 @@ impl PidStorage {
         if let Some(claim) = &mut self.claim
             && let Some(claimed) = hand.drive(claim)
         {
-            let until = confirmed_until(claim.asked_at, self.claimant.ttl);
+            let until = Confirmed::of(claim.asked_at, self.claimant.ttl).until;
             self.claimed = Some((claimed, until));
             self.claim = None;
             told.token = Some(self.token);
@@ -390,18 +390,18 @@ impl Life {
         };
         let (begun, asked_at) = (keep.begun, keep.asked_at);
         self.keep = None;
-        let interval = self.tenure.ttl / 3;
+        let interval = interval(&self.tenure);
         let after = |wait: Duration| Some(begun.after(wait).max(hand.now));
         self.next_keep = match kept {
             Ok(Kept::Confirmed {
-                ttl, lease, owners, ..
+                ttl,
+                lease,
+                watch,
+                owners,
             }) => {
-                self.tenure.lease = lease;
-                told.leased_until = Some(confirmed_until(asked_at, ttl));
-                let pid = self.tenure.pid;
-                let others = owners.iter().filter(|(owned, _)| *owned != pid);
-                let owners: Vec<String> =
-                    others.map(|(_, owner)| owner.address.to_string()).collect();
+                self.tenure.kept(lease, &watch);
+                told.leased_until = Some(Confirmed::of(asked_at, ttl).until);
+                let owners = addresses(&owners, self.tenure.pid);
                 if owners != self.owners {
                     self.owners.clone_from(&owners);
                     told.owners = Some(owners);
@@ -418,28 +418,5 @@ impl Life {
                 None
             }
         };
-    }
-}
-
-/// Until when a lease of this length is confirmed that was asked for at this moment, as a real server counts it.
-fn confirmed_until(asked_at: Instant, ttl: Duration) -> Instant {
-    asked_at.after(ttl - ttl / LEASE_MARGIN_PARTS)
-}
-
-/// What a start has found, as for a state directory.
-pub fn started(tenure: &Tenure) -> Started {
-    let state = &tenure.state.value;
-    Started {
-        incarnation: state.incarnation,
-        boot: state.boot,
-        sequence: tenure.above,
-        ceiling: tenure.ceiling(),
-        lives: tenure.lives(),
-        members_lost: false,
-        recovered: Sequence::ZERO,
-        objected: None,
-        skipped: tenure.skipped,
-        first_start: tenure.is_first,
-        notes: Vec::new(),
     }
 }
