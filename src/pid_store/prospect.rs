@@ -4,7 +4,7 @@
 
 use ipseity_core::identity::{Pid, Sequence};
 use ipseity_etcd::{Call, Procedure as _, Step, World as _};
-use ipseity_pids::{Choice, Claim, Survey, Waiting, Wanted, choose, layout::State};
+use ipseity_pids::{Claim, Survey, Waiting, Wanted, floor, free};
 
 use super::{PidStoreOptions, link::Link, no_answer};
 
@@ -92,36 +92,20 @@ fn takes(survey: &Survey, wanted: Wanted) -> Takes {
     let take = |pid: Pid| match survey.pid(pid).state.seen() {
         None => Takes::New(pid),
         Some(state) => {
-            let State {
-                boot,
-                ceiling,
-                epoch,
-                ..
-            } = state.value;
-            let is_restored = epoch < meta.value.epoch;
-            let (boot, above) = match is_restored {
-                true => (None, ceiling.max(meta.value.above)),
-                false => (Some(boot + 1), ceiling),
-            };
-            Takes::Used { pid, boot, above }
+            let is_restored = state.value.epoch < meta.value.epoch;
+            let (above, _) = floor(Some(&state.value), &meta.value);
+            Takes::Used {
+                pid,
+                boot: (!is_restored).then_some(state.value.boot + 1),
+                above,
+            }
         }
     };
     match wanted {
         Wanted::Pid(pid) => take(pid),
-        Wanted::Auto { first, last } => {
-            let pids = (first.get()..=last.get()).filter_map(Pid::new);
-            let one = |pid: &Pid| {
-                let chosen = choose(survey, &meta.value, Wanted::Pid(*pid), 0);
-                matches!(chosen, Ok(Choice::Take(_)))
-            };
-            let (used, new): (Vec<Pid>, Vec<Pid>) = pids
-                .filter(one)
-                .partition(|pid| !survey.pid(*pid).state.is_absent());
-            let free = if used.is_empty() { new } else { used };
-            match free[..] {
-                [pid] => take(pid),
-                _ => Takes::Any { free: free.len() },
-            }
-        }
+        Wanted::Auto { first, last } => match free(survey, &meta.value, first, last)[..] {
+            [pid] => take(pid),
+            ref free => Takes::Any { free: free.len() },
+        },
     }
 }

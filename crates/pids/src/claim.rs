@@ -15,7 +15,7 @@ use crate::{
     found::{Ground, ground, random_128},
     keep::random_lease,
     layout::{LIVES_MAX, Layout, Meta, Owner, State, Value},
-    pause::Pause,
+    pause::Tries,
     survey::{Entry, Found, Seen, Survey, entry_of},
     tenure::{Claimant, Tenure, is_absent, stands},
 };
@@ -114,21 +114,26 @@ pub fn choose(survey: &Survey, meta: &Meta, wanted: Wanted, random: u64) -> Resu
             })
         }
         Wanted::Auto { first, last } => {
-            let is_free = |pid: &Pid| {
-                let found = survey.pid(*pid);
-                found.owner.is_absent() && before(*pid, found, meta).is_ok()
-            };
-            let all = (first.get()..=last.get()).filter_map(Pid::new);
-            let (used, new): (Vec<Pid>, Vec<Pid>) = all
-                .filter(is_free)
-                .partition(|pid| !survey.pid(*pid).state.is_absent());
-            let free = if used.is_empty() { new } else { used };
+            let free = free(survey, meta, first, last);
             Ok(match free.len() {
                 0 => Choice::Wait(Waiting::NoneFree { first, last }),
                 count => Choice::Take(free[(random % count as u64) as usize]),
             })
         }
     }
+}
+
+/// The pids that a start may take of these: those that were used before, or, if none of them is free, the new ones.
+pub fn free(survey: &Survey, meta: &Meta, first: Pid, last: Pid) -> Vec<Pid> {
+    let is_free = |pid: &Pid| {
+        let found = survey.pid(*pid);
+        found.owner.is_absent() && before(*pid, found, meta).is_ok()
+    };
+    let all = (first.get()..=last.get()).filter_map(Pid::new);
+    let (used, new): (Vec<Pid>, Vec<Pid>) = all
+        .filter(is_free)
+        .partition(|pid| !survey.pid(*pid).state.is_absent());
+    if used.is_empty() { new } else { used }
 }
 
 /// What a life of this pid takes over from the one before it.
@@ -154,8 +159,7 @@ pub struct Claim {
     waiting: Option<Waiting>,
     /// How long it has waited for a pid.
     waited: Duration,
-    pause: Pause,
-    failures: u32,
+    tries: Tries,
 }
 
 #[derive(Clone, Debug)]
@@ -199,8 +203,7 @@ impl Claim {
             watch: None,
             waiting: None,
             waited: Duration::ZERO,
-            pause: Pause::new(),
-            failures: 0,
+            tries: Tries::new(FAILURES_MAX),
         }
     }
 
@@ -413,10 +416,6 @@ impl Claim {
     }
 
     fn failed(&mut self, error: CallError) -> Step<Done> {
-        self.failures += 1;
-        if self.failures > FAILURES_MAX {
-            return Step::Done(Err(NoClaim::Call(error)));
-        }
         let is_unanswered = matches!(error, CallError::Unanswered(_));
         match std::mem::replace(&mut self.at, At::Looking) {
             At::Looking | At::Founding => {}
@@ -432,7 +431,7 @@ impl Claim {
             // It ends by itself, and until then keeps the pid from everybody at the most.
             At::Revoking(..) => {}
         }
-        Step::Wait(self.pause.next())
+        self.tries.failed(error, NoClaim::Call)
     }
 
     fn answered(
@@ -440,7 +439,7 @@ impl Claim {
         answer: &Answer,
         random: &mut dyn FnMut() -> u64,
     ) -> Result<Step<Done>, Breach> {
-        self.pause = Pause::new();
+        self.tries.answered();
         match (
             std::mem::replace(&mut self.at, At::Looking),
             &answer.answered,
@@ -470,7 +469,7 @@ impl Claim {
 }
 
 /// Above what a life begins that comes after this state, and how many sequences it skips at most.
-fn floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
+pub fn floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
     // bug EpochForgotten: let meta = if BUG { &Meta { above: Sequence::ZERO, ..*meta } } else { meta };
     let Some(old) = old else {
         return (meta.above, 0);

@@ -9,13 +9,10 @@ use crate::{
     breach::Breach,
     found::random_128,
     layout::{EPOCH_MAX, Layout, Meta, Value},
-    pause::Pause,
-    survey::{Entry, Seen, Survey, Unreadable, entry_of},
+    pause::{OPERATOR_FAILURES_MAX, Tries},
+    survey::{Entry, Seen, Survey, Unreadable, holds},
     tenure::{is_absent, stands},
 };
-
-/// How many calls may fail before it is given up.
-const FAILURES_MAX: u32 = 5;
 
 /// Says that this etcd is the right one, although it was restored or its keys were lost, and above which sequence all pids
 /// begin. Every life that has begun before may write nothing more, and stops when it next looks. The servers should be
@@ -25,8 +22,7 @@ pub struct Epoch {
     layout: Layout,
     above: Sequence,
     at: At,
-    pause: Pause,
-    failures: u32,
+    tries: Tries,
 }
 
 /// What was written.
@@ -64,8 +60,7 @@ impl Epoch {
             layout,
             above,
             at: At::Looking,
-            pause: Pause::new(),
-            failures: 0,
+            tries: Tries::new(OPERATOR_FAILURES_MAX),
         }
     }
 
@@ -121,11 +116,7 @@ impl Epoch {
                 None => Step::Done(Err(NoEpoch::Breach(Breach::WrongAnswer))),
             },
             (At::Putting(before, meta), Answered::Txn { succeeded, ranges }) => {
-                let is_put = *succeeded
-                    || ranges.first().is_some_and(
-                        |keys| matches!(entry_of::<Meta>(keys), Entry::Seen(seen) if seen.value == meta),
-                    );
-                match is_put {
+                match *succeeded || holds(ranges, &meta) {
                     true => Step::Done(Ok(Raised {
                         meta,
                         is_new: before.is_absent(),
@@ -154,13 +145,7 @@ impl Procedure for Epoch {
                 At::Putting(before, meta) => self.put(before, meta),
                 At::Looking => self.look(),
             },
-            Some(Err(error)) => {
-                self.failures += 1;
-                match self.failures > FAILURES_MAX {
-                    true => Step::Done(Err(NoEpoch::Call(error))),
-                    false => Step::Wait(self.pause.next()),
-                }
-            }
+            Some(Err(error)) => self.tries.failed(error, NoEpoch::Call),
             Some(Ok(answer)) => self.answered(&answer, random),
         }
     }

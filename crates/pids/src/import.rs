@@ -12,13 +12,10 @@ use crate::{
     breach::Breach,
     found::{Ground, ground},
     layout::{LIVES_MAX, Layout, Meta, State, Value},
-    pause::Pause,
-    survey::{Entry, Seen, Survey, entry_of},
+    pause::{OPERATOR_FAILURES_MAX, Tries},
+    survey::{Seen, Survey, holds},
     tenure::{is_absent, stands},
 };
-
-/// How many calls may fail before an import is given up.
-const FAILURES_MAX: u32 = 5;
 
 /// What a state directory says, that nobody uses any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +42,7 @@ pub struct Import {
     /// `None` if the directory was never started.
     imported: Option<Imported>,
     at: At,
-    pause: Pause,
-    failures: u32,
+    tries: Tries,
 }
 
 /// Why nothing was brought.
@@ -82,8 +78,7 @@ impl Import {
             pid: imported.pid,
             imported: Some(imported),
             at: At::Looking,
-            pause: Pause::new(),
-            failures: 0,
+            tries: Tries::new(OPERATOR_FAILURES_MAX),
         }
     }
 
@@ -160,11 +155,7 @@ impl Import {
             (At::Founding, Answered::Txn { .. }) => Ok(self.look()),
             (At::Putting(meta), Answered::Txn { succeeded, ranges }) => {
                 let state = self.state(&meta.value).ok_or(Breach::WrongAnswer)?;
-                let is_put = *succeeded
-                    || ranges.first().is_some_and(|keys| {
-                        matches!(entry_of::<State>(keys), Entry::Seen(seen) if seen.value == state)
-                    });
-                Ok(Step::Done(match is_put {
+                Ok(Step::Done(match *succeeded || holds(ranges, &state) {
                     true => Ok(state),
                     false => Err(NoImport::There { pid: self.pid }),
                 }))
@@ -187,13 +178,7 @@ impl Procedure for Import {
                 At::Putting(meta) => self.put(meta),
                 At::Looking | At::Founding => self.look(),
             },
-            Some(Err(error)) => {
-                self.failures += 1;
-                match self.failures > FAILURES_MAX {
-                    true => Step::Done(Err(NoImport::Call(error))),
-                    false => Step::Wait(self.pause.next()),
-                }
-            }
+            Some(Err(error)) => self.tries.failed(error, NoImport::Call),
             Some(Ok(answer)) => self
                 .answered(&answer, random)
                 .unwrap_or_else(|breach| Step::Done(Err(NoImport::Breach(breach)))),

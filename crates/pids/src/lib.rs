@@ -38,7 +38,7 @@ mod stop;
 
 pub use self::{
     breach::Breach,
-    claim::{Choice, Claim, NoClaim, Waiting, Wanted, choose},
+    claim::{Choice, Claim, NoClaim, Waiting, Wanted, choose, floor, free},
     directory::{Directory, Held, OpenDirectory},
     epoch::{Epoch, NoEpoch, Raised},
     import::{Import, Imported, NoImport},

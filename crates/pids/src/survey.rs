@@ -132,6 +132,14 @@ impl Survey {
     }
 }
 
+/// Whether a read of one key has found this value.
+pub(crate) fn holds<T: Value + PartialEq>(ranges: &[Vec<KeyValue>], value: &T) -> bool {
+    let keys = ranges.first().map_or(&[][..], Vec::as_slice);
+    entry_of::<T>(keys)
+        .seen()
+        .is_some_and(|seen| seen.value == *value)
+}
+
 /// What a read of one key has found.
 pub(crate) fn entry_of<T: Value>(keys: &[KeyValue]) -> Entry<T> {
     keys.first().map_or(Entry::Absent, entry)
