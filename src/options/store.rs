@@ -212,11 +212,7 @@ fn etcd(
 /// Whether a server that listens there is not reached at that address.
 fn is_wildcard(listen: &str) -> bool {
     let address: Result<HostPort, _> = listen.parse();
-    let is_everything = |host: &str| {
-        let ip: Result<std::net::IpAddr, _> = host.parse();
-        ip.is_ok_and(|ip| ip.is_unspecified())
-    };
-    address.is_ok_and(|address| is_everything(address.host()))
+    address.is_ok_and(|address| address.is_wildcard())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::{
 
 use ipseity_core::{
     actor::{Outcome, Write},
-    time::Instant,
+    time::{Instant, is_due},
 };
 use ipseity_etcd::CallError;
 use ipseity_pids::Lost;
@@ -221,12 +221,7 @@ impl Lines {
     }
 
     fn may_tell_failed(&mut self) -> bool {
-        let now = self.clock.now();
-        let may_tell = self.told_at.is_none_or(|at| now.since(at) >= LINES_SPAN);
-        if may_tell {
-            self.told_at = Some(now);
-        }
-        may_tell
+        is_due(&mut self.told_at, self.clock.now(), LINES_SPAN)
     }
 
     /// It is over. Returns whether it was told.

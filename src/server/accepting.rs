@@ -8,7 +8,11 @@ use super::{
     Server,
     telling::{Line, Whom},
 };
-use ipseity_core::{ids::ListenerId, time::Instant, timer::Timer};
+use ipseity_core::{
+    ids::ListenerId,
+    time::{self, Instant},
+    timer::Timer,
+};
 
 use crate::{
     connection::Holder,
@@ -153,9 +157,5 @@ fn most_of(holders: Vec<(Holder, usize)>) -> String {
 /// [`Telling`](super::telling::Telling) is not asked, because it would also log how many lines were left out: how many
 /// connections were refused is in the status.
 pub(super) fn is_due(told_at: &mut Option<Instant>, now: Instant) -> bool {
-    let is_due = told_at.is_none_or(|at| now.since(at) >= LINES_SPAN);
-    if is_due {
-        *told_at = Some(now);
-    }
-    is_due
+    time::is_due(told_at, now, LINES_SPAN)
 }

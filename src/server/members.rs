@@ -30,17 +30,23 @@ pub(super) struct Heard {
 #[derive(Debug)]
 pub(super) struct Speaker {
     session: u64,
-    listens_at: Arc<str>,
+    /// As it has said it. It is seldom needed, so it is read only then.
+    advertise: Box<str>,
 }
 
 impl Speaker {
-    /// The one that has sent this, if it tells an address that can be dialed.
+    /// The one that has sent this, if it tells an address.
     pub(super) fn of(sync: &SyncMessage) -> Option<Speaker> {
-        let told: HostPort = sync.advertise.parse().ok()?;
-        told.is_dialable().then(|| Speaker {
+        (!sync.advertise.is_empty()).then(|| Speaker {
             session: sync.session,
-            listens_at: told.to_string().into(),
+            advertise: sync.advertise.as_str().into(),
         })
+    }
+
+    /// Where it can be dialed, if what it tells can be.
+    fn listens_at(&self) -> Option<Arc<str>> {
+        let told: HostPort = self.advertise.parse().ok()?;
+        told.is_dialable().then(|| told.to_string().into())
     }
 }
 
@@ -164,8 +170,9 @@ impl<E: Edge> Server<E> {
     /// Where this process has just said that it can be dialed.
     fn told_by(&self, session: u64) -> Option<Arc<str>> {
         let speaker = self.speaker.as_ref();
-        let speaker = speaker.filter(|speaker| speaker.session == session)?;
-        Some(Arc::clone(&speaker.listens_at))
+        speaker
+            .filter(|speaker| speaker.session == session)?
+            .listens_at()
     }
 
     /// The actor has handled the loss of a link. Nothing names the link any more, so the slot of its connection can

@@ -290,7 +290,7 @@ impl<E: Edge> Server<E> {
     /// not wait. It looks in every
     /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
     fn poll(&mut self) -> io::Result<()> {
-        // A request that begins to wait for the store causes no effect.
+        // Here and not behind the effects, because a request that begins to wait for the store causes none.
         if self.has_patience {
             self.set_store_timer();
         }
@@ -469,7 +469,6 @@ impl<E: Edge> Server<E> {
         effects.shrink_to(EMPTY_LIST_ROOM_MAX);
         self.effects = effects;
         self.set_write_timer();
-        self.set_store_timer();
         self.set_probe_timer();
         self.notify_of_change();
     }
@@ -527,7 +526,7 @@ impl<E: Edge> Server<E> {
 
     /// Notes that a peer was heard, unless the actor refused it.
     fn on_heard(&mut self, link: Link, session: u64) {
-        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
+        let Some(pid) = self.link_pid(link) else {
             return;
         };
         self.note_address(pid, session, link);

@@ -325,8 +325,7 @@ impl<E: Edge> Server<E> {
 
     /// The peer that a line about a link refers to.
     pub(super) fn whom(&self, link: Link) -> Whom {
-        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
-        match (link, pid) {
+        match (link, self.link_pid(link)) {
             (Link::Dialed(peer), _) => Whom::Named(peer),
             (Link::Accepted(_), Some(pid)) => self.whom_of(pid),
             (Link::Accepted(connection), None) => self.host(connection),
@@ -395,6 +394,11 @@ impl<E: Edge> Server<E> {
         );
     }
 
+    /// The pid that the peer at the other end of a link has told.
+    pub(super) fn link_pid(&self, link: Link) -> Option<Pid> {
+        self.actor.links().get(&link)?.pid
+    }
+
     /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.
     pub(super) fn link_address(&self, link: Link) -> String {
         match link {
@@ -405,8 +409,10 @@ impl<E: Edge> Server<E> {
 
     /// The name that was given for the peer at the other end of a link, or its address if it has no name.
     pub(super) fn link_name(&self, link: Link) -> String {
-        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
-        match (link, pid.and_then(|pid| self.peers.named(pid))) {
+        match (
+            link,
+            self.link_pid(link).and_then(|pid| self.peers.named(pid)),
+        ) {
             (Link::Accepted(_), Some(peer)) => self.peers.title(peer),
             _ => self.link_address(link),
         }
@@ -418,7 +424,7 @@ impl<E: Edge> Server<E> {
         self.objector = Some(Objector {
             link: by,
             peer: self.link_name(by),
-            pid: self.actor.links().get(&by).and_then(|state| state.pid),
+            pid: self.link_pid(by),
             reason: why[..cut].to_owned(),
         });
     }

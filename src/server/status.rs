@@ -116,8 +116,7 @@ impl<E: Edge> Server<E> {
 
     /// The pid that the peer on this link has told.
     fn pid_on(&self, link: Link) -> Option<Pid> {
-        let told = self.actor.links().get(&link).and_then(|state| state.pid);
-        told.or_else(|| match link {
+        self.link_pid(link).or_else(|| match link {
             Link::Dialed(peer) => self.peers.pid(peer),
             Link::Accepted(_) => None,
         })

@@ -20,11 +20,7 @@ const ABOVE_MAX: u64 = Sequence::MAX.get() - 1;
 
 pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let shape = shape::shape(matches)?;
-    if shape == Shape::Csv {
-        return Err(Failure::Usage(
-            "epoch has no CSV: use --format text or json".to_owned(),
-        ));
-    }
+    shape.not_csv("epoch")?;
     let above = values::number(matches, "above", 0..=ABOVE_MAX)?
         .and_then(Sequence::new)
         .ok_or_else(|| Failure::Usage("--above SEQUENCE is missing".to_owned()))?;

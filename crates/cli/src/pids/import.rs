@@ -32,11 +32,7 @@ pub(crate) fn open_with(open: OpenDirectory) {
 
 pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let shape = shape::shape(matches)?;
-    if shape == Shape::Csv {
-        return Err(Failure::Usage(
-            "import has no CSV: use --format text or json".to_owned(),
-        ));
-    }
+    shape.not_csv("import")?;
     let path = matches
         .opt_str("data-dir")
         .map(PathBuf::from)
@@ -51,7 +47,7 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
     let done = bring(&mut *directory, held.imported, &mut place)?;
     let report = Report {
         pid: done.pid,
-        sequence: done.ceiling,
+        sequence: done.ceiling.to_string(),
         store: place.target.to_string(),
     };
     match shape {
@@ -138,12 +134,7 @@ fn bring(
 #[derive(Serialize)]
 struct Report {
     pid: u16,
-    #[serde(serialize_with = "as_text")]
-    sequence: u64,
+    /// A string, because many programs would round a large number.
+    sequence: String,
     store: String,
-}
-
-/// A string, because many programs would round a large number.
-fn as_text<S: serde::Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(number)
 }
