@@ -12,11 +12,11 @@ use ipseity_core::{
     time::Instant,
 };
 use ipseity_etcd::CallError;
-use ipseity_pids::{Claimant, Waiting, Wanted};
+use ipseity_pids::{Claimant, Waiting};
 use log::{info, warn};
 
 use crate::{
-    options::{EtcdOptions, Options, PidChoice, StateAt},
+    options::{EtcdOptions, Options, StateAt},
     os::{self, Clock, Keeper},
     pid_store::{self, PidStoreOptions, Place, Told},
     store::{MembersFile, Started, Store, StoreOptions},
@@ -157,10 +157,7 @@ pub fn pid_store_options(
             secrets: etcd.secrets.clone(),
             cluster: options.cluster.clone(),
         },
-        wanted: match options.pid {
-            PidChoice::One(pid) => Wanted::Pid(pid),
-            PidChoice::Free { first, last } => Wanted::Auto { first, last },
-        },
+        wanted: options.pid,
         claimant: Claimant {
             address: own_address(options, address)?,
             since: os::time_of_day(),

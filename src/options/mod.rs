@@ -26,7 +26,6 @@ use self::{
 };
 pub use self::{
     flags::flags,
-    pid::PidChoice,
     store::{EtcdOptions, StateAt},
 };
 use ipseity_console::usage;
@@ -42,6 +41,7 @@ use ipseity_core::{
     words::ClusterName,
 };
 use ipseity_http::HostNames;
+use ipseity_pids::Wanted;
 
 use crate::{
     limits::{
@@ -105,7 +105,7 @@ pub struct Options {
     /// Connections whose certificate is not good any more are closed.
     pub rechecks_tls: bool,
     /// The server's own number in its cluster, or which one it may take.
-    pub pid: PidChoice,
+    pub pid: Wanted,
     /// The cluster that it belongs to.
     pub cluster: ClusterName,
     /// How often peers are asked, 1 ms to an hour.
@@ -539,7 +539,7 @@ mod tests {
         let options = served("");
         assert_eq!(options.listen, ["127.0.0.1:3264"]);
         assert_eq!(options.advertise, None);
-        assert_eq!(options.pid, PidChoice::One(Pid::MIN));
+        assert_eq!(options.pid, Wanted::Pid(Pid::MIN));
         assert_eq!(options.cluster.as_str(), "ipseity");
         assert_eq!(options.sync_interval, Duration::from_secs(1));
         assert_eq!(options.fanout, 32);
@@ -570,7 +570,7 @@ mod tests {
         assert_eq!(options.listen, ["[::1]:0", "ids.example:3264"]);
         assert_eq!(options.advertise.as_deref(), Some("ids.example:4000"));
         assert_eq!(options.peers, ["a:1", "10.0.0.2:3264"]);
-        assert_eq!(options.pid, PidChoice::One(Pid::new(7).unwrap()));
+        assert_eq!(options.pid, Wanted::Pid(Pid::new(7).unwrap()));
         assert_eq!(options.cluster.as_str(), "blue");
         assert_eq!(options.sync_interval, Duration::from_millis(250));
         assert_eq!(options.state, StateAt::Directory("/var/lib/ipseity".into()));
@@ -1008,7 +1008,7 @@ mod tests {
             ("IPSEITY_CLUSTER", "blue"),
         ];
         let options = served_with("--pid 3 --listen c:3 --ephemeral", &variables);
-        assert_eq!(options.pid, PidChoice::One(Pid::new(3).unwrap()));
+        assert_eq!(options.pid, Wanted::Pid(Pid::new(3).unwrap()));
         assert_eq!(options.listen, ["c:3"]);
         assert_eq!(options.state, StateAt::Nowhere);
         assert_eq!(options.cluster.as_str(), "blue");
@@ -1016,7 +1016,7 @@ mod tests {
         let options = served_with("--pid 3 --ephemeral --", &variables);
         assert_eq!(
             (options.pid, options.listen.len()),
-            (PidChoice::One(Pid::new(3).unwrap()), 2)
+            (Wanted::Pid(Pid::new(3).unwrap()), 2)
         );
         // The variable of another flag is not overruled.
         let said = parse_with("--ephemeral", &[("IPSEITY_DATA_DIR", "x")]).unwrap_err();

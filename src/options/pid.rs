@@ -1,49 +1,15 @@
 //! The pid: given as a number, taken from the name of the machine, or one that is free in the store.
 
-use std::fmt;
-
 use ipseity_core::identity::Pid;
+use ipseity_pids::Wanted;
 
 use super::{UsageError, given::Given};
 
-/// Which pid a server has or takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PidChoice {
-    /// This one.
-    One(Pid),
-    /// One that is free in the store, from the first of these to the last.
-    Free {
-        /// The lowest.
-        first: Pid,
-        /// The highest.
-        last: Pid,
-    },
-}
-
-impl PidChoice {
-    /// The lowest one of them: the one, where there is no choice.
-    pub const fn lowest(self) -> Pid {
-        match self {
-            PidChoice::One(pid) => pid,
-            PidChoice::Free { first, .. } => first,
-        }
-    }
-}
-
-impl fmt::Display for PidChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PidChoice::One(pid) => pid.fmt(f),
-            PidChoice::Free { first, last } => write!(f, "a free one from {first} to {last}"),
-        }
-    }
-}
-
 /// The pid of this server, or which one it may take.
-pub(super) fn choice(given: &Given, host_name: &str) -> Result<PidChoice, UsageError> {
+pub(super) fn choice(given: &Given, host_name: &str) -> Result<Wanted, UsageError> {
     let is_free = given.value("pid").as_deref() == Some("auto");
     match (is_free, range(given)?) {
-        (false, None) => pid(given, host_name).map(PidChoice::One),
+        (false, None) => pid(given, host_name).map(Wanted::Pid),
         (false, Some(_)) => Err(UsageError::new(format!(
             "{} counts only with --pid auto",
             given.name("pid-range")
@@ -51,7 +17,7 @@ pub(super) fn choice(given: &Given, host_name: &str) -> Result<PidChoice, UsageE
         (true, _) if given.is_given("pid-from-hostname") => Err(contradiction(given)),
         (true, range) => {
             let (first, last) = range.unwrap_or((Pid::MIN, Pid::MAX));
-            Ok(PidChoice::Free { first, last })
+            Ok(Wanted::Auto { first, last })
         }
     }
 }

@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use ipseity_core::{address::HostPort, identity::Pid};
 use ipseity_etcd::{Secrets, Target};
+use ipseity_pids::Wanted;
 
-use super::{DATA_DIR_DEFAULT, PidChoice, UsageError, duration, given::Given};
+use super::{DATA_DIR_DEFAULT, UsageError, duration, given::Given};
 use crate::limits::{LEASE_DEFAULT, LEASE_MAX, LEASE_MIN};
 
 /// Where a server keeps its state.
@@ -73,7 +74,7 @@ const OF_ETCD: [&str; 7] = [
 /// Where the state is kept. `listen` is where the server listens, and `advertise` where others reach it.
 pub(super) fn state(
     given: &Given,
-    pid: PidChoice,
+    pid: Wanted,
     listen: &[String],
     advertise: Option<&str>,
 ) -> Result<StateAt, UsageError> {
@@ -91,8 +92,8 @@ pub(super) fn state(
     directory(given, pid)
 }
 
-fn directory(given: &Given, pid: PidChoice) -> Result<StateAt, UsageError> {
-    let PidChoice::One(pid) = pid else {
+fn directory(given: &Given, pid: Wanted) -> Result<StateAt, UsageError> {
+    let Wanted::Pid(pid) = pid else {
         return Err(UsageError::new(format!(
             "{} auto counts only with --store: a state directory belongs to one pid",
             given.name("pid")
@@ -217,7 +218,7 @@ fn is_wildcard(listen: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Command, Options, PidChoice, Surroundings, parse};
+    use super::super::{Command, Options, Surroundings, parse};
     use super::*;
 
     fn parsed(line: &str) -> Result<Options, String> {
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn a_store_in_etcd_has_its_own_defaults() {
         let (options, etcd) = in_etcd("--store etcd://one,two/ids --pid 7");
-        assert_eq!(options.pid, PidChoice::One(Pid::new(7).unwrap()));
+        assert_eq!(options.pid, Wanted::Pid(Pid::new(7).unwrap()));
         assert_eq!(options.reserve, Duration::from_secs(60));
         assert_eq!(etcd.lease, Duration::from_secs(60));
         assert!(etcd.waits_in_doubt);
@@ -249,7 +250,7 @@ mod tests {
              --etcd-cert b --etcd-key c --etcd-user d --join majority --cluster-size 3",
         );
         let [first, last] = [3, 9].map(|pid| Pid::new(pid).unwrap());
-        assert_eq!(options.pid, PidChoice::Free { first, last });
+        assert_eq!(options.pid, Wanted::Auto { first, last });
         assert_eq!(options.pid.to_string(), "a free one from 3 to 9");
         assert_eq!(options.reserve, Duration::from_secs(1));
         assert_eq!(

@@ -91,6 +91,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "etcd",
             "http",
             "limits",
+            "pids",
             "secure",
             "trust",
         ],

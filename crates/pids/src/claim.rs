@@ -52,6 +52,16 @@ pub enum Wanted {
     },
 }
 
+impl Wanted {
+    /// The lowest one of them: the one, where there is no choice.
+    pub const fn lowest(self) -> Pid {
+        match self {
+            Wanted::Pid(pid) => pid,
+            Wanted::Auto { first, .. } => first,
+        }
+    }
+}
+
 /// Which pid a start would take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -510,6 +520,15 @@ impl Procedure for Claim {
             Some(Ok(answer)) => self
                 .answered(&answer, random)
                 .unwrap_or_else(|breach| Step::Done(Err(NoClaim::Breach(breach)))),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Pid(pid) => pid.fmt(f),
+            Wanted::Auto { first, last } => write!(f, "a free one from {first} to {last}"),
         }
     }
 }
