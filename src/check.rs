@@ -3,13 +3,14 @@
 //! It opens nothing and looks nothing up: the program reads, with the same code as at a start, and this room tells people
 //! what was found.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipseity_core::{actor::JoinMode, address::HostPort, text::Plain};
 use ipseity_tls::{Date, Facts, Role};
 
 use crate::{
-    options::Options,
+    options::{Options, StateAt},
+    pid_store::{PidProspect, Takes},
     secure::{PlainFrom, Settings},
     store::{Note, Prospect},
 };
@@ -32,6 +33,8 @@ pub struct Found {
     pub tls: Result<Option<Settings>, String>,
     /// What is in the state directory; `None` for a server without a disk.
     pub state: Result<Option<State>, String>,
+    /// What is in etcd; `None` for a server whose state is elsewhere.
+    pub in_etcd: Result<Option<PidProspect>, String>,
 }
 
 /// What is in the state directory.
@@ -67,7 +70,7 @@ impl Report {
         report.listens(options, found);
         report.peers(options);
         report.joins(options, found);
-        report.state(found);
+        report.state(options, found);
         report.tls(options, found);
         report.connections(found);
         if let Err(error) = &found.trace {
@@ -134,7 +137,9 @@ impl Report {
         for network in &options.trust.peers {
             self.say("peer", format!("any that connects from {network}"));
         }
-        if options.peers.is_empty() && options.trust.peers.is_empty() {
+        if options.state.etcd().is_some() {
+            self.say("peer", "those who have the other pids, as etcd says");
+        } else if options.peers.is_empty() && options.trust.peers.is_empty() {
             self.say("peer", "none");
         }
     }
@@ -152,6 +157,15 @@ impl Report {
             // Whom it remembers is not known.
             Err(_) => return,
         };
+        if options.peers.is_empty() && options.state.etcd().is_some() {
+            return match &found.in_etcd {
+                Ok(Some(prospect)) if prospect.owned == 0 => {
+                    self.say("joins", "asks nobody, because no pid has an owner");
+                }
+                Ok(_) => self.say("joins", "first asks the owners of the other pids"),
+                Err(_) => {}
+            };
+        }
         if options.peers.is_empty() && asked == 0 {
             return self.say("joins", "asks nobody, and hands out identities at once");
         }
@@ -177,7 +191,44 @@ impl Report {
         );
     }
 
-    fn state(&mut self, found: &Found) {
+    fn state(&mut self, options: &Options, found: &Found) {
+        match &options.state {
+            StateAt::Etcd(etcd) => self.in_etcd(&etcd.target.to_string(), etcd.lease, found),
+            StateAt::Directory(_) | StateAt::Nowhere => self.in_directory(found),
+        }
+    }
+
+    fn in_etcd(&mut self, target: &str, lease: Duration, found: &Found) {
+        let prospect = match &found.in_etcd {
+            Ok(Some(prospect)) => prospect,
+            Ok(None) => return,
+            Err(error) => return self.faults.push(error.clone()),
+        };
+        let takes = match &prospect.takes {
+            Takes::First => "nothing is there of this cluster; the start makes it".to_owned(),
+            Takes::New(pid) => format!("pid {pid} is free and was never used"),
+            Takes::Used { pid, boot, above } => {
+                let boot = boot.map_or(String::new(), |boot| format!("is boot {boot}, and "));
+                format!(
+                    "pid {pid} is free; the start {boot}hands out identities above sequence {above}"
+                )
+            }
+            Takes::Any { free } => format!("{free} pids are free, and the start takes one of them"),
+            Takes::Waits(waiting) => format!(
+                "{waiting}; the start waits for up to {}, and fails if that is still so",
+                humantime::format_duration(lease)
+            ),
+        };
+        self.say("state", format!("{target}: {takes}"));
+        if prospect.owned > 0 {
+            self.say(
+                "state",
+                format!("pids that have owners: {}", prospect.owned),
+            );
+        }
+    }
+
+    fn in_directory(&mut self, found: &Found) {
         let state = match &found.state {
             Ok(Some(state)) => state,
             Ok(None) => {

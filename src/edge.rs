@@ -13,7 +13,7 @@ use ipseity_core::{
     actor::Write,
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Standing, StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, StoreKind, StoreStatus, WriteTimes},
 };
 
 use crate::{mailbox::Mailbox, secure::Settings};
@@ -110,6 +110,17 @@ pub trait Edge {
     /// The part of the status about the disk. The caller fills in the ceiling and what was skipped.
     fn storage(&self) -> StorageStatus;
 
+    /// What keeps the state. The caller fills in whether it answers.
+    fn store(&self) -> StoreStatus {
+        StoreStatus {
+            kind: match self.storage().durable {
+                true => StoreKind::Directory,
+                false => StoreKind::None,
+            },
+            ..StoreStatus::default()
+        }
+    }
+
     /// How long writes took, and how many have failed.
     fn writes(&self) -> WriteTimes;
 
@@ -128,6 +139,10 @@ pub trait Edge {
     /// # Errors
     /// A file is wrong, or they do not fit together.
     fn tls_read(&mut self) -> Result<Settings, String>;
+
+    /// Takes the addresses of those who own the other pids, each `host:port`, as the store said last. `Entry::Owners` is
+    /// dispatched each time that they have changed.
+    fn owners(&mut self) -> Vec<String>;
 
     /// Tells the supervisor that started this process, if it wants to be told, that the server runs and how it stands. The
     /// first call says that it is ready: it listens. The call does not wait. Returns after which time it is to be called

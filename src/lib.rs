@@ -38,6 +38,7 @@
 //! - [`mailbox`]: the one queue.
 //! - [`options`]: the server's command line.
 //! - [`store`]: the state directory, which survives every crash, and the memory of the peers.
+//! - [`pid_store`]: the pid of a server whose state is in etcd.
 //! - [`trace`]: a line for each entry and each effect.
 //! - [`edge`]: what the server needs from the world, as two traits.
 //! - [`codec`]: how bytes become messages, and messages bytes.
@@ -50,6 +51,7 @@
 //! - [`peers`]: which peers to dial, and when.
 //! - [`server`]: the turn of the loop.
 //! - [`os`]: the edge to a real operating system, by way of `mio`.
+//! - [`opening`]: opens what keeps the state.
 //! - [`check`]: what `--check` says.
 
 mod buffer;
@@ -60,9 +62,11 @@ pub mod edge;
 pub mod limits;
 pub mod listeners;
 pub mod mailbox;
+pub mod opening;
 pub mod options;
 pub mod os;
 pub mod peers;
+pub mod pid_store;
 pub mod secure;
 pub mod server;
 pub mod store;

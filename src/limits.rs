@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use ipseity_core::limits::{CONNECTION_SLOT_BITS, JOIN_WAIT, PEERS_MAX, PROBE_TIMEOUT, WRITE_LATE};
+use ipseity_core::limits::{
+    CONNECTION_SLOT_BITS, JOIN_WAIT, PEERS_MAX, PROBE_TIMEOUT, RESERVE_MAX, WRITE_LATE,
+};
 use ipseity_frames::limits::{
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, READ_BUFFER_BYTES, SYNC_LENGTH_MAX,
 };
@@ -24,9 +26,9 @@ pub const TURN_ENTRIES_MAX: usize = 8192;
 /// One turn in so many is measured: to read the clock costs as much as a fifth of a request, so a turn cannot do it twice.
 pub const TURN_SAMPLE: u32 = 64;
 
-/// How long the loop looks again before it sleeps, by default. Behind an answer, a client on another CPU needs five to
-/// fifteen microseconds until its next request is here.
-pub const SPIN_DEFAULT: Duration = Duration::from_micros(20);
+/// How long the loop looks again before it sleeps, by default. Behind an answer, a client that is awake needs five to
+/// fifteen microseconds until its next request is here, and one that the kernel has to wake some twenty more.
+pub const SPIN_DEFAULT: Duration = Duration::from_micros(50);
 
 /// The least that can be set for that: a look takes about half of it.
 pub const SPIN_MIN: Duration = Duration::from_micros(1);
@@ -39,8 +41,8 @@ pub const SPIN_MAX: Duration = Duration::from_millis(1);
 pub const SPINS_RECORDED: u32 = u32::BITS;
 
 /// While most spins meet nothing, one is tried behind one turn in so many that answered somebody. Where client and server
-/// share a CPU, each trial costs its whole length, which is about one request: more trials would be felt.
-pub const SPIN_TRIAL_TURNS: u32 = 64;
+/// share a CPU, each trial costs its whole length, which is about three requests: more trials would be felt.
+pub const SPIN_TRIAL_TURNS: u32 = 256;
 
 /// The longest times of the buckets for turns, in microseconds. A turn with one request takes ten of them, a full one some
 /// hundreds. Above a millisecond clients begin to notice, and above a second something has blocked the loop.
@@ -113,6 +115,12 @@ pub const CONNECTIONS_LIMIT_MAX: usize = 1_000_000;
 /// Connections by HTTP. They are for people, for those who scrape and probe, and for clients that have only HTTP: a few
 /// hundred in a large cluster. They are not counted in `--max-connections`.
 pub const HTTP_CONNECTIONS_MAX: usize = 1024;
+
+/// The longest name of a host that the flags take, as in DNS. A longer one would be looked up in vain for ever.
+pub const HOST_BYTES_MAX: usize = 255;
+
+/// The same of a part between two dots.
+pub const HOST_PART_BYTES_MAX: usize = 63;
 
 /// The most names of `--http-name`: each request for the page or for identities is compared with all of them.
 pub const HOST_NAMES_MAX: usize = 32;
@@ -340,6 +348,9 @@ const _: () = assert!(4 * PEERS_MAX <= DIALED_MAX);
 /// other servers of a cluster of the usual size. In a larger one the servers have names.
 pub const REMEMBERED_DIALED_MAX: usize = 64;
 
+/// The most owners of other pids that are dialed: there are no more servers to find.
+pub const OWNERS_MAX: usize = PEERS_MAX;
+
 /// How often a name is looked up again while one of its addresses is connected. A new server behind it is found within
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
@@ -520,6 +531,32 @@ pub const LOOKS_AT_BLOCKS_MAX: u32 = 5;
 /// How often the read of a block is tried, as long as it brings fewer bytes than a block. Only the end of the file
 /// makes every read short.
 pub const SHORT_READS_MAX: u32 = 3;
+
+// The store in etcd.
+
+/// How long a pid stays taken by a server that gives no sign of life, unless `--lease` says otherwise: as long as the
+/// reserve. So the two together let etcd be away for a minute, and nobody notices.
+pub const LEASE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// How much time of recent demand is kept ready in etcd, unless `--reserve` says otherwise. A cluster of etcd needs some
+/// seconds to choose a new leader, and a minute to be restarted in turn.
+pub const STORE_RESERVE_DEFAULT: Duration = LEASE_DEFAULT;
+
+/// The shortest `--lease`: etcd gives no shorter one with its usual settings.
+pub const LEASE_MIN: Duration = Duration::from_secs(2);
+
+/// The longest `--lease`: as long as the longest reserve. A longer one would only make a restart after a crash wait.
+pub const LEASE_MAX: Duration = RESERVE_MAX;
+
+/// Of a lease, one part in so many does not count: the clocks of two machines do not run at quite the same speed. They
+/// differ by less than a thousandth, so this is plenty, and it is little.
+pub const LEASE_MARGIN_PARTS: u32 = 20;
+
+/// How soon a sign of life is tried again that got no answer.
+pub const KEEP_RETRY: Duration = Duration::from_millis(500);
+
+const _: () = assert!(LEASE_MIN.as_nanos() <= LEASE_DEFAULT.as_nanos());
+const _: () = assert!(LEASE_DEFAULT.as_nanos() <= LEASE_MAX.as_nanos());
 
 // Options.
 

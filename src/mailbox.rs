@@ -34,6 +34,8 @@ pub enum Entry {
     Resolved(NameId),
     /// The files of TLS were read again.
     TlsRead,
+    /// The store has said who owns the other pids; the edge has the list.
+    Owners,
     /// The server was asked to stop.
     Signal,
     /// The server was asked to open its trace file again.
@@ -96,6 +98,7 @@ impl Entry {
             Entry::Expired(timer) => timer.kind(),
             Entry::Resolved(_) => EntryKind::Resolved,
             Entry::TlsRead => EntryKind::TlsRead,
+            Entry::Owners => EntryKind::Owners,
             Entry::Signal => EntryKind::Signal,
             Entry::Hangup => EntryKind::Hangup,
             Entry::Http(http) => http.1.kind(),
@@ -135,9 +138,11 @@ impl fmt::Display for Entry {
                 }
             }
             Entry::Event(event) => event.fmt(f),
-            Entry::Acceptable(_) | Entry::Expired(_) | Entry::Signal | Entry::Hangup => {
-                f.write_str(self.name())
-            }
+            Entry::Acceptable(_)
+            | Entry::Expired(_)
+            | Entry::Owners
+            | Entry::Signal
+            | Entry::Hangup => f.write_str(self.name()),
         }
     }
 }

@@ -141,6 +141,9 @@ func (s *Source) dropPID(pid int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(func(chunk *chunk) bool { return chunk.first.PID() == pid })
+	if s.refill != nil {
+		s.refill.doubted = pid
+	}
 }
 
 // dropOld drops what is too old, and comes back when the next chunk is.

@@ -12,9 +12,14 @@ const (
 // refill is the taking of one block. Its goroutine alone changes brought.
 type refill struct {
 	asked, brought int64
+	// When it began, and how many identities had been dropped by then.
+	began   time.Time
+	dropped int64
 	// Some of it was put in line.
 	isOfUse bool
 	isOver  bool
+	// What comes of this pid is dropped: its server does not know any more what it has handed out. -1: none.
+	doubted int
 	// Why it has failed, once it is over.
 	err error
 }
@@ -24,20 +29,23 @@ func (s *Source) begin() {
 	if s.refill != nil || s.closed {
 		return
 	}
-	s.refill = &refill{asked: s.demand(time.Now())}
+	now, dropped := time.Now(), s.caller.counters.dropped.Load()
+	s.refill = &refill{asked: s.demand(now, dropped), began: now, dropped: dropped, doubted: -1}
 	go s.run(s.refill)
 }
 
-// demand is how many identities the next refill asks for. The lock is held.
-func (s *Source) demand(now time.Time) int64 {
+// demand is how many identities a refill asks for that begins now, when so many were dropped since the beginning. It follows
+// the last one that has brought something. The lock is held.
+func (s *Source) demand(now time.Time, dropped int64) int64 {
 	most := int64(s.caller.BlockMax)
 	least := min(blockCountFirst, most)
 	if s.asked == 0 {
 		return least
 	}
 	size := s.asked
-	switch since := now.Sub(s.broughtAt); {
-	case since < refillSoon:
+	switch since := now.Sub(s.refilledAt); {
+	// What was dropped is gone sooner, but nobody has used it.
+	case since < refillSoon && dropped == s.droppedBefore:
 		size *= 2
 	case since > refillLate:
 		size /= 2
@@ -79,8 +87,9 @@ func (s *Source) land(r *refill, block Block, isLast bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// What is not greater came too late: something greater was observed, or a server behind another one gave it.
-	if s.closed || block.First() <= s.greatest() {
+	// What is not greater came too late: something greater was observed, or a server behind another one gave it. And what came
+	// just before a doubt may be put in line just after it.
+	if s.closed || block.First() <= s.greatest() || block.First().PID() == r.doubted {
 		s.caller.counters.dropped.Add(block.count)
 	} else {
 		if s.left() == 0 {
@@ -100,7 +109,7 @@ func (s *Source) finish(r *refill, err error) {
 	r.isOver, r.err = true, err
 	s.refill = nil
 	if r.brought > 0 {
-		s.asked, s.brought, s.broughtAt = r.asked, r.brought, time.Now()
+		s.asked, s.brought, s.refilledAt, s.droppedBefore = r.asked, r.brought, r.began, r.dropped
 	}
 	// The demand was faster. If nothing of it was of use, those who wait begin another one.
 	if err == nil && r.isOfUse && s.left() <= s.brought/2 {

@@ -32,9 +32,11 @@ type Source struct {
 	refill *refill
 	// Closed, and replaced, when a chunk has come or a refill has ended.
 	news chan struct{}
-	// What the last refill that has brought something asked for, how many it has brought, and when.
+	// What the last refill that has brought something asked for, and how many it has brought; when it began, and how many
+	// identities had been dropped by then.
 	asked, brought int64
-	broughtAt      time.Time
+	refilledAt     time.Time
+	droppedBefore  int64
 	// Drops what is too old.
 	timer *time.Timer
 }

@@ -88,13 +88,17 @@ func TestABlockFollowsTheDemand(t *testing.T) {
 		{time.Hour, 16},
 		{time.Hour, 16},
 	} {
-		if size := source.demand(now.Add(step.since)); size != step.want {
+		if size := source.demand(now.Add(step.since), 0); size != step.want {
 			t.Fatal(step, size)
 		}
-		source.asked, source.broughtAt = step.want, now
+		source.asked, source.refilledAt = step.want, now
+	}
+	// What was dropped was not used.
+	if size := source.demand(now, 5); size != 16 {
+		t.Fatal(size)
 	}
 	small := newTestSource(t, Options{BlockMax: 3}, deadAddress(t))
-	if size := small.demand(now); size != 3 {
+	if size := small.demand(now, 0); size != 3 {
 		t.Fatal(size)
 	}
 }
@@ -316,6 +320,37 @@ func TestWhatIsLeftOfAPIDInDoubtIsDropped(t *testing.T) {
 		eventually(t, "the rest is dropped", func() bool { return source.Counters().Dropped == 8 })
 		if id := must(source.Next(background))(t); id.PID() != 2 {
 			t.Fatal(id.Pair())
+		}
+	}
+}
+
+func TestWhatCameInTheSameRefillOfAPIDInDoubtIsDropped(t *testing.T) {
+	t.Parallel()
+	for _, code := range []Code{CodePIDConflict, CodeStaleState} {
+		server := newFake(t, 1, nil)
+		server.countMax = 8
+		server.special = func(p *peer, request asked, number int) bool {
+			switch {
+			case request.hello || request.count > 8:
+				return false
+			case number == 2:
+				// Both answers come together, with the next request: what the first one brings is not put away yet.
+				return true
+			}
+			p.send(append(identityReply(1025, 8), errorReply(code, "in doubt")...))
+			return true
+		}
+		other := newFake(t, 2, nil)
+		told := make(chan struct{}, 1)
+		options := Options{OnFailover: func(string, error) { told <- struct{}{} }}
+		source := newTestSource(t, options, server.address, other.address)
+		// This one may come before the doubt.
+		must(source.Next(background))(t)
+		<-told
+		for i := 0; i < 8; i++ {
+			if id := must(source.Next(background))(t); id.PID() != 2 {
+				t.Fatal(id.Pair())
+			}
 		}
 	}
 }

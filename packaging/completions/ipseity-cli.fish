@@ -42,6 +42,7 @@ complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "ping" -d 'M
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "watch" -d 'Watch servers side by side until Ctrl-C'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "members" -d 'Show which other servers each server knows, or make it forget one'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "advance" -d 'Make one server go on above a sequence'
+complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "pids" -d 'Show the pids of servers whose state is in etcd, and manage them'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "cert" -d 'Make a CA and certificates for TLS, and show them'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "bench" -d 'Measure how much a server can do, and check every identity'
 complete -c ipseity-cli -n "__fish_ipseity_cli_needs_command" -f -a "help" -d 'show the help, or that of a command'
@@ -165,6 +166,77 @@ never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -l yes -d 'allow a jump of more than the --max-advance of the server'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand advance" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l above -d 'epoch: the sequence above which all pids begin' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l yes -d 'epoch: all servers that use this etcd are stopped'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -l json -d 'the same as --format json'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -s h -l help -d 'show this help, or that of a command'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -f -a "import"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and not __fish_seen_subcommand_from import epoch]" -f -a "epoch]"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l above -d 'epoch: the sequence above which all pids begin' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l yes -d 'epoch: all servers that use this etcd are stopped'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -l json -d 'the same as --format json'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s h -l help -d 'show this help, or that of a command'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from import" -s V -l version -d 'show the version'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l store -d 'where etcd is: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS (default: $IPSEITY_STORE)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l data-dir -d 'import: the state directory' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l above -d 'epoch: the sequence above which all pids begin' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l format -d 'the shape of the output (default: text)' -r -f -a "text\t''
+json\t''
+csv\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -s s -l server -d 'a server to ask, [tls://]HOST[:PORT]; repeat the flag for several, or put commas between them; all addresses of a name are tried, and the first that accepts is asked (default: $IPSEITY_SERVER, or 127.0.0.1:3264 if that is not set)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l cluster -d 'the cluster that the servers must be of; one of another cluster is refused (default: any)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l tls-ca -d 'the certificates of the CAs that are believed, for servers at tls:// (default: $IPSEITY_TLS_CA)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l tls-cert -d 'the certificate to show to servers that want one (default: $IPSEITY_TLS_CERT)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l tls-key -d 'the private key of that certificate (default: $IPSEITY_TLS_KEY)' -r -F
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l timeout -d 'how long to look up a name and connect, and how long to wait for each reply: 250ms, 2s; a bare number means milliseconds (default: 2s and 5s)' -r -f
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l color -d 'whether words are coloured; auto: on a terminal, unless NO_COLOR is set or TERM is dumb (default: auto)' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l yes -d 'epoch: all servers that use this etcd are stopped'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -l json -d 'the same as --format json'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -s h -l help -d 'show this help, or that of a command'
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand pids; and __fish_seen_subcommand_from epoch]" -s V -l version -d 'show the version'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l dir -d 'the directory of the CA and of what is made (default: the current one)' -r -f -a "(__fish_complete_directories)"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l days -d 'how long it is valid (default: 3650 for a CA, 365 for a certificate)' -r -f
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand cert; and not __fish_seen_subcommand_from ca server peer client operator show" -l out -d 'the name of the files that are made, without a directory, .pem and .key (default: the first NAME)' -r -f
@@ -337,12 +409,13 @@ always\t''
 never\t''"
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s h -l help -d 'show this help, or that of a command'
 complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand bench" -s V -l version -d 'show the version'
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "next"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "status"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "decode"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "ping"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "watch"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "members"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "advance"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "cert"
-complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance cert bench" -f -a "bench"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "next"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "status"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "decode"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "ping"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "watch"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "members"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "advance"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "pids"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "cert"
+complete -c ipseity-cli -n "__fish_ipseity_cli_using_subcommand help; and not __fish_seen_subcommand_from next status decode ping watch members advance pids cert bench" -f -a "bench"

@@ -23,7 +23,7 @@ _ipseity() {
 
     case "${cmd}" in
         ipseity)
-            opts="-h -V --listen --http --http-name --advertise --peer --peer-from --pid --pid-from-hostname --pid-base --cluster --sync-interval --fanout --data-dir --existing --allow-shared-dir --ephemeral --max-connections --max-connections-per-address --when-full --max-count --max-advance --after-burst --peer-burst --advance-rate --reserve --join --cluster-size --join-timeout --recover-above --members-lost --trust --trust-loopback --tls-cert --tls-key --tls-client-ca --tls-peer-ca --plain --tls-recheck --max-pending-bytes --max-pending-bytes-total --idle-timeout --spin --trace --log-level --log-format --check --help --version"
+            opts="-h -V --listen --http --http-name --advertise --peer --peer-from --pid --pid-range --pid-from-hostname --pid-base --cluster --sync-interval --fanout --data-dir --store --etcd-ca --etcd-cert --etcd-key --etcd-user --lease --on-doubt --existing --allow-shared-dir --ephemeral --max-connections --max-connections-per-address --when-full --max-count --max-advance --after-burst --peer-burst --advance-rate --reserve --join --cluster-size --join-timeout --recover-above --members-lost --trust --trust-loopback --tls-cert --tls-key --tls-client-ca --tls-peer-ca --plain --tls-recheck --max-pending-bytes --max-pending-bytes-total --idle-timeout --spin --trace --log-level --log-format --check --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -72,6 +72,10 @@ _ipseity() {
                     return 0
                     ;;
                 --pid)
+                    COMPREPLY=($(compgen -W "auto" -- "${cur}"))
+                    return 0
+                    ;;
+                --pid-range)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -108,6 +112,84 @@ _ipseity() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --etcd-ca)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --etcd-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --etcd-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --etcd-user)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --on-doubt)
+                    COMPREPLY=($(compgen -W "wait serve" -- "${cur}"))
                     return 0
                     ;;
                 --max-connections)

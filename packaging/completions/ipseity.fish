@@ -4,12 +4,21 @@ complete -c ipseity -l http-name -d 'a name by which the server may be called in
 complete -c ipseity -l advertise -d 'the address at which other servers and people reach this one; the other servers are told it' -r -f
 complete -c ipseity -l peer -d 'another server to synchronize with, or a name that leads to several; with TLS it is dialed by TLS, unless plain:// stands before it; may be repeated' -r -f
 complete -c ipseity -l peer-from -d 'an address or a network from which other servers may synchronize, besides this machine itself and the addresses of --peer; may be repeated' -r -f
-complete -c ipseity -l pid -d 'this server\'s own number in its cluster, 0 to 1023; required with --peer and --peer-from, or --pid-from-hostname in its place (default 0)' -r -f
+complete -c ipseity -l pid -d 'this server\'s own number in its cluster, 0 to 1023; required with --peer and --peer-from, or --pid-from-hostname in its place; auto, with --store only, takes one that is free (default 0)' -r -f -a "auto\t''"
+complete -c ipseity -l pid-range -d 'the lowest and the highest pid that --pid auto may take (default 0-1023)' -r -f
 complete -c ipseity -l pid-base -d 'what is added to the number that --pid-from-hostname finds (default 0)' -r -f
 complete -c ipseity -l cluster -d 'the name of the cluster; servers of other clusters are refused (default ipseity)' -r -f
 complete -c ipseity -l sync-interval -d 'how often to ask the peers, such as 250ms or 2s; a bare number means milliseconds (default 1s)' -r -f
 complete -c ipseity -l fanout -d 'how many peers to ask each time, chosen at random (default 32)' -r -f -a "all\t''"
 complete -c ipseity -l data-dir -d 'the directory for the state of this server; made on the first start (default ipseity-data/PID)' -r -f -a "(__fish_complete_directories)"
+complete -c ipseity -l store -d 'keep the state in etcd, in place of a directory: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for TLS; needs --pid, and --advertise if --listen is not an address that others can dial' -r -f
+complete -c ipseity -l etcd-ca -d 'the CAs that have signed the certificate of etcd (PEM)' -r -F
+complete -c ipseity -l etcd-cert -d 'the certificate that is shown to etcd (PEM)' -r -F
+complete -c ipseity -l etcd-key -d 'the private key of that certificate (PEM)' -r -F
+complete -c ipseity -l etcd-user -d 'a file whose one line is USER:PASSWORD, for an etcd that asks for them' -r -F
+complete -c ipseity -l lease -d 'how long a pid stays taken in etcd by a server that gives no sign of life; a restart after a crash waits for it (default 1m)' -r -f
+complete -c ipseity -l on-doubt -d 'what a server does when etcd has not confirmed its lease in time. wait: requests wait, so nothing is handed out out of order after another server has taken the pid; serve: it goes on with its reserve (default wait)' -r -f -a "wait\t''
+serve\t''"
 complete -c ipseity -l max-connections -d 'how many clients may be connected at once (default 10000)' -r -f
 complete -c ipseity -l max-connections-per-address -d 'how many of them may come from one address (of IPv6: from one /64 network); this machine itself, --trust, --peer and --peer-from are exempt (default no limit)' -r -f
 complete -c ipseity -l when-full -d 'refuse: refuse new clients while --max-connections are connected; close-idle: close the one that has been idle longest instead (default refuse)' -r -f -a "refuse\t''
@@ -19,7 +28,7 @@ complete -c ipseity -l max-advance -d 'how far a peer, or the `after` of a clien
 complete -c ipseity -l after-burst -d 'how far clients may raise the sequence with `after`, in all, before --advance-rate limits them (default 4294967296)' -r -f
 complete -c ipseity -l peer-burst -d 'how far peers may raise the sequence, in all, before --advance-rate limits them (default 1099511627776)' -r -f
 complete -c ipseity -l advance-rate -d 'how much of both bursts together is refilled each second (default 10000000)' -r -f
-complete -c ipseity -l reserve -d 'how long a write to the disk may take before clients have to wait for it, at the load of the last seconds; a crash skips what is kept ready for this (default 1s)' -r -f
+complete -c ipseity -l reserve -d 'how long a write to the store may take before clients have to wait for it, at the load of the last seconds; a crash skips what is kept ready for this (default 1s; with --store 1m)' -r -f
 complete -c ipseity -l join -d 'a start asks its peers whether it may use its pid. prefer: it goes on without those that do not answer; require: one must accept it; majority: more than half of the other servers must (default prefer)' -r -f -a "prefer\t''
 require\t''
 majority\t''"
@@ -39,7 +48,7 @@ any\t''"
 complete -c ipseity -l max-pending-bytes -d 'how many bytes of replies may wait for a client that does not read them (default 262144)' -r -f
 complete -c ipseity -l max-pending-bytes-total -d 'how many bytes of memory may hold replies that wait for clients, and records of TLS that are not complete; beyond it, clients are cut off, first those that have read nothing for longest, then those with the most waiting bytes (default 67108864)' -r -f
 complete -c ipseity -l idle-timeout -d 'close a client that has been idle for this long; 0 means never (default 0)' -r -f
-complete -c ipseity -l spin -d 'how long to look for the next request before the server sleeps, such as 20us: clients on other CPUs get their answers sooner, and it takes CPU time; it is done only while it mostly meets a request, and never with one CPU (default auto)' -r -f -a "auto\t''
+complete -c ipseity -l spin -d 'how long to look for the next request before the server sleeps: clients on other CPUs get their answers sooner, and it takes CPU time; it is done only while it mostly meets a request, and never with one CPU; auto is 50us (default auto)' -r -f -a "auto\t''
 off\t''"
 complete -c ipseity -l trace -d 'write a line to this file for every event and every effect; - means standard error' -r -F
 complete -c ipseity -l log-level -d 'the lowest level to log (default info)' -r -f -a "error\t''

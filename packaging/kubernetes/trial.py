@@ -2,6 +2,8 @@
 the image, with the variables of its container, on a volume as a new one is, and with a name service that knows the
 addresses of all pods by one name. A pod that comes back has another address.
 
+With a store in etcd, there is a real etcd beside the pods, and no volume.
+
 It is no Kubernetes: nothing schedules, no volume is attached, and no policy of the network is enforced.
 
     packaging/kubernetes/trial.py PROGRAMS MANIFEST    PROGRAMS is the folder that packaging/static has filled
@@ -40,12 +42,15 @@ class Names(threading.Thread):
         super().__init__(daemon=True)
         self.zone = f"{service}.{NAMESPACE}.svc.cluster.local"
         self.addresses = {}
+        self.others = {}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((NODE, 53))
 
     def find(self, name):
         if name == self.zone:
             return list(self.addresses.values())
+        if name in self.others:
+            return [self.others[name]]
         pod = name.removesuffix(f".{self.zone}")
         return [self.addresses[pod]] if pod in self.addresses else []
 
@@ -69,26 +74,30 @@ class Names(threading.Thread):
 
 class Manifest:
     def __init__(self, path):
-        [text] = [part for part in Path(path).read_text().split("\n---\n") if "\nkind: StatefulSet\n" in part]
+        kinds = ("\nkind: StatefulSet\n", "\nkind: Deployment\n")
+        parts = Path(path).read_text().split("\n---\n")
+        [text] = [part for part in parts if any(kind in part for kind in kinds)]
         self.replicas = int(re.search(r"^  replicas: (\d+)$", text, re.M)[1])
         self.name = re.search(r"^  name: (\S+)$", text, re.M)[1]
-        self.service = re.search(r"^  serviceName: (\S+)$", text, re.M)[1]
+        self.service = f"{self.name}-peers"
         values = re.findall(r"^ +- name: (IPSEITY_\w+)\n +value: \"?(.*?)\"?$", text, re.M)
         assert len(values) == len(re.findall(r"- name: IPSEITY_", text)) > 5, values
         self.variables = dict(values)
+        self.has_store = "IPSEITY_STORE" in self.variables
+        assert self.has_store == ("\nkind: Deployment\n" in text)
         probes = re.findall(r"^ +path: (\S+)\n +port: http\n +scheme: (\S+)$", text, re.M)
         assert [path for path, _ in probes] == ["/livez", "/livez", "/readyz"], probes
         self.probes = dict(probes)
 
-    def variables_of(self, pod):
+    def variables_of(self, pod, address):
         def fill(value):
-            return value.replace("$(POD)", pod).replace("$(NAMESPACE)", NAMESPACE)
+            return value.replace("$(POD)", pod).replace("$(POD_IP)", address).replace("$(NAMESPACE)", NAMESPACE)
 
         return {name: fill(value) for name, value in self.variables.items()}
 
 
 class Pod:
-    """A pod of the StatefulSet. Its root stays when it ends, and with it its volume."""
+    """A pod. Its root stays when it ends, and with it its volume. One of a Deployment has none: only its name stays."""
 
     def __init__(self, cluster, ordinal):
         self.cluster = cluster
@@ -98,9 +107,13 @@ class Pod:
         self.address = None
         self.process = None
         cluster.image.lay_out(cluster.programs, self.root)
-        # As a volume with the `fsGroup` of the pod is.
-        os.chown(self.root / "data", 0, int(cluster.image.user.split(":")[1]))
-        os.chmod(self.root / "data", 0o2775)
+        if cluster.manifest.has_store:
+            # Its file system is read-only.
+            os.chmod(self.root / "data", 0o555)
+        else:
+            # As a volume with the `fsGroup` of the pod is.
+            os.chown(self.root / "data", 0, int(cluster.image.user.split(":")[1]))
+            os.chmod(self.root / "data", 0o2775)
         (self.root / "etc").mkdir()
         (self.root / "etc/resolv.conf").write_text(RESOLVER)
         if "IPSEITY_TLS_CERT" in cluster.manifest.variables:
@@ -114,7 +127,7 @@ class Pod:
         self.process = subprocess.Popen(
             ["unshare", "--net", "--uts", "sh", "-c", 'read -r _; hostname "$1"; shift; exec "$@"', "sh", self.name]
             + command,
-            env={"PATH": os.environ["PATH"], **image.environment, **self.cluster.manifest.variables_of(self.name)},
+            env={"PATH": os.environ["PATH"], **image.environment, **self.cluster.manifest.variables_of(self.name, self.address)},
             stdin=subprocess.PIPE,
             stderr=self.log,
         )
@@ -142,7 +155,9 @@ class Pod:
         said = self.cli("next", "--format", "pair")
         assert said.returncode == 0, said.stdout
         sequence, pid = map(int, said.stdout.split(":"))
-        assert pid == self.ordinal + int(self.cluster.manifest.variables.get("IPSEITY_PID_BASE", 0)), said.stdout
+        if not self.cluster.manifest.has_store:
+            assert pid == self.ordinal + int(self.cluster.manifest.variables.get("IPSEITY_PID_BASE", 0)), said.stdout
+        self.pid = pid
         return sequence
 
     def probe(self, path):
@@ -159,6 +174,10 @@ class Pod:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(PATIENCE_SECONDS) == 0, self.text()
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def text(self):
         self.log.seek(0)
         return self.log.read()
@@ -174,7 +193,24 @@ class Cluster:
         call("ip", "link", "set", "pods", "up")
         self.names = Names(manifest.service)
         self.names.start()
+        if manifest.has_store:
+            self.start_etcd()
         self.pods = [Pod(self, ordinal) for ordinal in range(manifest.replicas)]
+
+    def start_etcd(self):
+        """It ends with the namespace of this program."""
+        clients, peers = f"http://{NODE}:2379", "http://127.0.0.1:2380"
+        with open(self.folder / "etcd.log", "w") as log:
+            subprocess.Popen(
+                ["etcd", "--data-dir", str(self.folder / "etcd")]
+                + ["--listen-client-urls", clients, "--advertise-client-urls", clients]
+                + ["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers]
+                + ["--initial-cluster", f"default={peers}"],
+                stdout=log,
+                stderr=log,
+            )
+        # As a Service called etcd would be found.
+        self.names.others[f"etcd.{NAMESPACE}.svc.cluster.local"] = NODE
 
     def new_address(self):
         self.last += 1
@@ -240,6 +276,10 @@ def main(programs, manifest):
             for path in manifest.probes:
                 assert pod.probe(path) == 200, (pod.name, path)
 
+        if manifest.has_store:
+            try_store(cluster)
+            return
+
         # A pod moves, and the name service tells its old address for a while.
         moved = cluster.pods[-1]
         last = moved.next()
@@ -261,6 +301,44 @@ def main(programs, manifest):
         for pod in cluster.pods:
             pod.stop()
         print(f"{manifest.replicas} servers of {sys.argv[2]} formed a cluster, moved, and started again")
+
+
+def try_store(cluster):
+    """Pods without volumes come and go."""
+
+    def pids():
+        taken = [(pod.next(), pod.pid)[1] for pod in cluster.pods]
+        assert len(set(taken)) == len(taken), taken
+        return taken
+
+    before = pids()
+    # A new pod comes before an old one goes, and takes another pid.
+    first = cluster.pods.pop(0)
+    new = Pod(cluster, cluster.manifest.replicas)
+    cluster.pods.append(new)
+    cluster.start([new])
+    cluster.wait_until_in_step()
+    assert new.pid not in before
+    first.stop()
+    # What it has left is free at once: the next one takes it rather than a new one.
+    after = Pod(cluster, cluster.manifest.replicas + 1)
+    cluster.pods.append(after)
+    cluster.start([after])
+    cluster.wait_until_in_step()
+    assert after.pid == first.pid, (after.pid, first.pid)
+    # One that is killed keeps its pid for a lease, and the one in its place takes another.
+    killed = cluster.pods.pop(0)
+    last = max(pod.next() for pod in [killed, *cluster.pods])
+    killed.kill()
+    killed.start()
+    cluster.pods.append(killed)
+    cluster.wait_until_serving()
+    cluster.wait_until_in_step()
+    assert killed.next() > last
+    pids()
+    for pod in cluster.pods:
+        pod.stop()
+    print(f"{cluster.manifest.replicas} servers of {sys.argv[2]} found each other in etcd, came and went")
 
 
 if os.getpid() != 1:

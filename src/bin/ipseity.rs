@@ -16,9 +16,8 @@ use std::{
 
 use ipseity_console::{complain, outlive_file_size_limit, version};
 use ipseity_core::{
-    actor::{ActorConfig, Life, Objected, Remembered},
+    actor::{ActorConfig, Objected, Remembered},
     identity::Sequence,
-    limits::STEP_MIN,
 };
 
 use ipseity::{
@@ -29,22 +28,21 @@ use ipseity::{
         READ_BYTES_MAX,
     },
     listeners::Listener,
-    options::{self, Command, Options, Surroundings, TraceTarget, UsageError},
+    opening::{self, NOBODY_IS_SERVED, Opened, load_members, store_options},
+    options::{self, Command, Options, StateAt, Surroundings, TraceTarget, UsageError},
     os::{
-        self, Bound, Descriptors, ListenError, Os, Places, StartSignals, TooFewDescriptors,
+        self, Bound, Clock, Descriptors, ListenError, Os, Places, StartSignals, TooFewDescriptors,
         TraceOut, TracePlace,
     },
     peers::to_ask,
+    pid_store,
     secure::{PlainFrom, Settings},
     server::{Exit, Server, ServerConfig, TlsConfig, at_least},
-    store::{MembersFile, Note, Started, Store, StoreOptions, prospect},
+    store::{Note, prospect},
     trace::Trace,
     transport::TransportLimits,
 };
 use log::{debug, error, info, warn};
-
-/// What follows from a start that waits for a disk.
-const NOBODY_IS_SERVED: &str = "nobody is served before it is over";
 
 fn main() -> ExitCode {
     let surroundings = Surroundings {
@@ -98,7 +96,7 @@ fn show(text: &str) -> Result<(), String> {
 
 /// Says what a server with these options would do. It reads what a start reads, and changes nothing.
 fn check(options: &Options, given: &[String]) -> ExitCode {
-    let directory = options.data_dir.as_deref();
+    let directory = options.state.directory().map(PathBuf::as_path);
     let tls = options.tls.as_ref().map(Settings::read).transpose();
     let can_dial = !matches!(&tls, Ok(Some(settings)) if !settings.dials());
     let found = Found {
@@ -113,6 +111,15 @@ fn check(options: &Options, given: &[String]) -> ExitCode {
         },
         state: directory
             .map(|directory| look_at_state(options, directory, can_dial))
+            .transpose(),
+        in_etcd: options
+            .state
+            .etcd()
+            .map(|etcd| {
+                let address = options.listen.first().map_or("", String::as_str);
+                opening::pid_store_options(options, etcd, &with_a_port(address))
+                    .and_then(|options| pid_store::prospect(&options))
+            })
             .transpose(),
         tls,
     };
@@ -141,9 +148,20 @@ fn look_at_state(options: &Options, directory: &Path, can_dial: bool) -> Result<
         directory: full_path(directory),
         remembered: remembered.len(),
         asked: asked(options, &remembered, can_dial).len(),
-        objection: prospect.started.objected.map(objection_kept),
+        objection: prospect
+            .started
+            .objected
+            .map(|objected| objection_kept(objected, options.recover_above)),
         prospect,
     })
+}
+
+/// The address with any port in the place of 0: which one the start gets is not known, and it does not matter.
+fn with_a_port(address: &str) -> String {
+    match address.strip_suffix(":0") {
+        Some(host) => format!("{host}:1"),
+        None => address.to_owned(),
+    }
 }
 
 /// Runs a server until it is stopped. From its first log line on, the server never waits for the reader of the log,
@@ -171,9 +189,8 @@ fn serve(options: &Options) -> ExitCode {
     os::finish_lines(trace.as_ref());
     match outcome {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
-        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed) | Err(_) => {
-            ExitCode::FAILURE
-        }
+        Ok(Exit::Objected | Exit::Refused | Exit::Forced | Exit::StorageFailed | Exit::Fenced)
+        | Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -185,12 +202,13 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     let trace_to = options
         .trace
         .as_ref()
-        .map(|target| find_trace(target, options.data_dir.as_deref()))
+        .map(|target| find_trace(target, options.state.directory().map(PathBuf::as_path)))
         .transpose()?;
     let descriptors = raise_limit(options).map_err(|error| error.to_string())?;
     if let Some(shortage) = descriptors.shortage() {
         warn!(event = "descriptorsFew"; "{shortage}");
     }
+    let clock = Clock::begin();
     // Listening comes first: if the address is taken, the start changes nothing in the state directory.
     let mut bound =
         Bound::all("--listen", &options.listen, LISTENERS_MAX).map_err(cannot_listen)?;
@@ -209,37 +227,30 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         }
         None => None,
     };
-    let session = getrandom::u64().map_err(|error| failed("draw random bits", error))?;
-    let (store, started, remembered) = match &options.data_dir {
-        Some(directory) => {
-            let what = format!("opening the state directory {}", directory.display());
-            os::tell_if_late(&what, NOBODY_IS_SERVED, || {
-                open_store(options, directory, session)
-            })?
-        }
-        None => (None, ephemeral(options, session)?, Vec::new()),
-    };
+    let mut opened = opening::open(options, &addresses.frames[0], clock)?;
     // Opened only once the address and the state directory are this server's: before that, the file may be the trace
     // of another server.
     *trace = trace_to.map(open_trace).transpose()?;
-    let edge = Os::new(bound, store, signals, trace.clone(), options.tls.clone())
-        .map_err(|error| error.to_string())?;
-    let config = config(
-        options,
-        &started,
-        session,
-        remembered,
-        descriptors,
-        listeners,
-        tls,
-    );
-    announce(options, &started, &addresses, config.tls.as_ref());
+    let keeper = std::mem::take(&mut opened.keeper);
+    let edge = Os::new(
+        bound,
+        keeper,
+        signals,
+        trace.clone(),
+        options.tls.clone(),
+        clock,
+    )
+    .map_err(|error| error.to_string())?;
+    let config = config(options, &opened, descriptors, listeners, tls);
+    announce(options, &opened, &addresses, config.tls.as_ref());
+    let started = &opened.started;
     warn_of_strangers(options, &addresses);
     for Note { event, text } in &started.notes {
         warn!(event = event; "{text}");
     }
     if let Some(objected) = started.objected {
-        error!(event = "objectedBefore"; "{}", objection_kept(objected));
+        let text = objection_kept(objected, options.recover_above);
+        error!(event = "objectedBefore"; "{text}");
     } else if let Some(above) = options.recover_above {
         info!(
             event = "recovered";
@@ -261,13 +272,18 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
         .map_err(|error| failed("wait for events", error))
 }
 
-/// The line that is logged at each start until an operator has decided.
-fn objection_kept(objected: Objected) -> String {
+/// The line that is logged at each start until an operator has decided. A word of `--recover-above` that was high enough
+/// would have ended the objection.
+fn objection_kept(objected: Objected, recover_above: Option<Sequence>) -> String {
     let standing = objected.standing();
+    let too_low = recover_above.map_or(String::new(), |above| {
+        format!("--recover-above {above} IS TOO LOW: ")
+    });
     format!(
-        "NOT HANDING OUT IDENTITIES ({standing}): a peer has objected to this state directory, and only an operator \
-         can resolve that: start with an unused --pid and a new --data-dir; or with --recover-above SEQUENCE, {}not \
-         lower than anything that a server with this pid may have handed out",
+        "NOT HANDING OUT IDENTITIES ({standing}): {too_low}a peer has objected to this state directory in an earlier \
+         run, and only an operator can resolve that: start with an unused --pid and a new --data-dir; or with \
+         --recover-above SEQUENCE, {}not lower than anything that a server with this pid may have handed out \
+         (ipseity-cli members, asked of the other servers, shows which of them objects)",
         at_least(objected.sequence)
     )
 }
@@ -369,39 +385,6 @@ fn cannot_trace(path: &Path, error: &io::Error) -> String {
     )
 }
 
-fn open_store(
-    options: &Options,
-    directory: &Path,
-    session: u64,
-) -> Result<(Option<Store>, Started, Vec<Remembered>), String> {
-    // Read before the store is opened: if it cannot be read, the start uses up no boot.
-    let remembered = load_members(directory)?;
-    let (store, started) = Store::open(&store_options(options, directory, session))
-        .map_err(|error| error.to_string())?;
-    Ok((Some(store), started, remembered))
-}
-
-fn load_members(directory: &Path) -> Result<Vec<Remembered>, String> {
-    MembersFile::new(directory)
-        .load()
-        .map_err(|error| error.to_string())
-}
-
-fn store_options(options: &Options, directory: &Path, session: u64) -> StoreOptions {
-    StoreOptions {
-        directory: directory.to_owned(),
-        makes_parents: options.is_default_dir,
-        is_existing: options.is_existing,
-        may_be_shared: options.may_be_shared,
-        session,
-        cluster: options.cluster.clone(),
-        pid: options.pid,
-        first_step: STEP_MIN,
-        recover_above: options.recover_above,
-        members_lost: options.members_lost,
-    }
-}
-
 /// The addresses that are remembered of peers and that a start asks, besides those of `--peer`. Without CAs for peers,
 /// nobody can be dialed by TLS.
 fn asked(options: &Options, remembered: &[Remembered], can_dial: bool) -> Vec<String> {
@@ -416,48 +399,27 @@ fn asked(options: &Options, remembered: &[Remembered], can_dial: bool) -> Vec<St
     )
 }
 
-/// The start of a server without a disk: at the beginning, and with a ceiling that need not be raised.
-fn ephemeral(options: &Options, session: u64) -> Result<Started, String> {
-    let random = || getrandom::u64().map_err(|error| failed("draw random bits", error));
-    let incarnation = u128::from(random()?) << 64 | u128::from(random()?);
-    let life = Life {
-        boot: 1,
-        session,
-        ceiling: Sequence::MAX,
-    };
-    Ok(Started {
-        incarnation,
-        boot: life.boot,
-        sequence: options.recover_above.unwrap_or_default(),
-        ceiling: Sequence::MAX,
-        lives: vec![life],
-        members_lost: false,
-        recovered: options.recover_above.unwrap_or_default(),
-        objected: None,
-        skipped: 0,
-        first_start: true,
-        notes: Vec::new(),
-    })
-}
-
 fn config(
     options: &Options,
-    started: &Started,
-    session: u64,
-    remembered: Vec<Remembered>,
+    opened: &Opened,
     descriptors: Descriptors,
     listeners: Vec<Listener>,
     tls: Option<Arc<Settings>>,
 ) -> ServerConfig {
     let can_dial = tls.as_ref().is_none_or(|tls| tls.dials());
-    let asked = asked(options, &remembered, can_dial);
+    let asked = asked(options, &opened.remembered, can_dial);
+    let owners = match can_dial {
+        true => opened.owners.clone(),
+        false => Vec::new(),
+    };
+    let started = &opened.started;
     ServerConfig {
         actor: ActorConfig {
             cluster: options.cluster.clone(),
-            pid: options.pid,
+            pid: opened.pid,
             incarnation: started.incarnation,
             boot: started.boot,
-            session,
+            session: opened.session,
             sequence: started.sequence,
             ceiling: started.ceiling,
             count_max: options.count_max,
@@ -467,11 +429,14 @@ fn config(
             reserve: options.reserve,
             recovered: started.recovered,
             objected: started.objected,
-            joins: !options.peers.is_empty() || !asked.is_empty(),
-            remembered,
+            joins: !options.peers.is_empty() || !asked.is_empty() || !owners.is_empty(),
+            remembered: opened.remembered.clone(),
             join_mode: options.join,
             lives: started.lives.clone(),
-            votes: options.data_dir.is_some() && !started.members_lost,
+            votes: options.state.directory().is_some() && !started.members_lost,
+            fences: options.state.etcd().is_some(),
+            lease: opened.lease,
+            patience: opened.patience,
             advertise: options.advertise.clone().unwrap_or_default(),
             fanout: options.fanout,
             peer_silence: PEER_SILENCE_MIN.max(3 * options.sync_interval),
@@ -492,6 +457,7 @@ fn config(
         listeners,
         peers: options.peers.clone(),
         remembered: asked,
+        owners,
         sync_interval: options.sync_interval,
         join_timeout: options.join_timeout,
         skipped: started.skipped,
@@ -506,7 +472,8 @@ fn config(
 }
 
 /// Logs one line that says who this server is.
-fn announce(options: &Options, started: &Started, addresses: &Addresses, tls: Option<&TlsConfig>) {
+fn announce(options: &Options, opened: &Opened, addresses: &Addresses, tls: Option<&TlsConfig>) {
+    let started = &opened.started;
     let mut peers = if options.peers.is_empty() {
         "none".to_owned()
     } else {
@@ -523,14 +490,18 @@ fn announce(options: &Options, started: &Started, addresses: &Addresses, tls: Op
         true => format!(" ({} asked in each round, at random)", options.fanout),
         false => String::new(),
     };
-    let state = match &options.data_dir {
-        Some(directory) => format!(
+    let state = match &options.state {
+        StateAt::Directory(directory) => format!(
             "data directory {} (boot {}, sequence {})",
             full_path(directory).display(),
             started.boot,
             started.sequence
         ),
-        None => "EPHEMERAL: nothing is kept on a disk, and after a restart the same identities come again"
+        StateAt::Etcd(etcd) => format!(
+            "state in {} (boot {}, sequence {})",
+            etcd.target, started.boot, started.sequence
+        ),
+        StateAt::Nowhere => "EPHEMERAL: nothing is kept on a disk, and after a restart the same identities come again"
             .to_owned(),
     };
     let address = addresses.frames.join(" and ");
@@ -554,10 +525,10 @@ fn announce(options: &Options, started: &Started, addresses: &Addresses, tls: Op
     let text = format_args!(
         "ipseity {} listens on {address}{http}{advertised}: pid {} of cluster {:?}, peers {peers}{round}{tls}, {state}",
         env!("CARGO_PKG_VERSION"),
-        options.pid,
+        opened.pid,
         options.cluster.as_str(),
     );
-    os::announce(&address, options.pid.get(), text);
+    os::announce(&address, opened.pid.get(), text);
 }
 
 /// If the full path cannot be found out, the path as it was given is shown.

@@ -21,8 +21,9 @@ use ipseity_core::{
 };
 
 use crate::limits::{
-    CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, JOIN_TIMEOUT_DEFAULT, PENDING_BYTES_MAX_DEFAULT,
-    PENDING_BYTES_TOTAL_DEFAULT, SYNC_INTERVAL_DEFAULT,
+    CONNECTIONS_MAX_DEFAULT, FANOUT_DEFAULT, JOIN_TIMEOUT_DEFAULT, LEASE_DEFAULT,
+    PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT, STORE_RESERVE_DEFAULT,
+    SYNC_INTERVAL_DEFAULT,
 };
 
 /// One flag, as `--help` shows it.
@@ -115,10 +116,16 @@ pub(super) fn table() -> Vec<Flag> {
         },
         Flag {
             name: "pid",
-            takes: Value("N"),
+            takes: Value("N|auto"),
             help: "this server's own number in its cluster, 0 to 1023; required with --peer and --peer-from, or \
-                   --pid-from-hostname in its place",
+                   --pid-from-hostname in its place; auto, with --store only, takes one that is free",
             default: shown(Pid::MIN),
+        },
+        Flag {
+            name: "pid-range",
+            takes: Value("A-B"),
+            help: "the lowest and the highest pid that --pid auto may take",
+            default: shown(format_args!("{}-{}", Pid::MIN, Pid::MAX)),
         },
         Flag {
             name: "pid-from-hostname",
@@ -156,6 +163,51 @@ pub(super) fn table() -> Vec<Flag> {
             takes: Value("DIR"),
             help: "the directory for the state of this server; made on the first start",
             default: shown(format_args!("{DATA_DIR_DEFAULT}/PID")),
+        },
+        Flag {
+            name: "store",
+            takes: Value("URL"),
+            help: "keep the state in etcd, in place of a directory: etcd://HOST:2379[,HOST...][/PREFIX], or etcds:// for \
+                   TLS; needs --pid, and --advertise if --listen is not an address that others can dial",
+            default: None,
+        },
+        Flag {
+            name: "etcd-ca",
+            takes: Value("FILE"),
+            help: "the CAs that have signed the certificate of etcd (PEM)",
+            default: None,
+        },
+        Flag {
+            name: "etcd-cert",
+            takes: Value("FILE"),
+            help: "the certificate that is shown to etcd (PEM)",
+            default: None,
+        },
+        Flag {
+            name: "etcd-key",
+            takes: Value("FILE"),
+            help: "the private key of that certificate (PEM)",
+            default: None,
+        },
+        Flag {
+            name: "etcd-user",
+            takes: Value("FILE"),
+            help: "a file whose one line is USER:PASSWORD, for an etcd that asks for them",
+            default: None,
+        },
+        Flag {
+            name: "lease",
+            takes: Value("DURATION"),
+            help: "how long a pid stays taken in etcd by a server that gives no sign of life; a restart after a crash \
+                   waits for it",
+            default: time(LEASE_DEFAULT),
+        },
+        Flag {
+            name: "on-doubt",
+            takes: Value("wait|serve"),
+            help: "what a server does when etcd has not confirmed its lease in time. wait: requests wait, so nothing is \
+                   handed out out of order after another server has taken the pid; serve: it goes on with its reserve",
+            default: shown("wait"),
         },
         Flag {
             name: "existing",
@@ -229,9 +281,13 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "reserve",
             takes: Value("DURATION"),
-            help: "how long a write to the disk may take before clients have to wait for it, at the load of the \
+            help: "how long a write to the store may take before clients have to wait for it, at the load of the \
                    last seconds; a crash skips what is kept ready for this",
-            default: time(RESERVE_DEFAULT),
+            default: shown(format_args!(
+                "{}; with --store {}",
+                humantime::format_duration(RESERVE_DEFAULT),
+                humantime::format_duration(STORE_RESERVE_DEFAULT)
+            )),
         },
         Flag {
             name: "join",
@@ -340,9 +396,9 @@ pub(super) fn table() -> Vec<Flag> {
         Flag {
             name: "spin",
             takes: Value("auto|off|DURATION"),
-            help: "how long to look for the next request before the server sleeps, such as 20us: clients on other CPUs get \
+            help: "how long to look for the next request before the server sleeps: clients on other CPUs get \
                    their answers sooner, and it takes CPU time; it is done only while it mostly meets a request, and never \
-                   with one CPU",
+                   with one CPU; auto is 50us",
             default: shown("auto"),
         },
         Flag {

@@ -10,13 +10,13 @@ mod given;
 mod http;
 mod network;
 mod pid;
+mod store;
 mod tls;
 
 use std::{collections::BTreeSet, ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use log::LevelFilter;
 
-pub use self::flags::flags;
 use self::{
     address::{addresses, host_port},
     environment::FromEnvironment,
@@ -24,18 +24,24 @@ use self::{
     given::Given,
     network::networks,
 };
+pub use self::{
+    flags::flags,
+    store::{EtcdOptions, StateAt},
+};
 use ipseity_console::usage;
 use ipseity_core::{
     actor::{Budgets, JoinMode},
-    identity::{Pid, Sequence},
+    identity::Sequence,
     limits::{
         ADVANCE_MAX_DEFAULT, ADVANCE_RATE_DEFAULT, AFTER_BURST_DEFAULT, COUNT_LIMIT_MAX,
         COUNT_MAX_DEFAULT, PEER_BURST_DEFAULT, PEERS_MAX, PORT_DEFAULT, RESERVE_DEFAULT,
         RESERVE_MAX, RESERVE_MIN,
     },
+    text::is_plain,
     words::ClusterName,
 };
 use ipseity_http::HostNames;
+use ipseity_pids::Wanted;
 
 use crate::{
     limits::{
@@ -43,7 +49,7 @@ use crate::{
         JOIN_TIMEOUT_DEFAULT, JOIN_TIMEOUT_MAX, LISTENERS_MAX, PENDING_BYTES_LIMIT_MAX,
         PENDING_BYTES_LIMIT_MIN, PENDING_BYTES_MAX_DEFAULT, PENDING_BYTES_TOTAL_DEFAULT,
         PENDING_BYTES_TOTAL_MAX, PENDING_BYTES_TOTAL_MIN, SPIN_DEFAULT, SPIN_MAX, SPIN_MIN,
-        SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
+        STORE_RESERVE_DEFAULT, SYNC_INTERVAL_DEFAULT, SYNC_INTERVAL_MAX, SYNC_INTERVAL_MIN,
     },
     secure::{Files, PlainFrom},
     trust::TrustOptions,
@@ -98,16 +104,16 @@ pub struct Options {
     pub plain: PlainFrom,
     /// Connections whose certificate is not good any more are closed.
     pub rechecks_tls: bool,
-    /// The server's own number in its cluster, 0 to 1023.
-    pub pid: Pid,
+    /// The server's own number in its cluster, or which one it may take.
+    pub pid: Wanted,
     /// The cluster that it belongs to.
     pub cluster: ClusterName,
     /// How often peers are asked, 1 ms to an hour.
     pub sync_interval: Duration,
     /// How many of them are asked in a round, 1 to 1023.
     pub fanout: usize,
-    /// The state directory; `None` to run without a disk.
-    pub data_dir: Option<PathBuf>,
+    /// Where the state is kept.
+    pub state: StateAt,
     /// `--data-dir` was not given. The parent of the default directory is made too.
     pub is_default_dir: bool,
     /// The state directory must already hold a state.
@@ -126,7 +132,7 @@ pub struct Options {
     pub advance_max: u64,
     /// How far clients and peers may raise the sequence in all.
     pub budgets: Budgets,
-    /// How much time of recent demand is kept ready on the disk, 100 ms to five minutes.
+    /// How much time of recent demand is kept ready in the store, 100 ms to five minutes.
     pub reserve: Duration,
     /// Whether a start waits for its peers.
     pub join: JoinMode,
@@ -237,7 +243,7 @@ pub fn help() -> String {
 fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
     let tls = tls::files(given)?;
     let (peers, plain_peers) = peers(given, tls.as_ref())?;
-    let pid = pid::pid(given, host_name)?;
+    let pid = pid::choice(given, host_name)?;
     let logs_json = match given.value("log-format").as_deref() {
         None | Some("text") => false,
         Some("json") => true,
@@ -256,17 +262,31 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
         )));
     }
     let cluster = match given.value("cluster") {
+        // The wire refuses control characters. A name that looks like another one is a trap too.
+        Some(text) if text.chars().any(|c| !is_plain(c) && !c.is_control()) => {
+            return Err(given.bad(
+                "cluster",
+                &text,
+                "a name without marks that end a line or change the direction of a text",
+            ));
+        }
         Some(text) => text
             .parse()
             .map_err(|error| UsageError(format!("{}: {error}", given.name("cluster"))))?,
         None => ClusterName::default(),
     };
     let listen = listen(given)?;
+    let advertise = advertise(given)?;
+    let state = store::state(given, pid, &listen, advertise.as_deref())?;
+    let reserve = match state {
+        StateAt::Etcd(_) => STORE_RESERVE_DEFAULT,
+        StateAt::Directory(_) | StateAt::Nowhere => RESERVE_DEFAULT,
+    };
     Ok(Options {
         http: http::http(given, &listen)?,
         http_names: http::names(given)?,
         listen,
-        advertise: advertise(given)?,
+        advertise,
         peers,
         plain_peers,
         plain: tls::plain(given)?,
@@ -277,7 +297,7 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
         sync_interval: duration(given, "sync-interval", SYNC_INTERVAL_MIN, SYNC_INTERVAL_MAX)?
             .unwrap_or(SYNC_INTERVAL_DEFAULT),
         fanout: fanout(given)?,
-        data_dir: data_dir(given, pid)?,
+        state,
         is_default_dir: !given.is_given("data-dir"),
         is_existing: given.is_given("existing"),
         may_be_shared: given.is_given("allow-shared-dir"),
@@ -304,7 +324,7 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
             rate_per_second: number(given, "advance-rate", 0, u64::MAX)?
                 .unwrap_or(ADVANCE_RATE_DEFAULT),
         },
-        reserve: duration(given, "reserve", RESERVE_MIN, RESERVE_MAX)?.unwrap_or(RESERVE_DEFAULT),
+        reserve: duration(given, "reserve", RESERVE_MIN, RESERVE_MAX)?.unwrap_or(reserve),
         join: join(given)?,
         join_timeout: duration(given, "join-timeout", Duration::ZERO, JOIN_TIMEOUT_MAX)?
             .unwrap_or(JOIN_TIMEOUT_DEFAULT),
@@ -427,31 +447,6 @@ fn fanout(given: &Given) -> Result<usize, UsageError> {
     }
 }
 
-fn data_dir(given: &Given, pid: Pid) -> Result<Option<PathBuf>, UsageError> {
-    for flag in ["existing", "allow-shared-dir", "members-lost"] {
-        if given.is_given("ephemeral") && given.is_given(flag) {
-            return Err(UsageError(format!(
-                "{} and {} contradict each other: without a disk there is no state directory",
-                given.name(flag),
-                given.name("ephemeral")
-            )));
-        }
-    }
-    match (given.value("data-dir"), given.is_given("ephemeral")) {
-        (Some(_), true) => Err(UsageError(format!(
-            "{} and {} contradict each other: one keeps the state on the disk, the other keeps nothing",
-            given.name("data-dir"),
-            given.name("ephemeral")
-        ))),
-        (Some(text), false) if text.is_empty() => {
-            Err(given.bad("data-dir", &text, "the path of a directory"))
-        }
-        (Some(text), false) => Ok(Some(PathBuf::from(text))),
-        (None, true) => Ok(None),
-        (None, false) => Ok(Some(PathBuf::from(DATA_DIR_DEFAULT).join(pid.to_string()))),
-    }
-}
-
 fn number(given: &Given, flag: &str, least: u64, most: u64) -> Result<Option<u64>, UsageError> {
     let number = |text: String| {
         ipseity_console::number(&text, least..=most)
@@ -488,10 +483,12 @@ fn spin(given: &Given) -> Result<Option<Duration>, UsageError> {
 fn join(given: &Given) -> Result<JoinMode, UsageError> {
     let cluster_size = number(given, "cluster-size", 2, PEERS_MAX as u64 + 1)?;
     match (given.value("join").as_deref(), cluster_size) {
-        (Some("majority"), Some(_)) if !given.is_given("peer") => Err(UsageError(format!(
-            "{}=majority needs --peer: without a peer that it can ask, a start could never be accepted",
-            given.name("join")
-        ))),
+        (Some("majority"), Some(_)) if !given.is_given("peer") && !given.is_given("store") => {
+            Err(UsageError(format!(
+                "{}=majority needs --peer: without a peer that it can ask, a start could never be accepted",
+                given.name("join")
+            )))
+        }
         (Some("majority"), Some(size)) => Ok(JoinMode::Majority {
             cluster_size: size as usize,
         }),
@@ -512,6 +509,8 @@ fn join(given: &Given) -> Result<JoinMode, UsageError> {
 
 #[cfg(test)]
 mod tests {
+    use ipseity_core::identity::Pid;
+
     use super::*;
     use crate::limits::HOST_NAMES_MAX;
 
@@ -555,12 +554,12 @@ mod tests {
         let options = served("");
         assert_eq!(options.listen, ["127.0.0.1:3264"]);
         assert_eq!(options.advertise, None);
-        assert_eq!(options.pid, Pid::MIN);
+        assert_eq!(options.pid, Wanted::Pid(Pid::MIN));
         assert_eq!(options.cluster.as_str(), "ipseity");
         assert_eq!(options.sync_interval, Duration::from_secs(1));
         assert_eq!(options.fanout, 32);
         assert_eq!(options.trust, TrustOptions::default());
-        assert_eq!(options.data_dir, Some(PathBuf::from("ipseity-data/0")));
+        assert_eq!(options.state, StateAt::Directory("ipseity-data/0".into()));
         assert_eq!(options.count_max, 1_000);
         assert_eq!(options.advance_max, 1 << 40);
         assert_eq!(options.reserve, Duration::from_secs(1));
@@ -587,10 +586,10 @@ mod tests {
         assert_eq!(options.listen, ["[::1]:0", "ids.example:3264"]);
         assert_eq!(options.advertise.as_deref(), Some("ids.example:4000"));
         assert_eq!(options.peers, ["a:1", "10.0.0.2:3264"]);
-        assert_eq!(options.pid.get(), 7);
+        assert_eq!(options.pid, Wanted::Pid(Pid::new(7).unwrap()));
         assert_eq!(options.cluster.as_str(), "blue");
         assert_eq!(options.sync_interval, Duration::from_millis(250));
-        assert_eq!(options.data_dir, Some(PathBuf::from("/var/lib/ipseity")));
+        assert_eq!(options.state, StateAt::Directory("/var/lib/ipseity".into()));
         assert_eq!(
             (
                 options.connections_max,
@@ -611,7 +610,7 @@ mod tests {
         assert!(!served("--when-full refuse").closes_idle);
         assert_eq!(served("--spin auto").spin, Some(SPIN_DEFAULT));
         assert_eq!(served("--spin off").spin, None);
-        assert_eq!(served("--spin 50us").spin, Some(Duration::from_micros(50)));
+        assert_eq!(served("--spin 20us").spin, Some(Duration::from_micros(20)));
         assert_eq!(guarded.reserve, Duration::from_secs(60));
         assert_eq!(
             (guarded.join, guarded.join_timeout),
@@ -645,14 +644,14 @@ mod tests {
         assert!(served("--log-format json --trace a.trace").logs_json);
         assert_eq!(options.fanout, 3);
         assert_eq!(served("--fanout all").fanout, 1023);
-        assert_eq!(served("--ephemeral").data_dir, None);
+        assert_eq!(served("--ephemeral").state, StateAt::Nowhere);
         let strict = served("--existing --data-dir x");
         assert!(strict.is_existing && !strict.is_default_dir && !strict.may_be_shared);
         assert!(served("--allow-shared-dir").may_be_shared);
         assert!(served("--members-lost").members_lost);
         assert_eq!(
-            served("--pid 9").data_dir,
-            Some(PathBuf::from("ipseity-data/9"))
+            served("--pid 9").state,
+            StateAt::Directory("ipseity-data/9".into())
         );
         assert_eq!(
             served("--sync-interval 20").sync_interval,
@@ -660,6 +659,25 @@ mod tests {
         );
         let file = TraceTarget::File(PathBuf::from("run.trace"));
         assert_eq!(served("--trace run.trace").trace, Some(file));
+    }
+
+    #[test]
+    fn a_host_that_can_have_no_address_is_refused() {
+        let long = format!("{}:1", ["a".repeat(63).as_str(); 50].join("."));
+        let text = refused(&format!("--pid 1 --peer {long}"));
+        assert_eq!(
+            text,
+            "--peer has a host with 3199 bytes: the name of a host has at most 255"
+        );
+        for host in [
+            "id1.example.",
+            "a_b-c.example",
+            "münchen",
+            "10.0.0.1",
+            "[fe80::1%eth0]",
+        ] {
+            served(&format!("--pid 1 --peer {host}:1"));
+        }
     }
 
     #[test]
@@ -674,7 +692,7 @@ mod tests {
             ("--ephemeral=1", "--ephemeral takes no value"),
             (
                 "--pid 1024",
-                "--pid \"1024\": expected a number from 0 to 1023",
+                "--pid \"1024\": expected a number from 0 to 1023, or auto with a store in etcd",
             ),
             ("--pid -1", "--pid"),
             ("--peer a:1", "--peer needs --pid"),
@@ -716,6 +734,19 @@ mod tests {
             ),
             ("--listen [::1:5", "--listen"),
             ("--cluster=", "--cluster: a cluster name has 1 to 255 bytes"),
+            (
+                "--cluster a\u{202e}b",
+                "--cluster \"a\\u{202e}b\": expected a name without",
+            ),
+            (
+                "--peer a\"b:1 --pid 1",
+                "--peer \"a\\\"b:1\": expected a host that can have an address",
+            ),
+            (
+                "--peer a..b:1 --pid 1",
+                "--peer \"a..b:1\": expected a host",
+            ),
+            ("--listen a,b:1", "--listen"),
             (
                 "--sync-interval 0",
                 "--sync-interval \"0\": expected a duration from 1ms to 1h",
@@ -894,6 +925,14 @@ mod tests {
             ("IPSEITY_PID", "9", "--pid 9"),
             ("IPSEITY_PID_FROM_HOSTNAME", "true", "--pid-from-hostname"),
             ("IPSEITY_PID_BASE", "5", "--pid-base 5"),
+            ("IPSEITY_PID_RANGE", "3-9", "--pid-range 3-9"),
+            ("IPSEITY_STORE", "etcd://a,b/x", "--store etcd://a,b/x"),
+            ("IPSEITY_ETCD_CA", "a.pem", "--etcd-ca a.pem"),
+            ("IPSEITY_ETCD_CERT", "c.pem", "--etcd-cert c.pem"),
+            ("IPSEITY_ETCD_KEY", "c.key", "--etcd-key c.key"),
+            ("IPSEITY_ETCD_USER", "l", "--etcd-user l"),
+            ("IPSEITY_LEASE", "9s", "--lease 9s"),
+            ("IPSEITY_ON_DOUBT", "serve", "--on-doubt serve"),
             ("IPSEITY_CLUSTER", "blue", "--cluster blue"),
             ("IPSEITY_SYNC_INTERVAL", "2s", "--sync-interval 2s"),
             ("IPSEITY_FANOUT", "all", "--fanout all"),
@@ -942,7 +981,7 @@ mod tests {
                 "--max-pending-bytes-total 1048576",
             ),
             ("IPSEITY_IDLE_TIMEOUT", "1m", "--idle-timeout 1m"),
-            ("IPSEITY_SPIN", "50us", "--spin 50us"),
+            ("IPSEITY_SPIN", "20us", "--spin 20us"),
             ("IPSEITY_TRACE", "a=b", "--trace a=b"),
             ("IPSEITY_LOG_LEVEL", "debug", "--log-level debug"),
             ("IPSEITY_LOG_FORMAT", "json", "--log-format json"),
@@ -955,6 +994,14 @@ mod tests {
             let others = match variable {
                 "IPSEITY_PEER" | "IPSEITY_PEER_FROM" => "--pid 1",
                 "IPSEITY_PID_BASE" => "--pid-from-hostname",
+                "IPSEITY_STORE" => "--pid 1",
+                "IPSEITY_PID_RANGE" => "--pid auto --store etcd://a",
+                "IPSEITY_ETCD_CA" => "--pid 1 --store etcds://a",
+                "IPSEITY_ETCD_CERT" => "--pid 1 --store etcds://a --etcd-ca a --etcd-key k",
+                "IPSEITY_ETCD_KEY" => "--pid 1 --store etcds://a --etcd-ca a --etcd-cert c",
+                "IPSEITY_ETCD_USER" | "IPSEITY_LEASE" | "IPSEITY_ON_DOUBT" => {
+                    "--pid 1 --store etcd://a"
+                }
                 "IPSEITY_HTTP_NAME" => "--http h:1",
                 "IPSEITY_CLUSTER_SIZE" => "--pid 1 --peer a:1 --join majority",
                 "IPSEITY_TLS_CERT" => "--tls-key k",
@@ -986,15 +1033,15 @@ mod tests {
             ("IPSEITY_CLUSTER", "blue"),
         ];
         let options = served_with("--pid 3 --listen c:3 --ephemeral", &variables);
-        assert_eq!(options.pid, Pid::new(3).unwrap());
+        assert_eq!(options.pid, Wanted::Pid(Pid::new(3).unwrap()));
         assert_eq!(options.listen, ["c:3"]);
-        assert_eq!(options.data_dir, None);
+        assert_eq!(options.state, StateAt::Nowhere);
         assert_eq!(options.cluster.as_str(), "blue");
         // Also if the flags end with the two dashes.
         let options = served_with("--pid 3 --ephemeral --", &variables);
         assert_eq!(
             (options.pid, options.listen.len()),
-            (Pid::new(3).unwrap(), 2)
+            (Wanted::Pid(Pid::new(3).unwrap()), 2)
         );
         // The variable of another flag is not overruled.
         let said = parse_with("--ephemeral", &[("IPSEITY_DATA_DIR", "x")]).unwrap_err();
@@ -1031,7 +1078,7 @@ mod tests {
             (
                 "",
                 &[("IPSEITY_PID", "1024")][..],
-                "IPSEITY_PID \"1024\": expected a number from 0 to 1023",
+                "IPSEITY_PID \"1024\": expected a number from 0 to 1023, or auto",
             ),
             (
                 "",

@@ -1,11 +1,52 @@
-//! The pid: given as a number, or taken from the name of the machine.
+//! The pid: given as a number, taken from the name of the machine, or one that is free in the store.
 
 use ipseity_core::identity::Pid;
+use ipseity_pids::Wanted;
 
 use super::{UsageError, given::Given};
 
-/// The pid of this server.
-pub(super) fn pid(given: &Given, host_name: &str) -> Result<Pid, UsageError> {
+/// The pid of this server, or which one it may take.
+pub(super) fn choice(given: &Given, host_name: &str) -> Result<Wanted, UsageError> {
+    let is_free = given.value("pid").as_deref() == Some("auto");
+    match (is_free, range(given)?) {
+        (false, None) => pid(given, host_name).map(Wanted::Pid),
+        (false, Some(_)) => Err(UsageError::new(format!(
+            "{} counts only with --pid auto",
+            given.name("pid-range")
+        ))),
+        (true, _) if given.is_given("pid-from-hostname") => Err(contradiction(given)),
+        (true, range) => {
+            let (first, last) = range.unwrap_or((Pid::MIN, Pid::MAX));
+            Ok(Wanted::Auto { first, last })
+        }
+    }
+}
+
+/// The lowest and the highest pid that may be taken, if that is said.
+fn range(given: &Given) -> Result<Option<(Pid, Pid)>, UsageError> {
+    let Some(text) = given.value("pid-range") else {
+        return Ok(None);
+    };
+    let range = text.split_once('-').and_then(|(first, last)| {
+        let (first, last): (Pid, Pid) = (first.parse().ok()?, last.parse().ok()?);
+        (first <= last).then_some((first, last))
+    });
+    range.map(Some).ok_or_else(|| {
+        let expected = format!("two numbers from 0 to {}, as in 100-199", Pid::MAX);
+        given.bad("pid-range", &text, expected)
+    })
+}
+
+fn contradiction(given: &Given) -> UsageError {
+    UsageError::new(format!(
+        "{} and {} contradict each other: one says the pid, the other takes it from the host name",
+        given.name("pid"),
+        given.name("pid-from-hostname")
+    ))
+}
+
+/// The pid of this server, if it is given or follows from something.
+fn pid(given: &Given, host_name: &str) -> Result<Pid, UsageError> {
     if given.is_given("pid-from-hostname") {
         return from_host_name(given, host_name);
     }
@@ -20,7 +61,10 @@ pub(super) fn pid(given: &Given, host_name: &str) -> Result<Pid, UsageError> {
             given.bad(
                 "pid",
                 &text,
-                format_args!("a number from 0 to {}", Pid::MAX),
+                format_args!(
+                    "a number from 0 to {}, or auto with a store in etcd",
+                    Pid::MAX
+                ),
             )
         });
     }
@@ -40,10 +84,7 @@ pub(super) fn pid(given: &Given, host_name: &str) -> Result<Pid, UsageError> {
 fn from_host_name(given: &Given, host_name: &str) -> Result<Pid, UsageError> {
     let name = given.name("pid-from-hostname");
     if given.is_given("pid") {
-        return Err(UsageError::new(format!(
-            "{} and {name} contradict each other: one says the pid, the other takes it from the host name",
-            given.name("pid")
-        )));
+        return Err(contradiction(given));
     }
     let base = match given.value("pid-base") {
         Some(text) => ipseity_console::number(&text, 0..=u64::from(u16::from(Pid::MAX)))

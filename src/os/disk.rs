@@ -1,15 +1,15 @@
-//! The state directory on a thread of its own, so that a slow disk holds up only the requests that wait for it, and
-//! a disk that hangs can be seen in `status`.
+//! What keeps the state, each on a thread of its own, so that a slow disk or a slow etcd holds up only the requests that
+//! wait for it, and one that hangs can be seen in `status`.
 
 use std::{collections::VecDeque, io, sync::mpsc, thread, time::Duration};
 
 use log::error;
 
-use super::{Done, Reporter};
+use super::{Done, Reporter, pid_threads::PidThreads};
 use ipseity_core::{
     actor::{Outcome, Remembered, Write},
     time::Instant,
-    words::{StorageStatus, WriteTimes},
+    words::{StorageStatus, StoreKind, StoreStatus, WriteTimes},
 };
 
 use crate::{
@@ -27,6 +27,8 @@ pub(super) struct Disk {
     writes: u64,
     longest: Duration,
     times: WriteTimes,
+    /// When it was asked for the last confirmation that the server has its pid; `None` if there is nothing to confirm.
+    confirmed_at: Option<Instant>,
 }
 
 /// Where the writes go. Each write is answered once, and in order, whichever it is.
@@ -37,6 +39,8 @@ enum Door {
     Nothing(Reporter),
     /// The thread of a state directory.
     Directory(mpsc::Sender<Write>),
+    /// The threads of a pid in etcd.
+    Pid(PidThreads),
 }
 
 impl Disk {
@@ -53,6 +57,15 @@ impl Disk {
         Ok(Disk::behind(Door::Directory(writes)))
     }
 
+    /// Sends every write to etcd, on a thread of its own.
+    /// It was confirmed at this moment that the server has its pid.
+    pub(super) fn in_etcd(threads: PidThreads, confirmed_at: Instant) -> Disk {
+        Disk {
+            confirmed_at: Some(confirmed_at),
+            ..Disk::behind(Door::Pid(threads))
+        }
+    }
+
     fn behind(door: Door) -> Disk {
         Disk {
             door,
@@ -60,6 +73,7 @@ impl Disk {
             writes: 0,
             longest: Duration::ZERO,
             times: WriteTimes::new(&WRITE_TIMES_US),
+            confirmed_at: None,
         }
     }
 
@@ -68,11 +82,11 @@ impl Disk {
             Door::Nothing(reporter) => {
                 reporter.report(Done::Written(write.written(Outcome::Durable)));
             }
-            Door::Directory(writes) => {
+            Door::Directory(writes) | Door::Pid(PidThreads { writes, .. }) => {
                 self.under_way.push_back(now);
                 writes
                     .send(write)
-                    .expect("the disk's thread ends only when this sender is dropped");
+                    .expect("the thread ends only when this sender is dropped");
             }
         }
     }
@@ -83,10 +97,30 @@ impl Disk {
             self.writes += 1;
             let took = now.since(started_at);
             self.longest = self.longest.max(took);
-            self.times.record(took, outcome == Outcome::Failed);
+            self.times.record(took, outcome != Outcome::Durable);
         }
         if let Some(next) = self.under_way.front_mut() {
             *next = now;
+        }
+    }
+
+    /// Notes that it was confirmed that the server has its pid, as was asked at this moment.
+    pub(super) fn confirmed(&mut self, at: Instant) {
+        self.confirmed_at = Some(at);
+    }
+
+    /// What keeps the state. The caller fills in whether it answers.
+    pub(super) fn store(&self, now: Instant) -> StoreStatus {
+        StoreStatus {
+            kind: match self.door {
+                Door::Nothing(_) => StoreKind::None,
+                Door::Directory(_) => StoreKind::Directory,
+                Door::Pid(_) => StoreKind::Etcd,
+            },
+            confirmed_us: self
+                .confirmed_at
+                .map_or(0, |at| micros(now.since(at)).max(1)),
+            ..StoreStatus::default()
         }
     }
 
@@ -95,11 +129,10 @@ impl Disk {
     }
 
     pub(super) fn status(&self, now: Instant) -> StorageStatus {
-        let micros = |wait: Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
         StorageStatus {
             durable: match self.door {
                 Door::Nothing(_) => false,
-                Door::Directory(_) => true,
+                Door::Directory(_) | Door::Pid(_) => true,
             },
             writes: self.writes,
             longest_write_us: micros(self.longest),
@@ -110,6 +143,10 @@ impl Disk {
             ..StorageStatus::default()
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The work of the thread: one write after the other, until the server is gone.

@@ -30,7 +30,7 @@ pub fn tell_if_late<T>(what: &str, meanwhile: &'static str, work: impl FnOnce() 
 
 /// Waits until the other end of `over` is dropped.
 fn watch(what: &str, meanwhile: &str, over: &mpsc::Receiver<()>) {
-    let clock = Clock::new();
+    let clock = Clock::begin();
     let took = || clock.now().since(Instant::START);
     let mut wait = START_LATE;
     let mut is_told = false;

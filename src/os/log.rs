@@ -92,6 +92,12 @@ pub fn say(what: &str) {
     }
 }
 
+/// The time of day, for people.
+#[allow(clippy::disallowed_methods)] // The time of day, for people only.
+pub fn time_of_day() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
 /// How many lines were dropped since the start, because they found no room or could not be written.
 pub fn dropped() -> u64 {
     LOG.get().map_or(0, |log| log.queue.dropped())

@@ -17,6 +17,7 @@ mod listen;
 mod log;
 mod log_line;
 mod lookup;
+mod pid_threads;
 mod signals;
 mod socket;
 mod supervisor;
@@ -34,35 +35,36 @@ use std::{
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use signal_hook_mio::v1_0::Signals;
 
-use self::{
-    clock::Clock,
-    disk::Disk,
-    supervisor::Supervisor,
-    tls_files::{TlsFiles, TlsRead},
-};
 pub use self::{
+    clock::Clock,
     cpus::usable_cpus,
     descriptors::{Descriptors, Places, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
     host_name::host_name,
     late::tell_if_late,
     listen::{Bound, ListenError, listen_addresses},
-    log::{announce, dropped as dropped_log_lines, init as init_log, say},
+    log::{announce, dropped as dropped_log_lines, init as init_log, say, time_of_day},
     signals::StartSignals,
     socket::TcpSocket,
     trace_file::{TraceOut, TracePlace},
+};
+use self::{
+    disk::Disk,
+    supervisor::Supervisor,
+    tls_files::{TlsFiles, TlsRead},
 };
 use ipseity_core::{
     actor::{Event, Write, Written},
     ids::{ConnectionId, ListenerId, NameId},
     time::Instant,
-    words::{Standing, StorageStatus, WriteTimes},
+    words::{Standing, StorageStatus, StoreStatus, WriteTimes},
 };
 
 use crate::{
     edge::Edge,
     limits::{LAST_LINES_TIMEOUT, POLL_EVENTS_MAX},
     mailbox::{Entry, Mailbox, Readiness},
+    pid_store::{Confirmed, PidStore},
     secure::{Files, Settings},
     store::Store,
 };
@@ -71,6 +73,18 @@ use crate::{
 const SIGNALS: Token = Token(1 << 32);
 const WAKER: Token = Token((1 << 32) + 1);
 const FIRST_LISTENER: usize = (1 << 32) + 2;
+
+/// What keeps the state of a server.
+#[derive(Debug, Default)]
+pub enum Keeper {
+    /// Nothing: nothing is durable.
+    #[default]
+    Nothing,
+    /// A directory.
+    Directory(Store),
+    /// A pid in etcd, which was confirmed at this moment.
+    Pid(PidStore, Instant),
+}
 
 /// What a helper thread has done.
 #[derive(Debug)]
@@ -81,6 +95,12 @@ pub(crate) enum Done {
     Resolved(NameId, io::Result<Vec<SocketAddr>>),
     /// The files of TLS were read again.
     TlsRead(Box<TlsRead>),
+    /// etcd has confirmed the lease.
+    Leased(Confirmed),
+    /// The pid is lost.
+    Fenced,
+    /// Those who own the other pids have changed.
+    Owners(Vec<String>),
 }
 
 /// The operating system, as a server sees it through [`Edge`].
@@ -97,23 +117,27 @@ pub struct Os {
     reporter: Reporter,
     done: mpsc::Receiver<Done>,
     resolved: BTreeMap<NameId, io::Result<Vec<SocketAddr>>>,
+    /// Those who own the other pids, as the store said last.
+    owners: Vec<String>,
     tls: Option<TlsFiles>,
     supervisor: Supervisor,
 }
 
 impl Os {
-    /// Takes over the signals, and starts the thread of the disk. Without a `store`, nothing is durable. Connections
+    /// Takes over the signals, and starts the thread of the disk. If nothing keeps the state, nothing is durable. Connections
     /// of `bound` are accepted from the first poll on and not before, because the store must have made this boot
-    /// durable by then. With `tls`, these files are read again when that is asked for.
+    /// durable by then. With `tls`, these files are read again when that is asked for. `clock` is the one by which the
+    /// lease of a pid was confirmed.
     ///
     /// # Errors
     /// The system refuses a poll, a pipe or a thread.
     pub fn new(
         bound: Vec<Bound>,
-        store: Option<Store>,
+        keeper: Keeper,
         signals: StartSignals,
         trace: Option<TraceOut>,
         tls: Option<Files>,
+        clock: Clock,
     ) -> Result<Os, StartFailure> {
         let poll = Poll::new().map_err(StartFailure::of("make a poll"))?;
         let registry = poll.registry();
@@ -139,15 +163,19 @@ impl Os {
             listeners,
             signals,
             trace,
-            clock: Clock::new(),
-            disk: match store {
-                Some(store) => Disk::durable(store, reporter.clone())
+            clock,
+            disk: match keeper {
+                Keeper::Directory(store) => Disk::durable(store, reporter.clone())
                     .map_err(StartFailure::of("start the thread that writes to the disk"))?,
-                None => Disk::ephemeral(reporter.clone()),
+                Keeper::Nothing => Disk::ephemeral(reporter.clone()),
+                Keeper::Pid(store, at) => pid_threads::begin(store, clock, &reporter)
+                    .map(|threads| Disk::in_etcd(threads, at))
+                    .map_err(StartFailure::of("start the threads that call etcd"))?,
             },
             reporter,
             done,
             resolved: BTreeMap::new(),
+            owners: Vec::new(),
             tls: tls.map(TlsFiles::new),
             supervisor: Supervisor::from_environment(),
         })
@@ -164,6 +192,15 @@ impl Os {
                 Done::Resolved(name, outcome) => {
                     self.resolved.insert(name, outcome);
                     mailbox.dispatch(Entry::Resolved(name));
+                }
+                Done::Leased(Confirmed { at, until }) => {
+                    self.disk.confirmed(at);
+                    mailbox.dispatch(Entry::Event(Event::Leased { until }));
+                }
+                Done::Fenced => mailbox.dispatch(Entry::Event(Event::Fenced)),
+                Done::Owners(owners) => {
+                    self.owners = owners;
+                    mailbox.dispatch(Entry::Owners);
                 }
                 Done::TlsRead(outcome) => {
                     if let Some(tls) = &mut self.tls
@@ -279,6 +316,10 @@ impl Edge for Os {
         self.disk.status(self.clock.now())
     }
 
+    fn store(&self) -> StoreStatus {
+        self.disk.store(self.clock.now())
+    }
+
     fn writes(&self) -> WriteTimes {
         self.disk.times().clone()
     }
@@ -304,6 +345,10 @@ impl Edge for Os {
         read.unwrap_or_else(|| Err("nothing was read".to_owned()))
     }
 
+    fn owners(&mut self) -> Vec<String> {
+        self.owners.clone()
+    }
+
     fn notify(&mut self, standing: Standing) -> Option<Duration> {
         self.supervisor.notify(standing)
     }
@@ -317,7 +362,7 @@ impl Edge for Os {
 /// Waits at the end of the process until the last lines of the trace and of the log are written, but for
 /// [`LAST_LINES_TIMEOUT`] at most.
 pub fn finish_lines(trace: Option<&TraceOut>) {
-    let clock = Clock::new();
+    let clock = Clock::begin();
     if let Some(trace) = trace {
         trace.queue().finish(LAST_LINES_TIMEOUT);
     }

@@ -1,5 +1,5 @@
-//! The peers: which names were given with `--peer`, which addresses they lead to, and how these are dialed: which
-//! one, when, and on which connection each is reached now.
+//! The peers: which names were given with `--peer` or found in the store, which addresses they lead to, and how these
+//! are dialed: which one, when, and on which connection each is reached now.
 //!
 //! It does no I/O: it is told what happened and says what is due. Names and addresses are apart. A *name* is looked
 //! up, now and then and whenever none of its addresses can be reached (`names.rs`). Every *address* that was found is a
@@ -20,6 +20,7 @@
 //! do not come back all at once.
 
 mod names;
+mod owners;
 mod remembered;
 mod shown;
 
@@ -31,8 +32,9 @@ use ipseity_core::{
     time::Instant,
 };
 
-use self::names::Name;
+use self::names::{Name, Source};
 pub use self::{
+    owners::OwnersChange,
     remembered::to_ask,
     shown::{Progress, Shown},
 };
@@ -160,10 +162,8 @@ enum Told {
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Peers {
-    /// First those that were given with `--peer`, then those that are only remembered.
+    /// First those that were given with `--peer`, then those of owners and those that are only remembered.
     names: Vec<Name>,
-    /// How many were given with `--peer`.
-    named: usize,
     /// As long as this server joins: how many of them must accept it.
     needed: Option<usize>,
     peers: BTreeMap<PeerId, Peer>,
@@ -180,7 +180,6 @@ impl Peers {
     /// them are due at once.
     pub fn new(names: Vec<String>, remembered: Vec<String>) -> Peers {
         let mut peers = Peers {
-            named: names.len(),
             needed: None,
             names: Vec::new(),
             peers: BTreeMap::new(),
@@ -189,7 +188,7 @@ impl Peers {
             next_again: 0,
         };
         for (index, text) in names.into_iter().enumerate() {
-            peers.add_name(NameId(index as u16), text, Instant::START);
+            peers.add_name(NameId(index as u16), text, Source::Given, Instant::START);
         }
         for text in remembered {
             peers.ask(text, Instant::START);

@@ -13,11 +13,23 @@ use crate::limits::{
     LOOKUPS_AGAIN_MAX, NAMES_JOINING_MAX,
 };
 
-/// One name, as it was given with `--peer`, or an address that is only remembered.
+/// Who says that there is a peer. Of two names that lead to one address, the one of the earlier source counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// An operator, with `--peer`.
+    Given,
+    /// The store, where the owner of a pid has put its address.
+    Owner,
+    /// The memory of this server. It is only asked.
+    Memory,
+}
+
+/// One name: as it was given with `--peer`, an owner's address, or an address that is only remembered.
 #[derive(Debug)]
 pub(super) struct Name {
     /// `host:port`.
     pub(super) text: String,
+    pub(super) source: Source,
     lookup: Lookup,
     /// What it leads to, in the order in which the addresses are tried.
     pub(super) addresses: Vec<PeerId>,
@@ -30,7 +42,7 @@ pub(super) struct Name {
     told: Option<String>,
     /// It was logged that it has too many addresses.
     pub(super) has_told_excess: bool,
-    /// It was only remembered, and is not asked any more. Its place is free once no lookup of it is under way.
+    /// It was not given, and is not asked any more. Its place is free once no lookup of it is under way.
     pub(super) is_over: bool,
 }
 
@@ -74,10 +86,11 @@ impl Name {
 
 impl Peers {
     /// Puts a name into its place: at the end, or where one was that is over. It is due at once.
-    pub(super) fn add_name(&mut self, id: NameId, text: String, now: Instant) {
+    pub(super) fn add_name(&mut self, id: NameId, text: String, source: Source, now: Instant) {
         let address = text.parse().ok();
         let name = Name {
             text,
+            source,
             lookup: match address {
                 Some(_) => Lookup::Never,
                 None => Lookup::Due(now),
@@ -100,9 +113,34 @@ impl Peers {
         }
     }
 
-    /// The names that were given, in their order.
-    pub fn ids(&self) -> impl Iterator<Item = NameId> + use<> {
-        (0..self.named).map(|index| NameId(index as u16))
+    /// The names that were given, in their order, and then those of owners.
+    pub fn ids(&self) -> Vec<NameId> {
+        let places = 0..self.names.len() as u16;
+        let named = places.map(NameId).filter(|name| {
+            let name = self.name(*name);
+            name.source != Source::Memory && !name.is_over
+        });
+        named.collect()
+    }
+
+    /// A free place for a name of this source, if there are fewer than `most` of its places. Each source keeps to its own.
+    pub(super) fn place_for(&self, source: Source, most: usize) -> Option<NameId> {
+        let is_used = |index| {
+            let is_first = |peer: &Peer| usize::from(peer.name.0) == index;
+            self.peers.values().any(is_first)
+        };
+        let places = || {
+            let places = self.names.iter().enumerate();
+            places.filter(|(_, name)| name.source == source)
+        };
+        let mut over = places().filter(|(_, name)| name.is_over && !name.is_being_looked_up());
+        let free = over.find(|(index, _)| !is_used(*index));
+        let index = match free {
+            Some((index, _)) => index,
+            None if places().count() < most => self.names.len(),
+            None => return None,
+        };
+        Some(NameId(index as u16))
     }
 
     /// The address that was given in the place of a name, if it was. It needs no lookup.
@@ -138,12 +176,15 @@ impl Peers {
             return Vec::new();
         }
         self.looked_again_at = Some(now);
-        let count = self.named;
+        let count = self.names.len();
         let under_way = self.names.iter().filter(|name| name.is_being_looked_up());
         let room = LOOKUPS_AGAIN_MAX.saturating_sub(under_way.count());
         let turns = (self.next_again..self.next_again + count).map(|turn| turn % count);
         let again: Vec<usize> = turns
-            .filter(|index| self.names[*index].due().is_some())
+            .filter(|index| {
+                let name = &self.names[*index];
+                name.source != Source::Memory && name.due().is_some()
+            })
             .take(room)
             .collect();
         if let Some(last) = again.last() {
@@ -183,7 +224,7 @@ impl Peers {
         }
         // One of the addresses may be that of this server.
         let is_too_few = self.needed.is_some_and(|needed| addresses.len() <= needed);
-        let interval = match is_too_few && self.named <= NAMES_JOINING_MAX {
+        let interval = match is_too_few && self.ids().len() <= NAMES_JOINING_MAX {
             true => LOOKUP_INTERVAL_JOINING,
             false => LOOKUP_INTERVAL,
         };
@@ -219,7 +260,8 @@ impl Peers {
             if !peer.names.contains(&name) {
                 peer.names.push(name);
             }
-            if usize::from(name.0) < self.named && usize::from(peer.name.0) >= self.named {
+            let source = |name: NameId| self.names[usize::from(name.0)].source;
+            if source(name) < source(peer.name) {
                 peer.name = name;
             }
             return Some(id);

@@ -6,7 +6,7 @@ use ipseity_core::{
     time::Instant,
 };
 
-use super::{Dial, Peer, Peers};
+use super::{Dial, Name, Peers, Source};
 use crate::limits::REMEMBERED_DIALED_MAX;
 
 /// Which of the remembered addresses are asked besides those that were named: each once, not its own, and not more than
@@ -30,25 +30,26 @@ impl Peers {
     /// Dials an address that is remembered of a peer. Returns false if too many are dialed already.
     pub fn ask(&mut self, text: String, now: Instant) -> bool {
         self.hurry(&text, now);
-        if self.names[self.named..]
+        if self
+            .names
             .iter()
-            .any(|name| !name.is_over && name.text == text)
+            .any(|name| name.source != Source::Given && !name.is_over && name.text == text)
         {
             return true;
         }
-        let is_free = |index: &usize| {
-            let name = &self.names[*index];
-            let is_used = |peer: &Peer| usize::from(peer.name.0) == *index;
-            name.is_over && !name.is_being_looked_up() && !self.peers.values().any(is_used)
-        };
-        let free = (self.named..self.names.len()).find(is_free);
-        let index = match free {
-            Some(index) => index,
-            None if self.names.len() - self.named < REMEMBERED_DIALED_MAX => self.names.len(),
-            None => return false,
-        };
-        self.add_name(NameId(index as u16), text, now);
-        true
+        let place = self.place_for(Source::Memory, REMEMBERED_DIALED_MAX);
+        if let Some(place) = place {
+            self.add_name(place, text, Source::Memory, now);
+        }
+        place.is_some()
+    }
+
+    /// The names of addresses that are only remembered, also those that are over.
+    fn remembered(&self) -> impl Iterator<Item = NameId> + use<> {
+        let is_remembered = |name: &Name| name.source == Source::Memory;
+        let are: Vec<bool> = self.names.iter().map(is_remembered).collect();
+        let places = (0..).map(NameId).zip(are);
+        places.filter_map(|(name, is_remembered)| is_remembered.then_some(name))
     }
 
     /// An address that is dialed already may be waiting for its next attempt. Somebody wants to know now who is there.
@@ -70,23 +71,23 @@ impl Peers {
     /// are connected stay for now.
     pub fn end_join(&mut self) {
         self.needed = None;
-        for index in self.named..self.names.len() {
-            self.drop_name(NameId(index as u16));
+        for name in self.remembered() {
+            self.drop_name(name);
         }
     }
 
     /// An address that is only remembered is not dialed again.
     pub fn give_up(&mut self, peer: PeerId) {
-        for index in self.named..self.names.len() {
-            let name = NameId(index as u16);
-            self.names[index].addresses.retain(|other| *other != peer);
-            if self.names[index].addresses.is_empty() && self.leads(name, peer) {
+        for name in self.remembered() {
+            let addresses = &mut self.names[usize::from(name.0)].addresses;
+            addresses.retain(|other| *other != peer);
+            if addresses.is_empty() && self.leads(name, peer) {
                 self.drop_name(name);
             }
         }
-        let named = self.named;
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.names.retain(|name| usize::from(name.0) < named);
+            let source = |name: &NameId| self.names[usize::from(name.0)].source;
+            peer.names.retain(|name| source(name) != Source::Memory);
         }
     }
 
@@ -103,16 +104,16 @@ impl Peers {
         }
     }
 
-    fn drop_name(&mut self, id: NameId) {
+    pub(super) fn drop_name(&mut self, id: NameId) {
         for peer in self.peers.values_mut() {
             peer.names.retain(|name| *name != id);
         }
         self.names[usize::from(id.0)].end();
     }
 
-    /// Whether this name was given with `--peer`.
+    /// Whether this name was given with `--peer`, or is that of an owner.
     pub fn was_named(&self, name: NameId) -> bool {
-        usize::from(name.0) < self.named
+        self.name(name).source != Source::Memory
     }
 
     /// Whether nobody has named this address: it is only asked.

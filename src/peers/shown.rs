@@ -11,7 +11,7 @@ use ipseity_core::{
     ids::{NameId, PeerId},
 };
 
-use super::{Dial, Peer, Peers, Told, names::Name};
+use super::{Dial, Peer, Peers, Source, Told, names::Name};
 
 /// One line of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl Peers {
         let chosen = self.chosen();
         let mut shown = Vec::new();
         let by_name = self.peers_by_name();
-        for (index, (name, peers)) in self.names.iter().zip(by_name).take(self.named).enumerate() {
-            let id = NameId(index as u16);
+        let named = (0..).map(NameId).zip(self.names.iter().zip(by_name));
+        for (id, (name, peers)) in named.filter(|(id, _)| self.was_named(*id)) {
             if peers.iter().any(|(_, peer)| peer.pid.is_some()) {
                 let is_shown = |(id, peer): &&(PeerId, &Peer)| match peer.pid {
                     Some(pid) => chosen.get(&pid) == Some(id) || peer.is_connected(),
@@ -37,7 +37,9 @@ impl Peers {
                 };
                 let peers = peers.iter().filter(is_shown);
                 shown.extend(peers.map(|(id, _)| Shown::Peer(*id)));
-            } else if name.addresses.is_empty() || !peers.iter().all(|(_, peer)| peer.is_oneself) {
+            } else if !name.is_over
+                && (name.addresses.is_empty() || !peers.iter().all(|(_, peer)| peer.is_oneself))
+            {
                 shown.push(Shown::Name(id));
             }
         }
@@ -54,7 +56,11 @@ impl Peers {
             };
             !name.is_over && (name.addresses.is_empty() || !peers().all(is_known))
         };
-        let remembered = self.names[self.named..].iter().filter(is_another);
+        let remembered = self
+            .names
+            .iter()
+            .filter(|name| name.source == Source::Memory);
+        let remembered = remembered.filter(is_another);
         self.shown().len() + remembered.count()
     }
 

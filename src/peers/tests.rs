@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::limits::{
-    ADDRESSES_PER_NAME_MAX, LOOKUP_INTERVAL, LOOKUPS_AGAIN_MAX, REMEMBERED_DIALED_MAX,
+    ADDRESSES_PER_NAME_MAX, LOOKUP_INTERVAL, LOOKUPS_AGAIN_MAX, OWNERS_MAX, REMEMBERED_DIALED_MAX,
 };
 
 const PEER: PeerId = PeerId(0);
@@ -701,4 +701,79 @@ fn two_names_of_one_server_are_shown_once() {
     peers.looked_up(NameId(0), parsed(&["10.0.0.2:1"]), at(MS));
     fail(&mut peers, PEER, Failure::Unreached);
     assert!(matches!(peers.dial(PEER), Some(Dial::Waiting { .. })));
+}
+
+// Owners.
+
+fn owners(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn an_owner_is_a_peer_for_as_long_as_it_owns_its_pid() {
+    let mut peers = peers();
+    let change = peers.set_owners(&owners(&["10.0.0.3:1", "ids:1"]), Instant::START);
+    let (three, ids) = (NameId(2), NameId(3));
+    assert_eq!(change.came, [three, ids]);
+    assert_eq!(change.gone, []);
+    assert_eq!(
+        peers.shown(),
+        [NAME, NameId(1), three, ids].map(Shown::Name)
+    );
+    assert_eq!(peers.take_due(Instant::START), Some(Due::Lookup(ids)));
+    let peer = peers.find("10.0.0.3:1".parse().unwrap()).unwrap();
+    assert!(!peers.is_only_asked(peer) && peers.is_owner(three) && !peers.is_owner(NAME));
+    // The same list again changes nothing.
+    let change = peers.set_owners(&owners(&["ids:1", "10.0.0.3:1"]), Instant::START);
+    assert_eq!(change, OwnersChange::default());
+    connect(&mut peers, peer);
+    peers.answered(peer, TWO, 1);
+    assert_eq!(peers.named(TWO), Some(peer));
+    // The connection stays, but it is not dialed again.
+    let change = peers.set_owners(&owners(&["10.0.0.4:1"]), Instant::START);
+    assert_eq!(change.gone, [three, ids]);
+    assert_eq!(change.came.len(), 1);
+    assert!(peers.connection(peer).is_some());
+    assert!(peers.shown().contains(&Shown::Peer(peer)));
+    fail(&mut peers, peer, Failure::Unreached);
+    assert_eq!(peers.forget_unnamed(), [peer]);
+    assert_eq!(peers.shown().len(), 3);
+}
+
+#[test]
+fn an_owner_that_was_given_with_peer_stays_when_it_owns_nothing_any_more() {
+    let mut peers = peers();
+    let change = peers.set_owners(&owners(&["10.0.0.1:1"]), Instant::START);
+    assert_eq!(change, OwnersChange::default());
+    assert_eq!(
+        peers.set_owners(&[], Instant::START),
+        OwnersChange::default()
+    );
+    assert_eq!(peers.shown().len(), 2);
+}
+
+#[test]
+fn owners_that_come_and_go_use_no_more_places_than_there_can_be_peers() {
+    let mut peers = remembering(&["10.0.0.2:1"]);
+    for round in 0..4 {
+        let all: Vec<String> = (0..2 * OWNERS_MAX)
+            .map(|number| format!("host-{round}-{number}:1"))
+            .collect();
+        assert_eq!(
+            peers.set_owners(&all, Instant::START).came.len(),
+            OWNERS_MAX
+        );
+        assert_eq!(peers.names.len(), 2 + OWNERS_MAX);
+    }
+    // What is remembered has places of its own.
+    assert!(peers.ask("10.0.0.9:1".to_owned(), Instant::START));
+    assert_eq!(peers.names.len(), 3 + OWNERS_MAX);
+    // An address that is remembered and comes to be an owner's is a peer.
+    let peer = peers.find("10.0.0.2:1".parse().unwrap()).unwrap();
+    assert!(peers.is_only_asked(peer));
+    peers.set_owners(&owners(&["10.0.0.2:1"]), Instant::START);
+    assert!(!peers.is_only_asked(peer));
+    peers.end_join();
+    assert_eq!(peers.forget_unnamed().len(), 1);
+    assert!(peers.dial(peer).is_some());
 }

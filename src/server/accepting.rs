@@ -8,7 +8,11 @@ use super::{
     Server,
     telling::{Line, Whom},
 };
-use ipseity_core::{ids::ListenerId, time::Instant, timer::Timer};
+use ipseity_core::{
+    ids::ListenerId,
+    time::{self, Instant},
+    timer::Timer,
+};
 
 use crate::{
     connection::Holder,
@@ -104,10 +108,10 @@ impl<E: Edge> Server<E> {
         if is_due(&mut self.full_told_at, self.now) {
             warn!(
                 event = "placesTaken";
-                "all {} places for clients are taken, and {consequence}; most connections come from {}: close some \
+                "no place for clients is left (of {}), and {consequence}; most connections come from {}: close some \
                  there, or raise --max-connections",
                 self.transport.limits().connections_max,
-                self.most_holders()
+                most_of(self.transport.holders())
             );
         }
     }
@@ -117,22 +121,12 @@ impl<E: Edge> Server<E> {
         if is_due(&mut self.http_full_told_at, self.now) {
             warn!(
                 event = "httpPlacesTaken";
-                "all {} places for HTTP are taken, and nothing more is answered there but /livez and /readyz; most \
+                "no place for HTTP is left (of {}), and nothing more is answered there but /livez and /readyz; most \
                  connections come from {}: close some there",
                 self.transport.limits().http_max,
-                self.most_holders()
+                most_of(self.transport.web_holders())
             );
         }
-    }
-
-    /// Who holds most connections, in words.
-    fn most_holders(&self) -> String {
-        let holders = self.transport.holders();
-        let most: Vec<String> = holders
-            .into_iter()
-            .map(|(holder, count)| format!("{holder} ({count})"))
-            .collect();
-        most.join(" and ")
     }
 
     /// Logs that an address has as many connections as it may have, at most once a minute.
@@ -149,14 +143,19 @@ impl<E: Edge> Server<E> {
     }
 }
 
+/// Who holds most connections, in words.
+fn most_of(holders: Vec<(Holder, usize)>) -> String {
+    let most: Vec<String> = holders
+        .into_iter()
+        .map(|(holder, count)| format!("{holder} ({count})"))
+        .collect();
+    most.join(" and ")
+}
+
 /// Whether a line that is logged at most once a minute may be logged now. If so, `told_at` is set.
 ///
 /// [`Telling`](super::telling::Telling) is not asked, because it would also log how many lines were left out: how many
 /// connections were refused is in the status.
 pub(super) fn is_due(told_at: &mut Option<Instant>, now: Instant) -> bool {
-    let is_due = told_at.is_none_or(|at| now.since(at) >= LINES_SPAN);
-    if is_due {
-        *told_at = Some(now);
-    }
-    is_due
+    time::is_due(told_at, now, LINES_SPAN)
 }

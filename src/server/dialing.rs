@@ -1,4 +1,4 @@
-//! Looking up names, dialing peers, and handling connections that were closed.
+//! Looking up names, dialing peers, hearing them, and handling connections that were closed.
 
 use std::{io, net::SocketAddr};
 
@@ -11,6 +11,7 @@ use super::{
 };
 use ipseity_core::{
     actor::{Event, HangUp},
+    identity::Pid,
     ids::{Link, NameId, PeerId},
     limits::JOIN_WAIT,
     timer::Timer,
@@ -22,8 +23,8 @@ use crate::{
     edge::Edge,
     limits::ADDRESSES_PER_NAME_MAX,
     mailbox::Entry,
-    peers::{Dial, Due, Failure, Outlook},
-    transport::Closure,
+    peers::{Answer, Dial, Due, Failure, Outlook},
+    transport::{Closure, Linked},
 };
 
 impl<E: Edge> Server<E> {
@@ -78,6 +79,24 @@ impl<E: Edge> Server<E> {
             }
             // Those whom it found the last time are still believed.
             Err(error) => self.lookup_failed(name, &cannot_look_up(&error)),
+        }
+        self.forget_peers();
+        self.dial_due();
+    }
+
+    /// Takes the addresses of those who own the other pids. They are dialed and believed as if they had been given with
+    /// `--peer`.
+    #[cold]
+    pub(super) fn on_owners(&mut self) {
+        let owners = self.edge.owners();
+        let change = self.peers.set_owners(&owners, self.now);
+        for name in change.gone {
+            self.transport.note_named(name, []);
+        }
+        for name in change.came {
+            let address = self.peers.literal(name);
+            self.transport
+                .note_named(name, address.map(|address| address.ip()));
         }
         self.forget_peers();
         self.dial_due();
@@ -274,6 +293,38 @@ impl<E: Edge> Server<E> {
                 | Dial::Parked(_),
             )
             | None => {}
+        }
+    }
+
+    /// Notes that a peer was heard, unless the actor refused it.
+    pub(super) fn on_heard(&mut self, link: Link, session: u64) {
+        let Some(pid) = self.link_pid(link) else {
+            return;
+        };
+        self.note_address(pid, session, link);
+        match link {
+            Link::Dialed(peer) => self.on_answer(peer, pid, session),
+            Link::Accepted(connection) => {
+                if self.transport.set_link(connection, &mut self.mailbox) == Linked::Late {
+                    // The connection was closed while its request was in the mailbox.
+                    self.mailbox
+                        .dispatch(Entry::Event(Event::PeerDisconnected(link)));
+                }
+            }
+        }
+    }
+
+    /// A dialed peer has answered. One that is another address of a connected server is given up.
+    fn on_answer(&mut self, peer: PeerId, pid: Pid, session: u64) {
+        match self.peers.answered(peer, pid, session) {
+            Answer::Again => {}
+            Answer::First => self.arm_dial(),
+            Answer::SameServer(given_up) => {
+                if let Some(connection) = self.peers.connection(given_up) {
+                    self.transport.close(connection, CloseReason::SameServer);
+                }
+                self.arm_dial();
+            }
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::Server;
 use ipseity_core::{
     actor::Known,
+    address::HostPort,
     identity::Pid,
     ids::Link,
     limits::{LIVES_PER_PID_MAX, REMEMBERED_MAX},
-    words::{Grant, Grants, Member, Members, Message},
+    words::{Grant, Grants, Member, Members, Message, SyncMessage},
 };
 
 use crate::{edge::Edge, limits::STRANGERS_LIST_MAX};
@@ -25,11 +26,37 @@ pub(super) struct Heard {
     shown: Address,
 }
 
+/// A process that has just spoken, and where it says that it can be dialed.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    session: u64,
+    /// As it has said it. It is seldom needed, so it is read only then.
+    advertise: Box<str>,
+}
+
+impl Speaker {
+    /// The one that has sent this, if it tells an address.
+    pub(super) fn of(sync: &SyncMessage) -> Option<Speaker> {
+        (!sync.advertise.is_empty()).then(|| Speaker {
+            session: sync.session,
+            advertise: sync.advertise.as_str().into(),
+        })
+    }
+
+    /// Where it can be dialed, if what it tells can be.
+    fn listens_at(&self) -> Option<Arc<str>> {
+        let told: HostPort = self.advertise.parse().ok()?;
+        told.is_dialable().then(|| told.to_string().into())
+    }
+}
+
 /// Where people are told that a process is.
 #[derive(Clone, Debug)]
 enum Address {
     /// It was dialed there: a name, or an address, with its port.
     Dialed(Arc<str>),
+    /// It says that it can be dialed there.
+    Told(Arc<str>),
     /// It connected from this host, and nobody has told at which port it listens.
     Host(Arc<str>),
 }
@@ -37,7 +64,7 @@ enum Address {
 impl Address {
     fn text(&self) -> Arc<str> {
         match self {
-            Address::Dialed(text) | Address::Host(text) => Arc::clone(text),
+            Address::Dialed(text) | Address::Told(text) | Address::Host(text) => Arc::clone(text),
         }
     }
 }
@@ -93,7 +120,10 @@ impl<E: Edge> Server<E> {
             (Link::Dialed(peer), _) => Address::Dialed(self.peers.dialed_at(peer).into()),
             // It was dialed too, and still listens there.
             (Link::Accepted(_), Some(dialed)) => dialed,
-            (Link::Accepted(connection), None) => Address::Host(self.host_name(connection).into()),
+            (Link::Accepted(connection), None) => match self.told_by(session) {
+                Some(told) => Address::Told(told),
+                None => Address::Host(self.host_name(connection).into()),
+            },
         };
         let heard = self.addresses.entry(pid).or_default();
         heard.retain(|heard| heard.session != session);
@@ -116,11 +146,33 @@ impl<E: Edge> Server<E> {
         Some(Arc::clone(&heard.address))
     }
 
-    /// Where a process was last heard, as far as that is known.
-    pub(super) fn last_address(&self, pid: Pid, session: u64) -> Option<&str> {
-        let heard = self.addresses.get(&pid)?;
-        let heard = heard.iter().find(|heard| heard.session == session)?;
-        Some(&heard.address)
+    /// Where a process is, as an operator looks for it: the address at which it was dialed, or the one that it tells and the
+    /// one from which it has connected, because a copy of a server tells the same. `None` if it was never heard.
+    pub(super) fn place(&self, pid: Pid, session: u64, link: Option<Link>) -> Option<String> {
+        let heard = self.addresses.get(&pid);
+        let heard = heard.and_then(|heard| heard.iter().find(|heard| heard.session == session));
+        let from = match link {
+            Some(link) => self.link_address(link),
+            None => heard?.address.to_string(),
+        };
+        let told = || self.told_by(session);
+        Some(match (link, heard.map(|heard| &heard.shown)) {
+            (Some(Link::Dialed(_)), _) => from,
+            (_, Some(Address::Dialed(at))) => at.to_string(),
+            (_, Some(Address::Told(at))) => with_source(at, &from),
+            (_, Some(Address::Host(_)) | None) => match told() {
+                Some(at) => with_source(&at, &from),
+                None => from,
+            },
+        })
+    }
+
+    /// Where this process has just said that it can be dialed.
+    fn told_by(&self, session: u64) -> Option<Arc<str>> {
+        let speaker = self.speaker.as_ref();
+        speaker
+            .filter(|speaker| speaker.session == session)?
+            .listens_at()
     }
 
     /// The actor has handled the loss of a link. Nothing names the link any more, so the slot of its connection can
@@ -134,4 +186,9 @@ impl<E: Edge> Server<E> {
             self.transport.release_link(connection);
         }
     }
+}
+
+/// An address that a process tells, with the one from which it has connected.
+fn with_source(told: &str, from: &str) -> String {
+    format!("{told} (connected from {from})")
 }

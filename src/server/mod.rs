@@ -16,6 +16,7 @@
 mod accepting;
 mod answering;
 mod certificates;
+mod deadlines;
 mod dialing;
 mod loss;
 mod members;
@@ -40,14 +41,21 @@ use std::{
 };
 
 use self::{
-    certificates::Certificates, loss::Loss, members::Heard, report::Objector, spin::Spin,
-    stopping::Stopping, telling::Telling, vitals::Vitals, watching::Watch,
+    certificates::Certificates,
+    loss::Loss,
+    members::{Heard, Speaker},
+    report::Objector,
+    spin::Spin,
+    stopping::Stopping,
+    telling::Telling,
+    vitals::Vitals,
+    watching::Watch,
 };
 
 use ipseity_core::{
     actor::{Actor, ActorConfig, Effect, Event},
     identity::Pid,
-    ids::{ConnectionId, Link, PeerId},
+    ids::{ConnectionId, Link},
     limits::EMPTY_LIST_ROOM_MAX,
     time::Instant,
     timer::{Ticker, Timer, Timers},
@@ -55,15 +63,14 @@ use ipseity_core::{
 };
 
 use crate::{
-    connection::CloseReason,
     edge::Edge,
     limits::{SWEEP_INTERVAL, TURN_ENTRIES_MAX},
     listeners::{Listener, Listeners},
     mailbox::{Entry, Mailbox, Readiness},
-    peers::{Answer, Peers},
+    peers::Peers,
     secure::Settings,
     trace::Trace,
-    transport::{Linked, Readied, Transport, TransportLimits},
+    transport::{Readied, Transport, TransportLimits},
 };
 
 /// What a server needs to know when it is made.
@@ -80,6 +87,8 @@ pub struct ServerConfig {
     /// Addresses that are remembered of peers, and asked besides those while the server joins; see
     /// [`to_ask`](crate::peers::to_ask).
     pub remembered: Vec<String>,
+    /// The addresses of those who own the other pids, as the store said at the start, each `host:port`. They are peers too.
+    pub owners: Vec<String>,
     /// How often the peers are asked.
     pub sync_interval: Duration,
     /// How long the peers are asked before identities are handed out, if this start asks them first.
@@ -118,6 +127,8 @@ pub enum Exit {
     Forced,
     /// The disk failed.
     StorageFailed,
+    /// Another session has the state of its pid in the store.
+    Fenced,
 }
 
 /// One server with its edge.
@@ -137,8 +148,14 @@ pub struct Server<E: Edge> {
     is_asking: bool,
     /// It has not decided yet whether it may use its pid.
     is_joining: bool,
+    /// A start gives its peers time to answer (`--join-timeout`).
+    waits_for_peers: bool,
+    /// Requests that wait for the store are refused after a while.
+    has_patience: bool,
     /// The peer that objects to this server, if one has done so since the start.
     objector: Option<Objector>,
+    /// While its message is handled: the peer that has just spoken, and where it says that it can be dialed.
+    speaker: Option<Speaker>,
     /// Meanwhile nobody is there at any address of the peers; when they have had time enough to come.
     alone_until: Option<Instant>,
     /// Links whose connection was closed and whose `peerDisconnected` is still in the mailbox.
@@ -174,7 +191,9 @@ impl<E: Edge> Server<E> {
         let now = edge.now();
         let mut timers = Timers::new();
         let mut peers = Peers::new(config.peers, config.remembered);
+        peers.set_owners(&config.owners, now);
         let is_joining = config.actor.joins;
+        let has_patience = config.actor.patience.is_some();
         let tls = config.tls.as_ref();
         if peers.next_due().is_some() {
             timers.set(Timer::Dial, now);
@@ -195,7 +214,10 @@ impl<E: Edge> Server<E> {
             peers,
             is_asking: is_joining,
             is_joining,
+            waits_for_peers: !config.join_timeout.is_zero(),
+            has_patience,
             objector: None,
+            speaker: None,
             alone_until: None,
             losses: BTreeMap::new(),
             watch: Watch::new(trace),
@@ -275,11 +297,15 @@ impl<E: Edge> Server<E> {
     }
 
     /// Waits for something to happen. If the mailbox is not empty, or something was left to this turn, or the loop spins, it
-    /// only looks and does not wait. It looks in every
-    /// turn: clients that pipeline without end keep the mailbox full, and other clients and signals must get in.
+    /// only looks and does not wait. It looks in every turn: clients that pipeline without end keep the mailbox full, and
+    /// other clients and signals must get in.
     ///
     /// Returns whether the loop spins and has found nothing.
     fn poll(&mut self) -> io::Result<bool> {
+        // Here and not behind the effects, because a request that begins to wait for the store causes none.
+        if self.has_patience {
+            self.set_store_timer();
+        }
         let is_left = !self.mailbox.is_empty() || self.transport.is_behind();
         let deadline = if self.spin.looks() || is_left {
             Some(self.now)
@@ -288,6 +314,7 @@ impl<E: Edge> Server<E> {
         };
         self.edge.poll(deadline, &mut self.mailbox)?;
         self.now = self.edge.now();
+        self.actor.look_at_clock(self.now);
         let is_found = is_left || !self.mailbox.is_empty();
         Ok(self.spin.polled(self.now, is_found))
     }
@@ -304,6 +331,7 @@ impl<E: Edge> Server<E> {
                 Timer::Probe => Entry::Event(Event::ProbeTimeout),
                 Timer::Save => Entry::Event(Event::SaveTimeout),
                 Timer::Write => Entry::Event(Event::WriteTimeout),
+                Timer::Store => Entry::Event(Event::StoreTimeout),
                 Timer::Dial
                 | Timer::Sweep
                 | Timer::Accept
@@ -362,6 +390,7 @@ impl<E: Edge> Server<E> {
             Entry::Expired(timer) => self.on_expired(timer),
             Entry::Resolved(name) => self.on_resolved(name),
             Entry::TlsRead => self.on_tls_read(),
+            Entry::Owners => self.on_owners(),
             Entry::Signal => self.on_signal(),
             // bug HangupStops instead: Entry::Hangup => if BUG { self.on_signal() } else { self.on_hangup() },
             Entry::Hangup => self.on_hangup(),
@@ -400,9 +429,11 @@ impl<E: Edge> Server<E> {
         match &event {
             Event::SyncRequest { from, sync } => {
                 heard = Some((Link::Accepted(*from), sync.session));
+                self.speaker = Speaker::of(sync);
             }
             Event::SyncReply { from, sync } => {
                 heard = Some((Link::Dialed(*from), sync.session));
+                self.speaker = Speaker::of(sync);
                 answering = Some(*from);
             }
             Event::ErrorReply { from, .. } => answering = Some(*from),
@@ -419,6 +450,7 @@ impl<E: Edge> Server<E> {
         self.carry_out_effects();
         if let Some((link, session)) = heard {
             self.on_heard(link, session);
+            self.speaker = None;
         }
         if let Some(peer) = answering {
             self.note_all_asked();
@@ -496,22 +528,6 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Sets the timer to the moment when the write under way becomes late.
-    fn set_write_timer(&mut self) {
-        match self.actor.write_deadline() {
-            Some(deadline) => self.timers.set(Timer::Write, deadline),
-            None => self.timers.stop(Timer::Write),
-        }
-    }
-
-    /// Sets the timer to the moment when no more is waited for the lives that are asked whether they are alive.
-    fn set_probe_timer(&mut self) {
-        match self.actor.probe_deadline() {
-            Some(deadline) => self.timers.set(Timer::Probe, deadline),
-            None => self.timers.stop(Timer::Probe),
-        }
-    }
-
     /// Sends a message on a link, unless it is gone.
     fn tell(&mut self, to: Link, message: &Message) {
         let connection = match to {
@@ -523,42 +539,15 @@ impl<E: Edge> Server<E> {
         }
     }
 
-    /// Notes that a peer was heard, unless the actor refused it.
-    fn on_heard(&mut self, link: Link, session: u64) {
-        let Some(pid) = self.actor.links().get(&link).and_then(|state| state.pid) else {
-            return;
-        };
-        self.note_address(pid, session, link);
-        match link {
-            Link::Dialed(peer) => self.on_answer(peer, pid, session),
-            Link::Accepted(connection) => {
-                if self.transport.set_link(connection, &mut self.mailbox) == Linked::Late {
-                    // The connection was closed while its request was in the mailbox.
-                    self.mailbox
-                        .dispatch(Entry::Event(Event::PeerDisconnected(link)));
-                }
-            }
-        }
-    }
-
-    /// A dialed peer has answered. One that is another address of a connected server is given up.
-    fn on_answer(&mut self, peer: PeerId, pid: Pid, session: u64) {
-        match self.peers.answered(peer, pid, session) {
-            Answer::Again => {}
-            Answer::First => self.arm_dial(),
-            Answer::SameServer(given_up) => {
-                if let Some(connection) = self.peers.connection(given_up) {
-                    self.transport.close(connection, CloseReason::SameServer);
-                }
-                self.arm_dial();
-            }
-        }
-    }
-
     #[cold]
     fn on_expired(&mut self, timer: Timer) {
         match timer {
-            Timer::Sync | Timer::Join | Timer::Probe | Timer::Save | Timer::Write => {
+            Timer::Sync
+            | Timer::Join
+            | Timer::Probe
+            | Timer::Save
+            | Timer::Write
+            | Timer::Store => {
                 unreachable!("those are dispatched as events of the actor")
             }
             Timer::Dial => self.dial_due(),

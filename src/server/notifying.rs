@@ -29,7 +29,7 @@ impl<E: Edge> Server<E> {
     /// is answered first.
     pub(super) fn standing_now(&self) -> Standing {
         match self.stopping {
-            Stopping::No | Stopping::Failing => self.actor.standing(),
+            Stopping::No | Stopping::Failing(_) => self.actor.standing(),
             Stopping::Asked { .. } | Stopping::Over(_) => Standing::Stopping,
         }
     }

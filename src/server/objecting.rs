@@ -24,7 +24,8 @@ impl<E: Edge> Server<E> {
             is_new,
             may_be_over,
         } = *charge;
-        let address = self.link_address(link);
+        let place = self.place(pid, session, Some(link));
+        let address = place.unwrap_or_else(|| self.link_address(link));
         let text = if code == ErrorCode::PidConflict {
             format!(
                 "pid {pid} is used by two live servers, {address} and {}: neither may hand out identities. \
@@ -71,10 +72,10 @@ impl<E: Edge> Server<E> {
         let Some(Rival { session, link }) = rival else {
             return "another one".to_owned();
         };
-        match (link, self.last_address(pid, session)) {
-            (Some(link), _) => self.link_address(link),
-            (None, Some(address)) => format!("{address} (not connected now)"),
-            (None, None) => "another one (not connected now)".to_owned(),
+        match (link, self.place(pid, session, link)) {
+            (Some(_), Some(place)) => place,
+            (None, Some(place)) => format!("{place} (not connected now)"),
+            (_, None) => "another one (not connected now)".to_owned(),
         }
     }
 }

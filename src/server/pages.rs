@@ -26,9 +26,10 @@ impl<E: Edge> Server<E> {
                 PageAnswer::Health(ready(standing, &self.edge.storage()))
             }
             HttpRequest::Page(Page::Overview) => PageAnswer::Overview,
-            HttpRequest::Refused(Refusal::BadCount) => {
+            HttpRequest::Refused(Refusal::BadCount(no_number)) => {
                 // An error like that for a count which only the server finds too large, and counted with it.
-                let error = Box::new(bad_count(self.actor.config().count_max));
+                let count_max = self.actor.config().count_max;
+                let error = Box::new(bad_count(no_number, count_max));
                 return self.on_event(Event::Denied { from, error });
             }
             HttpRequest::Refused(refusal) => PageAnswer::Refused(refusal),

@@ -4,7 +4,7 @@
 use log::{error, info, warn};
 
 use super::{
-    Server,
+    Exit, Server,
     accepting::is_due,
     objecting::at_least,
     telling::{LeftOut, Line, Whom},
@@ -15,7 +15,7 @@ use ipseity_core::{
     ids::{ConnectionId, Link},
     limits::ERROR_TEXT_BYTES_MAX,
     timer::Timer,
-    words::ErrorCode,
+    words::{ErrorCode, Standing, StoreKind},
 };
 
 use crate::edge::Edge;
@@ -23,7 +23,9 @@ use crate::edge::Edge;
 /// The peer that objects to this server, and what it has said.
 #[derive(Debug)]
 pub(super) struct Objector {
+    pub(super) link: Link,
     pub(super) peer: String,
+    /// `None` while it has not said who it is: an objection can be the first that a dialed peer says.
     pub(super) pid: Option<Pid>,
     pub(super) reason: String,
 }
@@ -144,8 +146,9 @@ impl<E: Edge> Server<E> {
                 self.note_objector(*by, why);
                 error!(
                     event = "objected", reason:% = why;
-                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}",
-                    least_unless_said(why, *above)
+                    "NOT HANDING OUT IDENTITIES ({standing}), a peer objects: {why}{}{}",
+                    least_unless_said(why, *above),
+                    self.word_too_low(*standing)
                 );
             }
             Report::ObjectedStill { by, why } => self.note_objector(*by, why),
@@ -188,12 +191,15 @@ impl<E: Edge> Server<E> {
                      restart changes that; clients need another cluster (see docs/operations.md)"
                 );
             }
+            // The thread that calls etcd says what is wrong.
+            Report::WriteLate { .. } | Report::WriteOver { .. }
+                if self.edge.store().kind == StoreKind::Etcd => {}
             Report::WriteLate { took, waiting } => {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "writeLate";
-                        "a write to the state directory has taken {} ms so far, and {waiting} requests wait for \
-                         it: look at the disk",
+                        "a write to the state directory has taken {} ms so far: look at the disk (requests that \
+                         wait for it: {waiting})",
                         took.as_millis()
                     );
                 }
@@ -202,8 +208,8 @@ impl<E: Edge> Server<E> {
                 if self.may_tell(Line::SlowWrite, Whom::Nobody) {
                     warn!(
                         event = "writeOver";
-                        "the slow write to the state directory is over after {} ms, and {waited} requests waited \
-                         for it",
+                        "the slow write to the state directory is over after {} ms (requests that waited for it: \
+                         {waited})",
                         took.as_millis()
                     );
                 }
@@ -214,7 +220,45 @@ impl<E: Edge> Server<E> {
                     "the state directory cannot be written: exiting; the next start reads what the disk \
                      really holds, and nothing is handed out twice"
                 );
-                self.begin_failing();
+                self.begin_failing(Exit::StorageFailed);
+            }
+            // The thread of the store that has found it has said who has the pid now.
+            Report::Fenced => self.begin_failing(Exit::Fenced),
+            Report::InDoubt => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        event = "leaseLost";
+                        "etcd has not confirmed in time that this server still has its pid, so another one may take it: \
+                         requests wait until etcd answers (--on-doubt)"
+                    );
+                }
+            }
+            Report::Confirmed { took } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    info!(
+                        event = "leaseRenewed";
+                        "etcd has confirmed that this server has its pid; nothing was handed out for {} ms",
+                        took.as_millis()
+                    );
+                }
+            }
+            Report::StoreAway { waiting } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    warn!(
+                        event = "storeAway";
+                        "etcd does not answer, and the reserve is used up: {waiting} requests have waited for too long \
+                         and are refused with storeUnavailable, as others are until it answers; clients ask other servers"
+                    );
+                }
+            }
+            Report::StoreBack { took } => {
+                if self.may_tell(Line::SlowWrite, Whom::Nobody) {
+                    info!(
+                        event = "storeBack";
+                        "etcd answers again: this server hands out identities; it refused requests for {} ms",
+                        took.as_millis()
+                    );
+                }
             }
         }
     }
@@ -281,8 +325,7 @@ impl<E: Edge> Server<E> {
 
     /// The peer that a line about a link refers to.
     pub(super) fn whom(&self, link: Link) -> Whom {
-        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
-        match (link, pid) {
+        match (link, self.link_pid(link)) {
             (Link::Dialed(peer), _) => Whom::Named(peer),
             (Link::Accepted(_), Some(pid)) => self.whom_of(pid),
             (Link::Accepted(connection), None) => self.host(connection),
@@ -311,6 +354,10 @@ impl<E: Edge> Server<E> {
             (_, 0) => info!(
                 event = "joinedAlone";
                 "--peer names only this server itself: handing out identities"
+            ),
+            (0, _) if !self.waits_for_peers => warn!(
+                event = "joinedUnasked";
+                "--join-timeout 0 waits for no peer: handing out identities until a peer objects"
             ),
             (0, _) => warn!(
                 event = "joinedUnheard";
@@ -347,6 +394,11 @@ impl<E: Edge> Server<E> {
         );
     }
 
+    /// The pid that the peer at the other end of a link has told.
+    pub(super) fn link_pid(&self, link: Link) -> Option<Pid> {
+        self.actor.links().get(&link)?.pid
+    }
+
     /// Where the other end of a link is. Unlike its name it tells apart two servers that use one pid.
     pub(super) fn link_address(&self, link: Link) -> String {
         match link {
@@ -357,8 +409,10 @@ impl<E: Edge> Server<E> {
 
     /// The name that was given for the peer at the other end of a link, or its address if it has no name.
     pub(super) fn link_name(&self, link: Link) -> String {
-        let pid = self.actor.links().get(&link).and_then(|state| state.pid);
-        match (link, pid.and_then(|pid| self.peers.named(pid))) {
+        match (
+            link,
+            self.link_pid(link).and_then(|pid| self.peers.named(pid)),
+        ) {
             (Link::Accepted(_), Some(peer)) => self.peers.title(peer),
             _ => self.link_address(link),
         }
@@ -368,10 +422,23 @@ impl<E: Edge> Server<E> {
     fn note_objector(&mut self, by: Link, why: &str) {
         let cut = why.floor_char_boundary(ERROR_TEXT_BYTES_MAX);
         self.objector = Some(Objector {
+            link: by,
             peer: self.link_name(by),
-            pid: self.actor.links().get(&by).and_then(|state| state.pid),
+            pid: self.link_pid(by),
             reason: why[..cut].to_owned(),
         });
+    }
+
+    /// That the word of the operator with which this directory was started is too low for the peer that objects. No word
+    /// counts against a conflict.
+    fn word_too_low(&self, standing: Standing) -> String {
+        match self.actor.config().recovered {
+            Sequence::ZERO => String::new(),
+            said if standing == Standing::Stale => {
+                format!(" (--recover-above {said} IS TOO LOW)")
+            }
+            _ => String::new(),
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 //! *spins*. A look is a turn whose poll does not wait, so signals, timers and helper threads are seen as always.
 //!
 //! It pays only while clients run on another CPU. So a record is kept of the last spins, and the loop spins only while
-//! most of them met something. While they do not, one is tried now and then.
+//! most of them met something. While they do not, one is tried now and then. One that met something is followed by another
+//! behind the next answer, so a client that has become fast is noticed within a few requests.
 //!
 //! This is pure: no clock is read here, the present moment is an argument.
 
@@ -123,6 +124,7 @@ impl Spin {
     fn ends(&mut self, spun: Duration, met: bool) {
         self.phase = Phase::Over;
         self.record = self.record << 1 | u32::from(met);
+        self.until_trial = if met { 1 } else { SPIN_TRIAL_TURNS };
         self.spins += 1;
         self.met += u64::from(met);
         self.took += spun;
@@ -189,21 +191,27 @@ mod tests {
     }
 
     #[test]
-    fn it_spins_behind_every_turn_once_most_spins_have_met_something() {
+    fn a_trial_that_meets_something_is_followed_by_spins_behind_every_turn() {
         let mut looped = Loop::new(2);
-        let trials = u64::from(SPINS_RECORDED / 2 + 1);
-        let turns = trials as u32 * SPIN_TRIAL_TURNS;
-        assert_eq!(looped.turns(turns, Some(5)), (trials, trials));
+        assert_eq!(looped.turns(SPIN_TRIAL_TURNS - 1, Some(5)), (0, 0));
         assert_eq!(looped.turns(100, Some(5)), (100, 100));
+    }
+
+    #[test]
+    fn a_trial_that_meets_nothing_ends_the_trials_for_a_while() {
+        let mut looped = Loop::new(2);
+        looped.turns(SPIN_TRIAL_TURNS + 1, Some(5));
+        assert_eq!(looped.turns(1, None), (1, 0));
+        assert_eq!(looped.turns(SPIN_TRIAL_TURNS - 1, Some(5)), (0, 0));
+        assert_eq!(looped.turns(1, Some(5)), (1, 1));
     }
 
     #[test]
     fn it_stops_to_spin_when_half_of_the_spins_have_met_nothing() {
         let mut looped = Loop::new(2);
-        looped.turns(SPINS_RECORDED * SPIN_TRIAL_TURNS * 2, Some(5));
+        looped.turns(SPIN_TRIAL_TURNS + SPINS_RECORDED, Some(5));
         let half = u64::from(SPINS_RECORDED / 2);
         assert_eq!(looped.turns(SPINS_RECORDED / 2, None), (half, 0));
-        looped.spin.until_trial = SPIN_TRIAL_TURNS;
         assert_eq!(looped.turns(SPIN_TRIAL_TURNS - 1, None), (0, 0));
         assert_eq!(looped.turns(1, None), (1, 0), "this is the trial");
         assert_eq!(looped.turns(10 * SPIN_TRIAL_TURNS, None), (10, 0));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::Server;
 use ipseity_core::{
     actor::LinkState,
+    identity::Pid,
     ids::Link,
     time::Instant,
     words::{
         BoundsStatus, CodecStatus, Counters, Grant, Grants, LifeMarks, Message, ObjectionStatus,
-        PeerState, PeerStatus, Status, StorageStatus, VitalsStatus,
+        PeerState, PeerStatus, Status, StorageStatus, StoreStatus, VitalsStatus,
     },
 };
 
@@ -20,6 +21,10 @@ use crate::{
     peers::{Progress, Shown},
     transport::ByHttp,
 };
+
+/// The reason of an objection that only the disk knows. The disk keeps the number, and not who has said it.
+const NOTED_EARLIER: &str = "an earlier run of this server was objected to, and no peer has said why since this start; \
+                             ipseity-cli members, asked of the other servers, shows which of them objects";
 
 impl<E: Edge> Server<E> {
     /// The answer to a statusRequest.
@@ -84,6 +89,10 @@ impl<E: Edge> Server<E> {
             vitals,
             join: self.actor.join_status(),
             objection: self.actor.is_objected().then(|| self.objection_status()),
+            store: StoreStatus {
+                state: self.actor.store_state(),
+                ..self.edge.store()
+            },
             spin: self.spin.status(),
         }))
     }
@@ -94,15 +103,24 @@ impl<E: Edge> Server<E> {
         match &self.objector {
             None => ObjectionStatus {
                 above,
+                reason: NOTED_EARLIER.to_owned(),
                 ..ObjectionStatus::default()
             },
             Some(objector) => ObjectionStatus {
                 above,
                 peer: objector.peer.clone(),
-                pid: objector.pid,
+                pid: objector.pid.or_else(|| self.pid_on(objector.link)),
                 reason: objector.reason.clone(),
             },
         }
+    }
+
+    /// The pid that the peer on this link has told.
+    fn pid_on(&self, link: Link) -> Option<Pid> {
+        self.link_pid(link).or_else(|| match link {
+            Link::Dialed(peer) => self.peers.pid(peer),
+            Link::Accepted(_) => None,
+        })
     }
 
     /// What the loop, the disk and the connections do. `listed` are the named ones of the peers in the list.

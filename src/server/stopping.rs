@@ -28,8 +28,8 @@ pub(super) enum Stopping {
         at: Instant,
         step: Step,
     },
-    /// The disk failed: clients are told, and then the server exits.
-    Failing,
+    /// The disk failed, or another session has the pid: clients are told, and then the server exits.
+    Failing(Exit),
     /// The server exits at the end of this turn.
     Over(Exit),
 }
@@ -37,7 +37,8 @@ pub(super) enum Stopping {
 /// How far a requested stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Requests that have arrived are still read and answered. The whole stop ends at the deadline.
+    /// Requests that have arrived are still read and answered, also those of clients that have to read replies first. The
+    /// whole stop ends at the deadline.
     Draining { deadline: Instant },
     /// The actor was told to stop, and the exact sequence is being made durable. The disk has until the deadline.
     Settling { deadline: Instant },
@@ -57,7 +58,7 @@ impl<E: Edge> Server<E> {
                 warn!(event = "stopForced"; "asked to stop a second time: exiting at once");
                 self.stopping = Stopping::Over(Exit::Forced);
             }
-            Stopping::Failing => {
+            Stopping::Failing(_) => {
                 if self.may_tell(Line::StopRepeated, Whom::Nobody) {
                     info!(
                         event = "stopRepeated";
@@ -97,14 +98,14 @@ impl<E: Edge> Server<E> {
     pub(super) fn advance_stop(&mut self) -> Option<Exit> {
         match self.stopping {
             Stopping::No => None,
-            Stopping::Asked { .. } | Stopping::Failing | Stopping::Over(_) => self.advance(),
+            Stopping::Asked { .. } | Stopping::Failing(_) | Stopping::Over(_) => self.advance(),
         }
     }
 
     #[cold]
     fn advance(&mut self) -> Option<Exit> {
         let exit = match self.stopping {
-            Stopping::No | Stopping::Failing => None,
+            Stopping::No | Stopping::Failing(_) => None,
             Stopping::Asked { at, step } => self.advance_to(at, step),
             Stopping::Over(exit) => Some(exit),
         };
@@ -123,7 +124,8 @@ impl<E: Edge> Server<E> {
     fn advance_to(&mut self, at: Instant, step: Step) -> Option<Exit> {
         match step {
             Step::Draining { deadline } => {
-                if self.mailbox.is_empty() && self.transport.in_flight() == 0 {
+                let is_answered = self.mailbox.is_empty() && self.transport.in_flight() == 0;
+                if is_answered && !self.transport.has_held_up() {
                     self.stop_actor(at, deadline);
                 }
                 None
@@ -156,10 +158,13 @@ impl<E: Edge> Server<E> {
                 // Otherwise clients that keep asking would keep the server running.
                 self.transport.drain_all();
             }
-            (Stopping::Asked { .. } | Stopping::Failing, Outcome::Failed) => {
+            (Stopping::Asked { .. } | Stopping::Failing(_), Outcome::Failed) => {
                 self.stopping = Stopping::Over(Exit::StorageFailed);
             }
-            (Stopping::No | Stopping::Failing | Stopping::Over(_), _) => {}
+            (Stopping::Asked { .. } | Stopping::Failing(_), Outcome::Fenced) => {
+                self.stopping = Stopping::Over(Exit::Fenced);
+            }
+            (Stopping::No | Stopping::Failing(_) | Stopping::Over(_), _) => {}
         }
     }
 
@@ -167,7 +172,7 @@ impl<E: Edge> Server<E> {
         match self.stopping {
             Stopping::No | Stopping::Over(_) => {}
             Stopping::Asked { at, step } => match step {
-                // Clients keep asking. What arrives from now on is refused.
+                // Clients keep asking, or do not read. What is read from now on is refused.
                 Step::Draining { deadline } => self.stop_actor(at, deadline),
                 // The process was paused beyond the deadline, perhaps since before the write began.
                 Step::Settling { deadline } if self.now.since(deadline) >= PAUSED => {
@@ -194,7 +199,7 @@ impl<E: Edge> Server<E> {
                     self.stopping = Stopping::Over(self.clean_exit());
                 }
             },
-            Stopping::Failing => self.stopping = Stopping::Over(Exit::StorageFailed),
+            Stopping::Failing(exit) => self.stopping = Stopping::Over(exit),
         }
     }
 
@@ -213,12 +218,13 @@ impl<E: Edge> Server<E> {
         self.stopping = Stopping::Over(Exit::Refused);
     }
 
-    /// The disk failed. The server goes on for a moment, so that clients are told, and then exits.
-    pub(super) fn begin_failing(&mut self) {
+    /// The disk failed, or another session has the pid. The server goes on for a moment, so that clients are told, and then
+    /// exits.
+    pub(super) fn begin_failing(&mut self, exit: Exit) {
         if let Stopping::Over(_) = self.stopping {
             return;
         }
-        self.stopping = Stopping::Failing;
+        self.stopping = Stopping::Failing(exit);
         self.timers.set(Timer::Stop, self.now.after(STORAGE_EXIT));
     }
 }

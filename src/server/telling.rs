@@ -36,7 +36,7 @@ pub(super) enum Line {
     Advanced,
     /// An operator has made this server forget a pid.
     Forgot,
-    /// A write to the disk takes long, or was over at last.
+    /// The store takes long, or has answered at last.
     SlowWrite,
     /// SIGHUP.
     Hangup,
@@ -87,7 +87,7 @@ impl Line {
             Line::ObjectedHigher => "a peer says a higher sequence",
             Line::Advanced => "an operator has advanced this server",
             Line::Forgot => "an operator has made this server forget a pid",
-            Line::SlowWrite => "a write to the state directory took long",
+            Line::SlowWrite => "the store took long",
             Line::Hangup => "asked by SIGHUP to open or read files again",
             Line::StopRepeated => "asked to stop",
             Line::Handshake => "TLS failed",

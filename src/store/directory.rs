@@ -38,6 +38,8 @@ pub(super) const LOCK: &str = "lock";
 pub(super) const STATE: &str = "state";
 const STATE_TEMPORARY: &str = "state.new";
 pub(super) const MEMBERS: &str = "members";
+/// What becomes of the state file when its pid goes on in another store.
+pub(super) const MOVED: &str = "state.moved";
 
 /// The files of a state directory.
 pub const FILES: [&str; 3] = [LOCK, STATE, MEMBERS];
@@ -98,6 +100,7 @@ impl Store {
     fn open_with(options: &StoreOptions, access: Access) -> Result<(Store, Started), StoreError> {
         let directory = options.directory.clone();
         let file = directory.join(STATE);
+        refuse_moved(&directory)?;
         let there = exists(&file).map_err(StoreError::io("look for the state file", &file))?;
         if options.is_existing && !there {
             return Err(StoreError::NotExisting { file });
@@ -105,7 +108,8 @@ impl Store {
         make_directory(options)?;
         let mut notes = check_rights(options)?;
         let mut lock = take_lock(&directory)?;
-        // Another start may have made it before this one had the lock.
+        // It may have been moved, or another start may have made it, before this one had the lock.
+        refuse_moved(&directory)?;
         if !exists(&file).map_err(StoreError::io("look for the state file", &file))? {
             let used = lock.used() || exists(&directory.join(MEMBERS)).unwrap_or(true);
             if used && options.recover_above.is_none() {
@@ -334,6 +338,15 @@ fn rights(
     Ok(notes)
 }
 
+/// Refuses a directory whose pid goes on in another store.
+pub(super) fn refuse_moved(directory: &Path) -> Result<(), StoreError> {
+    let file = directory.join(MOVED);
+    match exists(&file).map_err(StoreError::io("look for the state file", &file))? {
+        true => Err(StoreError::Moved { file }),
+        false => Ok(()),
+    }
+}
+
 fn first_start_note(directory: &Path) -> Note {
     // If the full path cannot be found out, the path as it was given is shown.
     let shown = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
@@ -347,7 +360,7 @@ fn first_start_note(directory: &Path) -> Note {
     }
 }
 
-fn take_lock(directory: &Path) -> Result<Lock, StoreError> {
+pub(super) fn take_lock(directory: &Path) -> Result<Lock, StoreError> {
     let path = directory.join(LOCK);
     Lock::take(&path).map_err(|error| match error {
         LockError::Held(holder) => StoreError::Locked {
@@ -377,7 +390,7 @@ fn create_state(options: &StoreOptions, file: &Path) -> Result<(), StoreError> {
 
 /// Makes the name of the state file durable, and that of its directory: the start that made them may have
 /// been killed, or have failed, before it could.
-fn sync_names(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_names(directory: &Path) -> Result<(), StoreError> {
     sync_directory(directory).map_err(StoreError::io("sync the directory", directory))?;
     let above = parent(directory);
     match sync_directory(&above) {
@@ -589,6 +602,8 @@ mod tests {
             },
             StoreError::Mixed { file: file.clone() },
             StoreError::Missing { file: file.clone() },
+            StoreError::Moved { file: file.clone() },
+            StoreError::NothingToMove { file: file.clone() },
             StoreError::Gone { file: file.clone() },
             StoreError::Write {
                 file: file.clone(),

@@ -98,6 +98,16 @@ pub enum StoreError {
         /// The state file.
         file: PathBuf,
     },
+    /// What the directory held was moved into another store, where its pid goes on. It was not touched.
+    Moved {
+        /// The state file, as it is called since then.
+        file: PathBuf,
+    },
+    /// There is no state to be moved.
+    NothingToMove {
+        /// The state file.
+        file: PathBuf,
+    },
     /// The path no longer leads to the open state file: the directory was removed, renamed or replaced.
     /// The next start will not find the last record. Nothing more is written.
     Gone {
@@ -306,6 +316,17 @@ impl fmt::Display for StoreError {
                  --data-dir is right, or leave --existing out for a first start",
                 file.display()
             ),
+            Self::Moved { file } => write!(
+                f,
+                "this pid was moved into a store in etcd, and its old state is in {}; start it with --store in place of \
+                 --data-dir, or run `ipseity-cli pids import` again if the move did not come to its end",
+                file.display()
+            ),
+            Self::NothingToMove { file } => write!(
+                f,
+                "there is no state file {}; check that --data-dir is right",
+                file.display()
+            ),
             Self::NoParent { directory, parent } => write!(
                 f,
                 "cannot make the state directory {}: {} does not exist; check that the volume is mounted and \
@@ -452,6 +473,8 @@ impl std::error::Error for StoreError {
             | Self::Damaged { .. }
             | Self::Mixed { .. }
             | Self::Missing { .. }
+            | Self::Moved { .. }
+            | Self::NothingToMove { .. }
             | Self::Gone { .. }
             | Self::Poisoned { .. }
             | Self::Stopped { .. }

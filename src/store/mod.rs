@@ -11,6 +11,7 @@
 //!   record     the bytes of a block
 //!
 //! members     what other servers have said about themselves    MembersFile
+//! moving      takes the state out, for another store              Moving
 //! prospect    what a start would make of it                       prospect
 //! ```
 //!
@@ -23,6 +24,7 @@ mod error;
 mod files;
 mod lock;
 mod members;
+mod moving;
 mod prospect;
 pub mod record;
 pub mod slots;
@@ -32,5 +34,6 @@ mod state_file;
 pub use directory::{FILES, Store, StoreOptions};
 pub use error::StoreError;
 pub use members::{MembersError, MembersFault, MembersFile};
+pub use moving::{Moving, open_to_move};
 pub use prospect::{Prospect, prospect};
 pub use starting::{Note, Started, begin};

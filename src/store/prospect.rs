@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, CWD, accessat};
 use super::{
     directory::{
         LOCK, MEMBERS, STATE, StoreOptions, check_rights, exists, look_for_members, notes_on,
-        owner, recovery_error,
+        owner, recovery_error, refuse_moved,
     },
     error::StoreError,
     files::parent,
@@ -45,6 +45,7 @@ pub struct Prospect {
 pub fn prospect(options: &StoreOptions) -> Result<Prospect, StoreError> {
     let directory = &options.directory;
     let file = directory.join(STATE);
+    refuse_moved(directory)?;
     let there = exists(&file).map_err(StoreError::io("look for the state file", &file))?;
     if options.is_existing && !there {
         return Err(StoreError::NotExisting { file });

@@ -129,6 +129,9 @@ impl<S: Socket> Transport<S> {
             }
             if let Some(holder) = counted {
                 self.shared.holders.came(holder);
+                if listener.codec.is_http() {
+                    self.shared.web_holders.came(holder);
+                }
             }
             if state == ConnectionState::Reserve {
                 self.shared.beyond += 1;

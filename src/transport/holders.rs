@@ -30,11 +30,16 @@ impl Holders {
         self.0.get(&holder).copied().unwrap_or(0)
     }
 
-    /// The holder with the most connections, and the next one if there is one, each with its count.
-    pub(super) fn most(&self) -> Vec<(Holder, usize)> {
+    /// The holder with the most connections, and the next one if there is one, each with its count. Those that are among
+    /// `others` too do not count.
+    pub(super) fn most_without(&self, others: &Holders) -> Vec<(Holder, usize)> {
         let mut most = Vec::new();
         for (holder, count) in &self.0 {
-            most.push((*holder, *count));
+            let count = count.saturating_sub(others.count(*holder));
+            if count == 0 {
+                continue;
+            }
+            most.push((*holder, count));
             most.sort_by_key(|(_, count)| Reverse(*count));
             most.truncate(2);
         }
@@ -68,7 +73,7 @@ mod tests {
     #[test]
     fn the_two_that_hold_most_are_known_and_those_without_connections_are_forgotten() {
         let mut holders = Holders::default();
-        assert_eq!(holders.most(), []);
+        assert_eq!(holders.most_without(&Holders::default()), []);
         for (address, count) in [
             ("10.0.0.1", 2),
             ("10.0.0.2", 5),
@@ -78,12 +83,12 @@ mod tests {
             (0..count).for_each(|_| holders.came(holder(address)));
         }
         assert_eq!(
-            holders.most(),
+            holders.most_without(&Holders::default()),
             [(holder("10.0.0.2"), 5), (holder("10.0.0.4"), 3)]
         );
         (0..5).for_each(|_| holders.left(holder("10.0.0.2")));
         assert_eq!(
-            holders.most(),
+            holders.most_without(&Holders::default()),
             [(holder("10.0.0.4"), 3), (holder("10.0.0.1"), 2)]
         );
         assert_eq!(holders.0.len(), 3);

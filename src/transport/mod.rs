@@ -39,11 +39,11 @@ use ipseity_frames::Receiver;
 use ipseity_http::HostNames;
 use slab::Slab;
 
-use self::shared::Shared;
 pub use self::{
     admission::{Admitted, Arrival, Freed},
     handshakes::{Handshakes, Rechecked},
 };
+use self::{holders::Holders, shared::Shared};
 
 use crate::{
     codec::{Codec, Replies},
@@ -179,9 +179,14 @@ impl<S: Socket> Transport<S> {
         self.shared.accepted_total
     }
 
-    /// The address with the most accepted connections, and the next one, each with its count.
+    /// The address with the most accepted connections that speak frames, and the next one, each with its count.
     pub fn holders(&self) -> Vec<(Holder, usize)> {
-        self.shared.holders.most()
+        self.shared.holders.most_without(&self.shared.web_holders)
+    }
+
+    /// The same of those that speak HTTP. They have places of their own.
+    pub fn web_holders(&self) -> Vec<(Holder, usize)> {
+        self.shared.web_holders.most_without(&Holders::default())
     }
 
     /// Error replies sent, by code.
@@ -192,6 +197,13 @@ impl<S: Socket> Transport<S> {
     /// Frames that are decoded and not answered yet.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight
+    }
+
+    /// Whether the server makes a client wait whose requests may have arrived: it has to read replies first, or others have
+    /// their turn. This looks at every connection.
+    pub fn has_held_up(&self) -> bool {
+        let mut all = self.connections.iter();
+        all.any(|(_, c)| c.origin == Origin::Accepted && c.is_read() && c.is_held_up())
     }
 
     /// Bytes of replies that wait to be written, for all connections together, with what the kernel holds for those.

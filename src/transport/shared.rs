@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) open_by: [GrantCounts; Codec::NAMES.len()],
     /// Who holds the accepted connections.
     pub(super) holders: Holders,
+    /// Who holds those of them that speak HTTP.
+    pub(super) web_holders: Holders,
     /// Connections that were refused because their address had as many as it may have.
     pub(super) refused_for_address: u64,
     /// Idle connections that were closed to make room.
@@ -110,6 +112,7 @@ impl Shared {
             accepted_total: 0,
             open_by: [GrantCounts::default(); _],
             holders: Holders::default(),
+            web_holders: Holders::default(),
             refused_for_address: 0,
             closed_idle: 0,
             idle: Vec::new(),
@@ -296,6 +299,9 @@ impl Shared {
         // bug HolderNotLeft instead: if let Some(holder) = c.holder.filter(|_| !BUG) {
         if let Some(holder) = c.holder {
             self.holders.left(holder);
+            if let Place::Web | Place::WebBeyond = c.place {
+                self.web_holders.left(holder);
+            }
         }
         match c.place {
             Place::Regular => {}

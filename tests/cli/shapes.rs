@@ -8,6 +8,7 @@ use std::{
 
 use ipseity_core::words::Standing;
 use ipseity_harness::{
+    etcd::Etcd,
     fake::Fake,
     nobody::Nobody,
     program::{Run, command, run},
@@ -284,7 +285,14 @@ fn the_exit_codes_stand_in_one_table() {
 #[test]
 fn the_examples_of_the_help_work() {
     let server = Server::start(&["--pid", "1"]);
+    let etcd = Etcd::start();
     let folder = TempDir::new().unwrap();
+    // One of them moves the pid of this directory.
+    let directory = folder.path().join("ipseity-data");
+    fs::create_dir(&directory).unwrap();
+    let directory = directory.join("7");
+    let flags = ["--pid", "7", "--data-dir", directory.to_str().unwrap()];
+    Server::start_with(&["--listen", "127.0.0.1:0"], &flags).stop();
     let programs = programs::ipseity_cli();
     let path = format!(
         "{}:{}",
@@ -294,6 +302,7 @@ fn the_examples_of_the_help_work() {
     for command in ipseity_cli::COMMANDS {
         assert!(!command.examples.is_empty(), "{}", command.name);
         for (line, purpose) in command.examples {
+            let line = &line.replace("etcd://127.0.0.1", &etcd.target());
             let output = Command::new("bash")
                 .args(["-o", "pipefail", "-c", line])
                 .current_dir(folder.path())

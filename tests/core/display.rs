@@ -11,10 +11,11 @@ use ipseity_core::{
     actor::{Charge, Effect, Event, HangUp, Objected, Outcome, Report, Rival, Write, Written},
     identity::{Identity, Pid, Sequence},
     ids::{ConnectionId, Count, Link, ListenerId, NameId, PeerId},
+    time::Instant,
     timer::Timer,
     words::{
         ErrorCode, ErrorReply, Forget, Goodbye, Hello, KnownLife, Members, Message, Objection,
-        Overrule, Probe, Stage, Standing, SyncMessage, Told,
+        Overrule, Probe, Stage, Standing, SyncMessage, Told, Vote,
     },
 };
 use ipseity_frames::WireError;
@@ -37,7 +38,7 @@ fn sync() -> Box<SyncMessage> {
         told: Told {
             stage: Stage::Claims,
             ceiling: 1033,
-            votes: true,
+            votes: Vote::Counts,
             known: Some(KnownLife {
                 boot: 1,
                 session: 0x50,
@@ -190,6 +191,18 @@ fn every_event_has_its_line() {
         (Event::JoinTimeout, "joinTimeout".to_owned()),
         (Event::SaveTimeout, "saveTimeout".to_owned()),
         (Event::WriteTimeout, "writeTimeout".to_owned()),
+        (Event::StoreTimeout, "storeTimeout".to_owned()),
+        (Event::Fenced, "fenced lease".to_owned()),
+        (
+            Event::Leased {
+                until: Instant::START.after(Duration::from_secs(60)),
+            },
+            "leased untilMs=60000".to_owned(),
+        ),
+        (
+            Event::Written(Written::Ceiling(Outcome::Fenced)),
+            "fenced ceiling".to_owned(),
+        ),
         (
             Event::MembersRequest {
                 from,
@@ -413,6 +426,7 @@ fn every_effect_has_its_line() {
         ),
         (Effect::Stopped(Outcome::Durable), "stopped".to_owned()),
         (Effect::Stopped(Outcome::Failed), "stopFailed".to_owned()),
+        (Effect::Stopped(Outcome::Fenced), "stopFenced".to_owned()),
         (Effect::Report(Report::StorageFailed), "report storageFailed".to_owned()),
     ] {
         assert_eq!(effect.to_string(), line);
@@ -630,6 +644,24 @@ fn every_report_has_its_line() {
             "writeOver ms=9000 waited=4".to_owned(),
         ),
         (Report::StorageFailed, "storageFailed".to_owned()),
+        (Report::Fenced, "fenced".to_owned()),
+        (Report::InDoubt, "inDoubt".to_owned()),
+        (
+            Report::Confirmed {
+                took: Duration::from_millis(7),
+            },
+            "confirmed ms=7".to_owned(),
+        ),
+        (
+            Report::StoreAway { waiting: 3 },
+            "storeAway waiting=3".to_owned(),
+        ),
+        (
+            Report::StoreBack {
+                took: Duration::from_millis(8),
+            },
+            "storeBack ms=8".to_owned(),
+        ),
     ] {
         assert_eq!(report.to_string(), line);
     }
@@ -650,6 +682,7 @@ fn timers_connections_and_peers_have_their_names() {
             "saveTimeout",
             "tellTimeout",
             "writeTimeout",
+            "storeTimeout",
             "certificatesTimeout",
             "notifyTimeout",
         ]

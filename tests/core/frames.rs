@@ -10,7 +10,8 @@ use ipseity_core::{
         BoundsStatus, CertificateStatus, ClusterName, CodecStatus, Counters, ErrorReply, Forget,
         GrantCounts, Hello, Histogram, Introduction, JoinStatus, Member, Members, Message,
         Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, SpinStatus, Standing, Status,
-        StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WIRE_VERSION, WriteTimes,
+        StorageStatus, StoreKind, StoreState, StoreStatus, SyncMessage, TlsStatus, Told,
+        VitalsStatus, WIRE_VERSION, WriteTimes,
     },
 };
 use ipseity_frames::{
@@ -602,6 +603,11 @@ fn any_status() -> impl Strategy<Value = Status> {
                 vitals,
                 join,
                 objection,
+                store: StoreStatus {
+                    kind: StoreKind::ALL[n1 as usize % StoreKind::ALL.len()],
+                    state: StoreState::ALL[n2 as usize % StoreState::ALL.len()],
+                    confirmed_us: n3,
+                },
                 spin: SpinStatus {
                     spins,
                     met,

@@ -9,6 +9,7 @@
 
 mod actor; // the actor's transitions, one scenario a function
 mod actor_operator; // what operators ask of the actor, objections, overrules, refusals
+mod actor_store; // a store that fences: doubt, patience, a life that is fenced, and the lives of one pid in such stores
 mod actor_told; // advances that wait alone for the disk, and reports
 mod baselines; // the servers that the real one is compared with keep the same promise
 mod checker; // the checker of histories finds each broken promise
@@ -20,6 +21,7 @@ mod display; // events, effects, messages and causes as a trace and the log show
 mod frames; // frames in pieces, wherever the stream is cut
 mod golden_bytes; // the bytes of every message, and that docs/protocol.md shows them
 mod newcomers; // lives that ask for a pid which another one has or had
+mod pids; // the pids in etcd: keys, values, and each procedure by itself
 mod state_files; // the bytes of the files in a state directory, of this version and of earlier ones
 mod store; // the state directory: what a start finds after stops, crashes, damage and misuse
 mod strangers; // bytes from strangers: what is true for every input

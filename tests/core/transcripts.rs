@@ -22,7 +22,7 @@ use ipseity_core::{
     ids::{ConnectionId, Count, Link, PeerId},
     time::Instant,
     words::{
-        ErrorCode, ErrorReply, Forget, Hello, Objection, Overrule, Stage, SyncMessage, Told,
+        ErrorCode, ErrorReply, Forget, Hello, Objection, Overrule, Stage, SyncMessage, Told, Vote,
         WIRE_VERSION,
     },
 };
@@ -245,6 +245,7 @@ fn event(name: &str, rest: &str) -> Result<Event, String> {
         "joinTimeout" => Event::JoinTimeout,
         "saveTimeout" => Event::SaveTimeout,
         "writeTimeout" => Event::WriteTimeout,
+        "storeTimeout" => Event::StoreTimeout,
         "membersRequest" => Event::MembersRequest {
             from: fields.connection()?,
             first: fields.pid("first", 0)?,
@@ -391,7 +392,9 @@ impl Fields {
                     Stage::ALL.into_iter().find(|stage| stage.name() == value)
                 })?,
                 ceiling: self.or("ceiling", 1 << 20)?,
-                votes: self.or("votes", true)?,
+                votes: self.read("votes", Vote::Counts, |value| {
+                    Vote::ALL.into_iter().find(|vote| vote.name() == value)
+                })?,
                 known: None,
                 claimed: None,
                 nonce: self.hex("nonce", 0x5200)? as u64,

@@ -258,6 +258,37 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         )],
     ),
     (
+        "etcd",
+        "it names no pid and no sequence, so it decides nothing about identities.",
+        &[InCode(
+            |source| {
+                named(
+                    &source.code,
+                    &["identity", "actor", "Pid", "Sequence", "ipseity_pids"],
+                )
+            },
+            &["use ipseity_core::identity::Pid;", "fn f(a: Sequence) {}"],
+        )],
+    ),
+    (
+        "pids",
+        "it makes no call, reads no clock and does not wait, so the code that runs before a simulated etcd is the one \
+         that runs.",
+        &[InCode(
+            |source| {
+                let mut broken = outside(&source.code);
+                broken.extend(written(&source.code, CLOCK_READINGS));
+                broken.extend(named(&source.code, &["Gateway", "World", "sleep"]));
+                broken
+            },
+            &[
+                "use ipseity_etcd::Gateway;",
+                "fn f() { std::thread::sleep(a); }",
+                "fn f() { Instant::now(); }",
+            ],
+        )],
+    ),
+    (
         "client",
         "it names nothing of the server, only the identity and the wire, so a test of one against the other is a \
          test of the protocol.",
@@ -353,6 +384,14 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
                 &["nothing_follows_a_stop_or_a_failure"],
             ),
         ],
+    ),
+    (
+        "pid_store",
+        "it makes no comparison and no value of its own, so every decision about a pid is one of `pids`.",
+        &[InCode(
+            |source| named(&source.code, &["Txn", "Compare", "Op", "Value"]),
+            &["fn f() { Call::Txn(a); }", "use ipseity_etcd::Compare;"],
+        )],
     ),
     (
         "trace",
@@ -525,6 +564,14 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
         )],
     ),
     (
+        "opening",
+        "it names no server, so nothing is handed out before it has come to its end.",
+        &[InCode(
+            |source| named(&source.code, &["server", "Server", "transport"]),
+            &["use crate::server::Server;"],
+        )],
+    ),
+    (
         "check",
         "it opens nothing and looks nothing up; it is told what was read, so what it says changes nothing.",
         &[
@@ -570,10 +617,10 @@ const INVARIANTS: &[(&str, &str, &[Held])] = &[
                 |source| {
                     in_order(
                         &source.code,
-                        &["Bound::all(", "open_store(", "Os::new(", "Server::new("],
+                        &["Bound::all(", "opening::open(", "Os::new(", "Server::new("],
                     )
                 },
-                &["fn f() { open_store(); Bound::all(); Os::new(); Server::new(); }"],
+                &["fn f() { opening::open(); Bound::all(); Os::new(); Server::new(); }"],
             ),
             ByTests(
                 "tests/process/life.rs",

@@ -24,7 +24,6 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "{text}",
         "a start, one for each thing that it found",
     ),
-    ("src/bin/ipseity.rs", "{}", "a start"),
     ("src/bin/ipseity.rs", "{address} can be reached", "a start"),
     ("src/bin/ipseity.rs", "--recover-above {above}", "a start"),
     ("src/bin/ipseity.rs", "--join=require asks", "a start"),
@@ -44,6 +43,49 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "others cause at most SAVE_RATE_PER_SECOND saves a second, and only another error is logged",
     ),
     ("src/os/disk.rs", "{error}", "the server exits after it"),
+    ("src/opening.rs", "pid {} is this server's", "a start"),
+    ("src/opening.rs", "the state is in etcd", "a start"),
+    ("src/opening.rs", "others can read or write", "a start"),
+    (
+        "src/opening.rs",
+        "waiting for up to",
+        "a start, once for each thing that it waits for",
+    ),
+    (
+        "src/opening.rs",
+        "a call of etcd has failed",
+        "a start, once for each reason, and a claim gives up after some",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "a write to etcd has failed",
+        "once in LINES_SPAN: `may_tell_failed`",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "etcd does not confirm",
+        "once in LINES_SPAN: `may_tell_failed`",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "etcd answers again",
+        "only after a line that says that it does not",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "the lease of pid {pid} had ended",
+        "once in a lease",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "FENCED",
+        "the server exits after it",
+    ),
+    (
+        "src/os/pid_threads.rs",
+        "THE STORE IS NOT",
+        "the server exits after it",
+    ),
     (
         "src/os/late.rs",
         "still waiting",
@@ -78,7 +120,7 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ),
     (
         "src/server/accepting.rs",
-        "all {} places",
+        "no place for",
         "once in LINES_SPAN: `is_due`",
     ),
     (
@@ -122,6 +164,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
         "a function whose callers ask, or that ends a minute",
     ),
     ("src/server/report.rs", "asked the peers", "once in a life"),
+    (
+        "src/server/report.rs",
+        "--join-timeout 0 waits for no peer",
+        "once in a life",
+    ),
     (
         "src/server/report.rs",
         "--peer names only this server itself",

@@ -22,6 +22,7 @@ fn every_version_is_that_of_the_programs() {
         ("packaging/docker/Dockerfile", "\nARG VERSION=", 1),
         ("packaging/docker/Dockerfile", IMAGE, 1),
         ("packaging/kubernetes/ipseity.yaml", IMAGE, 1),
+        ("packaging/kubernetes/etcd.yaml", IMAGE, 1),
         ("docs/operations.md", IMAGE, 2),
     ] {
         let text = page::read(path);

@@ -245,9 +245,9 @@ test("an objection says who, why, and what to go on above", () => {
   assert.match(verdict(status).cause, /^10\.0\.0\.3:3264 has objected/);
   assert.deepEqual(globalThis.peerRows(status)[2][5], ["objects to this server", "bad"]);
   // Only the last run has heard the peer.
-  status.objection = { above: "0", peer: null, pid: null, reason: null };
+  status.objection = { above: "0", peer: null, pid: null, reason: "an earlier run of this server was objected to" };
   said = verdict(status);
-  assert.match(said.cause, /^An earlier run was objected to/);
+  assert.match(said.cause, /^An earlier run was objected to, .*: ipseity-cli members, asked of the other servers, shows which/);
   assert.ok(!said.remedy.includes("at least") && !said.said);
   status.objection = null;
   assert.match(verdict(status).cause, /^A peer has objected/);

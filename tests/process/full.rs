@@ -68,12 +68,12 @@ fn an_operator_looks_and_operates_while_all_places_are_taken() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("--max-connections"), "{refused:?}");
     clients.iter_mut().for_each(assert_served);
-    let line = server.wait_for_log("all 20 places for clients are taken");
+    let line = server.wait_for_log("no place for clients is left (of 20)");
     assert!(
         line.contains("most connections come from 127.0.0.1 (2"),
         "{line}"
     );
-    assert_eq!(server.count_log("places for clients are taken"), 1);
+    assert_eq!(server.count_log("no place for clients is left"), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A cluster that guards itself, with real processes: two servers with one pid, a lost directory, a directory that was
 //! rolled back, each from its start to the way out that the server itself names.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{fs, io::ErrorKind, path::Path, process::Command};
 
 use ipseity::store::MembersFile;
 use ipseity_core::{
@@ -93,6 +93,7 @@ fn a_copy_that_serves_unasked_stops_both_and_one_goes_on_above_what_either_hande
     copy(&original, &copied);
     // It does not wait for an answer before it serves.
     let mut second = one(&copied, &observer, &["--join-timeout", "0"]);
+    second.wait_for_log("--join-timeout 0 waits for no peer: handing out identities until a peer");
     wait_until(&first, Standing::Conflict);
     wait_until(&second, Standing::Conflict);
     for server in [&first, &second] {
@@ -291,7 +292,25 @@ fn a_lost_directory_is_noticed_and_has_two_ways_out() {
     let too_low = (last - 1).to_string();
     let mut server = one(&directory, &observer, &["--recover-above", &too_low]);
     wait_until(&server, Standing::Stale);
+    let says = format!("--recover-above {too_low} IS TOO LOW: ");
+    let line = server.wait_for_log(&says);
+    assert!(line.contains(&format!("at least {last} ")), "{line}");
     assert!(!server.log().contains("was accepted"), "{}", server.log());
+    assert_eq!(server.stop(), 1);
+    // A check says it too.
+    let check = Command::new(programs::ipseity())
+        .args(["--check", "--listen", "127.0.0.1:0", "--pid", "1"])
+        .args(["--recover-above", &too_low, "--data-dir"])
+        .arg(&directory)
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(1));
+    let faults = String::from_utf8_lossy(&check.stderr);
+    assert!(faults.contains(&says), "{faults}");
+    // Where only the peers know that it is too low, they are what says so.
+    fs::remove_dir_all(&directory).unwrap();
+    let mut server = one(&directory, &observer, &["--recover-above", "5"]);
+    server.wait_for_log("(--recover-above 5 IS TOO LOW)");
     assert_eq!(server.stop(), 1);
     let enough = (last + 5000).to_string();
     let server = one(&directory, &observer, &["--recover-above", &enough]);

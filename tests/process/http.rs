@@ -451,7 +451,7 @@ fn a_crowd_by_http_keeps_nobody_else_out() {
     let mut crowd: Vec<Http> = (0..CROWD)
         .map(|_| Http::to(server.http_address()))
         .collect();
-    server.wait_for_log("all 1024 places for HTTP are taken");
+    server.wait_for_log("no place for HTTP is left (of 1024)");
     for path in ["/livez", "/readyz"] {
         let answer = ask(&server, &get(path));
         assert_eq!(answer.status, 200, "{answer:?}");

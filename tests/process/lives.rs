@@ -14,7 +14,7 @@ use std::{
 use ipseity::{limits::LIVES_REMEMBERED_MAX, store::MembersFile};
 use ipseity_core::{
     identity::{IDENTITY_STRIDE, Pid},
-    words::{Message, PeerState, Stage, Standing, SyncMessage, Told},
+    words::{Message, PeerState, Stage, Standing, SyncMessage, Told, Vote},
 };
 use ipseity_frames::encode;
 use ipseity_harness::program::run;
@@ -493,7 +493,7 @@ fn a_newcomer_that_claims_and_stops_does_not_stand_in_the_way_of_the_next_start(
                 peer.send(&Message::SyncReply(Box::new(SyncMessage {
                     pid: Pid::new(4).unwrap(),
                     told: Told {
-                        votes: true,
+                        votes: Vote::Counts,
                         ..Told::default()
                     },
                     ..*sync

@@ -15,6 +15,7 @@ mod container; // a server in a memory cgroup, with clients that never read
 mod directory; // who may use a state directory, and what a start says and leaves behind
 mod disk; // a server on disks that fail
 mod environment; // a server that is set up by its environment, and by its host name
+mod etcd; // servers without disks in a real etcd, while both are hurt
 mod flood; // how much others can make a server log and save
 mod full; // a server whose places are all taken: who gets in, and who makes room
 mod guard; // two servers of one pid, and state that is lost or rolled back
@@ -30,6 +31,7 @@ mod namespaces; // a cluster in network namespaces, and a nemesis
 mod netcat; // the protocol, spoken with netcat
 mod operator; // what an operator does: members, forget, advance
 mod operators; // operators who copy a directory, put an old one back, and mistype a pid
+mod pids; // servers whose state is in etcd: pids, peers that are found, an etcd that is away
 mod probes; // probes by HTTP in a crowd, with few descriptors, and while certificates are replaced
 mod scrape; // what Prometheus gets from a server
 mod signals; // what each signal does, also to process 1

@@ -152,9 +152,14 @@ fn run(rounds: usize) {
     }
     let summary = report.verdict.unwrap();
     assert_eq!(summary.servers.len(), servers.len());
+    let answers = summary.servers.values().sum::<usize>();
+    assert!(
+        answers >= rounds * ANSWERS_PER_ROUND_MIN,
+        "they served too little: {answers}"
+    );
+    // A short run may be over soon after the faults of one server are.
     for (pid, answers) in &summary.servers {
-        let least = rounds * ANSWERS_PER_ROUND_MIN / servers.len();
-        assert!(*answers >= least, "pid {pid} served too little: {answers}");
+        assert!(*answers >= rounds, "pid {pid} served too little: {answers}");
     }
     let deaths = deeds.times(&[FaultKind::Kill, FaultKind::Stop]) as usize;
     assert!(

@@ -543,7 +543,7 @@ fn a_wrong_peer_is_told_why_and_the_log_says_so_too() {
     server.wait_for_log("refused peer 127.0.0.1:");
     server.wait_for_log("NOT HANDING OUT IDENTITIES (pid conflict)");
     let text = "another live server has the pid of this one, so neither hands out identities: ask another one, \
-                and have an operator look at its log";
+                and have an operator look at ipseity-cli status";
     assert_bytes(&nc(&server, &request), &error_reply(37, text), text);
 }
 

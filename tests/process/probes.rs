@@ -47,7 +47,7 @@ fn a_crowd_that_connects_all_the_time_pushes_out_no_slow_probe_and_no_operator()
     client.send(&Message::IdentityRequest { count: 1, after: 0 });
     client.receive();
     let _held: Vec<TcpStream> = (0..CROWD).map(|_| connect_from(3, http)).collect();
-    server.wait_for_log("places for HTTP are taken");
+    server.wait_for_log("no place for HTTP is left");
     let (is_over, came) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let _over = Over(&is_over);

@@ -42,7 +42,7 @@ fn a_disk_that_hangs_is_reported_while_others_are_served() {
     ahead.send(&Message::IdentityRequest { count: 1, after });
     let line = server.wait_for_log("a write to the state directory has taken");
     assert!(line.contains("WARN"), "{line}");
-    assert!(line.contains(" and 1 requests wait for it"), "{line}");
+    assert!(line.contains("(requests that wait for it: 1)"), "{line}");
     let status = server.status();
     assert_eq!(status.standing, Standing::WaitingForDisk);
     assert_eq!(status.bounds.waiting_for_disk, 1);
@@ -54,7 +54,7 @@ fn a_disk_that_hangs_is_reported_while_others_are_served() {
     assert_eq!(first(&ahead.receive()), 50_001);
     let line = server.wait_for_log("the slow write to the state directory is over after");
     assert!(line.contains("WARN"), "{line}");
-    assert!(line.contains(" and 1 requests waited for it"), "{line}");
+    assert!(line.contains("(requests that waited for it: 1)"), "{line}");
     server.wait_for_status("the end of it", |status| {
         status.standing == Standing::Serving && status.bounds.waiting_for_disk == 0
     });

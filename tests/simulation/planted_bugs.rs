@@ -10,10 +10,14 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use ipseity_sim::chaos::{
-    Options,
-    bugs::{BUGS, Bug, RARE},
-    run,
+use ipseity_sim::{
+    chaos::{
+        Options,
+        bugs::{BUGS, Bug, OF_ETCD, OF_PIDS, RARE},
+        etcd_plan::FIRST_SEED,
+        run,
+    },
+    etcd::workers,
 };
 
 /// A bug that is not found in this many seeds has escaped.
@@ -46,16 +50,27 @@ fn is_hunted_long(bug: &Bug) -> bool {
 fn hunt(bug: &Bug) -> Option<(u64, String)> {
     bugs::choose(Some(bug.name));
     let seeds = std::env::var("IPSEITY_SEEDS").map_or(SEEDS_MAX, |seeds| seeds.parse().unwrap());
-    let others = if is_hunted_long(bug) {
-        1..=seeds
-    } else {
-        1..=0
+    let before = match OF_ETCD.contains(&bug.name) {
+        true => FIRST_SEED - 1,
+        false => 0,
+    };
+    let others = match is_hunted_long(bug) {
+        true => before + 1..=before + seeds,
+        false => 1..=0,
     };
     let found = std::iter::once(bug.seed)
         .chain(others)
-        .find_map(|seed| Some((seed, run(seed, &Options::default()).violation?)));
+        .find_map(|seed| Some((seed, violation(bug, seed)?)));
     bugs::choose(None);
     found
+}
+
+/// What a run of this seed breaks.
+fn violation(bug: &Bug, seed: u64) -> Option<String> {
+    match OF_PIDS.contains(&bug.name) {
+        true => workers::run(seed).violation,
+        false => run(seed, &Options::default()).violation,
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ipseity_core::{timer::Timer, words::ErrorCode};
 use ipseity_sim::chaos::{
     Options,
     coverage::Heard,
+    etcd_plan::FIRST_SEED,
     fault::{Fault, Faults},
     hunt::{Hunt, HuntReport, failure_report, shrink},
     run,
@@ -22,6 +23,10 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 120 } else { 600 };
 /// The seeds whose handled entries are counted. The others run without a trace, as most servers do: then requests of
 /// one connection are handled in a row.
 const TRACED: u64 = 100;
+
+/// Seeds of the ordinary run in which pids live in etcd, and how many of these write traces.
+const ETCD_SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 300 };
+const ETCD_TRACED: u64 = 20;
 
 /// Seeds of long runs that have failed once.
 const FAILED_ONCE: [u64; 6] = [
@@ -53,7 +58,7 @@ const ELSEWHERE: [&str; 6] = [
 ];
 
 /// The names of the entries of the mailbox, without the timers.
-const ENTRIES: [&str; 30] = [
+const ENTRIES: [&str; 34] = [
     "acceptable",
     "readable",
     "writable",
@@ -84,6 +89,10 @@ const ENTRIES: [&str; 30] = [
     "syncTimeout",
     "pageRequest",
     "httpRefused",
+    "leased",
+    "owners",
+    "fenced lease",
+    "fenced ceiling",
 ];
 
 fn number(name: &str) -> Option<u64> {
@@ -109,19 +118,29 @@ fn expect_no_failure(found: &HuntReport, options: &Options) {
 fn no_seed_breaks_a_promise_and_together_they_exercise_everything() {
     let options = Options::from_environment();
     let one = number("IPSEITY_SEED");
-    let found = Hunt {
-        first: one.unwrap_or(1),
-        seeds: if one.is_some() { 1 } else { SEEDS },
-        duration: None,
-        options: options.clone(),
-        traced: TRACED,
-        threads: threads(),
-        shows_progress: false,
-    }
-    .run();
-    println!("{}", found.progress());
-    expect_no_failure(&found, &options);
-    if one.is_none() {
+    let hunt = |first, seeds, traced| {
+        let found = Hunt {
+            first,
+            seeds,
+            duration: None,
+            options: options.clone(),
+            traced,
+            threads: threads(),
+            shows_progress: false,
+        }
+        .run();
+        println!("{}", found.progress());
+        expect_no_failure(&found, &options);
+        found
+    };
+    if let Some(one) = one {
+        hunt(one, 1, TRACED);
+    } else {
+        let mut found = hunt(1, SEEDS, TRACED);
+        let in_etcd = hunt(FIRST_SEED, ETCD_SEEDS, ETCD_TRACED);
+        assert!(in_etcd.coverage.takeovers > 0, "nobody takes over a pid");
+        assert!(in_etcd.coverage.fenced > 0, "nobody is fenced");
+        found.coverage.add(&in_etcd.coverage);
         let never = never(&found);
         assert!(
             never.is_empty(),

@@ -125,11 +125,14 @@ fn the_status_says_who_objects_and_why_also_after_a_restart() {
     world.kill(0);
     world.restart(0);
     world.drive();
-    let noted = ObjectionStatus {
-        above: 9,
-        ..ObjectionStatus::default()
-    };
-    assert_eq!(world.status(0).objection, Some(noted));
+    let noted = world.status(0).objection.unwrap();
+    assert_eq!((noted.above, &*noted.peer, noted.pid), (9, "", None));
+    let way_on = "ipseity-cli members, asked of the other servers, shows which of them objects";
+    assert!(
+        noted.reason.starts_with("an earlier run of this server") && noted.reason.ends_with(way_on),
+        "{}",
+        noted.reason
+    );
     let peer = world.accept(SocketAddr::from(STAGE)).unwrap();
     let mut sync = peer_says(Pid::new(2).unwrap());
     peer.send_message(&Message::SyncReply(Box::new(sync.clone())));
@@ -148,6 +151,50 @@ fn the_status_says_who_objects_and_why_also_after_a_restart() {
     world.drive();
     object(&mut world, &other, ErrorCode::StaleState);
     assert_eq!(world.status(0).objection.unwrap().pid, pid);
+}
+
+#[test]
+fn the_pid_of_who_objects_is_shown_also_if_it_says_that_after_the_objection() {
+    let (mut world, peer, _) = joining();
+    object(&mut world, &peer, ErrorCode::StaleState);
+    assert_eq!(world.status(0).objection.unwrap().pid, None);
+    let pid = Pid::new(2).unwrap();
+    peer.send_message(&Message::SyncReply(Box::new(peer_says(pid))));
+    world.drive();
+    assert_eq!(world.status(0).objection.unwrap().pid, Some(pid));
+}
+
+/// Who is said to object, to one of two servers of one pid that both tell the same address.
+#[test]
+fn an_objection_names_where_a_server_listens_and_where_it_has_connected_from() {
+    let mut world = World::with(Setup::new(9));
+    let mut texts = Vec::new();
+    let says = |session: u64, advertise: &str| {
+        let mut sync = peer_says(Pid::new(1).unwrap());
+        (sync.session, sync.incarnation) = (session, u128::from(session));
+        sync.sequence = 100 - session;
+        advertise.clone_into(&mut sync.advertise);
+        Message::SyncRequest(Box::new(sync))
+    };
+    for (session, advertise) in [(1, ""), (2, "id1.example:3264"), (3, "no address")] {
+        let mut peer = world.connect(0);
+        peer.send_message(&says(session, advertise));
+        world.drive();
+        for message in peer.peer_replies() {
+            if let Message::Objection(objection) = message {
+                texts.push(objection.message);
+            }
+        }
+    }
+    let [told, bare] = &texts[..] else {
+        panic!("{texts:?}");
+    };
+    let place = " at id1.example:3264 (connected from ";
+    assert!(told.contains(place), "{told}");
+    assert!(
+        bare.contains("the state of pid 1 at ") && !bare.contains("connected from"),
+        "{bare}"
+    );
 }
 
 #[test]

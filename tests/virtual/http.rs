@@ -293,6 +293,12 @@ fn empty_lines_behind_a_request_are_no_request() {
     world.advance(2 * FRAME_TIMEOUT);
     assert_eq!(statuses(&answers(&mut client)), [200]);
     assert_eq!(statuses(&ask(&mut world, &mut client, LIVE)), [200]);
+    // A line feed alone is none.
+    let (mut other, mut sloppy) = pair(Setup::new(1));
+    sloppy.send(&[LIVE, b"\n"].concat());
+    other.drive();
+    assert_eq!(statuses(&answers(&mut sloppy)), [200, 400]);
+    assert!(sloppy.has_ended());
     // Half of one is the beginning of something.
     client.send(b"\r");
     client.finish();
@@ -310,17 +316,23 @@ fn a_count_that_is_too_large_for_http_is_refused_with_the_bound_that_counts() {
         let mut setup = Setup::new(1);
         setup.actor.count_max = count_max;
         let (mut world, mut client) = pair(setup);
-        for query in ["?count=20000", "?count=0", "?count=x"] {
+        for (query, is_no_number) in [
+            ("?count=20000", ""),
+            ("?count=0", ""),
+            ("?count=x", "\"x\" is not a number: "),
+        ] {
             let found = ask(&mut world, &mut client, &post(query, ""));
             assert_eq!(statuses(&found), [400], "{query}");
-            let json = format!("{{\"error\":\"badCount\",\"message\":\"count must be 1 to {bound}");
+            let shown = is_no_number.replace('"', "\\\"");
+            let json =
+                format!("{{\"error\":\"badCount\",\"message\":\"{shown}count must be 1 to {bound}");
             assert!(found[0].body.starts_with(&json), "{}", found[0].body);
             let found = ask(
                 &mut world,
                 &mut client,
                 &post(query, "Accept: text/plain\r\n"),
             );
-            let text = format!("badCount: count must be 1 to {bound}");
+            let text = format!("badCount: {is_no_number}count must be 1 to {bound}");
             assert!(found[0].body.starts_with(&text), "{}", found[0].body);
             assert!(!found[0].closes());
         }

@@ -342,6 +342,24 @@ fn an_address_that_has_too_many_keeps_no_probe_of_another_out() {
 // The log.
 
 #[test]
+fn of_the_places_that_are_taken_the_line_names_those_who_hold_them() {
+    let (mut world, _clients) = full();
+    let _web: Vec<Client> = (0..50)
+        .map(|_| world.connect_by_http_from(0, HONEST))
+        .collect();
+    world.drive();
+    keep_log_lines();
+    let _one_more = world.connect(0);
+    world.drive();
+    let lines = take_log_lines();
+    let line = lines
+        .iter()
+        .find(|line| line.contains("no place for clients"));
+    let from = HONEST.to_string();
+    assert!(!line.unwrap().contains(&from), "{lines:#?}");
+}
+
+#[test]
 fn that_one_kind_of_places_is_taken_does_not_hide_that_the_other_is() {
     let (mut world, _client) = full();
     keep_log_lines();
@@ -352,8 +370,8 @@ fn that_one_kind_of_places_is_taken_does_not_hide_that_the_other_is() {
     }
     let lines = take_log_lines();
     let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
-    assert_eq!(count("places for clients are taken"), 1, "{lines:#?}");
-    assert_eq!(count("places for HTTP are taken"), 1, "{lines:#?}");
+    assert_eq!(count("no place for clients is left"), 1, "{lines:#?}");
+    assert_eq!(count("no place for HTTP is left"), 1, "{lines:#?}");
 }
 
 // TLS.

@@ -13,6 +13,8 @@ use ipseity_core::{
 };
 use ipseity_sim::world::{Client, DiskMode, Setup, World, address};
 
+use crate::http::post;
+
 const SECOND: Duration = Duration::from_secs(1);
 const AT_ONCE: DiskMode = DiskMode::Takes(Duration::ZERO);
 const STOPPING: u16 = ErrorCode::Stopping.get();
@@ -62,6 +64,65 @@ fn requests_that_arrived_before_a_stop_are_answered() {
     assert_eq!(world.exit(0), Some(Exit::Clean));
     assert_eq!(client.sequences().len(), requests);
     assert_eq!(world.node(0).disk.durable.get(), requests as u64);
+}
+
+/// A client that reads its replies only now and then, and has sent so many requests that not all replies fit into the
+/// buffers. The bytes of its requests have all arrived before the stop.
+fn answers_of_a_slow_reader(mut client: Client, world: &mut World, requests: &[u8]) -> Vec<u8> {
+    client.send(requests);
+    world.signal(0);
+    let mut answers = Vec::new();
+    for _ in 0..1000 {
+        world.drive();
+        answers.extend(client.bytes());
+        if client.has_ended() {
+            return answers;
+        }
+    }
+    panic!("the stop does not end");
+}
+
+/// A server that holds little for a client that does not read.
+fn holds_little() -> Setup {
+    let mut setup = Setup::new(1).disk(AT_ONCE, 1_000_000);
+    setup.limits.pending_bytes_max = 4096;
+    setup
+}
+
+#[test]
+fn requests_of_a_slow_reader_that_arrived_before_a_stop_are_answered() {
+    let mut world = World::with(holds_little());
+    let client = world.connect(0);
+    world.drive();
+    // More replies than the windows, the kernel and the server hold.
+    let requests = 20_000;
+    let answers = answers_of_a_slow_reader(client, &mut world, &[0, 1, 1].repeat(requests));
+    assert_eq!(answers.len(), requests * 15);
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+#[test]
+fn requests_by_http_of_a_slow_reader_that_arrived_before_a_stop_are_answered() {
+    let mut world = World::with(holds_little());
+    let client = world.connect_by_http(0);
+    world.drive();
+    let requests = 300;
+    let answers =
+        answers_of_a_slow_reader(client, &mut world, &post("?count=500", "").repeat(requests));
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), requests);
+    assert_eq!(world.exit(0), Some(Exit::Clean));
+}
+
+#[test]
+fn a_client_that_reads_nothing_cannot_hold_up_a_stop() {
+    let mut world = World::with(holds_little());
+    let client = world.connect(0);
+    world.drive();
+    client.send(&[0, 1, 1].repeat(20_000));
+    world.signal(0);
+    let (waited, exit) = exit(&mut world);
+    assert_eq!((waited, exit), (STOP_TIMEOUT, Exit::Clean));
 }
 
 #[test]

@@ -170,6 +170,9 @@ impl Edge for World {
     fn tls_read(&mut self) -> Result<Settings, String> {
         unreachable!()
     }
+    fn owners(&mut self) -> Vec<String> {
+        unreachable!()
+    }
     fn notify(&mut self, _: Standing) -> Option<Duration> {
         unreachable!()
     }

@@ -456,3 +456,39 @@ fn a_lie_about_a_boot_turns_no_later_start_away() {
     }
     assert_eq!(world.status(peer).standing, Standing::Serving);
 }
+
+#[test]
+fn the_owners_of_other_pids_are_dialed_and_believed_until_they_own_nothing() {
+    let mut world = World::new();
+    let one = world.start(careful(&[]));
+    let other = world.start(Setup {
+        actor: ipseity_core::actor::ActorConfig {
+            pid: Pid::new(2).unwrap(),
+            session: 102,
+            incarnation: 202,
+            ..careful(&[]).actor
+        },
+        ..careful(&[])
+    });
+    let (at_one, at_other) = (address(one).to_string(), address(other).to_string());
+    let states = |world: &mut World, server| {
+        let peers = world.status(server).peers;
+        peers.into_iter().map(|peer| peer.state).collect::<Vec<_>>()
+    };
+    // Each has to believe the other one.
+    world.say_owners(one, &[&at_other]);
+    world.advance(SECOND);
+    assert_eq!(states(&mut world, one), [PeerState::Refused]);
+    world.say_owners(other, &[&at_one]);
+    world.advance(2 * BACKOFF_MAX);
+    assert_eq!(states(&mut world, one), [PeerState::Up]);
+    assert_eq!(states(&mut world, other), [PeerState::Up]);
+    // They may only be cut off from the store, so what is connected stays.
+    world.say_owners(one, &[]);
+    world.say_owners(other, &[]);
+    world.advance(2 * BACKOFF_MAX);
+    assert_eq!(states(&mut world, one), [PeerState::Up]);
+    world.kill(other);
+    world.advance(2 * BACKOFF_MAX);
+    assert_eq!(states(&mut world, one), []);
+}

@@ -1017,7 +1017,7 @@ fn a_full_server_says_at_most_once_a_minute_who_holds_most() {
     let lines = take_log_lines();
     let full: Vec<&String> = lines
         .iter()
-        .filter(|line| line.contains("all 2 places for clients are taken"))
+        .filter(|line| line.contains("no place for clients is left (of 2)"))
         .collect();
     // The attempts last 116 seconds, so there are lines at 0 and 60 seconds.
     assert_eq!(full.len(), 2, "{lines:#?}");

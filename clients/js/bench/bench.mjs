@@ -162,11 +162,11 @@ try {
     rates.push({ name, one: await measure(1, take), eight: await measure(8, take) });
   }
   const base = rates.find(({ name }) => name === 'Source.tryNext');
-  const number = (rate) => Math.round(rate).toLocaleString('en');
-  console.log('| identities a second | one task | eight tasks | of Source.tryNext, one task |');
-  console.log('| --- | --- | --- | --- |');
+  console.log('| identities a second | 1 task | 8 tasks | 1, to `Source` | 8, to `Source` |');
+  console.log('| --- | ---: | ---: | ---: | ---: |');
   for (const { name, one, eight } of rates) {
-    console.log(`| ${name} | ${number(one)} | ${number(eight)} | ${(one / base.one).toPrecision(2)} |`);
+    const shares = [one / base.one, eight / base.eight].map((share) => share.toFixed(4));
+    console.log(`| ${name} | ${Math.round(one)} | ${Math.round(eight)} | ${shares.join(' | ')} |`);
   }
   if (cache === undefined) console.log('Redis is left out: there is no redis-server.');
 } finally {

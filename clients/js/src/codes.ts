@@ -30,6 +30,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [40, 'joining'],
   [41, 'notTrusted'],
   [42, 'unknownPid'],
+  [43, 'storeUnavailable'],
   [64, 'foreignCluster'],
   [65, 'foreignVersion'],
   [66, 'samePid'],
@@ -45,7 +46,7 @@ export const BAD_COUNT = 32;
 const FOREIGN_CLUSTER = 64;
 
 /** Codes that another server may not answer with. */
-const ELSEWHERE: ReadonlySet<number> = new Set([5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40]);
+const ELSEWHERE: ReadonlySet<number> = new Set([5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43]);
 
 /** Codes for which waiting cannot help: tlsRequired, tlsNotOffered, certificateRefused and exhausted. */
 const HOPELESS: ReadonlySet<number> = new Set([6, 7, 8, 34]);

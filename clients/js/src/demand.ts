@@ -2,12 +2,22 @@
 
 import { REFILL_LATE_MS, REFILL_MIN, REFILL_SOON_MS } from './limits.js';
 
+/** A refill, as it began. */
+interface Begun {
+  readonly at: number;
+  readonly size: number;
+  /** How many identities had been dropped by then. */
+  readonly dropped: number;
+}
+
 /** The size of the next refill, after what a source has needed so far. Times are in milliseconds. */
 export class Demand {
   readonly #least: number;
   readonly #most: number;
-  #size: number | undefined;
-  #cameAt = 0;
+  /** The last refill that has brought something. */
+  #last: Begun | undefined;
+  /** The one that began last. */
+  #begun: Begun | undefined;
 
   /** A refill has at most so many identities. */
   constructor(most: number) {
@@ -16,24 +26,27 @@ export class Demand {
   }
 
   /**
-   * The size of a refill that begins now, while so many calls wait. It is doubled if the refill before has come only just
-   * now, and halved if it has lasted long.
+   * The size of a refill that begins now, while so many calls wait, and when so many identities were dropped since the
+   * beginning. It is doubled if the refill before began only just now, and halved if that is long ago.
    */
-  next(now: number, waiting: number): number {
-    let size = this.#size;
-    if (size === undefined) {
-      size = this.#least;
-    } else if (now - this.#cameAt < REFILL_SOON_MS) {
-      size *= 2;
-    } else if (now - this.#cameAt > REFILL_LATE_MS) {
-      size = Math.floor(size / 2);
+  next(at: number, waiting: number, dropped: number): number {
+    let size = this.#last?.size ?? this.#least;
+    if (this.#last !== undefined) {
+      const since = at - this.#last.at;
+      // What was dropped is gone sooner, but nobody has used it.
+      if (since < REFILL_SOON_MS && dropped === this.#last.dropped) {
+        size *= 2;
+      } else if (since > REFILL_LATE_MS) {
+        size = Math.floor(size / 2);
+      }
     }
-    this.#size = Math.min(Math.max(size, waiting, this.#least), this.#most);
-    return this.#size;
+    size = Math.min(Math.max(size, waiting, this.#least), this.#most);
+    this.#begun = { at, size, dropped };
+    return size;
   }
 
-  /** A refill has come. */
-  came(now: number): void {
-    this.#cameAt = now;
+  /** The refill that began last has brought something. One that fails shows no demand. */
+  succeeded(): void {
+    this.#last = this.#begun;
   }
 }

@@ -222,7 +222,7 @@ export class Source implements AsyncDisposable {
 
   #beginRefill(): void {
     if (this.#refill === undefined && !this.#caller.isClosed) {
-      const size = this.#demand.next(performance.now(), this.#waiters.size);
+      const size = this.#demand.next(performance.now(), this.#waiters.size, this.#watch.counters.dropped);
       this.#refill = { wanted: size, requests: 0, came: 0, error: undefined };
       this.#ask(this.#refill);
     }
@@ -269,7 +269,6 @@ export class Source implements AsyncDisposable {
       this.#stock.add(first, count, now);
       this.#fetched = first + BigInt(count - 1) * IDENTITY_STRIDE;
     }
-    this.#demand.came(now);
     this.#settle(refill);
   }
 
@@ -296,6 +295,7 @@ export class Source implements AsyncDisposable {
   #endRefill(refill: Refill): void {
     this.#refill = undefined;
     if (refill.came > 0) {
+      this.#demand.succeeded();
       this.#low = Math.floor(refill.came / 2);
       this.#watch.refilled(refill.came);
     }

@@ -74,27 +74,29 @@ test('waits are random, and twice as long each time up to a bound', () => {
 
 test('the demand of a source doubles while it lasts shortly, and halves while it lasts long', () => {
   const demand = new Demand(100);
-  assert.equal(demand.next(0, 1), 16);
-  demand.came(10);
-  assert.equal(demand.next(109, 1), 32);
-  demand.came(110);
-  assert.equal(demand.next(210, 1), 32);
-  demand.came(210);
-  assert.equal(demand.next(1210, 1), 32);
-  demand.came(1300);
-  assert.equal(demand.next(1300, 1), 64);
-  demand.came(1300);
-  assert.equal(demand.next(1300, 1), 100);
-  demand.came(1300);
-  assert.equal(demand.next(2301, 0), 50);
-  demand.came(2301);
-  assert.equal(demand.next(9000, 0), 25);
-  demand.came(9000);
-  assert.equal(demand.next(19_000, 0), 16);
+  const next = (at: number, waiting: number, dropped = 0): number => {
+    const size = demand.next(at, waiting, dropped);
+    // One that fails shows no demand.
+    assert.equal(demand.next(at, waiting, dropped), size);
+    demand.succeeded();
+    return size;
+  };
+  assert.equal(next(0, 1), 16);
+  assert.equal(next(99, 1), 32);
+  assert.equal(next(199, 1), 32);
+  assert.equal(next(1199, 1), 32);
+  assert.equal(next(1200, 1), 64);
+  assert.equal(next(1200, 1), 100);
+  assert.equal(next(2201, 0), 50);
+  assert.equal(next(9000, 0), 25);
+  assert.equal(next(19_000, 0), 16);
+  // What was dropped was not used.
+  assert.equal(next(19_000, 0, 5), 16);
+  assert.equal(next(19_000, 0, 5), 32);
   // Those who wait are demand too.
-  assert.equal(demand.next(19_500, 70), 70);
-  assert.equal(demand.next(19_500, 7000), 100);
-  assert.equal(new Demand(3).next(0, 1), 3);
+  assert.equal(next(19_500, 70, 5), 70);
+  assert.equal(next(19_500, 7000, 5), 100);
+  assert.equal(new Demand(3).next(0, 1, 0), 3);
 });
 
 test('a stock gives the smallest first, and drops what it is told', () => {

@@ -234,6 +234,28 @@ test('what is held of a pid is dropped when its server answers pidConflict or st
   }
 });
 
+test('what came in the same refill of a pid is dropped when its server answers pidConflict', async () => {
+  for (const code of [37, 38]) {
+    let small = 0;
+    await using first = await Scripted.listen(
+      serving({
+        countMax: 8,
+        on: (request) => {
+          small += request.kind === 'identityRequest' && request.count <= 8 ? 1 : 0;
+          return small > 1 ? errorReply(code, 'another server has this pid') : undefined;
+        },
+      }),
+    );
+    await using second = await Scripted.listen(serving({ pid: 2 }));
+    await using source = new Source([first.address, second.address], { ...LONG, first: 0 });
+    // The first identity of the refill was given to the one who waited before the doubt came.
+    await source.next();
+    await settled(source, 1);
+    assert.equal(source.counters.dropped, 7);
+    assert.equal((await source.next()) % 1024n, 2n, String(code));
+  }
+});
+
 test('other failures leave what is held', async () => {
   let requests = 0;
   await using first = await Scripted.listen(

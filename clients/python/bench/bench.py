@@ -129,12 +129,11 @@ def main(server: str) -> None:
                 rows.append((name, rate(take, per_call, 1), rate(take, per_call, 8)))
         print("the source:", source.counters())
     asyncio.run(measure_asyncio(server, rows))
-    unit = next(one for name, one, _ in rows if name == "Source.next")
-    print(f"\n| | 1 thread or task | 8 | 1, beside Source.next |\n| --- | --- | --- | --- |\n{table(rows, unit)}")
-
-
-def table(rows: list[tuple[str, float, float]], unit: float) -> str:
-    return "\n".join(f"| {name} | {one:,.0f}/s | {eight:,.0f}/s | {one / unit:.3g} |" for name, one, eight in rows)
+    source_one, source_eight = next((one, eight) for name, one, eight in rows if name == "Source.next")
+    print("\n| identities a second | 1 thread or task | 8 | 1, to `Source` | 8, to `Source` |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, one, eight in rows:
+        print(f"| {name} | {one:.0f} | {eight:.0f} | {one / source_one:.4f} | {eight / source_eight:.4f} |")
 
 
 if __name__ == "__main__":

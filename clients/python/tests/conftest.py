@@ -14,7 +14,7 @@ from flavours import Client, Flavour, Source, Tasks, Threads
 from scripted import Script, Scripted
 
 #: Times that only a broken library needs, however busy the machine is. What a test is about, it sets itself.
-PATIENT = {"first": 0, "connect_timeout": 10, "reply_timeout": 10, "call_timeout": 20}
+PATIENT: dict[str, Any] = {"first": 0, "connect_timeout": 10, "reply_timeout": 10, "call_timeout": 20}
 
 
 @pytest.fixture(params=[Threads, Tasks], ids=lambda flavour: flavour.name)

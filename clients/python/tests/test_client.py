@@ -11,10 +11,12 @@ from typing import Callable
 import pytest
 
 import ipseity
+from conftest import PATIENT
 from flavours import Client, Loop, Tasks, in_threads
 from ipseity import aio
+from ipseity.link import Link
 from ipseity.threads.dial import _fault
-from ipseity.threads.wait import wait_for
+from ipseity.threads.wait import come_back, wait_for
 from scripted import (
     Connection,
     Hello,
@@ -679,3 +681,76 @@ def test_both_flavours_have_the_same_names() -> None:
         ours = {name for name in vars(one) if not name.startswith("_")}
         assert ours == {name for name in vars(other) if not name.startswith("_")}
     assert Tasks.name == "asyncio"
+
+
+def test_requests_on_a_connection_that_is_just_gone_log_nothing(
+    server: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = server(again=serving)
+
+    async def run() -> set[int]:
+        async with aio.Client(one.address, **PATIENT) as client:
+            await client.next()
+            line = client._exchange._line
+            assert line is not None
+            assert line._transport is not None
+            line._transport.abort()
+            # asyncio logs each write on such a connection from the fifth on.
+            return set(await asyncio.gather(*(client.next() for _ in range(20))))
+
+    assert len(asyncio.run(run())) == 20
+    assert caplog.records == []
+
+
+def test_an_exception_of_a_signal_handler_in_the_middle_of_the_work_costs_the_connection_and_no_more(
+    server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server(again=serving)
+
+    def interrupted(link: Link, data: bytes, now: float) -> None:
+        # The reply is read from the socket, and lost.
+        raise KeyboardInterrupt
+
+    with ipseity.Client(one.address, **PATIENT) as ids:
+        first = ids.next()
+        monkeypatch.setattr(Link, "received", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ids.next()
+        monkeypatch.undo()
+        assert ids.next() > first
+        assert ids.counters().failures == 0
+    assert one.connections == 2
+
+
+def test_a_lock_is_had_again_before_an_exception_of_a_signal_handler_goes_on() -> None:
+    class Lock:
+        calls = 0
+
+        def acquire(self) -> None:
+            self.calls += 1
+            # The first time it comes before the lock is had, and then just after.
+            raise KeyboardInterrupt
+
+        def _is_owned(self) -> bool:
+            return self.calls == 2
+
+    lock = Lock()
+    with pytest.raises(KeyboardInterrupt):
+        come_back(lock)  # type: ignore[arg-type]
+    assert lock.calls == 2
+
+
+def test_a_lookup_that_gets_no_thread_fails_and_the_next_one_works(
+    server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    one = server(again=serving)
+    with ipseity.Client(f"localhost:{one.port}", **{**PATIENT, "call_timeout": 0.1}) as ids:
+        monkeypatch.setattr("threading.Thread.start", no_thread)
+        with pytest.raises(ipseity.UnavailableError, match="can't start new thread"):
+            ids.next()
+    monkeypatch.undo()
+    with ipseity.Client(f"localhost:{one.port}", **PATIENT) as ids:
+        assert ids.next() == 1025

@@ -121,10 +121,20 @@ def test_a_lost_connection_is_made_again_once() -> None:
 
 def test_demand_doubles_and_halves() -> None:
     demand = Demand(100)
-    sizes = [demand.next_size(at) for at in (0, 0.05, 0.1, 0.15, 0.2, 0.5, 1.6, 3, 5, 7, 9)]
+
+    def after(demand: Demand, at: float, dropped: int = 0) -> int:
+        size = demand.next_size(at, dropped)
+        # One that fails shows no demand.
+        assert demand.next_size(at, dropped) == size
+        demand.succeeded()
+        return size
+
+    sizes = [after(demand, at) for at in (0, 0.05, 0.1, 0.15, 0.2, 0.5, 1.6, 3, 5, 7, 9)]
     assert sizes == [16, 32, 64, 100, 100, 100, 50, 25, 16, 16, 16]
+    # What was dropped was not used.
+    assert [after(demand, 9, dropped) for dropped in (5, 5, 6, 6)] == [16, 32, 32, 64]
     small = Demand(3)
-    assert [small.next_size(at) for at in (0, 0.01, 5)] == [3, 3, 3]
+    assert [after(small, at) for at in (0, 0.01, 5)] == [3, 3, 3]
 
 
 def test_a_refill_asks_for_little_until_it_knows_how_much_it_may() -> None:

@@ -10,9 +10,10 @@ from typing import Callable
 import pytest
 
 import ipseity
+from conftest import PATIENT
 from flavours import Loop, Source, in_threads
 from ipseity import aio
-from scripted import Connection, Hello, Request, Scripted, error_reply, hello_reply, serving
+from scripted import Connection, Hello, Request, Scripted, error_reply, hello_reply, identity_reply, serving
 
 Make = Callable[..., Source]
 Serve = Callable[..., Scripted]
@@ -154,6 +155,22 @@ def test_what_it_has_of_a_doubtful_pid_is_dropped(code: int, server: Serve, sour
     assert [ids.next().pid for _ in range(8)] == [1] * 8
     eventually(lambda: ids.counters().dropped == 8)
     assert ids.next().pid == 2
+
+
+@pytest.mark.parametrize("code", [37, 38])
+def test_what_came_in_the_same_refill_of_a_doubtful_pid_is_dropped(code: int, server: Serve, source: Make) -> None:
+    def script(connection: Connection) -> None:
+        # The first request asks for more than this server gives at once, so two follow.
+        assert connection.request().size == 16
+        connection.send(error_reply(32))
+        assert [connection.request().size, connection.request().size] == [8, 8]
+        # Both answers come together, so what the first one brought is not put away yet.
+        connection.send(identity_reply(1025, 8) + error_reply(code))
+
+    one, two = server(script, count_max=8), server(again=serving, pid=2, first=100)
+    ids = source(one.address, two.address)
+    assert ids.next().pid == 2
+    eventually(lambda: ids.counters().dropped == 8)
 
 
 def test_a_server_that_stops_costs_nothing_that_is_held(server: Serve, source: Make) -> None:
@@ -307,3 +324,18 @@ def test_a_task_that_is_cancelled_leaves_the_refill_to_others(server: Serve) -> 
     loop = Loop()
     assert loop.run(run()) == 1
     loop.close()
+
+
+def test_a_refill_that_a_signal_handler_has_cut_off_is_begun_again(
+    server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with ipseity.Source(server(again=serving).address, **PATIENT) as ids:
+        monkeypatch.setattr(ids._wanted, "notify", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ids.next()
+        monkeypatch.undo()
+        assert ids.next() == 1025
+        assert ids.counters().failures == 0

@@ -174,6 +174,9 @@ pub fn actor() -> Actor {
         join_mode: JoinMode::Prefer,
         lives: Vec::new(),
         votes: true,
+        fences: false,
+        lease: None,
+        patience: None,
         advertise: String::new(),
         peer_silence: PEER_SILENCE_MIN,
     })

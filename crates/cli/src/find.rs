@@ -10,11 +10,11 @@ use crate::{
     command::{Command, too_many},
     decode,
     failure::Failure,
-    members, next, ping, servers, status, tint, watch,
+    members, next, pids, ping, servers, status, tint, watch,
 };
 
 /// All commands, in the order of the help.
-pub const COMMANDS: [&Command; 9] = [
+pub const COMMANDS: [&Command; 10] = [
     &next::COMMAND,
     &status::COMMAND,
     &decode::COMMAND,
@@ -22,6 +22,7 @@ pub const COMMANDS: [&Command; 9] = [
     &watch::COMMAND,
     &members::COMMAND,
     &advance::COMMAND,
+    &pids::COMMAND,
     &cert::COMMAND,
     &bench::COMMAND,
 ];

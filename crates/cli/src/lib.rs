@@ -16,6 +16,7 @@ mod find;
 mod json;
 mod members;
 mod next;
+mod pids;
 mod ping;
 mod servers;
 mod shape;
@@ -35,6 +36,7 @@ use std::{
 pub use command::Command;
 use failure::Failure;
 pub use find::{COMMANDS, global_options};
+use ipseity_pids::OpenDirectory;
 
 /// The exit codes, and what each means. The help, the man pages and docs/operations.md show this table.
 pub const EXIT_CODES: [(&str, &str); 4] = [
@@ -48,8 +50,9 @@ pub const EXIT_CODES: [(&str, &str); 4] = [
 const OUTPUT_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Runs the program: reads the arguments of this process, writes to its standard output and error, and returns
-/// its exit code.
-pub fn main() -> ExitCode {
+/// its exit code. `open` takes a state directory: how that is read is known to the crate of the server only.
+pub fn main(open: OpenDirectory) -> ExitCode {
+    pids::open_with(open);
     if let Err(error) = ipseity_console::outlive_file_size_limit() {
         return failure::report(Failure::Failed(format!("cannot handle signals: {error}")));
     }

@@ -80,10 +80,8 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     no_more(&matches.free)?;
     let shape = shape::shape(matches)?;
     let forgotten = forgotten(matches)?;
-    if shape == Shape::Csv && forgotten.is_some() {
-        return Err(Failure::Usage(
-            "--forget has no CSV: use --format text or json".to_owned(),
-        ));
+    if forgotten.is_some() {
+        shape.not_csv("--forget")?;
     }
     let mut clients = servers::clients(matches, ClientOptions::one_round())?;
     let headed = clients.len() > 1;

@@ -121,7 +121,7 @@ pub fn clients(matches: &Matches, default: ClientOptions) -> Result<Vec<Client>,
 }
 
 /// The cluster that `--cluster` names.
-fn cluster(matches: &Matches) -> Result<Option<ClusterName>, Failure> {
+pub fn cluster(matches: &Matches) -> Result<Option<ClusterName>, Failure> {
     let name = matches.opt_str("cluster").map(ClusterName::try_from);
     name.transpose()
         .map_err(|error| Failure::Usage(format!("--cluster: {error}")))

@@ -30,6 +30,19 @@ impl Shape {
             _ => None,
         }
     }
+
+    /// Refuses CSV for something whose answer is no table.
+    ///
+    /// # Errors
+    /// The shape is CSV.
+    pub fn not_csv(self, of: &str) -> Result<(), Failure> {
+        match self {
+            Shape::Csv => Err(Failure::Usage(format!(
+                "{of} has no CSV: use --format text or json"
+            ))),
+            Shape::Text | Shape::Json => Ok(()),
+        }
+    }
 }
 
 /// Declares `--format`.

@@ -240,7 +240,7 @@ requests     30, of which 1 waited for the disk
 identities   900
 sync         4 requests answered, 5 replies received, 6 times raised
 errors       unknownKind 2, badCount 7, joining 3, 63 1
-storage      ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
+storage      etcd is ready (confirmed 20s ago), ceiling 5000, 10 skipped at start, 8 writes, longest 1.500 ms, none under way
 log          4 lines dropped: nobody reads it, or it cannot be written
 tls          2 connections, 7 handshakes, 3 failed, 1 under way, longest wait 1.250 ms
 certificates the certificate of this server, a\\u{1b} (2 days left)
@@ -268,10 +268,12 @@ c:3264     -  connecting  no          0  1000  never
         assert!(shown.ends_with("peers        0\n"), "{shown}");
         status.storage.durable = true;
         status.storage.current_write_us = 2000;
+        status.bounds.waiting_for_disk = 1;
         let mut out = Vec::new();
         text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
         let shown = String::from_utf8(out).unwrap();
-        assert!(shown.contains("one under way for 2.000 ms"), "{shown}");
+        let line = "one under way for 2.000 ms, and 1 request waits\n";
+        assert!(shown.contains(line), "{shown}");
     }
 
     #[test]
@@ -284,12 +286,15 @@ c:3264     -  connecting  no          0  1000  never
             String::from_utf8(out).unwrap()
         };
         let noted = shown(|status| {
-            status.objection = Some(ObjectionStatus::default());
+            let reason = "an earlier run was objected to".to_owned();
+            status.objection = Some(ObjectionStatus {
+                reason,
+                ..ObjectionStatus::default()
+            });
             status.join = Some(JoinStatus::default());
         });
-        assert!(noted.contains(
-            "\nobjection    noted by an earlier run; no peer has said why since this start\n"
-        ));
+        let line = "\nobjection    an earlier run was objected to\n";
+        assert!(noted.contains(line), "{noted}");
         assert!(noted.contains("SEQUENCE must be not lower than"), "{noted}");
         assert!(
             noted.contains("\njoin         0 peers have accepted it, and it waits"),
@@ -302,6 +307,23 @@ c:3264     -  connecting  no          0  1000  never
             !decided.contains("\njoin") && !decided.contains("objection"),
             "{decided}"
         );
+    }
+
+    #[test]
+    fn the_way_out_is_not_said_twice() {
+        let shown = |above| {
+            let mut status = status();
+            let objection = status.objection.as_mut().unwrap();
+            objection.above = above;
+            "start it with --recover-above SEQUENCE".clone_into(&mut objection.reason);
+            let mut out = Vec::new();
+            text::write(&mut out, "a:3264", &status, Tint::NONE).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let out = "\nway out      as the peer says; SEQUENCE must be at least 2000\n";
+        assert!(shown(2000).contains(out), "{}", shown(2000));
+        let out = "\nway out      as the peer says\n";
+        assert!(shown(0).contains(out), "{}", shown(0));
     }
 
     #[test]

@@ -3,9 +3,8 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -21,6 +20,7 @@ use crate::{
     Block, ClientError, ClientOptions, Counters, Hooks, Pipeline, Rounds, ServerAddress,
     choice::{Choice, Pauses},
     clock::{Deadline, Stopwatch},
+    closed::Closed,
     connection::Connection,
     error::FailureCause,
     judge::{Trouble, disowns, goes_on_after, hello, refusal, wrong_kind},
@@ -30,7 +30,6 @@ use crate::{
     turn::Turns,
     watch::Watch,
 };
-use ipseity_core::identity::Pid;
 #[cfg(doc)]
 use ipseity_core::words::ErrorCode;
 
@@ -44,7 +43,7 @@ pub struct Client {
     current: AtomicUsize,
     line: Turns<Line>,
     watch: Watch,
-    is_closed: AtomicBool,
+    closed: Closed,
     /// What cuts off the call that is under way.
     cutter: Mutex<Cutter>,
 }
@@ -55,8 +54,6 @@ struct Line {
     born: Stopwatch,
     choice: Choice,
     connection: Option<Connection>,
-    /// The pids whose servers have said that these are not theirs. Only a source takes them.
-    disowned: Vec<Pid>,
 }
 
 impl Client {
@@ -87,7 +84,6 @@ impl Client {
                 born: Stopwatch::start(),
                 choice: Choice::new(setup.servers.len(), first),
                 connection: None,
-                disowned: Vec::new(),
             }),
             setup,
             newest: AtomicU64::new(0),
@@ -96,7 +92,7 @@ impl Client {
                 hooks,
                 ..Watch::default()
             },
-            is_closed: AtomicBool::new(false),
+            closed: Closed::default(),
             cutter: Mutex::default(),
         }
     }
@@ -276,7 +272,7 @@ impl Client {
     /// Closes the connection. A call that is under way, and every later one, ends with [`ClientError::Closed`]. Dropping the
     /// client closes the connection too.
     pub fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
+        self.closed.close();
         self.cutter().cut();
         if let Some(mut line) = self.line.take(Deadline::within(Duration::ZERO)) {
             line.connection = None;
@@ -307,12 +303,6 @@ impl Client {
         self.setup.too_late(limit)
     }
 
-    /// The pids that servers have disowned since this was asked last.
-    pub(crate) fn take_disowned(&self) -> Vec<Pid> {
-        let line = self.line.take(Deadline::within(Duration::MAX));
-        line.map_or_else(Vec::new, |mut line| std::mem::take(&mut line.disowned))
-    }
-
     /// Does `call` on the connection, or on one to the next server until one answers or the time is over.
     /// `awaited` is how many replies the caller expects on a connection that is open already.
     pub(crate) fn attempt<T>(
@@ -322,7 +312,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let deadline = Deadline::within(self.setup.options.call_timeout.max(TIMEOUT_MIN));
         let turn = self.line.take(deadline);
-        if self.is_closed.load(Ordering::Acquire) {
+        if self.closed.is_closed() {
             return Err(ClientError::Closed);
         }
         let Some(mut line) = turn else {
@@ -346,7 +336,7 @@ impl Client {
                     Err(Trouble::Failed(cause)) => cause,
                     Err(trouble) => return Err(self.setup.ended(place, trouble)),
                 };
-                if self.is_closed.load(Ordering::Acquire) {
+                if self.closed.is_closed() {
                     return Err(ClientError::Closed);
                 }
                 self.watch.failed(&self.setup.servers[place], &cause);
@@ -359,7 +349,9 @@ impl Client {
             if self.setup.options.rounds == Rounds::One || failures.are_lasting() {
                 return Err(self.setup.unavailable(failures));
             }
-            thread::sleep(pause.min(left));
+            if self.closed.wait(pause.min(left)) {
+                return Err(ClientError::Closed);
+            }
             // So little time would only hide why they have failed.
             if deadline.left().is_none_or(|left| left < TIMEOUT_MIN) {
                 return Err(self.setup.unavailable(failures));
@@ -389,6 +381,10 @@ impl Client {
         };
         connection.begin(deadline);
         *self.cutter() = connection.cutter();
+        // A close that came while it was being opened had nothing to cut.
+        if self.closed.is_closed() {
+            return Err(Trouble::Failed(FailureCause::Closed { bytes: 0 }));
+        }
         let answer = call(&mut connection);
         connection.idle_since = Stopwatch::start();
         match &answer {
@@ -398,12 +394,14 @@ impl Client {
             }
             // It was closed while it was idle, so its server has not failed.
             Err(Trouble::Failed(FailureCause::Closed { bytes: 0 }))
-                if used && !self.is_closed.load(Ordering::Acquire) =>
+                if used && !self.closed.is_closed() =>
             {
                 return self.attempt_at(place, line, deadline, call);
             }
             Err(Trouble::Failed(cause)) if disowns(cause) => {
-                line.disowned.extend(connection.server.pid);
+                if let Some(pid) = connection.server.pid {
+                    self.watch.disowned(pid);
+                }
             }
             Err(_) => {}
         }

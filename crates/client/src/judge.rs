@@ -159,6 +159,7 @@ pub(crate) fn refusal(reply: ErrorReply) -> Trouble {
             | ErrorCode::StaleState
             | ErrorCode::OverBudget
             | ErrorCode::Joining
+            | ErrorCode::StoreUnavailable
             | ErrorCode::Exhausted,
         ) => Trouble::Failed(FailureCause::Refused(reply)),
         Some(ErrorCode::ForeignCluster) => Trouble::Foreign(reply),

@@ -107,6 +107,7 @@ mod block;
 mod choice;
 mod client;
 mod clock;
+mod closed;
 mod connection;
 mod dial;
 mod error;

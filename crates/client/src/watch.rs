@@ -9,11 +9,14 @@ use std::{
     },
 };
 
+use ipseity_core::identity::Pid;
+
 use crate::{FailureCause, ServerAddress};
 
 type OnConnect = Arc<dyn Fn(&ServerAddress) + Send + Sync>;
 type OnFailover = Arc<dyn Fn(&ServerAddress, &FailureCause) + Send + Sync>;
 type OnRefill = Arc<dyn Fn(u64) + Send + Sync>;
+type OnDisowned = Arc<dyn Fn(Pid) + Send + Sync>;
 
 /// Functions of the program that a client or a source calls. Each should be short, because the call waits for it. If one
 /// panics, the panic is ignored.
@@ -22,6 +25,8 @@ pub struct Hooks {
     connect: Option<OnConnect>,
     failover: Option<OnFailover>,
     refill: Option<OnRefill>,
+    /// Only a source sets it.
+    disowned: Option<OnDisowned>,
 }
 
 impl Hooks {
@@ -46,6 +51,13 @@ impl Hooks {
     #[must_use]
     pub fn on_refill(mut self, hook: impl Fn(u64) + Send + Sync + 'static) -> Hooks {
         self.refill = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` when the server of a pid does not know any more whether its identities are unique.
+    #[must_use]
+    pub(crate) fn on_disowned(mut self, hook: impl Fn(Pid) + Send + Sync + 'static) -> Hooks {
+        self.disowned = Some(Arc::new(hook));
         self
     }
 }
@@ -116,6 +128,12 @@ impl Watch {
         self.failures.add(1);
         if let Some(hook) = &self.hooks.failover {
             calmly(|| hook(server, cause));
+        }
+    }
+
+    pub(crate) fn disowned(&self, pid: Pid) {
+        if let Some(hook) = &self.hooks.disowned {
+            hook(pid);
         }
     }
 

@@ -38,12 +38,17 @@ impl HostPort {
         self.port
     }
 
+    /// Whether it stands for all addresses of a machine: `0.0.0.0` or `::`.
+    pub fn is_wildcard(&self) -> bool {
+        let is_everything = |ip: IpAddr| ip.is_unspecified();
+        self.host.parse().is_ok_and(is_everything)
+    }
+
     /// Whether another machine can dial it, as far as the text says: it has a port, does not stand for all addresses of a
     /// machine, and is not longer than what servers tell each other.
     pub fn is_dialable(&self) -> bool {
-        let is_everything = |ip: IpAddr| ip.is_unspecified();
         self.port.is_some_and(|port| port > 0)
-            && !self.host.parse().is_ok_and(is_everything)
+            && !self.is_wildcard()
             && self.to_string().len() <= ADDRESS_BYTES_MAX
     }
 }

@@ -53,6 +53,10 @@ const _: () = assert!(RESERVE_MIN.as_nanos() <= RESERVE_DEFAULT.as_nanos());
 /// write. A disk that works takes a hundredth of it, even a busy one.
 pub const WRITE_LATE: Duration = Duration::from_secs(1);
 
+/// How long a request waits for a store on the network. Clients give up after a second, unless they are told otherwise; one
+/// that is told before can still ask another server.
+pub const STORE_PATIENCE: Duration = Duration::from_millis(500);
+
 /// The shortest time over which demand is measured. Otherwise two requests that happen to come close together would
 /// look like a flood.
 pub const STEP_DEMAND_FLOOR: Duration = Duration::from_millis(50);

@@ -33,6 +33,15 @@ impl Instant {
     }
 }
 
+/// Whether something may be done now that is done at most once in a span. If so, `last` is set.
+pub fn is_due(last: &mut Option<Instant>, now: Instant, span: Duration) -> bool {
+    let is_due = last.is_none_or(|at| now.since(at) >= span);
+    if is_due {
+        *last = Some(now);
+    }
+    is_due
+}
+
 impl fmt::Display for Instant {
     /// Seconds and nanoseconds since the start: `12.000345678`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +57,20 @@ impl fmt::Display for Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn something_is_due_at_once_and_then_once_in_a_span() {
+        let span = Duration::from_secs(60);
+        let (mut last, begin) = (None, Instant::from_nanos(7));
+        assert!(is_due(&mut last, begin, span));
+        assert!(!is_due(
+            &mut last,
+            begin.after(span - Duration::from_nanos(1)),
+            span
+        ));
+        assert!(is_due(&mut last, begin.after(span), span));
+        assert_eq!(last, Some(begin.after(span)));
+    }
 
     #[test]
     fn moments_saturate_instead_of_wrapping() {

@@ -30,6 +30,8 @@ pub enum Timer {
     Tell,
     /// A write to the disk may be late.
     Write,
+    /// Requests may wait for the store for too long, or its confirmation is over.
+    Store,
     /// It is to be looked how long the certificates are still valid.
     Certificates,
     /// The supervisor that started the process is to be told again that the server runs.
@@ -38,7 +40,7 @@ pub enum Timer {
 
 impl Timer {
     /// Every kind there is, in the order in which they expire at one moment.
-    pub const ALL: [Timer; 12] = [
+    pub const ALL: [Timer; 13] = [
         Timer::Sync,
         Timer::Dial,
         Timer::Sweep,
@@ -49,6 +51,7 @@ impl Timer {
         Timer::Save,
         Timer::Tell,
         Timer::Write,
+        Timer::Store,
         Timer::Certificates,
         Timer::Notify,
     ];
@@ -66,6 +69,7 @@ impl Timer {
             Timer::Save => EntryKind::SaveTimeout,
             Timer::Tell => EntryKind::TellTimeout,
             Timer::Write => EntryKind::WriteTimeout,
+            Timer::Store => EntryKind::StoreTimeout,
             Timer::Certificates => EntryKind::CertificatesTimeout,
             Timer::Notify => EntryKind::NotifyTimeout,
         }

@@ -468,10 +468,7 @@ mod tests {
     use super::*;
     use ipseity_core::{
         identity::Pid,
-        words::{
-            BoundsStatus, Counters, SpinStatus, Standing, Status, StorageStatus, TlsStatus,
-            VitalsStatus,
-        },
+        words::{BoundsStatus, Counters, Standing, Status, StorageStatus, TlsStatus, VitalsStatus},
     };
 
     #[test]
@@ -509,7 +506,8 @@ mod tests {
             vitals: VitalsStatus::default(),
             join: None,
             objection: None,
-            spin: SpinStatus::default(),
+            store: Default::default(),
+            spin: Default::default(),
         };
         let (least, _) = crate::length::length_bounds(Kind::StatusReply);
         assert_eq!(1 + body_bytes(&status), usize::from(least));

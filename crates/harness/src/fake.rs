@@ -405,6 +405,7 @@ impl Shared {
             vitals: VitalsStatus::default(),
             join: None,
             objection: None,
+            store: Default::default(),
             spin: SpinStatus::default(),
         }
     }

@@ -12,6 +12,7 @@
 //! - [`stand_in`]: servers of other kinds, made of threads.
 //! - [`measured`], [`lockstep`]: for benchmarks: a server that is measured from outside, and a client with the same
 //!   load in every run.
+//! - [`etcd`]: a real etcd, with one member or several.
 //! - [`nobody`]: an address where nothing listens.
 //! - [`silent`]: an address where connecting takes for ever.
 //! - [`clients`], [`nemesis`], [`hosts`], [`failing`]: load, faults, network namespaces and disks for
@@ -28,6 +29,7 @@
 
 pub mod clients;
 pub mod command;
+pub mod etcd;
 pub mod failing;
 pub mod fake;
 pub mod hosts;

@@ -44,6 +44,10 @@ impl Content {
 const ALWAYS: &[u8] =
     b"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ";
 
+/// The name of the error for an `after` that is no identity. The binary protocol has none, because there every `after` is
+/// one.
+const BAD_AFTER: &str = "badAfter";
+
 /// Around the identities of a JSON answer.
 const JSON_START: &[u8] = b"{\"identities\":[";
 const JSON_END: &[u8] = b"]}\n";
@@ -94,7 +98,8 @@ pub fn write_error(exchange: Exchange, error: &ErrorReply, out: &mut Vec<u8>) {
     let message = match code {
         // The text of the error speaks of frames.
         Some(ErrorCode::Incomplete) => {
-            "the request did not arrive whole in time: send it again, on a new connection"
+            "the request had not arrived whole when its time was over or the client closed its side: send it again, on a \
+             new connection"
         }
         _ => error.message.as_str(),
     };
@@ -102,22 +107,22 @@ pub fn write_error(exchange: Exchange, error: &ErrorReply, out: &mut Vec<u8>) {
         true => exchange.closing(),
         false => exchange,
     };
-    let mut body = Vec::new();
-    let content = match exchange.form {
-        Form::Json => {
-            body.extend_from_slice(b"{\"error\":\"");
-            body.extend_from_slice(name.as_bytes());
-            body.extend_from_slice(b"\",\"message\":\"");
-            escape(message, &mut body);
-            body.extend_from_slice(b"\"}\n");
-            Content::Json
-        }
-        Form::Text => {
-            body.extend_from_slice(format!("{name}: {message}\n").as_bytes());
-            Content::Text
-        }
+    let (content, body) = match exchange.form {
+        Form::Json => (Content::Json, error_json(name, message)),
+        Form::Text => (Content::Text, format!("{name}: {message}\n").into_bytes()),
     };
     write_text(exchange, status, content, &body, out);
+}
+
+/// An error as JSON.
+fn error_json(name: &str, message: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.extend_from_slice(b"{\"error\":\"");
+    body.extend_from_slice(name.as_bytes());
+    body.extend_from_slice(b"\",\"message\":\"");
+    escape(message, &mut body);
+    body.extend_from_slice(b"\"}\n");
+    body
 }
 
 /// Appends the answer to a request that is refused.
@@ -131,15 +136,11 @@ pub fn write_refusal(exchange: Exchange, refusal: &Refusal, out: &mut Vec<u8>) {
         Refusal::Method(allow) => format!("\r\nAllow: {}", allow.methods()),
         _ => String::new(),
     };
-    let body = format!("{refusal}\n");
-    whole(
-        exchange,
-        refusal.status(),
-        Content::Text,
-        &extra,
-        body.as_bytes(),
-        out,
-    );
+    let (content, body) = match exchange.form {
+        Form::Json => (Content::Json, error_json(BAD_AFTER, &refusal.to_string())),
+        Form::Text => (Content::Text, format!("{refusal}\n").into_bytes()),
+    };
+    whole(exchange, refusal.status(), content, &extra, &body, out);
 }
 
 /// Appends the answer with the page.

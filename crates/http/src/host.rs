@@ -7,8 +7,6 @@ use std::fmt;
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use ipseity_core::text::Plain;
-
 use crate::limits::HOST_NAME_BYTES_MAX;
 
 /// The names that a request to `/identities` or `/` may be sent to, beside IP addresses and `localhost`: those of
@@ -59,8 +57,8 @@ impl fmt::Display for HostNameError {
         match self {
             HostNameError::NotAName(text) => write!(
                 f,
-                "\"{}\" is not the name of a host: give it without scheme, port and path, such as ids.example.com",
-                Plain(text)
+                "{:?} is not the name of a host: give it without scheme, port and path, such as ids.example.com",
+                text
             ),
             HostNameError::TooLong { bytes } => write!(
                 f,
@@ -79,8 +77,12 @@ pub(crate) fn is_host(text: &str) -> bool {
         c.is_ascii_alphanumeric()
             || matches!(c, b'-' | b'_' | b'.' | b'~' | b'%' | b':' | b'[' | b']')
     };
-    let port = &text[name_of(text).len()..];
-    text.bytes().all(is_in_host) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    let (name, port) = text.split_at(name_of(text).len());
+    // Brackets stand around an IPv6 address and nowhere else.
+    let is_closed = !name.contains(['[', ']']) || is_address(name);
+    text.bytes().all(is_in_host)
+        && is_closed
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 /// HTTP lets the digits behind the colon be left out.
@@ -98,7 +100,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// A host without its port: what stands before `:`, or within brackets.
-fn name_of(host: &str) -> &str {
+pub(crate) fn name_of(host: &str) -> &str {
     let bytes = || host.bytes();
     let end = match bytes().next() {
         Some(b'[') => bytes().position(|c| c == b']').map(|bracket| bracket + 1),

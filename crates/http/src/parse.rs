@@ -31,6 +31,10 @@ pub struct Parsed {
 /// If the exchange [closes](Exchange::closes), nothing may be parsed behind it. Bytes that come one by one are looked at
 /// again each time, from the start; the head's bound keeps that small.
 pub fn parse(bytes: &[u8], hosts: &HostNames) -> Option<Parsed> {
+    // httparse skips it as an empty line, and then waits for more.
+    if bytes.first() == Some(&b'\n') {
+        return Some(unclear(bytes, Refusal::LineEnd, false));
+    }
     let start = &bytes[..bytes.len().min(HTTP_HEAD_BYTES_MAX)];
     let mut room = [const { MaybeUninit::uninit() }; HTTP_HEADERS_MAX];
     let mut request = Request::new(&mut []);
@@ -58,8 +62,8 @@ pub fn parse(bytes: &[u8], hosts: &HostNames) -> Option<Parsed> {
         what: asked.what(),
         form: match asked {
             Asked::Identities { .. } => head.form,
-            // It is answered with the error that a server gives, as if it had got the count.
-            Asked::Refused(ref refusal) if **refusal == Refusal::BadCount => head.form,
+            // It is answered with the error that a server gives, as if it had got the value.
+            Asked::Refused(ref refusal) if refusal.is_of_a_value() => head.form,
             _ => Form::Text,
         },
         is_head,

@@ -63,15 +63,17 @@ pub enum Refusal {
     Method(Allow),
     /// `POST` without `Content-Type: application/json`.
     ContentType,
-    /// The name in `Host` is not one of this server.
+    /// The name in `Host`, or in `http://HOST/`, is not one of this server.
     HostNotAllowed(Shown),
+    /// No name is there.
+    HostEmpty,
     /// A parameter that the path does not have.
     UnknownParameter(Shown),
     /// A parameter comes twice.
     ParameterTwice(Parameter),
-    /// `count` is not a number from 1 to [`HTTP_COUNT_MAX`]. A server answers with [`bad_count`], because its own bound may
-    /// be smaller.
-    BadCount,
+    /// `count` is not a number, and this instead; or it is not one from 1 to [`HTTP_COUNT_MAX`]. A server answers with
+    /// [`bad_count`], because its own bound may be smaller.
+    BadCount(Option<Shown>),
     /// `after` is not an identity.
     BadAfter(IdentityError),
 }
@@ -107,16 +109,25 @@ impl Shown {
     }
 }
 
-/// The error for a `count` that is no number, or more than HTTP takes. `count_max` is the bound of the server
-/// (`--max-count`). The smaller bound is named.
+/// The error for a `count` that is more than HTTP takes, or is `no_number` but this. `count_max` is the bound of the
+/// server (`--max-count`). The smaller bound is named.
 #[cold]
-pub fn bad_count(count_max: u32) -> ErrorReply {
+pub fn bad_count(no_number: Option<Shown>, count_max: u32) -> ErrorReply {
     let text = match count_max <= HTTP_COUNT_MAX {
         // As the server says it where a count is only more than that.
-        true => format!("count must be 1 to {count_max} (--max-count)"),
-        false => Refusal::BadCount.to_string(),
+        true => format!(
+            "{}count must be 1 to {count_max} (--max-count)",
+            is_no_number(no_number.as_ref())
+        ),
+        false => Refusal::BadCount(no_number).to_string(),
     };
     ErrorReply::new(ErrorCode::BadCount, text)
+}
+
+fn is_no_number(text: Option<&Shown>) -> String {
+    text.map_or(String::new(), |text| {
+        format!("\"{}\" is not a number: ", text.0)
+    })
 }
 
 impl Allow {
@@ -157,7 +168,7 @@ impl Refusal {
             | Refusal::Target
             | Refusal::UnknownParameter(_)
             | Refusal::ParameterTwice(_)
-            | Refusal::BadCount
+            | Refusal::BadCount(_)
             | Refusal::BadAfter(_) => StatusCode::BadRequest,
             Refusal::NotFound => StatusCode::NotFound,
             Refusal::Method(_) => StatusCode::MethodNotAllowed,
@@ -165,7 +176,7 @@ impl Refusal {
             Refusal::BodyTooLarge => StatusCode::ContentTooLarge,
             Refusal::ContentType => StatusCode::UnsupportedMediaType,
             Refusal::Expectation => StatusCode::ExpectationFailed,
-            Refusal::HostNotAllowed(_) => StatusCode::MisdirectedRequest,
+            Refusal::HostNotAllowed(_) | Refusal::HostEmpty => StatusCode::MisdirectedRequest,
             Refusal::HeadTooLarge | Refusal::TooManyHeaders => StatusCode::HeadersTooLarge,
             Refusal::Coding => StatusCode::NotImplemented,
             Refusal::Version => StatusCode::VersionNotSupported,
@@ -198,11 +209,18 @@ impl Refusal {
             | Refusal::Method(_)
             | Refusal::ContentType
             | Refusal::HostNotAllowed(_)
+            | Refusal::HostEmpty
             | Refusal::UnknownParameter(_)
             | Refusal::ParameterTwice(_)
-            | Refusal::BadCount
+            | Refusal::BadCount(_)
             | Refusal::BadAfter(_) => false,
         }
+    }
+
+    /// Whether only the value of a parameter is wrong. A program may have computed it, so it gets the answer in the form
+    /// that it reads.
+    pub(crate) const fn is_of_a_value(&self) -> bool {
+        matches!(self, Refusal::BadCount(_) | Refusal::BadAfter(_))
     }
 }
 
@@ -242,9 +260,10 @@ impl fmt::Display for Refusal {
                 f.write_str("there is no Host header: HTTP/1.1 requires it, so send Host: NAME:PORT")
             }
             Refusal::HostTwice => f.write_str("there are two Host headers: send one"),
-            Refusal::HostMalformed => {
-                f.write_str("the Host header is not a name or an address, and perhaps a port: send Host: NAME:PORT")
-            }
+            Refusal::HostMalformed => f.write_str(
+                "the Host header is not a name or an address, and perhaps a port: send Host: NAME:PORT, and an IPv6 \
+                 address in brackets",
+            ),
             Refusal::LengthMalformed => {
                 f.write_str("Content-Length is not a number: send the length of the body in decimal digits")
             }
@@ -267,7 +286,10 @@ impl fmt::Display for Refusal {
                 f.write_str("Expect may only be 100-continue: send the request without it")
             }
             Refusal::Target => {
-                f.write_str("what is asked for is not a path: a request names one, such as GET /status HTTP/1.1")
+                f.write_str(
+                    "what is asked for is neither a path nor http://HOST/PATH: a request names one, such as \
+                     GET /status HTTP/1.1",
+                )
             }
             Refusal::NotFound => f.write_str(
                 "there is no such path. There are:\n\
@@ -287,10 +309,13 @@ impl fmt::Display for Refusal {
             ),
             Refusal::HostNotAllowed(host) => write!(
                 f,
-                "the name \"{0}\" in the Host header is not one of this server: use its address, or start it with \
+                "the request was sent to \"{0}\", which is not a name of this server: use its address, or start it with \
                  --http-name and that name",
                 host.0
             ),
+            Refusal::HostEmpty => {
+                f.write_str("the request names no host: send Host: NAME:PORT, with the address of this server")
+            }
             Refusal::UnknownParameter(name) => write!(
                 f,
                 "there is no parameter \"{}\": there are count and after",
@@ -299,10 +324,11 @@ impl fmt::Display for Refusal {
             Refusal::ParameterTwice(parameter) => {
                 write!(f, "the parameter {} comes twice: give it once", parameter.name())
             }
-            Refusal::BadCount => write!(
+            Refusal::BadCount(no_number) => write!(
                 f,
-                "count must be 1 to {HTTP_COUNT_MAX} over HTTP: ask several times if necessary, or by the binary \
-                 protocol"
+                "{}count must be 1 to {HTTP_COUNT_MAX} over HTTP: ask several times if necessary, or by the binary \
+                 protocol",
+                is_no_number(no_number.as_ref())
             ),
             Refusal::BadAfter(error) => write!(f, "after: {error}"),
         }

@@ -77,6 +77,7 @@ pub(crate) const fn of_error(code: ErrorCode) -> StatusCode {
         | ErrorCode::PidConflict
         | ErrorCode::StaleState
         | ErrorCode::OverBudget
-        | ErrorCode::Joining => StatusCode::ServiceUnavailable,
+        | ErrorCode::Joining
+        | ErrorCode::StoreUnavailable => StatusCode::ServiceUnavailable,
     }
 }

@@ -7,7 +7,7 @@ use ipseity_core::identity::{Identity, IdentityError};
 use crate::{
     asked::Asked,
     head::Head,
-    host::{HostNames, is_host},
+    host::{HostNames, is_host, name_of},
     limits::HTTP_COUNT_MAX,
     refusal::{Allow, Parameter, Refusal, Shown},
 };
@@ -56,7 +56,8 @@ fn look_up_identities(
 /// An HTTP/1.0 client may leave the host out. No browser does.
 fn check_host(host: Option<&str>, hosts: &HostNames) -> Result<(), Refusal> {
     match host {
-        Some(host) if !hosts.allow(host) => Err(Refusal::HostNotAllowed(Shown::new(host))),
+        Some(host) if name_of(host).is_empty() => Err(Refusal::HostEmpty),
+        Some(host) if !hosts.allow(host) => Err(Refusal::HostNotAllowed(Shown::new(name_of(host)))),
         _ => Ok(()),
     }
 }
@@ -92,8 +93,8 @@ fn identities(query: &str) -> Result<Asked, Refusal> {
         let value = decoded(value);
         match decoded(name).as_deref() {
             Some("count") => {
-                let value = value.as_deref().and_then(count_of);
-                if count.replace(value.ok_or(Refusal::BadCount)?).is_some() {
+                let value = count_of(value.as_deref().unwrap_or_default())?;
+                if count.replace(value).is_some() {
                     return Err(Refusal::ParameterTwice(Parameter::Count));
                 }
             }
@@ -113,10 +114,16 @@ fn identities(query: &str) -> Result<Asked, Refusal> {
     })
 }
 
-fn count_of(text: &str) -> Option<u32> {
+fn count_of(text: &str) -> Result<u32, Refusal> {
     // `u32::from_str` would take a leading plus.
-    let count = text.parse().ok().filter(|_| !text.starts_with('+'))?;
-    (1..=HTTP_COUNT_MAX).contains(&count).then_some(count)
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::BadCount(Some(Shown::new(text))));
+    }
+    let count = text
+        .parse()
+        .ok()
+        .filter(|count| (1..=HTTP_COUNT_MAX).contains(count));
+    count.ok_or(Refusal::BadCount(None))
 }
 
 /// A name or a value without the percents that it may be written with, such as `1%3A1`.

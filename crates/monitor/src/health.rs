@@ -27,7 +27,8 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
             "it still asks its peers whether it may use its pid; `ipseity-cli status` shows the state of each, and those that are not up have to come back"
                 .to_owned(),
         ),
-        _ => Ok(""),
+        Standing::Conflict | Standing::Stale => Ok("skipped: a peer objects"),
+        _ => Ok("ok"),
     };
     let disk = match standing {
         Standing::StorageFailed => {
@@ -37,15 +38,15 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
             "waiting for a write that began {} s ago",
             storage.current_write_us / 1_000_000
         )),
-        _ if !storage.durable => Ok(": nothing is written (--ephemeral)"),
-        _ => Ok(""),
+        _ if !storage.durable => Ok("ok: nothing is written (--ephemeral)"),
+        _ => Ok("ok"),
     };
     let stands = match standing {
         // Said by the check of the disk or of the join.
         Standing::Serving
         | Standing::Joining
         | Standing::StorageFailed
-        | Standing::WaitingForDisk => Ok(""),
+        | Standing::WaitingForDisk => Ok("ok"),
         Standing::Stopping => Err("the server is stopping".to_owned()),
         Standing::Conflict => Err("pid conflict: another live server has its pid".to_owned()),
         Standing::Stale => {
@@ -59,7 +60,7 @@ pub fn ready(standing: Standing, storage: &StorageStatus) -> Health {
     let mut text = String::new();
     for (name, result) in checks {
         text += &match result {
-            Ok(remark) => format!("{name} ok{remark}\n"),
+            Ok(result) => format!("{name} {result}\n"),
             Err(reason) => format!("{name} failed: {reason}\n"),
         };
     }
@@ -108,6 +109,12 @@ mod tests {
         assert_eq!(
             ready(Standing::WaitingForDisk, &DISK).text,
             "standing ok\ndisk failed: waiting for a write that began 4 s ago\njoined ok\nnot ready\n"
+        );
+        // Whether it has joined does not matter any more, and may not be so.
+        let text = ready(Standing::Stale, &DISK).text;
+        assert!(
+            text.contains("\njoined skipped: a peer objects\n"),
+            "{text}"
         );
         let ephemeral = StorageStatus::default();
         assert_eq!(

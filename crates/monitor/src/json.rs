@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use ipseity_core::words::{
     BoundsStatus, CodecStatus, Counters, EntryKind, GrantCounts, Histogram, JoinStatus,
-    ObjectionStatus, PeerStatus, SpinStatus, Status, StorageStatus, TlsStatus, VitalsStatus,
+    ObjectionStatus, PeerStatus, SpinStatus, Status, StorageStatus, StoreStatus, TlsStatus,
+    VitalsStatus,
 };
 use serde::{Serialize, Serializer};
 
@@ -57,6 +58,7 @@ struct StatusJson<'a> {
     bounds: BoundsJson,
     tls: &'a TlsStatus,
     vitals: VitalsJson<'a>,
+    store: StoreJson,
     spin: &'a SpinStatus,
 }
 
@@ -93,6 +95,7 @@ impl StatusJson<'_> {
             bounds: BoundsJson::of(&status.bounds),
             tls: &status.tls,
             vitals: VitalsJson::of(&status.vitals),
+            store: StoreJson::of(&status.store),
             spin: &status.spin,
         }
     }
@@ -167,6 +170,24 @@ impl StorageJson {
             writes: storage.writes,
             longest_write_us: storage.longest_write_us,
             current_write_us: storage.current_write_us,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StoreJson {
+    kind: &'static str,
+    state: &'static str,
+    /// Null if there is nothing to confirm.
+    confirmed_ago_us: Option<u64>,
+}
+
+impl StoreJson {
+    fn of(store: &StoreStatus) -> StoreJson {
+        StoreJson {
+            kind: store.kind.name(),
+            state: store.state.name(),
+            confirmed_ago_us: Some(store.confirmed_us).filter(|us| *us > 0),
         }
     }
 }
@@ -339,6 +360,7 @@ mod tests {
                 r#""identities":"900","connections":{"none":0,"take":0,"look":1,"sync":0,"operate":1}}},"#,
                 r#""demand_per_second":"400","write_times":{"buckets_us":[[1000,7],[2500,1]],"#,
                 r#""above":0,"sum_us":4100},"writes_failed":1},"#,
+                r#""store":{"kind":"etcd","state":"ready","confirmed_ago_us":20000000},"#,
                 r#""spin":{"spins":21,"met":13,"took_us":250}}"#,
             )
         );

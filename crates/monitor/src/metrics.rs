@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipseity_console::{COMMIT, code_name};
 use ipseity_core::{
     identity::Sequence,
-    words::{EntryKind, PeerState, PeerStatus, Standing, Status},
+    words::{EntryKind, PeerState, PeerStatus, Standing, Status, StoreKind, StoreState},
 };
 
 use crate::{
@@ -21,6 +21,7 @@ pub fn metrics_text(status: &Status, out: &mut Vec<u8>) {
     turns(status, out);
     connections(status, out);
     disk(status, out);
+    store(status, out);
     single(names::LOG_DROPPED, status.bounds.log_lines_dropped, out);
     tls(status, out);
     peers(status, out);
@@ -131,6 +132,22 @@ fn disk(status: &Status, out: &mut Vec<u8>) {
     let under_way = Seconds(status.storage.current_write_us);
     single(names::WRITE_UNDER_WAY, under_way, out);
     single(names::WAITING, status.bounds.waiting_for_disk, out);
+}
+
+fn store(status: &Status, out: &mut Vec<u8>) {
+    let store = &status.store;
+    let mut kind = Family::new(names::STORE, out);
+    for one in StoreKind::ALL {
+        kind.labelled([one.name()], u8::from(one == store.kind));
+    }
+    let mut state = Family::new(names::STORE_STATE, out);
+    for one in StoreState::ALL {
+        state.labelled([one.name()], u8::from(one == store.state));
+    }
+    // A directory has nothing to confirm.
+    if store.confirmed_us > 0 {
+        single(names::STORE_CONFIRMED, Seconds(store.confirmed_us), out);
+    }
 }
 
 fn tls(status: &Status, out: &mut Vec<u8>) {

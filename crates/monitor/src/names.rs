@@ -87,11 +87,15 @@ metrics! {
     CLOSED_IDLE: Counter "ipseity_connections_closed_idle_total" [] "Idle connections closed to make room for others.";
     PENDING_BYTES: Gauge "ipseity_pending_bytes" [] "Memory that holds replies which wait, for all connections together.";
 
-    DURABLE: Gauge "ipseity_durable" [] "1 if there is a state directory, 0 under --ephemeral.";
-    WRITE_TIMES: Histogram "ipseity_disk_write_duration_seconds" [] "How long a write of the state directory took.";
-    WRITES_FAILED: Counter "ipseity_disk_write_failures_total" [] "Writes of the state directory that have failed.";
+    DURABLE: Gauge "ipseity_durable" [] "1 if the state is kept, in a directory or in etcd; 0 under --ephemeral.";
+    WRITE_TIMES: Histogram "ipseity_disk_write_duration_seconds" [] "How long a write of the state took, to the disk or to etcd.";
+    WRITES_FAILED: Counter "ipseity_disk_write_failures_total" [] "Writes of the state that have failed.";
     WRITE_UNDER_WAY: Gauge "ipseity_disk_write_under_way_seconds" [] "How long the write that is under way has taken so far; 0 if there is none.";
     WAITING: Gauge "ipseity_disk_waiting_requests" [] "Requests that wait for the disk now.";
+
+    STORE: Gauge "ipseity_store" ["kind"] "1 for what keeps the state: a directory, etcd, or none.";
+    STORE_STATE: Gauge "ipseity_store_state" ["state"] "1 for how that answers: ready; in doubt, so that requests wait; or away, so that they are refused.";
+    STORE_CONFIRMED: Gauge "ipseity_store_confirmed_age_seconds" [] "How long ago etcd confirmed last that this server has its pid.";
 
     LOG_DROPPED: Counter "ipseity_log_lines_dropped_total" [] "Log lines dropped, because nobody reads the log or it cannot be written.";
 

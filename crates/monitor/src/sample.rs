@@ -5,7 +5,7 @@ use ipseity_core::{
     words::{
         BoundsStatus, CertificateStatus, CodecStatus, Counters, GrantCounts, Histogram, JoinStatus,
         ObjectionStatus, PeerState, PeerStatus, SpinStatus, Standing, Status, StorageStatus,
-        TlsStatus, VitalsStatus, WriteTimes,
+        StoreKind, StoreState, StoreStatus, TlsStatus, VitalsStatus, WriteTimes,
     },
 };
 
@@ -127,6 +127,11 @@ pub fn status() -> Status {
             pid: Pid::new(2),
             reason: "not the newest\u{1b}".to_owned(),
         }),
+        store: StoreStatus {
+            kind: StoreKind::Etcd,
+            state: StoreState::Ready,
+            confirmed_us: 20_000_000,
+        },
         spin: SpinStatus {
             spins: 21,
             met: 13,

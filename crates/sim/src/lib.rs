@@ -5,6 +5,7 @@
 //! - [`world`]: servers, clients, links and disks in virtual time.
 //! - [`chaos`]: seeded faults, plans and the judge.
 //! - [`checker`]: checks the identities that were handed out against the promises.
+//! - [`etcd`]: a simulated etcd, and lives that share its pids.
 //! - [`goldens`]: every message as a value and as its bytes, and every malformed input.
 //! - [`pki`]: a CA and certificates.
 //! - [`properties`]: what is always true, whatever bytes a stranger sends, writes or types.
@@ -22,6 +23,7 @@
 pub mod chaos;
 pub mod checker;
 pub mod config;
+pub mod etcd;
 pub mod goldens;
 pub mod pki;
 pub mod properties;

@@ -26,6 +26,7 @@ const (
 	Joining            Code = 40
 	NotTrusted         Code = 41
 	UnknownPID         Code = 42
+	StoreUnavailable   Code = 43
 	ForeignCluster     Code = 64
 	ForeignVersion     Code = 65
 	SamePID            Code = 66
@@ -55,6 +56,7 @@ var codeNames = map[Code]string{
 	Joining:            "joining",
 	NotTrusted:         "notTrusted",
 	UnknownPID:         "unknownPid",
+	StoreUnavailable:   "storeUnavailable",
 	ForeignCluster:     "foreignCluster",
 	ForeignVersion:     "foreignVersion",
 	SamePID:            "samePid",
@@ -87,7 +89,7 @@ func (c Code) Closes() bool {
 func (c Code) Elsewhere() bool {
 	switch c {
 	case TooManyConnections, TLSRequired, TLSNotOffered, CertificateRefused, Exhausted, Storage, Stopping,
-		PIDConflict, StaleState, OverBudget, Joining:
+		PIDConflict, StaleState, OverBudget, Joining, StoreUnavailable:
 		return true
 	default:
 		return false

@@ -27,6 +27,7 @@ class Code(enum.IntEnum):
     JOINING = 40
     NOT_TRUSTED = 41
     UNKNOWN_PID = 42
+    STORE_UNAVAILABLE = 43
     FOREIGN_CLUSTER = 64
     FOREIGN_VERSION = 65
     SAME_PID = 66
@@ -60,6 +61,7 @@ _ELSEWHERE = frozenset(
         Code.STALE_STATE,
         Code.OVER_BUDGET,
         Code.JOINING,
+        Code.STORE_UNAVAILABLE,
     }
 )
 

@@ -92,7 +92,9 @@ class RefillJob:
         return bool(self.blocks)
 
     def drop(self, pid: int) -> int:
-        """Forgets what came of this pid. Returns how many."""
+        """Forgets what came of this pid, and wants as many again. Returns how many."""
         dropped = [block for block in self.blocks if block.first & PID_MAX == pid]
         self.blocks = [block for block in self.blocks if block not in dropped]
-        return sum(block.size for block in dropped)
+        size = sum(block.size for block in dropped)
+        self._wanted += size
+        return size

@@ -13,23 +13,33 @@ from .link import Taken
 class Demand:
     """How large a refill should be: as large as the demand, which shows in how soon the next one is needed."""
 
-    __slots__ = ("_begun_at", "_block_max", "_size")
+    __slots__ = ("_begun", "_last", "_least", "_most")
 
     def __init__(self, block_max: int) -> None:
-        self._block_max = block_max
-        self._size = min(REFILL_MIN, block_max)
-        self._begun_at: Optional[float] = None
+        self._least = min(REFILL_MIN, block_max)
+        self._most = block_max
+        #: The last refill that has brought something, and the one that began last: when it began, its size, and how many
+        #: identities had been dropped by then.
+        self._last: Optional[tuple[float, int, int]] = None
+        self._begun: Optional[tuple[float, int, int]] = None
 
-    def next_size(self, now: float) -> int:
-        """How many identities the refill that begins now should bring."""
-        if self._begun_at is not None:
-            passed = now - self._begun_at
-            if passed < REFILL_SOON:
-                self._size = min(2 * self._size, self._block_max)
+    def next_size(self, now: float, dropped: int) -> int:
+        """How many identities the refill that begins now should bring. So many were dropped since the beginning."""
+        size = self._least
+        if self._last is not None:
+            begun_at, size, dropped_before = self._last
+            passed = now - begun_at
+            # What was dropped is gone sooner, but nobody has used it.
+            if passed < REFILL_SOON and dropped == dropped_before:
+                size = min(2 * size, self._most)
             elif passed > REFILL_LATE:
-                self._size = max(self._size // 2, min(REFILL_MIN, self._block_max))
-        self._begun_at = now
-        return self._size
+                size = max(size // 2, self._least)
+        self._begun = (now, size, dropped)
+        return size
+
+    def succeeded(self) -> None:
+        """The refill that began last has brought something. One that fails shows no demand."""
+        self._last = self._begun
 
 
 class _Part:

@@ -4,7 +4,7 @@ use std::{io, io::Write, time::Duration};
 
 use ipseity_core::words::{
     BoundsStatus, CertificateStatus, JoinStatus, ObjectionStatus, PeerStatus, Standing, Status,
-    StorageStatus, TlsStatus,
+    StorageStatus, StoreKind, StoreState, StoreStatus, TlsStatus,
 };
 
 use super::days_left;
@@ -73,7 +73,10 @@ pub fn write(out: &mut dyn Write, server: &str, status: &Status, tint: Tint) -> 
             ),
         ),
         ("errors", errors(&counters.errors)),
-        ("storage", storage(&status.storage, &status.bounds)),
+        (
+            "storage",
+            storage(&status.storage, &status.bounds, &status.store),
+        ),
         ("log", log(&status.bounds)),
         ("tls", tls(&status.tls)),
         ("certificates", certificates(&status.tls)),
@@ -107,28 +110,31 @@ fn joined(join: &JoinStatus) -> String {
     }
 }
 
-/// Who objects, why, and what to do.
+/// Who objects, why, and what to do: all of it, or only the number, if the peer has said the rest.
 fn objected(objection: &ObjectionStatus) -> [(&'static str, String); 2] {
     let ObjectionStatus {
-        above, peer, pid, ..
+        above,
+        peer,
+        pid,
+        reason,
     } = objection;
     let by = match (peer.is_empty(), pid) {
-        (true, _) => "noted by an earlier run; no peer has said why since this start".to_owned(),
-        (false, None) => format!("by {}: {}", plain(peer), plain(&objection.reason)),
-        (false, Some(pid)) => format!(
-            "by {} (pid {pid}): {}",
-            plain(peer),
-            plain(&objection.reason)
-        ),
+        (true, _) => plain(reason),
+        (false, None) => format!("by {}: {}", plain(peer), plain(reason)),
+        (false, Some(pid)) => format!("by {} (pid {pid}): {}", plain(peer), plain(reason)),
     };
     let least = match above {
         0 => "SEQUENCE must be".to_owned(),
         _ => format!("SEQUENCE must be at least {above}, and"),
     };
-    let out = format!(
-        "stop it; start it with an unused --pid and a new state directory, or with --recover-above SEQUENCE. {least} \
-         not lower than anything that the other state or server may have handed out"
-    );
+    let out = match reason.contains("--recover-above") {
+        true if *above == 0 => "as the peer says".to_owned(),
+        true => format!("as the peer says; SEQUENCE must be at least {above}"),
+        false => format!(
+            "stop it; start it with an unused --pid and a new state directory, or with --recover-above SEQUENCE. {least} \
+             not lower than anything that the other state or server may have handed out"
+        ),
+    };
     [("objection", by), ("way out", out)]
 }
 
@@ -195,20 +201,40 @@ fn log(bounds: &BoundsStatus) -> String {
     }
 }
 
-fn storage(storage: &StorageStatus, bounds: &BoundsStatus) -> String {
+/// Whether etcd answers, where it keeps the state. A state directory is not told of: its writes are.
+fn etcd(store: &StoreStatus) -> String {
+    let state = match store.state {
+        StoreState::Ready => "ready",
+        StoreState::InDoubt => "in doubt, so requests wait until it confirms the pid",
+        StoreState::Away => "away, so requests are refused until it answers",
+    };
+    match store.kind {
+        StoreKind::Etcd => format!(
+            "etcd is {state} (confirmed {} ago), ",
+            age(store.confirmed_us / 1000)
+        ),
+        StoreKind::None | StoreKind::Directory => String::new(),
+    }
+}
+
+fn storage(storage: &StorageStatus, bounds: &BoundsStatus, store: &StoreStatus) -> String {
     if !storage.durable {
         return "none (ephemeral): a restart begins again at 1".to_owned();
     }
     let current = match storage.current_write_us {
         0 => "none under way".to_owned(),
         us => format!(
-            "one under way for {}, and {} requests wait",
+            "one under way for {}, and {}",
             milliseconds(Duration::from_micros(us)),
-            bounds.waiting_for_disk
+            match bounds.waiting_for_disk {
+                1 => "1 request waits".to_owned(),
+                waiting => format!("{waiting} requests wait"),
+            }
         ),
     };
     format!(
-        "ceiling {}, {} skipped at start, {} writes, longest {}, {current}",
+        "{}ceiling {}, {} skipped at start, {} writes, longest {}, {current}",
+        etcd(store),
         storage.ceiling,
         storage.skipped,
         storage.writes,

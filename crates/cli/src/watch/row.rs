@@ -231,6 +231,8 @@ mod tests {
                 vitals: VitalsStatus::default(),
                 join: None,
                 objection: None,
+                store: Default::default(),
+                spin: Default::default(),
             }),
         }
     }

@@ -2,7 +2,7 @@
 //! asks nobody: whoever owns it does that, with threads or with tasks.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use super::{
     stock::{Held, Stock},
 };
 use crate::{
-    Block, ClientError, Counters,
+    Block, ClientError, Counters, Hooks,
     clock::Stopwatch,
     watch::{Count, Watch},
 };
@@ -46,6 +46,8 @@ pub(crate) struct State {
     is_closed: bool,
     /// How many refills have ended. One is under way at a time.
     over: u64,
+    /// The pids that were disowned during the refill that is under way: what it brings of them is dropped too.
+    disowned: Vec<Pid>,
     /// Why the last refill failed, if it did.
     failure: Option<ClientError>,
     /// The newest that was handed out of earlier runs, or observed.
@@ -77,8 +79,6 @@ pub(crate) enum Work {
 #[derive(Debug)]
 pub(crate) struct Refilled {
     pub(crate) blocks: Vec<Block>,
-    /// The pids whose servers have said that these are not theirs.
-    pub(crate) disowned: Vec<Pid>,
     pub(crate) failure: Option<ClientError>,
 }
 
@@ -110,6 +110,7 @@ impl Holdings {
                 is_wanted: false,
                 is_closed: false,
                 over: 0,
+                disowned: Vec::new(),
                 failure: None,
                 newest: None,
             }),
@@ -175,7 +176,7 @@ impl Holdings {
             return Work::End;
         }
         if state.is_wanted {
-            return Work::Refill(state.demand.next(now));
+            return Work::Refill(state.demand.next(now, self.dropped.get()));
         }
         self.drop_old(state, now);
         let left = |oldest: Duration| (oldest + self.block_age_max).saturating_sub(now);
@@ -195,11 +196,12 @@ impl Holdings {
             }
         }
         self.taken.add(count);
-        for pid in refilled.disowned {
+        for pid in std::mem::take(&mut state.disowned) {
             self.drop_of(state, pid);
         }
         if count > 0 {
             state.low = count / 2;
+            state.demand.succeeded();
             self.refills.add(1);
         }
         state.failure = refilled.failure;
@@ -306,6 +308,28 @@ impl Holdings {
         self.dropped.add(state.stock.drop_before(before));
     }
 
+    /// The server of a pid does not know any more whether its identities are unique: what is held of it is dropped at once,
+    /// and what the refill under way brings of it when that is over.
+    fn disown(&self, pid: Pid) {
+        let mut state = self.lock();
+        self.drop_of(&mut state, pid);
+        state.disowned.push(pid);
+    }
+
+    /// The hooks of the client of a source, whose holdings these are.
+    pub(crate) fn watch<S: Send + Sync + 'static>(
+        hooks: Hooks,
+        source: &Weak<S>,
+        holdings: fn(&S) -> &Holdings,
+    ) -> Hooks {
+        let source = Weak::clone(source);
+        hooks.on_disowned(move |pid| {
+            if let Some(source) = source.upgrade() {
+                holdings(&source).disown(pid);
+            }
+        })
+    }
+
     fn drop_of(&self, state: &mut State, pid: Pid) {
         if self.run.next().is_some_and(|next| next.pid() == pid) {
             self.note_run(state);
@@ -334,5 +358,43 @@ impl State {
     #[cfg(feature = "tokio")]
     pub(crate) fn abandon(&mut self) {
         self.is_wanted = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(identity: &str, count: u32) -> Block {
+        Block::new(identity.parse().unwrap(), count).unwrap()
+    }
+
+    fn brings(holdings: &Holdings, blocks: Vec<Block>) {
+        let failure = None;
+        holdings.settle(&mut holdings.lock(), Refilled { blocks, failure });
+    }
+
+    fn next(holdings: &Holdings) -> Option<String> {
+        match holdings.find(&mut holdings.lock(), u64::MAX) {
+            Found::One(identity) => Some(format!("{}:{}", identity.sequence(), identity.pid())),
+            Found::Error(error) => panic!("{error}"),
+            Found::Nothing => None,
+        }
+    }
+
+    #[test]
+    fn what_is_disowned_goes_at_once_and_so_does_what_the_refill_brings_of_it() {
+        let holdings = Holdings::new(100, Duration::from_secs(60));
+        brings(&holdings, vec![block("1:1", 4)]);
+        assert_eq!(next(&holdings).unwrap(), "1:1");
+        holdings.disown(Pid::new(1).unwrap());
+        assert_eq!(next(&holdings), None);
+        brings(&holdings, vec![block("5:1", 4), block("9:2", 1)]);
+        assert_eq!(next(&holdings).unwrap(), "9:2");
+        assert_eq!(next(&holdings), None);
+        // It counts for that refill only.
+        brings(&holdings, vec![block("20:1", 1)]);
+        assert_eq!(next(&holdings).unwrap(), "20:1");
+        assert_eq!(holdings.counters(Counters::default()).dropped, 3 + 4);
     }
 }

@@ -7,7 +7,7 @@ mod stock;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, PoisonError},
+    sync::{Arc, Condvar, PoisonError, Weak},
     thread,
     time::Duration,
 };
@@ -145,13 +145,16 @@ impl Source {
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
         let holdings = options.holdings()?;
-        let client = Client::of(options.setup(servers)?, options.hooks);
-        let shared = Arc::new(Shared {
-            holdings,
-            ended: Condvar::new(),
-            wanted: Condvar::new(),
-            client,
-            call_timeout: options.client.call_timeout.max(TIMEOUT_MIN),
+        let setup = options.setup(servers)?;
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let hooks = Holdings::watch(options.hooks, shared, |shared| &shared.holdings);
+            Shared {
+                holdings,
+                ended: Condvar::new(),
+                wanted: Condvar::new(),
+                client: Client::of(setup, hooks),
+                call_timeout: options.client.call_timeout.max(TIMEOUT_MIN),
+            }
         });
         let keeper = shared.clone();
         thread::Builder::new()
@@ -287,14 +290,9 @@ impl Shared {
         let taken = self
             .client
             .attempt(0, |connection| self.take(connection, wanted, &mut blocks));
-        let disowned = self.client.take_disowned();
         // What has come before a server failed is as good as what came after.
         let failure = taken.err().filter(|_| blocks.is_empty());
-        Refilled {
-            blocks,
-            disowned,
-            failure,
-        }
+        Refilled { blocks, failure }
     }
 
     fn take(

@@ -337,7 +337,7 @@ impl Owner {
         self.places.close();
         if let End::By(Trouble::Failed(cause)) = end {
             if let Some(pid) = self.server.pid.filter(|_| disowns(cause)) {
-                self.shared.disown(pid);
+                self.shared.watch.disowned(pid);
             }
             self.shared.failed(self.place, cause);
         }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ipseity_core::identity::{Identity, Pid};
+use ipseity_core::identity::Identity;
 use tokio::sync::watch;
 
 use crate::{
@@ -42,8 +42,6 @@ struct State {
     choice: Choice,
     /// The last failure of each server, and when it was.
     failures: Vec<Option<(Duration, FailureCause)>>,
-    /// The pids whose servers have said that these are not theirs. Only a source takes them.
-    disowned: Vec<Pid>,
 }
 
 impl Shared {
@@ -53,7 +51,6 @@ impl Shared {
             state: Mutex::new(State {
                 choice: Choice::new(servers, setup.first()),
                 failures: (0..servers).map(|_| None).collect(),
-                disowned: Vec::new(),
             }),
             setup,
             watch,
@@ -114,15 +111,6 @@ impl Shared {
             Some((moment, cause)) if *moment >= since => Some(cause.again()),
             _ => None,
         }
-    }
-
-    pub(super) fn disown(&self, pid: Pid) {
-        self.state().disowned.push(pid);
-    }
-
-    /// The pids that servers have disowned since this was asked last.
-    pub(super) fn take_disowned(&self) -> Vec<Pid> {
-        std::mem::take(&mut self.state().disowned)
     }
 
     pub(super) fn close(&self) {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -76,17 +76,19 @@ impl Source {
         options: SourceOptions,
     ) -> Result<Source, ClientError> {
         let holdings = options.holdings()?;
-        let client = Client::of(options.setup(servers)?, options.hooks, None);
-        Ok(Source {
-            shared: Arc::new(Shared {
+        let setup = options.setup(servers)?;
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let hooks = Holdings::watch(options.hooks, shared, |shared| &shared.holdings);
+            Shared {
                 holdings,
-                client,
+                client: Client::of(setup, hooks, None),
                 call_timeout: options.client.call_timeout.max(TIMEOUT_MIN),
                 wanted: Notify::new(),
                 ended: watch::Sender::new(()),
                 is_kept: AtomicBool::new(false),
-            }),
-        })
+            }
+        });
+        Ok(Source { shared })
     }
 
     /// One identity, greater than all that this source has returned before and than all that were observed before. It waits
@@ -225,7 +227,6 @@ impl Keeper {
             // What has come before a server failed is as good as what came after.
             failure: taken.err().filter(|_| blocks.is_empty()),
             blocks,
-            disowned: shared.client.shared().take_disowned(),
         };
         // Without the lock, because a hook may ask the source something. And before those who wait go on, so that they find it
         // called.

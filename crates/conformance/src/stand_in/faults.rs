@@ -49,7 +49,7 @@ pub const FAULTS: &[(&str, &[&str])] = &[
         "goes-elsewhere-always",
         &[
             "refused-33-advanceTooLarge",
-            "refused-43-unknown",
+            "refused-44-unknown",
             "refused-70-heldByAnother",
         ],
     ),

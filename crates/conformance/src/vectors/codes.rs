@@ -25,7 +25,8 @@ pub fn action(code: u16) -> &'static str {
             | ErrorCode::PidConflict
             | ErrorCode::StaleState
             | ErrorCode::OverBudget
-            | ErrorCode::Joining,
+            | ErrorCode::Joining
+            | ErrorCode::StoreUnavailable,
         ) => "elsewhere",
         Some(ErrorCode::ForeignCluster) => "wrongCluster",
         Some(

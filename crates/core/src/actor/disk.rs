@@ -1,7 +1,7 @@
 //! Answers of the disk. A stop ends with the last of them.
 
 use super::{Actor, Effect, Outcome, Report, Write, Written, phase::Phase, refusal::Refusal};
-use crate::{time::Instant, words::Message};
+use crate::time::Instant;
 
 impl Actor {
     /// The disk has answered.
@@ -11,7 +11,12 @@ impl Actor {
             effects.push(Effect::Report(Report::WriteOver { took, waited }));
         }
         match written {
+            // A raise that succeeded before this life was fenced. Nobody waits for it any more.
+            Written::Ceiling(_) if self.phase == Phase::Fenced => {}
             Written::Ceiling(Outcome::Durable) => self.on_ceiling_durable(now, effects),
+            Written::Ceiling(Outcome::Fenced) | Written::Objection(Outcome::Fenced) => {
+                self.on_fenced(now, effects);
+            }
             Written::Ceiling(Outcome::Failed) | Written::Objection(Outcome::Failed) => {
                 self.on_write_failed(now, effects);
             }
@@ -43,27 +48,17 @@ impl Actor {
 
     /// The ceiling is higher: the answers that waited for it leave, and what waited for it is absorbed and decided.
     fn on_ceiling_durable(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        self.durability.raised(effects);
+        self.durability.raised();
         self.counter.absorb_heard(self.durability.durable());
-        self.settle_durable(now, effects);
-        if self.phase == Phase::Stopping && self.durability.holds_nothing() {
-            self.stop_if_settled(now, effects);
-        } else {
-            self.raise_if_due(now, effects);
-        }
+        self.go_on(now, effects);
     }
 
     /// The disk failed. Answers that waited for it become errors. The counter goes back, so that it can still serve
     /// what is below the durable ceiling.
     fn on_write_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.phase.fail();
-        let error = Message::ErrorReply(Box::new(Refusal::StorageFailed.into()));
-        let taken_back = self.durability.fail(&error, effects);
-        if let Some(before) = taken_back.before {
-            self.counter.go_back(before);
-        }
-        self.counter.count_refused(taken_back.refused);
-        debug_assert!(self.counter.absorbed() <= self.counter.sequence());
+        self.durability.give_up_raise();
+        self.take_back(Refusal::StorageFailed, effects);
         self.settle_waiting(now, effects);
         effects.push(Effect::Report(Report::StorageFailed));
     }
@@ -79,7 +74,7 @@ impl Actor {
     }
 
     /// Makes the exact sequence durable, once no ceiling is on its way to the disk and no answer waits for one.
-    fn stop_if_settled(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+    pub(super) fn stop_if_settled(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if self.durability.is_settled() {
             self.phase.end();
             self.save_members(now, effects);

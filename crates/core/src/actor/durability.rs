@@ -28,7 +28,7 @@ enum Held {
     Decided {
         /// It leaves when this sequence is durable.
         until: Sequence,
-        /// The sequence before this request, in case the disk fails.
+        /// The sequence before this request, in case it is taken back.
         before: Sequence,
         effect: Effect,
     },
@@ -36,7 +36,7 @@ enum Held {
     Behind(Effect),
 }
 
-/// What is taken back when the disk fails.
+/// What is taken back when the disk fails or the store is away.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TakenBack {
     /// The sequence from before the first request that is taken back, if there is one.
@@ -206,8 +206,8 @@ impl Durability {
         }
     }
 
-    /// The requested ceiling is durable: the answers that waited for it leave.
-    pub(super) fn raised(&mut self, effects: &mut Vec<Effect>) {
+    /// The requested ceiling is durable.
+    pub(super) fn raised(&mut self) {
         let durable = self.ceiling.raised();
         // What is durable is not taken back: answers that came between the forgotten ones leave now.
         self.forgotten = self
@@ -217,6 +217,11 @@ impl Durability {
                 until,
                 before: before.max(durable),
             });
+    }
+
+    /// The answers that wait for nothing any more leave.
+    pub(super) fn release(&mut self, effects: &mut Vec<Effect>) {
+        let durable = self.ceiling.durable();
         let may_leave = |held: &Held| match held {
             Held::Decided { until, .. } => *until <= durable,
             Held::Behind(_) => true,
@@ -227,9 +232,18 @@ impl Durability {
         }
     }
 
-    /// The disk failed. No raise is requested any more, and every answer that waits for one becomes `error`.
-    pub(super) fn fail(&mut self, error: &Message, effects: &mut Vec<Effect>) -> TakenBack {
+    /// Whether a ceiling is on its way to the disk.
+    pub(super) const fn is_writing(&self) -> bool {
+        self.ceiling.is_writing()
+    }
+
+    /// No raise is requested any more, and the one that is under way comes to nothing.
+    pub(super) fn give_up_raise(&mut self) {
         self.ceiling.failed();
+    }
+
+    /// Every answer that waits becomes `error`.
+    pub(super) fn take_back(&mut self, error: &Message, effects: &mut Vec<Effect>) -> TakenBack {
         // The first answer in the line always has a sequence of its own. Answers without one come only after it.
         let before = self.held.first().and_then(|held| match held {
             Held::Decided { before, .. } => Some(*before),
@@ -239,15 +253,14 @@ impl Durability {
         let before = before.into_iter().chain(forgotten).min();
         let mut refused = 0;
         for (to, held) in self.held.take_all() {
+            let message = error.clone();
             effects.push(match held {
                 Held::Decided { effect, .. } => {
                     if matches!(effect, Effect::ReplyIdentities { .. }) {
                         refused += 1;
                     }
-                    Effect::Reply {
-                        to,
-                        message: error.clone(),
-                    }
+                    // bug TakenBackLeaves instead: if BUG { effect } else { Effect::Reply { to, message } }
+                    Effect::Reply { to, message }
                 }
                 Held::Behind(effect) => effect,
             });

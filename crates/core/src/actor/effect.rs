@@ -174,6 +174,7 @@ impl fmt::Display for Effect {
             Effect::Write(write) => write!(f, "write {write}"),
             Effect::Stopped(Outcome::Durable) => f.write_str("stopped"),
             Effect::Stopped(Outcome::Failed) => f.write_str("stopFailed"),
+            Effect::Stopped(Outcome::Fenced) => f.write_str("stopFenced"),
             Effect::Report(report) => write!(f, "report {report}"),
         }
     }
@@ -401,6 +402,25 @@ pub enum Report {
     },
     /// The disk failed: the server must exit.
     StorageFailed,
+    /// Another session has the state of this pid in the store: nothing is handed out any more, and the server must exit.
+    Fenced,
+    /// The store has not confirmed in time that this life has its pid. Nothing is handed out until it does.
+    InDoubt,
+    /// The store has confirmed it again.
+    Confirmed {
+        /// How long nothing was handed out.
+        took: Duration,
+    },
+    /// The store has not answered for so long that requests which need it are refused from now on.
+    StoreAway {
+        /// How many have waited until now.
+        waiting: usize,
+    },
+    /// The store has answered again.
+    StoreBack {
+        /// How long requests were refused.
+        took: Duration,
+    },
 }
 
 impl fmt::Display for Report {
@@ -497,6 +517,11 @@ impl fmt::Display for Report {
                 write!(f, "writeOver ms={} waited={waited}", took.as_millis())
             }
             Report::StorageFailed => f.write_str("storageFailed"),
+            Report::Fenced => f.write_str("fenced"),
+            Report::InDoubt => f.write_str("inDoubt"),
+            Report::Confirmed { took } => write!(f, "confirmed ms={}", took.as_millis()),
+            Report::StoreAway { waiting } => write!(f, "storeAway waiting={waiting}"),
+            Report::StoreBack { took } => write!(f, "storeBack ms={}", took.as_millis()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{ConnectionId, Count, Link, PeerId, Written};
 use crate::{
     identity::Pid,
+    time::Instant,
     words::{
         ClusterName, EntryKind, ErrorReply, Forget, Goodbye, Hello, KnownLife, Objection, Overrule,
         Probe, SyncMessage, Told,
@@ -123,8 +124,19 @@ pub enum Event {
         /// The sequence to go on above.
         above: u64,
     },
-    /// A write is durable, or has failed.
+    /// A write is durable, or has failed, or has met the state of another session.
     Written(Written),
+    /// The store has confirmed that this life has its pid, until this moment. A moment that has passed says that it is not
+    /// confirmed any more.
+    Leased {
+        /// Counted from before the question was sent.
+        until: Instant,
+    },
+    /// Another session has the state of this pid in the store.
+    Fenced,
+    /// Something waits for the store for too long, or the moment of the last [`Event::Leased`] has come: see
+    /// [`Actor::store_deadline`](super::Actor::store_deadline).
+    StoreTimeout,
     /// The server is stopping: hand out nothing more, and make the exact sequence durable.
     Stop,
 }
@@ -161,6 +173,9 @@ impl Event {
             Event::HelloRequest { .. } => EntryKind::HelloRequest,
             Event::AdvanceRequest { .. } => EntryKind::AdvanceRequest,
             Event::Written(written) => written.kind(),
+            Event::Leased { .. } => EntryKind::Leased,
+            Event::Fenced => EntryKind::Fenced,
+            Event::StoreTimeout => EntryKind::StoreTimeout,
             Event::Stop => EntryKind::Stop,
         }
     }
@@ -202,6 +217,9 @@ impl Event {
             | Event::SaveTimeout
             | Event::WriteTimeout
             | Event::Written(_)
+            | Event::Leased { .. }
+            | Event::Fenced
+            | Event::StoreTimeout
             | Event::Stop => None,
         }
     }
@@ -252,12 +270,17 @@ impl fmt::Display for Event {
                 write!(f, " connection={from} above={above}")
             }
             Event::Written(written) => write!(f, " {written}"),
+            Event::Leased { until } => {
+                write!(f, " untilMs={}", until.since(Instant::START).as_millis())
+            }
+            Event::Fenced => f.write_str(" lease"),
             Event::SyncTimeout
             | Event::AllAsked
             | Event::JoinTimeout
             | Event::ProbeTimeout
             | Event::SaveTimeout
             | Event::WriteTimeout
+            | Event::StoreTimeout
             | Event::Stop => Ok(()),
         }
     }
@@ -292,10 +315,11 @@ impl fmt::Display for Fields<'_> {
         write!(
             f,
             "version={version} cluster={:?} pid={pid} incarnation={incarnation:032x} boot={boot} \
-             session={session:016x} sequence={sequence} stage={} ceiling={ceiling} votes={votes} nonce={nonce:016x} \
+             session={session:016x} sequence={sequence} stage={} ceiling={ceiling} votes={} nonce={nonce:016x} \
              heard={heard:016x} refused={refused}",
             cluster.as_str(),
-            stage.name()
+            stage.name(),
+            votes.name()
         )?;
         for (name, life) in [("known", known), ("claimed", claimed)] {
             let Some(life) = life else { continue };

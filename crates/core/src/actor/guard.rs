@@ -20,6 +20,8 @@
 //! are no proof of that. A restart causes two as well, and the last message of the dead process may even be handled after
 //! the first one of the new process. The proof is that both were alive at the same time:
 //!
+//! (A store that fences keeps two lives apart by itself: see [`fencing`].)
+//!
 //! - A session was alive before the moment at which it was *first heard*.
 //! - A session was alive after a moment at which a message was sent to it, if it has received that message. Every sync
 //!   message says which message of the other server the sender has received last (see
@@ -35,10 +37,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 mod address;
+mod fencing;
 mod trial;
 
 pub(super) use self::trial::{Claimant, Verdict, comes_before};
-use self::trial::{Saved, Trial};
+use self::{
+    fencing::are_kept_apart,
+    trial::{Saved, Trial},
+};
 use super::{Link, Outcome, bucket::TokenBucket, links::Links};
 use crate::{
     identity::{Pid, Sequence},
@@ -112,6 +118,8 @@ pub struct Known {
     candidate: Option<u64>,
     /// The session of a life that serves and that this server has accepted. Another one must not serve any more.
     accepted: Option<u64>,
+    /// The lives that say that their store fences.
+    fencing: Vec<LifeMarks>,
     /// When the life was first heard for whose state an operator has vouched last; 0 if there is none.
     vouched: Serial,
     /// Whether the claim in what is remembered is durable.
@@ -302,6 +310,7 @@ impl Guard {
             Known::new(claimed.remembered(sync.pid))
         });
         known.heard_at = Some(now);
+        known.note_fencing(&claimed);
         let change = match is_over {
             // It hands out nothing any more, so it does not keep its pid.
             true => known.rests(&claimed),
@@ -324,17 +333,22 @@ impl Guard {
         let is_newer = |last| known.remembered.is_newer_than(last, &claimed);
         let is_old = is_first && last.is_some_and(is_newer);
         let is_displaced = known.is_displaced(&claimed);
-        if (is_old || is_displaced) && life.objection.is_none() {
+        let has_lost_pid = known.has_lost_pid(&claimed);
+        if (is_old || is_displaced || has_lost_pid) && life.objection.is_none() {
             life.objection = Some(ErrorCode::StaleState);
-            if known.remembered.is_later_than(&claimed) {
+            if has_lost_pid {
+                // It may well be alive, but there is nothing to mend.
+                life.doubted_at = Serial::MAX;
+            } else if known.remembered.is_later_than(&claimed) {
                 life.doubted_at = serial;
             }
         }
         let mut charges = Vec::new();
         // One that was accepted in the place of another goes on; only the other one stops.
-        let accepted = known.accepted;
+        let (accepted, fencing) = (known.accepted, &known.fencing);
         let rival = known.lives.iter_mut().find(|other| {
             life.overlaps(other)
+                && !are_kept_apart(fencing, [life.session, other.session])
                 && accepted.is_none_or(|session| ![life.session, other.session].contains(&session))
         });
         let of_sender = rival.as_ref().map(|rival| Rival {
@@ -615,6 +629,7 @@ impl Known {
             lives: Vec::new(),
             candidate: None,
             accepted: None,
+            fencing: Vec::new(),
             vouched: 0,
             saved: Saved::Yes,
             unanswered: Vec::new(),

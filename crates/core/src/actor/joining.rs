@@ -24,7 +24,7 @@ impl Actor {
         }
         let voter = Voter {
             pid: sync.pid,
-            votes: sync.told.votes,
+            votes: sync.told.votes.counts(),
         };
         match self.links.asked_as(Link::Dialed(peer)) {
             // It may be one that has only become reachable since the claim was made.
@@ -119,7 +119,8 @@ impl Actor {
             | Phase::Finishing
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped => return,
+            | Phase::Stopped
+            | Phase::Fenced => return,
         };
         if !is_done {
             return;
@@ -148,7 +149,8 @@ impl Actor {
             | Phase::Finishing
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped => return,
+            | Phase::Stopped
+            | Phase::Fenced => return,
         };
         self.phase.overdue();
         if is_enough {

@@ -9,8 +9,8 @@
 //! above it is durable.
 //!
 //! The state stands in rooms, each a struct with private fields, so a line can touch no more than its room:
-//! [`counter`], [`durability`], [`join`], [`links`], [`guard`], [`objections`], [`phase`] and [`writes`]. The other files
-//! say what happens at an event. They belong to [`Actor`] and reach all rooms, but only through what these offer.
+//! [`counter`], [`durability`], [`join`], [`links`], [`guard`], [`objections`], [`phase`], [`store`] and [`writes`]. The
+//! other files say what happens at an event. They belong to [`Actor`] and reach all rooms, but only through what these offer.
 
 // Rooms, and what they are made of.
 mod bucket;
@@ -26,6 +26,7 @@ mod news;
 mod objections;
 mod phase;
 mod refusal;
+mod store;
 mod writes;
 
 // What happens at an event.
@@ -50,7 +51,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use self::{
     counter::Counter, durability::Durability, guard::Guard, join::Join, line::Line, links::Links,
-    newcomers::Newcomer, objections::Objections, phase::Phase, waiting::Waiting, writes::Writes,
+    newcomers::Newcomer, objections::Objections, phase::Phase, store::Store, waiting::Waiting,
+    writes::Writes,
 };
 
 pub use self::{
@@ -114,6 +116,14 @@ pub struct ActorConfig {
     pub lives: Vec<Life>,
     /// Whether the acceptance of this server counts as a vote: what it remembers of its peers is durable and complete.
     pub votes: bool,
+    /// The state is in a store that fences: a life with a higher boot has taken it over for good, and this one is told so.
+    /// Then [`votes`](ActorConfig::votes) is false.
+    pub fences: bool,
+    /// Until when the store has confirmed that this life has its pid. `None` if nothing has to be confirmed: with a state
+    /// directory, and where availability was preferred.
+    pub lease: Option<Instant>,
+    /// How long a request may wait for the store before it is refused. `None` for a disk: either it answers, or it fails.
+    pub patience: Option<Duration>,
     /// Where others can dial this server, `host:port`; empty if nobody has told it.
     pub advertise: String,
     /// How many of the connected peers are asked in a round, at most.
@@ -163,6 +173,7 @@ pub struct Actor {
     links: Links,
     guard: Guard,
     objections: Objections,
+    store: Store,
     writes: Writes,
     newcomers: Vec<Newcomer>,
     /// It has handed out identities, or could have.
@@ -186,6 +197,7 @@ impl Actor {
             links: Links::new(&config),
             guard: Guard::new(config.session, config.remembered.clone()),
             objections: Objections::new(&config),
+            store: Store::new(&config),
             writes: Writes::new(),
             newcomers: Vec::new(),
             served: config.objected.is_none() && !config.joins,
@@ -208,7 +220,9 @@ impl Actor {
         } else {
             let effects = effects.list();
             let before = effects.len();
+            self.look_at_clock(now);
             self.look_up(event, now, effects);
+            self.store.note_waits(self.waiting_for_disk() > 0, now);
             for effect in &effects[before..] {
                 if let Effect::Write(_) = effect {
                     self.writes.asked(now);
@@ -216,6 +230,7 @@ impl Actor {
             }
             // Every sequence at which there is something to tell passes by here: up to it nothing is clear.
             effects.extend(self.counter.exhaustion().map(Effect::Report));
+            effects.extend(self.store.news().map(Effect::Report));
             self.counter.set_clear(self.clear_up_to());
         }
     }
@@ -257,6 +272,9 @@ impl Actor {
             Event::SaveTimeout => self.on_save_timeout(now, effects),
             Event::WriteTimeout => self.on_write_timeout(now, effects),
             Event::Written(written) => self.on_written(written, now, effects),
+            Event::Leased { until } => self.on_leased(until, now, effects),
+            Event::Fenced => self.on_fenced(now, effects),
+            Event::StoreTimeout => self.on_store_timeout(now, effects),
             Event::Stop => self.on_stop(now, effects),
         }
     }
@@ -277,6 +295,8 @@ impl Actor {
     fn clear_up_to(&self) -> Sequence {
         let nothing_waits = self.waiting.is_empty();
         match self.phase {
+            // Nothing is handed out as long as another life may have taken the pid.
+            Phase::Serving if self.store.is_in_doubt() => Sequence::ZERO,
             Phase::Serving if nothing_waits => self.durability.clear().min(self.counter.quiet()),
             Phase::Serving => Sequence::ZERO,
             Phase::Joining
@@ -289,7 +309,8 @@ impl Actor {
             | Phase::Finishing
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped => Sequence::ZERO,
+            | Phase::Stopped
+            | Phase::Fenced => Sequence::ZERO,
         }
     }
 
@@ -301,7 +322,7 @@ impl Actor {
     /// The highest durable sequence that was handed out or absorbed. Peers and people are told this one, never a
     /// reserved ceiling. When the ceiling is the smaller one, everything below it is already taken.
     ///
-    /// It goes back in one case: when the disk fails, what was decided but is not durable is taken back. That does no
+    /// It goes back when the disk fails or the store is away: what was decided but has not left is taken back. That does no
     /// harm. It does not go below what was absorbed or has left. What was told before can only have raised others.
     /// Peers do not judge later messages of a process by its sequence. And the next start begins above the ceiling.
     pub fn sequence(&self) -> Sequence {
@@ -317,6 +338,9 @@ impl Actor {
     pub fn standing(&self) -> Standing {
         match self.phase.standing() {
             Standing::Serving if self.sequence() == Sequence::MAX => Standing::Exhausted,
+            Standing::Serving if self.store.is_away() || self.store.is_in_doubt() => {
+                Standing::WaitingForDisk
+            }
             Standing::Serving if self.writes.is_late() && self.waiting_for_disk() > 0 => {
                 Standing::WaitingForDisk
             }

@@ -239,6 +239,7 @@ impl Actor {
             sequence: self.counter.believable(sync.sequence),
             ceiling: self.counter.believable(sync.told.ceiling),
             told_sequence: sync.sequence,
+            fences: sync.told.votes.is_fenced(),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Actor {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if self.phase == Phase::Stopped {
+        if matches!(self.phase, Phase::Stopped | Phase::Fenced) {
             // It is too late to make this durable, so it counts as if it came after the end. A server whose exit says
             // that it was objected to must still know that at its next start.
             return;

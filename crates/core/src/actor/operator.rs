@@ -117,7 +117,7 @@ impl Actor {
         effects: &mut Vec<Effect>,
     ) {
         let advance = Waiting::Advance { above };
-        if self.waiting.has(from) {
+        if self.waiting.has(from) || self.store.is_in_doubt() {
             return self.waiting.push(from, advance);
         }
         match self.counter.advance(above, self.durability.durable()) {
@@ -131,7 +131,12 @@ impl Actor {
 
     fn judge_operator(&self, above: u64) -> Result<Sequence, Refusal> {
         self.phase.may_advance()?;
-        self.counter.judge_advance(above, Source::Operator)
+        let above = self.counter.judge_advance(above, Source::Operator)?;
+        let needs_store = self.store.is_in_doubt() || above > self.durability.durable();
+        match self.store.is_away() && needs_store {
+            true => Err(Refusal::StoreUnavailable),
+            false => Ok(above),
+        }
     }
 }
 

@@ -6,9 +6,11 @@
 //! objected to  all of a start, Serving ──▶ Stale ──▶ Conflict             (or straight to Conflict)
 //! disk failed  Serving ──▶ Finishing ──▶ StorageFailed      (all others straight to StorageFailed)
 //! a stop       all but those after a failure ──▶ Stopping ──▶ Stopped
+//! fenced       all that may still write, and Finishing ──▶ Fenced
 //! ```
 //!
-//! Nothing leads back to `Serving`: only the next start can change what a peer or the disk has said.
+//! Nothing leads back to `Serving`: only the next start can change what a peer or the disk has said. A store that does not
+//! answer changes no phase (see [`store`](super::store)): it can come back.
 
 use super::{objected::Objected, refusal::Refusal};
 use crate::words::{Stage, Standing};
@@ -40,6 +42,8 @@ pub(super) enum Phase {
     Stopping,
     /// The exact sequence of the stop was given to the disk. No ceiling or objection is written after it.
     Stopped,
+    /// Another session has the state of the pid in the store. It hands out nothing more and ends.
+    Fenced,
 }
 
 impl Phase {
@@ -66,7 +70,7 @@ impl Phase {
             Phase::Conflict => Standing::Conflict,
             Phase::Stale => Standing::Stale,
             Phase::Finishing | Phase::StorageFailed => Standing::StorageFailed,
-            Phase::Stopping | Phase::Stopped => Standing::Stopping,
+            Phase::Stopping | Phase::Stopped | Phase::Fenced => Standing::Stopping,
         }
     }
 
@@ -84,7 +88,8 @@ impl Phase {
             | Phase::Finishing
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped => false,
+            | Phase::Stopped
+            | Phase::Fenced => false,
         }
     }
 
@@ -95,7 +100,9 @@ impl Phase {
     pub(super) const fn may_advance(self) -> Result<(), Refusal> {
         match self {
             Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
-            Phase::Stopping | Phase::Stopped | Phase::Refused => Err(Refusal::Stopping),
+            Phase::Stopping | Phase::Stopped | Phase::Fenced | Phase::Refused => {
+                Err(Refusal::Stopping)
+            }
             Phase::Joining
             | Phase::JoinOverdue
             | Phase::Claiming
@@ -135,7 +142,8 @@ impl Phase {
             | Phase::Stale
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped => Stage::Rests,
+            | Phase::Stopped
+            | Phase::Fenced => Stage::Rests,
         }
     }
 
@@ -148,12 +156,24 @@ impl Phase {
     pub(super) const fn may_write(self) -> bool {
         !matches!(
             self,
-            Phase::Refused | Phase::Finishing | Phase::StorageFailed | Phase::Stopped
+            Phase::Refused
+                | Phase::Finishing
+                | Phase::StorageFailed
+                | Phase::Stopped
+                | Phase::Fenced
+        )
+    }
+
+    /// Whether anything can still wait for the store, or be handed out once it has answered.
+    pub(super) const fn has_use_for_store(self) -> bool {
+        !matches!(
+            self,
+            Phase::Refused | Phase::StorageFailed | Phase::Stopped | Phase::Fenced
         )
     }
 
     pub(super) const fn is_stopping(self) -> bool {
-        matches!(self, Phase::Stopping | Phase::Stopped)
+        matches!(self, Phase::Stopping | Phase::Stopped | Phase::Fenced)
     }
 
     /// The time for joining or for claiming is over.
@@ -197,7 +217,8 @@ impl Phase {
             | Phase::Conflict
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped) => (same, false),
+            | Phase::Stopped
+            | Phase::Fenced) => (same, false),
         };
         *self = next;
         is_new
@@ -217,7 +238,29 @@ impl Phase {
             | Phase::StorageFailed
             | Phase::Stopping
             | Phase::Stopped => Phase::StorageFailed,
+            Phase::Fenced => Phase::Fenced,
         };
+    }
+
+    /// Another session has the state of the pid in the store. Returns whether that is new.
+    pub(super) fn fence(&mut self) -> bool {
+        let is_news = match *self {
+            Phase::Joining
+            | Phase::JoinOverdue
+            | Phase::Claiming
+            | Phase::ClaimOverdue
+            | Phase::Serving
+            | Phase::Conflict
+            | Phase::Stale
+            | Phase::Finishing
+            | Phase::Stopping => true,
+            // It ends already.
+            Phase::Refused | Phase::StorageFailed | Phase::Stopped | Phase::Fenced => false,
+        };
+        if is_news {
+            *self = Phase::Fenced;
+        }
+        is_news
     }
 
     /// The server is asked to stop. Returns whether that is new.
@@ -234,7 +277,8 @@ impl Phase {
             | Phase::Finishing
             | Phase::StorageFailed
             | Phase::Stopping
-            | Phase::Stopped => false,
+            | Phase::Stopped
+            | Phase::Fenced => false,
         };
         if is_news {
             *self = Phase::Stopping;

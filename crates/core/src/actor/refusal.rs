@@ -20,6 +20,7 @@ pub(super) enum Refusal {
     Stale,
     Stopping,
     StorageFailed,
+    StoreUnavailable,
     /// An `after` that is not a valid identity.
     NoIdentity {
         after: u64,
@@ -143,6 +144,7 @@ impl Refusal {
             Refusal::Stale => ErrorCode::StaleState,
             Refusal::Stopping => ErrorCode::Stopping,
             Refusal::StorageFailed => ErrorCode::Storage,
+            Refusal::StoreUnavailable => ErrorCode::StoreUnavailable,
             Refusal::NoIdentity { .. }
             | Refusal::NoSequence { .. }
             | Refusal::TooFar { .. }
@@ -178,12 +180,13 @@ impl Refusal {
             }
             Refusal::Conflict => {
                 "another live server has the pid of this one, so neither hands out \
-                                  identities: ask another one, and have an operator look at its log"
+                                  identities: ask another one, and have an operator look at ipseity-cli status"
                     .to_owned()
             }
             Refusal::Stale => {
                 "the peers of this server remember a newer state of its pid, so it hands \
-                               out no identities: ask another one, and have an operator look at its log"
+                               out no identities: ask another one, and have an operator look at ipseity-cli \
+                               status"
                     .to_owned()
             }
             Refusal::Stopping => "this server is stopping: ask another one".to_owned(),
@@ -192,6 +195,9 @@ impl Refusal {
                                        ask another one"
                     .to_owned()
             }
+            Refusal::StoreUnavailable => "the store that keeps the state of this server does not answer: ask another \
+                                          server, or this one later, and have an operator look at its log"
+                .to_owned(),
             Refusal::NoIdentity { after } => {
                 format!(
                     "after {after} is beyond the last identity there is, {}",

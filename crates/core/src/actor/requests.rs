@@ -44,7 +44,7 @@ impl Actor {
                 self.report_raise(paid, from, now, effects);
                 self.wait_for_disk(from, request, until, now, effects);
             }
-            Err(_) if self.phase.must_wait() => self.waiting.push(from, request),
+            Err(_) if self.must_wait() => self.waiting.push(from, request),
             Err(refusal) => {
                 if refusal.is_of_advance() {
                     let error = Box::new(refusal.clone().into());
@@ -83,21 +83,39 @@ impl Actor {
     /// Whether this request may still be served.
     fn may_serve(&self, count: u32, after: u64) -> Result<(), Refusal> {
         match self.phase {
+            Phase::Serving if self.store.is_in_doubt() || self.is_beyond_store(count, after) => {
+                Err(Refusal::StoreUnavailable)
+            }
             Phase::Serving => Ok(()),
             Phase::Finishing
-                if self.counter.reach(count, after) <= self.durability.durable().get() =>
+                if !self.store.is_in_doubt()
+                    && self.counter.reach(count, after) <= self.durability.durable().get() =>
             {
                 Ok(())
             }
             Phase::Finishing | Phase::StorageFailed => Err(Refusal::StorageFailed),
-            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped | Phase::Refused => if BUG { Ok(()) } else { Err(Refusal::Stopping) },
-            Phase::Stopping | Phase::Stopped | Phase::Refused => Err(Refusal::Stopping),
+            // bug ServesWhileStopping instead: Phase::Stopping | Phase::Stopped | Phase::Fenced | Phase::Refused => { if BUG { return Ok(()); }
+            Phase::Stopping | Phase::Stopped | Phase::Fenced | Phase::Refused => {
+                Err(Refusal::Stopping)
+            }
             Phase::Joining | Phase::JoinOverdue | Phase::Claiming | Phase::ClaimOverdue => {
                 Err(Refusal::Joining)
             }
             Phase::Conflict => Err(Refusal::Conflict),
             Phase::Stale => Err(Refusal::Stale),
         }
+    }
+
+    /// Whether this request would have to wait for a store that does not answer.
+    fn is_beyond_store(&self, count: u32, after: u64) -> bool {
+        self.store.is_away() && self.counter.reach(count, after) > self.durability.durable().get()
+    }
+
+    /// Whether a request that may not be served now has to wait, for the peers or for the store.
+    fn must_wait(&self) -> bool {
+        let waits_for_store =
+            self.phase == Phase::Serving && self.store.is_in_doubt() && !self.store.is_away();
+        self.phase.must_wait() || waits_for_store
     }
 
     pub(super) fn on_status_request(&mut self, from: ConnectionId, effects: &mut Vec<Effect>) {

@@ -2,6 +2,8 @@
 //!
 //! Late, repeated and reordered messages do no harm: a message can only raise the counter.
 
+// Long because: a message of a peer is judged in many steps, whose order is the point.
+
 use super::{
     Actor, ConnectionId, Effect, HangUp, Life, Link, PeerId, Report,
     guard::{KnownLives, comes_before},
@@ -15,7 +17,7 @@ use crate::{
     time::Instant,
     words::{
         ErrorCode, ErrorReply, KnownLife, LifeMarks, Message, Objection, Overrule, Stage,
-        SyncMessage, Told, WIRE_VERSION,
+        SyncMessage, Told, Vote, WIRE_VERSION,
     },
 };
 
@@ -108,6 +110,7 @@ impl Actor {
                 true => self.refuse_late_word(from, error, effects),
                 false => self.refuse_peer(from, error, effects),
             }
+            self.step_back(link, &sync, now, effects);
             return self.meet_incumbent(&sync, code, now, effects);
         }
         self.hear(link, &sync, now, effects);
@@ -181,6 +184,7 @@ impl Actor {
             self.notice_same_pid(link, &error, sync.sequence, now, effects);
             let code = error.code;
             self.hang_up(from, error, HangUp::Refused, now, effects);
+            self.step_back(link, sync, now, effects);
             return self.meet_incumbent(sync, code, now, effects);
         }
         self.links.count_reply();
@@ -316,12 +320,43 @@ impl Actor {
         let own = &self.config;
         let is_it = |life: &Life| (life.boot, life.session) == (sync.boot, sync.session);
         let came_so_far = |life: &Life| sync.told.ceiling <= life.ceiling.get();
-        sync.incarnation == own.incarnation
-            && sync.boot < own.boot
-            && own
-                .lives
-                .iter()
-                .any(|life| is_it(life) && came_so_far(life))
+        let is_earlier = sync.incarnation == own.incarnation && sync.boot < own.boot;
+        // The store has ended that one, however far it came.
+        let is_ended = own.fences && sync.told.votes.is_fenced();
+        is_earlier
+            && (is_ended
+                || own
+                    .lives
+                    .iter()
+                    .any(|life| is_it(life) && came_so_far(life)))
+    }
+
+    /// Whether this is a later life of this server's own pid, and the store of both has given it the pid for good.
+    fn has_lost_pid_to(&self, sync: &SyncMessage) -> bool {
+        let own = &self.config;
+        own.fences
+            && sync.told.votes.is_fenced()
+            && sync.pid == own.pid
+            && sync.incarnation == own.incarnation
+            && sync.boot > own.boot
+    }
+
+    /// This life has lost its pid to the one that is heard, and stops for the rest of its life. It hands out nothing that is not
+    /// its own, but what it hands out is out of order.
+    fn step_back(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.phase.is_joining() || !self.has_lost_pid_to(sync) {
+            return;
+        }
+        let error = ErrorReply::from(Refusal::Yields(sync.pid));
+        let sequence = self.counter.believable(sync.sequence);
+        let said = (link, error.message.as_str());
+        self.object_to_oneself(Phase::Stale, sequence, said, now, effects);
     }
 
     /// A message was refused with this code. If it was from a life of this server's own pid that serves, and this one has
@@ -483,6 +518,10 @@ impl Actor {
         if self.is_late_word(sync) {
             return Err(Refusal::LateWord(own.pid));
         }
+        if self.has_lost_pid_to(sync) {
+            // The other one has the pid, whatever this one is doing.
+            return Err(Refusal::Yields(own.pid));
+        }
         // Two that serve must both stop. Of two others, only one that has not served yet is refused, and the other one goes on.
         let has_served = matches!(sync.told.stage, Stage::Serves | Stage::Clashes);
         if has_served && self.has_served() {
@@ -520,6 +559,16 @@ impl Actor {
         }
     }
 
+    /// What peers are told of this server's vote.
+    const fn vote(&self) -> Vote {
+        let own = &self.config;
+        match own.votes && self.phase.holds_pid() {
+            _ if own.fences => Vote::Fenced,
+            true => Vote::Counts,
+            false => Vote::None,
+        }
+    }
+
     /// A message to a peer of which these lives are known, and of which this nonce was heard last.
     fn sync_message(&mut self, known: KnownLives, heard: u64) -> SyncMessage {
         let sequence = self.sequence();
@@ -537,7 +586,7 @@ impl Actor {
             told: Told {
                 stage: self.phase.stage(),
                 ceiling: self.durability.durable().get(),
-                votes: own.votes && self.phase.holds_pid(),
+                votes: self.vote(),
                 known: known.served,
                 claimed: known.claimed,
                 nonce: self.guard.next_nonce(),

@@ -1,5 +1,6 @@
-//! What waits before it is decided. While the server joins, every request waits for the peers. Later, only an advance
-//! above the durable ceiling waits, for the disk, together with what its connection asks after it.
+//! What waits before it is decided. While the server joins, every request waits for the peers; while it is in doubt whether
+//! it still has its pid, for the store. Else only an advance above the durable ceiling waits, for the disk, together with
+//! what its connection asks after it.
 //!
 //! Such an advance waits alone. It moves the counter only once that is durable. So the others go on below it, and nobody
 //! waits for a write that somebody else has made necessary. When the advance is decided, what came after it on the same
@@ -36,8 +37,8 @@ impl Actor {
 
     /// Asks for a higher ceiling if the counter has come far enough, or if something waits for one.
     pub(super) fn raise_if_due(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        // After the exact sequence of a stop the disk takes no ceiling.
-        if self.phase == Phase::Stopped {
+        // After the exact sequence of a stop the disk takes no ceiling, and another session's state is not to be changed.
+        if matches!(self.phase, Phase::Stopped | Phase::Fenced) {
             return;
         }
         self.durability

@@ -71,6 +71,7 @@ impl Written {
         match self.outcome() {
             Outcome::Durable => EntryKind::Written,
             Outcome::Failed => EntryKind::WriteFailed,
+            Outcome::Fenced => EntryKind::Fenced,
         }
     }
 }
@@ -82,6 +83,9 @@ pub enum Outcome {
     Durable,
     /// It may be durable or not. Only the next start can tell.
     Failed,
+    /// Another session has the state of this pid in the store, so this one never writes it again. Nothing above what was
+    /// durable before may leave.
+    Fenced,
 }
 
 impl Outcome {

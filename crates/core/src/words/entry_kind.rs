@@ -73,6 +73,11 @@ kinds! {
     PageRequest "pageRequest"
     HttpRefused "httpRefused"
     NotifyTimeout "notifyTimeout"
+    Owners "owners"
+    // Events of the actor that came later.
+    Leased "leased"
+    Fenced "fenced"
+    StoreTimeout "storeTimeout"
 }
 
 impl EntryKind {

@@ -47,6 +47,8 @@ pub enum ErrorCode {
     NotTrusted = 41,
     /// Nothing is known of that pid.
     UnknownPid = 42,
+    /// The store that keeps the server's state does not answer. The server goes on when it does.
+    StoreUnavailable = 43,
 
     /// The peer belongs to another cluster, or the client expects another one.
     ForeignCluster = 64,
@@ -66,7 +68,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code there is, in the order of their numbers.
-    pub const ALL: [ErrorCode; 26] = [
+    pub const ALL: [ErrorCode; 27] = [
         ErrorCode::UnknownKind,
         ErrorCode::BadLength,
         ErrorCode::BadBody,
@@ -86,6 +88,7 @@ impl ErrorCode {
         ErrorCode::Joining,
         ErrorCode::NotTrusted,
         ErrorCode::UnknownPid,
+        ErrorCode::StoreUnavailable,
         ErrorCode::ForeignCluster,
         ErrorCode::ForeignVersion,
         ErrorCode::SamePid,
@@ -127,6 +130,7 @@ impl ErrorCode {
             ErrorCode::Joining => "joining",
             ErrorCode::NotTrusted => "notTrusted",
             ErrorCode::UnknownPid => "unknownPid",
+            ErrorCode::StoreUnavailable => "storeUnavailable",
             ErrorCode::ForeignCluster => "foreignCluster",
             ErrorCode::ForeignVersion => "foreignVersion",
             ErrorCode::SamePid => "samePid",

@@ -72,6 +72,62 @@ impl TryFrom<u8> for Stage {
     }
 }
 
+/// Whether the acceptance of a server counts as a vote where a majority is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[repr(u8)]
+pub enum Vote {
+    /// It does not: what the server remembers of its peers may be lost, or it hands out nothing any more.
+    #[default]
+    None = 0,
+    /// It does: the server remembers its peers durably and goes on running.
+    Counts = 1,
+    /// It does not, and the server's state is in a store that fences: of two lives with one incarnation, the one with the
+    /// higher boot has the pid, and the other one never raises its ceiling again.
+    Fenced = 2,
+}
+
+impl Vote {
+    /// Every value, in the order of their numbers.
+    pub const ALL: [Vote; 3] = [Vote::None, Vote::Counts, Vote::Fenced];
+
+    /// Whether it counts.
+    pub const fn counts(self) -> bool {
+        matches!(self, Vote::Counts)
+    }
+
+    /// Whether the sender's store fences.
+    pub const fn is_fenced(self) -> bool {
+        matches!(self, Vote::Fenced)
+    }
+
+    /// The word in a trace.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Vote::None => "false",
+            Vote::Counts => "true",
+            Vote::Fenced => "fenced",
+        }
+    }
+}
+
+impl From<Vote> for u8 {
+    fn from(vote: Vote) -> u8 {
+        vote as u8
+    }
+}
+
+impl TryFrom<u8> for Vote {
+    type Error = String;
+
+    fn try_from(byte: u8) -> Result<Self, String> {
+        Vote::ALL
+            .into_iter()
+            .find(|vote| *vote as u8 == byte)
+            .ok_or_else(|| format!("{byte} does not say whether a server votes"))
+    }
+}
+
 /// The part of a sync message that serves only the guard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
@@ -79,8 +135,8 @@ pub struct Told {
     pub stage: Stage,
     /// The highest ceiling that this life of the sender has made durable. Identities up to it may have been handed out.
     pub ceiling: u64,
-    /// Whether the acceptance of the sender counts as a vote: it remembers its peers durably and goes on running.
-    pub votes: bool,
+    /// Whether the acceptance of the sender counts as a vote.
+    pub votes: Vote,
     /// The last life of the pid of the addressed server that has served, as far as the sender remembers one.
     pub known: Option<KnownLife>,
     /// The life that has claimed that pid since then, if there is one, and if it is another one than the addressed.
@@ -146,5 +202,20 @@ mod tests {
         }
         let known = (0..=u8::MAX).filter(|byte| Stage::try_from(*byte).is_ok());
         assert_eq!(known.count(), Stage::ALL.len());
+    }
+
+    #[test]
+    fn votes_and_their_bytes_agree() {
+        for byte in 0..=u8::MAX {
+            match Vote::try_from(byte) {
+                Ok(vote) => assert_eq!(u8::from(vote), byte),
+                Err(error) => {
+                    assert_eq!(error, format!("{byte} does not say whether a server votes"));
+                }
+            }
+        }
+        let known = (0..=u8::MAX).filter(|byte| Vote::try_from(*byte).is_ok());
+        assert_eq!(known.count(), Vote::ALL.len());
+        assert!(Vote::Counts.counts() && !Vote::Fenced.counts() && !Vote::None.counts());
     }
 }

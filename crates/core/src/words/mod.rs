@@ -21,12 +21,12 @@ pub use entry_kind::EntryKind;
 pub use error::ErrorCode;
 pub use grants::{DecidedBy, Grant, Grants};
 pub use hello::{Hello, Introduction};
-pub use life::{Goodbye, KnownLife, Probe, Stage, Told};
+pub use life::{Goodbye, KnownLife, Probe, Stage, Told, Vote};
 pub use marks::LifeMarks;
 pub use message::{ErrorReply, Message, SyncMessage, WIRE_VERSION};
 pub use name::{ClusterName, ClusterNameError};
 pub use status::{
     BoundsStatus, CertificateStatus, Counters, JoinStatus, ObjectionStatus, PeerState, PeerStatus,
-    SpinStatus, Standing, Status, StorageStatus, TlsStatus,
+    SpinStatus, Standing, Status, StorageStatus, StoreKind, StoreState, StoreStatus, TlsStatus,
 };
 pub use vitals::{CodecStatus, GrantCounts, Histogram, VitalsStatus, WriteTimes};

@@ -58,6 +58,8 @@ pub struct Status {
     pub join: Option<JoinStatus>,
     /// The objection because of which it hands out nothing, if there is one.
     pub objection: Option<ObjectionStatus>,
+    /// Where its state is kept, and whether that answers.
+    pub store: StoreStatus,
     /// What came of looking again before it slept. New fields are added behind it, so a client that skips the rest of a
     /// frame still works.
     pub spin: SpinStatus,
@@ -192,6 +194,120 @@ pub struct StorageStatus {
     pub current_write_us: u64,
 }
 
+/// Where the state of a server is kept, and whether that answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// What keeps the state.
+    pub kind: StoreKind,
+    /// Whether it answers.
+    pub state: StoreState,
+    /// Microseconds since the moment from which on the store has confirmed last that this life has its pid; 0 if it has
+    /// nothing to confirm.
+    pub confirmed_us: u64,
+}
+
+/// What keeps the state of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[repr(u8)]
+pub enum StoreKind {
+    /// Nothing: the server was started with `--ephemeral`.
+    #[default]
+    None = 0,
+    /// A state directory.
+    Directory = 1,
+    /// A cluster of etcd.
+    Etcd = 2,
+}
+
+impl StoreKind {
+    /// Every kind there is, in the order of their numbers.
+    pub const ALL: [StoreKind; 3] = [StoreKind::None, StoreKind::Directory, StoreKind::Etcd];
+
+    /// The word in `status` and in JSON. Programs compare it, so it never changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StoreKind::None => "none",
+            StoreKind::Directory => "directory",
+            StoreKind::Etcd => "etcd",
+        }
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<StoreKind> for u8 {
+    fn from(kind: StoreKind) -> u8 {
+        kind as u8
+    }
+}
+
+impl TryFrom<u8> for StoreKind {
+    type Error = String;
+
+    fn try_from(byte: u8) -> Result<Self, String> {
+        StoreKind::ALL
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+            .ok_or_else(|| format!("{byte} is not a kind of store"))
+    }
+}
+
+/// Whether the store of a server answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[repr(u8)]
+pub enum StoreState {
+    /// It answers; or nobody has waited for it for long.
+    #[default]
+    Ready = 0,
+    /// It has not confirmed in time that the server has its pid. Requests for identities wait.
+    InDoubt = 1,
+    /// Requests have waited for it for so long that those which need it are refused.
+    Away = 2,
+}
+
+impl StoreState {
+    /// Every state there is, in the order of their numbers.
+    pub const ALL: [StoreState; 3] = [StoreState::Ready, StoreState::InDoubt, StoreState::Away];
+
+    /// The word in `status` and in JSON. Programs compare it, so it never changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StoreState::Ready => "ready",
+            StoreState::InDoubt => "in doubt",
+            StoreState::Away => "away",
+        }
+    }
+}
+
+impl fmt::Display for StoreState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<StoreState> for u8 {
+    fn from(state: StoreState) -> u8 {
+        state as u8
+    }
+}
+
+impl TryFrom<u8> for StoreState {
+    type Error = String;
+
+    fn try_from(byte: u8) -> Result<Self, String> {
+        StoreState::ALL
+            .into_iter()
+            .find(|state| *state as u8 == byte)
+            .ok_or_else(|| format!("{byte} is not the state of a store"))
+    }
+}
+
 /// Whether a server hands out identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
@@ -209,7 +325,8 @@ pub enum Standing {
     Conflict = 4,
     /// Its state is older than what its peers remember of its pid.
     Stale = 5,
-    /// Requests wait for a write to the disk that is late. Identities up to the durable ceiling are handed out.
+    /// Requests wait for a write to the disk that is late, or for a store that does not answer. Identities up to the durable
+    /// ceiling are handed out, unless the store has to confirm first that this server still has its pid.
     WaitingForDisk = 6,
     /// All sequences are used up, for good.
     Exhausted = 7,
@@ -373,6 +490,14 @@ mod tests {
                 assert_eq!(u8::from(standing), byte);
                 assert!(!standing.to_string().is_empty());
             }
+            if let Ok(kind) = StoreKind::try_from(byte) {
+                assert_eq!(u8::from(kind), byte);
+                assert!(!kind.to_string().is_empty());
+            }
+            if let Ok(state) = StoreState::try_from(byte) {
+                assert_eq!(u8::from(state), byte);
+                assert!(!state.to_string().is_empty());
+            }
             if let Ok(state) = PeerState::try_from(byte) {
                 assert_eq!(u8::from(state), byte);
                 assert!(!state.to_string().is_empty());
@@ -389,5 +514,7 @@ mod tests {
         );
         assert!(Standing::try_from(200).is_err());
         assert!(PeerState::try_from(5).is_err());
+        assert!(StoreKind::try_from(3).is_err());
+        assert!(StoreState::try_from(3).is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! Each client has its own thread. A test makes a [`Load`], spawns clients on it, and ends it with [`EndOfLoad`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     net::{SocketAddr, TcpStream},
     sync::{
@@ -69,6 +69,12 @@ impl Load {
         (notes.answers, notes.tally)
     }
 
+    /// The lives, each a pid and a boot, that have said that their peers remember a newer state of their pid. Where pids
+    /// move from server to server, that is said by a life whose pid was taken while it was paused, and by no other.
+    pub fn stale_lives(&self) -> BTreeSet<(u16, u64)> {
+        self.notes.lock().unwrap().stale.clone()
+    }
+
     fn goes_on(&self) -> bool {
         !self.is_over.load(Ordering::Relaxed)
     }
@@ -113,6 +119,7 @@ impl Load {
         let mut all = self.notes.lock().unwrap();
         all.answers.extend(notes.answers);
         all.tally.add(notes.tally);
+        all.stale.extend(notes.stale);
     }
 }
 
@@ -131,11 +138,14 @@ impl Drop for EndOfLoad<'_> {
 struct Notes {
     answers: Vec<Answer>,
     tally: Tally,
+    stale: BTreeSet<(u16, u64)>,
 }
 
 /// One exchange of requests for identities with one server.
 struct Asked<'a> {
     server: u16,
+    /// Whether the pid may move to another server.
+    moves: bool,
     life: Option<u64>,
     client: u32,
     begun: u64,
@@ -152,7 +162,12 @@ impl Notes {
         self.tally.unanswered += (asked.requests - asked.replies.len()) as u64;
         for reply in asked.replies {
             let &Message::IdentityReply { first, count } = reply else {
-                assert_may_be_refused(reply, asked.after);
+                match asked.life {
+                    Some(life) if asked.moves && is_stale(reply) => {
+                        self.stale.insert((asked.server, life));
+                    }
+                    _ => assert_may_be_refused(reply, asked.after),
+                }
                 self.tally.refused += 1;
                 continue;
             };
@@ -178,6 +193,11 @@ impl Notes {
     }
 }
 
+fn is_stale(reply: &Message) -> bool {
+    let stale = Some(ErrorCode::StaleState);
+    matches!(reply, Message::ErrorReply(error) if ErrorCode::from_u16(error.code) == stale)
+}
+
 /// A server that is stopping may say so. A server that has just started again begins with an empty budget. It may
 /// refuse an `after` that is ahead of it, until a peer raises it or some milliseconds have filled the budget. Nothing
 /// else keeps one of these servers from handing out. Above all, no peer objects to a server that only died and came
@@ -190,6 +210,8 @@ fn assert_may_be_refused(reply: &Message, after: u64) {
     let is_allowed = match code {
         Some(ErrorCode::Stopping) => true,
         Some(ErrorCode::OverBudget) => after > 0,
+        // Only a server whose store is on the network says so.
+        Some(ErrorCode::StoreUnavailable) => true,
         _ => false,
     };
     assert!(is_allowed, "{reply:?}");
@@ -201,16 +223,27 @@ pub fn pause(rng: &mut Rng, most_ms: u64) {
 }
 
 /// A client that asks only one server, notices each of its lives, and pipelines its requests.
-pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr, mut rng: Rng) {
+pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr, rng: Rng) {
+    stay_at(load, client, Some(server), address, rng);
+}
+
+/// The same where each life may have another pid.
+pub fn stay_with_an_address(load: &Load, client: u32, address: SocketAddr, rng: Rng) {
+    stay_at(load, client, None, address, rng);
+}
+
+fn stay_at(load: &Load, client: u32, server: Option<u16>, address: SocketAddr, mut rng: Rng) {
     let mut notes = Notes::default();
     let mut newest = 0;
     while load.goes_on() {
         if let Some(mut connection) = load.connect(address) {
             let status = load.exchange(&mut connection, &[Message::StatusRequest]);
-            let life = match status.first() {
+            let (pid, life) = match status.first() {
                 Some(Message::StatusReply(status)) => {
                     let shown = status.life().map(|life| life.boot);
-                    Some(shown.expect("this client is trusted, so it is shown which life it is"))
+                    let life =
+                        shown.expect("this client is trusted, so it is shown which life it is");
+                    (status.pid.get(), Some(life))
                 }
                 _ => continue,
             };
@@ -225,7 +258,8 @@ pub fn stay_with_one(load: &Load, client: u32, server: u16, address: SocketAddr,
                 let begun = load.clock.tick();
                 let replies = load.exchange(&mut connection, &requests);
                 let asked = Asked {
-                    server,
+                    server: server.unwrap_or(pid),
+                    moves: server.is_none(),
                     life,
                     client,
                     begun,
@@ -269,6 +303,7 @@ pub fn carry_between(load: &Load, client: u32, addresses: &[SocketAddr], mut rng
             let replies = load.exchange(connection, &[request]);
             let asked = Asked {
                 server: index as u16 + 1,
+                moves: false,
                 life: None,
                 client,
                 begun,

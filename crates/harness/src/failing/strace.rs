@@ -5,6 +5,7 @@ use std::{
     fs,
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use crate::server::{Server, eventually};
@@ -60,7 +61,7 @@ pub struct Attached {
 impl Attached {
     /// Follows all threads of `server` from now on.
     pub fn to(server: &Server, log: &Path, data_dir: &Path, injections: &[String]) -> Attached {
-        Attached::by(server, &command_line(log, data_dir, injections))
+        Attached::by(server.pid(), &command_line(log, data_dir, injections))
     }
 
     /// Follows all threads of `server` from now on. A thread that makes one of these calls is held until this is
@@ -74,13 +75,28 @@ impl Attached {
             "-e".to_owned(),
             format!("inject={calls}:delay_enter={an_hour}"),
         ]);
-        Attached::by(server, &line)
+        Attached::by(server.pid(), &line)
     }
 
-    fn by(server: &Server, line: &[String]) -> Attached {
+    /// Follows all threads of a process from now on. Each of these calls takes so much longer.
+    pub fn slowing(process: u32, calls: &str, delay: Duration) -> Attached {
+        let delay = delay.as_micros();
+        let mut line: Vec<String> = ["strace", "-f", "-qq", "-o", "/dev/null"]
+            .map(String::from)
+            .into();
+        for what in [
+            format!("trace={calls}"),
+            format!("inject={calls}:delay_enter={delay}"),
+        ] {
+            line.extend(["-e".to_owned(), what]);
+        }
+        Attached::by(process, &line)
+    }
+
+    fn by(process: u32, line: &[String]) -> Attached {
         let strace = Command::new(&line[0])
             .args(&line[1..])
-            .args(["-p", &server.pid().to_string()])
+            .args(["-p", &process.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -89,7 +105,7 @@ impl Attached {
         let attached = Attached { strace };
         let tracer = format!("TracerPid:\t{}\n", attached.strace.id());
         let all_traced = || {
-            let tasks = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+            let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
             tasks.map(|task| task.unwrap().path()).all(|task| {
                 fs::read_to_string(task.join("status")).is_ok_and(|text| text.contains(&tracer))
             })

@@ -350,6 +350,11 @@ impl Server {
         status.unwrap()
     }
 
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Stops it as an operator would, and returns the exit code.
     pub fn stop(&mut self) -> i32 {
         self.signal("TERM");

@@ -139,7 +139,7 @@ fn every_code_has_a_status_and_closes_as_in_the_binary_protocol() {
         (408, "incomplete"),
         (
             503,
-            "tooManyConnections exhausted storage stopping pidConflict staleState overBudget joining",
+            "tooManyConnections exhausted storage stopping pidConflict staleState overBudget joining storeUnavailable",
         ),
     ];
     for code in ErrorCode::ALL {

@@ -35,8 +35,7 @@ fn addresses_localhost_and_the_names_of_the_server_are_taken() {
 fn other_names_are_refused_and_shown() {
     for (host, shown) in [
         ("evil.example", "evil.example"),
-        ("evil.example:3265", "evil.example:3265"),
-        ("", ""),
+        ("evil.example:3265", "evil.example"),
         ("localhost.evil.example", "localhost.evil.example"),
         (
             "ids.example.com.evil.example",
@@ -47,8 +46,6 @@ fn other_names_are_refused_and_shown() {
         ("127.1", "127.1"),
         ("0x7f000001", "0x7f000001"),
         ("2130706433", "2130706433"),
-        ("[::1", "[::1"),
-        ("[localhost]", "[localhost]"),
     ] {
         for request in GUARDED {
             let (refusal, exchange) = refused(&format!("{request}Host: {host}\n\n"));
@@ -70,6 +67,18 @@ fn other_names_are_refused_and_shown() {
 }
 
 #[test]
+fn a_request_that_names_no_host_is_told_so() {
+    for host in ["", ":3265"] {
+        for request in GUARDED {
+            let (refusal, exchange) = refused(&format!("{request}Host: {host}\n\n"));
+            assert_eq!(refusal, Refusal::HostEmpty, "{host}");
+            assert_eq!(refusal.status(), StatusCode::MisdirectedRequest);
+            assert!(!exchange.closes());
+        }
+    }
+}
+
+#[test]
 fn probes_and_monitors_may_use_any_name() {
     for path in ["/livez", "/readyz", "/status", "/metrics"] {
         let text = format!("GET {path} HTTP/1.1\nHost: whatever.example:99\n\n");
@@ -83,6 +92,11 @@ fn the_name_in_the_target_counts_and_not_that_in_the_header() {
     assert_eq!(parsed(&target("127.0.0.1:1")).asked, Asked::Page);
     let (refusal, _) = refused(&target("evil.example"));
     assert_eq!(refusal.status(), StatusCode::MisdirectedRequest);
+    let text = refusal.to_string();
+    assert!(
+        text.starts_with("the request was sent to \"evil.example\"") && !text.contains("header"),
+        "{text}"
+    );
     for path in ["", "?x=1"] {
         let text = format!("GET HTTPS://localhost{path} HTTP/1.1\nHost: localhost\n\n");
         assert_eq!(parsed(&text).asked, Asked::Page);
@@ -92,6 +106,7 @@ fn the_name_in_the_target_counts_and_not_that_in_the_header() {
         "http:///",
         "http://a@localhost/",
         "ftp://localhost/",
+        "http://[::1/",
         "localhost:80",
         "*",
     ] {
@@ -112,6 +127,10 @@ fn a_host_that_is_none_is_refused_everywhere() {
         ("Host: a:b\n", Refusal::HostMalformed),
         ("Host: ::1\n", Refusal::HostMalformed),
         ("Host: [::1]80\n", Refusal::HostMalformed),
+        ("Host: [::1\n", Refusal::HostMalformed),
+        ("Host: ::1]\n", Refusal::HostMalformed),
+        ("Host: [localhost]\n", Refusal::HostMalformed),
+        ("Host: a[::1]\n", Refusal::HostMalformed),
         ("Host: 127.0.0.1:65536\n", Refusal::HostMalformed),
         ("Host: 127.0.0.1:99999999\n", Refusal::HostMalformed),
         ("Host: [::1]:+80\n", Refusal::HostMalformed),
@@ -168,4 +187,10 @@ fn only_a_name_can_be_a_name_of_the_server() {
         error.contains("256 bytes") && error.contains("at most 255"),
         "{error}"
     );
+}
+
+#[test]
+fn what_is_no_name_is_shown_so_that_it_can_be_read() {
+    let error = HostNames::default().add("a\"b").unwrap_err().to_string();
+    assert!(error.starts_with("\"a\\\"b\" is not the name"), "{error}");
 }

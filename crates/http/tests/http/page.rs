@@ -72,7 +72,7 @@ fn the_table_of_errors_has_their_statuses() {
         }
     }
     // Of the other half some are for frames, and some for peers.
-    assert_eq!(shown, 14);
+    assert_eq!(shown, 15);
     let closing = PAGE
         .lines()
         .find(|line| line.starts_with("The connection ends after `incomplete`"));

@@ -1,7 +1,7 @@
 //! Every refusal: its status, whether it closes, and what it says.
 
 use ipseity_core::{identity::IdentityError, text::is_plain, words::ErrorCode};
-use ipseity_http::{Exchange, Refusal, bad_count, limits, write_refusal};
+use ipseity_http::{Asked, Exchange, HostNames, Refusal, bad_count, limits, parse, write_refusal};
 
 use crate::{parsed, refused};
 
@@ -115,7 +115,7 @@ const REFUSED: &[(&str, &str, bool, &str)] = &[
         "CONNECT a:1 HTTP/1.1\nHost: a\n\n",
         "400 Bad Request",
         false,
-        "not a path",
+        "neither a path",
     ),
     (
         "GET /nowhere HTTP/1.1\nHost: a\n\n",
@@ -187,7 +187,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("count", "count must be"),
     ("count=+5", "count must be"),
     ("count=-5", "count must be"),
-    ("count=5x", "count must be"),
+    ("count=5x", "\"5x\" is not a number: count must be"),
     ("count=0x5", "count must be"),
     ("count=99999999999", "count must be"),
     ("count=%", "count must be"),
@@ -248,9 +248,15 @@ fn the_smaller_bound_of_a_count_is_named() {
             "count must be 1 to 10000 over HTTP",
         ),
     ] {
-        let error = bad_count(count_max);
+        let error = bad_count(None, count_max);
         assert_eq!(error.code, ErrorCode::BadCount.get());
         assert!(error.message.starts_with(bound), "{}", error.message);
+        let (Refusal::BadCount(no_number), _) = with_query("count=abc") else {
+            panic!("abc is no count");
+        };
+        let error = bad_count(no_number, count_max);
+        let text = format!("\"abc\" is not a number: {bound}");
+        assert!(error.message.starts_with(&text), "{}", error.message);
     }
 }
 
@@ -269,7 +275,7 @@ fn every_refusal_has_its_status_and_says_what_to_do() {
         format!("POST /identities?{query} HTTP/1.1\nHost: localhost\nContent-Type: {kind}\n\n")
     };
     for (query, text) in PARAMETERS {
-        let (answer, closes) = answer(&post(query, "application/json"));
+        let (answer, closes) = answer(&post(query, "application/json\nAccept: text/plain"));
         check(&answer, "400 Bad Request", text);
         assert!(!closes, "{query}");
     }
@@ -366,4 +372,43 @@ fn a_refusal_that_closes_closes_whatever_the_exchange_says() {
             "{answer}"
         );
     }
+}
+
+fn with_query(query: &str) -> (Refusal, Exchange) {
+    refused(&format!(
+        "POST /identities?{query} HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n"
+    ))
+}
+
+#[test]
+fn an_after_that_is_no_identity_is_refused_in_the_form_that_was_asked_for() {
+    let (refusal, exchange) = with_query("after=x");
+    let mut out = Vec::new();
+    write_refusal(exchange, &refusal, &mut out);
+    let answer = String::from_utf8(out).unwrap();
+    assert!(
+        answer.contains("\r\nContent-Type: application/json\r\n"),
+        "{answer}"
+    );
+    let body = "\r\n\r\n{\"error\":\"badAfter\",\"message\":\"after: not a number";
+    assert!(answer.contains(body), "{answer}");
+    // What is wrong with the request itself, no program has computed.
+    let (refusal, exchange) = with_query("cuont=1");
+    let mut out = Vec::new();
+    write_refusal(exchange, &refusal, &mut out);
+    assert!(!String::from_utf8(out).unwrap().contains("json"));
+}
+
+#[test]
+fn a_bare_line_feed_before_a_request_is_refused_at_once() {
+    for bytes in [&b"\n"[..], b"\nGET / HTTP/1.1\r\n", b"\n\r\n"] {
+        let parsed = parse(bytes, &HostNames::default()).expect("no byte more is needed");
+        assert_eq!(
+            parsed.asked,
+            Asked::Refused(Box::new(Refusal::LineEnd)),
+            "{bytes:?}"
+        );
+        assert!(parsed.exchange.closes());
+    }
+    assert_eq!(parse(b"\r", &HostNames::default()), None);
 }

@@ -82,7 +82,7 @@ impl Lives {
 
     /// Whether a life has said that it serves.
     pub fn has_served(&self, life: u64) -> bool {
-        self.lives[&life].serves
+        self.lives.get(&life).is_some_and(|known| known.serves)
     }
 
     /// Another server has taken in what a life has told.

@@ -36,7 +36,7 @@ impl Cluster {
                 fate,
                 downtime,
             } => {
-                let runs = self.machines[server].server.is_some();
+                let runs = self.machines[server].server.is_some() || self.claims_pid(server);
                 if runs {
                     self.end(server, fate, power);
                     self.machines[server].is_clean = false;
@@ -67,8 +67,9 @@ impl Cluster {
             Act::Pause { server, wait } => {
                 let machine = &mut self.machines[server];
                 machine.ready_at = machine.ready_at.max(now.after(wait));
-                let runs = machine.server.is_some();
+                let (runs, until) = (machine.server.is_some(), machine.ready_at);
                 if runs {
+                    self.pause_pid(server, until);
                     // And somebody rotates its files meanwhile.
                     let hangup = Wake::Entry(Entry::Hangup);
                     self.net.borrow_mut().nodes[server].wake(hangup);
@@ -347,13 +348,16 @@ impl Cluster {
 
     /// It is time to start a server again.
     pub fn on_restart(&mut self, number: usize) {
-        if self.machines[number].server.is_some() || self.machines[number].is_gone {
+        let is_begun = self.machines[number].server.is_some() || self.claims_pid(number);
+        if is_begun || self.machines[number].is_gone {
             return;
         }
         let Some(downtime) = self.machines[number].downtime.take() else {
             return;
         };
-        self.prepare(number, &downtime);
+        if self.machines[number].plan.etcd.is_none() {
+            self.prepare(number, &downtime);
+        }
         self.start(number);
     }
 

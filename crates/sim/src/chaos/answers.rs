@@ -112,8 +112,12 @@ impl<'a> Answer<'a> {
         }
         if let Some(rest) = body.strip_prefix("{\"error\":\"").filter(|_| is_json) {
             let (name, rest) = rest.split_once("\",\"message\":\"").ok_or_else(wrong)?;
-            let code = code(name).ok_or_else(wrong)?;
             let message = rest.strip_suffix("\"}\n").ok_or_else(wrong)?;
+            // A refusal, whose name frames do not have.
+            if name == "badAfter" {
+                return Ok(Said::Page);
+            }
+            let code = code(name).ok_or_else(wrong)?;
             return Ok(Said::Error { code, message });
         }
         let is_number = |c: u8| c.is_ascii_digit() || c == b'\n';

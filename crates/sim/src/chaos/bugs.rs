@@ -19,6 +19,30 @@ pub const RARE: &[&str] = &[
     "WordsUnheard",
 ];
 
+/// Those that are found where lives share pids in a simulated etcd, without servers around them: see
+/// [`workers`](crate::etcd::workers).
+pub const OF_PIDS: &[&str] = &[
+    "ClaimUncompared",
+    "LeaseTrusted",
+    "FloorFromNote",
+    "ForeignClaimAdopted",
+    "ForeignAdopted",
+    "RaiseUncompared",
+    "RaiseSupposed",
+    "StopUncompared",
+    "ReplyBeforeAcknowledged",
+    "EpochForgotten",
+];
+
+/// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
+pub const OF_ETCD: &[&str] = &[
+    "DoubtIgnored",
+    "FencedGoesOn",
+    "TakenBackLeaves",
+    "FencedIncumbentAsked",
+    "GuardObjectsToOwner",
+];
+
 /// A bug that somebody could well make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bug {
@@ -325,7 +349,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "MailboxLifo",
         wrong: "Requests for one identity go to the head of the mailbox.",
-        seed: 3,
+        seed: 7,
     },
     Bug {
         name: "BatchRunsOn",
@@ -335,7 +359,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "GrantsIgnored",
         wrong: "It is not checked what a connection may do.",
-        seed: 5,
+        seed: 10,
     },
     Bug {
         name: "StrangerTakenForPeer",
@@ -416,7 +440,7 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "ReadyWhileJoining",
         wrong: "A server that waits for its peers says that it is ready.",
-        seed: 70,
+        seed: 84,
     },
     Bug {
         name: "CounterFalls",
@@ -484,6 +508,83 @@ pub const BUGS: &[Bug] = &[
     Bug {
         name: "DroppedLinesUntold",
         wrong: "The status does not show how many log lines were dropped.",
+        seed: 7,
+    },
+    // The pids in etcd.
+    Bug {
+        name: "ClaimUncompared",
+        wrong: "A claim does not compare the state with what it has read.",
+        seed: 1,
+    },
+    Bug {
+        name: "LeaseTrusted",
+        wrong: "A claim compares only whether the lease of the last owner has ended.",
         seed: 3,
+    },
+    Bug {
+        name: "FloorFromNote",
+        wrong: "A claim begins at what the last life had noted and not above its ceiling.",
+        seed: 1,
+    },
+    Bug {
+        name: "ForeignClaimAdopted",
+        wrong: "A claim whose comparison fails goes on with the state that it finds.",
+        seed: 1,
+    },
+    Bug {
+        name: "ForeignAdopted",
+        wrong: "A life that finds the state of another life goes on with it.",
+        seed: 1,
+    },
+    Bug {
+        name: "RaiseUncompared",
+        wrong: "A raise does not compare the state with what this life has written.",
+        seed: 3,
+    },
+    Bug {
+        name: "RaiseSupposed",
+        wrong: "A raise without an answer is taken for done.",
+        seed: 1,
+    },
+    Bug {
+        name: "StopUncompared",
+        wrong: "A stop does not compare the state with what this life has written.",
+        seed: 3,
+    },
+    Bug {
+        name: "ReplyBeforeAcknowledged",
+        wrong: "A life hands out up to a ceiling that was not acknowledged yet.",
+        seed: 3,
+    },
+    Bug {
+        name: "EpochForgotten",
+        wrong: "A claim after a restore does not begin above what an operator has said.",
+        seed: 4,
+    },
+    // A store that fences.
+    Bug {
+        name: "DoubtIgnored",
+        wrong: "A life hands out although its store has not confirmed in time that it has its pid.",
+        seed: 1_099_511_627_874,
+    },
+    Bug {
+        name: "FencedGoesOn",
+        wrong: "A life goes on although another session has its state in the store.",
+        seed: 1_099_511_627_778,
+    },
+    Bug {
+        name: "TakenBackLeaves",
+        wrong: "What is taken back leaves all the same, and is handed out again.",
+        seed: 1_099_511_627_787,
+    },
+    Bug {
+        name: "FencedIncumbentAsked",
+        wrong: "A life that has taken over a pid by its store waits for the one before it.",
+        seed: 1_099_511_627_779,
+    },
+    Bug {
+        name: "GuardObjectsToOwner",
+        wrong: "A peer objects to the life that has taken over a pid, and not to the one before it.",
+        seed: 1_099_511_627_778,
     },
 ];

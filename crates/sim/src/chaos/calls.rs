@@ -16,6 +16,7 @@ pub enum Call {
     Signal(usize),
     Flood(usize),
     Check(usize),
+    Claimed(usize),
     Recover,
 }
 
@@ -30,6 +31,7 @@ impl Call {
             Call::Recover => (5, 0),
             Call::Flood(index) => (6, index),
             Call::Check(index) => (7, index),
+            Call::Claimed(index) => (8, index),
         };
         kind << 32 | index as u64
     }
@@ -44,6 +46,7 @@ impl Call {
             4 => Call::Signal(index),
             6 => Call::Flood(index),
             7 => Call::Check(index),
+            8 => Call::Claimed(index),
             _ => Call::Recover,
         }
     }

@@ -49,6 +49,11 @@ impl Cluster {
             if self.judge.lives[newcomer].session != session {
                 continue;
             }
+            // Servers in etcd remember their peers in memory only, and a pid in etcd is judged there.
+            let is_in_etcd = |server: usize| self.machines[server].plan.etcd.is_some();
+            if is_in_etcd(by) || is_in_etcd(newcomer) {
+                continue;
+            }
             let is_durable = storage(&self.net.borrow().nodes[by])
                 .remembered
                 .contains(&session);
@@ -107,7 +112,8 @@ impl Cluster {
             // The save that forgets it waits for a disk that hangs, and is made again later where it fails.
             let faults = self.plan.faults;
             let is_soon = !faults.has(Fault::DiskHangs) && !faults.has(Fault::SaveFails);
-            if self.plan.faults.all_can_answer() && is_soon {
+            let has_disk = self.machines[by].plan.etcd.is_none();
+            if self.plan.faults.all_can_answer() && is_soon && has_disk {
                 let began = self.machines[by].began;
                 if began > claimed_at {
                     // The process that was told is over.

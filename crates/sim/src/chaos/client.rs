@@ -410,7 +410,9 @@ pub fn may_answer(code: ErrorCode, asked: &Asked, own: &ActorConfig, plan: &Clie
         | ErrorCode::PidConflict
         | ErrorCode::StaleState
         | ErrorCode::Joining => asks,
-        ErrorCode::Storage | ErrorCode::Stopping => asks || matches!(asked, Asked::Advance { .. }),
+        ErrorCode::Storage | ErrorCode::Stopping | ErrorCode::StoreUnavailable => {
+            asks || matches!(asked, Asked::Advance { .. })
+        }
         ErrorCode::SamePid
         | ErrorCode::Oneself
         | ErrorCode::BootTooFar

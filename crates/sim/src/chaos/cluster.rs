@@ -12,6 +12,7 @@ use fastrand::Rng;
 use ipseity::{
     limits::{FRAMES_IN_FLIGHT_MAX, POLL_EVENTS_MAX, READ_BYTES_MAX, TURN_ENTRIES_MAX},
     server::Exit,
+    store::Started,
 };
 use ipseity_core::{
     actor::{ActorConfig, JoinMode},
@@ -30,6 +31,7 @@ use super::{
     coverage::Coverage,
     fault::{Fault, stream},
     judge::{Judge, Life},
+    kept::kept,
     machine::{Machine, actor_template, storage},
     network::FaultyNetwork,
     plan::{BEGIN, Plan, names},
@@ -114,11 +116,17 @@ impl Cluster {
             disks_lie: options.disks_lie,
             plan,
         };
+        cluster.net.borrow_mut().pids = cluster.plan.etcd.as_ref().map(|plan| plan.world(BEGIN));
         for server in cluster.plan.servers.clone() {
             let server = cluster.add_machine(server);
-            let incarnation = cluster.rng.u128(..);
-            let storage = Storage::new(cluster.machines[server].owner(), incarnation);
-            cluster.attach_storage(server, storage);
+            match cluster.machines[server].plan.etcd {
+                Some(in_etcd) => cluster.attach_pid(server, in_etcd),
+                None => {
+                    let incarnation = cluster.rng.u128(..);
+                    let storage = Storage::new(cluster.machines[server].owner(), incarnation);
+                    cluster.attach_storage(server, storage);
+                }
+            }
             cluster.start(server);
         }
         for fault in cluster.plan.standing_faults() {
@@ -183,6 +191,7 @@ impl Cluster {
                 Call::Signal(server) => self.signal(server),
                 Call::Flood(flood) => self.on_flood(flood),
                 Call::Check(check) => self.on_check(check),
+                Call::Claimed(server) => self.on_claimed(server),
                 Call::Recover => self.begin_recovery(),
             }
         }
@@ -275,9 +284,9 @@ impl Cluster {
             self.judge
                 .note_violation(|| format!("{waiting} entries in the mailbox of server {number}"));
         }
-        let storage = storage(node);
+        let kept = kept(&net, number, &self.judge.lives[number], now);
         let life = &mut self.judge.lives[number];
-        life.disk_failed = storage.faults_met > machine.faults_before;
+        life.disk_failed = kept.faults_met > machine.faults_before;
         if life.disk_failed {
             machine.has_failed = true;
             self.judge.failed.insert((number, machine.began));
@@ -286,13 +295,8 @@ impl Cluster {
             life.advances.give_up();
         }
         if !wiretap.parts.is_empty() || life.advances.waits() {
-            life.allowed = match storage.allowance(now) {
-                // The newest record may be the other server's.
-                _ if storage.is_shared => storage.granted.1.get(),
-                Some((boot, ceiling)) if boot == life.boot => ceiling.get(),
-                _ => 0,
-            };
-            life.grants = storage.granted.0;
+            life.allowed = kept.allowed.get();
+            life.grants = kept.granted.0;
             let budgets = self.plan.budgets;
             // Both budgets share the rate, and later starts begin with an empty budget for clients.
             let after_burst = if life.is_first {
@@ -306,9 +310,7 @@ impl Cluster {
                 .budget_of_clients
                 .saturating_add(budgets.peer_burst / life.boot.max(1));
             let machines = self.machines.len();
-            let overlooked = storage.overlooked.as_ref();
-            let overlooked = overlooked.map(|record| (record.generation, record.boot));
-            if let Some((generation, boot)) = overlooked {
+            if let Some((generation, boot)) = kept.overlooked {
                 self.judge.note_violation(|| {
                     format!(
                         "server {number} raised its ceiling over generation {generation} of boot {boot}, which \
@@ -326,7 +328,7 @@ impl Cluster {
             // It has handled everything that had come, including the answers of the disk.
             if waiting == 0 && polled.dispatched < POLL_EVENTS_MAX {
                 let life = &mut self.judge.lives[number];
-                life.advances.settle(storage.granted.1.get());
+                life.advances.settle(kept.granted.1.get());
             }
         }
         net.wiretap = Some(wiretap);
@@ -364,10 +366,12 @@ impl Cluster {
 
     /// Starts a server on its directory.
     pub fn start(&mut self, number: usize) {
+        if self.machines[number].plan.etcd.is_some() {
+            return self.claim_pid(number);
+        }
         let now = self.now();
         let above = self.machines[number].recover_above.take();
         let session = self.rng.u64(..);
-        let machine = &mut self.machines[number];
         let mut net = self.net.borrow_mut();
         let node = &mut net.nodes[number];
         let disk = node.storage.as_mut().expect("every server here has one");
@@ -379,12 +383,34 @@ impl Cluster {
             }
         };
         let stale = disk.medium().stale_reads;
+        self.machines[number].faults_before = disk.faults_met;
+        drop(net);
+        self.live(number, &started, session, None);
+        if stale > 0 {
+            self.judge.note_violation(|| {
+                format!("a start of server {number} read what is not on the disk")
+            });
+        }
+    }
+
+    /// A server begins its life: its state is read, and what it may hand out is durable. `confirmed_until` is when its lease
+    /// has to be confirmed again, if it has one.
+    pub fn live(
+        &mut self,
+        number: usize,
+        started: &Started,
+        session: u64,
+        confirmed_until: Option<Instant>,
+    ) {
+        let now = self.now();
+        let machine = &mut self.machines[number];
+        let mut net = self.net.borrow_mut();
+        let node = &mut net.nodes[number];
         let clock = Clock {
             zero: now,
             speed_ppm: machine.plan.speed_ppm,
         };
         node.clock = clock;
-        machine.faults_before = disk.faults_met;
         let is_clean = std::mem::take(&mut machine.is_clean);
         let address = machine.address;
         net.down.remove(&address.ip());
@@ -410,7 +436,15 @@ impl Cluster {
             },
             ..Life::default()
         };
-        let joins = machine.begin(number, &self.net, &self.plan, &started, session);
+        let confirmed_until = confirmed_until.map(|until| clock.shows(until));
+        let joins = machine.begin(
+            number,
+            &self.net,
+            &self.plan,
+            started,
+            session,
+            confirmed_until,
+        );
         // Where nobody is there, no start waits longer for somebody to come.
         let join_timeout = clock.when(Instant::START.after(JOIN_WAIT.min(self.plan.join_timeout)));
         let life = Life {
@@ -418,11 +452,7 @@ impl Cluster {
             asks: joins,
             ..life
         };
-        if stale > 0 {
-            self.judge.note_violation(|| {
-                format!("a start of server {number} read what is not on the disk")
-            });
-        }
+        let life = self.life_in_etcd(number, life);
         if self.machines[number].was_objected && started.objected.is_none() {
             self.judge.note_violation(|| {
                 format!("a start of server {number} has forgotten the objection of a peer")
@@ -467,11 +497,9 @@ impl Cluster {
         node.accept_error = None;
         net.accepted.clear();
         net.dropped.clear();
-        let node = &mut net.nodes[number];
-        node.storage
-            .as_mut()
-            .expect("every server here has one")
-            .crash(now, fate, power);
+        if let Some(disk) = &mut net.nodes[number].storage {
+            disk.crash(now, fate, power);
+        }
     }
 
     /// A server has exited by itself. Checks that it had a reason.
@@ -480,6 +508,9 @@ impl Cluster {
         let machine = &self.machines[number];
         let signals = machine.signals.len();
         let pid = machine.plan.pid;
+        if machine.plan.etcd.is_some() {
+            return self.on_exit_in_etcd(number, exit);
+        }
         let net = self.net.borrow();
         let disk = storage(&net.nodes[number]);
         let disk_failed = disk.faults_met > machine.faults_before;
@@ -496,6 +527,8 @@ impl Cluster {
             Exit::Refused => was_breached,
             Exit::Forced => signals > 1,
             Exit::StorageFailed => disk_failed,
+            // Its store is a disk, and that fences nobody.
+            Exit::Fenced => false,
         };
         if !has_reason {
             self.judge.note_violation(|| {
@@ -529,7 +562,7 @@ impl Cluster {
         match exit {
             // Its operators read that another life has the pid.
             Exit::Refused | Exit::Objected => self.judge.breaches.tell(number, pid),
-            Exit::Clean | Exit::Forced | Exit::StorageFailed => {}
+            Exit::Clean | Exit::Forced | Exit::StorageFailed | Exit::Fenced => {}
         }
         let machine = &mut self.machines[number];
         if exit == Exit::Refused {

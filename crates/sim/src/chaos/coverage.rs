@@ -61,6 +61,10 @@ pub struct Coverage {
     pub replies: u64,
     pub identities: u64,
     pub lives: u64,
+    /// How often a server has taken a pid in etcd that another one had before.
+    pub takeovers: u64,
+    /// How often a server has ended because another one had its pid.
+    pub fenced: u64,
     pub turns: u64,
     /// The mistakes of operators, by what became of them.
     pub breaches: BTreeMap<Fate, u64>,
@@ -78,6 +82,8 @@ impl Default for Coverage {
             replies: 0,
             identities: 0,
             lives: 0,
+            takeovers: 0,
+            fenced: 0,
             turns: 0,
             breaches: BTreeMap::new(),
             repeats: BTreeMap::new(),
@@ -123,6 +129,8 @@ impl Coverage {
         self.replies += other.replies;
         self.identities += other.identities;
         self.lives += other.lives;
+        self.takeovers += other.takeovers;
+        self.fenced += other.fenced;
         self.turns += other.turns;
         for (fate, count) in &other.breaches {
             *self.breaches.entry(*fate).or_default() += count;
@@ -140,7 +148,7 @@ impl Coverage {
             if let Some(name) = words.next().filter(|name| *name != ">") {
                 let name = match name {
                     // The name of the write comes after it.
-                    "written" | "writeFailed" => {
+                    "written" | "writeFailed" | "fenced" => {
                         format!("{name} {}", words.next().unwrap_or_default())
                     }
                     _ => name.to_owned(),

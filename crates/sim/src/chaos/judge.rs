@@ -22,7 +22,8 @@ use super::{
     breaches::{Breaches, Giver},
     client::Floor,
     coverage::Coverage,
-    plan::Plan,
+    etcd_plan::EtcdPlan,
+    plan::{Plan, ServerPlan},
     sealed::Opened,
 };
 use crate::world::{EndId, Wiretap};
@@ -38,6 +39,8 @@ pub struct PidState {
     blocks: BTreeMap<u64, (u64, u64)>,
     /// What the other servers know of its lives.
     pub known: Lives,
+    /// The highest boot of its lives.
+    boot_max: u64,
     /// A directory of it was lost or rolled back, or what an operator had said rotted in it. If not, only its servers that were added later are at fault.
     pub has_lost: bool,
     /// An operator broke the precondition of uniqueness, and no operator has vouched for the state since.
@@ -109,6 +112,28 @@ pub struct Life {
     pub grants: u32,
     /// It has handed out something.
     pub has_given: bool,
+    /// Its pid is in etcd.
+    pub is_in_etcd: bool,
+    /// Once a later life of its pid has handed out something, it hands out nothing more.
+    pub keeps_order: bool,
+    /// The highest sequence that it has handed out.
+    pub left: u64,
+}
+
+impl Life {
+    /// What stands for the life of a server that has never had one.
+    fn not_begun(server: &ServerPlan) -> Life {
+        Life {
+            pid: server.pid,
+            life: u64::MAX,
+            ..Life::default()
+        }
+    }
+
+    /// Whether it may take back what it has told and not handed out.
+    pub fn may_go_back(&self) -> bool {
+        self.disk_failed || self.is_in_etcd
+    }
 }
 
 /// What a server wrote on one end of a connection, as far as it matters.
@@ -230,10 +255,16 @@ impl Judge {
         let pids = plan
             .servers
             .iter()
-            .map(|server| (server.pid, PidState::default()));
+            .map(|server| server.pid)
+            .chain(plan.etcd.iter().flat_map(EtcdPlan::pids))
+            .map(|pid| (pid, PidState::default()));
         Judge {
             pids: pids.collect(),
-            lives: Vec::new(),
+            lives: match plan.etcd {
+                None => Vec::new(),
+                // Who claims a pid can be talked to before it has one.
+                Some(_) => plan.servers.iter().map(Life::not_begun).collect(),
+            },
             ends: HashMap::new(),
             count_max: plan.count_max,
             never_refuses_peers: !plan.faults.has(super::fault::Fault::Budget)
@@ -271,6 +302,11 @@ impl Judge {
 
     pub fn pid(&mut self, pid: u16) -> &mut PidState {
         self.pids.get_mut(&pid).expect("every pid has its entry")
+    }
+
+    /// Whether a life is in etcd, and a later one of its pid has begun.
+    pub fn is_superseded(&self, life: &Life) -> bool {
+        life.is_in_etcd && life.boot < self.pids[&life.pid].boot_max
     }
 
     pub fn is_breached(&self, pid: u16) -> bool {
@@ -339,7 +375,9 @@ impl Judge {
             }
         }
         let number = self.coverage.lives;
-        self.pid(life.pid).known.begin(number, server, life.boot);
+        let state = self.pid(life.pid);
+        state.known.begin(number, server, life.boot);
+        state.boot_max = state.boot_max.max(life.boot);
         let before = &self.lives[server];
         self.lives[server] = Life {
             advances: before.advances.begin(life.start),
@@ -359,6 +397,14 @@ impl Judge {
         let state = &self.pids[&life.pid];
         match state.is_breached {
             true => Floor::default(),
+            // Another life may have its pid by now. And what it has told, but not handed out, it takes back if etcd does not
+            // answer for long.
+            false if life.is_in_etcd => Floor {
+                left: life.left,
+                told: 0,
+                absorbed: life.advances.absorbed(),
+                began,
+            },
             false => Floor {
                 left: state.left,
                 told: state.told,
@@ -524,8 +570,21 @@ impl Judge {
         if self.pid(pid).known.voters(life).len() < self.lives[server].votes_needed {
             return self.note_violation(|| format!("{}, and too few have accepted it", shown()));
         }
+        let (keeps_order, boot) = (self.lives[server].keeps_order, self.lives[server].boot);
+        self.lives[server].left = self.lives[server].left.max(high);
         let state = self.pid(pid);
         state.left = state.left.max(high);
+        let above = state.blocks.range(high + 1..).next();
+        let later = above.filter(|(_, (_, by))| keeps_order && *by != life);
+        if let Some((later, _)) = later {
+            let later = *later;
+            return self.note_violation(|| {
+                format!(
+                    "{} in boot {boot}, after a later life had handed out {later}",
+                    shown()
+                )
+            });
+        }
         let before = state.blocks.range(..=high).next_back();
         let overlap = before
             .filter(|(_, (last, _))| *last >= low)

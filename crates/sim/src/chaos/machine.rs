@@ -16,6 +16,7 @@ use ipseity::{
 use ipseity_core::{
     actor::ActorConfig,
     identity::{Pid, Sequence},
+    limits::STORE_PATIENCE,
     time::Instant,
     words::{ClusterName, Standing},
 };
@@ -139,12 +140,17 @@ impl Machine {
         plan: &Plan,
         started: &Started,
         session: u64,
+        confirmed_until: Option<Instant>,
     ) -> bool {
         let now = net.borrow().now;
-        let remembered = storage(&net.borrow().nodes[number])
-            .members
-            .clone()
-            .unwrap_or_default();
+        let in_etcd = self.plan.etcd;
+        let remembered = match in_etcd {
+            Some(_) => Vec::new(),
+            None => {
+                let members = storage(&net.borrow().nodes[number]).members.clone();
+                members.unwrap_or_default()
+            }
+        };
         let template = actor_template(plan);
         let advertise = match plan.advertises {
             true => self.address.to_string(),
@@ -155,7 +161,7 @@ impl Machine {
             .filter_map(|known| known.address.as_deref());
         let asked = to_ask(&self.plan.peers, &advertise, addresses);
         let joins = !self.plan.peers.is_empty() || !asked.is_empty();
-        self.votes = !started.members_lost;
+        self.votes = in_etcd.is_none() && !started.members_lost;
         let config = ServerConfig {
             actor: ActorConfig {
                 pid: Pid::new(self.plan.pid).unwrap(),
@@ -172,7 +178,10 @@ impl Machine {
                 advertise,
                 join_mode: self.plan.join,
                 lives: started.lives.clone(),
-                votes: !started.members_lost,
+                votes: self.votes,
+                fences: in_etcd.is_some(),
+                lease: confirmed_until.filter(|_| in_etcd.is_some_and(|of| of.waits_in_doubt)),
+                patience: in_etcd.map(|_| STORE_PATIENCE),
                 peer_silence: PEER_SILENCE_MIN.max(3 * self.plan.sync_interval),
                 ..template
             },
@@ -192,6 +201,7 @@ impl Machine {
             listeners: vec![Listener::PLAIN, Listener::HTTP],
             peers: self.plan.peers.clone(),
             remembered: asked,
+            owners: Vec::new(),
             sync_interval: self.plan.sync_interval,
             join_timeout: plan.join_timeout,
             skipped: started.skipped,

@@ -15,7 +15,8 @@
 //! - `web`, `web_traffic`: the same for clients that speak HTTP. `answers`, `scrapes`: what servers say there.
 //! - `judge`: checks everything that servers write against the promises. `advances`: how far others let a server
 //!   go. `places`: who is refused, and who is closed. `accepted`, `claims`: who has a pid, and who may ask for it.
-//!   `breaches`: what becomes of the mistakes of operators.
+//!   `breaches`: what becomes of the mistakes of operators. `pids`: servers whose pids are in etcd,
+//!   and `etcd_plan`, what a seed draws for them. `kept`: what keeps the state of a server.
 //! - `coverage`, `hunt`: run many seeds, count what happened in them, and find the smallest form of a seed that
 //!   fails.
 
@@ -31,13 +32,16 @@ mod claims;
 mod client;
 mod cluster;
 pub mod coverage;
+pub mod etcd_plan;
 pub mod fault;
 mod flood;
 pub mod hunt;
 mod judge;
+mod kept;
 mod lies;
 mod machine;
 mod network;
+mod pids;
 mod places;
 mod plan;
 mod recovery;

@@ -23,6 +23,7 @@ use ipseity_core::{
 
 use super::{
     calls::FloodKind,
+    etcd_plan::{self, EtcdPlan, InEtcd},
     fault::{Fault, Faults, HTTP_PER_MILLE, chance, stream},
     starts::{self, is_about_starts},
 };
@@ -66,6 +67,8 @@ pub struct ServerPlan {
     /// It believes each address of a server, and not only those that it names.
     pub believes_servers: bool,
     pub trusts_loopback: bool,
+    /// Its pid is in etcd.
+    pub etcd: Option<InEtcd>,
 }
 
 /// Where clients come from: the third byte of their addresses. [`ServerPlan::trust`] says what each means.
@@ -338,6 +341,8 @@ pub struct Plan {
     pub seed: u64,
     pub faults: Faults,
     pub servers: Vec<ServerPlan>,
+    /// The etcd in which the pids of some servers are.
+    pub etcd: Option<EtcdPlan>,
     pub clients: Vec<ClientPlan>,
     pub count_max: u32,
     pub advance_max: u64,
@@ -368,10 +373,21 @@ impl Plan {
         let mut rng = stream(seed, 0);
         let drawn = draw_faults(seed, rng.u32(100..500));
         let faults = drawn.and(allowed);
-        let servers = draw_servers(seed, &mut rng, faults);
+        let faults = etcd_plan::faults(seed, faults);
+        let mut servers = draw_servers(seed, &mut rng, faults);
+        let etcd = etcd_plan::draw(seed, servers.len()).map(|drawn| {
+            for (server, own) in servers.iter_mut().zip(drawn.servers) {
+                if let Some((pid, in_etcd)) = own {
+                    (server.pid, server.etcd) = (pid.get(), Some(in_etcd));
+                    server.join = JoinMode::Prefer;
+                }
+            }
+            drawn.etcd
+        });
         let mut plan = Plan {
             seed,
             faults,
+            etcd,
             clients: Vec::new(),
             count_max: *rng.choice(&[10, 100, 1000]).unwrap(),
             advance_max: ADVANCE_MAX_DEFAULT,
@@ -849,6 +865,7 @@ fn draw_servers(seed: u64, rng: &mut Rng, faults: Faults) -> Vec<ServerPlan> {
                     .then(|| Sequence::new(Sequence::MAX.get() - near_end).unwrap()),
                 believes_servers,
                 trusts_loopback,
+                etcd: None,
             }
         })
         .collect()

@@ -34,8 +34,11 @@ impl Cluster {
         for undo in 0..self.undos.len() {
             self.on_undo(undo);
         }
+        self.heal_etcd();
         for number in 0..self.machines.len() {
-            self.disk(number, |disk| disk.fault = None);
+            if self.machines[number].plan.etcd.is_none() {
+                self.disk(number, |disk| disk.fault = None);
+            }
             let is_second = number >= self.plan.servers.len();
             if is_second && self.disk(number, |disk| disk.is_shared) {
                 // An operator finds out that two servers share a directory, and takes this one away.
@@ -171,7 +174,8 @@ impl Cluster {
         let newest = self.clients.iter().map(|client| client.newest).max();
         // A lost directory may have been further ahead than a budget lets in.
         let is_whole = self.judge.pids.values().all(|pid| !pid.was_breached);
-        let demands = self.judge.never_refuses_peers && is_whole;
+        // A server that has come back with another pid in etcd has nobody who tells it what it had handed out, if it is alone.
+        let demands = self.judge.never_refuses_peers && is_whole && self.plan.etcd.is_none();
         for server in serving {
             let probe = self
                 .clients

@@ -350,7 +350,11 @@ impl Cluster {
     /// Whether a server has a reason to answer so on a connection that began at this moment.
     pub fn has_reason(&self, server: usize, began: Instant, code: ErrorCode) -> bool {
         let machine = &self.machines[server];
-        let was_breached = self.judge.pids[&machine.plan.pid].was_breached;
+        // It may have come from a process before this one, which had another pid in etcd and has lost it.
+        let is_late = machine.plan.etcd.is_some() && machine.began > began;
+        let was_breached = self.judge.pids[&machine.plan.pid].was_breached
+            || self.has_lost_its_pid(server)
+            || is_late;
         match code {
             ErrorCode::PidConflict | ErrorCode::StaleState => was_breached,
             ErrorCode::Storage => machine.has_failed,
@@ -392,19 +396,25 @@ impl Cluster {
         ];
         let named = machine.plan.peers.iter();
         let peers = named.filter(|peer| !own.contains(peer)).count();
-        let is_innocent = !self.judge.pids[&life.pid].was_breached;
+        let is_superseded = self.judge.is_superseded(life);
+        let is_innocent = !self.judge.pids[&life.pid].was_breached && !is_superseded;
+        let is_in_etcd = life.is_in_etcd;
         let is_blamed = matches!(status.standing, Standing::Conflict | Standing::Stale);
         let is_consistent = (status.sequence >= floor.left || self.judge.is_breached(life.pid))
             && status.storage.ceiling >= status.sequence
-            && status.peers_total as usize >= peers;
+            // A name that leads only to owners of pids is shown as these.
+            && (self.plan.etcd.is_some() || status.peers_total as usize >= peers);
         // A server that was paused answers an old question before it looks at the disk.
         let is_paused = self.plan.faults.has(Fault::Pause);
         let is_used_up = status.sequence == Sequence::MAX.get();
         let is_consistent = is_consistent
             && match status.standing {
-                Standing::Serving => !is_used_up && (is_paused || !is_stalled(status)),
+                Standing::Serving => {
+                    !is_used_up && (is_paused || is_in_etcd || !is_stalled(status))
+                }
                 Standing::Exhausted => is_used_up,
-                Standing::WaitingForDisk => status.bounds.waiting_for_disk > 0,
+                // One that is in doubt says so, whether somebody waits or not.
+                Standing::WaitingForDisk => is_in_etcd || status.bounds.waiting_for_disk > 0,
                 _ => true,
             };
         let asked_at = self.clients[number].asked_at;

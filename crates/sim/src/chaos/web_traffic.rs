@@ -378,7 +378,8 @@ impl Cluster {
         let (true, Some(pid), Some(sequence), Some(_)) = (is_whole, pid, sequence, standing) else {
             return Some("it cannot be understood".to_owned());
         };
-        if self.machines[server].plan.pid != pid {
+        // In etcd it may have had another one before.
+        if self.machines[server].plan.etcd.is_none() && self.machines[server].plan.pid != pid {
             return Some("it has another pid".to_owned());
         }
         self.look_at_sequence(server, asked, sequence)

@@ -434,13 +434,13 @@ pub fn malformed_too() -> Vec<Malformed> {
         malformed(
             Receiver::Client,
             3,
-            "01b4 06",
+            "01be 06",
             WireError::BadLength {
                 kind: Kind::StatusReply,
-                length: 436,
+                length: 446,
             },
             2,
-            "frame length 436: statusReply needs 437 to 65535",
+            "frame length 446: statusReply needs 447 to 65535",
         ),
         malformed(
             Receiver::Client,

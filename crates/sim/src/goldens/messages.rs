@@ -4,7 +4,8 @@ use ipseity_core::words::{
     BoundsStatus, CertificateStatus, CodecStatus, Counters, ErrorReply, Forget, Goodbye,
     GrantCounts, Hello, Histogram, Introduction, JoinStatus, KnownLife, Member, Members, Message,
     Objection, ObjectionStatus, Overrule, PeerState, PeerStatus, Probe, SpinStatus, Stage,
-    Standing, Status, StorageStatus, SyncMessage, TlsStatus, Told, VitalsStatus, WriteTimes,
+    Standing, Status, StorageStatus, StoreKind, StoreState, StoreStatus, SyncMessage, TlsStatus,
+    Told, VitalsStatus, Vote, WriteTimes,
 };
 use ipseity_frames::Receiver;
 
@@ -81,6 +82,7 @@ pub fn messages() -> Vec<Golden> {
                     nonce: 0x3132_3334_3536_3740,
                     heard: 0x1112_1314_1516_1719,
                     refused: 39,
+                    votes: Vote::Fenced,
                     ..sync_message().told
                 },
                 advertise: "10.0.0.2:3264".to_owned(),
@@ -88,7 +90,7 @@ pub fn messages() -> Vec<Golden> {
             })),
             "008f 04 0002 0000000000000007 69707365697479 0002
              202122232425262728292a2b2c2d2e2f 0000000000000001 3132333435363738 0000000000000009
-             00 0000000000000400 01
+             00 0000000000000400 02
              01 0000000000000002 1112131415161718 0000000000000400 0000000000000005 00
              3132333435363740 1112131415161719 0027
              000000000000000d 31302e302e302e323a33323634",
@@ -103,7 +105,7 @@ pub fn messages() -> Vec<Golden> {
             "statusReply",
             Receiver::Client,
             Message::StatusReply(Box::new(status())),
-            "031c 06
+            "0326 06
              0000000000000005 302e312e30  0000000000000007 69707365697479  0001
              000102030405060708090a0b0c0d0e0f 0000000000000002 1112131415161718
              00 0000000000000005 000000000000ee48 00000003 00002710
@@ -137,6 +139,7 @@ pub fn messages() -> Vec<Golden> {
              01 00000001 00000000 00000002
              01 0000000000000009 000000000000000d 31302e302e302e323a33323634 01 0002
              0000000000000002 6e6f
+             02 01 0000000001312d00
              0000000000000009 0000000000000007 000000000000005f",
         ),
         golden(
@@ -399,6 +402,11 @@ pub fn status() -> Status {
             pid: Some(pid(2)),
             reason: "no".to_owned(),
         }),
+        store: StoreStatus {
+            kind: StoreKind::Etcd,
+            state: StoreState::InDoubt,
+            confirmed_us: 20_000_000,
+        },
         spin: SpinStatus {
             spins: 9,
             met: 7,
@@ -429,7 +437,7 @@ pub fn sync_message() -> SyncMessage {
         told: Told {
             stage: Stage::Serves,
             ceiling: 1024,
-            votes: true,
+            votes: Vote::Counts,
             known: None,
             claimed: None,
             nonce: 0x1112_1314_1516_1719,

@@ -225,6 +225,10 @@ impl Edge for SimEdge {
         let net = &mut *self.net.borrow_mut();
         let node = &mut net.nodes[self.node];
         node.saves += u64::from(matches!(write, Write::Members(_)));
+        if let Some(pid) = &mut node.pid_storage {
+            pid.write(write);
+            return net.run_etcd();
+        }
         let done_at = match &mut node.storage {
             Some(storage) => storage.write(write, net.now),
             None => node.write(write).map(|wait| net.now.after(wait)),
@@ -237,6 +241,9 @@ impl Edge for SimEdge {
 
     fn storage(&self) -> StorageStatus {
         let net = self.net.borrow();
+        if let Some(pid) = &net.nodes[self.node].pid_storage {
+            return pid.status(net.now);
+        }
         if let Some(storage) = &net.nodes[self.node].storage {
             return storage.status(net.now);
         }
@@ -250,6 +257,9 @@ impl Edge for SimEdge {
 
     fn writes(&self) -> WriteTimes {
         let net = self.net.borrow();
+        if let Some(pid) = &net.nodes[self.node].pid_storage {
+            return pid.times();
+        }
         let storage = &net.nodes[self.node].storage;
         storage
             .as_ref()
@@ -274,6 +284,10 @@ impl Edge for SimEdge {
 
     fn tls_read(&mut self) -> Result<Settings, String> {
         Err("a simulated server has no files".to_owned())
+    }
+
+    fn owners(&mut self) -> Vec<String> {
+        self.net.borrow().nodes[self.node].owners.clone()
     }
 
     fn notify(&mut self, standing: Standing) -> Option<Duration> {

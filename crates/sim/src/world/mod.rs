@@ -10,6 +10,7 @@
 //! - `net`: the network, and the events that are scheduled. `end`: one end of a connection. `stream`: what
 //!   the two ends of a connection do.
 //! - `edge`: takes the place of a server's operating system.
+//! - `pid_storage`: the pid of a server whose state is in a simulated etcd.
 //! - `medium`: the blocks of a disk. `storage`: a state directory on them, with the real logic of the slots.
 //! - `client`: the clients of a test. `setup`: how a server is configured. `lines`: a trace as text.
 //!   `log_lines`: what the servers log.
@@ -22,6 +23,7 @@ mod log_lines;
 mod medium;
 mod net;
 mod node;
+mod pid_storage;
 mod setup;
 mod storage;
 mod stream;
@@ -58,6 +60,7 @@ pub use self::{
     medium::{Medium, WriteFate},
     net::{Fate, Net, NetworkConditions, Route, Sent, Wiretap, WorldEvent},
     node::{Clock, DiskMode, Node, Polled, Wake},
+    pid_storage::{PidStorage, World as PidWorld},
     setup::{Setup, address, http_address},
     storage::{DiskFault, StartFault, Storage, sessions},
 };
@@ -139,6 +142,7 @@ impl World {
             listeners: vec![Listener::PLAIN, Listener::HTTP],
             peers: machine.setup.peers.clone(),
             remembered: machine.setup.remembered.clone(),
+            owners: Vec::new(),
             sync_interval: machine.setup.sync_interval,
             join_timeout: JOIN_TIMEOUT_DEFAULT,
             skipped: 0,
@@ -231,6 +235,13 @@ impl World {
     /// Asks a server to stop.
     pub fn signal(&mut self, server: usize) {
         self.node(server).wake(Wake::Entry(Entry::Signal));
+    }
+
+    /// Tells a server who owns the other pids now, as a store would.
+    pub fn say_owners(&mut self, server: usize, owners: &[&str]) {
+        let mut node = self.node(server);
+        node.owners = owners.iter().map(|owner| (*owner).to_owned()).collect();
+        node.wake(Wake::Entry(Entry::Owners));
     }
 
     /// Asks a server to open its files again.

@@ -19,6 +19,7 @@ use ipseity_core::{ids::ListenerId, time::Instant};
 use super::{
     end::{Came, End, EndId, Phase},
     node::{Node, Wake},
+    pid_storage,
     setup::http_address,
 };
 
@@ -48,6 +49,8 @@ pub enum WorldEvent {
     },
     /// TCP checks whether the other side is still there.
     KeepAlive { end: EndId },
+    /// Something happens in etcd, or to those who have their pids there.
+    Etcd,
     /// Something that the user of the world has scheduled.
     Call(u64),
 }
@@ -179,6 +182,8 @@ pub struct Net {
     pub accepted: Vec<EndId>,
     pub dropped: Vec<EndId>,
     pub ends: Vec<End>,
+    /// The etcd of this world, if there is one.
+    pub pids: Option<pid_storage::World>,
     listeners: BTreeMap<SocketAddr, Listener>,
     scheduled: BinaryHeap<Scheduled>,
     serial: u64,
@@ -203,6 +208,7 @@ impl Net {
             accepted: Vec::new(),
             dropped: Vec::new(),
             ends: Vec::new(),
+            pids: None,
             listeners: BTreeMap::new(),
             scheduled: BinaryHeap::new(),
             serial: 0,
@@ -243,6 +249,7 @@ impl Net {
                 WorldEvent::Syn { from } => self.on_syn(from),
                 WorldEvent::KeepAlive { end } => self.keep_alive(end),
                 WorldEvent::Call(token) => self.calls.push_back(token),
+                WorldEvent::Etcd => self.run_etcd(),
                 WorldEvent::Connected { end } => self.on_connected(end),
                 WorldEvent::Established { end } => self.on_established(end),
                 WorldEvent::Refused { end } => self.on_refused(end),
@@ -260,6 +267,48 @@ impl Net {
         }
     }
 
+    /// Lets etcd go on, and all who have their pids there.
+    pub fn run_etcd(&mut self) {
+        let Some(mut world) = self.pids.take() else {
+            return;
+        };
+        loop {
+            for (node, call, result) in world.run(self.now) {
+                if let Some(storage) = &mut self.nodes[node].pid_storage {
+                    storage.answered(call, result);
+                }
+            }
+            let mut has_moved = false;
+            for node in 0..self.nodes.len() {
+                let Some(storage) = &mut self.nodes[node].pid_storage else {
+                    continue;
+                };
+                if storage.next().is_some_and(|at| at <= self.now) {
+                    has_moved = true;
+                    let told = storage.go(node, &mut world, self.now);
+                    self.calls.extend(told.token);
+                    self.nodes[node].told_by_etcd(told);
+                }
+            }
+            if !has_moved {
+                break;
+            }
+        }
+        let storages = self
+            .nodes
+            .iter()
+            .filter_map(|node| node.pid_storage.as_ref());
+        let next = storages.filter_map(pid_storage::PidStorage::next);
+        let next = next.chain(world.etcd.next()).min();
+        if let Some(at) = next
+            && world.due.is_none_or(|due| at < due || due <= self.now)
+        {
+            world.due = Some(at);
+            self.schedule(at, WorldEvent::Etcd);
+        }
+        self.pids = Some(world);
+    }
+
     /// Whether an event would happen at a machine without power.
     fn meets_no_power(&self, event: &WorldEvent) -> bool {
         let address = match event {
@@ -273,6 +322,7 @@ impl Net {
             WorldEvent::Disk { .. }
             | WorldEvent::Lookup { .. }
             | WorldEvent::KeepAlive { .. }
+            | WorldEvent::Etcd
             | WorldEvent::Call(_) => return false,
         };
         self.down.contains(&address.ip())

@@ -15,7 +15,11 @@ use ipseity_core::{
     words::Standing,
 };
 
-use super::{end::EndId, storage::Storage};
+use super::{
+    end::EndId,
+    pid_storage::{PidStorage, Told},
+    storage::Storage,
+};
 
 /// Something that the next poll of a server reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +132,8 @@ pub struct Node {
     /// How long a lookup takes.
     pub lookup_delay: Duration,
     pub resolving: BTreeMap<NameId, String>,
+    /// The owners of the other pids, as the store says.
+    pub owners: Vec<String>,
     /// The number that takes the place of random numbers.
     pub random: u64,
     /// Real random numbers, in runs that have a seed.
@@ -135,6 +141,8 @@ pub struct Node {
     pub clock: Clock,
     /// A disk with the real logic of the slots, used instead of `disk` if it is set.
     pub storage: Option<Storage>,
+    /// A pid in the etcd of the world, used instead of both if it is set.
+    pub pid_storage: Option<PidStorage>,
     pub polled: Option<Polled>,
     wakes: VecDeque<Wake>,
 }
@@ -162,12 +170,14 @@ impl Node {
             notices: Vec::new(),
             notify_every: None,
             lookups: Vec::new(),
+            owners: Vec::new(),
             lookup_delay: Duration::ZERO,
             resolving: BTreeMap::new(),
             random: 0,
             chance: None,
             clock: Clock::default(),
             storage: None,
+            pid_storage: None,
             polled: None,
             wakes: VecDeque::new(),
         }
@@ -178,6 +188,10 @@ impl Node {
         self.life += 1;
         self.wakes.clear();
         self.resolving.clear();
+        self.owners.clear();
+        if let Some(pid) = &mut self.pid_storage {
+            pid.die();
+        }
         self.disk.under_way = None;
         self.polled = None;
         self.accepted.clear();
@@ -185,6 +199,21 @@ impl Node {
         self.saves = 0;
         self.log_lines_dropped = 0;
         self.notices.clear();
+    }
+
+    /// What the threads that speak to etcd report.
+    pub fn told_by_etcd(&mut self, told: Told) {
+        for entry in told.entries {
+            self.wake(Wake::Entry(entry));
+        }
+        if let Some(until) = told.leased_until {
+            let until = self.clock.shows(until);
+            self.wake(Wake::Entry(Entry::Event(Event::Leased { until })));
+        }
+        if let Some(owners) = told.owners {
+            self.owners = owners;
+            self.wake(Wake::Entry(Entry::Owners));
+        }
     }
 
     /// Queues something for the next poll. If an end changes twice before the poll, it is reported once.

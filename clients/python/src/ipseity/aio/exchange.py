@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Callable, Optional, Union
 
 from .. import fork, tls
+from ..address import is_ip
 from ..calls import Call, Wait, settle
 from ..errors import ClosedError, IpseityError
 from ..identity import Identity
@@ -128,6 +129,8 @@ class Exchange:
                     if settled is False:
                         break
                     if settled is not True:
+                        # What came together with a doubt is in the job only now.
+                        self._tell_doubt(link)
                         return settled
             finally:
                 # Whatever ends this call, the replies of others stay where they are.
@@ -171,11 +174,14 @@ class Exchange:
         outcome = line.link.dead
         if isinstance(outcome, Failure):
             self._servers.failed(line.place, outcome, monotonic())
-        doubted = line.link.doubted_pid()
-        if doubted is not None and self._on_doubt is not None:
-            self._on_doubt(doubted)
+        self._tell_doubt(line.link)
         # If no call waits, nobody else tells it.
         asyncio.get_running_loop().call_soon(self.events.tell)
+
+    def _tell_doubt(self, link: Link) -> None:
+        doubted = link.doubted_pid()
+        if doubted is not None and self._on_doubt is not None:
+            self._on_doubt(doubted)
 
     async def _connect(self, place: int, call: Call) -> Optional[Line]:
         """Connects to this server, or waits for the attempt that is under way. None: look again what there is."""
@@ -235,8 +241,9 @@ class Exchange:
             server.port,
             ssl=options.tls if server.tls else None,
             server_hostname=tls.server_name(server.host) if server.tls else None,
-            # RFC 8305, as far as asyncio has it.
-            happy_eyeballs_delay=ATTEMPT_DELAY,
+            # RFC 8305, as far as asyncio has it. One address needs no race, and a race that is cancelled may leave its
+            # socket to the garbage collector.
+            happy_eyeballs_delay=None if is_ip(server.host) else ATTEMPT_DELAY,
             interleave=1,
         )
         # If nobody listens there, the kernel may choose the dialed port for our own end. Then it leads to ourselves.

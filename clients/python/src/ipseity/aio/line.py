@@ -35,7 +35,9 @@ class Line(asyncio.Protocol):
         """Writes what the link has to write, and sees to its timer and its end."""
         link, transport = self.link, self._transport
         if link.out and transport is not None:
-            transport.write(bytes(link.out))
+            # One that is closing would only write a line to the log of asyncio. Why it closes is told by connection_lost.
+            if not transport.is_closing():
+                transport.write(bytes(link.out))
             link.out.clear()
         if link.dead is None:
             self._set_timer()

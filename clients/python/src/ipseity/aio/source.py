@@ -207,7 +207,7 @@ class Source:
         return UnavailableError(tuple(ServerFailure(str(server), cause) for server in self._options.servers))
 
     def _begin_refill(self, now: float, deadline: Optional[float]) -> None:
-        job = RefillJob(self._demand.next_size(now))
+        job = RefillJob(self._demand.next_size(now, self._stock.dropped()))
         until = now + self._options.call_timeout if deadline is None else deadline
         self._stock.refill_begins()
         self._refill = _Refill(job, asyncio.get_running_loop().create_task(self._run_refill(job, until)))
@@ -227,6 +227,7 @@ class Source:
                 # Some is better than an error. If there was one, the next refill meets it again.
                 failed = None
                 self._refills += 1
+                self._demand.succeeded()
                 added = self._stock.add(job.blocks, monotonic() + self._source_options.block_age_max)
                 if self._closed:
                     self._stock.drop_all()

@@ -26,7 +26,7 @@ from ..options import Options
 from ..servers import Servers
 from ..watching import Events
 from .dial import Unreachable, dial
-from .wait import wait_for
+from .wait import come_back, wait_for
 
 
 class _Line:
@@ -37,11 +37,18 @@ class _Line:
         self.link = link
         #: Of its server, in the list.
         self.place = place
-        #: Whether a thread waits for the socket. Only that thread may close it then.
-        self.is_watched = False
+        #: The thread that waits for the socket, if one does. Only that thread may close it then.
+        self.watcher: Optional[int] = None
         #: Those that wait for the thread that reads, each on a lock of its own.
         self.followers: deque[threading.Lock] = deque()
         self.is_retired = False
+        #: A thread writes or reads here. If a signal handler interrupts that, nobody knows how far it came.
+        self.is_in_hand = False
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a thread waits for the socket."""
+        return self.watcher is not None
 
 
 class _Dial:
@@ -49,6 +56,7 @@ class _Dial:
 
     def __init__(self, place: int) -> None:
         self.place = place
+        self.dialer = threading.get_ident()
         self.has_ended = False
         self.failure: Optional[Failure] = None
 
@@ -69,7 +77,8 @@ class Exchange:
         fork.register(self)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        # Only its owner can release it, whatever a signal handler has interrupted.
+        self._lock = threading.RLock()
         # Told when an attempt to connect has ended, and when the client is closed.
         self._changed = threading.Condition(self._lock)
         self._line: Optional[_Line] = None
@@ -95,7 +104,14 @@ class Exchange:
         call = Call(self._servers, job, now, now + self._options.call_timeout if deadline is None else deadline)
         try:
             with self._lock:
-                self._run(call)
+                try:
+                    self._run(call)
+                except IpseityError:
+                    raise
+                except BaseException:
+                    come_back(self._lock)
+                    self._interrupted()
+                    raise
                 self.identities += given
         finally:
             self.events.tell()
@@ -142,20 +158,46 @@ class Exchange:
             if line is not None:
                 goes_on = call.goes_on(line.place, self._ask(line, call), monotonic())
 
+    def _interrupted(self) -> None:
+        """An exception that is not of this library came out of a call: that of a signal handler, such as KeyboardInterrupt.
+        If nobody knows what was written and read, the others ask again on a new connection.
+        """
+        me = threading.get_ident()
+        if self._dial is not None and self._dial.dialer == me:
+            self._dial.has_ended = True
+            self._dial = None
+        line = self._line
+        if line is not None:
+            if line.watcher == me:
+                line.watcher = None
+            if line.is_in_hand:
+                line.link.die(Lost.LOST)
+                # Perhaps it came in the middle of that.
+                line.is_retired = False
+                self._retire(line)
+                self._line = None
+            for waiter in line.followers:
+                _release(waiter)
+        self._changed.notify_all()
+
     def _ask(self, line: _Line, call: Call) -> Union[Failure, Lost, IpseityError, None]:
         """Asks for what the job wants until it wants nothing. Returns what has stopped it, if anything has."""
         link = line.link
         while counts := call.job.wants(link.count_max):
             asks = [Ask(count) for count in counts]
-            link.ask(asks, monotonic())
             try:
+                line.is_in_hand = True
+                link.ask(asks, monotonic())
                 self._write(line)
                 self._look_after(line)
+                line.is_in_hand = False
                 for ask in asks:
                     settled = settle(call.job, self._wait(line, ask, call), ask.count, link.count_max)
                     if settled is False:
                         break
                     if settled is not True:
+                        # What came together with a doubt is in the job only now.
+                        self._tell_doubt(link)
                         return settled
             finally:
                 # Whatever ends this call, the replies of others stay where they are.
@@ -165,6 +207,9 @@ class Exchange:
 
     def _wait(self, line: _Line, ask: Ask, call: Call) -> Outcome:
         while ask.outcome is None:
+            if line.is_retired:
+                # A signal handler has interrupted the thread that should have said it.
+                return Lost.LOST
             left = call.deadline - monotonic()
             if left <= 0:
                 return call.late("reply")
@@ -180,13 +225,13 @@ class Exchange:
         """Waits for the socket, and reads for all."""
         late = line.link.deadline()
         until = deadline if late is None else min(deadline, late)
-        line.is_watched = True
-        self._lock.release()
+        line.watcher = threading.get_ident()
         try:
+            self._lock.release()
             wait_for(line.sock, bool(line.link.out), until - monotonic())
         finally:
-            self._lock.acquire()
-            line.is_watched = False
+            come_back(self._lock)
+            line.watcher = None
             if line.is_retired:
                 line.sock.close()
             self._wake_follower(line)
@@ -199,11 +244,11 @@ class Exchange:
         waiter.acquire()
         ask.when_done = functools.partial(_release, waiter)
         line.followers.append(waiter)
-        self._lock.release()
         try:
+            self._lock.release()
             waiter.acquire(timeout=min(left, threading.TIMEOUT_MAX))
         finally:
-            self._lock.acquire()
+            come_back(self._lock)
             ask.when_done = None
             with contextlib.suppress(ValueError):
                 line.followers.remove(waiter)
@@ -237,10 +282,12 @@ class Exchange:
 
     def _read(self, line: _Line) -> None:
         """Takes all that has arrived, and writes what may be written then."""
+        line.is_in_hand = True
         self._pull(line)
         line.link.check(monotonic())
         self._write(line)
         self._look_after(line)
+        line.is_in_hand = False
 
     def _pull(self, line: _Line) -> None:
         link, sock = line.link, line.sock
@@ -290,10 +337,13 @@ class Exchange:
         outcome = line.link.dead
         if isinstance(outcome, Failure):
             self._servers.failed(line.place, outcome, monotonic())
-        doubted = line.link.doubted_pid()
+        self._tell_doubt(line.link)
+        self._hang_up(line)
+
+    def _tell_doubt(self, link: Link) -> None:
+        doubted = link.doubted_pid()
         if doubted is not None and self._on_doubt is not None:
             self._on_doubt(doubted)
-        self._hang_up(line)
 
     def _hang_up(self, line: _Line) -> None:
         """Shuts the sending side, after close_notify where there is TLS, and closes."""
@@ -338,11 +388,11 @@ class Exchange:
     def _dial_out(self, place: int, deadline: float) -> socket.socket:
         options = self._options
         timeout = min(options.connect_timeout, deadline - monotonic())
-        self._lock.release()
         try:
+            self._lock.release()
             return dial(options.servers[place], options.tls, timeout, lambda: self._closed)
         finally:
-            self._lock.acquire()
+            come_back(self._lock)
 
     def _wait_for_dial(self, attempt: _Dial, call: Call) -> None:
         while not attempt.has_ended and not self._closed:

@@ -60,7 +60,12 @@ class _Lookups:
             with self._lock:
                 lookup = self._running.setdefault(key, _Lookup())
             # A thread that loses the race for the same name asks again, which does no harm.
-            threading.Thread(target=self._ask, args=(key, lookup), name="ipseity-lookup", daemon=True).start()
+            try:
+                threading.Thread(target=self._ask, args=(key, lookup), name="ipseity-lookup", daemon=True).start()
+            except RuntimeError as error:
+                # The interpreter ends, or there are too many threads. Others who ask for this name must not wait for it.
+                lookup.error = OSError(str(error))
+                self._end(key, lookup)
         while not lookup.ended.wait(min(CLOSE_NOTICED, max(deadline - monotonic(), 0))):
             if monotonic() >= deadline or given_up():
                 raise LookupLate
@@ -74,10 +79,13 @@ class _Lookups:
         except OSError as error:
             lookup.error = error
         finally:
-            with self._lock:
-                self._running.pop(key, None)
-            lookup.ended.set()
-            self._places.release()
+            self._end(key, lookup)
+
+    def _end(self, key: tuple[str, int], lookup: _Lookup) -> None:
+        with self._lock:
+            self._running.pop(key, None)
+        lookup.ended.set()
+        self._places.release()
 
 
 _lookups = _Lookups()

@@ -97,7 +97,8 @@ class Source:
         fork.register(self)
 
     def _begin(self, newest: int) -> None:
-        self._lock = threading.Lock()
+        # A condition gets this kind back even if a signal handler raises meanwhile.
+        self._lock = threading.RLock()
         # Told when a refill has ended, and when the source is closed.
         self._refilled = threading.Condition(self._lock)
         # Told when a refill is wanted, and when the source is closed.
@@ -222,17 +223,24 @@ class Source:
     def _begin_refill(self, now: float, deadline: Optional[float]) -> Optional[_Refill]:
         """Begins a refill, with the lock: another thread runs it. If there can be none, the caller has to."""
         until = now + self._options.call_timeout if deadline is None else deadline
-        refill = self._refill = _Refill(self._demand.next_size(now), until)
-        self._stock.refill_begins()
-        if self._thread is None:
-            thread = threading.Thread(target=self._refill_when_wanted, name="ipseity-refill", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                # The interpreter ends, or there are too many threads.
-                return refill
-            self._thread = thread
-        self._wanted.notify()
+        refill = self._refill = _Refill(self._demand.next_size(now, self._stock.dropped()), until)
+        try:
+            self._stock.refill_begins()
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._refill_when_wanted, name="ipseity-refill", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # The interpreter ends, or there are too many threads.
+                    return refill
+                self._thread = thread
+            self._wanted.notify()
+        except BaseException:
+            # A signal handler has raised. If the thread was told already, it finds nothing to do. The next call begins
+            # another one.
+            self._refill = None
+            self._stock.refill_failed()
+            raise
         return None
 
     def _refill_when_wanted(self) -> None:
@@ -266,6 +274,7 @@ class Source:
                     # Some is better than an error. If there was one, the next refill meets it again.
                     refill.error = None
                     self._refills += 1
+                    self._demand.succeeded()
                     added = self._stock.add(refill.job.blocks, monotonic() + self._source_options.block_age_max)
                     if self._closed:
                         self._stock.drop_all()

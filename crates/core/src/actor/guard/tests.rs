@@ -21,6 +21,7 @@ struct Speaker {
     session: u64,
     sequence: u64,
     link: Link,
+    fences: bool,
 }
 
 fn speaker(incarnation: u128, boot: u64, session: u64, sequence: u64) -> Speaker {
@@ -31,6 +32,15 @@ fn speaker(incarnation: u128, boot: u64, session: u64, sequence: u64) -> Speaker
         session,
         sequence,
         link,
+        fences: false,
+    }
+}
+
+/// The same, with its state in a store that fences.
+fn fenced(boot: u64, session: u64, sequence: u64) -> Speaker {
+    Speaker {
+        fences: true,
+        ..speaker(1, boot, session, sequence)
     }
 }
 
@@ -74,6 +84,7 @@ impl Guard {
             sequence: sequence(speaker.sequence),
             ceiling: sequence(speaker.sequence),
             told_sequence: speaker.sequence,
+            fences: speaker.fences,
         };
         self.hear(speaker.link, &sync, claimant, Instant::START)
     }
@@ -511,4 +522,62 @@ proptest! {
         }
         prop_assert_eq!(charged, [true, true]);
     }
+}
+
+#[test]
+fn of_two_lives_in_a_store_that_fences_the_later_one_has_the_pid_and_there_is_no_conflict() {
+    let mut guard = empty();
+    let (old, new) = (fenced(1, 1, 100), fenced(2, 2, 1000));
+    let (_, to_old) = guard.asked_by(old, None);
+    let (charges, to_new) = guard.asked_by(new, Some(to_old));
+    assert_eq!(charges, []);
+    // Both are alive, and each has heard of a time at which the other was.
+    let (charges, to_old) = guard.asked_by(old, Some(to_new));
+    let [charge] = charges[..] else {
+        panic!("{charges:?}");
+    };
+    assert_eq!((charge.session, charge.code), (1, ErrorCode::StaleState));
+    assert!(charge.may_be_over, "there is nothing to mend");
+    assert_eq!(charge.rival, None);
+    for _ in 0..3 {
+        assert_eq!(guard.hears(new, Some(to_old)), []);
+        assert_eq!(guard.codes(old), [ErrorCode::StaleState]);
+    }
+    assert_eq!(guard.remembered().session, 2);
+    let known = &guard.members[&Pid::new(PID).unwrap()];
+    assert_eq!(known.objection(), None, "no operator has to look");
+    // The next one is judged anew.
+    assert_eq!(guard.codes(fenced(3, 3, 2000)), []);
+    assert_eq!(guard.codes(new), [ErrorCode::StaleState]);
+}
+
+#[test]
+fn a_store_that_was_rolled_back_is_noticed_as_a_directory_is() {
+    for (second, code) in [
+        (fenced(2, 3, 1000), "the same boot twice"),
+        (fenced(1, 3, 1000), "a boot that falls"),
+        (fenced(3, 3, 999), "a higher boot that has not come as far"),
+    ] {
+        let mut guard = empty();
+        assert_eq!(guard.codes(fenced(2, 2, 1000)), []);
+        assert_eq!(guard.codes(second), [ErrorCode::StaleState], "{code}");
+    }
+}
+
+#[test]
+fn a_life_that_does_not_fence_is_not_ended_by_a_boot_in_a_store() {
+    // The same incarnation, because the directory was imported into the store.
+    let mut guard = empty();
+    let (on_disk, in_store) = (speaker(1, 1, 1, 100), fenced(2, 2, 1000));
+    let (_, to_disk) = guard.asked_by(on_disk, None);
+    let (charges, to_store) = guard.asked_by(in_store, Some(to_disk));
+    assert_eq!(charges, []);
+    // The one on the disk is alive, and nobody has ended it.
+    let charges = guard.hears(on_disk, Some(to_store));
+    let codes: Vec<_> = charges.iter().map(|charge| charge.code).collect();
+    assert_eq!(codes, [ErrorCode::PidConflict; 2], "both serve");
+    // Another incarnation has nothing to do with it either.
+    let mut guard = empty();
+    assert_eq!(guard.codes(speaker(9, 1, 1, 100)), []);
+    assert_eq!(guard.codes(fenced(2, 2, 1000)), [ErrorCode::StaleState]);
 }

@@ -25,6 +25,8 @@ pub(in crate::actor) struct Claimant {
     /// As far as it is believed.
     pub(in crate::actor) ceiling: Sequence,
     pub(in crate::actor) told_sequence: u64,
+    /// Its state is in a store that fences.
+    pub(in crate::actor) fences: bool,
 }
 
 impl Claimant {
@@ -128,6 +130,10 @@ impl Guard {
         let Some(known) = self.members.get_mut(&sync.pid) else {
             return self.accept_first(sync, claimant);
         };
+        known.note_fencing(&claimant);
+        if known.has_lost_pid(&claimant) {
+            return Verdict::Stale(known.refuse_newcomer(link, sync, self.serial, true));
+        }
         let last = known.remembered.last_life();
         let is_known = [last.session, known.remembered.session].contains(&sync.session);
         // One that has claimed the pid and asks again does not serve yet. If another one was heard to serve meanwhile, that
@@ -138,7 +144,7 @@ impl Guard {
         // bug IncumbentNotAsked instead: if !is_judged && !BUG {
         if !is_judged {
             let is_young = now.since(born) < RECENT;
-            match known.holders(sync, claimant.life(), links, self.serial, is_young, now) {
+            match known.holders(sync, &claimant, links, self.serial, is_young, now) {
                 Holders::Gone => {}
                 Holders::Unknown(questions) => return Verdict::Asking(questions),
                 Holders::Alive => return Verdict::Held,
@@ -146,7 +152,7 @@ impl Guard {
         }
         let is_behind = |last| !is_known && known.remembered.is_newer_than(last, &claimant);
         if known.remembered.served().is_some_and(is_behind) {
-            return Verdict::Stale(known.refuse_newcomer(link, sync, self.serial));
+            return Verdict::Stale(known.refuse_newcomer(link, sync, self.serial, false));
         }
         // A claim may come to nothing, so nothing that lasts follows from it.
         if is_behind(last) {
@@ -238,14 +244,17 @@ impl Known {
         }
     }
 
-    /// The lives other than the newcomer that may have the pid.
-    fn others(&self, newcomer: u64) -> Vec<u64> {
-        let last = (!self.remembered.ended).then_some(self.remembered.session);
+    /// The lives other than the newcomer that may have the pid, and that it has not taken over from by its store.
+    fn others(&self, newcomer: &Claimant) -> Vec<u64> {
+        let last = (!self.remembered.ended).then_some(self.remembered.life());
         let claims = [self.remembered.claim, self.remembered.claim_before];
         // bug SecondWins: let claims = if BUG { [None, None] } else { claims };
-        let claims = claims.into_iter().flatten().map(|claim| claim.session);
-        let mut others: Vec<u64> = last.into_iter().chain(claims).collect();
-        others.retain(|session| *session != newcomer);
+        let lives = last.into_iter().chain(claims.into_iter().flatten());
+        let mut others: Vec<u64> = lives
+            .filter(|life| !self.has_taken_over(newcomer, *life))
+            .map(|life| life.session)
+            .collect();
+        others.retain(|session| *session != newcomer.session);
         others.dedup();
         others
     }
@@ -253,7 +262,7 @@ impl Known {
     fn holders(
         &mut self,
         sync: &SyncMessage,
-        newcomer: LifeMarks,
+        newcomer: &Claimant,
         links: &Links,
         serial: Serial,
         is_young: bool,
@@ -264,7 +273,7 @@ impl Known {
         let mut may_live = false;
         let mut heard_on = Vec::new();
         let mut dial = None;
-        let others = self.others(sync.session);
+        let others = self.others(newcomer);
         for session in others.iter().copied() {
             let before = heard_on.len();
             heard_on.extend(links.of_life(sync.pid, session).map(|link| (session, link)));
@@ -285,7 +294,7 @@ impl Known {
             since: serial,
             until: now.after(PROBE_TIMEOUT),
             is_alive: false,
-            newcomer,
+            newcomer: newcomer.life(),
             rival: None,
             probed: Vec::new(),
         });
@@ -341,7 +350,13 @@ impl Known {
     }
 
     /// The newcomer is told why it must not hand out identities. It is noted, so that its operator can overrule that.
-    fn refuse_newcomer(&mut self, link: Link, sync: &SyncMessage, serial: Serial) -> Charge {
+    fn refuse_newcomer(
+        &mut self,
+        link: Link,
+        sync: &SyncMessage,
+        serial: Serial,
+        has_lost_pid: bool,
+    ) -> Charge {
         let (mut life, _) = self.take_life(sync.session, serial, link);
         life.link = Some(link);
         let is_new = life.objection.replace(ErrorCode::StaleState).is_none();
@@ -353,7 +368,8 @@ impl Known {
             code: ErrorCode::StaleState,
             sequence: self.remembered.sequence,
             is_new,
-            may_be_over: false,
+            // There is nothing to mend.
+            may_be_over: has_lost_pid,
             rival: None,
         }
     }

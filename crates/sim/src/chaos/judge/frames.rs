@@ -198,6 +198,7 @@ impl Judge {
                 // It has not waited for the answer to what it asked before it served, and this is that answer.
                 let asked = other.and_then(|other| self.ends.get(&other)?.asked);
                 let is_late = asked.is_some_and(|asked| asked.stage.asks());
+                let is_superseded = self.is_superseded(life);
                 let is_innocent = self.pids.get(&pid).is_some_and(|state| {
                     // A second server that has only claimed the pid must not stop the first one, which serves.
                     let is_first =
@@ -217,7 +218,7 @@ impl Judge {
                             }
                         || is_accepted
                 });
-                if is_innocent {
+                if is_innocent && !is_superseded {
                     self.note_violation(|| {
                         format!(
                             "server {server} objects to pid {pid}, which has done nothing wrong"
@@ -270,7 +271,7 @@ impl Judge {
             self.note_violation(|| format!("{}, and nothing brought it above {most}", shown()));
         } else if sequence > allowed {
             self.note_violation(|| format!("{}, and {allowed} is durable of this boot", shown()));
-        } else if sequence < start || (sequence < before && !self.lives[server].disk_failed) {
+        } else if sequence < start || (sequence < before && !self.lives[server].may_go_back()) {
             self.note_violation(|| {
                 format!("{}, began at {start} and told of {before} before", shown())
             });

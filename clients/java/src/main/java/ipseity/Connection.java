@@ -84,6 +84,9 @@ final class Connection implements Runnable, Replies.Line {
   private InputStream in;
   private ByteBuffer buffer;
 
+  /** Whether the next frame had begun to come before anything was asked. */
+  private boolean isStray;
+
   Connection(
       Servers.Server server,
       Options options,
@@ -434,19 +437,30 @@ final class Connection implements Runnable, Replies.Line {
       }
       buffer.limit(buffer.limit() + bytes);
       for (Message message = Frames.next(buffer); message != null; message = Frames.next(buffer)) {
-        Trouble trouble = replies.take(message);
+        boolean isUnasked = isStray;
+        isStray = false;
+        Trouble trouble = isUnasked ? replies.takeUnasked(message) : replies.take(message);
         if (trouble != null) {
           end(trouble);
           return;
         }
         lastReplyAt = Clock.now();
       }
+      lookForStrays();
       buffer.compact().flip();
     }
   }
 
+  /**
+   * What has come while nothing is asked does not become a reply because something is asked now.
+   */
+  private void lookForStrays() {
+    isStray |= buffer.hasRemaining() && replies.due() == null;
+  }
+
   @Override
   public void answered(boolean isFirst) {
+    lookForStrays();
     if (isFirst) {
       owner.answered(this);
     }
@@ -524,12 +538,13 @@ final class Connection implements Runnable, Replies.Line {
 
   private void finish(Trouble trouble) {
     dialer.cancel();
+    // Before the server can see the end, so that whoever calls after that is told why.
+    owner.ended(this, trouble);
     RawSocket closing = raw;
     if (closing != null) {
       // This frees who is stuck in a write, and the owning thread.
       Sockets.close(closing);
     }
-    owner.ended(this, trouble);
     lock.lock();
     try {
       state = State.DEAD;

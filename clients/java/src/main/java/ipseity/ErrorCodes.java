@@ -25,7 +25,7 @@ final class ErrorCodes {
   static Action action(int code) {
     return switch (code) {
       case 5, TLS_REQUIRED, TLS_NOT_OFFERED, 8 -> Action.ELSEWHERE;
-      case 34, 35, 36, PID_CONFLICT, STALE_STATE, 39, 40 -> Action.ELSEWHERE;
+      case 34, 35, 36, PID_CONFLICT, STALE_STATE, 39, 40, 43 -> Action.ELSEWHERE;
       case FOREIGN_CLUSTER -> Action.WRONG_CLUSTER;
       default -> Action.REFUSED;
     };
@@ -70,6 +70,7 @@ final class ErrorCodes {
       case 40 -> "joining";
       case 41 -> "notTrusted";
       case 42 -> "unknownPid";
+      case 43 -> "storeUnavailable";
       case FOREIGN_CLUSTER -> "foreignCluster";
       case 65 -> "foreignVersion";
       case 66 -> "samePid";

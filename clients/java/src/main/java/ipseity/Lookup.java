@@ -67,7 +67,14 @@ final class Lookup {
             PLACES.release();
           }
         };
-    Threads.daemon("ipseity-lookup", lookup).start();
+    try {
+      Threads.daemon("ipseity-lookup", lookup).start();
+    } catch (OutOfMemoryError e) {
+      // There can be no thread now. Otherwise all who ask for this name would wait for it.
+      UNDER_WAY.remove(host, mine);
+      PLACES.release();
+      mine.completeExceptionally(e);
+    }
     return mine;
   }
 

@@ -95,6 +95,18 @@ final class Replies {
     return take((Message.ErrorReply) message);
   }
 
+  /**
+   * Takes what had begun to come before anything was asked. Only the last word of the server may.
+   *
+   * @throws MalformedException if the server has broken the protocol
+   */
+  Trouble takeUnasked(Message message) throws MalformedException {
+    if (message instanceof Message.ErrorReply reply) {
+      return unasked(reply, ErrorCodes.closes(reply.code()));
+    }
+    throw new MalformedException("a reply came, and nothing had asked for it");
+  }
+
   private Trouble take(Message.IdentityReply reply) throws MalformedException {
     if (helloIsAwaited) {
       throw new MalformedException("identityReply came instead of helloReply");

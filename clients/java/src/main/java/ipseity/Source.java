@@ -74,6 +74,10 @@ public final class Source implements AutoCloseable {
 
   private long wantedUntil;
   private boolean isFilling;
+
+  /** The pid that has come into doubt during the refill that is under way; -1 if there is none. */
+  private int doubted = -1;
+
   private boolean isRunning;
   private boolean closed;
 
@@ -312,6 +316,7 @@ public final class Source implements AutoCloseable {
         }
       }
       later.removeIf(chunk -> chunk.pid() == pid);
+      doubted = pid;
     } finally {
       lock.unlock();
     }
@@ -353,8 +358,13 @@ public final class Source implements AutoCloseable {
     if (isRunning) {
       work.signal();
     } else {
-      isRunning = true;
-      Threads.daemon("ipseity-source", this::refillAgainAndAgain).start();
+      try {
+        Threads.daemon("ipseity-source", this::refillAgainAndAgain).start();
+        isRunning = true;
+      } finally {
+        // If there can be no thread now, the next call tries again.
+        isWanted = isRunning;
+      }
     }
   }
 
@@ -388,8 +398,10 @@ public final class Source implements AutoCloseable {
   private void refill() {
     isWanted = false;
     isFilling = true;
+    doubted = -1;
     long now = Clock.now();
-    int size = pace.next(now);
+    long droppedBefore = dropped;
+    int size = pace.next(now, droppedBefore);
     Filling filling = new Filling(size);
     IpseityException failed = null;
     long until = wantedUntil;
@@ -406,7 +418,7 @@ public final class Source implements AutoCloseable {
     }
     isFilling = false;
     if (failed == null) {
-      pace.succeeded(now, size);
+      pace.succeeded(now, size, droppedBefore);
       add(filling);
     } else {
       failedRefills++;
@@ -422,7 +434,8 @@ public final class Source implements AutoCloseable {
     takenLast = filling.got();
     for (Block block : filling.blocks()) {
       // What was observed meanwhile may be greater.
-      if (closed || block.first() <= observed) {
+      boolean isInDoubt = Identity.pidOf(block.first()) == doubted;
+      if (closed || isInDoubt || block.first() <= observed) {
         dropped += block.count();
       } else {
         later.add(new Chunk(block, now));

@@ -6,9 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalLong;
@@ -367,19 +371,22 @@ class ClientTest {
 
   @Test
   void a_call_ends_in_its_time_and_names_every_server() throws Exception {
-    ServerSocket nobody = Scripted.listen();
-    String dead = "127.0.0.1:" + nobody.getLocalPort();
-    nobody.close();
     Options options = new Options().first(0).replyTimeout(SHORT).callTimeout(Duration.ofSeconds(2));
-    try (Scripted frozen = Scripted.again(Peer::freeze);
-        Client client = Client.open(List.of(dead, frozen.address()), options)) {
-      UnavailableException e = assertThrows(UnavailableException.class, client::next);
-      assertEquals(2, e.failures().size());
-      assertEquals(ServerFailure.Reason.CONNECT, e.failures().get(0).reason());
-      assertEquals(dead, e.failures().get(0).server());
-      assertEquals(ServerFailure.Reason.TIMEOUT, e.failures().get(1).reason());
-      assertTrue(
-          e.getMessage().startsWith("none of 2 servers answered: " + dead + ": "), e.getMessage());
+    // It has the port and does not listen, so nobody else gets it meanwhile.
+    try (Socket nobody = new Socket();
+        Scripted frozen = Scripted.again(Peer::freeze)) {
+      nobody.bind(new InetSocketAddress("127.0.0.1", 0));
+      String dead = "127.0.0.1:" + nobody.getLocalPort();
+      try (Client client = Client.open(List.of(dead, frozen.address()), options)) {
+        UnavailableException e = assertThrows(UnavailableException.class, client::next);
+        assertEquals(2, e.failures().size());
+        assertEquals(ServerFailure.Reason.CONNECT, e.failures().get(0).reason());
+        assertEquals(dead, e.failures().get(0).server());
+        assertEquals(ServerFailure.Reason.TIMEOUT, e.failures().get(1).reason());
+        assertTrue(
+            e.getMessage().startsWith("none of 2 servers answered: " + dead + ": "),
+            e.getMessage());
+      }
     }
   }
 
@@ -593,6 +600,30 @@ class ClientTest {
         all.add(call.get());
       }
       assertEquals(calls.size(), all.size());
+    }
+  }
+
+  @Test
+  void a_reply_that_had_begun_before_anything_was_asked_is_no_reply() throws Exception {
+    try (Scripted server =
+            Scripted.of(
+                peer -> {
+                  peer.request();
+                  byte[] stray = Bytes.identityReply(Identity.of(7, 1).value(), 1);
+                  ByteBuffer both = ByteBuffer.allocate(2 * stray.length);
+                  both.put(Bytes.identityReply(1025, 1)).put(stray);
+                  // In one piece, so that the beginning is there when the first call ends.
+                  peer.send(Arrays.copyOf(both.array(), stray.length + 5));
+                  peer.request();
+                  peer.send(Arrays.copyOfRange(stray, 5, stray.length));
+                  peer.isEnd();
+                },
+                peer -> peer.serve(1, 9, 1000));
+        Client client = client(patient(), server)) {
+      assertEquals(1025, client.next());
+      ProtocolException e = assertThrows(ProtocolException.class, client::next);
+      assertTrue(e.getMessage().contains("nothing had asked for it"), e.getMessage());
+      assertEquals(9 << 10 | 1, client.next());
     }
   }
 

@@ -97,12 +97,15 @@ class RulesTest {
     };
     for (int[] step : sizes) {
       long now = step[0] * 1_000_000L;
-      assertEquals(step[1], pace.next(now), "after " + step[0] + " ms");
+      assertEquals(step[1], pace.next(now, 0), "after " + step[0] + " ms");
       // What fails in between changes nothing.
-      assertEquals(step[1], pace.next(now));
-      pace.succeeded(now, step[1]);
+      assertEquals(step[1], pace.next(now, 0));
+      pace.succeeded(now, step[1], 0);
     }
-    assertEquals(1, new Pace(1).next(0));
+    // What was dropped was not used.
+    assertEquals(16, pace.next(5303_000_000L, 5));
+    assertEquals(32, pace.next(5303_000_000L, 0));
+    assertEquals(1, new Pace(1).next(0, 0));
   }
 
   @Test

@@ -204,7 +204,8 @@ class SourceTest {
                   peer.introduce("ipseity", 1000, 1);
                   peer.identities(1025, 16);
                   assertEquals(identity(500, 3), peer.request().after());
-                  peer.identities(identity(501, 1), 32);
+                  // What was dropped shows no demand, so this one is not larger.
+                  peer.identities(identity(501, 1), 16);
                   peer.freeze();
                 });
         Source source = source(patient(), server)) {
@@ -251,6 +252,30 @@ class SourceTest {
         }
         assertEquals(8, source.counters().dropped());
         assertEquals(identity(17, 2), source.next());
+      }
+    }
+  }
+
+  @Test
+  void what_came_in_the_same_refill_of_a_pid_in_doubt_is_dropped() throws Exception {
+    for (int code : new int[] {ErrorCodes.PID_CONFLICT, ErrorCodes.STALE_STATE}) {
+      try (Scripted first =
+              Scripted.of(
+                  peer -> {
+                    peer.hello();
+                    // It asks for more than this server gives at once, so two requests follow.
+                    assertEquals(16, peer.request().count());
+                    peer.introduce("ipseity", 8, 1);
+                    peer.error(ErrorCodes.BAD_COUNT, "count must be 1 to 8");
+                    assertEquals(8, peer.request().count());
+                    assertEquals(8, peer.request().count());
+                    peer.identities(identity(1, 1), 8);
+                    peer.error(code, "in doubt");
+                  });
+          Scripted second = Scripted.serving(2);
+          Source source = source(patient(), first, second)) {
+        assertEquals(2, Identity.pidOf(source.next()));
+        assertEquals(8, source.counters().dropped());
       }
     }
   }

@@ -1,0 +1,60 @@
+//! `pids epoch`: an operator's word after a restore.
+
+use std::io::Write;
+
+use getopts::Matches;
+use ipseity_core::{identity::Sequence, words::ClusterName};
+use ipseity_pids::Epoch;
+use serde::Serialize;
+
+use super::place::Place;
+use crate::{
+    failure::Failure,
+    json::write_line,
+    shape::{self, Shape},
+    values,
+};
+
+/// The last sequence would leave a server none to hand out.
+const ABOVE_MAX: u64 = Sequence::MAX.get() - 1;
+
+pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
+    let shape = shape::shape(matches)?;
+    shape.not_csv("epoch")?;
+    let above = values::number(matches, "above", 0..=ABOVE_MAX)?
+        .and_then(Sequence::new)
+        .ok_or_else(|| Failure::Usage("--above SEQUENCE is missing".to_owned()))?;
+    let mut place = Place::of(matches, ClusterName::default())?;
+    if !matches.opt_present("yes") {
+        return Err(Failure::Usage(
+            "epoch ends every server that uses this etcd, and all pids then begin above the sequence; stop the servers \
+             first, and add --yes"
+                .to_owned(),
+        ));
+    }
+    let raised = place
+        .run(&mut Epoch::new(place.layout.clone(), above))
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let report = Report {
+        epoch: raised.meta.epoch,
+        above: raised.meta.above.to_string(),
+        store: place.target.to_string(),
+    };
+    match shape {
+        Shape::Json => write_line(out, &report)?,
+        Shape::Text | Shape::Csv => writeln!(
+            out,
+            "epoch {}: all pids in {} begin above sequence {}; start the servers again",
+            report.epoch, report.store, report.above
+        )?,
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Report {
+    epoch: u64,
+    /// A string, because many programs would round a large number.
+    above: String,
+    store: String,
+}

@@ -1,0 +1,74 @@
+//! The etcd that `--store` names, and the calls of procedures there.
+
+use std::{path::PathBuf, thread, time::Duration};
+
+use getopts::Matches;
+use ipseity_core::words::ClusterName;
+use ipseity_etcd::{Answer, Call, CallError, Gateway, Procedure, Secrets, Target, World, run};
+use ipseity_pids::{Layout, Look, Survey};
+
+use crate::{failure::Failure, servers};
+
+/// The variable that stands for `--store`, as for the server.
+const STORE: &str = "IPSEITY_STORE";
+
+/// The etcd, and the pids in it.
+pub(super) struct Place {
+    gateway: Gateway,
+    pub(super) target: Target,
+    pub(super) layout: Layout,
+}
+
+impl Place {
+    /// What the flags name. Without `--cluster`, the pids are those of `cluster`.
+    pub(super) fn of(matches: &Matches, cluster: ClusterName) -> Result<Place, Failure> {
+        let given = matches.opt_str("store");
+        let named = given.or_else(|| std::env::var(STORE).ok().filter(|text| !text.is_empty()));
+        let named = named.ok_or_else(|| {
+            Failure::Usage("--store URL is missing, as in --store etcd://10.0.1.1".to_owned())
+        })?;
+        let target: Target = named
+            .parse()
+            .map_err(|error| Failure::Usage(format!("--store {error}")))?;
+        let file = |flag| matches.opt_str(flag).map(PathBuf::from);
+        let secrets = Secrets {
+            ca: file("etcd-ca"),
+            certificate: file("etcd-cert"),
+            key: file("etcd-key"),
+            user: file("etcd-user"),
+        };
+        let gateway =
+            Gateway::new(&target, &secrets).map_err(|error| Failure::Failed(error.to_string()))?;
+        let cluster = servers::cluster(matches)?.unwrap_or(cluster);
+        Ok(Place {
+            gateway,
+            layout: Layout::new(target.prefix(), &cluster),
+            target,
+        })
+    }
+
+    /// All that is there.
+    pub(super) fn look(&mut self) -> Result<Survey, Failure> {
+        let look = self.run(&mut Look::new(self.layout.clone()));
+        look.map_err(|error| Failure::Failed(error.to_string()))
+    }
+
+    /// Goes through a procedure.
+    pub(super) fn run<P: Procedure>(&mut self, procedure: &mut P) -> P::Output {
+        run(procedure, self)
+    }
+}
+
+impl World for Place {
+    fn call(&mut self, call: &Call) -> Result<Answer, CallError> {
+        self.gateway.call(call)
+    }
+
+    fn wait(&mut self, wait: Duration) {
+        thread::sleep(wait);
+    }
+
+    fn random(&mut self) -> u64 {
+        getrandom::u64().expect("the system has random bits once it has started")
+    }
+}

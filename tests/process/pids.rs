@@ -1,0 +1,323 @@
+//! Servers whose state is in a real etcd: taking pids and giving them back, finding each other, and an etcd that is away.
+
+use std::process::Command;
+
+use ipseity_core::{
+    identity::{Identity, Pid, Sequence},
+    words::{ErrorCode, Message, PeerState, Standing, StoreKind, StoreState},
+};
+use ipseity_harness::{
+    etcd::Etcd,
+    program::run,
+    server::{Refusal, Server, eventually},
+};
+use tempfile::TempDir;
+
+const ANY: [&str; 2] = ["--listen", "127.0.0.1:0"];
+
+/// Short, so that a test which waits for one is quick.
+const LEASE: [&str; 2] = ["--lease", "2s"];
+
+/// The flags of a server in this etcd.
+fn flags<'a>(store: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["--store", store][..], &LEASE, more].concat()
+}
+
+fn start(etcd: &Etcd, more: &[&str]) -> Server {
+    Server::start_with(&ANY, &flags(&etcd.target(), more))
+}
+
+/// The end of a start that has to fail.
+fn refused(etcd: &Etcd, more: &[&str]) -> Refusal {
+    match Server::start_under(&[], &ANY, &flags(&etcd.target(), more)) {
+        Ok(server) => panic!("it has started:\n{}", server.log()),
+        Err(refusal) => refusal,
+    }
+}
+
+fn pid(server: &Server) -> Pid {
+    server.status().pid
+}
+
+/// One identity of a server that hands them out.
+fn next(server: &Server) -> Identity {
+    match server.ask(1, 0) {
+        Message::IdentityReply { first, .. } => Identity::from_u64(first).unwrap(),
+        other => panic!("{other:?}\n{}", server.log()),
+    }
+}
+
+fn pids(etcd: &Etcd, more: &[&str]) -> String {
+    let target = etcd.target();
+    run(&[&["pids", "--store", &target], more].concat()).good()
+}
+
+#[test]
+fn each_start_takes_a_pid_of_its_own_and_a_clean_stop_gives_it_back() {
+    let etcd = Etcd::start();
+    let range = ["--pid", "auto", "--pid-range", "7-8"];
+    let mut one = start(&etcd, &range);
+    let other = start(&etcd, &range);
+    let (pid_one, pid_other) = (pid(&one), pid(&other));
+    assert_ne!(pid_one, pid_other);
+    let first = next(&one);
+    assert_eq!(first.pid(), pid_one);
+    let listed = pids(&etcd, &[]);
+    assert!(listed.contains(&one.address()), "{listed}");
+    // None is left.
+    let full = refused(&etcd, &range);
+    assert_eq!(full.code, Some(1), "{}", full.log);
+    for says in [
+        "waiting for up to 4 s: all pids from 7 to 8 are owned",
+        "all pids from 7 to 8 are owned, and still was after",
+    ] {
+        assert!(full.log.contains(says), "{}", full.log);
+    }
+    // What was stopped is free at once, and used again before a new one. Nothing is skipped.
+    assert_eq!(one.stop(), 0);
+    let again = start(&etcd, &["--pid", "auto", "--pid-range", "0-8"]);
+    assert_eq!(pid(&again), pid_one);
+    let second = next(&again);
+    assert!(second > first);
+    assert_eq!(second.sequence().get(), first.sequence().get() + 1);
+    assert!(!again.log().contains("waiting for"), "{}", again.log());
+}
+
+#[test]
+fn after_a_crash_a_start_with_the_same_pid_waits_for_the_lease() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    let first = next(&server);
+    server.kill();
+    let again = start(&etcd, &["--pid", "7"]);
+    let log = again.log();
+    let waits = format!("s: pid 7 is owned by {}", server.address());
+    assert!(log.contains(&waits), "{log}");
+    assert!(next(&again) > first);
+    assert_eq!(again.status().boot, 2);
+    // The pid of a server that lives is not given away.
+    let second = refused(&etcd, &["--pid", "7"]);
+    assert_eq!(second.code, Some(1), "{}", second.log);
+    let says = format!("pid 7 is owned by {}, and still was after", again.address());
+    assert!(second.log.contains(&says), "{}", second.log);
+    assert!(
+        second.log.contains("stop that server first"),
+        "{}",
+        second.log
+    );
+    assert!(next(&again) > first);
+}
+
+#[test]
+fn servers_find_each_other_and_those_with_disks_are_named() {
+    let etcd = Etcd::start();
+    let one = start(&etcd, &["--pid", "auto"]);
+    let other = start(&etcd, &["--pid", "auto"]);
+    let third = start(&etcd, &["--pid", "auto"]);
+    let servers = [&one, &other, &third];
+    for server in servers {
+        server.wait_for_status("two peers", |status| {
+            let up = |peer: &&_| matches!(peer_state(peer), PeerState::Up);
+            status.peers.iter().filter(up).count() == 2
+        });
+    }
+    // What one hands out, the others exceed.
+    let highest = 5000;
+    let advance = ["advance", "--above", "5000", "--server", &one.address()];
+    run(&advance).good();
+    for server in servers {
+        server.wait_for_status("the sequence of the others", |status| {
+            status.sequence >= highest
+        });
+        assert!(next(server).sequence().get() > highest);
+    }
+    // One with a disk joins them.
+    let disk = Server::start(&["--pid", "1000", "--peer", &one.address()]);
+    let named = start(
+        &etcd,
+        &[
+            "--pid",
+            "auto",
+            "--pid-range",
+            "0-99",
+            "--peer",
+            &disk.address(),
+        ],
+    );
+    for server in [&disk, &named] {
+        server.wait_for_status("the sequence of the others", |status| {
+            status.sequence >= highest
+        });
+        assert!(next(server).sequence().get() > highest);
+    }
+    // Who has gone is dialed no more.
+    drop(third);
+    one.wait_for_status("one peer less", |status| {
+        let known = |peer: &&_| !matches!(peer_state(peer), PeerState::Down);
+        let all = status.peers.len();
+        all == status.peers.iter().filter(known).count()
+    });
+}
+
+fn peer_state(peer: &ipseity_core::words::PeerStatus) -> PeerState {
+    peer.state
+}
+
+#[test]
+fn a_pid_is_moved_from_a_directory_and_the_directory_is_used_no_more() {
+    let etcd = Etcd::start();
+    let folder = TempDir::new().unwrap();
+    let directory = folder.path().join("7");
+    let directory = directory.to_str().unwrap();
+    let on_disk = ["--pid", "7", "--data-dir", directory];
+    let import = ["import", "--data-dir", directory];
+    let mut server = Server::start_with(&ANY, &on_disk);
+    let incarnation = server.status().incarnation;
+    let first = next(&server);
+    let target = etcd.target();
+    let busy = run(&[&["pids", "--store", &target][..], &import].concat());
+    assert!(busy.bad(1).contains("is in use by process"), "{busy:?}");
+    server.stop();
+    let moved = pids(&etcd, &import);
+    let says = format!("pid 7 is in {target}/ipseity now, and goes on above sequence 1");
+    assert!(moved.starts_with(&says), "{moved}");
+    // Once more changes nothing, and nobody starts there any more.
+    assert_eq!(pids(&etcd, &import), moved);
+    let old = Server::try_start(&ANY, &on_disk).unwrap_err();
+    assert!(
+        old.contains("this pid was moved into a store in etcd"),
+        "{old}"
+    );
+    let server = start(&etcd, &["--pid", "7"]);
+    let status = server.status();
+    assert_eq!((status.incarnation, status.boot), (incarnation, 2));
+    assert_eq!(next(&server).sequence().get(), first.sequence().get() + 1);
+}
+
+#[test]
+fn a_check_says_what_a_start_would_take_and_changes_nothing() {
+    let etcd = Etcd::start();
+    let target = etcd.target();
+    let check = |more: &[&str]| {
+        let output = Command::new(ipseity_harness::programs::ipseity())
+            .args(["--check", "--store", &target, "--listen", "127.0.0.1:0"])
+            .args(more)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (
+            output.status.code(),
+            text(&output.stdout) + &text(&output.stderr),
+        )
+    };
+    let (code, said) = check(&["--pid", "auto"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("nothing is there of this cluster"), "{said}");
+    assert_eq!(pids(&etcd, &[]), "no pid is there yet\n");
+    let server = start(&etcd, &["--pid", "7"]);
+    let (code, said) = check(&["--pid", "7"]);
+    assert_eq!(code, Some(0), "{said}");
+    let owned = format!("pid 7 is owned by {}", server.address());
+    assert!(said.contains(&owned), "{said}");
+    let (_, said) = check(&["--pid", "8"]);
+    assert!(said.contains("pid 8 is free and was never used"), "{said}");
+    assert!(
+        said.contains("first asks the owners of the other pids"),
+        "{said}"
+    );
+    let (code, said) = check(&["--pid", "8", "--etcd-user", "/nowhere/user"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("/nowhere/user: cannot be read"), "{said}");
+}
+
+#[test]
+fn an_address_that_nobody_can_dial_is_refused_before_a_pid_is_taken() {
+    let etcd = Etcd::start();
+    let target = etcd.target();
+    let flags = flags(&target, &["--pid", "auto"]);
+    let refusal = Server::start_under(&[], &["--listen", "0.0.0.0:0"], &flags).unwrap_err();
+    assert_eq!(refusal.code, Some(2), "{}", refusal.log);
+    assert!(refusal.log.contains("needs --advertise"), "{}", refusal.log);
+    assert_eq!(pids(&etcd, &[]), "no pid is there yet\n");
+}
+
+#[test]
+fn while_etcd_is_away_the_reserve_is_handed_out_and_then_requests_are_refused_until_it_is_back() {
+    let etcd = Etcd::start();
+    // It hands out what it has, whatever the lease is.
+    let server = start(&etcd, &["--pid", "7", "--on-doubt", "serve"]);
+    let mut last = next(&server);
+    etcd.pause(0);
+    let mut handed_out = 0;
+    let refusal = loop {
+        match server.ask(100, 0) {
+            Message::IdentityReply { first, count } => {
+                let first = Identity::from_u64(first).unwrap();
+                assert!(first > last);
+                let end = first.sequence().get() + u64::from(count) - 1;
+                last = Identity::new(Sequence::new(end).unwrap(), first.pid());
+                handed_out += count;
+            }
+            Message::ErrorReply(error) => break error,
+            other => panic!("{other:?}"),
+        }
+    };
+    // The ceiling of the start, less what had been handed out.
+    assert!((800..=1024).contains(&handed_out), "{handed_out}");
+    assert_eq!(refusal.code, ErrorCode::StoreUnavailable.get());
+    let status = server.status();
+    assert_eq!(status.standing, Standing::WaitingForDisk);
+    assert_eq!(status.store.state, StoreState::Away);
+    server.wait_for_log("etcd does not answer, and the reserve is used up");
+    etcd.resume(0);
+    server.wait_for_log("etcd answers again: this server hands out identities");
+    assert!(eventually(|| server.status().standing == Standing::Serving));
+    // What was taken back may be handed out now, and nothing that left comes again.
+    assert!(next(&server) > last);
+    assert_eq!(server.status().boot, 1);
+}
+
+#[test]
+fn while_the_lease_is_in_doubt_nothing_is_handed_out() {
+    let etcd = Etcd::start();
+    let server = start(&etcd, &["--pid", "7"]);
+    let last = next(&server);
+    etcd.pause(0);
+    server.wait_for_log("etcd has not confirmed in time that this server still has its pid");
+    match server.ask(1, 0) {
+        Message::ErrorReply(error) => assert_eq!(error.code, ErrorCode::StoreUnavailable.get()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(server.status().store.kind, StoreKind::Etcd);
+    etcd.resume(0);
+    server.wait_for_log("etcd has confirmed that this server has its pid");
+    assert!(eventually(|| server.status().standing == Standing::Serving));
+    assert!(next(&server) > last);
+}
+
+#[test]
+fn a_server_whose_pid_was_taken_hands_out_nothing_more_and_exits() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    let last = next(&server);
+    // It is away for longer than its lease, and another one takes the pid.
+    server.signal("STOP");
+    let other = start(&etcd, &["--pid", "7"]);
+    assert!(next(&other) > last);
+    server.signal("CONT");
+    let said = server.wait_for_log("FENCED: another server has claimed pid 7");
+    assert!(said.contains("its boot is 2"), "{said}");
+    assert_eq!(server.wait().code(), Some(1));
+    assert!(next(&other) > last);
+    assert_eq!(other.status().standing, Standing::Serving);
+}
+
+#[test]
+fn a_server_stops_when_its_state_is_gone() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    etcd.ctl(&["del", "--prefix", "ipseity/"]);
+    let said = server.wait_for_log("THE STORE IS NOT WHAT IT WAS");
+    assert!(said.contains("pids epoch --above SEQUENCE"), "{said}");
+    assert_eq!(server.wait().code(), Some(1));
+}
