@@ -181,7 +181,8 @@ fn why_not(error: &NoClaim) -> String {
                      it again"
                 }
                 Waiting::NoneFree { .. } => {
-                    "stop one of those servers first, or give a wider --pid-range"
+                    "stop one of the servers that have them, or give a wider --pid-range; ipseity-cli pids shows who has \
+                     which"
                 }
             };
             format!("{error}; {advice}")

@@ -68,8 +68,8 @@ fn each_start_takes_a_pid_of_its_own_and_a_clean_stop_gives_it_back() {
     let full = refused(&etcd, &range);
     assert_eq!(full.code, Some(1), "{}", full.log);
     for says in [
-        "waiting for up to 4 s: all pids from 7 to 8 are owned",
-        "all pids from 7 to 8 are owned, and still was after",
+        "waiting for up to 4 s: no pid from 7 to 8 is free",
+        "no pid from 7 to 8 is free, and none was after",
     ] {
         assert!(full.log.contains(says), "{}", full.log);
     }
