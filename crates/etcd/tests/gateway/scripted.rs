@@ -243,7 +243,7 @@ fn whatever_may_have_been_done_is_left_open_and_not_sent_again() {
         (error(500, 2, "something else"), "something else"),
         (
             error(429, 8, "etcdserver: mvcc: database space exceeded"),
-            "it is full",
+            "defragment every member",
         ),
         (
             error(429, 8, "grpc: received message larger than max"),
@@ -251,8 +251,9 @@ fn whatever_may_have_been_done_is_left_open_and_not_sent_again() {
         ),
         (
             answer(502, "<html>Bad\ngateway"),
-            "502: <html>Bad\\ngateway",
+            "it answers 502: <html>Bad\\ngateway; is this etcd's port",
         ),
+        (answer(204, ""), "it answers 204; is this etcd's port"),
         (answer(200, "{}"), "missing field `header`"),
         (answer(200, "hello"), "cannot be understood"),
         (
