@@ -765,6 +765,16 @@ fn a_life_sees_that_its_store_was_put_back() {
     let error = etcd.try_claim(Wanted::Pid(pid(7))).unwrap_err().to_string();
     assert!(error.contains("/ids/ipseity/pid/0007/state"), "{error}");
 
+    // Somebody has written that it stopped. Taken for its own, that would lower its ceiling.
+    let (mut etcd, tenure, _) = fresh();
+    let mut stopped = tenure.state.value.clone();
+    (stopped.stopped, stopped.ceiling) = (true, stopped.sequence);
+    etcd.store.put(&layout().state(pid(7)), &stopped.text());
+    assert_eq!(
+        etcd.raise(&tenure, 600),
+        Err(Lost::Breach(Breach::GivenBack { pid: pid(7) }))
+    );
+
     // Everything was lost, and somebody has begun anew.
     let (mut etcd, tenure, _) = fresh();
     etcd.store.wipe("/ids");
