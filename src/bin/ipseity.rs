@@ -262,8 +262,9 @@ fn run(options: &Options, trace: &mut Option<TraceOut>) -> Result<Exit, String> 
     if options.join.needed() > 0 && !config.actor.joins {
         warn!(
             event = "joinAsksNobody";
-            "--join=require asks nobody, because no --peer is named: this server hands out identities at once; name \
-             its peers with --peer"
+            "--join=require asks nobody, because no --peer is named{}: this server hands out identities at once; name \
+             its peers with --peer",
+            if options.state.etcd().is_some() { " and no other server is in etcd" } else { "" }
         );
     }
     let trace = trace.clone().map(|out| Trace::new(Box::new(out)));

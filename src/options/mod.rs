@@ -483,12 +483,12 @@ fn spin(given: &Given) -> Result<Option<Duration>, UsageError> {
 fn join(given: &Given) -> Result<JoinMode, UsageError> {
     let cluster_size = number(given, "cluster-size", 2, PEERS_MAX as u64 + 1)?;
     match (given.value("join").as_deref(), cluster_size) {
-        (Some("majority"), Some(_)) if !given.is_given("peer") && !given.is_given("store") => {
-            Err(UsageError(format!(
-                "{}=majority needs --peer: without a peer that it can ask, a start could never be accepted",
-                given.name("join")
-            )))
-        }
+        // Servers with a store in etcd would be asked, but have no vote.
+        (Some("majority"), Some(_)) if !given.is_given("peer") => Err(UsageError(format!(
+            "{}=majority needs --peer: without a peer that it can ask and that has a state directory, a start could never \
+             be accepted",
+            given.name("join")
+        ))),
         (Some("majority"), Some(size)) => Ok(JoinMode::Majority {
             cluster_size: size as usize,
         }),

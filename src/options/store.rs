@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(options.state.directory(), None);
         let (options, etcd) = in_etcd(
             "--store etcds://one --pid auto --pid-range 3-9 --lease 2s --on-doubt serve --reserve 1s --etcd-ca a \
-             --etcd-cert b --etcd-key c --etcd-user d --join majority --cluster-size 3",
+             --etcd-cert b --etcd-key c --etcd-user d --join majority --cluster-size 3 --peer e:1",
         );
         let [first, last] = [3, 9].map(|pid| Pid::new(pid).unwrap());
         assert_eq!(options.pid, Wanted::Auto { first, last });
@@ -363,6 +363,10 @@ mod tests {
             (
                 "--store etcds://a --pid 1",
                 "--store etcds:// needs --etcd-ca, the CAs",
+            ),
+            (
+                "--store etcd://a --pid auto --join majority --cluster-size 3",
+                "--join=majority needs --peer: without a peer that it can ask and that has a state directory",
             ),
             ("--store http://a --pid 1", "--store "),
             (

@@ -8,7 +8,10 @@ mod link;
 mod prospect;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,8 +22,8 @@ use ipseity_core::{
 };
 use ipseity_etcd::{CallError, Gateway, Procedure as _, Secrets, Step, Target, World as _, run};
 use ipseity_pids::{
-    Claim, Claimant, Keep, Kept, Layout, Look, Lost, NoClaim, Raise, Stop, Tenure, Waiting, Wanted,
-    layout::Owner,
+    Breach, Claim, Claimant, Keep, Kept, Layout, Look, Lost, NoClaim, Raise, Stop, Tenure, Waiting,
+    Wanted, layout::Owner,
 };
 
 use self::link::Link;
@@ -145,7 +148,10 @@ pub fn claim(
     let owners = owners.map(|survey| addresses(&survey.owners(), tenure.pid));
     let confirmed = Confirmed::of(link.asked_at(), tenure.ttl);
     let keeping = Link::new(place.gateway()?, Arc::clone(now));
-    let shared = Shared(Arc::new(Mutex::new(tenure.clone())));
+    let shared = Shared {
+        tenure: Arc::new(Mutex::new(tenure.clone())),
+        stops: Arc::new(AtomicBool::new(false)),
+    };
     Ok(Claimed {
         pid: tenure.pid,
         session: tenure.session(),
@@ -181,7 +187,8 @@ fn why_not(error: &NoClaim) -> String {
                      it again"
                 }
                 Waiting::NoneFree { .. } => {
-                    "stop one of those servers first, or give a wider --pid-range"
+                    "stop one of the servers that have them, or give a wider --pid-range; ipseity-cli pids shows who has \
+                     which"
                 }
             };
             format!("{error}; {advice}")
@@ -211,12 +218,16 @@ pub fn started(tenure: &Tenure) -> Started {
 
 /// What both hands know of the pid.
 #[derive(Clone, Debug)]
-struct Shared(Arc<Mutex<Tenure>>);
+struct Shared {
+    tenure: Arc<Mutex<Tenure>>,
+    /// Whether this life has begun to give the pid back.
+    stops: Arc<AtomicBool>,
+}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Tenure> {
         // What it holds is whole at each moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn copy(&self) -> Tenure {
@@ -254,6 +265,7 @@ impl Writer {
     /// # Errors
     /// The pid is lost.
     pub fn stop(&mut self, sequence: Sequence, failed: Failed<'_>) -> Result<(), Lost> {
+        self.tenure.stops.store(true, Ordering::SeqCst);
         let mut stop = Stop::new(&self.tenure.copy(), sequence);
         run(&mut stop, &mut self.link.world(failed))
     }
@@ -320,7 +332,8 @@ impl Keeper {
                 self.tenure.lock().lease = lease;
                 Sign::Unknown(error)
             }
-            Ok(Kept::Stopped) => Sign::Stopped,
+            Ok(Kept::Stopped) if self.tenure.stops.load(Ordering::SeqCst) => Sign::Stopped,
+            Ok(Kept::Stopped) => Sign::Lost(Breach::GivenBack { pid: tenure.pid }.into()),
             Err(lost) => Sign::Lost(lost),
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use ipseity_core::{text::Plain, words::Grants};
 use ipseity_tls::{
-    Context, Credentials, Date, Facts, PROTOCOLS, Role, Roots, TlsError, Watched,
+    Context, Credentials, Date, Facts, Hints, PROTOCOLS, Role, Roots, TlsError, Watched,
     client_config_with, explain, provider, server_name, unnameable,
 };
 use rustls::{
@@ -370,6 +370,7 @@ impl Settings {
                 roots: self.client_ca.as_ref().or(self.peer_ca.as_ref()),
                 own: Some(&self.credentials),
                 now: Some(self.unix_seconds()),
+                hints: Hints::default(),
             },
         )
     }
@@ -386,6 +387,7 @@ impl Settings {
                 roots: self.peer_ca.as_ref(),
                 own: Some(&self.credentials),
                 now: Some(self.unix_seconds()),
+                hints: Hints::default(),
             },
         )
     }

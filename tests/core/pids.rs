@@ -384,13 +384,12 @@ fn auto_takes_used_pids_before_new_ones() {
     full.store
         .put(&layout().meta(), &etcd.look().meta.seen().unwrap().text);
     full.store.put(&layout().owner(pid(0)), &owner.text());
+    // Somebody has it, or nobody knows what it has handed out.
     full.store.put(&layout().owner(pid(1)), "somebody");
-    let error = full.try_claim(auto(0, 1)).unwrap_err().to_string();
-    assert!(
-        error.starts_with("all pids from 0 to 1 are owned"),
-        "{error}"
-    );
-    assert_eq!(full.try_claim(auto(0, 2)).unwrap().pid, pid(2));
+    full.store.put(&layout().state(pid(2)), "something");
+    let error = full.try_claim(auto(0, 2)).unwrap_err().to_string();
+    assert_eq!(error, "no pid from 0 to 2 is free, and none was after 12 s");
+    assert_eq!(full.try_claim(auto(0, 3)).unwrap().pid, pid(3));
 }
 
 #[test]
@@ -765,6 +764,16 @@ fn a_life_sees_that_its_store_was_put_back() {
     ));
     let error = etcd.try_claim(Wanted::Pid(pid(7))).unwrap_err().to_string();
     assert!(error.contains("/ids/ipseity/pid/0007/state"), "{error}");
+
+    // Somebody has written that it stopped. Taken for its own, that would lower its ceiling.
+    let (mut etcd, tenure, _) = fresh();
+    let mut stopped = tenure.state.value.clone();
+    (stopped.stopped, stopped.ceiling) = (true, stopped.sequence);
+    etcd.store.put(&layout().state(pid(7)), &stopped.text());
+    assert_eq!(
+        etcd.raise(&tenure, 600),
+        Err(Lost::Breach(Breach::GivenBack { pid: pid(7) }))
+    );
 
     // Everything was lost, and somebody has begun anew.
     let (mut etcd, tenure, _) = fresh();

@@ -11,6 +11,7 @@ use ipseity_harness::{
     program::run,
     server::{Refusal, Server, eventually},
 };
+use ipseity_pids::layout::{State, Value as _};
 use tempfile::TempDir;
 
 const ANY: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -68,8 +69,8 @@ fn each_start_takes_a_pid_of_its_own_and_a_clean_stop_gives_it_back() {
     let full = refused(&etcd, &range);
     assert_eq!(full.code, Some(1), "{}", full.log);
     for says in [
-        "waiting for up to 4 s: all pids from 7 to 8 are owned",
-        "all pids from 7 to 8 are owned, and still was after",
+        "waiting for up to 4 s: no pid from 7 to 8 is free",
+        "no pid from 7 to 8 is free, and none was after",
     ] {
         assert!(full.log.contains(says), "{}", full.log);
     }
@@ -319,5 +320,20 @@ fn a_server_stops_when_its_state_is_gone() {
     etcd.ctl(&["del", "--prefix", "ipseity/"]);
     let said = server.wait_for_log("THE STORE IS NOT WHAT IT WAS");
     assert!(said.contains("pids epoch --above SEQUENCE"), "{said}");
+    assert_eq!(server.wait().code(), Some(1));
+}
+
+#[test]
+fn a_server_whose_pid_was_given_back_by_somebody_else_exits_and_says_so() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    next(&server);
+    let key = "ipseity/ipseity/pid/0007/state";
+    let state = etcd.ctl(&["get", "--print-value-only", key]);
+    let mut state = State::read(state.trim()).unwrap();
+    (state.stopped, state.ceiling) = (true, state.sequence);
+    etcd.ctl(&["put", key, &state.text()]);
+    let said = server.wait_for_log("THE STORE IS NOT WHAT IT WAS");
+    assert!(said.contains("says that pid 7 was given back"), "{said}");
     assert_eq!(server.wait().code(), Some(1));
 }

@@ -1,6 +1,7 @@
 //! Calls and answers as plain data, in the words of etcd's API (version 3).
 //!
-//! Keys and values are text: everything that Ipseity stores there can be read with `etcdctl`.
+//! Keys and values are text: everything that Ipseity stores there can be read with `etcdctl`. What others store there and
+//! is no text has U+FFFD in the place of each part that is no character.
 
 use std::{fmt, time::Duration};
 

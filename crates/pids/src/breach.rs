@@ -75,6 +75,11 @@ pub enum Breach {
         /// The ceiling now.
         is: Sequence,
     },
+    /// The state is that of this life, and says that the life has stopped, which it has not.
+    GivenBack {
+        /// The pid.
+        pid: Pid,
+    },
     /// An answer that does not fit its call.
     WrongAnswer,
 }
@@ -201,6 +206,11 @@ impl fmt::Display for Breach {
             Breach::StateFell { pid, was, is } => write!(
                 f,
                 "the ceiling of pid {pid} has fallen from {was} to {is}: etcd was restored from a backup, or somebody has \
+                 written there"
+            )?,
+            Breach::GivenBack { pid } => write!(
+                f,
+                "the state says that pid {pid} was given back, and the server that has it did not do that: somebody has \
                  written there"
             )?,
             Breach::WrongAnswer => {

@@ -81,7 +81,7 @@ pub enum Waiting {
         /// Who, if it can be read.
         owner: Option<Owner>,
     },
-    /// Somebody has each of these.
+    /// None of these is free: somebody has it, or its state cannot be used.
     NoneFree {
         /// The first.
         first: Pid,
@@ -542,7 +542,7 @@ impl fmt::Display for Waiting {
             } => write!(f, "pid {pid} is owned by {}", owner.address),
             Waiting::Owned { pid, owner: None } => write!(f, "pid {pid} is owned"),
             Waiting::NoneFree { first, last } => {
-                write!(f, "all pids from {first} to {last} are owned")
+                write!(f, "no pid from {first} to {last} is free")
             }
         }
     }
@@ -552,7 +552,11 @@ impl fmt::Display for NoClaim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoClaim::Taken { waiting, waited } => {
-                write!(f, "{waiting}, and still was after {} s", waited.as_secs())
+                let later = match waiting {
+                    Waiting::Owned { .. } => "still was",
+                    Waiting::NoneFree { .. } => "none was",
+                };
+                write!(f, "{waiting}, and {later} after {} s", waited.as_secs())
             }
             NoClaim::Call(error) => error.fmt(f),
             NoClaim::Breach(breach) => breach.fmt(f),

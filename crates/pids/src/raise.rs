@@ -70,7 +70,13 @@ impl Raise {
                     lease: None,
                 };
             }
-            Answered::Txn { ranges, .. } => self.tenure.reread(ranges)?,
+            Answered::Txn { ranges, .. } => {
+                self.tenure.reread(ranges)?;
+                if self.tenure.state.value.stopped {
+                    let pid = self.tenure.pid;
+                    return Err(Breach::GivenBack { pid }.into());
+                }
+            }
             Answered::Range(_)
             | Answered::Granted { .. }
             | Answered::KeptAlive(_)

@@ -12,7 +12,7 @@ use rustls_pki_types::ServerName;
 use crate::{
     config::{client_config, server_name, unnameable},
     credentials::Credentials,
-    explain::{Context, explain},
+    explain::{Context, Hints, explain},
     roots::Roots,
     watched::Watched,
 };
@@ -25,12 +25,22 @@ pub struct Dialer(Arc<Parts>);
 struct Parts {
     roots: Roots,
     credentials: Option<Credentials>,
+    hints: Hints,
 }
 
 impl Dialer {
     /// A dialer that believes servers whose certificate one of these CAs has signed.
     pub fn new(roots: Roots, credentials: Option<Credentials>) -> Dialer {
-        Dialer(Arc::new(Parts { roots, credentials }))
+        Dialer::hinting(roots, credentials, Hints::default())
+    }
+
+    /// The same, for those who are given roots and credentials by other flags.
+    pub fn hinting(roots: Roots, credentials: Option<Credentials>, hints: Hints) -> Dialer {
+        Dialer(Arc::new(Parts {
+            roots,
+            credentials,
+            hints,
+        }))
     }
 
     /// The CAs that it believes.
@@ -102,6 +112,7 @@ impl Dialed {
             roots: Some(self.dialer.roots()),
             own: self.dialer.credentials(),
             now: now.map(|now| now.as_secs()),
+            hints: self.dialer.0.hints,
         };
         explain(error, &context)
     }

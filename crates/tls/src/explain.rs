@@ -27,6 +27,26 @@ pub struct Context<'a> {
     pub own: Option<&'a Credentials>,
     /// The time in seconds since 1970, if it is known.
     pub now: Option<u64>,
+    /// What to write for another connection.
+    pub hints: Hints,
+}
+
+/// How people write what a side that dials is given, for the advice in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hints {
+    /// The flags for its own certificate.
+    pub certificate: &'static str,
+    /// What makes a connection without TLS.
+    pub plain: &'static str,
+}
+
+impl Default for Hints {
+    fn default() -> Hints {
+        Hints {
+            certificate: "--tls-cert, --tls-key",
+            plain: "leave tls:// away",
+        }
+    }
 }
 
 /// Says in one line what went wrong, as a sentence about the other side without its name: `its certificate (...) expired at
@@ -42,9 +62,10 @@ pub fn explain(error: &Error, context: &Context<'_>) -> String {
         Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
         ) => match (context.dialed, context.is_server) {
-            (true, false) => {
-                "it does not speak TLS: for a plain connection leave tls:// away".to_owned()
-            }
+            (true, false) => format!(
+                "it does not speak TLS: for a plain connection {}",
+                context.hints.plain
+            ),
             (true, true) => "it does not speak TLS: for a plain connection write plain:// before its address in \
                              --peer"
                 .to_owned(),
@@ -186,10 +207,11 @@ fn refused_there(alert: AlertDescription, context: &Context<'_>) -> String {
         None => "our certificate".to_owned(),
     };
     let none_given = context.dialed && own.is_none();
+    let flags = context.hints.certificate;
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => match none_given
         {
-            true => "it wants a certificate, and none was given: --tls-cert, --tls-key".to_owned(),
+            true => format!("it wants a certificate, and none was given: {flags}"),
             false => "it wants a certificate, and was shown none".to_owned(),
         },
         AlertDescription::UnknownCA => match context.own {
@@ -205,7 +227,7 @@ fn refused_there(alert: AlertDescription, context: &Context<'_>) -> String {
             format!("it says that somebody has revoked {ours}")
         }
         AlertDescription::BadCertificate if none_given => {
-            "it does not accept our certificate; if it wants one: --tls-cert, --tls-key".to_owned()
+            format!("it does not accept our certificate; if it wants one: {flags}")
         }
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
@@ -221,9 +243,9 @@ fn refused_there(alert: AlertDescription, context: &Context<'_>) -> String {
         ),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
             match none_given {
-                true => "it has no cipher suite or signature in common with this side, or it wants a certificate \
-                         (--tls-cert, --tls-key)"
-                    .to_owned(),
+                true => format!(
+                    "it has no cipher suite or signature in common with this side, or it wants a certificate ({flags})"
+                ),
                 false => "it has no cipher suite or signature in common with this side".to_owned(),
             }
         }
@@ -235,7 +257,9 @@ fn refused_there(alert: AlertDescription, context: &Context<'_>) -> String {
             "it reports an error of its own (internal_error)".to_owned()
         }
         AlertDescription::UserCanceled => "it gave the handshake up".to_owned(),
-        other => format!("it ended the connection, and says no more than the name of a TLS alert ({other:?})"),
+        other => format!(
+            "it ended the connection, and says no more than the name of a TLS alert ({other:?})"
+        ),
     }
 }
 

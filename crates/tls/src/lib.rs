@@ -28,7 +28,7 @@ pub use credentials::Credentials;
 pub use date::Date;
 pub use dialer::{Dialed, Dialer, TlsClient, TlsFailed};
 pub use error::{Fault, TlsError};
-pub use explain::{Context, explain};
+pub use explain::{Context, Hints, explain};
 pub use facts::Facts;
 pub use pem::{read_certificates, read_key, read_text};
 pub use provider::{PROTOCOLS, provider};

@@ -90,10 +90,11 @@ impl Row {
             boot: state.map(|state| state.boot),
             sequence: state.map(|state| state.sequence.to_string()),
             ceiling: state.map(|state| state.ceiling.to_string()),
-            state: match state {
+            state: match &found.state {
                 _ if !found.owner.is_absent() => "owned",
-                Some(state) if state.stopped => "stopped",
-                _ => "free",
+                Entry::Unreadable(_) => "unreadable",
+                Entry::Seen(seen) if seen.value.stopped => "stopped",
+                Entry::Seen(_) | Entry::Absent => "free",
             },
             incarnation: state.map(|state| format!("{:#034x}", state.incarnation)),
             session: state.map(|state| format!("{:#018x}", state.session)),
@@ -138,7 +139,7 @@ mod tests {
 
     fn survey() -> Survey {
         let layout = Layout::new("ids", &ClusterName::default());
-        let [seven, eight, nine] = [7, 8, 9].map(|pid| Pid::new(pid).unwrap());
+        let [seven, eight, nine, ten] = [7, 8, 9, 10].map(|pid| Pid::new(pid).unwrap());
         let state = State {
             incarnation: 0xabc,
             boot: 3,
@@ -166,6 +167,7 @@ mod tests {
             (layout.state(seven), state.text()),
             (layout.state(eight), stopped.text()),
             (layout.state(nine), state.text()),
+            (layout.state(ten), "{".to_owned()),
             (layout.meta(), "{".to_owned()),
         ];
         let keys = keys.map(|(key, value)| KeyValue {
@@ -193,6 +195,7 @@ pid  owner          since                 boot  sequence  ceiling  state
   7  10.0.0.7:3264  2026-11-29T06:00:00Z     3      2048     9535  owned
   8  -              -                        3        12       12  stopped
   9  -              -                        3      2048     9535  free
+ 10  -              -                        -         -        -  unreadable
 "
         );
         assert_eq!(
@@ -213,8 +216,7 @@ pid  owner          since                 boot  sequence  ceiling  state
     fn what_cannot_be_read_is_told() {
         let survey = survey();
         let told = unreadable(&survey);
-        assert_eq!(told.len(), 1);
-        let text = told[0].to_string();
-        assert!(text.contains("ids/ipseity/meta"), "{text}");
+        let keys: Vec<_> = told.iter().map(|what| &*what.key).collect();
+        assert_eq!(keys, ["ids/ipseity/meta", "ids/ipseity/pid/0010/state"]);
     }
 }

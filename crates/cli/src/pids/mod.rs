@@ -31,7 +31,8 @@ What is done:
     epoch             go on after etcd was restored from a backup, or lost its keys
 
 The pids are those of --cluster (ipseity, if it is not given). Without a word, they are listed. The
-last column is owned while a server has the pid, stopped after a clean stop, and free after a crash.
+last column is owned while a server has the pid, stopped after a clean stop, free after a crash, and
+unreadable if something else stands there than this version writes.
 
 import puts the state file of --data-dir aside, so that no server starts there again. Then start
 the server with --store in place of --data-dir, and with the same --pid. If import is interrupted,

@@ -225,8 +225,8 @@ impl Complaint {
             Code::Unimplemented => Fault::Refused(format!("{text}: etcd must be 3.4 or later")),
             // What finds no room any more is refused, but what takes the last room is done and gets the same answer.
             Code::ResourceExhausted if text.contains("space exceeded") => Fault::Full(format!(
-                "it is full ({text}): compact and defragment it, or raise its --quota-backend-bytes, and then call \
-                 etcdctl alarm disarm"
+                "it is full ({text}): compact it and defragment every member, or raise its --quota-backend-bytes, and then \
+                 call etcdctl alarm disarm"
             )),
             Code::ResourceExhausted if text.contains("too many requests") => Fault::Unserved(text),
             // Only a request that needs a leader and finds none is told so; what has begun is told something else.
@@ -263,7 +263,12 @@ impl Complaint {
             400..500 => Fault::Unserved(format!(
                 "it refuses the request ({status}: {body}): is this etcd's port for clients?"
             )),
-            _ => Fault::Unanswered(format!("it answers {status}: {body}")),
+            _ => {
+                let says = if body.is_empty() { "" } else { ": " };
+                Fault::Unanswered(format!(
+                    "it answers {status}{says}{body}; is this etcd's port for clients, with nothing in between?"
+                ))
+            }
         }
     }
 }

@@ -9,13 +9,19 @@ use std::{
 };
 
 use ipseity_core::text::Plain;
-use ipseity_tls::{Credentials, Dialer, Roots, TlsError};
+use ipseity_tls::{Credentials, Dialer, Hints, Roots, TlsError};
 
 /// The longest file of a user. A name and a password have room in it several times.
 const USER_BYTES_MAX: u64 = 4096;
 
 /// The mode bits that let others than the owner and the group read a file, or others than the owner write it.
 const EXPOSING_BITS: u32 = 0o026;
+
+/// What to write for another connection to etcd.
+const HINTS: Hints = Hints {
+    certificate: "--etcd-cert, --etcd-key",
+    plain: "write etcd:// in --store",
+};
 
 /// The files that say whom to believe and who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,7 +99,7 @@ impl Secrets {
             _ => return Err(SecretsError::Half),
         };
         let roots = Roots::read(ca).map_err(SecretsError::Tls)?;
-        Ok(Dialer::new(roots, own))
+        Ok(Dialer::hinting(roots, own, HINTS))
     }
 }
 

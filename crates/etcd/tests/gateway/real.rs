@@ -1,4 +1,10 @@
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
 
 use ipseity_etcd::{Answered, Call, Secrets, Txn};
 use ipseity_harness::{
@@ -258,7 +264,7 @@ fn tls_shows_and_asks_for_certificates() {
     };
     let mut stranger = patient_with(&etcd.target(), &stranger);
     let text = refused(stranger.call(&write(vec![put("a", "2")])));
-    assert!(text.contains("certificate"), "{text}");
+    assert!(text.contains("--etcd-cert, --etcd-key"), "{text}");
     // Whom nobody knows is not told anything.
     let other = Pki::new("another ca");
     let believer = Secrets {
@@ -287,6 +293,28 @@ fn tls_to_a_port_without_it_is_explained() {
     let target = etcd.target().replace("etcd://", "etcds://");
     let text = refused(patient_with(&target, &secrets).call(&write(vec![put("a", "2")])));
     assert!(text.contains("write etcd://"), "{text}");
+}
+
+#[test]
+fn tls_to_what_answers_without_it_is_explained() {
+    let pki = Pki::new("ca");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("etcds://{}", listener.local_addr().unwrap());
+    let plain = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        socket
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        // What came is read, so that the answer is not lost by a reset.
+        io::copy(&mut socket, &mut io::sink())
+    });
+    let secrets = Secrets {
+        ca: Some(pki.path("ca.pem")),
+        ..Secrets::default()
+    };
+    let text = refused(patient_with(&target, &secrets).call(&read("a")));
+    assert!(text.contains("write etcd:// in --store"), "{text}");
+    let _ = plain.join().unwrap();
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Sides<'_> {
                 own: self.client,
                 is_server: false,
                 now: Some(NOW),
+                hints: Hints::default(),
             },
             Context {
                 dialed: false,
@@ -115,6 +116,7 @@ impl Sides<'_> {
                 own: Some(self.server),
                 is_server: true,
                 now: Some(NOW),
+                hints: Hints::default(),
             },
         ];
         let mut said = failed
