@@ -2,7 +2,7 @@
 //! for its answers, so neither may be the loop's.
 
 use std::{
-    io,
+    io, mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -206,10 +206,13 @@ fn tell_of_loss(lost: &Lost, told: &AtomicBool) {
     }
 }
 
-/// The lines about calls that fail: at most one in [`LINES_SPAN`], and one when it is over.
+/// The lines about calls that fail: at most one in [`LINES_SPAN`], however often etcd answers in between, and one when it
+/// is over.
 struct Lines {
     clock: Clock,
     told_at: Option<Instant>,
+    /// That it is over was not told yet.
+    is_open: bool,
 }
 
 impl Lines {
@@ -217,15 +220,36 @@ impl Lines {
         Lines {
             clock,
             told_at: None,
+            is_open: false,
         }
     }
 
     fn may_tell_failed(&mut self) -> bool {
-        is_due(&mut self.told_at, self.clock.now(), LINES_SPAN)
+        let is_due = is_due(&mut self.told_at, self.clock.now(), LINES_SPAN);
+        self.is_open |= is_due;
+        is_due
     }
 
     /// It is over. Returns whether it was told.
     fn take_failed(&mut self) -> bool {
-        self.told_at.take().is_some()
+        mem::take(&mut self.is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etcd_that_fails_again_and_again_is_told_of_once() {
+        let mut lines = Lines::new(Clock::begin());
+        assert!(!lines.take_failed());
+        assert!(lines.may_tell_failed());
+        assert!(!lines.may_tell_failed());
+        assert!(lines.take_failed());
+        for _ in 0..3 {
+            assert!(!lines.may_tell_failed());
+            assert!(!lines.take_failed());
+        }
     }
 }

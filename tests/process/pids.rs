@@ -337,3 +337,23 @@ fn a_server_whose_pid_was_given_back_by_somebody_else_exits_and_says_so() {
     assert!(said.contains("says that pid 7 was given back"), "{said}");
     assert_eq!(server.wait().code(), Some(1));
 }
+
+#[test]
+fn an_epoch_where_nothing_was_is_told_apart() {
+    let etcd = Etcd::start();
+    let epoch = ["epoch", "--above", "5", "--yes", "--cluster", "shop"];
+    let made = pids(&etcd, &epoch);
+    assert!(
+        made.starts_with("epoch 1: all pids of cluster \"shop\" in etcd://"),
+        "{made}"
+    );
+    assert!(made.contains("nothing was there of this cluster"), "{made}");
+    let raised = pids(&etcd, &epoch);
+    assert!(raised.starts_with("epoch 2: "), "{raised}");
+    assert!(!raised.contains("nothing was there"), "{raised}");
+    let json = pids(&etcd, &[&epoch[..], &["--json"]].concat());
+    assert!(
+        json.contains(r#""cluster":"shop","above":"5","was_there":true"#),
+        "{json}"
+    );
+}

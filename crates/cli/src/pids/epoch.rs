@@ -37,16 +37,36 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
         .map_err(|error| Failure::Failed(error.to_string()))?;
     let report = Report {
         epoch: raised.meta.epoch,
+        cluster: place.cluster.to_string(),
         above: raised.meta.above.to_string(),
+        // After a loss of all keys the first epoch is made anew. After a slip of the pen it is too, in a place that no server
+        // uses, and then the right place is as it was.
+        was_there: raised.meta.epoch > 1,
         store: place.target.to_string(),
     };
     match shape {
         Shape::Json => write_line(out, &report)?,
-        Shape::Text | Shape::Csv => writeln!(
-            out,
-            "epoch {}: all pids in {} begin above sequence {}; start the servers again",
-            report.epoch, report.store, report.above
-        )?,
+        Shape::Text | Shape::Csv => {
+            let Report {
+                epoch,
+                cluster,
+                above,
+                was_there,
+                store,
+            } = report;
+            writeln!(
+                out,
+                "epoch {epoch}: all pids of cluster {cluster:?} in {store} begin above sequence {above}; start the servers \
+                 again"
+            )?;
+            if !was_there {
+                writeln!(
+                    out,
+                    "nothing was there of this cluster: if its keys were not lost, correct --store or --cluster, and run \
+                     this again"
+                )?;
+            }
+        }
     }
     Ok(())
 }
@@ -54,7 +74,10 @@ pub(super) fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure>
 #[derive(Serialize)]
 struct Report {
     epoch: u64,
+    cluster: String,
     /// A string, because many programs would round a large number.
     above: String,
+    /// Whether there was anything of the cluster before.
+    was_there: bool,
     store: String,
 }

@@ -107,10 +107,7 @@ fn bring(
         let is_this = state.value.incarnation == imported.incarnation;
         return match directory.is_aside() && is_this {
             true => Ok(brought),
-            false => Err(Failure::Failed(format!(
-                "{}; nothing was changed",
-                NoImport::There { pid }
-            ))),
+            false => Err(Failure::Failed(NoImport::There { pid }.to_string())),
         };
     }
     directory.put_aside().map_err(Failure::Failed)?;

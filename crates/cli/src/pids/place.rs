@@ -16,6 +16,7 @@ const STORE: &str = "IPSEITY_STORE";
 pub(super) struct Place {
     gateway: Gateway,
     pub(super) target: Target,
+    pub(super) cluster: ClusterName,
     pub(super) layout: Layout,
 }
 
@@ -44,6 +45,7 @@ impl Place {
             gateway,
             layout: Layout::new(target.prefix(), &cluster),
             target,
+            cluster,
         })
     }
 
