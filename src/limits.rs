@@ -531,7 +531,8 @@ pub const LEASE_MIN: Duration = Duration::from_secs(2);
 pub const LEASE_MAX: Duration = RESERVE_MAX;
 
 /// Of a lease, one part in so many does not count: the clocks of two machines do not run at quite the same speed. They
-/// differ by less than a thousandth, so this is plenty, and it is little.
+/// differ by less than a thousandth, so this is plenty, and it is little. Nothing is left for elections: a sign of life
+/// counts only if the leader has taken it (see [`Keep`](ipseity_pids::Keep)), and each new leader lets leases begin anew.
 pub const LEASE_MARGIN_PARTS: u32 = 20;
 
 /// How soon a sign of life is tried again that got no answer.

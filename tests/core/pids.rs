@@ -622,6 +622,46 @@ fn imported() -> Imported {
 }
 
 #[test]
+fn a_sign_of_life_counts_only_if_the_leader_of_etcd_has_taken_it() {
+    let mut etcd = Etcd::new();
+    let tenure = etcd.claim(7);
+    let is_renewal = |call: &Call| matches!(call, Call::KeepAlive(_));
+    for (elections, renewals, is_confirmed) in [(0, 1, true), (1, 2, true), (1_000, 6, false)] {
+        etcd.calls.clear();
+        let mut keep = Keep::new(&tenure);
+        let (mut result, mut left) = (None, elections);
+        let kept = loop {
+            match keep.step(result.take(), &mut || 1) {
+                Step::Call(call) => {
+                    let is_renewed = is_renewal(&call);
+                    result = Some(etcd.call(call));
+                    // The one who has renewed the lease was the leader no longer.
+                    if is_renewed && left > 0 {
+                        left -= 1;
+                        etcd.store.begin_term(etcd.now);
+                    }
+                }
+                Step::Wait(wait) => etcd.pass(wait),
+                Step::Done(kept) => break kept.unwrap(),
+            }
+        };
+        let made = etcd.calls.iter().filter(|call| is_renewal(call)).count();
+        assert_eq!(made, renewals, "{elections}: {kept:?}");
+        match kept {
+            Kept::Confirmed { lease, .. } => {
+                assert!(is_confirmed);
+                assert_eq!(lease, tenure.lease);
+            }
+            Kept::Unknown { lease, error } => {
+                assert!(!is_confirmed && error.to_string().contains("another leader"));
+                assert_eq!(lease, tenure.lease);
+            }
+            Kept::Stopped => panic!("it runs"),
+        }
+    }
+}
+
+#[test]
 fn a_pid_comes_from_a_directory_once() {
     let mut etcd = Etcd::new();
     etcd.fates = VecDeque::from([Fate::Lost, Fate::AnswerLost]);

@@ -32,6 +32,7 @@ pub const OF_PIDS: &[&str] = &[
     "StopUncompared",
     "ReplyBeforeAcknowledged",
     "EpochForgotten",
+    "FormerLeaderBelieved",
 ];
 
 /// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
@@ -560,6 +561,11 @@ pub const BUGS: &[Bug] = &[
         name: "EpochForgotten",
         wrong: "A claim after a restore does not begin above what an operator has said.",
         seed: 4,
+    },
+    Bug {
+        name: "FormerLeaderBelieved",
+        wrong: "A sign of life counts although a leader of etcd may have taken it that was none any more.",
+        seed: 1,
     },
     // A store that fences.
     Bug {
