@@ -38,6 +38,7 @@ pub const OF_PIDS: &[&str] = &[
 /// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
 pub const OF_ETCD: &[&str] = &[
     "DoubtIgnored",
+    "DecidedIsTold",
     "FencedGoesOn",
     "TakenBackLeaves",
     "FencedIncumbentAsked",
@@ -572,6 +573,11 @@ pub const BUGS: &[Bug] = &[
         name: "DoubtIgnored",
         wrong: "A life hands out although its store has not confirmed in time that it has its pid.",
         seed: 1_099_511_627_874,
+    },
+    Bug {
+        name: "DecidedIsTold",
+        wrong: "Peers are told a sequence that was decided and may still be taken back.",
+        seed: 1_099_511_627_827,
     },
     Bug {
         name: "FencedGoesOn",
