@@ -472,7 +472,10 @@ impl Fleet {
         if code != 0 {
             // A stop does not wait for long where etcd does not answer, and the next life of the pid skips ahead.
             let log = server.log();
-            assert!(code == 1 && log.contains("takes too long"), "{code} {log}");
+            assert!(
+                code == 1 && log.contains("etcd takes too long"),
+                "{code} {log}"
+            );
             self.done.failed_stops += 1;
         }
     }
