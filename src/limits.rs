@@ -333,6 +333,10 @@ pub const REMEMBERED_DIALED_MAX: usize = 64;
 /// The most owners of other pids that are dialed: there are no more servers to find.
 pub const OWNERS_MAX: usize = PEERS_MAX;
 
+/// Where there are few file descriptors, one in so many is kept for connections to owners of other pids. Nobody knows at a
+/// start how many there will be, and a server that cannot take clients because others might come is of no use.
+pub const OWNERS_SHARE: usize = 8;
+
 /// How often a name is looked up again while one of its addresses is connected. A new server behind it is found within
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
