@@ -181,6 +181,13 @@ fn serve(options: &Options) -> ExitCode {
             options.unknown_variables.join(" ")
         );
     }
+    if !options.overruled_variables.is_empty() {
+        debug!(
+            event = "variablesOverruled";
+            "ignored these variables of the environment, because --store says where the state is: {}",
+            options.overruled_variables.join(" ")
+        );
+    }
     let mut trace = None;
     let outcome = run(options, &mut trace);
     if let Err(error) = &outcome {
