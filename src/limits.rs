@@ -351,6 +351,10 @@ pub const REMEMBERED_DIALED_MAX: usize = 64;
 /// The most owners of other pids that are dialed: there are no more servers to find.
 pub const OWNERS_MAX: usize = PEERS_MAX;
 
+/// Where there are few file descriptors, one in so many is kept for connections to owners of other pids. Nobody knows at a
+/// start how many there will be, and a server that cannot take clients because others might come is of no use.
+pub const OWNERS_SHARE: usize = 8;
+
 /// How often a name is looked up again while one of its addresses is connected. A new server behind it is found within
 /// that time.
 pub const LOOKUP_INTERVAL: Duration = Duration::from_secs(30);
@@ -549,7 +553,8 @@ pub const LEASE_MIN: Duration = Duration::from_secs(2);
 pub const LEASE_MAX: Duration = RESERVE_MAX;
 
 /// Of a lease, one part in so many does not count: the clocks of two machines do not run at quite the same speed. They
-/// differ by less than a thousandth, so this is plenty, and it is little.
+/// differ by less than a thousandth, so this is plenty, and it is little. Nothing is left for elections: a sign of life
+/// counts only if the leader has taken it (see [`Keep`](ipseity_pids::Keep)), and each new leader lets leases begin anew.
 pub const LEASE_MARGIN_PARTS: u32 = 20;
 
 /// How soon a sign of life is tried again that got no answer.

@@ -133,7 +133,8 @@ fn compare(words: &[String]) -> Result<(), String> {
         connections: plan.idle_connections,
         http: 0,
     };
-    let descriptors = ipseity::os::raise_limit(wanted, 0).map_err(|error| error.to_string())?;
+    let descriptors = ipseity::os::raise_limit(wanted, ipseity::os::Others::default())
+        .map_err(|error| error.to_string())?;
     plan.idle_connections = descriptors.places.connections;
     if chosen.is_empty() {
         chosen.extend(SECTIONS.iter().map(|(_, print)| print));

@@ -24,15 +24,15 @@ use ipseity::{
     check::{Found, Report, State},
     codec::Codec,
     limits::{
-        ADDRESSES_PER_NAME_MAX, DIALED_MAX, HTTP_CONNECTIONS_MAX, LISTENERS_MAX, PEER_SILENCE_MIN,
-        READ_BYTES_MAX,
+        ADDRESSES_PER_NAME_MAX, DIALED_MAX, HTTP_CONNECTIONS_MAX, LISTENERS_MAX, OWNERS_MAX,
+        PEER_SILENCE_MIN, READ_BYTES_MAX,
     },
     listeners::Listener,
     opening::{self, NOBODY_IS_SERVED, Opened, load_members, store_options},
     options::{self, Command, Options, StateAt, Surroundings, TraceTarget, UsageError},
     os::{
-        self, Bound, Clock, Descriptors, ListenError, Os, Places, StartSignals, TooFewDescriptors,
-        TraceOut, TracePlace,
+        self, Bound, Clock, Descriptors, ListenError, Os, Others, Places, StartSignals,
+        TooFewDescriptors, TraceOut, TracePlace,
     },
     peers::to_ask,
     pid_store,
@@ -179,6 +179,13 @@ fn serve(options: &Options) -> ExitCode {
             event = "variablesIgnored";
             "ignored these variables of the environment, because no flag has such a name: {}",
             options.unknown_variables.join(" ")
+        );
+    }
+    if !options.overruled_variables.is_empty() {
+        debug!(
+            event = "variablesOverruled";
+            "ignored these variables of the environment, because --store says where the state is: {}",
+            options.overruled_variables.join(" ")
         );
     }
     let mut trace = None;
@@ -337,7 +344,11 @@ fn raise_limit(options: &Options) -> Result<Descriptors, TooFewDescriptors> {
         connections: options.connections_max,
         http,
     };
-    os::raise_limit(wanted, addresses_max(&options.peers))
+    let others = Others {
+        peers: addresses_max(&options.peers),
+        owners: options.state.etcd().map_or(0, |_| OWNERS_MAX),
+    };
+    os::raise_limit(wanted, others)
 }
 
 /// To how many addresses there may be connections: one for each peer that is given as an address, and several for each

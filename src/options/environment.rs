@@ -25,6 +25,8 @@ pub(super) struct FromEnvironment {
     /// The variables that begin like ours and that no flag is called by. Kubernetes sets some for a service that is called
     /// `ipseity`.
     pub(super) unknown: Vec<String>,
+    /// The variables that another flag overrules.
+    pub(super) overruled: Vec<String>,
 }
 
 impl FromEnvironment {
@@ -68,7 +70,20 @@ impl FromEnvironment {
             read.flags.insert(flag.name);
         }
         read.unknown = set.into_keys().collect();
+        if is_on_command_line("store") || read.flags.contains("store") {
+            read.forget_directory();
+        }
         Ok(read)
+    }
+
+    /// The image says where a state directory would be, for those who want one. Whoever names a store wants none.
+    fn forget_directory(&mut self) {
+        let flag = "data-dir";
+        if self.flags.remove(flag) {
+            self.arguments
+                .retain(|word| !word.starts_with("--data-dir="));
+            self.overruled.push(variable(flag));
+        }
     }
 }
 
@@ -95,6 +110,22 @@ mod tests {
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         FromEnvironment::read(&variables, |flag| flag == "max-count")
+    }
+
+    #[test]
+    fn a_store_overrules_the_directory_of_the_environment_and_nothing_else() {
+        let directory = ("IPSEITY_DATA_DIR", "/data/state");
+        for store in [true, false] {
+            let mut variables = vec![directory, ("IPSEITY_PID", "7")];
+            variables.extend(store.then_some(("IPSEITY_STORE", "etcd://a")));
+            let read = read(&variables).unwrap();
+            assert_eq!(read.flags.contains("data-dir"), !store);
+            let words = read.arguments;
+            assert_eq!(words.iter().any(|word| word.contains("data")), !store);
+            assert!(words.contains(&"--pid=7".to_owned()));
+            let overruled: &[&str] = if store { &["IPSEITY_DATA_DIR"] } else { &[] };
+            assert_eq!(read.overruled, overruled);
+        }
     }
 
     #[test]

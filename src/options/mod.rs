@@ -158,6 +158,8 @@ pub struct Options {
     pub log_level: LevelFilter,
     /// The variables `IPSEITY_*` that are set and that no flag is called by, in the order of their names.
     pub unknown_variables: Vec<String>,
+    /// The variables that are set and do not count, because another flag says otherwise.
+    pub overruled_variables: Vec<String>,
     /// Each of them is a JSON object.
     pub logs_json: bool,
 }
@@ -217,6 +219,7 @@ pub fn parse(arguments: &[String], surroundings: &Surroundings) -> Result<Comman
     let given = Given::new(parse_flags(&all)?, from_environment.flags);
     let mut options = options(&given, &surroundings.host_name)?;
     options.unknown_variables = from_environment.unknown;
+    options.overruled_variables = from_environment.overruled;
     let options = Box::new(options);
     Ok(match given.is_given("check") {
         true => Command::Check(options, given.all()),
@@ -366,6 +369,7 @@ fn options(given: &Given, host_name: &str) -> Result<Options, UsageError> {
             Some(text) => return Err(given.bad("log-level", text, "error, warn, info or debug")),
         },
         unknown_variables: Vec::new(),
+        overruled_variables: Vec::new(),
         logs_json,
     })
 }
@@ -1254,5 +1258,28 @@ mod tests {
             let (_, behind) = behind.split_once("(default ").expect(flag);
             assert!(behind.starts_with(&format!("{default})")), "{flag}: {help}");
         }
+    }
+
+    #[test]
+    fn the_image_needs_no_emptied_variable_for_a_store() {
+        let image = [
+            ("IPSEITY_LISTEN", "127.0.0.1:3264"),
+            ("IPSEITY_DATA_DIR", "/data/state"),
+        ];
+        let by_variable = [&image[..], &[("IPSEITY_STORE", "etcd://a")]].concat();
+        for (line, variables) in [
+            ("--pid auto", &by_variable[..]),
+            ("--pid auto --store etcd://a", &image),
+        ] {
+            let options = served_with(line, variables);
+            assert!(options.state.etcd().is_some());
+            assert_eq!(options.overruled_variables, ["IPSEITY_DATA_DIR"]);
+        }
+        let options = served_with("--pid 7", &image);
+        assert!(options.state.directory().is_some());
+        assert!(options.overruled_variables.is_empty());
+        // Where both were meant, they contradict each other.
+        let said = parse_with("--pid 7 --data-dir x", &by_variable).unwrap_err();
+        assert!(said.to_string().contains("contradict"), "{said}");
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use ipseity_console::raise_open_files;
 
 use crate::limits::{
-    DESCRIPTORS_MIN, DESCRIPTORS_OTHER, REMEMBERED_DIALED_MAX, RESERVE_CONNECTIONS_MAX,
-    RESERVE_HTTP_MAX,
+    DESCRIPTORS_MIN, DESCRIPTORS_OTHER, OWNERS_SHARE, REMEMBERED_DIALED_MAX,
+    RESERVE_CONNECTIONS_MAX, RESERVE_HTTP_MAX,
 };
 
 /// Connections that there can be at one time.
@@ -89,43 +89,53 @@ impl fmt::Display for TooFewDescriptors {
 
 impl std::error::Error for TooFewDescriptors {}
 
-/// Raises the soft limit of open files (`ulimit -n`) towards what so many connections and those to `peers` addresses need,
-/// as far as the hard limit goes, and says how many that leaves room for. The reserves are left out of those numbers, so
+/// To how many others there may be connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Addresses of peers that are named.
+    pub peers: usize,
+    /// Owners of other pids that a store may name later.
+    pub owners: usize,
+}
+
+/// Raises the soft limit of open files (`ulimit -n`) towards what so many connections and those to others need, as far as the hard limit goes, and says how many that leaves room for. The reserves are left out of those numbers, so
 /// that a flood still gets its answer, probes too, and peers still get in.
 ///
 /// # Errors
 /// The limit leaves no room for a single client.
-pub fn raise_limit(wanted: Places, peers: usize) -> Result<Descriptors, TooFewDescriptors> {
-    let limit = raise_open_files(needed(wanted, peers));
-    share(wanted, peers, limit)
+pub fn raise_limit(wanted: Places, others: Others) -> Result<Descriptors, TooFewDescriptors> {
+    let limit = raise_open_files(needed(wanted, others));
+    share(wanted, others, limit)
 }
 
 /// Descriptors that are not for those who have a place.
-fn other(wanted: Places, peers: usize) -> usize {
+fn other(wanted: Places, others: Others) -> usize {
     let http = match wanted.http {
         0 => 0,
         _ => RESERVE_HTTP_MAX,
     };
     // Peers that came in through the reserve may be as many again.
     let reserves = 2 * RESERVE_CONNECTIONS_MAX + http;
-    DESCRIPTORS_OTHER + reserves + REMEMBERED_DIALED_MAX + peers
+    DESCRIPTORS_OTHER + reserves + REMEMBERED_DIALED_MAX + others.peers + others.owners
 }
 
-fn needed(wanted: Places, peers: usize) -> u64 {
-    (wanted.connections + wanted.http + other(wanted, peers)) as u64
+fn needed(wanted: Places, others: Others) -> u64 {
+    (wanted.connections + wanted.http + other(wanted, others)) as u64
 }
 
 /// What a limit leaves room for.
-fn share(wanted: Places, peers: usize, limit: u64) -> Result<Descriptors, TooFewDescriptors> {
-    let least = (DESCRIPTORS_MIN + peers) as u64;
+fn share(wanted: Places, others: Others, limit: u64) -> Result<Descriptors, TooFewDescriptors> {
+    let least = (DESCRIPTORS_MIN + others.peers) as u64;
     if limit < least {
         return Err(TooFewDescriptors { limit, least });
     }
+    let all = usize::try_from(limit).unwrap_or(usize::MAX);
+    let kept = Others {
+        owners: others.owners.min(all / OWNERS_SHARE),
+        ..others
+    };
     // With few descriptors the reserves have to share them.
-    let room = usize::try_from(limit)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(other(wanted, peers))
-        .max(1);
+    let room = all.saturating_sub(other(wanted, kept)).max(1);
     // Most of a small room is for clients.
     let left = room.saturating_sub(wanted.connections);
     let http = wanted.http.min(room.div_ceil(4).max(left));
@@ -137,13 +147,14 @@ fn share(wanted: Places, peers: usize, limit: u64) -> Result<Descriptors, TooFew
         places,
         wanted,
         limit,
-        needed: needed(wanted, peers),
+        needed: needed(wanted, others),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::OWNERS_MAX;
 
     const NO_HTTP: Places = Places {
         connections: 10_000,
@@ -154,22 +165,33 @@ mod tests {
         ..NO_HTTP
     };
 
+    const ALONE: Others = Others {
+        peers: 0,
+        owners: 0,
+    };
+    const OWNERS: Others = Others {
+        owners: OWNERS_MAX,
+        ..ALONE
+    };
+
     fn places(wanted: Places, limit: u64) -> (usize, usize) {
-        let Places { connections, http } = share(wanted, 0, limit).unwrap().places;
+        let Places { connections, http } = share(wanted, ALONE, limit).unwrap().places;
         (connections, http)
     }
 
     #[test]
     fn what_is_needed_is_enough_and_one_less_is_not() {
-        for (wanted, peers, expected) in [
-            (NO_HTTP, 0, 10_256),
-            (NO_HTTP, 2, 10_258),
-            (HTTP, 0, 11_344),
+        let two_peers = Others { peers: 2, ..ALONE };
+        for (wanted, others, expected) in [
+            (NO_HTTP, ALONE, 10_256),
+            (NO_HTTP, two_peers, 10_258),
+            (NO_HTTP, OWNERS, 11_279),
+            (HTTP, ALONE, 11_344),
         ] {
-            let most = share(wanted, peers, expected).unwrap();
+            let most = share(wanted, others, expected).unwrap();
             assert_eq!(most.needed, expected);
             assert_eq!(most.shortage(), None);
-            let less = share(wanted, peers, expected - 1).unwrap();
+            let less = share(wanted, others, expected - 1).unwrap();
             assert!(less.shortage().is_some());
         }
     }
@@ -185,12 +207,21 @@ mod tests {
         };
         assert_eq!(places(few, 720), (50, 350));
         assert_eq!(places(HTTP, u64::MAX), (10_000, 1024));
-        assert!(share(HTTP, 0, DESCRIPTORS_MIN as u64 - 1).is_err());
+        assert!(share(HTTP, ALONE, DESCRIPTORS_MIN as u64 - 1).is_err());
+    }
+
+    #[test]
+    fn owners_have_places_of_their_own_and_an_eighth_of_a_small_room() {
+        let places = |limit| share(NO_HTTP, OWNERS, limit).unwrap().places.connections;
+        // Without owners it would be 768.
+        assert_eq!(places(1024), 640);
+        assert_eq!(places(11_278), 9_999);
+        assert_eq!(places(DESCRIPTORS_MIN as u64), 1);
     }
 
     #[test]
     fn one_is_one_connection_and_http_is_named_where_it_is_wanted() {
-        let shortage = |wanted, limit| share(wanted, 0, limit).unwrap().shortage().unwrap();
+        let shortage = |wanted, limit| share(wanted, ALONE, limit).unwrap().shortage().unwrap();
         for (wanted, limit, said) in [
             (
                 NO_HTTP,

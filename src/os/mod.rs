@@ -38,7 +38,7 @@ use signal_hook_mio::v1_0::Signals;
 pub use self::{
     clock::Clock,
     cpus::usable_cpus,
-    descriptors::{Descriptors, Places, TooFewDescriptors, raise_limit},
+    descriptors::{Descriptors, Others, Places, TooFewDescriptors, raise_limit},
     failure::{StartFailure, advice},
     host_name::host_name,
     late::tell_if_late,

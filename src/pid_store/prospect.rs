@@ -93,7 +93,7 @@ fn takes(survey: &Survey, wanted: Wanted) -> Takes {
         None => Takes::New(pid),
         Some(state) => {
             let is_restored = state.value.epoch < meta.value.epoch;
-            let (above, _) = floor(Some(&state.value), &meta.value);
+            let (above, _) = floor(pid, survey, &meta.value);
             Takes::Used {
                 pid,
                 boot: (!is_restored).then_some(state.value.boot + 1),

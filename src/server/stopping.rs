@@ -11,6 +11,7 @@ use ipseity_core::{
     actor::{Event, Outcome},
     time::Instant,
     timer::Timer,
+    words::StoreKind,
 };
 
 use crate::{
@@ -149,6 +150,29 @@ impl<E: Edge> Server<E> {
         self.timers.set(Timer::Stop, deadline);
     }
 
+    /// Says that the exact sequence was not made durable in time.
+    #[cold]
+    fn tell_of_slow_stop(&self) {
+        let storage = self.edge.storage();
+        let (current, longest) = (
+            storage.current_write_us / 1000,
+            storage.longest_write_us / 1000,
+        );
+        match self.edge.store().kind {
+            StoreKind::None | StoreKind::Directory => error!(
+                event = "stopTimeout";
+                "the disk takes too long: exiting without a clean stop; the next start skips ahead (a write has been \
+                 under way for {current} ms, and the longest before it took {longest} ms)"
+            ),
+            StoreKind::Etcd => error!(
+                event = "stopTimeout";
+                "etcd takes too long: exiting without a clean stop; the next start skips ahead, and this pid stays \
+                 taken until its lease ends; look whether etcd runs and has a leader (a write has been under way for \
+                 {current} ms, and the longest before it took {longest} ms)"
+            ),
+        }
+    }
+
     #[cold]
     pub(super) fn on_stopped(&mut self, outcome: Outcome) {
         match (self.stopping, outcome) {
@@ -179,14 +203,7 @@ impl<E: Edge> Server<E> {
                     self.settle_until(at, self.now.after(SETTLE_LEAST));
                 }
                 Step::Settling { .. } => {
-                    let storage = self.edge.storage();
-                    error!(
-                        event = "stopTimeout";
-                        "the disk takes too long: exiting without a clean stop; the next start skips ahead (a \
-                         write has been under way for {} ms, and the longest before it took {} ms)",
-                        storage.current_write_us / 1000,
-                        storage.longest_write_us / 1000
-                    );
+                    self.tell_of_slow_stop();
                     self.stopping = Stopping::Over(Exit::StorageFailed);
                 }
                 Step::Flushing => {

@@ -309,6 +309,26 @@ fn a_raise_that_succeeds_in_doubt_lets_nothing_leave() {
 }
 
 #[test]
+fn peers_are_told_only_what_cannot_be_taken_back() {
+    let mut scene = scene();
+    assert_eq!(scene.ask(ALICE, 3), [(ALICE, From(1))]);
+    scene.wait(LEASE);
+    // Decided, below the ceiling, and held because of the doubt.
+    assert_eq!(scene.ask(ALICE, 4), []);
+    assert_eq!(scene.actor.sequence(), sequence(3));
+    assert_eq!(answers(&scene.timeout()), [(ALICE, AWAY)]);
+    assert_eq!(scene.actor.sequence(), sequence(3));
+    // The same for one whose client is gone, and for one of which only a part is below the ceiling.
+    scene.leased(LEASE);
+    assert_eq!(scene.ask(BOB, 20), []);
+    scene.on(Event::Disconnected(BOB));
+    assert_eq!(scene.ask(ALICE, 1), []);
+    assert_eq!(scene.actor.sequence(), sequence(3));
+    scene.on(CEILING_WRITTEN);
+    assert_eq!(scene.actor.sequence(), sequence(24));
+}
+
+#[test]
 fn a_disk_is_waited_for_without_a_bound() {
     let mut scene = given(|config| {
         config.lease = None;

@@ -304,6 +304,41 @@ fn a_life_begins_above_the_ceiling_of_the_one_before() {
 }
 
 #[test]
+fn a_life_begins_above_the_lives_of_all_pids_that_are_over() {
+    let mut etcd = Etcd::new();
+    // It was killed, after it had raised its ceiling.
+    let killed = etcd.claim(1);
+    etcd.raise(&killed, 500).unwrap();
+    etcd.pass(2 * TTL);
+    let next = etcd.claim(2);
+    assert_eq!((next.above, next.ceiling()), (sequence(500), sequence(600)));
+    // Nothing of this pid was skipped.
+    assert_eq!(next.skipped, 0);
+    assert!(next.is_first);
+
+    // Of one that may run only what it has handed out counts: otherwise each start would lift all others.
+    let mut running = next;
+    running.state.value.sequence = sequence(550);
+    etcd.raise(&running, 10_000).unwrap();
+    let beside = etcd.claim(3);
+    assert_eq!(beside.above, sequence(550));
+
+    // It has stopped, so its last sequence is known.
+    etcd.run(Stop::new(&beside, sequence(560))).unwrap();
+    let next = etcd.claim(4);
+    assert_eq!(next.above, sequence(560));
+    etcd.run(Stop::new(&next, next.above)).unwrap();
+
+    // One that was driven up to the end does not take the others with it.
+    etcd.overwrite(3, |state| {
+        (state.sequence, state.ceiling, state.highest) =
+            (Sequence::MAX, Sequence::MAX, Sequence::MAX);
+    });
+    assert_eq!(etcd.claim(5).above, sequence(560));
+    assert_eq!(etcd.claim(3).above, Sequence::MAX);
+}
+
+#[test]
 fn a_clean_stop_skips_nothing_and_frees_the_pid_at_once() {
     let mut etcd = Etcd::new();
     let tenure = etcd.claim(7);
@@ -560,6 +595,46 @@ fn a_lease_that_has_ended_is_made_again_as_long_as_the_pid_is_not_taken() {
     etcd.run(Stop::new(&next, next.above)).unwrap();
     assert_eq!(etcd.run(Keep::new(&next)), Ok(Kept::Stopped));
     assert!(etcd.found(7).owner.is_absent());
+}
+
+#[test]
+fn a_sign_of_life_counts_only_if_the_leader_of_etcd_has_taken_it() {
+    let mut etcd = Etcd::new();
+    let tenure = etcd.claim(7);
+    let is_renewal = |call: &Call| matches!(call, Call::KeepAlive(_));
+    for (elections, renewals, is_confirmed) in [(0, 1, true), (1, 2, true), (1_000, 6, false)] {
+        etcd.calls.clear();
+        let mut keep = Keep::new(&tenure);
+        let (mut result, mut left) = (None, elections);
+        let kept = loop {
+            match keep.step(result.take(), &mut || 1) {
+                Step::Call(call) => {
+                    let is_renewed = is_renewal(&call);
+                    result = Some(etcd.call(call));
+                    // The one who has renewed the lease was the leader no longer.
+                    if is_renewed && left > 0 {
+                        left -= 1;
+                        etcd.store.begin_term(etcd.now);
+                    }
+                }
+                Step::Wait(wait) => etcd.pass(wait),
+                Step::Done(kept) => break kept.unwrap(),
+            }
+        };
+        let made = etcd.calls.iter().filter(|call| is_renewal(call)).count();
+        assert_eq!(made, renewals, "{elections}: {kept:?}");
+        match kept {
+            Kept::Confirmed { lease, .. } => {
+                assert!(is_confirmed);
+                assert_eq!(lease, tenure.lease);
+            }
+            Kept::Unknown { lease, error } => {
+                assert!(!is_confirmed && error.to_string().contains("another leader"));
+                assert_eq!(lease, tenure.lease);
+            }
+            Kept::Stopped => panic!("it runs"),
+        }
+    }
 }
 
 #[test]

@@ -222,6 +222,11 @@ const BOUNDED_OTHERWISE: &[(&str, &str, &str)] = &[
     ),
     (
         "src/server/stopping.rs",
+        "etcd takes too long",
+        "the server exits after it",
+    ),
+    (
+        "src/server/stopping.rs",
         "some clients do not read",
         "the server exits after it",
     ),

@@ -1,13 +1,14 @@
 //! Servers whose state is in a real etcd: taking pids and giving them back, finding each other, and an etcd that is away.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use ipseity_core::{
     identity::{Identity, Pid, Sequence},
     words::{ErrorCode, Message, PeerState, Standing, StoreKind, StoreState},
 };
 use ipseity_harness::{
-    etcd::Etcd,
+    etcd::{Etcd, Setting},
+    pki::{Life, Pki},
     program::run,
     server::{Refusal, Server, eventually},
 };
@@ -40,17 +41,39 @@ fn pid(server: &Server) -> Pid {
     server.status().pid
 }
 
-/// One identity of a server that hands them out.
+/// One identity of a server that hands them out. On a busy machine etcd may be too slow for a lease of two seconds.
 fn next(server: &Server) -> Identity {
-    match server.ask(1, 0) {
-        Message::IdentityReply { first, .. } => Identity::from_u64(first).unwrap(),
-        other => panic!("{other:?}\n{}", server.log()),
-    }
+    let mut next = None;
+    let has_answered = eventually(|| {
+        match server.ask(1, 0) {
+            Message::IdentityReply { first, .. } => next = Identity::from_u64(first),
+            Message::ErrorReply(error) if error.code == ErrorCode::StoreUnavailable.get() => {}
+            other => panic!("{other:?}\n{}", server.log()),
+        }
+        next.is_some()
+    });
+    assert!(has_answered, "{}", server.log());
+    next.unwrap()
 }
 
 fn pids(etcd: &Etcd, more: &[&str]) -> String {
     let target = etcd.target();
     run(&[&["pids", "--store", &target], more].concat()).good()
+}
+
+/// What `--check` finds with these flags: its exit code, and what it says.
+fn check(etcd: &Etcd, more: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(ipseity_harness::programs::ipseity())
+        .args(["--check", "--store", &etcd.target()])
+        .args(["--listen", "127.0.0.1:0"])
+        .args(more)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code(),
+        text(&output.stdout) + &text(&output.stderr),
+    )
 }
 
 #[test]
@@ -198,19 +221,7 @@ fn a_pid_is_moved_from_a_directory_and_the_directory_is_used_no_more() {
 #[test]
 fn a_check_says_what_a_start_would_take_and_changes_nothing() {
     let etcd = Etcd::start();
-    let target = etcd.target();
-    let check = |more: &[&str]| {
-        let output = Command::new(ipseity_harness::programs::ipseity())
-            .args(["--check", "--store", &target, "--listen", "127.0.0.1:0"])
-            .args(more)
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        (
-            output.status.code(),
-            text(&output.stdout) + &text(&output.stderr),
-        )
-    };
+    let check = |more: &[&str]| check(&etcd, more);
     let (code, said) = check(&["--pid", "auto"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("nothing is there of this cluster"), "{said}");
@@ -356,4 +367,120 @@ fn an_epoch_where_nothing_was_is_told_apart() {
         json.contains(r#""cluster":"shop","above":"5","was_there":true"#),
         "{json}"
     );
+}
+
+#[test]
+fn a_server_that_comes_back_with_another_pid_goes_on_above_the_first() {
+    let etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "8"]);
+    let above = ["advance", "--above", "5000", "--server", &server.address()];
+    run(&above).good();
+    let last = next(&server);
+    assert_eq!(last.sequence().get(), 5001);
+    assert_eq!(server.stop(), 0);
+    let again = start(&etcd, &["--pid", "7"]);
+    assert_eq!(next(&again).sequence().get(), 5002);
+}
+
+#[test]
+fn a_stop_that_waits_for_etcd_names_it_and_what_to_do() {
+    let mut etcd = Etcd::start();
+    let mut server = start(&etcd, &["--pid", "7"]);
+    let last = next(&server);
+    etcd.kill(0);
+    assert_eq!(server.stop(), 1);
+    let log = server.log();
+    let says = "etcd takes too long: exiting without a clean stop";
+    assert!(log.contains(says) && log.contains("has a leader"), "{log}");
+    assert!(!log.contains("the disk"), "{log}");
+    etcd.restart(0);
+    etcd.wait_until_ready();
+    assert!(next(&start(&etcd, &["--pid", "7"])) > last);
+}
+
+#[test]
+fn a_server_shows_etcd_its_certificate_and_its_password() {
+    let pki = Pki::new("ca of etcd");
+    for (file, hosts) in [("etcd", &["127.0.0.1"][..]), ("ctl", &[])] {
+        pki.issue(file, hosts, Life::Now);
+    }
+    // Where there are users too, etcd takes no certificate with a common name from its gateway.
+    pki.issue_unnamed("ipseity", &[]);
+    pki.issue("named", &[], Life::Now);
+    // Quick to check a password, so that no call is late on a busy machine.
+    let setting = Setting {
+        tls: Some(&pki),
+        flags: &["--bcrypt-cost", "4"],
+    };
+    let mut etcd = Etcd::start_as(1, &setting);
+    etcd.add_user("ann", "secret: of ann", "ipseity/");
+    etcd.enable_users();
+    assert!(etcd.target().starts_with("etcds://"));
+    let user = pki.path("user");
+    fs::write(&user, "ann:secret: of ann\n").unwrap();
+    fs::set_permissions(&user, fs::Permissions::from_mode(0o600)).unwrap();
+    let [ca, certificate, key, user, named, named_key] = [
+        "ca.pem",
+        "ipseity.pem",
+        "ipseity.key",
+        "user",
+        "named.pem",
+        "named.key",
+    ]
+    .map(|file| pki.file(file));
+    let access = [
+        "--etcd-ca",
+        &ca,
+        "--etcd-cert",
+        &certificate,
+        "--etcd-key",
+        &key,
+    ];
+    let known = [&access[..], &["--etcd-user", &user]].concat();
+    let mut server = start(&etcd, &[&known[..], &["--pid", "7"]].concat());
+    let first = next(&server);
+    let other = start(&etcd, &[&known[..], &["--pid", "auto"]].concat());
+    assert!(next(&other).pid() != first.pid());
+    let target = etcd.target();
+    let list = [&["pids", "--store", &target][..], &known].concat();
+    assert!(eventually(|| run(&list).out.contains(&server.address())));
+    // The lease lives on, by calls that show both.
+    let confirmed = server.status().store.confirmed_us;
+    assert!(confirmed > 0);
+    assert!(eventually(
+        || (1..confirmed).contains(&server.status().store.confirmed_us)
+    ));
+    assert_eq!(server.stop(), 0, "{}", server.log());
+
+    // Whoever lacks one of them is refused, and told which.
+    let without_user = [&access[..], &["--pid", "7"]].concat();
+    let without_certificate = ["--etcd-ca", &ca, "--etcd-user", &user, "--pid", "7"];
+    let with_a_name = [
+        "--etcd-ca",
+        &ca,
+        "--etcd-cert",
+        &named,
+        "--etcd-key",
+        &named_key,
+        "--etcd-user",
+        &user,
+        "--pid",
+        "7",
+    ];
+    for (flags, says) in [
+        (&without_user[..], "--etcd-user"),
+        (&without_certificate, "certificate"),
+        (&with_a_name, "CommonName"),
+    ] {
+        let mut said = String::new();
+        let is_told = eventually(|| {
+            let (code, text) = check(&etcd, flags);
+            assert_eq!(code, Some(1), "{text}");
+            said = text;
+            said.contains(says)
+        });
+        assert!(is_told, "{says}: {said}");
+    }
+    let again = start(&etcd, &[&known[..], &["--pid", "7"]].concat());
+    assert!(next(&again) > first);
 }

@@ -40,6 +40,7 @@ fn no_sequence_of_a_pid_is_handed_out_twice() {
         (calls.refused, "refused"),
         (calls.leaders, "without a leader"),
         (calls.leases_ended, "ended early"),
+        (calls.renewed_by_former, "renewed by a former leader"),
         (calls.restored, "restored"),
     ] {
         assert!(

@@ -97,6 +97,9 @@ pub struct Header {
     pub cluster_id: u64,
     /// The revision of the store when it answered.
     pub revision: Revision,
+    /// The term of the leader who made the last change that this member knew of when it answered. Of two leaders the
+    /// later one has the higher term.
+    pub term: u64,
 }
 
 /// A key with all that belongs to it.

@@ -38,6 +38,10 @@ const REPEATS_MAX: u32 = 5;
 /// the backup, and no life may have the boot of an earlier one. Nobody starts a server a million times between two backups.
 const EPOCH_BOOTS: u64 = 1 << 20;
 
+/// A claim does not begin above another pid that is higher than this. Whoever drives one pid to the end of its sequences must
+/// not take all others with it. It is half of all sequences: nobody comes there by handing out identities.
+const OTHERS_MAX: u64 = Sequence::MAX.get() / 2;
+
 /// Which pid a start wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -256,7 +260,7 @@ impl Claim {
             Choice::Wait(waiting) => return Ok(self.wait(waiting)),
         };
         self.waiting = None;
-        let attempt = self.attempt(pid, survey.pid(pid), meta, random)?;
+        let attempt = self.attempt(pid, survey, meta, random)?;
         let lease = attempt.lease;
         self.at = At::Granting(Box::new(attempt));
         Ok(Step::Call(Call::Grant {
@@ -281,14 +285,15 @@ impl Claim {
     fn attempt(
         &self,
         pid: Pid,
-        found: &Found,
+        survey: &Survey,
         meta: Seen<Meta>,
         random: &mut dyn FnMut() -> u64,
     ) -> Result<Attempt, Breach> {
+        let found = survey.pid(pid);
         let session = random().max(1);
         let lease = random_lease(random);
         let old = before(pid, found, &meta.value)?;
-        let (above, skipped) = floor(old.as_ref(), &meta.value);
+        let (above, skipped) = floor(pid, survey, &meta.value);
         let (incarnation, boot, lives) = match old {
             None => (random_128(random), 1, Vec::new()),
             Some(old) => {
@@ -478,8 +483,29 @@ impl Claim {
     }
 }
 
-/// Above what a life begins that comes after this state, and how many sequences it skips at most.
-pub fn floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
+/// Above what a life of this pid begins, and how many sequences the pid skips at most because the life before it did not stop
+/// cleanly.
+///
+/// It begins above the lives of all other pids too, as far as they can be known to be over. A single server that
+/// comes back with another pid has nobody to ask how far it was, and would go back otherwise. Of a pid that has an owner
+/// only what was noted with its last raise counts, and not its ceiling. Otherwise each start would lift the whole cluster by
+/// the reserve of a server. No allowance depends on this: it only lets a life begin higher.
+pub fn floor(pid: Pid, survey: &Survey, meta: &Meta) -> (Sequence, u64) {
+    let (own, skipped) = own_floor(survey.pid(pid).state.seen().map(|seen| &seen.value), meta);
+    let others = survey.pids.iter().filter(|(other, _)| **other != pid);
+    let others = others.filter_map(|(_, found)| {
+        let state = &found.state.seen()?.value;
+        Some(match found.owner.is_absent() {
+            true => state.ceiling,
+            false => state.sequence,
+        })
+    });
+    let others = others.filter(|above| above.get() <= OTHERS_MAX);
+    (others.fold(own, Sequence::max), skipped)
+}
+
+/// The same, without the other pids.
+fn own_floor(old: Option<&State>, meta: &Meta) -> (Sequence, u64) {
     // bug EpochForgotten: let meta = if BUG { &Meta { above: Sequence::ZERO, ..*meta } } else { meta };
     let Some(old) = old else {
         return (meta.above, 0);

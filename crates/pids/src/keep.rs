@@ -1,4 +1,11 @@
 //! The sign of life.
+//!
+//! **Who says that the lease goes on.** etcd's leader counts the leases, and takes a sign of life without asking the other
+//! members. A leader that was cut off or stood still does so until it notices that another one was chosen meanwhile, and the
+//! other one knows nothing of it. The read after the sign of life is answered only by a leader that the others
+//! confirm, and each new leader has a higher term. So a sign of life counts if that read has the same term: when the sign was
+//! taken, no other leader had been chosen. Otherwise it is given again. A leader that is chosen later lets all leases begin
+//! anew. A new lease needs none of this: the members agree on it.
 
 use std::time::Duration;
 
@@ -16,6 +23,10 @@ use crate::{
 /// since it was read: a raise of this life, or somebody's hand.
 const PUTS_MAX: u32 = 5;
 
+/// How often a sign of life is given again at once because etcd has had another leader since. A new leader is known to
+/// all members within moments, and nobody chooses one more often than once in an election timeout.
+const RENEWALS_MAX: u32 = 5;
+
 /// Keeps the lease, looks whether the pid is still that of this life, and who has the others. If the lease has ended, it
 /// takes a new one and puts the owner again.
 ///
@@ -26,6 +37,9 @@ pub struct Keep {
     at: At,
     ttl: Duration,
     puts: u32,
+    /// The term in which the lease was renewed, while it is not known that this was done by the leader.
+    renewed_in: Option<u64>,
+    renewals: u32,
 }
 
 /// What came of it.
@@ -71,7 +85,14 @@ impl Keep {
             at: At::KeepingAlive,
             ttl: tenure.ttl,
             puts: 0,
+            renewed_in: None,
+            renewals: 0,
         }
+    }
+
+    fn keep_alive(&mut self) -> Step<Done> {
+        self.at = At::KeepingAlive;
+        Step::Call(Call::KeepAlive(self.tenure.lease))
     }
 
     fn look(&mut self) -> Step<Done> {
@@ -81,6 +102,7 @@ impl Keep {
 
     fn grant(&mut self, random: &mut dyn FnMut() -> u64) -> Step<Done> {
         self.at = At::Granting;
+        self.renewed_in = None;
         self.tenure.lease = random_lease(random);
         Step::Call(Call::Grant {
             lease: self.tenure.lease,
@@ -95,6 +117,14 @@ impl Keep {
         if self.tenure.state.value.stopped {
             return Ok(Step::Done(Ok(Kept::Stopped)));
         }
+        // bug FormerLeaderBelieved: self.renewed_in = None;
+        if self
+            .renewed_in
+            .is_some_and(|term| term != survey.header.term)
+        {
+            return Ok(self.renew_again());
+        }
+        self.renewed_in = None;
         let (key, text) = (
             self.tenure.layout.owner(self.tenure.pid),
             self.tenure.owner.text(),
@@ -133,6 +163,17 @@ impl Keep {
         })))
     }
 
+    /// Whoever has renewed the lease may not have been the leader any more.
+    fn renew_again(&mut self) -> Step<Done> {
+        if self.renewals == RENEWALS_MAX {
+            return self.unknown(CallError::Refused(format!(
+                "etcd has had another leader each of {RENEWALS_MAX} times after it had renewed the lease"
+            )));
+        }
+        self.renewals += 1;
+        self.keep_alive()
+    }
+
     fn unknown(&self, error: CallError) -> Step<Done> {
         Step::Done(Ok(Kept::Unknown {
             lease: self.tenure.lease,
@@ -148,6 +189,7 @@ impl Keep {
         match (&self.at, &answer.answered) {
             (At::KeepingAlive, Answered::KeptAlive(Some(ttl))) => {
                 self.ttl = *ttl;
+                self.renewed_in = Some(answer.header.term);
                 Ok(self.look())
             }
             (At::KeepingAlive, Answered::KeptAlive(None)) => Ok(self.grant(random)),
@@ -177,7 +219,7 @@ impl Procedure for Keep {
         random: &mut dyn FnMut() -> u64,
     ) -> Step<Self::Output> {
         match result {
-            None => Step::Call(Call::KeepAlive(self.tenure.lease)),
+            None => self.keep_alive(),
             Some(Err(error)) => self.unknown(error),
             Some(Ok(answer)) => self
                 .answered(&answer, random)

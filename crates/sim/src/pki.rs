@@ -32,6 +32,8 @@ pub struct Pki {
 pub struct Leaf {
     /// Its common name, and the name of its files.
     pub name: String,
+    /// The name stands in it.
+    pub is_named: bool,
     pub hosts: Vec<String>,
     pub roles: Vec<Role>,
     /// URI names beside those of its roles.
@@ -47,6 +49,7 @@ impl Leaf {
     pub fn peer(name: &str, hosts: &[&str]) -> Leaf {
         Leaf {
             name: name.to_owned(),
+            is_named: true,
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             roles: vec![Role::Peer],
             uris: Vec::new(),
@@ -60,6 +63,7 @@ impl Leaf {
     pub fn client(name: &str, role: Option<Role>) -> Leaf {
         Leaf {
             name: name.to_owned(),
+            is_named: true,
             hosts: Vec::new(),
             roles: role.into_iter().collect(),
             uris: Vec::new(),
@@ -78,7 +82,7 @@ impl Pki {
             datetime!(2020-01-01 0:00 UTC),
             datetime!(2050-01-01 0:00 UTC),
         );
-        set_common(&mut parameters, name, valid);
+        set_common(&mut parameters, Some(name), valid);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let ca = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
@@ -103,7 +107,8 @@ impl Pki {
     /// Makes a certificate and its key, and returns their files. Those of the same name are replaced.
     pub fn make(&self, leaf: &Leaf) -> (PathBuf, PathBuf) {
         let mut parameters = CertificateParams::default();
-        set_common(&mut parameters, &leaf.name, leaf.valid);
+        let name = leaf.is_named.then_some(leaf.name.as_str());
+        set_common(&mut parameters, name, leaf.valid);
         for host in &leaf.hosts {
             parameters
                 .subject_alt_names
@@ -176,10 +181,12 @@ impl Pki {
 
 fn set_common(
     parameters: &mut CertificateParams,
-    name: &str,
+    name: Option<&str>,
     valid: (OffsetDateTime, OffsetDateTime),
 ) {
     parameters.distinguished_name = DistinguishedName::new();
-    parameters.distinguished_name.push(DnType::CommonName, name);
+    if let Some(name) = name {
+        parameters.distinguished_name.push(DnType::CommonName, name);
+    }
     (parameters.not_before, parameters.not_after) = valid;
 }

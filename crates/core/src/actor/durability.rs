@@ -242,15 +242,21 @@ impl Durability {
         self.ceiling.failed();
     }
 
-    /// Every answer that waits becomes `error`.
-    pub(super) fn take_back(&mut self, error: &Message, effects: &mut Vec<Effect>) -> TakenBack {
+    /// The sequence before all that was decided and may still be taken back.
+    pub(super) fn before_decided(&self) -> Option<Sequence> {
         // The first answer in the line always has a sequence of its own. Answers without one come only after it.
         let before = self.held.first().and_then(|held| match held {
             Held::Decided { before, .. } => Some(*before),
             Held::Behind(_) => None,
         });
-        let forgotten = self.forgotten.take().map(|forgotten| forgotten.before);
-        let before = before.into_iter().chain(forgotten).min();
+        let forgotten = self.forgotten.as_ref().map(|forgotten| forgotten.before);
+        before.into_iter().chain(forgotten).min()
+    }
+
+    /// Every answer that waits becomes `error`.
+    pub(super) fn take_back(&mut self, error: &Message, effects: &mut Vec<Effect>) -> TakenBack {
+        let before = self.before_decided();
+        self.forgotten = None;
         let mut refused = 0;
         for (to, held) in self.held.take_all() {
             let message = error.clone();

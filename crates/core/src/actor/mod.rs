@@ -320,13 +320,15 @@ impl Actor {
     }
 
     /// The highest durable sequence that was handed out or absorbed. Peers and people are told this one, never a
-    /// reserved ceiling. When the ceiling is the smaller one, everything below it is already taken.
-    ///
-    /// It goes back when the disk fails or the store is away: what was decided but has not left is taken back. That does no
-    /// harm. It does not go below what was absorbed or has left. What was told before can only have raised others.
-    /// Peers do not judge later messages of a process by its sequence. And the next start begins above the ceiling.
+    /// reserved ceiling, and nothing that was decided and has not left: when the disk fails or the store is away, that is taken
+    /// back. So it never falls, and a next start that goes on after it is not behind what peers remember.
     pub fn sequence(&self) -> Sequence {
-        self.counter.sequence().min(self.durability.durable())
+        let sequence = self.counter.sequence().min(self.durability.durable());
+        // bug DecidedIsTold: return sequence;
+        match self.durability.before_decided() {
+            Some(before) => sequence.min(before.max(self.counter.absorbed())),
+            None => sequence,
+        }
     }
 
     /// The highest sequence that may be handed out before the disk is written again.

@@ -80,6 +80,7 @@ pub fn answer(call: &Call, body: &[u8]) -> Result<Answer, Fault> {
     let header = Header {
         cluster_id: header.cluster_id,
         revision: header.revision,
+        term: header.raft_term,
     };
     Ok(Answer { header, answered })
 }
@@ -153,6 +154,8 @@ struct HeaderBody {
     cluster_id: u64,
     #[serde(default, deserialize_with = "number")]
     revision: i64,
+    #[serde(default, deserialize_with = "number")]
+    raft_term: u64,
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,8 @@ use crate::{
     unanswered, values, write,
 };
 
-const EMPTY: &str = r#"{"header":{"cluster_id":"18446744073709551615","revision":"9"}}"#;
+const EMPTY: &str =
+    r#"{"header":{"cluster_id":"18446744073709551615","revision":"9","raft_term":"3"}}"#;
 
 fn a_write() -> Call {
     write(vec![put("a", "1")])
@@ -112,6 +113,7 @@ fn numbers_are_texts_or_numbers_and_what_is_absent_is_zero() {
     let header = Header {
         cluster_id: u64::MAX,
         revision: 9,
+        term: 3,
     };
     assert_eq!((first.header, values(first)), (header, vec![]));
     let second = gateway.call(&read("a")).unwrap();

@@ -32,11 +32,13 @@ pub const OF_PIDS: &[&str] = &[
     "StopUncompared",
     "ReplyBeforeAcknowledged",
     "EpochForgotten",
+    "FormerLeaderBelieved",
 ];
 
 /// Those that are found in seeds in which pids live in etcd: see [`etcd_plan`](super::etcd_plan).
 pub const OF_ETCD: &[&str] = &[
     "DoubtIgnored",
+    "DecidedIsTold",
     "FencedGoesOn",
     "TakenBackLeaves",
     "FencedIncumbentAsked",
@@ -561,11 +563,21 @@ pub const BUGS: &[Bug] = &[
         wrong: "A claim after a restore does not begin above what an operator has said.",
         seed: 4,
     },
+    Bug {
+        name: "FormerLeaderBelieved",
+        wrong: "A sign of life counts although a leader of etcd may have taken it that was none any more.",
+        seed: 1,
+    },
     // A store that fences.
     Bug {
         name: "DoubtIgnored",
         wrong: "A life hands out although its store has not confirmed in time that it has its pid.",
         seed: 1_099_511_627_874,
+    },
+    Bug {
+        name: "DecidedIsTold",
+        wrong: "Peers are told a sequence that was decided and may still be taken back.",
+        seed: 1_099_511_627_827,
     },
     Bug {
         name: "FencedGoesOn",

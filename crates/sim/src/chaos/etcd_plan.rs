@@ -139,7 +139,7 @@ impl EtcdPlan {
 
     /// Whether no lease ends before its time.
     pub fn leases_hold(&self) -> bool {
-        self.faults.mishap.is_none()
+        self.faults.leases_hold()
     }
 
     pub fn layout() -> Layout {

@@ -23,6 +23,8 @@ pub struct Faults {
     pub outage: Duration,
     /// How often etcd itself has a mishap on average: no leader, no space, a lease that ends early.
     pub mishap: Option<Duration>,
+    /// Whether leases end early among them.
+    pub ends_leases: bool,
 }
 
 impl Faults {
@@ -37,6 +39,7 @@ impl Faults {
         lateness: Duration::ZERO,
         outage: Duration::ZERO,
         mishap: None,
+        ends_leases: false,
     };
 
     /// Faults of random likelihood: each seed has others, so that one kind does not hide all others.
@@ -59,7 +62,14 @@ impl Faults {
             lateness: up_to(random, 20_000),
             outage: up_to(random, 5_000),
             mishap: random.bool().then(|| up_to(random, 4_000)),
+            // A copy draws, so that whatever is drawn after this is the same.
+            ends_leases: random.clone().bool(),
         }
+    }
+
+    /// Whether no lease ends before its time.
+    pub fn leases_hold(&self) -> bool {
+        self.mishap.is_none() || !self.ends_leases
     }
 
     pub(super) fn hits(&self, likelihood: u16, random: &mut fastrand::Rng) -> bool {

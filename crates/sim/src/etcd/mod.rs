@@ -64,11 +64,23 @@ pub struct SimEtcd {
     open: BTreeMap<CallId, ()>,
     ended: VecDeque<(CallId, CallResult)>,
     has_leader: bool,
+    former: Option<Former>,
+    /// What is drawn for it has a stream of its own, so that it changes nothing else in a seed.
+    former_random: fastrand::Rng,
     /// The calls that wait for a leader.
     waiting: Vec<Due>,
     pub counts: Counts,
     /// What was put since somebody looked: keys and values.
     pub puts: Vec<(String, String)>,
+}
+
+/// A leader that does not know yet that it is none any more.
+#[derive(Debug)]
+struct Former {
+    /// What it knows.
+    store: Store,
+    /// Then it learns it. `None` as long as there is no other leader.
+    until: Option<Instant>,
 }
 
 /// How often what has happened.
@@ -82,6 +94,7 @@ pub struct Counts {
     pub refused: u64,
     pub leaders: u64,
     pub leases_ended: u64,
+    pub renewed_by_former: u64,
     pub restored: u64,
 }
 
@@ -96,6 +109,7 @@ impl Counts {
         self.refused += other.refused;
         self.leaders += other.leaders;
         self.leases_ended += other.leases_ended;
+        self.renewed_by_former += other.renewed_by_former;
         self.restored += other.restored;
     }
 }
@@ -111,6 +125,8 @@ impl SimEtcd {
             open: BTreeMap::new(),
             ended: VecDeque::new(),
             has_leader: true,
+            former: None,
+            former_random: fastrand::Rng::with_seed(!seed),
             waiting: Vec::new(),
             counts: Counts::default(),
             puts: Vec::new(),
@@ -123,6 +139,7 @@ impl SimEtcd {
     /// From now on nothing goes wrong any more.
     pub fn heal(&mut self) {
         self.faults = Faults::NONE;
+        self.former = None;
         self.store.is_full = false;
         if !self.has_leader {
             self.put(Duration::ZERO, Due::Leader { is_there: true });
@@ -201,7 +218,8 @@ impl SimEtcd {
     pub fn restore(&mut self, backup: Store) {
         self.counts.restored += 1;
         self.store = backup;
-        self.store.renew_leases(self.now);
+        self.store.begin_term(self.now);
+        self.former = None;
     }
 
     fn put(&mut self, wait: Duration, due: Due) {
@@ -243,6 +261,14 @@ impl SimEtcd {
     }
 
     fn arrive(&mut self, id: CallId, call: Call, is_answered: bool) {
+        if let Some(answer) = self.asked_of_former(&call) {
+            if is_answered {
+                let way = self.faults.delay(&mut self.former_random);
+                let result = Ok(answer);
+                self.put(way, Due::Ends { id, result });
+            }
+            return;
+        }
         if !self.has_leader {
             self.waiting.push(Due::Arrives {
                 id,
@@ -279,16 +305,38 @@ impl SimEtcd {
         self.put(way, Due::Ends { id, result });
     }
 
+    /// The answer of a former leader, if a sign of life goes to one. It takes no other call: for those it needs the others.
+    fn asked_of_former(&mut self, call: &Call) -> Option<Answer> {
+        let now = self.now;
+        self.former
+            .take_if(|former| former.until.is_some_and(|until| until <= now));
+        let former = self.former.as_mut()?;
+        // Who has a connection to it stays with it as long as it answers.
+        if !matches!(call, Call::KeepAlive(_)) || self.former_random.u8(..8) == 0 {
+            return None;
+        }
+        self.counts.renewed_by_former += 1;
+        former.store.apply(call, now).ok()
+    }
+
     fn change_leader(&mut self, is_there: bool) {
         self.has_leader = is_there;
         if is_there {
-            self.store.renew_leases(self.now);
+            self.store.begin_term(self.now);
+            let learns = self.faults.lateness(&mut self.former_random);
+            if let Some(former) = &mut self.former {
+                former.until = Some(self.now.after(learns));
+            }
             for due in std::mem::take(&mut self.waiting) {
                 self.put(Duration::ZERO, due);
             }
             self.plan_mishaps();
         } else {
             self.counts.leaders += 1;
+            self.former = Some(Former {
+                store: self.store.clone(),
+                until: None,
+            });
             let without = self.faults.outage(&mut self.random);
             self.put(without, Due::Leader { is_there: true });
         }
@@ -303,7 +351,8 @@ impl SimEtcd {
         let due = match self.random.u8(..6) {
             0 | 1 => Due::Leader { is_there: false },
             2 => Due::Full(true),
-            _ => Due::EndsLease,
+            _ if self.faults.ends_leases => Due::EndsLease,
+            _ => Due::Leader { is_there: false },
         };
         self.put(wait, due);
     }

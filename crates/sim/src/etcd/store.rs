@@ -25,6 +25,8 @@ struct Lease {
 pub struct Store {
     pub cluster_id: u64,
     revision: Revision,
+    /// Each leader has a higher one.
+    term: u64,
     keys: BTreeMap<String, KeyValue>,
     leases: BTreeMap<LeaseId, Lease>,
     /// Nothing more is written, because there is no space left.
@@ -37,6 +39,7 @@ impl Store {
         Store {
             cluster_id,
             revision: 1,
+            term: 1,
             keys: BTreeMap::new(),
             leases: BTreeMap::new(),
             is_full: false,
@@ -48,6 +51,7 @@ impl Store {
         Header {
             cluster_id: self.cluster_id,
             revision: self.revision,
+            term: self.term,
         }
     }
 
@@ -118,7 +122,8 @@ impl Store {
     }
 
     /// A new leader lets all leases begin anew.
-    pub fn renew_leases(&mut self, now: Instant) {
+    pub fn begin_term(&mut self, now: Instant) {
+        self.term += 1;
         for lease in self.leases.values_mut() {
             lease.ends = now.after(lease.ttl + EXPIRY_LATE);
         }

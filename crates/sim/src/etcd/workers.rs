@@ -208,7 +208,7 @@ impl Run {
             now: Instant::START,
             callers: BTreeMap::new(),
             // A lease that ends early lets a successor begin while its predecessor still believes in it.
-            judge: Judge::new(faults.mishap.is_none()),
+            judge: Judge::new(faults.leases_hold()),
             outcome: Outcome::default(),
             ttl: Duration::from_secs(random.u64(2..10)),
             step: random.u64(10..500),

@@ -98,9 +98,6 @@ template:
             {{- if $store.target }}
             - name: IPSEITY_STORE
               value: {{ $store.target | quote }}
-            # The image sets it.
-            - name: IPSEITY_DATA_DIR
-              value: ""
             # One that nobody has. A new pod has another one than the pod in whose place it comes.
             - name: IPSEITY_PID
               value: auto
