@@ -97,6 +97,7 @@ fn perform_once(
         newest: None,
         all: BTreeSet::new(),
         loose: 0,
+        asked_before: vec![0; scenario.servers.len()],
     };
     let played = player.play(scenario, certificates, &stage);
     let closed = player.close();
@@ -191,6 +192,13 @@ impl Stage {
             })
     }
 
+    /// The server at this place.
+    fn of(&self, server: usize) -> Result<&Scripted, String> {
+        let found = self.scripted().find(|(index, _)| *index == server);
+        let (_, scripted) = found.ok_or("there is no such server with a script")?;
+        Ok(scripted)
+    }
+
     fn sent(&self) -> Vec<usize> {
         let sent = |actor: &Actor| match &actor.what {
             What::Scripted(scripted) => scripted.sent(),
@@ -248,6 +256,8 @@ struct Player<'a> {
     all: BTreeSet<u64>,
     /// Calls that were begun and not waited for.
     loose: usize,
+    /// How many requests each server had got at the end of the last pause.
+    asked_before: Vec<usize>,
 }
 
 impl Player<'_> {
@@ -289,10 +299,26 @@ impl Player<'_> {
         }
         for (place, call) in scenario.calls.iter().enumerate() {
             match call {
-                Call::Wait(time) => std::thread::sleep(*time),
+                Call::Wait(time) => {
+                    std::thread::sleep(*time);
+                    for (index, scripted) in stage.scripted() {
+                        self.asked_before[index] = scripted.requests();
+                    }
+                }
+                Call::Asked { server, count } => {
+                    let before = self.asked_before.get(*server).copied().unwrap_or(0);
+                    let scripted = stage.of(*server)?;
+                    scripted.wait_for(before + 1, SOON);
+                    let asked = scripted.asked(before);
+                    if !matches(count, &json!(asked)) {
+                        let asked = asked.map_or("nothing".to_owned(), |asked| asked.to_string());
+                        return Err(format!(
+                            "call {place}: after the pause {count} was expected, and server {server} was asked for {asked}"
+                        ));
+                    }
+                }
                 Call::Seen { server, requests } => {
-                    let scripted = stage.scripted().find(|(index, _)| index == server);
-                    let (_, scripted) = scripted.ok_or("there is no such server with a script")?;
+                    let scripted = stage.of(*server)?;
                     if !scripted.wait_for(*requests, SOON) {
                         let reason = format!(
                             "server {server} has not got {requests} requests within {SOON:?}"
@@ -317,8 +343,9 @@ impl Player<'_> {
                             1 => format!("call {place} ({command})"),
                             _ => format!("call {place} ({command}), time {turn}"),
                         };
+                        let command = named(command, *times, turn);
                         let unsupported = self
-                            .call(command, gives.as_ref(), (*within, *at_least))
+                            .call(&command, gives.as_ref(), (*within, *at_least))
                             .map_err(|reason| format!("{name}: {reason}"))?;
                         if unsupported.is_some() {
                             return Ok(unsupported);
@@ -499,7 +526,8 @@ impl Player<'_> {
             (_, Some(first)) => (first, done["count"].as_u64().unwrap_or(1)),
             _ => return Ok(()),
         };
-        if what != "wait" && self.loose == 0 {
+        // What a forked child takes is of another block than what its parent takes.
+        if !["wait", "in_fork"].contains(&what) && self.loose == 0 {
             if let Some(newest) = self.newest.filter(|newest| first <= *newest) {
                 return Err(format!("{first} came after {newest}"));
             }
@@ -529,6 +557,17 @@ impl Player<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The command of this turn: each of several calls that are begun or waited for has a name of its own.
+fn named(command: &Value, times: u64, turn: u64) -> Value {
+    let mut command = command.clone();
+    if times > 1
+        && let Some(name) = command["call"].as_str()
+    {
+        command["call"] = json!(format!("{name}{turn}"));
+    }
+    command
 }
 
 /// What is expected of this turn: an identity in it moves on with each.

@@ -68,6 +68,18 @@ pub struct Serve {
     pub delay: Duration,
     /// How many replies, and what comes then.
     pub end: Option<(u64, Then)>,
+    pub reply: Reply,
+}
+
+/// When a server that serves gives its replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    AtOnce,
+    /// When so many requests wait for one. The first so many identities are handed out at once all the same, because a
+    /// client may not know yet how many a request may ask for.
+    Together(usize, u64),
+    /// When no request has come for this time. Not more than so many may wait then.
+    Quiet(Duration, usize),
 }
 
 /// What a server does that has given all its replies.
@@ -100,6 +112,11 @@ pub enum Call {
     Seen {
         server: usize,
         requests: usize,
+    },
+    /// The first request that a server has got after the last pause must have this count.
+    Asked {
+        server: usize,
+        count: Value,
     },
     Ask {
         command: Value,
@@ -329,6 +346,10 @@ const SERVE: &[&str] = &[
     "delay_ms",
     "replies",
     "then",
+    "together",
+    "at_once",
+    "quiet_ms",
+    "most",
 ];
 
 fn serve(value: &Value) -> Result<Serve, String> {
@@ -345,7 +366,21 @@ fn serve(value: &Value) -> Result<Serve, String> {
         first: fields.number("first")?.unwrap_or(1),
         delay: Duration::from_millis(fields.number("delay_ms")?.unwrap_or(0)),
         end: fields.number("replies")?.map(|replies| (replies, then)),
+        reply: reply(&mut fields)?,
     })
+}
+
+fn reply(fields: &mut Fields) -> Result<Reply, String> {
+    let together = fields.number("together")?;
+    let at_once = fields.number("at_once")?.unwrap_or(0);
+    match (together, fields.number("quiet_ms")?, fields.number("most")?) {
+        (None, None, None) => Ok(Reply::AtOnce),
+        (Some(requests), None, None) => Ok(Reply::Together(requests as usize, at_once)),
+        (None, Some(quiet), Some(most)) => {
+            Ok(Reply::Quiet(Duration::from_millis(quiet), most as usize))
+        }
+        _ => Err("a server has together, or quiet_ms and most, or none of them".to_owned()),
+    }
 }
 
 fn call(value: &Value) -> Result<Call, String> {
@@ -362,6 +397,7 @@ fn call(value: &Value) -> Result<Call, String> {
         "times",
         "soon",
         "seen",
+        "asked",
         "server",
     ];
     let mut fields = Fields::of(value, &known)?;
@@ -373,6 +409,10 @@ fn call(value: &Value) -> Result<Call, String> {
             server: fields.number("server")?.unwrap_or(0) as usize,
             requests: requests as usize,
         });
+    }
+    if let Some(count) = fields.take("asked") {
+        let server = fields.number("server")?.unwrap_or(0) as usize;
+        return Ok(Call::Asked { server, count });
     }
     let mut command = Map::new();
     for name in ["do", "count", "identity", "call", "command"] {

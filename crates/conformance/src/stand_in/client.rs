@@ -210,7 +210,12 @@ impl Client {
         self.counters.failures.fetch_add(1, Relaxed);
         let mut state = self.state.lock().unwrap();
         let (times, until) = &mut state.avoided[index];
-        let time = Duration::from_secs(1 << (*times).min(5)).min(Duration::from_secs(30));
+        let doublings = if has("avoids-as-short") {
+            0
+        } else {
+            (*times).min(5)
+        };
+        let time = Duration::from_secs(1 << doublings).min(Duration::from_secs(30));
         *times += 1;
         *until = Some(Instant::now() + time);
     }
@@ -252,6 +257,11 @@ impl Client {
             let (sender, events) = mpsc::channel();
             let mut state = self.state.lock().unwrap();
             let link = self.link(&mut state, index, until)?;
+            if link.is_full() && Instant::now() < until && !has("asks-without-bound") {
+                drop(state);
+                thread::sleep(TICK);
+                continue;
+            }
             let was_used = link.was_used();
             let asked = link.ask(count, state.newest, sender);
             drop(state);
