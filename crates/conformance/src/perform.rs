@@ -305,15 +305,21 @@ impl Player<'_> {
                         self.asked_before[index] = scripted.requests();
                     }
                 }
-                Call::Asked { server, count } => {
+                Call::Asked {
+                    server,
+                    count,
+                    every,
+                } => {
                     let before = self.asked_before.get(*server).copied().unwrap_or(0);
                     let scripted = stage.of(*server)?;
                     scripted.wait_for(before + 1, SOON);
-                    let asked = scripted.asked(before);
-                    if !matches(count, &json!(asked)) {
-                        let asked = asked.map_or("nothing".to_owned(), |asked| asked.to_string());
+                    let mut asked = scripted.asked_from(before);
+                    if !every {
+                        asked.truncate(1);
+                    }
+                    if asked.is_empty() || !asked.iter().all(|one| matches(count, &json!(one))) {
                         return Err(format!(
-                            "call {place}: after the pause {count} was expected, and server {server} was asked for {asked}"
+                            "call {place}: after the pause {count} was expected, and server {server} was asked for {asked:?}"
                         ));
                     }
                 }

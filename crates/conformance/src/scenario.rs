@@ -113,10 +113,11 @@ pub enum Call {
         server: usize,
         requests: usize,
     },
-    /// The first request that a server has got after the last pause must have this count.
+    /// The first request that a server has got after the last pause must have this count, or every one of them.
     Asked {
         server: usize,
         count: Value,
+        every: bool,
     },
     Ask {
         command: Value,
@@ -398,6 +399,7 @@ fn call(value: &Value) -> Result<Call, String> {
         "soon",
         "seen",
         "asked",
+        "every",
         "server",
     ];
     let mut fields = Fields::of(value, &known)?;
@@ -412,7 +414,12 @@ fn call(value: &Value) -> Result<Call, String> {
     }
     if let Some(count) = fields.take("asked") {
         let server = fields.number("server")?.unwrap_or(0) as usize;
-        return Ok(Call::Asked { server, count });
+        let every = fields.flag("every")?;
+        return Ok(Call::Asked {
+            server,
+            count,
+            every,
+        });
     }
     let mut command = Map::new();
     for name in ["do", "count", "identity", "call", "command"] {

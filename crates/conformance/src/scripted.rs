@@ -146,10 +146,10 @@ impl Scripted {
         self.shared.state.lock().unwrap().requests.len()
     }
 
-    /// How many identities a request has asked for. Requests are numbered as they came, from 0.
-    pub fn asked(&self, request: usize) -> Option<u32> {
+    /// How many identities each request has asked for, from this one on. They are numbered as they came, from 0.
+    pub fn asked_from(&self, request: usize) -> Vec<u32> {
         let state = self.shared.state.lock().unwrap();
-        state.requests.get(request).copied()
+        state.requests[request.min(state.requests.len())..].to_vec()
     }
 
     /// Waits until every connection has got what it expects, at most for this time.

@@ -2,6 +2,7 @@
 //! it is told to: then the kit must find that. It has no TLS.
 
 mod client;
+mod demand;
 pub mod faults;
 mod link;
 mod source;

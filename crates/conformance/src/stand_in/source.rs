@@ -10,11 +10,9 @@ use std::{
 use super::{
     Failure,
     client::{Cancel, Client},
+    demand::{BLOCK_MIN, Demand},
     faults::has,
 };
-
-/// The first block, and the smallest.
-const BLOCK_MIN: u32 = 16;
 
 /// How many requests of a refill are under way at once. Each has a thread.
 const TOGETHER_MAX: usize = 32;
@@ -29,8 +27,7 @@ struct Held {
     pieces: VecDeque<Piece>,
     /// How many the last block had.
     taken: u64,
-    size: u32,
-    taken_at: Option<Instant>,
+    demand: Demand,
     is_refilling: bool,
     /// How many refills have ended, and how the last one did.
     refills: u64,
@@ -48,12 +45,10 @@ struct Piece {
 impl Source {
     pub(super) fn new(client: Client) -> Arc<Source> {
         Arc::new(Source {
-            client,
             held: Mutex::new(Held {
                 pieces: VecDeque::new(),
                 taken: 0,
-                size: BLOCK_MIN,
-                taken_at: None,
+                demand: Demand::up_to(client.options.block_max),
                 is_refilling: false,
                 refills: 0,
                 error: None,
@@ -61,6 +56,7 @@ impl Source {
                 is_closed: false,
             }),
             changed: Condvar::new(),
+            client,
         })
     }
 
@@ -181,23 +177,8 @@ impl Source {
             return;
         }
         held.is_refilling = true;
-        let since = held.taken_at.map(|at| at.elapsed());
-        let block_max = match has("source-ignores-block-max") {
-            true => u32::MAX / 4,
-            false => self.client.options.block_max,
-        };
-        let grows = since.is_some_and(|since| since < Duration::from_millis(100))
-            || has("source-always-grows");
-        if grows && !has("source-never-grows") {
-            held.size *= 2;
-        } else if since.is_some_and(|since| since > Duration::from_secs(1))
-            && !has("source-never-shrinks")
-        {
-            held.size /= 2;
-        }
-        held.size = held.size.max(BLOCK_MIN).min(block_max).min(65_536);
-        held.taken_at = Some(Instant::now());
-        let (source, size) = (Arc::clone(self), held.size);
+        let dropped = self.client.counters.dropped.load(Relaxed);
+        let (source, size) = (Arc::clone(self), held.demand.next(dropped));
         thread::spawn(move || source.take(size));
     }
 
@@ -270,6 +251,7 @@ impl Source {
             }
         }
         let mut held = self.held();
+        held.demand.ended(size - left);
         if error.is_none() {
             self.client.counters.refills.fetch_add(1, Relaxed);
             held.taken = u64::from(size);
