@@ -68,8 +68,9 @@ struct State {
 }
 
 impl Scripted {
-    /// A server that does this work: a script or serving.
+    /// A server that does this work where it listens: a script or serving.
     pub fn start(
+        listener: TcpListener,
         face: Face,
         work: &Work,
         tls: Option<Arc<ServerConfig>>,
@@ -90,7 +91,6 @@ impl Scripted {
             }
             Work::Closed | Work::Silent | Work::Unreachable => unreachable!("nobody works there"),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             face,
