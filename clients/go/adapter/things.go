@@ -232,6 +232,8 @@ func (t *thing) do(ctx context.Context, c *command) (any, error) {
 		return t.load.stop()
 	case "close":
 		return fields{}, t.Close()
+	case "in_fork":
+		return nil, unsupported("a Go program does not fork")
 	default:
 		return nil, unsupported("there is no command " + c.Do)
 	}

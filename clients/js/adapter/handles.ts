@@ -58,6 +58,8 @@ export class Handles {
         handle.load = undefined;
         return { ok: await load?.end() };
       }
+      case 'in_fork':
+        return { unsupported: 'a process of Node.js does not fork' };
       default:
         return { unsupported: `there is no ${command.do}` };
     }

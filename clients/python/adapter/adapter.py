@@ -16,6 +16,7 @@ from common import (
     Json,
     Load,
     answer,
+    in_fork,
     plain_command,
     settings,
     shown_block,
@@ -98,6 +99,9 @@ class Adapter:
         if isinstance(opened, ipseity.Source):
             return {"unsupported": "a source has no block"}
         return {"ok": shown_block(opened.block(command["count"]))}
+
+    def in_fork(self, command: Json) -> Json:
+        return in_fork(lambda: guarded(lambda: self.next(command)))
 
     def observe(self, command: Json) -> Json:
         self.opened[command["of"]].observe(int(command["identity"]))

@@ -16,6 +16,7 @@ from common import (
     Json,
     Load,
     answer,
+    in_fork,
     plain_command,
     settings,
     shown_block,
@@ -89,6 +90,10 @@ class Adapter:
         if isinstance(opened, aio.Source):
             return {"unsupported": "a source has no block"}
         return {"ok": shown_block(await opened.block(command["count"]))}
+
+    async def in_fork(self, command: Json) -> Json:
+        # The child has a loop of its own: that of its parent has other things to do.
+        return in_fork(lambda: asyncio.run(guarded(self, {**command, "do": "next"})))
 
     async def observe(self, command: Json) -> Json:
         self.opened[command["of"]].observe(int(command["identity"]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import ipseity
 from ipseity import codes, frames
@@ -67,6 +68,27 @@ def answer(command_id: object, result: Json) -> None:
     """Writes one answer."""
     sys.stdout.write(json.dumps({"id": command_id, **result}) + "\n")
     sys.stdout.flush()
+
+
+def in_fork(call: Callable[[], Json]) -> Json:
+    """What a call gives in a forked child, which ends then."""
+    if not hasattr(os, "fork"):
+        return {"unsupported": "this system has no fork"}
+    ours, childs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with open(childs, "w", encoding="utf-8") as pipe:
+                json.dump(call(), pipe)
+        finally:
+            # Nothing of the parent's may run in the child, such as what is done at its end.
+            os._exit(0)
+    os.close(childs)
+    with open(ours, encoding="utf-8") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    result: Json = json.loads(told)
+    return result
 
 
 def shown_error(error: BaseException) -> Json:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -15,7 +15,7 @@ from conftest import PATIENT
 from flavours import Client, Loop, Tasks, in_threads
 from ipseity import aio
 from ipseity.link import Link
-from ipseity.threads.dial import _fault
+from ipseity.race import fault_of
 from ipseity.threads.wait import come_back, wait_for
 from scripted import (
     Connection,
@@ -478,7 +478,7 @@ def test_a_connection_to_oneself_is_none() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.connect(sock.getsockname())
-        assert _fault(sock) == "Connection refused"
+        assert fault_of(sock) == "Connection refused"
 
 
 def test_close_shuts_the_sending_side(server: Serve, client: Make) -> None:
@@ -538,6 +538,50 @@ def test_an_address_that_is_silent_does_not_use_up_the_time(
         began = time.monotonic()
         assert ids.next() == 1025
         assert time.monotonic() - began < LONG / 2
+
+
+def test_many_silent_addresses_share_a_short_time(server: Serve, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = server(again=serving)
+    with full_listener() as silent:
+        # Each with the usual delay, they would take longer than the time to connect.
+        addresses = [("127.0.0.1", int(silent.rpartition(":")[2]))] * 12 + [("127.0.0.1", one.port)]
+
+        def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        ids = client("many-addresses.example", connect_timeout=2, call_timeout=LONG)
+        assert ids.next() == 1025
+
+
+def test_attempts_that_nobody_needs_any_more_are_closed(server: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+
+    async def race() -> None:
+        three_made = asyncio.Event()
+
+        class Noted(socket.socket):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                made.append(self)
+                if len(made) == 3:
+                    three_made.set()
+
+        monkeypatch.setattr(socket, "socket", Noted)
+        async with aio.Client("many.example", connect_timeout=LONG, call_timeout=LONG) as ids:
+            call = asyncio.ensure_future(ids.next())
+            await three_made.wait()
+            call.cancel()
+
+    with full_listener() as silent:
+        place = ("127.0.0.1", int(silent.rpartition(":")[2]))
+
+        def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)] * 4
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        asyncio.run(race())
+    assert {sock.fileno() for sock in made} == {-1}
 
 
 def test_all_addresses_of_a_name_are_told(server: Serve, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read, Write as _},
-    process::{Child, ChildStdin, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-
-use crate::clients::Client;
 
 /// How long an adapter may take for a command that has no time of its own. A machine may be busy, and a virtual machine
 /// of a language takes a second to start.
@@ -47,22 +45,19 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Starts the adapter of this client.
+    /// Starts the adapter that this program is.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(client: &Client) -> Result<Adapter, String> {
-        let mut child = client
-            .command(&client.run)
+    pub fn start(mut program: Command) -> Result<Adapter, String> {
+        let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| {
-                format!(
-                    "the adapter does not start: {}: {error}",
-                    client.run.join(" ")
-                )
+                let program = program.get_program().display();
+                format!("the adapter does not start: {program}: {error}")
             })?;
         let (sender, lines) = mpsc::channel();
         let out = child.stdout.take().expect("it is piped");

@@ -6,11 +6,14 @@ use serde_json::Value;
 const BOUNDS: [&str; 4] = ["above", "below", "at_least", "at_most"];
 
 /// Whether `actual` has what `expected` says. An object needs the fields that are named, and may have others. A number,
-/// also one in a string, may be bounded: `{"at_least": 3, "below": 7}`.
+/// also one in a string, may be bounded: `{"at_least": 3, "below": 7}`. `{"one_of": [...]}` is any of a list.
 pub fn matches(expected: &Value, actual: &Value) -> bool {
     let Some(fields) = expected.as_object() else {
         return expected == actual;
     };
+    if let (1, Some(Value::Array(any))) = (fields.len(), fields.get("one_of")) {
+        return any.iter().any(|one| matches(one, actual));
+    }
     if !fields.is_empty() && fields.keys().all(|key| BOUNDS.contains(&key.as_str())) {
         let Some(actual) = number(actual) else {
             return false;
@@ -54,6 +57,7 @@ mod tests {
             json!({"identity": "1025"}),
             json!({"identity": {"above": "1024"}, "refills": {"at_least": 3, "at_most": 3}}),
             json!({"newest": null}),
+            json!({"refills": {"one_of": [1, 3]}}),
         ] {
             assert!(matches(&good, &answer), "{good}");
         }
@@ -62,6 +66,8 @@ mod tests {
             json!({"identity": 1025}),
             json!({"identity": {"above": "1025"}}),
             json!({"refills": {"below": 3}}),
+            json!({"refills": {"one_of": [1, 2]}}),
+            json!({"refills": {"one_of": []}}),
             json!({"other": 1}),
             json!({"newest": {"at_least": 0}}),
             json!("1025"),

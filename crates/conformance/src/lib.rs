@@ -4,8 +4,8 @@
 //! - [`message`]: messages as JSON and as bytes.
 //! - [`vectors`]: what stands in `conformance/vectors`; [`exam`] asks an adapter for all of it.
 //! - [`clients`], [`adapter`]: the clients, and the program that each of them has for the kit.
-//! - [`scenario`]: a scenario as it stands in its file. [`scripted`]: the servers in it, with their [`wire`] and
-//!   [`certificates`]. [`perform`]: what comes of it. [`compare`]: whether that is what must come.
+//! - [`scenario`]: a scenario as it stands in its file. [`stage`], [`scripted`]: the servers in it, with their [`wire`] and
+//!   [`certificates`]. [`names`] with several addresses. [`perform`]: what comes of it. [`compare`]: whether that is what must come.
 //! - [`load`], [`proxy`]: load before real servers that fail.
 //! - [`run`], [`table`]: everything, and its results.
 //! - [`stand_in`]: a client that tests the kit itself, because it can break each rule.
@@ -26,11 +26,13 @@ pub mod compare;
 pub mod exam;
 pub mod load;
 pub mod message;
+pub mod names;
 pub mod perform;
 pub mod proxy;
 pub mod run;
 pub mod scenario;
 pub mod scripted;
+pub mod stage;
 pub mod stand_in;
 pub mod table;
 pub mod vectors;

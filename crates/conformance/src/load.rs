@@ -131,7 +131,7 @@ impl Load {
             .collect();
         let folder = TempDir::new().map_err(|error| error.to_string())?;
         let mut load = Load {
-            adapter: Adapter::start(client)?,
+            adapter: Adapter::start(client.command(&client.run))?,
             servers,
             proxies,
             handle: String::new(),

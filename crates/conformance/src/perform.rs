@@ -2,19 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    net::TcpListener,
     time::{Duration, Instant},
 };
 
-use ipseity_harness::{nobody::Nobody, silent::Silent};
 use serde_json::{Value, json};
 
 use crate::{
     adapter::{Adapter, Answer, PATIENCE},
-    certificates::Certificates,
     compare::{matches, number},
-    scenario::{Call, Scenario, ServerPlan, Work},
-    scripted::Scripted,
+    scenario::{Call, Scenario},
+    stage::{Props, Stage},
 };
 
 /// A call may not take longer than its `call_timeout`. This many times as long is sure to be a fault, however busy the
@@ -41,9 +38,6 @@ const SOON: Duration = Duration::from_secs(10);
 /// How long the servers wait in the end for what the client has still to send.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the kit waits for a last connection that was begun.
-const CONNECTIONS_PATIENCE: Duration = Duration::from_millis(500);
-
 /// How a client did in a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -53,24 +47,26 @@ pub enum Outcome {
     Failed(String),
     /// Its language has no such thing; why.
     Unsupported(String),
+    /// It cannot be tried on this machine; why.
+    Skipped(String),
 }
 
 /// Performs a scenario; a split one once for each byte.
-pub fn perform(scenario: &Scenario, adapter: &mut Adapter, certificates: &Certificates) -> Outcome {
-    let (whole, sent) = perform_once(scenario, adapter, certificates, None);
+pub fn perform(scenario: &Scenario, adapter: &mut Adapter, props: &Props) -> Outcome {
+    let (whole, sent) = perform_once(scenario, adapter, props, None);
     if !scenario.is_split || whole != Outcome::Passed {
         return whole;
     }
     for (server, bytes) in sent.iter().enumerate() {
         for at in 1..*bytes {
             let cut = Some((server, at));
-            match perform_once(scenario, adapter, certificates, cut).0 {
+            match perform_once(scenario, adapter, props, cut).0 {
                 Outcome::Passed => {}
                 Outcome::Failed(reason) => {
                     let reason = format!("split before byte {at} of {bytes}: {reason}");
                     return Outcome::Failed(reason);
                 }
-                unsupported @ Outcome::Unsupported(_) => return unsupported,
+                other @ (Outcome::Unsupported(_) | Outcome::Skipped(_)) => return other,
             }
         }
     }
@@ -81,24 +77,24 @@ pub fn perform(scenario: &Scenario, adapter: &mut Adapter, certificates: &Certif
 fn perform_once(
     scenario: &Scenario,
     adapter: &mut Adapter,
-    certificates: &Certificates,
+    props: &Props,
     cut: Option<(usize, usize)>,
 ) -> (Outcome, Vec<usize>) {
-    let mut stage = Stage::set(scenario, certificates, cut);
+    let mut stage = match Stage::set(scenario, props, cut) {
+        Ok(stage) => stage,
+        Err(why) => return (Outcome::Skipped(why), Vec::new()),
+    };
     let mut player = Player {
         adapter,
-        addresses: stage
-            .actors
-            .iter()
-            .map(|actor| actor.given.clone())
-            .collect(),
+        addresses: stage.given(),
         handle: None,
         call_timeout: call_timeout(&scenario.open),
         newest: None,
         all: BTreeSet::new(),
         loose: 0,
+        asked_before: vec![0; scenario.servers.len()],
     };
-    let played = player.play(scenario, certificates, &stage);
+    let played = player.play(scenario, props, &stage);
     let closed = player.close();
     let mut faults: Vec<String> = Vec::new();
     let unsupported = match played {
@@ -129,113 +125,6 @@ fn call_timeout(open: &Value) -> Duration {
     Duration::from_millis(told.unwrap_or(TIMES_MS[2].1))
 }
 
-/// The servers of a scenario.
-struct Stage {
-    actors: Vec<Actor>,
-}
-
-struct Actor {
-    given: String,
-    what: What,
-}
-
-enum What {
-    Scripted(Scripted),
-    /// They are there as long as this is kept.
-    Kept(#[expect(dead_code, reason = "it is only kept")] Box<dyn std::any::Any>),
-}
-
-impl Stage {
-    fn set(scenario: &Scenario, certificates: &Certificates, cut: Option<(usize, usize)>) -> Stage {
-        let actor = |(index, plan): (usize, &ServerPlan)| {
-            let cut = cut.filter(|(server, _)| *server == index).map(|(_, at)| at);
-            let (port, what) = match &plan.work {
-                Work::Closed => {
-                    let nobody = Nobody::new();
-                    (port_of(&nobody.address()), What::Kept(Box::new(nobody)))
-                }
-                Work::Silent => {
-                    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                    let port = listener.local_addr().unwrap().port();
-                    (port, What::Kept(Box::new(listener)))
-                }
-                Work::Unreachable => {
-                    let silent = Silent::new();
-                    (silent.socket_address().port(), What::Kept(Box::new(silent)))
-                }
-                work @ (Work::Scripts { .. } | Work::Serve(_)) => {
-                    let tls = plan.tls.as_deref().map(|kind| {
-                        let config = certificates.server(kind);
-                        config.unwrap_or_else(|| panic!("there is no certificate {kind:?}"))
-                    });
-                    let scripted = Scripted::start(plan.face.clone(), work, tls, cut);
-                    (scripted.address().port(), What::Scripted(scripted))
-                }
-            };
-            let scheme = if plan.is_given_tls { "tls://" } else { "" };
-            let given = format!("{scheme}{}:{port}", plan.host);
-            Actor { given, what }
-        };
-        Stage {
-            actors: scenario.servers.iter().enumerate().map(actor).collect(),
-        }
-    }
-
-    fn scripted(&self) -> impl Iterator<Item = (usize, &Scripted)> {
-        self.actors
-            .iter()
-            .enumerate()
-            .filter_map(|(index, actor)| match &actor.what {
-                What::Scripted(scripted) => Some((index, scripted)),
-                What::Kept(_) => None,
-            })
-    }
-
-    fn sent(&self) -> Vec<usize> {
-        let sent = |actor: &Actor| match &actor.what {
-            What::Scripted(scripted) => scripted.sent(),
-            What::Kept(_) => 0,
-        };
-        self.actors.iter().map(sent).collect()
-    }
-
-    /// What is wrong with the number of connections.
-    fn miscounted(&self, expected: &[Value]) -> Option<String> {
-        let until = Instant::now() + CONNECTIONS_PATIENCE;
-        loop {
-            let wrong = self.scripted().find_map(|(index, scripted)| {
-                let (expected, actual) = (expected.get(index)?, scripted.accepted());
-                let is_right = expected.is_null() || matches(expected, &json!(actual));
-                let text = format!("server {index} got {actual} connections, and not {expected}");
-                (!is_right).then_some(text)
-            });
-            if wrong.is_none() || Instant::now() > until {
-                return wrong;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn end(&mut self) -> Vec<String> {
-        let mut faults = Vec::new();
-        for (index, actor) in self.actors.iter_mut().enumerate() {
-            if let What::Scripted(scripted) = &mut actor.what {
-                let told = scripted.end();
-                faults.extend(told.iter().map(|fault| format!("server {index}, {fault}")));
-            }
-        }
-        faults
-    }
-}
-
-fn port_of(address: &str) -> u16 {
-    let port = address
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok());
-    port.expect("an address ends with its port")
-}
-
 /// What the runner knows of the client while a scenario runs.
 struct Player<'a> {
     adapter: &'a mut Adapter,
@@ -248,6 +137,8 @@ struct Player<'a> {
     all: BTreeSet<u64>,
     /// Calls that were begun and not waited for.
     loose: usize,
+    /// How many requests each server had got at the end of the last pause.
+    asked_before: Vec<usize>,
 }
 
 impl Player<'_> {
@@ -255,7 +146,7 @@ impl Player<'_> {
     fn play(
         &mut self,
         scenario: &Scenario,
-        certificates: &Certificates,
+        props: &Props,
         stage: &Stage,
     ) -> Result<Option<String>, String> {
         let mut command = scenario.open.clone();
@@ -271,7 +162,7 @@ impl Player<'_> {
         match command["options"]["tls"].as_str() {
             None => {}
             Some(kind @ ("ca" | "own")) => {
-                command["options"]["tls"] = certificates.files(kind == "own");
+                command["options"]["tls"] = props.certificates.files(kind == "own");
             }
             Some(other) => return Err(format!("the option tls is ca or own, not {other}")),
         }
@@ -289,10 +180,32 @@ impl Player<'_> {
         }
         for (place, call) in scenario.calls.iter().enumerate() {
             match call {
-                Call::Wait(time) => std::thread::sleep(*time),
+                Call::Wait(time) => {
+                    std::thread::sleep(*time);
+                    for (index, scripted) in stage.scripted() {
+                        self.asked_before[index] = scripted.requests();
+                    }
+                }
+                Call::Asked {
+                    server,
+                    count,
+                    every,
+                } => {
+                    let before = self.asked_before.get(*server).copied().unwrap_or(0);
+                    let scripted = stage.of(*server)?;
+                    scripted.wait_for(before + 1, SOON);
+                    let mut asked = scripted.asked_from(before);
+                    if !every {
+                        asked.truncate(1);
+                    }
+                    if asked.is_empty() || !asked.iter().all(|one| matches(count, &json!(one))) {
+                        return Err(format!(
+                            "call {place}: after the pause {count} was expected, and server {server} was asked for {asked:?}"
+                        ));
+                    }
+                }
                 Call::Seen { server, requests } => {
-                    let scripted = stage.scripted().find(|(index, _)| index == server);
-                    let (_, scripted) = scripted.ok_or("there is no such server with a script")?;
+                    let scripted = stage.of(*server)?;
                     if !scripted.wait_for(*requests, SOON) {
                         let reason = format!(
                             "server {server} has not got {requests} requests within {SOON:?}"
@@ -317,8 +230,9 @@ impl Player<'_> {
                             1 => format!("call {place} ({command})"),
                             _ => format!("call {place} ({command}), time {turn}"),
                         };
+                        let command = named(command, *times, turn);
                         let unsupported = self
-                            .call(command, gives.as_ref(), (*within, *at_least))
+                            .call(&command, gives.as_ref(), (*within, *at_least))
                             .map_err(|reason| format!("{name}: {reason}"))?;
                         if unsupported.is_some() {
                             return Ok(unsupported);
@@ -499,7 +413,8 @@ impl Player<'_> {
             (_, Some(first)) => (first, done["count"].as_u64().unwrap_or(1)),
             _ => return Ok(()),
         };
-        if what != "wait" && self.loose == 0 {
+        // What a forked child takes is of another block than what its parent takes.
+        if !["wait", "in_fork"].contains(&what) && self.loose == 0 {
             if let Some(newest) = self.newest.filter(|newest| first <= *newest) {
                 return Err(format!("{first} came after {newest}"));
             }
@@ -529,6 +444,17 @@ impl Player<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The command of this turn: each of several calls that are begun or waited for has a name of its own.
+fn named(command: &Value, times: u64, turn: u64) -> Value {
+    let mut command = command.clone();
+    if times > 1
+        && let Some(name) = command["call"].as_str()
+    {
+        command["call"] = json!(format!("{name}{turn}"));
+    }
+    command
 }
 
 /// What is expected of this turn: an identity in it moves on with each.

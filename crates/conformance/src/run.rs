@@ -15,8 +15,10 @@ use crate::{
     certificates::Certificates,
     clients::Client,
     exam, load,
+    names::Names,
     perform::{Outcome, perform},
     scenario::Scenario,
+    stage::Props,
     table::{Cell, Table},
 };
 
@@ -51,6 +53,13 @@ impl Task<'_> {
         match self {
             Task::Vectors(file) => vectors_row(file),
             Task::Scenario(scenario) => scenario.name.clone(),
+        }
+    }
+
+    fn needs_names(&self) -> bool {
+        match self {
+            Task::Vectors(_) => false,
+            Task::Scenario(scenario) => scenario.spots().next().is_some(),
         }
     }
 }
@@ -101,7 +110,10 @@ pub fn run(plan: &Plan) -> Table {
         table,
         tells: plan.tells,
     };
-    let certificates = Certificates::new();
+    let props = Props {
+        certificates: Certificates::new(),
+        names: Names::of(&plan.scenarios),
+    };
     let queue: Mutex<VecDeque<(&Client, Task<'_>)>> = Mutex::new(
         ready
             .iter()
@@ -110,7 +122,7 @@ pub fn run(plan: &Plan) -> Table {
     );
     thread::scope(|scope| {
         for _ in 0..plan.jobs {
-            scope.spawn(|| work(&queue, &certificates, &board));
+            scope.spawn(|| work(&queue, &props, &board));
         }
     });
     for some in ready.chunks(LOADS_AT_ONCE) {
@@ -176,6 +188,7 @@ impl Board {
                 Outcome::Passed => "ok",
                 Outcome::Failed(_) => "FAILED",
                 Outcome::Unsupported(_) => "not in the language",
+                Outcome::Skipped(_) => "SKIPPED",
             };
             let line = format!("{client}, {row}: {word} ({} ms)\n", cell.took.as_millis());
             // Nobody has to read it.
@@ -192,25 +205,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Takes tasks until there are no more. An adapter is used for one after the other, until it fails.
-fn work(queue: &Mutex<VecDeque<(&Client, Task<'_>)>>, certificates: &Certificates, board: &Board) {
-    let mut adapter: Option<(&Client, Adapter)> = None;
+fn work(queue: &Mutex<VecDeque<(&Client, Task<'_>)>>, props: &Props, board: &Board) {
+    let mut adapter: Option<Running<'_>> = None;
     loop {
         let Some((client, task)) = lock(queue).pop_front() else {
             break;
         };
         if adapter
             .as_ref()
-            .is_some_and(|(other, _)| other.name != client.name)
+            .is_some_and(|running| !running.is_for(client, task))
         {
             end(adapter.take(), board);
         }
         let began = Instant::now();
-        let start = || Adapter::start(client).map(|started| (client, started));
+        let start = || Running::start(client, task, &props.names);
         let mut current = match adapter.take().map_or_else(start, Ok) {
             Ok(current) => current,
-            Err(reason) => {
+            Err(outcome) => {
                 let cell = Cell {
-                    outcome: Outcome::Failed(reason),
+                    outcome,
                     took: Duration::ZERO,
                     note: String::new(),
                 };
@@ -219,14 +232,14 @@ fn work(queue: &Mutex<VecDeque<(&Client, Task<'_>)>>, certificates: &Certificate
             }
         };
         let perform = || match task {
-            Task::Vectors(file) => exam::examine(file, &mut current.1),
-            Task::Scenario(scenario) => perform(scenario, &mut current.1, certificates),
+            Task::Vectors(file) => exam::examine(file, &mut current.adapter),
+            Task::Scenario(scenario) => perform(scenario, &mut current.adapter, props),
         };
         let mut outcome = catch_unwind(AssertUnwindSafe(perform))
             .unwrap_or_else(|panic| Outcome::Failed(text_of(&panic)));
         if let Outcome::Failed(reason) = outcome {
             // What it does next could be a consequence.
-            outcome = Outcome::Failed(current.1.told(&reason));
+            outcome = Outcome::Failed(current.adapter.told(&reason));
         } else {
             adapter = Some(current);
         }
@@ -244,9 +257,39 @@ fn work(queue: &Mutex<VecDeque<(&Client, Task<'_>)>>, certificates: &Certificate
     end(adapter, board);
 }
 
+/// A running adapter.
+struct Running<'a> {
+    client: &'a Client,
+    /// Whether it knows the names of the kit.
+    knows_names: bool,
+    adapter: Adapter,
+}
+
+impl<'a> Running<'a> {
+    /// One that can do this task. The error is what comes of the task without one.
+    fn start(client: &'a Client, task: Task<'_>, names: &Names) -> Result<Running<'a>, Outcome> {
+        let knows_names = task.needs_names();
+        let mut program = client.command(&client.run);
+        if knows_names {
+            program = names.known_to(&program).map_err(Outcome::Skipped)?;
+        }
+        Ok(Running {
+            client,
+            knows_names,
+            adapter: Adapter::start(program).map_err(Outcome::Failed)?,
+        })
+    }
+
+    fn is_for(&self, client: &Client, task: Task<'_>) -> bool {
+        self.client.name == client.name && self.knows_names == task.needs_names()
+    }
+}
+
 /// Ends an adapter. One that does not end is a fault.
-fn end(adapter: Option<(&Client, Adapter)>, board: &Board) {
-    if let Some((client, adapter)) = adapter
+fn end(adapter: Option<Running<'_>>, board: &Board) {
+    if let Some(Running {
+        client, adapter, ..
+    }) = adapter
         && let Err(reason) = adapter.end()
     {
         let cell = Cell {

@@ -1,7 +1,7 @@
 //! A scenario as it stands in its file. A field that nobody knows is an error, so a slip of the pen does not make a
 //! scenario that checks nothing.
 
-use std::{fs, time::Duration};
+use std::{fs, net::IpAddr, time::Duration};
 
 use ipseity_core::{identity::Pid, words::ClusterName};
 use ipseity_harness::programs::repository;
@@ -32,7 +32,20 @@ pub struct ServerPlan {
     pub is_given_tls: bool,
     /// The host in the address that the client is given.
     pub host: String,
+    /// The addresses of its name, and what is at each. Where there are any, the client is given a name.
+    pub spots: Vec<(IpAddr, Spot)>,
     pub work: Work,
+}
+
+/// What is at one address of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// The server.
+    Here,
+    /// Connecting takes for ever.
+    Frozen,
+    /// Nobody listens.
+    Closed,
 }
 
 /// What a server says of itself.
@@ -68,6 +81,18 @@ pub struct Serve {
     pub delay: Duration,
     /// How many replies, and what comes then.
     pub end: Option<(u64, Then)>,
+    pub reply: Reply,
+}
+
+/// When a server that serves gives its replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    AtOnce,
+    /// When so many requests wait for one. The first so many identities are handed out at once all the same, because a
+    /// client may not know yet how many a request may ask for.
+    Together(usize, u64),
+    /// When no request has come for this time. Not more than so many may wait then.
+    Quiet(Duration, usize),
 }
 
 /// What a server does that has given all its replies.
@@ -101,6 +126,12 @@ pub enum Call {
         server: usize,
         requests: usize,
     },
+    /// The first request that a server has got after the last pause must have this count, or every one of them.
+    Asked {
+        server: usize,
+        count: Value,
+        every: bool,
+    },
     Ask {
         command: Value,
         gives: Option<Value>,
@@ -110,6 +141,14 @@ pub enum Call {
         within: Option<Duration>,
         at_least: Duration,
     },
+}
+
+impl Scenario {
+    /// The addresses of each name with several.
+    pub fn spots(&self) -> impl Iterator<Item = &[(IpAddr, Spot)]> {
+        let servers = self.servers.iter().map(|server| server.spots.as_slice());
+        servers.filter(|spots| !spots.is_empty())
+    }
 }
 
 /// All scenarios, in the order of their names.
@@ -154,22 +193,21 @@ pub fn read(value: &Value) -> Result<Scenario, String> {
         "split",
     ];
     let mut fields = Fields::of(value, &known)?;
-    let list = |value: Option<Value>| value.map_or(Ok(Vec::new()), into_list);
     let scenario = Scenario {
         name: fields.text("name")?.ok_or("it has no name")?,
         about: fields
             .text("about")?
             .ok_or("it does not say what it is about")?,
-        servers: list(fields.take("servers"))?
+        servers: list_of(fields.take("servers"))?
             .iter()
             .map(server)
             .collect::<Result<_, _>>()?,
         open: fields.take("open").ok_or("it does not open anything")?,
-        calls: list(fields.take("calls"))?
+        calls: list_of(fields.take("calls"))?
             .iter()
             .map(call)
             .collect::<Result<_, _>>()?,
-        connections: list(fields.take("connections"))?,
+        connections: list_of(fields.take("connections"))?,
         is_split: fields.flag("split")?,
     };
     Fields::of(&scenario.open, &["kind", "options", "gives", "servers"])?;
@@ -189,6 +227,7 @@ fn server(value: &Value) -> Result<ServerPlan, String> {
         "tls",
         "given",
         "host",
+        "addresses",
         "connections",
         "again",
         "serve",
@@ -248,6 +287,14 @@ fn server(value: &Value) -> Result<ServerPlan, String> {
         Some("plain") => false,
         Some(other) => return Err(format!("given is tls or plain, not {other}")),
     };
+    let spots: Vec<(IpAddr, Spot)> = list_of(fields.take("addresses"))?
+        .iter()
+        .map(spot)
+        .collect::<Result<_, _>>()?;
+    let here = spots.iter().filter(|(_, spot)| *spot == Spot::Here);
+    if !spots.is_empty() && here.count() != 1 {
+        return Err("a server is here at one of its addresses".to_owned());
+    }
     Ok(ServerPlan {
         face,
         is_given_tls,
@@ -255,8 +302,27 @@ fn server(value: &Value) -> Result<ServerPlan, String> {
         host: fields
             .text("host")?
             .unwrap_or_else(|| "127.0.0.1".to_owned()),
+        spots,
         work,
     })
+}
+
+fn spot(value: &Value) -> Result<(IpAddr, Spot), String> {
+    let mut fields = Fields::of(value, &["here", "frozen", "closed"])?;
+    for (word, spot) in [
+        ("here", Spot::Here),
+        ("frozen", Spot::Frozen),
+        ("closed", Spot::Closed),
+    ] {
+        if let Some(text) = fields.text(word)? {
+            let address: IpAddr = text.parse().map_err(|error| format!("{text}: {error}"))?;
+            return match address.is_loopback() {
+                true => Ok((address, spot)),
+                false => Err(format!("{address} is not of this machine")),
+            };
+        }
+    }
+    Err(format!("an address is here, frozen or closed: {value}"))
 }
 
 fn script(mut steps: Vec<Value>) -> Result<Script, String> {
@@ -329,6 +395,10 @@ const SERVE: &[&str] = &[
     "delay_ms",
     "replies",
     "then",
+    "together",
+    "at_once",
+    "quiet_ms",
+    "most",
 ];
 
 fn serve(value: &Value) -> Result<Serve, String> {
@@ -345,7 +415,21 @@ fn serve(value: &Value) -> Result<Serve, String> {
         first: fields.number("first")?.unwrap_or(1),
         delay: Duration::from_millis(fields.number("delay_ms")?.unwrap_or(0)),
         end: fields.number("replies")?.map(|replies| (replies, then)),
+        reply: reply(&mut fields)?,
     })
+}
+
+fn reply(fields: &mut Fields) -> Result<Reply, String> {
+    let together = fields.number("together")?;
+    let at_once = fields.number("at_once")?.unwrap_or(0);
+    match (together, fields.number("quiet_ms")?, fields.number("most")?) {
+        (None, None, None) => Ok(Reply::AtOnce),
+        (Some(requests), None, None) => Ok(Reply::Together(requests as usize, at_once)),
+        (None, Some(quiet), Some(most)) => {
+            Ok(Reply::Quiet(Duration::from_millis(quiet), most as usize))
+        }
+        _ => Err("a server has together, or quiet_ms and most, or none of them".to_owned()),
+    }
 }
 
 fn call(value: &Value) -> Result<Call, String> {
@@ -362,6 +446,8 @@ fn call(value: &Value) -> Result<Call, String> {
         "times",
         "soon",
         "seen",
+        "asked",
+        "every",
         "server",
     ];
     let mut fields = Fields::of(value, &known)?;
@@ -372,6 +458,15 @@ fn call(value: &Value) -> Result<Call, String> {
         return Ok(Call::Seen {
             server: fields.number("server")?.unwrap_or(0) as usize,
             requests: requests as usize,
+        });
+    }
+    if let Some(count) = fields.take("asked") {
+        let server = fields.number("server")?.unwrap_or(0) as usize;
+        let every = fields.flag("every")?;
+        return Ok(Call::Asked {
+            server,
+            count,
+            every,
         });
     }
     let mut command = Map::new();
@@ -391,6 +486,10 @@ fn call(value: &Value) -> Result<Call, String> {
         within: fields.number("within_ms")?.map(Duration::from_millis),
         at_least: Duration::from_millis(fields.number("at_least_ms")?.unwrap_or(0)),
     })
+}
+
+fn list_of(value: Option<Value>) -> Result<Vec<Value>, String> {
+    value.map_or(Ok(Vec::new()), into_list)
 }
 
 fn into_list(value: Value) -> Result<Vec<Value>, String> {

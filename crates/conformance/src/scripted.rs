@@ -1,7 +1,9 @@
 //! A server that follows a script, made of threads.
 
+mod serve;
+
 use std::{
-    io::{self, Read as _},
+    io::{self, ErrorKind, Read as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, Weak,
@@ -11,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use ipseity_core::{
-    identity::IDENTITY_STRIDE,
-    words::{ErrorCode, ErrorReply, Hello, Message},
-};
+use ipseity_core::words::{ErrorCode, ErrorReply, Hello, Message};
 use ipseity_frames::{FrameDecoder, Receiver};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use socket2::SockRef;
 use crate::{
     compare::matches,
     message::{self, bytes, to_json},
-    scenario::{Face, Script, Serve, Step, Then, Work},
+    scenario::{Face, Script, Step, Work},
     wire::{Raw, Wire},
 };
 
@@ -63,14 +62,15 @@ struct State {
     faults: Vec<String>,
     /// How many connections wait for something that must come.
     waiting: usize,
-    /// How many requests have come, hello not counted.
-    requests: usize,
+    /// How many identities each request has asked for, hello not counted.
+    requests: Vec<u32>,
     streams: Vec<Weak<TcpStream>>,
 }
 
 impl Scripted {
-    /// A server that does this work: a script or serving.
+    /// A server that does this work where it listens: a script or serving.
     pub fn start(
+        listener: TcpListener,
         face: Face,
         work: &Work,
         tls: Option<Arc<ServerConfig>>,
@@ -91,7 +91,6 @@ impl Scripted {
             }
             Work::Closed | Work::Silent | Work::Unreachable => unreachable!("nobody works there"),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             face,
@@ -134,12 +133,23 @@ impl Scripted {
     /// Waits until it has got so many requests, at most for this time. Returns whether it has.
     pub fn wait_for(&self, requests: usize, patience: Duration) -> bool {
         let state = self.shared.state.lock().unwrap();
-        let is_waiting = |state: &mut State| state.requests < requests;
+        let is_waiting = |state: &mut State| state.requests.len() < requests;
         let waited = self
             .shared
             .changed
             .wait_timeout_while(state, patience, is_waiting);
         !waited.unwrap().1.timed_out()
+    }
+
+    /// How many requests it has got.
+    pub fn requests(&self) -> usize {
+        self.shared.state.lock().unwrap().requests.len()
+    }
+
+    /// How many identities each request has asked for, from this one on. They are numbered as they came, from 0.
+    pub fn asked_from(&self, request: usize) -> Vec<u32> {
+        let state = self.shared.state.lock().unwrap();
+        state.requests[request.min(state.requests.len())..].to_vec()
     }
 
     /// Waits until every connection has got what it expects, at most for this time.
@@ -217,6 +227,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 out: Vec::new(),
                 is_hello_by_hand: script.is_hello_by_hand,
                 has_read: false,
+                quiet: None,
             };
             let fault = match connection
                 .open()
@@ -260,6 +271,8 @@ struct Connection<'a> {
     out: Vec<u8>,
     is_hello_by_hand: bool,
     has_read: bool,
+    /// How long a read waits.
+    quiet: Option<Duration>,
 }
 
 impl Connection<'_> {
@@ -365,71 +378,20 @@ impl Connection<'_> {
         }
     }
 
-    fn serve(&mut self, serve: &Serve) -> Result<(), End> {
-        {
-            let mut sequence = self.shared.sequence.lock().unwrap();
-            *sequence = serve.first.saturating_sub(1).max(*sequence);
-        }
-        loop {
-            if let Some((_, Then::Freeze)) = self.is_over(serve) {
-                self.flush()?;
-                return self.pause(Duration::MAX);
-            }
-            let Some(request) = self.request()? else {
-                return Err(End::Closed);
-            };
-            match self.is_over(serve) {
-                Some((_, Then::Freeze)) => {
-                    self.flush()?;
-                    return self.pause(Duration::MAX);
-                }
-                Some((_, Then::Close)) => return self.step(&Step::Close),
-                Some((_, Then::Reset)) => return self.step(&Step::Reset),
-                Some((_, Then::Code(code))) => {
-                    self.send(&error(code, "as the script says"));
-                    if !(32..64).contains(&code) {
-                        return self.half_close_and_read();
-                    }
-                    continue;
-                }
-                None => {}
-            }
-            self.shared.replies.fetch_add(1, Ordering::Relaxed);
-            if serve.delay > Duration::ZERO {
-                self.flush()?;
-                self.pause(serve.delay)?;
-            }
-            let answer = self.answer(&request);
-            self.send(&answer);
-        }
-    }
-
-    fn is_over(&self, serve: &Serve) -> Option<(u64, Then)> {
-        serve
-            .end
-            .filter(|(replies, _)| self.shared.replies.load(Ordering::Relaxed) >= *replies)
-    }
-
-    fn answer(&self, request: &Message) -> Message {
-        let Message::IdentityRequest { count, after } = *request else {
-            return error(ErrorCode::UnknownKind.get(), "a client asks for identities");
-        };
-        let count_max = self.shared.face.count_max;
-        if count == 0 || count > count_max {
-            let text = format!("count {count} is not 1 to {count_max}");
-            return error(ErrorCode::BadCount.get(), &text);
-        }
-        let mut sequence = self.shared.sequence.lock().unwrap();
-        let first = (*sequence).max(after / IDENTITY_STRIDE) + 1;
-        *sequence = first + u64::from(count) - 1;
-        Message::IdentityReply {
-            first: first * IDENTITY_STRIDE + u64::from(self.shared.face.pid.get()),
-            count,
-        }
-    }
-
     /// The next request that is not answered by itself, or `None` at the end of the stream.
     fn request(&mut self) -> Result<Option<Message>, End> {
+        match self.came(None)? {
+            Came::Request(request) => Ok(Some(request)),
+            Came::Nothing | Came::End => Ok(None),
+        }
+    }
+
+    /// The next request that is not answered by itself, if anything comes within the time, where there is one.
+    fn came(&mut self, quiet: Option<Duration>) -> Result<Came, End> {
+        if quiet != self.quiet {
+            self.raw.set_read_timeout(quiet)?;
+            self.quiet = quiet;
+        }
         loop {
             match self.decoder.next(Receiver::Server) {
                 Ok(Some(Message::HelloRequest(hello))) if !self.is_hello_by_hand => {
@@ -437,9 +399,13 @@ impl Connection<'_> {
                     continue;
                 }
                 Ok(Some(message)) => {
-                    self.shared.state.lock().unwrap().requests += 1;
+                    let count = match message {
+                        Message::IdentityRequest { count, .. } => count,
+                        _ => 0,
+                    };
+                    self.shared.state.lock().unwrap().requests.push(count);
                     self.shared.changed.notify_all();
-                    return Ok(Some(message));
+                    return Ok(Came::Request(message));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -452,11 +418,12 @@ impl Connection<'_> {
             let space = self.decoder.space();
             let count = match self.wire.read(space) {
                 Ok(count) => count,
+                Err(error) if quiet.is_some() && is_late(&error) => return Ok(Came::Nothing),
                 // A reset, or the end of the scenario.
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(Came::End),
             };
             if count == 0 {
-                return Ok(None);
+                return Ok(Came::End);
             }
             if !self.has_read && space[0] == TLS_HANDSHAKE && matches!(self.wire, Wire::Plain(_)) {
                 let text = "this server does not speak TLS";
@@ -563,6 +530,18 @@ impl Connection<'_> {
             false => Ok(()),
         }
     }
+}
+
+/// What has come on a connection.
+enum Came {
+    Request(Message),
+    /// Nothing, within the time.
+    Nothing,
+    End,
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 fn error(code: u16, text: &str) -> Message {

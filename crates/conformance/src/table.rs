@@ -69,6 +69,7 @@ impl Table {
             Some(Outcome::Passed) => "ok",
             Some(Outcome::Failed(_)) => "FAILED",
             Some(Outcome::Unsupported(_)) => "none",
+            Some(Outcome::Skipped(_)) => "skipped",
         }
     }
 
@@ -126,6 +127,12 @@ impl Table {
                     }) => {
                         text += &format!("{client}, {row}: not in the language: {why}\n");
                     }
+                    Some(Cell {
+                        outcome: Outcome::Skipped(why),
+                        ..
+                    }) => {
+                        text += &format!("{client}, {row}: SKIPPED: {why}\n");
+                    }
                     Some(Cell { note, .. }) if !note.is_empty() => {
                         text += &format!("{client}, {row}: {note}\n");
                     }
@@ -158,6 +165,7 @@ impl Table {
                 Outcome::Passed => ("ok", &cell.note),
                 Outcome::Failed(reason) => ("failed", reason),
                 Outcome::Unsupported(why) => ("unsupported", why),
+                Outcome::Skipped(why) => ("skipped", why),
             };
             let took_ms = cell.took.as_millis() as u64;
             json!({"client": client, "scenario": row, "result": result, "text": reason, "took_ms": took_ms})

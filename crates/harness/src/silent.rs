@@ -1,6 +1,6 @@
 //! An address where nobody answers.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr};
 
 use socket2::{Domain, Socket, Type};
 
@@ -23,11 +23,16 @@ impl Silent {
 
     /// At this address.
     pub fn at(address: SocketAddr) -> Silent {
+        Silent::try_at(address).unwrap()
+    }
+
+    /// At this address, if it is free.
+    pub fn try_at(address: SocketAddr) -> io::Result<Silent> {
         let listener = socket(address);
         if address.is_ipv6() {
-            listener.set_only_v6(true).unwrap();
+            listener.set_only_v6(true)?;
         }
-        listener.bind(&address.into()).unwrap();
+        listener.bind(&address.into())?;
         listener.listen(0).unwrap();
         let full = listener.local_addr().unwrap();
         let caller = |_| {
@@ -37,10 +42,10 @@ impl Silent {
             let _ = caller.connect(&full);
             caller
         };
-        Silent {
+        Ok(Silent {
             _callers: (0..CALLERS).map(caller).collect(),
             listener,
-        }
+        })
     }
 
     /// Where it is.

@@ -56,6 +56,9 @@ public final class Adapter {
   }
 
   private Map<String, Object> answer(Map<String, Object> command) {
+    if ("in_fork".equals(command.get("do"))) {
+      return Map.of("unsupported", "a Java process does not fork");
+    }
     try {
       // The answer may be null.
       return Collections.singletonMap("ok", run(command));

@@ -170,6 +170,7 @@ impl Adapter {
                 taker.close();
                 Ok(json!({}))
             }
+            "in_fork" => Err(Failure::Unsupported("the program is not told of a fork")),
             "load" => {
                 let load = Load::told(command)?;
                 opened.load = Some(Arc::clone(taker).load(load));

@@ -1,7 +1,7 @@
 //! The client of the stand-in: simple, slow, and by the rules of docs/clients.md, but for one fault.
 
 use std::{
-    net::{TcpStream, ToSocketAddrs as _},
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -23,6 +23,9 @@ use crate::vectors::action;
 
 /// The longest wait between two looks at whether a call was cancelled.
 const TICK: Duration = Duration::from_millis(10);
+
+/// How long the attempts at two addresses of a name are apart.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Options {
     pub(super) cluster: String,
@@ -210,7 +213,12 @@ impl Client {
         self.counters.failures.fetch_add(1, Relaxed);
         let mut state = self.state.lock().unwrap();
         let (times, until) = &mut state.avoided[index];
-        let time = Duration::from_secs(1 << (*times).min(5)).min(Duration::from_secs(30));
+        let doublings = if has("avoids-as-short") {
+            0
+        } else {
+            (*times).min(5)
+        };
+        let time = Duration::from_secs(1 << doublings).min(Duration::from_secs(30));
         *times += 1;
         *until = Some(Instant::now() + time);
     }
@@ -252,12 +260,20 @@ impl Client {
             let (sender, events) = mpsc::channel();
             let mut state = self.state.lock().unwrap();
             let link = self.link(&mut state, index, until)?;
+            if link.is_full() && Instant::now() < until && !has("asks-without-bound") {
+                drop(state);
+                thread::sleep(TICK);
+                continue;
+            }
             let was_used = link.was_used();
             let asked = link.ask(count, state.newest, sender);
             drop(state);
             self.counters.requests.fetch_add(1, Relaxed);
-            self.check_going(cancel)
-                .map_err(|failure| Try::End(*failure))?;
+            // It may have been closed since the last look. One that closes late must not see it here by chance.
+            if !has("closes-late") {
+                self.check_going(cancel)
+                    .map_err(|failure| Try::End(*failure))?;
+            }
             let event = match asked {
                 Ok(id) => self.wait(&link, id, &events, until, cancel),
                 Err(event) => event,
@@ -314,25 +330,14 @@ impl Client {
         let left = until
             .saturating_duration_since(Instant::now())
             .min(self.options.connect);
-        let end = Instant::now() + left;
         let addresses = (server.host.as_str(), server.port).to_socket_addrs();
-        let mut cause = "the name has no address".to_owned();
-        for address in addresses.map_err(|error| elsewhere(error.to_string()))? {
-            let left = end
-                .saturating_duration_since(Instant::now())
-                .max(Duration::from_millis(1));
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => {
-                    let _ = stream.set_nodelay(true);
-                    self.counters.connects.fetch_add(1, Relaxed);
-                    let link = Link::new(stream, &self.options.cluster, self.says_hello);
-                    state.link = Some((index, Arc::clone(&link)));
-                    return Ok(link);
-                }
-                Err(error) => cause = format!("cannot connect to {address}: {error}"),
-            }
-        }
-        Err(elsewhere(cause))
+        let addresses = addresses.map_err(|error| elsewhere(error.to_string()))?;
+        let stream = race(&addresses.collect::<Vec<_>>(), left).map_err(elsewhere)?;
+        let _ = stream.set_nodelay(true);
+        self.counters.connects.fetch_add(1, Relaxed);
+        let link = Link::new(stream, &self.options.cluster, self.says_hello);
+        state.link = Some((index, Arc::clone(&link)));
+        Ok(link)
     }
 
     fn wait(
@@ -443,4 +448,55 @@ impl Client {
             Event::Closed => end("closed", "it was closed".to_owned()),
         }
     }
+}
+
+/// Connects to the first of the addresses that accepts. Attempts begin one after the other and go on side by side.
+fn race(addresses: &[SocketAddr], time: Duration) -> Result<TcpStream, String> {
+    let end = Instant::now() + time;
+    let left = || end.saturating_duration_since(Instant::now());
+    let count = if has("tries-first-address") {
+        1
+    } else {
+        addresses.len()
+    };
+    let (sender, results) = mpsc::channel();
+    let mut cause = "the name has no address that answers".to_owned();
+    let mut failed = 0;
+    for (place, address) in addresses.iter().take(count).enumerate() {
+        let (sender, address) = (sender.clone(), *address);
+        let time = left().max(Duration::from_millis(1));
+        thread::spawn(move || {
+            let tried = TcpStream::connect_timeout(&address, time);
+            let told = |error| format!("cannot connect to {address}: {error}");
+            // Nobody may wait for it any more, and then it is closed.
+            let _ = sender.send(tried.map_err(told));
+        });
+        let others = u32::try_from(count - place - 1).unwrap_or(u32::MAX);
+        let share = left() / (others + 1);
+        let wait = match others {
+            0 => left(),
+            _ if has("shares-time-of-addresses") => share,
+            _ if has("hurries-no-address") => ATTEMPT_DELAY,
+            _ => share.clamp(TICK, ATTEMPT_DELAY),
+        };
+        let until = Instant::now() + wait;
+        // The last one is waited for until all have failed.
+        while failed <= place {
+            match results.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => {
+                    cause = error;
+                    failed += 1;
+                    if others > 0 {
+                        break;
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        if left().is_zero() {
+            break;
+        }
+    }
+    Err(cause)
 }

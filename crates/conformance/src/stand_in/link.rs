@@ -16,6 +16,9 @@ use serde_json::json;
 use super::faults::has;
 use crate::message::{bytes, from_json};
 
+/// The most requests that are under way on a connection.
+const UNDER_WAY_MAX: usize = 1024;
+
 /// What comes of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
@@ -147,6 +150,11 @@ impl Link {
 
     pub(super) fn count_max(&self) -> Option<u32> {
         self.state().count_max
+    }
+
+    /// Whether further requests have to wait for their turn.
+    pub(super) fn is_full(&self) -> bool {
+        self.state().asked.len() >= UNDER_WAY_MAX
     }
 
     pub(super) fn was_used(&self) -> bool {

@@ -2,6 +2,7 @@
 //! it is told to: then the kit must find that. It has no TLS.
 
 mod client;
+mod demand;
 pub mod faults;
 mod link;
 mod source;
@@ -102,6 +103,8 @@ struct Done {
 #[derive(Default)]
 struct Adapter {
     handles: HashMap<String, Handle>,
+    /// The command that each was opened with.
+    opened: HashMap<String, Value>,
     calls: HashMap<String, Call>,
     loads: HashMap<String, Load>,
 }
@@ -117,6 +120,7 @@ impl Adapter {
                 let handle = open(command)?;
                 let name = (self.handles.len() + 1).to_string();
                 self.handles.insert(name.clone(), handle);
+                self.opened.insert(name.clone(), command.clone());
                 return Ok(json!({ "handle": name }));
             }
             "wait" => {
@@ -139,6 +143,14 @@ impl Adapter {
                 let thread = thread::spawn(move || handle.answer(&inner, &seen));
                 self.calls.insert(text("call"), Call { cancel, thread });
                 Ok(json!({}))
+            }
+            // It cannot fork. A child that keeps the rules has nothing of its parent's, as one that is opened anew.
+            "in_fork" => {
+                let child = match has("shares-with-child") {
+                    true => handle,
+                    false => open(&self.opened[&name])?,
+                };
+                Ok(json!({"identity": child.next(&Cancel::default())?.to_string()}))
             }
             "load" => {
                 let portion = command["portion"].as_u64().unwrap_or(1);

@@ -10,11 +10,12 @@ use std::{
 use super::{
     Failure,
     client::{Cancel, Client},
+    demand::{BLOCK_MIN, Demand},
     faults::has,
 };
 
-/// The first block, and the smallest.
-const BLOCK_MIN: u32 = 16;
+/// How many requests of a refill are under way at once. Each has a thread.
+const TOGETHER_MAX: usize = 32;
 
 pub(super) struct Source {
     pub(super) client: Client,
@@ -26,8 +27,7 @@ struct Held {
     pieces: VecDeque<Piece>,
     /// How many the last block had.
     taken: u64,
-    size: u32,
-    taken_at: Option<Instant>,
+    demand: Demand,
     is_refilling: bool,
     /// How many refills have ended, and how the last one did.
     refills: u64,
@@ -45,12 +45,10 @@ struct Piece {
 impl Source {
     pub(super) fn new(client: Client) -> Arc<Source> {
         Arc::new(Source {
-            client,
             held: Mutex::new(Held {
                 pieces: VecDeque::new(),
                 taken: 0,
-                size: BLOCK_MIN,
-                taken_at: None,
+                demand: Demand::up_to(client.options.block_max),
                 is_refilling: false,
                 refills: 0,
                 error: None,
@@ -58,6 +56,7 @@ impl Source {
                 is_closed: false,
             }),
             changed: Condvar::new(),
+            client,
         })
     }
 
@@ -178,22 +177,39 @@ impl Source {
             return;
         }
         held.is_refilling = true;
-        let since = held.taken_at.map(|at| at.elapsed());
-        let block_max = match has("source-ignores-block-max") {
-            true => u32::MAX / 4,
-            false => self.client.options.block_max,
-        };
-        let grows = since.is_some_and(|since| since < Duration::from_millis(100))
-            || has("source-always-grows");
-        if grows && !has("source-never-grows") {
-            held.size *= 2;
-        } else if since.is_some_and(|since| since > Duration::from_secs(1)) {
-            held.size /= 2;
-        }
-        held.size = held.size.max(BLOCK_MIN).min(block_max).min(65_536);
-        held.taken_at = Some(Instant::now());
-        let (source, size) = (Arc::clone(self), held.size);
+        let dropped = self.client.counters.dropped.load(Relaxed);
+        let (source, size) = (Arc::clone(self), held.demand.next(dropped));
         thread::spawn(move || source.take(size));
+    }
+
+    /// Asks for so many identities with each of several requests at once. What came stands in the order of the numbers.
+    fn take_together(&self, counts: &[u32]) -> Vec<Result<(u64, u32), Failure>> {
+        let mut outcomes: Vec<_> = thread::scope(|scope| {
+            let ask = |count: &u32| {
+                let count = *count;
+                scope.spawn(move || self.client.call(count, &Cancel::default()))
+            };
+            let calls: Vec<_> = counts.iter().map(ask).collect();
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        outcomes.sort_by_key(|outcome| outcome.as_ref().map_or(u64::MAX, |(first, _)| *first));
+        outcomes
+    }
+
+    /// Keeps what came, unless it is behind what was handed out or observed.
+    fn keep(&self, first: u64, count: u32) {
+        let mut held = self.held();
+        if first > held.newest && held.pieces.back().is_none_or(|piece| piece.next < first) {
+            let (left, since) = (u64::from(count), Instant::now());
+            held.pieces.push_back(Piece {
+                next: first,
+                left,
+                since,
+            });
+        } else {
+            let dropped = &self.client.counters.dropped;
+            dropped.fetch_add(u64::from(count), Relaxed);
+        }
     }
 
     fn take(&self, size: u32) {
@@ -204,40 +220,38 @@ impl Source {
                 _ if has("source-ignores-count-max") => size,
                 known => known.unwrap_or(BLOCK_MIN),
             };
-            let count = left.min(most);
-            match self.client.call(count, &Cancel::default()) {
-                Ok((first, count)) => {
-                    left -= count;
-                    let mut held = self.held();
-                    if first > held.newest
-                        && held.pieces.back().is_none_or(|piece| piece.next < first)
-                    {
-                        let (left, since) = (u64::from(count), Instant::now());
-                        held.pieces.push_back(Piece {
-                            next: first,
-                            left,
-                            since,
-                        });
-                    } else {
-                        self.client
-                            .counters
-                            .dropped
-                            .fetch_add(u64::from(count), Relaxed);
+            let together = match has("source-asks-one-at-a-time") {
+                true => 1,
+                false => TOGETHER_MAX,
+            };
+            let mut counts = Vec::new();
+            let mut rest = left;
+            while rest > 0 && counts.len() < together {
+                counts.push(rest.min(most));
+                rest -= rest.min(most);
+            }
+            let asked = counts[0];
+            for outcome in self.take_together(&counts) {
+                match outcome {
+                    Ok((first, count)) => {
+                        left -= count;
+                        self.keep(first, count);
                     }
+                    // It was too much for a server that was not known yet.
+                    Err(failure)
+                        if failure.0["code"] == 32
+                            && known.is_none()
+                            && !has("source-ignores-count-max")
+                            && self.client.count_max().is_some_and(|most| most < asked) => {}
+                    Err(failure) => error = Some(failure),
                 }
-                // It was too much for a server that was not known yet.
-                Err(failure)
-                    if failure.0["code"] == 32
-                        && known.is_none()
-                        && !has("source-ignores-count-max")
-                        && self.client.count_max().is_some_and(|most| most < count) => {}
-                Err(failure) => {
-                    error = Some(failure);
-                    break;
-                }
+            }
+            if error.is_some() {
+                break;
             }
         }
         let mut held = self.held();
+        held.demand.ended(size - left);
         if error.is_none() {
             self.client.counters.refills.fetch_add(1, Relaxed);
             held.taken = u64::from(size);

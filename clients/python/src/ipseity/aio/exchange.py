@@ -16,12 +16,12 @@ from ..calls import Call, Wait, settle
 from ..errors import ClosedError, IpseityError
 from ..identity import Identity
 from ..jobs import Job
-from ..limits import ATTEMPT_DELAY
 from ..link import Ask, Failure, Link, Lost, Outcome, Seen
 from ..options import Options
 from ..servers import Servers
 from ..text import seconds
 from ..watching import Events
+from .dial import Unreachable, connect
 from .line import Line
 
 
@@ -202,9 +202,11 @@ class Exchange:
         """Connects, and puts the connection in its place. Returns why there is none."""
         task = asyncio.current_task()
         try:
-            line = await asyncio.wait_for(self._open(place), timeout)
+            line = await asyncio.wait_for(self._open(place, monotonic() + timeout), timeout)
         except asyncio.TimeoutError:
             failure = Failure(f"cannot connect: no answer within {seconds(timeout)}")
+        except Unreachable as error:
+            failure = error.failure
         except ssl.SSLError as error:
             failure = tls.handshake_failure(error)
         except socket.gaierror as error:
@@ -231,21 +233,24 @@ class Exchange:
         self._servers.failed(place, failure, monotonic())
         return failure
 
-    async def _open(self, place: int) -> Line:
+    async def _open(self, place: int, deadline: float) -> Line:
         options, server = self._options, self._options.servers[place]
         loop = asyncio.get_running_loop()
         link = Link(str(server), self.seen, options.reply_timeout, options.cluster, options.hello)
-        transport, line = await loop.create_connection(
-            lambda: Line(link, place, options.idle_max, self._line_is_dead),
-            server.host,
-            server.port,
-            ssl=options.tls if server.tls else None,
-            server_hostname=tls.server_name(server.host) if server.tls else None,
-            # RFC 8305, as far as asyncio has it. One address needs no race, and a race that is cancelled may leave its
-            # socket to the garbage collector.
-            happy_eyeballs_delay=None if is_ip(server.host) else ATTEMPT_DELAY,
-            interleave=1,
-        )
+        context = options.tls if server.tls else None
+        name = tls.server_name(server.host) if server.tls else None
+
+        def begin() -> Line:
+            return Line(link, place, options.idle_max, self._line_is_dead)
+
+        if is_ip(server.host):
+            # It needs no lookup, and so no thread.
+            transport, line = await loop.create_connection(
+                begin, server.host, server.port, ssl=context, server_hostname=name
+            )
+        else:
+            sock = await connect(server.host, server.port, deadline)
+            transport, line = await loop.create_connection(begin, sock=sock, ssl=context, server_hostname=name)
         # If nobody listens there, the kernel may choose the dialed port for our own end. Then it leads to ourselves.
         if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
             transport.abort()

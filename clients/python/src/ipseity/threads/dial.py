@@ -15,7 +15,7 @@ from .. import tls
 from ..address import ServerAddress
 from ..limits import CLOSE_NOTICED
 from ..link import Failure
-from ..race import Address, delay, interleaved, shown
+from ..race import Address, delay, fault_of, interleaved, lost
 from ..text import seconds
 from .lookup import LookupLate, look_up
 from .wait import wait_for
@@ -84,7 +84,7 @@ def _race(addresses: list[Address], deadline: float, given_up: Callable[[], bool
             for key, _ in ready:
                 tried = key.fileobj
                 assert isinstance(tried, socket.socket)
-                fault = _fault(tried)
+                fault = fault_of(tried)
                 if not fault:
                     return _kept(tried)
                 selector.unregister(tried)
@@ -94,10 +94,7 @@ def _race(addresses: list[Address], deadline: float, given_up: Callable[[], bool
                 break
         for late in attempts.values():
             failures[late] = "no answer in time"
-    if len(failures) == 1:
-        raise Unreachable(Failure(f"cannot connect: {next(iter(failures.values()))}"))
-    listed = ", or to ".join(f"{shown(address)}: {fault}" for address, fault in failures.items())
-    raise Unreachable(Failure(f"cannot connect to {listed}" if listed else "the name has no address"))
+    raise Unreachable(lost(failures))
 
 
 def _kept(attempt: socket.socket) -> socket.socket:
@@ -120,19 +117,6 @@ def _begin(address: Address) -> tuple[Optional[socket.socket], str]:
         return attempt, ""
     attempt.close()
     return None, os.strerror(code)
-
-
-def _fault(attempt: socket.socket) -> str:
-    """Why an attempt that has ended brought no connection; empty if it did."""
-    code = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        return os.strerror(code)
-    try:
-        # If nobody listens there, the kernel may choose the dialed port for our own end. Then it leads to ourselves.
-        is_oneself = attempt.getsockname() == attempt.getpeername()
-    except OSError as error:
-        return error.strerror or str(error)
-    return os.strerror(errno.ECONNREFUSED) if is_oneself else ""
 
 
 def _shake_hands(
