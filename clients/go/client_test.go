@@ -184,7 +184,7 @@ func TestARefusalEndsTheCallAndNotTheConnection(t *testing.T) {
 		if refused.Server != server.address || refused.Reply.Code != CodeBadCount {
 			t.Fatal(err)
 		}
-		says(t, err, "bad count (badCount): ask for fewer at a time")
+		says(t, err, "refused the request with badCount: bad count (ask for as many as it allows")
 	}
 	must(client.Next(background))(t)
 	if server.connectionCount() != 1 || other.connectionCount() != 0 {

@@ -24,6 +24,8 @@ const (
 	CodeStaleState         = Code(wire.StaleState)
 	CodeOverBudget         = Code(wire.OverBudget)
 	CodeJoining            = Code(wire.Joining)
+	CodeNotTrusted         = Code(wire.NotTrusted)
+	CodeStoreUnavailable   = Code(wire.StoreUnavailable)
 	CodeForeignCluster     = Code(wire.ForeignCluster)
 )
 

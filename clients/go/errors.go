@@ -22,8 +22,10 @@ var ErrClosed error = closedError{}
 
 type closedError struct{}
 
-func (closedError) Error() string { return "ipseity: the client or source was closed" }
-func (closedError) ofIpseity()    {}
+func (closedError) Error() string {
+	return "ipseity: the client or source was closed (make a new one to go on)"
+}
+func (closedError) ofIpseity() {}
 
 // ConfigurationError says that an address, an option or a text is wrong. Nothing was sent. Correct the program.
 type ConfigurationError struct {
@@ -40,7 +42,7 @@ func configurationf(format string, args ...any) *ConfigurationError {
 	return &ConfigurationError{err: fmt.Errorf(format, args...)}
 }
 
-// UnavailableError says that no server answered in time. Try again later, and look at the servers.
+// UnavailableError says that no server answered in time. Try again later. If it goes on, look at the servers.
 type UnavailableError struct {
 	// Failures has the last failure of each server, in the order of the list.
 	Failures []Failure
@@ -55,7 +57,11 @@ type Failure struct {
 }
 
 func (e *UnavailableError) Error() string {
-	return "ipseity: " + notAnswered(e.Failures) + " (try again later; if it goes on, look at the servers)"
+	servers := "server"
+	if len(e.Failures) > 1 {
+		servers = "servers"
+	}
+	return fmt.Sprintf("ipseity: %s (try again later; if it goes on, look at the %s)", notAnswered(e.Failures), servers)
 }
 
 // Unwrap gives the causes of all failures, so that errors.Is and errors.As find them.
@@ -90,7 +96,7 @@ type ErrorReply struct {
 }
 
 func (e *ErrorReply) Error() string {
-	return fmt.Sprintf("it refused: %s (%s)", plain.Text(e.Message), e.Code)
+	return fmt.Sprintf("refused with %s: %s", e.Code, plain.Text(e.Message))
 }
 
 // RefusedError says that a server has refused this request, and others would say the same. Correct the request.
@@ -102,20 +108,22 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("ipseity: %s refused the request: %s (%s)%s",
-		e.Server, plain.Text(e.Reply.Message), e.Reply.Code, e.advice())
+	return fmt.Sprintf("ipseity: %s refused the request with %s: %s (%s)",
+		e.Server, e.Reply.Code, plain.Text(e.Reply.Message), e.advice())
 }
 
 func (e *RefusedError) advice() string {
 	switch e.Reply.Code {
 	case CodeBadCount:
-		return ": ask for fewer at a time, or give the server a larger --max-count"
+		return "ask for as many as it allows, or raise its --max-count"
 	case CodeAdvanceTooLarge:
-		return ": check where the greatest identity that was observed comes from"
-	case CodeUnknownKind, CodeBadLength, CodeBadBody:
-		return ": check that the server is not older than this client"
+		return "check where so large a number comes from"
+	case CodeNotTrusted:
+		return "show a certificate that it trusts, or ask from an address that it trusts"
+	case CodeUnknownKind, CodeBadLength, CodeBadBody, CodeIncomplete:
+		return "check that the server is not older than this program"
 	default:
-		return ""
+		return "correct the request"
 	}
 }
 
@@ -135,8 +143,8 @@ type WrongClusterError struct {
 }
 
 func (e *WrongClusterError) Error() string {
-	return fmt.Sprintf("ipseity: %s is not of cluster %q: %s (correct the list of servers, or the name of the cluster)",
-		e.Server, e.Expected, plain.Text(e.Message))
+	return fmt.Sprintf("ipseity: %s is of another cluster: %s (correct the list of servers, or the name of the cluster)",
+		e.Server, plain.Text(e.Message))
 }
 
 func (*WrongClusterError) ofIpseity() {}
@@ -151,7 +159,7 @@ type ProtocolError struct {
 }
 
 func (e *ProtocolError) Error() string {
-	return fmt.Sprintf("ipseity: %s breaks the protocol: %s (is it an Ipseity server, and none older than this client?)",
+	return fmt.Sprintf("ipseity: %s breaks the protocol: %s (check that it is an Ipseity server, and its version)",
 		e.Server, plain.Text(e.Cause.Error()))
 }
 

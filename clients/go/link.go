@@ -325,7 +325,7 @@ func (l *link) judge(asked *request, reply *wire.Message) (Block, error) {
 // greeted is told who the server is.
 func (l *link) greeted(hello *wire.Hello) error {
 	if expected := l.caller.Cluster; expected != "" && hello.Cluster != expected {
-		return l.wrongCluster(fmt.Sprintf("it is of cluster %q", hello.Cluster))
+		return l.wrongCluster(fmt.Sprintf("this server is of cluster %q, and the client expects %q", hello.Cluster, expected))
 	}
 	if hello.CountMax == 0 {
 		return l.violation(errors.New("its helloReply allows 0 identities a request"))

@@ -159,7 +159,7 @@ func TestWrongOptionsAreConfigurationErrors(t *testing.T) {
 	}{
 		"no servers":   {nil, Options{}, "the list of servers is empty"},
 		"address":      {[]string{"ids", "http://ids"}, Options{}, "the one scheme"},
-		"cluster":      {good, Options{Cluster: "a\nb"}, "not the name of a cluster"},
+		"cluster":      {good, Options{Cluster: "a\nb"}, "it must be 1 to 255 bytes"},
 		"timeout":      {good, Options{CallTimeout: -1}, "CallTimeout is -1ns"},
 		"idle":         {good, Options{IdleMax: -time.Second}, "IdleMax is -1s"},
 		"block":        {good, Options{BlockMax: -1}, "BlockMax is -1"},

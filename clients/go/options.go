@@ -92,10 +92,10 @@ func newSettings(servers []string, options *Options) (*settings, error) {
 		s.servers = append(s.servers, server)
 	}
 	if len(s.servers) == 0 {
-		return nil, configurationf("the list of servers is empty")
+		return nil, configurationf("the list of servers is empty (name at least one, such as 127.0.0.1:3264)")
 	}
 	if s.Cluster != "" && !wire.IsClusterName(s.Cluster) {
-		return nil, configurationf("%q is not the name of a cluster: it has 1 to 255 bytes of UTF-8 without control characters",
+		return nil, configurationf("Cluster is %q: it must be 1 to 255 bytes of UTF-8 without control characters",
 			s.Cluster)
 	}
 	for _, option := range []struct {
@@ -111,14 +111,14 @@ func newSettings(servers []string, options *Options) (*settings, error) {
 	} {
 		switch {
 		case *option.value < 0:
-			return nil, configurationf("%s is %v, and it must be more than zero", option.name, *option.value)
+			return nil, configurationf("%s is %v: it must be more than zero", option.name, *option.value)
 		case *option.value == 0:
 			*option.value = option.unset
 		}
 	}
 	switch {
 	case s.BlockMax < 0 || int64(s.BlockMax) > blockMaxMax:
-		return nil, configurationf("BlockMax is %d, and it must be 1 to %d", s.BlockMax, int64(blockMaxMax))
+		return nil, configurationf("BlockMax is %d: it must be 1 to %d", s.BlockMax, int64(blockMaxMax))
 	case s.BlockMax == 0:
 		s.BlockMax = blockMaxDefault
 	}

@@ -398,7 +398,7 @@ fn a_bench_stops_when_its_first_request_is_refused() {
     assert_eq!(
         run.bad(1),
         format!(
-            "{}: refused: count must be 1 to 10 (--max-count) (badCount)",
+            "{}: refused with badCount: count must be 1 to 10 (--max-count)",
             server.address()
         )
     );
@@ -426,7 +426,7 @@ fn a_connection_that_ends_early_is_reported_with_what_was_measured() {
         "{error}"
     );
     assert!(
-        error.ends_with("; it had answered: full (tooManyConnections)"),
+        error.ends_with("; it had refused with tooManyConnections: full"),
         "{error}"
     );
 }
@@ -500,7 +500,11 @@ fn a_bench_says_when_nobody_listens_or_something_else_answers() {
 
     let stranger = Fake::scripted(1, [Step::Bytes(b"HTTP/1.1 400 Bad Request\r\n".to_vec())]);
     let run = bench(&stranger.address(), &["-n", "1"]);
-    assert!(run.bad(1).contains("(is it an Ipseity server?)"), "{run:?}");
+    assert!(
+        run.bad(1)
+            .contains("(check that it is an Ipseity server, and its version)"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -568,7 +572,7 @@ fn a_wrong_command_line_says_what_is_wrong() {
             "-c and --sweep cannot be given together",
         ),
         ("--sweep 2..1", "--sweep takes up to 1000 numbers"),
-        ("--plot x.svg", "--plot draws a --sweep"),
+        ("--plot x.svg", "--plot needs --sweep"),
         (
             "--format xml",
             "--format takes text, json or csv, not \"xml\"",

@@ -456,11 +456,11 @@ fn what_is_missing_or_wrong_is_said_with_the_file() {
     );
     fs::write(pki.path("ca.key"), key).unwrap();
     for (arguments, says) in [
-        (&["server"][..], "needs the names or addresses"),
+        (&["server"][..], "HOST is missing"),
         (&["server", "one.example:3264"], "without a port"),
         (&["peer", "a b"], "neither the name nor the address"),
-        (&["client"], "needs one name"),
-        (&["client", "a", "b"], "needs one name"),
+        (&["client"], "NAME is missing: cert client alice"),
+        (&["client", "a", "b"], "\"b\" is one argument too many"),
         (&["client", "a\nb"], "is not a name for a certificate"),
         (&["client", " "], "is not a name for a certificate"),
         (&["operator", "alice "], "is not a name for a certificate"),

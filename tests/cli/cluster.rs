@@ -80,7 +80,7 @@ fn an_after_that_the_server_refuses_is_one_error_line_and_a_count_comes_in_parts
     let output = output.unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]));
-    assert!(error.contains("(advanceTooLarge)"), "{error}");
+    assert!(error.contains(" with advanceTooLarge: "), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
     assert_eq!(good(&servers, &["next"]), "1024\n");
     let many = good(&servers, &["next", "-n", "350"]);

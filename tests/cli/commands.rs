@@ -100,7 +100,7 @@ fn next_asks_for_less_although_the_server_does_not_say_what_it_gives() {
     // One that refuses even a single one does not keep it busy for ever.
     let server = Fake::scripted(1, [refusal()]);
     let run = run(&["-s", &server.address(), "next"]);
-    assert!(run.bad(1).contains("(badCount)"), "{run:?}");
+    assert!(run.bad(1).contains("with badCount: "), "{run:?}");
 }
 
 #[test]
@@ -161,7 +161,10 @@ fn servers_that_do_not_answer_are_named_with_the_cause() {
         "{error}"
     );
     assert!(
-        error.contains(&format!("{}: refused: full", full.address())),
+        error.contains(&format!(
+            "{}: refused with tooManyConnections: full",
+            full.address()
+        )),
         "{error}"
     );
     assert!(error.contains("--server"), "{error}");
@@ -177,8 +180,9 @@ fn the_error_of_a_server_that_refuses_does_not_ask_whether_it_runs() {
     assert_eq!(
         run.bad(1),
         format!(
-            "none of 2 servers answered: {}: refused: in a moment (joining); \
-             {}: refused: full (tooManyConnections)",
+            "none of 2 servers answered: {}: refused with joining: in a moment; \
+             {}: refused with tooManyConnections: full \
+             (try again later; if it goes on, look at the servers)",
             joining.address(),
             full.address()
         )
@@ -195,7 +199,8 @@ fn identities_received_before_a_failure_are_written() {
     assert_eq!(
         error,
         format!(
-            "after 1000 of 2000 identities: {}: refused: used up (exhausted)",
+            "after 1000 of 2000 identities: {}: refused with exhausted: used up \
+             (try again later; if it goes on, look at the server)",
             server.address()
         )
     );
@@ -688,7 +693,10 @@ fn a_server_of_another_cluster_is_refused_by_name() {
         run(&[arguments, &["--cluster", "ipseity", "-s", &address]].concat()).good();
         let refused = run(&[arguments, &["--cluster", "blue", "-s", &address]].concat());
         let said = refused.bad(1);
-        assert!(said.contains("(foreignCluster)"), "{arguments:?}: {said}");
+        assert!(
+            said.contains("is of another cluster: "),
+            "{arguments:?}: {said}"
+        );
     }
 }
 
@@ -762,7 +770,7 @@ fn each_server_forgets_and_one_that_does_not_is_named() {
     assert_eq!(
         again.bad(1),
         format!(
-            "{} refused: nothing is known here of pid 1 (unknownPid)",
+            "{} refused the request with unknownPid: nothing is known here of pid 1 (correct the request)",
             one.address()
         )
     );
@@ -790,7 +798,10 @@ fn advance_shows_where_the_server_goes_on() {
     ]);
     assert_eq!(
         advance("6000").bad(1),
-        format!("{address} refused: not from here (notTrusted)")
+        format!(
+            "{address} refused the request with notTrusted: not from here \
+             (show a certificate that it trusts, or ask from an address that it trusts)"
+        )
     );
 }
 
@@ -899,7 +910,7 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
             "next --frobnicate",
             "there is no flag \"--frobnicate\" here",
         ),
-        ("decode", "no identity to decode"),
+        ("decode", "ID is missing: decode 1025"),
         ("decode 1 2", "\"2\" is one argument too many"),
         ("decode one", "ID \"one\": not a number"),
         ("decode 9223372036854775808", "is beyond the last"),
@@ -923,7 +934,7 @@ fn a_wrong_command_line_gives_one_clear_line_and_exit_code_2() {
         ("members --forget", "--forget needs a value"),
         (
             "members --never-served",
-            "--never-served goes with --forget: members --forget [PID] --never-served",
+            "--never-served needs --forget: members --forget [PID] --never-served",
         ),
         (
             "status --cluster=",

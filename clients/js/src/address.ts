@@ -86,5 +86,5 @@ function portOf(text: string, digits: string): number {
 }
 
 function wrong(text: string, reason: string): ConfigurationError {
-  return new ConfigurationError(`${quoted(text)} is not an address (HOST:PORT): ${reason}`);
+  return new ConfigurationError(`${quoted(text)} is not an address ([tls://]HOST[:PORT]): ${reason}`);
 }

@@ -105,8 +105,10 @@ export class Caller implements Owner {
       cause: causeOf(server) ?? this.#known[server]?.cause ?? otherwise,
     }));
     const list = failures.map(({ server, cause }) => `${server}: ${cause}`).join('; ');
-    const many = failures.length > 1 ? `none of ${String(failures.length)} servers answered: ` : '';
-    return new UnavailableError(`${many}${list}. To ask again later is safe`, failures);
+    const isOne = failures.length === 1;
+    const many = isOne ? '' : `none of ${String(failures.length)} servers answered: `;
+    const advice = `try again later; if it goes on, look at the server${isOne ? '' : 's'}`;
+    return new UnavailableError(`${many}${list} (${advice})`, failures);
   }
 
   /** The next server for a call that has tried these. */
@@ -315,5 +317,5 @@ class Call implements Ask {
 
 /** The error of a call on something that was closed. */
 export function closedError(): ClosedError {
-  return new ClosedError('it was closed: make a new one to take more identities');
+  return new ClosedError('the client or source was closed (make a new one to go on)');
 }

@@ -54,6 +54,22 @@ const HOPELESS: ReadonlySet<number> = new Set([6, 7, 8, 34]);
 /** Codes that put in doubt what the server has handed out with its pid: pidConflict and staleState. */
 const DOUBTFUL: ReadonlySet<number> = new Set([37, 38]);
 
+/** What to do about a request that was refused with one of these codes. */
+const ADVICE: ReadonlyMap<number, string> = new Map([
+  ...[1, 2, 3, 4].map((code): [number, string] => [
+    code,
+    'check that the server is not older than this program',
+  ]),
+  [BAD_COUNT, 'ask for as many as it allows, or raise its --max-count'],
+  [33, 'check where so large a number comes from'],
+  [41, 'show a certificate that it trusts, or ask from an address that it trusts'],
+]);
+
+/** What to do about a request that was refused with this code. */
+export function adviceOn(code: number): string {
+  return ADVICE.get(code) ?? 'correct the request';
+}
+
 /** What a client does on this code. An unknown one is handed on to the caller. */
 export function actionOf(code: number): Action {
   if (code === FOREIGN_CLUSTER) {

@@ -7,20 +7,10 @@ import type { Socket } from 'node:net';
 
 import type { ServerAddress } from './address.js';
 import { Alarm } from './alarm.js';
-import { actionOf, BAD_COUNT, closes, isDoubtful } from './codes.js';
+import { actionOf, adviceOn, BAD_COUNT, closes, isDoubtful, nameOf } from './codes.js';
 import { Dial } from './dial.js';
 import { ProtocolError, RefusedError, WrongClusterError, type IpseityError } from './errors.js';
-import {
-  codeOf,
-  failure,
-  hopeless,
-  inWords,
-  isTls,
-  messageOf,
-  refusal,
-  tlsFailure,
-  type Failure,
-} from './failure.js';
+import { codeOf, failure, hopeless, isTls, messageOf, refusal, tlsFailure, type Failure } from './failure.js';
 import {
   encode,
   FrameError,
@@ -36,7 +26,7 @@ import { IDENTITY_MAX, IDENTITY_STRIDE, pidOf } from './identity.js';
 import { CLOSE_MAX_MS, IN_FLIGHT_MAX, REFILL_MIN } from './limits.js';
 import type { Settings } from './options.js';
 import { Queue } from './queue.js';
-import { quoted } from './text.js';
+import { plain, quoted } from './text.js';
 
 /** What came of an {@link Ask} on a connection. */
 export type Outcome =
@@ -381,7 +371,7 @@ export class Connection {
     this.#hello = 'done';
     if (cluster !== undefined && server.cluster !== cluster) {
       this.#wrongCluster(
-        `this server is of cluster ${quoted(server.cluster)}, and ${quoted(cluster)} is expected`,
+        `this server is of cluster ${quoted(server.cluster)}, and the client expects ${quoted(cluster)}`,
       );
       return;
     }
@@ -396,7 +386,7 @@ export class Connection {
         this.#leave(reply);
         break;
       case 'wrongCluster':
-        this.#wrongCluster(inWords(reply));
+        this.#wrongCluster(plain(reply.message));
         break;
       case 'refused':
         this.#endWith(this.#refused(reply));
@@ -453,7 +443,7 @@ export class Connection {
         this.#leave(reply, ask);
         return;
       case 'wrongCluster':
-        this.#wrongCluster(inWords(reply), ask);
+        this.#wrongCluster(plain(reply.message), ask);
         return;
       case 'refused':
         break;
@@ -473,7 +463,7 @@ export class Connection {
 
   #refused(reply: ErrorReply): RefusedError {
     return new RefusedError(
-      `${this.#address.text} refused: ${inWords(reply)}`,
+      `${this.#address.text} refused the request with ${nameOf(reply.code)}: ${plain(reply.message)} (${adviceOn(reply.code)})`,
       this.#address.text,
       reply.code,
     );
@@ -491,7 +481,7 @@ export class Connection {
     const server = this.#address.text;
     this.#endWith(
       new WrongClusterError(
-        `${server} is not of the cluster that was named: ${what}. Correct the list of servers, or the name`,
+        `${server} is of another cluster: ${what} (correct the list of servers, or the name of the cluster)`,
         server,
       ),
       ask,
@@ -504,7 +494,10 @@ export class Connection {
    */
   #violate(what: string, ask?: Ask): void {
     const server = this.#address.text;
-    const error = new ProtocolError(`${server} breaks the protocol: ${what}`, server);
+    const error = new ProtocolError(
+      `${server} breaks the protocol: ${what} (check that it is an Ipseity server, and its version)`,
+      server,
+    );
     if (ask === undefined && !this.#isAwaiting()) {
       this.#verdict = error;
       this.#end();
@@ -519,9 +512,9 @@ export class Connection {
     if (!this.#address.tls && (bytes[0] === 0x15 || bytes[0] === 0x16) && bytes[1] === 0x03) {
       this.#fail(hopeless('it speaks TLS there: write tls:// before its address'));
     } else if (bytes.subarray(0, 3).toString('latin1') === 'HTT') {
-      this.#violate('it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)');
+      this.#violate('it speaks HTTP there: if it is an Ipseity server, ask the address of its --listen');
     } else {
-      this.#violate(`${error.message} (is it an Ipseity server, and none older than this program?)`);
+      this.#violate(error.message);
     }
   }
 

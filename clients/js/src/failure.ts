@@ -24,12 +24,10 @@ export function hopeless(cause: string): Failure {
 
 /** What it means that a server has answered with an error that another one may not have. */
 export function refusal(reply: ErrorReply): Failure {
-  return { cause: `refused: ${inWords(reply)}`, isHopeless: isHopeless(reply.code) };
-}
-
-/** An errorReply in one line. */
-export function inWords(reply: ErrorReply): string {
-  return `${plain(reply.message)} (${nameOf(reply.code)})`;
+  return {
+    cause: `refused with ${nameOf(reply.code)}: ${plain(reply.message)}`,
+    isHopeless: isHopeless(reply.code),
+  };
 }
 
 /** The code of an error of Node.js, such as `ECONNREFUSED`, or an empty text. */

@@ -90,7 +90,7 @@ export interface SourceSettings {
 export function settingsOf(servers: string | Iterable<string>, options: ClientOptions): Settings {
   const addresses = (typeof servers === 'string' ? [servers] : [...servers]).map(parseAddress);
   if (addresses.length === 0) {
-    throw new ConfigurationError('the list of servers is empty: name at least one, such as "127.0.0.1:3264"');
+    throw new ConfigurationError('the list of servers is empty (name at least one, such as 127.0.0.1:3264)');
   }
   const { cluster } = options;
   if (cluster !== undefined) {
@@ -151,13 +151,10 @@ export function integer(name: string, given: number, least: number, most: number
 
 function checkCluster(cluster: string): void {
   const bytes = Buffer.byteLength(cluster, 'utf8');
-  if (bytes < 1 || bytes > CLUSTER_BYTES_MAX) {
+  if (bytes < 1 || bytes > CLUSTER_BYTES_MAX || hasControl(cluster)) {
     throw new ConfigurationError(
-      `the name of a cluster has 1 to ${String(CLUSTER_BYTES_MAX)} bytes, this one has ${String(bytes)}`,
+      `cluster is ${quoted(cluster)}: it must be 1 to ${String(CLUSTER_BYTES_MAX)} bytes of UTF-8 without control characters`,
     );
-  }
-  if (hasControl(cluster)) {
-    throw new ConfigurationError(`the name of a cluster holds no control characters: ${quoted(cluster)}`);
   }
 }
 

@@ -173,7 +173,7 @@ test('many calls may share one signal, and leave nothing behind at it', async ()
 });
 
 test('a server that cannot serve is left for the next one, and the client stays there', async () => {
-  for (const code of [5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40]) {
+  for (const code of [5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43]) {
     await using first = await Scripted.listen(async (peer) => {
       await peer.asked();
       peer.send(errorReply(code, 'not now'));
@@ -190,7 +190,7 @@ test('a server that cannot serve is left for the next one, and the client stays 
     assert.equal(await client.next(), 2050n);
     assert.deepEqual([first.connections, second.connections], [1, 1], String(code));
     assert.equal(failed.length, 1);
-    assert.ok(failed[0]?.startsWith(`${first.address}: refused: not now (`), failed[0]);
+    assert.ok(failed[0]?.startsWith(`${first.address}: refused with `), failed[0]);
     assert.equal(client.counters.failures, 1);
   }
 });
@@ -226,7 +226,9 @@ test('a request that others would refuse too is refused at once, and the connect
     assert.ok(error instanceof RefusedError);
     assert.equal(error.code, code);
     assert.equal(error.server, server.address);
-    assert.ok(error.message.startsWith(`${server.address} refused: never\\u{a} (`), error.message);
+    const [before = '', advice] = error.message.split(': never\\u{a} (');
+    assert.ok(before.startsWith(`${server.address} refused the request with `), error.message);
+    assert.match(advice ?? '', /^(ask for|check|correct the request)/);
     assert.equal(await client.next(), 1025n);
     assert.deepEqual([server.connections, other.connections], [isOpen ? 1 : 2, 0], String(code));
   }
@@ -419,7 +421,7 @@ test('replies that break the protocol end the call, and no other server is asked
     [helloReply(), 'helloReply came instead of identityReply'],
     [Buffer.from('000106', 'hex'), 'kind 6 (statusReply)'],
     [Buffer.from('HTTP/1.1 400 Bad Request\r\n'), 'it speaks HTTP there'],
-    [Buffer.from('SSH-2.0'), 'is it an Ipseity server'],
+    [Buffer.from('SSH-2.0'), 'check that it is an Ipseity server'],
   ] as const) {
     await using server = await Scripted.listen(async (peer) => {
       await peer.asked();
@@ -644,9 +646,9 @@ test('what is wrong with the options is said before anything is sent', async () 
     [{ idleMaxMs: 2 ** 31 }, 'at most 2147483647 ms'],
     [{ first: 1 }, 'first is 1'],
     [{ first: 0.5 }, 'first is 0.5'],
-    [{ cluster: '' }, 'has 1 to 255 bytes, this one has 0'],
-    [{ cluster: 'ä'.repeat(128) }, 'this one has 256'],
-    [{ cluster: 'a\u0000' }, 'no control characters'],
+    [{ cluster: '' }, 'cluster is "": it must be 1 to 255 bytes'],
+    [{ cluster: 'ä'.repeat(128) }, 'it must be 1 to 255 bytes'],
+    [{ cluster: 'a\u0000' }, 'without control characters'],
     [{ tls: { ca: 'nonsense' } }, 'tls.ca holds no certificate'],
     [{ tls: { cert: 'x' } }, 'belong together'],
   ] as const) {

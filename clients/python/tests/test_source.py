@@ -265,7 +265,7 @@ def test_close_ends_those_who_wait_and_skips_what_is_held(server: Serve, source:
     ids.next()
     ids.close()
     assert ids.counters().dropped == 15
-    with pytest.raises(ipseity.ClosedError, match="the source is closed"):
+    with pytest.raises(ipseity.ClosedError, match="the client or source was closed"):
         ids.next()
 
 

@@ -561,7 +561,7 @@ impl<P: Protocol> Turns<'_, P> {
             (bytes, _) => text += &format!(" {bytes} bytes into a reply"),
         }
         if let Some(error) = self.tally.errors.last() {
-            text += &format!("; it had answered: {} ({})", error.text, error.code);
+            text += &format!("; it had refused with {}: {}", error.code, error.text);
         }
         text
     }

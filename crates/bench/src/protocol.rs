@@ -110,7 +110,9 @@ impl Protocol for Ipseity {
                 Slow::Broken(format!("asked for {} identities, {count} came", self.count))
             }
             Ok(Some(other)) => Slow::Broken(format!("{} came instead of identities", other.name())),
-            Err(error) => Slow::Broken(format!("{error} (is it an Ipseity server?)")),
+            Err(error) => Slow::Broken(format!(
+                "{error} (check that it is an Ipseity server, and its version)"
+            )),
         }
     }
 
@@ -344,7 +346,10 @@ mod tests {
         };
         assert_eq!(protocol.slowly(&[&refusal[..], &bytes].concat()), error);
         match protocol.slowly(b"HTTP/1.1 400") {
-            Slow::Broken(text) => assert!(text.ends_with("(is it an Ipseity server?)"), "{text}"),
+            Slow::Broken(text) => assert!(
+                text.ends_with("(check that it is an Ipseity server, and its version)"),
+                "{text}"
+            ),
             other => panic!("{other:?}"),
         }
     }

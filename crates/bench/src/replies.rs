@@ -124,7 +124,7 @@ fn take_of<P: Protocol>(
                 Slow::Error { bytes, code, text } => {
                     // A server that answers only with errors need not be asked a million times.
                     if !ledger.tally.has_served && left == batch.left {
-                        return Err(format!("refused: {text} ({code})"));
+                        return Err(format!("refused with {code}: {text}"));
                     }
                     ledger.tally.error(code, text);
                     at += bytes;

@@ -173,7 +173,9 @@ fn settings(matches: &Matches) -> Result<Settings, Failure> {
     let is_sweep = sweep.is_some();
     let plot = matches.opt_str("plot").map(PathBuf::from);
     if plot.is_some() && !is_sweep {
-        return Err(Failure::Usage("--plot draws a --sweep".to_owned()));
+        return Err(Failure::Usage(
+            "--plot needs --sweep: that is what it draws".to_owned(),
+        ));
     }
     if let Some(path) = plot.as_ref().filter(|path| !is_svg(path)) {
         return Err(Failure::Usage(format!(

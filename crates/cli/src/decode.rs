@@ -64,7 +64,11 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
         None => (None, &[][..]),
     };
     no_more(rest)?;
-    let missing = || Failure::Usage("no identity to decode".to_owned());
+    let missing = || {
+        Failure::Usage(
+            "ID is missing: decode 1025, or identities on standard input, one a line".to_owned(),
+        )
+    };
     match text {
         None if io::stdin().is_terminal() => Err(missing()),
         None => {

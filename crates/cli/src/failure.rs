@@ -61,7 +61,7 @@ pub fn advice(error: &ClientError) -> String {
     };
     let causes = failures.iter().map(|failure| &failure.cause);
     match causes.filter_map(remedy).max() {
-        Some(remedy) => format!("{error} ({})", remedy.text()),
+        Some(remedy) => format!("{} ({})", error.without_advice(), remedy.text()),
         None => error.to_string(),
     }
 }

@@ -132,7 +132,7 @@ fn forgotten(matches: &Matches) -> Result<Option<Forget>, Failure> {
         .and_then(Pid::new);
     match pid {
         None if never_served => Err(Failure::Usage(
-            "--never-served goes with --forget: members --forget [PID] --never-served".to_owned(),
+            "--never-served needs --forget: members --forget [PID] --never-served".to_owned(),
         )),
         None => Ok(None),
         Some(pid) if never_served => Ok(Some(Forget::NeverServed(pid))),

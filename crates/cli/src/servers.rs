@@ -171,7 +171,7 @@ pub fn dialer(matches: &Matches, servers: &[ServerAddress]) -> Result<Option<Dia
 
 fn half(given: (&str, &str), missing: (&str, &str)) -> Failure {
     Failure::Usage(format!(
-        "{} is given without {}: a certificate and its private key go together",
+        "{} needs {}: a certificate and its private key go together",
         dashed(given.0),
         dashed(missing.0)
     ))

@@ -27,7 +27,10 @@ impl Unseen {
                 },
                 _ => ("unreachable", error.to_string(), None),
             },
-            ClientError::Violation { violation, .. } => ("unclear", violation.to_string(), None),
+            ClientError::Violation { violation, .. } => {
+                let advice = error.advice().unwrap_or_default();
+                ("unclear", format!("{violation} ({advice})"), None)
+            }
             ClientError::Refused { reply, .. } | ClientError::WrongCluster { reply, .. } => {
                 refused(reply)
             }

@@ -104,7 +104,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     // It is not a failure that some servers are down, but it is one that no server was seen.
     if before.iter().all(|seen| seen.status.is_err()) {
         return Err(Failure::Failed(
-            "no server answered in the last round".to_owned(),
+            "no server answered in the last round: each row says why".to_owned(),
         ));
     }
     Ok(())

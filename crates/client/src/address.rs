@@ -108,7 +108,13 @@ impl fmt::Display for ServerAddressError {
     /// One line without control characters, whatever the text holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ServerAddressError::Address(error) => error.fmt(f),
+            ServerAddressError::Address(error) => {
+                let (text, reason) = (error.text(), error.reason());
+                write!(
+                    f,
+                    "{text:?} is not an address ([tls://]HOST[:PORT]): {reason}"
+                )
+            }
             ServerAddressError::Scheme(text) => write!(
                 f,
                 "{text:?} is not an address ([tls://]HOST[:PORT]): tls://, in small letters, is the one scheme that there \
@@ -177,7 +183,7 @@ mod tests {
             ("[host]:1", "[::1]:3264"),
             (
                 "tls://",
-                "\"tls://\" is not an address (HOST:PORT): it names no host",
+                "\"tls://\" is not an address ([tls://]HOST[:PORT]): it names no host",
             ),
             ("tls://host:0", "port"),
             ("tls://tls://host", "the one scheme that there is"),

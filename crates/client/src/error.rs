@@ -76,11 +76,60 @@ impl ClientError {
             | ClientError::Address(_) => None,
         }
     }
+
+    /// What to do, in plain words: what `Display` writes at the end. `None` where what happened says it already.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            ClientError::Unavailable(failures) => Some(match failures.len() {
+                1 => "try again later; if it goes on, look at the server",
+                _ => "try again later; if it goes on, look at the servers",
+            }),
+            ClientError::Refused { reply, .. } => Some(advice_on(reply.code)),
+            ClientError::WrongCluster { .. } => {
+                Some("correct the list of servers, or the name of the cluster")
+            }
+            ClientError::Violation { .. } => {
+                Some("check that it is an Ipseity server, and its version")
+            }
+            ClientError::Closed => Some("make a new one to go on"),
+            ClientError::Thread(_) => {
+                Some("share the sources that there are, or raise the limit of threads")
+            }
+            ClientError::NoServers => Some("name at least one, such as 127.0.0.1:3264"),
+            ClientError::NoTime(_) | ClientError::Address(_) => None,
+        }
+    }
+
+    /// What happened, and at which server, without [`advice`](Self::advice): for a program that knows better what to do.
+    pub fn without_advice(&self) -> impl fmt::Display + '_ {
+        Happened(self)
+    }
 }
 
-impl fmt::Display for ClientError {
+/// What to do about a request that was refused with this code, known or not.
+fn advice_on(code: u16) -> &'static str {
+    match ErrorCode::from_u16(code) {
+        Some(ErrorCode::BadCount) => "ask for as many as it allows, or raise its --max-count",
+        Some(ErrorCode::AdvanceTooLarge) => "check where so large a number comes from",
+        Some(ErrorCode::NotTrusted) => {
+            "show a certificate that it trusts, or ask from an address that it trusts"
+        }
+        Some(
+            ErrorCode::UnknownKind
+            | ErrorCode::BadLength
+            | ErrorCode::BadBody
+            | ErrorCode::Incomplete,
+        ) => "check that the server is not older than this program",
+        _ => "correct the request",
+    }
+}
+
+/// What happened, and at which server.
+struct Happened<'a>(&'a ClientError);
+
+impl fmt::Display for Happened<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match self.0 {
             ClientError::Unavailable(failures) => {
                 if failures.len() > 1 {
                     write!(f, "none of {} servers answered: ", failures.len())?;
@@ -91,23 +140,34 @@ impl fmt::Display for ClientError {
                 }
                 Ok(())
             }
-            ClientError::Refused { server, reply }
-            | ClientError::WrongCluster { server, reply, .. } => {
-                write!(f, "{server} refused: {}", InWords(reply))
+            ClientError::Refused { server, reply } => {
+                write!(f, "{server} refused the request with {}", InWords(reply))
+            }
+            ClientError::WrongCluster { server, reply, .. } => {
+                let said = Plain(&reply.message);
+                write!(f, "{server} is of another cluster: {said}")
             }
             ClientError::Violation { server, violation } => {
                 write!(f, "{server} breaks the protocol: {violation}")
             }
-            ClientError::Closed => f.write_str("the client was closed"),
+            ClientError::Closed => f.write_str("the client or source was closed"),
             ClientError::Thread(error) => write!(f, "cannot start a thread: {error}"),
             ClientError::NoServers => f.write_str("the list of servers is empty"),
             ClientError::NoTime(option) => {
-                write!(
-                    f,
-                    "{option} is zero: set it to more than that, or leave it as it is"
-                )
+                write!(f, "{option} is zero: it must be more than zero")
             }
             ClientError::Address(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ClientError {
+    /// What happened, and at which server; then, in brackets, what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.without_advice())?;
+        match self.advice() {
+            Some(advice) => write!(f, " ({advice})"),
+            None => Ok(()),
         }
     }
 }
@@ -234,9 +294,9 @@ impl fmt::Display for FailureCause {
                 write!(f, "the TLS handshake was not complete within {limit:?}")
             }
             FailureCause::Tls(text) => write!(f, "{}", Plain(text)),
-            FailureCause::Refused(reply) => write!(f, "refused: {}", InWords(reply)),
+            FailureCause::Refused(reply) => write!(f, "refused with {}", InWords(reply)),
             FailureCause::NotTried => {
-                f.write_str("not tried, because the time of the call was over")
+                f.write_str("it was not asked, because the time of the call was over")
             }
         }
     }
@@ -329,14 +389,9 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Violation::Undecodable(error) => {
-                write!(
-                    f,
-                    "{error} (is it an Ipseity server, and none older than this program?)"
-                )
-            }
+            Violation::Undecodable(error) => error.fmt(f),
             Violation::Http => f.write_str(
-                "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)",
+                "it speaks HTTP there: if it is an Ipseity server, ask the address of its --listen",
             ),
             Violation::WrongKind { expected, received } => {
                 write!(f, "{received} came instead of {expected}")
@@ -378,15 +433,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// An errorReply in one line: its text comes from the network.
+/// An errorReply in one line, after "refused with": its text comes from the network.
 struct InWords<'a>(&'a ErrorReply);
 
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = Plain(&self.0.message);
         match ErrorCode::from_u16(self.0.code) {
-            Some(code) => write!(f, "{text} ({code})"),
-            None => write!(f, "{text} (code {})", self.0.code),
+            Some(code) => write!(f, "{code}: {text}"),
+            None => write!(f, "code {}: {text}", self.0.code),
         }
     }
 }
@@ -411,14 +466,11 @@ mod tests {
         for (violation, text) in [
             (
                 Violation::Undecodable(WireError::EmptyFrame),
-                format!(
-                    "{} (is it an Ipseity server, and none older than this program?)",
-                    WireError::EmptyFrame
-                ),
+                WireError::EmptyFrame.to_string(),
             ),
             (
                 Violation::Http,
-                "it speaks HTTP there (if it is an Ipseity server, ask the address of its --listen)"
+                "it speaks HTTP there: if it is an Ipseity server, ask the address of its --listen"
                     .to_owned(),
             ),
             (
@@ -484,7 +536,9 @@ mod tests {
             };
             assert_eq!(
                 error.to_string(),
-                format!("a:1 breaks the protocol: {text}")
+                format!(
+                    "a:1 breaks the protocol: {text} (check that it is an Ipseity server, and its version)"
+                )
             );
             assert_eq!(error.source().is_some(), undecodable);
             assert_eq!(error.code(), None);
@@ -537,7 +591,7 @@ mod tests {
                     code: 999,
                     message: "no\n".to_owned(),
                 }),
-                "refused: no\\n (code 999)",
+                "refused with code 999: no\\n",
             ),
         ] {
             let server = server();
@@ -547,10 +601,46 @@ mod tests {
     }
 
     #[test]
+    fn every_error_says_what_to_do() {
+        let refused = |code| {
+            let (server, message) = (server(), "no".to_owned());
+            let reply = ErrorReply { code, message };
+            ClientError::Refused { server, reply }.to_string()
+        };
+        assert_eq!(
+            refused(2),
+            "a:1 refused the request with badLength: no (check that the server is not older than this program)"
+        );
+        assert_eq!(
+            refused(999),
+            "a:1 refused the request with code 999: no (correct the request)"
+        );
+        let failure = || ServerFailure {
+            server: server(),
+            cause: FailureCause::NotTried,
+        };
+        let one = ClientError::Unavailable(vec![failure()]);
+        let happened = "a:1: it was not asked, because the time of the call was over";
+        let later = "try again later; if it goes on, look at the server";
+        assert_eq!(one.without_advice().to_string(), happened);
+        assert_eq!(one.to_string(), format!("{happened} ({later})"));
+        let two = ClientError::Unavailable(vec![failure(), failure()]);
+        assert_eq!(
+            two.to_string(),
+            format!("none of 2 servers answered: {happened}; {happened} ({later}s)")
+        );
+        let closed = ClientError::Closed.to_string();
+        assert_eq!(
+            closed,
+            "the client or source was closed (make a new one to go on)"
+        );
+    }
+
+    #[test]
     fn a_call_that_asked_no_server_says_why() {
         assert_eq!(
             ClientError::NoServers.to_string(),
-            "the list of servers is empty"
+            "the list of servers is empty (name at least one, such as 127.0.0.1:3264)"
         );
         let address = "a:b".parse::<ServerAddress>().unwrap_err();
         let error = ClientError::Address(address.clone());
@@ -562,7 +652,8 @@ mod tests {
         assert_eq!(error.code(), Some(ErrorCode::BadCount));
         assert_eq!(
             error.to_string(),
-            "a:1 refused: count must be 1 to 9 (badCount)"
+            "a:1 refused the request with badCount: count must be 1 to 9 \
+             (ask for as many as it allows, or raise its --max-count)"
         );
     }
 }

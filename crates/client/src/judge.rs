@@ -126,7 +126,7 @@ impl Server {
         // It did not look at the name that it was told.
         if let Some(expected) = expected.filter(|expected| reply.cluster != **expected) {
             let text = format!(
-                "this server is of cluster {:?}, and {:?} is expected",
+                "this server is of cluster {:?}, and the client expects {:?}",
                 reply.cluster.as_str(),
                 expected.as_str()
             );

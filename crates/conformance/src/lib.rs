@@ -6,6 +6,7 @@
 //! - [`clients`], [`adapter`]: the clients, and the program that each of them has for the kit.
 //! - [`scenario`]: a scenario as it stands in its file. [`stage`], [`scripted`]: the servers in it, with their [`wire`] and
 //!   [`certificates`]. [`names`] with several addresses. [`perform`]: what comes of it. [`compare`]: whether that is what must come.
+//! - [`texts`]: what each error says.
 //! - [`load`], [`proxy`]: load before real servers that fail.
 //! - [`run`], [`table`]: everything, and its results.
 //! - [`stand_in`]: a client that tests the kit itself, because it can break each rule.
@@ -35,5 +36,6 @@ pub mod scripted;
 pub mod stage;
 pub mod stand_in;
 pub mod table;
+pub mod texts;
 pub mod vectors;
 pub mod wire;

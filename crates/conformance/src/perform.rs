@@ -12,6 +12,7 @@ use crate::{
     compare::{matches, number},
     scenario::{Call, Scenario},
     stage::{Props, Stage},
+    texts::TEXTS,
 };
 
 /// A call may not take longer than its `call_timeout`. This many times as long is sure to be a fault, however busy the
@@ -386,23 +387,16 @@ impl Player<'_> {
                         .as_str()
                         .is_some_and(|cause| !cause.is_empty())
                 };
-                match failures.iter().all(has_cause) {
-                    true => Ok(()),
-                    false => Err("a failure has no cause".to_owned()),
+                if !failures.iter().all(has_cause) {
+                    return Err("a failure has no cause".to_owned());
                 }
             }
-            "refused" | "wrongCluster" | "protocol" => {
-                let place = |given: &String| given.trim_start_matches("tls://").to_owned();
-                match self
-                    .addresses
-                    .iter()
-                    .any(|given| message.contains(&place(given)))
-                {
-                    true => Ok(()),
-                    false => Err("the message does not say which server it was".to_owned()),
-                }
-            }
-            _ => Ok(()),
+            "cancelled" => return Ok(()),
+            _ => {}
+        }
+        match TEXTS.fault(error, &self.addresses) {
+            Some(fault) => Err(fault),
+            None => Ok(()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, fs};
 
 use ipseity_conformance::{
     message::{decode, from_json, hex, to_json, unhex},
+    texts::TEXTS,
     vectors::{File, action, files},
 };
 use ipseity_core::{identity::Identity, words::ErrorCode};
@@ -183,5 +184,22 @@ fn the_page_says_the_same_of_the_codes() {
             .into_iter()
             .filter(|code| action(code.get()) == expected);
         assert_eq!(named, known.map(ErrorCode::name).collect(), "{what}");
+    }
+}
+
+#[test]
+fn the_page_has_every_text_of_an_error() {
+    let page = page::read("docs/clients.md");
+    for row in &TEXTS.rows {
+        let class = match row.class.as_str() {
+            "wrongCluster" => "wrong cluster",
+            class => class,
+        };
+        let line = format!("| {class} | {} | `{}` |", row.when, row.text);
+        assert!(page.lines().any(|there| there == line), "{line}");
+    }
+    for part in &TEXTS.parts {
+        let line = format!("| {} | {} | `{}` |", part.part, part.when, part.text);
+        assert!(page.lines().any(|there| there == line), "{line}");
     }
 }

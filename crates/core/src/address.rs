@@ -100,17 +100,27 @@ impl AddressError {
         let text = text.to_owned();
         AddressError { text, fault }
     }
+
+    /// The text that is not an address.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is wrong with it, in words.
+    pub fn reason(&self) -> &'static str {
+        match self.fault {
+            AddressFault::Host => "it names no host",
+            AddressFault::Port => "its port is not 1 to 65535",
+            AddressFault::Brackets => "an IPv6 address with a port is written [::1]:3264",
+        }
+    }
 }
 
 impl fmt::Display for AddressError {
     /// One line without control characters, whatever the text holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = match self.fault {
-            AddressFault::Host => "it names no host",
-            AddressFault::Port => "its port is not 1 to 65535",
-            AddressFault::Brackets => "an IPv6 address with a port is written [::1]:3264",
-        };
-        write!(f, "{:?} is not an address (HOST:PORT): {reason}", self.text)
+        let (text, reason) = (&self.text, self.reason());
+        write!(f, "{text:?} is not an address (HOST:PORT): {reason}")
     }
 }
 

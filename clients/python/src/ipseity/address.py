@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional
 
 from .errors import ConfigurationError
 from .limits import PORT_DEFAULT
-from .text import is_plain
+from .text import is_plain, quoted
 
 _TLS = "tls://"
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -37,8 +37,8 @@ class ServerAddress(NamedTuple):
         place = text[len(_TLS) :] if text.startswith(_TLS) else text
         if "://" in place:
             raise ConfigurationError(
-                f"{text!r} is not an address ({_SHAPE}): tls://, in small letters, is the one scheme that there is, and "
-                "an address without it is spoken to without TLS"
+                f"{quoted(text)} is not an address ({_SHAPE}): tls://, in small letters, is the one scheme that there is, "
+                "and an address without it is spoken to without TLS"
             )
         host, port = _parts(place, text)
         number = PORT_DEFAULT if port is None else int(port) if _PORT.fullmatch(port) else 0
@@ -93,4 +93,4 @@ def _has_odd(text: str) -> bool:
 
 
 def _wrong(text: str, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"{text!r} is not an address ({_SHAPE}): {reason}")
+    return ConfigurationError(f"{quoted(text)} is not an address ({_SHAPE}): {reason}")

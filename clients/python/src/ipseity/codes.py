@@ -72,6 +72,18 @@ LASTING = frozenset({Code.EXHAUSTED, Code.TLS_REQUIRED, Code.TLS_NOT_OFFERED, Co
 DOUBTFUL = frozenset({Code.PID_CONFLICT, Code.STALE_STATE})
 
 
+#: What to do about a request that was refused. About one that is refused with another code: correct it.
+_ADVICE: dict[int, str] = {
+    Code.BAD_COUNT: "ask for as many as it allows, or raise its --max-count",
+    Code.ADVANCE_TOO_LARGE: "check where so large a number comes from",
+    Code.NOT_TRUSTED: "show a certificate that it trusts, or ask from an address that it trusts",
+    **dict.fromkeys(
+        (Code.UNKNOWN_KIND, Code.BAD_LENGTH, Code.BAD_BODY, Code.INCOMPLETE),
+        "check that the server is not older than this program",
+    ),
+}
+
+
 def action(code: int) -> Action:
     """What a client does on this code, known or not."""
     if code == Code.FOREIGN_CLUSTER:
@@ -82,6 +94,11 @@ def action(code: int) -> Action:
 def closes(code: int) -> bool:
     """Whether the connection ends with this code, known or not."""
     return code < 32 or code >= 64
+
+
+def advice(code: int) -> str:
+    """What to do about a request that was refused with this code, known or not."""
+    return _ADVICE.get(code, "correct the request")
 
 
 def name(code: int) -> str:

@@ -47,8 +47,11 @@ class UnavailableError(IpseityError):
     def __str__(self) -> str:
         listed = "; ".join(str(failure) for failure in self.failures)
         if len(self.failures) == 1:
-            return f"{listed} (try again later, or look at the server)"
-        return f"none of {len(self.failures)} servers answered: {listed} (try again later, or look at the servers)"
+            return f"{listed} (try again later; if it goes on, look at the server)"
+        return (
+            f"none of {len(self.failures)} servers answered: {listed} "
+            "(try again later; if it goes on, look at the servers)"
+        )
 
 
 class RefusedError(IpseityError):
@@ -64,7 +67,8 @@ class RefusedError(IpseityError):
         self.text = text
 
     def __str__(self) -> str:
-        return f"{self.server} refused: {plain(self.text)} ({codes.name(self.code)})"
+        code = codes.name(self.code)
+        return f"{self.server} refused the request with {code}: {plain(self.text)} ({codes.advice(self.code)})"
 
 
 class WrongClusterError(IpseityError):
@@ -79,7 +83,10 @@ class WrongClusterError(IpseityError):
         self.text = text
 
     def __str__(self) -> str:
-        return f"{self.server} is of another cluster: {plain(self.text)} (correct the list of servers, or cluster=)"
+        return (
+            f"{self.server} is of another cluster: {plain(self.text)} "
+            "(correct the list of servers, or the name of the cluster)"
+        )
 
 
 class ProtocolError(IpseityError):
@@ -94,15 +101,11 @@ class ProtocolError(IpseityError):
         self.text = text
 
     def __str__(self) -> str:
-        return f"{self.server} breaks the protocol: {plain(self.text)} (is it an Ipseity server, and none older than this?)"
+        return f"{self.server} breaks the protocol: {plain(self.text)} (check that it is an Ipseity server, and its version)"
 
 
 class ClosedError(IpseityError):
     """The client or source was closed before the call, or during it."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
     def __str__(self) -> str:
-        return f"the {self.what} is closed"
+        return "the client or source was closed (make a new one to go on)"

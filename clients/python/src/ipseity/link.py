@@ -25,7 +25,7 @@ from .frames import (
 )
 from .identity import IDENTITY_MAX, PID_MAX, STRIDE
 from .limits import IN_FLIGHT_MAX
-from .text import plain, seconds
+from .text import plain, quoted, seconds
 
 
 class Taken(NamedTuple):
@@ -237,7 +237,8 @@ class Link:
         elif not isinstance(message, HelloReply):
             self._violated("another reply came in place of the helloReply")
         elif self._cluster is not None and message.cluster != self._cluster:
-            text = f"it is of cluster {message.cluster!r}, and {self._cluster!r} is expected"
+            own, expected = quoted(message.cluster), quoted(self._cluster)
+            text = f"this server is of cluster {own}, and the client expects {expected}"
             self.die(WrongClusterError(self.server, text))
         else:
             self.pid, self.count_max = message.pid, message.count_max
@@ -281,7 +282,7 @@ class Link:
         code, text = message
         act = codes.action(code)
         if act is Action.ELSEWHERE:
-            return Failure(f"refused: {plain(text)} ({codes.name(code)})", code, code in codes.LASTING)
+            return Failure(f"refused with {codes.name(code)}: {plain(text)}", code, code in codes.LASTING)
         if act is Action.WRONG_CLUSTER:
             return WrongClusterError(self.server, text)
         return RefusedError(self.server, code, text)
@@ -309,7 +310,7 @@ class Link:
             # A record of TLS: an alert, or a handshake.
             self.die(Failure("it speaks TLS there: write tls:// before its address", lasting=True))
         elif start.startswith(b"HTT"):
-            self._violated("it speaks HTTP there; if it is an Ipseity server, ask the address of its --listen")
+            self._violated("it speaks HTTP there: if it is an Ipseity server, ask the address of its --listen")
         else:
             self._violated(text)
 

@@ -15,6 +15,7 @@ from .limits import (
     BLOCK_MAX_DEFAULT,
     BLOCK_MAX_MAX,
     CALL_TIMEOUT_DEFAULT,
+    CLUSTER_BYTES_MAX,
     CONNECT_TIMEOUT_DEFAULT,
     IDLE_MAX_DEFAULT,
     REPLY_TIMEOUT_DEFAULT,
@@ -43,8 +44,10 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "reply_timeout", "call_timeout", "idle_max"):
             check_seconds(name, getattr(self, name))
-        if self.cluster is not None and (fault := cluster_fault(self.cluster)):
-            raise ConfigurationError(f"cluster={self.cluster!r}: {fault}")
+        if self.cluster is not None and cluster_fault(self.cluster):
+            raise ConfigurationError(
+                f"cluster is {self.cluster!r}: it must be 1 to {CLUSTER_BYTES_MAX} bytes of UTF-8 without control characters"
+            )
         if self.tls is not None:
             check_context(self.tls)
         elif any(server.tls for server in self.servers):
@@ -60,14 +63,14 @@ def parse_servers(servers: Union[str, Iterable[str]]) -> tuple[ServerAddress, ..
     """The addresses of the list. A single text is a list of one."""
     texts = [servers] if isinstance(servers, str) else list(servers)
     if not texts:
-        raise ConfigurationError("the list of servers is empty")
+        raise ConfigurationError("the list of servers is empty (name at least one, such as 127.0.0.1:3264)")
     return tuple(ServerAddress.parse(text) for text in texts)
 
 
 def check_seconds(name: str, value: float) -> None:
     """ConfigurationError unless it is a time that can be waited for."""
     if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 < value <= SECONDS_MAX):
-        raise ConfigurationError(f"{name}={value!r}: it is seconds, more than 0 and {SECONDS_MAX:.0f} at most")
+        raise ConfigurationError(f"{name} is {value!r}: it must be more than 0 seconds, and at most {SECONDS_MAX:.0f}")
 
 
 @dataclass(frozen=True)
@@ -80,4 +83,4 @@ class SourceOptions:
     def __post_init__(self) -> None:
         check_seconds("block_age_max", self.block_age_max)
         if not (isinstance(self.block_max, int) and 1 <= self.block_max <= BLOCK_MAX_MAX):
-            raise ConfigurationError(f"block_max={self.block_max!r}: it is 1 to {BLOCK_MAX_MAX} identities")
+            raise ConfigurationError(f"block_max is {self.block_max!r}: it must be 1 to {BLOCK_MAX_MAX} identities")

@@ -19,6 +19,12 @@ def plain(text: str) -> str:
     return _ODD.sub(lambda odd: odd[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def quoted(text: str) -> str:
+    """The same in quotes, for an error that shows what it was given."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{plain(escaped)}"'
+
+
 def seconds(value: float) -> str:
     """A time for people: `250 ms`, `1.5 s`."""
     return f"{value * 1000:.3g} ms" if value < 1 else f"{value:.4g} s"

@@ -14,7 +14,7 @@ use super::{
     files::{self, New},
     make::{self, COMMON_NAME_MAX, Host, Kind, Wanted},
 };
-use crate::failure::Failure;
+use crate::{command::too_many, failure::Failure};
 
 const DAYS_DEFAULT: u64 = 365;
 
@@ -117,7 +117,7 @@ fn tell(
 fn hosts(kind: Kind, names: &[String]) -> Result<Vec<Host>, Failure> {
     if names.is_empty() {
         return Err(Failure::Usage(format!(
-            "cert {0} needs the names or addresses that others use for it: cert {0} one.example 10.0.0.1",
+            "HOST is missing, a name or an address that others use for it: cert {0} one.example 10.0.0.1",
             kind.word()
         )));
     }
@@ -162,10 +162,11 @@ fn common_name(kind: Kind, names: &[String]) -> Result<&str, Failure> {
             "{name:?} is too long: a name in a certificate has at most {COMMON_NAME_MAX} characters"
         ))),
         [name] => Ok(name),
-        _ => Err(Failure::Usage(format!(
-            "cert {0} needs one name: cert {0} alice",
+        [] => Err(Failure::Usage(format!(
+            "NAME is missing: cert {} alice",
             kind.word()
         ))),
+        [_, extra, ..] => Err(too_many(extra)),
     }
 }
 

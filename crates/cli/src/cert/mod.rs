@@ -97,7 +97,7 @@ fn options(options: &mut Flags) {
 
 fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
     let Some((kind, names)) = matches.free.split_first() else {
-        return Err(Failure::Usage(format!("a KIND is missing: {KINDS}")));
+        return Err(Failure::Usage(format!("the kind is missing: {KINDS}")));
     };
     let of_ca = ["rotate", "drop-old"];
     let of_leaf = ["out"];

@@ -15,7 +15,7 @@ use crate::{failure::Failure, json};
 pub fn run(as_json: bool, names: &[String], out: &mut dyn Write) -> Result<(), Failure> {
     if names.is_empty() {
         return Err(Failure::Usage(
-            "cert show needs a file: cert show ca.pem".to_owned(),
+            "FILE is missing: cert show ca.pem".to_owned(),
         ));
     }
     let now = clock::now()?;

@@ -129,7 +129,7 @@ fn run(matches: &Matches, out: &mut dyn Write) -> Result<(), Failure> {
             epoch::run(matches, out)
         }
         _ => Err(Failure::Usage(format!(
-            "there is no {word:?} here: it is list, import or epoch"
+            "there is no action {word:?}: it is list, import or epoch"
         ))),
     }
 }

@@ -14,7 +14,8 @@ use std::{
 };
 
 use ipseity_client::{
-    Block, ClientError, ClientOptions, Credentials, Dialer, First, Identity, Roots, SourceOptions,
+    Block, ClientError, ClientOptions, Credentials, Dialer, First, Identity, Roots, ServerFailure,
+    SourceOptions,
 };
 use serde_json::{Value, json};
 
@@ -68,7 +69,7 @@ impl From<ClientError> for Failure {
                 let failures = failures.iter().map(|failure| {
                     json!({
                         "server": failure.server.to_string(),
-                        "cause": failure.cause.to_string(),
+                        "cause": cause_of(failure),
                     })
                 });
                 json["failures"] = failures.collect();
@@ -78,6 +79,14 @@ impl From<ClientError> for Failure {
         }
         Failure::Error(json)
     }
+}
+
+/// What happened at the server, as the error says it.
+fn cause_of(failure: &ServerFailure) -> String {
+    let (server, text) = (failure.server.to_string(), failure.to_string());
+    let cause = text.strip_prefix(&server);
+    let cause = cause.and_then(|cause| cause.strip_prefix(": "));
+    cause.unwrap_or_default().to_owned()
 }
 
 pub fn class_of(error: &ClientError) -> &'static str {
@@ -141,8 +150,11 @@ pub fn options(told: &Value) -> Result<SourceOptions, Failure> {
         options.block_max = number(told, "block_max")?;
     }
     if told.get("cluster").is_some() {
-        let cluster = text_of(told, "cluster")?.parse();
-        options.cluster = Some(cluster.map_err(Failure::configuration)?);
+        let cluster = text_of(told, "cluster")?;
+        // The name of a cluster is a type of its own, so it is for the program to say which option it was for.
+        let wrong = "it must be 1 to 255 bytes of UTF-8 without control characters";
+        let wrong = || Failure::configuration(format!("cluster is {cluster:?}: {wrong}"));
+        options.cluster = Some(cluster.parse().ok().ok_or_else(wrong)?);
     }
     if let Some(tls) = told.get("tls") {
         options.tls = Some(dialer(tls)?);

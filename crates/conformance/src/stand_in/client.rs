@@ -11,10 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
-
 use super::{
-    Failure,
+    failure::{Failure, code_in_words},
     faults::has,
     link::{Event, Link},
     text::Address,
@@ -184,8 +182,8 @@ impl Client {
         if cancel.is_set() {
             return Err(Box::new(Failure::of("cancelled", "the call was cancelled")));
         }
-        match self.is_closed() {
-            true => Err(Box::new(Failure::of("closed", "it was closed"))),
+        match self.is_closed() && !has("closes-late") {
+            true => Err(Box::new(Failure::closed())),
             false => Ok(()),
         }
     }
@@ -225,7 +223,7 @@ impl Client {
 
     fn unavailable(&self, causes: &[Option<String>]) -> Failure {
         let pairs = self.servers.iter().zip(causes);
-        let failures: Vec<Value> = pairs
+        let failures: Vec<(String, String)> = pairs
             .filter_map(|(server, cause)| {
                 let cause = cause.as_ref()?;
                 let cause = if has("says-no-reason") {
@@ -233,7 +231,7 @@ impl Client {
                 } else {
                     cause
                 };
-                Some(json!({"server": server.given, "cause": cause}))
+                Some((server.given.clone(), cause.to_owned()))
             })
             .take(if has("lists-one-failure") {
                 1
@@ -241,9 +239,14 @@ impl Client {
                 usize::MAX
             })
             .collect();
-        let mut failure = Failure::of("unavailable", &format!("no server answered: {failures:?}"));
-        failure.0["failures"] = json!(failures);
-        failure
+        Failure::unavailable(&failures)
+    }
+
+    /// The error of a call whose time is over before anything has come.
+    pub(super) fn late(&self) -> Failure {
+        let cause = || Some("no block came in time".to_owned());
+        let causes: Vec<Option<String>> = self.servers.iter().map(|_| cause()).collect();
+        self.unavailable(&causes)
     }
 
     fn try_server(
@@ -401,7 +404,7 @@ impl Client {
         };
         let elsewhere =
             |cause: String, is_hopeless: bool| Err(Try::Elsewhere { cause, is_hopeless });
-        let end = |class: &str, text: String| Err(Try::End(Failure::of(class, &text)));
+        let end = |failure: Failure| Err(Try::End(failure));
         let answered = |state: &mut State| {
             state.current = index;
             state.avoided[index] = (0, None);
@@ -414,7 +417,6 @@ impl Client {
                 Ok((first, count))
             }
             Event::Error(error) => {
-                let text = format!("{server}: {} (code {})", error.message, error.code);
                 if [37, 38].contains(&error.code) {
                     self.lost.lock().unwrap().extend(link.pid());
                 }
@@ -424,13 +426,15 @@ impl Client {
                     what => what,
                 };
                 match what {
-                    "elsewhere" => elsewhere(text, [6, 7, 8, 34].contains(&error.code)),
-                    "wrongCluster" => end("wrongCluster", text),
+                    "elsewhere" => {
+                        let code = code_in_words(error.code);
+                        let text = format!("refused with {code}: {}", error.message);
+                        elsewhere(text, [6, 7, 8, 34].contains(&error.code))
+                    }
+                    "wrongCluster" => end(Failure::wrong_cluster(server, &error.message)),
                     _ => {
                         answered(&mut self.state.lock().unwrap());
-                        let mut failure = Failure::of("refused", &text);
-                        failure.0["code"] = json!(error.code);
-                        Err(Try::End(failure))
+                        end(Failure::refused(server, error.code, &error.message))
                     }
                 }
             }
@@ -438,14 +442,20 @@ impl Client {
                 elsewhere(text, false)
             }
             Event::Violation(text) => {
-                end("protocol", format!("{server} breaks the protocol: {text}"))
+                let advice = "check that it is an Ipseity server, and its version";
+                let text = format!("{server} breaks the protocol: {text} ({advice})");
+                end(Failure::of("protocol", &text))
             }
             Event::WrongCluster(name) => {
-                end("wrongCluster", format!("{server} is of cluster {name}"))
+                let expected = &self.options.cluster;
+                let said = format!(
+                    "this server is of cluster {name:?}, and the client expects {expected:?}"
+                );
+                end(Failure::wrong_cluster(server, &said))
             }
             Event::Broken { cause, .. } => elsewhere(cause, false),
-            Event::Cancelled => end("cancelled", "the call was cancelled".to_owned()),
-            Event::Closed => end("closed", "it was closed".to_owned()),
+            Event::Cancelled => end(Failure::of("cancelled", "the call was cancelled")),
+            Event::Closed => end(Failure::closed()),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod client;
 mod demand;
+mod failure;
 pub mod faults;
 mod link;
 mod source;
@@ -23,22 +24,13 @@ use std::{
 use serde_json::{Value, json};
 
 use client::{Cancel, Client, Options};
+use failure::Failure;
 use faults::has;
 use source::Source;
 use text::Address;
 
 /// How long a worker sleeps between two portions.
 const PORTION_PAUSE: Duration = Duration::from_millis(10);
-
-/// An error, as an adapter tells it.
-#[derive(Clone, Debug)]
-struct Failure(Value);
-
-impl Failure {
-    fn of(class: &str, message: &str) -> Failure {
-        Failure(json!({"class": class, "message": message}))
-    }
-}
 
 /// Does what it is told on standard input until that ends.
 pub fn run() {
@@ -197,20 +189,25 @@ fn open(command: &Value) -> Result<Handle, Failure> {
     }
     let wrong = |reason: &str| Failure::of("configuration", reason);
     if servers.is_empty() {
-        return Err(wrong("the list of servers is empty"));
+        return Err(wrong(
+            "the list of servers is empty (name at least one, such as 127.0.0.1:3264)",
+        ));
     }
     if servers.iter().any(|server| server.is_tls) || options.get("tls").is_some() {
         return Err(Failure(json!("the stand-in has no TLS")));
     }
     let time = |name: &str, default: u64| match options[name].as_u64().unwrap_or(default) {
-        0 if !has("takes-zero-times") => Err(wrong(&format!("{name} is more than zero"))),
+        0 if !has("takes-zero-times") => Err(wrong(&format!(
+            "{} is 0: it must be more than zero",
+            name.trim_end_matches("_ms")
+        ))),
         time => Ok(Duration::from_millis(time)),
     };
     let cluster = options["cluster"].as_str().unwrap_or_default().to_owned();
     if cluster.len() > 255 || cluster.contains(char::is_control) {
-        return Err(wrong(
-            "a cluster has a name of at most 255 bytes without control characters",
-        ));
+        return Err(wrong(&format!(
+            "cluster is {cluster:?}: it must be a name of at most 255 bytes without control characters"
+        )));
     }
     let client = Client::new(
         servers,

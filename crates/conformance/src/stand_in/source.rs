@@ -119,7 +119,7 @@ impl Source {
         loop {
             let mut held = self.held();
             if held.is_closed && !has("serves-when-closed") && !has("closes-late") {
-                return Err(Failure::of("closed", "it was closed"));
+                return Err(Failure::closed());
             }
             if has("source-fails-for-all")
                 && let Some(error) = held.error.take()
@@ -164,7 +164,7 @@ impl Source {
                 return Err(Failure::of("cancelled", "the call was cancelled"));
             }
             if Instant::now() > until + Duration::from_millis(200) {
-                return Err(Failure::of("unavailable", "no block came in time"));
+                return Err(self.client.late());
             }
             let tick = Duration::from_millis(10);
             drop(self.changed.wait_timeout(held, tick).unwrap());

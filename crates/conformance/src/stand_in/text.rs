@@ -1,6 +1,10 @@
 //! Text and bytes, for the stand-in.
 
-use ipseity_core::{address::HostPort, identity::Identity, limits::PORT_DEFAULT};
+use ipseity_core::{
+    address::{AddressError, HostPort},
+    identity::Identity,
+    limits::PORT_DEFAULT,
+};
 use ipseity_frames::Receiver;
 use serde_json::{Value, json};
 
@@ -29,11 +33,16 @@ impl Address {
             }
             None => (false, text),
         };
-        let address: HostPort = place
-            .parse()
-            .map_err(|error| wrong(format!("{text:?}: {error}")))?;
+        let address: HostPort = place.parse().map_err(|error: AddressError| {
+            wrong(format!(
+                "{text:?} is not an address ([tls://]HOST[:PORT]): {}",
+                error.reason()
+            ))
+        })?;
         match address.port().unwrap_or(PORT_DEFAULT) {
-            0 => Err(wrong(format!("{text:?}: a port is 1 to 65535"))),
+            0 => Err(wrong(format!(
+                "{text:?} is not an address ([tls://]HOST[:PORT]): its port is not 1 to 65535"
+            ))),
             port => Ok(Address {
                 given: text.to_owned(),
                 host: address.host().to_owned(),

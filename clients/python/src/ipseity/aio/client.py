@@ -53,7 +53,7 @@ class Client:
         options = Options(
             parse_servers(servers), cluster, connect_timeout, reply_timeout, call_timeout, idle_max, tls, first, hooks
         )
-        self._exchange = Exchange(options, "client")
+        self._exchange = Exchange(options)
 
     async def next(self) -> Identity:
         """One identity.

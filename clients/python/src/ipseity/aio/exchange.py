@@ -28,10 +28,9 @@ from .line import Line
 class Exchange:
     """Runs jobs for any number of tasks over one connection at a time."""
 
-    def __init__(self, options: Options, what: str, on_doubt: Optional[Callable[[int], None]] = None) -> None:
-        """`what` is the word for it in errors. `on_doubt` is told a pid whose identities may not be unique any more."""
+    def __init__(self, options: Options, on_doubt: Optional[Callable[[int], None]] = None) -> None:
+        """`on_doubt` is told a pid whose identities may not be unique any more."""
         self._options = options
-        self._what = what
         self._on_doubt = on_doubt
         self.events = Events(options.hooks)
         self._servers = Servers(options.servers, self.events, options.first)
@@ -97,7 +96,7 @@ class Exchange:
             self._dial[1].cancel()
         if self._line is not None:
             line = self._line
-            line.link.die(ClosedError(self._what))
+            line.link.die(ClosedError())
             line.write()
             await line.gone
 
@@ -105,7 +104,7 @@ class Exchange:
         goes_on = True
         while goes_on:
             if self._is_closed:
-                raise ClosedError(self._what)
+                raise ClosedError()
             line = self._usable_line()
             step = call.next(monotonic())
             if isinstance(step, Wait):
@@ -224,7 +223,7 @@ class Exchange:
             self._line = line
             self.events.connected(str(self._options.servers[place]))
             if self._is_closed:
-                line.link.die(ClosedError(self._what))
+                line.link.die(ClosedError())
                 line.write()
             return None
         finally:

@@ -86,7 +86,7 @@ class Source:
             always_hello=True,
         )
         self._source_options = SourceOptions(block_max, block_age_max)
-        self._exchange = Exchange(self._options, "source", self._doubt)
+        self._exchange = Exchange(self._options, self._doubt)
         self._closed = False
         self._refill: Optional[_Refill] = None
         self._stock = Stock()
@@ -169,7 +169,7 @@ class Source:
         deadline: Optional[float] = None
         while True:
             if self._closed:
-                raise ClosedError("source")
+                raise ClosedError()
             now = monotonic()
             taken = self._stock.take(now)
             if taken is None and deadline is None:

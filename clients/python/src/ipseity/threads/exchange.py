@@ -64,10 +64,9 @@ class _Dial:
 class Exchange:
     """Runs jobs for any number of threads over one connection at a time."""
 
-    def __init__(self, options: Options, what: str, on_doubt: Optional[Callable[[int], None]] = None) -> None:
-        """`what` is the word for it in errors. `on_doubt` is told a pid whose identities may not be unique any more."""
+    def __init__(self, options: Options, on_doubt: Optional[Callable[[int], None]] = None) -> None:
+        """`on_doubt` is told a pid whose identities may not be unique any more."""
         self._options = options
-        self._what = what
         self._on_doubt = on_doubt
         self.events = Events(options.hooks)
         self._servers = Servers(options.servers, self.events, options.first)
@@ -131,7 +130,7 @@ class Exchange:
         with self._lock:
             self._closed = True
             if self._line is not None:
-                self._line.link.die(ClosedError(self._what))
+                self._line.link.die(ClosedError())
                 self._retire(self._line)
             self._changed.notify_all()
 
@@ -147,7 +146,7 @@ class Exchange:
         goes_on = True
         while goes_on:
             if self._closed:
-                raise ClosedError(self._what)
+                raise ClosedError()
             line = self._usable_line()
             step = call.next(monotonic())
             if isinstance(step, Wait):

@@ -91,7 +91,7 @@ class Source:
             always_hello=True,
         )
         self._source_options = SourceOptions(block_max, block_age_max)
-        self._exchange = Exchange(self._options, "source", self._doubt)
+        self._exchange = Exchange(self._options, self._doubt)
         self._closed = False
         self._begin(0)
         fork.register(self)
@@ -184,7 +184,7 @@ class Source:
                 inline = None
             with self._lock:
                 if self._closed:
-                    raise ClosedError("source")
+                    raise ClosedError()
                 now = monotonic()
                 taken = self._stock.take(now)
                 if taken is None and deadline is None:

@@ -5,7 +5,7 @@ public final class ClosedException extends IpseityException {
   private static final long serialVersionUID = 1L;
 
   ClosedException() {
-    super("it was closed: make a new one to go on");
+    super("the client or source was closed (make a new one to go on)");
   }
 
   @Override

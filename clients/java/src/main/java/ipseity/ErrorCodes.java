@@ -46,7 +46,18 @@ final class ErrorCodes {
 
   /** An errorReply in one line: its text comes from the network. */
   static String inWords(int code, String text) {
-    return Plain.text(text) + " (" + name(code) + ")";
+    return name(code) + ": " + Plain.text(text);
+  }
+
+  /** What to do about a request that was refused with this code. */
+  static String advice(int code) {
+    return switch (code) {
+      case 1, 2, 3, 4 -> "check that the server is not older than this program";
+      case BAD_COUNT -> "ask for as many as it allows, or raise its --max-count";
+      case 33 -> "check where so large a number comes from";
+      case 41 -> "show a certificate that it trusts, or ask from an address that it trusts";
+      default -> "correct the request";
+    };
   }
 
   private static String name(int code) {

@@ -99,7 +99,7 @@ final class Frames {
           case 'T' ->
               throw new MalformedException(
                   length == ('H' << 8 | 'T')
-                      ? "it speaks HTTP there: ask the address of its --listen"
+                      ? "it speaks HTTP there: if it is an Ipseity server, ask the address of its --listen"
                       : "a frame of kind " + kind + " came");
           default -> throw new MalformedException("a frame of kind " + kind + " came");
         };

@@ -62,13 +62,13 @@ public final class Options {
    */
   public Options cluster(String name) {
     int bytes = name.getBytes(StandardCharsets.UTF_8).length;
-    if (bytes < 1 || bytes > Limits.CLUSTER_BYTES_MAX) {
+    if (bytes < 1
+        || bytes > Limits.CLUSTER_BYTES_MAX
+        || name.codePoints().anyMatch(Character::isISOControl)) {
       throw new ConfigurationException(
-          "the name of a cluster has 1 to 255 bytes, and this one has " + bytes);
-    }
-    if (name.codePoints().anyMatch(Character::isISOControl)) {
-      throw new ConfigurationException(
-          "the name of a cluster has no control characters: " + Plain.quoted(name));
+          "cluster is "
+              + Plain.quoted(name)
+              + ": it must be 1 to 255 bytes of UTF-8 without control characters");
     }
     Options options = new Options(this);
     options.cluster = name;
@@ -84,7 +84,7 @@ public final class Options {
    */
   public Options connectTimeout(Duration time) {
     Options options = new Options(this);
-    options.connectTimeout = nanos("the connect timeout", time);
+    options.connectTimeout = nanos("connectTimeout", time);
     return options;
   }
 
@@ -97,7 +97,7 @@ public final class Options {
    */
   public Options replyTimeout(Duration time) {
     Options options = new Options(this);
-    options.replyTimeout = nanos("the reply timeout", time);
+    options.replyTimeout = nanos("replyTimeout", time);
     return options;
   }
 
@@ -109,7 +109,7 @@ public final class Options {
    */
   public Options callTimeout(Duration time) {
     Options options = new Options(this);
-    options.callTimeout = nanos("the call timeout", time);
+    options.callTimeout = nanos("callTimeout", time);
     return options;
   }
 
@@ -122,7 +122,7 @@ public final class Options {
    */
   public Options idleMax(Duration time) {
     Options options = new Options(this);
-    options.idleMax = nanos("the longest idle time", time);
+    options.idleMax = nanos("idleMax", time);
     return options;
   }
 
@@ -135,7 +135,7 @@ public final class Options {
    */
   public Options blockAgeMax(Duration time) {
     Options options = new Options(this);
-    options.blockAgeMax = nanos("the greatest age of a block", time);
+    options.blockAgeMax = nanos("blockAgeMax", time);
     return options;
   }
 
@@ -149,7 +149,7 @@ public final class Options {
   public Options blockMax(int count) {
     if (count < 1 || count > Limits.BLOCK_MAX_MAX) {
       throw new ConfigurationException(
-          "a block has 1 to " + Limits.BLOCK_MAX_MAX + " identities, and not " + count);
+          "blockMax is " + count + ": it must be 1 to " + Limits.BLOCK_MAX_MAX);
     }
     Options options = new Options(this);
     options.blockMax = count;
@@ -217,7 +217,7 @@ public final class Options {
   private static long nanos(String what, Duration time) {
     if (time.isNegative() || time.isZero() || time.compareTo(Limits.TIME_MAX) > 0) {
       throw new ConfigurationException(
-          what + " must be more than zero and at most 24 days, and not " + time);
+          what + " is " + time + ": it must be more than zero, and at most 24 days");
     }
     return time.toNanos();
   }

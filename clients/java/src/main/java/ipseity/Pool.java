@@ -54,7 +54,8 @@ final class Pool implements Connection.Owner {
   Pool(Collection<String> servers, Options options, boolean greets, IntConsumer inDoubt) {
     List<ServerAddress> addresses = servers.stream().map(ServerAddress::parse).toList();
     if (addresses.isEmpty()) {
-      throw new ConfigurationException("the list of servers is empty");
+      throw new ConfigurationException(
+          "the list of servers is empty (name at least one, such as 127.0.0.1:3264)");
     }
     if (options.first >= addresses.size()) {
       throw new ConfigurationException("there is no server at place " + options.first);

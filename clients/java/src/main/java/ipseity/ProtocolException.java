@@ -15,7 +15,7 @@ public final class ProtocolException extends IpseityException {
         server
             + " breaks the protocol: "
             + text
-            + " (is it an Ipseity server, and none older than this program?)");
+            + " (check that it is an Ipseity server, and its version)");
     this.server = server;
   }
 

@@ -14,7 +14,13 @@ public final class RefusedException extends IpseityException {
   private final int code;
 
   RefusedException(String server, int code, String text) {
-    super(server + " refused: " + ErrorCodes.inWords(code, text));
+    super(
+        server
+            + " refused the request with "
+            + ErrorCodes.inWords(code, text)
+            + " ("
+            + ErrorCodes.advice(code)
+            + ")");
     this.server = server;
     this.code = code;
   }

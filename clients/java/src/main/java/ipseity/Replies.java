@@ -157,11 +157,10 @@ final class Replies {
     if (!cluster.isEmpty() && !cluster.equals(reply.cluster())) {
       return Trouble.wrongCluster(
           server.address,
-          "it is of "
+          "this server is of cluster "
               + Plain.quoted(reply.cluster())
-              + ", and "
-              + Plain.quoted(cluster)
-              + " is expected");
+              + ", and the client expects "
+              + Plain.quoted(cluster));
     }
     if (reply.countMax() == 0) {
       throw new MalformedException("helloReply came with a countMax of 0");
@@ -217,7 +216,7 @@ final class Replies {
         server.address,
         ServerFailure.Reason.REFUSED,
         reply.code(),
-        "refused: " + ErrorCodes.inWords(reply.code(), reply.text()));
+        "refused with " + ErrorCodes.inWords(reply.code(), reply.text()));
   }
 
   private void know(int now) {

@@ -142,6 +142,6 @@ record ServerAddress(String host, int port, boolean tls) {
 
   private static ConfigurationException wrong(String text, String why) {
     return new ConfigurationException(
-        Plain.quoted(text) + " is not an address (HOST:PORT): " + why);
+        Plain.quoted(text) + " is not an address ([tls://]HOST[:PORT]): " + why);
   }
 }

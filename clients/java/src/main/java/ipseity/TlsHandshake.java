@@ -140,14 +140,17 @@ final class TlsHandshake {
       int code = Short.toUnsignedInt(ByteBuffer.wrap(first).getShort(CODE_AT));
       if (code == ErrorCodes.TLS_NOT_OFFERED) {
         return Trouble.failed(
-            server, ServerFailure.Reason.REFUSED, code, ErrorCodes.inWords(code, text));
+            server,
+            ServerFailure.Reason.REFUSED,
+            code,
+            "refused with " + ErrorCodes.inWords(code, text));
       }
       if (ErrorCodes.action(code) == ErrorCodes.Action.ELSEWHERE) {
         return Trouble.failed(
             server,
             ServerFailure.Reason.REFUSED,
             code,
-            ErrorCodes.inWords(code, "it refused the connection"));
+            "refused with " + ErrorCodes.inWords(code, "it does not take this connection"));
       }
     }
     return Trouble.failed(server, ServerFailure.Reason.TLS, text);

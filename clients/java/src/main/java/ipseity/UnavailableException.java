@@ -19,11 +19,13 @@ public final class UnavailableException extends IpseityException {
   }
 
   private static String message(List<ServerFailure> failures) {
-    String before =
-        failures.size() > 1 ? "none of " + failures.size() + " servers answered: " : "no answer: ";
+    boolean isOne = failures.size() == 1;
+    String before = isOne ? "" : "none of " + failures.size() + " servers answered: ";
+    String behind =
+        " (try again later; if it goes on, look at the " + (isOne ? "server)" : "servers)");
     return failures.stream()
         .map(ServerFailure::toString)
-        .collect(Collectors.joining("; ", before, ""));
+        .collect(Collectors.joining("; ", before, behind));
   }
 
   /**

@@ -15,7 +15,7 @@ public final class WrongClusterException extends IpseityException {
         server
             + " is of another cluster: "
             + Plain.text(text)
-            + ". Correct the list of servers, or the name");
+            + " (correct the list of servers, or the name of the cluster)");
     this.server = server;
   }
 

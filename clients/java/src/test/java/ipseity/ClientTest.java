@@ -116,7 +116,7 @@ class ClientTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40})
+  @ValueSource(ints = {5, 6, 7, 8, 34, 35, 36, 37, 38, 39, 40, 43})
   void a_server_that_cannot_serve_is_left_for_the_next(int code) throws Exception {
     List<ServerFailure> failures = new ArrayList<>();
     List<String> connects = new ArrayList<>();
@@ -166,7 +166,12 @@ class ClientTest {
       RefusedException e = assertThrows(RefusedException.class, () -> client.block(0));
       assertEquals(32, e.code());
       assertEquals(server.address(), e.server());
-      assertTrue(e.getMessage().endsWith("refused: count must be 1 to 9 (badCount)"));
+      assertTrue(
+          e.getMessage()
+              .endsWith(
+                  "refused the request with badCount: count must be 1 to 9"
+                      + " (ask for as many as it allows, or raise its --max-count)"),
+          e.getMessage());
       assertEquals(50, assertThrows(RefusedException.class, client::next).code());
       assertEquals(1025, client.next());
       assertEquals(2, assertThrows(RefusedException.class, client::next).code());

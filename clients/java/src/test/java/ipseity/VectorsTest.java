@@ -121,7 +121,7 @@ class VectorsTest {
       assertEquals(vector.get("closes"), answer.get("closes"), "code " + code);
       if (vector.get("name") != null) {
         String words = ErrorCodes.inWords(code, "");
-        assertEquals(" (" + vector.get("name") + ")", words);
+        assertEquals(vector.get("name") + ": ", words);
       }
     }
   }
